@@ -1,0 +1,168 @@
+"""The fleet as a person writes it in fleet.toml: one Factory, its Muscles, domains and defaults."""
+
+import ipaddress
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+_DOMAIN = re.compile(r"^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$")
+_MEMORY = re.compile(r"^[1-9]\d{0,6}[kmg]$")
+_CPUS = re.compile(r"^(?:[1-9]\d{0,2}(?:\.\d{1,2})?|0\.\d{0,1}[1-9])$")
+
+
+def dns_label(value: str) -> str:
+    """Return `value` if it is a DNS label in lower case.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if not _NAME.fullmatch(value):
+        raise ValueError("use 1-63 lower-case letters, digits and inner hyphens")
+    return value
+
+
+def domain(value: str) -> str:
+    """Return `value` if it is a bare lower-case host name with at least one dot.
+
+    Raises:
+        ValueError: a scheme, a wildcard, a port or a character that is not allowed.
+    """
+    if not _DOMAIN.fullmatch(value):
+        raise ValueError("use a bare domain such as s1.example.com: no scheme, no *, no port")
+    return value
+
+
+def address(value: str) -> str:
+    """Return `value` if it is an IP address or a host name."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        if value == "localhost":
+            return value
+        return domain(value)
+
+
+def memory_limit(value: str) -> str:
+    """Return `value` if it is a Docker memory limit such as 512m or 2g."""
+    if not _MEMORY.fullmatch(value):
+        raise ValueError("use a number with k, m or g, such as 512m or 2g; unlimited is not accepted")
+    return value
+
+
+def cpu_limit(value: str) -> str:
+    """Return `value` if it is a number of CPUs such as 0.5 or 2."""
+    if not _CPUS.fullmatch(value):
+        raise ValueError("use a number of CPUs above 0, such as 0.5 or 2; unlimited is not accepted")
+    return value
+
+
+def memory_bytes(limit: str) -> int:
+    """Return a Docker memory limit in bytes."""
+    return int(limit[:-1]) * {"k": 2**10, "m": 2**20, "g": 2**30}[limit[-1]]
+
+
+Name = Annotated[str, AfterValidator(dns_label)]
+Domain = Annotated[str, AfterValidator(domain)]
+Address = Annotated[str, AfterValidator(address)]
+Memory = Annotated[str, AfterValidator(memory_limit)]
+Cpus = Annotated[str, AfterValidator(cpu_limit)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Provider = Literal["hetzner_cloud", "hetzner_robot", "other"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CoolifySettings(_Section):
+    """Where Coolify answers, and where apps go by default. `url` is without /api/v1."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")]
+    project: str = "apps"
+    environment: str = "production"
+
+
+class Host(_Section):
+    """A server that we reach over SSH. `host_key` is one or more OpenSSH public key lines, pinned."""
+
+    name: Name
+    address: Address
+    ssh_user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = "root"
+    ssh_port: Port = 22
+    bastion: Name | None = None
+    host_key: str = ""
+    provider: Provider = "other"
+    provider_id: str = ""
+    private_address: Address | None = None
+
+
+class Muscle(Host):
+    """A run server; apps get `<app>.<wildcard_domain>`."""
+
+    wildcard_domain: Domain | None = None
+    production: bool = False
+
+
+class Domains(_Section):
+    """The domain that covers apps on all Muscles, and who serves its DNS."""
+
+    fleet: Domain | None = None
+    dns: Literal["hetzner", "cloudflare", "none"] = "none"
+
+
+class Fork(_Section):
+    """The Coolify fork in service and the pull request that would make it needless."""
+
+    image: str = ""
+    upstream_pull_request: Annotated[str, Field(pattern=r"^$|^[\w.-]+/[\w.-]+#\d+$")] = ""
+
+
+class AppDefaults(_Section):
+    """What an app gets when the caller does not say."""
+
+    memory: Memory = "512m"
+    cpus: Cpus = "1"
+    port: Port = 3000
+    branch: str = "main"
+
+
+class Approvals(_Section):
+    """How long an approval may wait (minutes) and who must give it."""
+
+    ttl_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    channel: Literal["any", "ticket"] = "any"
+
+
+class State(_Section):
+    """Where approvals, audit, locks and operations live; empty: SQLite in the platform's state folder."""
+
+    url: str = ""
+
+
+class Fleet(_Section):
+    """Everything in fleet.toml. Secrets are never in it."""
+
+    coolify: CoolifySettings
+    factory: Host
+    muscles: tuple[Muscle, ...] = ()
+    bastions: tuple[Host, ...] = ()
+    domains: Domains = Domains()
+    fork: Fork = Fork()
+    defaults: AppDefaults = AppDefaults()
+    approvals: Approvals = Approvals()
+    state: State = State()
+
+    def host(self, name: str) -> Host:
+        """Return the server called `name`.
+
+        Raises:
+            KeyError: no server of the fleet has that name.
+        """
+        return {h.name: h for h in self.hosts}[name]
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """Return the Factory, the Muscles and the bastions, in that order."""
+        return (self.factory, *self.muscles, *self.bastions)

@@ -1,0 +1,159 @@
+"""A plan: what a mutation would do, as frozen data that a person can read and a digest can pin."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+CANNOT_BE_UNDONE = "cannot be undone"
+
+JsonObject = dict[str, JsonValue]
+
+
+class Risk(StrEnum):
+    """How much a step can hurt, from nothing to losing data; `critical` is a destructive step on production."""
+
+    READ = "read"
+    SAFE = "safe"
+    COSTS_MONEY = "costs_money"
+    DISRUPTIVE = "disruptive"
+    DESTRUCTIVE = "destructive"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """Return the place in the order read < safe < costs_money < disruptive < destructive < critical."""
+        return list(Risk).index(self)
+
+    def one_higher(self) -> "Risk":
+        """Return the next class up; reading stays reading, and `critical` is the top."""
+        return self if self is Risk.READ else list(Risk)[min(self.rank + 1, len(Risk) - 1)]
+
+
+class Frozen(BaseModel):
+    """Base of our own values: immutable, and unknown fields are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Undo(Frozen):
+    """The step that takes another one back."""
+
+    kind: str
+    target: str
+    summary: str
+    params: JsonObject = {}
+
+
+class Step(Frozen):
+    """One act of a plan: a handler named by `kind`, all that it needs in `params`, and the line a person approves."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    kind: Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$")]
+    target: str
+    summary: str
+    before: str | None = None
+    after: str | None = None
+    params: JsonObject = {}
+    uses: tuple[str, ...] = ()
+    undo: Undo | None = None
+    undo_words: str = CANNOT_BE_UNDONE
+    undoes: tuple[str, ...] = ()
+    """Ids of earlier steps whose `undo` runs when this step fails."""
+
+
+class Plan(Frozen):
+    """An ordered list of steps with what a person must know to say yes or no.
+
+    No steps means "already so", and `reason` says why. Volatile readings never enter a plan, except through `pinned`:
+    choices made from them when the plan was first made, which are re-validated but not made anew.
+    """
+
+    tool: str
+    title: str
+    target: str
+    locks: tuple[str, ...]
+    steps: tuple[Step, ...] = ()
+    production: bool = False
+    monthly_cost_eur: str | None = None
+    blast_radius: str = ""
+    keeps: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    pinned: JsonObject = {}
+    phrase: str = ""
+    """The target's name, which a person types to approve a destructive plan."""
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _steps_fit_together(self) -> "Plan":
+        seen: set[str] = set()
+        for step in self.steps:
+            if step.id in seen:
+                raise ValueError(f"step id {step.id!r} is used twice")
+            if missing := (set(step.uses) | set(step.undoes)) - seen:
+                raise ValueError(f"step {step.id!r} refers to {sorted(missing)}, which do not come before it")
+            seen.add(step.id)
+        if not self.steps and not self.reason:
+            raise ValueError("a plan without steps says why")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of the canonical JSON, in hex: what is approved is what runs."""
+        return hashlib.sha256(canonical(self.model_dump(mode="json"))).hexdigest()
+
+    @property
+    def is_noop(self) -> bool:
+        """Return whether the world is already as asked."""
+        return not self.steps
+
+
+def canonical(value: object) -> bytes:
+    """Return the one JSON encoding of `value`: sorted keys, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def risk_of(plan: Plan, kinds: Mapping[str, Risk]) -> Risk:
+    """Return the worst risk of the plan's steps, one class higher when it touches production.
+
+    Raises:
+        KeyError: a step's kind has no declared risk, which is a bug of the tool and never means "safe".
+    """
+    worst = max((kinds[step.kind] for step in plan.steps), key=lambda r: r.rank, default=Risk.READ)
+    return worst.one_higher() if plan.production else worst
+
+
+def render(plan: Plan, *, risk: Risk) -> str:
+    """Return the plan as the text that a person approves, the same for every channel."""
+    if plan.is_noop:
+        return f"{plan.title}: nothing to do. {plan.reason}"
+    lines = [plan.title, f"Target: {plan.target} | risk: {_risk_words(plan, risk)} | cost: {_cost(plan)}", ""]
+    for number, step in enumerate(plan.steps, 1):
+        lines += _step_lines(number, step)
+    lines += [f"Affects: {plan.blast_radius}"] if plan.blast_radius else []
+    lines += [f"Stays as it is: {kept}" for kept in plan.keeps]
+    lines += [f"Warning: {warning}" for warning in plan.warnings]
+    return "\n".join([*lines, f"Plan {plan.digest[:12]}"])
+
+
+def _risk_words(plan: Plan, risk: Risk) -> str:
+    return risk.value.replace("_", " ") + (" (production)" if plan.production else "")
+
+
+def _cost(plan: Plan) -> str:
+    return "nothing new" if plan.monthly_cost_eur is None else f"{plan.monthly_cost_eur} EUR a month"
+
+
+def _step_lines(number: int, step: Step) -> list[str]:
+    lines = [f" {number}. {step.summary}"]
+    if step.before is not None or step.after is not None:
+        lines += [f"      {step.before or '(nothing)'}  ->  {step.after or '(nothing)'}"]
+    lines += [f"      if it fails: {step_back}" for step_back in (_on_failure(step),) if step_back]
+    return [*lines, f"      undo: {step.undo.summary if step.undo else step.undo_words}"]
+
+
+def _on_failure(step: Step) -> str:
+    return f"the undo of {', '.join(step.undoes)} runs" if step.undoes else ""

@@ -1,0 +1,64 @@
+"""Removes secrets from text: by value (all that this process knows) and by shape (what secrets look like)."""
+
+import re
+from collections.abc import Iterable
+
+from ink_infra_mcp.core.secret import MASK, Secret
+
+_MIN_VALUE = 6
+_SHAPES: tuple[re.Pattern[str], ...] = (
+    re.compile(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
+    re.compile(r"(?i)(?<=\bbearer )[A-Za-z0-9._~+/|=-]{8,}"),
+    re.compile(r"(?i)(?<=\bbasic )[A-Za-z0-9+/=]{8,}"),
+    re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}\b|\bgithub_pat_[A-Za-z0-9_]{20,}\b"),
+    re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
+    re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    re.compile(r"\b\d{1,6}\|[A-Za-z0-9]{40,}\b"),
+    re.compile(r"(?i)(?<=for token ')[A-Za-z0-9]{16,}"),
+    re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
+)
+_ASSIGNED = re.compile(
+    r"""(?ix)
+    (?P<name> [\w.-]* (?: passw(?:or)?d | passphrase | secret | token | api[_-]?key | private[_-]?key | credential )
+      [\w.-]* )
+    (?P<mid> ["']? \s* [=:] \s* )
+    (?P<quote> ["']? )
+    (?P<value> [^\s"',;&]{4,} )
+    """
+)
+
+
+class Redactor:
+    """Masks secrets in text before it leaves the process.
+
+    Values are added as they are read; shapes need no knowledge. Longer values are masked first, so that a secret
+    that contains another leaves nothing behind.
+    """
+
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        self._values: list[str] = []
+        for secret in secrets:
+            self.add(secret)
+
+    def add(self, secret: Secret) -> Secret:
+        """Remember the value of `secret` (and the parts of a `<id>|<secret>` token); return it unchanged."""
+        value = secret.reveal()
+        parts = {value, value.strip(), value.rpartition("|")[2]}
+        parts.update(line for line in value.splitlines() if len(line) >= 32)
+        fresh = {p for p in parts if len(p) >= _MIN_VALUE} - set(self._values)
+        self._values = sorted([*self._values, *fresh], key=len, reverse=True)
+        return secret
+
+    def __call__(self, text: str) -> str:
+        """Return `text` with every known value and every secret-shaped run masked."""
+        for value in self._values:
+            text = text.replace(value, MASK)
+        for shape in _SHAPES:
+            text = shape.sub(MASK, text)
+        return _ASSIGNED.sub(_mask_assigned, text)
+
+
+def _mask_assigned(match: re.Match[str]) -> str:
+    if match["value"].lower() in {"none", "null", "true", "false"} or match["value"].startswith(MASK):
+        return match[0]
+    return f"{match['name']}{match['mid']}{match['quote']}{MASK}"

@@ -1,0 +1,52 @@
+"""What a step handler receives, and its promise."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.core.operation import Results
+from ink_infra_mcp.core.permit import Permit
+from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.ports import Clock
+
+Say = Callable[[str], None]
+"""Tells whoever follows the operation what is going on, in one short line."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepCall:
+    """One run of one step: its parameters, what earlier steps returned, and the permit to write."""
+
+    operation_id: str
+    step_id: str
+    kind: str
+    target: str
+    params: JsonObject
+    results: Results
+    permit: Permit
+    clock: Clock
+    say: Say
+
+    def text(self, name: str) -> str:
+        """Return the text parameter `name`.
+
+        Raises:
+            KeyError, TypeError: the plan that made this step is wrong.
+        """
+        value = self.params[name]
+        if not isinstance(value, str):
+            raise TypeError(f"step {self.step_id}: {name} is not text")
+        return value
+
+    def result(self, step_id: str, name: str) -> JsonValue:
+        """Return field `name` of what step `step_id` returned."""
+        return self.results[step_id][name]
+
+
+Handler = Callable[[StepCall], Awaitable[JsonObject]]
+"""Runs one step: looks first, acts only if needed, looks again, returns JSON.
+
+Safe to run twice: creation looks for its own marker (`ink-operation=<id>`) before it creates. Raises `StepFailed` or
+another `InkError` when the step did not reach its end; no secret is ever in what it returns.
+"""

@@ -1,0 +1,87 @@
+"""The one state behind all emulators: a JSON document in SQLite, shared by every process that opens the file.
+
+Nothing runs in the background: what happens with time (a build that ends, a deletion that completes) is computed by
+`settle` whenever somebody looks. So the world survives `kill -9`, and two processes see the same one.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ink_infra_mcp.sandbox.state import WorldState
+
+Settle = Callable[[WorldState, float], None]
+_SCHEMA = "create table if not exists world (id integer primary key check (id = 1), state text not null)"
+_BUSY_MS = 20_000
+
+
+class World:
+    """Opens (or seeds) the world at `path`. `speed` 10 makes ten seconds pass there in one of ours."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        seed: Callable[[float], WorldState],
+        settle: Settle,
+        speed: float = 1.0,
+        real_now: Callable[[], float] = time.time,
+    ) -> None:
+        self._path = path
+        self._settle = settle
+        self._real_now = real_now
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._open() as db:
+            db.execute("begin immediate")
+            db.execute(_SCHEMA)
+            if db.execute("select 1 from world").fetchone() is None:
+                state = seed(real_now())
+                state.speed = speed
+                db.execute("insert into world values (1, ?)", (state.model_dump_json(),))
+            db.execute("commit")
+
+    @staticmethod
+    def forget(path: Path) -> None:
+        """Delete the world at `path`, so that the next one is fresh."""
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+    def now(self, state: WorldState) -> float:
+        """Return the world's time as a Unix time: it began at the seed and runs at the world's speed."""
+        return state.began + (self._real_now() - state.began) * state.speed
+
+    def read(self) -> WorldState:
+        """Return the settled state; changes made to it are not kept."""
+        with self.change() as state:
+            return state.model_copy(deep=True)
+
+    @contextmanager
+    def change(self) -> Iterator[WorldState]:
+        """Give the settled state to change; it is kept when the block ends well, and untouched when it raises."""
+        with self._open() as db:
+            db.execute("begin immediate")
+            try:
+                text: str = db.execute("select state from world").fetchone()[0]
+                state = WorldState.model_validate_json(text)
+                self._settle(state, self.now(state))
+                yield state
+                after = state.model_dump_json()
+                if after != text:
+                    db.execute("update world set state = ?", (after,))
+                db.execute("commit")
+            except BaseException:
+                db.execute("rollback")
+                raise
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        db = sqlite3.connect(os.fspath(self._path), isolation_level=None, timeout=_BUSY_MS / 1000)
+        try:
+            db.execute("pragma journal_mode = wal")
+            db.execute("pragma synchronous = normal")
+            yield db
+        finally:
+            db.close()
