@@ -1,0 +1,63 @@
+# Every target works alone on a machine that has Python 3.11 or newer and make.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check contracts conformance wheel bench constraints clean
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CREATED := $(VENV)/.created
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+SOURCES := src tests
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: $(RUNTIME) ## watch the server work in a pretend world; needs no account and no Docker
+	@$(BIN)/ink-infra-mcp demo
+
+test: $(DEV) ## run the tests
+	@$(BIN)/pytest
+
+check: $(DEV) ## lint, format, types and import rules
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache --no-logo
+
+contracts: $(DEV) ## write tools/*/contract.json and the generated docs from what goes over the wire
+	$(BIN)/ink-infra-mcp contracts --update
+
+conformance: $(DEV) ## run the official MCP conformance suite against this server (needs npm)
+	@$(BIN)/python -m tests.conformance.run
+
+wheel: $(DEV) ## build wheel and sdist, install them elsewhere, and speak to the result
+	@$(BIN)/pytest -n 0 -m wheel tests/test_wheel.py
+
+bench: $(DEV) ## measure start-up, calls and the size of the tool list
+	@$(BIN)/python -m tests.bench
+
+constraints: ## write constraints.txt anew from a clean install of the newest allowed versions
+	@$(PYTHON) tests/refresh_constraints.py
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache .bench tests/conformance/node_modules
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(CREATED):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV) || { echo "No virtual environment was made. On Debian: apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(RUNTIME): $(CREATED) pyproject.toml constraints.txt
+	@echo "installing into $(VENV) ..."
+	@$(PIP) install --editable . --constraint constraints.txt
+	@touch $@
+
+$(DEV): $(CREATED) pyproject.toml constraints.txt
+	@echo "installing into $(VENV), with the development tools ..."
+	@$(PIP) install 'pip>=25.1'
+	@$(PIP) install --editable . --group dev --constraint constraints.txt
+	@touch $(RUNTIME) $@

@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from pydantic import JsonValue
-
 from ink_infra_mcp.core.operation import Results
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import JsonObject
@@ -39,9 +37,23 @@ class StepCall:
             raise TypeError(f"step {self.step_id}: {name} is not text")
         return value
 
-    def result(self, step_id: str, name: str) -> JsonValue:
-        """Return field `name` of what step `step_id` returned."""
-        return self.results[step_id][name]
+    def given(self, name: str) -> str:
+        """Return the text parameter `name`, or what an earlier step returned where it is `{"step": id, "field": f}`.
+
+        Raises:
+            KeyError, TypeError: the plan that made this step is wrong.
+        """
+        value = self.params[name]
+        if isinstance(value, dict):
+            value = self.results[str(value["step"])][str(value["field"])]
+        if not isinstance(value, str):
+            raise TypeError(f"step {self.step_id}: {name} is not text")
+        return value
+
+
+def result_of(step_id: str, name: str) -> JsonObject:
+    """Return the parameter value that stands for field `name` of what step `step_id` will return."""
+    return {"step": step_id, "field": name}
 
 
 Handler = Callable[[StepCall], Awaitable[JsonObject]]

@@ -1,7 +1,73 @@
-"""The Github section of the world."""
+"""The GitHub section of the world: repositories, their branches, and the tokens that open the private ones."""
+
+import hashlib
+from typing import Literal
 
 from ink_infra_mcp.sandbox.part import Part
 
+GITHUB_TOKEN = "ghp_" + "Sandbox0" * 4 + "abcd"
+"""Opens every private repository of the seed."""
+
+
+class GithubRepo(Part):
+    """One repository. `branches` maps a branch to its head commit (40 hexadecimal digits).
+
+    `build` says how a build of any commit ends, `port` is where the app listens; both are for whoever builds it.
+    """
+
+    branches: dict[str, str]
+    default_branch: str = "main"
+    private: bool = False
+    build: Literal["ok", "fails"] = "ok"
+    port: int = 3000
+    description: str = ""
+    files: dict[str, str] = {}
+
 
 class GithubState(Part):
-    """To be filled."""
+    """Repositories by `owner/name`, and tokens with the repositories that each may read (`*` for all)."""
+
+    repos: dict[str, GithubRepo] = {}
+    tokens: dict[str, list[str]] = {}
+    rate_limit: int = 60
+    rate_used: int = 0
+    rate_reset_at: float = 0.0
+
+
+def commit_sha(text: str) -> str:
+    """Return a commit id that is always the same for `text`."""
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def seed_github(now: float) -> GithubState:
+    """Return one public, one private and one repository whose build fails."""
+    return GithubState(
+        repos={
+            "example/hello": GithubRepo(
+                branches={
+                    "main": commit_sha("example/hello main"),
+                    "feature/greeting": commit_sha("example/hello feature/greeting"),
+                },
+                description="A greeting over HTTP",
+                files={
+                    "Dockerfile": 'FROM node:22-alpine\nCOPY . .\nEXPOSE 3000\nCMD ["node", "server.js"]\n',
+                    "package.json": '{"name": "hello", "version": "1.0.0"}\n',
+                },
+            ),
+            "example/private-api": GithubRepo(
+                branches={"main": commit_sha("example/private-api main")},
+                private=True,
+                port=8080,
+                description="An API that only its team may read",
+                files={"Dockerfile": "FROM python:3.13-slim\nCOPY . .\nEXPOSE 8080\n"},
+            ),
+            "example/broken": GithubRepo(
+                branches={"main": commit_sha("example/broken main")},
+                build="fails",
+                description="Its build always fails",
+                files={"Dockerfile": "FROM node:22-alpine\nRUN npm ci\n"},
+            ),
+        },
+        tokens={GITHUB_TOKEN: ["*"]},
+        rate_reset_at=now + 3600,
+    )

@@ -7,7 +7,7 @@ Nothing runs in the background: what happens with time (a build that ends, a del
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,7 +59,7 @@ class World:
             return state.model_copy(deep=True)
 
     @contextmanager
-    def change(self) -> Iterator[WorldState]:
+    def change(self) -> Generator[WorldState]:
         """Give the settled state to change; it is kept when the block ends well, and untouched when it raises."""
         with self._open() as db:
             db.execute("begin immediate")
@@ -77,7 +77,7 @@ class World:
                 raise
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _open(self) -> Generator[sqlite3.Connection]:
         db = sqlite3.connect(os.fspath(self._path), isolation_level=None, timeout=_BUSY_MS / 1000)
         try:
             db.execute("pragma journal_mode = wal")

@@ -1,0 +1,1 @@
+"""The Coolify client: what it answers (models), what it refuses (errors), reading (look) and changing (act)."""

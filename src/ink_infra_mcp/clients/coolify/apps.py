@@ -1,0 +1,139 @@
+"""Applications and services as Coolify answers them."""
+
+import re
+
+from pydantic import AliasChoices, AliasPath, Field
+
+from ink_infra_mcp.clients.coolify.fields import ComposeDomains, Domains, Exact, Flag, Sent, StatusField, Text, When
+from ink_infra_mcp.clients.coolify.status import Status
+
+_GITHUB = re.compile(r"(?:https?://(?:www\.)?github\.com/|git@github\.com:|ssh://git@github\.com/)")
+_SERVER_UUID = AliasChoices(AliasPath("destination", "server", "uuid"), AliasPath("server", "uuid"), "server_uuid")
+
+
+class Application(Sent):
+    """An app. Fields of `settings` are None in lists, which leave them out.
+
+    `git_repository` is `owner/name` for GitHub and a URL otherwise: compare with `same_repository`. A limit of "0"
+    means none. `dockerfile` and `docker_compose_raw` are empty unless the token may read sensitive fields.
+    """
+
+    uuid: str
+    name: Text = ""
+    description: Text = ""
+    domains: Domains = Field(default=(), validation_alias=AliasChoices("fqdn", "domains"))
+    compose_domains: ComposeDomains = Field(
+        default={}, validation_alias=AliasChoices("docker_compose_domains", "compose_domains")
+    )
+    status: StatusField = Status()
+    server_functional: Flag = Field(default=False, validation_alias=AliasChoices("server_status", "server_functional"))
+    server_uuid: Text = Field(default="", validation_alias=_SERVER_UUID)
+    environment_id: int | None = None
+    build_pack: Text = ""
+    git_repository: Text = ""
+    git_branch: Text = ""
+    git_commit_sha: Text = "HEAD"
+    docker_registry_image_name: Text = ""
+    docker_registry_image_tag: Text = ""
+    dockerfile: Exact = ""
+    dockerfile_location: Text = ""
+    docker_compose_location: Text = ""
+    docker_compose_raw: Exact = ""
+    install_command: Text = ""
+    build_command: Text = ""
+    start_command: Text = ""
+    base_directory: Text = ""
+    publish_directory: Text = ""
+    ports_exposes: Text = ""
+    ports_mappings: Text = ""
+    limits_memory: Text = "0"
+    limits_memory_swap: Text = "0"
+    limits_cpus: Text = "0"
+    custom_docker_run_options: Text = ""
+    health_check_enabled: Flag = False
+    health_check_type: Text = "http"
+    health_check_command: Text = ""
+    health_check_path: Text = ""
+    health_check_port: Text = ""
+    health_check_method: Text = ""
+    health_check_scheme: Text = ""
+    redirect: Text = ""
+    restart_count: int | None = None
+    created_at: When = None
+    updated_at: When = None
+    last_online_at: When = None
+    is_auto_deploy_enabled: bool | None = Field(
+        default=None, validation_alias=AliasPath("settings", "is_auto_deploy_enabled")
+    )
+    is_preview_deployments_enabled: bool | None = Field(
+        default=None, validation_alias=AliasPath("settings", "is_preview_deployments_enabled")
+    )
+    is_consistent_container_name_enabled: bool | None = Field(
+        default=None, validation_alias=AliasPath("settings", "is_consistent_container_name_enabled")
+    )
+    custom_internal_name: Text = Field(default="", validation_alias=AliasPath("settings", "custom_internal_name"))
+    use_build_server: bool | None = Field(
+        default=None, validation_alias=AliasPath("settings", "is_build_server_enabled")
+    )
+
+    @property
+    def state(self) -> str:
+        """Return running, exited, restarting, starting, degraded ... or unknown."""
+        return self.status.state
+
+    @property
+    def health(self) -> str:
+        """Return healthy, unhealthy, starting or unknown."""
+        return self.status.health
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Return every URL of the app, those of its compose services included, in order and each once."""
+        inner = (url for urls in self.compose_domains.values() for url in urls)
+        return tuple(dict.fromkeys((*self.domains, *inner)))
+
+
+class ServicePart(Sent):
+    """One container of a service."""
+
+    uuid: str
+    name: Text = ""
+    image: Text = ""
+    domains: Domains = Field(default=(), validation_alias=AliasChoices("fqdn", "domains"))
+    status: StatusField = Status()
+
+
+class Service(Sent):
+    """A compose file that Coolify runs; `applications` and `databases` are filled only by a look at one service."""
+
+    uuid: str
+    name: Text = ""
+    description: Text = ""
+    status: StatusField = Status()
+    server_uuid: Text = Field(default="", validation_alias=_SERVER_UUID)
+    environment_id: int | None = None
+    service_type: Text = ""
+    docker_compose_raw: Exact = ""
+    applications: tuple[ServicePart, ...] = ()
+    databases: tuple[ServicePart, ...] = ()
+    created_at: When = None
+    updated_at: When = None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Return every URL of its containers, in order and each once."""
+        return tuple(dict.fromkeys(url for part in self.applications for url in part.domains))
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Return whether two spellings name one repository.
+
+    Coolify cuts `https://github.com/owner/name.git` down to `owner/name` when it creates a public app (source,
+    version 4.3.11). Case, a trailing `.git` and slashes do not count.
+    """
+    return _repository(one) == _repository(other)
+
+
+def _repository(spelling: str) -> str:
+    short = _GITHUB.sub("", spelling.strip(), count=1) if _GITHUB.match(spelling.strip()) else spelling.strip()
+    return short.rstrip("/").removesuffix(".git").rstrip("/").lower()

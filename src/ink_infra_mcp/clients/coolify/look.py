@@ -1,0 +1,194 @@
+"""Reading from Coolify: one method for each question that the tools ask."""
+
+from ink_infra_mcp.clients.coolify.apps import Application, Service
+from ink_infra_mcp.clients.coolify.buildlog import Deployment
+from ink_infra_mcp.clients.coolify.era import Era, era_of
+from ink_infra_mcp.clients.coolify.models import (
+    Abilities,
+    EnvVar,
+    GithubApp,
+    Known,
+    PrivateKey,
+    Project,
+    Resource,
+    RollbackImages,
+    Server,
+    ServerDomains,
+)
+from ink_infra_mcp.clients.coolify.wire import M, bad_shape, parse, parse_all, path, record, rows
+from ink_infra_mcp.clients.http import Answer, Http, Query
+from ink_infra_mcp.core.errors import BadAnswer, Forbidden, Rejected, Unavailable, Unreachable
+from ink_infra_mcp.core.untrusted import clean
+
+MAX_LOG_LINES = 10_000
+_NO_SERVER = "none"
+
+
+class CoolifyLook:
+    """Everything that reads. `http` has a base address that ends in /api/v1 and `classify_coolify`.
+
+    Every method raises a VendorError when Coolify does not give a good answer; BadAnswer names path and field.
+    """
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+        self._service = http.service
+
+    async def version(self) -> str:
+        """Return Coolify's version as it says it, such as `4.3.10`; it is plain text and needs the ability read."""
+        answer = await self._http.get("/version")
+        text = clean(answer.text.strip().strip('"'), limit=64)
+        if not text or "\n" in text:
+            raise bad_shape(self._service, answer, "a version was expected")
+        return text
+
+    async def era(self) -> Era:
+        """Return what this version of Coolify can do."""
+        return era_of(await self.version())
+
+    async def healthy(self) -> bool:
+        """Return whether Coolify answers OK; it needs no token, and says nothing of its database (source, 4.3.11)."""
+        try:
+            answer = await self._http.get("/health")
+        except (Unavailable, Unreachable, BadAnswer):
+            return False
+        return answer.text.strip().strip('"') == "OK"
+
+    async def servers(self) -> tuple[Server, ...]:
+        """Return the team's servers, without what only the detail has."""
+        return await self._list(Server, "servers")
+
+    async def server(self, uuid: str) -> Server:
+        """Return one server in full."""
+        return await self._one(Server, "servers", uuid)
+
+    async def server_resources(self, uuid: str) -> tuple[Resource, ...]:
+        """Return the apps, services and databases on a server."""
+        return await self._list(Resource, "servers", uuid, "resources")
+
+    async def server_domains(self, uuid: str) -> tuple[ServerDomains, ...]:
+        """Return the host names of a server's apps by address. Never with `?uuid=`, which answers 404 (source)."""
+        return await self._list(ServerDomains, "servers", uuid, "domains")
+
+    async def projects(self) -> tuple[Project, ...]:
+        """Return the team's projects, without their environments."""
+        return await self._list(Project, "projects")
+
+    async def project(self, uuid: str) -> Project:
+        """Return one project with its environments."""
+        return await self._one(Project, "projects", uuid)
+
+    async def applications(self) -> tuple[Application, ...]:
+        """Return the team's apps, without their settings."""
+        return await self._list(Application, "applications")
+
+    async def application(self, uuid: str) -> Application:
+        """Return one app with its settings."""
+        return await self._one(Application, "applications", uuid)
+
+    async def services(self) -> tuple[Service, ...]:
+        """Return the team's services, without their containers."""
+        return await self._list(Service, "services")
+
+    async def service(self, uuid: str) -> Service:
+        """Return one service with its containers."""
+        return await self._one(Service, "services", uuid)
+
+    async def envs(self, app_uuid: str) -> tuple[EnvVar, ...]:
+        """Return an app's variables, those for previews included (Coolify makes such a copy of each)."""
+        return await self._list(EnvVar, "applications", app_uuid, "envs")
+
+    async def service_envs(self, service_uuid: str) -> tuple[EnvVar, ...]:
+        """Return a service's variables."""
+        return await self._list(EnvVar, "services", service_uuid, "envs")
+
+    async def running_deployments(self) -> tuple[Deployment, ...]:
+        """Return the team's deployments that wait or run."""
+        return await self._list(Deployment, "deployments")
+
+    async def deployment(self, uuid: str) -> Deployment:
+        """Return one deployment, with its log where the token may read it.
+
+        Raises:
+            NotFound: there is none, which also happens to a uuid that Coolify itself has just given (see `follow`).
+        """
+        return await self._one(Deployment, "deployments", uuid)
+
+    async def deployments_of(self, app_uuid: str, *, take: int = 5) -> tuple[Deployment, ...]:
+        """Return an app's last deployments, newest first. Each may carry a log of a megabyte: keep `take` small."""
+        answer = await self._get({"skip": 0, "take": take}, "deployments", "applications", app_uuid)
+        return parse_all(self._service, answer, Deployment, "deployments")
+
+    async def app_logs(self, app_uuid: str, *, lines: int = 100) -> str:
+        """Return the last lines (at most 10,000) that the app's first container wrote, cleaned; it is untrusted text.
+
+        Raises:
+            Rejected: `vendor_code` not_running.
+        """
+        answer = await self._get({"lines": max(1, min(lines, MAX_LOG_LINES))}, "applications", app_uuid, "logs")
+        logs = record(self._service, answer).get("logs")
+        if logs is not None and not isinstance(logs, str):
+            raise bad_shape(self._service, answer, "field logs has another type")
+        return clean(logs or "", limit=4_000_000)
+
+    async def rollback_images(self, app_uuid: str) -> RollbackImages:
+        """Return the images an app can go back to (since 4.3.0); none also when Coolify cannot reach the server."""
+        return await self._one(RollbackImages, "applications", app_uuid, "rollback-images")
+
+    async def private_keys(self) -> tuple[PrivateKey, ...]:
+        """Return the team's keys, never their private half."""
+        return await self._list(PrivateKey, "security", "keys")
+
+    async def github_apps(self) -> tuple[GithubApp, ...]:
+        """Return the GitHub Apps that the team can use."""
+        return await self._list(GithubApp, "github-apps")
+
+    async def resources(self) -> tuple[Resource, ...]:
+        """Return every app, service and database of the team, with the number that Docker's labels carry."""
+        return await self._list(Resource, "resources")
+
+    async def abilities(self) -> Abilities:
+        """Return what the token may do, found without changing anything.
+
+        `read` shows in whether servers can be listed, `read_sensitive` in whether their settings carry a field that
+        Coolify otherwise hides, `deploy` and `write` in which stub of 4.2.0 and later says "now a POST request" and
+        which says that the ability is missing. What cannot be told so is unknown.
+
+        Raises:
+            VendorError: Coolify answers nobody, or not this token at all.
+        """
+        try:
+            servers = rows(self._service, await self._http.get("/servers"))
+        except Forbidden as error:
+            if error.vendor_code != "missing_ability":
+                raise
+            return Abilities(read="no", read_sensitive="no", write="unknown", deploy="unknown")
+        settings = [s for s in (row.get("settings") for row in servers) if isinstance(s, dict)]
+        sensitive: Known = ("yes" if any("sentinel_token" in s for s in settings) else "no") if settings else "unknown"
+        stubs = (await self.era()).post_only
+        return Abilities(
+            read="yes",
+            read_sensitive=sensitive,
+            write=await self._may(path("servers", _NO_SERVER, "validate")) if stubs else "unknown",
+            deploy=await self._may("/deploy") if stubs else "unknown",
+        )
+
+    async def _may(self, stub: str) -> Known:
+        """Ask a stub that checks the ability and then refuses GET, whatever it is asked for (source, 4.2.0-4.3.11)."""
+        try:
+            await self._http.get(stub)
+        except Rejected as error:
+            return "yes" if error.vendor_code == "post_required" else "unknown"
+        except Forbidden as error:
+            return "no" if error.vendor_code == "missing_ability" else "unknown"
+        return "unknown"
+
+    async def _get(self, query: Query | None, *parts: str) -> Answer:
+        return await self._http.get(path(*parts), query)
+
+    async def _one(self, model: type[M], *parts: str) -> M:
+        answer = await self._get(None, *parts)
+        return parse(self._service, answer, model, record(self._service, answer))
+
+    async def _list(self, model: type[M], *parts: str) -> tuple[M, ...]:
+        return parse_all(self._service, await self._get(None, *parts), model)

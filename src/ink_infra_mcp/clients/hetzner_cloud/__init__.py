@@ -1,0 +1,20 @@
+"""Hetzner Cloud: `HetznerCloudLook` reads a project, `HetznerCloudAct` changes it under a permit."""
+
+from ink_infra_mcp.clients.hetzner_cloud.act import HetznerCloudAct
+from ink_infra_mcp.clients.hetzner_cloud.errors import classify
+from ink_infra_mcp.clients.hetzner_cloud.look import BASE_URL, HetznerCloudLook
+from ink_infra_mcp.clients.hetzner_cloud.models import Action, Pricing, Record, RRset, Server, ServerType, Zone
+
+__all__ = [
+    "BASE_URL",
+    "Action",
+    "HetznerCloudAct",
+    "HetznerCloudLook",
+    "Pricing",
+    "RRset",
+    "Record",
+    "Server",
+    "ServerType",
+    "Zone",
+    "classify",
+]

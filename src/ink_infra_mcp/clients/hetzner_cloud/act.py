@@ -1,0 +1,103 @@
+"""Changing a Hetzner Cloud project: single DNS records, and waiting for what was begun."""
+
+from collections.abc import Sequence
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.clients.hetzner_cloud.look import HetznerCloudLook, parsed, rrset_path
+from ink_infra_mcp.clients.hetzner_cloud.models import Action
+from ink_infra_mcp.clients.http import Http
+from ink_infra_mcp.core.errors import Conflict, Rejected
+from ink_infra_mcp.core.permit import Permit
+from ink_infra_mcp.core.ports import Clock
+from ink_infra_mcp.core.untrusted import clean_name
+
+TXT_PART = 255
+POLL_S = (1.0, 1.0, 2.0, 3.0, 5.0)
+BUSY_S = (1.0, 2.0, 4.0, 8.0)
+BUSY_CODES = frozenset({"conflict", "locked"})
+
+
+class HetznerCloudAct(HetznerCloudLook):
+    """The write side of one Cloud project; it exists only while a permit lives."""
+
+    def __init__(self, http: Http, permit: Permit, *, clock: Clock) -> None:
+        super().__init__(http)
+        self._permit = permit
+        self._clock = clock
+
+    async def add_records(
+        self, zone: str, name: str, type: str, *, values: Sequence[str], ttl: int | None = None
+    ) -> Action:
+        """Add values to a record set and leave those of others alone; the set is made when it is not there.
+
+        `ttl` (seconds, None for the zone's) must be the present one when the set is there. TXT values are quoted here.
+        """
+        body: dict[str, JsonValue] = {"records": _records(type, values)}
+        if ttl is not None:
+            body["ttl"] = ttl
+        return await self._start(f"{rrset_path(zone, name, type)}/actions/add_records", body)
+
+    async def remove_records(self, zone: str, name: str, type: str, *, values: Sequence[str]) -> Action:
+        """Remove values from a record set; it goes with its last value."""
+        body: dict[str, JsonValue] = {"records": _records(type, values)}
+        return await self._start(f"{rrset_path(zone, name, type)}/actions/remove_records", body)
+
+    async def wait(self, actions: Sequence[Action], deadline_s: float) -> tuple[Action, ...]:
+        """Return the actions when all have ended, or as they are after `deadline_s` seconds, some still running.
+
+        Raises:
+            Rejected: one ended in an error; the others are not waited for.
+        """
+        ids = [action.id for action in actions]
+        until = self._clock.monotonic() + deadline_s
+        now = tuple(actions)
+        polls = 0
+        while True:
+            _raise_failed(now)
+            left_s = until - self._clock.monotonic()
+            if left_s <= 0 or not any(action.running for action in now):
+                return now
+            await self._clock.sleep(min(POLL_S[min(polls, len(POLL_S) - 1)], left_s))
+            polls += 1
+            now = await self.actions(ids)
+
+    async def _start(self, path: str, body: dict[str, JsonValue]) -> Action:
+        """A conflict and a lock mean that nothing was done, so the same request is sent again after a while."""
+        for pause_s in BUSY_S:
+            try:
+                return await self._send(path, body)
+            except Conflict as error:
+                if error.vendor_code not in BUSY_CODES:
+                    raise
+            await self._clock.sleep(pause_s)
+        return await self._send(path, body)
+
+    async def _send(self, path: str, body: dict[str, JsonValue]) -> Action:
+        return parsed(await self._http.send("POST", path, permit=self._permit, body=body), "action", Action)
+
+
+def txt_value(text: str) -> str:
+    """Return text as the value of a TXT record: quoted strings of at most 255 characters."""
+    if len(text) >= 2 and text.startswith('"') and text.endswith('"'):
+        return text
+    parts = [text[start : start + TXT_PART] for start in range(0, len(text), TXT_PART)] or [""]
+    return " ".join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts)
+
+
+def _records(type: str, values: Sequence[str]) -> list[JsonValue]:
+    return [{"value": txt_value(value) if type == "TXT" else value} for value in values]
+
+
+def _raise_failed(actions: Sequence[Action]) -> None:
+    for action in actions:
+        if action.status == "error":
+            code = action.error.code if action.error else ""
+            words = clean_name(action.error.message, limit=300).rstrip(".") if action.error else "no explanation"
+            raise Rejected(
+                f"Hetzner Cloud could not finish {clean_name(action.command)} (action {action.id}): {words}.",
+                service="hetzner_cloud",
+                done="The change was begun and did not end well.",
+                next="Look at the thing in the Hetzner Console, then call again.",
+                vendor_code=code,
+            )

@@ -1,0 +1,62 @@
+"""What the engine runs, and what it promises: the words that guard and engine share without knowing each other."""
+
+from typing import Literal, Protocol
+
+from ink_infra_mcp.core.operation import Check, Results
+from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan
+from ink_infra_mcp.core.receipt import Problem
+
+STEP_FORMAT = "1"
+"""Version of what is persisted about steps; an operation of another format is refused, never guessed at."""
+
+
+class StepEnd(Frozen):
+    """How one run of one step ended. `cancelled` means that it did not begin."""
+
+    state: Literal["done", "failed", "cancelled"]
+    result: JsonObject = {}
+    problem: Problem | None = None
+
+
+class Ending(Frozen):
+    """How the whole operation ended, before it is told to anybody."""
+
+    state: Literal["done", "failed", "cancelled"]
+    step_id: str = ""
+    problem: Problem | None = None
+    undone: tuple[str, ...] = ()
+    undo_failed: tuple[str, ...] = ()
+    results: dict[str, JsonObject] = {}
+    checks: tuple[Check, ...] = ()
+
+
+class Program(Protocol):
+    """What the engine calls for an operation; every method is safe to call again after a crash."""
+
+    async def load(self, operation_id: str) -> tuple[Plan, Results]:
+        """Return the approved plan, and results that earlier attempts left."""
+        ...
+
+    async def step(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
+        """Run a step of the plan."""
+        ...
+
+    async def undo(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
+        """Run the undo of a finished step."""
+        ...
+
+    async def verify(self, operation_id: str, results: Results) -> tuple[Check, ...]:
+        """Return what is true of the world now."""
+        ...
+
+    async def finish(self, operation_id: str, ending: Ending) -> None:
+        """Write the end into the audit, keep the receipt, free the locks."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs operations durably."""
+
+    async def start(self, operation_id: str) -> None:
+        """Begin (or go on with) the operation; returns at once."""
+        ...

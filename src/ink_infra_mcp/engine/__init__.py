@@ -1,0 +1,1 @@
+"""Durable execution of an approved plan, on DBOS; nothing of it is imported before the first operation."""

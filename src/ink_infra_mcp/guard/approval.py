@@ -1,0 +1,123 @@
+"""Asks for approvals and takes decisions on them; every decision leaves an audit line."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from sqlalchemy import Connection
+
+from ink_infra_mcp.core.errors import ApprovalInvalid
+from ink_infra_mcp.core.plan import Plan, Risk
+from ink_infra_mcp.core.policy import Need
+from ink_infra_mcp.core.ports import Clock, NewId
+from ink_infra_mcp.guard.caller import Answer, Caller
+from ink_infra_mcp.state import approvals, audit
+from ink_infra_mcp.state.approvals import Approval, ApprovalState
+from ink_infra_mcp.state.audit import AuditEvent
+from ink_infra_mcp.state.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """The approvals of one state store. `ttl_s` is how long a question stays open."""
+
+    store: Store
+    clock: Clock
+    new_id: NewId
+    ttl_s: float
+
+    async def open_for(self, caller: Caller, *, tool: str, args_digest: str) -> Approval | None:
+        """Return the pending or approved approval of this very call, or None."""
+        now = self.clock.now().timestamp()
+        return await self.store.run(
+            lambda c: approvals.open_for(c, principal=caller.principal, tool=tool, args_digest=args_digest, now=now)
+        )
+
+    async def propose(self, caller: Caller, plan: Plan, *, args_digest: str, risk: Risk, need: Need) -> Approval:
+        """Return a new pending approval for the plan."""
+        now = self.clock.now().timestamp()
+        approval = Approval(
+            id=self.new_id("ap"),
+            principal=caller.principal,
+            tool=plan.tool,
+            args_digest=args_digest,
+            plan_digest=plan.digest,
+            plan=plan,
+            risk=risk,
+            need=need,
+            phrase="" if need is Need.PERSON else plan.phrase,
+            created_at=now,
+            expires_at=now + self.ttl_s,
+        )
+
+        def work(connection: Connection) -> None:
+            approvals.add(connection, approval)
+            audit.append(connection, _event(approval, "proposed", now, caller.principal))
+
+        await self.store.run(work)
+        return approval
+
+    async def pending(self) -> tuple[Approval, ...]:
+        """Return what waits for a person, oldest first."""
+        now = self.clock.now().timestamp()
+        return await self.store.run(lambda c: approvals.pending(c, now=now))
+
+    async def decide(
+        self, approval_id: str, answer: Answer, *, by: str, channel: str, principal: str | None = None
+    ) -> Approval:
+        """Return the approval after a person's answer; a wrong phrase counts as a refusal.
+
+        With a `principal`, only an approval of its own calls can be decided.
+
+        Raises:
+            ApprovalInvalid: unknown, expired, already decided, or this channel may not decide it.
+        """
+        now = self.clock.now().timestamp()
+
+        def work(connection: Connection) -> Approval:
+            found = approvals.get(connection, approval_id)
+            if found is not None and principal not in (None, found.principal):
+                raise ApprovalInvalid(f"The approval {approval_id} is unknown.", next="Call the tool again.")
+            if found is not None:
+                _check_channel(found, channel)
+            state = _state(found, answer)
+            decided = approvals.decide(connection, approval_id, state=state, channel=channel, decided_by=by, now=now)
+            word = "approved" if state is ApprovalState.APPROVED else "denied"
+            audit.append(connection, _event(decided, word, now, by, outcome=answer.action, channel=channel))
+            return decided
+
+        return await self.store.run(work)
+
+
+def _check_channel(approval: Approval, channel: str) -> None:
+    if approval.need == Need.TICKET and channel != "ticket":
+        raise ApprovalInvalid(
+            f"The approval {approval.id} needs an operator at a terminal.",
+            next=f"Run `ink-infra-mcp approve {approval.id}`.",
+        )
+
+
+def _state(approval: Approval | None, answer: Answer) -> ApprovalState:
+    match answer.action:
+        case "accept":
+            right = approval is None or answer.typed.strip() == approval.phrase
+            return ApprovalState.APPROVED if right else ApprovalState.DENIED
+        case "decline" | "cancel":
+            return ApprovalState.DENIED
+        case _:
+            assert_never(answer.action)
+
+
+def _event(
+    approval: Approval, event: str, now: float, principal: str, *, outcome: str = "", channel: str = ""
+) -> AuditEvent:
+    return AuditEvent(
+        at=now,
+        event=event,
+        principal=principal,
+        tool=approval.tool,
+        target=approval.plan.target[:300],
+        approval_id=approval.id,
+        plan_digest=approval.plan_digest,
+        outcome=outcome,
+        detail={"risk": approval.risk, "need": approval.need} | ({"channel": channel} if channel else {}),
+    )

@@ -1,0 +1,110 @@
+"""Follows operations: waits, reports progress, picks up what a dead process left, cancels."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
+from ink_infra_mcp.core.errors import UnknownName
+from ink_infra_mcp.core.ports import Clock
+from ink_infra_mcp.core.receipt import Receipt
+from ink_infra_mcp.guard import receipts
+from ink_infra_mcp.guard.caller import Progress
+from ink_infra_mcp.guard.changes import Changes
+from ink_infra_mcp.state import audit, operations
+from ink_infra_mcp.state.audit import AuditEvent
+from ink_infra_mcp.state.operations import Operation
+from ink_infra_mcp.state.owners import Owners
+from ink_infra_mcp.state.store import Store
+
+LOOK_EVERY_S = 1.0
+HEARTBEAT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """The operations of one state store."""
+
+    store: Store
+    engine: Engine
+    owners: Owners
+    clock: Clock
+    changes: Changes
+    elapsed: Callable[[], float] = time.monotonic
+
+    async def get(self, operation_id: str) -> Operation:
+        """Return the operation.
+
+        Raises:
+            UnknownName: there is none with that id.
+        """
+        found = await self.store.run(lambda c: operations.get(c, operation_id))
+        if found is None:
+            raise UnknownName(f"There is no operation {operation_id!r}.", next="See list_operations.")
+        return found
+
+    async def follow(self, operation_id: str, *, wait_s: float, progress: Progress | None) -> Receipt:
+        """Return the receipt when the operation has ended, or `running` after `wait_s` seconds.
+
+        `progress` is called at every change and at least every 5 seconds, so that a client keeps its request alive.
+        """
+        began = self.elapsed()
+        told, last = ("", -1), began - HEARTBEAT_S
+        while True:
+            operation = await self.get(operation_id)
+            if operation.receipt is not None:
+                return operation.receipt
+            spent = self.elapsed() - began
+            if spent >= wait_s:
+                return receipts.running(operation)
+            news = (operation.now_at, len(operation.results))
+            if progress is not None and (news != told or self.elapsed() - last >= HEARTBEAT_S):
+                await progress(
+                    _done(operation, spent), float(len(operation.plan.steps)), operation.now_at or "starting"
+                )
+                told, last = news, self.elapsed()
+            await self.changes.wait(min(LOOK_EVERY_S, wait_s - spent))
+
+    async def newest(self, *, before: float | None, limit: int) -> tuple[Operation, ...]:
+        """Return operations that began before `before` (Unix seconds), newest first."""
+        return await self.store.run(lambda c: operations.newest(c, before=before, limit=limit))
+
+    async def take_over_orphans(self) -> tuple[str, ...]:
+        """Go on with every running operation whose owner is dead; return their ids.
+
+        Operations whose steps were written by another version's format are left alone, and stay visible as running.
+        """
+        orphans = await self.store.run(self._claim)
+        for operation in orphans:
+            await self.engine.start(operation.id)
+        return tuple(operation.id for operation in orphans)
+
+    def _claim(self, connection: Connection) -> list[Operation]:
+        claimed: list[Operation] = []
+        for operation in operations.running(connection):
+            if operation.step_format != STEP_FORMAT or self.owners.alive(operation.executor):
+                continue
+            if operations.claim(connection, operation.id, of=operation.executor, by=self.owners.executor):
+                audit.append(connection, self._resumed(operation))
+                claimed.append(operation)
+        return claimed
+
+    def _resumed(self, operation: Operation) -> AuditEvent:
+        return AuditEvent(
+            at=self.clock.now().timestamp(),
+            event="resumed",
+            principal=operation.principal,
+            tool=operation.tool,
+            target=operation.plan.target[:300],
+            operation_id=operation.id,
+            approval_id=operation.approval_id,
+            plan_digest=operation.plan_digest,
+            detail={"executor": self.owners.executor, "after": operation.executor},
+        )
+
+
+def _done(operation: Operation, spent_s: float) -> float:
+    """Progress that only grows: whole steps, and a part of one that nears 0.9 as time passes."""
+    return len(operation.results) + 0.9 * (1 - 1 / (1 + spent_s / 60))

@@ -1,0 +1,249 @@
+"""What a begun operation does, step by step: permits, handlers, undo, verification, and the last audit line."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ink_infra_mcp.core.engine import Ending, StepEnd
+from ink_infra_mcp.core.errors import InkError, StateCorrupt, StepFailed, VendorError
+from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results
+from ink_infra_mcp.core.plan import JsonObject, Plan
+from ink_infra_mcp.core.ports import Clock
+from ink_infra_mcp.core.receipt import Problem, Receipt, StepReport
+from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.core.step import Handler, StepCall
+from ink_infra_mcp.guard.changes import Changes
+from ink_infra_mcp.guard.permit import permit_for
+from ink_infra_mcp.state import audit, locks, operations
+from ink_infra_mcp.state.audit import AuditEvent
+from ink_infra_mcp.state.operations import Operation
+from ink_infra_mcp.state.store import Store
+
+AnyMutation = Mutation[Any, Any, Any]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedProgram:
+    """Runs the steps of operations that the guard has begun; `handlers` is step kind -> handler."""
+
+    store: Store
+    handlers: Mapping[str, Handler]
+    mutations: Mapping[str, AnyMutation]
+    look: object
+    clock: Clock
+    redact: Redactor
+    changes: Changes
+    sandbox: bool
+
+    async def load(self, operation_id: str) -> tuple[Plan, Results]:
+        """Return the plan, and the results that a resumed operation starts from."""
+        operation = await self.operation(operation_id)
+        return operation.plan, _seeded(operation.plan)
+
+    async def operation(self, operation_id: str) -> Operation:
+        """Return the stored operation.
+
+        Raises:
+            StateCorrupt: it is gone.
+        """
+        found = await self.store.run(lambda c: operations.get(c, operation_id))
+        if found is None:
+            raise StateCorrupt(f"Operation {operation_id} is not in the state store.", done="", next="")
+        return found
+
+    async def step(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
+        """Run a step under a fresh permit, unless somebody asked to cancel."""
+        operation = await self.operation(operation_id)
+        if operation.cancel_requested:
+            return StepEnd(state="cancelled")
+        step = next(s for s in operation.plan.steps if s.id == step_id)
+        call = (step.kind, step.target, step.summary, step.params)
+        end = await self._run(operation, step_id, call, results)
+        await self._after(operation, step_id, end, event="step")
+        return end
+
+    async def undo(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
+        """Run the declared undo of a finished step."""
+        operation = await self.operation(operation_id)
+        undo = next(s.undo for s in operation.plan.steps if s.id == step_id and s.undo is not None)
+        call = (undo.kind, undo.target, undo.summary, undo.params)
+        end = await self._run(operation, f"undo_{step_id}", call, results)
+        await self._after(operation, f"undo_{step_id}", end, event="undo")
+        return end
+
+    async def verify(self, operation_id: str, results: Results) -> tuple[Check, ...]:
+        """Return the tool's checks; what could not be looked at is a failed check, never a passed one."""
+        operation = await self.operation(operation_id)
+        await self._say(operation.id, "verifying")
+        try:
+            checks = await self.mutations[operation.tool].verify(operation.plan, results, self.look)
+        except InkError as error:
+            return (Check(name="verification", status="failed", evidence=self.redact(str(error))),)
+        return tuple(c.model_copy(update={"evidence": self.redact(c.evidence)}) for c in checks)
+
+    async def finish(self, operation_id: str, ending: Ending) -> None:
+        """Keep the receipt, write the end into the audit and free the locks, in one transaction."""
+        operation = await self.operation(operation_id)
+        receipt = self._receipt(operation, ending)
+        now = self.clock.now().timestamp()
+
+        def work(connection: Connection) -> None:
+            if operations.end(connection, operation.id, receipt=receipt, now=now):
+                detail: JsonObject = {"checks": {c.name: c.status for c in receipt.checks}}
+                audit.append(connection, _event(operation, "end", now, outcome=receipt.outcome, detail=detail))
+            locks.free(connection, operation.id)
+
+        await self.store.run(work)
+        self.changes.ring()
+
+    async def _run(
+        self, operation: Operation, step_id: str, call: tuple[str, str, str, JsonObject], results: Results
+    ) -> StepEnd:
+        kind, target, summary, params = call
+        await self._say(operation.id, summary)
+        with permit_for(operation) as permit:
+            step_call = StepCall(
+                operation_id=operation.id,
+                step_id=step_id,
+                kind=kind,
+                target=target,
+                params=params,
+                results=results,
+                permit=permit,
+                clock=self.clock,
+                say=lambda words: self._say_later(operation.id, words),
+            )
+            try:
+                return StepEnd(state="done", result=await self.handlers[kind](step_call))
+            except InkError as error:
+                return StepEnd(state="failed", problem=problem_of(error, self.redact))
+            except Exception as error:
+                log.exception("step %s of %s broke", step_id, operation.id)
+                return StepEnd(state="failed", problem=_bug(error))
+
+    async def _after(self, operation: Operation, step_id: str, end: StepEnd, *, event: str) -> None:
+        now = self.clock.now().timestamp()
+
+        def work(connection: Connection) -> None:
+            if end.state == "done":
+                operations.keep_result(connection, operation.id, step_id, end.result)
+            audit.append(connection, _event(operation, event, now, outcome=end.state, detail={"step": step_id}))
+
+        await self.store.run(work)
+        self.changes.ring()
+
+    async def _say(self, operation_id: str, words: str) -> None:
+        await self.store.run(lambda c: operations.note(c, operation_id, now_at=self.redact(words)))
+        self.changes.ring()
+
+    def _say_later(self, operation_id: str, words: str) -> None:
+        self.store.run_sync(lambda c: operations.note(c, operation_id, now_at=self.redact(words)))
+        self.changes.ring()
+
+    def _receipt(self, operation: Operation, ending: Ending) -> Receipt:
+        outcome = outcome_of(ending)
+        tool = self.mutations[operation.tool]
+        return Receipt(
+            outcome=outcome,
+            message=_message(operation, ending, outcome),
+            operation_id=operation.id,
+            approval_id=operation.approval_id or None,
+            plan_digest=operation.plan_digest,
+            steps=_reports(operation.plan, ending),
+            checks=ending.checks,
+            result=tool.summary(operation.plan, ending.results, list(ending.checks)),
+            problem=ending.problem,
+            sandbox=self.sandbox,
+        )
+
+
+def outcome_of(ending: Ending) -> Outcome:
+    """Return the one word for how an operation ended."""
+    if ending.state == "cancelled":
+        return Outcome.CANCELLED
+    if ending.state == "failed":
+        return Outcome.UNDONE if ending.undone and not ending.undo_failed else Outcome.FAILED
+    failed = any(check.status == "failed" for check in ending.checks)
+    return Outcome.APPLIED_UNVERIFIED if failed else Outcome.APPLIED
+
+
+def problem_of(error: InkError, redact: Redactor) -> Problem:
+    """Return an error as data that may be stored and shown."""
+    log = error.untrusted_log if isinstance(error, StepFailed) else ()
+    request = f" (request {error.request_id})" if isinstance(error, VendorError) and error.request_id else ""
+    return Problem(
+        code=error.code,
+        message=redact(str(error)) + request,
+        stage=error.stage if isinstance(error, StepFailed) else "",
+        probable_cause=error.probable_cause if isinstance(error, StepFailed) else "",
+        untrusted_log=tuple(redact(line) for line in log),
+    )
+
+
+def _bug(error: Exception) -> Problem:
+    return Problem(
+        code="bug",
+        message=(
+            f"The step broke with {type(error).__name__}, which is a fault of ink-infra-mcp. It is not known how far "
+            "the step came. The server's log has the details; call the tool again to plan what is left."
+        ),
+    )
+
+
+def _seeded(plan: Plan) -> Results:
+    seeds = plan.pinned.get("results")
+    return {k: v for k, v in seeds.items() if isinstance(v, dict)} if isinstance(seeds, dict) else {}
+
+
+def _reports(plan: Plan, ending: Ending) -> tuple[StepReport, ...]:
+    def state(step_id: str) -> str:
+        if step_id in ending.undone:
+            return "undone"
+        if step_id == ending.step_id and ending.state == "failed":
+            return "failed"
+        return "done" if step_id in ending.results else "not begun"
+
+    return tuple(
+        StepReport.model_validate({"id": s.id, "summary": s.summary, "state": state(s.id)}) for s in plan.steps
+    )
+
+
+def _message(operation: Operation, ending: Ending, outcome: Outcome) -> str:
+    done = sum(step.id in ending.results for step in operation.plan.steps)
+    of = f"{done} of {len(operation.plan.steps)} steps done"
+    failed = [check.name for check in ending.checks if check.status == "failed"]
+    match outcome:
+        case Outcome.APPLIED:
+            return f"{operation.plan.title}: done, and proved."
+        case Outcome.APPLIED_UNVERIFIED:
+            return f"{operation.plan.title}: the steps ran, but this is not as promised: {', '.join(failed)}."
+        case Outcome.CANCELLED:
+            return f"Cancelled before step {ending.step_id}; {of}. The same call plans what is left."
+        case Outcome.UNDONE:
+            return f"Step {ending.step_id} failed, and the undo of {', '.join(ending.undone)} ran. {_why(ending)}"
+        case _:
+            bad = f" The undo of {', '.join(ending.undo_failed)} failed too." if ending.undo_failed else ""
+            return f"Step {ending.step_id} failed; {of}.{bad} {_why(ending)}"
+
+
+def _why(ending: Ending) -> str:
+    return ending.problem.message if ending.problem else ""
+
+
+def _event(operation: Operation, event: str, now: float, *, outcome: str, detail: JsonObject) -> AuditEvent:
+    return AuditEvent(
+        at=now,
+        event=event,
+        principal=operation.principal,
+        tool=operation.tool,
+        target=operation.plan.target[:300],
+        operation_id=operation.id,
+        approval_id=operation.approval_id,
+        plan_digest=operation.plan_digest,
+        outcome=outcome,
+        detail=detail,
+    )

@@ -1,0 +1,106 @@
+"""Words of the receipts that the guard itself gives: what happened, and that nothing was changed."""
+
+from datetime import UTC, datetime
+
+from ink_infra_mcp.core.operation import Outcome
+from ink_infra_mcp.core.plan import Plan, Risk, render
+from ink_infra_mcp.core.policy import Need
+from ink_infra_mcp.core.receipt import Receipt, StepReport
+from ink_infra_mcp.state.approvals import Approval
+from ink_infra_mcp.state.locks import Lock
+from ink_infra_mcp.state.operations import Operation
+
+
+def already_so(plan: Plan) -> Receipt:
+    """Return the receipt of a plan without steps."""
+    return Receipt(outcome=Outcome.ALREADY_SO, message=f"Already so: {plan.reason} Nothing was changed.")
+
+
+def refused(plan: Plan, risk: Risk, why: str) -> Receipt:
+    """Return the receipt of a plan that policy forbids."""
+    return Receipt(
+        outcome=Outcome.REFUSED_BY_POLICY,
+        message=f"Refused by policy: {why} Nothing was changed.",
+        plan=render(plan, risk=risk),
+        plan_digest=plan.digest,
+    )
+
+
+def approval_required(approval: Approval) -> Receipt:
+    """Return the receipt that tells how a person approves."""
+    until = when(approval.expires_at)
+    typed = f" and type {approval.phrase!r}" if approval.phrase else ""
+    return Receipt(
+        outcome=Outcome.APPROVAL_REQUIRED,
+        message=(
+            f"A person must approve this plan by {until}. Nothing was changed. On a terminal of this machine: "
+            f"`ink-infra-mcp approve {approval.id}`{typed}; then call the tool again with the same arguments."
+        ),
+        approval_id=approval.id,
+        plan=render(approval.plan, risk=approval.risk),
+        plan_digest=approval.plan_digest,
+    )
+
+
+def not_approved(approval: Approval, why: str) -> Receipt:
+    """Return the receipt of a plan that a person turned down."""
+    return Receipt(
+        outcome=Outcome.NOT_APPROVED,
+        message=f"Not approved: {why}. Nothing was changed.",
+        approval_id=approval.id,
+        plan_digest=approval.plan_digest,
+    )
+
+
+def plan_drifted(plan: Plan, risk: Risk, need: Need) -> Receipt:
+    """Return the receipt of an approval whose plan is no longer right, with the new plan."""
+    again = "call again to have it approved" if need is not Need.NONE else "call again"
+    return Receipt(
+        outcome=Outcome.PLAN_DRIFTED,
+        message=f"The world changed since the plan was made. Nothing was changed. This is the plan now; {again}.",
+        plan=render(plan, risk=risk),
+        plan_digest=plan.digest,
+    )
+
+
+def locked(lock: Lock) -> Receipt:
+    """Return the receipt of a call that met another operation."""
+    return Receipt(
+        outcome=Outcome.LOCKED,
+        message=(
+            f"{lock.target} is held by operation {lock.operation_id} of {lock.principal} ({lock.purpose}) since "
+            f"{when(lock.since)}. Nothing was changed. Wait for it, or look at it with get_operation."
+        ),
+    )
+
+
+def running(operation: Operation) -> Receipt:
+    """Return the receipt of an operation that goes on."""
+    return Receipt(
+        outcome=Outcome.RUNNING,
+        message=(
+            f"Still running: {operation.now_at or 'starting'}. It goes on by itself; "
+            f"follow it with get_operation {operation.id}."
+        ),
+        operation_id=operation.id,
+        approval_id=operation.approval_id or None,
+        plan_digest=operation.plan_digest,
+        steps=steps_so_far(operation),
+    )
+
+
+def steps_so_far(operation: Operation) -> tuple[StepReport, ...]:
+    """Return where each step of a running operation stands."""
+    reports: list[StepReport] = []
+    seen_open = False
+    for step in operation.plan.steps:
+        done = step.id in operation.results
+        state = "done" if done else "not begun" if seen_open else "running"
+        seen_open = seen_open or not done
+        reports.append(StepReport(id=step.id, summary=step.summary, state=state))
+    return tuple(reports)
+
+
+def when(unix_s: float) -> str:
+    """Return an instant as people read it, in UTC to the second."""
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

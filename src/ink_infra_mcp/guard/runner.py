@@ -1,0 +1,223 @@
+"""The one sequence that every mutation goes through, from observing to handing an approved plan to the engine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import Connection
+
+from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
+from ink_infra_mcp.core.errors import ApprovalInvalid
+from ink_infra_mcp.core.operation import Mutation, Outcome
+from ink_infra_mcp.core.plan import JsonObject, Plan, Risk, render, risk_of
+from ink_infra_mcp.core.policy import Need, Policy
+from ink_infra_mcp.core.ports import Clock, NewId
+from ink_infra_mcp.core.receipt import Receipt
+from ink_infra_mcp.guard import receipts
+from ink_infra_mcp.guard.approval import Approvals
+from ink_infra_mcp.guard.caller import Answer, Asked, Caller, digest_of_args
+from ink_infra_mcp.guard.locking import Locks
+from ink_infra_mcp.state import approvals, audit, operations
+from ink_infra_mcp.state.approvals import Approval, ApprovalState
+from ink_infra_mcp.state.audit import AuditEvent
+from ink_infra_mcp.state.operations import Operation
+from ink_infra_mcp.state.store import Store
+
+AnyMutation = Mutation[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a mutation by somebody."""
+
+    tool: AnyMutation
+    args: BaseModel
+    caller: Caller
+    args_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Lets plans begin. It holds no state of its own: everything is in the store that all processes share."""
+
+    store: Store
+    engine: Engine
+    policy: Policy
+    approvals: Approvals
+    locks: Locks
+    clock: Clock
+    new_id: NewId
+    look: object
+    sandbox: bool = False
+
+    async def call(self, tool: AnyMutation, args: BaseModel, caller: Caller) -> Receipt | Asked:
+        """Return a receipt, or the question that a person must answer first.
+
+        An approved and unused approval of the very same call is used up here; then the plan is made anew, and only
+        if it is the approved one does the operation begin. A call whose twin is running gets that operation.
+
+        Raises:
+            InkError: the world could not be observed, or the store not used; nothing was changed.
+        """
+        call = Call(tool=tool, args=args, caller=caller, args_digest=digest_of_args(args))
+        earlier = await self.approvals.open_for(caller, tool=tool.name, args_digest=call.args_digest)
+        if earlier is not None and earlier.state is ApprovalState.APPROVED:
+            return self._mark(await self._begin(call, earlier.plan, earlier))
+        plan = await self._plan(call, earlier.plan if earlier else None)
+        return self._mark(await self._decide(call, plan, earlier))
+
+    async def answer(self, approval_id: str, answer: Answer, caller: Caller) -> Receipt | None:
+        """Take the answer that came through the caller's client; return None when it is a yes, else the refusal.
+
+        Raises:
+            ApprovalInvalid: unknown, expired, already used, or not to be decided in this way.
+        """
+        decided = await self.approvals.decide(
+            approval_id, answer, by=caller.principal, channel=caller.channel, principal=caller.principal
+        )
+        if decided.state is ApprovalState.APPROVED:
+            return None
+        why = (
+            "the name typed was not the target's" if answer.action == "accept" else f"the person chose {answer.action}"
+        )
+        refusal = self._mark(receipts.not_approved(decided, why))
+        return refusal if isinstance(refusal, Receipt) else None
+
+    def need_for(self, plan: Plan) -> tuple[Risk, Need]:
+        """Return the plan's risk, and what that risk asks for."""
+        risk = risk_of(plan, self.policy.kinds)
+        return risk, self.policy.approval[risk]
+
+    async def _plan(self, call: Call, pinned: Plan | None) -> Plan:
+        plan = call.tool.plan(call.args, await call.tool.observe(call.args, self.look, pinned))
+        warnings = [f"policy override in force: {words}" for words in self.policy.overrides]
+        return plan.model_copy(update={"warnings": (*plan.warnings, *warnings)}) if warnings else plan
+
+    async def _decide(self, call: Call, plan: Plan, earlier: Approval | None) -> Receipt | Asked:
+        if plan.is_noop:
+            return await self._end_without_change(call, plan, receipts.already_so(plan))
+        risk, need = self.need_for(plan)
+        if why := self.policy.refusal(plan, risk):
+            return await self._end_without_change(call, plan, receipts.refused(plan, risk, why))
+        if (held := await self._held(call, plan)) is not None:
+            return held
+        if need is Need.NONE:
+            return await self._begin(call, plan, None)
+        approval = earlier
+        if approval is None or approval.plan_digest != plan.digest:
+            approval = await self.approvals.propose(
+                call.caller, plan, args_digest=call.args_digest, risk=risk, need=need
+            )
+        if call.caller.can_ask and need is not Need.TICKET:
+            return Asked(approval=approval, text=render(plan, risk=risk))
+        return receipts.approval_required(approval)
+
+    async def _held(self, call: Call, plan: Plan) -> Receipt | None:
+        lock = await self.locks.in_the_way(plan.locks)
+        if lock is None:
+            return None
+        twin = await self.store.run(lambda c: operations.get(c, lock.operation_id))
+        if twin is not None and (twin.tool, twin.principal, twin.args_digest) == (
+            call.tool.name,
+            call.caller.principal,
+            call.args_digest,
+        ):
+            return receipts.running(twin)
+        return await self._end_without_change(call, plan, receipts.locked(lock))
+
+    async def _begin(self, call: Call, plan: Plan, approval: Approval | None) -> Receipt:
+        operation_id = self.new_id("op")
+        lock = await self.locks.take(plan.locks, operation_id, call.caller.principal, plan.title)
+        if lock is not None:
+            held = await self._held(call, plan)
+            return held or receipts.locked(lock)
+        try:
+            stopped = await self._stopped_by_new_facts(call, plan, approval)
+            if stopped is None:
+                await self._commit(call, plan, approval, operation_id)
+        except BaseException:
+            await self.locks.free(operation_id)
+            raise
+        if stopped is not None:
+            await self.locks.free(operation_id)
+            return stopped
+        await self.engine.start(operation_id)
+        return receipts.running(await self._operation(operation_id))
+
+    async def _stopped_by_new_facts(self, call: Call, plan: Plan, approval: Approval | None) -> Receipt | None:
+        fresh = await self._plan(call, plan)
+        if fresh.digest == plan.digest:
+            risk, _ = self.need_for(plan)
+            why = self.policy.refusal(plan, risk)
+            return await self._end_without_change(call, plan, receipts.refused(plan, risk, why)) if why else None
+        if approval is not None:
+            await self.store.run(lambda c: approvals.mark_drifted(c, approval.id))
+        if fresh.is_noop:
+            return await self._end_without_change(call, fresh, receipts.already_so(fresh))
+        risk, need = self.need_for(fresh)
+        return await self._end_without_change(call, fresh, receipts.plan_drifted(fresh, risk, need))
+
+    async def _commit(self, call: Call, plan: Plan, approval: Approval | None, operation_id: str) -> None:
+        """Use up the approval, store the operation and write "begin", in one transaction: all of it or nothing."""
+        now = self.clock.now().timestamp()
+        operation = Operation(
+            id=operation_id,
+            tool=plan.tool,
+            principal=call.caller.principal,
+            args_digest=call.args_digest,
+            plan=plan,
+            plan_digest=plan.digest,
+            approval_id=approval.id if approval else "",
+            channel=approval.channel if approval else "policy",
+            executor=self.locks.executor,
+            step_format=STEP_FORMAT,
+            created_at=now,
+        )
+
+        def work(connection: Connection) -> None:
+            if approval is not None:
+                approvals.consume(connection, approval.id, digest=plan.digest, operation_id=operation_id, now=now)
+            operations.add(connection, operation)
+            detail: JsonObject = {"steps": [step.summary for step in plan.steps], "channel": operation.channel}
+            audit.append(connection, _line(call, plan, "begin", now, operation=operation, detail=detail))
+
+        await self.store.run(work)
+
+    async def _operation(self, operation_id: str) -> Operation:
+        found = await self.store.run(lambda c: operations.get(c, operation_id))
+        if found is None:
+            raise ApprovalInvalid(f"Operation {operation_id} is unknown.", next="See list_operations.")
+        return found
+
+    async def _end_without_change(self, call: Call, plan: Plan, receipt: Receipt) -> Receipt:
+        now = self.clock.now().timestamp()
+        await self.store.run(lambda c: audit.append(c, _line(call, plan, "stopped", now, outcome=receipt.outcome)))
+        return receipt
+
+    def _mark(self, said: Receipt | Asked) -> Receipt | Asked:
+        return said.model_copy(update={"sandbox": True}) if self.sandbox and isinstance(said, Receipt) else said
+
+
+def _line(
+    call: Call,
+    plan: Plan,
+    event: str,
+    now: float,
+    *,
+    outcome: Outcome | str = "",
+    operation: Operation | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> AuditEvent:
+    return AuditEvent(
+        at=now,
+        event=event,
+        principal=call.caller.principal,
+        tool=call.tool.name,
+        target=plan.target[:300],
+        operation_id=operation.id if operation else "",
+        approval_id=operation.approval_id if operation else "",
+        plan_digest=plan.digest,
+        outcome=outcome,
+        detail=dict(detail or {}),
+    )

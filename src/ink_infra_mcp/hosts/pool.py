@@ -1,0 +1,177 @@
+"""Runs commands on servers: behind the write gate, over kept connections, each one at most once."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ink_infra_mcp.core.errors import UnknownName
+from ink_infra_mcp.core.fleet import Host
+from ink_infra_mcp.core.permit import Permit, refuse_without_permit
+from ink_infra_mcp.core.ports import Clock
+from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.hosts import failures
+from ink_infra_mcp.hosts.command import CommandResult, HostCommand
+
+if TYPE_CHECKING:
+    from ink_infra_mcp.hosts.links import Link, Links, Login, Where
+
+SESSION_TRIES = 6
+SESSION_PAUSE_S = 0.05
+
+
+class HostPool:
+    """The way to the servers of the fleet: one kept connection each, several commands at once over it.
+
+    At most `fan_out` commands run at the same time over all servers. `login` gives the private key (OpenSSH or PEM
+    text), or None to use the ssh-agent. `connect_to` dials another address in place of a server's own, by
+    (address, port). A connection that nobody used for `keep_s` seconds is closed. Times are seconds.
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, Host],
+        *,
+        login: "Login",
+        clock: Clock,
+        redact: Redactor,
+        connect_to: "Where" = MappingProxyType({}),
+        connect_timeout_s: float = 10.0,
+        fan_out: int = 32,
+        keep_s: float = 300.0,
+    ) -> None:
+        self.hosts = hosts
+        self.redact = redact
+        self._login = login
+        self._clock = clock
+        self._connect_to = connect_to
+        self._connect_timeout_s = connect_timeout_s
+        self._keep_s = keep_s
+        self._places = anyio.CapacityLimiter(fan_out)
+        self._made: Links | None = None
+
+    async def __aenter__(self) -> "HostPool":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._made is not None:
+            await self._made.aclose()
+
+    async def run(
+        self, host_name: str, command: HostCommand, *, permit: Permit | None = None, check: bool = False
+    ) -> CommandResult:
+        """Run `command` on a server at most once and return what it said; with `check`, a status other than 0 raises.
+
+        A kept connection that turns out dead before the command was sent is replaced once; a command that may have
+        started is never sent again, and a refused login is not tried again for a minute.
+
+        Raises:
+            UnknownName: the fleet has no such server.
+            WriteRefused: the command changes something and there is no live permit; no connection was made.
+            HostUnreachable: no connection, or it broke; `done` says whether the command may have run.
+            HostKeyChanged, HostLoginRefused: nothing was sent.
+            CommandFailed: it did not end in time and was stopped, or (with `check`) it failed.
+            HostError: the server's key is not pinned.
+            ConfigError: there is no usable login key, or the bastions are wrong.
+        """
+        host = self._host(host_name)
+        _gate(command, host, permit)
+        async with self._places:
+            said = await self._run(host, command, permit)
+        if check and said.exit_status != 0:
+            raise failures.command_failed(host, command, said, redact=self.redact)
+        return said
+
+    async def scan_host_key(self, address: str, port: int = 22) -> str:
+        """Return the host key that a server shows, as an OpenSSH public key line, without logging in.
+
+        It proves nothing by itself: a person compares it with the provider's or the console's before it is pinned.
+
+        Raises:
+            HostUnreachable: no SSH server answered.
+        """
+        from ink_infra_mcp.hosts import wire
+
+        dial, dial_port = self._connect_to.get((address, port), (address, port))
+        return await wire.offered_key(dial, dial_port, name=address, limit_s=self._connect_timeout_s)
+
+    def presentable(self, text: str, *, limit: int) -> str:
+        """Return the last `limit` characters of a server's words, cleaned and without secrets."""
+        return failures.tail(text, limit=limit, redact=self.redact)
+
+    def _host(self, name: str) -> Host:
+        host = self.hosts.get(name)
+        if host is None:
+            raise UnknownName(
+                f"No server is called {name!r}.", next=f"Use one of: {', '.join(sorted(self.hosts)) or 'none yet'}."
+            )
+        return host
+
+    def _links(self) -> "Links":
+        """SSH is imported with the first connection: a server that never needs it does not pay for it."""
+        from ink_infra_mcp.hosts.links import Links
+
+        if self._made is None:
+            self._made = Links(
+                self.hosts,
+                login=self._login,
+                clock=self._clock,
+                connect_to=self._connect_to,
+                limit_s=self._connect_timeout_s,
+                keep_s=self._keep_s,
+            )
+        return self._made
+
+    async def _run(self, host: Host, command: HostCommand, permit: Permit | None) -> CommandResult:
+        from ink_infra_mcp.hosts import wire
+
+        try:
+            return await self._once(host, command, permit)
+        except wire.NotSent:
+            pass
+        try:
+            return await self._once(host, command, permit)
+        except wire.NotSent as error:
+            raise failures.no_connection(host.name, failures.where(host), str(error)) from error
+
+    async def _once(self, host: Host, command: HostCommand, permit: Permit | None) -> CommandResult:
+        from ink_infra_mcp.hosts import wire
+
+        links = self._links()
+        link = await links.acquire(host)
+        try:
+            async with link.sessions:
+                _gate(command, host, permit)
+                return await self._exchange(link, command)
+        except wire.NotSent:
+            links.drop(link)
+            raise
+        except wire.Cut as error:
+            raise failures.connection_lost(host, command, str(error), redact=self.redact) from error
+        except wire.OutOfTime as error:
+            raise failures.timed_out(host, command, error.said, redact=self.redact) from error
+        finally:
+            links.release(link)
+
+    async def _exchange(self, link: "Link", command: HostCommand) -> CommandResult:
+        """Run the command; where the server has too many sessions open, nothing ran, so wait a little and ask again."""
+        from ink_infra_mcp.hosts import wire
+
+        for attempt in range(SESSION_TRIES):
+            try:
+                return await wire.exchange(link.connection, command, open_s=self._connect_timeout_s)
+            except wire.NoSession as error:
+                if not error.full or attempt == SESSION_TRIES - 1:
+                    raise failures.no_session(link.host, str(error)) from error
+                await self._clock.sleep(SESSION_PAUSE_S * 2**attempt)
+        raise AssertionError("unreachable")
+
+
+def _gate(command: HostCommand, host: Host, permit: Permit | None) -> None:
+    if command.changes:
+        refuse_without_permit(permit, f"run {command.words[0]!r} on {host.name}")

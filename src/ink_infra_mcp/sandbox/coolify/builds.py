@@ -1,0 +1,246 @@
+"""Foresees a deployment when it starts: how long it takes, what its log will say, how it ends, and which image runs."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ink_infra_mcp.sandbox.coolify import rows
+from ink_infra_mcp.sandbox.coolify.build_log import (
+    Line,
+    Stage,
+    build_lines,
+    failure_lines,
+    fetch_lines,
+    start_lines,
+)
+from ink_infra_mcp.sandbox.coolify.compose import BadCompose, ComposeService, parse_compose
+from ink_infra_mcp.sandbox.coolify.containers import (
+    app_container,
+    app_labels,
+    compose_container,
+    container_name,
+    refused_by_docker,
+)
+from ink_infra_mcp.sandbox.coolify.git_rules import github_name
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_coolify import AppImage, Application, Deployment, ScriptLine
+from ink_infra_mcp.sandbox.state_github import GithubRepo
+from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+
+MISSING = "missing"
+"""A word in an image's name or tag: no registry has it."""
+REUSE_SHARE = 1 / 3
+BUILD_COLUMNS = (
+    "build_pack",
+    "install_command",
+    "build_command",
+    "start_command",
+    "base_directory",
+    "publish_directory",
+    "dockerfile",
+    "dockerfile_location",
+    "dockerfile_target_build",
+    "static_image",
+)
+
+
+class BuildTrouble(Exception):
+    """A deployment will fail in this stage, for this reason."""
+
+    def __init__(self, stage: Stage, reason: str) -> None:
+        super().__init__(reason)
+        self.stage: Stage = stage
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Plan:
+    """A deployment to be: the commit, the image, the containers in waiting, its log and its end."""
+
+    seconds: float
+    commit: str
+    image: str
+    lines: list[Line] = field(default_factory=list[Line])
+    outcome: Literal["finished", "failed"] = "finished"
+
+    def script(self) -> list[ScriptLine]:
+        """Return the log with times: its lines are spread evenly over the whole."""
+        step = self.seconds / (len(self.lines) + 1)
+        timed = ((round(step * number, 3), line) for number, line in enumerate(self.lines))
+        return [
+            ScriptLine(after=after, output=line.output, type=line.type, hidden=line.hidden, command=line.command)
+            for after, line in timed
+        ]
+
+
+def foresee(state: WorldState, app: Application, deployment: Deployment, at: float) -> Plan:
+    """Return the plan of a deployment that starts `at` that time, from what the world is then."""
+    server = rows.server_of(state.coolify, app)
+    host = rows.host_of(state, server)
+    if server is None or host is None or not host.up or not rows.is_functional(server):
+        return Plan(0.0, deployment.commit, "", [Line("Server is not functional.")], "failed")
+    commit = _commit(state, app, deployment)
+    plan = Plan(app.build_seconds, commit, image_of(app, deployment, commit))
+    reused = may_reuse(app, deployment, plan.image)
+    plan.seconds *= REUSE_SHARE if reused else 1
+    try:
+        plan.lines += fetch_lines(app, server.name, commit)
+        _check_source(state, app, plan.image, commit)
+        plan.lines += build_lines(app, plan.image, reused=reused)
+        _check_build(state, app)
+        plan.lines += start_lines(app)
+        _check_start(state, app, deployment, host, at)
+    except BuildTrouble as trouble:
+        plan.lines += failure_lines(app, trouble.stage, trouble.reason)
+        plan.outcome = "failed"
+    return plan
+
+
+def containers_of(
+    state: WorldState, app: Application, deployment: Deployment, *, image: str, at: float
+) -> list[Container]:
+    """Return the containers that the deployment will run.
+
+    Raises:
+        BuildTrouble: the compose file cannot be read.
+    """
+    if app.text("build_pack") != "dockercompose":
+        return [app_container(state.coolify, app, image, pull_request_id=deployment.pull_request_id, at=at)]
+    labels = app_labels(state.coolify, app, deployment.pull_request_id)
+    name = container_name(app, pull_request_id=deployment.pull_request_id, at=at)
+    made = [compose_container(part, app, f"{part.name}-{name}", at) for part in compose_of(state, app)]
+    for container in made:
+        container.labels = dict(labels)
+    return made
+
+
+def compose_of(state: WorldState, app: Application) -> list[ComposeService]:
+    """Return the services of an application's compose file, from its repository or as it was loaded.
+
+    Raises:
+        BuildTrouble: there is none, or it cannot be read.
+    """
+    location = app.text("docker_compose_location")
+    repo = repository_of(state, app)
+    text = repo.files.get(location.lstrip("/")) if repo else None
+    text = text or app.text("docker_compose_raw")
+    if not text:
+        raise BuildTrouble("fetch", f"Docker Compose file not found at: {location}")
+    try:
+        return parse_compose(text)
+    except BadCompose as error:
+        raise BuildTrouble("build", str(error)) from error
+
+
+def image_of(app: Application, deployment: Deployment, commit: str) -> str:
+    """Return the name of the image that a deployment makes or takes."""
+    name = app.text("docker_registry_image_name")
+    if app.text("build_pack") == "dockerimage":
+        return f"{name}:{deployment.docker_registry_image_tag or app.text('docker_registry_image_tag') or 'latest'}"
+    tag = "latest" if app.columns.get("dockerfile") else commit[:128]
+    return f"{name or app.uuid}:{tag}"
+
+
+def may_reuse(app: Application, deployment: Deployment, image: str) -> bool:
+    """Return whether the build is skipped: the image of this commit is there and nothing about the build changed."""
+    if deployment.force_rebuild or app.text("build_pack") in {"dockerimage", "dockercompose"}:
+        return False
+    kept = {f"{known.repository}:{known.tag}" for known in app.images}
+    return not app.columns.get("dockerfile") and image in kept and app.built_with == build_hash(app)
+
+
+def build_hash(app: Application) -> str:
+    """Return a fingerprint of everything that goes into a build, but the source."""
+    variables = sorted(f"{var.key}={var.value}" for var in app.envs if var.is_buildtime and not var.is_preview)
+    parts = [app.columns.get(name) for name in BUILD_COLUMNS]
+    return hashlib.sha256(json.dumps([parts, variables], sort_keys=True).encode()).hexdigest()
+
+
+def kept_image(image: str, at: float) -> AppImage:
+    """Return the entry for an image that is now on the server."""
+    repository, _, tag = image.rpartition(":")
+    return AppImage(repository=repository, tag=tag, created_at=at)
+
+
+def repository_of(state: WorldState, app: Application) -> GithubRepo | None:
+    """Return the repository of a git application, if the pretend GitHub has it."""
+    if app.text("build_pack") == "dockerimage" or app.columns.get("dockerfile"):
+        return None
+    return state.github.repos.get(github_name(app.text("git_repository")))
+
+
+def stops_first(app: Application) -> bool:
+    """Return whether the old container stops before the new one starts: then there is no rolling update."""
+    names = app.is_on("is_consistent_container_name_enabled") or app.is_on("custom_internal_name")
+    own_address = "--ip" in app.text("custom_docker_run_options")
+    return bool(app.text("ports_mappings")) or names or own_address or app.text("build_pack") == "dockercompose"
+
+
+def _commit(state: WorldState, app: Application, deployment: Deployment) -> str:
+    repo = repository_of(state, app)
+    head = repo.branches.get(app.text("git_branch")) if repo else None
+    return head if head and deployment.commit == "HEAD" else deployment.commit
+
+
+def _check_source(state: WorldState, app: Application, image: str, commit: str) -> None:
+    if app.text("build_pack") == "dockerimage":
+        _check_image(image)
+    elif not app.columns.get("dockerfile"):
+        _check_repository(state, app, commit)
+
+
+def _check_image(image: str) -> None:
+    if MISSING in image:
+        raise BuildTrouble("start", f"Error response from daemon: manifest for {image} not found: manifest unknown")
+
+
+def _check_repository(state: WorldState, app: Application, commit: str) -> None:
+    """Old commits are taken on trust, for the pretend GitHub keeps no history: any full id will do."""
+    name, branch = github_name(app.text("git_repository")), app.text("git_branch")
+    repo = repository_of(state, app)
+    if repo is None or (repo.private and not _may_read(state, app, name)):
+        raise BuildTrouble("fetch", f"remote: Repository not found. fatal: repository '{name}' not found")
+    if branch not in repo.branches:
+        raise BuildTrouble("fetch", f"fatal: Remote branch {branch} not found in upstream origin")
+    if not re.fullmatch(r"[0-9a-f]{40}", commit):
+        raise BuildTrouble("fetch", f"fatal: reference is not a tree: {commit}")
+
+
+def _may_read(state: WorldState, app: Application, name: str) -> bool:
+    """A deploy key always opens its repository here: the pretend GitHub knows no keys."""
+    source = rows.by_uuid(state.coolify.github_apps, app.github_app_uuid or "")
+    if source is None:
+        return app.private_key_uuid is not None
+    return name in source.repositories or "*" in source.repositories
+
+
+def _check_build(state: WorldState, app: Application) -> None:
+    repo = repository_of(state, app)
+    if app.fails_because:
+        raise BuildTrouble("build", app.fails_because)
+    if repo is not None and repo.build == "fails":
+        raise BuildTrouble("build", "npm error Missing script: build")
+
+
+def _check_start(state: WorldState, app: Application, deployment: Deployment, host: HostState, at: float) -> None:
+    made = containers_of(state, app, deployment, image="image", at=at)
+    for container in made:
+        _check_image(container.image)
+        if reason := refused_by_docker(host, container):
+            raise BuildTrouble("start", reason)
+    if app.text("build_pack") != "dockercompose" and app.columns.get("health_check_enabled"):
+        _check_health(state, app)
+
+
+def _check_health(state: WorldState, app: Application) -> None:
+    repo = repository_of(state, app)
+    ports = set(_ports(app))
+    if not app.healthy or (repo is not None and ports and str(repo.port) not in ports):
+        raise BuildTrouble("start", "New container is not healthy, rolling back to the old container.")
+
+
+def _ports(app: Application) -> Iterator[str]:
+    yield from (port for port in app.text("ports_exposes").split(",") if port)

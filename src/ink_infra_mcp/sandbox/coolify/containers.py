@@ -1,0 +1,206 @@
+"""Puts containers on the pretend machines as Coolify's compose files would, and takes them away."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from ink_infra_mcp.sandbox.coolify.compose import ComposeService
+from ink_infra_mcp.sandbox.coolify.domains import app_urls, host_of_url
+from ink_infra_mcp.sandbox.coolify.quantities import bytes_of, nano_cpus_of
+from ink_infra_mcp.sandbox.coolify.rows import place_of
+from ink_infra_mcp.sandbox.coolify.run_options import ComposeOptions, compose_options, first, values
+from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, EnvVar, Server, Service
+from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+
+CRASHES = "crash"
+"""A word in an image's name: its container starts and exits at once."""
+
+
+def app_container(coolify: CoolifyState, app: Application, image: str, *, pull_request_id: int, at: float) -> Container:
+    """Return the container that a finished deployment of an application starts."""
+    name = container_name(app, pull_request_id=pull_request_id, at=at)
+    options = effective_options(coolify, app, pull_request_id=pull_request_id)
+    container = _started(name, image, at)
+    container.labels = {**app_labels(coolify, app, pull_request_id), **_traefik(app)}
+    container.env = _env(app, app.envs, name, preview=pull_request_id != 0)
+    container.runtime = first(options, "runtime", "runc")
+    container.pids_limit = int(first(options, "pids_limit", "0"))
+    container.cap_add = values(options, "cap_add")
+    container.cap_drop = values(options, "cap_drop")
+    container.security_opt = values(options, "security_opt")
+    container.privileged = options.get("privileged") is True
+    container.memory_bytes = bytes_of(app.columns.get("limits_memory"))
+    container.nano_cpus = nano_cpus_of(app.columns.get("limits_cpus"))
+    container.ports = [_published(port) for port in app.text("ports_mappings").split(",") if port]
+    container.volumes = [volume.name for volume in app.volumes if not volume.host_path]
+    if app.columns.get("health_check_enabled"):
+        container.health = "healthy" if app.healthy else "unhealthy"
+    return container
+
+
+def effective_options(coolify: CoolifyState, app: Application, *, pull_request_id: int) -> ComposeOptions:
+    """Return the run options that are applied.
+
+    None are to previews, nor with a consistent container name and an internal name together
+    (issue 11478 of coollabsio/coolify), nor to compose applications.
+    """
+    both_names = app.is_on("is_consistent_container_name_enabled") and app.is_on("custom_internal_name")
+    if pull_request_id or both_names or app.text("build_pack") == "dockercompose":
+        return {}
+    return compose_options(app.text("custom_docker_run_options"), fork=coolify.supports_runtime_option)
+
+
+def container_name(app: Application, *, pull_request_id: int = 0, at: float) -> str:
+    """Return `<uuid>-<time of day in digits>`, or the fixed name of a preview or of the consistent-name setting."""
+    if pull_request_id:
+        return f"{app.uuid}-pr-{pull_request_id}"
+    if app.is_on("is_consistent_container_name_enabled"):
+        return app.uuid
+    return f"{app.uuid}-{datetime.fromtimestamp(at, UTC).strftime('%H%M%S%f')}"
+
+
+def compose_container(part: ComposeService, owner: Application | Service, name: str, at: float) -> Container:
+    """Return the container of one service of a compose file, which keeps its own runtime and limits."""
+    container = _started(name, part.image or f"{owner.uuid}_{part.name}:latest", at)
+    container.env = {**part.env, **_env(owner, owner.envs, name, preview=False)}
+    container.runtime = part.runtime
+    container.memory_bytes = part.memory_bytes
+    container.nano_cpus = part.nano_cpus
+    container.pids_limit = part.pids_limit
+    container.privileged = part.privileged
+    container.cap_add, container.cap_drop, container.security_opt = part.cap_add, part.cap_drop, part.security_opt
+    container.ports = [_published(port) for port in part.ports]
+    container.volumes = [f"{owner.uuid}_{slug(volume)}" for volume in part.volumes]
+    container.health = "healthy" if part.has_health_check else ""
+    return container
+
+
+def app_labels(coolify: CoolifyState, app: Application, pull_request_id: int) -> dict[str, str]:
+    """Return Coolify's own labels of an application's container."""
+    base = _labels(coolify, "application", app.id, app.environment_uuid, app.text("name"))
+    return {**base, "coolify.name": app.uuid, "coolify.pullRequestId": str(pull_request_id)}
+
+
+def service_labels(coolify: CoolifyState, service: Service, part_id: int, part_name: str) -> dict[str, str]:
+    """Return Coolify's own labels of a service's container."""
+    return {
+        **_labels(coolify, "service", service.id, service.environment_uuid, service.name),
+        "coolify.name": f"{slug(part_name)}-{service.uuid}",
+        "coolify.serviceName": slug(part_name),
+        "coolify.pullRequestId": "0",
+        "coolify.service.subId": str(part_id),
+        "coolify.service.subType": "application",
+        "coolify.service.subName": slug(part_name),
+        "com.docker.compose.project": service.uuid,
+        "com.docker.compose.service": part_name,
+    }
+
+
+def of_app(host: HostState, app: Application, *, pull_request_id: int | None = None) -> list[Container]:
+    """Return the containers of an application: of one pull request (0: its own), or all."""
+    mine = [c for c in host.containers if c.labels.get("coolify.applicationId") == str(app.id)]
+    wanted = str(pull_request_id)
+    return [c for c in mine if pull_request_id is None or c.labels.get("coolify.pullRequestId", "0") == wanted]
+
+
+def of_service(host: HostState, service: Service) -> list[Container]:
+    """Return the containers of a service."""
+    return [c for c in host.containers if c.labels.get("coolify.serviceId") == str(service.id)]
+
+
+def remove(host: HostState, gone: Iterable[Container]) -> None:
+    """Take containers away from a machine."""
+    ids = {container.id for container in gone}
+    host.containers = [container for container in host.containers if container.id not in ids]
+
+
+def place(host: HostState, new: Iterable[Container]) -> None:
+    """Put containers and their volumes on a machine."""
+    for container in new:
+        host.containers.append(container)
+        host.volumes += [volume for volume in container.volumes if volume not in host.volumes]
+
+
+def refused_by_docker(host: HostState, container: Container) -> str:
+    """Return why Docker would not create the container, or nothing."""
+    if container.runtime not in host.runtimes:
+        return f"Error response from daemon: unknown or invalid runtime name: {container.runtime}"
+    for option in container.security_opt:
+        if "=" not in option and ":" not in option and option not in {"no-new-privileges", "disable"}:
+            return f'Error response from daemon: invalid --security-opt 1: "{option}"'
+    return ""
+
+
+def infrastructure(server: Server, at: float) -> list[Container]:
+    """Return the proxy and the watcher that Coolify keeps on a server."""
+    proxy = _started("coolify-proxy", "traefik:v3.6", at)
+    proxy.labels = {"coolify.managed": "true", "coolify.proxy": "true"}
+    proxy.health = "healthy"
+    proxy.ports = ["0.0.0.0:80->80/tcp", "0.0.0.0:443->443/tcp", "0.0.0.0:443->443/udp", "0.0.0.0:8080->8080/tcp"]
+    sentinel = _started("coolify-sentinel", "ghcr.io/coollabsio/sentinel:0.0.18", at)
+    sentinel.labels = {"coolify.managed": "true"}
+    return [proxy, sentinel] if server.proxy_type != "NONE" else [sentinel]
+
+
+def slug(text: str) -> str:
+    """Return lower-case words joined by hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def container_id(name: str, at: float) -> str:
+    """Return the id that Docker gives: 64 hexadecimal digits."""
+    return hashlib.sha256(f"{name} {at}".encode()).hexdigest()
+
+
+def _started(name: str, image: str, at: float) -> Container:
+    crashed = CRASHES in image
+    return Container(
+        id=container_id(name, at),
+        name=name,
+        image=image,
+        image_id="sha256:" + hashlib.sha256(image.encode()).hexdigest(),
+        state="restarting" if crashed else "running",
+        exit_code=1 if crashed else 0,
+        restart_count=3 if crashed else 0,
+        created_at=at,
+        started_at=at,
+    )
+
+
+def _labels(coolify: CoolifyState, kind: str, id_: int, environment_uuid: str, name: str) -> dict[str, str]:
+    place_ = place_of(coolify, environment_uuid)
+    project, environment = (place_[0].name, place_[1].name) if place_ else ("", "")
+    return {
+        "coolify.managed": "true",
+        "coolify.version": coolify.version,
+        f"coolify.{kind}Id": str(id_),
+        "coolify.type": kind,
+        "coolify.resourceName": slug(name),
+        "coolify.projectName": slug(project),
+        "coolify.serviceName": slug(name),
+        "coolify.environmentName": slug(environment),
+    }
+
+
+def _traefik(app: Application) -> dict[str, str]:
+    hosts = [host_of_url(url) for url in app_urls(app)]
+    labels = {f"traefik.http.routers.https-{n}-{app.uuid}.rule": f"Host(`{host}`)" for n, host in enumerate(hosts)}
+    port = app.text("ports_exposes").split(",")[0]
+    service = f"traefik.http.services.https-0-{app.uuid}.loadbalancer.server.port"
+    return {"traefik.enable": "true", **labels, **({service: port} if hosts and port else {})}
+
+
+def _env(owner: Application | Service, envs: list[EnvVar], name: str, *, preview: bool) -> dict[str, str]:
+    own = {var.key: var.value or "" for var in envs if var.is_runtime and var.is_preview == preview}
+    extra = {"COOLIFY_RESOURCE_UUID": owner.uuid, "COOLIFY_CONTAINER_NAME": name}
+    if isinstance(owner, Application):
+        extra |= {"HOST": "0.0.0.0", "PORT": owner.text("ports_exposes").split(",")[0]}  # noqa: S104 - what Coolify sets
+        extra |= {"COOLIFY_URL": owner.text("fqdn"), "COOLIFY_BRANCH": owner.text("git_branch")}
+    return {**extra, **own}
+
+
+def _published(mapping: str) -> str:
+    host, _, inner = mapping.rpartition(":")
+    address = host if ":" in host else f"0.0.0.0:{host}"
+    return f"{address}->{inner}/tcp"

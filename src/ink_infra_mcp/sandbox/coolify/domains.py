@@ -1,0 +1,154 @@
+"""Domains: which are well formed, which are taken, and which one a new application gets by itself."""
+
+import json
+from collections.abc import Iterator
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.sandbox.coolify.call import Call, JsonObject, invalid, refusal
+from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, Server
+
+FORBIDDEN = set("`$;&|<>()\\\r\n")
+MAX_CHARS = 2048
+CONFLICT = "Domain conflicts detected. Use force_domain_override=true to proceed."
+WARNING = "Using the same domain for multiple resources can cause routing conflicts and unpredictable behavior."
+
+STRANGE_ENTRY = (
+    "An item in the docker_compose_domains array has invalid fields. "
+    "Only name, domain, and redirect fields are supported."
+)
+
+
+def listed(value: JsonValue) -> list[str]:
+    """Return the URLs of a comma-separated list."""
+    return [url.strip() for url in str(value or "").split(",") if url.strip()]
+
+
+def domain_errors(value: JsonValue) -> list[str]:
+    """Return what is wrong with a comma-separated list of URLs."""
+    return [error for url in listed(value) if (error := _url_error(url))]
+
+
+def normalized(value: JsonValue) -> str | None:
+    """Return the list with schemes and hosts in lower case, or None when it is empty."""
+    return ",".join(_lower(url) for url in listed(value)) or None
+
+
+def refuse_taken(call: Call, urls: list[str], *, own_uuid: str = "") -> None:
+    """Let URLs pass that no other application or service of any server has.
+
+    Raises:
+        Refusal: 409 that lists the conflicts, unless the request has force_domain_override.
+    """
+    conflicts = conflicts_of(call.coolify, urls, own_uuid=own_uuid)
+    if conflicts and not call.switch("force_domain_override"):
+        raise refusal(409, CONFLICT, conflicts=list[JsonValue](conflicts), warning=WARNING)
+
+
+def conflicts_of(coolify: CoolifyState, urls: list[str], *, own_uuid: str) -> list[JsonObject]:
+    """Return one entry for each of `urls` that something else answers to; the comparison is by exact text."""
+    wanted = {url.removesuffix("/") for url in urls}
+    taken = [entry for entry in _taken(coolify) if entry["resource_uuid"] != own_uuid]
+    return [entry for entry in taken if entry["domain"] in wanted]
+
+
+def compose_domains(call: Call, *, own_uuid: str = "") -> dict[str, JsonObject]:
+    """Return the checked `docker_compose_domains` of the request, by name of the compose service.
+
+    Raises:
+        Refusal: 422 for a wrong entry, 409 for a domain that is taken.
+    """
+    entries = [entry for entry in _entries(call.fields.get("docker_compose_domains"))]
+    urls = [url for entry in entries for url in listed(entry.get("domain"))]
+    errors: list[JsonValue] = [error for url in urls if (error := _url_error(url))]
+    if errors:
+        raise invalid({"docker_compose_domains": errors})
+    refuse_taken(call, urls, own_uuid=own_uuid)
+    return {str(entry["name"]): _kept(entry) for entry in entries}
+
+
+def own_domain(coolify: CoolifyState, server: Server, uuid: str) -> str:
+    """Return the URL that Coolify makes up: under the server's wildcard, else under sslip.io with its address."""
+    wildcard = server.settings.wildcard_domain or f"http://{_sslip(coolify, server)}.sslip.io"
+    parts = urlsplit(wildcard)
+    return f"{parts.scheme}://{uuid}.{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def host_of_url(url: str) -> str:
+    """Return the bare host name of a URL."""
+    return urlsplit(url).hostname or ""
+
+
+def app_urls(app: Application) -> list[str]:
+    """Return every URL of an application, those of its compose services too."""
+    compose = app.columns.get("docker_compose_domains")
+    entries: dict[str, JsonObject] = json.loads(str(compose)) if compose else {}
+    return [*listed(app.columns.get("fqdn")), *(url for e in entries.values() for url in listed(e.get("domain")))]
+
+
+def _sslip(coolify: CoolifyState, server: Server) -> str:
+    ip = (coolify.public_ipv4 or "127.0.0.1") if server.is_coolify_host else server.ip
+    return ip.replace(":", "-")
+
+
+def _url_error(url: str) -> str:
+    parts = _split(url)
+    if parts is None or FORBIDDEN & set(url) or not parts.hostname or " " in url or len(url) > MAX_CHARS:
+        return f"Invalid URL: {url}"
+    return ""
+
+
+def _split(url: str) -> SplitResult | None:
+    """None for what is no http or https URL; a missing scheme is one such case."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if parts.scheme.lower() in {"http", "https"} else None
+
+
+def _lower(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower()).geturl()
+
+
+def _entries(value: JsonValue) -> Iterator[JsonObject]:
+    for entry in value if isinstance(value, list) else []:
+        if not isinstance(entry, dict) or not entry.get("name"):
+            raise invalid({"docker_compose_domains.0.name": ["The docker_compose_domains.0.name field is required."]})
+        if set(entry) - {"name", "domain", "redirect"}:
+            words = "An item in the docker_compose_domains array has invalid fields."
+            raise invalid(
+                {"docker_compose_domains.0": [f"{words} Only name, domain, and redirect fields are supported."]}
+            )
+        yield entry
+
+
+def _kept(entry: JsonObject) -> JsonObject:
+    return {name: entry[name] for name in ("domain", "redirect") if entry.get(name) is not None}
+
+
+def _taken(coolify: CoolifyState) -> Iterator[JsonObject]:
+    for app in coolify.applications:
+        for url in app_urls(app):
+            yield _entry(url, app.text("name"), app.uuid, "application")
+    for service in coolify.services:
+        for part in service.parts:
+            for url in listed(part.fqdn):
+                yield _entry(url, service.name, part.uuid, "service")
+    if coolify.fqdn:
+        yield _entry(coolify.fqdn, "Coolify Instance", None, "instance")
+
+
+def _entry(url: str, name: str, uuid: str | None, kind: str) -> JsonObject:
+    domain = url.removesuffix("/")
+    whose = "this Coolify instance" if kind == "instance" else f"{kind} '{name}'"
+    return {
+        "domain": domain,
+        "resource_name": name,
+        "resource_uuid": uuid,
+        "resource_type": kind,
+        "message": f"Domain {domain} is already in use by {whose}",
+    }

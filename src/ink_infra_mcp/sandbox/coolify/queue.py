@@ -1,0 +1,118 @@
+"""The deployment queue: what is taken, skipped or refused, and what may run now.
+
+Source: bootstrap/helpers/applications.php of coollabsio/coolify at v4.3.10.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ink_infra_mcp.sandbox.coolify import rows
+from ink_infra_mcp.sandbox.coolify.builds import foresee
+from ink_infra_mcp.sandbox.coolify.ids import new_id
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, Deployment
+
+RUNNING = frozenset({"queued", "in_progress"})
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How an application is to be deployed. `now_or_never` ignores locks and the number of builds at once."""
+
+    force_rebuild: bool = False
+    restart_only: bool = False
+    rollback: bool = False
+    now_or_never: bool = False
+    commit: str = ""
+    pull_request_id: int = 0
+    docker_tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """What became of a wish. Only when it is `queued` does a deployment with the caller's uuid exist."""
+
+    status: Literal["queued", "skipped", "queue_full"]
+    message: str
+
+
+def enqueue(state: WorldState, app: Application, uuid: str, wish: Wish, *, now: float) -> Queued:
+    """Queue a deployment under `uuid`, and start it at once when it may run.
+
+    Skipped when one of the same commit and pull request waits or runs, unless it is forced, a rollback, or
+    now-or-never. Refused when as many wait on the server as its `deployment_queue_limit`.
+    """
+    coolify = state.coolify
+    server = rows.server_of(coolify, app)
+    commit = wish.commit or app.text("git_commit_sha") or "HEAD"
+    waiting = [d for d in coolify.deployments if d.server_uuid == app.server_uuid and d.status == "queued"]
+    if server is not None and len(waiting) >= server.settings.deployment_queue_limit:
+        return Queued("queue_full", "Deployment queue is full. Please wait for existing deployments to complete.")
+    if _is_twin_running(coolify, app, commit, wish) and not (wish.force_rebuild or wish.rollback or wish.now_or_never):
+        return Queued("skipped", "Deployment already queued for this commit.")
+    deployment = Deployment(
+        id=new_id(coolify),
+        deployment_uuid=uuid,
+        application_uuid=app.uuid,
+        application_name=app.text("name"),
+        server_uuid=app.server_uuid,
+        server_name=server.name if server else "",
+        commit=commit,
+        pull_request_id=wish.pull_request_id,
+        docker_registry_image_tag=wish.docker_tag,
+        force_rebuild=wish.force_rebuild,
+        restart_only=wish.restart_only,
+        rollback=wish.rollback,
+        created_at=now,
+        updated_at=now,
+    )
+    coolify.deployments.append(deployment)
+    if wish.now_or_never or may_start(coolify, deployment):
+        start(state, deployment, at=now)
+    return Queued("queued", "Deployment queued.")
+
+
+def may_start(coolify: CoolifyState, deployment: Deployment) -> bool:
+    """Return whether a deployment may run now.
+
+    One at a time for each application and pull request, and `concurrent_builds` at a time on the server.
+    """
+    running = [d for d in coolify.deployments if d.status == "in_progress"]
+    same = [d for d in running if d.application_uuid == deployment.application_uuid]
+    if any(d.pull_request_id == deployment.pull_request_id for d in same):
+        return False
+    server = rows.server_of(coolify, deployment)
+    limit = server.settings.concurrent_builds if server else 1
+    return len([d for d in running if d.server_uuid == deployment.server_uuid]) < limit
+
+
+def start(state: WorldState, deployment: Deployment, *, at: float) -> None:
+    """Put a deployment to work at that time; what will come of it is settled now."""
+    app = rows.by_uuid(state.coolify.applications, deployment.application_uuid)
+    deployment.status = "in_progress"
+    deployment.started_at = deployment.updated_at = deployment.ends_at = at
+    if app is None:
+        deployment.outcome = "failed"
+        return
+    plan = foresee(state, app, deployment, at)
+    deployment.commit = plan.commit
+    deployment.script = plan.script()
+    deployment.outcome = plan.outcome
+    deployment.ends_at = at + plan.seconds
+
+
+def start_next(state: WorldState, server_uuid: str, *, at: float) -> None:
+    """Start every waiting deployment of a server that may run now, the oldest first."""
+    for deployment in state.coolify.deployments:
+        waits = deployment.status == "queued" and deployment.server_uuid == server_uuid
+        if waits and may_start(state.coolify, deployment):
+            start(state, deployment, at=at)
+
+
+def _is_twin_running(coolify: CoolifyState, app: Application, commit: str, wish: Wish) -> bool:
+    wanted = (app.uuid, commit, wish.pull_request_id, wish.docker_tag)
+    return any(
+        (d.application_uuid, d.commit, d.pull_request_id, d.docker_registry_image_tag) == wanted
+        for d in coolify.deployments
+        if d.status in RUNNING
+    )

@@ -1,0 +1,96 @@
+"""Finds rows of Coolify's database, and the machines behind its servers."""
+
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_coolify import (
+    Application,
+    CoolifyState,
+    Deployment,
+    Environment,
+    PrivateKey,
+    Project,
+    Server,
+    Service,
+)
+from ink_infra_mcp.sandbox.state_hosts import HostState
+
+
+class _HasUuid(Protocol):
+    uuid: str
+
+
+Row = TypeVar("Row", bound=_HasUuid)
+
+
+def by_uuid(rows: Iterable[Row], uuid: str) -> Row | None:
+    """Return the row with that uuid."""
+    return next((row for row in rows if row.uuid == uuid), None)
+
+
+def server_of(coolify: CoolifyState, thing: Application | Service | Deployment) -> Server | None:
+    """Return the server of an application, a service or a deployment."""
+    return by_uuid(coolify.servers, thing.server_uuid)
+
+
+def host_of(state: WorldState, server: Server | None) -> HostState | None:
+    """Return the machine that a server reaches, whether it is up or not."""
+    if server is None:
+        return None
+    if server.host:
+        return state.hosts.get(server.host)
+    return next((host for host in state.hosts.values() if host.address == server.ip), None)
+
+
+def is_functional(server: Server | None) -> bool:
+    """Return whether Coolify holds the server fit for work."""
+    return server is not None and server.settings.is_reachable and server.settings.is_usable
+
+
+def has_proxy(server: Server) -> bool:
+    """Return whether Coolify runs a proxy on the server."""
+    return server.proxy_type != "NONE" and not server.settings.is_build_server
+
+
+def key_of(coolify: CoolifyState, server: Server) -> PrivateKey | None:
+    """Return the key that the server is entered with."""
+    return next((key for key in coolify.keys if key.id == server.private_key_id), None)
+
+
+def place_of(coolify: CoolifyState, environment_uuid: str) -> tuple[Project, Environment] | None:
+    """Return the project and the environment with that uuid."""
+    for project in coolify.projects:
+        environment = by_uuid(project.environments, environment_uuid)
+        if environment is not None:
+            return project, environment
+    return None
+
+
+def environment_named(project: Project, name_or_uuid: str) -> Environment | None:
+    """Return the environment with that name, else the one with that uuid."""
+    named = next((env for env in project.environments if env.name == name_or_uuid), None)
+    return named or by_uuid(project.environments, name_or_uuid)
+
+
+def residents(coolify: CoolifyState, server_uuid: str) -> list[Application | Service]:
+    """Return what lives on a server."""
+    everything: list[Application | Service] = [*coolify.applications, *coolify.services]
+    return [thing for thing in everything if thing.server_uuid == server_uuid]
+
+
+def name_of(thing: Application | Service) -> str:
+    """Return the name of an application or a service."""
+    return thing.text("name") if isinstance(thing, Application) else thing.name
+
+
+def service_status(service: Service) -> str:
+    """Return the status of a whole service: the worst of its parts decides."""
+    states = {part.status.split(":")[0] for part in service.parts}
+    if states & {"restarting", "degraded"} or {"running", "exited"} <= states:
+        return "degraded:unhealthy"
+    if "running" not in states:
+        return "exited"
+    healths = {part.status.partition(":")[2] for part in service.parts}
+    worst = next((health for health in ("unhealthy", "unknown") if health in healths), "healthy")
+    return f"running:{worst}"

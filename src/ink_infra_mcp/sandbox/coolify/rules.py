@@ -1,0 +1,152 @@
+"""Validates the fields of a request by Laravel's rules, in Laravel's words."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.sandbox.coolify.call import Call, JsonObject, invalid, is_true
+
+Kind = Literal["string", "boolean", "integer", "numeric", "array", "enum"]
+Errors = dict[str, list[str]]
+Check = Callable[[str, JsonValue], list[str]]
+BOOLEANS: tuple[JsonValue, ...] = (True, False, 0, 1, "0", "1")
+KINDS: Mapping[Kind, str] = {
+    "string": "must be a string",
+    "boolean": "must be true or false",
+    "integer": "must be an integer",
+    "numeric": "must be a number",
+    "array": "must be an array",
+}
+NOT_ALLOWED = "This field is not allowed."
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The rule of one field. `low` and `high` bound a number, or the length of a text."""
+
+    kind: Kind
+    required: bool = False
+    nullable: bool = False
+    low: int | None = None
+    high: int | None = None
+    pattern: str = ""
+    one_of: tuple[str, ...] = ()
+    check: Check | None = None
+
+    def needed(self) -> "Rule":
+        """Return the same rule for a field that must be there."""
+        return replace(self, required=True)
+
+
+Rules = Mapping[str, Rule]
+
+
+def text(high: int | None = None, pattern: str = "", *, low: int | None = None, nullable: bool = False) -> Rule:
+    """Return the rule of a text."""
+    return Rule("string", low=low, high=high, pattern=pattern, nullable=nullable)
+
+
+def switch(*, nullable: bool = False) -> Rule:
+    """Return the rule of a boolean."""
+    return Rule("boolean", nullable=nullable)
+
+
+def whole(low: int | None = None, high: int | None = None, *, nullable: bool = False) -> Rule:
+    """Return the rule of an integer."""
+    return Rule("integer", low=low, high=high, nullable=nullable)
+
+
+def choice(*options: str, nullable: bool = False) -> Rule:
+    """Return the rule of a text that is one of `options`."""
+    return Rule("enum", one_of=options, nullable=nullable)
+
+
+def errors_of(fields: JsonObject, rules: Rules, *, required: str = "The {} field is required.") -> Errors:
+    """Return what is wrong with the fields that have a rule; `required` words a missing one."""
+    errors: Errors = {}
+    for name, rule in rules.items():
+        messages = _messages(name, fields, rule, required)
+        if messages:
+            errors[name] = messages
+    return errors
+
+
+def validate(call: Call, rules: Rules, *, allowed: Iterable[str] | None = None, short: bool = True) -> JsonObject:
+    """Return the fields that have a rule, as the database will hold them.
+
+    `allowed` names the only fields that may be there; `short` is the wording of customApiValidator.
+
+    Raises:
+        Refusal: 422 with the errors of every field.
+    """
+    errors = errors_of(call.fields, rules, required="This field is required." if short else "The {} field is required.")
+    for name in unknown(call, allowed):
+        errors.setdefault(name, []).append(NOT_ALLOWED)
+    if errors:
+        raise invalid({name: list(messages) for name, messages in errors.items()})
+    return {name: stored(call.fields[name], rule) for name, rule in rules.items() if name in call.fields}
+
+
+def unknown(call: Call, allowed: Iterable[str] | None) -> list[str]:
+    """Return the fields of the request that are not allowed; query parameters count too."""
+    if allowed is None:
+        return []
+    known = set(allowed)
+    return [name for name in call.fields if name not in known]
+
+
+def stored(value: JsonValue, rule: Rule) -> JsonValue:
+    """Return a valid value as the database holds it."""
+    if value is None or rule.kind not in {"boolean", "integer", "numeric"}:
+        return value
+    if rule.kind == "boolean":
+        return is_true(value)
+    number = float(str(value))
+    return int(number) if number == int(number) else number
+
+
+def _messages(name: str, fields: JsonObject, rule: Rule, required: str) -> list[str]:
+    value = fields.get(name)
+    label = name.replace("_", " ")
+    if value is None:
+        if rule.required:
+            return [required.format(label)]
+        return [] if rule.nullable or name not in fields else _of_kind(label, value, rule)
+    return _of_kind(label, value, rule) or _of_size(label, value, rule) or _of_shape(name, value, rule)
+
+
+def _of_kind(label: str, value: JsonValue, rule: Rule) -> list[str]:
+    if rule.kind == "enum":
+        return [] if value in rule.one_of else [f"The selected {label} is invalid."]
+    return [] if _is_kind(value, rule.kind) else [f"The {label} field {KINDS[rule.kind]}."]
+
+
+def _is_kind(value: JsonValue, kind: Kind) -> bool:
+    if kind == "boolean":
+        return any(value is known or (value == known and type(value) is type(known)) for known in BOOLEANS)
+    if kind == "string":
+        return isinstance(value, str)
+    if kind == "array":
+        return isinstance(value, list | dict)
+    pattern = r"-?\d+" if kind == "integer" else r"-?\d+(\.\d+)?"
+    return not isinstance(value, bool) and re.fullmatch(pattern, str(value)) is not None
+
+
+def _of_size(label: str, value: JsonValue, rule: Rule) -> list[str]:
+    is_text = isinstance(value, str) and rule.kind == "string"
+    size = len(str(value)) if is_text else float(str(value)) if rule.kind in {"integer", "numeric"} else 0
+    unit = " characters" if is_text else ""
+    if rule.high is not None and size > rule.high:
+        return [f"The {label} field must not be greater than {rule.high}{unit}."]
+    if rule.low is not None and size < rule.low:
+        return [f"The {label} field must be at least {rule.low}{unit}."]
+    return []
+
+
+def _of_shape(name: str, value: JsonValue, rule: Rule) -> list[str]:
+    if rule.pattern and not re.fullmatch(rule.pattern, str(value)):
+        return [f"The {name.replace('_', ' ')} field format is invalid."]
+    return rule.check(name, value) if rule.check else []

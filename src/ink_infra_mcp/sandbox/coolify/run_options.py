@@ -1,0 +1,62 @@
+"""Reads `custom_docker_run_options` as Coolify does: a silent allow-list, and values that end at a hyphen.
+
+Source: convertDockerRunToCompose in bootstrap/helpers/docker.php at v4.3.10; the two more options are those of the fork
+(pull request 8113 of coollabsio/coolify).
+"""
+
+import re
+
+OPTION = re.compile(r"(--\w+(?:-\w+)*)(?:\s|=)?([^\s-]+)?")
+MAPPED = {
+    "--cap-add": "cap_add",
+    "--cap-drop": "cap_drop",
+    "--security-opt": "security_opt",
+    "--sysctl": "sysctls",
+    "--device": "devices",
+    "--init": "init",
+    "--ulimit": "ulimits",
+    "--privileged": "privileged",
+    "--ip": "ip",
+    "--ip6": "ip6",
+    "--shm-size": "shm_size",
+    "--dns": "dns",
+    "--gpus": "gpus",
+    "--hostname": "hostname",
+    "--entrypoint": "entrypoint",
+}
+FORK = {"--runtime": "runtime", "--pids-limit": "pids_limit"}
+ComposeOptions = dict[str, list[str] | bool]
+
+
+def compose_options(text: str, *, fork: bool) -> ComposeOptions:
+    """Return the compose keys that `text` ends up as; an option that is not in the list is dropped without a word.
+
+    An option with a value gives a list without duplicates, one without gives True. `fork` adds `--runtime` and
+    `--pids-limit`.
+    """
+    mapped = MAPPED | FORK if fork else MAPPED
+    options: ComposeOptions = {}
+    for option, value in OPTION.findall(text):
+        if option not in mapped:
+            continue
+        _put(options, mapped[option], value)
+    return options
+
+
+def values(options: ComposeOptions, key: str) -> list[str]:
+    """Return the values of an option; none when it is absent or was given without one."""
+    value = options.get(key)
+    return value if isinstance(value, list) else []
+
+
+def first(options: ComposeOptions, key: str, default: str) -> str:
+    """Return the first value of an option."""
+    return next(iter(values(options, key)), default)
+
+
+def _put(options: ComposeOptions, key: str, value: str) -> None:
+    if not value:
+        options[key] = True
+        return
+    already = values(options, key)
+    options[key] = already if value in already else [*already, value]

@@ -1,0 +1,297 @@
+"""Rows as the API shows them: the keys of Coolify 4.3.10, its hidden fields, and Laravel's way with times and order."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.sandbox.coolify import rows
+from ink_infra_mcp.sandbox.coolify.call import Call, JsonObject
+from ink_infra_mcp.sandbox.coolify.release import V4_2
+from ink_infra_mcp.sandbox.state_coolify import (
+    Application,
+    Deployment,
+    Destination,
+    EnvVar,
+    GithubApp,
+    LogEntry,
+    PrivateKey,
+    Server,
+    Service,
+    ServicePart,
+)
+
+TEAM_ID = 0
+SECRET_COLUMNS = frozenset(
+    {
+        "custom_labels",
+        "docker_compose",
+        "docker_compose_raw",
+        "dockerfile",
+        "http_basic_auth_password",
+        "manual_webhook_secret_bitbucket",
+        "manual_webhook_secret_gitea",
+        "manual_webhook_secret_github",
+        "manual_webhook_secret_gitlab",
+    }
+)
+FIRST = ("id", "uuid", "description", "name")
+LAST = ("created_at", "updated_at")
+
+
+def stamp(at: float | None) -> str | None:
+    """Return a time as Laravel writes it in JSON: UTC with microseconds."""
+    return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def ordered(row: Mapping[str, JsonValue]) -> JsonObject:
+    """Return the keys as serializeApiResponse puts them: sorted, ids first, times last."""
+    middle = sorted(name for name in row if name not in FIRST and name not in LAST)
+    return {name: row[name] for name in (*FIRST, *middle, *LAST) if name in row}
+
+
+def server_listed(server: Server) -> JsonObject:
+    """Return a server of GET /servers, which has few of its columns."""
+    return ordered(
+        {
+            "uuid": server.uuid,
+            "name": server.name,
+            "description": server.description,
+            "ip": server.ip,
+            "user": server.user,
+            "port": server.port,
+            "is_coolify_host": server.is_coolify_host,
+            "is_reachable": server.settings.is_reachable,
+            "is_usable": server.settings.is_usable,
+            "proxy": {"redirect_enabled": True},
+            "settings": _settings(server),
+        }
+    )
+
+
+def server_full(server: Server) -> JsonObject:
+    """Return a server of GET /servers/{uuid}."""
+    return ordered({**_server(server), "settings": _settings(server)})
+
+
+def resource(thing: Application | Service) -> JsonObject:
+    """Return an entry of GET /servers/{uuid}/resources."""
+    is_app = isinstance(thing, Application)
+    return {
+        "id": thing.id,
+        "uuid": thing.uuid,
+        "name": rows.name_of(thing),
+        "type": "application" if is_app else "service",
+        "created_at": stamp(thing.created_at),
+        "updated_at": stamp(thing.updated_at),
+        "status": thing.status if isinstance(thing, Application) else rows.service_status(thing),
+    }
+
+
+def application(call: Call, app: Application, *, settings: bool = False) -> JsonObject:
+    """Return an application; its number is hidden, its secrets unless the token may read them.
+
+    The destination with its server comes along because the computed `server_status` loads it [seen in Application.php].
+    """
+    server = rows.server_of(call.coolify, app)
+    row: JsonObject = {
+        **{name: value for name, value in app.columns.items() if call.sees_secrets or name not in SECRET_COLUMNS},
+        **_whereabouts(call, app, server),
+        "uuid": app.uuid,
+        "status": app.status,
+        "last_online_at": stamp(app.last_online_at),
+        "server_status": rows.is_functional(server),
+        "additional_servers": [],
+        "created_at": stamp(app.created_at),
+        "updated_at": stamp(app.updated_at),
+        "deleted_at": None,
+    }
+    if settings and call.is_at_least(V4_2):
+        row["settings"] = dict(app.settings)
+    if call.sees_secrets:
+        row["private_key_id"] = next((k.id for k in call.coolify.keys if k.uuid == app.private_key_uuid), None)
+    return ordered(row)
+
+
+def deployment(call: Call, row: Deployment, *, with_application: bool = False) -> JsonObject:
+    """Return a deployment; its log is JSON inside a text, and only for those who may read secrets."""
+    app = rows.by_uuid(call.coolify.applications, row.application_uuid)
+    server = rows.server_of(call.coolify, row)
+    place = rows.place_of(call.coolify, app.environment_uuid) if app else None
+    path = f"/project/{place[0].uuid}/environment/{place[1].uuid}/application/{row.application_uuid}" if place else ""
+    shown: JsonObject = {
+        **row.model_dump(include=_PLAIN_DEPLOYMENT),
+        "application_id": str(app.id) if app else None,
+        "deployment_url": f"{path}/deployment/{row.deployment_uuid}",
+        "server_id": server.id if server else None,
+        "destination_id": str(server.destinations[0].id) if server and server.destinations else None,
+        "is_webhook": False,
+        "only_this_server": False,
+        "git_type": None,
+        "current_process_id": None,
+        "build_server_id": None,
+        "configuration_hash": None,
+        "horizon_job_id": None,
+        "horizon_job_worker": None,
+        "finished_at": stamp(row.finished_at),
+        "created_at": stamp(row.created_at),
+        "updated_at": stamp(row.updated_at),
+    }
+    if call.sees_secrets:
+        shown["logs"] = json.dumps([_log(entry) for entry in row.logs]) if row.logs else None
+    if with_application and app is not None:
+        shown["application"] = application(call, app)
+    return ordered(shown)
+
+
+def env(call: Call, owner: Application | Service, var: EnvVar) -> JsonObject:
+    """Return a variable; its value is hidden without the right to secrets, and for ever when it is shown once."""
+    kind = "Application" if isinstance(owner, Application) else "Service"
+    row: JsonObject = {
+        **var.model_dump(exclude={"id", "value", "created_at", "updated_at"}),
+        "is_shared": False,
+        "is_required": False,
+        "is_really_required": False,
+        "is_buildpack_control": var.key.startswith(("NIXPACKS_", "RAILPACK_")),
+        "is_coolify": var.key.startswith("SERVICE_"),
+        "version": call.coolify.version,
+        "created_at": stamp(var.created_at),
+        "updated_at": stamp(var.updated_at),
+    }
+    if call.sees_secrets and not var.is_shown_once:
+        row |= {"value": var.value, "real_value": _quoted(var), "resourceable_type": rf"App\Models\{kind}"}
+    return ordered(row)
+
+
+def key(call: Call, row: PrivateKey) -> JsonObject:
+    """Return a private key; the private half only for those who may read secrets."""
+    shown: JsonObject = {
+        **row.model_dump(exclude={"private_key", "created_at", "updated_at"}),
+        "team_id": TEAM_ID,
+        "created_at": stamp(row.created_at),
+        "updated_at": stamp(row.updated_at),
+    }
+    return ordered(shown | ({"private_key": row.private_key} if call.sees_secrets else {}))
+
+
+def github_app(row: GithubApp) -> JsonObject:
+    """Return a GitHub source, without its secrets."""
+    shown: JsonObject = row.model_dump(exclude={"repositories", "created_at", "updated_at"})
+    times: JsonObject = {"created_at": stamp(row.created_at), "updated_at": stamp(row.updated_at)}
+    return ordered({**shown, "team_id": TEAM_ID, "custom_user": "git", "custom_port": 22, **times})
+
+
+def service(call: Call, row: Service, *, parts: bool = False) -> JsonObject:
+    """Return a service; its compose file only for those who may read secrets."""
+    server = rows.server_of(call.coolify, row)
+    place = rows.place_of(call.coolify, row.environment_uuid)
+    shown: JsonObject = {
+        **row.model_dump(include={"uuid", "name", "description", "connect_to_docker_network"}),
+        "is_container_label_escape_enabled": row.is_container_label_escape_enabled,
+        "is_container_label_readonly_enabled": False,
+        "environment_id": place[1].id if place else None,
+        "server_id": server.id if server else None,
+        "destination_type": "App\\Models\\StandaloneDocker",
+        "service_type": None,
+        "config_hash": None,
+        "compose_parsing_version": "5",
+        "server_status": rows.is_functional(server),
+        "status": rows.service_status(row),
+        "created_at": stamp(row.created_at),
+        "updated_at": stamp(row.updated_at),
+        "deleted_at": None,
+    }
+    if parts:
+        shown |= {"applications": [_part(part) for part in row.parts], "databases": []}
+    if call.sees_secrets:
+        shown |= {"docker_compose_raw": row.docker_compose_raw, "docker_compose": row.docker_compose_raw}
+    return ordered(shown)
+
+
+_PLAIN_DEPLOYMENT = {
+    "id",
+    "deployment_uuid",
+    "application_name",
+    "server_name",
+    "status",
+    "commit",
+    "commit_message",
+    "pull_request_id",
+    "docker_registry_image_tag",
+    "force_rebuild",
+    "restart_only",
+    "rollback",
+    "is_api",
+}
+
+
+def _server(server: Server) -> JsonObject:
+    plain = {"id", "host", "settings", "destinations", "next_check_at", "proxy_type", "proxy_status"}
+    return {
+        **server.model_dump(exclude=plain),
+        "team_id": TEAM_ID,
+        "proxy": {"type": server.proxy_type, "status": server.proxy_status, "redirect_enabled": True},
+        "cloud_provider_token_id": None,
+        "hetzner_server_id": None,
+        "hetzner_server_status": None,
+        "server_metadata": None,
+        "detected_traefik_version": None,
+        "created_at": stamp(server.created_at),
+        "updated_at": stamp(server.updated_at),
+    }
+
+
+def _settings(server: Server) -> JsonObject:
+    return ordered(
+        {
+            **server.settings.model_dump(),
+            "id": server.id,
+            "server_id": server.id,
+            "server_timezone": "UTC",
+            "is_sentinel_enabled": True,
+            "is_metrics_enabled": False,
+            "is_swarm_manager": False,
+            "is_swarm_worker": False,
+            "is_jump_server": False,
+            "is_cloudflare_tunnel": False,
+            "docker_cleanup_frequency": "0 0 * * *",
+            "docker_cleanup_threshold": 80,
+            "force_docker_cleanup": True,
+            "delete_unused_volumes": False,
+            "delete_unused_networks": False,
+            "docker_version_checked_at": stamp(server.settings.docker_version_checked_at),
+            "created_at": stamp(server.created_at),
+            "updated_at": stamp(server.updated_at),
+        }
+    )
+
+
+def _whereabouts(call: Call, app: Application, server: Server | None) -> JsonObject:
+    place = rows.place_of(call.coolify, app.environment_uuid)
+    destination = rows.by_uuid(server.destinations, app.destination_uuid) if server else None
+    return {
+        "environment_id": place[1].id if place else None,
+        "destination_id": destination.id if destination else None,
+        "destination_type": "App\\Models\\StandaloneDocker",
+        "destination": _destination(destination, server) if destination and server else None,
+    }
+
+
+def _destination(row: Destination, server: Server) -> JsonObject:
+    return {**row.model_dump(), "server_id": server.id, "server": server_full(server)}
+
+
+def _log(entry: LogEntry) -> JsonObject:
+    return {**entry.model_dump(exclude={"timestamp"}), "timestamp": stamp(entry.timestamp)}
+
+
+def _quoted(var: EnvVar) -> str | None:
+    """The value as it will be written to the environment file: literal and multi-line ones in single quotes."""
+    if var.value is None or not (var.is_literal or var.is_multiline):
+        return var.value
+    return f"'{var.value}'"
+
+
+def _part(part: ServicePart) -> JsonObject:
+    return {**part.model_dump(), "human_name": None, "exclude_from_status": False}

@@ -1,0 +1,165 @@
+"""Servers as the Cloud API shows, renames and deletes them."""
+
+import re
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.sandbox.hetzner.actions import begin, busy, of_resource, refuse_locked, started
+from ink_infra_mcp.sandbox.hetzner.call import (
+    ApiError,
+    Body,
+    Call,
+    JsonObject,
+    Reply,
+    Route,
+    invalid,
+    not_found,
+    stamp,
+    taken,
+)
+from ink_infra_mcp.sandbox.hetzner.catalogue import (
+    TB,
+    image_named,
+    location_named,
+    server_type_named,
+    show_image,
+    show_location,
+    show_server_type,
+)
+from ink_infra_mcp.sandbox.hetzner.labels import check_labels
+from ink_infra_mcp.sandbox.hetzner.listing import listing
+from ink_infra_mcp.sandbox.hetzner.settling import set_host_up
+from ink_infra_mcp.sandbox.state_hetzner import Server
+
+_NAME = re.compile(
+    r"^(?=.{1,253}$)(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$"
+)
+
+
+class UpdateServer(Body):
+    """PUT /servers/{id}; `labels` replace all that there are."""
+
+    name: str | None = None
+    labels: dict[str, str] | None = None
+
+
+def find_server(call: Call, id_: int) -> Server:
+    """Return the server.
+
+    Raises:
+        ApiError: 404 not_found.
+    """
+    for server in call.project.servers:
+        if server.id == id_:
+            return server
+    raise not_found("server", id_)
+
+
+def check_server_name(call: Call, name: str) -> None:
+    """Let a good, free name pass.
+
+    Raises:
+        ApiError: 422 when it is no host name, 409 when another server has it.
+    """
+    if not _NAME.fullmatch(name):
+        raise invalid({"name": "is not a valid hostname"})
+    if any(server.name == name for server in call.project.servers):
+        raise taken("name")
+
+
+def show_server(call: Call, server: Server) -> JsonObject:
+    """Return a server as JSON. The IPv6 address is the /64 network, as the vendor gives it."""
+    project = call.project
+    kind = server_type_named(project, server.server_type)
+    place = location_named(project, server.location)
+    image = image_named(project, server.image or "", arm=kind.arm if kind else False)
+    private: list[JsonValue] = [
+        {"network": net.network, "ip": net.ip, "alias_ips": [], "mac_address": net.mac_address}
+        for net in server.private_net
+    ]
+    volumes: list[JsonValue] = [v.id for v in project.volumes if v.server == server.id]
+    return {
+        "id": server.id,
+        "name": server.name,
+        "status": server.status,
+        "created": stamp(server.created),
+        "public_net": _public_net(server),
+        "private_net": private,
+        "server_type": show_server_type(project, kind) if kind else None,
+        "location": show_location(place) if place else None,
+        "image": show_image(image) if image else None,
+        "iso": None,
+        "rescue_enabled": False,
+        "locked": busy(project, "server", server.id, call.now),
+        "backup_window": None,
+        "outgoing_traffic": None,
+        "ingoing_traffic": None,
+        "included_traffic": 20 * TB,
+        "protection": {"delete": server.protected, "rebuild": server.protected},
+        "labels": {**server.labels},
+        "volumes": volumes,
+        "load_balancers": [],
+        "primary_disk_size": kind.disk if kind else 0,
+        "placement_group": None,
+    }
+
+
+def _public_net(server: Server) -> JsonObject:
+    ipv4: JsonValue = None
+    if server.ipv4 is not None:
+        reverse = ".".join(reversed(server.ipv4.split(".")))
+        ipv4 = {
+            "id": server.id + 500_000,
+            "ip": server.ipv4,
+            "blocked": False,
+            "dns_ptr": f"static.{reverse}.example.net",
+        }
+    ipv6: JsonValue = None
+    if server.ipv6 is not None:
+        ipv6 = {"id": server.id + 600_000, "ip": server.ipv6, "blocked": False, "dns_ptr": []}
+    return {"ipv4": ipv4, "ipv6": ipv6, "floating_ips": [], "firewalls": []}
+
+
+def _list(call: Call) -> Reply:
+    items = [show_server(call, server) for server in call.project.servers]
+    return listing(call, "servers", items, filters=("name", "status"))
+
+
+def _get(call: Call) -> Reply:
+    return Reply(200, {"server": show_server(call, find_server(call, call.id))})
+
+
+def _update(call: Call) -> Reply:
+    wanted = call.read(UpdateServer)
+    server = find_server(call, call.id)
+    check_labels(wanted.labels or {})
+    if wanted.name is not None and wanted.name != server.name:
+        check_server_name(call, wanted.name)
+        server.name = wanted.name
+    server.labels = server.labels if wanted.labels is None else wanted.labels
+    return Reply(200, {"server": show_server(call, server)})
+
+
+def _delete(call: Call) -> Reply:
+    """The server is `deleting` until the action ends; its volumes are detached and live on."""
+    server = find_server(call, call.id)
+    if server.protected:
+        raise ApiError(423, "protected", "server deletion is protected")
+    refuse_locked(call, "server", server.id)
+    action = begin(call, "delete_server", ("server", server.id))
+    server.status, server.next_status, server.next_at = "deleting", "gone", action.ends
+    set_host_up(call.state, server, up=False)
+    return started(call, action, 200)
+
+
+def _actions(call: Call) -> Reply:
+    return of_resource(call, "server", find_server(call, call.id).id)
+
+
+ROUTES = (
+    Route("GET", "/servers", _list),
+    Route("GET", "/servers/{id}", _get),
+    Route("PUT", "/servers/{id}", _update),
+    Route("DELETE", "/servers/{id}", _delete),
+    Route("GET", "/servers/{id}/actions", _actions),
+)

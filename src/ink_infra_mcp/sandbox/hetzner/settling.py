@@ -1,0 +1,43 @@
+"""What time alone does in the project: servers reach their next state, zones are published, old actions go."""
+
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_hetzner import HetznerState, Server
+
+KEPT_ACTIONS = 500
+
+
+def settle_hetzner(state: WorldState, now: float) -> None:
+    """Bring the project to `now`; doing it twice changes nothing more.
+
+    A server that goes off, comes up or is deleted takes the pretend host of the same IPv4 address with it.
+    """
+    project = state.hetzner
+    for server in [s for s in project.servers if s.next_status is not None and s.next_at <= now]:
+        _arrive(state, server)
+    project.servers = [server for server in project.servers if server.status != "gone"]
+    for volume in project.volumes:
+        if volume.server is not None and all(server.id != volume.server for server in project.servers):
+            volume.server = None
+    del project.actions[:-KEPT_ACTIONS]
+    publish(project, now)
+
+
+def publish(project: HetznerState, now: float) -> None:
+    """Put the record sets of every zone that is no longer `updating` on its name servers."""
+    for zone in project.zones:
+        if zone.busy_until <= now and zone.served != zone.rrsets:
+            zone.served = [rrset.model_copy(deep=True) for rrset in zone.rrsets]
+
+
+def set_host_up(state: WorldState, server: Server, *, up: bool) -> None:
+    """Switch the pretend host at the server's IPv4 address on or off, if there is one."""
+    for host in state.hosts.values():
+        if server.ipv4 is not None and host.address == server.ipv4:
+            host.up = up
+
+
+def _arrive(state: WorldState, server: Server) -> None:
+    status = server.next_status or server.status
+    server.status = status
+    server.next_status = None
+    set_host_up(state, server, up=status == "running")

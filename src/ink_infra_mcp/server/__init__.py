@@ -1,0 +1,1 @@
+"""The MCP side: the only importer of the SDK. It lists contracts, binds tools, asks people, and renders answers."""

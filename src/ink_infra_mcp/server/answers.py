@@ -1,0 +1,106 @@
+"""Answers as MCP results: a short text for a person, structured content for a program, bounded, fenced, redacted."""
+
+import json
+import secrets
+from typing import Any, cast
+
+from mcp import types
+from pydantic import BaseModel, ValidationError
+
+from ink_infra_mcp.core.errors import InkError
+from ink_infra_mcp.core.operation import Outcome
+from ink_infra_mcp.core.receipt import Receipt
+from ink_infra_mcp.core.untrusted import clean, fence
+from ink_infra_mcp.server.backend import AnyQuery, Backend
+
+MAX_TEXT = 40_000
+_NOT_DONE = {
+    Outcome.FAILED,
+    Outcome.UNDONE,
+    Outcome.APPLIED_UNVERIFIED,
+    Outcome.REFUSED_BY_POLICY,
+    Outcome.PLAN_DRIFTED,
+    Outcome.LOCKED,
+}
+SANDBOX = "[sandbox: a pretend world, nothing real was touched]"
+
+
+def of_report(query: AnyQuery, report: BaseModel, backend: Backend) -> types.CallToolResult:
+    """Return the result of a query."""
+    text = query.render(report)
+    data = _redacted(report.model_dump(mode="json"), backend)
+    return types.CallToolResult(content=[_text(text, backend)], structured_content=data)
+
+
+def of_receipt(receipt: Receipt, backend: Backend) -> types.CallToolResult:
+    """Return the result of a mutation; an outcome that is not what was asked for is marked as an error."""
+    data = _redacted(receipt.model_dump(mode="json"), backend)
+    return types.CallToolResult(
+        content=[_text(receipt_text(receipt), backend)],
+        structured_content=data,
+        is_error=receipt.outcome in _NOT_DONE,
+    )
+
+
+def of_error(error: InkError, backend: Backend | None) -> types.CallToolResult:
+    """Return an error that the model can act on: what failed, what was done, what to do next."""
+    return _error(f"[{error.code}] {error}", backend)
+
+
+def of_bad_arguments(error: ValidationError) -> types.CallToolResult:
+    """Return what is wrong with the arguments, by name and without repeating their values."""
+    lines = [f"{_path(item['loc'])}: {item['msg']}" for item in error.errors(include_url=False, include_input=False)]
+    return _error(f"[invalid_input] Nothing was done. {'; '.join(lines[:10])}", None)
+
+
+def of_crash(error: Exception) -> types.CallToolResult:
+    """Return the little that may be said of an unexpected fault; the log has the rest."""
+    return _error(
+        f"[bug] ink-infra-mcp broke with {type(error).__name__}. It is not known whether anything was changed: "
+        "see list_operations and get_audit. The server's log on stderr has the details.",
+        None,
+    )
+
+
+def receipt_text(receipt: Receipt) -> str:
+    """Return a receipt as lines that a person reads."""
+    lines = [f"{receipt.outcome.replace('_', ' ')}: {receipt.message}"]
+    lines += [f"operation: {receipt.operation_id}"] if receipt.operation_id else []
+    lines += ["", receipt.plan] if receipt.plan else []
+    lines += [f"  [{step.state}] {step.summary}" for step in receipt.steps]
+    lines += [f"  {check.status}: {check.name} ({check.evidence})" for check in receipt.checks]
+    lines += [f"{name}: {_brief(value)}" for name, value in receipt.result.items()]
+    if receipt.problem and receipt.problem.probable_cause:
+        lines.append(f"Probable cause: {receipt.problem.probable_cause}")
+    if receipt.problem and receipt.problem.untrusted_log:
+        log = "\n".join(receipt.problem.untrusted_log)
+        lines.append(fence(clean(log), nonce=secrets.token_hex(8), label="build log"))
+    return "\n".join(lines)
+
+
+def _brief(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc) or "arguments"
+
+
+def _error(text: str, backend: Backend | None) -> types.CallToolResult:
+    shown = backend.redact(text) if backend else text
+    return types.CallToolResult(content=[types.TextContent(text=clean(shown, limit=MAX_TEXT))], is_error=True)
+
+
+def _text(text: str, backend: Backend) -> types.TextContent:
+    marked = f"{SANDBOX}\n{text}" if backend.sandbox else text
+    return types.TextContent(text=clean(backend.redact(marked), limit=MAX_TEXT))
+
+
+def _redacted(value: Any, backend: Backend) -> Any:
+    if isinstance(value, str):
+        return backend.redact(value)
+    if isinstance(value, list):
+        return [_redacted(item, backend) for item in cast(list[Any], value)]
+    if isinstance(value, dict):
+        return {key: _redacted(item, backend) for key, item in cast(dict[str, Any], value).items()}
+    return value

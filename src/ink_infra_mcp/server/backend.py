@@ -1,0 +1,54 @@
+"""What the MCP side needs of the rest: tools by name, the guard, operations, resources. Opened at the first call."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from ink_infra_mcp.core.operation import Mutation, Query
+from ink_infra_mcp.core.receipt import Receipt
+from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress
+
+AnyMutation = Mutation[Any, Any, Any]
+AnyQuery = Query[Any, Any, Any]
+
+
+class Backend(Protocol):
+    """The opened application."""
+
+    @property
+    def queries(self) -> Mapping[str, AnyQuery]:
+        """Return the reading tools by name."""
+        ...
+
+    @property
+    def mutations(self) -> Mapping[str, AnyMutation]:
+        """Return the changing tools by name."""
+        ...
+
+    @property
+    def look(self) -> object:
+        """Return what tools observe through."""
+        ...
+
+    @property
+    def sandbox(self) -> bool:
+        """Return whether the world is the pretend one."""
+        ...
+
+    async def change(self, tool: AnyMutation, args: object, caller: Caller) -> Receipt | Asked:
+        """Run the guard's sequence up to the begin of the operation."""
+        ...
+
+    async def answer(self, approval_id: str, answer: Answer, caller: Caller) -> Receipt | None:
+        """Take a person's answer; None means yes."""
+        ...
+
+    async def follow(self, operation_id: str, wait_s: float, progress: Progress | None) -> Receipt:
+        """Wait for an operation."""
+        ...
+
+    def redact(self, text: str) -> str:
+        """Return the text without secrets."""
+        ...
+
+
+Open = Callable[[], Awaitable[Backend]]

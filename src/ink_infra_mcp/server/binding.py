@@ -1,0 +1,101 @@
+"""Runs a called tool: strict arguments, queries straight, mutations through the guard with a person in between."""
+
+import logging
+from dataclasses import dataclass
+
+from mcp import types
+from pydantic import BaseModel, ValidationError
+
+from ink_infra_mcp.core.errors import InkError
+from ink_infra_mcp.core.operation import Outcome
+from ink_infra_mcp.core.receipt import Receipt
+from ink_infra_mcp.guard.caller import Asked, Caller, Progress
+from ink_infra_mcp.server import answers, asking
+from ink_infra_mcp.server.asking import Context
+from ink_infra_mcp.server.backend import AnyMutation, Backend, Open
+from ink_infra_mcp.server.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
+Result = types.CallToolResult | types.InputRequiredResult
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Answers tools/call. `principal` is who this connection acts for; `ask_s` bounds a question asked in mid-call."""
+
+    catalogue: Catalogue
+    open: Open
+    principal: str
+    ask_s: float = 3600.0
+
+    async def call(self, ctx: Context, params: types.CallToolRequestParams) -> Result:
+        """Return the result of a call; nothing that happens in it reaches the client as a protocol error."""
+        backend: Backend | None = None
+        try:
+            if params.name not in self.catalogue.contracts:
+                return _unknown(params.name, self.catalogue)
+            backend = await self.open()
+            return await self._known(ctx, params, backend)
+        except ValidationError as error:
+            return answers.of_bad_arguments(error)
+        except InkError as error:
+            return answers.of_error(error, backend)
+        except Exception as error:
+            log.exception("tool %s broke", params.name)
+            return answers.of_crash(error)
+
+    async def _known(self, ctx: Context, params: types.CallToolRequestParams, backend: Backend) -> Result:
+        query = backend.queries.get(params.name)
+        if query is not None:
+            args = query.args.model_validate(params.arguments or {})
+            return answers.of_report(query, await query.observe(args, backend.look), backend)
+        tool = backend.mutations[params.name]
+        return await self._change(ctx, params, tool, backend)
+
+    async def _change(
+        self, ctx: Context, params: types.CallToolRequestParams, tool: AnyMutation, backend: Backend
+    ) -> Result:
+        args: BaseModel = tool.args.model_validate(params.arguments or {})
+        caller = Caller(principal=self.principal, channel="elicitation", can_ask=asking.can_ask(ctx))
+        if (reply := asking.answered(params)) is not None:
+            refused = await backend.answer(*reply, caller)
+            if refused is not None:
+                return answers.of_receipt(refused, backend)
+        said = await backend.change(tool, args, caller)
+        if isinstance(said, Asked):
+            if asking.is_modern(ctx):
+                return asking.question(said)
+            answer = await asking.ask_now(ctx, said, timeout_s=self.ask_s)
+            refused = await backend.answer(said.approval.id, answer, caller)
+            said = refused or await backend.change(tool, args, caller)
+        receipt = said if isinstance(said, Receipt) else _asked_twice(said)
+        return answers.of_receipt(await self._followed(ctx, receipt, args, backend), backend)
+
+    async def _followed(self, ctx: Context, receipt: Receipt, args: BaseModel, backend: Backend) -> Receipt:
+        if receipt.outcome is not Outcome.RUNNING or receipt.operation_id is None:
+            return receipt
+        wait_s = float(getattr(args, "wait_s", 45))
+        return await backend.follow(receipt.operation_id, wait_s, _progress(ctx))
+
+
+def _progress(ctx: Context) -> Progress:
+    async def tell(done: float, total: float, message: str) -> None:
+        await ctx.session.report_progress(done, total, message)
+
+    return tell
+
+
+def _asked_twice(asked: Asked) -> Receipt:
+    return Receipt(
+        outcome=Outcome.PLAN_DRIFTED,
+        message="The plan changed while the question was open. Nothing was changed; call again.",
+        approval_id=asked.approval.id,
+        plan=asked.text,
+        plan_digest=asked.approval.plan_digest,
+    )
+
+
+def _unknown(name: str, catalogue: Catalogue) -> types.CallToolResult:
+    known = ", ".join(sorted(catalogue.contracts))
+    text = f"[unknown_name] There is no tool {name[:80]!r} here. Nothing was done. Known: {known}."
+    return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True)

@@ -1,0 +1,89 @@
+"""Builds the MCP server: one set of handlers for every protocol revision and transport."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mcp import types
+from mcp.server.caching import CacheHint
+from mcp.server.lowlevel import Server
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+
+from ink_infra_mcp import __version__
+from ink_infra_mcp.server.asking import Context
+from ink_infra_mcp.server.backend import Open
+from ink_infra_mcp.server.binding import Binding, Result
+from ink_infra_mcp.server.catalogue import Catalogue
+from ink_infra_mcp.server.prompts import MAX_INSTRUCTIONS, Prompts
+from ink_infra_mcp.server.reading import Reading
+
+NAME = "ink-infra-mcp"
+_HOUR_MS = 3_600_000
+
+
+class Extra(Protocol):
+    """More tools, resources and prompts beside ours, tried first: the conformance suite's fixtures come in here."""
+
+    def register(self, server: "Server[Any]") -> None:
+        """Replace handlers of the built server by ones that fall back to what is there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """What a server is built from. `state_keys` seal requestState; replicas share them."""
+
+    catalogue: Catalogue
+    open: Open
+    principal: str
+    instructions: str
+    approval_ttl_s: float = 3600.0
+    state_keys: tuple[bytes, ...] = ()
+
+
+def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Server[Any]":
+    """Return the server. Nothing is connected to and no tool is imported until the first call.
+
+    Raises:
+        ValueError: the instructions are longer than clients read (2,048 characters).
+    """
+    if len(settings.instructions) > MAX_INSTRUCTIONS:
+        raise ValueError(f"the instructions have {len(settings.instructions)} characters; clients cut at 2,048")
+    catalogue = settings.catalogue
+    binding = Binding(
+        catalogue=catalogue, open=settings.open, principal=settings.principal, ask_s=settings.approval_ttl_s
+    )
+    reading, prompts = Reading(catalogue=catalogue, open=settings.open), Prompts()
+
+    async def list_tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=catalogue.tools)
+
+    async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Result:
+        return await binding.call(ctx, params)
+
+    server: Server[Any] = Server(
+        NAME,
+        version=__version__,
+        title="Ink infrastructure",
+        instructions=settings.instructions,
+        cache_hints={"tools/list": CacheHint(ttl_ms=_HOUR_MS, scope="private")},
+        get_tool_input_schema=catalogue.input_schema,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_list_resources=reading.list,
+        on_list_resource_templates=reading.templates,
+        on_read_resource=reading.read,
+        on_list_prompts=prompts.list,
+        on_get_prompt=prompts.get,
+        on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus(), max_subscriptions=64),
+    )
+    server.middleware.append(RequestStateBoundary(_security(settings), default_audience=NAME))
+    if extra is not None:
+        extra.register(server)
+    return server
+
+
+def _security(settings: ServerSettings) -> RequestStateSecurity:
+    if settings.state_keys:
+        return RequestStateSecurity(keys=list(settings.state_keys), ttl=settings.approval_ttl_s)
+    return RequestStateSecurity.ephemeral(ttl=settings.approval_ttl_s)

@@ -1,0 +1,37 @@
+"""The tools that this server shows: contracts, narrowed by toolsets and by --read-only. No tool is imported for it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mcp import types
+
+from ink_infra_mcp.server.contracts import Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What tools/list answers, and which names may be called."""
+
+    contracts: Mapping[str, Contract]
+
+    @property
+    def tools(self) -> list[types.Tool]:
+        """Return the tools as the SDK's values, sorted by name."""
+        return [types.Tool.model_validate(contract) for contract in self.contracts.values()]
+
+    def input_schema(self, name: str) -> Mapping[str, Any] | None:
+        """Return a shown tool's input schema, or None."""
+        contract = self.contracts.get(name)
+        return contract["inputSchema"] if contract else None
+
+
+def narrowed(contracts: Iterable[Contract], *, toolsets: frozenset[str], read_only: bool) -> Catalogue:
+    """Return the catalogue of the contracts in `toolsets` (empty: all), without those that change when `read_only`."""
+    shown = {
+        contract["name"]: contract
+        for contract in contracts
+        if (not toolsets or contract["_meta"]["ink-infra/toolset"] in toolsets)
+        and (not read_only or contract["annotations"]["readOnlyHint"])
+    }
+    return Catalogue(contracts=shown)

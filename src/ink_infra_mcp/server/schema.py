@@ -1,0 +1,60 @@
+"""JSON Schemas as they go over the wire: small, strict, and portable between clients."""
+
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+Schema = dict[str, Any]
+
+
+def input_schema(model: type[BaseModel]) -> Schema:
+    """Return the strict schema of a tool's arguments: no titles, no `null` alternatives, unknown names refused."""
+    schema = _tidy(model.model_json_schema(by_alias=True), keep_description=True)
+    schema["additionalProperties"] = False
+    return schema
+
+
+def output_schema(model: type[BaseModel]) -> Schema:
+    """Return the lean schema of a result: shapes only, definitions in line, no descriptions."""
+    raw = model.model_json_schema(by_alias=True, mode="serialization")
+    return _tidy(_inline(raw, raw.get("$defs", {})), keep_description=False)
+
+
+def _inline(node: Any, defs: Schema) -> Any:
+    if isinstance(node, list):
+        return [_inline(item, defs) for item in cast(list[Any], node)]
+    if not isinstance(node, dict):
+        return node
+    held = cast(Schema, node)
+    ref = held.get("$ref")
+    if isinstance(ref, str) and ref.startswith("#/$defs/"):
+        return _inline(defs[ref.removeprefix("#/$defs/")], defs)
+    return {key: _inline(value, defs) for key, value in held.items() if key != "$defs"}
+
+
+def _tidy(node: Any, *, keep_description: bool, inside_properties: bool = False) -> Any:
+    if isinstance(node, list):
+        return [_tidy(item, keep_description=keep_description) for item in cast(list[Any], node)]
+    if not isinstance(node, dict):
+        return node
+    held = _without_null(cast(Schema, node)) if not inside_properties else cast(Schema, node)
+    out: Schema = {}
+    for key, value in held.items():
+        if not inside_properties and (key == "title" or (key == "description" and not keep_description)):
+            continue
+        if not inside_properties and key == "default" and value in (None, "", [], {}):
+            continue
+        out[key] = _tidy(value, keep_description=keep_description, inside_properties=key in {"properties", "$defs"})
+    return out
+
+
+def _without_null(node: Schema) -> Schema:
+    """`anyOf [X, null]` becomes X: leaving a name out says the same, and several providers refuse the union."""
+    options = node.get("anyOf")
+    if not isinstance(options, list):
+        return node
+    some = [option for option in cast(list[Any], options) if option != {"type": "null"}]
+    if len(some) != 1:
+        return node
+    rest = {key: value for key, value in node.items() if key != "anyOf"}
+    return {**some[0], **rest}

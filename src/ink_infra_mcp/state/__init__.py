@@ -1,0 +1,1 @@
+"""The state store: approvals, audit, locks and operations, on SQLite or Postgres, shared by all processes."""

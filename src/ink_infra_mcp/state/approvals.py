@@ -1,0 +1,153 @@
+"""Approvals: one row for each question put to a person; single use, bound to a plan, a caller and a time."""
+
+import json
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select, update
+
+from ink_infra_mcp.core.errors import ApprovalInvalid
+from ink_infra_mcp.core.plan import Frozen, Plan, Risk
+from ink_infra_mcp.state.rows import fields, load
+from ink_infra_mcp.state.tables import approvals
+
+
+class ApprovalState(StrEnum):
+    """Where an approval stands; only `pending` can be decided and only `approved` can be consumed."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    CONSUMED = "consumed"
+    DRIFTED = "drifted"
+    SUPERSEDED = "superseded"
+
+
+class Approval(Frozen):
+    """A plan that was shown, and what a person said. `need` is person, typed or ticket."""
+
+    id: str
+    principal: str
+    tool: str
+    args_digest: str
+    plan_digest: str
+    plan: Plan
+    risk: Risk
+    need: str
+    phrase: str
+    state: ApprovalState = ApprovalState.PENDING
+    channel: str = ""
+    decided_by: str = ""
+    created_at: float
+    expires_at: float
+    decided_at: float | None = None
+    operation_id: str = ""
+
+
+def add(connection: Connection, approval: Approval) -> None:
+    """Store a new pending approval; older pending ones for the same call are superseded."""
+    c = approvals.c
+    connection.execute(
+        update(approvals)
+        .where(c.principal == approval.principal, c.tool == approval.tool, c.args_digest == approval.args_digest)
+        .where(c.state.in_([ApprovalState.PENDING, ApprovalState.APPROVED]))
+        .values(state=ApprovalState.SUPERSEDED)
+    )
+    connection.execute(approvals.insert().values(**approval.model_dump() | {"plan": approval.plan.model_dump_json()}))
+
+
+def get(connection: Connection, approval_id: str) -> Approval | None:
+    """Return the approval with that id, or None."""
+    return _first(connection, select(approvals).where(approvals.c.id == approval_id))
+
+
+def open_for(connection: Connection, *, principal: str, tool: str, args_digest: str, now: float) -> Approval | None:
+    """Return the newest pending or approved approval of the same call that has not expired, or None."""
+    c = approvals.c
+    return _first(
+        connection,
+        select(approvals)
+        .where(c.principal == principal, c.tool == tool, c.args_digest == args_digest, c.expires_at > now)
+        .where(c.state.in_([ApprovalState.PENDING, ApprovalState.APPROVED]))
+        .order_by(c.created_at.desc())
+        .limit(1),
+    )
+
+
+def pending(connection: Connection, *, now: float) -> tuple[Approval, ...]:
+    """Return all approvals that wait for a person, oldest first."""
+    c = approvals.c
+    query = select(approvals).where(c.state == ApprovalState.PENDING, c.expires_at > now).order_by(c.created_at)
+    return tuple(_approval(row) for row in connection.execute(query))
+
+
+def decide(
+    connection: Connection, approval_id: str, *, state: ApprovalState, channel: str, decided_by: str, now: float
+) -> Approval:
+    """Return the approval after a person's answer.
+
+    Raises:
+        ApprovalInvalid: it is unknown, expired, or no longer pending.
+    """
+    c = approvals.c
+    changed = connection.execute(
+        update(approvals)
+        .where(c.id == approval_id, c.state == ApprovalState.PENDING, c.expires_at > now)
+        .values(state=state, channel=channel, decided_by=decided_by, decided_at=now)
+    )
+    found = get(connection, approval_id)
+    if changed.rowcount != 1 or found is None:
+        raise ApprovalInvalid(
+            f"The approval {approval_id} {_why_not(found, now)}.", next="Call the tool again to get a new plan."
+        )
+    return found
+
+
+def consume(connection: Connection, approval_id: str, *, digest: str, operation_id: str, now: float) -> Approval:
+    """Return the approval, used up by `operation_id`: it can never be used again.
+
+    Raises:
+        ApprovalInvalid: it is not approved, has expired, or is for another plan.
+    """
+    c = approvals.c
+    changed = connection.execute(
+        update(approvals)
+        .where(c.id == approval_id, c.state == ApprovalState.APPROVED, c.expires_at > now, c.plan_digest == digest)
+        .values(state=ApprovalState.CONSUMED, operation_id=operation_id)
+    )
+    found = get(connection, approval_id)
+    if changed.rowcount != 1 or found is None:
+        raise ApprovalInvalid(
+            f"The approval {approval_id} {_why_not(found, now)}.", next="Call the tool again to get a new plan."
+        )
+    return found
+
+
+def mark_drifted(connection: Connection, approval_id: str) -> None:
+    """Void an approval whose plan is no longer the one that would run."""
+    c = approvals.c
+    connection.execute(
+        update(approvals)
+        .where(c.id == approval_id, c.state.in_([ApprovalState.PENDING, ApprovalState.APPROVED]))
+        .values(state=ApprovalState.DRIFTED)
+    )
+
+
+def _why_not(found: Approval | None, now: float) -> str:
+    if found is None:
+        return "is unknown"
+    if found.state is ApprovalState.CONSUMED:
+        return f"was already used by operation {found.operation_id}"
+    if found.expires_at <= now:
+        return "has expired"
+    return f"is {found.state}"
+
+
+def _first(connection: Connection, query: Select[Any]) -> Approval | None:
+    row = connection.execute(query).first()
+    return _approval(row) if row else None
+
+
+def _approval(row: Row[Any]) -> Approval:
+    values = fields(row)
+    return load(Approval, {**values, "plan": json.loads(values["plan"])})

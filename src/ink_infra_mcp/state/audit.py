@@ -1,0 +1,99 @@
+"""The audit: who changed what, when, approved by whom; append-only, each line chained to the one before by SHA-256."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import Connection, Row, func, select, text
+
+from ink_infra_mcp.core.errors import StateCorrupt
+from ink_infra_mcp.core.plan import Frozen, canonical
+from ink_infra_mcp.state.rows import fields, load
+from ink_infra_mcp.state.tables import audit
+
+GENESIS = "0" * 64
+
+
+class AuditEvent(Frozen):
+    """What one line says. `event` is proposed, approved, denied, begin, step, end ...; `at` is in Unix seconds."""
+
+    at: float
+    event: str
+    principal: str
+    tool: str
+    target: str = ""
+    operation_id: str = ""
+    approval_id: str = ""
+    plan_digest: str = ""
+    outcome: str = ""
+    detail: dict[str, JsonValue] = {}
+
+
+class AuditLine(AuditEvent):
+    """An event with its place in the chain."""
+
+    seq: int
+    previous: str
+    hash: str
+
+
+def append(connection: Connection, entry: AuditEvent) -> AuditLine:
+    """Return the line that was added to the end of the chain, in the caller's transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("lock table ink_audit in exclusive mode"))
+    last = connection.execute(select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)).first()
+    seq, previous = (last.seq + 1, last.hash) if last else (1, GENESIS)
+    line = AuditLine(**entry.model_dump(), seq=seq, previous=previous, hash=_hash(entry, seq, previous))
+    values = line.model_dump()
+    connection.execute(audit.insert().values({**values, "detail": json.dumps(values["detail"], sort_keys=True)}))
+    return line
+
+
+def read(
+    connection: Connection, *, after: int = 0, limit: int = 50, operation_id: str | None = None
+) -> tuple[AuditLine, ...]:
+    """Return up to `limit` lines with a sequence number above `after`, oldest first."""
+    query = select(audit).where(audit.c.seq > after).order_by(audit.c.seq).limit(limit)
+    if operation_id:
+        query = query.where(audit.c.operation_id == operation_id)
+    return tuple(_line(row) for row in connection.execute(query))
+
+
+def last_seq(connection: Connection) -> int:
+    """Return the number of the newest line, 0 when there is none."""
+    return connection.execute(select(func.max(audit.c.seq))).scalar() or 0
+
+
+def verify(connection: Connection) -> int:
+    """Return how many lines were checked: every hash, every link, and no number missing.
+
+    Raises:
+        StateCorrupt: a line was changed, removed or put in; the message names the first bad one.
+    """
+    count, previous = 0, GENESIS
+    for line in _all(connection):
+        count += 1
+        entry = AuditEvent(**line.model_dump(exclude={"seq", "previous", "hash"}))
+        if line.seq != count or line.previous != previous or line.hash != _hash(entry, line.seq, line.previous):
+            raise StateCorrupt(
+                f"The audit is broken at line {count}: it was changed, removed or put in afterwards.",
+                next="Compare with an exported copy (`ink-infra-mcp audit --json`); trust no line from there on.",
+            )
+        previous = line.hash
+    return count
+
+
+def _all(connection: Connection) -> Iterator[AuditLine]:
+    for row in connection.execute(select(audit).order_by(audit.c.seq)):
+        yield _line(row)
+
+
+def _line(row: Row[Any]) -> AuditLine:
+    values = fields(row)
+    return load(AuditLine, {**values, "detail": json.loads(values["detail"])})
+
+
+def _hash(entry: AuditEvent, seq: int, previous: str) -> str:
+    return hashlib.sha256(canonical([seq, previous, entry.model_dump(mode="json")])).hexdigest()

@@ -1,0 +1,118 @@
+"""Opens the state store and runs transactions on it; turns database trouble into StateError."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import anyio.to_thread
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from ink_infra_mcp.core.errors import StateCorrupt, StateError, StateUnavailable
+from ink_infra_mcp.state import tables
+
+T = TypeVar("T")
+_BUSY_S = 15.0
+_CORRUPT = ("not a database", "malformed", "file is encrypted", "disk image")
+
+
+class Store:
+    """One state store. `run` executes a function in one transaction, in a worker thread.
+
+    On SQLite every transaction begins as a writer and is on the disk when `run` returns (synchronous=FULL).
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self._engine: Engine | None = None
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` returns, committed; when it raises, nothing of it is kept.
+
+        Raises:
+            StateUnavailable: the store cannot be used now. StateCorrupt: what it holds is not ours.
+        """
+        return await anyio.to_thread.run_sync(self.run_sync, work)
+
+    def run_sync(self, work: Callable[[Connection], T]) -> T:
+        """Do the same as `run`, in this thread."""
+        try:
+            with self._open().begin() as connection:
+                return work(connection)
+        except (SQLAlchemyError, OSError) as error:
+            raise self._told(error) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    def _open(self) -> Engine:
+        if self._engine is None:
+            engine = _sqlite(self.url) if self.url.get_backend_name() == "sqlite" else _postgres(self.url)
+            with engine.begin() as connection:
+                _prepare(connection)
+            self._engine = engine
+        return self._engine
+
+    def _told(self, error: Exception) -> StateError:
+        words = str(getattr(error, "orig", None) or error).splitlines()[0]
+        where = self.url.render_as_string(hide_password=True)
+        if isinstance(error, DatabaseError) and any(mark in words for mark in _CORRUPT):
+            return StateCorrupt(
+                f"The state store {where} is damaged: {words}.",
+                next="Move it away and restore a backup; without it approvals and the audit cannot be trusted.",
+            )
+        return StateUnavailable(
+            f"The state store {where} cannot be used: {words}.",
+            next="Check free disk space, permissions and that the database is up. Nothing is changed without an audit.",
+        )
+
+
+def _sqlite(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        _private_file(Path(url.database))
+    engine = create_engine(url, connect_args={"timeout": _BUSY_S})
+
+    def on_connect(dbapi: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        # the driver's own transactions begin too late (at the first write) for a check-then-write
+        dbapi.isolation_level = None
+        cursor = dbapi.cursor()
+        cursor.execute("pragma journal_mode = wal")
+        cursor.execute("pragma synchronous = full")
+        cursor.close()
+
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("begin immediate")
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
+    return engine
+
+
+def _postgres(url: URL) -> Engine:
+    return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, isolation_level="SERIALIZABLE")
+
+
+def _private_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, stat.S_IRUSR | stat.S_IWUSR))
+
+
+def _prepare(connection: Connection) -> None:
+    tables.metadata.create_all(connection)
+    found = connection.execute(select(tables.meta.c.value).where(tables.meta.c.key == "schema")).scalar()
+    if found is None:
+        connection.execute(tables.meta.insert().values(key="schema", value=str(tables.SCHEMA_VERSION)))
+    elif found != str(tables.SCHEMA_VERSION):
+        raise StateCorrupt(
+            f"The state store has schema {found}; this version knows {tables.SCHEMA_VERSION}.",
+            next="Use the version of ink-infra-mcp that wrote it, or another state url.",
+        )

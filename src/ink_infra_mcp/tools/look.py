@@ -1,0 +1,35 @@
+"""What tools observe through: reading clients only, so that observing cannot change anything."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ink_infra_mcp.clients.coolify.look import CoolifyLook
+from ink_infra_mcp.clients.github import GithubLook
+from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
+from ink_infra_mcp.clients.probe import Probe
+from ink_infra_mcp.clients.resolver import Resolver
+from ink_infra_mcp.core.fleet import Fleet
+from ink_infra_mcp.core.isolation import Isolation
+from ink_infra_mcp.core.ports import Clock
+from ink_infra_mcp.hosts.pool import HostPool
+from ink_infra_mcp.state.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The reading side of every system. `has_secret` tells whether a stored secret exists, never its value.
+
+    `hetzner` is None when no token is configured: what it would tell is then unknown, not absent.
+    """
+
+    fleet: Fleet
+    coolify: CoolifyLook
+    hosts: HostPool
+    github: GithubLook
+    hetzner: HetznerCloudLook | None
+    probe: Probe
+    resolver: Resolver
+    isolation: Isolation
+    has_secret: Callable[[str], bool]
+    store: Store
+    clock: Clock

@@ -1,0 +1,1 @@
+"""What several tools share: finding apps, placing them, proving them."""

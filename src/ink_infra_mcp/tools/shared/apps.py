@@ -1,0 +1,117 @@
+"""Finds an app by what a person calls it: exact name, uuid or domain; compose apps (Coolify's services) too."""
+
+import difflib
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from ink_infra_mcp.clients.coolify.apps import Application, Service
+from ink_infra_mcp.clients.coolify.look import CoolifyLook
+from ink_infra_mcp.clients.coolify.status import Status
+from ink_infra_mcp.core.errors import AmbiguousName, UnknownName
+from ink_infra_mcp.core.fleet import Fleet, Muscle
+from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.tools.look import Look
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An app of either kind, as far as both have it. `muscle` is empty when its server is not in fleet.toml."""
+
+    kind: Literal["application", "service"]
+    uuid: str
+    name: str
+    urls: tuple[str, ...]
+    status: Status
+    server_uuid: str
+    muscle: str
+    environment_id: int | None
+    source: Application | Service
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Return the host names of the app's URLs."""
+        return tuple(host for url in self.urls if (host := host_of(url)))
+
+
+def host_of(url: str) -> str:
+    """Return the host name of a URL, in lower case, or an empty text."""
+    try:
+        return (urlsplit(url if "://" in url else f"//{url}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+async def all_apps(look: Look) -> tuple[App, ...]:
+    """Return every app and service of the team, sorted by name, then uuid."""
+    muscles = await muscle_by_server(look.coolify, look.fleet)
+    apps = [_of_application(app, muscles) for app in await look.coolify.applications()]
+    apps += [_of_service(service, muscles) for service in await look.coolify.services()]
+    return tuple(sorted(apps, key=lambda app: (app.name, app.uuid)))
+
+
+async def find_app(look: Look, wanted: str) -> App:
+    """Return the one app that `wanted` names exactly.
+
+    Raises:
+        UnknownName: none does; near names are given. AmbiguousName: several do; they are listed.
+    """
+    apps = await all_apps(look)
+    key = wanted.strip().lower()
+    by_uuid = [app for app in apps if app.uuid == key]
+    found = by_uuid or [app for app in apps if key in (app.name.lower(), *app.domains, *app.urls)]
+    if len(found) == 1:
+        return found[0]
+    shown = clean_name(wanted)
+    if not found:
+        near = difflib.get_close_matches(key, [app.name for app in apps], n=3)
+        hint = f" Near names: {', '.join(near)}." if near else ""
+        raise UnknownName(f"There is no app {shown!r}.{hint}", next="See list_apps.")
+    raise AmbiguousName(
+        f"{len(found)} apps answer to {shown!r}: {'; '.join(_candidate(app) for app in found[:10])}.",
+        next="Use the uuid.",
+    )
+
+
+async def muscle_by_server(coolify: CoolifyLook, fleet: Fleet) -> dict[str, Muscle]:
+    """Return the Muscle of each Coolify server uuid, matched by address or private address, else by name."""
+    by_address = {a: m for m in fleet.muscles for a in (m.address, m.private_address) if a}
+    by_name = {m.name: m for m in fleet.muscles}
+    found: dict[str, Muscle] = {}
+    for server in await coolify.servers():
+        muscle = by_address.get(server.ip) or by_name.get(server.name)
+        if muscle is not None:
+            found[server.uuid] = muscle
+    return found
+
+
+def _of_application(app: Application, muscles: dict[str, Muscle]) -> App:
+    return _app("application", app, app.urls, muscles)
+
+
+def _of_service(service: Service, muscles: dict[str, Muscle]) -> App:
+    return _app("service", service, service.urls, muscles)
+
+
+def _app(
+    kind: Literal["application", "service"],
+    source: Application | Service,
+    urls: tuple[str, ...],
+    muscles: dict[str, Muscle],
+) -> App:
+    muscle = muscles.get(source.server_uuid)
+    return App(
+        kind=kind,
+        uuid=source.uuid,
+        name=clean_name(source.name),
+        urls=urls,
+        status=source.status,
+        server_uuid=source.server_uuid,
+        muscle=muscle.name if muscle else "",
+        environment_id=source.environment_id,
+        source=source,
+    )
+
+
+def _candidate(app: App) -> str:
+    return f"{app.name} {app.uuid} on {app.muscle or 'another server'}"

@@ -1,0 +1,116 @@
+"""Environment variables of an app: what is there, what is wanted, and the steps between; values never in words."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, JsonValue
+
+from ink_infra_mcp.core.errors import InputError
+from ink_infra_mcp.core.plan import JsonObject, Step
+from ink_infra_mcp.tools.look import Look
+
+SECRET_PREFIX = "secret:"
+MAX_TOTAL = 256 * 1024
+_KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*$")
+_SECRET_NAME = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+_LOOKS_SECRET = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY|^gh[pousr]_[A-Za-z0-9]{20,}|^github_pat_|^AKIA[0-9A-Z]{16}$|^sk-[A-Za-z0-9_-]{20,}"
+)
+
+
+def _checked(env: dict[str, str]) -> dict[str, str]:
+    if sum(len(k) + len(v) for k, v in env.items()) > MAX_TOTAL:
+        raise ValueError(f"variables and values may have {MAX_TOTAL // 1024} KiB in all")
+    for key, value in env.items():
+        if not _KEY.fullmatch(key):
+            raise ValueError("a variable's name has letters, digits, _ and . and does not begin with a digit")
+        if "\x00" in value:
+            raise ValueError(f"{key}: NUL cannot be in a value")
+        if value.startswith(SECRET_PREFIX) and not _SECRET_NAME.fullmatch(value.removeprefix(SECRET_PREFIX)):
+            raise ValueError(f"{key}: a stored secret is named secret:NAME with letters, digits, _ and -")
+        if _LOOKS_SECRET.search(value):
+            raise ValueError(f"{key}: the value looks like a secret; store it and give secret:NAME instead")
+    return env
+
+
+EnvArgs = Annotated[dict[str, str], AfterValidator(_checked), Field(max_length=500)]
+
+
+@dataclass(frozen=True, slots=True)
+class EnvNow:
+    """An app's own variables by name: a digest of each value, or None where the token may not read values."""
+
+    digests: dict[str, str | None]
+    wanted: dict[str, str]
+    """Wanted values as they are in the arguments (secrets by reference)."""
+    changed: tuple[str, ...]
+    """Names whose value differs, or cannot be compared."""
+    uuids: dict[str, tuple[str, ...]]
+    """Row uuids by name, those of the copies for previews included."""
+
+
+async def envs_now(look: Look, app_uuid: str, wanted: dict[str, str], *, service: bool = False) -> EnvNow:
+    """Return the variables of an app (none for an empty uuid) against what is wanted.
+
+    Raises:
+        InputError: a referenced secret is not stored.
+    """
+    missing = [v.removeprefix(SECRET_PREFIX) for v in wanted.values() if _is_missing_secret(v, look)]
+    if missing:
+        raise InputError(
+            f"No stored secret is called {', '.join(missing)}.", next=f"Run `ink-infra-mcp secret set app:{missing[0]}`."
+        )
+    rows = []
+    if app_uuid:
+        rows = await (look.coolify.service_envs(app_uuid) if service else look.coolify.envs(app_uuid))
+    own = {row.key: row for row in rows if not row.is_preview}
+    uuids: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        uuids[row.key] = (*uuids.get(row.key, ()), row.uuid)
+    digests = {key: _digest(row.value.reveal()) if row.value else None for key, row in own.items()}
+    changed = tuple(sorted(key for key, value in wanted.items() if _differs(value, digests.get(key))))
+    return EnvNow(digests=digests, wanted=wanted, changed=changed, uuids=uuids)
+
+
+def env_steps(
+    env: dict[str, str], now: EnvNow, *, target: str, app: str | JsonObject, new: bool, service: bool = False
+) -> list[Step]:
+    """Return the step that sets what differs, or none."""
+    if not now.changed:
+        return []
+    added = [key for key in now.changed if key not in now.digests]
+    replaced = [key for key in now.changed if key in now.digests]
+    words = [f"add {_names(added)}"] if added else []
+    words += [f"replace {_names(replaced)}"] if replaced else []
+    values: dict[str, JsonValue] = {key: env[key] for key in now.changed}
+    return [
+        Step(
+            id="set_env",
+            kind="coolify.set_env" if replaced and not new else "coolify.set_env_new",
+            target=target,
+            summary=f"Variables of {target}: {' and '.join(words)}",
+            params={"app": app, "variables": values, "known": list[JsonValue](replaced), "service": service},
+            undo_words="call set_app_env with the earlier values",
+        )
+    ]
+
+
+def _names(keys: Iterable[str]) -> str:
+    shown = list(keys)
+    return ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "")
+
+
+def _is_missing_secret(value: str, look: Look) -> bool:
+    return value.startswith(SECRET_PREFIX) and not look.has_secret(f"app:{value.removeprefix(SECRET_PREFIX)}")
+
+
+def _differs(value: str, digest: str | None) -> bool:
+    # a stored secret is compared by nobody: setting it again is harmless, and missing a rotation is not
+    return value.startswith(SECRET_PREFIX) or digest is None or _digest(value) != digest
+
+
+def _digest(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()

@@ -1,0 +1,84 @@
+"""Measures the Muscles for placement: Coolify's flags, the hosts' memory and runtimes, the limits already promised."""
+
+import re
+
+from ink_infra_mcp.clients.coolify.apps import Application
+from ink_infra_mcp.core.errors import HostError, InputError
+from ink_infra_mcp.core.fleet import Muscle, memory_bytes
+from ink_infra_mcp.core.placement import Candidate, Placement, place
+from ink_infra_mcp.hosts.facts import HostFacts, gather_all
+from ink_infra_mcp.tools.look import Look
+
+_LIMIT = re.compile(r"^(\d+(?:\.\d+)?)([bkmg]?)$", re.IGNORECASE)
+_UNIT = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+
+
+async def choose(look: Look, *, muscle: str | None, need_bytes: int, need_runsc: bool) -> Placement:
+    """Return where a new app goes; with `muscle`, that one or a refusal.
+
+    Raises:
+        InputError: no Muscle of that name, or none that can take the app; says why for each.
+    """
+    names = {m.name: m for m in look.fleet.muscles}
+    if muscle is not None and muscle not in names:
+        raise InputError(f"There is no Muscle {muscle!r}.", next=f"The fleet has: {', '.join(names) or 'none'}.")
+    wanted = [names[muscle]] if muscle else list(names.values())
+    placement = place(await candidates(look, wanted), need_bytes=need_bytes, need_runsc=need_runsc)
+    if placement.muscle is None:
+        why = "; ".join(f"{name}: {reason}" for name, reason in placement.rejected.items()) or "the fleet has none"
+        raise InputError(
+            f"No Muscle can take the app: {why}.", next="Lower the memory limit, name another Muscle, or add one."
+        )
+    return placement
+
+
+async def candidates(look: Look, muscles: list[Muscle]) -> list[Candidate]:
+    """Return each Muscle as measured now; one that cannot be read is not healthy, and says why."""
+    servers = await look.coolify.servers()
+    apps = await look.coolify.applications()
+    facts = await gather_all(look.hosts, [m.name for m in muscles])
+    found: list[Candidate] = []
+    for muscle in muscles:
+        addresses = {muscle.address, muscle.private_address}
+        server = next((s for s in servers if s.ip in addresses or s.name == muscle.name), None)
+        here = [app for app in apps if server is not None and app.server_uuid == server.uuid]
+        why_not = "Coolify does not know it" if server is None else ""
+        if server is not None and not (server.reachable and server.usable):
+            why_not = "Coolify says it is not reachable or not usable"
+        promised = sum(_promised(app, look) for app in here)
+        uuid = server.uuid if server else ""
+        found.append(_candidate(muscle, uuid, why_not, facts[muscle.name], promised, len(here)))
+    return found
+
+
+def _candidate(
+    muscle: Muscle, uuid: str, why_not: str, facts: HostFacts | HostError, promised: int, apps: int
+) -> Candidate:
+    if isinstance(facts, HostError):
+        why_not = why_not or facts.failed
+        memory, runsc = 0, False
+    else:
+        memory = facts.memory_total_bytes or 0
+        runsc = "runsc" in (facts.docker_runtimes or ())
+        why_not = why_not or ("" if memory else "its memory could not be read")
+    return Candidate(
+        name=muscle.name,
+        server_uuid=uuid,
+        healthy=not why_not,
+        why_not=why_not,
+        runsc=runsc,
+        memory_bytes=memory,
+        committed_bytes=promised,
+        apps=apps,
+    )
+
+
+def _promised(app: Application, look: Look) -> int:
+    """An app without a limit is counted as the default one: nothing better is known, and 0 would be wrong."""
+    return limit_bytes(app.limits_memory) or memory_bytes(look.fleet.defaults.memory)
+
+
+def limit_bytes(limit: str) -> int:
+    """Return a Docker memory limit as Coolify keeps it in bytes; 0 for none or one that cannot be read."""
+    match = _LIMIT.match(limit.strip())
+    return int(float(match[1]) * _UNIT[match[2].lower()]) if match else 0

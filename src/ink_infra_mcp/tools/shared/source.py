@@ -1,0 +1,163 @@
+"""Where an app's code comes from: the caller's words checked against GitHub and Coolify, and made Coolify's fields."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ink_infra_mcp.clients.coolify.bodies import Source
+from ink_infra_mcp.core.errors import InputError
+from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.tools.look import Look
+
+_GITHUB = re.compile(r"^(?:https://github\.com/|git@github\.com:)(?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?$")
+_HTTPS = re.compile(r"^https://[A-Za-z0-9.-]+(?::\d{1,5})?/[\w./~+-]+$")
+_SSH = re.compile(r"^(?:ssh://)?[A-Za-z0-9_-]+@[A-Za-z0-9.-]+[:/][\w./~+-]+$")
+_IMAGE = re.compile(
+    r"^(?P<name>[a-z0-9]+(?:[._/:-][a-z0-9]+)*?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@sha256:(?P<digest>[0-9a-f]{64}))?$"
+)
+
+
+class SourceArgs(BaseModel):
+    """The part of deploy_app's arguments that says what to run; exactly one source, or none for an app that exists."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repository: Annotated[str | None, Field(max_length=500, description="Git URL, https or git@")] = None
+    branch: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9._/][A-Za-z0-9._/@+#-]{0,250}$")] = None
+    access: Annotated[
+        Literal["public", "github_app", "deploy_key"], Field(description="How Coolify reads the repository")
+    ] = "public"
+    access_name: Annotated[str | None, Field(max_length=100, description="Name of the GitHub App or key")] = None
+    build_pack: Literal["nixpacks", "railpack", "static", "dockerfile"] = "nixpacks"
+    base_directory: Annotated[str, Field(pattern=r"^/[\w./~@+-]*$", max_length=255)] = "/"
+    image: Annotated[str | None, Field(max_length=400, description="name:tag or name@sha256:...")] = None
+    dockerfile: Annotated[str | None, Field(max_length=200_000, description="A whole Dockerfile")] = None
+    compose: Annotated[str | None, Field(max_length=200_000, description="A whole compose file")] = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "SourceArgs":
+        given = [n for n in ("repository", "image", "dockerfile", "compose") if getattr(self, n) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one source, not {' and '.join(given)}")
+        return self
+
+
+class ResolvedSource(Frozen):
+    """A source that exists. `commit` is empty when it cannot be known before the build."""
+
+    kind: Source
+    label: str
+    commit: str = ""
+    git_repository: str | None = None
+    git_branch: str | None = None
+    build_pack: Literal["nixpacks", "railpack", "static", "dockerfile"] | None = None
+    base_directory: str | None = None
+    github_app_uuid: str | None = None
+    private_key_uuid: str | None = None
+    image_name: str | None = None
+    image_tag: str | None = None
+    dockerfile: str | None = None
+
+
+async def resolve(args: SourceArgs, look: Look, *, default_branch: str) -> ResolvedSource | None:
+    """Return the source, or None when the caller named none (or a compose file, which is no Coolify application).
+
+    Raises:
+        InputError: the repository, branch, key or image does not exist or is not well formed.
+    """
+    if args.repository is not None:
+        return await _git(args, look, args.branch or default_branch)
+    if args.image is not None:
+        return _image(args.image)
+    if args.dockerfile is not None:
+        return ResolvedSource(kind="dockerfile", label="an inline Dockerfile", dockerfile=args.dockerfile)
+    return None
+
+
+async def _git(args: SourceArgs, look: Look, branch: str) -> ResolvedSource:
+    url = args.repository or ""
+    _check_url(url, args.access)
+    source = ResolvedSource(
+        kind="public",
+        label=f"{clean_name(url, limit=120)} branch {branch}",
+        git_repository=url,
+        git_branch=branch,
+        build_pack=args.build_pack,
+        base_directory=args.base_directory,
+    )
+    if args.access == "github_app":
+        app = await _github_app(args.access_name, look)
+        found = {"kind": "private-github-app", "git_repository": _short(url), "github_app_uuid": app}
+    elif args.access == "deploy_key":
+        found = {"kind": "private-deploy-key", "private_key_uuid": await _deploy_key(args.access_name, look)}
+    else:
+        found = {"commit": await _public_head(url, branch, look)}
+    return source.model_copy(update=found)
+
+
+def _check_url(url: str, access: str) -> None:
+    if re.match(r"^[a-z+]+://[^/@\s]*:[^/@\s]*@", url):
+        raise InputError(
+            "The repository URL holds a password.", next="Leave it out; use access=github_app or access=deploy_key."
+        )
+    good = _SSH if access == "deploy_key" else _HTTPS
+    if not (good.match(url) or (access == "github_app" and _GITHUB.match(url))):
+        shape = "git@host:owner/name.git" if access == "deploy_key" else "https://host/owner/name"
+        raise InputError(f"{clean_name(url, limit=120)!r} is not a git URL for access={access}.", next=f"Use {shape}.")
+
+
+def _short(url: str) -> str:
+    match = _GITHUB.match(url)
+    if match is None:
+        raise InputError(
+            f"A GitHub App reads github.com only, not {clean_name(url, limit=120)!r}.", next="Use access=deploy_key."
+        )
+    return f"{match['owner']}/{match['name']}"
+
+
+async def _public_head(url: str, branch: str, look: Look) -> str:
+    match = _GITHUB.match(url)
+    if match is None:
+        return ""
+    owner, name = match["owner"], match["name"]
+    if await look.github.repository(owner, name) is None:
+        raise InputError(
+            f"GitHub shows no public repository {owner}/{name}.",
+            next="Check the name; for a private one use access=github_app or access=deploy_key.",
+        )
+    head = await look.github.head(owner, name, branch)
+    if head is None:
+        raise InputError(f"{owner}/{name} has no branch {branch!r}.", next="Give an existing branch.")
+    return head
+
+
+async def _github_app(name: str | None, look: Look) -> str:
+    apps = [app for app in await look.coolify.github_apps() if not app.is_public]
+    chosen = [app for app in apps if app.name == name] if name else apps
+    if len(chosen) == 1:
+        return chosen[0].uuid
+    known = ", ".join(clean_name(app.name) for app in apps) or "none"
+    raise InputError(f"Which GitHub App? Coolify has: {known}.", next="Give its name as access_name.")
+
+
+async def _deploy_key(name: str | None, look: Look) -> str:
+    keys = await look.coolify.private_keys()
+    chosen = [key for key in keys if name and key.name == name]
+    if len(chosen) == 1:
+        return chosen[0].uuid
+    known = ", ".join(sorted(clean_name(key.name) for key in keys)) or "none"
+    raise InputError(f"Which deploy key? Coolify has: {known}.", next="Give its name as access_name.")
+
+
+def _image(image: str) -> ResolvedSource:
+    match = _IMAGE.match(image)
+    if match is None:
+        raise InputError(f"{clean_name(image)!r} is not an image reference.", next="Use name:tag or name@sha256:digest.")
+    if match["digest"]:
+        # Coolify keeps a digest as the name with @sha256 and the hex as the tag (source, version 4.3.11)
+        name, tag = f"{match['name']}@sha256", match["digest"]
+    else:
+        name, tag = match["name"], match["tag"] or "latest"
+    return ResolvedSource(kind="dockerimage", label=f"image {image}", image_name=name, image_tag=tag)

@@ -1,0 +1,1 @@
+"""The proofs of this product's promises."""

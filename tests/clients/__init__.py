@@ -1,0 +1,1 @@
+"""Each vendor client against a vendor that answers in a fixed order."""

@@ -1,0 +1,1 @@
+"""How the shape of the code is measured and held."""
