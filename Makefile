@@ -30,7 +30,7 @@ check: $(DEV) ## lint, format, types and import rules
 contracts: $(DEV) ## write tools/*/contract.json and the generated docs from what goes over the wire
 	$(BIN)/ink-infra-mcp contracts --update
 
-conformance: $(DEV) ## run the official MCP conformance suite against this server (needs npm)
+conformance: $(DEV) ## run the official MCP conformance suite against this server
 	@$(BIN)/python -m tests.conformance.run
 
 wheel: $(DEV) ## build wheel and sdist, install them elsewhere, and speak to the result
@@ -43,7 +43,7 @@ constraints: ## write constraints.txt anew from a clean install of the newest al
 	@$(PYTHON) tests/refresh_constraints.py
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache .bench tests/conformance/node_modules
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache .bench tests/*/node_modules
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(CREATED):

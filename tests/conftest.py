@@ -1,6 +1,7 @@
 """What every test stands on: one event loop kind, a private home, and bounded random cases."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ settings.register_profile("ci", parent=settings.get_profile("default"), max_exam
 settings.register_profile("deep", parent=settings.get_profile("default"), max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+# keyring chooses its backend once, when it is first imported
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+
 OURS = ("INK_", "HCLOUD_", "COOLIFY_", "CLOUDFLARE_", "GITHUB_", "SSH_AUTH_SOCK")
 KEPT = frozenset({"INK_SPECS_DIR"})
+FOLDERS = (("CONFIG", ".config"), ("STATE", ".local/state"), ("DATA", ".local/share"), ("CACHE", ".cache"))
 
 
 @pytest.fixture
@@ -29,7 +34,30 @@ def private_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
         if name.startswith(OURS) and name not in KEPT:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
-    for variable, folder in (("CONFIG", ".config"), ("STATE", ".local/state"), ("DATA", ".local/share")):
+    for variable, folder in FOLDERS:
         monkeypatch.setenv(f"XDG_{variable}_HOME", str(home / folder))
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     return home
+
+
+def running_children() -> set[int]:
+    """Return the processes that this one started and that still run; none where the system has no /proc."""
+    lists = Path("/proc/self/task").glob("*/children")
+    children = {int(child) for file in lists for child in file.read_text(encoding="ascii").split()}
+    return {child for child in children if not _has_ended(child)}
+
+
+def _has_ended(child: int) -> bool:
+    try:
+        status = Path(f"/proc/{child}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    return status.rpartition(")")[2].split()[0] == "Z"
+
+
+@pytest.fixture(autouse=True)
+def no_process_left() -> Iterator[None]:
+    """Fail a test that leaves a process of its own running."""
+    before = running_children()
+    yield
+    left = running_children() - before
+    assert left == set(), f"the test left processes running: {sorted(left)}"

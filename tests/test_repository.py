@@ -145,7 +145,14 @@ def test_the_changelog_tells_this_version() -> None:
     assert any(ink_infra_mcp.__version__ in heading for heading in headings)
 
 
-def test_the_conformance_suite_is_pinned_by_content() -> None:
-    """Every package of the conformance suite is held to the digest of its content."""
-    locked = json.loads((ROOT / "tests/conformance/package-lock.json").read_text(encoding="utf-8"))["packages"]
-    assert [name for name, package in locked.items() if name and "integrity" not in package] == []
+def test_what_comes_from_npm_is_pinned_by_content() -> None:
+    """Every package that a test brings in through npm is held to the digest of its content."""
+    locks = {path: json.loads(path.read_text(encoding="utf-8")) for path in ROOT.glob("tests/*/package-lock.json")}
+    loose = [
+        f"{path.parent.name}: {name}"
+        for path, lock in locks.items()
+        for name, package in lock["packages"].items()
+        if name and "integrity" not in package
+    ]
+    assert locks
+    assert loose == []

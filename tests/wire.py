@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 PROTOCOL = "2025-11-25"
@@ -53,6 +54,11 @@ class Wire:
         answer = self.request("initialize", {"protocolVersion": PROTOCOL, "capabilities": {}, "clientInfo": client})
         self.notify("notifications/initialized")
         return answer
+
+    def resident_mib(self) -> float:
+        """Return how much memory the server has in use (Linux only)."""
+        pages = int(Path(f"/proc/{self._child.pid}/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def _send(self, message: Mapping[str, object]) -> None:
         stdin = _open(self._child.stdin)

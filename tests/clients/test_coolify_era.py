@@ -46,7 +46,9 @@ def test_versions_come_in_their_order() -> None:
     assert all(earlier < later and later > earlier for earlier, later in pairwise(versions))
 
 
-@pytest.mark.parametrize("text", ["", "latest", "4", "4.x", "4.3.10 ", "<html>", "4.3.1٠", "4..1", "-1.2.3", "4.3.10-"])
+@pytest.mark.parametrize(
+    "text", ["", "latest", "4", "4.x", "4.3.10 ", "<html>", "4.3.1\u0660", "4..1", "-1.2.3", "4.3.10-"]
+)
 def test_what_is_no_version_is_none(text: str) -> None:
     """Garbage is no version, apart from blanks around one."""
     expected = known("4.3.10") if text.strip() == "4.3.10" else None
@@ -70,7 +72,7 @@ def test_no_text_breaks_the_parser(text: str) -> None:
     """Any text is a version or None, and an era in words either way."""
     era = era_of(text)
     assert era.words.startswith("Coolify ")
-    assert era.supported is (era.version is not None and era.supported)
+    assert era.version is not None or not era.supported
 
 
 @pytest.mark.parametrize(

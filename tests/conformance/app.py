@@ -1,14 +1,16 @@
 """The server under test over HTTP on loopback: `python -m tests.conformance.app PORT`."""
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import uvicorn
 from mcp.server.lowlevel import Server
-from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.types import JSONRPCMessage
 
+from ink_infra_mcp.server import contracts
+from ink_infra_mcp.server.build import ServerSettings, build_server
+from ink_infra_mcp.server.catalogue import narrowed
 from tests.conformance.fixtures import Fixtures
 
 RETRY_MS = 100
@@ -37,12 +39,24 @@ class RecentEvents(EventStore):
         return stream_id
 
 
+async def _nothing_behind() -> NoReturn:
+    """Fail a call of one of our own tools; the suite calls its fixtures only.
+
+    Raises:
+        RuntimeError: always.
+    """
+    raise RuntimeError("the conformance suite called a tool that is not its own")
+
+
 def server_under_test() -> Server[Any]:
-    """Return the server with the suite's fixtures in front."""
-    server: Server[Any] = Server("conformance", version="1")
-    server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience="conformance"))
-    Fixtures().register(server)
-    return server
+    """Return our server, with all its tools listed and the suite's fixtures in front."""
+    settings = ServerSettings(
+        catalogue=narrowed(contracts.load(), toolsets=frozenset(), read_only=False),
+        open=_nothing_behind,
+        principal="conformance",
+        instructions="The server of the conformance run.",
+    )
+    return build_server(settings, extra=Fixtures())
 
 
 def main(port: int) -> None:

@@ -1,15 +1,16 @@
 """A pretend world for tests: time that moves when it is asked, and emulators on real loopback sockets."""
 
-import socket
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import httpx2
 import uvicorn
 from starlette.types import ASGIApp
 
 from ink_infra_mcp.sandbox.hetzner import settle_hetzner
+from ink_infra_mcp.sandbox.listen import loopback_socket
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
 from ink_infra_mcp.sandbox.state_github import seed_github
@@ -40,15 +41,15 @@ def seed(now: float) -> WorldState:
     return WorldState(began=now, coolify=CoolifyState(), hetzner=hetzner, github=seed_github(now), hosts=hosts)
 
 
-def pretend_world(folder: Path, time: SteppingTime) -> World:
+def pretend_world(folder: Path, real_now: Callable[[], float]) -> World:
     """Return a fresh world in `folder`."""
-    return World(folder / "world.sqlite", seed=seed, settle=settle_hetzner, real_now=time)
+    return World(folder / "world.sqlite", seed=seed, settle=settle_hetzner, real_now=real_now)
 
 
 @contextmanager
 def served(app: ASGIApp) -> Generator[int]:
     """Serve `app` on a loopback port while the block runs; give the port."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = loopback_socket()
     config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -59,3 +60,14 @@ def served(app: ASGIApp) -> Generator[int]:
         server.should_exit = True
         thread.join(timeout=5)
         listener.close()
+
+
+@asynccontextmanager
+async def caller(app: ASGIApp, *, token: str = "") -> AsyncGenerator[httpx2.AsyncClient]:
+    """Give a plain HTTP client that speaks to `app` without a socket."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://sandbox.example.com", headers=headers
+    ) as client:
+        yield client

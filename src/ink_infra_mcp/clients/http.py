@@ -50,8 +50,11 @@ class Answer:
 
     @property
     def is_html(self) -> bool:
-        """Return whether a web page came back where an API was expected."""
-        return "html" in self.headers.get("content-type", "") or self.text.lstrip()[:15].lower().startswith("<!doctype")
+        """Return whether a web page came back where an API was expected.
+
+        The body decides: Coolify itself sends its version and health as bare text with the content type of HTML.
+        """
+        return self.text.lstrip()[:1] == "<"
 
 
 class WriteGate(httpx2.AsyncBaseTransport):

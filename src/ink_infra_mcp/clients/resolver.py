@@ -1,8 +1,8 @@
 """DNS as the rest of the world sees it: which addresses a name has."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -41,8 +41,8 @@ class Resolver:
     async def addresses(self, name: str) -> Resolved:
         """Return what `name` leads to within the time-out; DNS trouble is a status, never an exception."""
         v4, v6 = await asyncio.gather(self._ask(name, "A"), self._ask(name, "AAAA"))
-        status = min(v4.status, v6.status, key=_FIRST.index)
-        return Resolved(status=status, ipv4=v4.ipv4, ipv6=v6.ipv6, cname=v4.cname or v6.cname)
+        speaks = min(v4, v6, key=lambda one: _FIRST.index(one.status))
+        return Resolved(status=speaks.status, ipv4=v4.ipv4, ipv6=v6.ipv6, cname=v4.cname or v6.cname)
 
     async def _ask(self, name: str, type: str) -> Resolved:
         """dnspython is imported here: a server that only speaks HTTP never pays for it."""
@@ -70,7 +70,8 @@ class Resolver:
 
 
 def _resolved(name: str, type: str, answer: "dns.resolver.Answer") -> Resolved:
-    found = () if answer.rrset is None else tuple(sorted(rdata.to_text() for rdata in answer.rrset))
+    values = cast(Iterable[object], answer.rrset or ())
+    found = tuple(sorted(str(value) for value in values))
     end = answer.canonical_name.to_text(omit_final_dot=True).lower()
     return Resolved(
         status="found" if found else "none",

@@ -8,8 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
 _DOMAIN = re.compile(r"^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$")
-_MEMORY = re.compile(r"^[1-9]\d{0,6}[kmg]$")
-_CPUS = re.compile(r"^(?:[1-9]\d{0,2}(?:\.\d{1,2})?|0\.\d{0,1}[1-9])$")
+_MEMORY = re.compile(r"^[1-9][0-9]{0,6}[kmg]$")
+_MIN_MEMORY_BYTES = 6 * 2**20
+_CPUS = re.compile(r"^(?:[1-9][0-9]{0,2}(?:\.[0-9]{1,2})?|0\.(?!0+$)[0-9]{1,2})$")
 
 
 def dns_label(value: str) -> str:
@@ -45,9 +46,15 @@ def address(value: str) -> str:
 
 
 def memory_limit(value: str) -> str:
-    """Return `value` if it is a Docker memory limit such as 512m or 2g."""
+    """Return `value` if it is a Docker memory limit such as 512m or 2g; Docker takes nothing below 6m.
+
+    Raises:
+        ValueError: otherwise.
+    """
     if not _MEMORY.fullmatch(value):
         raise ValueError("use a number with k, m or g, such as 512m or 2g; unlimited is not accepted")
+    if memory_bytes(value) < _MIN_MEMORY_BYTES:
+        raise ValueError("use 6m or more: Docker refuses less")
     return value
 
 

@@ -231,45 +231,60 @@ def _forbidden_reasons(seen: Iterable[Option], policy: Isolation) -> list[str]:
 
 
 def _value_reasons(seen: Iterable[Option], policy: Isolation) -> list[str]:
-    found: list[str] = []
-    for name, value in seen:
-        if value is None:
-            continue
-        if name == "--cap-add" and value.upper().removeprefix("CAP_") not in policy.cap_add:
-            found.append(f"`--cap-add={value}` adds a capability that policy does not allow")
-        if name == "--runtime" and value != policy.runtime:
-            found.append(f"`--runtime={value}` is not the isolating runtime {policy.runtime}")
-        if name == "--pids-limit" and not (_DIGITS.fullmatch(value) and 1 <= int(value) <= policy.pids_limit):
-            found.append(f"`--pids-limit={value}` is not between 1 and {policy.pids_limit}")
-    return found
+    return [reason for name, value in seen if value and (reason := _value_reason(name, value, policy))]
+
+
+def _value_reason(name: str, value: str, policy: Isolation) -> str:
+    match name:
+        case "--cap-add" if value.upper().removeprefix("CAP_") not in policy.cap_add:
+            return f"`--cap-add={value}` adds a capability that policy does not allow"
+        case "--runtime" if value != policy.runtime:
+            return f"`--runtime={value}` is not the isolating runtime {policy.runtime}"
+        case "--pids-limit" if not (_DIGITS.fullmatch(value) and 1 <= int(value) <= policy.pids_limit):
+            return f"`--pids-limit={value}` is not between 1 and {policy.pids_limit}"
+        case _:
+            return ""
 
 
 def _lost(text: str, seen: tuple[Option, ...]) -> list[str]:
     meant, strays = _as_written(_ENTRYPOINT.sub(" ", text))
-    found = [f"`{word}` is no long option: Coolify ignores it" for word in strays]
-    found += [reason for option in meant if (reason := _loss(option, seen))]
-    names = [name for name, _ in seen]
-    return found + [
-        f"`{name}` is given {names.count(name)} times: only one of them counts"
-        for name in sorted(_SINGLE)
-        if names.count(name) > 1
+    return [
+        *(f"`{word}` is no long option: Coolify ignores it" for word in strays),
+        *(reason for option in meant if (reason := _loss(option, seen))),
+        *_read_inside(seen, meant),
+        *_doubled([name for name, _ in seen]),
     ]
+
+
+def _read_inside(seen: Iterable[Option], meant: Iterable[Option]) -> list[str]:
+    written = {name for name, _ in meant} | _READ_APART
+    inside = dict.fromkeys(name for name, _ in seen if name in APPLIED_OPTIONS and name not in written)
+    return [f"`{name}` is read as an option though it stands inside the value of another" for name in inside]
+
+
+def _doubled(names: list[str]) -> list[str]:
+    doubled = [name for name in sorted(_SINGLE) if names.count(name) > 1]
+    return [f"`{name}` is given {names.count(name)} times: only one of them counts" for name in doubled]
 
 
 def _loss(option: Option, seen: tuple[Option, ...]) -> str:
     name, value = option
     if name not in APPLIED_OPTIONS:
         return f"`{name}` is dropped by Coolify without a word"
-    if name == "--init" and value is not None:
-        return "`--init` takes no value here: Coolify would write an invalid compose file"
     if name in _READ_APART:
         return ""
-    if value is None:
-        return (
-            "" if name in _FLAGS else f"`{name}` has no value: Coolify would write an invalid compose file or drop it"
-        )
-    if option not in seen:
-        arrives = next((v for n, v in seen if n == name and v and value.startswith(v)), None)
+    return _loss_without_value(name) if value is None else _loss_of_value(name, value, seen)
+
+
+def _loss_without_value(name: str) -> str:
+    return "" if name in _FLAGS else f"`{name}` has no value: Coolify would drop it or write an invalid compose file"
+
+
+def _loss_of_value(name: str, value: str, seen: tuple[Option, ...]) -> str:
+    if name == "--init":
+        return "`--init` takes no value here: Coolify would write an invalid compose file"
+    if (name, value) not in seen:
+        arrives = next((read for other, read in seen if other == name and read and value.startswith(read)), None)
         return f"`{name}={value}` does not arrive as written: Coolify reads {_quoted(arrives)}"
     if name == "--ulimit" and "=" not in value:
         return f"`--ulimit={value}` stops the deployment: write a name, = and a number"

@@ -61,15 +61,11 @@ def unfit(candidate: Candidate, *, need_bytes: int, need_runsc: bool) -> str:
         return "Docker has no runsc runtime"
     left = candidate.headroom_after(need_bytes)
     if left < 0:
-        return f"no headroom: {_mib(-left)} MiB short"
+        return f"no headroom: {-(left // 2**20)} MiB short"
     return ""
 
 
 def _why(best: Candidate, fit: int, need_bytes: int) -> str:
-    left = _mib(best.headroom_after(need_bytes))
+    left = best.headroom_after(need_bytes) // 2**20
     spread = "the only one that fits" if fit == 1 else f"fewest apps ({best.apps}) of {fit} that fit"
     return f"{spread}; {left} MiB stay free after the app's limit and the reserve"
-
-
-def _mib(size: int) -> int:
-    return -(-size // 2**20)

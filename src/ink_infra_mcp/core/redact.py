@@ -12,20 +12,22 @@ _SHAPES: tuple[re.Pattern[str], ...] = (
     re.compile(r"(?i)(?<=\bbasic )[A-Za-z0-9+/=]{8,}"),
     re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,}\b|\bgithub_pat_[A-Za-z0-9_]{20,}\b"),
     re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
-    re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
     re.compile(r"\b\d{1,6}\|[A-Za-z0-9]{40,}\b"),
     re.compile(r"(?i)(?<=for token ')[A-Za-z0-9]{16,}"),
-    re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
+    re.compile(r"(?<=://)[^/\s:@]*:[^/\s]+(?=@)"),
 )
+# Text comes from outside, so every expression is linear: a name is tried once, at its start, and never given back.
 _ASSIGNED = re.compile(
     r"""(?ix)
-    (?P<name> [\w.-]* (?: passw(?:or)?d | passphrase | secret | token | api[_-]?key | private[_-]?key | credential )
-      [\w.-]* )
-    (?P<mid> ["']? \s* [=:] \s* )
-    (?P<quote> ["']? )
-    (?P<value> [^\s"',;&]{4,} )
+    (?<! [\w.-] )
+    (?= [\w.-]*? (?: passw(?:or)?d | passphrase | secret | token | api[_-]?key | private[_-]?key | credential ) )
+    (?P<name> [\w.-]++ )
+    (?P<mid> ["']?+ \s*+ [=:] \s*+ )
+    (?P<value> " (?: \\. | [^"\\\n] ){4,}+ "? | ' (?: \\. | [^'\\\n] ){4,}+ '? | [^\s"',;&]{4,} )
     """
 )
+_REFERENCE = re.compile(r"secret:[A-Z][A-Z0-9_]*")
 
 
 class Redactor:
@@ -59,6 +61,10 @@ class Redactor:
 
 
 def _mask_assigned(match: re.Match[str]) -> str:
-    if match["value"].lower() in {"none", "null", "true", "false"} or match["value"].startswith(MASK):
+    value = match["value"]
+    bare = value.strip("\"'")
+    if bare.lower() in {"none", "null", "true", "false"} or bare.startswith(MASK) or _REFERENCE.fullmatch(match[0]):
         return match[0]
-    return f"{match['name']}{match['mid']}{match['quote']}{MASK}"
+    before = value[0] if value[0] in "\"'" else ""
+    after = before if before and value.endswith(before) else ""
+    return f"{match['name']}{match['mid']}{before}{MASK}{after}"

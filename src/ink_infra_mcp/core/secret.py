@@ -43,7 +43,7 @@ class Secret:
         return isinstance(other, Secret) and other._value == self._value
 
     def __hash__(self) -> int:
-        return id(self)
+        return hash(self._value)
 
     def __bool__(self) -> bool:
         return bool(self._value)

@@ -71,6 +71,11 @@ class Operations:
         """Return operations that began before `before` (Unix seconds), newest first."""
         return await self.store.run(lambda c: operations.newest(c, before=before, limit=limit))
 
+    async def own_running(self) -> int:
+        """Return how many operations of this process have not ended."""
+        running = await self.store.run(operations.running)
+        return sum(operation.executor == self.owners.executor for operation in running)
+
     async def take_over_orphans(self) -> tuple[str, ...]:
         """Go on with every running operation whose owner is dead; return their ids.
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.plan import Plan, Risk, render
 from ink_infra_mcp.core.policy import Need
-from ink_infra_mcp.core.receipt import Receipt, StepReport
+from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.state.approvals import Approval
 from ink_infra_mcp.state.locks import Lock
-from ink_infra_mcp.state.operations import Operation
+from ink_infra_mcp.state.operations import Operation, steps_so_far
 
 
 def already_so(plan: Plan) -> Receipt:
@@ -87,18 +87,6 @@ def running(operation: Operation) -> Receipt:
         plan_digest=operation.plan_digest,
         steps=steps_so_far(operation),
     )
-
-
-def steps_so_far(operation: Operation) -> tuple[StepReport, ...]:
-    """Return where each step of a running operation stands."""
-    reports: list[StepReport] = []
-    seen_open = False
-    for step in operation.plan.steps:
-        done = step.id in operation.results
-        state = "done" if done else "not begun" if seen_open else "running"
-        seen_open = seen_open or not done
-        reports.append(StepReport(id=step.id, summary=step.summary, state=state))
-    return tuple(reports)
 
 
 def when(unix_s: float) -> str:

@@ -6,7 +6,7 @@ mark=
 format='{"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},"image_id":{{json .Image}},'\
 '"labels":{{"{"}}{{range $key, $value := .Config.Labels}}{{if eq (printf "%.8s" $key) "coolify."}}'\
 '{{json $key}}:{{json $value}},{{end}}{{end}}"":""},'\
-'"runtime":{{json .HostConfig.Runtime}},"memory":{{json .HostConfig.Memory}},"nano_cpus":{{json .HostConfig.NanoCPUs}},'\
+'"runtime":{{json .HostConfig.Runtime}},"memory_bytes":{{json .HostConfig.Memory}},"nano_cpus":{{json .HostConfig.NanoCPUs}},'\
 '"pids_limit":{{json .HostConfig.PidsLimit}},"cap_add":{{json .HostConfig.CapAdd}},'\
 '"cap_drop":{{json .HostConfig.CapDrop}},"security_opt":{{json .HostConfig.SecurityOpt}},'\
 '"privileged":{{json .HostConfig.Privileged}},"network_mode":{{json .HostConfig.NetworkMode}},'\

@@ -81,7 +81,8 @@ class Links:
         self._open: dict[str, Link] = {}
         self._attempts: defaultdict[str, _Attempts] = defaultdict(_Attempts)
         self._refused: dict[str, _Refused] = {}
-        self._reaper: asyncio.Task[None] | None = None
+        self._closing: set[wire.Connection] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def acquire(self, host: Host) -> Link:
         """Return a connection to `host` and count the caller as its user, who gives it back with `release`.
@@ -98,23 +99,25 @@ class Links:
         """Give `link` back; it stays open for the next user."""
         link.users -= 1
         link.idle_since = self._clock.monotonic()
-        if self._reaper is None or self._reaper.done():
-            self._reaper = asyncio.get_running_loop().create_task(self._reap())
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._keep_s, self._close_idle)
 
     def drop(self, link: Link) -> None:
-        """Forget and close `link`, which turned out to be dead."""
-        if self._open.get(link.host.name) is link:
-            del self._open[link.host.name]
+        """Forget `link`, which turned out to be dead."""
+        self._forget(link)
         link.connection.abort()
-        self._part(link)
 
     async def aclose(self) -> None:
-        """Close everything, servers behind a bastion first."""
-        if self._reaper is not None:
-            self._reaper.cancel()
-            await asyncio.wait([self._reaper])
-        for link in sorted(self._open.values(), key=_depth, reverse=True):
-            await self._close(link)
+        """Take leave of every server, those behind a bastion first; one that does not answer is left after 2 s."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for link in self._farthest_first():
+            self._close(link)
+        for connection in tuple(self._closing):
+            with anyio.move_on_after(CLOSE_S):
+                await connection.wait_closed()
+            connection.abort()
+        self._closing.clear()
 
     async def _get(self, host: Host, *, seen: tuple[str, ...]) -> Link:
         if host.name in seen:
@@ -138,9 +141,9 @@ class Links:
         link = self._open.get(host.name)
         if link is None:
             return None
-        if link.alive and link.host == host:
+        if link.alive and link.host == host and not self._is_idle(link):
             return link
-        self.drop(link)
+        self._close(link)
         return None
 
     async def _connect(self, host: Host, *, seen: tuple[str, ...]) -> Link:
@@ -186,27 +189,31 @@ class Links:
             raise failures.login_refused_lately(host, ago_s=ago_s, wait_s=REFUSAL_KEPT_S - ago_s)
         del self._refused[host.name]
 
-    async def _close(self, link: Link) -> None:
-        """Take leave of the server; one that does not answer is left after `CLOSE_S` seconds."""
-        self._open.pop(link.host.name, None)
-        link.connection.close()
-        with anyio.move_on_after(CLOSE_S):
-            await link.connection.wait_closed()
-        link.connection.abort()
-        self._part(link)
+    def _close_idle(self) -> None:
+        self._timer = None
+        for link in self._farthest_first():
+            if self._is_idle(link):
+                self._close(link)
+        if self._open:
+            self._timer = asyncio.get_running_loop().call_later(self._keep_s, self._close_idle)
 
-    def _part(self, link: Link) -> None:
+    def _is_idle(self, link: Link) -> bool:
+        return link.users == 0 and self._clock.monotonic() - link.idle_since >= self._keep_s
+
+    def _farthest_first(self) -> list[Link]:
+        return sorted(self._open.values(), key=_depth, reverse=True)
+
+    def _close(self, link: Link) -> None:
+        self._forget(link)
+        link.connection.close()
+        self._closing = {old for old in self._closing if not old.is_closed()} | {link.connection}
+
+    def _forget(self, link: Link) -> None:
+        if self._open.get(link.host.name) is link:
+            del self._open[link.host.name]
         through, link.through = link.through, None
         if through:
             self.release(through)
-
-    async def _reap(self) -> None:
-        while self._open:
-            await self._clock.sleep(self._keep_s)
-            now = self._clock.monotonic()
-            for link in sorted(self._open.values(), key=_depth, reverse=True):
-                if link.users == 0 and now - link.idle_since >= self._keep_s:
-                    await self._close(link)
 
 
 def _depth(link: Link) -> int:

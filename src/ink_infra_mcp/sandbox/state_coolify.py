@@ -9,7 +9,17 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.part import Part
 
-Value = str | int | float | bool | None
+JobKind = Literal[
+    "stop_app",
+    "delete_app",
+    "start_service",
+    "stop_service",
+    "delete_service",
+    "begin_install",
+    "validate",
+    "load_compose",
+    "refresh",
+]
 DeploymentStatus = Literal["queued", "in_progress", "finished", "failed", "cancelled-by-user"]
 
 
@@ -244,7 +254,10 @@ class LogEntry(Part):
 
 
 class Deployment(Part):
-    """A deployment of an application. While it runs, `script` holds the rest of its log and `ends_at` its end."""
+    """A deployment of an application. While it runs, `script` holds the rest of its log and `ends_at` its end.
+
+    `head` is the commit that HEAD turns into at `resolves_at`, when the builder has asked the repository.
+    """
 
     id: int
     deployment_uuid: str
@@ -264,6 +277,8 @@ class Deployment(Part):
     logs: list[LogEntry] = []
     script: list[ScriptLine] = []
     outcome: Literal["finished", "failed"] = "finished"
+    head: str | None = None
+    resolves_at: float = 0.0
     started_at: float | None = None
     ends_at: float | None = None
     finished_at: float | None = None
@@ -306,16 +321,7 @@ class Service(Part):
 class Job(Part):
     """Work that a worker of Coolify does at `due`; `target` is the uuid of what it is done to."""
 
-    kind: Literal[
-        "stop_app",
-        "delete_app",
-        "start_service",
-        "stop_service",
-        "delete_service",
-        "validate",
-        "load_compose",
-        "refresh",
-    ]
+    kind: JobKind
     due: float
     target: str
     volumes: bool = True

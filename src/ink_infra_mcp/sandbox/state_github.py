@@ -24,14 +24,21 @@ class GithubRepo(Part):
     files: dict[str, str] = {}
 
 
+class Rate(Part):
+    """Requests of the present hour."""
+
+    limit: int
+    used: int = 0
+    reset_at: float = 0.0
+
+
 class GithubState(Part):
     """Repositories by `owner/name`, and tokens with the repositories that each may read (`*` for all)."""
 
     repos: dict[str, GithubRepo] = {}
     tokens: dict[str, list[str]] = {}
-    rate_limit: int = 60
-    rate_used: int = 0
-    rate_reset_at: float = 0.0
+    anonymous: Rate = Rate(limit=60)
+    with_token: Rate = Rate(limit=5000)
 
 
 def commit_sha(text: str) -> str:
@@ -69,5 +76,6 @@ def seed_github(now: float) -> GithubState:
             ),
         },
         tokens={GITHUB_TOKEN: ["*"]},
-        rate_reset_at=now + 3600,
+        anonymous=Rate(limit=60, reset_at=now + 3600),
+        with_token=Rate(limit=5000, reset_at=now + 3600),
     )

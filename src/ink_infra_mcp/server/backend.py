@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
+from pydantic import BaseModel
+
 from ink_infra_mcp.core.operation import Mutation, Query
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress
@@ -34,7 +36,7 @@ class Backend(Protocol):
         """Return whether the world is the pretend one."""
         ...
 
-    async def change(self, tool: AnyMutation, args: object, caller: Caller) -> Receipt | Asked:
+    async def change(self, tool: AnyMutation, args: BaseModel, caller: Caller) -> Receipt | Asked:
         """Run the guard's sequence up to the begin of the operation."""
         ...
 

@@ -77,6 +77,11 @@ def load() -> dict[str, PromptFile]:
     return {prompt.name: prompt for prompt in prompts}
 
 
+def instructions() -> str:
+    """Return the server's instructions: the text of guardrails.md."""
+    return parse((folder() / "guardrails.md").read_text(encoding="utf-8")).body
+
+
 @dataclass(slots=True)
 class Prompts:
     """Answers prompts/list and prompts/get; the files are read at the first request."""

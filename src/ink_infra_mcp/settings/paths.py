@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,18 @@ class Machine:
     platform: str
     environ: Mapping[str, str]
     home: Path
+
+
+def this_machine() -> Machine:
+    """Return what the running process is on.
+
+    Raises:
+        ConfigError: the user has no home folder.
+    """
+    try:
+        return Machine(sys.platform, os.environ, Path.home())
+    except RuntimeError:
+        raise ConfigError("The user has no home folder.", next="Set HOME.") from None
 
 
 def config_file(machine: Machine, explicit: Path | None = None) -> Path:

@@ -49,7 +49,7 @@ class TomlLines:
         self._position += 2 if is_list else 1
         keys = self._read_key()
         self._position += 2 if is_list else 1
-        path = self._resolve(keys[:-1]) + (keys[-1],)
+        path = (*self._resolve(keys[:-1]), keys[-1])
         if not is_list:
             path = self._resolve(keys)
         self._note(path, start)

@@ -12,16 +12,15 @@ from ink_infra_mcp.core.fleet import Cpus, Domain, Memory, Muscle, Name, Port, m
 from ink_infra_mcp.core.isolation import run_options, weakening
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.placement import Placement
-from ink_infra_mcp.core.plan import JsonObject, Plan, Step, Undo
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared import placing, proofs
+from ink_infra_mcp.tools.shared import placing, proofs, rollout
 from ink_infra_mcp.tools.shared.apps import App, all_apps, host_of
 from ink_infra_mcp.tools.shared.envs import EnvArgs, EnvNow, env_steps, envs_now
 from ink_infra_mcp.tools.shared.isolating import check_factory
+from ink_infra_mcp.tools.shared.rollout import RolloutFacts
 from ink_infra_mcp.tools.shared.source import ResolvedSource, SourceArgs, resolve
-
-BUILD_DEADLINE_S = 3600
 
 
 class Args(SourceArgs):
@@ -60,7 +59,7 @@ class Facts:
     environment: str
     environment_exists: bool
     existing: Application | None
-    last_deployment: str
+    known_deployments: tuple[str, ...]
     deployed: bool
     muscle: Muscle
     placement: Placement
@@ -114,7 +113,7 @@ class DeployApp(Mutation[Args, Look, Facts]):
         url = f"https://{args.domain or _default_domain(args, look, existing, muscle)}"
         _refuse_taken(url, apps, existing)
         uuid = existing.uuid if existing else ""
-        last = (await look.coolify.deployments_of(uuid, take=1)) if uuid else ()
+        last = (await look.coolify.deployments_of(uuid, take=5)) if uuid else ()
         defaults = None if existing else look.fleet.defaults
         return Facts(
             project=project,
@@ -122,7 +121,7 @@ class DeployApp(Mutation[Args, Look, Facts]):
             environment=environment,
             environment_exists=environment_id is not None or not project_uuid,
             existing=existing,
-            last_deployment=last[0].uuid if last else "",
+            known_deployments=tuple(d.uuid for d in last),
             deployed=bool(last) and last[0].status == "finished" and _same_commit(source, last[0].commit),
             muscle=muscle,
             placement=placement,
@@ -143,7 +142,7 @@ class DeployApp(Mutation[Args, Look, Facts]):
             tool=self.name,
             title=f"{'Update' if facts.existing else 'Deploy'} {args.name} on {facts.muscle.name}",
             target=args.name,
-            locks=(f"app:{facts.project}/{facts.environment}/{args.name}",),
+            locks=_locks(args, facts),
             steps=steps,
             production=facts.muscle.production,
             blast_radius=_blast_radius(facts) if steps else "",
@@ -160,6 +159,12 @@ class DeployApp(Mutation[Args, Look, Facts]):
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return url, app uuid, Muscle and deployment."""
         return proofs.summary_of_deployment(plan, results)
+
+
+def _locks(args: Args, facts: Facts) -> tuple[str, ...]:
+    """The name is locked beside the app: two creations of one name have no uuid yet to meet on."""
+    name = f"name:{facts.project}/{facts.environment}/{args.name}"
+    return (f"app:{facts.existing.uuid}", name) if facts.existing else (name,)
 
 
 async def _project(look: Look, project: str, environment: str) -> tuple[str, int | None]:
@@ -380,36 +385,11 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _rollout(args: Args, facts: Facts, *, app: str | JsonObject, first: bool) -> tuple[Step, ...]:
+def _rollout(args: Args, facts: Facts, *, app: str | JsonObject, first: bool) -> list[Step]:
+    now = RolloutFacts(muscle=facts.muscle.name, url=facts.url, known=facts.known_deployments)
     commit = facts.source.commit if facts.source else ""
-    deploy = Step(
-        id="deploy",
-        kind="coolify.first_deploy" if first else "coolify.deploy",
-        target=args.name,
-        summary=f"Build and deploy {args.name}" + (f" at {commit[:12]}" if commit else ""),
-        params={
-            "app": app,
-            "after": facts.last_deployment,
-            "force": args.redeploy,
-            "deadline_s": BUILD_DEADLINE_S,
-            "commit": commit,
-        },
-        undo=Undo(
-            kind="coolify.stop_application", target=args.name, summary=f"stop {args.name}", params={"app": app}
-        ),
-    )
-    prove = Step(
-        id="prove_isolation",
-        kind="hosts.prove_isolation",
-        target=args.name,
-        summary=f"Prove on {facts.muscle.name} that every container of {args.name} runs isolated",
-        params={"app": app, "muscle": facts.muscle.name},
-        undoes=("deploy",),
-        undo_words="nothing to undo: it only reads",
-    )
-    return deploy, prove
+    return rollout.steps(args.name, app, now, first=first, commit=commit, force=args.redeploy)
 
 
 def _at(source: ResolvedSource) -> str:
     return f" at {source.commit[:12]}" if source.commit else ""
-

@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.clients.coolify.bodies import EnvSpec, Source, env_flags
+from ink_infra_mcp.clients.coolify.bodies import EnvSpec, Source, env_flags, service_env_flags
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
 from ink_infra_mcp.clients.coolify.models import Created, DeployQueued
 from ink_infra_mcp.clients.coolify.wire import parse, path, record, rows, uuid_word
@@ -160,11 +160,11 @@ class CoolifyAct(CoolifyLook):
 
     async def upsert_env(self, app_uuid: str, env: EnvSpec, *, exists: bool = False) -> None:
         """Make a variable of an app so. `exists` says which way is tried first; the other one follows if need be."""
-        await self._upsert_env("applications", app_uuid, env, exists=exists)
+        await self._upsert_env("applications", app_uuid, _with_value(env_flags(env), env), exists=exists)
 
     async def upsert_service_env(self, service_uuid: str, env: EnvSpec, *, exists: bool = False) -> None:
         """Make a variable of a service so, as `upsert_env` does."""
-        await self._upsert_env("services", service_uuid, env, exists=exists)
+        await self._upsert_env("services", service_uuid, _with_value(service_env_flags(env), env), exists=exists)
 
     async def delete_env(self, app_uuid: str, env_uuid: str) -> None:
         """Remove a variable of an app; its copy for previews is a row of its own."""
@@ -183,8 +183,7 @@ class CoolifyAct(CoolifyLook):
         body: JsonObject = {"name": name, "description": description, "private_key": private_key.reveal()}
         return (await self._create(body, "security", "keys")).uuid
 
-    async def _upsert_env(self, kind: str, uuid: str, env: EnvSpec, *, exists: bool) -> None:
-        body: JsonObject = {**env_flags(env), "value": env.value.reveal()}
+    async def _upsert_env(self, kind: str, uuid: str, body: JsonObject, *, exists: bool) -> None:
         first, missed = ("PATCH", NotFound) if exists else ("POST", Conflict)
         try:
             await self._send(first, body, kind, uuid, "envs")
@@ -200,3 +199,7 @@ class CoolifyAct(CoolifyLook):
 
     async def _send(self, method: str, body: JsonValue, *parts: str, query: Query | None = None) -> Answer:
         return await self._http.send(method, path(*parts), permit=self._permit, body=body, query=query)
+
+
+def _with_value(flags: JsonObject, env: EnvSpec) -> JsonObject:
+    return {**flags, "value": env.value.reveal()}

@@ -132,7 +132,6 @@ class ServiceChanges(Frozen):
     description: Annotated[str, _text(r"^[^\x00]*$", 2000)] | None = None
     compose: Annotated[str, Field(min_length=1, max_length=500_000)] | None = None
     urls: tuple[ServiceUrl, ...] | None = None
-    connect_to_docker_network: bool | None = None
     force_domain_override: bool | None = None
 
 
@@ -227,18 +226,21 @@ def update_service_body(changes: ServiceChanges) -> JsonObject:
 
 
 def env_flags(env: EnvSpec) -> JsonObject:
-    """Return the body for a variable without its value, which only the wire adds.
+    """Return the body for a variable of an app without its value, which only the wire adds.
 
     A value with a line break is multi-line whether said or not. `comment` (since 4.0.0) is sent only when it has text.
     """
+    flags = service_env_flags(env)
+    return {**flags, "is_preview": env.is_preview, "is_runtime": env.is_runtime, "is_buildtime": env.is_buildtime}
+
+
+def service_env_flags(env: EnvSpec) -> JsonObject:
+    """Return the same for a variable of a service, which has no previews and no build (source, version 4.3.11)."""
     flags: JsonObject = {
         "key": env.key,
-        "is_preview": env.is_preview,
         "is_literal": env.is_literal,
         "is_multiline": env.is_multiline or "\n" in env.value.reveal(),
         "is_shown_once": env.is_shown_once,
-        "is_runtime": env.is_runtime,
-        "is_buildtime": env.is_buildtime,
     }
     return flags | ({"comment": env.comment} if env.comment else {})
 

@@ -15,6 +15,8 @@ from ink_infra_mcp.core.untrusted import clean_name
 PATIENCE = 5
 """How many polls in a row may fail because Coolify is away, before we give up; each has its own retries inside."""
 RECENT = 5
+SHAPES_ONLY = Redactor()
+"""Masks what looks like a secret. Give the process's own redactor instead: it also masks those that are known."""
 _SAID_CHARS = 160
 _SAID_AT_ONCE = 20
 _TAIL = 40
@@ -85,7 +87,7 @@ async def follow(
     deadline_s: float,
     poll_s: float = 3.0,
     known: frozenset[str] | None = None,
-    redact: Callable[[str], str] | None = None,
+    redact: Callable[[str], str] = SHAPES_ONLY,
 ) -> Deployment:
     """Return the deployment when it is over, however it ended (`require_finished` judges that).
 
@@ -100,7 +102,7 @@ async def follow(
         VendorError: Coolify refuses to answer, or stays away.
     """
     target = _Target(look, app_uuid, deployment_uuid, known)
-    teller = _Teller(say, redact or Redactor())
+    teller = _Teller(say, redact)
     end = clock.monotonic() + deadline_s
     missed = 0
     while True:
@@ -121,7 +123,7 @@ async def follow(
         await clock.sleep(poll_s)
 
 
-def require_finished(deployment: Deployment, *, redact: Callable[[str], str] | None = None) -> Deployment:
+def require_finished(deployment: Deployment, *, redact: Callable[[str], str] = SHAPES_ONLY) -> Deployment:
     """Return the deployment if it finished.
 
     Finished means that the new container started, and passed its health check where it has one; it is no proof that
@@ -145,13 +147,12 @@ def require_finished(deployment: Deployment, *, redact: Callable[[str], str] | N
 
 
 def log_tail(
-    deployment: Deployment, count: int, *, hidden: bool = False, redact: Callable[[str], str] | None = None
+    deployment: Deployment, count: int, *, hidden: bool = False, redact: Callable[[str], str] = SHAPES_ONLY
 ) -> tuple[str, ...]:
     """Return the last `count` lines of the log, cleaned and redacted; hidden entries, the build's own, if asked."""
     entries = (deployment.lines or ()) if hidden else deployment.visible
-    mask = redact or Redactor()
-    lines = [line for entry in entries for line in _short_lines(entry.untrusted_text, mask, 500)]
-    return tuple(lines[-count:]) if count > 0 else ()
+    lines = [line for entry in entries for line in _short_lines(entry.untrusted_text, redact, 500)]
+    return tuple(lines[max(0, len(lines) - count) :])
 
 
 def _age(deployment: Deployment) -> float:

@@ -66,15 +66,19 @@ def domain_conflicts(body: Mapping[str, JsonValue]) -> tuple[DomainConflict, ...
 
 
 def _flat(field: str, value: JsonValue, depth: int) -> Iterator[str]:
-    if isinstance(value, dict) and depth:
-        for key, inner in value.items():
-            yield from _flat(field if key.isdigit() else key, inner, depth - 1)
-    elif isinstance(value, list) and depth:
-        for inner in value:
-            yield from _flat(field, inner, depth - 1)
-    elif isinstance(value, str | int | float):
+    if isinstance(value, dict | list):
+        for key, inner in _members(value) if depth else ():
+            yield from _flat(key or field, inner, depth - 1)
+    elif value is not None:
         text = clean_name(str(value), limit=200)
         yield f"{clean_name(field)}: {text}" if field and text else text
+
+
+def _members(value: dict[str, JsonValue] | list[JsonValue]) -> list[tuple[str, JsonValue]]:
+    """Return names and values; a place in a list, which PHP may write as a key, is no name."""
+    if isinstance(value, list):
+        return [("", inner) for inner in value]
+    return [("" if key.isdigit() else key, inner) for key, inner in value.items()]
 
 
 def _make(
@@ -196,19 +200,14 @@ def _invalid(service: str, answer: Answer, body: JsonObject) -> VendorError:
     fields = flatten_errors(body.get("errors") or body.get("error"))
     shown = "; ".join(text.rstrip(".") for text in fields[:_SHOWN_FIELDS])
     failed = _asked(service, answer) + (f" {shown}." if shown else "")
-    unknown = any("not allowed" in text for text in fields)
-    return _make(
-        Rejected,
-        service,
-        answer,
-        failed,
-        code="unknown_field" if unknown else "validation",
-        next="This version of Coolify does not know the field; `ink-infra-mcp doctor` shows the supported range."
-        if unknown
-        else "Correct the named fields, then call again.",
-    )
+    code = "unknown_field" if "This field is not allowed" in shown else "validation"
+    return _make(Rejected, service, answer, failed, code=code, next=_INVALID_ADVICE[code])
 
 
+_INVALID_ADVICE: Mapping[str, str] = {
+    "unknown_field": "This version of Coolify does not know the field; `ink-infra-mcp doctor` shows what is supported.",
+    "validation": "Correct the named fields, then call again.",
+}
 _REFUSALS: Mapping[str, str] = {
     "is not running": "not_running",
     "already running": "already_running",

@@ -77,9 +77,9 @@ def as_compose_domains(value: object) -> object:
     return {name: domains for name, domains in found.items() if domains}
 
 
-def _domain(entry: object) -> str:
+def _domain(entry: object) -> object:
     value = cast(Mapping[str, object], entry).get("domain") if isinstance(entry, dict) else entry
-    return value if isinstance(value, str) else ""
+    return value if isinstance(value, str) else cast(tuple[object, ...], value) if isinstance(value, tuple) else None
 
 
 def _json(text: str) -> object:

@@ -18,6 +18,7 @@ from ink_infra_mcp.clients.coolify.models import (
 from ink_infra_mcp.clients.coolify.wire import M, bad_shape, parse, parse_all, path, record, rows
 from ink_infra_mcp.clients.http import Answer, Http, Query
 from ink_infra_mcp.core.errors import BadAnswer, Forbidden, Rejected, Unavailable, Unreachable
+from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.untrusted import clean
 
 MAX_LOG_LINES = 10_000
@@ -163,18 +164,21 @@ class CoolifyLook:
             if error.vendor_code != "missing_ability":
                 raise
             return Abilities(read="no", read_sensitive="no", write="unknown", deploy="unknown")
-        settings = [s for s in (row.get("settings") for row in servers) if isinstance(s, dict)]
-        sensitive: Known = ("yes" if any("sentinel_token" in s for s in settings) else "no") if settings else "unknown"
-        stubs = (await self.era()).post_only
+        era = await self.era()
         return Abilities(
             read="yes",
-            read_sensitive=sensitive,
-            write=await self._may(path("servers", _NO_SERVER, "validate")) if stubs else "unknown",
-            deploy=await self._may("/deploy") if stubs else "unknown",
+            read_sensitive=_sees_secrets(servers),
+            write=await self._may(era, path("servers", _NO_SERVER, "validate")),
+            deploy=await self._may(era, path("deploy")),
         )
 
-    async def _may(self, stub: str) -> Known:
-        """Ask a stub that checks the ability and then refuses GET, whatever it is asked for (source, 4.2.0-4.3.11)."""
+    async def _may(self, era: Era, stub: str) -> Known:
+        """Ask a stub that checks the ability and then refuses GET, whatever it is asked for (source, 4.2.0-4.3.11).
+
+        In older versions the same GET would act: they are not asked.
+        """
+        if not era.post_only:
+            return "unknown"
         try:
             await self._http.get(stub)
         except Rejected as error:
@@ -192,3 +196,11 @@ class CoolifyLook:
 
     async def _list(self, model: type[M], *parts: str) -> tuple[M, ...]:
         return parse_all(self._service, await self._get(None, *parts), model)
+
+
+def _sees_secrets(servers: list[JsonObject]) -> Known:
+    """Tell from a field that Coolify hides from tokens without `read:sensitive`, null or not."""
+    settings = [found for found in (row.get("settings") for row in servers) if isinstance(found, dict)]
+    if not settings:
+        return "unknown"
+    return "yes" if any("sentinel_token" in found for found in settings) else "no"

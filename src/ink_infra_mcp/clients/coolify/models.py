@@ -82,7 +82,7 @@ class EnvVar(Sent):
 
     uuid: str
     key: Text
-    value: Secret | None = Field(default=None, repr=False)
+    value: Secret | None = None
     is_preview: Flag = False
     is_literal: Flag = False
     is_multiline: Flag = False

@@ -102,8 +102,7 @@ def _in(field: str) -> str:
 
 
 def _kind(value: JsonValue) -> str:
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "a list"
-    if isinstance(value, bool) or value is None:
-        return "nothing" if value is None else "true or false"
-    return "text" if isinstance(value, str) else "a number"
+    return _KINDS.get(type(value).__name__, "a number")
+
+
+_KINDS = {"dict": "an object", "list": "a list", "str": "text", "bool": "true or false", "NoneType": "nothing"}

@@ -21,6 +21,7 @@ from ink_infra_mcp.sandbox.coolify.containers import (
     app_container,
     app_labels,
     compose_container,
+    compose_labels,
     container_name,
     refused_by_docker,
 )
@@ -111,9 +112,11 @@ def containers_of(
         return [app_container(state.coolify, app, image, pull_request_id=deployment.pull_request_id, at=at)]
     labels = app_labels(state.coolify, app, deployment.pull_request_id)
     name = container_name(app, pull_request_id=deployment.pull_request_id, at=at)
-    made = [compose_container(part, app, f"{part.name}-{name}", at) for part in compose_of(state, app)]
-    for container in made:
-        container.labels = dict(labels)
+    made: list[Container] = []
+    for part in compose_of(state, app):
+        container = compose_container(part, app, f"{part.name}-{name}", at)
+        container.labels = {**labels, **compose_labels(app.uuid, part.name)}
+        made.append(container)
     return made
 
 

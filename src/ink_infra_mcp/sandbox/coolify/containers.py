@@ -22,7 +22,7 @@ def app_container(coolify: CoolifyState, app: Application, image: str, *, pull_r
     name = container_name(app, pull_request_id=pull_request_id, at=at)
     options = effective_options(coolify, app, pull_request_id=pull_request_id)
     container = _started(name, image, at)
-    container.labels = {**app_labels(coolify, app, pull_request_id), **_traefik(app)}
+    container.labels = {**app_labels(coolify, app, pull_request_id), **traefik_labels(app)}
     container.env = _env(app, app.envs, name, preview=pull_request_id != 0)
     container.runtime = first(options, "runtime", "runc")
     container.pids_limit = int(first(options, "pids_limit", "0"))
@@ -92,9 +92,13 @@ def service_labels(coolify: CoolifyState, service: Service, part_id: int, part_n
         "coolify.service.subId": str(part_id),
         "coolify.service.subType": "application",
         "coolify.service.subName": slug(part_name),
-        "com.docker.compose.project": service.uuid,
-        "com.docker.compose.service": part_name,
+        **compose_labels(service.uuid, part_name),
     }
+
+
+def compose_labels(project: str, part_name: str) -> dict[str, str]:
+    """Return the labels by which Docker Compose knows its own."""
+    return {"com.docker.compose.project": project, "com.docker.compose.service": part_name}
 
 
 def of_app(host: HostState, app: Application, *, pull_request_id: int | None = None) -> list[Container]:
@@ -183,7 +187,8 @@ def _labels(coolify: CoolifyState, kind: str, id_: int, environment_uuid: str, n
     }
 
 
-def _traefik(app: Application) -> dict[str, str]:
+def traefik_labels(app: Application) -> dict[str, str]:
+    """Return the labels by which the proxy finds an application."""
     hosts = [host_of_url(url) for url in app_urls(app)]
     labels = {f"traefik.http.routers.https-{n}-{app.uuid}.rule": f"Host(`{host}`)" for n, host in enumerate(hosts)}
     port = app.text("ports_exposes").split(",")[0]

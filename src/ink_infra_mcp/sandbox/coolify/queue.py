@@ -13,6 +13,8 @@ from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, Deployment
 
 RUNNING = frozenset({"queued", "in_progress"})
+RESOLVED = 0.3
+"""The share of a deployment after which HEAD is known to be a commit (seen in check_git_if_build_needed)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def start(state: WorldState, deployment: Deployment, *, at: float) -> None:
         deployment.outcome = "failed"
         return
     plan = foresee(state, app, deployment, at)
-    deployment.commit = plan.commit
+    deployment.head = plan.commit
+    deployment.resolves_at = at + plan.seconds * RESOLVED
     deployment.script = plan.script()
     deployment.outcome = plan.outcome
     deployment.ends_at = at + plan.seconds

@@ -115,3 +115,15 @@ def _app(
 
 def _candidate(app: App) -> str:
     return f"{app.name} {app.uuid} on {app.muscle or 'another server'}"
+
+
+def limits_of(app: App) -> str:
+    """Return memory and CPU limit as `512m/1`, `-` for none; a compose app has its own in its file."""
+    source = app.source
+    if isinstance(source, Service):
+        return "compose"
+    return f"{_limit(source.limits_memory)}/{_limit(source.limits_cpus)}"
+
+
+def _limit(value: str) -> str:
+    return "-" if value in ("", "0") else value

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, JsonValue
 
+from ink_infra_mcp.clients.coolify.models import EnvVar
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import JsonObject, Step
 from ink_infra_mcp.tools.look import Look
@@ -61,11 +62,10 @@ async def envs_now(look: Look, app_uuid: str, wanted: dict[str, str], *, service
     missing = [v.removeprefix(SECRET_PREFIX) for v in wanted.values() if _is_missing_secret(v, look)]
     if missing:
         raise InputError(
-            f"No stored secret is called {', '.join(missing)}.", next=f"Run `ink-infra-mcp secret set app:{missing[0]}`."
+            f"No stored secret is called {', '.join(missing)}.",
+            next=f"Run `ink-infra-mcp secret set app:{missing[0]}`.",
         )
-    rows = []
-    if app_uuid:
-        rows = await (look.coolify.service_envs(app_uuid) if service else look.coolify.envs(app_uuid))
+    rows = await _rows(look, app_uuid, service=service) if app_uuid else ()
     own = {row.key: row for row in rows if not row.is_preview}
     uuids: dict[str, tuple[str, ...]] = {}
     for row in rows:
@@ -96,6 +96,10 @@ def env_steps(
             undo_words="call set_app_env with the earlier values",
         )
     ]
+
+
+async def _rows(look: Look, uuid: str, *, service: bool) -> tuple[EnvVar, ...]:
+    return await (look.coolify.service_envs(uuid) if service else look.coolify.envs(uuid))
 
 
 def _names(keys: Iterable[str]) -> str:

@@ -154,7 +154,9 @@ async def _deploy_key(name: str | None, look: Look) -> str:
 def _image(image: str) -> ResolvedSource:
     match = _IMAGE.match(image)
     if match is None:
-        raise InputError(f"{clean_name(image)!r} is not an image reference.", next="Use name:tag or name@sha256:digest.")
+        raise InputError(
+            f"{clean_name(image)!r} is not an image reference.", next="Use name:tag or name@sha256:digest."
+        )
     if match["digest"]:
         # Coolify keeps a digest as the name with @sha256 and the hex as the tag (source, version 4.3.11)
         name, tag = f"{match['name']}@sha256", match["digest"]

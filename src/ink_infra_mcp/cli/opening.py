@@ -1,0 +1,173 @@
+"""Opens the application for a command: the configured one, or the sandbox's. Nothing heavy is imported before that."""
+
+import argparse
+import os
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from ink_infra_mcp.app import App, Places, Wiring
+    from ink_infra_mcp.core.fleet import Fleet
+    from ink_infra_mcp.core.redact import Redactor
+    from ink_infra_mcp.settings import Flags, Settings
+    from ink_infra_mcp.settings.secrets import Secrets
+
+SANDBOX_DOMAIN = "example.com"
+
+
+class Opener:
+    """Opens the App once, at the first need, and closes it with everything that was started for it."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._arguments = arguments
+        self._closing: list[Callable[[], None]] = []
+        self._lock = anyio.Lock()
+        self.app: App | None = None
+
+    async def open(self) -> "App":
+        """Return the App, opened by the first caller.
+
+        Raises:
+            ConfigError: fleet.toml or a policy cannot be used, or a needed secret is missing.
+        """
+        from ink_infra_mcp.app import App
+
+        async with self._lock:
+            if self.app is None:
+                self.app = App(self._sandbox() if self._arguments.sandbox else self._configured())
+            return self.app
+
+    async def recover(self) -> None:
+        """Go on with operations that a dead process left, if the state store may hold any."""
+        from ink_infra_mcp.state.hint import may_have_running
+
+        if may_have_running(self._state_url()):
+            await (await self.open()).take_over_orphans()
+
+    async def close(self) -> None:
+        """Let running operations end, then close the App and the sandbox, if they were opened."""
+        if self.app is not None:
+            await self.app.drain()
+            await self.app.aclose()
+            self.app = None
+        while self._closing:
+            self._closing.pop()()
+
+    def _state_url(self) -> str:
+        from ink_infra_mcp.settings import STATE_FILE, load_settings
+        from ink_infra_mcp.settings.paths import this_machine
+
+        if self._arguments.sandbox:
+            return self._arguments.state or f"sqlite:///{self._sandbox_folder() / STATE_FILE}"
+        return load_settings(this_machine(), flags(self._arguments)).state_url
+
+    def _configured(self) -> "Wiring":
+        from ink_infra_mcp.core.redact import Redactor
+        from ink_infra_mcp.settings import load_settings
+        from ink_infra_mcp.settings.paths import this_machine
+        from ink_infra_mcp.settings.secrets import Secrets
+
+        redact = Redactor()
+        settings = load_settings(this_machine(), flags(self._arguments))
+        return wiring(settings, Secrets(os.environ, redact=redact), redact)
+
+    def _sandbox_folder(self) -> Path:
+        from ink_infra_mcp.settings.paths import state_folder, this_machine
+
+        return state_folder(this_machine()) / "sandbox"
+
+    def _sandbox(self) -> "Wiring":
+        from ink_infra_mcp.app import Places
+        from ink_infra_mcp.core.redact import Redactor
+        from ink_infra_mcp.sandbox.running import Sandbox, open_world, tokens
+        from ink_infra_mcp.settings import load_settings
+        from ink_infra_mcp.settings.paths import private_folder, this_machine
+        from ink_infra_mcp.settings.secrets import Secrets
+
+        folder = private_folder(self._sandbox_folder())
+        if self._arguments.fresh:
+            forget(folder)
+        world = open_world(folder / "world.db", speed=self._arguments.speed)
+        sandbox = Sandbox(world)
+        self._closing.append(sandbox.stop)
+        ends = sandbox.start()
+        redact = Redactor()
+        values = {**tokens(), "ssh_key": ends.login_key}
+        environ = {name: value for name, value in os.environ.items() if name.startswith("INK_APP_SECRET_")}
+        environ |= {f"INK_{name.upper()}": value for name, value in values.items()}
+        secrets = Secrets(environ, redact=redact)
+        addresses = {name: host.address for name, host in world.read().hosts.items()}
+        fleet = sandbox_fleet(ends.coolify_url, addresses, dict(ends.host_keys))
+        places = Places(
+            hetzner_cloud=ends.hetzner_url,
+            github=ends.github_url,
+            connect_to=ends.connect_to,
+            nameservers=(ends.nameserver,),
+            trust=ssl.create_default_context(cadata=ends.authority_pem),
+        )
+        settings = load_settings(this_machine(), flags(self._arguments), sandbox_fleet=fleet)
+        return wiring(settings, secrets, redact, places)
+
+
+def flags(arguments: argparse.Namespace) -> "Flags":
+    """Return what the command line said, for the settings."""
+    from ink_infra_mcp.settings import Flags
+
+    return Flags(
+        config=arguments.config,
+        state=arguments.state or "",
+        read_only=getattr(arguments, "read_only", False),
+        toolsets=getattr(arguments, "toolsets", ""),
+        sandbox=arguments.sandbox,
+        log_level=arguments.log_level,
+    )
+
+
+def wiring(settings: "Settings", secrets: "Secrets", redact: "Redactor", places: "Places | None" = None) -> "Wiring":
+    """Return what an App is made of, with the real clock and ids, and the policies in force."""
+    from ink_infra_mcp.app import Places, Wiring
+    from ink_infra_mcp.settings.policy_files import load_isolation, load_policy
+    from ink_infra_mcp.settings.system import SystemClock, new_id
+
+    return Wiring(
+        settings=settings,
+        policy=load_policy(settings.policy_dir),
+        isolation=load_isolation(settings.policy_dir),
+        secrets=secrets,
+        redact=redact,
+        clock=SystemClock(),
+        new_id=new_id,
+        places=places or Places(),
+    )
+
+
+def sandbox_fleet(coolify_url: str, addresses: dict[str, str], host_keys: dict[str, str]) -> "Fleet":
+    """Return the fleet of the pretend world: the factory, and each muscle-N with the wildcard domain sN."""
+    from ink_infra_mcp.core.fleet import CoolifySettings, Domains, Fleet, Host, Muscle
+
+    muscles = sorted(name for name in addresses if name.startswith("muscle-"))
+    return Fleet(
+        coolify=CoolifySettings(url=coolify_url),
+        factory=Host(name="factory", address=addresses["factory"], host_key=host_keys["factory"]),
+        muscles=tuple(
+            Muscle(
+                name=name,
+                address=addresses[name],
+                host_key=host_keys[name],
+                provider="hetzner_cloud",
+                wildcard_domain=f"s{name.removeprefix('muscle-')}.{SANDBOX_DOMAIN}",
+            )
+            for name in muscles
+        ),
+        domains=Domains(fleet=SANDBOX_DOMAIN, dns="hetzner"),
+    )
+
+
+def forget(folder: Path) -> None:
+    """Delete the sandbox's world and state, so that everything begins anew."""
+    for file in (*folder.glob("*.db*"), *folder.glob("*.sqlite3*")):
+        file.unlink(missing_ok=True)

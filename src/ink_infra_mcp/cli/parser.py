@@ -1,0 +1,89 @@
+"""The commands and their options, and which module runs each of them."""
+
+import argparse
+import gc
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+from ink_infra_mcp import __version__
+
+Run = Callable[[argparse.Namespace], int]
+_COMMANDS = {
+    "serve": "serve the tools over stdio (what a bare `ink-infra-mcp` does)",
+    "init": "write fleet.toml by asking, and by discovering Coolify's servers",
+    "doctor": "check every system, secret and tool",
+    "secret": "set, list and remove secrets",
+    "call": "call a tool as a client, and approve on the terminal",
+    "approvals": "list what waits for a person",
+    "approve": "approve a plan",
+    "deny": "turn a plan down",
+    "operations": "list operations",
+    "audit": "show or verify the audit",
+    "contracts": "check or update the tool contracts",
+    "demo": "run the main job in the sandbox",
+}
+
+
+def run(words: Sequence[str]) -> int:
+    """Run the command in `words` and return its exit status."""
+    bare = not words or (words[0].startswith("-") and words[0] not in {"-h", "--help", "--version"})
+    arguments = parser().parse_args(["serve", *words] if bare else list(words))
+    module = importlib.import_module(f"ink_infra_mcp.cli.{arguments.command}")
+    gc.freeze()
+    gc.enable()
+    try:
+        return cast(Run, module.run)(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        code = getattr(error, "code", None)
+        if not isinstance(code, str):
+            raise
+        print(f"[{code}] {error}", file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = argparse.ArgumentParser(prog="ink-infra-mcp", description="Runs the Ink hosting platform over MCP.")
+    top.add_argument("--version", action="version", version=f"ink-infra-mcp {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    made = {name: commands.add_parser(name, help=words, description=words) for name, words in _COMMANDS.items()}
+    for name, command in made.items():
+        if name != "contracts":
+            _common(command)
+    _serving(made["serve"])
+    _serving(made["call"])
+    made["call"].add_argument("tool", help="name of the tool")
+    made["call"].add_argument("--json", default="{}", metavar="ARGS", help="arguments as a JSON object")
+    made["doctor"].add_argument("--json", action="store_true", help="print JSON")
+    made["init"].add_argument("--force", action="store_true", help="replace an existing file")
+    made["secret"].add_argument("action", choices=["set", "list", "remove"])
+    made["secret"].add_argument("name", nargs="?", help="such as coolify_token, or app:NAME")
+    for name in ("approve", "deny"):
+        made[name].add_argument("id", help="the approval's id, ap-...")
+    made["operations"].add_argument("--limit", type=int, default=20)
+    made["audit"].add_argument("action", nargs="?", choices=["show", "verify"], default="show")
+    made["audit"].add_argument("--json", action="store_true", help="print JSON lines")
+    made["audit"].add_argument("--limit", type=int, default=50)
+    made["contracts"].add_argument("--update", action="store_true", help="write what differs")
+    made["demo"].add_argument("--yes", action="store_true", help="approve the demo's plans without a person")
+    return top
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", type=Path, metavar="F", help="fleet.toml to use")
+    command.add_argument("--state", metavar="URL", help="state store, such as sqlite:////var/lib/ink/state.db")
+    command.add_argument("--sandbox", action="store_true", help="use a pretend world; nothing real is touched")
+    command.add_argument("--fresh", action="store_true", help="with --sandbox: begin with a new world")
+    command.add_argument("--speed", type=float, default=1.0, metavar="N", help="with --sandbox: its time runs N times")
+    levels = ["debug", "info", "warning", "error"]
+    command.add_argument("--log-level", default="warning", choices=levels, help="what goes to stderr")
+
+
+def _serving(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--read-only", action="store_true", help="only the tools that change nothing")
+    command.add_argument("--toolsets", default="", metavar="A,B", help="only the tools of these sets")

@@ -1,0 +1,42 @@
+"""`serve`: the tools over stdio."""
+
+import argparse
+import getpass
+
+import anyio
+
+from ink_infra_mcp.cli.logs import log_to_stderr
+from ink_infra_mcp.cli.opening import Opener
+from ink_infra_mcp.server.build import ServerSettings, build_server
+from ink_infra_mcp.server.catalogue import narrowed
+from ink_infra_mcp.server.contracts import load
+from ink_infra_mcp.server.prompts import instructions
+from ink_infra_mcp.server.stdio import serve_stdio
+
+RECOVER_AFTER_S = 0.5
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until the client goes away."""
+    log_to_stderr(arguments.log_level)
+    anyio.run(_serve, arguments)
+    return 0
+
+
+async def _serve(arguments: argparse.Namespace) -> None:
+    opener = Opener(arguments)
+    toolsets = frozenset(filter(None, arguments.toolsets.split(",")))
+    settings = ServerSettings(
+        catalogue=narrowed(load(), toolsets=toolsets, read_only=arguments.read_only),
+        open=opener.open,
+        principal=f"local:{getpass.getuser()}",
+        instructions=instructions(),
+    )
+
+    async def at_start() -> None:
+        # the client's first list must not wait for this
+        await anyio.sleep(RECOVER_AFTER_S)
+        if not arguments.read_only:
+            await opener.recover()
+
+    await serve_stdio(build_server(settings), at_start=at_start, at_end=opener.close)

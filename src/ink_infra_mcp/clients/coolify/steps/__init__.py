@@ -1,0 +1,48 @@
+"""The step handlers that change Coolify, by kind."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from ink_infra_mcp.clients.coolify.act import CoolifyAct
+from ink_infra_mcp.clients.coolify.steps import creating, deploying, ending, setting
+from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
+from ink_infra_mcp.clients.http import Http
+from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.core.step import Handler, StepCall
+
+_HANDLERS: dict[str, Callable[[CoolifyStep], Awaitable[JsonObject]]] = {
+    "coolify.create_project": creating.create_project,
+    "coolify.create_environment": creating.create_environment,
+    "coolify.create_application": creating.create_application,
+    "coolify.update_application": setting.update_application,
+    "coolify.set_env_new": setting.set_env,
+    "coolify.set_env": setting.set_env,
+    "coolify.delete_env": setting.delete_env,
+    "coolify.first_deploy": deploying.deploy,
+    "coolify.deploy": deploying.deploy,
+    "coolify.start": deploying.start,
+    "coolify.restart": deploying.restart,
+    "coolify.rollback": deploying.rollback,
+    "coolify.stop": ending.stop,
+    "coolify.stop_application": ending.stop,
+    "coolify.delete_application": ending.delete_application,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CoolifySteps:
+    """Binds the handlers to one Coolify; each run gets a client that can write only under the run's permit."""
+
+    http: Http
+    need_secret: Callable[[str], Secret]
+    redact: Callable[[str], str]
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return step kind -> handler."""
+        return {kind: partial(self._run, handler) for kind, handler in _HANDLERS.items()}
+
+    async def _run(self, handler: Callable[[CoolifyStep], Awaitable[JsonObject]], call: StepCall) -> JsonObject:
+        act = CoolifyAct(self.http, call.permit)
+        return await handler(CoolifyStep(call=call, coolify=act, need_secret=self.need_secret, redact=self.redact))

@@ -1,0 +1,73 @@
+"""Creates projects, environments and apps: looks for its own marker first, and never creates twice."""
+
+from ink_infra_mcp.clients.coolify.bodies import AppChanges, NewApp, Source, create_body, update_body
+from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
+from ink_infra_mcp.core.errors import Conflict, StepFailed
+from ink_infra_mcp.core.plan import Frozen, JsonObject
+
+DOCKERFILE_PORT = 80
+
+
+class _CreateParams(Frozen):
+    source: Source
+    name: str
+    environment: str
+    server: str
+    settings: AppChanges
+    github_app: str
+    private_key: str
+    dockerfile: str
+
+
+async def create_project(step: CoolifyStep) -> JsonObject:
+    """Make the project unless one of that name is there; return its uuid."""
+    name = step.call.text("name")
+    for project in await step.coolify.projects():
+        if project.name == name:
+            return {"uuid": project.uuid}
+    return {"uuid": await step.coolify.create_project(name, description=step.marker)}
+
+
+async def create_environment(step: CoolifyStep) -> JsonObject:
+    """Make the environment unless the project has one of that name."""
+    project, name = step.call.given("project"), step.call.text("name")
+    detail = await step.coolify.project(project)
+    if any(environment.name == name for environment in detail.environments):
+        return {"name": name}
+    try:
+        await step.coolify.create_environment(project, name)
+    except Conflict:
+        step.call.say(f"the environment {name} is there already")
+    return {"name": name}
+
+
+async def create_application(step: CoolifyStep) -> JsonObject:
+    """Make the app, or find the one that an earlier run of this step made; return its uuid and domains.
+
+    Raises:
+        StepFailed: an app of that name that is not ours came between the plan and now, or a domain is taken.
+    """
+    params = _CreateParams.model_validate({k: v for k, v in step.call.params.items() if k != "project"})
+    for app in await step.coolify.applications():
+        if step.marker in app.description:
+            return {"uuid": app.uuid, "domains": [*app.domains]}
+    new = NewApp(
+        **params.settings.model_dump(exclude_none=True),
+        name=params.name,
+        description=f"Deployed by ink-infra-mcp. {step.marker}",
+        project_uuid=step.call.given("project"),
+        environment_name=params.environment,
+        server_uuid=params.server,
+        github_app_uuid=params.github_app or None,
+        private_key_uuid=params.private_key or None,
+        dockerfile=params.dockerfile or None,
+    )
+    try:
+        created = await step.coolify.create_application(params.source, create_body(params.source, new))
+    except Conflict as error:
+        raise StepFailed(error.failed, done="No app was created.", next=error.next, stage="create") from error
+    if params.source == "dockerfile" and params.settings.ports_exposes not in (None, (DOCKERFILE_PORT,)):
+        # Coolify looks for EXPOSE in the still encoded file, so that the port is always 80 (source, 4.3.11)
+        ports = AppChanges(ports_exposes=params.settings.ports_exposes)
+        await step.coolify.update_application(created.uuid, update_body(ports))
+    return {"uuid": created.uuid, "domains": [*created.domains]}

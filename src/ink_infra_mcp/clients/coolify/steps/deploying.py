@@ -1,0 +1,63 @@
+"""Starts deployments, follows them to their end, and never starts a second one for the same step."""
+
+from collections.abc import Awaitable, Callable
+
+from ink_infra_mcp.clients.coolify.deployments import follow, require_finished
+from ink_infra_mcp.clients.coolify.models import DeployQueued
+from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
+from ink_infra_mcp.core.plan import JsonObject
+
+DEADLINE_S = 3600.0
+
+
+async def deploy(step: CoolifyStep) -> JsonObject:
+    """Queue a deployment unless one that the plan did not know is there already; return it when it has finished.
+
+    Raises:
+        StepFailed: the deployment failed, with the last lines of its log and a probable cause.
+    """
+    force = step.call.params.get("force") is True
+    return await _begin_and_follow(step, lambda uuid: step.coolify.deploy(uuid, force=force))
+
+
+async def start(step: CoolifyStep) -> JsonObject:
+    """Start a stopped app, which deploys it; return the finished deployment."""
+    return await _begin_and_follow(step, step.coolify.start)
+
+
+async def restart(step: CoolifyStep) -> JsonObject:
+    """Restart an app; return the finished deployment."""
+    return await _begin_and_follow(step, step.coolify.restart)
+
+
+async def rollback(step: CoolifyStep) -> JsonObject:
+    """Deploy an earlier image or commit; return the finished deployment."""
+    commit = step.call.text("commit")
+    return await _begin_and_follow(step, lambda uuid: step.coolify.rollback(uuid, commit))
+
+
+async def _begin_and_follow(step: CoolifyStep, begin: Callable[[str], Awaitable[DeployQueued]]) -> JsonObject:
+    uuid = step.call.given("app")
+    listed = step.call.params.get("known", [])
+    known = frozenset(str(u) for u in listed) if isinstance(listed, list) else frozenset[str]()
+    recent = await step.coolify.deployments_of(uuid, take=5)
+    begun = next((d.uuid for d in recent if d.uuid not in known), None)
+    if begun is None:
+        begun = (await begin(uuid)).deployment_uuid
+    deployment = await follow(
+        step.coolify,
+        uuid,
+        begun,
+        clock=step.call.clock,
+        say=step.call.say,
+        deadline_s=_deadline(step),
+        known=known,
+        redact=step.redact,
+    )
+    finished = require_finished(deployment, redact=step.redact)
+    return {"deployment": finished.uuid, "commit": finished.commit, "status": finished.status}
+
+
+def _deadline(step: CoolifyStep) -> float:
+    value = step.call.params.get("deadline_s")
+    return float(value) if isinstance(value, (int, float)) else DEADLINE_S

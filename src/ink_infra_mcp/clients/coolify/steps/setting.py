@@ -1,0 +1,79 @@
+"""Changes apps that exist: settings and variables."""
+
+from ink_infra_mcp.clients.coolify.bodies import AppChanges, EnvSpec, update_body
+from ink_infra_mcp.clients.coolify.models import EnvVar
+from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
+from ink_infra_mcp.core.errors import NotFound
+from ink_infra_mcp.core.plan import Frozen, JsonObject
+from ink_infra_mcp.core.secret import Secret
+
+_SECRET = "secret:"
+
+
+class _EnvParams(Frozen):
+    variables: dict[str, str]
+    service: bool = False
+
+
+async def update_application(step: CoolifyStep) -> JsonObject:
+    """Set the given settings; setting them again changes nothing."""
+    settings = AppChanges.model_validate(step.call.params["settings"])
+    uuid = step.call.given("app")
+    await step.coolify.update_application(uuid, update_body(settings))
+    return {"uuid": uuid, "fields": [*sorted(settings.model_fields_set)]}
+
+
+async def set_env(step: CoolifyStep) -> JsonObject:
+    """Set variables, each with all its flags; a value `secret:NAME` is resolved now and goes to the wire only."""
+    params = _EnvParams.model_validate({k: step.call.params[k] for k in ("variables", "service")})
+    uuid = step.call.given("app")
+    rows = await _rows(step, uuid, service=params.service)
+    known = {row.key: row for row in rows if not row.is_preview}
+    for key, value in params.variables.items():
+        spec = _spec(key, _value(step, value), known.get(key))
+        if params.service:
+            await step.coolify.upsert_service_env(uuid, spec, exists=key in known)
+        else:
+            await step.coolify.upsert_env(uuid, spec, exists=key in known)
+    return {"names": [*sorted(params.variables)]}
+
+
+async def delete_env(step: CoolifyStep) -> JsonObject:
+    """Remove variables with their copies for previews; what is gone already counts as removed."""
+    uuid, service = step.call.given("app"), bool(step.call.params.get("service"))
+    names = step.call.params["names"]
+    wanted = {str(name) for name in names} if isinstance(names, list) else set[str]()
+    for row in await _rows(step, uuid, service=service):
+        if row.key not in wanted:
+            continue
+        try:
+            await (step.coolify.delete_service_env if service else step.coolify.delete_env)(uuid, row.uuid)
+        except NotFound:
+            step.call.say(f"{row.key} is gone already")
+    return {"names": [*sorted(wanted)]}
+
+
+async def _rows(step: CoolifyStep, uuid: str, *, service: bool) -> tuple[EnvVar, ...]:
+    return await (step.coolify.service_envs(uuid) if service else step.coolify.envs(uuid))
+
+
+def _value(step: CoolifyStep, value: str) -> Secret:
+    if value.startswith(_SECRET):
+        return step.need_secret(f"app:{value.removeprefix(_SECRET)}")
+    return Secret(value)
+
+
+def _spec(key: str, value: Secret, now: EnvVar | None) -> EnvSpec:
+    """Coolify resets each flag that is left out, so the present ones are sent again."""
+    if now is None:
+        return EnvSpec(key=key, value=value)
+    return EnvSpec(
+        key=key,
+        value=value,
+        is_literal=now.is_literal,
+        is_multiline=now.is_multiline,
+        is_shown_once=now.is_shown_once,
+        is_runtime=now.is_runtime,
+        is_buildtime=now.is_buildtime,
+        comment=now.comment,
+    )

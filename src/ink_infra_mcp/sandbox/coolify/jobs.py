@@ -1,0 +1,148 @@
+"""What Coolify's workers do in the background: stop, delete, start services, validate servers, refresh statuses."""
+
+from collections.abc import Callable, Mapping
+
+from ink_infra_mcp.sandbox.coolify import rows
+from ink_infra_mcp.sandbox.coolify.builds import repository_of
+from ink_infra_mcp.sandbox.coolify.compose import BadCompose, parse_compose
+from ink_infra_mcp.sandbox.coolify.containers import (
+    compose_container,
+    of_app,
+    of_service,
+    place,
+    refused_by_docker,
+    remove,
+    service_labels,
+)
+from ink_infra_mcp.sandbox.coolify.statuses import refresh
+from ink_infra_mcp.sandbox.coolify.validation import begin_install, validate
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_coolify import Application, Job, Service
+from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+
+STOP_S = 3.0
+DELETE_S = 4.0
+START_SERVICE_S = 5.0
+LOAD_COMPOSE_S = 3.0
+REFRESH_S = 5.0
+"""How long the workers take, in seconds of the world."""
+
+
+def work(state: WorldState, job: Job) -> None:
+    """Do a job that is due; one whose target is gone is dropped."""
+    state.coolify.jobs.remove(job)
+    _WORK[job.kind](state, job)
+
+
+def _stop_app(state: WorldState, job: Job) -> None:
+    app = rows.by_uuid(state.coolify.applications, job.target)
+    host = _workplace(state, app)
+    if app is None or host is None:
+        return
+    remove(host, of_app(host, app, pull_request_id=0))
+    app.status = "exited:unhealthy"
+    if job.cleanup:
+        keep = int(str(app.settings.get("docker_images_to_keep") or 0))
+        app.images = sorted(app.images, key=lambda image: image.created_at)[-keep:] if keep else []
+
+
+def _delete_app(state: WorldState, job: Job) -> None:
+    app = rows.by_uuid(state.coolify.applications, job.target)
+    if app is None:
+        return
+    host = _workplace(state, app)
+    if host is not None:
+        _clear(host, of_app(host, app), volumes=job.volumes)
+        owned = {volume.name for volume in app.volumes} if job.volumes else set[str]()
+        host.volumes = [volume for volume in host.volumes if volume not in owned]
+    state.coolify.applications.remove(app)
+
+
+def _start_service(state: WorldState, job: Job) -> None:
+    service = rows.by_uuid(state.coolify.services, job.target)
+    host = _workplace(state, service)
+    if service is None or host is None:
+        return
+    remove(host, of_service(host, service))
+    place(host, [c for c in _service_containers(state, service, job.due) if not refused_by_docker(host, c)])
+    refresh(state, rows.server_of(state.coolify, service), at=job.due)
+
+
+def _stop_service(state: WorldState, job: Job) -> None:
+    service = rows.by_uuid(state.coolify.services, job.target)
+    host = _workplace(state, service)
+    if service is not None and host is not None:
+        remove(host, of_service(host, service))
+        refresh(state, rows.server_of(state.coolify, service), at=job.due)
+
+
+def _delete_service(state: WorldState, job: Job) -> None:
+    service = rows.by_uuid(state.coolify.services, job.target)
+    if service is None:
+        return
+    host = _workplace(state, service)
+    if host is not None:
+        _clear(host, of_service(host, service), volumes=job.volumes)
+    state.coolify.services.remove(service)
+
+
+def _load_compose(state: WorldState, job: Job) -> None:
+    app = rows.by_uuid(state.coolify.applications, job.target)
+    if app is not None:
+        load_compose(state, app)
+
+
+def load_compose(state: WorldState, app: Application) -> None:
+    """Copy the compose file of the repository into the application; without a good one nothing happens."""
+    repo = repository_of(state, app)
+    text = repo.files.get(app.text("docker_compose_location").lstrip("/")) if repo else None
+    if text is None:
+        return
+    try:
+        parse_compose(text)
+    except BadCompose:
+        return
+    app.columns["docker_compose_raw"] = app.columns["docker_compose"] = text
+
+
+def _refresh(state: WorldState, job: Job) -> None:
+    refresh(state, rows.by_uuid(state.coolify.servers, job.target), at=job.due)
+
+
+def _workplace(state: WorldState, thing: Application | Service | None) -> HostState | None:
+    """The machine, if Coolify would go there: it gives up when it holds the server unfit."""
+    server = rows.server_of(state.coolify, thing) if thing else None
+    host = rows.host_of(state, server)
+    return host if rows.is_functional(server) and host is not None and host.up else None
+
+
+def _clear(host: HostState, gone: list[Container], *, volumes: bool) -> None:
+    owned = {volume for container in gone for volume in container.volumes} if volumes else set[str]()
+    remove(host, gone)
+    host.volumes = [volume for volume in host.volumes if volume not in owned]
+
+
+def _service_containers(state: WorldState, service: Service, at: float) -> list[Container]:
+    try:
+        parsed = {part.name: part for part in parse_compose(service.docker_compose_raw)}
+    except BadCompose:
+        return []
+    made: list[Container] = []
+    for part in (part for part in service.parts if part.name in parsed):
+        container = compose_container(parsed[part.name], service, f"{part.name}-{service.uuid}", at)
+        container.labels = service_labels(state.coolify, service, part.id, part.name)
+        made.append(container)
+    return made
+
+
+_WORK: Mapping[str, Callable[[WorldState, Job], None]] = {
+    "stop_app": _stop_app,
+    "delete_app": _delete_app,
+    "start_service": _start_service,
+    "stop_service": _stop_service,
+    "delete_service": _delete_service,
+    "load_compose": _load_compose,
+    "refresh": _refresh,
+    "begin_install": begin_install,
+    "validate": validate,
+}

@@ -1,0 +1,221 @@
+"""Servers: their list, one with its settings, what lives on them, and how they are entered, changed and validated."""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.sandbox.coolify import rows, shape
+from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, found, invalid, refusal
+from ink_infra_mcp.sandbox.coolify.domains import app_urls, host_of_url, listed
+from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
+from ink_infra_mcp.sandbox.coolify.ids import new_id, new_uuid
+from ink_infra_mcp.sandbox.coolify.release import V4_0, V4_1, V4_2, V4_3, Release
+from ink_infra_mcp.sandbox.coolify.rules import Rule, Rules, errors_of, switch, text, validate, whole
+from ink_infra_mcp.sandbox.coolify.statuses import CHECK_S
+from ink_infra_mcp.sandbox.coolify.validation import BEGIN_S, VALIDATE_S
+from ink_infra_mcp.sandbox.state_coolify import Application, Destination, Job, Server, ServerSettings
+
+HOST_NAME = r"(?=.{1,253}$)[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
+PROXIES = frozenset({"none", "traefik", "nginx", "caddy"})
+NOT_FOUND = "Server not found."
+
+
+def _address(name: str, value: JsonValue) -> list[str]:
+    try:
+        ipaddress.ip_address(str(value))
+    except ValueError:
+        named = re.fullmatch(HOST_NAME, str(value))
+        return [] if named else [f"The {name} must be a valid IPv4 address, IPv6 address, or hostname."]
+    return []
+
+
+NEW_RULES: Rules = {
+    "name": text(255),
+    "description": text(nullable=True),
+    "ip": Rule("string", required=True, check=_address),
+    "port": whole(1, 65535, nullable=True),
+    "private_key_uuid": text().needed(),
+    "user": text(pattern=r"[a-zA-Z0-9._-]+", nullable=True),
+    "is_build_server": switch(nullable=True),
+    "instant_validate": switch(nullable=True),
+    "proxy_type": text(nullable=True),
+}
+SETTING_RULES: Rules = {
+    "concurrent_builds": whole(1),
+    "dynamic_timeout": whole(1),
+    "deployment_queue_limit": whole(1),
+    "server_disk_usage_notification_threshold": whole(1, 100),
+    "server_disk_usage_check_frequency": text(),
+    "connection_timeout": whole(1, 300),
+    "is_terminal_enabled": switch(nullable=True),
+}
+CHANGE_RULES: Rules = {
+    **NEW_RULES,
+    **SETTING_RULES,
+    "name": text(255, nullable=True),
+    "ip": Rule("string", nullable=True, check=_address),
+    "private_key_uuid": text(nullable=True),
+}
+SINCE: dict[str, Release] = {
+    **dict.fromkeys(SETTING_RULES, V4_0),
+    "connection_timeout": V4_1,
+    "is_terminal_enabled": V4_3,
+}
+
+
+def _all(call: Call) -> Answer:
+    return Answer([shape.server_listed(server) for server in call.coolify.servers])
+
+
+def _one(call: Call) -> Answer:
+    server = _server(call)
+    shown = shape.server_full(server)
+    if call.query.get("resources"):
+        shown["resources"] = _residents(call, server)
+    return Answer(shown)
+
+
+def _resources(call: Call) -> Answer:
+    return Answer(_residents(call, _server(call)))
+
+
+def _domains(call: Call) -> Answer:
+    """`?uuid=<application>` is broken in Coolify: it is taken for the server's own uuid, and not found."""
+    server = _server(call)
+    by_ip: dict[str, list[JsonValue]] = {}
+    ip = (call.coolify.public_ipv4 or server.ip) if server.is_coolify_host else server.ip
+    for thing in rows.residents(call.coolify, server.uuid):
+        urls = app_urls(thing) if isinstance(thing, Application) else [u for p in thing.parts for u in listed(p.fqdn)]
+        by_ip.setdefault(ip, []).extend(host_of_url(url) for url in urls)
+    return Answer([{"ip": address, "domains": hosts} for address, hosts in by_ip.items()])
+
+
+def _create(call: Call) -> Answer:
+    call.require_json()
+    given = validate(call, NEW_RULES, allowed=NEW_RULES)
+    proxy = _proxy_type(call)
+    key = found(rows.by_uuid(call.coolify.keys, call.text("private_key_uuid")), "Private key not found.")
+    if any(server.ip == given["ip"] for server in call.coolify.servers):
+        raise refusal(400, "A server with this IP/Domain is already in use.")
+    coolify, uuid = call.coolify, new_uuid(call.coolify)
+    server = Server(
+        id=new_id(coolify),
+        uuid=uuid,
+        name=call.text("name") or f"server-{uuid}",
+        description=call.text("description") or None,
+        ip=call.text("ip"),
+        port=int(call.text("port") or 22),
+        user=call.text("user") or "root",
+        private_key_id=key.id,
+        proxy_type=proxy or "TRAEFIK",
+        settings=ServerSettings(is_build_server=call.switch("is_build_server")),
+        destinations=[Destination(id=new_id(coolify), uuid=new_uuid(coolify))],
+        next_check_at=call.now + CHECK_S,
+        created_at=call.now,
+        updated_at=call.now,
+    )
+    coolify.servers.append(server)
+    _maybe_validate(call, server)
+    return Answer({"uuid": server.uuid}, 201)
+
+
+def _change(call: Call) -> Answer:
+    call.require_json()
+    fields = [name for name in CHANGE_RULES if name not in SINCE or call.is_at_least(SINCE[name])]
+    given = validate(call, {name: CHANGE_RULES[name] for name in fields}, allowed=fields)
+    server = _server(call)
+    proxy = _proxy_type(call)
+    if call.text("private_key_uuid"):
+        key = rows.by_uuid(call.coolify.keys, call.text("private_key_uuid"))
+        server.private_key_id = found(key, "Private key not found.").id
+    if call.switch("is_build_server") and not server.settings.is_build_server and _residents(call, server):
+        raise invalid({"is_build_server": ["A server with existing resources cannot be configured as a build server."]})
+    _apply(server, given)
+    server.proxy_type = proxy or server.proxy_type
+    server.updated_at = call.now
+    _maybe_validate(call, server)
+    return Answer({"uuid": server.uuid}, 201)
+
+
+def _apply(server: Server, given: JsonObject) -> None:
+    if given.get("ip") not in {None, server.ip}:
+        server.ip_previous, server.host = server.ip, ""
+    for name in ("name", "description", "ip", "port", "user"):
+        if name in given and (given[name] is not None or name == "description"):
+            setattr(server, name, given[name])
+    for name in (*SETTING_RULES, "is_build_server"):
+        if given.get(name) is not None:
+            setattr(server.settings, name, given[name])
+
+
+def _delete(call: Call) -> Answer:
+    """With `force` the rows go and the containers stay: the server is gone before the workers could stop them."""
+    server = _server(call)
+    residents = rows.residents(call.coolify, server.uuid)
+    forced = call.switch("force") and call.is_at_least(V4_2)
+    if residents and not forced:
+        words = "Use ?force=true to delete all resources and the server, or delete resources manually first."
+        raise refusal(400, f"Server has resources. {words}")
+    if server.is_coolify_host:
+        raise refusal(400, "Local server cannot be deleted.")
+    coolify = call.coolify
+    coolify.applications = [app for app in coolify.applications if app.server_uuid != server.uuid]
+    coolify.services = [service for service in coolify.services if service.server_uuid != server.uuid]
+    coolify.servers.remove(server)
+    return Answer({"message": "Server deleted."})
+
+
+def _validate(call: Call) -> Answer:
+    server = _server(call)
+    errors = errors_of(call.fields, {"install": switch()})
+    if errors:
+        raise invalid({name: list[JsonValue](messages) for name, messages in errors.items()})
+    install = call.switch("install") and call.is_at_least(V4_2)
+    _order_validation(call, server, install=install)
+    return Answer({"message": "Validation and installation started." if install else "Validation started."}, 201)
+
+
+def _maybe_validate(call: Call, server: Server) -> None:
+    if call.switch("instant_validate"):
+        _order_validation(call, server, install=False)
+
+
+def _order_validation(call: Call, server: Server, *, install: bool) -> None:
+    """The answer goes out before the job begins, so that old values still stand for a moment."""
+    job = Job(kind="validate", due=call.now + VALIDATE_S, target=server.uuid)
+    if install:
+        job = Job(kind="begin_install", due=call.now + BEGIN_S, target=server.uuid)
+    call.coolify.jobs.append(job)
+
+
+def _server(call: Call) -> Server:
+    return found(rows.by_uuid(call.coolify.servers, call.uuid), NOT_FOUND)
+
+
+def _residents(call: Call, server: Server) -> list[JsonValue]:
+    return _shown(shape.resource(thing) for thing in rows.residents(call.coolify, server.uuid))
+
+
+def _shown(things: Iterable[JsonObject]) -> list[JsonValue]:
+    return list(things)
+
+
+def _proxy_type(call: Call) -> str:
+    wanted = call.text("proxy_type").lower()
+    if wanted and wanted not in PROXIES:
+        raise refusal(422, "Invalid proxy type.")
+    return wanted.upper()
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/servers", _all),
+    Endpoint("POST", "/servers", _create, "write", old_ability="read"),
+    Endpoint("GET", "/servers/{uuid}", _one),
+    Endpoint("PATCH", "/servers/{uuid}", _change, "write"),
+    Endpoint("DELETE", "/servers/{uuid}", _delete, "write"),
+    Endpoint("GET", "/servers/{uuid}/resources", _resources),
+    Endpoint("GET", "/servers/{uuid}/domains", _domains),
+    Endpoint("POST", "/servers/{uuid}/validate", _validate, "write", was="get", old_ability="read"),
+)

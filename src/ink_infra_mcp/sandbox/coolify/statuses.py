@@ -1,0 +1,93 @@
+"""How Coolify learns the state of containers: not at once, and wrongly when it cannot reach the server."""
+
+from collections.abc import Iterable
+
+from ink_infra_mcp.sandbox.coolify import rows
+from ink_infra_mcp.sandbox.coolify.containers import infrastructure, of_app, of_service, place
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_coolify import Application, Server, Service
+from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+
+CHECK_S = 60.0
+"""Seconds between two checks of a server."""
+EXITED = "exited:unhealthy"
+
+
+def refresh(state: WorldState, server: Server | None, *, at: float) -> None:
+    """Read the state of every container of a server, if it can be reached."""
+    host = rows.host_of(state, server)
+    if server is None or host is None or not host.up:
+        return
+    for thing in rows.residents(state.coolify, server.uuid):
+        if isinstance(thing, Application):
+            _refresh_app(host, thing, at)
+        else:
+            _refresh_service(host, thing)
+
+
+def check(state: WorldState, server: Server, *, at: float) -> None:
+    """Do what Coolify does every minute: look at the server, then at its containers.
+
+    A server that cannot be reached makes all its applications `exited`, although they may well run
+    (seen in Server.php of coollabsio/coolify).
+    """
+    server.next_check_at = at + CHECK_S
+    host = rows.host_of(state, server)
+    if host is None or not host.up:
+        server.settings.is_reachable = server.settings.is_usable = False
+        server.unreachable_count += 1
+        _give_up(state, server)
+        return
+    server.unreachable_count = 0
+    server.settings.is_reachable = True
+    server.settings.is_usable = bool(host.docker_version)
+    if host.docker_version:
+        server.settings.docker_version = host.docker_version
+        server.settings.docker_version_checked_at = at
+        ensure_proxy(host, server, at)
+    refresh(state, server, at=at)
+
+
+def ensure_proxy(host: HostState, server: Server, at: float) -> None:
+    """Start the proxy and the watcher where they are missing; build servers get none."""
+    present = {container.name for container in host.containers}
+    if rows.is_functional(server) and not server.settings.is_build_server:
+        place(host, [c for c in infrastructure(server, at) if c.name not in present])
+    server.proxy_status = "running" if any(c.name == "coolify-proxy" for c in host.containers) else "exited"
+
+
+def status_of(containers: Iterable[Container]) -> str:
+    """Return Coolify's word for a set of containers: state and health."""
+    found = list(containers)
+    states = {container.state for container in found}
+    if not states or states == {"exited"}:
+        return EXITED
+    if "restarting" in states or {"running", "exited"} <= states:
+        return "degraded:unhealthy"
+    if states != {"running"}:
+        return f"{sorted(states)[0]}:unknown"
+    healths = {container.health for container in found}
+    if "unhealthy" in healths:
+        return "running:unhealthy"
+    return "running:healthy" if healths == {"healthy"} else "running:unknown"
+
+
+def _refresh_app(host: HostState, app: Application, at: float) -> None:
+    app.status = status_of(of_app(host, app, pull_request_id=0))
+    if app.status.startswith("running"):
+        app.last_online_at = at
+
+
+def _refresh_service(host: HostState, service: Service) -> None:
+    mine = of_service(host, service)
+    for part in service.parts:
+        part.status = status_of(c for c in mine if c.labels.get("coolify.service.subId") == str(part.id))
+
+
+def _give_up(state: WorldState, server: Server) -> None:
+    for thing in rows.residents(state.coolify, server.uuid):
+        if isinstance(thing, Application):
+            thing.status = EXITED
+        else:
+            for part in thing.parts:
+                part.status = EXITED

@@ -1,0 +1,137 @@
+"""What answers on ports 80 and 443 of a run server: Traefik, which knows the apps that Coolify put there."""
+
+import json
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from pydantic import JsonValue
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from ink_infra_mcp.sandbox.state import WorldState, take_fault
+from ink_infra_mcp.sandbox.state_coolify import Application, Server, Service
+from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+from ink_infra_mcp.sandbox.trouble import CutOff, with_fault
+from ink_infra_mcp.sandbox.world import World
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+PROXY = "coolify-proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class _Router:
+    """A host name that leads to one app, or to one part of it; `force_https` sends plain HTTP away."""
+
+    uuid: str
+    name: str
+    host: str
+    part: str = ""
+    force_https: bool = False
+
+
+def build_edge(world: World, host: str) -> Starlette:
+    """Return the proxy of the pretend host with that name; serve it once plainly and once with TLS.
+
+    A server that is off, or whose proxy does not run, closes every connection without an answer.
+    """
+
+    async def answer(request: Request) -> Response:
+        asked = (request.url.hostname or "").lower()
+
+        async def act() -> Response:
+            with world.change() as state:
+                return _answer(state, host, asked, request)
+
+        with world.change() as state:
+            fault = take_fault(state, "edge", f"{request.method} {asked}{request.url.path}")
+            if fault is None:
+                return _answer(state, host, asked, request)
+        return await with_fault(fault, act)
+
+    return Starlette(routes=[Route("/{path:path}", answer, methods=METHODS)])
+
+
+def _answer(state: WorldState, host: str, asked: str, request: Request) -> Response:
+    machine = state.hosts.get(host)
+    if machine is None or not _serves(machine):
+        return CutOff()
+    router = next((r for r in _routers(state, machine) if r.host == asked), None)
+    container = _container(machine, router) if router else None
+    if router is None or (container is not None and not _routed(container, asked)):
+        return PlainTextResponse("404 page not found\n", 404)
+    if router.force_https and request.url.scheme == "http":
+        return RedirectResponse(str(request.url.replace(scheme="https", port=None)), 307)
+    if container is None or container.state not in {"running", "restarting"} or container.health not in {"", "healthy"}:
+        return PlainTextResponse("no available server\n", 503)
+    if container.state == "restarting":
+        return PlainTextResponse("Bad Gateway", 502)
+    return _page(router, container)
+
+
+def _page(router: _Router, container: Container) -> Response:
+    body: dict[str, JsonValue] = {"app": router.name, "host": router.host, "container": container.name}
+    headers = {"x-sandbox-app": router.name}
+    return Response(json.dumps(body), 200, headers=headers, media_type="application/json")
+
+
+def _serves(machine: HostState) -> bool:
+    return machine.up and any(c.name == PROXY and c.state == "running" for c in machine.containers)
+
+
+def _routers(state: WorldState, machine: HostState) -> list[_Router]:
+    here = {server.uuid for server in state.coolify.servers if _is_on(server, machine)}
+    routers = [r for app in state.coolify.applications if app.server_uuid in here for r in _of_app(app)]
+    routers += [r for one in state.coolify.services if one.server_uuid in here for r in _of_service(one)]
+    return routers
+
+
+def _is_on(server: Server, machine: HostState) -> bool:
+    return server.host == machine.name if server.host else server.ip == machine.address
+
+
+def _of_app(app: Application) -> list[_Router]:
+    """The domains of an app are in `fqdn`, with commas; those of a compose app are JSON, by service."""
+    name, force = app.text("name") or app.uuid, app.is_on("is_force_https_enabled")
+    hosts = [("", host) for host in _hosts(app.text("fqdn"))] + _compose_hosts(app.text("docker_compose_domains"))
+    return [_Router(uuid=app.uuid, name=name, host=host, part=part, force_https=force) for part, host in hosts]
+
+
+def _of_service(service: Service) -> list[_Router]:
+    hosts = [(part.name, host) for part in service.parts for host in _hosts(part.fqdn or "")]
+    return [_Router(uuid=service.uuid, name=service.name, host=host, part=part) for part, host in hosts]
+
+
+def _hosts(urls: str) -> list[str]:
+    found = [urlsplit(url if "//" in url else f"//{url}").hostname for url in map(str.strip, urls.split(",")) if url]
+    return [host for host in found if host]
+
+
+def _compose_hosts(text: str) -> list[tuple[str, str]]:
+    domains: JsonValue = json.loads(text) if text.startswith("{") else None
+    entries = domains.items() if isinstance(domains, dict) else ()
+    return [
+        (part, host)
+        for part, entry in entries
+        if isinstance(entry, dict)
+        for host in _hosts(str(entry.get("domain") or ""))
+    ]
+
+
+def _container(machine: HostState, router: _Router) -> Container | None:
+    """Return the newest container, running ones first. Coolify puts the uuid into its name and labels."""
+    own = [c for c in machine.containers if _belongs(c, router.uuid)]
+    own = [c for c in own if router.part in {"", c.labels.get("com.docker.compose.service")}] or own
+    return max(own, key=lambda c: (c.state == "running", c.created_at), default=None)
+
+
+def _belongs(container: Container, uuid: str) -> bool:
+    named = uuid in container.name or any(uuid in value for value in container.labels.values())
+    return named and container.labels.get("coolify.pullRequestId", "0") == "0"
+
+
+def _routed(container: Container, host: str) -> bool:
+    """Traefik reads the rules on the container: a domain that was set after the last deployment is not there yet."""
+    rules = [value for key, value in container.labels.items() if key.endswith(".rule")]
+    return not rules or any(f"Host(`{host}`)" in rule for rule in rules)

@@ -1,0 +1,230 @@
+"""The part of GitHub's REST API that deploying needs: repositories, branches, commits, files, rate limits."""
+
+import base64
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from pydantic import JsonValue
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ink_infra_mcp.sandbox.state import take_fault
+from ink_infra_mcp.sandbox.state_github import GithubRepo, GithubState, Rate, commit_sha
+from ink_infra_mcp.sandbox.trouble import with_fault
+from ink_infra_mcp.sandbox.world import World
+
+DOCS = "https://docs.github.com/rest"
+HOUR_S = 3600.0
+JsonObject = dict[str, JsonValue]
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    path: str
+    ref: str
+    token: str
+    has_agent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    full_name: str
+    repo: GithubRepo
+    rest: str
+    ref: str
+
+
+def build_github(world: World) -> Starlette:
+    """Return GitHub's API at the root, over `world`; it is read only, as far as it goes."""
+
+    async def answer(request: Request) -> Response:
+        asked = _asked(request)
+
+        async def act() -> Response:
+            with world.change() as state:
+                return _answer(state.github, world.now(state), asked)
+
+        with world.change() as state:
+            fault = take_fault(state, "github", f"{request.method} {asked.path}")
+            if fault is None:
+                return _answer(state.github, world.now(state), asked)
+        return await with_fault(fault, act)
+
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET"])])
+
+
+def _asked(request: Request) -> _Asked:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return _Asked(
+        path=unquote(str(request.scope["path"])),
+        ref=request.query_params.get("ref", ""),
+        token=token if scheme.lower() in {"bearer", "token"} else "",
+        has_agent=bool(request.headers.get("user-agent")),
+    )
+
+
+def _answer(github: GithubState, now: float, asked: _Asked) -> Response:
+    rate = github.with_token if asked.token in github.tokens else github.anonymous
+    if now >= rate.reset_at:
+        rate.used, rate.reset_at = 0, now + HOUR_S
+    try:
+        return _response(rate, 200, _handled(github, rate, asked))
+    except _Refused as refused:
+        error: JsonObject = {
+            "message": refused.message,
+            "documentation_url": DOCS,
+            "status": str(refused.status),
+        }
+        return _response(rate, refused.status, error)
+
+
+def _handled(github: GithubState, rate: Rate, asked: _Asked) -> JsonValue:
+    if not asked.has_agent:
+        raise _Refused(403, "Request forbidden by administrative rules. A User-Agent header is required.")
+    if asked.token and asked.token not in github.tokens:
+        raise _Refused(401, "Bad credentials")
+    if asked.path == "/rate_limit":
+        return _rate_limit(rate)
+    if rate.used >= rate.limit:
+        raise _Refused(403, "API rate limit exceeded for this address.")
+    rate.used += 1
+    for pattern, handler in _ROUTES:
+        if match := pattern.fullmatch(asked.path):
+            return handler(_found(github, asked, match.groupdict()))
+    raise _Refused(404, "Not Found")
+
+
+def _found(github: GithubState, asked: _Asked, parts: Mapping[str, str | None]) -> _Found:
+    """A private repository that the token may not read looks like one that does not exist; names ignore case."""
+    wanted = f"{parts['owner']}/{parts['name']}".lower()
+    readable = github.tokens.get(asked.token, [])
+    for full_name, repo in github.repos.items():
+        allowed = not repo.private or "*" in readable or full_name in readable
+        if full_name.lower() == wanted and allowed:
+            return _Found(full_name=full_name, repo=repo, rest=parts.get("rest") or "", ref=asked.ref)
+    raise _Refused(404, "Not Found")
+
+
+def _repository(found: _Found) -> JsonValue:
+    owner, _, name = found.full_name.partition("/")
+    return {
+        "id": int(commit_sha(found.full_name)[:7], 16),
+        "name": name,
+        "full_name": found.full_name,
+        "private": found.repo.private,
+        "visibility": "private" if found.repo.private else "public",
+        "owner": {"login": owner, "type": "Organization"},
+        "description": found.repo.description,
+        "default_branch": found.repo.default_branch,
+        "archived": False,
+        "disabled": False,
+        "fork": False,
+        "html_url": f"https://github.com/{found.full_name}",
+        "clone_url": f"https://github.com/{found.full_name}.git",
+        "ssh_url": f"git@github.com:{found.full_name}.git",
+    }
+
+
+def _branch(found: _Found) -> JsonValue:
+    sha = found.repo.branches.get(found.rest)
+    if sha is None:
+        raise _Refused(404, "Branch not found")
+    return {"name": found.rest, "commit": _commit_of(found, sha), "protected": False}
+
+
+def _commit(found: _Found) -> JsonValue:
+    return _commit_of(found, _sha(found, found.rest))
+
+
+def _sha(found: _Found, ref: str) -> str:
+    """Return the commit that a branch, a full id or the beginning of an id names."""
+    heads = found.repo.branches
+    if ref in heads:
+        return heads[ref]
+    for sha in heads.values():
+        if len(ref) >= 7 and sha.startswith(ref.lower()):
+            return sha
+    raise _Refused(422, f"No commit found for SHA: {ref}")
+
+
+def _commit_of(found: _Found, sha: str) -> JsonObject:
+    return {
+        "sha": sha,
+        "commit": {"message": f"Work on {found.full_name}", "author": {"name": "Example", "email": "dev@example.com"}},
+        "html_url": f"https://github.com/{found.full_name}/commit/{sha}",
+        "parents": [],
+    }
+
+
+def _contents(found: _Found) -> JsonValue:
+    _sha(found, found.ref or found.repo.default_branch)
+    files = found.repo.files
+    if found.rest in files:
+        return {**_file(found.rest, files[found.rest]), "encoding": "base64", "content": _base64(files[found.rest])}
+    folder = f"{found.rest}/" if found.rest else ""
+    inside: list[JsonValue] = [_file(path, text) for path, text in sorted(files.items()) if _is_in(path, folder)]
+    if not inside:
+        raise _Refused(404, "Not Found")
+    return inside
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path.startswith(folder) and "/" not in path[len(folder) :]
+
+
+def _file(path: str, text: str) -> JsonObject:
+    return {
+        "type": "file",
+        "name": path.rpartition("/")[2],
+        "path": path,
+        "size": len(text.encode()),
+        "sha": commit_sha(text),
+    }
+
+
+def _base64(text: str) -> str:
+    return base64.encodebytes(text.encode()).decode()
+
+
+def _rate_limit(rate: Rate) -> JsonValue:
+    core: JsonObject = {
+        "limit": rate.limit,
+        "used": rate.used,
+        "remaining": max(0, rate.limit - rate.used),
+        "reset": int(rate.reset_at),
+    }
+    return {"resources": {"core": core}, "rate": core}
+
+
+def _response(rate: Rate, status: int, body: JsonValue) -> Response:
+    headers = {
+        "X-GitHub-Request-Id": secrets.token_hex(8).upper(),
+        "X-RateLimit-Limit": str(rate.limit),
+        "X-RateLimit-Used": str(rate.used),
+        "X-RateLimit-Remaining": str(max(0, rate.limit - rate.used)),
+        "X-RateLimit-Reset": str(int(rate.reset_at)),
+        "X-RateLimit-Resource": "core",
+    }
+    return Response(json.dumps(body), status, headers=headers, media_type="application/json; charset=utf-8")
+
+
+_REPO = r"/repos/(?P<owner>[^/]+)/(?P<name>[^/]+)"
+_ROUTES: tuple[tuple[re.Pattern[str], Callable[[_Found], JsonValue]], ...] = (
+    (re.compile(_REPO), _repository),
+    (re.compile(rf"{_REPO}/branches/(?P<rest>.+)"), _branch),
+    (re.compile(rf"{_REPO}/commits/(?P<rest>.+)"), _commit),
+    (re.compile(rf"{_REPO}/contents(?:/(?P<rest>.*))?"), _contents),
+)

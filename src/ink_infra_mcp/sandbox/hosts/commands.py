@@ -1,0 +1,100 @@
+"""Writes the folder of commands that a pretend server has; every other one is unknown there, loudly."""
+
+import shlex
+from pathlib import Path
+
+from ink_infra_mcp.sandbox.hosts.docker_cli import docker_script
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_hosts import HostState
+
+UNKNOWN_FILE = "unknown"
+COMMANDS_FOLDER = "bin"
+
+_NAMES = {"debian": "Debian GNU/Linux", "ubuntu": "Ubuntu"}
+_DOCKER_FOLDER = "/var/lib/docker"
+
+
+def write_commands(scratch: Path, state: WorldState, host: HostState, *, now: float) -> Path:
+    """Write one small shell script for each command and return their folder, which is to be the whole PATH.
+
+    A command that gets arguments that it does not know ends with 127 and adds a line to `UNKNOWN_FILE` in `scratch`.
+    """
+    folder = scratch / COMMANDS_FOLDER
+    folder.mkdir()
+    for name, body in _bodies(state, host, now=now).items():
+        script = folder / name
+        script.write_text(_head(name, scratch / UNKNOWN_FILE) + body + "\n", encoding="utf-8")
+        script.chmod(0o700)
+    return folder
+
+
+def _bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]:
+    bodies = {
+        "sh": 'exec /bin/sh "$@"',
+        "true": "exit 0",
+        "sleep": 'exec /bin/sleep "$@"',
+        "timeout": 'shift\nexec "$@"',
+        "nproc": _answers({"": str(host.cpus)}),
+        "uname": _answers({"-r": host.kernel}),
+        "df": _df_body(host),
+        "cat": "[ $# -gt 0 ] || exec /bin/cat\n" + _answers(_files(host)),
+    }
+    if host.runsc_version:
+        bodies["runsc"] = _answers({"--version": f"runsc version {host.runsc_version}\nspec: 1.1.0-rc.1"})
+    if host.docker_version:
+        bodies["docker"] = docker_script(state, host, now=now)
+    return bodies
+
+
+def _head(name: str, unknown: Path) -> str:
+    return "\n".join(
+        (
+            "#!/bin/sh",
+            "asked=$*",
+            "unknown() {",
+            f"  printf '%s\\n' \"{name} $asked\" >>{shlex.quote(str(unknown))}",
+            f"  printf '%s\\n' \"sandbox: the pretend server cannot answer: {name} $asked\" >&2",
+            "  exit 127",
+            "}",
+            "",
+        )
+    )
+
+
+def _answers(by_arguments: dict[str, str]) -> str:
+    cases = [f"  {shlex.quote(asked)}) printf '%s\\n' {shlex.quote(text)} ;;" for asked, text in by_arguments.items()]
+    return "\n".join(["case $* in", *cases, "  *) unknown ;;", "esac"])
+
+
+def _files(host: HostState) -> dict[str, str]:
+    total, used = host.memory_bytes // 1024, host.used_bytes // 1024
+    return {
+        "/etc/os-release": _os_release(host),
+        "/proc/meminfo": f"MemTotal:       {total} kB\nMemFree:        {total - used} kB\n"
+        f"MemAvailable:   {total - used} kB",
+        "/proc/loadavg": "0.08 0.12 0.10 1/240 4711",
+    }
+
+
+def _os_release(host: HostState) -> str:
+    name = _NAMES.get(host.os_id, host.os_id)
+    return (
+        f'PRETTY_NAME="{name} {host.os_version}"\nNAME="{name}"\nVERSION_ID="{host.os_version}"\nID={host.os_id}\n'
+        f'HOME_URL="https://www.example.org/"'
+    )
+
+
+def _df_body(host: HostState) -> str:
+    """All paths lie on the one disk; without Docker its folder is not there."""
+    there = ["/", "/data", *([_DOCKER_FOLDER] if host.docker_version else [])]
+    missing = f"df: {_DOCKER_FOLDER}: No such file or directory"
+    lost = f"[ \"$*\" != '-P -k {_DOCKER_FOLDER}' ] || {{ echo '{missing}' >&2; exit 1; }}\n"
+    return ("" if host.docker_version else lost) + _answers({f"-P -k {path}": _df(host) for path in there})
+
+
+def _df(host: HostState) -> str:
+    size, used = host.disk_bytes // 1024, host.disk_used_bytes // 1024
+    return (
+        "Filesystem     1024-blocks     Used Available Capacity Mounted on\n"
+        f"/dev/sda1        {size} {used} {size - used} {100 * used // size}% /"
+    )

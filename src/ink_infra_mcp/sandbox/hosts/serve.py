@@ -1,0 +1,125 @@
+"""Starts an SSH server on loopback for every server of the pretend world, with keys that the world keeps."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import asyncssh
+
+from ink_infra_mcp.sandbox.hosts.login import Address, HostLogin, Street
+from ink_infra_mcp.sandbox.state_hosts import HostState
+from ink_infra_mcp.sandbox.world import World
+
+LOOPBACK = "127.0.0.1"
+SSH_PORT = 22
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where a pretend server really listens, and the host key that it shows as an OpenSSH public key line."""
+
+    host: str
+    port: int
+    host_public_key: str
+
+
+class SshHosts:
+    """The running servers. Close it in the event loop that made it."""
+
+    def __init__(self, world: World, login_private_key: str) -> None:
+        self.login_private_key = login_private_key
+        self._street = Street(world)
+        self._doors: dict[str, Door] = {}
+        self._servers: list[asyncssh.SSHAcceptor] = []
+
+    async def __aenter__(self) -> "SshHosts":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    @property
+    def doors(self) -> Mapping[str, Door]:
+        """The servers by name."""
+        return self._doors
+
+    @property
+    def connect_to(self) -> Mapping[Address, Address]:
+        """From the address and port that a server has in the world to those where it really listens."""
+        return self._street.listens_at
+
+    @property
+    def logins(self) -> list[str]:
+        """Each login that was accepted or refused, as `<server> <user> accepted`, in order."""
+        return self._street.logins
+
+    async def follow(self) -> None:
+        """Start servers for those that came into the world since; `doors` and `connect_to` grow in place."""
+        with self._street.world.change() as state:
+            _give_keys(state.hosts)
+        for name, host in state.hosts.items():
+            if name not in self._doors:
+                await self._open(name, host)
+
+    async def aclose(self) -> None:
+        """Stop listening, cut all connections, and stop all commands."""
+        for server in self._servers:
+            server.close()
+            await server.wait_closed()
+        connections = list(self._street.connections)
+        for connection in connections:
+            connection.abort()
+        for connection in connections:
+            await connection.wait_closed()
+        if self._street.tasks:
+            await asyncio.wait(self._street.tasks)
+
+    async def _open(self, name: str, host: HostState) -> None:
+        server = await asyncssh.create_server(
+            partial(HostLogin, self._street, name),
+            LOOPBACK,
+            0,
+            config=None,
+            server_host_keys=[asyncssh.import_private_key(host.host_private_key)],
+            encoding=None,
+            allow_pty=False,
+            line_editor=False,
+            agent_forwarding=False,
+            login_timeout=30,
+        )
+        self._servers.append(server)
+        self._doors[name] = Door(LOOPBACK, server.get_port(), host.host_public_key)
+        self._street.listens_at[host.address, SSH_PORT] = (LOOPBACK, server.get_port())
+
+
+async def serve_hosts(world: World) -> SshHosts:
+    """Start the servers of the world and return them. Keys are made once and kept in the world.
+
+    What a server is asked is answered from the world as it is then; a server that comes later needs `follow`.
+    """
+    with world.change() as state:
+        login = _give_keys(state.hosts)
+    servers = SshHosts(world, login)
+    await servers.follow()
+    return servers
+
+
+def _give_keys(hosts: Mapping[str, HostState]) -> str:
+    """Give each server a host key of its own, and all of them the same login key, where they have none; return it."""
+    login = next((host.login_private_key for host in hosts.values() if host.login_private_key), "")
+    private = asyncssh.import_private_key(login) if login else _new_key()
+    for host in hosts.values():
+        if not host.host_private_key:
+            host.host_private_key, host.host_public_key = _texts(_new_key())
+        if not host.login_private_key:
+            host.login_private_key, host.login_public_key = _texts(private)
+    return _texts(private)[0]
+
+
+def _new_key() -> asyncssh.SSHKey:
+    return asyncssh.generate_private_key("ssh-ed25519")  # pyright: ignore[reportUnknownMemberType] - its **kwargs
+
+
+def _texts(key: asyncssh.SSHKey) -> tuple[str, str]:
+    return key.export_private_key().decode(), key.export_public_key().decode().strip()

@@ -1,0 +1,182 @@
+"""One command on a pretend server: run by a real shell whose PATH holds only what the world can answer."""
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import asyncssh
+
+from ink_infra_mcp.sandbox.hosts.commands import UNKNOWN_FILE, write_commands
+from ink_infra_mcp.sandbox.state import Fault, take_fault
+from ink_infra_mcp.sandbox.world import World
+
+_NOT_FOUND = re.compile(rb"sh: (?:line )?(?:\d+: )?(?:eval: )?([^\n:]+): (?:command )?not found")
+_CHUNK = 65_536
+_KEPT = 2**20
+
+SHELL = "/bin/sh"
+
+
+class _Channel(Protocol):
+    """What we use of asyncssh's channel, which is not fully typed."""
+
+    def write(self, data: bytes) -> None: ...
+    def write_stderr(self, data: bytes) -> None: ...
+    def exit(self, status: int) -> None: ...
+    def exit_with_signal(self, signal: str) -> None: ...
+
+
+class ShellSession(asyncssh.SSHServerSession[bytes]):
+    """A session that runs one command and nothing else: no terminal, no shell to type in, no SFTP."""
+
+    _channel: _Channel
+
+    def __init__(self, world: World, host: str, *, hang_up: Callable[[], None], tasks: set[asyncio.Task[None]]) -> None:
+        self._world = world
+        self._host = host
+        self._hang_up = hang_up
+        self.ended = False
+        self._command = ""
+        self._stdin = asyncio.StreamReader()
+        self._child: asyncio.subprocess.Process | None = None
+        self._tasks = tasks
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
+        """Keep the channel to answer on."""
+        self._channel = chan
+
+    def exec_requested(self, command: str) -> bool:
+        """Accept a command."""
+        self._command = command
+        return True
+
+    def session_started(self) -> None:
+        """Begin to run it."""
+        self._task = asyncio.get_running_loop().create_task(self._serve())
+        self._tasks.add(self._task)
+        self._task.add_done_callback(self._tasks.discard)
+
+    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        """Hand standard input on."""
+        self._stdin.feed_data(data)
+
+    def eof_received(self) -> bool:
+        """Close standard input; the output stays open."""
+        self._stdin.feed_eof()
+        return True
+
+    def signal_received(self, signal: str) -> None:
+        """Send the signal to the command and all that it started, as sshd does."""
+        self._kill(signal)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop a command that nobody waits for any more."""
+        self.ended = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _serve(self) -> None:
+        with self._world.change() as state:
+            fault = take_fault(state, "ssh", f"{self._host} {self._command}")
+        if fault is None:
+            self._leave(await self._run())
+        else:
+            await self._misbehave(fault)
+
+    async def _misbehave(self, fault: Fault) -> None:
+        if fault.kind == "status":
+            self._channel.write_stderr(fault.body.encode())
+            self._leave(min(max(fault.status, 1), 255))
+            return
+        if fault.kind == "hang":
+            await asyncio.sleep(fault.seconds)
+        if fault.kind == "drop_after":
+            await self._run()
+        self._hang_up()
+
+    def _leave(self, status: int) -> None:
+        """Say how the command ended; a negative status is the number of a signal."""
+        if status < 0:
+            self._channel.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
+        else:
+            self._channel.exit(status)
+
+    async def _run(self) -> int:
+        state = self._world.read()
+        scratch = Path(tempfile.mkdtemp(prefix="ink-sandbox-"))
+        try:
+            commands = write_commands(scratch, state, state.hosts[self._host], now=self._world.now(state))
+            status, said = await self._in_shell(commands, scratch)
+            self._report_unknown(scratch, said)
+            return status
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    async def _in_shell(self, commands: Path, scratch: Path) -> tuple[int, bytes]:
+        """Run the command with the real shell; return its status and the beginning of all that it said."""
+        self._child = child = await asyncio.create_subprocess_exec(
+            SHELL,
+            "-c",
+            self._command,
+            env={"PATH": str(commands), "HOME": str(scratch), "LC_ALL": "C"},
+            cwd=scratch,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        said = bytearray()
+        feeding = asyncio.get_running_loop().create_task(self._feed(child))
+        try:
+            await asyncio.gather(
+                _copy(child.stdout, self._channel.write, said), _copy(child.stderr, self._channel.write_stderr, said)
+            )
+            return await child.wait(), bytes(said)
+        finally:
+            self._kill("KILL")
+            feeding.cancel()
+            await asyncio.wait([feeding])
+            await child.wait()
+
+    async def _feed(self, child: asyncio.subprocess.Process) -> None:
+        """Hand standard input to the command until it ends, or the command wants no more."""
+        if child.stdin is None:
+            return
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while data := await self._stdin.read(_CHUNK):
+                child.stdin.write(data)
+                await child.stdin.drain()
+        child.stdin.close()
+
+    def _kill(self, name: str) -> None:
+        """Send a signal to the whole group, as sshd does; it may be gone already."""
+        number = getattr(signal, f"SIG{name}", None)
+        if self._child is not None and isinstance(number, signal.Signals):
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, number)
+
+    def _report_unknown(self, scratch: Path, said: bytes) -> None:
+        """Put into the journal what the world could not answer, so that no test passes by accident."""
+        file = scratch / UNKNOWN_FILE
+        asked = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        missing = [name.decode(errors="replace").strip() for name in _NOT_FOUND.findall(said)]
+        if asked or missing:
+            with self._world.change() as state:
+                state.journal += [f"ssh UNKNOWN {self._host} {what}" for what in (*asked, *missing)]
+
+
+async def _copy(stream: asyncio.StreamReader | None, write: Callable[[bytes], None], said: bytearray) -> None:
+    if stream is None:
+        return
+    while data := await stream.read(_CHUNK):
+        said += data[: max(0, _KEPT - len(said))]
+        with suppress(BrokenPipeError):
+            write(data)

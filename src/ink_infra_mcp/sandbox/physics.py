@@ -1,0 +1,150 @@
+"""Lets time pass in the pretend world: deployments run and end, workers do their jobs, servers are checked."""
+
+from collections.abc import Callable
+
+from ink_infra_mcp.sandbox.coolify import rows
+from ink_infra_mcp.sandbox.coolify.builds import (
+    BuildTrouble,
+    build_hash,
+    containers_of,
+    image_of,
+    kept_image,
+    may_reuse,
+    stops_first,
+)
+from ink_infra_mcp.sandbox.coolify.containers import of_app, place, remove
+from ink_infra_mcp.sandbox.coolify.jobs import REFRESH_S, load_compose, work
+from ink_infra_mcp.sandbox.coolify.queue import RUNNING, start_next
+from ink_infra_mcp.sandbox.coolify.statuses import check
+from ink_infra_mcp.sandbox.hetzner.settling import settle_hetzner
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_coolify import Application, Deployment, Job, LogEntry
+from ink_infra_mcp.sandbox.state_hosts import HostState
+
+RESTART_S = 20.0
+"""Seconds for which a Coolify that restarts does not answer."""
+Event = tuple[float, Callable[[], None]]
+
+
+def settle(state: WorldState, now: float) -> None:
+    """Bring the world to `now`, event by event in the order of time; doing it twice changes nothing more."""
+    settle_hetzner(state, now)
+    while (event := _next_event(state, now)) is not None:
+        event[1]()
+    for deployment in state.coolify.deployments:
+        if deployment.status == "in_progress":
+            _write_log(deployment, now)
+    for server in state.coolify.servers:
+        if server.next_check_at <= now:
+            check(state, server, at=now)
+
+
+def restart_coolify(
+    state: WorldState,
+    now: float,
+    *,
+    version: str | None = None,
+    supports_runtime_option: bool | None = None,
+    down_s: float = RESTART_S,
+) -> None:
+    """Restart Coolify, with another version or image if given: it is silent for `down_s` seconds.
+
+    Its start marks every waiting and running deployment as failed (seen in Init.php of coollabsio/coolify).
+    """
+    coolify = state.coolify
+    coolify.down_until = now + down_s
+    coolify.version = version or coolify.version
+    if supports_runtime_option is not None:
+        coolify.supports_runtime_option = supports_runtime_option
+    for deployment in coolify.deployments:
+        if deployment.status in RUNNING:
+            _close(deployment, "failed", now)
+
+
+def _next_event(state: WorldState, now: float) -> Event | None:
+    ends: list[Event] = [
+        (deployment.ends_at, _ending(state, deployment, deployment.ends_at))
+        for deployment in state.coolify.deployments
+        if deployment.status == "in_progress" and deployment.ends_at is not None
+    ]
+    jobs: list[Event] = [(job.due, _working(state, job)) for job in state.coolify.jobs]
+    due = [event for event in (*ends, *jobs) if event[0] <= now]
+    return min(due, key=lambda event: event[0]) if due else None
+
+
+def _ending(state: WorldState, deployment: Deployment, at: float) -> Callable[[], None]:
+    return lambda: _end(state, deployment, at)
+
+
+def _working(state: WorldState, job: Job) -> Callable[[], None]:
+    return lambda: work(state, job)
+
+
+def _end(state: WorldState, deployment: Deployment, at: float) -> None:
+    _write_log(deployment, at)
+    app = rows.by_uuid(state.coolify.applications, deployment.application_uuid)
+    server = rows.server_of(state.coolify, deployment)
+    host = rows.host_of(state, server)
+    if app is None or host is None or not host.up:
+        _close(deployment, "failed", at)
+    elif deployment.outcome == "failed":
+        _fail(host, app, deployment, at)
+    else:
+        _finish(state, host, app, deployment, at)
+    state.coolify.jobs.append(Job(kind="refresh", due=at + REFRESH_S, target=deployment.server_uuid))
+    start_next(state, deployment.server_uuid, at=at)
+
+
+def _fail(host: HostState, app: Application, deployment: Deployment, at: float) -> None:
+    """The old container stays, unless it had to go before the new one could start."""
+    started = any("New container started" in entry.output for entry in deployment.logs)
+    if started and stops_first(app):
+        remove(host, of_app(host, app, pull_request_id=deployment.pull_request_id))
+    _close(deployment, "failed", at)
+
+
+def _finish(state: WorldState, host: HostState, app: Application, deployment: Deployment, at: float) -> None:
+    image = image_of(app, deployment, deployment.commit)
+    try:
+        new = containers_of(state, app, deployment, image=image, at=at)
+    except BuildTrouble:
+        _fail(host, app, deployment, at)
+        return
+    remove(host, of_app(host, app, pull_request_id=deployment.pull_request_id))
+    place(host, new)
+    if not may_reuse(app, deployment, image):
+        _remember(app, image, at)
+    if app.text("build_pack") == "dockercompose":
+        load_compose(state, app)
+    if app.columns.get("health_check_enabled") and deployment.pull_request_id == 0:
+        app.status = "running:unhealthy"
+    _close(deployment, "finished", at)
+
+
+def _remember(app: Application, image: str, at: float) -> None:
+    kept = kept_image(image, at)
+    app.images = [i for i in app.images if (i.repository, i.tag) != (kept.repository, kept.tag)] + [kept]
+    app.built_with = build_hash(app)
+
+
+def _close(deployment: Deployment, status: str, at: float) -> None:
+    deployment.status = "finished" if status == "finished" else "failed"
+    deployment.script = []
+    deployment.updated_at = deployment.finished_at = at
+
+
+def _write_log(deployment: Deployment, now: float) -> None:
+    began = deployment.started_at or now
+    if deployment.head and now >= deployment.resolves_at:
+        deployment.commit = deployment.head
+    while deployment.script and began + deployment.script[0].after <= now:
+        line = deployment.script.pop(0)
+        entry = LogEntry(
+            command=line.command,
+            output=line.output,
+            type=line.type,
+            timestamp=began + line.after,
+            hidden=line.hidden,
+            order=len(deployment.logs) + 1,
+        )
+        deployment.logs.append(entry)

@@ -1,0 +1,134 @@
+"""Runs every emulator over one world, on loopback ports that the system chooses, in a thread of its own."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from ink_infra_mcp.sandbox import nameserver
+from ink_infra_mcp.sandbox.coolify import build_coolify
+from ink_infra_mcp.sandbox.edge import build_edge
+from ink_infra_mcp.sandbox.tls import edge_tls
+from ink_infra_mcp.sandbox.github import build_github
+from ink_infra_mcp.sandbox.hetzner.app import build_hetzner
+from ink_infra_mcp.sandbox.hosts import serve_hosts
+from ink_infra_mcp.sandbox.listen import Close, listen
+from ink_infra_mcp.sandbox.physics import settle
+from ink_infra_mcp.sandbox.seed import TOKEN, seed
+from ink_infra_mcp.sandbox.state_github import GITHUB_TOKEN
+from ink_infra_mcp.sandbox.state_hetzner import HETZNER_TOKEN
+from ink_infra_mcp.sandbox.world import World
+
+LOOPBACK = "127.0.0.1"
+Endpoint = tuple[str, int]
+
+
+def open_world(path: Path, *, speed: float = 1.0) -> World:
+    """Return the world at `path`, seeded with one Factory, two Muscles and a few apps if it is new."""
+    return World(path, seed=seed, settle=settle, speed=speed)
+
+
+def tokens() -> dict[str, str]:
+    """Return the pretend world's tokens by secret name; they open nothing else."""
+    return {"coolify_token": TOKEN, "hetzner_cloud_token": HETZNER_TOKEN, "github_token": GITHUB_TOKEN}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where the emulators answer. `connect_to` says which loopback port stands for which (address, port)."""
+
+    coolify_url: str
+    hetzner_url: str
+    github_url: str
+    nameserver: Endpoint
+    connect_to: Mapping[Endpoint, Endpoint]
+    authority_pem: str
+    host_keys: Mapping[str, str]
+    login_key: str
+
+
+class Sandbox:
+    """The emulators of `world`, running between entering and leaving the context."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._ready: Future[Endpoints] = Future()
+        self._thread = threading.Thread(target=self._main, name="sandbox", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    def start(self) -> Endpoints:
+        """Start everything and return where it answers."""
+        self._thread.start()
+        return self._ready.result(timeout=30)
+
+    def stop(self) -> None:
+        """Stop everything; the world stays in its file."""
+        if self._loop is not None and self._stop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(timeout=10)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _main(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        closing: list[Close] = []
+        try:
+            self._ready.set_result(await self._open(closing))
+        except BaseException as error:
+            self._ready.set_exception(error)
+            raise
+        await self._stop.wait()
+        for close in reversed(closing):
+            await close()
+
+    async def _open(self, closing: list[Close]) -> Endpoints:
+        world = self._world
+        hosts = await serve_hosts(world)
+        closing.append(hosts.aclose)
+        state = world.read()
+        context, authority = edge_tls(_names(world))
+        urls: list[str] = []
+        for app in (build_coolify(world), build_hetzner(world), build_github(world)):
+            port, close = await listen(app)
+            closing.append(close)
+            urls.append(f"http://{LOOPBACK}:{port}")
+        connect_to: dict[Endpoint, Endpoint] = dict(hosts.connect_to)
+        for name, host in state.hosts.items():
+            for port, tls in ((80, None), (443, context)):
+                at, close = await listen(build_edge(world, name), tls=tls)
+                closing.append(close)
+                connect_to[host.address, port] = (LOOPBACK, at)
+        dns_port, close = await nameserver.serve(world)
+        closing.append(close)
+        return Endpoints(
+            coolify_url=urls[0],
+            hetzner_url=f"{urls[1]}/v1",
+            github_url=urls[2],
+            nameserver=(LOOPBACK, dns_port),
+            connect_to=connect_to,
+            authority_pem=authority,
+            host_keys={name: door.host_public_key for name, door in hosts.doors.items()},
+            login_key=hosts.login_private_key,
+        )
+
+
+def _names(world: World) -> list[str]:
+    """The certificate covers the wildcards of the seeded zone and everything one level below it."""
+    zones = world.read().hetzner.zones
+    found = [name for zone in zones for name in (f"*.{zone.name}", *(_below(zone.name, r.name) for r in zone.rrsets))]
+    return sorted({name for name in found if name})
+
+
+def _below(zone: str, name: str) -> str:
+    return f"{name}.{zone}" if name.startswith("*") else ""

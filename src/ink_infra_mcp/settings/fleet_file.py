@@ -1,0 +1,104 @@
+"""Reads fleet.toml, and refuses a fleet that does not fit together."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ink_infra_mcp.core.fleet import Fleet, Host
+from ink_infra_mcp.settings.keys import HINTS
+from ink_infra_mcp.settings.state_url import state_url_fault
+from ink_infra_mcp.settings.toml_file import Fault, nearest, read_model
+from ink_infra_mcp.settings.toml_lines import KeyPath
+
+_HOST_KEY = re.compile(r"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp\d{3}|sk-[\w@.-]+) [A-Za-z0-9+/]{20,}={0,2}(?: .*)?")
+_KEY_LINES = "write OpenSSH public key lines, such as `ssh-ed25519 AAAA...`, without a host name"
+
+
+def load_fleet(path: Path) -> Fleet:
+    """Return the fleet in the file.
+
+    Raises:
+        ConfigError: naming the file, and line and key of everything that is wrong.
+    """
+    read = read_model(path, Fleet, hints=HINTS)
+    read.refuse(faults(read.model))
+    return read.model
+
+
+def faults(fleet: Fleet) -> Iterator[Fault]:
+    """Return what is wrong between the keys: doubled names or addresses, bastions that lead nowhere, a wrong URL."""
+    yield from _url_faults(fleet.coolify.url)
+    yield from _doubled(fleet)
+    yield from _bastion_faults(fleet)
+    yield from _domain_faults(fleet)
+    if fleet.state.url and (fault := state_url_fault(fleet.state.url)):
+        yield Fault(("state", "url"), fault)
+    for path, host in placed(fleet):
+        if any(not _HOST_KEY.fullmatch(line) for line in host.host_key.splitlines() if line.strip()):
+            yield Fault((*path, "host_key"), _KEY_LINES)
+
+
+def placed(fleet: Fleet) -> list[tuple[KeyPath, Host]]:
+    """Return every server with the path of its table."""
+    found: list[tuple[KeyPath, Host]] = [(("factory",), fleet.factory)]
+    found += [(("muscles", index), muscle) for index, muscle in enumerate(fleet.muscles)]
+    return found + [(("bastions", index), host) for index, host in enumerate(fleet.bastions)]
+
+
+def _url_faults(url: str) -> Iterator[Fault]:
+    path = ("coolify", "url")
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+        parts = urlsplit("")
+    if not usable or parts.query or parts.fragment or "@" in parts.netloc:
+        yield Fault(path, HINTS[path])
+
+
+def _doubled(fleet: Fleet) -> Iterator[Fault]:
+    names: dict[str, KeyPath] = {}
+    doors: dict[tuple[str | int | None, ...], KeyPath] = {}
+    inner: dict[str, KeyPath] = {}
+    for path, host in placed(fleet):
+        if names.setdefault(host.name, path) != path:
+            yield Fault((*path, "name"), f"`{host.name}` is the name of another server too")
+        door = (host.address, host.ssh_port, host.bastion)
+        if doors.setdefault(door, path) != path:
+            yield Fault((*path, "address"), "is the address of another server too")
+        if host.private_address and inner.setdefault(host.private_address, path) != path:
+            yield Fault((*path, "private_address"), "is the private address of another server too")
+
+
+def _bastion_faults(fleet: Fleet) -> Iterator[Fault]:
+    hops = {host.name: host.bastion for host in fleet.hosts}
+    for path, host in placed(fleet):
+        if host.bastion is None:
+            continue
+        if host.bastion not in hops:
+            yield Fault((*path, "bastion"), f"no server has that name; {nearest(host.bastion, hops)}")
+        elif loop := _loop(host.name, hops):
+            yield Fault((*path, "bastion"), f"leads back to itself: {' -> '.join(loop)}")
+
+
+def _loop(start: str, hops: dict[str, str | None]) -> list[str]:
+    """Return the way from `start` back to it, or nothing when the way ends or circles elsewhere."""
+    way = [start]
+    while (hop := hops.get(way[-1])) is not None:
+        way.append(hop)
+        if hop == start:
+            return way
+        if hop in way[:-1]:
+            return []
+    return []
+
+
+def _domain_faults(fleet: Fleet) -> Iterator[Fault]:
+    taken: dict[str, KeyPath] = {fleet.domains.fleet: ("domains",)} if fleet.domains.fleet else {}
+    for index, muscle in enumerate(fleet.muscles):
+        path: KeyPath = ("muscles", index)
+        if muscle.wildcard_domain and taken.setdefault(muscle.wildcard_domain, path) != path:
+            other = "the whole fleet" if taken[muscle.wildcard_domain] == ("domains",) else "another Muscle"
+            yield Fault((*path, "wildcard_domain"), f"is the domain of {other} too")

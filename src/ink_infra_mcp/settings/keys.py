@@ -1,0 +1,99 @@
+"""What each key of fleet.toml means, in words: the one source for the reference, the written file and the hints."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import BaseModel
+
+from ink_infra_mcp.core.fleet import (
+    AppDefaults,
+    Approvals,
+    CoolifySettings,
+    Domains,
+    Fleet,
+    Fork,
+    Host,
+    Muscle,
+    State,
+)
+
+SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    "coolify": CoolifySettings,
+    "factory": Host,
+    "muscles": Muscle,
+    "bastions": Host,
+    "domains": Domains,
+    "fork": Fork,
+    "defaults": AppDefaults,
+    "approvals": Approvals,
+    "state": State,
+}
+LISTS: Final = frozenset({"muscles", "bastions"})
+
+SECTION_WORDS: Final[Mapping[str, str]] = {
+    "coolify": "Where Coolify answers, and where apps go by default.",
+    "factory": "The server that runs Coolify and the builds.",
+    "muscles": "The run servers, one block each.",
+    "bastions": "Servers that only pass SSH on, one block each.",
+    "domains": "The domain that covers apps on all Muscles, and who serves its DNS.",
+    "fork": "The Coolify image in service, where it is not the official one.",
+    "defaults": "What an app gets when the caller does not say.",
+    "approvals": "How long an approval may wait, and who gives it.",
+    "state": "Where approvals, audit, locks and operations live.",
+}
+
+_HOST: Final[Mapping[str, str]] = {
+    "name": "The server's name in every tool: lower-case letters, digits and inner hyphens.",
+    "address": "The IP address or host name for SSH.",
+    "ssh_user": "The user for SSH; changes need root or password-less sudo.",
+    "ssh_port": "The port of its SSH server.",
+    "bastion": "The name of the server of this file that SSH passes through.",
+    "host_key": "Its SSH host keys as OpenSSH public key lines; a server that shows another key is never spoken to.",
+    "provider": "Who owns the machine: `hetzner_cloud`, `hetzner_robot` or `other`.",
+    "provider_id": "Its number at the provider (Cloud server id, Robot server number).",
+    "private_address": "Its address in the private network, where there is one.",
+}
+KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "coolify": {
+        "url": "Coolify's address, without /api/v1.",
+        "project": "The Coolify project for apps that name none.",
+        "environment": "The environment in that project.",
+    },
+    "factory": _HOST,
+    "muscles": {
+        **_HOST,
+        "wildcard_domain": "Apps get `<app>.<this domain>`; without `*.` and without a scheme.",
+        "production": "Changes here count one risk class higher.",
+    },
+    "bastions": _HOST,
+    "domains": {
+        "fleet": "A domain for apps on any Muscle; each app gets its own record there.",
+        "dns": "Who serves the zones: `hetzner`, `cloudflare`, or `none` (records are yours to make).",
+    },
+    "fork": {
+        "image": "The forked image, by tag or digest; empty: the official image.",
+        "upstream_pull_request": "The pull request that would make the fork needless, as `owner/repo#number`.",
+    },
+    "defaults": {
+        "memory": "An app's memory limit, such as `512m` or `2g`.",
+        "cpus": "An app's CPU limit, such as `0.5` or `2`.",
+        "port": "The port an app listens on.",
+        "branch": "The git branch to deploy.",
+    },
+    "approvals": {
+        "ttl_minutes": "Minutes until an unanswered approval expires.",
+        "channel": "`any`: a person at the client, or a ticket; `ticket`: an operator's terminal only.",
+    },
+    "state": {
+        "url": "`sqlite:////absolute/path` or `postgresql://user@host/database`; empty: SQLite in the state folder.",
+    },
+}
+
+HINTS: Final[Mapping[tuple[str | int, ...], str]] = {
+    ("coolify", "url"): "write scheme and host only, such as https://coolify.example.com; /api/v1 is added by itself",
+    ("fork", "upstream_pull_request"): "write it as owner/repo#number",
+    **{(part, "ssh_user"): "write a Unix user name, such as root" for part in ("factory", "muscles", "bastions")},
+}
+
+COVERED: Final = Fleet
+"""The model whose keys are described here; a test compares the two."""

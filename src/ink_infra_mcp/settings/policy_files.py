@@ -1,0 +1,99 @@
+"""Loads the policies: the packaged baseline, tightened (or openly loosened) by the operator's files."""
+
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from ink_infra_mcp.core import isolation, policy
+from ink_infra_mcp.core.errors import ConfigError
+from ink_infra_mcp.core.isolation import Isolation, IsolationRules
+from ink_infra_mcp.core.policy import Loosens, Policy, RiskRules, UnknownEntry
+from ink_infra_mcp.settings.toml_file import Fault, Read, nearest, read_model, wrong
+
+NAMES = ("isolation.toml", "risk.toml")
+"""The policy files that there are; another name in the operator's folder is an error, not a file without effect."""
+
+Rules = TypeVar("Rules", bound=BaseModel)
+InForce = TypeVar("InForce")
+
+
+def policy_folder(config: Path) -> Path:
+    """Return the folder of the operator's policies: `policies` beside fleet.toml. It need not exist."""
+    return config.parent / "policies"
+
+
+def load_policy(folder: Path | None = None) -> Policy:
+    """Return the risk policy in force: the packaged risk.toml, with the one in `folder` on top.
+
+    Raises:
+        ConfigError: a file is wrong, or loosens the baseline without an `override`; names file, line and key.
+    """
+    base = policy.baseline(_packaged("risk.toml", RiskRules))
+    return _overlaid(base, folder, "risk.toml", model=RiskRules, tighten=policy.tighten)
+
+
+def load_isolation(folder: Path | None = None) -> Isolation:
+    """Return the isolation in force: the packaged isolation.toml, with the one in `folder` on top.
+
+    Raises:
+        ConfigError: as for `load_policy`.
+    """
+    base = isolation.baseline(_packaged("isolation.toml", IsolationRules))
+    return _overlaid(base, folder, "isolation.toml", model=IsolationRules, tighten=isolation.tighten)
+
+
+def _packaged(name: str, model: type[Rules]) -> Rules:
+    with as_file(files("ink_infra_mcp") / "policies" / name) as path:
+        return read_model(path, model).model
+
+
+def _overlaid(
+    base: InForce,
+    folder: Path | None,
+    name: str,
+    *,
+    model: type[Rules],
+    tighten: Callable[[InForce, Rules], InForce],
+) -> InForce:
+    if folder is None or not folder.is_dir():
+        return base
+    _refuse_strangers(folder)
+    file = folder / name
+    if not file.exists():
+        return base
+    read = read_model(file, model)
+    try:
+        return tighten(base, read.model)
+    except Loosens as error:
+        raise _looser(read, error) from None
+    except UnknownEntry as error:
+        fault = Fault(error.path, f"no such rule; {nearest(str(error), error.known)}")
+        raise wrong(file, [fault], read.lines) from None
+    except ValueError as error:
+        raise wrong(file, [Fault((), _first_words(error))], read.lines) from None
+
+
+def _refuse_strangers(folder: Path) -> None:
+    for file in sorted(folder.glob("*.toml")):
+        if file.name not in NAMES:
+            raise ConfigError(
+                f"{file} is no policy file; {nearest(file.name, NAMES)}.", next="Rename it or take it away."
+            )
+
+
+def _looser(read: Read[Rules], error: Loosens) -> ConfigError:
+    found = [
+        Fault(entry.path, f'loosens the packaged policy ({entry.was} -> {entry.now}); add override = "the reason"')
+        for entry in error.entries
+    ]
+    return wrong(read.file, found, read.lines)
+
+
+def _first_words(error: ValueError) -> str:
+    """Return what a failed check says, without pydantic's frame around it."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = next((line for line in lines if line.startswith("Value error, ")), lines[0])
+    return said.removeprefix("Value error, ").partition(" [type=")[0]

@@ -1,0 +1,30 @@
+"""The real clock and the real ids; everything else gets them injected."""
+
+import asyncio
+import secrets
+import time
+from datetime import UTC, datetime
+
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+_LENGTH = 10
+
+
+class SystemClock:
+    """The time of this machine."""
+
+    def now(self) -> datetime:
+        """Return the present instant in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that never go backwards."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for that many seconds."""
+        await asyncio.sleep(seconds)
+
+
+def new_id(prefix: str) -> str:
+    """Return a fresh id such as `op-7k2mq9xw4t`: 31^10 choices, no letters that look alike."""
+    return f"{prefix}-{''.join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))}"

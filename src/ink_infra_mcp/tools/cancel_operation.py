@@ -1,0 +1,92 @@
+"""cancel_operation: stop a running operation before its next step."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ink_infra_mcp.core.errors import UnknownName
+from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.state import operations
+from ink_infra_mcp.state.operations import Operation
+from ink_infra_mcp.tools.look import Look
+
+
+class Args(BaseModel):
+    """What cancel_operation takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    operation: Annotated[str, Field(pattern=r"^op-[a-z0-9]{4,40}$", description="Operation id, op-...")]
+    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The operation as it stands."""
+
+    operation: Operation
+
+
+class CancelOperation(Mutation[Args, Look, Facts]):
+    """Stop a running operation before its next step. What is done stays done, and the step that runs now runs to its
+    end. The same call as before then plans what is left.
+    """
+
+    name: ClassVar[str] = "cancel_operation"
+    title: ClassVar[str] = "Cancel an operation"
+    toolset: ClassVar[Toolset] = "operations"
+    args = Args
+    kinds: ClassVar[tuple[str, ...]] = ("operations.request_cancel",)
+
+    async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
+        """Return the operation.
+
+        Raises:
+            UnknownName: there is none with that id.
+        """
+        return Facts(operation=await _operation(look, args.operation))
+
+    def plan(self, args: Args, facts: Facts) -> Plan:
+        """Return the one step, or none when it has ended or will stop already."""
+        operation = facts.operation
+        over = operation.state != "running"
+        reason = f"{operation.id} has ended." if over else f"{operation.id} stops before its next step already."
+        step = Step(
+            id="cancel",
+            kind="operations.request_cancel",
+            target=operation.id,
+            summary=f"Stop {operation.id} ({operation.plan.title}) before its next step",
+            params={"operation": operation.id},
+            undo_words="call the tool again: it plans what is left",
+        )
+        return Plan(
+            tool=self.name,
+            title=f"Cancel {operation.id}",
+            target=operation.id,
+            locks=(f"cancel:{operation.id}",),
+            steps=() if over or operation.cancel_requested else (step,),
+            production=operation.plan.production,
+            blast_radius=f"{operation.plan.target} stays as far as the operation came",
+            phrase=operation.id,
+            reason=reason,
+        )
+
+    async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
+        """Return whether the operation has ended, or will before its next step."""
+        operation = await _operation(look, plan.target)
+        asked = operation.state != "running" or operation.cancel_requested
+        evidence = f"{operation.id} is {operation.state}" + (", asked to stop" if operation.cancel_requested else "")
+        return [Check(name="cancel", status="passed" if asked else "failed", evidence=evidence)]
+
+    def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
+        """Return the id of the operation that was cancelled."""
+        return {"cancelled": plan.target}
+
+
+async def _operation(look: Look, operation_id: str) -> Operation:
+    found = await look.store.run(lambda c: operations.get(c, operation_id))
+    if found is None:
+        raise UnknownName(f"There is no operation {operation_id}.", next="See list_operations.")
+    return found

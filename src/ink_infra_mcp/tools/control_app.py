@@ -1,0 +1,114 @@
+"""control_app: start, stop or restart an app."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step, Undo
+from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared import proofs, rollout
+from ink_infra_mcp.tools.shared.apps import App, find_app
+from ink_infra_mcp.tools.shared.isolating import check_factory
+
+Act = Literal["start", "stop", "restart"]
+_UP = frozenset({"running", "starting", "restarting", "degraded"})
+
+
+class Args(BaseModel):
+    """What control_app takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app: Annotated[str, Field(min_length=1, max_length=300, description="Exact name, uuid or domain")]
+    action: Act
+    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The app and what a rollout needs to know."""
+
+    app: App
+    rollout: rollout.RolloutFacts
+
+
+class ControlApp(Mutation[Args, Look, Facts]):
+    """Start, stop or restart an app and prove the result. Use it for an app that is configured as wanted; a restart
+    interrupts its users. It changes no settings and deletes nothing.
+    """
+
+    name: ClassVar[str] = "control_app"
+    title: ClassVar[str] = "Start, stop or restart an app"
+    toolset: ClassVar[Toolset] = "apps"
+    args = Args
+    kinds: ClassVar[tuple[str, ...]] = (
+        "coolify.start",
+        "coolify.restart",
+        "coolify.stop",
+        "hosts.prove_isolation",
+    )
+
+    async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
+        """Return the app; what would start it outside gVisor is refused here."""
+        app = await find_app(look, args.app)
+        if args.action != "stop" and app.kind == "application":
+            await check_factory(look)
+        return Facts(app=app, rollout=await rollout.facts(look, app))
+
+    def plan(self, args: Args, facts: Facts) -> Plan:
+        """Return the one act and its proof; an app that is so already needs none."""
+        app = facts.app
+        up = app.status.state in _UP
+        return Plan(
+            tool=self.name,
+            title=f"{args.action.capitalize()} {app.name} on {app.muscle or 'its server'}",
+            target=app.name,
+            locks=(rollout.lock(app),),
+            steps=() if up == (args.action != "stop") and args.action != "restart" else _steps(args, facts),
+            production=facts.rollout.production,
+            blast_radius=_effect(args.action, app),
+            keeps=("settings, variables and volumes",),
+            phrase=app.name,
+            reason=f"{app.name} is {app.status.state}.",
+        )
+
+    async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
+        """Return the proofs: of the rollout, or that the app is stopped."""
+        if plan.steps[0].kind == "coolify.stop":
+            return [await proofs.stopped(look, plan, results)]
+        return await proofs.of_deployment(plan, results, look)
+
+    def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
+        """Return the app and its URL."""
+        if plan.steps[0].kind == "coolify.stop":
+            return {"app": plan.steps[0].params["app"]}
+        return proofs.summary_of_deployment(plan, results)
+
+
+def _steps(args: Args, facts: Facts) -> tuple[Step, ...]:
+    app, service = facts.app, facts.app.kind == "service"
+    if args.action == "stop":
+        return (
+            Step(
+                id="stop",
+                kind="coolify.stop",
+                target=app.name,
+                summary=f"Stop {app.name}",
+                params={"app": app.uuid, "service": service, "muscle": app.muscle},
+                undo=Undo(kind="coolify.start", target=app.name, summary=f"start {app.name}", params={"app": app.uuid}),
+            ),
+        )
+    # `start` of something that runs is refused by Coolify; a restart starts what is stopped, too
+    how = "restart" if args.action == "restart" else "start"
+    return tuple(rollout.steps(app.name, app.uuid, facts.rollout, first=False, how=how, service=service))
+
+
+def _effect(action: Act, app: App) -> str:
+    where = ", ".join(app.domains) or app.name
+    return {
+        "start": f"{where} answers again",
+        "stop": f"users of {where} get an error until it is started again",
+        "restart": f"users of {where} may see errors for some seconds",
+    }[action]

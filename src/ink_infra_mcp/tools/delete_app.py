@@ -1,0 +1,130 @@
+"""delete_app: delete an app, and keep its volumes unless asked."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ink_infra_mcp.core.errors import HostError, NotFound, UnknownName
+from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.hosts.containers import containers_of
+from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared import rollout
+from ink_infra_mcp.tools.shared.apps import App, find_app
+
+
+class Args(BaseModel):
+    """What delete_app takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app: Annotated[str, Field(min_length=1, max_length=300, description="Exact name, uuid or domain")]
+    delete_volumes: Annotated[bool, Field(description="Also delete its data; cannot be undone")] = False
+    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The app (None: there is none of that name) and its containers, None where they could not be seen."""
+
+    app: App | None
+    containers: tuple[str, ...] | None
+    production: bool
+
+
+class DeleteApp(Mutation[Args, Look, Facts]):
+    """Delete an app: its containers, its route and its settings in Coolify. A person must type the app's name; its
+    volumes are kept unless delete_volumes is set. It waits until the app is really gone.
+    """
+
+    name: ClassVar[str] = "delete_app"
+    title: ClassVar[str] = "Delete an app"
+    toolset: ClassVar[Toolset] = "apps"
+    args = Args
+    kinds: ClassVar[tuple[str, ...]] = ("coolify.delete_application",)
+
+    async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
+        """Return the app and what runs of it; an unknown name with an approved plan means that it is gone already."""
+        try:
+            app = await find_app(look, args.app)
+        except UnknownName:
+            if approved is None:
+                raise
+            return Facts(app=None, containers=None, production=approved.production)
+        now = await rollout.facts(look, app)
+        try:
+            found = await containers_of(look.hosts, app.muscle, app.uuid) if app.muscle else None
+        except HostError:
+            found = None
+        names = tuple(c.name for c in found) if found is not None else None
+        return Facts(app=app, containers=names, production=now.production)
+
+    def plan(self, args: Args, facts: Facts) -> Plan:
+        """Return the one step, with everything that goes and everything that stays."""
+        app = facts.app
+        if app is None:
+            return _gone(self.name, args.app)
+        volumes = "Its volumes are deleted too." if args.delete_volumes else ""
+        return Plan(
+            tool=self.name,
+            title=f"Delete {app.name}",
+            target=app.name,
+            locks=(rollout.lock(app),),
+            steps=(
+                Step(
+                    id="delete_app",
+                    kind="coolify.delete_application",
+                    target=app.name,
+                    summary=f"Delete {app.name} ({app.uuid}) from {app.muscle or 'its server'}. {volumes}".strip(),
+                    before=f"{app.status.state} at {', '.join(app.domains) or 'no domain'}",
+                    params={
+                        "app": app.uuid,
+                        "delete_volumes": args.delete_volumes,
+                        "service": app.kind == "service",
+                        "muscle": app.muscle,
+                    },
+                ),
+            ),
+            production=facts.production,
+            blast_radius=f"{', '.join(app.domains) or app.name} answers no more",
+            keeps=() if args.delete_volumes else ("its volumes, without an owner in Coolify",),
+            warnings=("its data is lost for ever",) if args.delete_volumes else (),
+            phrase=app.name,
+        )
+
+    async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
+        """Return whether Coolify and the host both no longer have it."""
+        step = plan.steps[0]
+        uuid, muscle = str(step.params["app"]), str(step.params["muscle"])
+        service = step.params["service"] is True
+        return [await _gone_in_coolify(look, uuid, service=service), await _no_container(look, muscle, uuid)]
+
+    def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
+        """Return the app's uuid."""
+        return {"app": plan.steps[0].params["app"]}
+
+
+def _gone(tool: str, name: str) -> Plan:
+    return Plan(tool=tool, title=f"Delete {name}", target=name, locks=(), reason=f"There is no app {name} any more.")
+
+
+async def _gone_in_coolify(look: Look, uuid: str, *, service: bool) -> Check:
+    try:
+        await (look.coolify.service(uuid) if service else look.coolify.application(uuid))
+    except NotFound:
+        return Check(name="gone from Coolify", status="passed", evidence=f"Coolify knows no {uuid}")
+    return Check(name="gone from Coolify", status="failed", evidence=f"Coolify still has {uuid}")
+
+
+async def _no_container(look: Look, muscle: str, uuid: str) -> Check:
+    name = "no container left"
+    if not muscle:
+        return Check(name=name, status="skipped", evidence="its server is not in fleet.toml")
+    try:
+        left = await containers_of(look.hosts, muscle, uuid)
+    except HostError as error:
+        return Check(name=name, status="failed", evidence=f"not seen: {error.failed}")
+    if left:
+        return Check(name=name, status="failed", evidence=f"{', '.join(c.name for c in left)} on {muscle}")
+    return Check(name=name, status="passed", evidence=f"docker on {muscle} has none")

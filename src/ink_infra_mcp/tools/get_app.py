@@ -1,0 +1,171 @@
+"""get_app: one app in full."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ink_infra_mcp.clients.coolify.apps import Application
+from ink_infra_mcp.core.errors import HostError
+from ink_infra_mcp.core.operation import Query, Toolset
+from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of, isolation_problems
+from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared.apps import App, find_app, limits_of
+
+
+class Args(BaseModel):
+    """What get_app takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app: Annotated[str, Field(min_length=1, max_length=300, description="Exact name, uuid or domain")]
+
+
+class DeploymentSeen(Frozen):
+    """A deployment; times are ISO 8601."""
+
+    uuid: str
+    status: str
+    commit: str = ""
+    at: str = ""
+
+
+class ContainerSeen(Frozen):
+    """A container as docker inspect shows it."""
+
+    name: str
+    state: str
+    health: str = ""
+    runtime: str = ""
+    restarts: int = 0
+    problems: tuple[str, ...] = ()
+
+
+class Report(Frozen):
+    """One app. `unknown` says what could not be read and why; it is never silently left out."""
+
+    name: str
+    uuid: str
+    kind: str
+    muscle: str
+    urls: tuple[str, ...]
+    status: str
+    source: str
+    port: str = ""
+    limits: str
+    run_options: str = ""
+    variables: tuple[str, ...] = ()
+    deployments: tuple[DeploymentSeen, ...] = ()
+    containers: tuple[ContainerSeen, ...] = ()
+    isolated: bool | None = None
+    unknown: dict[str, str] = {}
+
+
+class GetApp(Query[Args, Look, Report]):
+    """Show one app: urls, status, source, limits, variable names, last deployments, and its containers as the host
+    shows them with their isolation. Use it before changing an app. It shows no values of variables.
+    """
+
+    name: ClassVar[str] = "get_app"
+    title: ClassVar[str] = "Show an app"
+    toolset: ClassVar[Toolset] = "apps"
+    args = Args
+    report = Report
+
+    async def observe(self, args: Args, look: Look) -> Report:
+        """Return what Coolify and the host say of the app."""
+        app = await find_app(look, args.app)
+        unknown: dict[str, str] = {}
+        containers: tuple[ContainerFacts, ...] | None = None
+        try:
+            containers = await containers_of(look.hosts, app.muscle, app.uuid) if app.muscle else None
+        except HostError as error:
+            unknown["containers"] = error.failed
+        if not app.muscle:
+            unknown["containers"] = "its server is not in fleet.toml"
+        source = app.source if isinstance(app.source, Application) else None
+        envs = await (look.coolify.service_envs(app.uuid) if source is None else look.coolify.envs(app.uuid))
+        return Report(
+            name=app.name,
+            uuid=app.uuid,
+            kind=app.kind,
+            muscle=app.muscle or "?",
+            urls=app.urls,
+            status=f"{app.status.state}:{app.status.health}",
+            source=_source(app),
+            port=source.ports_exposes if source else "",
+            limits=limits_of(app),
+            run_options=source.custom_docker_run_options if source else "",
+            variables=tuple(sorted({env.key for env in envs if not env.is_preview})),
+            deployments=await _deployments(look, app),
+            containers=tuple(_seen(c, look) for c in containers or ()),
+            isolated=_isolated(containers, look),
+            unknown=unknown,
+        )
+
+    def render(self, report: Report) -> str:
+        """Return the app as lines."""
+        isolated = {True: "yes", False: "NO", None: "not known"}[report.isolated]
+        lines = [
+            f"{report.name} ({report.kind} {report.uuid}) on {report.muscle}: {report.status}",
+            f"urls: {', '.join(report.urls) or '-'}",
+            f"source: {report.source}",
+            f"limits: {report.limits}  isolated: {isolated}  port: {report.port or '-'}",
+            f"variables: {', '.join(report.variables) or '-'}",
+        ]
+        lines += [f"deployment {d.at} {d.status} {d.commit[:12]} {d.uuid}" for d in report.deployments]
+        lines += [_line(c) for c in report.containers]
+        return "\n".join([*lines, *(f"unknown: {what}: {why}" for what, why in report.unknown.items())])
+
+
+async def _deployments(look: Look, app: App) -> tuple[DeploymentSeen, ...]:
+    if app.kind == "service":
+        return ()
+    found = await look.coolify.deployments_of(app.uuid, take=3)
+    return tuple(
+        DeploymentSeen(uuid=d.uuid, status=clean_name(d.status), commit=clean_name(d.commit), at=_iso(d.created_at))
+        for d in found
+    )
+
+
+def _iso(at: datetime | None) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else ""
+
+
+def _source(app: App) -> str:
+    source = app.source
+    if not isinstance(source, Application):
+        return "compose file"
+    if source.git_repository and source.build_pack != "dockerimage":
+        return clean_name(f"{source.git_repository} branch {source.git_branch} ({source.build_pack})", limit=200)
+    if source.docker_registry_image_name:
+        return clean_name(f"{source.docker_registry_image_name}:{source.docker_registry_image_tag}", limit=200)
+    return "inline Dockerfile"
+
+
+def _seen(container: ContainerFacts, look: Look) -> ContainerSeen:
+    return ContainerSeen(
+        name=container.name,
+        state=container.state,
+        health=container.health or "",
+        runtime=container.runtime or "",
+        restarts=container.restart_count,
+        problems=isolation_problems(container, runtime=look.isolation.runtime),
+    )
+
+
+def _isolated(containers: tuple[ContainerFacts, ...] | None, look: Look) -> bool | None:
+    if containers is None:
+        return None
+    running = [c for c in containers if c.state == "running"]
+    if not running:
+        return None
+    return not any(isolation_problems(c, runtime=look.isolation.runtime) for c in running)
+
+
+def _line(container: ContainerSeen) -> str:
+    bad = f" PROBLEM: {'; '.join(container.problems)}" if container.problems else ""
+    health = f":{container.health}" if container.health else ""
+    return f"container {container.name} {container.state}{health} runtime {container.runtime}{bad}"

@@ -1,0 +1,91 @@
+"""get_audit: who changed what, when, approved by whom; with the chain verified."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+
+from ink_infra_mcp.core.errors import StateCorrupt
+from ink_infra_mcp.core.operation import Query, Toolset
+from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.state import audit
+from ink_infra_mcp.state.audit import AuditLine
+from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared.times import iso
+
+COLUMNS = ("seq", "at", "event", "tool", "target", "principal", "outcome", "operation", "approval")
+
+
+class Args(BaseModel):
+    """What get_audit takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    operation: Annotated[str | None, Field(pattern=r"^op-[a-z0-9]{4,40}$", description="Only this operation")] = None
+    before: Annotated[int | None, Field(ge=1, description="Cursor: lines before this number")] = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+
+class Report(Frozen):
+    """Lines in order; `chain` says whether every line is as it was written. `before` leads to earlier lines."""
+
+    columns: tuple[str, ...] = COLUMNS
+    rows: tuple[tuple[str, ...], ...]
+    chain: str
+    before: int | None = None
+
+
+class GetAudit(Query[Args, Look, Report]):
+    """Show the audit: every plan, approval, refusal, step and outcome, with who and when. The chain of hashes is
+    verified at each call. It changes nothing, and nothing can be removed from it.
+    """
+
+    name: ClassVar[str] = "get_audit"
+    title: ClassVar[str] = "Show the audit"
+    toolset: ClassVar[Toolset] = "operations"
+    args = Args
+    report = Report
+    open_world: ClassVar[bool] = False
+
+    async def observe(self, args: Args, look: Look) -> Report:
+        """Return the newest lines before the cursor."""
+
+        def work(connection: Connection) -> tuple[tuple[AuditLine, ...], str]:
+            chain = _chain(connection)
+            if args.operation:
+                return audit.read(connection, operation_id=args.operation, limit=args.limit), chain
+            end = args.before or audit.last_seq(connection) + 1
+            after = max(0, end - 1 - args.limit)
+            return audit.read(connection, after=after, limit=end - 1 - after), chain
+
+        lines, chain = await look.store.run(work)
+        first = lines[0].seq if lines else 1
+        before = first if first > 1 and not args.operation else None
+        return Report(rows=tuple(_row(line) for line in lines), chain=chain, before=before)
+
+    def render(self, report: Report) -> str:
+        """Return the lines with tabs."""
+        lines = ["\t".join(report.columns), *("\t".join(row) for row in report.rows), f"chain: {report.chain}"]
+        lines += [f"earlier: before={report.before}"] if report.before else []
+        return "\n".join(lines)
+
+
+def _chain(connection: Connection) -> str:
+    try:
+        return f"verified, {audit.verify(connection)} lines"
+    except StateCorrupt as error:
+        return f"BROKEN: {error.failed}"
+
+
+def _row(line: AuditLine) -> tuple[str, ...]:
+    return (
+        str(line.seq),
+        iso(line.at),
+        line.event,
+        line.tool,
+        line.target,
+        line.principal,
+        line.outcome,
+        line.operation_id,
+        line.approval_id,
+    )

@@ -1,0 +1,116 @@
+"""list_apps: every app with its Muscle, domain, status, isolation and limits, as a compact table."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ink_infra_mcp.core.errors import HostError
+from ink_infra_mcp.core.fleet import Name
+from ink_infra_mcp.core.operation import Query, Toolset
+from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.hosts.container_facts import ContainerFacts
+from ink_infra_mcp.hosts.containers import belongs_to, isolation_problems
+from ink_infra_mcp.hosts.facts import HostFacts, gather_all
+from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared.apps import App, all_apps, limits_of
+from ink_infra_mcp.tools.shared.paging import page
+
+COLUMNS = ("name", "muscle", "domain", "status", "runtime", "limits")
+UNKNOWN = "?"
+
+
+class Args(BaseModel):
+    """What list_apps takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    muscle: Name | None = None
+    search: Annotated[str | None, Field(max_length=100, description="Part of the name or domain")] = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: Annotated[str | None, Field(max_length=400)] = None
+
+
+class Report(Frozen):
+    """The table. A status with `~` is Coolify's word against what the host shows; `?` is not known."""
+
+    columns: tuple[str, ...] = COLUMNS
+    rows: tuple[tuple[str, ...], ...]
+    total: int
+    next_cursor: str | None = None
+    unknown: dict[str, str] = {}
+
+
+class ListApps(Query[Args, Look, Report]):
+    """List apps with Muscle, domain, status, runtime (runsc is isolated) and limits. Use it to find an app's exact
+    name; `~` marks a status that the host contradicts and `?` what could not be read. It changes nothing.
+    """
+
+    name: ClassVar[str] = "list_apps"
+    title: ClassVar[str] = "List apps"
+    toolset: ClassVar[Toolset] = "apps"
+    args = Args
+    report = Report
+
+    async def observe(self, args: Args, look: Look) -> Report:
+        """Return one page of the table; what a host says is read in one round trip each."""
+        apps = [app for app in await all_apps(look) if _wanted(app, args)]
+        shown, cursor = page(apps, key=lambda app: f"{app.name} {app.uuid}", limit=args.limit, cursor=args.cursor)
+        facts = await gather_all(look.hosts, sorted({app.muscle for app in shown if app.muscle}))
+        return Report(
+            rows=tuple(_row(app, facts.get(app.muscle), look) for app in shown),
+            total=len(apps),
+            next_cursor=cursor,
+            unknown={name: error.failed for name, error in facts.items() if isinstance(error, HostError)},
+        )
+
+    def render(self, report: Report) -> str:
+        """Return the table with tabs."""
+        lines = ["\t".join(report.columns), *("\t".join(row) for row in report.rows)]
+        lines += [f"{name} could not be read: {why}" for name, why in report.unknown.items()]
+        more = report.total - len(report.rows)
+        lines += [f"{more} more: narrow with search, or pass the cursor {report.next_cursor}"] if more > 0 else []
+        return "\n".join(lines)
+
+
+def _wanted(app: App, args: Args) -> bool:
+    if args.muscle is not None and app.muscle != args.muscle:
+        return False
+    needle = (args.search or "").lower()
+    return needle in app.name.lower() or any(needle in domain for domain in app.domains)
+
+
+def _row(app: App, facts: HostFacts | HostError | None, look: Look) -> tuple[str, ...]:
+    containers = _containers(app, facts)
+    domain = app.domains[0] if app.domains else "-"
+    return (
+        app.name,
+        app.muscle or UNKNOWN,
+        domain,
+        _status(app, containers),
+        _runtime(containers, look),
+        limits_of(app),
+    )
+
+
+def _containers(app: App, facts: HostFacts | HostError | None) -> list[ContainerFacts] | None:
+    if facts is None or isinstance(facts, HostError) or facts.containers is None:
+        return None
+    return [c for c in facts.containers if belongs_to(c, app.uuid) and c.state == "running"]
+
+
+def _status(app: App, containers: list[ContainerFacts] | None) -> str:
+    state, health = app.status.state, app.status.health
+    words = f"{state}:{health}" if state == "running" and health in {"healthy", "unhealthy"} else state
+    if containers is None:
+        return words
+    return f"{words}~" if bool(containers) != (state in {"running", "starting", "degraded"}) else words
+
+
+def _runtime(containers: list[ContainerFacts] | None, look: Look) -> str:
+    if containers is None:
+        return UNKNOWN
+    if not containers:
+        return "-"
+    runtimes = sorted({c.runtime or "runc" for c in containers})
+    weak = any(isolation_problems(c, runtime=look.isolation.runtime) for c in containers)
+    return ",".join(runtimes) + ("!" if weak else "")

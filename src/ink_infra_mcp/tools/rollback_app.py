@@ -1,0 +1,145 @@
+"""rollback_app: list what an app can go back to, and go back."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ink_infra_mcp.clients.coolify.apps import Application
+from ink_infra_mcp.core.errors import InputError
+from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared import proofs, rollout
+from ink_infra_mcp.tools.shared.apps import App, find_app
+from ink_infra_mcp.tools.shared.isolating import check_factory
+
+
+class Args(BaseModel):
+    """What rollback_app takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app: Annotated[str, Field(min_length=1, max_length=300, description="Exact name, uuid or domain")]
+    to: Annotated[
+        str | None, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", description="Image tag; leave out to list")
+    ] = None
+    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The app and the images (tag, time) that are still on its server, newest first; `way` is how it can go back."""
+
+    app: App
+    application: Application
+    images: tuple[tuple[str, str], ...]
+    current: str
+    way: str
+    rollout: rollout.RolloutFacts
+
+
+class RollbackApp(Mutation[Args, Look, Facts]):
+    """Go back to an earlier image of an app; without `to` it lists what there is and changes nothing. Use it when a
+    deployment made things worse. It cannot bring back data, nor apps from a Dockerfile or a compose file.
+    """
+
+    name: ClassVar[str] = "rollback_app"
+    title: ClassVar[str] = "Roll an app back"
+    toolset: ClassVar[Toolset] = "apps"
+    args = Args
+    kinds: ClassVar[tuple[str, ...]] = (
+        "coolify.rollback",
+        "coolify.update_application",
+        "coolify.deploy",
+        "hosts.prove_isolation",
+    )
+
+    async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
+        """Return the app and its earlier images.
+
+        Raises:
+            InputError: the app cannot go back, and why.
+        """
+        app = await find_app(look, args.app)
+        if app.kind == "service":
+            raise InputError(f"{app.name} is a compose app.", next="Deploy its earlier compose file with deploy_app.")
+        await check_factory(look)
+        application = await look.coolify.application(app.uuid)
+        way = await _way(look, application)
+        found = await look.coolify.rollback_images(app.uuid) if way != "commit" else None
+        images = found.images if found else ()
+        current = next((i.tag for i in images if i.is_current), found.current if found else None)
+        return Facts(
+            app=app,
+            application=application,
+            images=tuple((i.tag, i.created_at) for i in images),
+            current=current or "",
+            way=way,
+            rollout=await rollout.facts(look, app),
+        )
+
+    def plan(self, args: Args, facts: Facts) -> Plan:
+        """Return the steps back, or the list of images as the reason why there are none."""
+        app = facts.app
+        steps = _steps(args.to, facts) if args.to is not None and args.to != facts.current else ()
+        return Plan(
+            tool=self.name,
+            title=f"Roll {app.name} back" + (f" to {args.to}" if args.to else ""),
+            target=app.name,
+            locks=(rollout.lock(app),),
+            steps=steps,
+            production=facts.rollout.production,
+            blast_radius=f"users of {', '.join(app.domains) or app.name} get the earlier version",
+            keeps=("variables, settings and volumes, as they are now",),
+            phrase=app.name,
+            reason=_list(args.to, facts),
+        )
+
+    async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
+        """Return the proofs of the rollout."""
+        return await proofs.of_deployment(plan, results, look)
+
+    def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
+        """Return url, app and deployment."""
+        return proofs.summary_of_deployment(plan, results)
+
+
+async def _way(look: Look, application: Application) -> str:
+    if application.build_pack == "dockerimage":
+        return "tag"
+    if application.dockerfile or not application.git_repository:
+        raise InputError(
+            f"{application.name} comes from an inline Dockerfile, whose image is always `latest`.",
+            next="Deploy the earlier Dockerfile with deploy_app.",
+        )
+    return "image" if (await look.coolify.era()).rollback_api else "commit"
+
+
+def _steps(to: str, facts: Facts) -> tuple[Step, ...]:
+    app, tags = facts.app, [tag for tag, _ in facts.images]
+    if facts.way == "image" and to not in tags:
+        raise InputError(f"{app.name} has no image {to} left.", next=f"It has: {', '.join(tags) or 'none'}.")
+    if facts.way == "image":
+        return tuple(rollout.steps(app.name, app.uuid, facts.rollout, first=False, how="rollback", commit=to))
+    field = "docker_registry_image_tag" if facts.way == "tag" else "git_commit_sha"
+    before = facts.application.docker_registry_image_tag if facts.way == "tag" else facts.application.git_commit_sha
+    pin = Step(
+        id="pin",
+        kind="coolify.update_application",
+        target=app.name,
+        summary=f"Set {field} of {app.name}",
+        before=before,
+        after=to,
+        params={"app": app.uuid, "settings": {field: to}},
+        undo_words=f"call rollback_app to {before}",
+    )
+    return (pin, *rollout.steps(app.name, app.uuid, facts.rollout, first=False, force=facts.way == "commit"))
+
+
+def _list(to: str | None, facts: Facts) -> str:
+    if to is not None and to == facts.current:
+        return f"{facts.app.name} runs {to} already."
+    lines = [f"{tag} ({at or 'time not known'})" for tag, at in facts.images if tag != facts.current]
+    known = "; ".join(lines) or "none that Coolify lists; name a tag or commit yourself"
+    return f"{facts.app.name} runs {facts.current or 'an image that Coolify does not name'}. Earlier images: {known}."

@@ -1,0 +1,156 @@
+"""Proofs that an app is as promised: its deployment, its isolation on the host, DNS, TLS and HTTP."""
+
+from typing import Literal
+
+from ink_infra_mcp.clients.coolify.buildlog import FINISHED
+from ink_infra_mcp.clients.probe import HttpSeen
+from ink_infra_mcp.core.errors import HostError
+from ink_infra_mcp.core.operation import Check, Results
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of, isolation_problems
+from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared.apps import host_of
+
+WEB_READY_S = 60.0
+_EVERY_S = 3.0
+_NO_ROUTE = "404 page not found"
+
+
+async def is_isolated(look: Look, muscle: str, app_uuid: str) -> bool:
+    """Return whether containers of the app run there and each is isolated; False when it cannot be seen."""
+    try:
+        running = [c for c in await containers_of(look.hosts, muscle, app_uuid) if c.state == "running"]
+    except HostError:
+        return False
+    return bool(running) and not any(isolation_problems(c, runtime=look.isolation.runtime) for c in running)
+
+
+async def of_deployment(plan: Plan, results: Results, look: Look) -> list[Check]:
+    """Return the checks of a plan whose steps `deploy` and `prove_isolation` have run."""
+    deploy, prove = _step(plan, "deploy"), _step(plan, "prove_isolation")
+    app, muscle, url = _uuid(deploy, results), str(prove.params["muscle"]), str(prove.params["url"])
+    return [
+        await _deployment(look, str(results["deploy"]["deployment"]), str(deploy.params["commit"])),
+        await isolation(look, muscle, app),
+        *await web(look, muscle, url),
+    ]
+
+
+def summary_of_deployment(plan: Plan, results: Results) -> JsonObject:
+    """Return what the caller wants to know of a deployed app, as far as the steps came."""
+    deploy, prove = _step(plan, "deploy"), _step(plan, "prove_isolation")
+    done = results.get("deploy", {})
+    return {
+        "url": prove.params["url"],
+        "app": _uuid(deploy, results),
+        "muscle": prove.params["muscle"],
+        "deployment": done.get("deployment", ""),
+        "commit": done.get("commit", ""),
+    }
+
+
+async def isolation(look: Look, muscle: str, app_uuid: str) -> Check:
+    """Return whether every running container of the app is isolated, read with docker inspect on the host."""
+    try:
+        found = await containers_of(look.hosts, muscle, app_uuid)
+    except HostError as error:
+        return Check(name="isolation", status="failed", evidence=f"not seen: {error.failed}")
+    running = [c for c in found if c.state == "running"]
+    problems = [f"{c.name}: {p}" for c in running for p in isolation_problems(c, runtime=look.isolation.runtime)]
+    if problems:
+        return Check(name="isolation", status="failed", evidence="; ".join(problems))
+    if not running:
+        return Check(name="isolation", status="failed", evidence=f"no container of the app runs on {muscle}")
+    return Check(name="isolation", status="passed", evidence="; ".join(_inspected(c, muscle) for c in running))
+
+
+async def web(look: Look, muscle: str, url: str) -> list[Check]:
+    """Return the checks of name, certificate and answer; waits up to a minute for routing and certificate."""
+    address = look.fleet.host(muscle).address
+    checks = [await _dns(look, host_of(url), address)]
+    clock = look.clock
+    end = clock.monotonic() + WEB_READY_S
+    seen = await look.probe.http(url, address=address)
+    while not _good(seen) and clock.monotonic() < end:
+        await clock.sleep(_EVERY_S)
+        seen = await look.probe.http(url, address=address)
+    return [*checks, _tls(seen, url), _http(seen, url)]
+
+
+async def _deployment(look: Look, uuid: str, commit: str) -> Check:
+    deployment = await look.coolify.deployment(uuid)
+    wrong_commit = bool(commit) and deployment.commit not in (commit, "HEAD", "")
+    ok = deployment.status == FINISHED and not wrong_commit
+    evidence = f"Coolify says {clean_name(deployment.status)} for {uuid}"
+    if wrong_commit:
+        evidence += f", but it deployed {clean_name(deployment.commit)} and not {commit}"
+    return Check(name="deployment", status="passed" if ok else "failed", evidence=evidence)
+
+
+async def _dns(look: Look, host: str, address: str) -> Check:
+    found = await look.resolver.addresses(host)
+    addresses = (*found.ipv4, *found.ipv6)
+    if address in addresses:
+        return Check(name="dns", status="passed", evidence=f"{host} is {address}")
+    seen = ", ".join(addresses) or {"nxdomain": "no such name", "none": "no address"}.get(found.status, "no answer")
+    return Check(name="dns", status="failed", evidence=f"{host} should be {address}; seen: {seen}")
+
+
+def _good(seen: HttpSeen) -> bool:
+    return _http_status(seen) == "passed" and (seen.tls is None or seen.tls.trusted)
+
+
+def _http_status(seen: HttpSeen) -> Literal["passed", "failed"]:
+    no_route = seen.status == 404 and seen.untrusted_start.strip() == _NO_ROUTE
+    return "failed" if seen.status is None or seen.status >= 500 or no_route else "passed"
+
+
+def _http(seen: HttpSeen, url: str) -> Check:
+    if seen.status is None:
+        return Check(name="http", status="failed", evidence=f"GET {url}: {seen.error}")
+    words = f"GET {url} answers {seen.status}"
+    if _http_status(seen) == "failed" and seen.status == 404:
+        words += ": Traefik has no route for it"
+    return Check(name="http", status=_http_status(seen), evidence=words)
+
+
+def _tls(seen: HttpSeen, url: str) -> Check:
+    if url.startswith("http://"):
+        return Check(name="tls", status="skipped", evidence="the URL is plain http")
+    if seen.tls is None:
+        return Check(name="tls", status="failed", evidence=seen.error or "no TLS connection")
+    if not seen.tls.trusted:
+        return Check(name="tls", status="failed", evidence=f"certificate not trusted: {seen.tls.problem}")
+    until = f" until {seen.tls.not_after:%Y-%m-%d}" if seen.tls.not_after else ""
+    return Check(name="tls", status="passed", evidence=f"certificate of {clean_name(seen.tls.issuer)}{until}")
+
+
+def _inspected(container: ContainerFacts, muscle: str) -> str:
+    return f"docker inspect on {muscle}: {container.name} runs under {container.runtime}"
+
+
+def _step(plan: Plan, step_id: str) -> Step:
+    return next(step for step in plan.steps if step.id == step_id)
+
+
+def _uuid(step: Step, results: Results) -> str:
+    app = step.params["app"]
+    if isinstance(app, dict):
+        return str(results.get(str(app["step"]), {}).get(str(app["field"]), ""))
+    return str(app)
+
+
+async def stopped(look: Look, plan: Plan, results: Results) -> Check:
+    """Return whether no container of the app runs any more, as the host sees it."""
+    step = plan.steps[0]
+    app, muscle = _uuid(step, results), str(step.params["muscle"])
+    if not muscle:
+        return Check(name="stopped", status="skipped", evidence="its server is not in fleet.toml")
+    try:
+        running = [c.name for c in await containers_of(look.hosts, muscle, app) if c.state == "running"]
+    except HostError as error:
+        return Check(name="stopped", status="failed", evidence=f"not seen: {error.failed}")
+    if running:
+        return Check(name="stopped", status="failed", evidence=f"still running on {muscle}: {', '.join(running)}")
+    return Check(name="stopped", status="passed", evidence=f"no container of it runs on {muscle}")

@@ -1,0 +1,166 @@
+"""Servers to try the pool on: a pretend one and a real OpenSSH, behind one handle; and small odd ones."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from ink_infra_mcp.core.fleet import Host
+from ink_infra_mcp.core.permit import Permit
+from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.hosts.links import Where
+from ink_infra_mcp.hosts.pool import HostPool
+from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_coolify import CoolifyState
+from ink_infra_mcp.sandbox.state_github import seed_github
+from ink_infra_mcp.sandbox.state_hetzner import seed_hetzner
+from ink_infra_mcp.sandbox.state_hosts import HostState
+from ink_infra_mcp.sandbox.world import World
+from tests.clock import FakeClock
+from tests.hosts.openssh import MISSING, SSHD, USER, OpenSsh, openssh
+
+NAME = "muscle-1"
+ADDRESS = "192.0.2.11"
+PERMIT_ID = "op-1"
+
+
+def world_of(folder: Path, *hosts: HostState) -> World:
+    """Return a fresh world in which only servers exist."""
+    known = {host.name: host for host in hosts or (HostState(name=NAME, address=ADDRESS, role="muscle"),)}
+
+    def seed(now: float) -> WorldState:
+        return WorldState(
+            began=now, coolify=CoolifyState(), hetzner=seed_hetzner(now), github=seed_github(now), hosts=known
+        )
+
+    return World(folder / "world.sqlite", seed=seed, settle=lambda state, now: None, real_now=lambda: 1_800_000_000.0)
+
+
+def permit() -> Permit:
+    """Return a live permit, as the guard gives one to an approved plan."""
+    return Permit(PERMIT_ID, "0" * 64, frozenset({"hosts.test"}))
+
+
+def pool_of(
+    *hosts: Host,
+    key: str,
+    connect_to: Where,
+    clock: FakeClock | None = None,
+    redact: Redactor | None = None,
+    connect_timeout_s: float = 5.0,
+    keep_s: float = 300.0,
+) -> HostPool:
+    """Return a pool that logs in with `key`."""
+    return HostPool(
+        {host.name: host for host in hosts},
+        login=lambda: Secret(key, source="a test"),
+        clock=clock or FakeClock(),
+        redact=redact or Redactor(),
+        connect_to=connect_to,
+        connect_timeout_s=connect_timeout_s,
+        keep_s=keep_s,
+    )
+
+
+class Far(Protocol):
+    """A server to try things on."""
+
+    @property
+    def host(self) -> Host:
+        """The server as the fleet knows it, with the right key pinned."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """The private key that is let in."""
+        ...
+
+    @property
+    def connect_to(self) -> Where:
+        """Where it really listens."""
+        ...
+
+    def logins(self) -> int:
+        """Return how many logins were accepted."""
+        ...
+
+    def refusals(self) -> int:
+        """Return how many times a login was refused."""
+        ...
+
+
+@dataclass(frozen=True)
+class PretendServer:
+    """A server of the sandbox."""
+
+    world: World
+    ssh: SshHosts
+
+    @property
+    def host(self) -> Host:
+        """The server as the fleet knows it."""
+        return Host(name=NAME, address=ADDRESS, host_key=self.ssh.doors[NAME].host_public_key)
+
+    @property
+    def key(self) -> str:
+        """The key of the world."""
+        return self.ssh.login_private_key
+
+    @property
+    def connect_to(self) -> Where:
+        """Where it really listens."""
+        return self.ssh.connect_to
+
+    def logins(self) -> int:
+        """Return how many logins were accepted."""
+        return sum(line.endswith("accepted") for line in self.ssh.logins)
+
+    def refusals(self) -> int:
+        """Return how many logins were refused."""
+        return sum(line.endswith("refused") for line in self.ssh.logins)
+
+
+@dataclass(frozen=True)
+class RealServer:
+    """An OpenSSH server on loopback."""
+
+    sshd: OpenSsh
+    connect_to: Where = field(default_factory=dict[tuple[str, int], tuple[str, int]])
+
+    @property
+    def host(self) -> Host:
+        """The server as the fleet knows it."""
+        return Host(
+            name=NAME, address="127.0.0.1", ssh_port=self.sshd.port, ssh_user=USER, host_key=self.sshd.host_key
+        )
+
+    @property
+    def key(self) -> str:
+        """The authorized key."""
+        return self.sshd.login_key
+
+    def logins(self) -> int:
+        """Return how many logins were accepted."""
+        return self.sshd.count("Accepted publickey")
+
+    def refusals(self) -> int:
+        """Return how many times a key was refused."""
+        return self.sshd.count("Failed publickey")
+
+
+@asynccontextmanager
+async def far(kind: str, folder: Path) -> AsyncGenerator[Far]:
+    """Run a server of that kind: `sandbox` or `openssh`."""
+    async with AsyncExitStack() as stack:
+        if kind == "sandbox":
+            world = world_of(folder)
+            yield PretendServer(world, await stack.enter_async_context(await serve_hosts(world)))
+            return
+        if not SSHD:
+            pytest.skip(MISSING)
+        yield RealServer(stack.enter_context(openssh(folder)))
