@@ -30,6 +30,7 @@ from ink_infra_mcp.guard.following import Operations
 from ink_infra_mcp.guard.locking import Locks
 from ink_infra_mcp.guard.program import GuardedProgram
 from ink_infra_mcp.guard.runner import Guard
+from ink_infra_mcp.guard.steps import OperationSteps
 from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.hosts.steps import HostSteps
 from ink_infra_mcp.settings import Settings
@@ -170,7 +171,7 @@ class App:
         wiring, isolation = self._wiring, self._wiring.isolation
         coolify = CoolifySteps(self._coolify_http, wiring.secrets.need, wiring.redact)
         hosts = HostSteps(self.hosts, runtime=isolation.runtime, may_go_without=isolation.allow_without)
-        handlers = coolify.handlers() | hosts.handlers()
+        handlers = coolify.handlers() | hosts.handlers() | OperationSteps(self.store).handlers()
         wrap = wiring.wrap_handler
         return {kind: wrap(kind, handler) for kind, handler in handlers.items()} if wrap else handlers
 

@@ -67,12 +67,7 @@ DETAILED_SERVER: dict[str, JsonValue] = {
     "content_type",
     [
         "text/plain",
-        pytest.param(
-            "text/html; charset=UTF-8",
-            marks=pytest.mark.xfail(
-                reason="clients/http.py takes every text/html for a web page; Coolify sends /version and /health so"
-            ),
-        ),
+        "text/html; charset=UTF-8",
     ],
 )
 async def test_the_version_and_the_health_are_plain_text(content_type: str) -> None:

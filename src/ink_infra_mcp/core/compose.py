@@ -1,5 +1,6 @@
 """What a compose file may ask for under an isolation policy, and the same file with the isolation written in."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pydantic import JsonValue
@@ -36,6 +37,8 @@ _REFUSED = {
     "uts": "shares the host's name space for host names",
     "volumes_from": "mounts what other containers have mounted",
 }
+_REQUIRED = frozenset({"runtime", "cap_drop", "pids_limit"})
+_OUTSIDE = re.compile(r"^[/~]|[$\\]|(?:^|/)\.\.(?:/|$)")
 
 Judge = Callable[[JsonValue, Isolation], Iterator[str]]
 
@@ -51,10 +54,8 @@ def compose_problems(compose: JsonObject, policy: Isolation) -> tuple[str, ...]:
         return ("the file has no services",)
     found = [*_at_top(compose)]
     for name, service in services.items():
-        if not isinstance(service, dict):
-            found.append(f"{name}: not a service")
-            continue
-        found += [f"{name}: {reason}" for reason in _in_service(service, policy)]
+        reasons = _in_service(service, policy) if isinstance(service, dict) else ["not a service"]
+        found += [f"{name}: {reason}" for reason in reasons]
     return tuple(found)
 
 
@@ -84,6 +85,13 @@ def _isolated(service: JsonObject, policy: Isolation) -> JsonObject:
 
 
 def _in_service(service: JsonObject, policy: Isolation) -> Iterator[str]:
+    yield from _not_isolated(service, policy)
+    for key, value in service.items():
+        if value and key not in _REQUIRED:
+            yield from _JUDGES[key](value, policy) if key in _JUDGES else _known(key, _SAFE_IN_SERVICE)
+
+
+def _not_isolated(service: JsonObject, policy: Isolation) -> Iterator[str]:
     if service.get("runtime") != policy.runtime:
         yield f"runtime is not {policy.runtime}"
     if not drops(_capabilities(service.get("cap_drop")), policy.cap_drop):
@@ -91,10 +99,6 @@ def _in_service(service: JsonObject, policy: Isolation) -> Iterator[str]:
     pids = _limit(_deploy_pids(service.get("deploy")) or service.get("pids_limit"))
     if pids is None or pids > policy.pids_limit:
         yield f"pids_limit is not between 1 and {policy.pids_limit}"
-    for key, value in service.items():
-        if not value or key in {"runtime", "cap_drop", "pids_limit"}:
-            continue
-        yield from _JUDGES[key](value, policy) if key in _JUDGES else _known(key, _SAFE_IN_SERVICE)
 
 
 def _known(key: str, safe: Iterable[str]) -> Iterator[str]:
@@ -107,14 +111,8 @@ def _at_top(compose: JsonObject) -> Iterator[str]:
     for key, value in compose.items():
         if value:
             yield from _known(key, _SAFE_AT_TOP)
-    for name, volume in _tables(compose.get("volumes")):
-        yield from (f"volumes.{name}: {reason}" for reason in _top_volume(volume))
-    for name, network in _tables(compose.get("networks")):
-        yield from (f"networks.{name}: {reason}" for reason in _top_network(network))
-    for part in ("configs", "secrets"):
-        for name, entry in _tables(compose.get(part)):
-            if _leaves(entry.get("file", "")):
-                yield f"{part}.{name}: file is outside the app's folder"
+        for name, entry in _table(value).items() if key in _TOP_JUDGES else ():
+            yield from (f"{key}.{name}: {reason}" for reason in _TOP_JUDGES[key](_table(entry)))
 
 
 def _top_volume(volume: JsonObject) -> Iterator[str]:
@@ -129,6 +127,19 @@ def _top_network(network: JsonObject) -> Iterator[str]:
         yield "names a network that is not the app's own"
     if network.get("driver", "bridge") != "bridge":
         yield "only the bridge driver keeps the app behind Docker"
+
+
+def _top_file(entry: JsonObject) -> Iterator[str]:
+    if _leaves(entry.get("file", "")):
+        yield "file is outside the app's folder"
+
+
+_TOP_JUDGES: Mapping[str, Callable[[JsonObject], Iterator[str]]] = {
+    "configs": _top_file,
+    "networks": _top_network,
+    "secrets": _top_file,
+    "volumes": _top_volume,
+}
 
 
 def _privileged(value: JsonValue, _: Isolation) -> Iterator[str]:
@@ -177,10 +188,10 @@ def _short_mount(text: str) -> Iterator[str]:
 
 
 def _long_mount(mount: JsonObject) -> Iterator[str]:
-    source = str(mount.get("source", ""))
-    is_own = mount.get("type") == "tmpfs" or (mount.get("type") == "volume" and (not source or _is_volume_name(source)))
+    kind, source = str(mount.get("type")), str(mount.get("source", ""))
+    is_own = kind in {"volume", "tmpfs"} and _is_volume_name(source or "anonymous")
     if not is_own:
-        yield from _host_path(source or str(mount.get("type")))
+        yield from _host_path(source or kind)
 
 
 def _host_path(text: str) -> Iterator[str]:
@@ -195,13 +206,12 @@ def _is_volume_name(source: str) -> bool:
 
 
 def _build(value: JsonValue, _: Isolation) -> Iterator[str]:
-    if not isinstance(value, dict):
-        if _leaves(value):
-            yield "build: its context is outside the app's folder"
-        return
-    if value.get("privileged") or value.get("entitlements") or value.get("network") not in (None, "default", "none"):
+    build = value if isinstance(value, dict) else {"context": value}
+    if build.get("privileged") or build.get("entitlements"):
         yield "build: asks for rights on the Muscle"
-    paths = [value.get("context", ""), value.get("dockerfile", ""), *_values(value.get("additional_contexts"))]
+    if build.get("network", "default") not in ("default", "none"):
+        yield "build: leaves the network of builds"
+    paths = [build.get("context", ""), build.get("dockerfile", ""), *_values(build.get("additional_contexts"))]
     if any(_leaves(path) for path in paths):
         yield "build: reads files outside the app's folder"
 
@@ -255,7 +265,7 @@ def _leaves(path: JsonValue) -> bool:
     if not isinstance(path, str):
         return True
     is_remote = path.startswith(("https://", "git@", "docker-image://", "service:"))
-    return not is_remote and (path.startswith(("/", "~")) or "$" in path or "\\" in path or ".." in path.split("/"))
+    return not is_remote and bool(_OUTSIDE.search(path))
 
 
 def _capabilities(value: JsonValue) -> list[str]:
@@ -274,8 +284,3 @@ def _values(value: JsonValue) -> list[JsonValue]:
 
 def _table(value: JsonValue) -> JsonObject:
     return value if isinstance(value, dict) else {}
-
-
-def _tables(value: JsonValue) -> Iterator[tuple[str, JsonObject]]:
-    for name, entry in _table(value).items():
-        yield name, _table(entry)

@@ -1,7 +1,7 @@
 """How apps are isolated: the rules in force, the run options that say so to Coolify, and what would weaken them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -135,7 +135,7 @@ def tighten(base: Isolation, overlay: IsolationRules) -> Isolation:
     Raises:
         Loosens: an entry allows more than `base` and carries no `override`.
     """
-    overrides = admitted([*_looser_values(base, overlay), *_looser_lists(base, overlay)])
+    overrides = admitted([*_looser_values(base, overlay), *_newly_allowed(base, overlay)])
     return Isolation(
         runtime=overlay.runtime.value if overlay.runtime else base.runtime,
         pids_limit=overlay.pids_limit.value if overlay.pids_limit else base.pids_limit,
@@ -180,11 +180,13 @@ def weakening(text: str, policy: Isolation) -> tuple[str, ...]:
 def lacking(text: str, policy: Isolation) -> tuple[str, ...]:
     """Return the options that isolation needs and Coolify would not read out of `text`."""
     seen = parse_options(text)
-    needed = [("--runtime", policy.runtime), *(("--cap-drop", name) for name in policy.cap_drop)]
-    missing = [f"{name}={value}" for name, value in needed if (name, value) not in seen]
-    if not any(name == "--pids-limit" and value for name, value in seen):
-        missing.append(f"--pids-limit={policy.pids_limit}")
-    return tuple(missing)
+    limits = [option for option in seen if option[0] == "--pids-limit" and option[1]]
+    needed = [
+        ("--runtime", policy.runtime),
+        limits[0] if limits else ("--pids-limit", str(policy.pids_limit)),
+        *(("--cap-drop", name) for name in policy.cap_drop),
+    ]
+    return tuple(f"{name}={value}" for name, value in needed if (name, value) not in seen)
 
 
 def _allowed(base: Iterable[str], rules: Mapping[str, AllowedRule]) -> tuple[str, ...]:
@@ -197,23 +199,25 @@ def _forbidden(base: Mapping[str, str], rules: Mapping[str, AllowedRule]) -> dic
     return kept | {name: rule.why for name, rule in rules.items() if not rule.allowed}
 
 
-def _looser_values(base: Isolation, overlay: IsolationRules) -> list[Loosened]:
-    found: list[Loosened] = []
-    if (rule := overlay.runtime) and rule.value != base.runtime:
-        found.append(_entry(("runtime",), base.runtime, rule.value, rule))
-    if (rule := overlay.pids_limit) and rule.value > base.pids_limit:
-        found.append(_entry(("pids_limit",), str(base.pids_limit), str(rule.value), rule))
-    if (rule := overlay.allow_without) and rule.allowed and not base.allow_without:
-        found.append(_entry(("allow_without",), "not allowed", "allowed", rule))
-    if (rule := overlay.cap_drop) and not drops(rule.value, base.cap_drop):
-        found.append(_entry(("cap_drop",), " ".join(base.cap_drop), " ".join(rule.value), rule))
-    return found
+def _looser_values(base: Isolation, overlay: IsolationRules) -> Iterator[Loosened]:
+    if (runtime := overlay.runtime) and runtime.value != base.runtime:
+        yield _entry(("runtime",), base.runtime, runtime.value, runtime)
+    if (pids := overlay.pids_limit) and pids.value > base.pids_limit:
+        yield _entry(("pids_limit",), str(base.pids_limit), str(pids.value), pids)
+    if (dropped := overlay.cap_drop) and not drops(dropped.value, base.cap_drop):
+        yield _entry(("cap_drop",), " ".join(base.cap_drop), " ".join(dropped.value), dropped)
 
 
-def _looser_lists(base: Isolation, overlay: IsolationRules) -> list[Loosened]:
-    more = [("capabilities", name, rule) for name, rule in overlay.capabilities.items() if name not in base.cap_add]
-    freed = [("options", name, rule) for name, rule in overlay.options.items() if name in base.forbidden]
-    return [_entry((part, name), "not allowed", "allowed", rule) for part, name, rule in more + freed if rule.allowed]
+def _newly_allowed(base: Isolation, overlay: IsolationRules) -> Iterator[Loosened]:
+    if (without := overlay.allow_without) and without.allowed and not base.allow_without:
+        yield _entry(("allow_without",), "not allowed", "allowed", without)
+    yield from _allowances("capabilities", overlay.capabilities, overlay.capabilities.keys() - set(base.cap_add))
+    yield from _allowances("options", overlay.options, base.forbidden)
+
+
+def _allowances(part: str, rules: Mapping[str, AllowedRule], closed: Iterable[str]) -> list[Loosened]:
+    names = sorted(set(closed) & rules.keys())
+    return [_entry((part, name), "not allowed", "allowed", rules[name]) for name in names if rules[name].allowed]
 
 
 def _entry(path: tuple[str, ...], was: str, now: str, rule: Rule) -> Loosened:
@@ -257,9 +261,9 @@ def _lost(text: str, seen: tuple[Option, ...]) -> list[str]:
 
 
 def _read_inside(seen: Iterable[Option], meant: Iterable[Option]) -> list[str]:
-    written = {name for name, _ in meant} | _READ_APART
-    inside = dict.fromkeys(name for name, _ in seen if name in APPLIED_OPTIONS and name not in written)
-    return [f"`{name}` is read as an option though it stands inside the value of another" for name in inside]
+    applied = dict.fromkeys(name for name, _ in seen if name in APPLIED_OPTIONS)
+    inside = applied.keys() - {name for name, _ in meant} - _READ_APART
+    return [f"`{name}` is read as an option though it stands inside the value of another" for name in sorted(inside)]
 
 
 def _doubled(names: list[str]) -> list[str]:
@@ -284,15 +288,15 @@ def _loss_of_value(name: str, value: str, seen: tuple[Option, ...]) -> str:
     if name == "--init":
         return "`--init` takes no value here: Coolify would write an invalid compose file"
     if (name, value) not in seen:
-        arrives = next((read for other, read in seen if other == name and read and value.startswith(read)), None)
-        return f"`{name}={value}` does not arrive as written: Coolify reads {_quoted(arrives)}"
+        return f"`{name}={value}` does not arrive as written: Coolify reads {_what_arrives(name, value, seen)}"
     if name == "--ulimit" and "=" not in value:
         return f"`--ulimit={value}` stops the deployment: write a name, = and a number"
     return ""
 
 
-def _quoted(value: str | None) -> str:
-    return "no value" if value is None else f"`{value}`"
+def _what_arrives(name: str, value: str, seen: tuple[Option, ...]) -> str:
+    read = next((part for other, part in seen if other == name and value.startswith(part or " ")), None)
+    return f"`{read}`" if read else "no value"
 
 
 def _as_written(text: str) -> tuple[list[Option], list[str]]:
@@ -301,10 +305,14 @@ def _as_written(text: str) -> tuple[list[Option], list[str]]:
     strays: list[str] = []
     for word in _WORD.findall(text):
         if word.startswith("--"):
-            name, equals, value = word.partition("=")
-            options.append((name, value if equals else None))
+            options.append(_split(word))
         elif options and options[-1][1] is None and not word.startswith("-"):
             options[-1] = (options[-1][0], word)
         else:
             strays.append(word)
     return options, strays
+
+
+def _split(word: str) -> Option:
+    name, equals, value = word.partition("=")
+    return (name, value if equals else None)

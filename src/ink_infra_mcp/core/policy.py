@@ -203,16 +203,15 @@ def tighten(base: Policy, overlay: RiskRules) -> Policy:
         UnknownEntry: a step kind that `base` does not have: a rule that would never apply.
         ValueError: the result asks less for a higher risk.
     """
-    for kind in overlay.flat_kinds:
-        if kind not in base.kinds:
-            raise UnknownEntry(("kinds", *kind.split(".", 1)), base.kinds)
+    if strangers := sorted(overlay.flat_kinds.keys() - base.kinds.keys()):
+        raise UnknownEntry(("kinds", *strangers[0].split(".", 1)), base.kinds)
     overrides = admitted(_loosened(base, overlay))
     limits = overlay.limits
     return Policy(
         kinds={**base.kinds, **{kind: rule.risk for kind, rule in overlay.flat_kinds.items()}},
         approval={**base.approval, **{risk: rule.need for risk, rule in overlay.approval.items()}},
-        max_steps=limits.max_steps.value if limits.max_steps else base.max_steps,
-        max_monthly_eur=limits.max_monthly_eur.value if limits.max_monthly_eur else base.max_monthly_eur,
+        max_steps=_limit(limits.max_steps, base.max_steps),
+        max_monthly_eur=_limit(limits.max_monthly_eur, base.max_monthly_eur),
         freeze=_frozen_because(overlay.freeze, base.freeze),
         protected=tuple(sorted({*base.protected, *overlay.protected.targets})),
         overrides=(*base.overrides, *overrides),
@@ -231,6 +230,10 @@ def admitted(entries: Iterable[Loosened]) -> tuple[str, ...]:
     return tuple(str(entry) for entry in found)
 
 
+def _limit(rule: LimitRule | None, otherwise: int) -> int:
+    return otherwise if rule is None else rule.value
+
+
 def _frozen_because(freeze: Freeze, otherwise: str) -> str:
     if freeze.active is None:
         return otherwise
@@ -238,7 +241,10 @@ def _frozen_because(freeze: Freeze, otherwise: str) -> str:
 
 
 def _loosened(base: Policy, overlay: RiskRules) -> list[Loosened]:
-    return [*_looser_kinds(base, overlay), *_looser_needs(base, overlay), *_looser_bounds(base, overlay)]
+    found = [*_looser_kinds(base, overlay), *_looser_needs(base, overlay), *_looser_limits(base, overlay)]
+    if base.freeze and overlay.freeze.active is False:
+        found.append(Loosened(path=("freeze",), was="active", now="off", override=overlay.freeze.override))
+    return found
 
 
 def _looser_kinds(base: Policy, overlay: RiskRules) -> list[Loosened]:
@@ -257,19 +263,16 @@ def _looser_needs(base: Policy, overlay: RiskRules) -> list[Loosened]:
     ]
 
 
-def _looser_bounds(base: Policy, overlay: RiskRules) -> list[Loosened]:
+def _looser_limits(base: Policy, overlay: RiskRules) -> list[Loosened]:
     bounds = (
         ("max_steps", base.max_steps, overlay.limits.max_steps),
         ("max_monthly_eur", base.max_monthly_eur, overlay.limits.max_monthly_eur),
     )
-    found = [
+    return [
         Loosened(path=("limits", name), was=str(was), now=str(rule.value), override=rule.override)
         for name, was, rule in bounds
         if rule is not None and rule.value > was
     ]
-    if base.freeze and overlay.freeze.active is False:
-        found.append(Loosened(path=("freeze",), was="active", now="off", override=overlay.freeze.override))
-    return found
 
 
 def _cost_eur(plan: Plan) -> Decimal:

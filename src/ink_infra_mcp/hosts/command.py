@@ -10,6 +10,13 @@ from ink_infra_mcp.core.secret import Secret
 MAX_LINE_BYTES = 100_000
 """Linux hands a program at most 128 KiB in one argument (MAX_ARG_STRLEN), and sshd gives the whole line as one."""
 
+PID_MARK = b"ink-pid "
+"""Starts the first line that we make every command say on standard error: the number of its process group.
+
+sshd makes each command the leader of a session and group of its own. The number lets another command end it: sshd
+itself passes signals on only after privilege separation, so never to commands of root (tried with 9.2)."""
+_PREAMBLE = f"printf '{PID_MARK.decode()}%s\\n' \"$$\" >&2; exec "
+
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_./+-]+")
 _RESERVED = frozenset(
     "case coproc do done elif else esac fi for function if in select then time until while".split()  # noqa: SIM905
@@ -37,7 +44,7 @@ class HostCommand:
             raise InputError("A command for a server needs at least one word, and the first one names the program.")
         for word in self.words:
             _refuse_unsendable(word)
-        if len(self.line.encode()) > MAX_LINE_BYTES:
+        if len(self.remote_line.encode()) > MAX_LINE_BYTES:
             raise InputError(
                 f"The command {self.words[0]!r} is longer than {MAX_LINE_BYTES} bytes.",
                 next="Send long content through standard input.",
@@ -48,6 +55,11 @@ class HostCommand:
         """Return the line that a POSIX shell splits into exactly these words."""
         program, *arguments = self.words
         return " ".join([_quote_program(program), *map(shlex.quote, arguments)])
+
+    @property
+    def remote_line(self) -> str:
+        """Return the line for the login shell: it says its process group, then becomes the program."""
+        return _PREAMBLE + self.line
 
     def stdin_bytes(self) -> bytes:
         """Return what the command reads from standard input, for the wire only."""
@@ -67,6 +79,11 @@ class CommandResult:
     stdout: str
     stderr: str
     truncated: bool = False
+
+
+def kill_group(group: int, *, signal: str) -> HostCommand:
+    """Return the command that sends `signal` to a process group on the server where it runs."""
+    return HostCommand(("sh", "-c", 'kill -s "$1" -- "-$2"', "sh", signal, str(group)), changes=False)
 
 
 def _refuse_unsendable(word: str) -> None:

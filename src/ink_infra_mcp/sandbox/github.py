@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from urllib.parse import unquote
 
 from pydantic import JsonValue
@@ -81,14 +82,14 @@ def _answer(github: GithubState, now: float, asked: _Asked) -> Response:
     if now >= rate.reset_at:
         rate.used, rate.reset_at = 0, now + HOUR_S
     try:
-        return _response(rate, 200, _handled(github, rate, asked))
+        return _response(rate, now, 200, _handled(github, rate, asked))
     except _Refused as refused:
         error: JsonObject = {
             "message": refused.message,
             "documentation_url": DOCS,
             "status": str(refused.status),
         }
-        return _response(rate, refused.status, error)
+        return _response(rate, now, refused.status, error)
 
 
 def _handled(github: GithubState, rate: Rate, asked: _Asked) -> JsonValue:
@@ -209,8 +210,9 @@ def _rate_limit(rate: Rate) -> JsonValue:
     return {"resources": {"core": core}, "rate": core}
 
 
-def _response(rate: Rate, status: int, body: JsonValue) -> Response:
+def _response(rate: Rate, now: float, status: int, body: JsonValue) -> Response:
     headers = {
+        "Date": formatdate(now, usegmt=True),
         "X-GitHub-Request-Id": secrets.token_hex(8).upper(),
         "X-RateLimit-Limit": str(rate.limit),
         "X-RateLimit-Used": str(rate.used),

@@ -89,8 +89,7 @@ class Sandbox:
             self._ready.set_exception(error)
             raise
         await self._stop.wait()
-        for close in reversed(closing):
-            await close()
+        await asyncio.gather(*(close() for close in closing))
 
     async def _open(self, closing: list[Close]) -> Endpoints:
         world = self._world

@@ -11,12 +11,22 @@ from ink_infra_mcp.sandbox.state import Fault
 _LOGIN = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><form>Password</form></body></html>"
 
 
+CUT = "ink.sandbox.cut"
+"""The ASGI extension with which `listen` lets an answer break its connection."""
+
+
 class CutOff(Response):
-    """Promises one byte and never sends it, so that the server closes the connection."""
+    """Breaks the connection without a byte; where the server cannot, it promises one byte and never sends it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the head only."""
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+        """Answer nothing."""
+        cut = scope.get("extensions", {}).get(CUT)
+        if cut is None:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+            return
+        cut()
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
 
 async def with_fault(fault: Fault | None, act: Callable[[], Awaitable[Response]]) -> Response:

@@ -28,13 +28,13 @@ SANDBOX = "[sandbox: a pretend world, nothing real was touched]"
 def of_report(query: AnyQuery, report: BaseModel, backend: Backend) -> types.CallToolResult:
     """Return the result of a query."""
     text = query.render(report)
-    data = _redacted(report.model_dump(mode="json"), backend)
+    data = _redacted(report.model_dump(mode="json", exclude_defaults=True), backend)
     return types.CallToolResult(content=[_text(text, backend)], structured_content=data)
 
 
 def of_receipt(receipt: Receipt, backend: Backend) -> types.CallToolResult:
     """Return the result of a mutation; an outcome that is not what was asked for is marked as an error."""
-    data = _redacted(receipt.model_dump(mode="json"), backend)
+    data = _redacted(receipt.model_dump(mode="json", exclude_defaults=True), backend)
     return types.CallToolResult(
         content=[_text(receipt_text(receipt), backend)],
         structured_content=data,

@@ -16,7 +16,7 @@ def input_schema(model: type[BaseModel]) -> Schema:
 
 def output_schema(model: type[BaseModel]) -> Schema:
     """Return the lean schema of a result: shapes only, definitions in line, no descriptions."""
-    raw = model.model_json_schema(by_alias=True, mode="serialization")
+    raw = model.model_json_schema(by_alias=True)
     return _tidy(_inline(raw, raw.get("$defs", {})), keep_description=False)
 
 

@@ -61,7 +61,7 @@ def load_settings(machine: Machine, flags: Flags, *, sandbox_fleet: Fleet | None
     toolsets = chosen_toolsets(flags.toolsets)
     fleet = sandbox_fleet or load_fleet(config)
     url = flags.state or fleet.state.url
-    if flags.state and (fault := state_url_fault(flags.state)):
+    if fault := state_url_fault(flags.state):
         raise ConfigError(f"The state store named by --state cannot be used: {fault}.", next="Mend --state.")
     folder = state_folder(machine) / "sandbox" if flags.sandbox else state_folder(machine)
     return Settings(
@@ -82,7 +82,7 @@ def chosen_toolsets(text: str) -> frozenset[Toolset]:
     Raises:
         ConfigError: an unknown name.
     """
-    wanted = {word.strip() for word in text.split(",")} - {""}
+    wanted = set(text.replace(",", " ").split())
     if unknown := sorted(wanted - ALL_TOOLSETS):
         word = unknown[0]
         raise ConfigError(f"There is no toolset `{word}`; {nearest(word, ALL_TOOLSETS)}.", next="Mend --toolsets.")

@@ -11,7 +11,8 @@ from ink_infra_mcp.settings.state_url import state_url_fault
 from ink_infra_mcp.settings.toml_file import Fault, nearest, read_model
 from ink_infra_mcp.settings.toml_lines import KeyPath
 
-_HOST_KEY = re.compile(r"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp\d{3}|sk-[\w@.-]+) [A-Za-z0-9+/]{20,}={0,2}(?: .*)?")
+_KEY = r"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp\d{3}|sk-[\w@.-]+) [A-Za-z0-9+/]{20,}={0,2}(?: .*)?"
+_KEYS = re.compile(rf"\s*(?:{_KEY}(?:\n\s*|$))*")
 _KEY_LINES = "write OpenSSH public key lines, such as `ssh-ed25519 AAAA...`, without a host name"
 
 
@@ -28,15 +29,14 @@ def load_fleet(path: Path) -> Fleet:
 
 def faults(fleet: Fleet) -> Iterator[Fault]:
     """Return what is wrong between the keys: doubled names or addresses, bastions that lead nowhere, a wrong URL."""
-    yield from _url_faults(fleet.coolify.url)
+    if not _is_plain_url(fleet.coolify.url):
+        yield Fault(("coolify", "url"), HINTS[("coolify", "url")])
     yield from _doubled(fleet)
     yield from _bastion_faults(fleet)
     yield from _domain_faults(fleet)
-    if fleet.state.url and (fault := state_url_fault(fleet.state.url)):
+    yield from _host_key_faults(fleet)
+    if fault := state_url_fault(fleet.state.url):
         yield Fault(("state", "url"), fault)
-    for path, host in placed(fleet):
-        if any(not _HOST_KEY.fullmatch(line) for line in host.host_key.splitlines() if line.strip()):
-            yield Fault((*path, "host_key"), _KEY_LINES)
 
 
 def placed(fleet: Fleet) -> list[tuple[KeyPath, Host]]:
@@ -46,16 +46,19 @@ def placed(fleet: Fleet) -> list[tuple[KeyPath, Host]]:
     return found + [(("bastions", index), host) for index, host in enumerate(fleet.bastions)]
 
 
-def _url_faults(url: str) -> Iterator[Fault]:
-    path = ("coolify", "url")
+def _is_plain_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        _ = parts.port
     except ValueError:
-        usable = False
-        parts = urlsplit("")
-    if not usable or parts.query or parts.fragment or "@" in parts.netloc:
-        yield Fault(path, HINTS[path])
+        return False
+    return bool(parts.hostname) and "@" not in parts.netloc and not (parts.query or parts.fragment)
+
+
+def _host_key_faults(fleet: Fleet) -> Iterator[Fault]:
+    for path, host in placed(fleet):
+        if not _KEYS.fullmatch(host.host_key):
+            yield Fault((*path, "host_key"), _KEY_LINES)
 
 
 def _doubled(fleet: Fleet) -> Iterator[Fault]:

@@ -23,6 +23,7 @@ MAX_BYTES = 64 * 2**10
 KEYRING_TIMEOUT_S = 10.0
 _INDEX = "app secrets"
 _UNEXPANDED = re.compile(r"\$\{[^{}]*\}|\$[A-Z_][A-Z0-9_]*|%[A-Z_][A-Z0-9_]*%")
+_TOKEN = re.compile(r"[!-~]+")
 _MOUNTED_BY_CONTAINERS = (PurePosixPath("/run/secrets"), PurePosixPath("/var/run/secrets"))
 
 
@@ -159,34 +160,40 @@ def read_secret_file(path: Path, variable: str) -> str:
         ConfigError: it is not so, or cannot be read; `variable` is named as where the path came from.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        try:
-            if fault := file_fault(path, os.fstat(descriptor)):
-                raise _bad_file(path, variable, fault)
-            data = os.read(descriptor, MAX_BYTES + 1)
-        finally:
-            os.close(descriptor)
+        data = _read_trusted(path, variable)
     except OSError as error:
         raise _bad_file(path, variable, (error.strerror or "it cannot be read").lower()) from None
     if len(data) > MAX_BYTES:
         raise _bad_file(path, variable, "it is larger than 64 KiB")
     try:
-        text = data.decode()
+        return data.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise _bad_file(path, variable, "it is not UTF-8 text") from None
-    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _read_trusted(path: Path, variable: str) -> bytes:
+    """Return what the file holds; it is judged and read through one descriptor, so that nobody can swap it between."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if fault := file_fault(path, os.fstat(descriptor)):
+            raise _bad_file(path, variable, fault)
+        return os.read(descriptor, MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
 
 
 def file_fault(path: Path, found: os.stat_result) -> str:
     """Return why a file with that status cannot be trusted with a secret, or an empty text."""
     if not stat.S_ISREG(found.st_mode):
         return "it is not a regular file"
-    if os.name != "posix":
-        return ""
-    if found.st_mode & stat.S_IWOTH:
+    return _mode_fault(path, found.st_mode) if os.name == "posix" else ""
+
+
+def _mode_fault(path: Path, mode: int) -> str:
+    if mode & stat.S_IWOTH:
         return f"everybody can write it; run `chmod 600 {path}`"
     is_mounted = any(PurePosixPath(path).is_relative_to(folder) for folder in _MOUNTED_BY_CONTAINERS)
-    if found.st_mode & stat.S_IROTH and not is_mounted:
+    if mode & stat.S_IROTH and not is_mounted:
         return f"everybody can read it; run `chmod 600 {path}`, or set the mode of the mounted secret to 0400"
     return ""
 
@@ -195,7 +202,7 @@ def _check(value: str, known: SecretName, where: str) -> str:
     _refuse_unexpanded(value, where)
     if not value.strip() or "\0" in value:
         raise ConfigError(f"The secret {known.name} from {where} is empty or no text.", next="Set its value.")
-    if known.is_token and not (value.isascii() and value.isprintable() and " " not in value):
+    if known.is_token and not _TOKEN.fullmatch(value):
         raise ConfigError(
             f"The secret {known.name} from {where} has a space, a line break or a character that no token has.",
             next="Copy the token again, without anything around it.",

@@ -8,15 +8,24 @@ _PASSWORD = "takes no password, which would end up in process lists and logs; us
 
 
 def state_url_fault(url: str) -> str:
-    """Return why a state store's address cannot be used, as the end of a sentence; an empty text: it can."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return _FORMS
+    """Return why a state store's address cannot be used, as the end of a sentence; an empty text: it can.
+
+    An empty address stands for the default store.
+    """
+    if not url or _is_sqlite(url):
+        return ""
+    parts = _split(url)
     if parts.password is not None or "password=" in parts.query:
         return _PASSWORD
-    return "" if _is_sqlite(url) or _is_postgres(parts) else _FORMS
+    return "" if _is_postgres(parts) else _FORMS
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of an address; none where it cannot be taken apart."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _is_sqlite(url: str) -> bool:

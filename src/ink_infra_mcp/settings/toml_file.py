@@ -142,15 +142,19 @@ def _raw_faults(node: Node, path: KeyPath) -> Iterator[Fault]:
     """Return what no key may hold, before anybody looks at what the keys mean."""
     if isinstance(node, dict):
         for key, value in node.items():
-            if _SECRET_KEY.search(key) and not isinstance(value, dict):
-                yield Fault((*path, key), "secrets never go in this file; use `ink-infra-mcp secret set NAME`")
-            else:
-                yield from _raw_faults(value, (*path, key))
+            yield from _raw_key_faults(key, value, (*path, key))
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield from _raw_faults(value, (*path, index))
     elif what := _leaf_fault(node):
         yield Fault(path, what)
+
+
+def _raw_key_faults(key: str, value: Node, path: KeyPath) -> Iterator[Fault]:
+    if _SECRET_KEY.search(key) and not isinstance(value, dict):
+        yield Fault(path, "secrets never go in this file; use `ink-infra-mcp secret set NAME`")
+    else:
+        yield from _raw_faults(value, path)
 
 
 def _leaf_fault(value: Leaf) -> str:

@@ -3,7 +3,35 @@
 from typing import Any
 
 from ink_infra_mcp.core.operation import Mutation, Query
+from ink_infra_mcp.tools.cancel_operation import CancelOperation
+from ink_infra_mcp.tools.control_app import ControlApp
+from ink_infra_mcp.tools.delete_app import DeleteApp
 from ink_infra_mcp.tools.deploy_app import DeployApp
+from ink_infra_mcp.tools.get_app import GetApp
+from ink_infra_mcp.tools.get_app_logs import GetAppLogs
+from ink_infra_mcp.tools.get_audit import GetAudit
+from ink_infra_mcp.tools.get_fleet import GetFleet
+from ink_infra_mcp.tools.get_operation import GetOperation
+from ink_infra_mcp.tools.list_apps import ListApps
+from ink_infra_mcp.tools.list_operations import ListOperations
+from ink_infra_mcp.tools.resume_operation import ResumeOperation
+from ink_infra_mcp.tools.rollback_app import RollbackApp
+from ink_infra_mcp.tools.set_app_env import SetAppEnv
 
-ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (DeployApp,)
+ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (
+    DeployApp,
+    ListApps,
+    GetApp,
+    GetAppLogs,
+    SetAppEnv,
+    ControlApp,
+    RollbackApp,
+    DeleteApp,
+    GetFleet,
+    GetOperation,
+    ListOperations,
+    CancelOperation,
+    ResumeOperation,
+    GetAudit,
+)
 """Every tool. A tool that is not listed here does not exist."""

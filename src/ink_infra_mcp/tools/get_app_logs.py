@@ -86,9 +86,7 @@ class GetAppLogs(Query[Args, Look, Report]):
 
 async def _runtime(look: Look, app: App) -> list[str]:
     if app.kind == "service":
-        raise InputError(
-            f"{app.name} is a compose app; Coolify shows no joined log.", next="Use get_app."
-        )
+        raise InputError(f"{app.name} is a compose app; Coolify shows no joined log.", next="Use get_app.")
     try:
         text = await look.coolify.app_logs(app.uuid, lines=5000)
     except Rejected as error:

@@ -29,7 +29,7 @@ class Args(BaseModel):
 class Report(Frozen):
     """Lines in order; `chain` says whether every line is as it was written. `before` leads to earlier lines."""
 
-    columns: tuple[str, ...] = COLUMNS
+    columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     chain: str
     before: int | None = None
@@ -61,7 +61,7 @@ class GetAudit(Query[Args, Look, Report]):
         lines, chain = await look.store.run(work)
         first = lines[0].seq if lines else 1
         before = first if first > 1 and not args.operation else None
-        return Report(rows=tuple(_row(line) for line in lines), chain=chain, before=before)
+        return Report(columns=COLUMNS, rows=tuple(_row(line) for line in lines), chain=chain, before=before)
 
     def render(self, report: Report) -> str:
         """Return the lines with tabs."""

@@ -33,7 +33,7 @@ class Args(BaseModel):
 class Report(Frozen):
     """The table. A status with `~` is Coolify's word against what the host shows; `?` is not known."""
 
-    columns: tuple[str, ...] = COLUMNS
+    columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     total: int
     next_cursor: str | None = None
@@ -57,6 +57,7 @@ class ListApps(Query[Args, Look, Report]):
         shown, cursor = page(apps, key=lambda app: f"{app.name} {app.uuid}", limit=args.limit, cursor=args.cursor)
         facts = await gather_all(look.hosts, sorted({app.muscle for app in shown if app.muscle}))
         return Report(
+            columns=COLUMNS,
             rows=tuple(_row(app, facts.get(app.muscle), look) for app in shown),
             total=len(apps),
             next_cursor=cursor,

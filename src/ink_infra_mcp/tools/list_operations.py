@@ -27,7 +27,7 @@ class Args(BaseModel):
 class Report(Frozen):
     """The table, newest first; `next_cursor` leads to older ones."""
 
-    columns: tuple[str, ...] = COLUMNS
+    columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     next_cursor: str | None = None
 
@@ -51,7 +51,7 @@ class ListOperations(Query[Args, Look, Report]):
         found = await look.store.run(lambda c: operations.newest(c, before=before, limit=args.limit + 1, state=state))
         shown = found[: args.limit]
         more = repr(shown[-1].created_at) if len(found) > args.limit else None
-        return Report(rows=tuple(_row(operation) for operation in shown), next_cursor=more)
+        return Report(columns=COLUMNS, rows=tuple(_row(operation) for operation in shown), next_cursor=more)
 
     def render(self, report: Report) -> str:
         """Return the table with tabs."""

@@ -12,6 +12,7 @@ from ink_infra_mcp.sandbox.state_coolify import CoolifyState, RateWindow, Token
 ELEVATED = frozenset({"root", "write", "write:sensitive", "deploy", "read:sensitive"})
 WINDOW_S = 60.0
 HEALTH_LIMIT = 1000
+EVERYONE = "0.0.0.0"  # noqa: S104 - an entry of the allow-list; nothing binds to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def check_open(coolify: CoolifyState, visitor: Visitor) -> None:
     if not coolify.is_api_enabled:
         raise _success_403("API is disabled.")
     allowed = [entry.strip() for entry in coolify.allowed_ips.split(",") if entry.strip()]
-    if allowed and "0.0.0.0" not in allowed and not _is_listed(visitor.address, allowed):  # noqa: S104 - means: everyone
+    if allowed and EVERYONE not in allowed and not _is_listed(visitor.address, allowed):
         raise _success_403("You are not allowed to access the API.")
 
 

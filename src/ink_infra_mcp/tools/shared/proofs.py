@@ -28,22 +28,24 @@ async def is_isolated(look: Look, muscle: str, app_uuid: str) -> bool:
 
 async def of_deployment(plan: Plan, results: Results, look: Look) -> list[Check]:
     """Return the checks of a plan whose steps `deploy` and `prove_isolation` have run."""
-    deploy, prove = _step(plan, "deploy"), _step(plan, "prove_isolation")
-    app, muscle, url = _uuid(deploy, results), str(prove.params["muscle"]), str(prove.params["url"])
+    prove = _step(plan, "prove_isolation")
+    app, muscle, url = _uuid(prove, results), str(prove.params["muscle"]), str(prove.params["url"])
+    commit = next((str(step.params["commit"]) for step in plan.steps if step.id == "deploy"), "")
+    deployment = results.get("deploy", {}).get("deployment")
     return [
-        await _deployment(look, str(results["deploy"]["deployment"]), str(deploy.params["commit"])),
+        *([await _deployment(look, str(deployment), commit)] if deployment else []),
         await isolation(look, muscle, app),
-        *await web(look, muscle, url),
+        *(await web(look, muscle, url) if url else []),
     ]
 
 
 def summary_of_deployment(plan: Plan, results: Results) -> JsonObject:
     """Return what the caller wants to know of a deployed app, as far as the steps came."""
-    deploy, prove = _step(plan, "deploy"), _step(plan, "prove_isolation")
+    prove = _step(plan, "prove_isolation")
     done = results.get("deploy", {})
     return {
         "url": prove.params["url"],
-        "app": _uuid(deploy, results),
+        "app": _uuid(prove, results),
         "muscle": prove.params["muscle"],
         "deployment": done.get("deployment", ""),
         "commit": done.get("commit", ""),
@@ -128,6 +130,12 @@ def _tls(seen: HttpSeen, url: str) -> Check:
 
 def _inspected(container: ContainerFacts, muscle: str) -> str:
     return f"docker inspect on {muscle}: {container.name} runs under {container.runtime}"
+
+
+def app_of(plan: Plan, results: Results) -> str:
+    """Return the uuid of the app that the plan deploys, as far as the steps came, or an empty text."""
+    step = next((s for s in plan.steps if s.id == "deploy"), None)
+    return _uuid(step, results) if step is not None else ""
 
 
 def _step(plan: Plan, step_id: str) -> Step:

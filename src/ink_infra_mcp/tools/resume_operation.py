@@ -1,0 +1,125 @@
+"""resume_operation: go on with an operation that stopped, from where it stopped, under a new approval."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ink_infra_mcp.core.errors import InputError, UnknownName
+from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results, Toolset
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.state import operations
+from ink_infra_mcp.state.operations import Operation
+from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared import proofs
+
+RESUMABLE = frozenset({Outcome.FAILED, Outcome.CANCELLED})
+
+
+class Args(BaseModel):
+    """What resume_operation takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    operation: Annotated[str, Field(pattern=r"^op-[a-z0-9]{4,40}$", description="Operation id, op-...")]
+    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The operation that stopped, and what its app's deployments are now (so that none is taken for ours)."""
+
+    operation: Operation
+    done: frozenset[str]
+    known: tuple[str, ...]
+
+
+class ResumeOperation(Mutation[Args, Look, Facts]):
+    """Go on with an operation that failed or was cancelled, after a person mended the cause: the same steps from where
+    it stopped, under a new approval. Where other things changed since, call the original tool: it plans anew.
+    """
+
+    name: ClassVar[str] = "resume_operation"
+    title: ClassVar[str] = "Resume an operation"
+    toolset: ClassVar[Toolset] = "operations"
+    args = Args
+    kinds: ClassVar[tuple[str, ...]] = (
+        "coolify.create_environment",
+        "coolify.create_application",
+        "coolify.update_application",
+        "coolify.set_env_new",
+        "coolify.set_env",
+        "coolify.delete_env",
+        "coolify.first_deploy",
+        "coolify.deploy",
+        "coolify.start",
+        "coolify.restart",
+        "coolify.rollback",
+        "coolify.stop",
+        "coolify.delete_application",
+        "hosts.prove_isolation",
+    )
+
+    async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
+        """Return the operation and which of its steps are done.
+
+        Raises:
+            UnknownName: there is none with that id.
+            InputError: it runs still, or ended in a way that leaves nothing to resume.
+        """
+        found = await look.store.run(lambda c: operations.get(c, args.operation))
+        if found is None:
+            raise UnknownName(f"There is no operation {args.operation}.", next="See list_operations.")
+        if found.receipt is None:
+            raise InputError(f"{found.id} is still running.", next="Follow it with get_operation.")
+        if found.receipt.outcome not in RESUMABLE:
+            raise InputError(f"{found.id} ended as {found.receipt.outcome}.", next="There is nothing to resume.")
+        done = frozenset(step.id for step in found.plan.steps if step.id in found.results)
+        app = proofs.app_of(found.plan, found.results)
+        recent = await look.coolify.deployments_of(app, take=5) if app else ()
+        return Facts(operation=found, done=done, known=tuple(d.uuid for d in recent if d.is_over))
+
+    def plan(self, args: Args, facts: Facts) -> Plan:
+        """Return the steps that are left, with what the finished ones returned."""
+        old = facts.operation.plan
+        left = tuple(_again(step, facts) for step in old.steps if step.id not in facts.done)
+        finished: JsonObject = {step_id: facts.operation.results[step_id] for step_id in sorted(facts.done)}
+        return old.model_copy(
+            update={
+                "tool": self.name,
+                "title": f"Resume {facts.operation.id}: {old.title}",
+                "steps": left,
+                "pinned": {
+                    "results": finished,
+                    "resumes": facts.operation.id,
+                    "tool": old.pinned.get("tool", old.tool),
+                },
+                "reason": f"Every step of {facts.operation.id} is done.",
+            }
+        )
+
+    async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
+        """Return the proofs of what the steps did."""
+        if any(step.id == "prove_isolation" for step in plan.steps):
+            return await proofs.of_deployment(plan, results, look)
+        if plan.steps[-1].kind == "coolify.stop":
+            return [await proofs.stopped(look, plan, results)]
+        names = ", ".join(step.id for step in plan.steps)
+        return [Check(name="steps", status="passed", evidence=f"each of {names} looked again after it acted")]
+
+    def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
+        """Return the id of the operation that was resumed, and the app's result where it was deployed."""
+        resumed: JsonObject = {"resumed": plan.pinned["resumes"]}
+        proved = any(step.id == "prove_isolation" for step in plan.steps)
+        return resumed | (proofs.summary_of_deployment(plan, results) if proved else {})
+
+
+def _again(step: Step, facts: Facts) -> Step:
+    """A step that deploys must not take a deployment that failed since the first plan for its own."""
+    update: dict[str, object] = {
+        "uses": tuple(s for s in step.uses if s not in facts.done),
+        "undoes": tuple(s for s in step.undoes if s not in facts.done),
+    }
+    if "known" in step.params:
+        update["params"] = step.params | {"known": [*facts.known]}
+    return step.model_copy(update=update)
