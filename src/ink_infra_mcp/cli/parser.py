@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     made["audit"].add_argument("--json", action="store_true", help="print JSON lines")
     made["audit"].add_argument("--limit", type=int, default=50)
     made["contracts"].add_argument("--update", action="store_true", help="write what differs")
-    made["demo"].add_argument("--yes", action="store_true", help="approve the demo's plans without a person")
+    made["demo"].add_argument("--ask", action="store_true", help="answer the questions yourself")
     return top
 
 

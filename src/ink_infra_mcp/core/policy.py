@@ -137,7 +137,7 @@ class Policy(Frozen):
 
     @model_validator(mode="after")
     def _needs_rise_with_risk(self) -> "Policy":
-        if missing := [risk.value for risk in Risk if risk not in self.approval]:
+        if missing := sorted(set(Risk) - set(self.approval)):
             raise ValueError(f"approval says nothing about {', '.join(missing)}")
         needs = [self.approval[risk].rank for risk in Risk]
         if needs != sorted(needs):

@@ -13,14 +13,14 @@ from ink_infra_mcp.state.operations import Operation, steps_so_far
 
 def already_so(plan: Plan) -> Receipt:
     """Return the receipt of a plan without steps."""
-    return Receipt(outcome=Outcome.ALREADY_SO, message=f"Already so: {plan.reason} Nothing was changed.")
+    return Receipt(outcome=Outcome.ALREADY_SO, message=f"{plan.reason} Nothing was changed.")
 
 
 def refused(plan: Plan, risk: Risk, why: str) -> Receipt:
     """Return the receipt of a plan that policy forbids."""
     return Receipt(
         outcome=Outcome.REFUSED_BY_POLICY,
-        message=f"Refused by policy: {why} Nothing was changed.",
+        message=f"{why} Nothing was changed.",
         plan=render(plan, risk=risk),
         plan_digest=plan.digest,
     )
@@ -46,7 +46,7 @@ def not_approved(approval: Approval, why: str) -> Receipt:
     """Return the receipt of a plan that a person turned down."""
     return Receipt(
         outcome=Outcome.NOT_APPROVED,
-        message=f"Not approved: {why}. Nothing was changed.",
+        message=f"{why}. Nothing was changed.",
         approval_id=approval.id,
         plan_digest=approval.plan_digest,
     )

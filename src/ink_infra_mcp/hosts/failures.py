@@ -123,13 +123,17 @@ def no_login_key(why: str) -> ConfigError:
     )
 
 
-def timed_out(host: Host, command: HostCommand, said: CommandResult, *, redact: Redact) -> CommandFailed:
-    """Return the error for a command that was stopped at its time limit."""
-    stopped = "It was stopped part-way: what it had changed until then stays changed."
+def timed_out(host: Host, command: HostCommand, said: CommandResult, *, stopped: bool, redact: Redact) -> CommandFailed:
+    """Return the error for a command that did not end within its limit."""
+    changed = (
+        "It was stopped part-way: what it had changed until then stays changed."
+        if stopped
+        else "It could not be stopped and may still be changing things."
+    )
     return CommandFailed(
-        f"`{_shown(command, redact)}` on {host.name} did not end within {command.timeout_s:g} s and was stopped.",
+        f"`{_shown(command, redact)}` on {host.name} did not end within {command.timeout_s:g} s.",
         host=host.name,
-        done=stopped if command.changes else NOTHING_DONE,
+        done=changed if command.changes else NOTHING_DONE,
         next="Look at the server's load and disk; something on it hangs.",
         untrusted_output=_output(said, redact),
     )

@@ -154,7 +154,7 @@ class HostPool:
         except wire.Cut as error:
             raise failures.connection_lost(host, command, str(error), redact=self.redact) from error
         except wire.OutOfTime as error:
-            raise failures.timed_out(host, command, error.said, redact=self.redact) from error
+            raise failures.timed_out(host, command, error.said, stopped=error.stopped, redact=self.redact) from error
         finally:
             links.release(link)
 

@@ -1,6 +1,7 @@
 """The rim of SSH: opens a connection to a pinned server and exchanges one command over it; nothing here repeats."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.hosts import failures
-from ink_infra_mcp.hosts.command import CommandResult, HostCommand
+from ink_infra_mcp.hosts.command import PID_MARK, CommandResult, HostCommand, kill_group
 
 Connection = asyncssh.SSHClientConnection
 OUTPUT_CAP_BYTES = 2**20
@@ -22,6 +23,7 @@ KEEPALIVE_S = 15
 STOP_GRACE_S = 2.0
 """How long a command may tidy up after SIGTERM before SIGKILL."""
 
+_GROUP = re.compile(rb"^" + PID_MARK + rb"(\d{1,10})\n", re.MULTILINE)
 _HOST_KEY_ALGS = (
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",
@@ -60,11 +62,12 @@ class Cut(Exception):
 
 
 class OutOfTime(Exception):
-    """The command was stopped at its time limit; `said` holds its words until then."""
+    """The command did not end within its limit; `said` holds its words until then, `stopped` whether it is gone."""
 
-    def __init__(self, said: CommandResult) -> None:
+    def __init__(self, said: CommandResult, *, stopped: bool) -> None:
         super().__init__("time limit")
         self.said = said
+        self.stopped = stopped
 
 
 class _Channel(Protocol):
@@ -72,8 +75,6 @@ class _Channel(Protocol):
 
     def write(self, data: bytes) -> None: ...
     def write_eof(self) -> None: ...
-    def terminate(self) -> None: ...
-    def kill(self) -> None: ...
     def close(self) -> None: ...
     def get_returncode(self) -> int | None: ...
 
@@ -162,10 +163,10 @@ async def exchange(connection: Sessions, command: HostCommand, *, open_s: float)
     Raises:
         NotSent, NoSession: it did not start.
         Cut: the connection broke, and it may have run.
-        OutOfTime: it did not end in time; it was sent SIGTERM, then SIGKILL.
+        OutOfTime: it did not end in time; its process group was sent SIGTERM, then SIGKILL.
     """
     talk = _Talk()
-    channel = await _open(connection, command.line, talk, open_s=open_s)
+    channel = await _open(connection, command.remote_line, talk, open_s=open_s)
     try:
         with suppress(BrokenPipeError):
             channel.write(command.stdin_bytes())
@@ -173,12 +174,13 @@ async def exchange(connection: Sessions, command: HostCommand, *, open_s: float)
         with anyio.move_on_after(command.timeout_s):
             await talk.ended.wait()
             return _result(channel, talk)
-        await _stop(channel, talk)
-        raise OutOfTime(talk.said(exit_status=-1))
-    finally:
-        if not talk.ended.is_set():
-            channel.kill()
-            channel.close()
+    except anyio.get_cancelled_exc_class():
+        with anyio.CancelScope(shield=True):
+            await _stop(connection, talk, open_s=open_s)
+        raise
+    said = talk.said(exit_status=-1)
+    await _stop(connection, talk, open_s=open_s)
+    raise OutOfTime(said, stopped=talk.ended.is_set())
 
 
 class _Talk(asyncssh.SSHClientSession[bytes]):
@@ -186,6 +188,7 @@ class _Talk(asyncssh.SSHClientSession[bytes]):
 
     def __init__(self) -> None:
         self.channel: _Channel | None = None
+        self.group: int | None = None
         self.ended = asyncio.Event()
         self.lost: Exception | None = None
         self._out = bytearray()
@@ -198,12 +201,19 @@ class _Talk(asyncssh.SSHClientSession[bytes]):
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         if datatype == EXTENDED_DATA_STDERR:
             self._err += data
+            self._read_group()
             self._truncated |= len(self._err) > OUTPUT_CAP_BYTES
             del self._err[:-OUTPUT_CAP_BYTES]
         else:
             room = OUTPUT_CAP_BYTES - len(self._out)
             self._truncated |= len(data) > room
             self._out += data[:room]
+
+    def _read_group(self) -> None:
+        """Take the line that names the process group out of standard error; a login shell may have spoken before it."""
+        if self.group is None and (found := _GROUP.search(self._err)):
+            self.group = int(found[1])
+            del self._err[found.start() : found.end()]
 
     def eof_received(self) -> bool:
         return True
@@ -252,10 +262,16 @@ def _result(channel: _Channel, talk: _Talk) -> CommandResult:
     return talk.said(exit_status=code if code >= 0 else 128 - code)
 
 
-async def _stop(channel: _Channel, talk: _Talk) -> None:
-    channel.terminate()
-    with anyio.move_on_after(STOP_GRACE_S):
-        await talk.ended.wait()
+async def _stop(sessions: Sessions, talk: _Talk, *, open_s: float) -> None:
+    """End the command with all that it started; a connection that broke meanwhile leaves it to the server."""
+    for name in ("TERM", "KILL"):
+        if talk.ended.is_set() or talk.group is None:
+            break
+        with suppress(NotSent, NoSession, Cut), anyio.move_on_after(STOP_GRACE_S):
+            await _open(sessions, kill_group(talk.group, signal=name).line, _Talk(), open_s=open_s)
+            await talk.ended.wait()
+    if talk.channel is not None:
+        talk.channel.close()
 
 
 def _pinned(host: Host) -> tuple[asyncssh.SSHKey, ...]:

@@ -92,7 +92,8 @@ class GetFleet(Query[Args, Look, Report]):
 class _Seen:
     """What was read, and what could not be."""
 
-    def __init__(self) -> None:
+    def __init__(self, factory: str) -> None:
+        self.factory = factory
         self.coolify = UNKNOWN
         self.runtime_option = UNKNOWN
         self.servers: tuple[Server, ...] = ()
@@ -103,7 +104,7 @@ class _Seen:
 
 
 async def _see(look: Look) -> _Seen:
-    seen = _Seen()
+    seen = _Seen(look.fleet.factory.name)
 
     async def versions() -> None:
         era = await look.coolify.era()
@@ -163,7 +164,7 @@ def _line(host: Host, seen: _Seen) -> ServerLine:
     coolify = _in_coolify(host, seen)
     line = ServerLine(
         name=host.name,
-        role="muscle" if muscle else "factory" if coolify and coolify.is_coolify_host else "host",
+        role="muscle" if muscle else "factory" if host.name == seen.factory else "host",
         address=host.address,
         state=_state(coolify, facts),
         headroom=_gib(room) if muscle else "",
@@ -177,9 +178,9 @@ def _in_coolify(host: Host, seen: _Seen) -> Server | None:
     """Coolify knows its own host by a name inside Docker, and every other server by its address."""
     addresses = {host.address, host.private_address}
     by_address = next((s for s in seen.servers if s.ip in addresses), None)
-    if by_address is not None or isinstance(host, Muscle):
+    if by_address is not None or host.name != seen.factory:
         return by_address
-    return next((s for s in seen.servers if s.is_coolify_host and s.name == host.name), None)
+    return next((s for s in seen.servers if s.is_coolify_host), None)
 
 
 def _measured(facts: HostFacts) -> dict[str, str]:

@@ -17,7 +17,7 @@ from ink_infra_mcp.sandbox.hosts.commands import UNKNOWN_FILE, write_commands
 from ink_infra_mcp.sandbox.state import Fault, take_fault
 from ink_infra_mcp.sandbox.world import World
 
-_NOT_FOUND = re.compile(rb"sh: (?:line )?(?:\d+: )?(?:eval: )?([^\n:]+): (?:command )?not found")
+_NOT_FOUND = re.compile(rb"sh: (?:line )?(?:\d+: )?(?:eval: |exec: )?([^\n:]+): (?:command )?not found")
 _CHUNK = 65_536
 _KEPT = 2**20
 

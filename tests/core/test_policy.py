@@ -1,0 +1,220 @@
+"""The risk policy: what it refuses, and that an overlay cannot loosen it in silence."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ink_infra_mcp.core.plan import Plan, Risk
+from ink_infra_mcp.core.policy import (
+    Freeze,
+    KindRule,
+    LimitRule,
+    Limits,
+    Loosens,
+    Need,
+    NeedRule,
+    Policy,
+    Protected,
+    RiskRules,
+    UnknownEntry,
+    baseline,
+    names_touched,
+    tighten,
+)
+from tests.core.plans import plan, step
+
+NEEDS = dict(zip(Risk, (Need.NONE, Need.NONE, Need.PERSON, Need.PERSON, Need.TYPED, Need.TICKET), strict=True))
+BASE = Policy(
+    kinds={"coolify.stop": Risk.DISRUPTIVE, "coolify.start": Risk.SAFE, "dns.add_record": Risk.SAFE},
+    approval=NEEDS,
+    max_steps=3,
+    max_monthly_eur=100,
+)
+
+
+def kind(risk: Risk, override: str = "") -> dict[str, dict[str, KindRule]]:
+    """Return an overlay's rule for stopping an app."""
+    return {"coolify": {"stop": KindRule(risk=risk, why="a test", override=override)}}
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "risk", "told"),
+    [
+        (BASE, plan(step()), Risk.DISRUPTIVE, None),
+        (BASE, plan(step(), cost="100.00"), Risk.COSTS_MONEY, None),
+        (
+            BASE,
+            plan(step(), cost="100.01"),
+            Risk.COSTS_MONEY,
+            "The plan adds 100.01 EUR a month; policy allows 100 in one plan.",
+        ),
+        (
+            BASE,
+            plan(step(), cost="about 5"),
+            Risk.SAFE,
+            "The plan adds about 5 EUR a month; policy allows 100 in one plan.",
+        ),
+        (BASE, plan(step(), cost="nan"), Risk.SAFE, "The plan adds nan EUR a month; policy allows 100 in one plan."),
+        (
+            BASE,
+            plan(*(step(f"stop_{n}") for n in range(4))),
+            Risk.SAFE,
+            "The plan has 4 steps; policy allows 3.",
+        ),
+        (
+            BASE.model_copy(update={"freeze": "holidays"}),
+            plan(step()),
+            Risk.SAFE,
+            "Changes are frozen: holidays.",
+        ),
+        (BASE.model_copy(update={"freeze": "holidays"}), plan(step()), Risk.READ, None),
+        (BASE.model_copy(update={"freeze": "holidays", "protected": ("shop",)}), plan(), Risk.DISRUPTIVE, None),
+        (
+            BASE.model_copy(update={"protected": ("shop", "till")}),
+            plan(step(target="till"), target="shop"),
+            Risk.SAFE,
+            "shop, till is protected by policy; no tool may change it.",
+        ),
+        (BASE.model_copy(update={"protected": ("sho", "app")}), plan(step()), Risk.DISRUPTIVE, None),
+    ],
+)
+def test_a_refusal_says_which_rule_stands_in_the_way(policy: Policy, asked: Plan, risk: Risk, told: str | None) -> None:
+    """Freeze, protected names and limits refuse with a sentence; reading and doing nothing never are refused."""
+    assert policy.refusal(asked, risk) == told
+
+
+def test_a_plan_touches_its_target_its_steps_targets_and_its_locks() -> None:
+    """A protected server is found whether a plan names it as target, as a step's target or as a lock."""
+    asked = plan(step(target="s1"), target="shop").model_copy(update={"locks": ("app:shop", "host:s2")})
+    assert names_touched(asked) == {"shop", "s1", "app:shop", "host:s2", "s2"}
+
+
+def test_an_overlay_makes_rules_stricter() -> None:
+    """Raised risks and needs, lower limits, a freeze and protected names are taken over, and are no overrides."""
+    overlay = RiskRules(
+        kinds=kind(Risk.DESTRUCTIVE),
+        approval={Risk.SAFE: NeedRule(need=Need.PERSON, why="new here")},
+        limits=Limits(max_steps=LimitRule(value=2, why="short plans")),
+        freeze=Freeze(active=True, reason="holidays"),
+        protected=Protected(targets=("till",)),
+    )
+    assert tighten(BASE, overlay) == Policy(
+        kinds={**BASE.kinds, "coolify.stop": Risk.DESTRUCTIVE},
+        approval={**NEEDS, Risk.SAFE: Need.PERSON},
+        max_steps=2,
+        max_monthly_eur=100,
+        freeze="holidays",
+        protected=("till",),
+    )
+
+
+def test_a_looser_entry_needs_a_reason_and_names_itself() -> None:
+    """Each entry that allows more is listed with what it was and would be, and nothing of the overlay is taken."""
+    overlay = RiskRules(
+        kinds=kind(Risk.SAFE),
+        approval={Risk.DESTRUCTIVE: NeedRule(need=Need.PERSON, why="we are quick")},
+        limits=Limits(max_monthly_eur=LimitRule(value=101, why="rich")),
+    )
+    with pytest.raises(Loosens) as caught:
+        tighten(BASE, overlay)
+    assert [(e.path, e.was, e.now) for e in caught.value.entries] == [
+        (("kinds", "coolify", "stop"), "disruptive", "safe"),
+        (("approval", "destructive"), "typed", "person"),
+        (("limits", "max_monthly_eur"), "100", "101"),
+    ]
+
+
+def test_an_override_loosens_openly() -> None:
+    """With a reason the looser rule holds, and the reason stands in `overrides` for every plan to show."""
+    policy = tighten(BASE, RiskRules(kinds=kind(Risk.SAFE, "test fleet")))
+    assert (policy.kinds["coolify.stop"], policy.overrides) == (
+        Risk.SAFE,
+        ("kinds.coolify.stop: disruptive -> safe (test fleet)",),
+    )
+
+
+def test_a_blank_override_is_none() -> None:
+    """Spaces are no reason."""
+    with pytest.raises(Loosens):
+        tighten(BASE, RiskRules(kinds=kind(Risk.SAFE, "  ")))
+
+
+def test_a_freeze_is_lifted_with_a_reason_only() -> None:
+    """Switching a freeze off loosens; leaving it out does not touch it."""
+    frozen = BASE.model_copy(update={"freeze": "holidays"})
+    assert tighten(frozen, RiskRules()).freeze == "holidays"
+    with pytest.raises(Loosens):
+        tighten(frozen, RiskRules(freeze=Freeze(active=False)))
+    assert tighten(frozen, RiskRules(freeze=Freeze(active=False, override="over"))).freeze == ""
+
+
+def test_a_rule_for_an_unknown_kind_is_an_error() -> None:
+    """A misspelt step kind would protect nothing, so it is refused with the kinds that there are."""
+    overlay = RiskRules(kinds={"coolify": {"stopp": KindRule(risk=Risk.CRITICAL, why="a typo")}})
+    with pytest.raises(UnknownEntry) as caught:
+        tighten(BASE, overlay)
+    assert (caught.value.path, caught.value.known) == (("kinds", "coolify", "stopp"), tuple(BASE.kinds))
+
+
+def test_a_higher_risk_never_needs_less() -> None:
+    """Raising one need above that of a higher risk makes no policy, and neither does a missing one."""
+    overlay = RiskRules(approval={Risk.SAFE: NeedRule(need=Need.TICKET, why="odd")})
+    with pytest.raises(ValueError, match="asks less for a higher risk"):
+        tighten(BASE, overlay)
+    with pytest.raises(ValueError, match="says nothing about critical"):
+        Policy(kinds={}, approval={r: Need.TICKET for r in list(Risk)[:-1]}, max_steps=1, max_monthly_eur=1)
+
+
+def test_a_freeze_without_a_reason_is_refused() -> None:
+    """Whoever is stopped by a freeze is told why."""
+    with pytest.raises(ValueError, match="needs a reason"):
+        Freeze(active=True)
+
+
+def test_a_baseline_without_limits_is_refused() -> None:
+    """A packaged file with a hole is no policy."""
+    with pytest.raises(ValueError, match="max_steps"):
+        baseline(RiskRules())
+
+
+KINDS = st.dictionaries(
+    st.sampled_from(["start", "stop"]), st.builds(KindRule, risk=st.sampled_from(Risk), why=st.just("w")), max_size=2
+)
+OVERLAYS = st.builds(
+    RiskRules,
+    kinds=KINDS.map(lambda acts: {"coolify": acts}),
+    approval=st.dictionaries(
+        st.sampled_from(Risk), st.builds(NeedRule, need=st.sampled_from(Need), why=st.just("w")), max_size=3
+    ),
+    limits=st.builds(Limits, max_steps=st.none() | st.builds(LimitRule, value=st.integers(0, 6), why=st.just("w"))),
+    freeze=st.builds(Freeze, active=st.none() | st.booleans(), reason=st.just("r")),
+    protected=st.builds(Protected, targets=st.sampled_from([(), ("till",), ("shop", "till")])),
+)
+
+
+@given(OVERLAYS, st.sampled_from(["", "holidays"]))
+def test_no_overlay_without_a_reason_allows_more(overlay: RiskRules, freeze: str) -> None:
+    """Whatever an overlay without overrides says, it is refused or every rule is at least as strict as before."""
+    base = BASE.model_copy(update={"freeze": freeze, "protected": ("bank",)})
+    try:
+        found = tighten(base, overlay)
+    except ValueError:
+        return
+    assert found.overrides == ()
+    assert all(found.kinds[name].rank >= risk.rank for name, risk in base.kinds.items())
+    assert all(found.approval[risk].rank >= need.rank for risk, need in base.approval.items())
+    assert found.max_steps <= base.max_steps
+    assert bool(found.freeze) >= bool(base.freeze)
+    assert set(found.protected) >= set(base.protected)
+
+
+@given(OVERLAYS)
+def test_a_refused_overlay_really_allows_more(overlay: RiskRules) -> None:
+    """`Loosens` names only entries that are below the baseline: nobody has to excuse a stricter rule."""
+    try:
+        tighten(BASE, overlay)
+    except Loosens as error:
+        assert {entry.path[0] for entry in error.entries} <= {"kinds", "approval", "limits"}
+        assert all(entry.was != entry.now for entry in error.entries)
+    except ValueError:
+        pass
