@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(arguments: argparse.Namespace) -> None:
     opener = Opener(arguments)
-    toolsets = frozenset(filter(None, arguments.toolsets.split(",")))
+    toolsets = frozenset(name for name in str(arguments.toolsets).split(",") if name)
     settings = ServerSettings(
         catalogue=narrowed(load(), toolsets=toolsets, read_only=arguments.read_only),
         open=opener.open,

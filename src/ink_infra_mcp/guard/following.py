@@ -61,9 +61,8 @@ class Operations:
                 return receipts.running(operation)
             news = (operation.now_at, len(operation.results))
             if progress is not None and (news != told or self.elapsed() - last >= HEARTBEAT_S):
-                await progress(
-                    _done(operation, spent), float(len(operation.plan.steps)), operation.now_at or "starting"
-                )
+                words = operation.now_at or "starting"
+                await progress(_done(operation, spent), len(operation.plan.steps) + 1.0, words)
                 told, last = news, self.elapsed()
             await self.changes.wait(min(LOOK_EVERY_S, wait_s - spent))
 

@@ -78,9 +78,8 @@ class Guard:
         )
         if decided.state is ApprovalState.APPROVED:
             return None
-        why = (
-            "the name typed was not the target's" if answer.action == "accept" else f"the person chose {answer.action}"
-        )
+        typed_wrong = answer.action == "accept"
+        why = "The name typed was not the target's" if typed_wrong else f"The person chose {answer.action}"
         refusal = self._mark(receipts.not_approved(decided, why))
         return refusal if isinstance(refusal, Receipt) else None
 

@@ -248,8 +248,9 @@ def _same_commit(source: ResolvedSource | None, commit: str) -> bool:
 
 
 def _blast_radius(facts: Facts) -> str:
-    who = "its users while it restarts" if facts.existing else "nobody: the app is new"
-    return f"{facts.url} on {facts.muscle.name} ({facts.placement.why}); affects {who}"
+    if facts.existing:
+        return f"users of {facts.url} while it restarts"
+    return f"nobody yet; {facts.muscle.name} was chosen: {facts.placement.why}"
 
 
 def _settings(args: Args, facts: Facts) -> AppChanges:
