@@ -1,11 +1,12 @@
 """Servers to try the pool on: a pretend one and a real OpenSSH, behind one handle; and small odd ones."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import anyio
 import asyncssh
 import pytest
 
@@ -165,8 +166,14 @@ class RealServer:
         return self.sshd.count("Accepted publickey")
 
     def refusals(self) -> int:
-        """Return how many times a key was refused."""
-        return self.sshd.count("Failed publickey")
+        """Return how many times a key was refused; an unknown user is not even asked for one."""
+        return max(self.sshd.count("Failed publickey"), self.sshd.count(r"Invalid user \S+ from"))
+
+
+async def eventually(count: Callable[[], int], wanted: int) -> None:
+    """Wait until `count` gives `wanted`: a real server writes its log a moment after it has acted."""
+    while count() != wanted:
+        await anyio.sleep(0.01)
 
 
 @asynccontextmanager

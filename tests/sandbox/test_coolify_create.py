@@ -1,16 +1,15 @@
 """How applications come into the pretend Coolify, and what it says to a wrong request."""
 
 import base64
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
 
-from ink_infra_mcp.sandbox.seed import ENVIRONMENT, GITHUB_APP, PROJECT, SERVERS, SHOP
+from ink_infra_mcp.sandbox.seed import ENVIRONMENT, GITHUB_APP, PROJECT, SERVERS
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Destination
-from tests.sandbox.worlds import PretendCoolify, fields, items, pretend_coolify
+from tests.sandbox.worlds import fields, items, pretend_coolify
 
 pytestmark = pytest.mark.anyio
 
@@ -128,7 +127,9 @@ async def test_missing_fields_are_worded_differently_by_way_of_creation(tmp_path
         (
             {"is_raw_compose_deployment_enabled": True},
             {
-                "is_raw_compose_deployment_enabled": "Raw compose deployment can only be enabled for Docker Compose applications."
+                "is_raw_compose_deployment_enabled": (
+                    "Raw compose deployment can only be enabled for Docker Compose applications."
+                )
             },
         ),
     ],
@@ -273,137 +274,6 @@ async def test_a_full_queue_is_not_noticed_when_an_application_is_made(tmp_path:
     async with pretend_coolify(tmp_path, full) as coolify:
         uuid = await coolify.made("/applications/public", {**GIT, "instant_deploy": True})
         assert await coolify.row(f"/deployments/applications/{uuid}") == {"count": 0, "deployments": []}
-
-
-def compose_repo(state: WorldState) -> None:
-    """Put a compose file into the public repository."""
-    text = "services:\n  web:\n    image: nginx\n    runtime: runsc\n    volumes: ['data:/data']\n  db:\n    image: redis\n"
-    state.github.repos["example/hello"].files["docker-compose.yaml"] = text
-
-
-async def compose_app(coolify: PretendCoolify) -> str:
-    """Make a compose application from the public repository."""
-    return await coolify.made("/applications/public", {**GIT, "build_pack": "dockercompose"})
-
-
-async def test_a_compose_file_is_loaded_some_time_after_creation(tmp_path: Path) -> None:
-    """Until then its domains cannot be set; unknown services are left out; `domains` is refused for ever."""
-    domains = {"docker_compose_domains": [{"name": n, "domain": f"https://{n}.example.com"} for n in ("web", "none")]}
-    async with pretend_coolify(tmp_path, compose_repo) as coolify:
-        uuid = await compose_app(coolify)
-        path = f"/applications/{uuid}"
-        early = await coolify.ask("PATCH", path, domains)
-        coolify.clock.advance(4)
-        assert await coolify.ask("PATCH", path, domains) == (200, {"uuid": uuid})
-        refused = await coolify.ask("PATCH", path, {"domains": "https://x.example.com"})
-        assert "without docker_compose_raw" in str(errors(early))
-        assert "cannot be used for dockercompose" in str(errors(refused))
-        assert (await coolify.row(path))["docker_compose_domains"] == '{"web": {"domain": "https://web.example.com"}}'
-
-
-def no_proxy(state: WorldState) -> None:
-    """Take the proxy away from the first Muscle."""
-    state.coolify.servers[1].proxy_type = "NONE"
-
-
-@pytest.mark.parametrize(
-    ("arrange", "fqdn"), [(None, "https://new.example.com"), (no_proxy, "https://shop.s1.example.com")]
-)
-async def test_a_change_of_domains_is_ignored_without_a_proxy(
-    tmp_path: Path, arrange: Callable[[WorldState], None] | None, fqdn: str
-) -> None:
-    """200 both times."""
-    async with pretend_coolify(tmp_path, arrange) as coolify:
-        reply = await coolify.ask("PATCH", f"/applications/{SHOP}", {"domains": "https://new.example.com"})
-        assert (reply, (await coolify.row(f"/applications/{SHOP}"))["fqdn"]) == ((200, {"uuid": SHOP}), fqdn)
-
-
-async def test_wrong_domains_make_errors_a_bare_list_in_a_change(tmp_path: Path) -> None:
-    """Its own domain is no conflict, another's is."""
-    async with pretend_coolify(tmp_path) as coolify:
-        path = f"/applications/{SHOP}"
-        wrong = await coolify.ask("PATCH", path, {"domains": "ftp://x.example.com"})
-        own = await coolify.ask("PATCH", path, {"domains": "https://shop.s1.example.com"})
-        taken = await coolify.ask("PATCH", path, {"domains": "https://legacy.s1.example.com"})
-        assert errors(wrong) == ["Invalid URL: ftp://x.example.com"]
-        assert (own[0], taken[0]) == (200, 409)
-
-
-@pytest.mark.parametrize(
-    "field", ["project_uuid", "server_uuid", "environment_name", "destination_uuid", "dockerfile", "docker_compose_raw"]
-)
-async def test_some_fields_can_never_be_changed(tmp_path: Path, field: str) -> None:
-    """Where an application lives, and its inline files."""
-    async with pretend_coolify(tmp_path) as coolify:
-        reply = await coolify.ask("PATCH", f"/applications/{SHOP}", {field: "x"})
-        assert errors(reply) == {field: ["This field is not allowed."]}
-
-
-async def test_a_change_takes_columns_and_settings_alike(tmp_path: Path) -> None:
-    """And basic auth only with a name and a password."""
-    async with pretend_coolify(tmp_path) as coolify:
-        path = f"/applications/{SHOP}"
-        body = {
-            "limits_memory": "1g",
-            "is_auto_deploy_enabled": False,
-            "use_build_server": True,
-            "health_check_port": 81,
-        }
-        assert await coolify.ask("PATCH", path, body) == (200, {"uuid": SHOP})
-        row = await coolify.row(path)
-        settings = fields(row["settings"])
-        assert (row["limits_memory"], row["health_check_port"]) == ("1g", 81)
-        assert (settings["is_auto_deploy_enabled"], settings["is_build_server_enabled"]) == (False, True)
-        auth = await coolify.ask("PATCH", path, {"is_http_basic_auth_enabled": True, "http_basic_auth_username": "me"})
-        assert errors(auth) == {"http_basic_auth_password": "The http_basic_auth_password is required."}
-
-
-async def test_an_application_that_is_not_there_is_worded_in_two_ways(tmp_path: Path) -> None:
-    """With a full stop or without one, by route."""
-    async with pretend_coolify(tmp_path) as coolify:
-        body = {"name": "x"}
-        asked = [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/start"), ("GET", "/envs"), ("GET", "/storages")]
-        replies = [await coolify.ask(m, f"/applications/none{p}", body if m == "PATCH" else None) for m, p in asked]
-        stops = [str(fields(answer)["message"]) for _, answer in replies]
-        assert {status for status, _ in replies} == {404}
-        assert stops == [f"Application not found{end}" for end in (".", "", "", ".", "", "")]
-
-
-@pytest.mark.parametrize(("query", "left"), [({}, []), ({"delete_volumes": "false"}, [f"{SHOP}_data"])])
-async def test_a_deletion_takes_a_while_and_the_volumes_unless_told(
-    tmp_path: Path, query: dict[str, str], left: list[str]
-) -> None:
-    """200 at once, the application is still there; then container, volume and row are gone, and GET says 404."""
-
-    def volume(state: WorldState) -> None:
-        host = state.hosts["muscle-1"]
-        host.volumes.append(f"{SHOP}_data")
-        next(c for c in host.containers if SHOP in c.name).volumes.append(f"{SHOP}_data")
-
-    async with pretend_coolify(tmp_path, volume) as coolify:
-        path = f"/applications/{SHOP}"
-        deleted = await coolify.ask("DELETE", path, query=query)
-        assert deleted == (200, {"message": "Application deletion request queued."})
-        assert (await coolify.ask("GET", path))[0] == 200
-        coolify.clock.advance(5)
-        assert (await coolify.ask("GET", path))[0] == 404
-        assert coolify.containers("muscle-1", SHOP) == []
-        assert coolify.state().hosts["muscle-1"].volumes == left
-
-
-async def test_secrets_of_an_application_need_the_right_to_see_them(tmp_path: Path) -> None:
-    """Labels, files and webhook secrets are hidden from a plain reader."""
-
-    def reader(state: WorldState) -> None:
-        state.coolify.tokens[1].abilities = ["read"]
-
-    async with (
-        pretend_coolify(tmp_path, reader) as coolify,
-        pretend_coolify(tmp_path, token="2|" + "sandboxCoolifyRead" + "0" * 22) as plain,
-    ):
-        secret = {"custom_labels", "dockerfile", "docker_compose_raw", "manual_webhook_secret_github"}
-        assert secret <= (await coolify.row(f"/applications/{SHOP}")).keys()
-        assert not secret & (await plain.row(f"/applications/{SHOP}")).keys()
 
 
 async def test_the_environment_may_be_named_by_its_uuid(tmp_path: Path) -> None:

@@ -81,16 +81,19 @@ class Probe:
 
     async def _visit(self, url: httpx2.URL, address: str | None) -> HttpSeen:
         port = url.port or DEFAULT_PORTS[url.scheme]
-        endpoint = self._connect_to.get((address or url.host, port))
-        if endpoint is None:
-            candidates = [address] if address else await _addresses(url.host, port)
-            if not candidates:
-                return HttpSeen(kind="unresolved", error=f"{url.host} has no address")
-            target = next((a for a in candidates if (a, port) in self._connect_to or is_public(a)), None)
-            if target is None:
-                return HttpSeen(kind="refused_by_us", error=f"{candidates[0]} is not a public address")
-            endpoint = self._connect_to.get((target, port), (target, port))
-        return await self._ask(url, endpoint)
+        named = self._connect_to.get((address or url.host, port))
+        if named is not None:
+            return await self._ask(url, named)
+        candidates = [address] if address else await _addresses(url.host, port)
+        if not candidates:
+            return HttpSeen(kind="unresolved", error=f"{url.host} has no address")
+        allowed = [self._connect_to.get((a, port), (a, port)) for a in candidates if self._may_visit(a, port)]
+        if not allowed:
+            return HttpSeen(kind="refused_by_us", error=f"{candidates[0]} is not a public address")
+        return await self._ask(url, allowed[0])
+
+    def _may_visit(self, address: str, port: int) -> bool:
+        return (address, port) in self._connect_to or is_public(address)
 
     async def _ask(self, url: httpx2.URL, endpoint: Endpoint) -> HttpSeen:
         try:
@@ -119,13 +122,16 @@ def is_public(address: str) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        hidden = (
-            ip.ipv4_mapped or ip.sixtofour or (ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None)
-        )
-        if hidden is not None:
-            return is_public(str(hidden))
-    return ip.is_global and not ip.is_multicast
+    hidden = _hidden(ip)
+    return is_public(str(hidden)) if hidden else ip.is_global and not ip.is_multicast
+
+
+def _hidden(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that a mapped, 6to4 or NAT64 address leads to."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return None
+    behind_nat64 = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
+    return ip.ipv4_mapped or ip.sixtofour or behind_nat64
 
 
 def _checked(url: str) -> httpx2.URL:

@@ -70,8 +70,7 @@ class Resolver:
 
 
 def _resolved(name: str, type: str, answer: "dns.resolver.Answer") -> Resolved:
-    values = cast(Iterable[object], answer.rrset or ())
-    found = tuple(sorted(str(value) for value in values))
+    found = tuple(sorted(map(str, cast(Iterable[object], answer.rrset or ()))))
     end = answer.canonical_name.to_text(omit_final_dot=True).lower()
     return Resolved(
         status="found" if found else "none",

@@ -130,8 +130,8 @@ def _top_network(network: JsonObject) -> Iterator[str]:
 
 
 def _top_file(entry: JsonObject) -> Iterator[str]:
-    if _leaves(entry.get("file", "")):
-        yield "file is outside the app's folder"
+    if entry.get("file"):
+        yield "mounts a path of the Muscle; use content"
 
 
 _TOP_JUDGES: Mapping[str, Callable[[JsonObject], Iterator[str]]] = {

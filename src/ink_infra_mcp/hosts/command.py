@@ -83,7 +83,7 @@ class CommandResult:
 
 def kill_group(group: int, *, signal: str) -> HostCommand:
     """Return the command that sends `signal` to a process group on the server where it runs."""
-    return HostCommand(("sh", "-c", 'kill -s "$1" "-$2"', "sh", signal, str(group)), changes=False)
+    return HostCommand(("sh", "-c", 'kill "-$1" "-$2"', "sh", signal, str(group)), changes=False)
 
 
 def _refuse_unsendable(word: str) -> None:

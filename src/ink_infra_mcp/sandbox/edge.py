@@ -1,6 +1,7 @@
 """What answers on ports 80 and 443 of a run server: Traefik, which knows the apps that Coolify put there."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ class _Router:
     """A host name that leads to one app, or to one part of it; `force_https` sends plain HTTP away."""
 
     uuid: str
+    server_uuid: str
     name: str
     host: str
     part: str = ""
@@ -57,12 +59,15 @@ def _answer(state: WorldState, host: str, asked: str, request: Request) -> Respo
     machine = state.hosts.get(host)
     if machine is None or not _serves(machine):
         return CutOff()
-    router = next((r for r in _routers(state, machine) if r.host == asked), None)
-    container = _container(machine, router) if router else None
-    if router is None or (container is not None and not _routed(container, asked)):
+    router = _router(state, machine, asked)
+    if router is None:
         return PlainTextResponse("404 page not found\n", 404)
     if router.force_https and request.url.scheme == "http":
         return RedirectResponse(str(request.url.replace(scheme="https", port=None)), 307)
+    return _behind(router, _container(machine, router))
+
+
+def _behind(router: _Router, container: Container | None) -> Response:
     if container is None or container.state not in {"running", "restarting"} or container.health not in {"", "healthy"}:
         return PlainTextResponse("no available server\n", 503)
     if container.state == "restarting":
@@ -80,11 +85,19 @@ def _serves(machine: HostState) -> bool:
     return machine.up and any(c.name == PROXY and c.state == "running" for c in machine.containers)
 
 
-def _routers(state: WorldState, machine: HostState) -> list[_Router]:
+def _router(state: WorldState, machine: HostState, asked: str) -> _Router | None:
+    """A domain that was set after the last deployment is not on the container yet, and so not routed."""
     here = {server.uuid for server in state.coolify.servers if _is_on(server, machine)}
-    routers = [r for app in state.coolify.applications if app.server_uuid in here for r in _of_app(app)]
-    routers += [r for one in state.coolify.services if one.server_uuid in here for r in _of_service(one)]
-    return routers
+    router = next((r for r in _known(state) if r.host == asked and r.server_uuid in here), None)
+    container = _container(machine, router) if router else None
+    return None if container is not None and not _routed(container, asked) else router
+
+
+def _known(state: WorldState) -> Iterator[_Router]:
+    for app in state.coolify.applications:
+        yield from _of_app(app)
+    for service in state.coolify.services:
+        yield from _of_service(service)
 
 
 def _is_on(server: Server, machine: HostState) -> bool:
@@ -95,28 +108,33 @@ def _of_app(app: Application) -> list[_Router]:
     """The domains of an app are in `fqdn`, with commas; those of a compose app are JSON, by service."""
     name, force = app.text("name") or app.uuid, app.is_on("is_force_https_enabled")
     hosts = [("", host) for host in _hosts(app.text("fqdn"))] + _compose_hosts(app.text("docker_compose_domains"))
-    return [_Router(uuid=app.uuid, name=name, host=host, part=part, force_https=force) for part, host in hosts]
+    return [
+        _Router(uuid=app.uuid, server_uuid=app.server_uuid, name=name, host=host, part=part, force_https=force)
+        for part, host in hosts
+    ]
 
 
 def _of_service(service: Service) -> list[_Router]:
     hosts = [(part.name, host) for part in service.parts for host in _hosts(part.fqdn or "")]
-    return [_Router(uuid=service.uuid, name=service.name, host=host, part=part) for part, host in hosts]
+    uuid, server_uuid = service.uuid, service.server_uuid
+    return [
+        _Router(uuid=uuid, server_uuid=server_uuid, name=service.name, host=host, part=part) for part, host in hosts
+    ]
 
 
 def _hosts(urls: str) -> list[str]:
-    found = [urlsplit(url if "//" in url else f"//{url}").hostname for url in map(str.strip, urls.split(",")) if url]
+    found = (urlsplit(url.strip()).hostname for url in urls.split(","))
     return [host for host in found if host]
 
 
 def _compose_hosts(text: str) -> list[tuple[str, str]]:
     domains: JsonValue = json.loads(text) if text.startswith("{") else None
     entries = domains.items() if isinstance(domains, dict) else ()
-    return [
-        (part, host)
-        for part, entry in entries
-        if isinstance(entry, dict)
-        for host in _hosts(str(entry.get("domain") or ""))
-    ]
+    return [(part, host) for part, entry in entries for host in _hosts(_domain(entry))]
+
+
+def _domain(entry: JsonValue) -> str:
+    return str(entry.get("domain") or "") if isinstance(entry, dict) else ""
 
 
 def _container(machine: HostState, router: _Router) -> Container | None:
@@ -132,6 +150,6 @@ def _belongs(container: Container, uuid: str) -> bool:
 
 
 def _routed(container: Container, host: str) -> bool:
-    """Traefik reads the rules on the container: a domain that was set after the last deployment is not there yet."""
+    """Traefik reads the rules on the container."""
     rules = [value for key, value in container.labels.items() if key.endswith(".rule")]
     return not rules or any(f"Host(`{host}`)" in rule for rule in rules)

@@ -93,10 +93,7 @@ def _answer(github: GithubState, now: float, asked: _Asked) -> Response:
 
 
 def _handled(github: GithubState, rate: Rate, asked: _Asked) -> JsonValue:
-    if not asked.has_agent:
-        raise _Refused(403, "Request forbidden by administrative rules. A User-Agent header is required.")
-    if asked.token and asked.token not in github.tokens:
-        raise _Refused(401, "Bad credentials")
+    _admit(github, asked)
     if asked.path == "/rate_limit":
         return _rate_limit(rate)
     if rate.used >= rate.limit:
@@ -106,6 +103,13 @@ def _handled(github: GithubState, rate: Rate, asked: _Asked) -> JsonValue:
         if match := pattern.fullmatch(asked.path):
             return handler(_found(github, asked, match.groupdict()))
     raise _Refused(404, "Not Found")
+
+
+def _admit(github: GithubState, asked: _Asked) -> None:
+    if not asked.has_agent:
+        raise _Refused(403, "Request forbidden by administrative rules. A User-Agent header is required.")
+    if asked.token and asked.token not in github.tokens:
+        raise _Refused(401, "Bad credentials")
 
 
 def _found(github: GithubState, asked: _Asked, parts: Mapping[str, str | None]) -> _Found:
@@ -175,7 +179,10 @@ def _contents(found: _Found) -> JsonValue:
     files = found.repo.files
     if found.rest in files:
         return {**_file(found.rest, files[found.rest]), "encoding": "base64", "content": _base64(files[found.rest])}
-    folder = f"{found.rest}/" if found.rest else ""
+    return _folder(files, f"{found.rest}/" if found.rest else "")
+
+
+def _folder(files: Mapping[str, str], folder: str) -> list[JsonValue]:
     inside: list[JsonValue] = [_file(path, text) for path, text in sorted(files.items()) if _is_in(path, folder)]
     if not inside:
         raise _Refused(404, "Not Found")

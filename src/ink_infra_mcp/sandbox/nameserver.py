@@ -99,10 +99,9 @@ def _closest(zones: Sequence[Zone], name: str) -> Zone | None:
 
 def _at(zone: Zone, name: str) -> _Node:
     """A name without records exists when there is something below it."""
-    full = [(_absolute(zone, rrset), rrset) for rrset in zone.served]
-    own = tuple(rrset for absolute, rrset in full if absolute == name)
-    below = any(absolute.endswith(f".{name}") for absolute, _ in full)
-    return _Node(zone=zone, rrsets=own, exists=bool(own) or below or name == zone.name)
+    own = tuple(rrset for rrset in zone.served if _absolute(zone, rrset) == name)
+    exists = any(f".{_absolute(zone, rrset)}".endswith(f".{name}") for rrset in zone.served)
+    return _Node(zone=zone, rrsets=own, exists=exists or name == zone.name)
 
 
 def _absolute(zone: Zone, rrset: RRset) -> str:

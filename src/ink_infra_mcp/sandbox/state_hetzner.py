@@ -272,33 +272,33 @@ def seed_hetzner(now: float) -> HetznerState:
 
 
 def _server_types(now: float) -> list[ServerType]:
-    """Arm and shared x86 types are sold in Europe only; one type is sold out at hel1, one is deprecated at ash."""
-    types: list[ServerType] = []
-    for id_, name, cores, memory, disk, hourly, monthly in _TYPES:
-        dedicated = name.startswith("ccx")
-        places = (*EUROPE, "ash") if dedicated else EUROPE
-        offers = [Offer(location=place, hourly=hourly, monthly=monthly) for place in places]
-        for offer in offers:
-            if (name, offer.location) == ("cx53", "hel1"):
-                offer.available = False
-                offer.recommended = False
-            if (name, offer.location) == ("ccx23", "ash"):
-                offer.announced_at = now - 30 * DAY_S
-                offer.unavailable_at = now + 60 * DAY_S
-                offer.recommended = False
-        types.append(
-            ServerType(
-                id=id_,
-                name=name,
-                cores=cores,
-                memory=memory,
-                disk=disk,
-                dedicated=dedicated,
-                arm=name.startswith("cax"),
-                offers=offers,
-            )
+    """Arm and shared x86 types are sold in Europe only."""
+    return [
+        ServerType(
+            id=id_,
+            name=name,
+            cores=cores,
+            memory=memory,
+            disk=disk,
+            dedicated=name.startswith("ccx"),
+            arm=name.startswith("cax"),
+            offers=_offers(name, now, hourly=hourly, monthly=monthly),
         )
-    return types
+        for id_, name, cores, memory, disk, hourly, monthly in _TYPES
+    ]
+
+
+def _offers(name: str, now: float, *, hourly: str, monthly: str) -> list[Offer]:
+    """One type is sold out at hel1, and one is deprecated at ash."""
+    places = (*EUROPE, "ash") if name.startswith("ccx") else EUROPE
+    offers = {place: Offer(location=place, hourly=hourly, monthly=monthly) for place in places}
+    if name == "cx53":
+        offers["hel1"].available = offers["hel1"].recommended = False
+    if name == "ccx23":
+        offers["ash"].announced_at = now - 30 * DAY_S
+        offers["ash"].unavailable_at = now + 60 * DAY_S
+        offers["ash"].recommended = False
+    return list(offers.values())
 
 
 def _server(id_: int, name: str, ipv4: str, *, role: str, created: float) -> Server:

@@ -81,8 +81,13 @@ def txt_value(text: str) -> str:
     """Return text as the value of a TXT record: quoted strings of at most 255 characters."""
     if len(text) >= 2 and text.startswith('"') and text.endswith('"'):
         return text
-    parts = [text[start : start + TXT_PART] for start in range(0, len(text), TXT_PART)] or [""]
-    return " ".join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts)
+    starts = range(0, max(len(text), 1), TXT_PART)
+    return " ".join(_quoted(text[start : start + TXT_PART]) for start in starts)
+
+
+def _quoted(part: str) -> str:
+    escaped = part.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _records(type: str, values: Sequence[str]) -> list[JsonValue]:

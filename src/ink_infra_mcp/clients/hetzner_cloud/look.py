@@ -77,9 +77,9 @@ class HetznerCloudLook:
             query = "&".join(f"id={id_}" for id_ in batch)
             answer = await self._http.get(f"/actions?{query}&per_page={PER_PAGE}")
             found.update({action.id: action for action in listed(answer, "actions", Action)})
-            for id_ in batch:
-                if id_ not in found:
-                    raise _bad(answer, f"action {id_} is missing")
+            missing = set(batch) - set(found)
+            if missing:
+                raise _bad(answer, f"action {min(missing)} is missing")
         return tuple(found[id_] for id_ in ids)
 
     async def _all(self, path: str, key: str, model: type[Model]) -> tuple[Model, ...]:

@@ -40,20 +40,25 @@ def refuse_locked(call: Call, kind: str, id_: int) -> None:
 
 def shown(action: Action, now: float) -> JsonObject:
     """Return an action as the API shows it at `now`."""
-    running = now < action.ends
-    failed = not running and action.error_code != ""
+    status = _status(action, now)
     share = (now - action.started) / max(action.ends - action.started, 0.001)
     resources: list[JsonValue] = [{"id": r.id, "type": r.type} for r in action.resources]
     return {
         "id": action.id,
         "command": action.command,
-        "status": "running" if running else "error" if failed else "success",
-        "progress": max(0, min(99, int(share * 100))) if running else 100,
+        "status": status,
+        "progress": max(0, min(99, int(share * 100))) if status == "running" else 100,
         "started": stamp(action.started),
-        "finished": None if running else stamp(action.ends),
+        "finished": None if status == "running" else stamp(action.ends),
         "resources": resources,
-        "error": {"code": action.error_code, "message": action.error_message} if failed else None,
+        "error": {"code": action.error_code, "message": action.error_message} if status == "error" else None,
     }
+
+
+def _status(action: Action, now: float) -> str:
+    if now < action.ends:
+        return "running"
+    return "error" if action.error_code else "success"
 
 
 def started(call: Call, action: Action, status: int = 201) -> Reply:

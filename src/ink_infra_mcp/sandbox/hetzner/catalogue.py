@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.hetzner.call import ApiError, Call, JsonObject, Reply, Route, not_found, stamp
 from ink_infra_mcp.sandbox.hetzner.listing import listing
-from ink_infra_mcp.sandbox.state_hetzner import HetznerState, Image, Location, Offer, ServerType
+from ink_infra_mcp.sandbox.state_hetzner import HetznerState, Image, Location, Offer, Server, ServerType
 
 TB = 10**12
 VAT = Decimal("0.19")
@@ -20,6 +20,16 @@ def location_named(project: HetznerState, key: str) -> Location | None:
 def server_type_named(project: HetznerState, key: str) -> ServerType | None:
     """Return the server type with that name or id."""
     return next((kind for kind in project.server_types if key in {kind.name, str(kind.id)}), None)
+
+
+def location_of(project: HetznerState, name: str) -> Location:
+    """Return the location of something that is there."""
+    return next(place for place in project.locations if place.name == name)
+
+
+def server_type_of(project: HetznerState, server: Server) -> ServerType:
+    """Return the type of a server that is there."""
+    return next(kind for kind in project.server_types if kind.name == server.server_type)
 
 
 def image_named(project: HetznerState, key: str, *, arm: bool) -> Image | None:
@@ -103,10 +113,9 @@ def _offer_price(offer: Offer) -> JsonObject:
 
 
 def _offer(project: HetznerState, offer: Offer) -> JsonObject:
-    place = location_named(project, offer.location)
     going = offer.announced_at is not None and offer.unavailable_at is not None
     return {
-        "id": place.id if place else 0,
+        "id": location_of(project, offer.location).id,
         "name": offer.location,
         "deprecation": {
             "announced": stamp(offer.announced_at or 0),

@@ -25,17 +25,15 @@ def listing(
     parameter allows each of its values. `label_selector` and `sort` work on every list. A `per_page` above `most`
     counts as `most`.
     """
-    kept = [item for item in items if all(_passes(call, item, name) for name in filters)]
-    if "label_selector" in call.query:
-        test = selector(call.query["label_selector"][-1])
-        kept = [item for item in kept if test(_labels(item))]
+    test = selector(call.query.get("label_selector", [""])[-1])
+    kept = [item for item in items if _passes(call, item, filters) and test(_labels(item))]
     for order in reversed(call.query.get("sort", ())):
         kept = _sorted(kept, order)
     return _page(call, key, kept, most)
 
 
-def _passes(call: Call, item: JsonObject, name: str) -> bool:
-    return name not in call.query or str(item[name]) in call.query[name]
+def _passes(call: Call, item: JsonObject, filters: Sequence[str]) -> bool:
+    return all(str(item[name]) in call.query[name] for name in filters if name in call.query)
 
 
 def _labels(item: JsonObject) -> Mapping[str, str]:

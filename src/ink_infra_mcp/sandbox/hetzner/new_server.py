@@ -12,7 +12,7 @@ from ink_infra_mcp.sandbox.hetzner.labels import check_labels
 from ink_infra_mcp.sandbox.hetzner.servers import check_server_name, show_server
 from ink_infra_mcp.sandbox.hetzner.ssh_keys import key_named
 from ink_infra_mcp.sandbox.hetzner.volumes import find_volume
-from ink_infra_mcp.sandbox.state_hetzner import Action, HetznerState, Location, Server, ServerType
+from ink_infra_mcp.sandbox.state_hetzner import Action, HetznerState, Location, Offer, Server, ServerType
 
 USER_DATA_BYTES = 32 * 1024
 DEFAULT_LOCATION = "fsn1"
@@ -57,11 +57,7 @@ def _create(call: Call) -> Reply:
     call.project.servers.append(server)
     made = begin(call, "create_server", ("server", server.id), after_s=call.project.create_s)
     following = [_attach(call, server, volume_id) for volume_id in wanted.volumes]
-    if wanted.start_after_create:
-        ready_s = call.project.create_s + call.project.action_s
-        following.append(begin(call, "start_server", ("server", server.id), after_s=ready_s))
-    server.next_status = "running" if wanted.start_after_create else "off"
-    server.next_at = following[-1].ends if wanted.start_after_create else made.ends
+    following += _start(call, server, made, wanted)
     next_actions: list[JsonValue] = [shown(action, call.now) for action in following]
     return Reply(
         201,
@@ -72,6 +68,16 @@ def _create(call: Call) -> Reply:
             "root_password": None if wanted.ssh_keys else secrets.token_urlsafe(15),
         },
     )
+
+
+def _start(call: Call, server: Server, made: Action, wanted: CreateServer) -> list[Action]:
+    if not wanted.start_after_create:
+        server.next_status, server.next_at = "off", made.ends
+        return []
+    ready_s = call.project.create_s + call.project.action_s
+    action = begin(call, "start_server", ("server", server.id), after_s=ready_s)
+    server.next_status, server.next_at = "running", action.ends
+    return [action]
 
 
 def _checked(call: Call, wanted: CreateServer) -> Server:
@@ -100,21 +106,25 @@ def _checked(call: Call, wanted: CreateServer) -> Server:
 
 
 def _check_parts(call: Call, wanted: CreateServer) -> None:
-    """Networks, firewalls and placement groups do not exist in this project, so none can be found."""
     if len(wanted.user_data.encode()) > USER_DATA_BYTES:
         raise invalid({"user_data": "must not be longer than 32 KiB"})
     for key in wanted.ssh_keys:
         if key_named(call.project, key) is None:
             raise not_found("ssh key", key)
-    for volume_id in wanted.volumes:
-        volume = find_volume(call, volume_id)
+    for volume in (find_volume(call, id_) for id_ in wanted.volumes):
         if volume.server is not None or volume.location != _place(call, wanted).name:
             raise invalid({"volumes": "volume is attached or in another location"})
-    absent = [("network", n) for n in wanted.networks] + [("firewall", f.firewall) for f in wanted.firewalls]
+    _refuse_absent(wanted)
+
+
+def _refuse_absent(wanted: CreateServer) -> None:
+    """Networks, firewalls and placement groups do not exist in this project, so none can be found."""
+    if wanted.networks:
+        raise not_found("network", wanted.networks[0])
+    if wanted.firewalls:
+        raise not_found("firewall", wanted.firewalls[0].firewall)
     if wanted.placement_group is not None:
-        absent.append(("placement group", wanted.placement_group))
-    for what, id_ in absent:
-        raise not_found(what, id_)
+        raise not_found("placement group", wanted.placement_group)
 
 
 def _place(call: Call, wanted: CreateServer) -> Location:
@@ -126,7 +136,7 @@ def _place(call: Call, wanted: CreateServer) -> Location:
 
 def _offered_type(call: Call, wanted: CreateServer, place: Location) -> ServerType:
     kind = server_type_named(call.project, str(wanted.server_type))
-    offer = next((o for o in kind.offers if o.location == place.name), None) if kind else None
+    offer = _offer(kind, place) if kind else None
     if kind is None or offer is None:
         raise invalid({"server_type": "unknown server type, or unsupported in this location"})
     if offer.unavailable_at is not None and offer.unavailable_at <= call.now:
@@ -134,6 +144,10 @@ def _offered_type(call: Call, wanted: CreateServer, place: Location) -> ServerTy
     if not offer.available:
         raise ApiError(412, "resource_unavailable", "error during placement")
     return kind
+
+
+def _offer(kind: ServerType, place: Location) -> Offer | None:
+    return next((offer for offer in kind.offers if offer.location == place.name), None)
 
 
 def _free_ipv4(project: HetznerState) -> str:

@@ -60,14 +60,8 @@ def checked(zone: Zone, wanted: NewRRset) -> RRset:
     Raises:
         ApiError: 422 on a bad name or value or beside a CNAME, 409 when it is there already.
     """
-    ending = f".{zone.name}"
-    if not _NAME.fullmatch(wanted.name) or wanted.name == zone.name or wanted.name.endswith(ending):
-        raise invalid({"name": "must be lower case and relative to the zone, or @"})
-    beside = [rrset for rrset in zone.rrsets if rrset.name == wanted.name]
-    if any(rrset.type == wanted.type for rrset in beside):
-        raise taken("name")
-    if beside and (wanted.type == "CNAME" or any(rrset.type == "CNAME" for rrset in beside)):
-        raise invalid({"type": "a CNAME cannot stand beside other records"})
+    _check_name(zone, wanted.name)
+    _check_beside(zone, wanted)
     return RRset(
         name=wanted.name,
         type=wanted.type,
@@ -77,18 +71,32 @@ def checked(zone: Zone, wanted: NewRRset) -> RRset:
     )
 
 
+def _check_name(zone: Zone, name: str) -> None:
+    if not _NAME.fullmatch(name) or f".{name}".endswith(f".{zone.name}"):
+        raise invalid({"name": "must be lower case and relative to the zone, or @"})
+
+
+def _check_beside(zone: Zone, wanted: NewRRset) -> None:
+    beside = {rrset.type for rrset in zone.rrsets if rrset.name == wanted.name}
+    if wanted.type in beside:
+        raise taken("name")
+    if beside and "CNAME" in beside | {wanted.type}:
+        raise invalid({"type": "a CNAME cannot stand beside other records"})
+
+
 def checked_values(zone: Zone, type_: str, records: Sequence[NewRecord]) -> list[Record]:
     """Return the records to store.
 
     Raises:
         ApiError: 422 on a value of the wrong form, a repeated value, or two values of a CNAME.
     """
-    if len({record.value for record in records}) < len(records):
+    values = {record.value for record in records}
+    if len(values) < len(records):
         raise invalid({"records": "must only contain distinct values"})
-    if type_ in {"CNAME", "SOA"} and len(records) > 1:
+    if type_ in {"CNAME", "SOA"} and len(values) > 1:
         raise invalid({"records": f"a {type_} has one value"})
-    for record in records:
-        _check_value(zone, type_, record.value)
+    for value in sorted(values):
+        _check_value(zone, type_, value)
     return [Record(value=record.value, comment=record.comment) for record in records]
 
 

@@ -10,7 +10,7 @@ from ink_infra_mcp.sandbox.hetzner.labels import check_labels
 from ink_infra_mcp.sandbox.hetzner.listing import listing
 from ink_infra_mcp.sandbox.hetzner.records import NewRecord, NewRRset, RRsetTtl, checked, checked_values
 from ink_infra_mcp.sandbox.hetzner.zones import begin_change, find_zone, free_zone
-from ink_infra_mcp.sandbox.state_hetzner import RRset, Zone
+from ink_infra_mcp.sandbox.state_hetzner import Record, RRset, Zone
 
 MAX_RECORDS = 50
 MAX_PER_PAGE = 100
@@ -136,23 +136,26 @@ def _add_records(call: Call) -> Reply:
     wanted = call.read(AddRecords)
     zone = free_zone(call)
     if _present(call, zone) is None:
-        records: list[JsonValue] = [{"value": r.value, "comment": r.comment} for r in wanted.records]
-        fresh: JsonObject = {
-            "name": call.parts["name"],
-            "type": call.parts["type"],
-            "ttl": wanted.ttl,
-            "records": records,
-        }
-        zone.rrsets.append(checked(zone, parsed(NewRRset, fresh)))
-        return started(call, begin_change(call, zone, "add_rrset_records"))
-    zone, rrset = _changeable(call)
-    if wanted.ttl is not None and wanted.ttl != rrset.ttl:
-        raise invalid({"ttl": "differs from the TTL of the existing rrset"})
-    together = [*(NewRecord(value=r.value, comment=r.comment) for r in rrset.records), *wanted.records]
-    if len(together) > MAX_RECORDS:
-        raise invalid({"records": f"an rrset has at most {MAX_RECORDS} records"})
-    rrset.records = checked_values(zone, rrset.type, together)
+        zone.rrsets.append(checked(zone, _fresh(call, wanted)))
+    else:
+        _, rrset = _changeable(call)
+        rrset.records = _together(zone, rrset, wanted)
     return started(call, begin_change(call, zone, "add_rrset_records"))
+
+
+def _fresh(call: Call, wanted: AddRecords) -> NewRRset:
+    records: list[JsonValue] = [{"value": r.value, "comment": r.comment} for r in wanted.records]
+    name, type_ = call.parts["name"], call.parts["type"]
+    return parsed(NewRRset, {"name": name, "type": type_, "ttl": wanted.ttl, "records": records})
+
+
+def _together(zone: Zone, rrset: RRset, wanted: AddRecords) -> list[Record]:
+    if wanted.ttl not in {None, rrset.ttl}:
+        raise invalid({"ttl": "differs from the TTL of the existing rrset"})
+    present = [NewRecord(value=record.value, comment=record.comment) for record in rrset.records]
+    if len(present) + len(wanted.records) > MAX_RECORDS:
+        raise invalid({"records": f"an rrset has at most {MAX_RECORDS} records"})
+    return checked_values(zone, rrset.type, [*present, *wanted.records])
 
 
 def _remove_records(call: Call) -> Reply:
@@ -162,11 +165,8 @@ def _remove_records(call: Call) -> Reply:
     gone = {record.value for record in wanted.records}
     if not gone <= {record.value for record in rrset.records}:
         raise invalid({"records": "a record does not exist"})
-    kept = [record for record in rrset.records if record.value not in gone]
-    if kept:
-        rrset.records = kept
-    else:
-        zone.rrsets.remove(rrset)
+    rrset.records = [record for record in rrset.records if record.value not in gone]
+    zone.rrsets = [one for one in zone.rrsets if one.records]
     return started(call, begin_change(call, zone, "remove_rrset_records"))
 
 

@@ -20,8 +20,8 @@ from ink_infra_mcp.sandbox.hetzner.call import (
 from ink_infra_mcp.sandbox.hetzner.catalogue import (
     TB,
     image_named,
-    location_named,
-    server_type_named,
+    location_of,
+    server_type_of,
     show_image,
     show_location,
     show_server_type,
@@ -70,9 +70,8 @@ def check_server_name(call: Call, name: str) -> None:
 def show_server(call: Call, server: Server) -> JsonObject:
     """Return a server as JSON. The IPv6 address is the /64 network, as the vendor gives it."""
     project = call.project
-    kind = server_type_named(project, server.server_type)
-    place = location_named(project, server.location)
-    image = image_named(project, server.image or "", arm=kind.arm if kind else False)
+    kind = server_type_of(project, server)
+    image = image_named(project, server.image or "", arm=kind.arm)
     private: list[JsonValue] = [
         {"network": net.network, "ip": net.ip, "alias_ips": [], "mac_address": net.mac_address}
         for net in server.private_net
@@ -85,8 +84,8 @@ def show_server(call: Call, server: Server) -> JsonObject:
         "created": stamp(server.created),
         "public_net": _public_net(server),
         "private_net": private,
-        "server_type": show_server_type(project, kind) if kind else None,
-        "location": show_location(place) if place else None,
+        "server_type": show_server_type(project, kind),
+        "location": show_location(location_of(project, server.location)),
         "image": show_image(image) if image else None,
         "iso": None,
         "rescue_enabled": False,
@@ -99,7 +98,7 @@ def show_server(call: Call, server: Server) -> JsonObject:
         "labels": {**server.labels},
         "volumes": volumes,
         "load_balancers": [],
-        "primary_disk_size": kind.disk if kind else 0,
+        "primary_disk_size": kind.disk,
         "placement_group": None,
     }
 

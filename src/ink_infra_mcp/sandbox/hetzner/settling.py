@@ -12,14 +12,20 @@ def settle_hetzner(state: WorldState, now: float) -> None:
     A server that goes off, comes up or is deleted takes the pretend host of the same IPv4 address with it.
     """
     project = state.hetzner
-    for server in [s for s in project.servers if s.next_status is not None and s.next_at <= now]:
-        _arrive(state, server)
-    project.servers = [server for server in project.servers if server.status != "gone"]
-    for volume in project.volumes:
-        if volume.server is not None and all(server.id != volume.server for server in project.servers):
-            volume.server = None
+    for server in project.servers:
+        if server.next_status is not None and server.next_at <= now:
+            _arrive(state, server)
+    _forget_gone(project)
     del project.actions[:-KEPT_ACTIONS]
     publish(project, now)
+
+
+def _forget_gone(project: HetznerState) -> None:
+    project.servers = [server for server in project.servers if server.status != "gone"]
+    there = {server.id for server in project.servers}
+    for volume in project.volumes:
+        if volume.server not in there:
+            volume.server = None
 
 
 def publish(project: HetznerState, now: float) -> None:

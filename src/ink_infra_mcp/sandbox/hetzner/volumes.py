@@ -18,7 +18,7 @@ from ink_infra_mcp.sandbox.hetzner.call import (
     stamp,
     taken,
 )
-from ink_infra_mcp.sandbox.hetzner.catalogue import location_named, show_location
+from ink_infra_mcp.sandbox.hetzner.catalogue import location_named, location_of, show_location
 from ink_infra_mcp.sandbox.hetzner.labels import check_labels
 from ink_infra_mcp.sandbox.hetzner.listing import listing
 from ink_infra_mcp.sandbox.hetzner.servers import find_server
@@ -80,13 +80,12 @@ def find_volume(call: Call, id_: int) -> Volume:
 
 def show(call: Call, volume: Volume) -> JsonObject:
     """Return a volume as JSON."""
-    place = location_named(call.project, volume.location)
     return {
         "id": volume.id,
         "created": stamp(volume.created),
         "name": volume.name,
         "server": volume.server,
-        "location": show_location(place) if place else None,
+        "location": show_location(location_of(call.project, volume.location)),
         "size": volume.size,
         "linux_device": f"/dev/disk/by-id/scsi-0HC_Volume_{volume.id}",
         "protection": {"delete": volume.protected},

@@ -125,13 +125,7 @@ def _get(call: Call) -> Reply:
 
 def _create(call: Call) -> Reply:
     wanted = call.read(CreateZone)
-    if wanted.mode != "primary" or wanted.zonefile is not None:
-        raise ApiError(422, "unsupported_error", "the sandbox has neither secondary zones nor zone files")
-    if not _NAME.fullmatch(wanted.name):
-        raise invalid({"name": "is not a registrable domain in lower case"})
-    if any(zone.name == wanted.name for zone in call.project.zones):
-        raise taken("name")
-    check_labels(wanted.labels)
+    _check_new(call, wanted)
     zone = Zone(
         id=call.new_id(),
         name=wanted.name,
@@ -148,6 +142,16 @@ def _create(call: Call) -> Reply:
     call.project.zones.append(zone)
     action = begin_change(call, zone, "create_zone")
     return Reply(201, {"zone": show(call, zone), "action": shown(action, call.now)})
+
+
+def _check_new(call: Call, wanted: CreateZone) -> None:
+    if wanted.mode != "primary" or wanted.zonefile is not None:
+        raise ApiError(422, "unsupported_error", "the sandbox has neither secondary zones nor zone files")
+    if not _NAME.fullmatch(wanted.name):
+        raise invalid({"name": "is not a registrable domain in lower case"})
+    if any(zone.name == wanted.name for zone in call.project.zones):
+        raise taken("name")
+    check_labels(wanted.labels)
 
 
 def _update(call: Call) -> Reply:

@@ -1,0 +1,226 @@
+"""The whole product over a pretend world, in one process: what tests of guard, tools and server work with."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from mcp import Client
+from mcp.client import ClientRequestContext
+from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, TextContent
+
+from ink_infra_mcp.app import App, Places, Wiring, WrapHandler
+from ink_infra_mcp.cli.opening import sandbox_fleet
+from ink_infra_mcp.core.fleet import Fleet
+from ink_infra_mcp.core.isolation import Isolation
+from ink_infra_mcp.core.policy import Policy
+from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.sandbox.running import Endpoints, Sandbox, open_world, tokens
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.world import World
+from ink_infra_mcp.server.build import ServerSettings, build_server
+from ink_infra_mcp.server.catalogue import narrowed
+from ink_infra_mcp.server.contracts import load
+from ink_infra_mcp.server.prompts import instructions
+from ink_infra_mcp.settings import Settings
+from ink_infra_mcp.settings.policy_files import load_isolation, load_policy
+from ink_infra_mcp.settings.secrets import Secrets
+from ink_infra_mcp.settings.system import new_id
+
+SPEED = 100.0
+PRINCIPAL = "local:tester"
+Era = Literal["auto", "legacy"]
+ERAS: tuple[Era, Era] = ("auto", "legacy")
+"""Protocol 2026-07-28, and 2025-11-25."""
+
+
+class ScaledClock:
+    """Real time that runs as fast as the pretend world: waiting 3 seconds takes 30 milliseconds of ours."""
+
+    def __init__(self, speed: float = SPEED) -> None:
+        self._speed = speed
+
+    def now(self) -> datetime:
+        """Return the present instant; what is stored stays comparable between processes."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return scaled seconds."""
+        return time.monotonic() * self._speed
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for scaled seconds."""
+        await asyncio.sleep(seconds / self._speed)
+
+
+@dataclass(slots=True)
+class Person:
+    """Answers what the server asks: `answers` in order, the last one again and again; `asked` keeps the questions."""
+
+    answers: list[ElicitResult]
+    asked: list[str] = field(default_factory=list[str])
+
+    async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        """Return the next answer."""
+        self.asked.append(params.message)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def says_yes(typed: str = "") -> Person:
+    """Return a person who accepts everything, typing `typed` where a name is asked for."""
+    return Person([ElicitResult(action="accept", content={"name": typed} if typed else {})])
+
+
+def says(action: Literal["decline", "cancel"]) -> Person:
+    """Return a person who never accepts."""
+    return Person([ElicitResult(action=action)])
+
+
+@dataclass(slots=True)
+class Ink:
+    """An opened product over a world. `world.change()` scripts faults and drift; `journal` lists accepted writes."""
+
+    app: App
+    world: World
+    ends: Endpoints
+
+    @property
+    def state(self) -> WorldState:
+        """Return the world as it is now."""
+        return self.world.read()
+
+    @property
+    def journal(self) -> list[str]:
+        """Return every write that an emulator accepted, and every unknown request."""
+        return self.state.journal
+
+    @asynccontextmanager
+    async def client(
+        self, person: Person | None = None, *, era: Era = "auto", read_only: bool = False, toolsets: str = ""
+    ) -> AsyncGenerator[Client]:
+        """Give an MCP client in memory; without a person it declares no elicitation."""
+
+        async def opened() -> App:
+            return self.app
+
+        names = frozenset(name for name in toolsets.split(",") if name)
+        server = build_server(
+            ServerSettings(
+                catalogue=narrowed(load(), toolsets=names, read_only=read_only),
+                open=opened,
+                principal=PRINCIPAL,
+                instructions=instructions(),
+            )
+        )
+        async with Client(server, mode=era, elicitation_callback=person) as client:
+            yield client
+
+
+def text(result: CallToolResult) -> str:
+    """Return a result's text."""
+    return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+
+
+def data(result: CallToolResult) -> dict[str, Any]:
+    """Return a result's structured content."""
+    return dict(result.structured_content or {})
+
+
+@asynccontextmanager
+async def ink(
+    folder: Path,
+    *,
+    change_world: Callable[[WorldState], None] | None = None,
+    change_fleet: Callable[[Fleet], Fleet] | None = None,
+    policy: Policy | None = None,
+    isolation: Isolation | None = None,
+    app_secrets: dict[str, str] | None = None,
+    wrap_handler: WrapHandler | None = None,
+    read_only: bool = False,
+    state_url: str = "",
+) -> AsyncGenerator[Ink]:
+    """Give the product over the world in `folder` (a new one, or the one that is there), with time a hundred times as
+    fast. `change_world` is applied before anything is opened.
+    """
+    world = open_world(folder / "world.db", speed=SPEED)
+    if change_world is not None:
+        with world.change() as state:
+            change_world(state)
+    with Sandbox(world) as sandbox:
+        ends = sandbox.start()
+        wiring = wired(
+            folder,
+            world,
+            ends,
+            change_fleet=change_fleet,
+            policy=policy,
+            isolation=isolation,
+            app_secrets=app_secrets,
+            wrap_handler=wrap_handler,
+            read_only=read_only,
+            state_url=state_url,
+        )
+        app = App(wiring)
+        try:
+            yield Ink(app=app, world=world, ends=ends)
+        finally:
+            await app.aclose()
+
+
+def wired(
+    folder: Path,
+    world: World,
+    ends: Endpoints,
+    *,
+    change_fleet: Callable[[Fleet], Fleet] | None = None,
+    policy: Policy | None = None,
+    isolation: Isolation | None = None,
+    app_secrets: dict[str, str] | None = None,
+    wrap_handler: WrapHandler | None = None,
+    read_only: bool = False,
+    state_url: str = "",
+) -> Wiring:
+    """Return what an App over running emulators is made of."""
+    addresses = {name: host.address for name, host in world.read().hosts.items()}
+    fleet = sandbox_fleet(ends.coolify_url, addresses, dict(ends.host_keys))
+    redact = Redactor()
+    values = {**tokens(), "ssh_key": ends.login_key}
+    environ = {f"INK_{name.upper()}": value for name, value in values.items()}
+    environ |= {f"INK_APP_SECRET_{name}": value for name, value in (app_secrets or {}).items()}
+    state_dir = folder / "state"
+    state_dir.mkdir(mode=0o700, exist_ok=True)
+    settings = Settings(
+        fleet=change_fleet(fleet) if change_fleet else fleet,
+        config_path=folder / "fleet.toml",
+        state_url=state_url or f"sqlite:///{state_dir / 'state.sqlite3'}",
+        state_dir=state_dir,
+        read_only=read_only,
+        sandbox=True,
+    )
+    return Wiring(
+        settings=settings,
+        policy=policy or load_policy(None),
+        isolation=isolation or load_isolation(None),
+        secrets=Secrets(environ, redact=redact),
+        redact=redact,
+        clock=ScaledClock(),
+        new_id=new_id,
+        places=places(ends),
+        wrap_handler=wrap_handler,
+    )
+
+
+def places(ends: Endpoints) -> Places:
+    """Return where the emulators answer, as the product wants it said."""
+    return Places(
+        hetzner_cloud=ends.hetzner_url,
+        github=ends.github_url,
+        connect_to=ends.connect_to,
+        nameservers=(ends.nameserver,),
+        trust=ssl.create_default_context(cadata=ends.authority_pem),
+    )

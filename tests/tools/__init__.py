@@ -1,0 +1,1 @@
+"""The tools, over the whole product and a pretend world."""
