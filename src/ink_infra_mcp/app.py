@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ink_infra_mcp.clients import github, hetzner_cloud
 from ink_infra_mcp.clients.coolify.errors import classify_coolify
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
 from ink_infra_mcp.clients.coolify.steps import CoolifySteps
@@ -157,8 +158,10 @@ class App:
             fleet=self.settings.fleet,
             coolify=CoolifyLook(self._coolify_http),
             hosts=self.hosts,
-            github=GithubLook(self._http(_github_settings(wiring))),
-            hetzner=HetznerCloudLook(self._http(_hetzner_settings(wiring, hetzner))) if hetzner else None,
+            github=GithubLook(self._http(_github_settings(wiring), github.classify)),
+            hetzner=HetznerCloudLook(self._http(_hetzner_settings(wiring, hetzner), hetzner_cloud.classify))
+            if hetzner
+            else None,
             probe=Probe(places.connect_to, places.trust),
             resolver=Resolver(places.nameservers),
             isolation=wiring.isolation,
@@ -262,4 +265,9 @@ def _hetzner_settings(wiring: Wiring, token: Secret) -> HttpSettings:
 
 
 def _github_settings(wiring: Wiring) -> HttpSettings:
-    return HttpSettings(service="GitHub", base_url=f"{wiring.places.github}/", token=wiring.secrets.get("github_token"))
+    return HttpSettings(
+        service="GitHub",
+        base_url=f"{wiring.places.github}/",
+        token=wiring.secrets.get("github_token"),
+        headers=github.HEADERS,
+    )

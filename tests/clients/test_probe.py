@@ -121,7 +121,7 @@ async def test_a_redirect_is_told_and_not_followed(internet: Internet) -> None:
         state.coolify.applications[0].settings["is_force_https_enabled"] = True
     with anyio.fail_after(10):
         seen = await internet.probe().http(f"http://{APP}/a?b=c", address=MUSCLE)
-    assert (seen.status, seen.location, seen.tls) == (307, f"https://{APP}/a?b=c", None)
+    assert (seen.status, seen.location, seen.tls) == (302, f"https://{APP}/a?b=c", None)
 
 
 @pytest.mark.anyio

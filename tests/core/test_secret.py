@@ -64,5 +64,5 @@ def test_equal_values_are_equal_secrets_and_hash_alike() -> None:
     """Two secrets with one value are one in a set, whatever their source; text is never equal to a secret."""
     assert {Secret(VALUE), Secret(VALUE, source="keyring")} == {Secret(VALUE)}
     assert len({Secret(VALUE), Secret(VALUE)}) == 1
-    assert VALUE != Secret(VALUE)
+    assert Secret(VALUE) != VALUE
     assert (bool(Secret("")), bool(Secret("x"))) == (False, True)

@@ -118,7 +118,7 @@ async def test_a_server_without_a_usable_pin_is_never_connected_to(server: Far, 
 
 
 async def test_a_wrong_key_is_tried_once_and_not_again_for_a_minute(server: Far) -> None:
-    """Servers lock out who keeps on asking: ten calls at once and one later make one attempt, the next minute one more."""
+    """Servers lock out who keeps on asking: ten calls at once make one attempt, and a minute later one more."""
     clock = FakeClock()
     stranger = new_key().export_private_key().decode()
     async with pool_of(server.host, key=stranger, connect_to=server.connect_to, clock=clock) as pool:

@@ -93,7 +93,7 @@ async def test_a_changing_command_out_of_time_says_that_it_was_stopped_part_way(
 
 async def test_a_caller_that_goes_away_leaves_no_command_behind(server: Far, tmp_path: Path) -> None:
     """A cancelled call kills its command, and the connection stays good for others."""
-    begun = fifo(tmp_path)
+    begun, pid = fifo(tmp_path), 0
     async with pool_of(server.host, key=server.key, connect_to=server.connect_to) as pool:
         with anyio.fail_after(LIMIT_S):
             async with anyio.create_task_group() as group:

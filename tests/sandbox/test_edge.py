@@ -165,7 +165,8 @@ async def test_plain_http_is_sent_to_https_when_the_app_forces_it(edge: Edge) ->
     with edge.world.change() as state:
         state.coolify.applications[0].settings["is_force_https_enabled"] = True
     answer = await edge.api.get("http://hello.s1.example.com/path?x=1")
-    assert (answer.status_code, answer.headers["location"]) == (307, "https://hello.s1.example.com/path?x=1")
+    assert (answer.status_code, answer.headers["location"]) == (302, "https://hello.s1.example.com/path?x=1")
+    assert (await edge.api.post("http://hello.s1.example.com/")).status_code == 307
     assert (await edge.visit("hello.s1.example.com")).status_code == 200
 
 

@@ -24,7 +24,7 @@ class Person:
     script: list[str]
     interactive: bool
 
-    async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+    async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
         """Return the answer to one question of the server."""
         typed = "name" in getattr(params, "requested_schema", {}).get("properties", {})
         _show("The server asks a person", params.message)

@@ -45,7 +45,8 @@ class Redactor:
     def add(self, secret: Secret) -> Secret:
         """Remember the value of `secret` (and the parts of a `<id>|<secret>` token); return it unchanged."""
         value = secret.reveal()
-        parts = {value, value.strip(), value.rpartition("|")[2]}
+        bare = value.strip()
+        parts = {value, bare, bare.rpartition("|")[2]}
         parts.update(line for line in value.splitlines() if len(line) >= 32)
         fresh = {p for p in parts if len(p) >= _MIN_VALUE} - set(self._values)
         self._values = sorted([*self._values, *fresh], key=len, reverse=True)

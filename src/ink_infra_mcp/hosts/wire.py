@@ -189,6 +189,7 @@ class _Talk(asyncssh.SSHClientSession[bytes]):
     def __init__(self) -> None:
         self.channel: _Channel | None = None
         self.group: int | None = None
+        self.named = asyncio.Event()
         self.ended = asyncio.Event()
         self.lost: Exception | None = None
         self._out = bytearray()
@@ -213,6 +214,7 @@ class _Talk(asyncssh.SSHClientSession[bytes]):
         """Take the line that names the process group out of standard error; a login shell may have spoken before it."""
         if self.group is None and (found := _GROUP.search(self._err)):
             self.group = int(found[1])
+            self.named.set()
             del self._err[found.start() : found.end()]
 
     def eof_received(self) -> bool:
@@ -220,6 +222,7 @@ class _Talk(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = exc
+        self.named.set()
         self.ended.set()
 
     def said(self, *, exit_status: int) -> CommandResult:
@@ -263,7 +266,12 @@ def _result(channel: _Channel, talk: _Talk) -> CommandResult:
 
 
 async def _stop(sessions: Sessions, talk: _Talk, *, open_s: float) -> None:
-    """End the command with all that it started; a connection that broke meanwhile leaves it to the server."""
+    """End the command with all that it started; a connection that broke meanwhile leaves it to the server.
+
+    A command that has only just begun gets a moment to say which process group it is.
+    """
+    with anyio.move_on_after(STOP_GRACE_S):
+        await talk.named.wait()
     for name in ("TERM", "KILL"):
         if talk.ended.is_set() or talk.group is None:
             break

@@ -63,7 +63,8 @@ def _answer(state: WorldState, host: str, asked: str, request: Request) -> Respo
     if router is None:
         return PlainTextResponse("404 page not found\n", 404)
     if router.force_https and request.url.scheme == "http":
-        return RedirectResponse(str(request.url.replace(scheme="https", port=None)), 307)
+        secure = str(request.url.replace(scheme="https", port=None))
+        return RedirectResponse(secure, 302 if request.method == "GET" else 307)
     return _behind(router, _container(machine, router))
 
 

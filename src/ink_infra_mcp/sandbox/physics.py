@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ink_infra_mcp.sandbox.coolify import rows
+from ink_infra_mcp.sandbox.coolify.build_log import STOPPED_FIRST
 from ink_infra_mcp.sandbox.coolify.builds import (
     BuildTrouble,
     build_hash,
@@ -10,7 +11,6 @@ from ink_infra_mcp.sandbox.coolify.builds import (
     image_of,
     kept_image,
     may_reuse,
-    stops_first,
 )
 from ink_infra_mcp.sandbox.coolify.containers import of_app, place, remove
 from ink_infra_mcp.sandbox.coolify.jobs import REFRESH_S, load_compose, work
@@ -96,9 +96,8 @@ def _end(state: WorldState, deployment: Deployment, at: float) -> None:
 
 
 def _fail(host: HostState, app: Application, deployment: Deployment, at: float) -> None:
-    """The old container stays, unless it had to go before the new one could start."""
-    started = any("New container started" in entry.output for entry in deployment.logs)
-    if started and stops_first(app):
+    """The old container stays, unless it had already gone to make room for the new one."""
+    if any(entry.output == STOPPED_FIRST for entry in deployment.logs):
         remove(host, of_app(host, app, pull_request_id=deployment.pull_request_id))
     _close(deployment, "failed", at)
 

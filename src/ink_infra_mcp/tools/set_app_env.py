@@ -74,7 +74,7 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the steps for what differs; nothing differs: no steps."""
         app = facts.app
-        steps = env_steps(dict(args.set), facts.env, target=app.name, app=app.uuid, new=False)
+        steps = env_steps(facts.env, target=app.name, app=app.uuid, new=False)
         gone = sorted(name for name in args.remove if name in facts.env.uuids)
         if gone:
             steps.append(

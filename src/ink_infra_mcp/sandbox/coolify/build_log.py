@@ -8,6 +8,7 @@ from ink_infra_mcp.sandbox.state_coolify import Application
 Type = Literal["stdout", "stderr"]
 Stage = Literal["fetch", "build", "start"]
 RULE = "----------------------------------------"
+STOPPED_FIRST = "Stopping the old container first: rolling update is not supported here."
 HELPER = "ghcr.io/coollabsio/coolify-helper:1.0.15"
 
 
@@ -53,11 +54,15 @@ def build_lines(app: Application, image: str, *, reused: bool) -> list[Line]:
     ]
 
 
-def start_lines(app: Application) -> list[Line]:
-    """Return the log of starting the new container."""
-    update = "Starting new containers." if app.text("build_pack") == "dockercompose" else "Rolling update started."
+def start_lines(app: Application, *, stops_first: bool) -> list[Line]:
+    """Return the log up to the moment when Docker is told to start the new container."""
     lines = [Line("Building docker image completed.")] if app.text("build_pack") != "dockerimage" else []
-    lines += [Line(RULE), Line(update), Line("New container started.")]
+    return [*lines, Line(RULE), Line(STOPPED_FIRST if stops_first else "Rolling update started.")]
+
+
+def started_lines(app: Application) -> list[Line]:
+    """Return the log once Docker has started the new container."""
+    lines = [Line("New container started.")]
     if app.columns.get("health_check_enabled"):
         lines.append(Line("Waiting for the health check of the new container."))
     return lines

@@ -15,6 +15,7 @@ from ink_infra_mcp.sandbox.coolify.build_log import (
     failure_lines,
     fetch_lines,
     start_lines,
+    started_lines,
 )
 from ink_infra_mcp.sandbox.coolify.compose import BadCompose, ComposeService, parse_compose
 from ink_infra_mcp.sandbox.coolify.containers import (
@@ -92,8 +93,10 @@ def foresee(state: WorldState, app: Application, deployment: Deployment, at: flo
         _check_source(state, app, plan.image, commit)
         plan.lines += build_lines(app, plan.image, reused=reused)
         _check_build(state, app)
-        plan.lines += start_lines(app)
+        plan.lines += start_lines(app, stops_first=stops_first(app))
         _check_start(state, app, deployment, host, at)
+        plan.lines += started_lines(app)
+        _check_health(state, app)
     except BuildTrouble as trouble:
         plan.lines += failure_lines(app, trouble.stage, trouble.reason)
         plan.outcome = "failed"
@@ -193,6 +196,8 @@ def _check_source(state: WorldState, app: Application, image: str, commit: str) 
         _check_image(image)
     elif not app.columns.get("dockerfile"):
         _check_repository(state, app, commit)
+    if app.text("build_pack") == "dockercompose":
+        compose_of(state, app)
 
 
 def _check_image(image: str) -> None:
@@ -234,11 +239,12 @@ def _check_start(state: WorldState, app: Application, deployment: Deployment, ho
         _check_image(container.image)
         if reason := refused_by_docker(host, container):
             raise BuildTrouble("start", reason)
-    if app.text("build_pack") != "dockercompose" and app.columns.get("health_check_enabled"):
-        _check_health(state, app)
 
 
 def _check_health(state: WorldState, app: Application) -> None:
+    """Only with a health check does a deployment wait for health; compose applications never do."""
+    if app.text("build_pack") == "dockercompose" or not app.columns.get("health_check_enabled"):
+        return
     repo = repository_of(state, app)
     ports = set(_ports(app))
     if not app.healthy or (repo is not None and ports and str(repo.port) not in ports):

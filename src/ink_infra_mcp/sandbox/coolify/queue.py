@@ -29,6 +29,11 @@ class Wish:
     pull_request_id: int = 0
     docker_tag: str | None = None
 
+    @property
+    def may_be_skipped(self) -> bool:
+        """Return whether a deployment of the same commit makes this one needless."""
+        return not (self.force_rebuild or self.rollback or self.now_or_never)
+
 
 @dataclass(frozen=True, slots=True)
 class Queued:
@@ -45,21 +50,27 @@ def enqueue(state: WorldState, app: Application, uuid: str, wish: Wish, *, now: 
     now-or-never. Refused when as many wait on the server as its `deployment_queue_limit`.
     """
     coolify = state.coolify
-    server = rows.server_of(coolify, app)
-    commit = wish.commit or app.text("git_commit_sha") or "HEAD"
-    waiting = [d for d in coolify.deployments if d.server_uuid == app.server_uuid and d.status == "queued"]
-    if server is not None and len(waiting) >= server.settings.deployment_queue_limit:
+    deployment = _new(coolify, app, uuid, wish, now)
+    if _is_full(coolify, app):
         return Queued("queue_full", "Deployment queue is full. Please wait for existing deployments to complete.")
-    if _is_twin_running(coolify, app, commit, wish) and not (wish.force_rebuild or wish.rollback or wish.now_or_never):
+    if wish.may_be_skipped and _has_twin(coolify, deployment):
         return Queued("skipped", "Deployment already queued for this commit.")
-    deployment = Deployment(
+    coolify.deployments.append(deployment)
+    if wish.now_or_never or may_start(coolify, deployment):
+        start(state, deployment, at=now)
+    return Queued("queued", "Deployment queued.")
+
+
+def _new(coolify: CoolifyState, app: Application, uuid: str, wish: Wish, now: float) -> Deployment:
+    server = rows.server_of(coolify, app)
+    return Deployment(
         id=new_id(coolify),
         deployment_uuid=uuid,
         application_uuid=app.uuid,
         application_name=app.text("name"),
         server_uuid=app.server_uuid,
         server_name=server.name if server else "",
-        commit=commit,
+        commit=wish.commit or app.text("git_commit_sha") or "HEAD",
         pull_request_id=wish.pull_request_id,
         docker_registry_image_tag=wish.docker_tag,
         force_rebuild=wish.force_rebuild,
@@ -68,10 +79,16 @@ def enqueue(state: WorldState, app: Application, uuid: str, wish: Wish, *, now: 
         created_at=now,
         updated_at=now,
     )
-    coolify.deployments.append(deployment)
-    if wish.now_or_never or may_start(coolify, deployment):
-        start(state, deployment, at=now)
-    return Queued("queued", "Deployment queued.")
+
+
+def _is_full(coolify: CoolifyState, app: Application) -> bool:
+    server = rows.server_of(coolify, app)
+    waiting = [d for d in _on(coolify, app.server_uuid) if d.status == "queued"]
+    return server is not None and len(waiting) >= server.settings.deployment_queue_limit
+
+
+def _on(coolify: CoolifyState, server_uuid: str) -> list[Deployment]:
+    return [d for d in coolify.deployments if d.server_uuid == server_uuid]
 
 
 def may_start(coolify: CoolifyState, deployment: Deployment) -> bool:
@@ -79,13 +96,12 @@ def may_start(coolify: CoolifyState, deployment: Deployment) -> bool:
 
     One at a time for each application and pull request, and `concurrent_builds` at a time on the server.
     """
-    running = [d for d in coolify.deployments if d.status == "in_progress"]
-    same = [d for d in running if d.application_uuid == deployment.application_uuid]
-    if any(d.pull_request_id == deployment.pull_request_id for d in same):
+    running = [d for d in _on(coolify, deployment.server_uuid) if d.status == "in_progress"]
+    lock = (deployment.application_uuid, deployment.pull_request_id)
+    if lock in [(d.application_uuid, d.pull_request_id) for d in running]:
         return False
     server = rows.server_of(coolify, deployment)
-    limit = server.settings.concurrent_builds if server else 1
-    return len([d for d in running if d.server_uuid == deployment.server_uuid]) < limit
+    return len(running) < (server.settings.concurrent_builds if server else 1)
 
 
 def start(state: WorldState, deployment: Deployment, *, at: float) -> None:
@@ -106,16 +122,20 @@ def start(state: WorldState, deployment: Deployment, *, at: float) -> None:
 
 def start_next(state: WorldState, server_uuid: str, *, at: float) -> None:
     """Start every waiting deployment of a server that may run now, the oldest first."""
-    for deployment in state.coolify.deployments:
-        waits = deployment.status == "queued" and deployment.server_uuid == server_uuid
-        if waits and may_start(state.coolify, deployment):
+    for deployment in _on(state.coolify, server_uuid):
+        if deployment.status == "queued" and may_start(state.coolify, deployment):
             start(state, deployment, at=at)
 
 
-def _is_twin_running(coolify: CoolifyState, app: Application, commit: str, wish: Wish) -> bool:
-    wanted = (app.uuid, commit, wish.pull_request_id, wish.docker_tag)
-    return any(
-        (d.application_uuid, d.commit, d.pull_request_id, d.docker_registry_image_tag) == wanted
-        for d in coolify.deployments
-        if d.status in RUNNING
+def _has_twin(coolify: CoolifyState, deployment: Deployment) -> bool:
+    under_way = [d for d in _on(coolify, deployment.server_uuid) if d.status in RUNNING]
+    return _identity(deployment) in map(_identity, under_way)
+
+
+def _identity(deployment: Deployment) -> tuple[str, str, int, str | None]:
+    return (
+        deployment.application_uuid,
+        deployment.commit,
+        deployment.pull_request_id,
+        deployment.docker_registry_image_tag,
     )

@@ -43,6 +43,17 @@ def host_of(state: WorldState, server: Server | None) -> HostState | None:
     return next((host for host in state.hosts.values() if host.address == server.ip), None)
 
 
+def machine_of(state: WorldState, server: Server | None) -> HostState | None:
+    """Return the machine that a server reaches, if it is up."""
+    host = host_of(state, server)
+    return host if host is not None and host.up else None
+
+
+def workplace_of(state: WorldState, server: Server | None) -> HostState | None:
+    """Return the machine, if it is up and Coolify would go there: it does not when it holds the server unfit."""
+    return machine_of(state, server) if is_functional(server) else None
+
+
 def is_functional(server: Server | None) -> bool:
     """Return whether Coolify holds the server fit for work."""
     return server is not None and server.settings.is_reachable and server.settings.is_usable
@@ -89,8 +100,10 @@ def service_status(service: Service) -> str:
     states = {part.status.split(":")[0] for part in service.parts}
     if states & {"restarting", "degraded"} or {"running", "exited"} <= states:
         return "degraded:unhealthy"
-    if "running" not in states:
-        return "exited"
+    return _worst_health(service) if "running" in states else "exited"
+
+
+def _worst_health(service: Service) -> str:
     healths = {part.status.partition(":")[2] for part in service.parts}
     worst = next((health for health in ("unhealthy", "unknown") if health in healths), "healthy")
     return f"running:{worst}"

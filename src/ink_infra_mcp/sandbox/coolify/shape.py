@@ -12,7 +12,6 @@ from ink_infra_mcp.sandbox.coolify.release import V4_2
 from ink_infra_mcp.sandbox.state_coolify import (
     Application,
     Deployment,
-    Destination,
     EnvVar,
     GithubApp,
     LogEntry,
@@ -47,7 +46,7 @@ def stamp(at: float | None) -> str | None:
 
 def ordered(row: Mapping[str, JsonValue]) -> JsonObject:
     """Return the keys as serializeApiResponse puts them: sorted, ids first, times last."""
-    middle = sorted(name for name in row if name not in FIRST and name not in LAST)
+    middle = sorted(set(row) - set(FIRST) - set(LAST))
     return {name: row[name] for name in (*FIRST, *middle, *LAST) if name in row}
 
 
@@ -96,7 +95,7 @@ def application(call: Call, app: Application, *, settings: bool = False) -> Json
     """
     server = rows.server_of(call.coolify, app)
     row: JsonObject = {
-        **{name: value for name, value in app.columns.items() if call.sees_secrets or name not in SECRET_COLUMNS},
+        **_columns(call, app),
         **_whereabouts(call, app, server),
         "uuid": app.uuid,
         "status": app.status,
@@ -109,40 +108,47 @@ def application(call: Call, app: Application, *, settings: bool = False) -> Json
     }
     if settings and call.is_at_least(V4_2):
         row["settings"] = dict(app.settings)
-    if call.sees_secrets:
-        row["private_key_id"] = next((k.id for k in call.coolify.keys if k.uuid == app.private_key_uuid), None)
     return ordered(row)
+
+
+def _columns(call: Call, app: Application) -> JsonObject:
+    if not call.sees_secrets:
+        return {name: value for name, value in app.columns.items() if name not in SECRET_COLUMNS}
+    key = rows.by_uuid(call.coolify.keys, app.private_key_uuid or "")
+    return {**app.columns, "private_key_id": key.id if key else None}
 
 
 def deployment(call: Call, row: Deployment, *, with_application: bool = False) -> JsonObject:
     """Return a deployment; its log is JSON inside a text, and only for those who may read secrets."""
     app = rows.by_uuid(call.coolify.applications, row.application_uuid)
     server = rows.server_of(call.coolify, row)
-    place = rows.place_of(call.coolify, app.environment_uuid) if app else None
-    path = f"/project/{place[0].uuid}/environment/{place[1].uuid}/application/{row.application_uuid}" if place else ""
     shown: JsonObject = {
         **row.model_dump(include=_PLAIN_DEPLOYMENT),
+        **dict.fromkeys(_NULL_IN_DEPLOYMENT),
         "application_id": str(app.id) if app else None,
-        "deployment_url": f"{path}/deployment/{row.deployment_uuid}",
+        "deployment_url": f"{_page_of(call, app)}/deployment/{row.deployment_uuid}",
         "server_id": server.id if server else None,
-        "destination_id": str(server.destinations[0].id) if server and server.destinations else None,
+        "destination_id": str(server.destinations[0].id) if server else None,
         "is_webhook": False,
         "only_this_server": False,
-        "git_type": None,
-        "current_process_id": None,
-        "build_server_id": None,
-        "configuration_hash": None,
-        "horizon_job_id": None,
-        "horizon_job_worker": None,
         "finished_at": stamp(row.finished_at),
         "created_at": stamp(row.created_at),
         "updated_at": stamp(row.updated_at),
     }
     if call.sees_secrets:
-        shown["logs"] = json.dumps([_log(entry) for entry in row.logs]) if row.logs else None
-    if with_application and app is not None:
-        shown["application"] = application(call, app)
-    return ordered(shown)
+        shown["logs"] = _logs(row)
+    return ordered({**shown, "application": application(call, app)} if with_application and app else shown)
+
+
+def _page_of(call: Call, app: Application | None) -> str:
+    place = rows.place_of(call.coolify, app.environment_uuid) if app else None
+    if app is None or place is None:
+        return ""
+    return f"/project/{place[0].uuid}/environment/{place[1].uuid}/application/{app.uuid}"
+
+
+def _logs(row: Deployment) -> str | None:
+    return json.dumps([_log(entry) for entry in row.logs]) if row.logs else None
 
 
 def env(call: Call, owner: Application | Service, var: EnvVar) -> JsonObject:
@@ -187,8 +193,7 @@ def service(call: Call, row: Service, *, parts: bool = False) -> JsonObject:
     server = rows.server_of(call.coolify, row)
     place = rows.place_of(call.coolify, row.environment_uuid)
     shown: JsonObject = {
-        **row.model_dump(include={"uuid", "name", "description", "connect_to_docker_network"}),
-        "is_container_label_escape_enabled": row.is_container_label_escape_enabled,
+        **row.model_dump(include=_PLAIN_SERVICE),
         "is_container_label_readonly_enabled": False,
         "environment_id": place[1].id if place else None,
         "server_id": server.id if server else None,
@@ -209,6 +214,15 @@ def service(call: Call, row: Service, *, parts: bool = False) -> JsonObject:
     return ordered(shown)
 
 
+_PLAIN_SERVICE = {"uuid", "name", "description", "connect_to_docker_network", "is_container_label_escape_enabled"}
+_NULL_IN_DEPLOYMENT = (
+    "git_type",
+    "current_process_id",
+    "build_server_id",
+    "configuration_hash",
+    "horizon_job_id",
+    "horizon_job_worker",
+)
 _PLAIN_DEPLOYMENT = {
     "id",
     "deployment_uuid",
@@ -269,17 +283,17 @@ def _settings(server: Server) -> JsonObject:
 
 def _whereabouts(call: Call, app: Application, server: Server | None) -> JsonObject:
     place = rows.place_of(call.coolify, app.environment_uuid)
-    destination = rows.by_uuid(server.destinations, app.destination_uuid) if server else None
     return {
         "environment_id": place[1].id if place else None,
-        "destination_id": destination.id if destination else None,
         "destination_type": "App\\Models\\StandaloneDocker",
-        "destination": _destination(destination, server) if destination and server else None,
+        **(_destination(server, app.destination_uuid) if server else {}),
     }
 
 
-def _destination(row: Destination, server: Server) -> JsonObject:
-    return {**row.model_dump(), "server_id": server.id, "server": server_full(server)}
+def _destination(server: Server, uuid: str) -> JsonObject:
+    row = rows.by_uuid(server.destinations, uuid) or server.destinations[0]
+    nested: JsonObject = {**row.model_dump(), "server_id": server.id, "server": server_full(server)}
+    return {"destination_id": row.id, "destination": nested}
 
 
 def _log(entry: LogEntry) -> JsonObject:

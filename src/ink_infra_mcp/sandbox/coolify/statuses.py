@@ -15,8 +15,8 @@ EXITED = "exited:unhealthy"
 
 def refresh(state: WorldState, server: Server | None, *, at: float) -> None:
     """Read the state of every container of a server, if it can be reached."""
-    host = rows.host_of(state, server)
-    if server is None or host is None or not host.up:
+    host = rows.machine_of(state, server)
+    if server is None or host is None:
         return
     for thing in rows.residents(state.coolify, server.uuid):
         if isinstance(thing, Application):
@@ -32,8 +32,8 @@ def check(state: WorldState, server: Server, *, at: float) -> None:
     (seen in Server.php of coollabsio/coolify).
     """
     server.next_check_at = at + CHECK_S
-    host = rows.host_of(state, server)
-    if host is None or not host.up:
+    host = rows.machine_of(state, server)
+    if host is None:
         server.settings.is_reachable = server.settings.is_usable = False
         server.unreachable_count += 1
         _give_up(state, server)
@@ -53,23 +53,26 @@ def ensure_proxy(host: HostState, server: Server, at: float) -> None:
     present = {container.name for container in host.containers}
     if rows.is_functional(server) and not server.settings.is_build_server:
         place(host, [c for c in infrastructure(server, at) if c.name not in present])
-    server.proxy_status = "running" if any(c.name == "coolify-proxy" for c in host.containers) else "exited"
+    names = [container.name for container in host.containers]
+    server.proxy_status = "running" if "coolify-proxy" in names else "exited"
 
 
 def status_of(containers: Iterable[Container]) -> str:
     """Return Coolify's word for a set of containers: state and health."""
     found = list(containers)
     states = {container.state for container in found}
-    if not states or states == {"exited"}:
+    if states <= {"exited"}:
         return EXITED
     if "restarting" in states or {"running", "exited"} <= states:
         return "degraded:unhealthy"
-    if states != {"running"}:
-        return f"{sorted(states)[0]}:unknown"
-    healths = {container.health for container in found}
+    return f"running:{_health_of(found)}" if states == {"running"} else f"{min(states)}:unknown"
+
+
+def _health_of(containers: list[Container]) -> str:
+    healths = {container.health for container in containers}
     if "unhealthy" in healths:
-        return "running:unhealthy"
-    return "running:healthy" if healths == {"healthy"} else "running:unknown"
+        return "unhealthy"
+    return "healthy" if healths == {"healthy"} else "unknown"
 
 
 def _refresh_app(host: HostState, app: Application, at: float) -> None:

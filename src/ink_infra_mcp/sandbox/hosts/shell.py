@@ -42,12 +42,16 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         self._world = world
         self._host = host
         self._hang_up = hang_up
-        self.ended = False
+        self._gone = asyncio.Event()
         self._command = ""
         self._stdin = asyncio.StreamReader()
         self._child: asyncio.subprocess.Process | None = None
         self._tasks = tasks
-        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Return whether the channel is closed."""
+        return self._gone.is_set()
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         """Keep the channel to answer on."""
@@ -60,9 +64,9 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
 
     def session_started(self) -> None:
         """Begin to run it."""
-        self._task = asyncio.get_running_loop().create_task(self._serve())
-        self._tasks.add(self._task)
-        self._task.add_done_callback(self._tasks.discard)
+        task = asyncio.get_running_loop().create_task(self._serve())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         """Hand standard input on."""
@@ -79,9 +83,8 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop a command that nobody waits for any more."""
-        self.ended = True
-        if self._task is not None:
-            self._task.cancel()
+        self._gone.set()
+        self._kill("KILL")
 
     async def _serve(self) -> None:
         with self._world.change() as state:
@@ -97,13 +100,16 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             self._leave(min(max(fault.status, 1), 255))
             return
         if fault.kind == "hang":
-            await asyncio.sleep(fault.seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._gone.wait(), fault.seconds)
         if fault.kind == "drop_after":
             await self._run()
         self._hang_up()
 
     def _leave(self, status: int) -> None:
-        """Say how the command ended; a negative status is the number of a signal."""
+        """Say how the command ended, if anybody still listens; a negative status is the number of a signal."""
+        if self.ended:
+            return
         if status < 0:
             self._channel.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
         else:
@@ -133,6 +139,8 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
+        if self.ended:
+            self._kill("KILL")
         said = bytearray()
         feeding = asyncio.get_running_loop().create_task(self._feed(child))
         try:
@@ -145,6 +153,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             feeding.cancel()
             await asyncio.wait([feeding])
             await child.wait()
+            self._child = None
 
     async def _feed(self, child: asyncio.subprocess.Process) -> None:
         """Hand standard input to the command until it ends, or the command wants no more."""

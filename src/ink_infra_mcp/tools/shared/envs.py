@@ -75,9 +75,7 @@ async def envs_now(look: Look, app_uuid: str, wanted: dict[str, str], *, service
     return EnvNow(digests=digests, wanted=wanted, changed=changed, uuids=uuids)
 
 
-def env_steps(
-    env: dict[str, str], now: EnvNow, *, target: str, app: str | JsonObject, new: bool, service: bool = False
-) -> list[Step]:
+def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, service: bool = False) -> list[Step]:
     """Return the step that sets what differs, or none."""
     if not now.changed:
         return []
@@ -85,7 +83,7 @@ def env_steps(
     replaced = [key for key in now.changed if key in now.digests]
     words = [f"add {_names(added)}"] if added else []
     words += [f"replace {_names(replaced)}"] if replaced else []
-    values: dict[str, JsonValue] = {key: env[key] for key in now.changed}
+    values: dict[str, JsonValue] = {key: now.wanted[key] for key in now.changed}
     return [
         Step(
             id="set_env",

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ink_infra_mcp.clients.coolify.bodies import Source
 from ink_infra_mcp.core.errors import InputError
-from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.plan import Frozen, JsonObject
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.tools.look import Look
 
@@ -35,6 +35,9 @@ class SourceArgs(BaseModel):
     image: Annotated[str | None, Field(max_length=400, description="name:tag or name@sha256:...")] = None
     dockerfile: Annotated[str | None, Field(max_length=200_000, description="A whole Dockerfile")] = None
     compose: Annotated[str | None, Field(max_length=200_000, description="A whole compose file")] = None
+    compose_service: Annotated[
+        str | None, Field(max_length=63, description="Service of the compose file that gets the URL")
+    ] = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "SourceArgs":
@@ -59,6 +62,19 @@ class ResolvedSource(Frozen):
     image_name: str | None = None
     image_tag: str | None = None
     dockerfile: str | None = None
+
+    @property
+    def settings(self) -> JsonObject:
+        """Return the app settings that the source decides, by Coolify's names."""
+        named = {
+            "git_repository": self.git_repository,
+            "git_branch": self.git_branch,
+            "build_pack": self.build_pack,
+            "base_directory": self.base_directory,
+            "docker_registry_image_name": self.image_name,
+            "docker_registry_image_tag": self.image_tag,
+        }
+        return {name: value for name, value in named.items() if value is not None}
 
 
 async def resolve(args: SourceArgs, look: Look, *, default_branch: str) -> ResolvedSource | None:

@@ -1,6 +1,15 @@
 """Creates projects, environments and apps: looks for its own marker first, and never creates twice."""
 
-from ink_infra_mcp.clients.coolify.bodies import AppChanges, NewApp, Source, create_body, update_body
+from ink_infra_mcp.clients.coolify.bodies import (
+    AppChanges,
+    NewApp,
+    NewService,
+    ServiceUrl,
+    Source,
+    create_body,
+    create_service_body,
+    update_body,
+)
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
 from ink_infra_mcp.core.errors import Conflict, StepFailed
 from ink_infra_mcp.core.plan import Frozen, JsonObject
@@ -70,4 +79,30 @@ async def create_application(step: CoolifyStep) -> JsonObject:
         # Coolify looks for EXPOSE in the still encoded file, so that the port is always 80 (source, 4.3.11)
         ports = AppChanges(ports_exposes=params.settings.ports_exposes)
         await step.coolify.update_application(created.uuid, update_body(ports))
+    return {"uuid": created.uuid, "domains": [*created.domains]}
+
+
+async def create_service(step: CoolifyStep) -> JsonObject:
+    """Make the compose app, or find the one that an earlier run of this step made; return its uuid and domains.
+
+    Raises:
+        StepFailed: a domain is taken.
+    """
+    for service in await step.coolify.services():
+        if step.marker in service.description:
+            return {"uuid": service.uuid, "domains": [*service.urls]}
+    text = step.call.text
+    new = NewService(
+        name=text("name"),
+        description=f"Deployed by ink-infra-mcp. {step.marker}",
+        compose=text("compose"),
+        urls=(ServiceUrl(name=text("front"), urls=(text("url"),)),),
+        project_uuid=step.call.given("project"),
+        environment_name=text("environment"),
+        server_uuid=text("server"),
+    )
+    try:
+        created = await step.coolify.create_service(create_service_body(new))
+    except Conflict as error:
+        raise StepFailed(error.failed, done="No app was created.", next=error.next, stage="create") from error
     return {"uuid": created.uuid, "domains": [*created.domains]}

@@ -5,9 +5,12 @@ from collections.abc import Awaitable, Callable
 from ink_infra_mcp.clients.coolify.deployments import follow, require_finished
 from ink_infra_mcp.clients.coolify.models import DeployQueued
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
+from ink_infra_mcp.core.errors import Rejected, StepFailed
 from ink_infra_mcp.core.plan import JsonObject
 
 DEADLINE_S = 3600.0
+SERVICE_S = 300.0
+_EVERY_S = 2.0
 
 
 async def deploy(step: CoolifyStep) -> JsonObject:
@@ -16,17 +19,23 @@ async def deploy(step: CoolifyStep) -> JsonObject:
     Raises:
         StepFailed: the deployment failed, with the last lines of its log and a probable cause.
     """
+    if step.call.params.get("service") is True:
+        return await _start_service(step)
     force = step.call.params.get("force") is True
     return await _begin_and_follow(step, lambda uuid: step.coolify.deploy(uuid, force=force))
 
 
 async def start(step: CoolifyStep) -> JsonObject:
     """Start a stopped app, which deploys it; return the finished deployment."""
+    if step.call.params.get("service") is True:
+        return await _start_service(step)
     return await _begin_and_follow(step, step.coolify.start)
 
 
 async def restart(step: CoolifyStep) -> JsonObject:
     """Restart an app; return the finished deployment."""
+    if step.call.params.get("service") is True:
+        return await _restart_service(step)
     return await _begin_and_follow(step, step.coolify.restart)
 
 
@@ -61,3 +70,39 @@ async def _begin_and_follow(step: CoolifyStep, begin: Callable[[str], Awaitable[
 def _deadline(step: CoolifyStep) -> float:
     value = step.call.params.get("deadline_s")
     return float(value) if isinstance(value, (int, float)) else DEADLINE_S
+
+
+async def _start_service(step: CoolifyStep) -> JsonObject:
+    """A compose app has no deployments: it is started, and followed until Coolify calls it running."""
+    uuid = step.call.given("app")
+    if (await step.coolify.service(uuid)).status.state != "running":
+        try:
+            await step.coolify.start_service(uuid)
+        except Rejected as error:
+            if error.vendor_code != "already_running":
+                raise
+    return await _until_running(step, uuid)
+
+
+async def _restart_service(step: CoolifyStep) -> JsonObject:
+    uuid = step.call.given("app")
+    await step.coolify.restart_service(uuid, pull_latest=True)
+    return await _until_running(step, uuid)
+
+
+async def _until_running(step: CoolifyStep, uuid: str) -> JsonObject:
+    clock = step.call.clock
+    end = clock.monotonic() + SERVICE_S
+    while True:
+        await clock.sleep(_EVERY_S)
+        state = (await step.coolify.service(uuid)).status.state
+        if state == "running":
+            return {"status": state}
+        if clock.monotonic() > end:
+            raise StepFailed(
+                f"The compose app is {state} {SERVICE_S:.0f} s after its start was queued.",
+                done="The start is queued.",
+                next="Look at get_app: a container may end right after its start.",
+                stage="start",
+            )
+        step.call.say(f"waiting for the compose app to run ({state})")

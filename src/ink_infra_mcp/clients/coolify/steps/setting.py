@@ -1,6 +1,13 @@
 """Changes apps that exist: settings and variables."""
 
-from ink_infra_mcp.clients.coolify.bodies import AppChanges, EnvSpec, update_body
+from ink_infra_mcp.clients.coolify.bodies import (
+    AppChanges,
+    EnvSpec,
+    ServiceChanges,
+    ServiceUrl,
+    update_body,
+    update_service_body,
+)
 from ink_infra_mcp.clients.coolify.models import EnvVar
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
 from ink_infra_mcp.core.errors import NotFound
@@ -21,6 +28,14 @@ async def update_application(step: CoolifyStep) -> JsonObject:
     uuid = step.call.given("app")
     await step.coolify.update_application(uuid, update_body(settings))
     return {"uuid": uuid, "fields": [*sorted(settings.model_fields_set)]}
+
+
+async def update_service(step: CoolifyStep) -> JsonObject:
+    """Set the compose file and the URL of a compose app; setting them again changes nothing."""
+    text, uuid = step.call.text, step.call.given("app")
+    changes = ServiceChanges(compose=text("compose"), urls=(ServiceUrl(name=text("front"), urls=(text("url"),)),))
+    await step.coolify.update_service(uuid, update_service_body(changes))
+    return {"uuid": uuid}
 
 
 async def set_env(step: CoolifyStep) -> JsonObject:

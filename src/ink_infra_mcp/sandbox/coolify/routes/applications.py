@@ -28,7 +28,9 @@ from ink_infra_mcp.sandbox.coolify.queue import Wish, enqueue
 from ink_infra_mcp.sandbox.coolify.release import V4_0, V4_3
 from ink_infra_mcp.sandbox.coolify.rules import validate
 from ink_infra_mcp.sandbox.state_coolify import Application, Job, Server
+from ink_infra_mcp.sandbox.state_hosts import HostState
 
+BASIC_AUTH = ("http_basic_auth_username", "http_basic_auth_password")
 NO_RAW = (
     "Cannot set docker_compose_domains without docker_compose_raw. "
     "Reload the compose file from the git repository first."
@@ -48,9 +50,9 @@ def _one(call: Call) -> Answer:
 def _logs(call: Call) -> Answer:
     """The first container only; text, not lines."""
     app = _app(call, "Application not found.")
-    host = rows.host_of(call.state, rows.server_of(call.coolify, app))
-    containers = of_app(host, app, pull_request_id=0) if host is not None and host.up else []
-    if not containers or containers[0].state != "running":
+    host = rows.machine_of(call.state, rows.server_of(call.coolify, app))
+    containers = of_app(host, app, pull_request_id=0) if host else []
+    if [container.state for container in containers[:1]] != ["running"]:
         raise refusal(400, "Application is not running.")
     return Answer({"logs": container_log(call, app.log_lines, containers[0])})
 
@@ -64,19 +66,22 @@ def _storages(call: Call) -> Answer:
 def _rollback_images(call: Call) -> Answer:
     """`current` is read from a container named like the application, which rolling updates never leave."""
     app = _app(call, "Application not found.")
-    server = rows.server_of(call.coolify, app)
-    host = rows.host_of(call.state, server)
-    if host is None or not host.up or not rows.is_functional(server):
+    host = rows.workplace_of(call.state, rows.server_of(call.coolify, app))
+    if host is None:
         return Answer({"current": None, "images": []})
-    named = next((c for c in host.containers if c.name == app.uuid), None)
-    current = named.image.rpartition(":")[2] if named and "@" not in named.image else None
+    current = _tag_of(host, app.uuid)
     repository = app.text("docker_registry_image_name") or app.uuid
+    mine = [image for image in app.images if image.repository == repository]
     images: list[JsonValue] = [
         {"tag": image.tag, "created_at": _docker_time(image.created_at), "is_current": image.tag == current}
-        for image in sorted(app.images, key=lambda image: -image.created_at)
-        if image.repository == repository
+        for image in sorted(mine, key=lambda image: -image.created_at)
     ]
     return Answer({"current": current, "images": images})
+
+
+def _tag_of(host: HostState, container: str) -> str | None:
+    images = [c.image for c in host.containers if c.name == container and "@" not in c.image]
+    return images[0].rpartition(":")[2] if images else None
 
 
 def _delete(call: Call) -> Answer:
@@ -121,10 +126,10 @@ def _check_early(call: Call) -> None:
 
 
 def _check_basic_auth(call: Call, app: Application) -> None:
-    names = ("http_basic_auth_username", "http_basic_auth_password")
-    if call.fields.get("is_http_basic_auth_enabled") is not True or all(app.text(name) for name in names):
+    """Both must come along when they are not both there already."""
+    if call.fields.get("is_http_basic_auth_enabled") is not True or all(map(app.text, BASIC_AUTH)):
         return
-    missing: JsonObject = {name: f"The {name} is required." for name in names if not call.text(name)}
+    missing: JsonObject = {name: f"The {name} is required." for name in BASIC_AUTH if not call.text(name)}
     if missing:
         raise invalid(missing)
 
@@ -134,11 +139,15 @@ def _compose_domains(call: Call, app: Application) -> dict[str, JsonObject]:
         return {}
     if not app.text("docker_compose_raw"):
         raise invalid({"docker_compose_domains": NO_RAW})
-    try:
-        known = {part.name for part in parse_compose(app.text("docker_compose_raw"))}
-    except BadCompose:
-        known = set[str]()
+    known = _service_names(app)
     return {name: entry for name, entry in compose_domains(call, own_uuid=app.uuid).items() if name in known}
+
+
+def _service_names(app: Application) -> set[str]:
+    try:
+        return {part.name for part in parse_compose(app.text("docker_compose_raw"))}
+    except BadCompose:
+        return set()
 
 
 def _leave_build_pack(call: Call, app: Application) -> None:

@@ -11,6 +11,7 @@ from ink_infra_mcp.sandbox.coolify.queue import RUNNING, Wish, enqueue, start_ne
 from ink_infra_mcp.sandbox.state_coolify import Application, Deployment, Job, LogEntry, Service
 
 TAKE = 10
+NOT_FOUND = "Deployment not found."
 
 
 def _active(call: Call) -> Answer:
@@ -39,10 +40,7 @@ def _of_app(call: Call) -> Answer:
 
 
 def _cancel(call: Call) -> Answer:
-    row = found(
-        next((d for d in call.coolify.deployments if d.deployment_uuid == call.path["uuid"]), None),
-        "Deployment not found.",
-    )
+    row = found(_row(call), NOT_FOUND)
     if row.status not in RUNNING:
         raise refusal(400, f"Deployment cannot be cancelled. Current status: {row.status}")
     row.status, row.script, row.ends_at = "cancelled-by-user", [], None
@@ -64,61 +62,69 @@ def _deploy(call: Call) -> Answer:
 
 
 def _refuse_misuse(call: Call, preview: int) -> None:
-    uuids, tags, docker_tag = call.text("uuid"), call.text("tag"), call.text("docker_tag")
-    if uuids and tags:
-        raise refusal(400, "You can only use uuid or tag, not both.")
-    if tags and preview:
-        raise refusal(400, "You can only use tag or pr, not both.")
-    if docker_tag and not preview:
-        raise refusal(400, "docker_tag requires pull_request_id.")
+    tags = call.text("tag")
+    misuses = (
+        (tags and call.text("uuid"), "You can only use uuid or tag, not both."),
+        (tags and preview, "You can only use tag or pr, not both."),
+        (call.text("docker_tag") and not preview, "docker_tag requires pull_request_id."),
+    )
+    for misused, words in misuses:
+        if misused:
+            raise refusal(400, words)
 
 
 def _by_uuids(call: Call, uuids: list[str], preview: int) -> Answer:
-    done: list[JsonValue] = []
-    for uuid in uuids:
-        thing = _resource(call, uuid)
-        if thing is not None:
-            message, deployment = _deploy_one(call, thing, preview)
-            entry: JsonObject = {"message": message, "resource_uuid": uuid}
-            done.append({**entry, "deployment_uuid": deployment} if deployment else entry)
+    things = [thing for thing in (_resource(call, uuid) for uuid in uuids) if thing is not None]
+    done = [_deploy_one(call, thing, preview) for thing in things]
     if not done:
         raise refusal(404, "No resources found.")
-    return Answer({"deployments": done})
+    return Answer({"deployments": list[JsonValue](done)})
 
 
 def _by_tags(call: Call, tags: str) -> Answer:
-    messages: list[JsonValue] = []
-    details: list[JsonValue] = []
-    wanted = {tag for tag in tags.split(",") if tag}
-    for thing in (*call.coolify.applications, *call.coolify.services):
-        if wanted & set(thing.tags):
-            message, deployment = _deploy_one(call, thing, 0)
-            messages.append(message)
-            if deployment:
-                details.append({"resource_uuid": thing.uuid, "deployment_uuid": deployment})
-    if not messages:
+    wanted = set(tags.split(","))
+    things = [t for t in (*call.coolify.applications, *call.coolify.services) if wanted & set(t.tags)]
+    done = [_deploy_one(call, thing, 0) for thing in things]
+    if not done:
         raise refusal(404, "No resources found with this tag.")
-    return Answer({"message": messages, **({"details": details} if details else {})})
+    queued: list[JsonValue] = [_without_message(entry) for entry in done if "deployment_uuid" in entry]
+    body: JsonObject = {"message": [entry["message"] for entry in done]}
+    return Answer({**body, "details": queued} if queued else body)
 
 
-def _deploy_one(call: Call, thing: Application | Service, preview: int) -> tuple[str, str]:
-    """What is said of one resource, and the id: also when it was skipped, and then no deployment has it."""
+def _without_message(entry: JsonObject) -> JsonObject:
+    return {name: value for name, value in entry.items() if name != "message"}
+
+
+def _deploy_one(call: Call, thing: Application | Service, preview: int) -> JsonObject:
+    """What is said of one resource; the id is there also when it was skipped, and then no deployment has it."""
+    entry: JsonObject = {"resource_uuid": thing.uuid}
     if isinstance(thing, Service):
         call.coolify.jobs.append(Job(kind="start_service", due=call.now + START_SERVICE_S, target=thing.uuid))
-        return f"Service {thing.name} started. It could take a while, be patient.", ""
+        return {"message": f"Service {thing.name} started. It could take a while, be patient.", **entry}
+    refused = _preview_trouble(call, thing, preview)
+    if refused:
+        return {"message": refused, **entry}
+    return {"message": "", **entry, **_deploy_app(call, thing, preview)}
+
+
+def _deploy_app(call: Call, app: Application, preview: int) -> JsonObject:
     docker_tag = call.text("docker_tag") or None
-    if preview and docker_tag is None:
-        return f"Pull request {preview} not found for this resource.", ""
-    if docker_tag and thing.text("build_pack") != "dockerimage":
-        return "docker_tag can only be used with Docker Image applications.", ""
     wish = Wish(force_rebuild=call.switch("force"), pull_request_id=preview, docker_tag=docker_tag)
     uuid = new_uuid(call.coolify)
-    queued = enqueue(call.state, thing, uuid, wish, now=call.now)
+    queued = enqueue(call.state, app, uuid, wish, now=call.now)
     if queued.status == "queue_full":
         raise Refusal(Answer({"message": queued.message}, 429, {"Retry-After": "60"}))
-    if queued.status == "skipped":
-        return queued.message, uuid
-    return f"Application {thing.text('name')} deployment queued.", uuid
+    said = f"Application {app.text('name')} deployment queued."
+    return {"message": queued.message if queued.status == "skipped" else said, "deployment_uuid": uuid}
+
+
+def _preview_trouble(call: Call, app: Application, preview: int) -> str:
+    docker_tag = call.text("docker_tag")
+    if preview and not docker_tag:
+        return f"Pull request {preview} not found for this resource."
+    wrong = docker_tag and app.text("build_pack") != "dockerimage"
+    return "docker_tag can only be used with Docker Image applications." if wrong else ""
 
 
 def _preview(call: Call) -> int:
@@ -132,21 +138,23 @@ def _resource(call: Call, uuid: str) -> Application | Service | None:
 
 def _number(call: Call, name: str, default: int, *, low: int) -> int:
     """Checked by Laravel's own validation, whose message is not `Validation failed.`"""
-    value = call.text(name)
-    if not value:
-        return default
-    if not value.isdigit() or int(value) < low:
-        what = f"at least {low}" if value.lstrip("-").isdigit() else "an integer"
-        words = f"The {name} field must be {what}."
-        raise refusal(422, words, errors={name: [words]})
-    return int(value)
+    value = call.text(name) or str(default)
+    if value.isdigit() and int(value) >= low:
+        return int(value)
+    what = f"at least {low}" if value.lstrip("-").isdigit() else "an integer"
+    words = f"The {name} field must be {what}."
+    raise refusal(422, words, errors={name: [words]})
 
 
 def _deployment(call: Call) -> Deployment:
     """A deployment whose application is gone is not found either."""
-    row = next((d for d in call.coolify.deployments if d.deployment_uuid == call.path["uuid"]), None)
-    known = row is not None and rows.by_uuid(call.coolify.applications, row.application_uuid) is not None
-    return found(row if known else None, "Deployment not found.")
+    row = found(_row(call), NOT_FOUND)
+    found(rows.by_uuid(call.coolify.applications, row.application_uuid), NOT_FOUND)
+    return row
+
+
+def _row(call: Call) -> Deployment | None:
+    return next((d for d in call.coolify.deployments if d.deployment_uuid == call.path["uuid"]), None)
 
 
 def _note(row: Deployment, words: str, now: float) -> None:

@@ -1,0 +1,52 @@
+"""`approve`: shows a plan to the person at the terminal, and takes the answer."""
+
+import argparse
+
+from ink_infra_mcp.cli.store import opened
+from ink_infra_mcp.cli.terminal import NO_PERSON, Ask, Terminal, has_person, operator
+from ink_infra_mcp.core.errors import ApprovalInvalid
+from ink_infra_mcp.core.plan import render
+from ink_infra_mcp.core.policy import Need
+from ink_infra_mcp.guard.caller import Answer
+from ink_infra_mcp.state.approvals import Approval, ApprovalState
+from ink_infra_mcp.tools.shared.times import iso
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask for the approval; the exit status is 0 only when it was given.
+
+    Raises:
+        ApprovalInvalid: there is no terminal, or nothing to decide under that id.
+    """
+    if not has_person():
+        raise ApprovalInvalid(
+            f"Nothing was approved. {NO_PERSON}",
+            done="Nothing was decided, and nothing was changed.",
+            next="Run the same command in a terminal of your own.",
+        )
+    terminal = Terminal()
+    with opened(arguments) as desk:
+        approval = desk.question(arguments.id)
+        answer = answered(approval, terminal)
+        decided = desk.decide(approval.id, answer, by=f"terminal:{operator()}")
+    approved = decided.state is ApprovalState.APPROVED
+    terminal.tell(_granted(decided) if approved else "Turned down. Nothing was changed.")
+    return 0 if approved else 1
+
+
+def answered(approval: Approval, person: Ask) -> Answer:
+    """Return the person's answer to the plan, shown in full; a plan that needs a typed name gets no yes without it."""
+    person.tell(f"{render(approval.plan, risk=approval.risk)}\n\nAsked for by {approval.principal}.")
+    if approval.need == Need.PERSON:
+        return Answer("accept" if person.yes("Approve this plan?", default=True) else "decline")
+    wanted = approval.phrase or approval.plan.target
+    typed = person.text(f"To approve, type {wanted}").strip()
+    if typed != wanted:
+        person.tell(f"That is not {wanted}.")
+        return Answer("decline")
+    return Answer("accept", typed=approval.phrase)
+
+
+def _granted(approval: Approval) -> str:
+    until = iso(approval.expires_at)
+    return f"Approved until {until}. It runs when {approval.tool} is called again with the same arguments, once."

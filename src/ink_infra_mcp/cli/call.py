@@ -1,0 +1,122 @@
+"""`call`: calls one tool as any MCP client would, with the person at the terminal to answer its questions."""
+
+import argparse
+import json
+import os
+import sys
+from typing import Any, cast
+
+import anyio
+from mcp import Client, MCPError
+from mcp.client import ClientRequestContext
+from mcp.client.stdio import StdioServerParameters
+from mcp.types import CallToolResult, ElicitRequestFormParams, ElicitRequestParams, ElicitResult, TextContent
+
+from ink_infra_mcp.cli.terminal import shown
+
+USAGE = 2
+LOOK_EVERY_S = 1.0
+FOLLOW = "get_operation"
+_GOOD = {"applied", "already_so"}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what the tool answers: 0 when it did what was asked, 1 when not, 2 when the arguments are no JSON object."""
+    try:
+        values = json.loads(arguments.json)
+    except ValueError as error:
+        return _misused(f"--json is not JSON: {error}.")
+    if not isinstance(values, dict):
+        return _misused("--json must be an object, such as '{\"app\": \"shop\"}'.")
+    return anyio.run(_connected, server_of(arguments), arguments.tool, cast(dict[str, Any], values))
+
+
+def server_of(arguments: argparse.Namespace) -> StdioServerParameters:
+    """Return how to start the server that has the same flags as this command, and the whole environment."""
+    words = ["-m", "ink_infra_mcp", "serve", "--log-level", arguments.log_level]
+    for name in ("config", "state", "toolsets"):
+        if value := getattr(arguments, name):
+            words += [f"--{name}", str(value)]
+    words += [f"--{name.replace('_', '-')}" for name in ("sandbox", "fresh", "read_only") if getattr(arguments, name)]
+    words += ["--speed", str(arguments.speed)]
+    return StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ))
+
+
+async def _connected(server: StdioServerParameters, tool: str, values: dict[str, Any]) -> int:
+    # without a person no elicitation is declared: the answer is then an approval for `ink-infra-mcp approve`
+    answer = _answer if _has_person() else None
+    async with Client(server, elicitation_callback=answer) as client:
+        try:
+            return await _call(client, tool, values)
+        except MCPError as error:
+            _tell(f"The server did not answer: {error}")
+            return 1
+
+
+async def _call(client: Client, tool: str, values: dict[str, Any]) -> int:
+    result = await client.call_tool(tool, values, progress_callback=_progress)
+    _print(result)
+    structured = result.structured_content or {}
+    if structured.get("outcome") == "running":
+        return await _follow(client, str(structured.get("operation_id")))
+    return 1 if result.is_error else 0
+
+
+async def _follow(client: Client, operation_id: str) -> int:
+    """Stay until the operation has ended: the server that runs it lives no longer than this client."""
+    _tell(f"Following {operation_id}; Ctrl-C leaves it, and the next server goes on with it.")
+    now = ""
+    while True:
+        result = await client.call_tool(FOLLOW, {"operation": operation_id})
+        seen = result.structured_content or {}
+        if result.is_error or seen.get("state") != "running":
+            _print(result)
+            return 0 if seen.get("state") in _GOOD else 1
+        if seen.get("now") not in ("", now):
+            now = str(seen.get("now"))
+            _tell(f"... {now}")
+        await anyio.sleep(LOOK_EVERY_S)
+
+
+async def _progress(done: float, total: float | None, message: str | None) -> None:
+    _tell(f"[{done:.0f}/{total:.0f}] {message or ''}" if total else f"... {message or done}")
+
+
+async def _answer(_: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+    """Put the server's question to the person; whatever is not a plain yes or the typed word is a no."""
+    _tell(f"\n{params.message}\n")
+    if not isinstance(params, ElicitRequestFormParams):
+        _tell("This client opens no web pages; the question is declined.")
+        return ElicitResult(action="decline")
+    fields = list(params.requested_schema.get("properties", {}))
+    if not fields:
+        yes = (await _line("Approve? [y/N] ")).lower() in {"y", "yes"}
+        return ElicitResult(action="accept", content={}) if yes else ElicitResult(action="decline")
+    content: dict[str, str | int | float | bool | list[str] | None] = {}
+    for name in fields:
+        content[name] = await _line(f"{name}: ")
+    return ElicitResult(action="accept", content=content) if all(content.values()) else ElicitResult(action="decline")
+
+
+def _has_person() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+async def _line(prompt: str) -> str:
+    """Return one line from the terminal; it is waited for in a way that Ctrl-C ends."""
+    print(prompt, end="", file=sys.stderr, flush=True)
+    await anyio.wait_readable(sys.stdin)
+    return sys.stdin.readline().strip()
+
+
+def _print(result: CallToolResult) -> None:
+    print("\n".join(shown(block.text) for block in result.content if isinstance(block, TextContent)), flush=True)
+
+
+def _tell(text: str) -> None:
+    print(shown(text), file=sys.stderr, flush=True)
+
+
+def _misused(why: str) -> int:
+    _tell(f"ink-infra-mcp call: {why}")
+    return USAGE

@@ -1,0 +1,55 @@
+"""`contracts`: holds the contract files against the tools, and writes what differs."""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ink_infra_mcp.core.errors import ConfigError
+from ink_infra_mcp.core.plan import Risk
+from ink_infra_mcp.server import contracts
+from ink_infra_mcp.server.contracts import Tool
+from ink_infra_mcp.settings.policy_files import load_policy
+from ink_infra_mcp.tools import ALL
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Say what differs, and mend it with --update; the exit status is 0 when nothing does or all was mended.
+
+    Raises:
+        ConfigError: --update in an installed package, whose files are not ours to change.
+    """
+    tools, kinds = [tool() for tool in ALL], load_policy(None).kinds
+    wrong = contracts.differences(tools, kinds)
+    if not wrong:
+        print(f"All {len(tools)} contracts are right.")
+        return 0
+    if arguments.update:
+        update(tools, kinds, orphans=[name for name, what in wrong.items() if what == "orphaned"], folder=_source())
+    said = "mended, was " if arguments.update else ""
+    print("\n".join(f"{name}: {said}{what}" for name, what in sorted(wrong.items())))
+    if not arguments.update:
+        print("Run `ink-infra-mcp contracts --update`, and look at what changed.")
+    return 0 if arguments.update else 1
+
+
+def update(tools: Sequence[Tool], kinds: Mapping[str, Risk], *, orphans: Sequence[str], folder: Path) -> None:
+    """Write every contract that differs below `folder`, and delete the contract of each tool that is no more.
+
+    Worked cases beside a deleted contract stay: a person wrote them.
+    """
+    contracts.write(tools, kinds, folder)
+    for file in folder.glob("*/contract.json"):
+        if json.loads(file.read_text(encoding="utf-8"))["name"] in orphans:
+            file.unlink()
+
+
+def _source() -> Path:
+    """Return the folder of contracts in the repository that this package runs from."""
+    place = contracts.folder()
+    if not isinstance(place, Path) or not (place.parent / "pyproject.toml").is_file():
+        raise ConfigError(
+            "The contracts of an installed package cannot be updated.",
+            next="Run it in a clone of the repository, with the package installed from there (`pip install -e .`).",
+        )
+    return place

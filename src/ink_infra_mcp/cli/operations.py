@@ -1,0 +1,36 @@
+"""`operations`: which plans began, and what came of them."""
+
+import argparse
+
+from ink_infra_mcp.cli.store import opened
+from ink_infra_mcp.cli.terminal import columns, readable
+from ink_infra_mcp.state import operations
+from ink_infra_mcp.state.operations import Operation
+from ink_infra_mcp.tools.shared.times import iso
+
+HEAD = ("id", "outcome", "tool", "target", "began", "ended", "asked by", "approved by")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the newest operations."""
+    with opened(arguments) as desk:
+        found = desk.read(lambda connection: operations.newest(connection, limit=arguments.limit))
+    if not found:
+        print("No operation has begun yet.")
+        return 0
+    with readable():
+        print(columns([HEAD, *(_row(operation) for operation in found)]))
+    return 0
+
+
+def _row(operation: Operation) -> tuple[str, ...]:
+    return (
+        operation.id,
+        operation.receipt.outcome if operation.receipt else f"running: {operation.now_at or 'starting'}",
+        operation.tool,
+        operation.plan.target,
+        iso(operation.created_at),
+        iso(operation.ended_at) or "-",
+        operation.principal,
+        operation.channel,
+    )

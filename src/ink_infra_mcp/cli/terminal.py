@@ -1,0 +1,114 @@
+"""The terminal: whether a person sits there, and how that person is told and asked things."""
+
+import getpass
+import os
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from ink_infra_mcp.core.errors import InputError
+from ink_infra_mcp.core.untrusted import clean
+
+NO_PERSON = "Standard input and output must both be a terminal: a person answers here, no program."
+
+
+class Ask(Protocol):
+    """Somebody who can be told and asked things, one after the other."""
+
+    def tell(self, text: str) -> None:
+        """Show a text."""
+        ...
+
+    def text(self, question: str, *, default: str = "") -> str:
+        """Return one line; an empty answer is the default."""
+        ...
+
+    def secret(self, question: str) -> str:
+        """Return one line that is not shown while it is typed."""
+        ...
+
+    def yes(self, question: str, *, default: bool) -> bool:
+        """Return whether the answer is yes; an empty answer is the default, and anything unclear is a no."""
+        ...
+
+
+class Terminal:
+    """Asks the person at standard input and output.
+
+    Raises:
+        InputError: from every question, when the terminal was closed instead of an answer.
+    """
+
+    def tell(self, text: str) -> None:
+        """Show a text, without anything in it that could steer the terminal."""
+        print(shown(text), flush=True)
+
+    def text(self, question: str, *, default: str = "") -> str:
+        """Return one line without spaces around it."""
+        hint = f" [{default}]" if default else ""
+        return _line(f"{shown(question)}{shown(hint)}: ") or default
+
+    def secret(self, question: str) -> str:
+        """Return one line that is not echoed."""
+        try:
+            return getpass.getpass(f"{shown(question)}: ").strip()
+        except EOFError:
+            raise _closed() from None
+
+    def yes(self, question: str, *, default: bool) -> bool:
+        """Return whether the answer is y or yes, in any case."""
+        answer = _line(f"{shown(question)} {'[Y/n]' if default else '[y/N]'} ").lower()
+        return answer in {"y", "yes"} if answer else default
+
+
+def has_person() -> bool:
+    """Return whether standard input and standard output are both a terminal."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def operator() -> str:
+    """Return the name of the user that runs this process, as the system and not the environment says it."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except ImportError:
+        return getpass.getuser()
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def shown(text: str) -> str:
+    """Return all of the text without control, colour and invisible characters: it may hold words from outside."""
+    return clean(text, limit=len(text) + 1)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Return the rows as lines, with columns that are as wide as their longest cell."""
+    cells = [[shown(" ".join(cell.split())) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+@contextmanager
+def readable() -> Generator[None]:
+    """End quietly when whoever reads our output goes away, as `head` does."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # what is still buffered would raise once more when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _line(prompt: str) -> str:
+    try:
+        return input(prompt).strip()
+    except EOFError:
+        raise _closed() from None
+
+
+def _closed() -> InputError:
+    return InputError("The terminal was closed before the question was answered.", next="Start again.")

@@ -1,0 +1,152 @@
+"""Apps from a compose file (Coolify's services): gVisor is named in the file itself, so that no fork is needed."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from ink_infra_mcp.clients.coolify.apps import Service
+from ink_infra_mcp.core.compose import compose_problems, with_runtime
+from ink_infra_mcp.core.errors import InputError
+from ink_infra_mcp.core.isolation import Isolation
+from ink_infra_mcp.core.plan import JsonObject, Step
+from ink_infra_mcp.core.step import result_of
+from ink_infra_mcp.tools.shared import rollout
+from ink_infra_mcp.tools.shared.apps import host_of
+from ink_infra_mcp.tools.shared.envs import EnvNow, env_steps
+from ink_infra_mcp.tools.shared.home import Home, home_steps, project_ref
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeApp:
+    """A compose app as it shall be, and as it is. `compose` is the file as it will run, isolation included."""
+
+    name: str
+    home: Home
+    compose: str
+    front: str
+    """Which of its services gets the URL."""
+    port: int
+    existing: Service | None
+    env: EnvNow
+    as_wanted: bool
+    redeploy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeFile:
+    """A compose file made safe: the text to run, and its services by name."""
+
+    text: str
+    services: tuple[str, ...]
+
+
+def prepared(text: str, isolation: Isolation, *, memory: str, cpus: str) -> ComposeFile:
+    """Return the compose file with isolation and limits put into every service.
+
+    Raises:
+        InputError: it is no compose file, or something in it would weaken isolation.
+    """
+    import yaml
+
+    try:
+        loaded: object = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark is not None else ""
+        raise InputError(f"The compose file is not YAML{where}.", next="Mend it and call again.") from error
+    services = cast(JsonObject, loaded).get("services") if isinstance(loaded, dict) else None
+    if not isinstance(services, dict) or not services:
+        raise InputError("The compose file has no services.", next="Give a file with `services:`.")
+    isolated = with_runtime(cast(JsonObject, loaded), isolation)
+    if problems := compose_problems(isolated, isolation):
+        raise InputError(f"The compose file would weaken isolation: {'; '.join(problems)}.", next="Take that out.")
+    limited = _limited(isolated, memory=memory, cpus=cpus)
+    return ComposeFile(text=yaml.safe_dump(limited, sort_keys=False), services=tuple(services))
+
+
+def front_of(file: ComposeFile, wanted: str | None) -> str:
+    """Return the service that gets the URL.
+
+    Raises:
+        InputError: there are several and none was named, or there is none of that name.
+    """
+    if wanted is None and len(file.services) == 1:
+        return file.services[0]
+    if wanted not in file.services:
+        raise InputError(
+            f"Which service gets the URL? The file has: {', '.join(file.services)}.", next="Name it as compose_service."
+        )
+    return wanted
+
+
+def as_image(image: str, *, port: int) -> str:
+    """Return the compose file of a single image, for a Factory that cannot isolate images by a run option."""
+    import yaml
+
+    return yaml.safe_dump({"services": {"app": {"image": image, "restart": "unless-stopped", "expose": [str(port)]}}})
+
+
+def steps_of(app: ComposeApp) -> tuple[Step, ...]:
+    """Return the steps: create or change the file, set variables, start and prove."""
+    if app.existing is None:
+        ref = result_of("create_app", "uuid")
+        return (
+            *home_steps(app.home.project),
+            _creation(app),
+            *env_steps(app.env, target=app.name, app=ref, new=True, service=True),
+            *rollout.steps(app.name, ref, app.home.rollout(()), first=True, service=True),
+        )
+    uuid = app.existing.uuid
+    steps = [] if _same(app, app.existing) else [_change(app, app.existing)]
+    steps += env_steps(app.env, target=app.name, app=uuid, new=False, service=True)
+    if steps or app.redeploy or not app.as_wanted:
+        how = "restart" if app.existing.status.state == "running" else "deploy"
+        steps += rollout.steps(app.name, uuid, app.home.rollout(()), first=False, how=how, service=True)
+    return tuple(steps)
+
+
+def _creation(app: ComposeApp) -> Step:
+    return Step(
+        id="create_app",
+        kind="coolify.create_service",
+        target=app.name,
+        summary=f"Create the compose app {app.name} on {app.home.muscle.name}, every service isolated by gVisor",
+        after=app.home.url,
+        params={
+            "name": app.name,
+            "project": project_ref(app.home.project),
+            "environment": app.home.project.environment,
+            "server": app.home.placement.server_uuid,
+            "compose": app.compose,
+            "front": app.front,
+            "url": f"{app.home.url}:{app.port}",
+        },
+        undo_words="delete_app removes it",
+    )
+
+
+def _change(app: ComposeApp, existing: Service) -> Step:
+    return Step(
+        id="update_app",
+        kind="coolify.update_service",
+        target=app.name,
+        summary=f"Change the compose file of {app.name}",
+        params={
+            "app": existing.uuid,
+            "compose": app.compose,
+            "front": app.front,
+            "url": f"{app.home.url}:{app.port}",
+        },
+        undo_words="call deploy_app with the earlier file",
+    )
+
+
+def _same(app: ComposeApp, existing: Service) -> bool:
+    """A token that may not read the file cannot compare it: then it is written again."""
+    here = {host_of(url) for url in existing.urls}
+    return existing.docker_compose_raw.strip() == app.compose.strip() and host_of(app.home.url) in here
+
+
+def _limited(compose: JsonObject, *, memory: str, cpus: str) -> JsonObject:
+    services = cast(dict[str, JsonObject], compose["services"])
+    limited: JsonObject = {name: {"mem_limit": memory, "cpus": cpus, **service} for name, service in services.items()}
+    return {**compose, "services": limited}

@@ -1,0 +1,113 @@
+"""Variables in the pretend Coolify: preview twins, flags that reset themselves, and a bulk that is not atomic."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from ink_infra_mcp.sandbox.seed import SHOP
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_coolify import Token
+from tests.sandbox.worlds import PretendCoolify, fields, items, pretend_coolify
+
+pytestmark = pytest.mark.anyio
+
+ENVS = f"/applications/{SHOP}/envs"
+FLAGS = ("is_literal", "is_multiline", "is_shown_once", "is_runtime", "is_buildtime")
+
+
+async def named(coolify: PretendCoolify, key: str) -> list[dict[str, JsonValue]]:
+    """Return the rows of that name as the API lists them."""
+    _, rows = await coolify.ask("GET", ENVS)
+    return [row for row in items(rows) if row["key"] == key]
+
+
+async def test_a_new_variable_brings_a_twin_for_previews(tmp_path: Path) -> None:
+    """201 with one uuid, two rows; a second POST is 409; the twin outlives the deletion of the first."""
+    async with pretend_coolify(tmp_path) as coolify:
+        uuid = await coolify.made(ENVS, {"key": "A", "value": "1", "is_buildtime": False})
+        rows = await named(coolify, "A")
+        assert [(row["value"], row["is_preview"], row["is_buildtime"]) for row in rows] == [
+            ("1", False, False),
+            ("1", True, False),
+        ]
+        assert rows[0]["uuid"] == uuid
+        again = await coolify.ask("POST", ENVS, {"key": "A", "value": "2"})
+        assert again == (409, {"message": "Environment variable already exists. Use PATCH request to update it."})
+        assert await coolify.ask("DELETE", f"{ENVS}/{uuid}") == (200, {"message": "Environment variable deleted."})
+        assert [row["is_preview"] for row in await named(coolify, "A")] == [True]
+
+
+async def test_an_update_resets_every_flag_that_it_does_not_send(tmp_path: Path) -> None:
+    """`is_literal` becomes false, the other two null when they were true; runtime and buildtime stay."""
+    async with pretend_coolify(tmp_path) as coolify:
+        flags = {"is_literal": True, "is_multiline": True, "is_shown_once": True, "is_runtime": False}
+        await coolify.made(ENVS, {"key": "A", "value": "1", **flags})
+        status, row = await coolify.ask("PATCH", ENVS, {"key": "A", "value": "2"})
+        assert (status, [fields(row)[flag] for flag in FLAGS]) == (201, [False, None, None, False, True])
+
+
+async def test_an_update_never_creates(tmp_path: Path) -> None:
+    """And it looks among previews only when told."""
+    missing = (404, {"message": "Environment variable not found."})
+    async with pretend_coolify(tmp_path) as coolify:
+        assert await coolify.ask("PATCH", ENVS, {"key": "NEW", "value": "1"}) == missing
+        status, row = await coolify.ask("PATCH", ENVS, {"key": "GREETING", "value": "pr", "is_preview": True})
+        assert (status, fields(row)["value"]) == (201, "pr")
+        assert [row["value"] for row in await named(coolify, "GREETING")] == ["hello", "pr"]
+
+
+async def test_bulk_makes_and_changes_and_never_deletes(tmp_path: Path) -> None:
+    """201 with a list; extra fields of an item are ignored; an empty list is 400."""
+    data = [{"key": "GREETING", "value": "hi"}, {"key": "B", "value": "2", "uuid": "ignored"}]
+    async with pretend_coolify(tmp_path) as coolify:
+        status, rows = await coolify.ask("PATCH", f"{ENVS}/bulk", {"data": data})
+        assert (status, [(row["key"], row["value"]) for row in items(rows)]) == (201, [("GREETING", "hi"), ("B", "2")])
+        assert len(coolify.app(SHOP).envs) == 6
+        empty = await coolify.ask("PATCH", f"{ENVS}/bulk", {"data": []})
+        assert empty == (400, {"message": "Bulk data is required."})
+
+
+async def test_bulk_keeps_what_came_before_a_wrong_item(tmp_path: Path) -> None:
+    """422 midway, and half of it is done."""
+    data = [{"key": "GOOD", "value": "1"}, {"key": "not good", "value": "2"}, {"key": "LATE", "value": "3"}]
+    async with pretend_coolify(tmp_path) as coolify:
+        status, answer = await coolify.ask("PATCH", f"{ENVS}/bulk", {"data": data})
+        assert (status, fields(answer)["errors"]) == (422, {"key": ["The key field format is invalid."]})
+        assert [len(await named(coolify, key)) for key in ("GOOD", "LATE")] == [2, 0]
+
+
+async def test_wrong_fields_of_a_variable_are_named(tmp_path: Path) -> None:
+    """A removed field name is refused like any other unknown one."""
+    async with pretend_coolify(tmp_path) as coolify:
+        status, answer = await coolify.ask("POST", ENVS, {"key": "1A", "is_build_time": True, "is_literal": "maybe"})
+        assert (status, fields(answer)["errors"]) == (
+            422,
+            {
+                "key": ["The key field format is invalid."],
+                "is_literal": ["The is literal field must be true or false."],
+                "is_build_time": ["This field is not allowed."],
+            },
+        )
+
+
+async def test_values_are_for_those_who_may_read_secrets(tmp_path: Path) -> None:
+    """And those shown once for nobody; a member's `read:sensitive` would not help."""
+
+    def reader(state: WorldState) -> None:
+        state.coolify.tokens.append(Token(id=9, secret="s", abilities=["read"]))
+
+    async with pretend_coolify(tmp_path, reader) as coolify:
+        await coolify.made(ENVS, {"key": "ONCE", "value": "x", "is_shown_once": True})
+        first = [(await named(coolify, key))[0] for key in ("ONCE", "GREETING")]
+        assert [row.get("value") for row in first] == [None, "hello"]
+    async with pretend_coolify(tmp_path, token="9|s") as plain:
+        assert {"value", "real_value"} & (await named(plain, "GREETING"))[0].keys() == set()
+
+
+async def test_literal_values_are_quoted_in_what_is_written(tmp_path: Path) -> None:
+    """`real_value` is what goes into the file."""
+    async with pretend_coolify(tmp_path) as coolify:
+        await coolify.made(ENVS, {"key": "A", "value": "$x", "is_literal": True})
+        row = (await named(coolify, "A"))[0]
+        assert (row["value"], row["real_value"]) == ("$x", "'$x'")

@@ -1,0 +1,175 @@
+"""Services of the pretend Coolify: inline compose files that run as they are."""
+
+import base64
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from ink_infra_mcp.sandbox.seed import PROJECT, SERVERS
+from tests.sandbox.worlds import PretendCoolify, fields, items, pretend_coolify
+
+pytestmark = pytest.mark.anyio
+
+COMPOSE = """
+services:
+  web:
+    image: registry.example.com/site:1.0
+    runtime: runsc
+    pids_limit: 128
+    mem_limit: 256m
+    cap_drop: [ALL]
+    ports: ["8081:80"]
+    volumes: ["data:/data", "./conf:/conf"]
+    environment:
+      SERVICE_FQDN_WEB: ""
+  cache:
+    image: redis:7-alpine
+"""
+
+
+def encoded(text: str) -> str:
+    """Return the text in base64."""
+    return base64.b64encode(text.encode()).decode()
+
+
+BODY: dict[str, JsonValue] = {
+    "project_uuid": PROJECT,
+    "environment_name": "production",
+    "server_uuid": SERVERS["muscle-1"],
+    "name": "site",
+    "docker_compose_raw": encoded(COMPOSE),
+}
+
+
+async def running(coolify: PretendCoolify) -> str:
+    """Make and start a service and return its uuid."""
+    uuid = await coolify.made("/services", {**BODY, "instant_deploy": True})
+    coolify.clock.advance(6)
+    return uuid
+
+
+async def test_a_service_is_made_without_running(tmp_path: Path) -> None:
+    """201 with uuid and a list of domains; a part that asks for a domain gets one."""
+    async with pretend_coolify(tmp_path) as coolify:
+        status, answer = await coolify.ask("POST", "/services", BODY)
+        uuid = str(fields(answer)["uuid"])
+        assert (status, fields(answer)["domains"]) == (201, [f"https://web-{uuid}.s1.example.com"])
+        row = await coolify.row(f"/services/{uuid}")
+        assert (row["status"], [part["name"] for part in items(row["applications"])]) == ("exited", ["web", "cache"])
+        assert coolify.containers("muscle-1", uuid) == []
+
+
+async def test_its_containers_keep_their_own_runtime_and_limits(tmp_path: Path) -> None:
+    """No run option of Coolify touches them, which is how gVisor works without the fork."""
+    async with pretend_coolify(tmp_path) as coolify:
+        uuid = await running(coolify)
+        by_name = {c.name: c for c in coolify.containers("muscle-1", uuid)}
+        web, cache = by_name[f"web-{uuid}"], by_name[f"cache-{uuid}"]
+        assert (web.runtime, web.pids_limit, web.memory_bytes, web.cap_drop) == ("runsc", 128, 256 * 2**20, ["ALL"])
+        assert (web.ports, web.volumes) == (["0.0.0.0:8081->80/tcp"], [f"{uuid}_data"])
+        assert (cache.runtime, cache.memory_bytes) == ("runc", 0)
+        assert web.labels["coolify.serviceId"] == str(coolify.state().coolify.services[0].id)
+        assert (await coolify.row(f"/services/{uuid}"))["status"] == "running:unknown"
+
+
+async def test_start_and_stop_know_what_is_already_so(tmp_path: Path) -> None:
+    """400 for what needs no doing; otherwise it is queued."""
+    async with pretend_coolify(tmp_path) as coolify:
+        uuid = await running(coolify)
+        path = f"/services/{uuid}"
+        assert await coolify.ask("POST", f"{path}/start") == (400, {"message": "Service is already running."})
+        assert await coolify.ask("POST", f"{path}/stop") == (200, {"message": "Service stopping request queued."})
+        coolify.clock.advance(4)
+        assert (await coolify.row(path))["status"] == "exited"
+        assert await coolify.ask("POST", f"{path}/stop") == (400, {"message": "Service is already stopped."})
+        assert await coolify.ask("POST", f"{path}/start") == (200, {"message": "Service starting request queued."})
+        coolify.clock.advance(6)
+        assert (await coolify.row(path))["status"] == "running:unknown"
+
+
+async def test_deploy_starts_a_service_and_has_no_deployment_for_it(tmp_path: Path) -> None:
+    """There is nothing to follow but its status."""
+    async with pretend_coolify(tmp_path) as coolify:
+        uuid = await coolify.made("/services", BODY)
+        _, answer = await coolify.ask("POST", "/deploy", query={"uuid": uuid})
+        message = "Service site started. It could take a while, be patient."
+        assert answer == {"deployments": [{"message": message, "resource_uuid": uuid}]}
+        coolify.clock.advance(6)
+        assert len(coolify.containers("muscle-1", uuid)) == 2
+
+
+async def test_a_runtime_that_the_server_lacks_keeps_a_part_from_starting(tmp_path: Path) -> None:
+    """The API never says why: the status is all there is."""
+    async with pretend_coolify(tmp_path, lambda state: state.hosts["muscle-1"].runtimes.remove("runsc")) as coolify:
+        uuid = await running(coolify)
+        assert [c.name for c in coolify.containers("muscle-1", uuid)] == [f"cache-{uuid}"]
+        assert (await coolify.row(f"/services/{uuid}"))["status"] == "degraded:unhealthy"
+
+
+async def test_urls_of_a_service_are_checked(tmp_path: Path) -> None:
+    """Errors are a bare list; a taken one is 409; there is no field `domains`."""
+    async with pretend_coolify(tmp_path) as coolify:
+
+        async def refused(**more: JsonValue) -> tuple[int, JsonValue]:
+            status, answer = await coolify.ask("POST", "/services", {**BODY, **more})
+            return status, fields(answer).get("errors")
+
+        assert await refused(urls=[{"name": "none", "url": "https://x.example.com"}]) == (
+            422,
+            ["Service container with 'none' not found."],
+        )
+        assert await refused(urls=[{"name": "web", "url": "x"}]) == (422, ["Invalid URL: x"])
+        assert (await refused(urls=[{"name": "web", "url": "https://shop.s1.example.com"}]))[0] == 409
+        assert await refused(domains="https://x.example.com") == (422, {"domains": ["This field is not allowed."]})
+        assert coolify.state().coolify.services == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "errors"),
+    [
+        ("services: {}", {"docker_compose_raw": "The docker_compose_raw should be base64 encoded."}),
+        (encoded("services: {}"), {"docker_compose_raw": "services must be a mapping"}),
+    ],
+)
+async def test_a_compose_file_must_be_base64_with_services(tmp_path: Path, raw: str, errors: JsonValue) -> None:
+    """The text is named, not a list."""
+    async with pretend_coolify(tmp_path) as coolify:
+        status, answer = await coolify.ask("POST", "/services", {**BODY, "docker_compose_raw": raw})
+        assert (status, fields(answer)["errors"]) == (422, errors)
+
+
+async def test_a_service_changes_and_takes_variables(tmp_path: Path) -> None:
+    """A new compose file takes effect at the next start; variables have no twin for previews."""
+    async with pretend_coolify(tmp_path) as coolify:
+        uuid = await running(coolify)
+        await coolify.made(f"/services/{uuid}/envs", {"key": "MODE", "value": "fast"})
+        raw = encoded(COMPOSE.replace(":1.0", ":2.0"))
+        assert (await coolify.ask("PATCH", f"/services/{uuid}", {"docker_compose_raw": raw}))[0] == 200
+        await coolify.ask("POST", f"/services/{uuid}/restart")
+        coolify.clock.advance(6)
+        web = next(c for c in coolify.containers("muscle-1", uuid) if c.name.startswith("web"))
+        assert (web.image, web.env["MODE"]) == ("registry.example.com/site:2.0", "fast")
+        assert len(coolify.state().coolify.services[0].envs) == 1
+
+
+async def test_logs_of_a_service_are_per_container(tmp_path: Path) -> None:
+    """Its name must be given."""
+    async with pretend_coolify(tmp_path) as coolify:
+        uuid = await running(coolify)
+        path = f"/services/{uuid}/logs"
+        assert await coolify.ask("GET", path) == (400, {"message": "Sub service name is required."})
+        assert "Server listening" in str(await coolify.row(f"{path}?sub_service_name=web"))
+
+
+@pytest.mark.parametrize(("query", "left"), [({}, 0), ({"delete_volumes": "false"}, 1)])
+async def test_a_deleted_service_goes_after_a_while(tmp_path: Path, query: dict[str, str], left: int) -> None:
+    """With its volumes, unless they are spared."""
+    async with pretend_coolify(tmp_path) as coolify:
+        uuid = await running(coolify)
+        deleted = await coolify.ask("DELETE", f"/services/{uuid}", query=query)
+        assert deleted == (200, {"message": "Service deletion request queued."})
+        coolify.clock.advance(5)
+        assert await coolify.ask("GET", f"/services/{uuid}") == (404, {"message": "Service not found."})
+        assert coolify.containers("muscle-1", uuid) == []
+        assert len(coolify.state().hosts["muscle-1"].volumes) == left
