@@ -4,7 +4,7 @@ import argparse
 
 from ink_infra_mcp.cli.store import opened
 from ink_infra_mcp.cli.terminal import columns
-from ink_infra_mcp.state.approvals import Approval
+from ink_infra_mcp.state.records import Approval
 
 HEAD = ("id", "tool", "target", "risk", "needs", "asked by", "expires in")
 

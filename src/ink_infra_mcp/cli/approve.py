@@ -8,7 +8,7 @@ from ink_infra_mcp.core.errors import ApprovalInvalid
 from ink_infra_mcp.core.plan import render
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.guard.caller import Answer
-from ink_infra_mcp.state.approvals import Approval, ApprovalState
+from ink_infra_mcp.state.records import Approval, ApprovalState
 from ink_infra_mcp.tools.shared.times import iso
 
 

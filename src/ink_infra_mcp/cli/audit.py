@@ -5,8 +5,6 @@ import json
 from collections.abc import Iterator
 from functools import partial
 
-from sqlalchemy import Connection
-
 from ink_infra_mcp.cli.store import Desk, opened
 from ink_infra_mcp.cli.terminal import columns, readable
 from ink_infra_mcp.core.errors import StateCorrupt

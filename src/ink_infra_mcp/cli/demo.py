@@ -12,7 +12,7 @@ import anyio
 from mcp import Client
 from mcp.client import ClientRequestContext
 from mcp.client.stdio import StdioServerParameters
-from mcp.types import ElicitRequestParams, ElicitResult, TextContent
+from mcp.types import ElicitRequestParams, ElicitResult, ErrorData, TextContent
 
 SPEED = "10"
 
@@ -77,12 +77,12 @@ async def _call(client: Client, title: str, tool: str, arguments: dict[str, Any]
     _line(f"\n=== {title}: {tool} {_brief(arguments)}")
     told: list[str] = []
 
-    async def progress(_: float, __: float | None, message: str | None) -> None:
+    async def report(progress: float, total: float | None, message: str | None) -> None:
         if message and told[-1:] != [message]:
             told.append(message)
             _line(f"  ... {message}")
 
-    result = await client.call_tool(tool, arguments, progress_callback=progress)
+    result = await client.call_tool(tool, arguments, progress_callback=report)
     text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
     _line(_indented(text))
     return dict(result.structured_content or {})

@@ -5,7 +5,6 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-
 _CHATTY = ("asyncssh", "httpx2", "httpcore2", "uvicorn")
 
 

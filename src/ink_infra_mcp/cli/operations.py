@@ -5,7 +5,7 @@ import argparse
 from ink_infra_mcp.cli.store import opened
 from ink_infra_mcp.cli.terminal import columns, readable
 from ink_infra_mcp.state import operations
-from ink_infra_mcp.state.operations import Operation
+from ink_infra_mcp.state.records import Operation
 from ink_infra_mcp.tools.shared.times import iso
 
 HEAD = ("id", "outcome", "tool", "target", "began", "ended", "asked by", "approved by")

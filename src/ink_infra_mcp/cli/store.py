@@ -8,7 +8,6 @@ from functools import partial
 from typing import TypeVar
 
 import anyio
-from sqlalchemy import Connection
 
 from ink_infra_mcp.cli.opening import flags
 from ink_infra_mcp.core.errors import ApprovalInvalid, ConfigError
@@ -20,8 +19,8 @@ from ink_infra_mcp.settings.paths import private_folder, state_folder, this_mach
 from ink_infra_mcp.settings.state_url import state_url_fault
 from ink_infra_mcp.settings.system import SystemClock, new_id
 from ink_infra_mcp.state import approvals
-from ink_infra_mcp.state.approvals import Approval, ApprovalState
-from ink_infra_mcp.state.store import Store
+from ink_infra_mcp.state.records import Approval, ApprovalState
+from ink_infra_mcp.state.store import Connection, Store
 
 T = TypeVar("T")
 CHANNEL = "ticket"

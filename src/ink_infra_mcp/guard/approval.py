@@ -3,17 +3,14 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from sqlalchemy import Connection
-
 from ink_infra_mcp.core.errors import ApprovalInvalid
 from ink_infra_mcp.core.plan import Plan, Risk
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.core.ports import Clock, NewId
 from ink_infra_mcp.guard.caller import Answer, Caller
 from ink_infra_mcp.state import approvals, audit
-from ink_infra_mcp.state.approvals import Approval, ApprovalState
-from ink_infra_mcp.state.audit import AuditEvent
-from ink_infra_mcp.state.store import Store
+from ink_infra_mcp.state.records import Approval, ApprovalState, AuditEvent
+from ink_infra_mcp.state.store import Connection, Store
 
 
 @dataclass(frozen=True, slots=True)

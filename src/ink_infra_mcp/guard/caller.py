@@ -3,12 +3,15 @@
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
 from ink_infra_mcp.core.plan import canonical
-from ink_infra_mcp.state.approvals import Approval
+
+if TYPE_CHECKING:
+    # the database comes with it, and a server that was not yet called has no use for one
+    from ink_infra_mcp.state.records import Approval
 
 Progress = Callable[[float, float, str], Awaitable[None]]
 """Receives (done, total, message); `done` never goes back."""
@@ -29,7 +32,7 @@ class Caller:
 class Asked:
     """A question for a person: show `text` (the rendered plan) and bring back an Answer for `approval`."""
 
-    approval: Approval
+    approval: "Approval"
     text: str
 
 

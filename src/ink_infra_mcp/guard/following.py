@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
 from ink_infra_mcp.core.errors import UnknownName
 from ink_infra_mcp.core.ports import Clock
@@ -14,10 +12,9 @@ from ink_infra_mcp.guard import receipts
 from ink_infra_mcp.guard.caller import Progress
 from ink_infra_mcp.guard.changes import Changes
 from ink_infra_mcp.state import audit, operations
-from ink_infra_mcp.state.audit import AuditEvent
-from ink_infra_mcp.state.operations import Operation
 from ink_infra_mcp.state.owners import Owners
-from ink_infra_mcp.state.store import Store
+from ink_infra_mcp.state.records import AuditEvent, Operation
+from ink_infra_mcp.state.store import Connection, Store
 
 LOOK_EVERY_S = 1.0
 HEARTBEAT_S = 5.0

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.state import locks, operations
-from ink_infra_mcp.state.locks import Lock
 from ink_infra_mcp.state.owners import Owners
-from ink_infra_mcp.state.store import Store
+from ink_infra_mcp.state.records import Lock
+from ink_infra_mcp.state.store import Connection, Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from ink_infra_mcp.core.permit import Permit
-from ink_infra_mcp.state.operations import Operation
+from ink_infra_mcp.state.records import Operation
 
 
 @contextmanager

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
 from ink_infra_mcp.core.engine import Ending, StepEnd
 from ink_infra_mcp.core.errors import InkError, StateCorrupt, StepFailed, VendorError
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results
@@ -18,9 +16,8 @@ from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.guard.changes import Changes
 from ink_infra_mcp.guard.permit import permit_for
 from ink_infra_mcp.state import audit, locks, operations
-from ink_infra_mcp.state.audit import AuditEvent
-from ink_infra_mcp.state.operations import Operation
-from ink_infra_mcp.state.store import Store
+from ink_infra_mcp.state.records import AuditEvent, Operation
+from ink_infra_mcp.state.store import Connection, Store
 
 AnyMutation = Mutation[Any, Any, Any]
 log = logging.getLogger(__name__)

@@ -6,9 +6,7 @@ from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.plan import Plan, Risk, render
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.core.receipt import Receipt
-from ink_infra_mcp.state.approvals import Approval
-from ink_infra_mcp.state.locks import Lock
-from ink_infra_mcp.state.operations import Operation, steps_so_far
+from ink_infra_mcp.state.records import Approval, Lock, Operation, steps_so_far
 
 
 def already_so(plan: Plan) -> Receipt:

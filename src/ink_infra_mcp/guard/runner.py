@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection
 
 from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
 from ink_infra_mcp.core.errors import ApprovalInvalid
@@ -19,10 +18,8 @@ from ink_infra_mcp.guard.approval import Approvals
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller, digest_of_args
 from ink_infra_mcp.guard.locking import Locks
 from ink_infra_mcp.state import approvals, audit, operations
-from ink_infra_mcp.state.approvals import Approval, ApprovalState
-from ink_infra_mcp.state.audit import AuditEvent
-from ink_infra_mcp.state.operations import Operation
-from ink_infra_mcp.state.store import Store
+from ink_infra_mcp.state.records import Approval, ApprovalState, AuditEvent, Operation
+from ink_infra_mcp.state.store import Connection, Store
 
 AnyMutation = Mutation[Any, Any, Any]
 

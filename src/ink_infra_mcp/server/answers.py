@@ -14,6 +14,8 @@ from ink_infra_mcp.core.untrusted import clean, fence
 from ink_infra_mcp.server.backend import AnyQuery, Backend
 
 MAX_TEXT = 40_000
+MAX_FIELD = 20_000
+MAX_DATA = 100_000
 _NOT_DONE = {
     Outcome.FAILED,
     Outcome.UNDONE,
@@ -26,20 +28,30 @@ SANDBOX = "[sandbox: a pretend world, nothing real was touched]"
 
 
 def of_report(query: AnyQuery, report: BaseModel, backend: Backend) -> types.CallToolResult:
-    """Return the result of a query."""
-    text = query.render(report)
-    data = _redacted(report.model_dump(mode="json", exclude_defaults=True), backend)
-    return types.CallToolResult(content=[_text(text, backend)], structured_content=data)
+    """Return the result of a query; one that is too large for any client becomes an error that says so."""
+    data = data_of(report, backend)
+    size = len(json.dumps(data, ensure_ascii=False))
+    if size > MAX_DATA:
+        return _error(
+            f"[too_large] {query.name} found {size} characters; an answer holds {MAX_DATA}. Nothing was changed. "
+            "Ask for less: a smaller limit, or one thing by its name.",
+            backend,
+        )
+    return types.CallToolResult(content=[_text(query.render(report), backend)], structured_content=data)
 
 
 def of_receipt(receipt: Receipt, backend: Backend) -> types.CallToolResult:
     """Return the result of a mutation; an outcome that is not what was asked for is marked as an error."""
-    data = _redacted(receipt.model_dump(mode="json", exclude_defaults=True), backend)
     return types.CallToolResult(
         content=[_text(receipt_text(receipt), backend)],
-        structured_content=data,
+        structured_content=data_of(receipt, backend),
         is_error=receipt.outcome in _NOT_DONE,
     )
+
+
+def data_of(report: BaseModel, backend: Backend) -> dict[str, Any]:
+    """Return a report as JSON: what equals its default left out, every text cleaned, redacted and bounded."""
+    return _shown(report.model_dump(mode="json", exclude_defaults=True), backend)
 
 
 def of_error(error: InkError, backend: Backend | None) -> types.CallToolResult:
@@ -47,10 +59,10 @@ def of_error(error: InkError, backend: Backend | None) -> types.CallToolResult:
     return _error(f"[{error.code}] {error}", backend)
 
 
-def of_bad_arguments(error: ValidationError) -> types.CallToolResult:
+def of_bad_arguments(error: ValidationError, backend: Backend) -> types.CallToolResult:
     """Return what is wrong with the arguments, by name and without repeating their values."""
     lines = [f"{_path(item['loc'])}: {item['msg']}" for item in error.errors(include_url=False, include_input=False)]
-    return _error(f"[invalid_input] Nothing was done. {'; '.join(lines[:10])}", None)
+    return _error(f"[invalid_input] Nothing was done. {'; '.join(lines[:10])}", backend)
 
 
 def of_crash(error: Exception) -> types.CallToolResult:
@@ -60,6 +72,13 @@ def of_crash(error: Exception) -> types.CallToolResult:
         "see list_operations and get_audit. The server's log on stderr has the details.",
         None,
     )
+
+
+def safe(text: str, backend: Backend, *, limit: int = MAX_TEXT) -> str:
+    """Return a text as it may leave the process: cleaned, redacted, and cut at `limit` characters."""
+    # cleaned first: a secret with an invisible character inside would not be known, and shown whole afterwards
+    shown = backend.redact(clean(text, limit=len(text)))
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
 def receipt_text(receipt: Receipt) -> str:
@@ -87,20 +106,20 @@ def _path(loc: tuple[int | str, ...]) -> str:
 
 
 def _error(text: str, backend: Backend | None) -> types.CallToolResult:
-    shown = backend.redact(text) if backend else text
-    return types.CallToolResult(content=[types.TextContent(text=clean(shown, limit=MAX_TEXT))], is_error=True)
+    shown = safe(text, backend) if backend else clean(text, limit=MAX_TEXT)
+    return types.CallToolResult(content=[types.TextContent(text=shown)], is_error=True)
 
 
 def _text(text: str, backend: Backend) -> types.TextContent:
     marked = f"{SANDBOX}\n{text}" if backend.sandbox else text
-    return types.TextContent(text=clean(backend.redact(marked), limit=MAX_TEXT))
+    return types.TextContent(text=safe(marked, backend))
 
 
-def _redacted(value: Any, backend: Backend) -> Any:
+def _shown(value: Any, backend: Backend) -> Any:
     if isinstance(value, str):
-        return backend.redact(value)
+        return safe(value, backend, limit=MAX_FIELD)
     if isinstance(value, list):
-        return [_redacted(item, backend) for item in cast(list[Any], value)]
+        return [_shown(item, backend) for item in cast(list[Any], value)]
     if isinstance(value, dict):
-        return {key: _redacted(item, backend) for key, item in cast(dict[str, Any], value).items()}
+        return {_shown(key, backend): _shown(item, backend) for key, item in cast(dict[str, Any], value).items()}
     return value

@@ -1,9 +1,9 @@
 """Runs a called tool: strict arguments, queries straight, mutations through the guard with a person in between."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mcp import types
+from mcp import MCPError, types
 from pydantic import BaseModel, ValidationError
 
 from ink_infra_mcp.core.errors import InkError
@@ -17,6 +17,25 @@ from ink_infra_mcp.server.catalogue import Catalogue
 
 log = logging.getLogger(__name__)
 Result = types.CallToolResult | types.InputRequiredResult
+MAX_PROGRESS = 300
+
+
+class _BadArguments(Exception):
+    """The arguments of a call do not fit its tool."""
+
+    def __init__(self, found: ValidationError, backend: Backend) -> None:
+        super().__init__("bad arguments")
+        self.found = found
+        self.backend = backend
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A mutation that somebody called."""
+
+    tool: AnyMutation
+    args: BaseModel
+    caller: Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +55,8 @@ class Binding:
                 return _unknown(params.name, self.catalogue)
             backend = await self.open()
             return await self._known(ctx, params, backend)
-        except ValidationError as error:
-            return answers.of_bad_arguments(error)
+        except _BadArguments as error:
+            return answers.of_bad_arguments(error.found, error.backend)
         except InkError as error:
             return answers.of_error(error, backend)
         except Exception as error:
@@ -47,7 +66,7 @@ class Binding:
     async def _known(self, ctx: Context, params: types.CallToolRequestParams, backend: Backend) -> Result:
         query = backend.queries.get(params.name)
         if query is not None:
-            args = query.args.model_validate(params.arguments or {})
+            args = _arguments(query.args, params, backend)
             return answers.of_report(query, await query.observe(args, backend.look), backend)
         tool = backend.mutations[params.name]
         return await self._change(ctx, params, tool, backend)
@@ -55,7 +74,7 @@ class Binding:
     async def _change(
         self, ctx: Context, params: types.CallToolRequestParams, tool: AnyMutation, backend: Backend
     ) -> Result:
-        args: BaseModel = tool.args.model_validate(params.arguments or {})
+        args = _arguments(tool.args, params, backend)
         caller = Caller(principal=self.principal, channel="elicitation", can_ask=asking.can_ask(ctx))
         if (reply := asking.answered(params)) is not None:
             refused = await backend.answer(*reply, caller)
@@ -63,24 +82,39 @@ class Binding:
                 return answers.of_receipt(refused, backend)
         said = await backend.change(tool, args, caller)
         if isinstance(said, Asked):
+            said = replace(said, text=answers.safe(said.text, backend))
             if asking.is_modern(ctx):
                 return asking.question(said)
-            answer = await asking.ask_now(ctx, said, timeout_s=self.ask_s)
-            refused = await backend.answer(said.approval.id, answer, caller)
-            said = refused or await backend.change(tool, args, caller)
+            said = await self._ask_and_change(ctx, said, Call(tool, args, caller), backend)
         receipt = said if isinstance(said, Receipt) else _asked_twice(said)
         return answers.of_receipt(await self._followed(ctx, receipt, args, backend), backend)
+
+    async def _ask_and_change(self, ctx: Context, asked: Asked, call: Call, backend: Backend) -> Receipt | Asked:
+        try:
+            answer = await asking.ask_now(ctx, asked, timeout_s=self.ask_s)
+        except MCPError as error:
+            log.warning("the client could not ask its person: %s", error)
+            return await backend.change(call.tool, call.args, replace(call.caller, can_ask=False))
+        refused = await backend.answer(asked.approval.id, answer, call.caller)
+        return refused or await backend.change(call.tool, call.args, call.caller)
 
     async def _followed(self, ctx: Context, receipt: Receipt, args: BaseModel, backend: Backend) -> Receipt:
         if receipt.outcome is not Outcome.RUNNING or receipt.operation_id is None:
             return receipt
         wait_s = float(getattr(args, "wait_s", 45))
-        return await backend.follow(receipt.operation_id, wait_s, _progress(ctx))
+        return await backend.follow(receipt.operation_id, wait_s, _progress(ctx, backend))
 
 
-def _progress(ctx: Context) -> Progress:
+def _arguments(model: type[BaseModel], params: types.CallToolRequestParams, backend: Backend) -> BaseModel:
+    try:
+        return model.model_validate(params.arguments or {})
+    except ValidationError as error:
+        raise _BadArguments(error, backend) from error
+
+
+def _progress(ctx: Context, backend: Backend) -> Progress:
     async def tell(done: float, total: float, message: str) -> None:
-        await ctx.session.report_progress(done, total, message)
+        await ctx.session.report_progress(done, total, answers.safe(message, backend, limit=MAX_PROGRESS))
 
     return tell
 

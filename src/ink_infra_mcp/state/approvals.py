@@ -1,47 +1,14 @@
 """Approvals: one row for each question put to a person; single use, bound to a plan, a caller and a time."""
 
 import json
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, update
 
 from ink_infra_mcp.core.errors import ApprovalInvalid
-from ink_infra_mcp.core.plan import Frozen, Plan, Risk
+from ink_infra_mcp.state.records import Approval, ApprovalState
 from ink_infra_mcp.state.rows import fields, load
 from ink_infra_mcp.state.tables import approvals
-
-
-class ApprovalState(StrEnum):
-    """Where an approval stands; only `pending` can be decided and only `approved` can be consumed."""
-
-    PENDING = "pending"
-    APPROVED = "approved"
-    DENIED = "denied"
-    CONSUMED = "consumed"
-    DRIFTED = "drifted"
-    SUPERSEDED = "superseded"
-
-
-class Approval(Frozen):
-    """A plan that was shown, and what a person said. `need` is person, typed or ticket."""
-
-    id: str
-    principal: str
-    tool: str
-    args_digest: str
-    plan_digest: str
-    plan: Plan
-    risk: Risk
-    need: str
-    phrase: str
-    state: ApprovalState = ApprovalState.PENDING
-    channel: str = ""
-    decided_by: str = ""
-    created_at: float
-    expires_at: float
-    decided_at: float | None = None
-    operation_id: str = ""
 
 
 def add(connection: Connection, approval: Approval) -> None:

@@ -5,38 +5,15 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import JsonValue
 from sqlalchemy import Connection, Row, func, select, text
 
 from ink_infra_mcp.core.errors import StateCorrupt
-from ink_infra_mcp.core.plan import Frozen, canonical
+from ink_infra_mcp.core.plan import canonical
+from ink_infra_mcp.state.records import AuditEvent, AuditLine
 from ink_infra_mcp.state.rows import fields, load
 from ink_infra_mcp.state.tables import audit
 
 GENESIS = "0" * 64
-
-
-class AuditEvent(Frozen):
-    """What one line says. `event` is proposed, approved, denied, begin, step, end ...; `at` is in Unix seconds."""
-
-    at: float
-    event: str
-    principal: str
-    tool: str
-    target: str = ""
-    operation_id: str = ""
-    approval_id: str = ""
-    plan_digest: str = ""
-    outcome: str = ""
-    detail: dict[str, JsonValue] = {}
-
-
-class AuditLine(AuditEvent):
-    """An event with its place in the chain."""
-
-    seq: int
-    previous: str
-    hash: str
 
 
 def append(connection: Connection, entry: AuditEvent) -> AuditLine:

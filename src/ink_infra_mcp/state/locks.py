@@ -5,20 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
-from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.state.records import Lock
 from ink_infra_mcp.state.rows import fields, load
 from ink_infra_mcp.state.tables import locks
-
-
-class Lock(Frozen):
-    """Who holds a target, for what, and since when (Unix seconds). `executor` is the process that took it."""
-
-    target: str
-    operation_id: str
-    executor: str
-    principal: str
-    purpose: str
-    since: float
 
 
 def take(connection: Connection, wanted: Iterable[Lock]) -> Lock | None:

@@ -5,35 +5,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan
-from ink_infra_mcp.core.receipt import Receipt, StepReport
+from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.receipt import Receipt
+from ink_infra_mcp.state.records import Operation
 from ink_infra_mcp.state.rows import fields, load
 from ink_infra_mcp.state.tables import operations
-
-
-class Operation(Frozen):
-    """One run of one plan. `state` is running or ended; `receipt` is there once it has ended.
-
-    `executor` is the process that owns it; `results` is what finished steps returned; times are Unix seconds.
-    """
-
-    id: str
-    tool: str
-    principal: str
-    args_digest: str
-    plan: Plan
-    plan_digest: str
-    approval_id: str
-    channel: str
-    executor: str
-    step_format: str
-    state: str = "running"
-    now_at: str = ""
-    cancel_requested: bool = False
-    results: dict[str, JsonObject] = {}
-    receipt: Receipt | None = None
-    created_at: float
-    ended_at: float | None = None
 
 
 def add(connection: Connection, operation: Operation) -> None:
@@ -107,18 +83,6 @@ def end(connection: Connection, operation_id: str, *, receipt: Receipt, now: flo
         .values(state="ended", receipt=receipt.model_dump_json(), ended_at=now, now_at="")
     )
     return done.rowcount == 1
-
-
-def steps_so_far(operation: Operation) -> tuple[StepReport, ...]:
-    """Return where each step of a running operation stands."""
-    reports: list[StepReport] = []
-    seen_open = False
-    for step in operation.plan.steps:
-        done = step.id in operation.results
-        state = "done" if done else "not begun" if seen_open else "running"
-        seen_open = seen_open or not done
-        reports.append(StepReport(id=step.id, summary=step.summary, state=state))
-    return tuple(reports)
 
 
 def _operation(row: Row[Any]) -> Operation:

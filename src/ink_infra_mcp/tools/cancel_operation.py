@@ -5,11 +5,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ink_infra_mcp.core.errors import UnknownName
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
-from ink_infra_mcp.state import operations
-from ink_infra_mcp.state.operations import Operation
+from ink_infra_mcp.state.records import Operation
 from ink_infra_mcp.tools.look import Look
 
 
@@ -46,7 +44,7 @@ class CancelOperation(Mutation[Args, Look, Facts]):
         Raises:
             UnknownName: there is none with that id.
         """
-        return Facts(operation=await _operation(look, args.operation))
+        return Facts(operation=await look.archive.operation(args.operation))
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the one step, or none when it has ended or will stop already."""
@@ -75,7 +73,7 @@ class CancelOperation(Mutation[Args, Look, Facts]):
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
         """Return whether the operation has ended, or will before its next step."""
-        operation = await _operation(look, plan.target)
+        operation = await look.archive.operation(plan.target)
         asked = operation.state != "running" or operation.cancel_requested
         evidence = f"{operation.id} is {operation.state}" + (", asked to stop" if operation.cancel_requested else "")
         return [Check(name="cancel", status="passed" if asked else "failed", evidence=evidence)]
@@ -83,10 +81,3 @@ class CancelOperation(Mutation[Args, Look, Facts]):
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return the id of the operation that was cancelled."""
         return {"cancelled": plan.target}
-
-
-async def _operation(look: Look, operation_id: str) -> Operation:
-    found = await look.store.run(lambda c: operations.get(c, operation_id))
-    if found is None:
-        raise UnknownName(f"There is no operation {operation_id}.", next="See list_operations.")
-    return found

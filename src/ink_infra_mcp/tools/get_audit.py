@@ -3,13 +3,10 @@
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection
 
-from ink_infra_mcp.core.errors import StateCorrupt
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
-from ink_infra_mcp.state import audit
-from ink_infra_mcp.state.audit import AuditLine
+from ink_infra_mcp.state.records import AuditLine
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.times import iso
 
@@ -49,18 +46,13 @@ class GetAudit(Query[Args, Look, Report]):
 
     async def observe(self, args: Args, look: Look) -> Report:
         """Return the newest lines before the cursor."""
-
-        def work(connection: Connection) -> tuple[tuple[AuditLine, ...], str]:
-            chain = _chain(connection)
-            if args.operation:
-                return audit.read(connection, operation_id=args.operation, limit=args.limit), chain
-            end = args.before or audit.last_seq(connection) + 1
-            after = max(0, end - 1 - args.limit)
-            return audit.read(connection, after=after, limit=end - 1 - after), chain
-
-        lines, chain = await look.store.run(work)
+        if args.operation:
+            lines = await look.archive.lines_of(args.operation, limit=args.limit)
+        else:
+            lines = await look.archive.lines(before=args.before, limit=args.limit)
         first = lines[0].seq if lines else 1
         before = first if first > 1 and not args.operation else None
+        chain = await look.archive.chain()
         return Report(columns=COLUMNS, rows=tuple(_row(line) for line in lines), chain=chain, before=before)
 
     def render(self, report: Report) -> str:
@@ -68,13 +60,6 @@ class GetAudit(Query[Args, Look, Report]):
         lines = ["\t".join(report.columns), *("\t".join(row) for row in report.rows), f"chain: {report.chain}"]
         lines += [f"earlier: before={report.before}"] if report.before else []
         return "\n".join(lines)
-
-
-def _chain(connection: Connection) -> str:
-    try:
-        return f"verified, {audit.verify(connection)} lines"
-    except StateCorrupt as error:
-        return f"BROKEN: {error.failed}"
 
 
 def _row(line: AuditLine) -> tuple[str, ...]:

@@ -4,12 +4,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ink_infra_mcp.core.errors import UnknownName
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.receipt import Receipt, StepReport
-from ink_infra_mcp.state import operations
-from ink_infra_mcp.state.audit import AuditLine, read
+from ink_infra_mcp.state.records import AuditLine, steps_so_far
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.times import iso
 
@@ -57,10 +55,8 @@ class GetOperation(Query[Args, Look, Report]):
         Raises:
             UnknownName: there is none with that id.
         """
-        found = await look.store.run(lambda c: operations.get(c, args.operation))
-        if found is None:
-            raise UnknownName(f"There is no operation {args.operation}.", next="See list_operations.")
-        lines = await look.store.run(lambda c: read(c, operation_id=found.id, limit=100))
+        found = await look.archive.operation(args.operation)
+        lines = await look.archive.lines_of(found.id, limit=100)
         receipt = found.receipt
         return Report(
             id=found.id,
@@ -72,7 +68,7 @@ class GetOperation(Query[Args, Look, Report]):
             approved_by=found.channel,
             began=iso(found.created_at),
             ended=iso(found.ended_at),
-            steps=receipt.steps if receipt else operations.steps_so_far(found),
+            steps=receipt.steps if receipt else steps_so_far(found),
             receipt=receipt.model_copy(update={"steps": ()}) if receipt else None,
             log=tuple(_line(line) for line in lines),
         )

@@ -6,8 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
-from ink_infra_mcp.state import operations
-from ink_infra_mcp.state.operations import Operation
+from ink_infra_mcp.state.records import Operation
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.times import iso
 
@@ -47,8 +46,7 @@ class ListOperations(Query[Args, Look, Report]):
     async def observe(self, args: Args, look: Look) -> Report:
         """Return one page."""
         before = float(args.cursor) if args.cursor else None
-        state = "running" if args.running else None
-        found = await look.store.run(lambda c: operations.newest(c, before=before, limit=args.limit + 1, state=state))
+        found = await look.archive.operations(before=before, limit=args.limit + 1, running=args.running)
         shown = found[: args.limit]
         more = repr(shown[-1].created_at) if len(found) > args.limit else None
         return Report(columns=COLUMNS, rows=tuple(_row(operation) for operation in shown), next_cursor=more)

@@ -12,7 +12,7 @@ from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.hosts.pool import HostPool
-from ink_infra_mcp.state.store import Store
+from ink_infra_mcp.state.archive import Archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +31,5 @@ class Look:
     resolver: Resolver
     isolation: Isolation
     has_secret: Callable[[str], bool]
-    store: Store
+    archive: Archive
     clock: Clock

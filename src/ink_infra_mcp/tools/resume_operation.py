@@ -5,11 +5,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ink_infra_mcp.core.errors import InputError, UnknownName
+from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
-from ink_infra_mcp.state import operations
-from ink_infra_mcp.state.operations import Operation
+from ink_infra_mcp.state.records import Operation
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import proofs
 
@@ -67,9 +66,7 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
             UnknownName: there is none with that id.
             InputError: it runs still, or ended in a way that leaves nothing to resume.
         """
-        found = await look.store.run(lambda c: operations.get(c, args.operation))
-        if found is None:
-            raise UnknownName(f"There is no operation {args.operation}.", next="See list_operations.")
+        found = await look.archive.operation(args.operation)
         if found.receipt is None:
             raise InputError(f"{found.id} is still running.", next="Follow it with get_operation.")
         if found.receipt.outcome not in RESUMABLE:

@@ -25,11 +25,13 @@ from ink_infra_mcp.sandbox.coolify.gate import (
 from ink_infra_mcp.sandbox.coolify.routes import ENDPOINTS
 from ink_infra_mcp.sandbox.state import WorldState, take_fault
 from ink_infra_mcp.sandbox.state_coolify import Token
+from ink_infra_mcp.sandbox.state_hosts import HostState
 from ink_infra_mcp.sandbox.trouble import CutOff, with_fault
 from ink_infra_mcp.sandbox.world import World
 
 METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]
 UNKNOWN: JsonObject = {"message": "Not found.", "docs": "https://coolify.io/docs"}
+STACK = {"coolify", "coolify-db", "coolify-redis"}
 LOGIN = "<!DOCTYPE html>\n<html><head><title>Coolify</title></head><body>Login</body></html>"
 
 
@@ -64,10 +66,14 @@ def is_up(state: WorldState, now: float) -> bool:
     """Return whether Coolify answers: its machine is up, its container runs, and it is not just restarting."""
     own = next((server for server in state.coolify.servers if server.is_coolify_host), None)
     host = rows.host_of(state, own)
-    if host is None:
-        return now >= state.coolify.down_until
-    stack = {c.name: c.state for c in host.containers if c.name in {"coolify", "coolify-db", "coolify-redis"}}
-    return host.up and now >= state.coolify.down_until and (not stack or stack.get("coolify") == "running")
+    runs = host is None or (host.up and _stack_runs(host))
+    return runs and now >= state.coolify.down_until
+
+
+def _stack_runs(host: HostState) -> bool:
+    """A machine that shows no part of Coolify is taken for one that nobody described."""
+    stack = {c.name: c.state for c in host.containers if c.name in STACK}
+    return not stack or stack.get("coolify") == "running"
 
 
 def _server(world: World, endpoint: Endpoint | None) -> Callable[[Request], Awaitable[Response]]:

@@ -27,16 +27,20 @@ def check_data(call: Call, server: Server, *, own_uuid: str = "") -> None:
     Raises:
         Refusal: 422 whose `errors` hold a text, or are a bare list for domains; 409 for a domain that is taken.
     """
-    outer = [mapping.split(":")[0] for mapping in call.text("ports_mappings").split(",") if mapping]
+    outer = [mapping.split(":")[0] for mapping in call.text("ports_mappings").split(",")]
     if len(outer) != len(set(outer)):
         raise invalid({"ports_mappings": "The first number before : should be unique between mappings."})
     if "custom_labels" in call.fields:
         decoded(call, "custom_labels")
     if "domains" in call.fields and rows.has_proxy(server):
-        errors: list[JsonValue] = list(domain_errors(call.fields["domains"]))
-        if errors:
-            raise invalid(errors)
-        refuse_taken(call, listed(normalized(call.fields["domains"])), own_uuid=own_uuid)
+        _check_domains(call, own_uuid)
+
+
+def _check_domains(call: Call, own_uuid: str) -> None:
+    errors = list[JsonValue](domain_errors(call.fields["domains"]))
+    if errors:
+        raise invalid(errors)
+    refuse_taken(call, listed(normalized(call.fields["domains"])), own_uuid=own_uuid)
 
 
 def check_raw_compose(call: Call, build_pack: str) -> None:

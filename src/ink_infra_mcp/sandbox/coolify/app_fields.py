@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from ink_infra_mcp.sandbox.coolify.call import Call
 from ink_infra_mcp.sandbox.coolify.domains import domain_errors
 from ink_infra_mcp.sandbox.coolify.git_rules import branch_errors, repository_errors
-from ink_infra_mcp.sandbox.coolify.release import V4_0, V4_2, V4_3, Release
+from ink_infra_mcp.sandbox.coolify.release import OLDEST, V4_0, V4_2, V4_3, Release
 from ink_infra_mcp.sandbox.coolify.rules import Rule, Rules, choice, switch, text, whole
 
 PORTS = r"(\d+)(,\d+)*"
@@ -256,7 +256,7 @@ def patch_fields(call: Call) -> list[str]:
 
 
 def _exists(call: Call, name: str) -> bool:
-    return name not in SINCE or call.is_at_least(SINCE[name])
+    return call.is_at_least(SINCE.get(name, OLDEST))
 
 
 def domain_rule(_: str, value: JsonValue) -> list[str]:

@@ -7,9 +7,10 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.coolify.call import Call, JsonObject, invalid, refusal
-from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, Server
+from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, Server, Service
 
-FORBIDDEN = set("`$;&|<>()\\\r\n")
+FORBIDDEN = set("`$;&|<>()\\\r\n ")
+ENTRY = {"name", "domain", "redirect"}
 MAX_CHARS = 2048
 CONFLICT = "Domain conflicts detected. Use force_domain_override=true to proceed."
 WARNING = "Using the same domain for multiple resources can cause routing conflicts and unpredictable behavior."
@@ -49,8 +50,7 @@ def refuse_taken(call: Call, urls: list[str], *, own_uuid: str = "") -> None:
 def conflicts_of(coolify: CoolifyState, urls: list[str], *, own_uuid: str) -> list[JsonObject]:
     """Return one entry for each of `urls` that something else answers to; the comparison is by exact text."""
     wanted = {url.removesuffix("/") for url in urls}
-    taken = [entry for entry in _taken(coolify) if entry["resource_uuid"] != own_uuid]
-    return [entry for entry in taken if entry["domain"] in wanted]
+    return [e for e in _taken(coolify) if e["domain"] in wanted and e["resource_uuid"] != own_uuid]
 
 
 def compose_domains(call: Call, *, own_uuid: str = "") -> dict[str, JsonObject]:
@@ -59,9 +59,9 @@ def compose_domains(call: Call, *, own_uuid: str = "") -> dict[str, JsonObject]:
     Raises:
         Refusal: 422 for a wrong entry, 409 for a domain that is taken.
     """
-    entries = [entry for entry in _entries(call.fields.get("docker_compose_domains"))]
+    entries = list(_entries(call.fields.get("docker_compose_domains")))
     urls = [url for entry in entries for url in listed(entry.get("domain"))]
-    errors: list[JsonValue] = [error for url in urls if (error := _url_error(url))]
+    errors = list[JsonValue](filter(None, map(_url_error, urls)))
     if errors:
         raise invalid({"docker_compose_domains": errors})
     refuse_taken(call, urls, own_uuid=own_uuid)
@@ -82,9 +82,16 @@ def host_of_url(url: str) -> str:
 
 def app_urls(app: Application) -> list[str]:
     """Return every URL of an application, those of its compose services too."""
-    compose = app.columns.get("docker_compose_domains")
-    entries: dict[str, JsonObject] = json.loads(str(compose)) if compose else {}
+    compose = app.text("docker_compose_domains")
+    entries: dict[str, JsonObject] = json.loads(compose) if compose else {}
     return [*listed(app.columns.get("fqdn")), *(url for e in entries.values() for url in listed(e.get("domain")))]
+
+
+def urls_of(thing: Application | Service) -> list[str]:
+    """Return every URL of an application or a service."""
+    if isinstance(thing, Application):
+        return app_urls(thing)
+    return [url for part in thing.parts for url in listed(part.fqdn)]
 
 
 def _sslip(coolify: CoolifyState, server: Server) -> str:
@@ -94,9 +101,8 @@ def _sslip(coolify: CoolifyState, server: Server) -> str:
 
 def _url_error(url: str) -> str:
     parts = _split(url)
-    if parts is None or FORBIDDEN & set(url) or not parts.hostname or " " in url or len(url) > MAX_CHARS:
-        return f"Invalid URL: {url}"
-    return ""
+    wrong = bool(FORBIDDEN & set(url)) or len(url) > MAX_CHARS
+    return f"Invalid URL: {url}" if wrong or parts is None or not parts.hostname else ""
 
 
 def _split(url: str) -> SplitResult | None:
@@ -118,11 +124,8 @@ def _entries(value: JsonValue) -> Iterator[JsonObject]:
     for entry in value if isinstance(value, list) else []:
         if not isinstance(entry, dict) or not entry.get("name"):
             raise invalid({"docker_compose_domains.0.name": ["The docker_compose_domains.0.name field is required."]})
-        if set(entry) - {"name", "domain", "redirect"}:
-            words = "An item in the docker_compose_domains array has invalid fields."
-            raise invalid(
-                {"docker_compose_domains.0": [f"{words} Only name, domain, and redirect fields are supported."]}
-            )
+        if not entry.keys() <= ENTRY:
+            raise invalid({"docker_compose_domains.0": [STRANGE_ENTRY]})
         yield entry
 
 
@@ -132,14 +135,16 @@ def _kept(entry: JsonObject) -> JsonObject:
 
 def _taken(coolify: CoolifyState) -> Iterator[JsonObject]:
     for app in coolify.applications:
-        for url in app_urls(app):
-            yield _entry(url, app.text("name"), app.uuid, "application")
+        yield from (_entry(url, app.text("name"), app.uuid, "application") for url in app_urls(app))
     for service in coolify.services:
-        for part in service.parts:
-            for url in listed(part.fqdn):
-                yield _entry(url, service.name, part.uuid, "service")
+        yield from _taken_by_service(service)
     if coolify.fqdn:
         yield _entry(coolify.fqdn, "Coolify Instance", None, "instance")
+
+
+def _taken_by_service(service: Service) -> Iterator[JsonObject]:
+    for part in service.parts:
+        yield from (_entry(url, service.name, part.uuid, "service") for url in listed(part.fqdn))
 
 
 def _entry(url: str, name: str, uuid: str | None, kind: str) -> JsonObject:

@@ -35,14 +35,16 @@ class Endpoint:
 
     def meaning(self, method: str, version: str) -> Meaning:
         """Return what a request by that method is to that version."""
-        if self.since and not at_least(version, self.since):
+        if not self._exists_in(version):
             return "unknown"
-        if self.until and at_least(version, self.until):
-            return "unknown"
+        is_new = at_least(version, V4_2)
         if not self.was or method == "POST":
-            late = self.was == "get" and not at_least(version, V4_2)
-            return "unknown" if late else "act"
-        return "post_required" if at_least(version, V4_2) else "act"
+            return "unknown" if self.was == "get" and not is_new else "act"
+        return "post_required" if is_new else "act"
+
+    def _exists_in(self, version: str) -> bool:
+        begun = self.since is None or at_least(version, self.since)
+        return begun and not (self.until and at_least(version, self.until))
 
     def ability_in(self, version: str) -> str | None:
         """Return the ability that a token needs in that version."""

@@ -4,6 +4,7 @@ import re
 
 Release = tuple[int, int, int, int]
 
+OLDEST = (0, 0, 0, 0)
 V4_0 = (4, 0, 0, 1)
 V4_1 = (4, 1, 0, 1)
 V4_2 = (4, 2, 0, 1)

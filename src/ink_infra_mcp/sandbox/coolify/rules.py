@@ -1,5 +1,6 @@
 """Validates the fields of a request by Laravel's rules, in Laravel's words."""
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,14 @@ from ink_infra_mcp.sandbox.coolify.call import Call, JsonObject, invalid, is_tru
 Kind = Literal["string", "boolean", "integer", "numeric", "array", "enum"]
 Errors = dict[str, list[str]]
 Check = Callable[[str, JsonValue], list[str]]
-BOOLEANS: tuple[JsonValue, ...] = (True, False, 0, 1, "0", "1")
+WRITTEN: Mapping[str, str] = {
+    "boolean": r'true|false|0|1|"0"|"1"',
+    "integer": r'-?\d+|"-?\d+"',
+    "numeric": r'-?\d+(\.\d+)?|"-?\d+(\.\d+)?"',
+}
+"""How a value of a kind may be written in JSON."""
+SHORT = "This field is required."
+LONG = "The {} field is required."
 KINDS: Mapping[Kind, str] = {
     "string": "must be a string",
     "boolean": "must be true or false",
@@ -64,14 +72,10 @@ def choice(*options: str, nullable: bool = False) -> Rule:
     return Rule("enum", one_of=options, nullable=nullable)
 
 
-def errors_of(fields: JsonObject, rules: Rules, *, required: str = "The {} field is required.") -> Errors:
+def errors_of(fields: JsonObject, rules: Rules, *, required: str) -> Errors:
     """Return what is wrong with the fields that have a rule; `required` words a missing one."""
-    errors: Errors = {}
-    for name, rule in rules.items():
-        messages = _messages(name, fields, rule, required)
-        if messages:
-            errors[name] = messages
-    return errors
+    found = {name: _messages(name, fields, rule, required) for name, rule in rules.items()}
+    return {name: messages for name, messages in found.items() if messages}
 
 
 def validate(call: Call, rules: Rules, *, allowed: Iterable[str] | None = None, short: bool = True) -> JsonObject:
@@ -82,12 +86,26 @@ def validate(call: Call, rules: Rules, *, allowed: Iterable[str] | None = None, 
     Raises:
         Refusal: 422 with the errors of every field.
     """
-    errors = errors_of(call.fields, rules, required="This field is required." if short else "The {} field is required.")
+    errors = errors_of(call.fields, rules, required=SHORT if short else LONG)
     for name in unknown(call, allowed):
         errors.setdefault(name, []).append(NOT_ALLOWED)
+    refuse(errors)
+    return stored_fields(call.fields, rules)
+
+
+def refuse(errors: Errors) -> None:
+    """Let no errors pass.
+
+    Raises:
+        Refusal: 422 with a list for each field.
+    """
     if errors:
-        raise invalid({name: list(messages) for name, messages in errors.items()})
-    return {name: stored(call.fields[name], rule) for name, rule in rules.items() if name in call.fields}
+        raise invalid({name: list[JsonValue](messages) for name, messages in errors.items()})
+
+
+def stored_fields(fields: JsonObject, rules: Rules) -> JsonObject:
+    """Return the valid fields that have a rule, as the database holds them."""
+    return {name: stored(fields[name], rule) for name, rule in rules.items() if name in fields}
 
 
 def unknown(call: Call, allowed: Iterable[str] | None) -> list[str]:
@@ -109,12 +127,11 @@ def stored(value: JsonValue, rule: Rule) -> JsonValue:
 
 
 def _messages(name: str, fields: JsonObject, rule: Rule, required: str) -> list[str]:
-    value = fields.get(name)
-    label = name.replace("_", " ")
-    if value is None:
-        if rule.required:
-            return [required.format(label)]
-        return [] if rule.nullable or name not in fields else _of_kind(label, value, rule)
+    value, label = fields.get(name), name.replace("_", " ")
+    if value is None and rule.required:
+        return [required.format(label)]
+    if value is None and (rule.nullable or name not in fields):
+        return []
     return _of_kind(label, value, rule) or _of_size(label, value, rule) or _of_shape(name, value, rule)
 
 
@@ -125,25 +142,25 @@ def _of_kind(label: str, value: JsonValue, rule: Rule) -> list[str]:
 
 
 def _is_kind(value: JsonValue, kind: Kind) -> bool:
-    if kind == "boolean":
-        return any(value is known or (value == known and type(value) is type(known)) for known in BOOLEANS)
     if kind == "string":
         return isinstance(value, str)
     if kind == "array":
         return isinstance(value, list | dict)
-    pattern = r"-?\d+" if kind == "integer" else r"-?\d+(\.\d+)?"
-    return not isinstance(value, bool) and re.fullmatch(pattern, str(value)) is not None
+    return re.fullmatch(WRITTEN[kind], json.dumps(value)) is not None
 
 
 def _of_size(label: str, value: JsonValue, rule: Rule) -> list[str]:
-    is_text = isinstance(value, str) and rule.kind == "string"
-    size = len(str(value)) if is_text else float(str(value)) if rule.kind in {"integer", "numeric"} else 0
-    unit = " characters" if is_text else ""
+    unit = " characters" if rule.kind == "string" else ""
+    size = _size(value, rule)
     if rule.high is not None and size > rule.high:
         return [f"The {label} field must not be greater than {rule.high}{unit}."]
     if rule.low is not None and size < rule.low:
         return [f"The {label} field must be at least {rule.low}{unit}."]
     return []
+
+
+def _size(value: JsonValue, rule: Rule) -> float:
+    return float(str(value)) if rule.kind in {"integer", "numeric"} else len(str(value))
 
 
 def _of_shape(name: str, value: JsonValue, rule: Rule) -> list[str]:

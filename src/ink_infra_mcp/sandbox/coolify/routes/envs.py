@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 
-from pydantic import JsonValue
-
 from ink_infra_mcp.sandbox.coolify import rows, shape, variables
 from ink_infra_mcp.sandbox.coolify.app_fields import KEY
-from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, found, invalid, refusal
+from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, found, refusal
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
 from ink_infra_mcp.sandbox.coolify.release import V4_0
-from ink_infra_mcp.sandbox.coolify.rules import Rules, errors_of, stored, switch, text, validate
+from ink_infra_mcp.sandbox.coolify.rules import SHORT, Rules, errors_of, refuse, stored_fields, switch, text, validate
 from ink_infra_mcp.sandbox.state_coolify import Application, EnvVar, Service
 
 Owner = Application | Service
@@ -70,20 +68,22 @@ def _bulk(find: Find) -> Callable[[Call], Answer]:
     def handle(call: Call) -> Answer:
         call.require_json()
         owner = find(call)
-        data = call.fields.get("data")
-        if not isinstance(data, list) or not data:
-            raise refusal(400, "Bulk data is required.")
-        done = [_upsert(call, owner, item if isinstance(item, dict) else {}) for item in data]
+        done = [_upsert(call, owner, item) for item in _data(call)]
         return Answer([shape.env(call, owner, var) for var in done], 201)
 
     return handle
 
 
+def _data(call: Call) -> list[JsonObject]:
+    data = call.fields.get("data")
+    if not isinstance(data, list) or not data:
+        raise refusal(400, "Bulk data is required.")
+    return [item if isinstance(item, dict) else {} for item in data]
+
+
 def _upsert(call: Call, owner: Owner, item: JsonObject) -> EnvVar:
-    errors = errors_of(item, RULES, required="This field is required.")
-    if errors:
-        raise invalid({name: list[JsonValue](messages) for name, messages in errors.items()})
-    given = {name: stored(item[name], rule) for name, rule in RULES.items() if name in item}
+    refuse(errors_of(item, RULES, required=SHORT))
+    given = stored_fields(item, RULES)
     var = variables.find(owner, str(given["key"]), preview=bool(given.get("is_preview")))
     if var is None:
         return variables.add(call.coolify, owner, given, now=call.now)

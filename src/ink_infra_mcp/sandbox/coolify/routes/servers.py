@@ -8,14 +8,14 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.coolify import rows, shape
 from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, found, invalid, refusal
-from ink_infra_mcp.sandbox.coolify.domains import app_urls, host_of_url, listed
+from ink_infra_mcp.sandbox.coolify.domains import host_of_url, urls_of
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
 from ink_infra_mcp.sandbox.coolify.ids import new_id, new_uuid
-from ink_infra_mcp.sandbox.coolify.release import V4_0, V4_1, V4_2, V4_3, Release
-from ink_infra_mcp.sandbox.coolify.rules import Rule, Rules, errors_of, switch, text, validate, whole
+from ink_infra_mcp.sandbox.coolify.release import OLDEST, V4_0, V4_1, V4_2, V4_3, Release
+from ink_infra_mcp.sandbox.coolify.rules import Rule, Rules, switch, text, validate, whole
 from ink_infra_mcp.sandbox.coolify.statuses import CHECK_S
 from ink_infra_mcp.sandbox.coolify.validation import BEGIN_S, VALIDATE_S
-from ink_infra_mcp.sandbox.state_coolify import Application, Destination, Job, Server, ServerSettings
+from ink_infra_mcp.sandbox.state_coolify import CoolifyState, Destination, Job, Server, ServerSettings
 
 HOST_NAME = r"(?=.{1,253}$)[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
 PROXIES = frozenset({"none", "traefik", "nginx", "caddy"})
@@ -64,6 +64,9 @@ SINCE: dict[str, Release] = {
     "is_terminal_enabled": V4_3,
 }
 
+PLAIN = {"name", "ip", "port", "user"}
+SETTINGS = {*SETTING_RULES, "is_build_server"}
+
 
 def _all(call: Call) -> Answer:
     return Answer([shape.server_listed(server) for server in call.coolify.servers])
@@ -84,23 +87,28 @@ def _resources(call: Call) -> Answer:
 def _domains(call: Call) -> Answer:
     """`?uuid=<application>` is broken in Coolify: it is taken for the server's own uuid, and not found."""
     server = _server(call)
-    by_ip: dict[str, list[JsonValue]] = {}
+    urls = [url for thing in rows.residents(call.coolify, server.uuid) for url in urls_of(thing)]
     ip = (call.coolify.public_ipv4 or server.ip) if server.is_coolify_host else server.ip
-    for thing in rows.residents(call.coolify, server.uuid):
-        urls = app_urls(thing) if isinstance(thing, Application) else [u for p in thing.parts for u in listed(p.fqdn)]
-        by_ip.setdefault(ip, []).extend(host_of_url(url) for url in urls)
-    return Answer([{"ip": address, "domains": hosts} for address, hosts in by_ip.items()])
+    hosts = list[JsonValue](host_of_url(url) for url in urls)
+    return Answer([{"ip": ip, "domains": hosts}] if hosts else [])
 
 
 def _create(call: Call) -> Answer:
     call.require_json()
-    given = validate(call, NEW_RULES, allowed=NEW_RULES)
+    validate(call, NEW_RULES, allowed=NEW_RULES)
     proxy = _proxy_type(call)
     key = found(rows.by_uuid(call.coolify.keys, call.text("private_key_uuid")), "Private key not found.")
-    if any(server.ip == given["ip"] for server in call.coolify.servers):
+    if call.text("ip") in [server.ip for server in call.coolify.servers]:
         raise refusal(400, "A server with this IP/Domain is already in use.")
+    server = _new(call, proxy or "TRAEFIK", key.id)
+    call.coolify.servers.append(server)
+    _maybe_validate(call, server)
+    return Answer({"uuid": server.uuid}, 201)
+
+
+def _new(call: Call, proxy: str, key_id: int) -> Server:
     coolify, uuid = call.coolify, new_uuid(call.coolify)
-    server = Server(
+    return Server(
         id=new_id(coolify),
         uuid=uuid,
         name=call.text("name") or f"server-{uuid}",
@@ -108,70 +116,80 @@ def _create(call: Call) -> Answer:
         ip=call.text("ip"),
         port=int(call.text("port") or 22),
         user=call.text("user") or "root",
-        private_key_id=key.id,
-        proxy_type=proxy or "TRAEFIK",
+        private_key_id=key_id,
+        proxy_type=proxy,
         settings=ServerSettings(is_build_server=call.switch("is_build_server")),
         destinations=[Destination(id=new_id(coolify), uuid=new_uuid(coolify))],
         next_check_at=call.now + CHECK_S,
         created_at=call.now,
         updated_at=call.now,
     )
-    coolify.servers.append(server)
-    _maybe_validate(call, server)
-    return Answer({"uuid": server.uuid}, 201)
 
 
 def _change(call: Call) -> Answer:
     call.require_json()
-    fields = [name for name in CHANGE_RULES if name not in SINCE or call.is_at_least(SINCE[name])]
+    fields = [name for name in CHANGE_RULES if call.is_at_least(SINCE.get(name, OLDEST))]
     given = validate(call, {name: CHANGE_RULES[name] for name in fields}, allowed=fields)
     server = _server(call)
     proxy = _proxy_type(call)
-    if call.text("private_key_uuid"):
-        key = rows.by_uuid(call.coolify.keys, call.text("private_key_uuid"))
-        server.private_key_id = found(key, "Private key not found.").id
-    if call.switch("is_build_server") and not server.settings.is_build_server and _residents(call, server):
-        raise invalid({"is_build_server": ["A server with existing resources cannot be configured as a build server."]})
+    key_id = _key_id(call, server)
+    _refuse_busy_build_server(call, server)
     _apply(server, given)
+    server.private_key_id = key_id
     server.proxy_type = proxy or server.proxy_type
     server.updated_at = call.now
     _maybe_validate(call, server)
     return Answer({"uuid": server.uuid}, 201)
 
 
+def _key_id(call: Call, server: Server) -> int | None:
+    wanted = call.text("private_key_uuid")
+    if not wanted:
+        return server.private_key_id
+    return found(rows.by_uuid(call.coolify.keys, wanted), "Private key not found.").id
+
+
+def _refuse_busy_build_server(call: Call, server: Server) -> None:
+    becomes = call.switch("is_build_server") and not server.settings.is_build_server
+    if becomes and _residents(call, server):
+        raise invalid({"is_build_server": ["A server with existing resources cannot be configured as a build server."]})
+
+
 def _apply(server: Server, given: JsonObject) -> None:
-    if given.get("ip") not in {None, server.ip}:
+    """Nulls change nothing, but the description can be emptied."""
+    if given.get("ip", server.ip) != server.ip:
         server.ip_previous, server.host = server.ip, ""
-    for name in ("name", "description", "ip", "port", "user"):
-        if name in given and (given[name] is not None or name == "description"):
-            setattr(server, name, given[name])
-    for name in (*SETTING_RULES, "is_build_server"):
-        if given.get(name) is not None:
-            setattr(server.settings, name, given[name])
+    if "description" in given:
+        server.description = str(given["description"]) if given["description"] else None
+    sent = {name: value for name, value in given.items() if value is not None}
+    for name in PLAIN & sent.keys():
+        setattr(server, name, sent[name])
+    for name in SETTINGS & sent.keys():
+        setattr(server.settings, name, sent[name])
 
 
 def _delete(call: Call) -> Answer:
     """With `force` the rows go and the containers stay: the server is gone before the workers could stop them."""
     server = _server(call)
-    residents = rows.residents(call.coolify, server.uuid)
     forced = call.switch("force") and call.is_at_least(V4_2)
-    if residents and not forced:
+    if rows.residents(call.coolify, server.uuid) and not forced:
         words = "Use ?force=true to delete all resources and the server, or delete resources manually first."
         raise refusal(400, f"Server has resources. {words}")
     if server.is_coolify_host:
         raise refusal(400, "Local server cannot be deleted.")
-    coolify = call.coolify
+    _forget(call.coolify, server)
+    return Answer({"message": "Server deleted."})
+
+
+def _forget(coolify: CoolifyState, server: Server) -> None:
     coolify.applications = [app for app in coolify.applications if app.server_uuid != server.uuid]
     coolify.services = [service for service in coolify.services if service.server_uuid != server.uuid]
     coolify.servers.remove(server)
-    return Answer({"message": "Server deleted."})
 
 
 def _validate(call: Call) -> Answer:
     server = _server(call)
-    errors = errors_of(call.fields, {"install": switch()})
-    if errors:
-        raise invalid({name: list[JsonValue](messages) for name, messages in errors.items()})
+    validate(call, {"install": switch()})
     install = call.switch("install") and call.is_at_least(V4_2)
     _order_validation(call, server, install=install)
     return Answer({"message": "Validation and installation started." if install else "Validation started."}, 201)

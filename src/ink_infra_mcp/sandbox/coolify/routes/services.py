@@ -1,6 +1,6 @@
 """Services from a compose file: made, changed, started, stopped and deleted; there are no deployments of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
@@ -15,7 +15,7 @@ from ink_infra_mcp.sandbox.coolify.ids import new_id, new_uuid
 from ink_infra_mcp.sandbox.coolify.jobs import DELETE_S, START_SERVICE_S, STOP_S
 from ink_infra_mcp.sandbox.coolify.logs import container_log
 from ink_infra_mcp.sandbox.coolify.places import place_for
-from ink_infra_mcp.sandbox.coolify.release import V4_0, V4_2
+from ink_infra_mcp.sandbox.coolify.release import OLDEST, V4_0, V4_2, Release
 from ink_infra_mcp.sandbox.coolify.rules import Rule, Rules, switch, text, validate
 from ink_infra_mcp.sandbox.state_coolify import Job, JobKind, Server, Service, ServicePart
 
@@ -40,7 +40,10 @@ NEW_RULES: Rules = {
     "destination_uuid": text(nullable=True),
     "tags": Rule("array", nullable=True),
 }
+NEW_FIELDS = [name for name in NEW_RULES if name != "connect_to_docker_network"]
 """`connect_to_docker_network` is not among the fields of a new service, although a later check allows it."""
+
+SINCE: dict[str, Release] = {"is_container_label_escape_enabled": V4_0, "tags": V4_2}
 
 
 def create_from_compose(call: Call) -> Answer:
@@ -62,16 +65,17 @@ def _one(call: Call) -> Answer:
 def _create(call: Call) -> Answer:
     call.require_json()
     validate(call, NEW_RULES, allowed=_new_fields(call), short=False)
-    kind, raw = call.text("type"), call.text("docker_compose_raw")
-    if not kind and not raw:
-        words = "The {} field is required when {} is not present."
-        one, other = "docker compose raw", "type"
-        raise invalid({"type": [words.format(other, one)], "docker_compose_raw": [words.format(one, other)]})
-    if kind and raw:
-        raise refusal(422, "You cannot provide both service type and docker_compose_raw. Use one or the other.")
-    if kind:
-        raise refusal(404, "Invalid service type.", valid_service_types=[])
-    return _made(call)
+    match bool(call.text("type")), bool(call.text("docker_compose_raw")):
+        case False, False:
+            words = "The {} field is required when {} is not present."
+            one, other = "docker compose raw", "type"
+            raise invalid({"type": [words.format(other, one)], "docker_compose_raw": [words.format(one, other)]})
+        case True, True:
+            raise refusal(422, "You cannot provide both service type and docker_compose_raw. Use one or the other.")
+        case True, False:
+            raise refusal(404, "Invalid service type.", valid_service_types=[])
+        case _:
+            return _made(call)
 
 
 def _made(call: Call) -> Answer:
@@ -92,31 +96,34 @@ def _made(call: Call) -> Answer:
         updated_at=call.now,
     )
     _read_compose(call, service, place.server)
-    _apply_urls(call, service)
+    answer = _settled(call, service, 201)
     call.coolify.services.append(service)
-    if call.switch("instant_deploy"):
-        _order(call, "start_service", START_SERVICE_S, service)
-    domains = list[JsonValue](sorted(part.fqdn for part in service.parts if part.fqdn))
-    return Answer({"uuid": service.uuid, "domains": domains}, 201)
+    return answer
 
 
 def _change(call: Call) -> Answer:
     call.require_json()
     service = _service(call)
-    validate(call, COMMON_RULES, allowed=[n for n in COMMON_RULES if n in _new_fields(call) or n.startswith("connect")])
+    known = [name for name in COMMON_RULES if name == "connect_to_docker_network" or name in _new_fields(call)]
+    validate(call, COMMON_RULES, allowed=known)
     service.name = call.text("name") or service.name
     service.description = call.text("description") or service.description
-    if call.text("docker_compose_raw"):
-        _read_compose(call, service, found(rows.server_of(call.coolify, service), "Server not found."))
     service.connect_to_docker_network = call.switch(
         "connect_to_docker_network", default=service.connect_to_docker_network
     )
-    _apply_urls(call, service)
+    if call.text("docker_compose_raw"):
+        _read_compose(call, service, found(rows.server_of(call.coolify, service), "Server not found."))
     service.updated_at = call.now
+    return _settled(call, service, 200)
+
+
+def _settled(call: Call, service: Service, status: int) -> Answer:
+    """Give a service its URLs, start it when that was asked for, and answer."""
+    _apply_urls(call, service)
     if call.switch("instant_deploy"):
         _order(call, "start_service", START_SERVICE_S, service)
     domains = list[JsonValue](sorted(part.fqdn for part in service.parts if part.fqdn))
-    return Answer({"uuid": service.uuid, "domains": domains})
+    return Answer({"uuid": service.uuid, "domains": domains}, status)
 
 
 def _delete(call: Call) -> Answer:
@@ -152,9 +159,9 @@ def _logs(call: Call) -> Answer:
     if not wanted:
         raise refusal(400, "Sub service name is required.")
     service = _service(call)
-    host = rows.host_of(call.state, rows.server_of(call.coolify, service))
-    mine = of_service(host, service) if host is not None and host.up else []
-    container = found(next((c for c in mine if c.name == f"{wanted}-{service.uuid}"), None), "Container not found.")
+    host = rows.machine_of(call.state, rows.server_of(call.coolify, service))
+    by_name = {c.name: c for c in of_service(host, service)} if host else {}
+    container = found(by_name.get(f"{wanted}-{service.uuid}"), "Container not found.")
     if container.state != "running":
         raise refusal(400, "Container is not running.")
     return Answer({"logs": container_log(call, [], container)})
@@ -181,15 +188,19 @@ def _part(call: Call, server: Server, part: ComposeService, service: Service) ->
 def _apply_urls(call: Call, service: Service) -> None:
     """Wrong URLs make `errors` a bare list."""
     entries = list(_urls(call))
-    errors: list[JsonValue] = [error for entry in entries for error in domain_errors(entry.get("url"))]
     parts = {part.name: part for part in service.parts}
-    errors += [f"Service container with '{e['name']}' not found." for e in entries if e["name"] not in parts]
+    errors = [error for entry in entries for error in _url_errors(entry, parts)]
     if errors:
-        raise invalid(errors)
+        raise invalid(list[JsonValue](errors))
     for entry in entries:
         part = parts[str(entry["name"])]
         refuse_taken(call, listed(normalized(entry.get("url"))), own_uuid=part.uuid)
         part.fqdn = normalized(entry.get("url"))
+
+
+def _url_errors(entry: JsonObject, parts: Mapping[str, ServicePart]) -> list[str]:
+    unknown = [] if entry["name"] in parts else [f"Service container with '{entry['name']}' not found."]
+    return [*domain_errors(entry.get("url")), *unknown]
 
 
 def _urls(call: Call) -> Iterator[JsonObject]:
@@ -208,9 +219,7 @@ def _list(call: Call, name: str) -> list[JsonValue]:
 
 
 def _new_fields(call: Call) -> list[str]:
-    since = {"is_container_label_escape_enabled": V4_0, "tags": V4_2}
-    known = [name for name in NEW_RULES if name != "connect_to_docker_network"]
-    return [name for name in known if name not in since or call.is_at_least(since[name])]
+    return [name for name in NEW_FIELDS if call.is_at_least(SINCE.get(name, OLDEST))]
 
 
 def _order(call: Call, kind: JobKind, after_s: float, service: Service, *, volumes: bool = True) -> None:

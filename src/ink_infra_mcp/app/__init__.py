@@ -1,0 +1,168 @@
+"""The composition root: settings -> secrets -> clients -> guard -> engine. The only place that wires."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from ink_infra_mcp.app.wiring import Places, Wiring, WrapHandler
+from ink_infra_mcp.clients import github, hetzner_cloud
+from ink_infra_mcp.clients.coolify.errors import classify_coolify
+from ink_infra_mcp.clients.coolify.look import CoolifyLook
+from ink_infra_mcp.clients.coolify.steps import CoolifySteps
+from ink_infra_mcp.clients.github import GithubLook
+from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
+from ink_infra_mcp.clients.http import Classify, Http, HttpSettings
+from ink_infra_mcp.clients.probe import Probe
+from ink_infra_mcp.clients.resolver import Resolver
+from ink_infra_mcp.core.operation import Mutation, Query
+from ink_infra_mcp.core.receipt import Receipt
+from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.core.step import Handler
+from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress
+from ink_infra_mcp.hosts.pool import HostPool
+from ink_infra_mcp.hosts.steps import HostSteps
+from ink_infra_mcp.state.archive import Archive
+from ink_infra_mcp.tools import ALL
+from ink_infra_mcp.tools.look import Look
+
+if TYPE_CHECKING:
+    from ink_infra_mcp.app.guarded import Guarded
+    from ink_infra_mcp.state.store import Store
+
+__all__ = ["App", "Places", "Wiring", "WrapHandler"]
+
+AnyQuery = Query[Any, Any, Any]
+AnyMutation = Mutation[Any, Any, Any]
+
+
+class App:
+    """The opened application: every tool, the guard in front of those that change, and what they work on."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        settings = wiring.settings
+        self.settings = settings
+        self.sandbox = settings.sandbox
+        self._https: list[Http] = []
+        self.hosts = _hosts(wiring)
+        self._coolify_http = self._http(_coolify_settings(wiring), classify_coolify)
+        self.look = self._look()
+        tools = [tool() for tool in ALL]
+        self.queries: Mapping[str, AnyQuery] = {t.name: t for t in tools if isinstance(t, Query)}
+        self.mutations: Mapping[str, AnyMutation] = {t.name: t for t in tools if isinstance(t, Mutation)}
+
+    @cached_property
+    def store(self) -> "Store":
+        """Return the state store; the database layer is imported here."""
+        from ink_infra_mcp.state.store import Store
+
+        return Store(self.settings.state_url)
+
+    @cached_property
+    def guarded(self) -> "Guarded":
+        """Return the half that changes go through, made at the first need."""
+        from ink_infra_mcp.app.guarded import Guarded, Outside
+
+        return Guarded(self._wiring, self.store, Outside(self._handlers(), self.mutations, self.look))
+
+    async def change(self, tool: AnyMutation, args: BaseModel, caller: Caller) -> Receipt | Asked:
+        """Run the guard's sequence up to the begin of the operation."""
+        return await self.guarded.guard.call(tool, args, caller)
+
+    async def answer(self, approval_id: str, answer: Answer, caller: Caller) -> Receipt | None:
+        """Take a person's answer that came through a client; None means yes."""
+        return await self.guarded.guard.answer(approval_id, answer, caller)
+
+    async def follow(self, operation_id: str, wait_s: float, progress: Progress | None) -> Receipt:
+        """Wait for an operation, up to `wait_s` seconds."""
+        return await self.guarded.operations.follow(operation_id, wait_s=wait_s, progress=progress)
+
+    def redact(self, text: str) -> str:
+        """Return the text without secrets."""
+        return self._wiring.redact(text)
+
+    async def take_over_orphans(self) -> tuple[str, ...]:
+        """Go on with what a dead process left; a read-only server leaves it to others."""
+        return () if self.settings.read_only else await self.guarded.operations.take_over_orphans()
+
+    async def drain(self) -> None:
+        """Wait until no operation of this process runs any more: a client that goes away cancels nothing."""
+        if "guarded" in vars(self):
+            await self.guarded.drain()
+
+    async def aclose(self) -> None:
+        """Stop the engine where it is and close every connection."""
+        if "guarded" in vars(self):
+            await self.guarded.aclose()
+        await self.hosts.aclose()
+        for http in self._https:
+            await http.aclose()
+        if "store" in vars(self):
+            self.store.close()
+
+    def _http(self, http_settings: HttpSettings, classify: Classify) -> Http:
+        wiring = self._wiring
+        http = Http(http_settings, clock=wiring.clock, redact=wiring.redact, classify=classify)
+        self._https.append(http)
+        return http
+
+    def _look(self) -> Look:
+        wiring, places = self._wiring, self._wiring.places
+        hetzner = wiring.secrets.get("hetzner_cloud_token")
+        return Look(
+            fleet=self.settings.fleet,
+            coolify=CoolifyLook(self._coolify_http),
+            hosts=self.hosts,
+            github=GithubLook(self._http(_github_settings(wiring), github.classify)),
+            hetzner=HetznerCloudLook(self._http(_hetzner_settings(wiring, hetzner), hetzner_cloud.classify))
+            if hetzner
+            else None,
+            probe=Probe(places.connect_to, places.trust),
+            resolver=Resolver(places.nameservers),
+            isolation=wiring.isolation,
+            has_secret=lambda name: wiring.secrets.get(name) is not None,
+            archive=Archive(lambda: self.store),
+            clock=wiring.clock,
+        )
+
+    def _handlers(self) -> dict[str, Handler]:
+        wiring, isolation = self._wiring, self._wiring.isolation
+        coolify = CoolifySteps(self._coolify_http, wiring.secrets.need, wiring.redact)
+        hosts = HostSteps(self.hosts, runtime=isolation.runtime, may_go_without=isolation.allow_without)
+        handlers = coolify.handlers() | hosts.handlers()
+        wrap = wiring.wrap_handler
+        return {kind: wrap(kind, handler) for kind, handler in handlers.items()} if wrap else handlers
+
+
+def _hosts(wiring: Wiring) -> HostPool:
+    hosts = {host.name: host for host in wiring.settings.fleet.hosts}
+    return HostPool(
+        hosts,
+        login=lambda: wiring.secrets.get("ssh_key"),
+        clock=wiring.clock,
+        redact=wiring.redact,
+        connect_to=wiring.places.connect_to,
+    )
+
+
+def _coolify_settings(wiring: Wiring) -> HttpSettings:
+    return HttpSettings(
+        service="Coolify",
+        base_url=f"{wiring.settings.fleet.coolify.url}/api/v1/",
+        token=wiring.secrets.need("coolify_token"),
+    )
+
+
+def _hetzner_settings(wiring: Wiring, token: Secret) -> HttpSettings:
+    return HttpSettings(service="Hetzner Cloud", base_url=f"{wiring.places.hetzner_cloud}/", token=token)
+
+
+def _github_settings(wiring: Wiring) -> HttpSettings:
+    return HttpSettings(
+        service="GitHub",
+        base_url=f"{wiring.places.github}/",
+        token=wiring.secrets.get("github_token"),
+        headers=github.HEADERS,
+    )

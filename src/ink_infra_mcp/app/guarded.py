@@ -1,0 +1,119 @@
+"""The half of the application that changes go through: state store, guard, engine. Imported at the first change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ink_infra_mcp.app.wiring import Wiring
+from ink_infra_mcp.core.operation import Mutation
+from ink_infra_mcp.core.step import Handler
+from ink_infra_mcp.guard.approval import Approvals
+from ink_infra_mcp.guard.changes import Changes
+from ink_infra_mcp.guard.following import Operations
+from ink_infra_mcp.guard.locking import Locks
+from ink_infra_mcp.guard.program import GuardedProgram
+from ink_infra_mcp.guard.runner import Guard
+from ink_infra_mcp.guard.steps import OperationSteps
+from ink_infra_mcp.settings import Settings
+from ink_infra_mcp.state.owners import FileOwners, Owners, PostgresOwners
+from ink_infra_mcp.state.store import Store
+
+AnyMutation = Mutation[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the guarded half gets from the other one: step handlers, tools, and what tools look through."""
+
+    handlers: Mapping[str, Handler]
+    mutations: Mapping[str, AnyMutation]
+    look: object
+
+
+class Guarded:
+    """Everything that changes are begun, run and followed with, on one state store."""
+
+    def __init__(self, wiring: Wiring, store: Store, outside: Outside) -> None:
+        settings = wiring.settings
+        self.changes = Changes()
+        self.store = store
+        self.owners = _owners(settings, wiring.new_id("ex"))
+        self.engine = LazyEngine(settings.state_url, self.owners.executor, self._program(wiring, outside))
+        self.operations = Operations(
+            store=store, engine=self.engine, owners=self.owners, clock=wiring.clock, changes=self.changes
+        )
+        self.approvals = Approvals(
+            store=store,
+            clock=wiring.clock,
+            new_id=wiring.new_id,
+            ttl_s=settings.fleet.approvals.ttl_minutes * 60.0,
+        )
+        self.guard = Guard(
+            store=store,
+            engine=self.engine,
+            policy=wiring.policy,
+            approvals=self.approvals,
+            locks=Locks(store=store, owners=self.owners, clock=wiring.clock),
+            clock=wiring.clock,
+            new_id=wiring.new_id,
+            look=outside.look,
+            sandbox=settings.sandbox,
+        )
+
+    async def drain(self) -> None:
+        """Wait until no operation of this process runs any more: a client that goes away cancels nothing."""
+        while self.engine.is_open and await self.operations.own_running():
+            await self.changes.wait(1.0)
+
+    async def aclose(self) -> None:
+        """Stop the engine where it is, and give up this executor."""
+        await self.engine.close()
+        self.owners.close()
+
+    def _program(self, wiring: Wiring, outside: Outside) -> GuardedProgram:
+        return GuardedProgram(
+            store=self.store,
+            handlers={**outside.handlers, **OperationSteps(self.store).handlers()},
+            mutations=outside.mutations,
+            look=outside.look,
+            clock=wiring.clock,
+            redact=wiring.redact,
+            changes=self.changes,
+            sandbox=wiring.settings.sandbox,
+        )
+
+
+class LazyEngine:
+    """The engine of this process, imported and opened at the first operation: reading servers never pay for it."""
+
+    def __init__(self, url: str, executor: str, program: GuardedProgram) -> None:
+        self._make = lambda: _durable(url, executor, program)
+        self._engine: Any = None
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether an operation was ever begun here."""
+        return self._engine is not None
+
+    async def start(self, operation_id: str) -> None:
+        """Begin (or go on with) the operation; returns at once."""
+        if self._engine is None:
+            self._engine = self._make()
+        await self._engine.start(operation_id)
+
+    async def close(self) -> None:
+        """Stop, if it was ever opened."""
+        if self._engine is not None:
+            await self._engine.close()
+
+
+def _durable(url: str, executor: str, program: GuardedProgram) -> Any:
+    from ink_infra_mcp.engine.durable import DurableEngine
+
+    return DurableEngine(url=url, executor=executor, program=program)
+
+
+def _owners(settings: Settings, executor: str) -> Owners:
+    if settings.state_url.startswith("sqlite"):
+        return FileOwners(settings.state_dir / "owners", executor)
+    return PostgresOwners(settings.state_url, executor)

@@ -1,0 +1,50 @@
+"""What an application is made of: settings, policies, secrets, time, ids, and where the outside world is."""
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ink_infra_mcp.core.isolation import Isolation
+from ink_infra_mcp.core.policy import Policy
+from ink_infra_mcp.core.ports import Clock, NewId
+from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.core.step import Handler
+from ink_infra_mcp.settings import Settings
+from ink_infra_mcp.settings.secrets import Secrets
+
+HETZNER_CLOUD = "https://api.hetzner.cloud/v1"
+GITHUB = "https://api.github.com"
+
+Endpoint = tuple[str, int]
+WrapHandler = Callable[[str, Handler], Handler]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the outside world is: the real one by default, a sandbox's sockets in the sandbox.
+
+    `connect_to` dials another (address, port) in place of a server's own, for SSH and probes alike.
+    """
+
+    hetzner_cloud: str = HETZNER_CLOUD
+    github: str = GITHUB
+    connect_to: Mapping[tuple[str, int], tuple[str, int]] = field(
+        default_factory=dict[tuple[str, int], tuple[str, int]]
+    )
+    nameservers: tuple[tuple[str, int], ...] | None = None
+    trust: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What an App is made of that a test may want to hold in its hand."""
+
+    settings: Settings
+    policy: Policy
+    isolation: Isolation
+    secrets: Secrets
+    redact: Redactor
+    clock: Clock
+    new_id: NewId
+    places: Places = field(default_factory=Places)
+    wrap_handler: WrapHandler | None = None

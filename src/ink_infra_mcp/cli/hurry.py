@@ -1,0 +1,40 @@
+"""The clients for commands that a person waits for: they do not wait long before they try again."""
+
+from ink_infra_mcp.app import Places
+from ink_infra_mcp.clients import github, hetzner_cloud
+from ink_infra_mcp.clients.coolify.errors import classify_coolify
+from ink_infra_mcp.clients.http import Http, HttpSettings
+from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.settings.system import SystemClock
+
+PAUSE_S = 0.2
+READ_S = 8.0
+
+
+class Hurried(SystemClock):
+    """The time of this machine, in which nobody waits longer than 0.2 s for the next attempt."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for that many seconds, or less."""
+        await super().sleep(min(seconds, PAUSE_S))
+
+
+def coolify_http(url: str, token: Secret | None, redact: Redactor) -> Http:
+    """Return Coolify's door; `url` is without /api/v1."""
+    settings = HttpSettings(service="Coolify", base_url=f"{url}/api/v1/", token=token, read_s=READ_S)
+    return Http(settings, clock=Hurried(), redact=redact, classify=classify_coolify)
+
+
+def hetzner_http(places: Places, token: Secret, redact: Redactor) -> Http:
+    """Return Hetzner Cloud's door."""
+    settings = HttpSettings(service="Hetzner Cloud", base_url=f"{places.hetzner_cloud}/", token=token, read_s=READ_S)
+    return Http(settings, clock=Hurried(), redact=redact, classify=hetzner_cloud.classify)
+
+
+def github_http(places: Places, token: Secret | None, redact: Redactor) -> Http:
+    """Return GitHub's door."""
+    settings = HttpSettings(
+        service="GitHub", base_url=f"{places.github}/", token=token, read_s=READ_S, headers=github.HEADERS
+    )
+    return Http(settings, clock=Hurried(), redact=redact, classify=github.classify)

@@ -1,0 +1,64 @@
+"""The reading side of the state store; the database layer is imported at the first look."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ink_infra_mcp.core.errors import StateCorrupt, UnknownName
+from ink_infra_mcp.state.records import AuditLine, Operation
+
+if TYPE_CHECKING:
+    from ink_infra_mcp.state.store import Connection, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What was and is done, read only. Every method raises StateError when the store cannot be used."""
+
+    open: "Callable[[], Store]"
+
+    async def operation(self, operation_id: str) -> Operation:
+        """Return the operation.
+
+        Raises:
+            UnknownName: there is none with that id.
+        """
+        from ink_infra_mcp.state import operations
+
+        found = await self.open().run(lambda c: operations.get(c, operation_id))
+        if found is None:
+            raise UnknownName(f"There is no operation {operation_id!r}.", next="See list_operations.")
+        return found
+
+    async def operations(self, *, before: float | None, limit: int, running: bool = False) -> tuple[Operation, ...]:
+        """Return operations that began before `before` (Unix seconds), newest first."""
+        from ink_infra_mcp.state import operations
+
+        state = "running" if running else None
+        return await self.open().run(lambda c: operations.newest(c, before=before, limit=limit, state=state))
+
+    async def lines_of(self, operation_id: str, *, limit: int) -> tuple[AuditLine, ...]:
+        """Return the audit lines of an operation, oldest first."""
+        from ink_infra_mcp.state import audit
+
+        return await self.open().run(lambda c: audit.read(c, operation_id=operation_id, limit=limit))
+
+    async def lines(self, *, before: int | None, limit: int) -> tuple[AuditLine, ...]:
+        """Return the newest audit lines with a number below `before`, oldest first."""
+        from ink_infra_mcp.state import audit
+
+        def work(connection: "Connection") -> tuple[AuditLine, ...]:
+            end = before or audit.last_seq(connection) + 1
+            after = max(0, end - 1 - limit)
+            return audit.read(connection, after=after, limit=end - 1 - after)
+
+        return await self.open().run(work)
+
+    async def chain(self) -> str:
+        """Return in words whether every audit line is as it was written."""
+        from ink_infra_mcp.state import audit
+
+        try:
+            return f"verified, {await self.open().run(audit.verify)} lines"
+        except StateCorrupt as error:
+            return f"BROKEN: {error.failed}"

@@ -1,0 +1,111 @@
+"""What the state store keeps, as values; importing them does not import the database layer."""
+
+from enum import StrEnum
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Risk
+from ink_infra_mcp.core.receipt import Receipt, StepReport
+
+
+class AuditEvent(Frozen):
+    """What one line says. `event` is proposed, approved, denied, begin, step, end ...; `at` is in Unix seconds."""
+
+    at: float
+    event: str
+    principal: str
+    tool: str
+    target: str = ""
+    operation_id: str = ""
+    approval_id: str = ""
+    plan_digest: str = ""
+    outcome: str = ""
+    detail: dict[str, JsonValue] = {}
+
+
+class AuditLine(AuditEvent):
+    """An event with its place in the chain."""
+
+    seq: int
+    previous: str
+    hash: str
+
+
+class ApprovalState(StrEnum):
+    """Where an approval stands; only `pending` can be decided and only `approved` can be consumed."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    CONSUMED = "consumed"
+    DRIFTED = "drifted"
+    SUPERSEDED = "superseded"
+
+
+class Approval(Frozen):
+    """A plan that was shown, and what a person said. `need` is person, typed or ticket."""
+
+    id: str
+    principal: str
+    tool: str
+    args_digest: str
+    plan_digest: str
+    plan: Plan
+    risk: Risk
+    need: str
+    phrase: str
+    state: ApprovalState = ApprovalState.PENDING
+    channel: str = ""
+    decided_by: str = ""
+    created_at: float
+    expires_at: float
+    decided_at: float | None = None
+    operation_id: str = ""
+
+
+class Lock(Frozen):
+    """Who holds a target, for what, and since when (Unix seconds). `executor` is the process that took it."""
+
+    target: str
+    operation_id: str
+    executor: str
+    principal: str
+    purpose: str
+    since: float
+
+
+class Operation(Frozen):
+    """One run of one plan. `state` is running or ended; `receipt` is there once it has ended.
+
+    `executor` is the process that owns it; `results` is what finished steps returned; times are Unix seconds.
+    """
+
+    id: str
+    tool: str
+    principal: str
+    args_digest: str
+    plan: Plan
+    plan_digest: str
+    approval_id: str
+    channel: str
+    executor: str
+    step_format: str
+    state: str = "running"
+    now_at: str = ""
+    cancel_requested: bool = False
+    results: dict[str, JsonObject] = {}
+    receipt: Receipt | None = None
+    created_at: float
+    ended_at: float | None = None
+
+
+def steps_so_far(operation: Operation) -> tuple[StepReport, ...]:
+    """Return where each step of a running operation stands."""
+    reports: list[StepReport] = []
+    seen_open = False
+    for step in operation.plan.steps:
+        done = step.id in operation.results
+        state = "done" if done else "not begun" if seen_open else "running"
+        seen_open = seen_open or not done
+        reports.append(StepReport(id=step.id, summary=step.summary, state=state))
+    return tuple(reports)

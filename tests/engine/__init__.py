@@ -1,0 +1,1 @@
+"""The engine: the course of an operation, and its durable execution."""

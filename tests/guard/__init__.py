@@ -1,0 +1,1 @@
+"""What stands between a call and a change: outcomes, approvals, barriers, audit, locks, following."""

@@ -1,0 +1,157 @@
+"""The script that gathers facts runs in the shells that servers have, with nothing but the commands that it asks."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from ink_infra_mcp.hosts.facts import AREAS, HostFacts, fresh_marker, read_facts
+from tests.hosts.test_sections import ANSWERS, FACT_NAMES, FIRST, FIRST_LINE, GOOD, MARK, SECOND, SECOND_LINE
+
+SCRIPT = files("ink_infra_mcp.hosts").joinpath("facts.sh").read_bytes()
+SHELLS = {"sh": ["/bin/sh"], "dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
+BOUNDED = 'shift\nexec "$@"'
+DOCKER = f"""case $1 in
+  info) cat "$HERE/docker.txt" ;;
+  ps) [ "$*" = 'ps --all --quiet --no-trunc' ] && cat "$HERE/container_ids.txt" ;;
+  inspect)
+    [ "$2 $3 $4" = '--type container --format' ] || exit 9
+    shift 5
+    for id; do
+      case $id in
+        {FIRST}) printf '%s\\n' {shlex.quote(FIRST_LINE)} ;;
+        {SECOND}) printf '%s\\n' {shlex.quote(SECOND_LINE)} ;;
+        *) exit 9 ;;
+      esac
+    done
+    ;;
+  *) exit 9 ;;
+esac"""
+PATHS = {
+    "/etc/os-release": "os",
+    "/proc/meminfo": "memory",
+    "/proc/loadavg": "load",
+}
+
+
+def say(name: str) -> str:
+    """Return a command that says what a server answered for that section."""
+    return f"printf '%s\\n' {shlex.quote(ANSWERS[name])}"
+
+
+def by_arguments(answers: Mapping[str, str]) -> str:
+    """Return a command that answers by its arguments, and fails for others."""
+    cases = " ".join(f"{shlex.quote(asked)}) {say(name)} ;;" for asked, name in answers.items())
+    return f"case $* in {cases} *) exit 9 ;; esac"
+
+
+def commands(folder: Path, **changed: str | None) -> Path:
+    """Write a folder with the commands of a server and nothing else; None takes one away."""
+    bodies: dict[str, str | None] = {
+        "cat": f'case $1 in "$HERE"/*) exec {shutil.which("cat")} "$1" ;; esac\n' + by_arguments(PATHS),
+        "uname": by_arguments({"-r": "kernel"}),
+        "nproc": by_arguments({"": "cpus"}),
+        "df": by_arguments(
+            {"-P -k /": "disk_root", "-P -k /var/lib/docker": "disk_docker", "-P -k /data": "disk_data"}
+        ),
+        "docker": DOCKER,
+        "runsc": by_arguments({"--version": "runsc"}),
+        **changed,
+    }
+    for name, body in bodies.items():
+        if body is not None:
+            command = folder / name
+            command.write_text(f"#!/bin/sh\nHERE={shlex.quote(str(folder))}\n{body}\n", encoding="utf-8")
+            command.chmod(0o755)
+    for name in ("docker", "container_ids"):
+        (folder / f"{name}.txt").write_text(ANSWERS[name] + "\n", encoding="utf-8")
+    return folder
+
+
+def run(shell: str, path: str, *, areas: tuple[str, ...] = AREAS, script: bytes = SCRIPT) -> str:
+    """Run the script as a server would, and return what it printed."""
+    program = shutil.which(SHELLS[shell][0])
+    if program is None:
+        pytest.skip(f"there is no {SHELLS[shell][0]} here")
+    words = [program, *SHELLS[shell][1:], "-s", "--", MARK, *areas]
+    ran = subprocess.run(words, input=script, capture_output=True, timeout=30, env={"PATH": path}, check=False)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    return ran.stdout.decode()
+
+
+def read(output: str) -> HostFacts:
+    """Return the facts of that output."""
+    return read_facts("muscle-1", output, marker=MARK)
+
+
+@pytest.mark.parametrize("shell", ["sh", "dash", "bash"])
+@pytest.mark.parametrize("timeout", [BOUNDED, None])
+def test_every_fact_is_gathered_in_any_posix_shell(shell: str, timeout: str | None, tmp_path: Path) -> None:
+    """With the asked commands only, with and without `timeout`, all facts arrive, those of all containers too."""
+    path = commands(tmp_path, timeout=timeout, true="exit 0" if timeout else None)
+    output = run(shell, str(path))
+    assert read(output) == GOOD
+    assert output.endswith(f"{MARK} done\n")
+
+
+@pytest.mark.parametrize("shell", sorted(SHELLS))
+def test_on_this_very_machine_each_fact_is_known_or_says_why_not(shell: str) -> None:
+    """The real commands of a real system, whatever it has, in every shell that it has."""
+    facts = read(run(shell, os.environ["PATH"]))
+    assert all((getattr(facts, name) is None) == (name in facts.unknown) for name in FACT_NAMES)
+    assert (facts.kernel, facts.cpus) == (os.uname().release, len(os.sched_getaffinity(0)))
+    assert facts.disk_root
+    assert facts.disk_root.mount == "/"
+
+
+def test_missing_docker_is_unknown_and_never_none(tmp_path: Path) -> None:
+    """A server without Docker, or whose Docker this user does not see, has unknown containers, not none."""
+    facts = read(run("sh", str(commands(tmp_path, docker=None, runsc=None))))
+    wanted = {
+        "docker_version",
+        "docker_runtimes",
+        "docker_default_runtime",
+        "docker_root",
+        "runsc_version",
+        "containers",
+    }
+    assert set(facts.unknown) == wanted
+    assert all("not installed" in why for why in facts.unknown.values())
+
+
+def test_a_docker_that_hangs_costs_only_its_own_facts(tmp_path: Path) -> None:
+    """What `timeout` stopped is unknown; nothing more is asked of that Docker, and the rest is there."""
+    hangs = 'shift\ncase $1 in docker) echo asked >>"$HERE/asked"; exit 124 ;; esac\nexec "$@"'
+    facts = read(run("sh", str(commands(tmp_path, timeout=hangs, true="exit 0"))))
+    assert facts.unknown["containers"] == "the command for it did not answer in time"
+    assert facts.disk_root == GOOD.disk_root
+    assert (tmp_path / "asked").read_text(encoding="utf-8") == "asked\nasked\n"
+
+
+def test_only_the_asked_areas_are_run(tmp_path: Path) -> None:
+    """A look at containers does not measure disks."""
+    commands(tmp_path, df='touch "$HERE/measured"')
+    run("sh", str(tmp_path), areas=("docker",))
+    assert not (tmp_path / "measured").exists()
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
+def test_a_script_that_arrives_only_in_part_does_nothing(part: float, tmp_path: Path) -> None:
+    """The shell reads all of it before the first command: a broken connection cannot run half of it."""
+    program = shutil.which("sh") or "/bin/sh"
+    cut = SCRIPT[: int(len(SCRIPT) * part)]
+    words = [program, "-s", "--", MARK, *AREAS]
+    path = commands(tmp_path, cat='touch "$HERE/ran"')
+    ran = subprocess.run(words, input=cut, capture_output=True, timeout=30, env={"PATH": str(path)}, check=False)
+    assert ran.stdout == b""
+    assert not (tmp_path / "ran").exists()
+
+
+def test_markers_are_never_the_same() -> None:
+    """What a server can print was fixed before it could know the marker."""
+    assert len({fresh_marker() for _ in range(100)}) == 100

@@ -1,0 +1,232 @@
+"""Whatever a server answers, nothing raises and nothing is invented: a fact is right, or unknown with a reason."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ink_infra_mcp.hosts.container_facts import ContainerFacts, Mount
+from ink_infra_mcp.hosts.facts import AREAS, Disk, HostFacts, read_facts
+from ink_infra_mcp.hosts.sections import Section, sections
+
+MARK = "ink-0123456789abcdef"
+FIRST = "de7f5ae40438207c4e2a735f14f33ce55fa0ec42d498769d5377150274b8b4fe"
+SECOND = "32a904b35b85b02e7218c6407d734b82c6df0ac12f891e742f0d7055e723294a"
+IMAGE_ID = "sha256:d4f9c6ad6c66f0a567d46cb05865bdb47a753b9740fcda7969bad44cbcadf7a3"
+
+# As Docker 20.10.24 answered the template of facts.sh, through its own client and through that of 28.2.2.
+FIRST_LINE = (
+    f'{{"id":"{FIRST}","name":"/abc-1","image":"test:1","image_id":"{IMAGE_ID}",'
+    '"labels":{"coolify.name":"abc","coolify.q":"\\"<&>","":""},"runtime":"runsc","memory_bytes":67108864,'
+    '"nano_cpus":0,"pids_limit":50,"cap_add":["NET_ADMIN"],"cap_drop":null,"security_opt":["no-new-privileges"],'
+    '"privileged":false,"network_mode":"none","pid_mode":"","mounts":[{"Type":"bind","Source":"/etc",'
+    '"Destination":"/hostetc","Mode":"ro","RW":false,"Propagation":"rprivate"}],"state":"running",'
+    '"health":"starting","exit_code":0,"oom_killed":false,"restart_count":0,'
+    '"started_at":"2026-11-23T14:26:24.797838401Z","ports":{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"},'
+    '{"HostIp":"::","HostPort":"8080"}],"443/tcp":null}}'
+)
+SECOND_LINE = (
+    f'{{"id":"{SECOND}","name":"/def","image":"test:1","image_id":"{IMAGE_ID}","labels":{{"":""}},"runtime":"runc",'
+    '"memory_bytes":0,"nano_cpus":0,"pids_limit":null,"cap_add":null,"cap_drop":null,"security_opt":null,'
+    '"privileged":false,"network_mode":"default","pid_mode":"","mounts":[],"state":"created","health":"",'
+    '"exit_code":0,"oom_killed":false,"restart_count":0,"started_at":"0001-01-01T00:00:00Z","ports":{}}'
+)
+ANSWERS: dict[str, str] = {
+    "os": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\nHOME_URL=""',
+    "kernel": "6.1.0-37-amd64",
+    "cpus": "8",
+    "memory": "MemTotal:       32000000 kB\nMemFree:        20000000 kB\nMemAvailable:   28000000 kB",
+    "load": "0.08 0.12 0.10 1/240 4711",
+    "disk_root": "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 1000 400 600 40% /",
+    "disk_docker": "Filesystem 1024-blocks Used Available Capacity Mounted on\noverlay 1000 400 600 - /var/lib/docker",
+    "disk_data": "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/disk by id 1000 400 600 40% /data",
+    "docker": '{"version":"28.5.1","runtimes":{"runsc":{},"runc":{}},"default_runtime":"runc",'
+    '"root":"/var/lib/docker"}',
+    "runsc": "runsc version release-20261012.0\nspec: 1.1.0-rc.1",
+    "container_ids": f"{FIRST}\n{SECOND}",
+    "containers": f"{FIRST_LINE}\n{SECOND_LINE}",
+}
+FACT_NAMES = sorted(set(HostFacts.model_fields) - {"host", "unknown"})
+
+
+def framed(name: str, text: str, status: int = 0) -> str:
+    """Return a section as the script prints it."""
+    return f"{MARK} begin {name}\n{text}\n{MARK} end {name} {status}\n"
+
+
+def answer(**changed: str | tuple[str, int]) -> str:
+    """Return a whole answer, with some sections said otherwise."""
+    parts: dict[str, str | tuple[str, int]] = {**ANSWERS, **changed}
+    framed_parts = (
+        framed(name, part, 0) if isinstance(part, str) else framed(name, *part) for name, part in parts.items()
+    )
+    return "".join(framed_parts) + f"{MARK} done\n"
+
+
+def read(output: str) -> HostFacts:
+    """Return what is read out of it."""
+    return read_facts("muscle-1", output, marker=MARK)
+
+
+GOOD = read(answer())
+
+
+def test_a_whole_answer_gives_every_fact() -> None:
+    """Each field has the unit and the form that its name promises."""
+
+    def disk(mount: str, device: str) -> Disk:
+        return Disk(mount=mount, device=device, size_bytes=1_024_000, used_bytes=409_600, free_bytes=614_400)
+
+    first = ContainerFacts(
+        id=FIRST,
+        name="abc-1",
+        image="test:1",
+        image_id=IMAGE_ID,
+        labels={"coolify.name": "abc", "coolify.q": '"<&>'},
+        runtime="runsc",
+        memory_bytes=67_108_864,
+        nano_cpus=0,
+        pids_limit=50,
+        cap_add=("NET_ADMIN",),
+        cap_drop=(),
+        security_opt=("no-new-privileges",),
+        privileged=False,
+        network_mode="none",
+        pid_mode="",
+        mounts=(Mount.model_validate({"Source": "/etc", "Destination": "/hostetc", "RW": False}),),
+        state="running",
+        health="starting",
+        exit_code=0,
+        oom_killed=False,
+        restart_count=0,
+        started_at=datetime(2026, 11, 23, 14, 26, 24, 797838, tzinfo=UTC),
+        ports=(),
+    ).model_copy(update={"ports": ("0.0.0.0:8080->80/tcp", "[::]:8080->80/tcp")})
+    assert GOOD.model_copy(update={"containers": GOOD.containers[:1] if GOOD.containers else None}) == HostFacts(
+        host="muscle-1",
+        os_id="debian",
+        os_version="12",
+        kernel="6.1.0-37-amd64",
+        cpus=8,
+        memory_total_bytes=32_768_000_000,
+        memory_available_bytes=28_672_000_000,
+        load=(0.08, 0.12, 0.1),
+        disk_root=disk("/", "/dev/sda1"),
+        disk_docker=disk("/var/lib/docker", "overlay"),
+        disk_data=disk("/data", "/dev/disk by id"),
+        docker_version="28.5.1",
+        docker_runtimes=("runc", "runsc"),
+        docker_default_runtime="runc",
+        docker_root="/var/lib/docker",
+        runsc_version="release-20261012.0",
+        containers=(first,),
+        unknown={},
+    )
+    second = GOOD.containers[1] if GOOD.containers else None
+    assert second
+    assert (second.name, second.started_at, second.ports, second.labels) == ("def", None, (), {})
+
+
+@pytest.mark.parametrize(
+    ("changed", "lost", "why"),
+    [
+        ({"docker": ("", 127)}, "docker_version", "not installed"),
+        ({"docker": ("", 124)}, "docker_runtimes", "did not answer in time"),
+        (
+            {"docker": ('{"version":"","runtimes":null}\nCannot connect to the Docker daemon', 1)},
+            "docker_root",
+            "Cannot connect",
+        ),
+        ({"docker": '{"version":"","runtimes":{},"default_runtime":"","root":""}'}, "docker_version", "not understood"),
+        ({"runsc": "something else"}, "runsc_version", "not understood"),
+        ({"os": "VERSION_ID=12"}, "os_id", "has no ID"),
+        ({"memory": "MemTotal:       32000000 kB"}, "memory_available_bytes", "has no MemAvailable"),
+        ({"cpus": "0"}, "cpus", "not understood"),
+        ({"load": "a b c"}, "load", "not understood"),
+        ({"disk_data": ("df: /data: No such file or directory", 1)}, "disk_data", "No such file"),
+        ({"container_ids": ("permission denied", 1)}, "containers", "permission denied"),
+        ({"container_ids": "garbage"}, "containers", "no id"),
+        ({"containers": FIRST_LINE}, "containers", "every container"),
+        ({"containers": FIRST_LINE + "\nnot json"}, "containers", "not understood"),
+        ({"containers": ("template parsing error", 64)}, "containers", "template parsing error"),
+        ({"containers": "[" * 100_000}, "containers", "not understood"),
+    ],
+)
+def test_a_fact_that_cannot_be_read_is_unknown_with_its_reason(
+    changed: dict[str, str | tuple[str, int]], lost: str, why: str
+) -> None:
+    """The others are not touched, and never does trouble look like "none"."""
+    facts = read(answer(**changed))
+    assert getattr(facts, lost) is None
+    assert why in facts.unknown[lost]
+    untouched = [name for name in FACT_NAMES if name not in facts.unknown]
+    assert {name: getattr(facts, name) for name in untouched} == {name: getattr(GOOD, name) for name in untouched}
+
+
+def test_a_container_that_went_away_while_we_looked_is_left_out() -> None:
+    """Between the list and the look a container may end; Docker says so, and the others count."""
+    for words in (
+        "Error: No such container:",
+        "Error response from daemon: No such container:",
+        "error: no such object:",
+    ):
+        facts = read(answer(containers=(f"{FIRST_LINE}\n\n{words} {SECOND}", 1)))
+        assert [container.id for container in facts.containers or ()] == [FIRST]
+
+
+def test_no_containers_are_none_only_when_docker_says_so() -> None:
+    """An empty list from a Docker that answered is an empty list."""
+    assert read(answer(container_ids="", containers=("", 127))).containers == ()
+
+
+def test_an_area_that_was_not_asked_is_unknown() -> None:
+    """A caller that asked for containers only cannot take the rest for nothing."""
+    facts = read_facts("muscle-1", answer(), marker=MARK, areas=("containers",))
+    assert facts.containers == GOOD.containers
+    assert facts.unknown == dict.fromkeys(set(FACT_NAMES) - {"containers"}, "not asked")
+
+
+def test_a_warning_of_dockers_client_does_no_harm() -> None:
+    """The client warns on standard error, which comes in between."""
+    warned = "WARNING: Error loading config file: /root/.docker/config.json: permission denied\n"
+    with_warnings = {name: warned + ANSWERS[name] for name in ("docker", "container_ids", "containers")}
+    assert read(answer(**with_warnings)) == GOOD
+
+
+@given(cut=st.integers(min_value=0, max_value=len(answer())))
+def test_an_answer_that_breaks_off_anywhere_keeps_what_was_whole(cut: int) -> None:
+    """Each fact is the right one or unknown; none is a part taken for the whole."""
+    facts = read(answer()[:cut])
+    for name in FACT_NAMES:
+        assert getattr(facts, name) == getattr(GOOD, name) or name in facts.unknown
+        assert (getattr(facts, name) is None) == (name in facts.unknown)
+
+
+@given(
+    name=st.sampled_from(sorted(ANSWERS)),
+    text=st.one_of(st.text(), st.sampled_from(["{", "{}", "null", "-1", "9" * 5000, '{"id":1}', FIRST_LINE[:-1]])),
+    status=st.sampled_from([0, 1, 124, 125, 127, 255, 999]),
+)
+def test_garbage_in_any_section_never_raises(name: str, text: str, status: int) -> None:
+    """A server may say anything; what we make of it is a fact or "unknown"."""
+    facts = read(answer(**{name: (text, status)}))
+    assert all((getattr(facts, fact) is None) == (fact in facts.unknown) for fact in FACT_NAMES)
+
+
+@given(output=st.text())
+def test_any_text_at_all_gives_no_fact(output: str) -> None:
+    """Without our frame nothing is believed."""
+    assert set(read(output).unknown) == set(FACT_NAMES)
+
+
+@given(texts=st.dictionaries(st.sampled_from(["a", "b", "c"]), st.text(), max_size=3))
+def test_sections_come_out_as_they_went_in(texts: dict[str, str]) -> None:
+    """What a command says cannot close its section, because it does not know the marker."""
+    output = "".join(framed(name, text, 3) for name, text in texts.items())
+    assert sections(output, MARK) == {name: Section(text, 3) for name, text in texts.items()}
+
+
+def test_every_area_is_one_that_the_script_knows() -> None:
+    """The areas are the words that facts.sh takes."""
+    assert AREAS == ("system", "docker", "containers")

@@ -1,0 +1,1 @@
+"""The state store: audit, approvals, locks, operations and owners, on SQLite and on Postgres."""
