@@ -57,6 +57,7 @@ def pool_of(
     redact: Redactor | None = None,
     connect_timeout_s: float = 5.0,
     keep_s: float = 300.0,
+    fan_out: int = 32,
 ) -> HostPool:
     """Return a pool that logs in with `key`, or with what it gives."""
     login: Login = (lambda: Secret(key, source="a test")) if isinstance(key, str) else key
@@ -68,6 +69,7 @@ def pool_of(
         connect_to=connect_to,
         connect_timeout_s=connect_timeout_s,
         keep_s=keep_s,
+        fan_out=fan_out,
     )
 
 

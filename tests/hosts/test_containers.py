@@ -16,14 +16,14 @@ from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state_coolify import Application
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 from ink_infra_mcp.sandbox.world import World
+from tests.hosts.answers import first_container
 from tests.hosts.servers import ADDRESS, NAME, PretendServer, pool_of, world_of
-from tests.hosts.test_sections import GOOD
 
 LIMIT_S = 20
 APP = "kc8sgwcg4o04wk0wckog0s4g"
 OTHER = "vk0s4cwk8sggc4o0wckog0kc"
 ASYNC = pytest.mark.anyio
-BASE = (GOOD.containers or ())[0]
+BASE = first_container()
 SAFE = BASE.model_copy(update={"cap_add": (), "mounts": ()})
 
 

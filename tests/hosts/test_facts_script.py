@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ink_infra_mcp.hosts.facts import AREAS, HostFacts, fresh_marker, read_facts
-from tests.hosts.test_sections import ANSWERS, FACT_NAMES, FIRST, FIRST_LINE, GOOD, MARK, SECOND, SECOND_LINE
+from ink_infra_mcp.hosts.facts import AREAS, fresh_marker
+from tests.hosts.answers import ANSWERS, FACT_NAMES, FIRST, FIRST_LINE, GOOD, MARK, SECOND, SECOND_LINE, read
 
 SCRIPT = files("ink_infra_mcp.hosts").joinpath("facts.sh").read_bytes()
 SHELLS = {"sh": ["/bin/sh"], "dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
@@ -82,11 +82,6 @@ def run(shell: str, path: str, *, areas: tuple[str, ...] = AREAS, script: bytes 
     ran = subprocess.run(words, input=script, capture_output=True, timeout=30, env={"PATH": path}, check=False)
     assert (ran.returncode, ran.stderr) == (0, b"")
     return ran.stdout.decode()
-
-
-def read(output: str) -> HostFacts:
-    """Return the facts of that output."""
-    return read_facts("muscle-1", output, marker=MARK)
 
 
 @pytest.mark.parametrize("shell", ["sh", "dash", "bash"])

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
 from ink_infra_mcp.core.fleet import (
     AppDefaults,
@@ -98,8 +97,3 @@ def fleets(draw: st.DrawFn) -> Fleet:
         ),
         state=draw(st.builds(State, url=st.sampled_from(["", "sqlite:////srv/state.db", "postgresql://ink@db/ink"]))),
     )
-
-
-def fields_of(model: type[BaseModel]) -> list[str]:
-    """Return the keys of a model in order."""
-    return list(model.model_fields)

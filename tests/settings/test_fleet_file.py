@@ -207,7 +207,7 @@ def test_a_variable_that_nothing_expands_is_refused(tmp_path: Path) -> None:
         ),
         (
             SMALLEST + MUSCLES + 'bastion = "s3"\n',
-            ["line 13, key `muscles[1].bastion`: no server has that name; did you mean `s2`?"],
+            ["line 13, key `muscles[1].bastion`: no server has that name; known here: factory, s1, s2"],
         ),
         (
             SMALLEST + 'bastion = "factory"\n',
@@ -222,7 +222,7 @@ def test_a_variable_that_nothing_expands_is_refused(tmp_path: Path) -> None:
         ),
         (
             SMALLEST
-            + MUSCLES.replace('1"\n', '1"\nwildcard_domain = "a.example.com"\n')
+            + MUSCLES.replace('21"\n', '21"\nwildcard_domain = "a.example.com"\n')
             + 'wildcard_domain = "a.example.com"\n',
             ["line 14, key `muscles[1].wildcard_domain`: is the domain of another Muscle too"],
         ),

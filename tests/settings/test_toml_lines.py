@@ -98,14 +98,14 @@ def inline(entries: dict[str, str]) -> str:
 
 
 ONE_LINE = SCALARS.filter(lambda text: "\n" not in text)
-VALUES = SCALARS | st.lists(SCALARS, max_size=3).map(lambda items: "[ # list\n" + ",\n".join([*items, ""]) + "]")
-VALUES = VALUES | st.dictionaries(KEYS, ONE_LINE, max_size=3).map(inline)
+LISTS = st.lists(SCALARS, max_size=3).map(lambda items: "[ # list\n" + ",\n".join([*items, ""]) + "]")
+VALUES = SCALARS | LISTS | st.dictionaries(KEYS, ONE_LINE, max_size=3).map(inline)
 TABLES = st.lists(st.tuples(st.sampled_from(["t", "[l]"]), st.dictionaries(KEYS, VALUES, max_size=4)), max_size=4)
 
 
 @given(TABLES, st.sampled_from(["\n", "\n\n# note = [\n"]))
 def test_keys_of_any_text_are_found_where_they_are_written(tables: list[tuple[str, dict[str, str]]], gap: str) -> None:
-    """For texts of tables, lists and values of every form, the line found for a key is the one that it was written on."""
+    """For texts of tables, lists and values of every form, a key is found on the line that it was written on."""
     lines: list[str] = []
     expected: dict[KeyPath, int] = {}
     index = -1

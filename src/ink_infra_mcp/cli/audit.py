@@ -9,7 +9,9 @@ from ink_infra_mcp.cli.store import Desk, opened
 from ink_infra_mcp.cli.terminal import columns, readable
 from ink_infra_mcp.core.errors import StateCorrupt
 from ink_infra_mcp.state import audit
-from ink_infra_mcp.state.audit import GENESIS, AuditLine
+from ink_infra_mcp.state.audit import GENESIS
+from ink_infra_mcp.state.records import AuditLine
+from ink_infra_mcp.state.store import Connection
 from ink_infra_mcp.tools.shared.times import iso
 
 HEAD = ("line", "at", "event", "tool", "target", "by", "outcome", "operation", "approval")

@@ -21,13 +21,13 @@ _GOOD = {"applied", "already_so"}
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what the tool answers: 0 when it did what was asked, 1 when not, 2 when the arguments are no JSON object."""
+    """Print what the tool answers; 0: it did what was asked, 1: it did not, 2: the arguments are no JSON object."""
     try:
         values = json.loads(arguments.json)
     except ValueError as error:
         return _misused(f"--json is not JSON: {error}.")
     if not isinstance(values, dict):
-        return _misused("--json must be an object, such as '{\"app\": \"shop\"}'.")
+        return _misused('--json must be an object, such as \'{"app": "shop"}\'.')
     return anyio.run(_connected, server_of(arguments), arguments.tool, cast(dict[str, Any], values))
 
 
@@ -56,9 +56,9 @@ async def _connected(server: StdioServerParameters, tool: str, values: dict[str,
 async def _call(client: Client, tool: str, values: dict[str, Any]) -> int:
     result = await client.call_tool(tool, values, progress_callback=_progress)
     _print(result)
-    structured = result.structured_content or {}
-    if structured.get("outcome") == "running":
-        return await _follow(client, str(structured.get("operation_id")))
+    seen = _structured(result)
+    if seen.get("outcome") == "running":
+        return await _follow(client, str(seen.get("operation_id")))
     return 1 if result.is_error else 0
 
 
@@ -68,7 +68,7 @@ async def _follow(client: Client, operation_id: str) -> int:
     now = ""
     while True:
         result = await client.call_tool(FOLLOW, {"operation": operation_id})
-        seen = result.structured_content or {}
+        seen = _structured(result)
         if result.is_error or seen.get("state") != "running":
             _print(result)
             return 0 if seen.get("state") in _GOOD else 1
@@ -78,11 +78,11 @@ async def _follow(client: Client, operation_id: str) -> int:
         await anyio.sleep(LOOK_EVERY_S)
 
 
-async def _progress(done: float, total: float | None, message: str | None) -> None:
-    _tell(f"[{done:.0f}/{total:.0f}] {message or ''}" if total else f"... {message or done}")
+async def _progress(progress: float, total: float | None, message: str | None) -> None:
+    _tell(f"[{progress:.0f}/{total:.0f}] {message or ''}" if total else f"... {message or progress}")
 
 
-async def _answer(_: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+async def _answer(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
     """Put the server's question to the person; whatever is not a plain yes or the typed word is a no."""
     _tell(f"\n{params.message}\n")
     if not isinstance(params, ElicitRequestFormParams):
@@ -107,6 +107,10 @@ async def _line(prompt: str) -> str:
     print(prompt, end="", file=sys.stderr, flush=True)
     await anyio.wait_readable(sys.stdin)
     return sys.stdin.readline().strip()
+
+
+def _structured(result: CallToolResult) -> dict[str, Any]:
+    return dict(result.structured_content or {})
 
 
 def _print(result: CallToolResult) -> None:

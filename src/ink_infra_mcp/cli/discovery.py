@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import ipaddress
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -75,7 +77,7 @@ async def check_health(url: str, redact: Redactor) -> None:
     Raises:
         VendorError: nothing answers, or it is not Coolify's API.
     """
-    async with coolify_http(url, None, redact) as http:
+    async with coolify_http(url, None, redact, below="/api/") as http:
         answer = await http.get("/health")
         if answer.text.strip().strip('"') != "OK":
             raise not_the_api("Coolify", answer)
@@ -171,6 +173,8 @@ def fingerprint(key_line: str) -> str:
 async def _addresses(known: Known) -> tuple[str, ...]:
     """Return Coolify's host name as it stands in its address, and after it what it leads to."""
     host = urlsplit(known.url).hostname or ""
+    with suppress(ValueError):
+        return (str(ipaddress.ip_address(host)),)
     seen = await Resolver(known.places.nameservers).addresses(host)
     return (host, *seen.ipv4, *seen.ipv6)
 

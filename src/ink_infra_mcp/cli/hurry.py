@@ -20,9 +20,9 @@ class Hurried(SystemClock):
         await super().sleep(min(seconds, PAUSE_S))
 
 
-def coolify_http(url: str, token: Secret | None, redact: Redactor) -> Http:
+def coolify_http(url: str, token: Secret | None, redact: Redactor, *, below: str = "/api/v1/") -> Http:
     """Return Coolify's door; `url` is without /api/v1."""
-    settings = HttpSettings(service="Coolify", base_url=f"{url}/api/v1/", token=token, read_s=READ_S)
+    settings = HttpSettings(service="Coolify", base_url=f"{url}{below}", token=token, read_s=READ_S)
     return Http(settings, clock=Hurried(), redact=redact, classify=classify_coolify)
 
 

@@ -1,6 +1,6 @@
 """Lets time pass in the pretend world: deployments run and end, workers do their jobs, servers are checked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ink_infra_mcp.sandbox.coolify import rows
 from ink_infra_mcp.sandbox.coolify.build_log import STOPPED_FIRST
@@ -18,7 +18,7 @@ from ink_infra_mcp.sandbox.coolify.queue import RUNNING, start_next
 from ink_infra_mcp.sandbox.coolify.statuses import check
 from ink_infra_mcp.sandbox.hetzner.settling import settle_hetzner
 from ink_infra_mcp.sandbox.state import WorldState
-from ink_infra_mcp.sandbox.state_coolify import Application, Deployment, Job, LogEntry
+from ink_infra_mcp.sandbox.state_coolify import Application, Deployment, Job, LogEntry, ScriptLine
 from ink_infra_mcp.sandbox.state_hosts import HostState
 
 RESTART_S = 20.0
@@ -32,8 +32,7 @@ def settle(state: WorldState, now: float) -> None:
     while (event := _next_event(state, now)) is not None:
         event[1]()
     for deployment in state.coolify.deployments:
-        if deployment.status == "in_progress":
-            _write_log(deployment, now)
+        _write_log(deployment, now)
     for server in state.coolify.servers:
         if server.next_check_at <= now:
             check(state, server, at=now)
@@ -62,14 +61,15 @@ def restart_coolify(
 
 
 def _next_event(state: WorldState, now: float) -> Event | None:
-    ends: list[Event] = [
-        (deployment.ends_at, _ending(state, deployment, deployment.ends_at))
-        for deployment in state.coolify.deployments
-        if deployment.status == "in_progress" and deployment.ends_at is not None
-    ]
     jobs: list[Event] = [(job.due, _working(state, job)) for job in state.coolify.jobs]
-    due = [event for event in (*ends, *jobs) if event[0] <= now]
-    return min(due, key=lambda event: event[0]) if due else None
+    due = [event for event in (*_endings(state), *jobs) if event[0] <= now]
+    return min(due, key=lambda event: event[0], default=None)
+
+
+def _endings(state: WorldState) -> Iterator[Event]:
+    for deployment in state.coolify.deployments:
+        if deployment.status == "in_progress" and deployment.ends_at is not None:
+            yield deployment.ends_at, _ending(state, deployment, deployment.ends_at)
 
 
 def _ending(state: WorldState, deployment: Deployment, at: float) -> Callable[[], None]:
@@ -83,9 +83,8 @@ def _working(state: WorldState, job: Job) -> Callable[[], None]:
 def _end(state: WorldState, deployment: Deployment, at: float) -> None:
     _write_log(deployment, at)
     app = rows.by_uuid(state.coolify.applications, deployment.application_uuid)
-    server = rows.server_of(state.coolify, deployment)
-    host = rows.host_of(state, server)
-    if app is None or host is None or not host.up:
+    host = rows.machine_of(state, rows.server_of(state.coolify, deployment))
+    if app is None or host is None:
         _close(deployment, "failed", at)
     elif deployment.outcome == "failed":
         _fail(host, app, deployment, at)
@@ -113,11 +112,17 @@ def _finish(state: WorldState, host: HostState, app: Application, deployment: De
     place(host, new)
     if not may_reuse(app, deployment, image):
         _remember(app, image, at)
+    if deployment.pull_request_id == 0:
+        _note_success(state, app)
+    _close(deployment, "finished", at)
+
+
+def _note_success(state: WorldState, app: Application) -> None:
+    """With a health check the status is written without its health, which then reads as unhealthy."""
     if app.text("build_pack") == "dockercompose":
         load_compose(state, app)
-    if app.columns.get("health_check_enabled") and deployment.pull_request_id == 0:
+    elif app.columns.get("health_check_enabled"):
         app.status = "running:unhealthy"
-    _close(deployment, "finished", at)
 
 
 def _remember(app: Application, image: str, at: float) -> None:
@@ -133,17 +138,21 @@ def _close(deployment: Deployment, status: str, at: float) -> None:
 
 
 def _write_log(deployment: Deployment, now: float) -> None:
+    """Append what is due; a deployment that does not run has nothing due."""
     began = deployment.started_at or now
-    if deployment.head and now >= deployment.resolves_at:
+    if deployment.status == "in_progress" and deployment.head and now >= deployment.resolves_at:
         deployment.commit = deployment.head
     while deployment.script and began + deployment.script[0].after <= now:
         line = deployment.script.pop(0)
-        entry = LogEntry(
-            command=line.command,
-            output=line.output,
-            type=line.type,
-            timestamp=began + line.after,
-            hidden=line.hidden,
-            order=len(deployment.logs) + 1,
-        )
-        deployment.logs.append(entry)
+        deployment.logs.append(_entry(line, began, order=len(deployment.logs) + 1))
+
+
+def _entry(line: ScriptLine, began: float, *, order: int) -> LogEntry:
+    return LogEntry(
+        command=line.command,
+        output=line.output,
+        type=line.type,
+        timestamp=began + line.after,
+        hidden=line.hidden,
+        order=order,
+    )

@@ -59,7 +59,7 @@ def of_error(error: InkError, backend: Backend | None) -> types.CallToolResult:
     return _error(f"[{error.code}] {error}", backend)
 
 
-def of_bad_arguments(error: ValidationError, backend: Backend) -> types.CallToolResult:
+def of_bad_arguments(error: ValidationError, backend: Backend | None) -> types.CallToolResult:
     """Return what is wrong with the arguments, by name and without repeating their values."""
     lines = [f"{_path(item['loc'])}: {item['msg']}" for item in error.errors(include_url=False, include_input=False)]
     return _error(f"[invalid_input] Nothing was done. {'; '.join(lines[:10])}", backend)

@@ -23,10 +23,9 @@ MAX_PROGRESS = 300
 class _BadArguments(Exception):
     """The arguments of a call do not fit its tool."""
 
-    def __init__(self, found: ValidationError, backend: Backend) -> None:
+    def __init__(self, found: ValidationError) -> None:
         super().__init__("bad arguments")
         self.found = found
-        self.backend = backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Binding:
             backend = await self.open()
             return await self._known(ctx, params, backend)
         except _BadArguments as error:
-            return answers.of_bad_arguments(error.found, error.backend)
+            return answers.of_bad_arguments(error.found, backend)
         except InkError as error:
             return answers.of_error(error, backend)
         except Exception as error:
@@ -66,7 +65,7 @@ class Binding:
     async def _known(self, ctx: Context, params: types.CallToolRequestParams, backend: Backend) -> Result:
         query = backend.queries.get(params.name)
         if query is not None:
-            args = _arguments(query.args, params, backend)
+            args = _arguments(query.args, params)
             return answers.of_report(query, await query.observe(args, backend.look), backend)
         tool = backend.mutations[params.name]
         return await self._change(ctx, params, tool, backend)
@@ -74,7 +73,7 @@ class Binding:
     async def _change(
         self, ctx: Context, params: types.CallToolRequestParams, tool: AnyMutation, backend: Backend
     ) -> Result:
-        args = _arguments(tool.args, params, backend)
+        args = _arguments(tool.args, params)
         caller = Caller(principal=self.principal, channel="elicitation", can_ask=asking.can_ask(ctx))
         if (reply := asking.answered(params)) is not None:
             refused = await backend.answer(*reply, caller)
@@ -105,11 +104,11 @@ class Binding:
         return await backend.follow(receipt.operation_id, wait_s, _progress(ctx, backend))
 
 
-def _arguments(model: type[BaseModel], params: types.CallToolRequestParams, backend: Backend) -> BaseModel:
+def _arguments(model: type[BaseModel], params: types.CallToolRequestParams) -> BaseModel:
     try:
         return model.model_validate(params.arguments or {})
     except ValidationError as error:
-        raise _BadArguments(error, backend) from error
+        raise _BadArguments(error) from error
 
 
 def _progress(ctx: Context, backend: Backend) -> Progress:

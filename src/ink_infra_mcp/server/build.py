@@ -1,13 +1,16 @@
 """Builds the MCP server: one set of handlers for every protocol revision and transport."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mcp import types
+from mcp import MCPError, types
 from mcp.server.caching import CacheHint
+from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from pydantic import ValidationError
 
 from ink_infra_mcp import __version__
 from ink_infra_mcp.server.asking import Context
@@ -19,6 +22,7 @@ from ink_infra_mcp.server.reading import Reading
 
 NAME = "ink-infra-mcp"
 _HOUR_MS = 3_600_000
+log = logging.getLogger(__name__)
 
 
 class Extra(Protocol):
@@ -77,10 +81,23 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         on_get_prompt=prompts.get,
         on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus(), max_subscriptions=64),
     )
+    server.middleware.append(_contained)
     server.middleware.append(RequestStateBoundary(_security(settings), default_audience=NAME))
     if extra is not None:
         extra.register(server)
     return server
+
+
+async def _contained(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Keep the text of an unexpected fault in the log: the SDK shows it to clients of the older protocols."""
+    try:
+        return await call_next(ctx)
+    except (MCPError, ValidationError):
+        raise
+    except Exception as error:
+        log.exception("%s broke", ctx.method)
+        words = f"ink-infra-mcp broke with {type(error).__name__}; the server's log on stderr has the details."
+        raise MCPError(code=types.INTERNAL_ERROR, message=words) from error
 
 
 def _security(settings: ServerSettings) -> RequestStateSecurity:

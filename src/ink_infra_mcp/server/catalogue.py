@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from mcp import types
 
+from ink_infra_mcp.core.errors import ConfigError
+from ink_infra_mcp.core.operation import Toolset
 from ink_infra_mcp.server.contracts import Contract
 
 
@@ -27,7 +29,15 @@ class Catalogue:
 
 
 def narrowed(contracts: Iterable[Contract], *, toolsets: frozenset[str], read_only: bool) -> Catalogue:
-    """Return the catalogue of the contracts in `toolsets` (empty: all), without those that change when `read_only`."""
+    """Return the catalogue of the contracts in `toolsets` (empty: all), without those that change when `read_only`.
+
+    Raises:
+        ConfigError: there is no toolset of that name; showing nothing would look like a server without tools.
+    """
+    if unknown := sorted(toolsets - set(get_args(Toolset))):
+        raise ConfigError(
+            f"There is no toolset {unknown[0]!r}.", next=f"The toolsets are {', '.join(sorted(get_args(Toolset)))}."
+        )
     shown = {
         contract["name"]: contract
         for contract in contracts

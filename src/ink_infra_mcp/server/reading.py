@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from mcp import MCPError, types
 
 from ink_infra_mcp.core.errors import InkError
+from ink_infra_mcp.server import answers
 from ink_infra_mcp.server.asking import Context
-from ink_infra_mcp.server.backend import Open
+from ink_infra_mcp.server.backend import Backend, Open
 from ink_infra_mcp.server.catalogue import Catalogue
 
 FLEET = "fleet://overview"
@@ -52,15 +53,22 @@ class Reading:
         call = _call_for(uri)
         if call is None or call[0] not in self.catalogue.contracts:
             raise MCPError(code=types.INVALID_PARAMS, message="Resource not found", data={"uri": uri[:200]})
-        backend = await self.open()
-        query = backend.queries[call[0]]
-        try:
-            report = await query.observe(query.args.model_validate(call[1]), backend.look)
-        except InkError as error:
-            message = backend.redact(str(error))
-            raise MCPError(code=types.INVALID_PARAMS, message=message, data={"uri": uri}) from error
-        text = backend.redact(json.dumps(report.model_dump(mode="json"), ensure_ascii=False))
+        result = await self._answer(*call)
+        if result.is_error:
+            words = "".join(part.text for part in result.content if isinstance(part, types.TextContent))
+            raise MCPError(code=types.INVALID_PARAMS, message=words, data={"uri": uri})
+        text = json.dumps(result.structured_content, ensure_ascii=False)
         return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, mime_type=_JSON, text=text)])
+
+    async def _answer(self, name: str, arguments: dict[str, str]) -> types.CallToolResult:
+        backend: Backend | None = None
+        try:
+            backend = await self.open()
+            query = backend.queries[name]
+            report = await query.observe(query.args.model_validate(arguments), backend.look)
+            return answers.of_report(query, report, backend)
+        except InkError as error:
+            return answers.of_error(error, backend)
 
 
 def _call_for(uri: str) -> tuple[str, dict[str, str]] | None:

@@ -8,8 +8,12 @@ Schema = dict[str, Any]
 
 
 def input_schema(model: type[BaseModel]) -> Schema:
-    """Return the strict schema of a tool's arguments: no titles, no `null` alternatives, unknown names refused."""
+    """Return the strict schema of a tool's arguments: no titles, no `null` alternatives, unknown names refused.
+
+    The model's own docstring stays at home: the tool's description says what it does.
+    """
     schema = _tidy(model.model_json_schema(by_alias=True), keep_description=True)
+    schema.pop("description", None)
     schema["additionalProperties"] = False
     return schema
 

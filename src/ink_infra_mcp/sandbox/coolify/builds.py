@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -152,10 +151,11 @@ def image_of(app: Application, deployment: Deployment, commit: str) -> str:
 
 def may_reuse(app: Application, deployment: Deployment, image: str) -> bool:
     """Return whether the build is skipped: the image of this commit is there and nothing about the build changed."""
-    if deployment.force_rebuild or app.text("build_pack") in {"dockerimage", "dockercompose"}:
+    always_new = app.text("build_pack") in {"dockerimage", "dockercompose"} or bool(app.columns.get("dockerfile"))
+    if deployment.force_rebuild or always_new:
         return False
-    kept = {f"{known.repository}:{known.tag}" for known in app.images}
-    return not app.columns.get("dockerfile") and image in kept and app.built_with == build_hash(app)
+    kept = [f"{known.repository}:{known.tag}" for known in app.images]
+    return image in kept and app.built_with == build_hash(app)
 
 
 def build_hash(app: Application) -> str:
@@ -243,13 +243,13 @@ def _check_start(state: WorldState, app: Application, deployment: Deployment, ho
 
 def _check_health(state: WorldState, app: Application) -> None:
     """Only with a health check does a deployment wait for health; compose applications never do."""
-    if app.text("build_pack") == "dockercompose" or not app.columns.get("health_check_enabled"):
-        return
-    repo = repository_of(state, app)
-    ports = set(_ports(app))
-    if not app.healthy or (repo is not None and ports and str(repo.port) not in ports):
+    is_checked = app.text("build_pack") != "dockercompose" and bool(app.columns.get("health_check_enabled"))
+    if is_checked and not (app.healthy and _listens(state, app)):
         raise BuildTrouble("start", "New container is not healthy, rolling back to the old container.")
 
 
-def _ports(app: Application) -> Iterator[str]:
-    yield from (port for port in app.text("ports_exposes").split(",") if port)
+def _listens(state: WorldState, app: Application) -> bool:
+    """What is not from a known repository is taken to listen where it is said to."""
+    repo = repository_of(state, app)
+    ports = app.text("ports_exposes")
+    return repo is None or not ports or str(repo.port) in ports.split(",")

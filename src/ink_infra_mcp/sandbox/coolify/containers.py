@@ -13,6 +13,7 @@ from ink_infra_mcp.sandbox.coolify.run_options import ComposeOptions, compose_op
 from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, EnvVar, Server, Service
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
+SECURITY_OPTION = re.compile(r".*[=:].*|no-new-privileges|disable")
 CRASHES = "crash"
 """A word in an image's name: its container starts and exits at once."""
 
@@ -104,8 +105,9 @@ def compose_labels(project: str, part_name: str) -> dict[str, str]:
 def of_app(host: HostState, app: Application, *, pull_request_id: int | None = None) -> list[Container]:
     """Return the containers of an application: of one pull request (0: its own), or all."""
     mine = [c for c in host.containers if c.labels.get("coolify.applicationId") == str(app.id)]
-    wanted = str(pull_request_id)
-    return [c for c in mine if pull_request_id is None or c.labels.get("coolify.pullRequestId", "0") == wanted]
+    if pull_request_id is None:
+        return mine
+    return [c for c in mine if c.labels.get("coolify.pullRequestId", "0") == str(pull_request_id)]
 
 
 def of_service(host: HostState, service: Service) -> list[Container]:
@@ -130,10 +132,8 @@ def refused_by_docker(host: HostState, container: Container) -> str:
     """Return why Docker would not create the container, or nothing."""
     if container.runtime not in host.runtimes:
         return f"Error response from daemon: unknown or invalid runtime name: {container.runtime}"
-    for option in container.security_opt:
-        if "=" not in option and ":" not in option and option not in {"no-new-privileges", "disable"}:
-            return f'Error response from daemon: invalid --security-opt 1: "{option}"'
-    return ""
+    wrong = next((option for option in container.security_opt if not SECURITY_OPTION.fullmatch(option)), None)
+    return "" if wrong is None else f'Error response from daemon: invalid --security-opt 1: "{wrong}"'
 
 
 def infrastructure(server: Server, at: float) -> list[Container]:
@@ -198,11 +198,18 @@ def traefik_labels(app: Application) -> dict[str, str]:
 
 def _env(owner: Application | Service, envs: list[EnvVar], name: str, *, preview: bool) -> dict[str, str]:
     own = {var.key: var.value or "" for var in envs if var.is_runtime and var.is_preview == preview}
-    extra = {"COOLIFY_RESOURCE_UUID": owner.uuid, "COOLIFY_CONTAINER_NAME": name}
-    if isinstance(owner, Application):
-        extra |= {"HOST": "0.0.0.0", "PORT": owner.text("ports_exposes").split(",")[0]}  # noqa: S104 - what Coolify sets
-        extra |= {"COOLIFY_URL": owner.text("fqdn"), "COOLIFY_BRANCH": owner.text("git_branch")}
-    return {**extra, **own}
+    return {"COOLIFY_RESOURCE_UUID": owner.uuid, "COOLIFY_CONTAINER_NAME": name, **_app_env(owner), **own}
+
+
+def _app_env(owner: Application | Service) -> dict[str, str]:
+    if isinstance(owner, Service):
+        return {}
+    return {
+        "HOST": "0.0.0.0",  # noqa: S104 - what Coolify sets
+        "PORT": owner.text("ports_exposes").split(",")[0],
+        "COOLIFY_URL": owner.text("fqdn"),
+        "COOLIFY_BRANCH": owner.text("git_branch"),
+    }
 
 
 def _published(mapping: str) -> str:

@@ -29,12 +29,11 @@ def token_of(coolify: CoolifyState, visitor: Visitor, now: float) -> Token:
     Raises:
         Refusal: 401, also for an expired token.
     """
-    scheme, _, value = visitor.authorization.partition(" ")
-    for token in coolify.tokens:
-        fresh = token.expires_at is None or now < token.expires_at
-        if scheme.lower() == "bearer" and value == f"{token.id}|{token.secret}" and fresh:
-            return token
-    raise refusal(401, "Unauthenticated.")
+    shown = visitor.authorization
+    token = next((t for t in coolify.tokens if shown == f"Bearer {t.id}|{t.secret}"), None)
+    if token is None or (token.expires_at is not None and token.expires_at <= now):
+        raise refusal(401, "Unauthenticated.")
+    return token
 
 
 def count(coolify: CoolifyState, who: str, now: float, *, limit: int) -> dict[str, str]:
@@ -72,8 +71,7 @@ def check_open(coolify: CoolifyState, visitor: Visitor) -> None:
     """
     if not coolify.is_api_enabled:
         raise _success_403("API is disabled.")
-    allowed = [entry.strip() for entry in coolify.allowed_ips.split(",") if entry.strip()]
-    if allowed and EVERYONE not in allowed and not _is_listed(visitor.address, allowed):
+    if not _is_allowed(visitor.address, coolify.allowed_ips):
         raise _success_403("You are not allowed to access the API.")
 
 
@@ -96,6 +94,10 @@ def _success_403(message: str) -> Refusal:
     return Refusal(Answer(body, 403))
 
 
-def _is_listed(address: str, allowed: list[str]) -> bool:
+def _is_allowed(address: str, allowed_ips: str) -> bool:
+    """An empty list allows everyone."""
+    allowed = [entry for entry in allowed_ips.replace(" ", "").split(",") if entry]
+    if not allowed or EVERYONE in allowed:
+        return True
     own = ipaddress.ip_address(address)
     return any(own in ipaddress.ip_network(entry, strict=False) for entry in allowed)

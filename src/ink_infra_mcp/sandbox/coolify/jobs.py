@@ -42,8 +42,12 @@ def _stop_app(state: WorldState, job: Job) -> None:
     remove(host, of_app(host, app, pull_request_id=0))
     app.status = "exited:unhealthy"
     if job.cleanup:
-        keep = int(str(app.settings.get("docker_images_to_keep") or 0))
-        app.images = sorted(app.images, key=lambda image: image.created_at)[-keep:] if keep else []
+        _prune_images(app)
+
+
+def _prune_images(app: Application) -> None:
+    keep = int(str(app.settings.get("docker_images_to_keep") or 0))
+    app.images = sorted(app.images, key=lambda image: image.created_at)[len(app.images) - keep :] if keep else []
 
 
 def _delete_app(state: WorldState, job: Job) -> None:
@@ -52,9 +56,8 @@ def _delete_app(state: WorldState, job: Job) -> None:
         return
     host = _workplace(state, app)
     if host is not None:
-        _clear(host, of_app(host, app), volumes=job.volumes)
-        owned = {volume.name for volume in app.volumes} if job.volumes else set[str]()
-        host.volumes = [volume for volume in host.volumes if volume not in owned]
+        owned = [volume.name for volume in app.volumes]
+        _clear(host, of_app(host, app), owned, with_volumes=job.volumes)
     state.coolify.applications.remove(app)
 
 
@@ -82,7 +85,7 @@ def _delete_service(state: WorldState, job: Job) -> None:
         return
     host = _workplace(state, service)
     if host is not None:
-        _clear(host, of_service(host, service), volumes=job.volumes)
+        _clear(host, of_service(host, service), [], with_volumes=job.volumes)
     state.coolify.services.remove(service)
 
 
@@ -110,25 +113,21 @@ def _refresh(state: WorldState, job: Job) -> None:
 
 
 def _workplace(state: WorldState, thing: Application | Service | None) -> HostState | None:
-    """The machine, if Coolify would go there: it gives up when it holds the server unfit."""
-    server = rows.server_of(state.coolify, thing) if thing else None
-    host = rows.host_of(state, server)
-    return host if rows.is_functional(server) and host is not None and host.up else None
+    return rows.workplace_of(state, rows.server_of(state.coolify, thing) if thing else None)
 
 
-def _clear(host: HostState, gone: list[Container], *, volumes: bool) -> None:
-    owned = {volume for container in gone for volume in container.volumes} if volumes else set[str]()
+def _clear(host: HostState, gone: list[Container], owned: list[str], *, with_volumes: bool) -> None:
     remove(host, gone)
-    host.volumes = [volume for volume in host.volumes if volume not in owned]
+    if with_volumes:
+        mounted = {volume for container in gone for volume in container.volumes}
+        host.volumes = [volume for volume in host.volumes if volume not in mounted | set(owned)]
 
 
 def _service_containers(state: WorldState, service: Service, at: float) -> list[Container]:
-    try:
-        parsed = {part.name: part for part in parse_compose(service.docker_compose_raw)}
-    except BadCompose:
-        return []
+    """The file was parsed when it came in, and every part is in it."""
+    parsed = {part.name: part for part in parse_compose(service.docker_compose_raw)}
     made: list[Container] = []
-    for part in (part for part in service.parts if part.name in parsed):
+    for part in service.parts:
         container = compose_container(parsed[part.name], service, f"{part.name}-{service.uuid}", at)
         container.labels = service_labels(state.coolify, service, part.id, part.name)
         made.append(container)

@@ -10,9 +10,12 @@ MAX_LINES = 10_000
 
 def container_log(call: Call, lines: list[str], container: Container) -> str:
     """Return the last lines, as many as `lines` of the query asks for (100, at most 10,000)."""
-    wanted = call.text("lines")
-    limit = min(int(wanted), MAX_LINES) if wanted.isdigit() and int(wanted) > 0 else DEFAULT_LINES
     port = container.env.get("PORT") or "80"
     printed = lines or ["Starting the server", f"Server listening on port {port}"]
     prefix = f"{stamp(container.started_at)} " if call.switch("show_timestamps") else ""
-    return "".join(f"{prefix}{line}\n" for line in printed[-limit:])
+    return "".join(f"{prefix}{line}\n" for line in printed[-_limit(call.text("lines")) :])
+
+
+def _limit(wanted: str) -> int:
+    number = int(wanted) if wanted.isdigit() else 0
+    return min(number, MAX_LINES) or DEFAULT_LINES

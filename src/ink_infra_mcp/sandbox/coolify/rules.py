@@ -132,6 +132,11 @@ def _messages(name: str, fields: JsonObject, rule: Rule, required: str) -> list[
         return [required.format(label)]
     if value is None and (rule.nullable or name not in fields):
         return []
+    return _wrong(name, value, rule)
+
+
+def _wrong(name: str, value: JsonValue, rule: Rule) -> list[str]:
+    label = name.replace("_", " ")
     return _of_kind(label, value, rule) or _of_size(label, value, rule) or _of_shape(name, value, rule)
 
 
@@ -152,11 +157,13 @@ def _is_kind(value: JsonValue, kind: Kind) -> bool:
 def _of_size(label: str, value: JsonValue, rule: Rule) -> list[str]:
     unit = " characters" if rule.kind == "string" else ""
     size = _size(value, rule)
-    if rule.high is not None and size > rule.high:
+    if size > _or(rule.high, size):
         return [f"The {label} field must not be greater than {rule.high}{unit}."]
-    if rule.low is not None and size < rule.low:
-        return [f"The {label} field must be at least {rule.low}{unit}."]
-    return []
+    return [f"The {label} field must be at least {rule.low}{unit}."] if size < _or(rule.low, size) else []
+
+
+def _or(limit: int | None, none: float) -> float:
+    return none if limit is None else limit
 
 
 def _size(value: JsonValue, rule: Rule) -> float:

@@ -50,11 +50,14 @@ def check(state: WorldState, server: Server, *, at: float) -> None:
 
 def ensure_proxy(host: HostState, server: Server, at: float) -> None:
     """Start the proxy and the watcher where they are missing; build servers get none."""
-    present = {container.name for container in host.containers}
     if rows.is_functional(server) and not server.settings.is_build_server:
+        present = _names(host)
         place(host, [c for c in infrastructure(server, at) if c.name not in present])
-    names = [container.name for container in host.containers]
-    server.proxy_status = "running" if "coolify-proxy" in names else "exited"
+    server.proxy_status = "running" if "coolify-proxy" in _names(host) else "exited"
+
+
+def _names(host: HostState) -> set[str]:
+    return {container.name for container in host.containers}
 
 
 def status_of(containers: Iterable[Container]) -> str:
@@ -63,9 +66,10 @@ def status_of(containers: Iterable[Container]) -> str:
     states = {container.state for container in found}
     if states <= {"exited"}:
         return EXITED
-    if "restarting" in states or {"running", "exited"} <= states:
-        return "degraded:unhealthy"
-    return f"running:{_health_of(found)}" if states == {"running"} else f"{min(states)}:unknown"
+    if states == {"running"}:
+        return f"running:{_health_of(found)}"
+    is_mixed = "restarting" in states or {"running", "exited"} <= states
+    return "degraded:unhealthy" if is_mixed else f"{min(states)}:unknown"
 
 
 def _health_of(containers: list[Container]) -> str:

@@ -42,14 +42,14 @@ def validate(state: WorldState, job: Job) -> None:
         server.validation_logs = None
     server.is_validating = False
     server.updated_at = job.due
-    host = rows.host_of(state, server)
-    if host is not None and host.up and job.install and not host.docker_version:
-        host.docker_version = INSTALLED_DOCKER
+    host = rows.machine_of(state, server)
+    if host is not None and job.install:
+        host.docker_version = host.docker_version or INSTALLED_DOCKER
     _judge(server, host, job)
 
 
 def _judge(server: Server, host: HostState | None, job: Job) -> None:
-    if host is None or not host.up:
+    if host is None:
         server.settings.is_reachable = server.settings.is_usable = False
         error = f"ssh: connect to host {server.ip} port {server.port}: Connection timed out"
         server.validation_logs = (

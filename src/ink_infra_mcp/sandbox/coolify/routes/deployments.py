@@ -74,7 +74,7 @@ def _refuse_misuse(call: Call, preview: int) -> None:
 
 
 def _by_uuids(call: Call, uuids: list[str], preview: int) -> Answer:
-    things = [thing for thing in (_resource(call, uuid) for uuid in uuids) if thing is not None]
+    things = filter(None, (_resource(call, uuid) for uuid in uuids))
     done = [_deploy_one(call, thing, preview) for thing in things]
     if not done:
         raise refusal(404, "No resources found.")
@@ -82,14 +82,17 @@ def _by_uuids(call: Call, uuids: list[str], preview: int) -> Answer:
 
 
 def _by_tags(call: Call, tags: str) -> Answer:
-    wanted = set(tags.split(","))
-    things = [t for t in (*call.coolify.applications, *call.coolify.services) if wanted & set(t.tags)]
-    done = [_deploy_one(call, thing, 0) for thing in things]
+    done = [_deploy_one(call, thing, 0) for thing in _tagged(call, set(tags.split(",")))]
     if not done:
         raise refusal(404, "No resources found with this tag.")
     queued: list[JsonValue] = [_without_message(entry) for entry in done if "deployment_uuid" in entry]
     body: JsonObject = {"message": [entry["message"] for entry in done]}
     return Answer({**body, "details": queued} if queued else body)
+
+
+def _tagged(call: Call, tags: set[str]) -> list[Application | Service]:
+    everything: list[Application | Service] = [*call.coolify.applications, *call.coolify.services]
+    return [thing for thing in everything if tags & set(thing.tags)]
 
 
 def _without_message(entry: JsonObject) -> JsonObject:

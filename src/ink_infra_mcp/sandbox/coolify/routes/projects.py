@@ -7,7 +7,7 @@ from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, found, 
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
 from ink_infra_mcp.sandbox.coolify.ids import new_id, new_uuid
 from ink_infra_mcp.sandbox.coolify.rules import Rules, text, validate
-from ink_infra_mcp.sandbox.state_coolify import CoolifyState, Environment, Project
+from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, Environment, Project, Service
 
 NAME = text(255, r"[\w\s\-.@/&()#,:+]+", low=3)
 DESCRIPTION = text(255, r"[\w\s\-.,!?()'\"+=*@/&]+", nullable=True)
@@ -79,12 +79,12 @@ def _environments(call: Call) -> Answer:
 def _details(call: Call) -> Answer:
     project = _project(call)
     environment = _named(call, project)
-    apps = [a for a in call.coolify.applications if a.environment_uuid == environment.uuid]
-    services = [s for s in call.coolify.services if s.environment_uuid == environment.uuid]
-    inside: dict[str, list[JsonValue]] = {
-        "applications": [shape.application(call, app) for app in apps],
-        "services": [shape.service(call, service) for service in services],
-    }
+    inside: dict[str, list[JsonValue]] = {"applications": [], "services": []}
+    for thing in _contents(call, environment):
+        if isinstance(thing, Application):
+            inside["applications"].append(shape.application(call, thing))
+        else:
+            inside["services"].append(shape.service(call, thing))
     return Answer(shape.ordered({**_environment(project, environment), **NO_DATABASES, **inside}))
 
 
@@ -105,7 +105,7 @@ def _change_environment(call: Call) -> Answer:
     project = _project(call)
     environment = _named(call, project)
     name = call.text("name") or environment.name
-    if any(other.name == name and other is not environment for other in project.environments):
+    if name in [other.name for other in project.environments if other is not environment]:
         raise refusal(409, TAKEN)
     environment.name = name
     if "description" in call.fields:
@@ -130,9 +130,9 @@ def _named(call: Call, project: Project) -> Environment:
     return found(rows.environment_named(project, call.path["environment"]), "Environment not found.")
 
 
-def _contents(call: Call, environment: Environment) -> bool:
-    everything = [*call.coolify.applications, *call.coolify.services]
-    return any(thing.environment_uuid == environment.uuid for thing in everything)
+def _contents(call: Call, environment: Environment) -> list[Application | Service]:
+    everything: list[Application | Service] = [*call.coolify.applications, *call.coolify.services]
+    return [thing for thing in everything if thing.environment_uuid == environment.uuid]
 
 
 def _short(project: Project) -> JsonObject:

@@ -64,7 +64,7 @@ SINCE: dict[str, Release] = {
     "is_terminal_enabled": V4_3,
 }
 
-PLAIN = {"name", "ip", "port", "user"}
+PLAIN = {"name", "description", "ip", "port", "user"}
 SETTINGS = {*SETTING_RULES, "is_build_server"}
 
 
@@ -87,10 +87,10 @@ def _resources(call: Call) -> Answer:
 def _domains(call: Call) -> Answer:
     """`?uuid=<application>` is broken in Coolify: it is taken for the server's own uuid, and not found."""
     server = _server(call)
-    urls = [url for thing in rows.residents(call.coolify, server.uuid) for url in urls_of(thing)]
-    ip = (call.coolify.public_ipv4 or server.ip) if server.is_coolify_host else server.ip
-    hosts = list[JsonValue](host_of_url(url) for url in urls)
-    return Answer([{"ip": ip, "domains": hosts}] if hosts else [])
+    residents = rows.residents(call.coolify, server.uuid)
+    hosts = list[JsonValue](host_of_url(url) for thing in residents for url in urls_of(thing))
+    own_address = call.coolify.public_ipv4 if server.is_coolify_host else None
+    return Answer([{"ip": own_address or server.ip, "domains": hosts}] if hosts else [])
 
 
 def _create(call: Call) -> Answer:
@@ -157,11 +157,11 @@ def _refuse_busy_build_server(call: Call, server: Server) -> None:
 
 def _apply(server: Server, given: JsonObject) -> None:
     """Nulls change nothing, but the description can be emptied."""
-    if given.get("ip", server.ip) != server.ip:
+    sent = {name: value for name, value in given.items() if value is not None}
+    if sent.get("ip", server.ip) != server.ip:
         server.ip_previous, server.host = server.ip, ""
     if "description" in given:
-        server.description = str(given["description"]) if given["description"] else None
-    sent = {name: value for name, value in given.items() if value is not None}
+        server.description = None
     for name in PLAIN & sent.keys():
         setattr(server, name, sent[name])
     for name in SETTINGS & sent.keys():

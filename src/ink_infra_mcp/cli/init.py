@@ -1,0 +1,178 @@
+"""`init`: writes fleet.toml from what a person says and what Coolify and Hetzner know."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from ink_infra_mcp.cli import init_questions as questions
+from ink_infra_mcp.cli.discovery import Found, Known, Proposal, discover, fingerprint, scan
+from ink_infra_mcp.cli.init_questions import Setup, valid
+from ink_infra_mcp.cli.terminal import NO_PERSON, Terminal, has_person
+from ink_infra_mcp.core.errors import ConfigError, HostError
+from ink_infra_mcp.core.fleet import CoolifySettings, Domains, Fleet, Host, Muscle, address, dns_label, domain
+from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.settings.fleet_file import faults, load_fleet
+from ink_infra_mcp.settings.fleet_text import dump_fleet
+from ink_infra_mcp.settings.paths import config_file, this_machine
+from ink_infra_mcp.settings.secrets import Secrets
+from ink_infra_mcp.settings.toml_file import dotted
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask everything, and write the file; the exit status is 1 when the person did not want it written.
+
+    Raises:
+        ConfigError: there is no terminal, or the file exists and --force was not given.
+    """
+    config = config_file(this_machine(), arguments.config)
+    refuse_existing(config, force=arguments.force)
+    if not has_person():
+        raise ConfigError(f"`init` asks questions. {NO_PERSON}", next="Run it in a terminal, or write fleet.toml.")
+    redact = Redactor()
+    setup = Setup(ask=Terminal(), secrets=Secrets(os.environ, redact=redact), redact=redact)
+    return 0 if create(setup, config, force=arguments.force) else 1
+
+
+def refuse_existing(config: Path, *, force: bool) -> None:
+    """Do nothing when the file may be written.
+
+    Raises:
+        ConfigError: it exists and `force` is not given.
+    """
+    if config.exists() and not force:
+        raise ConfigError(f"{config} exists.", next="Use --force to replace it; the old one is kept beside it.")
+
+
+def create(setup: Setup, config: Path, *, force: bool) -> bool:
+    """Return whether the person wanted the file that came out of the answers, which then is written.
+
+    Raises:
+        ConfigError: the servers do not fit together, or the file cannot be written.
+        VendorError: Coolify or Hetzner stopped answering in between.
+    """
+    setup.ask.tell(f"This writes {config}. Nothing is changed on any server.\n")
+    url = questions.coolify_url(setup)
+    known = Known(
+        url=url,
+        coolify=questions.coolify_token(setup, url),
+        hetzner=questions.hetzner_token(setup),
+        places=setup.places,
+        redact=setup.redact,
+    )
+    questions.ssh_key(setup)
+    fleet = _fleet(setup, url, anyio.run(discover, known))
+    text = dump_fleet(fleet)
+    setup.ask.tell(f"\n{text}")
+    if not setup.ask.yes(f"Write this to {config}?", default=True):
+        setup.ask.tell("Nothing was written.")
+        return False
+    write_private(config, text, force=force)
+    load_fleet(config)
+    setup.ask.tell("Written. `ink-infra-mcp doctor` shows what works; secrets are not in the file.")
+    return True
+
+
+def write_private(path: Path, text: str, *, force: bool) -> None:
+    """Write the whole file or nothing, readable by its owner only; a file that it replaces stays as `<name>.bak`.
+
+    Raises:
+        ConfigError: it exists and `force` is not given, or it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if force and path.exists():
+            path.replace(path.with_name(f"{path.name}.bak"))
+        # a link, unlike a rename, does not replace a file that somebody made meanwhile
+        path.hardlink_to(draft)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.", next="Look at its folder.") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _fleet(setup: Setup, url: str, found: Found) -> Fleet:
+    """Return the fleet that the person agrees with.
+
+    Raises:
+        ConfigError: names, addresses or domains are doubled.
+    """
+    ask = setup.ask
+    ask.tell(f"\nCoolify knows {len(found.others) + (found.factory is not None)} servers.")
+    domains = questions.domains(setup, found.zones)
+    factory = _host(setup, "The Factory, which runs Coolify", found.factory or Proposal("factory", ""))
+    muscles: list[tuple[Proposal, str | None]] = []
+    for proposal in found.others:
+        if ask.yes(f"Is {proposal.name} ({proposal.address}) a Muscle, which runs apps?", default=True):
+            host = _host(setup, f"Muscle {proposal.name}", proposal)
+            muscles.append((host, _wildcard(setup, host, len(muscles) + 1, domains)))
+    keys = _host_keys(setup, [factory, *(host for host, _ in muscles)])
+    fleet = Fleet(
+        coolify=CoolifySettings(url=url),
+        factory=Host.model_validate(_fields(factory, keys)),
+        muscles=tuple(Muscle.model_validate(_fields(host, keys) | {"wildcard_domain": at}) for host, at in muscles),
+        domains=domains,
+    )
+    if wrong := [f"{dotted(fault.path)} {fault.what}" for fault in faults(fleet)]:
+        raise ConfigError(f"The answers do not fit together: {'; '.join(wrong)}.", next="Start again.")
+    return fleet
+
+
+def _host(setup: Setup, who: str, proposal: Proposal) -> Proposal:
+    name = valid(setup.ask, f"{who}: name", default=proposal.name, check=dns_label)
+    at = valid(setup.ask, f"{who}: address for SSH", default=proposal.address, check=address)
+    moved = at != proposal.address
+    return Proposal(
+        name=name,
+        address=at,
+        ssh_user=proposal.ssh_user,
+        ssh_port=proposal.ssh_port,
+        provider="other" if moved else proposal.provider,
+        provider_id="" if moved else proposal.provider_id,
+        private_address=None if moved else proposal.private_address,
+        wildcard_domain=proposal.wildcard_domain,
+    )
+
+
+def _wildcard(setup: Setup, host: Proposal, place: int, domains: Domains) -> str | None:
+    guess = host.wildcard_domain or (f"s{host.number or place}.{domains.fleet}" if domains.fleet else "-")
+    question = f"Muscle {host.name}: apps get <app>.WHAT ('-' for none)"
+    return valid(setup.ask, question, default=guess, check=lambda text: None if text == "-" else domain(text))
+
+
+def _host_keys(setup: Setup, hosts: Sequence[Proposal]) -> dict[str, str]:
+    """Return the host keys that the person recognised, by server name; without one there is no SSH to a server."""
+    setup.ask.tell("\nSSH host keys. Compare each with the server's console or its provider before you say yes.")
+    wanted = [(host.address, host.ssh_port) for host in hosts]
+    shown = anyio.run(partial(scan, wanted, setup.places, setup.redact))
+    keys: dict[str, str] = {}
+    for host in hosts:
+        key = shown[host.address, host.ssh_port]
+        if isinstance(key, HostError):
+            setup.ask.tell(f"  {key.failed} No key is recorded for {host.name}: nothing will be sent to it.")
+        elif setup.ask.yes(f"{host.name} ({host.address}) shows {fingerprint(key)}. Is that its key?", default=False):
+            keys[host.name] = key
+        else:
+            setup.ask.tell(f"  No key is recorded for {host.name}: nothing will be sent to it.")
+    return keys
+
+
+def _fields(host: Proposal, keys: dict[str, str]) -> dict[str, object]:
+    return {
+        "name": host.name,
+        "address": host.address,
+        "ssh_user": host.ssh_user,
+        "ssh_port": host.ssh_port,
+        "host_key": keys.get(host.name, ""),
+        "provider": host.provider,
+        "provider_id": host.provider_id,
+        "private_address": host.private_address,
+    }

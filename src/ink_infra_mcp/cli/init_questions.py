@@ -1,0 +1,197 @@
+"""The questions of `init`: each is asked until its answer is right, and a secret answer goes to the key store."""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar, get_args
+from urllib.parse import urlsplit
+
+import anyio
+from pydantic import ValidationError
+
+from ink_infra_mcp.app import Places
+from ink_infra_mcp.cli.discovery import check_coolify_token, check_health, check_hetzner_token
+from ink_infra_mcp.cli.terminal import Ask
+from ink_infra_mcp.clients.coolify.models import Abilities
+from ink_infra_mcp.core.errors import ConfigError, InkError
+from ink_infra_mcp.core.fleet import CoolifySettings, Domains, domain
+from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.settings.secret_names import secret_name
+from ink_infra_mcp.settings.secrets import Secrets, read_secret_file
+
+T = TypeVar("T")
+_DNS: tuple[str, ...] = get_args(Domains.model_fields["dns"].annotation)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Who is asked, and what the answers are tried on and kept in."""
+
+    ask: Ask
+    secrets: Secrets
+    redact: Redactor
+    places: Places = field(default_factory=Places)
+
+
+def valid(ask: Ask, question: str, *, default: str, check: Callable[[str], T]) -> T:
+    """Return what `check` makes of the answer; one that it refuses with ValueError is asked for again."""
+    while True:
+        try:
+            return check(ask.text(question, default=default))
+        except ValueError as error:
+            ask.tell(f"  {error}")
+
+
+def coolify_url(setup: Setup) -> str:
+    """Return the address of a Coolify that answers."""
+    while True:
+        url = valid(setup.ask, "Coolify's address, such as https://coolify.example.com", default="", check=tidy_url)
+        if not _is_safe(url) and not setup.ask.yes("The token would travel unencrypted. Go on?", default=False):
+            continue
+        try:
+            anyio.run(check_health, url, setup.redact)
+            return url
+        except InkError as error:
+            setup.ask.tell(f"  {error}")
+
+
+def tidy_url(text: str) -> str:
+    """Return scheme and host of what a person typed or copied, /api/v1 and slashes cut off.
+
+    Raises:
+        ValueError: it is no such address.
+    """
+    bare = text.strip().rstrip("/").removesuffix("/api/v1").removesuffix("/api")
+    url = bare if "://" in bare else f"https://{bare}"
+    try:
+        usable = bool(urlsplit(CoolifySettings(url=url).url).hostname) and "@" not in url
+    except ValidationError:
+        usable = False
+    if not usable:
+        raise ValueError("write scheme and host only, such as https://coolify.example.com")
+    return url
+
+
+def coolify_token(setup: Setup, url: str) -> Secret:
+    """Return a token that Coolify accepts."""
+    token, may = _token(
+        setup,
+        "coolify_token",
+        "Coolify API token (in Coolify: Security > API Tokens)",
+        lambda token: anyio.run(check_coolify_token, url, token, setup.redact),
+    )
+    setup.ask.tell(f"  It may: {_abilities(may)}.")
+    return token
+
+
+def hetzner_token(setup: Setup) -> Secret | None:
+    """Return a token that Hetzner Cloud accepts, or None when the person has none."""
+    if setup.secrets.get("hetzner_cloud_token") is None and not setup.ask.yes(
+        "Have you a Hetzner Cloud token? It tells what servers cost, and serves DNS", default=False
+    ):
+        return None
+    token, count = _token(
+        setup,
+        "hetzner_cloud_token",
+        "Hetzner Cloud API token",
+        lambda token: anyio.run(check_hetzner_token, setup.places, token, setup.redact),
+    )
+    setup.ask.tell(f"  Its project has {count} servers.")
+    return token
+
+
+def ssh_key(setup: Setup) -> None:
+    """Keep the private key for the servers, if the person names its file."""
+    if (found := setup.secrets.get("ssh_key")) is not None:
+        setup.ask.tell(f"SSH key for the servers: from {found.source}.")
+        return
+    named = setup.ask.text("File with the private SSH key for the servers (empty: the ssh-agent has it)")
+    if not named:
+        return
+    path = Path(named).expanduser().absolute()
+    try:
+        key = Secret(read_secret_file(path, "this answer"), source="terminal")
+        setup.secrets.set("ssh_key", setup.redact.add(key))
+        setup.ask.tell("  Kept in the key store.")
+    except ConfigError as error:
+        setup.ask.tell(f"  {error.failed} To use it all the same, set {secret_name('ssh_key').file_variable}={path}")
+
+
+def domains(setup: Setup, zones: tuple[str, ...]) -> Domains:
+    """Return the domain for apps on any Muscle, and who serves DNS; both may be none."""
+    guess = zones[0] if len(zones) == 1 else ""
+    name = valid(
+        setup.ask,
+        "Domain for apps on any Muscle, such as apps.example.com ('-' for none)",
+        default=guess or "-",
+        check=lambda text: None if text == "-" else domain(text),
+    )
+    served = name is not None and any(name == zone or name.endswith(f".{zone}") for zone in zones)
+    dns = valid(
+        setup.ask,
+        "Who serves your DNS zones: hetzner, cloudflare or none",
+        default="hetzner" if served or zones else "none",
+        check=_one_of_dns,
+    )
+    return Domains.model_validate({"fleet": name, "dns": dns})
+
+
+def _one_of_dns(text: str) -> str:
+    if text not in _DNS:
+        raise ValueError(f"write one of: {', '.join(_DNS)}")
+    return text
+
+
+def _token(setup: Setup, name: str, question: str, try_it: Callable[[Secret], T]) -> tuple[Secret, T]:
+    """Return a token that works, from where it is kept already or from the person, and what trying it told."""
+    kept = _kept(setup, name)
+    while True:
+        token = kept or Secret(setup.ask.secret(question), source="terminal")
+        if not token:
+            continue
+        setup.redact.add(token)
+        try:
+            told = try_it(token)
+        except InkError as error:
+            setup.ask.tell(f"  {error}")
+            kept = None
+            continue
+        if kept is None:
+            _keep(setup, name, token)
+        return token, told
+
+
+def _kept(setup: Setup, name: str) -> Secret | None:
+    try:
+        found = setup.secrets.get(name)
+    except ConfigError as error:
+        setup.ask.tell(str(error))
+        return None
+    if found is not None:
+        setup.ask.tell(f"The secret {name} is there already: {found.source}.")
+    return found
+
+
+def _keep(setup: Setup, name: str, token: Secret) -> None:
+    try:
+        setup.secrets.set(name, token)
+        setup.ask.tell("  Kept in the key store of this machine.")
+    except ConfigError as error:
+        setup.ask.tell(f"  {error.failed} {error.next}")
+
+
+def _abilities(may: Abilities) -> str:
+    told = {"read": may.read, "read:sensitive": may.read_sensitive, "write": may.write, "deploy": may.deploy}
+    return ", ".join(f"{name} {known}" for name, known in told.items())
+
+
+def _is_safe(url: str) -> bool:
+    """Return whether a token may travel there: encrypted, or not beyond this machine or a private network."""
+    parts = urlsplit(url)
+    try:
+        own = ipaddress.ip_address(parts.hostname or "")
+    except ValueError:
+        return parts.scheme == "https" or parts.hostname == "localhost"
+    return parts.scheme == "https" or own.is_private
