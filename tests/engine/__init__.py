@@ -1,1 +1,1 @@
-"""The engine: the course of an operation, and its durable execution."""
+"""Tests of durable execution: processes that are killed, and those that go on with their work."""

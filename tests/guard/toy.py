@@ -27,6 +27,7 @@ from ink_infra_mcp.guard.following import Operations
 from ink_infra_mcp.guard.locking import Locks
 from ink_infra_mcp.guard.program import GuardedProgram
 from ink_infra_mcp.guard.runner import Guard
+from ink_infra_mcp.settings.system import new_id
 from ink_infra_mcp.state import audit
 from ink_infra_mcp.state.owners import FileOwners
 from ink_infra_mcp.state.records import AuditLine
@@ -196,7 +197,7 @@ async def toy(folder: Path, *, need: Need = Need.PERSON, rules: Policy | None = 
     clock, world, ran = FakeClock(), Shelves(), list[str]()
     store = Store(f"sqlite:///{folder / 'state.sqlite3'}")
     owners = FileOwners(folder / "owners", "ex-toy")
-    changes, new_id = Changes(), _counted()
+    changes = Changes()
     tool = FillShelf()
     program = GuardedProgram(
         store=store,
@@ -227,11 +228,6 @@ async def toy(folder: Path, *, need: Need = Need.PERSON, rules: Policy | None = 
     finally:
         owners.close()
         store.close()
-
-
-def _counted() -> Callable[[str], str]:
-    numbers = iter(range(1, 1000))
-    return lambda prefix: f"{prefix}-{next(numbers):04d}"
 
 
 def _fill(world: Shelves, ran: list[str]) -> Callable[[StepCall], Awaitable[JsonObject]]:

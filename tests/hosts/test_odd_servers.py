@@ -1,10 +1,12 @@
 """Servers that do not behave: closed, silent, not SSH at all, full, or without a shell for us."""
 
+import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import anyio.abc
@@ -43,13 +45,29 @@ class Odd:
     most: int = 0
     connections: list[asyncssh.SSHServerConnection] = field(default_factory=list[asyncssh.SSHServerConnection])
 
-    async def handle(self, process: "asyncssh.SSHServerProcess[str]") -> None:
-        """Run a command that takes a moment, and note how many run at once."""
+    def begin(self, end: Callable[[], None]) -> None:
+        """Note how many commands run at once, and end this one in a moment."""
         self.now += 1
         self.most = max(self.most, self.now)
-        await anyio.sleep(0.02)
+        asyncio.get_running_loop().call_later(0.02, self._end, end)
+
+    def _end(self, end: Callable[[], None]) -> None:
         self.now -= 1
-        process.exit(0)
+        end()
+
+
+class _Session(asyncssh.SSHServerSession[str]):
+    def __init__(self, odd: Odd) -> None:
+        self._odd = odd
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[str]) -> None:
+        self._end = partial(chan.exit, 0)
+
+    def exec_requested(self, command: str) -> bool:
+        return self._odd.runs
+
+    def session_started(self) -> None:
+        self._odd.begin(self._end)
 
 
 class _Door(asyncssh.SSHServer):
@@ -68,15 +86,11 @@ class _Door(asyncssh.SSHServer):
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         return True
 
-    def session_requested(
-        self,
-    ) -> "Callable[[asyncssh.SSHServerProcess[str]], object] | asyncssh.SSHServerSession[str]":
+    def session_requested(self) -> asyncssh.SSHServerSession[str]:
         self._odd.asked += 1
         if self._odd.asked <= self._odd.full:
             raise asyncssh.ChannelOpenError(OPEN_CONNECT_FAILED, "open failed")
-        if not self._odd.runs:
-            return asyncssh.SSHServerSession[str]()
-        return asyncssh.SSHServerProcess[str](self._odd.handle, None, 3, False)
+        return _Session(self._odd)
 
 
 @asynccontextmanager
@@ -108,7 +122,7 @@ async def plain_server(says: bytes) -> AsyncGenerator[tuple[int, list[int]]]:
 
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, greet)
-        yield int(listener.extra(anyio.abc.SocketAttribute.local_port)), accepted
+        yield int(listener.extra_attributes[anyio.abc.SocketAttribute.local_port]()), accepted
         group.cancel_scope.cancel()
 
 
@@ -126,24 +140,26 @@ async def test_a_closed_port_is_unreachable_and_nothing_was_sent() -> None:
 @pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-Odd\r\n"])
 async def test_a_server_that_is_silent_or_speaks_something_else_is_given_up_in_time(says: bytes) -> None:
     """A frozen sshd, a web server on port 22, a half-dead peer: all end within the limit, for all who wait at once."""
-    async with plain_server(says) as (port, accepted):
-        async with pool_of(at(port), key=LOGIN, connect_to=NOWHERE, connect_timeout_s=0.3) as pool:
+    async with (
+        plain_server(says) as (port, accepted),
+        pool_of(at(port), key=LOGIN, connect_to=NOWHERE, connect_timeout_s=0.3) as pool,
+    ):
 
-            async def one() -> None:
-                with pytest.raises(HostUnreachable):
-                    await pool.run(NAME, look("true"))
+        async def one() -> None:
+            with pytest.raises(HostUnreachable):
+                await pool.run(NAME, look("true"))
 
-            with anyio.fail_after(LIMIT_S):
-                async with anyio.create_task_group() as group:
-                    for _ in range(8):
-                        group.start_soon(one)
-            assert accepted == [1]
+        with anyio.fail_after(LIMIT_S):
+            async with anyio.create_task_group() as group:
+                for _ in range(8):
+                    group.start_soon(one)
+        assert accepted == [1]
 
 
 async def test_a_host_key_of_a_silent_server_is_not_waited_for() -> None:
     """A scan ends within the limit too, and names the address."""
     async with plain_server(b"") as (port, _), pool_of(key=LOGIN, connect_to=NOWHERE, connect_timeout_s=0.3) as pool:
-        with anyio.fail_after(LIMIT_S), pytest.raises(HostUnreachable, match="127.0.0.1 does not answer"):
+        with anyio.fail_after(LIMIT_S), pytest.raises(HostUnreachable, match=r"127\.0\.0\.1 does not answer"):
             await pool.scan_host_key("127.0.0.1", port)
 
 

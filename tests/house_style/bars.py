@@ -17,7 +17,8 @@ COMPLEX_FUNCTION = 5
 MOST_COMPLEX_FUNCTION = 12
 PUBLIC_DOCUMENTED = 0.95
 PRAGMAS_PER_1000_LINES = 3
-BROAD_EXCEPT_ALLOWED = ("server/", "__main__.py")
+BROAD_EXCEPT_ALLOWED = ("server/", "__main__.py", "guard/program.py", "settings/keychain.py")
+"""The rims: what a client called, what an operation runs (it must end, not hang), and the key store's plug-ins."""
 PRINT_ALLOWED = ("cli/", "cli.py")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from ink_infra_mcp import __version__
+from ink_infra_mcp.core.errors import InkError
 
 Run = Callable[[argparse.Namespace], int]
 _COMMANDS = {
@@ -26,6 +27,9 @@ _COMMANDS = {
     "demo": "run the main job in the sandbox",
 }
 
+_OF_THEIR_OWN = frozenset({"init", "secret", "contracts"})
+"""Commands that know no sandbox and no state store."""
+
 
 def run(words: Sequence[str]) -> int:
     """Run the command in `words` and return its exit status."""
@@ -38,11 +42,8 @@ def run(words: Sequence[str]) -> int:
         return cast(Run, module.run)(arguments)
     except KeyboardInterrupt:
         return 130
-    except Exception as error:
-        code = getattr(error, "code", None)
-        if not isinstance(code, str):
-            raise
-        print(f"[{code}] {error}", file=sys.stderr)
+    except InkError as error:
+        print(f"[{error.code}] {error}", file=sys.stderr)
         return 1
 
 
@@ -53,25 +54,32 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     made = {name: commands.add_parser(name, help=words, description=words) for name, words in _COMMANDS.items()}
     for name, command in made.items():
-        if name != "contracts":
+        if name not in _OF_THEIR_OWN:
             _common(command)
     _serving(made["serve"])
     _serving(made["call"])
     made["call"].add_argument("tool", help="name of the tool")
     made["call"].add_argument("--json", default="{}", metavar="ARGS", help="arguments as a JSON object")
     made["doctor"].add_argument("--json", action="store_true", help="print JSON")
+    made["init"].add_argument("--config", type=Path, metavar="F", help="fleet.toml to write")
     made["init"].add_argument("--force", action="store_true", help="replace an existing file")
     made["secret"].add_argument("action", choices=["set", "list", "remove"])
     made["secret"].add_argument("name", nargs="?", help="such as coolify_token, or app:NAME")
     for name in ("approve", "deny"):
         made[name].add_argument("id", help="the approval's id, ap-...")
-    made["operations"].add_argument("--limit", type=int, default=20)
+    made["operations"].add_argument("--limit", type=_count, default=20, metavar="N", help="the newest N")
     made["audit"].add_argument("action", nargs="?", choices=["show", "verify"], default="show")
-    made["audit"].add_argument("--json", action="store_true", help="print JSON lines")
-    made["audit"].add_argument("--limit", type=int, default=50)
+    made["audit"].add_argument("--json", action="store_true", help="print JSON lines: all of them, or --limit")
+    made["audit"].add_argument("--limit", type=_count, metavar="N", help="the newest N lines (default 50)")
     made["contracts"].add_argument("--update", action="store_true", help="write what differs")
     made["demo"].add_argument("--ask", action="store_true", help="answer the questions yourself")
     return top
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number above 0")
+    return int(text)
 
 
 def _common(command: argparse.ArgumentParser) -> None:

@@ -24,7 +24,7 @@ class Approvals:
 
     async def open_for(self, caller: Caller, *, tool: str, args_digest: str) -> Approval | None:
         """Return the pending or approved approval of this very call, or None."""
-        now = self.clock.now().timestamp()
+        now = await self._expire()
         return await self.store.run(
             lambda c: approvals.open_for(c, principal=caller.principal, tool=tool, args_digest=args_digest, now=now)
         )
@@ -68,7 +68,7 @@ class Approvals:
         Raises:
             ApprovalInvalid: unknown, expired, already decided, or this channel may not decide it.
         """
-        now = self.clock.now().timestamp()
+        now = await self._expire()
 
         def work(connection: Connection) -> Approval:
             found = approvals.get(connection, approval_id)
@@ -83,6 +83,17 @@ class Approvals:
             return decided
 
         return await self.store.run(work)
+
+    async def _expire(self) -> float:
+        """Write down which approvals have run out of time by now, in a transaction of its own; return the time."""
+        now = self.clock.now().timestamp()
+
+        def work(connection: Connection) -> None:
+            for approval in approvals.expire(connection, now=now):
+                audit.append(connection, _event(approval, "expired", now, approval.principal))
+
+        await self.store.run(work)
+        return now
 
 
 def _check_channel(approval: Approval, channel: str) -> None:

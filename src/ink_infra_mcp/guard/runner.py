@@ -59,7 +59,7 @@ class Guard:
         """
         call = Call(tool=tool, args=args, caller=caller, args_digest=digest_of_args(args))
         earlier = await self.approvals.open_for(caller, tool=tool.name, args_digest=call.args_digest)
-        if earlier is not None and earlier.state is ApprovalState.APPROVED:
+        if earlier is not None and earlier.state is ApprovalState.APPROVED and self._suffices(earlier):
             return self._mark(await self._begin(call, earlier.plan, earlier))
         plan = await self._plan(call, earlier.plan if earlier else None)
         return self._mark(await self._decide(call, plan, earlier))
@@ -85,6 +85,11 @@ class Guard:
         risk = risk_of(plan, self.policy.kinds)
         return risk, self.policy.approval[risk]
 
+    def _suffices(self, approval: Approval) -> bool:
+        """Policy may have become stricter since the approval was asked for."""
+        _, need = self.need_for(approval.plan)
+        return Need(approval.need).rank >= need.rank
+
     async def _plan(self, call: Call, pinned: Plan | None) -> Plan:
         plan = call.tool.plan(call.args, await call.tool.observe(call.args, self.look, pinned))
         warnings = [f"policy override in force: {words}" for words in self.policy.overrides]
@@ -101,7 +106,7 @@ class Guard:
         if need is Need.NONE:
             return await self._begin(call, plan, None)
         approval = earlier
-        if approval is None or approval.plan_digest != plan.digest:
+        if approval is None or (approval.plan_digest, approval.need) != (plan.digest, need):
             approval = await self.approvals.propose(
                 call.caller, plan, args_digest=call.args_digest, risk=risk, need=need
             )

@@ -5,6 +5,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 Schema = dict[str, Any]
+_NAMED = frozenset({"properties", "$defs"})
 
 
 def input_schema(model: type[BaseModel]) -> Schema:
@@ -36,20 +37,30 @@ def _inline(node: Any, defs: Schema) -> Any:
     return {key: _inline(value, defs) for key, value in held.items() if key != "$defs"}
 
 
-def _tidy(node: Any, *, keep_description: bool, inside_properties: bool = False) -> Any:
+def _tidy(node: Any, *, keep_description: bool) -> Any:
     if isinstance(node, list):
         return [_tidy(item, keep_description=keep_description) for item in cast(list[Any], node)]
     if not isinstance(node, dict):
         return node
-    held = _without_null(cast(Schema, node)) if not inside_properties else cast(Schema, node)
-    out: Schema = {}
-    for key, value in held.items():
-        if not inside_properties and (key == "title" or (key == "description" and not keep_description)):
-            continue
-        if not inside_properties and key == "default" and value in (None, "", [], {}):
-            continue
-        out[key] = _tidy(value, keep_description=keep_description, inside_properties=key in {"properties", "$defs"})
-    return out
+    held = _without_null(cast(Schema, node))
+    return {
+        key: _named(value, keep_description=keep_description)
+        if key in _NAMED
+        else _tidy(value, keep_description=keep_description)
+        for key, value in held.items()
+        if not _is_noise(key, value, keep_description=keep_description)
+    }
+
+
+def _named(nodes: Any, *, keep_description: bool) -> Any:
+    """The keys here are names that we chose, such as `title`; only what they stand for is tidied."""
+    return {name: _tidy(node, keep_description=keep_description) for name, node in cast(Schema, nodes).items()}
+
+
+def _is_noise(key: str, value: object, *, keep_description: bool) -> bool:
+    if key == "default":
+        return value in (None, "", [], {})
+    return key == "title" or (key == "description" and not keep_description)
 
 
 def _without_null(node: Schema) -> Schema:

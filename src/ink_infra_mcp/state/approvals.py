@@ -100,6 +100,16 @@ def mark_drifted(connection: Connection, approval_id: str) -> None:
     )
 
 
+def expire(connection: Connection, *, now: float) -> tuple[Approval, ...]:
+    """Return the approvals whose time has just ended unused; none of them can be decided or consumed any more."""
+    c = approvals.c
+    over = (c.state.in_([ApprovalState.PENDING, ApprovalState.APPROVED]), c.expires_at <= now)
+    query = select(approvals).where(*over).order_by(c.expires_at, c.id)
+    ended = tuple(_approval(row) for row in connection.execute(query))
+    connection.execute(update(approvals).where(*over).values(state=ApprovalState.EXPIRED))
+    return ended
+
+
 def _why_not(found: Approval | None, now: float) -> str:
     if found is None:
         return "is unknown"

@@ -40,6 +40,7 @@ class ApprovalState(StrEnum):
     CONSUMED = "consumed"
     DRIFTED = "drifted"
     SUPERSEDED = "superseded"
+    EXPIRED = "expired"
 
 
 class Approval(Frozen):

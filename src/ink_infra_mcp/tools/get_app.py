@@ -77,16 +77,8 @@ class GetApp(Query[Args, Look, Report]):
     async def observe(self, args: Args, look: Look) -> Report:
         """Return what Coolify and the host say of the app."""
         app = await find_app(look, args.app)
-        unknown: dict[str, str] = {}
-        containers: tuple[ContainerFacts, ...] | None = None
-        try:
-            containers = await containers_of(look.hosts, app.muscle, app.uuid) if app.muscle else None
-        except HostError as error:
-            unknown["containers"] = error.failed
-        if not app.muscle:
-            unknown["containers"] = "its server is not in fleet.toml"
+        containers, why_not = await _containers(look, app)
         source = app.source if isinstance(app.source, Application) else None
-        envs = await (look.coolify.service_envs(app.uuid) if source is None else look.coolify.envs(app.uuid))
         return Report(
             name=app.name,
             uuid=app.uuid,
@@ -98,11 +90,11 @@ class GetApp(Query[Args, Look, Report]):
             port=source.ports_exposes if source else "",
             limits=limits_of(app),
             run_options=source.custom_docker_run_options if source else "",
-            variables=tuple(sorted({env.key for env in envs if not env.is_preview})),
+            variables=await _variables(look, app),
             deployments=await _deployments(look, app),
             containers=tuple(_seen(c, look) for c in containers or ()),
             isolated=_isolated(containers, look),
-            unknown=unknown,
+            unknown={"containers": why_not} if why_not else {},
         )
 
     def render(self, report: Report) -> str:
@@ -118,6 +110,21 @@ class GetApp(Query[Args, Look, Report]):
         lines += [f"deployment {d.at} {d.status} {d.commit[:12]} {d.uuid}" for d in report.deployments]
         lines += [_line(c) for c in report.containers]
         return "\n".join([*lines, *(f"unknown: {what}: {why}" for what, why in report.unknown.items())])
+
+
+async def _containers(look: Look, app: App) -> tuple[tuple[ContainerFacts, ...] | None, str]:
+    """Return the app's containers, or None and why they could not be seen."""
+    if not app.muscle:
+        return None, "its server is not in fleet.toml"
+    try:
+        return await containers_of(look.hosts, app.muscle, app.uuid), ""
+    except HostError as error:
+        return None, error.failed
+
+
+async def _variables(look: Look, app: App) -> tuple[str, ...]:
+    rows = await (look.coolify.service_envs(app.uuid) if app.kind == "service" else look.coolify.envs(app.uuid))
+    return tuple(sorted({row.key for row in rows if not row.is_preview}))
 
 
 async def _deployments(look: Look, app: App) -> tuple[DeploymentSeen, ...]:

@@ -197,6 +197,7 @@ def service(call: Call, row: Service, *, parts: bool = False) -> JsonObject:
         "is_container_label_readonly_enabled": False,
         "environment_id": place[1].id if place else None,
         "server_id": server.id if server else None,
+        "destination_id": server.destinations[0].id if server else None,
         "destination_type": "App\\Models\\StandaloneDocker",
         "service_type": None,
         "config_hash": None,
@@ -214,6 +215,25 @@ def service(call: Call, row: Service, *, parts: bool = False) -> JsonObject:
     return ordered(shown)
 
 
+_FALSE_IN_SERVER = (
+    "high_disk_usage_notification_sent",
+    "log_drain_notification_sent",
+    "unreachable_notification_sent",
+)
+_FALSE_IN_SETTINGS = (
+    "delete_unused_networks",
+    "delete_unused_volumes",
+    "force_server_cleanup",
+    "is_cloudflare_tunnel",
+    "is_jump_server",
+    "is_logdrain_axiom_enabled",
+    "is_logdrain_custom_enabled",
+    "is_logdrain_highlight_enabled",
+    "is_logdrain_newrelic_enabled",
+    "is_metrics_enabled",
+    "is_swarm_manager",
+    "is_swarm_worker",
+)
 _PLAIN_SERVICE = {"uuid", "name", "description", "connect_to_docker_network", "is_container_label_escape_enabled"}
 _NULL_IN_DEPLOYMENT = (
     "git_type",
@@ -246,6 +266,8 @@ def _server(server: Server) -> JsonObject:
         **server.model_dump(exclude=plain),
         "team_id": TEAM_ID,
         "proxy": {"type": server.proxy_type, "status": server.proxy_status, "redirect_enabled": True},
+        **dict.fromkeys(_FALSE_IN_SERVER, False),
+        "swarm_cluster": None,
         "cloud_provider_token_id": None,
         "hetzner_server_id": None,
         "hetzner_server_status": None,
@@ -262,18 +284,12 @@ def _settings(server: Server) -> JsonObject:
             **server.settings.model_dump(),
             "id": server.id,
             "server_id": server.id,
+            **dict.fromkeys(_FALSE_IN_SETTINGS, False),
             "server_timezone": "UTC",
             "is_sentinel_enabled": True,
-            "is_metrics_enabled": False,
-            "is_swarm_manager": False,
-            "is_swarm_worker": False,
-            "is_jump_server": False,
-            "is_cloudflare_tunnel": False,
             "docker_cleanup_frequency": "0 0 * * *",
             "docker_cleanup_threshold": 80,
             "force_docker_cleanup": True,
-            "delete_unused_volumes": False,
-            "delete_unused_networks": False,
             "docker_version_checked_at": stamp(server.settings.docker_version_checked_at),
             "created_at": stamp(server.created_at),
             "updated_at": stamp(server.updated_at),

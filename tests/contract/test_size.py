@@ -1,0 +1,47 @@
+"""What the list of tools costs a model: counted with a real tokenizer, and held by an estimate that always runs."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+
+import pytest
+
+from ink_infra_mcp.server.contracts import Contract
+from tests.bench.__main__ import costs
+from tests.contract.catalog import NAMES, contracts
+
+BUDGET = 6_000
+"""Tokens (o200k) of names, descriptions and input schemas of the whole list."""
+MAX_TOOL = 1_000
+BYTES_PER_TOKEN = 3.2
+"""Fewer than these texts have (3.4 to 4.0, measured), so that the estimate is above the count."""
+
+
+def estimate(tools: Sequence[Contract]) -> float:
+    """Return a number of tokens that these tools do not exceed."""
+    texts = (json.dumps([tool["name"], tool["description"], tool["inputSchema"]]) for tool in tools)
+    return sum(len(text.encode()) for text in texts) / BYTES_PER_TOKEN
+
+
+def test_the_list_fits_its_budget_by_estimate() -> None:
+    """Every tool that the server ever shows, all at once, fits into the budget without a tokenizer to say so."""
+    assert estimate([*contracts().values()]) <= BUDGET
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_tool_takes_more_than_its_share(name: str) -> None:
+    """One tool cannot use up the budget of all."""
+    assert estimate([contracts()[name]]) <= MAX_TOOL
+
+
+@pytest.mark.xdist_group("npm_bench")
+@pytest.mark.timeout(120)
+def test_the_list_fits_its_budget_by_count() -> None:
+    """The tokenizer counts no more than the budget, and the estimate is never below the count."""
+    try:
+        counted = costs([*contracts().values()])
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        pytest.skip("npm could not install the tokenizer; its own message is above")
+    assert counted["tool list, tokens"] <= BUDGET
+    assert counted["tool list, tokens"] <= estimate([*contracts().values()])
+    assert counted["largest tool, tokens"] <= MAX_TOOL

@@ -1,0 +1,1 @@
+"""The MCP side, seen by a client."""

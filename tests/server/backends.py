@@ -1,0 +1,215 @@
+"""What stands behind the MCP side in its own tests: tools of a few lines, and an application that holds them."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, NoReturn
+
+from mcp import Client
+from mcp.client.session import ElicitationFnT
+from pydantic import BaseModel, ConfigDict, Field
+
+from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Query, Results, Toolset
+from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Risk, Step, render
+from ink_infra_mcp.core.policy import Need
+from ink_infra_mcp.core.receipt import Receipt
+from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress
+from ink_infra_mcp.server.backend import AnyMutation, AnyQuery
+from ink_infra_mcp.server.build import ServerSettings, build_server
+from ink_infra_mcp.server.catalogue import narrowed
+from ink_infra_mcp.server.contracts import Tool, contract_of
+from ink_infra_mcp.state.records import Approval
+from tests.ink import Era
+
+PASSWORD = "correct-horse-battery-staple"
+"""A secret that the process knows; no shape gives it away."""
+INSTRUCTIONS = "Look first, then change."
+
+
+async def unopened() -> NoReturn:
+    """Fail: nothing that a list needs opens the application.
+
+    Raises:
+        AssertionError: always.
+    """
+    raise AssertionError("the application was opened")
+
+
+class EchoArgs(BaseModel):
+    """What the reading tool takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    words: Annotated[str, Field(max_length=20)] = "hello"
+    times: Annotated[int, Field(ge=1, le=3)] = 1
+    labels: dict[str, int] = {}
+
+
+class EchoReport(Frozen):
+    """What the reading tool says."""
+
+    words: str
+    lines: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+
+
+Observe = Callable[[EchoArgs], Awaitable[EchoReport]]
+
+
+async def echo(args: EchoArgs) -> EchoReport:
+    """Return the words."""
+    return EchoReport(words=args.words)
+
+
+class Echo(Query[EchoArgs, object, EchoReport]):
+    """Say the words again. It changes nothing."""
+
+    name: ClassVar[str] = "get_echo"
+    title: ClassVar[str] = "Echo"
+    toolset: ClassVar[Toolset] = "apps"
+    args = EchoArgs
+    report = EchoReport
+
+    def __init__(self, observe: Observe = echo) -> None:
+        self._observe = observe
+
+    async def observe(self, args: EchoArgs, look: object) -> EchoReport:
+        """Return what the test made of the arguments."""
+        return await self._observe(args)
+
+    def render(self, report: EchoReport) -> str:
+        """Return the words and lines."""
+        return "\n".join([report.words, *report.lines, *(f"{k}: {v}" for k, v in report.labels.items())])
+
+
+class StopArgs(BaseModel):
+    """What the changing tool takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app: str
+    wait_s: int = 5
+
+
+class Stop(Mutation[StopArgs, object, None]):
+    """Stop an app. It deletes nothing."""
+
+    name: ClassVar[str] = "stop_app"
+    title: ClassVar[str] = "Stop"
+    toolset: ClassVar[Toolset] = "apps"
+    args = StopArgs
+    kinds: ClassVar[tuple[str, ...]] = ("coolify.stop",)
+
+    async def observe(self, args: StopArgs, look: object, approved: Plan | None) -> None:
+        """Return nothing: the plan depends on the arguments alone."""
+
+    def plan(self, args: StopArgs, facts: None) -> Plan:
+        """Return the one step."""
+        return stop_plan(args.app)
+
+    async def verify(self, plan: Plan, results: Results, look: object) -> list[Check]:
+        """Return no checks."""
+        return []
+
+
+def stop_plan(app: str, *, summary: str = "") -> Plan:
+    """Return the plan that stops an app."""
+    step = Step(id="stop", kind="coolify.stop", target=app, summary=summary or f"Stop {app}")
+    return Plan(tool="stop_app", title=f"Stop {app}", target=app, locks=(f"app:{app}",), steps=(step,))
+
+
+def question(plan: Plan, *, phrase: str = "") -> Asked:
+    """Return the question whether the plan may run; with a phrase, the one whose answer is typed."""
+    risk = Risk.DESTRUCTIVE if phrase else Risk.DISRUPTIVE
+    approval = Approval(
+        id="ap-0000000001",
+        principal="local:tester",
+        tool=plan.tool,
+        args_digest="0" * 64,
+        plan_digest=plan.digest,
+        plan=plan,
+        risk=risk,
+        need=Need.TYPED if phrase else Need.PERSON,
+        phrase=phrase,
+        created_at=0.0,
+        expires_at=3600.0,
+    )
+    return Asked(approval=approval, text=render(plan, risk=risk))
+
+
+def receipt(outcome: Outcome, message: str, result: JsonObject | None = None) -> Receipt:
+    """Return a receipt that says one thing."""
+    return Receipt(outcome=outcome, message=message, result=result or {})
+
+
+APPLIED = receipt(Outcome.APPLIED, "Stop shop: done, and proved.")
+REQUIRED = receipt(Outcome.APPROVAL_REQUIRED, "A person must approve this plan: `ink-infra-mcp approve ap-0000000001`.")
+
+
+@dataclass(slots=True)
+class Desk:
+    """An application without a world: it asks `asked` until a yes came, then says `ends`. It keeps what it was told."""
+
+    tools: Sequence[Tool]
+    asked: Asked | None = None
+    ends: Receipt = APPLIED
+    progress: tuple[str, ...] = ()
+    sandbox: bool = False
+    look: object = None
+    answers: list[Answer] = field(default_factory=list[Answer])
+    callers: list[Caller] = field(default_factory=list[Caller])
+
+    @property
+    def queries(self) -> dict[str, AnyQuery]:
+        """Return the reading tools."""
+        return {tool.name: tool for tool in self.tools if isinstance(tool, Query)}
+
+    @property
+    def mutations(self) -> dict[str, AnyMutation]:
+        """Return the changing tools."""
+        return {tool.name: tool for tool in self.tools if isinstance(tool, Mutation)}
+
+    async def change(self, tool: AnyMutation, args: BaseModel, caller: Caller) -> Receipt | Asked:
+        """Return the question while nobody said yes, else the end."""
+        self.callers.append(caller)
+        if self.asked is None or any(answer.action == "accept" for answer in self.answers):
+            return self.ends
+        return self.asked if caller.can_ask else REQUIRED
+
+    async def answer(self, approval_id: str, answer: Answer, caller: Caller) -> Receipt | None:
+        """Keep the answer; only a yes lets the change go on."""
+        self.answers.append(answer)
+        return None if answer.action == "accept" else receipt(Outcome.NOT_APPROVED, "Nothing was changed.")
+
+    async def follow(self, operation_id: str, wait_s: float, progress: Progress | None) -> Receipt:
+        """Tell the progress, then say that it is done."""
+        for done, words in enumerate(self.progress):
+            if progress is not None:
+                await progress(float(done), float(len(self.progress)), words)
+        return APPLIED
+
+    def redact(self, text: str) -> str:
+        """Mask the password, and what looks like a secret."""
+        return Redactor([Secret(PASSWORD)])(text)
+
+
+@asynccontextmanager
+async def client_of(desk: Desk, *, era: Era = "auto", person: ElicitationFnT | None = None) -> AsyncGenerator[Client]:
+    """Give a client of a server over the desk's tools."""
+
+    async def opened() -> Desk:
+        return desk
+
+    kinds: dict[str, Any] = {"coolify.stop": Risk.DISRUPTIVE}
+    server = build_server(
+        ServerSettings(
+            catalogue=narrowed([contract_of(t, kinds) for t in desk.tools], toolsets=frozenset(), read_only=False),
+            open=opened,
+            principal="local:tester",
+            instructions=INSTRUCTIONS,
+        )
+    )
+    async with Client(server, mode=era, elicitation_callback=person) as client:
+        yield client
