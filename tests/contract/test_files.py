@@ -9,6 +9,7 @@ import anyio
 import pytest
 from mcp import Client
 
+from ink_infra_mcp.core.operation import Toolset
 from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import differences, folder, load, text_of, write
@@ -28,9 +29,13 @@ class ChangedTool(ListApps):
     """List apps and say it in other words."""
 
 
-class LooserTool(ListApps):
-    __doc__ = ListApps.__doc__
-    toolset = "fleet"
+class MovedTool(ListApps):
+    """Only its toolset is another; the words are taken over below."""
+
+    toolset: ClassVar[Toolset] = "fleet"
+
+
+MovedTool.__doc__ = ListApps.__doc__
 
 
 def test_every_contract_is_the_tools_own() -> None:
@@ -43,7 +48,7 @@ def test_a_missing_contract_is_found() -> None:
     assert differences([*TOOLS, NewTool()], kinds()) == {"list_apps_anew": "missing"}
 
 
-@pytest.mark.parametrize("changed", [ChangedTool(), LooserTool()], ids=["description", "toolset"])
+@pytest.mark.parametrize("changed", [ChangedTool(), MovedTool()], ids=["description", "toolset"])
 def test_a_changed_contract_is_found(changed: ListApps) -> None:
     """A tool that says something else than its file is named, whichever part it is."""
     others = [tool for tool in TOOLS if tool.name != changed.name]

@@ -126,7 +126,7 @@ def test_no_argument_can_approve(name: str) -> None:
 @pytest.mark.parametrize("word", ["confirm", "approved", "approval_token", "force", "skip_approval", "api_token"])
 def test_an_approving_argument_is_found(word: str) -> None:
     """The search knows the usual names of such an argument, at any depth."""
-    schema = {"properties": {"a": {"items": {"properties": {word: {}}}}}}
+    schema: dict[str, Any] = {"properties": {"a": {"items": {"properties": {word: {}}}}}}
     assert {found for found in argument_names(schema) if APPROVING.search(found)} == {word}
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from ink_infra_mcp.core.errors import StateError, StepFailed
 from ink_infra_mcp.core.operation import Outcome
+from ink_infra_mcp.core.plan import Risk
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.state import locks, operations
 from ink_infra_mcp.state.records import Lock, Operation
@@ -225,5 +226,5 @@ def _accept_lines(folder: Path) -> None:
         db.execute("drop trigger full")
 
 
-def _safe_kinds() -> dict[str, str]:
-    return {"shelf.fill": "safe", "shelf.count": "read"}
+def _safe_kinds() -> dict[str, Risk]:
+    return {"shelf.fill": Risk.SAFE, "shelf.count": Risk.READ}

@@ -1,7 +1,9 @@
 """Takes and frees the targets of an operation, and sees through locks that a dead process left."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import anyio
 
 from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.state import locks, operations
@@ -12,11 +14,12 @@ from ink_infra_mcp.state.store import Connection, Store
 
 @dataclass(frozen=True, slots=True)
 class Locks:
-    """The locks of one state store, as this executor sees them."""
+    """The locks of one state store, as this executor sees them. `beginning` are its operations on the way to begin."""
 
     store: Store
     owners: Owners
     clock: Clock
+    beginning: set[str] = field(default_factory=set[str])
 
     @property
     def executor(self) -> str:
@@ -53,15 +56,25 @@ class Locks:
                     locks.free(connection, lock.operation_id)
             return locks.take(connection, wanted)
 
+        self.beginning.add(operation_id)
         return await self.store.run(work)
 
-    async def free(self, operation_id: str) -> None:
-        """Free everything that the operation holds."""
-        await self.store.run(lambda c: locks.free(c, operation_id))
+    def keep(self, operation_id: str) -> None:
+        """Let the locks of an operation that has begun live until it ends."""
+        self.beginning.discard(operation_id)
+
+    async def free_unless_kept(self, operation_id: str) -> None:
+        """Free everything that an operation holds which did not come to begin, even when the caller has gone away."""
+        if operation_id in self.beginning:
+            self.beginning.discard(operation_id)
+            with anyio.CancelScope(shield=True):
+                await self.store.run(lambda c: locks.free(c, operation_id))
 
     def _stale(self, connection: Connection, lock: Lock) -> bool:
-        """A lock without an operation is stale when its process is dead; with one, when the operation has ended."""
+        """A lock with an operation is stale when that has ended; one without, when nobody is on the way to begin it."""
         operation = operations.get(connection, lock.operation_id)
-        if operation is None:
-            return not self.owners.alive(lock.executor)
-        return operation.state != "running"
+        if operation is not None:
+            return operation.state != "running"
+        if lock.executor == self.executor:
+            return lock.operation_id not in self.beginning
+        return not self.owners.alive(lock.executor)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 from pydantic import BaseModel
 
 from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
@@ -18,7 +19,7 @@ from ink_infra_mcp.guard.approval import Approvals
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller, digest_of_args
 from ink_infra_mcp.guard.locking import Locks
 from ink_infra_mcp.state import approvals, audit, operations
-from ink_infra_mcp.state.records import Approval, ApprovalState, AuditEvent, Operation
+from ink_infra_mcp.state.records import Approval, ApprovalState, AuditEvent, Lock, Operation
 from ink_infra_mcp.state.store import Connection, Store
 
 AnyMutation = Mutation[Any, Any, Any]
@@ -116,8 +117,9 @@ class Guard:
 
     async def _held(self, call: Call, plan: Plan) -> Receipt | None:
         lock = await self.locks.in_the_way(plan.locks)
-        if lock is None:
-            return None
+        return None if lock is None else await self._met(call, plan, lock)
+
+    async def _met(self, call: Call, plan: Plan, lock: Lock) -> Receipt:
         twin = await self.store.run(lambda c: operations.get(c, lock.operation_id))
         if twin is not None and (twin.tool, twin.principal, twin.args_digest) == (
             call.tool.name,
@@ -131,19 +133,18 @@ class Guard:
         operation_id = self.new_id("op")
         lock = await self.locks.take(plan.locks, operation_id, call.caller.principal, plan.title)
         if lock is not None:
-            held = await self._held(call, plan)
-            return held or receipts.locked(lock)
+            return await self._met(call, plan, lock)
         try:
             stopped = await self._stopped_by_new_facts(call, plan, approval)
-            if stopped is None:
+            if stopped is not None:
+                return stopped
+            # a caller who leaves in this moment must neither stop the begin half-way nor keep it from its engine
+            with anyio.CancelScope(shield=True):
                 await self._commit(call, plan, approval, operation_id)
-        except BaseException:
-            await self.locks.free(operation_id)
-            raise
-        if stopped is not None:
-            await self.locks.free(operation_id)
-            return stopped
-        await self.engine.start(operation_id)
+                self.locks.keep(operation_id)
+                await self.engine.start(operation_id)
+        finally:
+            await self.locks.free_unless_kept(operation_id)
         return receipts.running(await self._operation(operation_id))
 
     async def _stopped_by_new_facts(self, call: Call, plan: Plan, approval: Approval | None) -> Receipt | None:

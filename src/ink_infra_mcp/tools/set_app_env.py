@@ -116,13 +116,14 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
 
 
 async def _names_check(plan: Plan, look: Look) -> Check:
-    steps = {step.id: step for step in plan.steps}
-    app = str(next(iter(plan.steps)).params["app"])
-    there = {row.key for row in await look.coolify.envs(app) if not row.is_preview}
-    variables = steps["set_env"].params["variables"] if "set_env" in steps else {}
-    names = steps["delete_env"].params["names"] if "delete_env" in steps else []
-    missing = sorted(set(variables if isinstance(variables, dict) else ()) - there)
-    left = sorted({str(name) for name in (names if isinstance(names, list) else ())} & there)
-    wrong = [*(f"{name} is missing" for name in missing), *(f"{name} is still there" for name in left)]
+    there = {row.key for row in await look.coolify.envs(str(plan.steps[0].params["app"])) if not row.is_preview}
+    wrong = [f"{name} is missing" for name in sorted(_names(plan, "set_env", "variables") - there)]
+    wrong += [f"{name} is still there" for name in sorted(_names(plan, "delete_env", "names") & there)]
     evidence = "; ".join(wrong) or "the names are as asked for"
     return Check(name="variables", status="failed" if wrong else "passed", evidence=evidence)
+
+
+def _names(plan: Plan, step_id: str, param: str) -> set[str]:
+    """Return the variable names in a parameter of a step, none when the plan has no such step."""
+    found = next((step.params[param] for step in plan.steps if step.id == step_id), None)
+    return {str(name) for name in found} if isinstance(found, dict | list) else set()

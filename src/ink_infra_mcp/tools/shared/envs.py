@@ -37,7 +37,7 @@ def _checked(env: dict[str, str]) -> dict[str, str]:
     return env
 
 
-EnvArgs = Annotated[dict[str, str], AfterValidator(_checked), Field(max_length=500)]
+EnvArgs = Annotated[dict[str, str], Field(max_length=500), AfterValidator(_checked)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import re
 
 from ink_infra_mcp.clients.coolify.apps import Application
+from ink_infra_mcp.clients.coolify.models import Server
 from ink_infra_mcp.core.errors import HostError, InputError
 from ink_infra_mcp.core.fleet import Muscle, memory_bytes
 from ink_infra_mcp.core.placement import Candidate, Placement, place
@@ -39,16 +40,23 @@ async def candidates(look: Look, muscles: list[Muscle]) -> list[Candidate]:
     facts = await gather_all(look.hosts, [m.name for m in muscles])
     found: list[Candidate] = []
     for muscle in muscles:
-        addresses = {muscle.address, muscle.private_address}
-        server = next((s for s in servers if s.ip in addresses or s.name == muscle.name), None)
-        here = [app for app in apps if server is not None and app.server_uuid == server.uuid]
-        why_not = "Coolify does not know it" if server is None else ""
-        if server is not None and not (server.reachable and server.usable):
-            why_not = "Coolify says it is not reachable or not usable"
-        promised = sum(_promised(app, look) for app in here)
+        server = _server(muscle, servers)
         uuid = server.uuid if server else ""
-        found.append(_candidate(muscle, uuid, why_not, facts[muscle.name], promised, len(here)))
+        here = [app for app in apps if uuid and app.server_uuid == uuid]
+        promised = sum(_promised(app, look) for app in here)
+        found.append(_candidate(muscle, uuid, _why_not(server), facts[muscle.name], promised, len(here)))
     return found
+
+
+def _server(muscle: Muscle, servers: tuple[Server, ...]) -> Server | None:
+    addresses = {muscle.address, muscle.private_address}
+    return next((s for s in servers if s.ip in addresses or s.name == muscle.name), None)
+
+
+def _why_not(server: Server | None) -> str:
+    if server is None:
+        return "Coolify does not know it"
+    return "" if server.reachable and server.usable else "Coolify says it is not reachable or not usable"
 
 
 def _candidate(
