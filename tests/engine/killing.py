@@ -3,11 +3,11 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from multiprocessing import connection, forkserver
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from ink_infra_mcp.app import App
+from ink_infra_mcp.app import App, Wiring
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.receipt import Receipt
@@ -30,17 +30,20 @@ from ink_infra_mcp.sandbox.world import World
 from tests.ink import PRINCIPAL, SPEED, wired
 
 PATIENCE_S = 30.0
+PROJECT, ENVIRONMENT = "tenant-7", "staging"
+"""Where apps go; the world has neither at first, so that they are created too."""
 CALLER = Caller(principal=PRINCIPAL, channel="elicitation", can_ask=True)
+CHECKPOINT = "INSERT INTO main.operation_outputs"
 _FORKS = multiprocessing.get_context("forkserver")
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a process dies, at the `nth` such event of its life.
+    """When a process dies: at the `nth` such event of its life.
 
-    `before` and `after` a step handler (`what` is its kind); at the time that an emulator has done a write and has not
-    answered it yet (`reached`, a part of the journal's line); or just before a statement is executed in the state store
-    (`statement`, a beginning of it, with `about` among its parameters).
+    `before` and `after` a step handler (`what` is its kind); when an emulator has done a write and not yet answered
+    (`reached`, a part of the journal's line); or just before a statement is executed in the state store (`statement`,
+    its beginning, with `about` at the start of one of its parameters).
     """
 
     when: Literal["before", "after", "reached", "statement"]
@@ -50,23 +53,190 @@ class Moment:
 
     def __str__(self) -> str:
         """Return the name of the test case."""
-        words = [self.when, self.what.removeprefix("coolify ").removeprefix("INSERT INTO "), self.about]
-        return "-".join([*filter(None, words), *([str(self.nth)] if self.nth > 1 else [])]).replace(" ", "_")
+        words = (self.when, self.what, self.about, str(self.nth) if self.nth > 1 else "")
+        return " ".join(filter(None, words)).replace("/", ".")
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What a process does: call a tool and follow it, or only go on with what it finds."""
+    """What a process does: call a tool, say yes, and follow it; without a tool, go on with what it finds."""
 
     folder: Path
     ends: Endpoints
-    project: str
-    environment: str
     tool: str = ""
     arguments: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
 
 
-def start_forking() -> None:
-    """Start the process that others are forked from, with everything imported; it ends with this one."""
-    _FORKS.set_forkserver_preload([__name__, "ink_infra_mcp.engine.durable"])
+class WatchedWorld(World):
+    """A world that tells of each line that its journal gets, before the one who wrote has an answer."""
+
+    on_write: Callable[[str], None] | None = None
+
+    @contextmanager
+    def change(self) -> Generator[WorldState]:
+        """Give the state to change, as the world does."""
+        with super().change() as state:
+            known = len(state.journal)
+            yield state
+            fresh = state.journal[known:]
+        for line in fresh:
+            if self.on_write is not None:
+                self.on_write(line)
+
+
+@dataclass(slots=True)
+class Scene:
+    """A world whose emulators answer in this process, and the state folder that one server leaves to the next."""
+
+    folder: Path
+    world: WatchedWorld
+    ends: Endpoints
+
+    def start(self, tool: str = "", arguments: Mapping[str, JsonValue] | None = None, *, dies: Moment | None = None
+              ) -> ForkServerProcess:
+        """Start a server process."""
+        life = Life(self.folder, self.ends, tool, dict(arguments or {}))
+        process = _FORKS.Process(target=live, args=(life, dies), daemon=True)
+        self.world.on_write = _killer(process, dies) if dies and dies.when == "reached" else None
+        process.start()
+        return process
+
+    def kill(self, tool: str, arguments: Mapping[str, JsonValue], *, dies: Moment) -> None:
+        """Let a server process call the tool until it dies at that moment."""
+        assert ended(self.start(tool, arguments, dies=dies)) == -signal.SIGKILL
+
+    def kill_successor(self, dies: Moment) -> None:
+        """Let a server process go on with what it finds until it dies at that moment."""
+        assert ended(self.start(dies=dies)) == -signal.SIGKILL
+
+    @asynccontextmanager
+    async def server(self) -> AsyncGenerator[App]:
+        """Give a server in this process."""
+        app = App(_wiring(self.folder, self.world, self.ends, None))
+        try:
+            yield app
+        finally:
+            await app.aclose()
+
+
+@contextmanager
+def scene(folder: Path) -> Generator[Scene]:
+    """Give a fresh world and its running emulators."""
+    world = WatchedWorld(folder / "world.db", seed=seed, settle=settle, speed=SPEED)
+    with Sandbox(world) as sandbox:
+        yield Scene(folder=folder, world=world, ends=sandbox.start())
+
+
+def begin_forking() -> None:
+    """Start the process that all others are forked from, with everything imported; it ends with this one."""
+    _FORKS.set_forkserver_preload([__name__, "ink_infra_mcp.app.guarded", "ink_infra_mcp.engine.durable"])
     forkserver.ensure_running()
+
+
+def ended(process: ForkServerProcess) -> int | None:
+    """Return the exit code, once the process has ended; it is -9 after SIGKILL."""
+    process.join(PATIENCE_S)
+    if process.exitcode is None:
+        process.kill()
+        process.join(PATIENCE_S)
+        raise TimeoutError(f"the process neither died nor ended within {PATIENCE_S:.0f} s")
+    return process.exitcode
+
+
+def live(life: Life, dies: Moment | None) -> None:
+    """Be a server process."""
+    if dies is not None and dies.when == "statement":
+        _die_at_statement(dies)
+    anyio.run(_serve, life, dies)
+
+
+async def called(app: App, tool: str, arguments: Mapping[str, JsonValue]) -> Receipt:
+    """Call a tool as a client whose person says yes; return the receipt of the begun operation."""
+    mutation = app.mutations[tool]
+    args = mutation.args.model_validate(dict(arguments))
+    said = await app.change(mutation, args, CALLER)
+    if isinstance(said, Asked):
+        await app.answer(said.approval.id, Answer("accept", typed=said.approval.phrase), CALLER)
+        said = await app.change(mutation, args, CALLER)
+    assert isinstance(said, Receipt), said
+    return said
+
+
+async def _serve(life: Life, dies: Moment | None) -> None:
+    world = World(life.folder / "world.db", seed=seed, settle=settle)
+    app = App(_wiring(life.folder, world, life.ends, dies))
+    if life.tool:
+        begun = (await called(app, life.tool, life.arguments)).operation_id
+        operations = (begun,) if begun else ()
+    else:
+        operations = await app.take_over_orphans()
+    for operation in operations:
+        await app.follow(operation, PATIENCE_S, None)
+    await app.drain()
+    await app.aclose()
+
+
+def _wiring(folder: Path, world: World, ends: Endpoints, dies: Moment | None) -> Wiring:
+    wrap = _deadly_handlers(dies) if dies is not None else None
+    return wired(folder, world, ends, change_fleet=_in_a_new_project, wrap_handler=wrap)
+
+
+def _in_a_new_project(fleet: Fleet) -> Fleet:
+    coolify = fleet.coolify.model_copy(update={"project": PROJECT, "environment": ENVIRONMENT})
+    return fleet.model_copy(update={"coolify": coolify})
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class _Countdown:
+    """Says yes once: at the `nth` time that it is asked."""
+
+    def __init__(self, nth: int) -> None:
+        self._left = nth
+
+    def over(self) -> bool:
+        self._left -= 1
+        return self._left == 0
+
+
+def _deadly_handlers(dies: Moment) -> Callable[[str, Handler], Handler]:
+    countdown = _Countdown(dies.nth)
+
+    def wrap(kind: str, handler: Handler) -> Handler:
+        async def run(call: StepCall) -> JsonObject:
+            if dies.when == "before" and countdown.over():
+                _die()
+            result = await handler(call)
+            if dies.when == "after" and countdown.over():
+                _die()
+            return result
+
+        return run if kind == dies.what else handler
+
+    return wrap
+
+
+def _die_at_statement(dies: Moment) -> None:
+    countdown = _Countdown(dies.nth)
+
+    def before_execute(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        values = parameters.values() if isinstance(parameters, dict) else parameters
+        about = any(str(value).startswith(dies.about) for value in values)
+        if " ".join(statement.split()).startswith(dies.what) and about and countdown.over():
+            _die()
+
+    event.listen(Engine, "before_cursor_execute", before_execute)
+
+
+def _killer(process: ForkServerProcess, dies: Moment) -> Callable[[str], None]:
+    """Kills from outside, and lets the emulator go on only when the process is surely dead."""
+    countdown = _Countdown(dies.nth)
+
+    def on_write(line: str) -> None:
+        if dies.what in line and countdown.over():
+            process.kill()
+            connection.wait([process.sentinel], PATIENCE_S)
+
+    return on_write

@@ -202,6 +202,20 @@ async def test_nothing_runs_when_the_begin_cannot_be_written(tmp_path: Path) -> 
         assert (await it.receipt()).approval_id == approval
 
 
+async def test_a_lock_that_could_not_be_freed_does_not_outlive_its_call(tmp_path: Path) -> None:
+    """When a full disk keeps the begin out and the lock in, the next call of the same process sees through it."""
+    async with toy(tmp_path) as it:
+        await it.approved()
+        _refuse_lines(tmp_path, "begin")
+        _refuse_unlocking(tmp_path)
+        with pytest.raises(StateError, match="disk is full"):
+            await it.receipt()
+        assert len(await held(it)) == 1
+        _accept_lines(tmp_path)
+        assert (await it.receipt()).outcome is Outcome.RUNNING
+        assert it.world.boxes == {"left": 3}
+
+
 async def test_nothing_is_proposed_when_the_proposal_cannot_be_written(tmp_path: Path) -> None:
     """A question that the audit does not know is not asked."""
     async with toy(tmp_path) as it:
@@ -221,9 +235,17 @@ def _refuse_lines(folder: Path, event: str) -> None:
         )
 
 
+def _refuse_unlocking(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "state.sqlite3")) as db:
+        db.execute(
+            "create trigger stuck before delete on ink_locks begin select raise(abort, 'database or disk is full'); end"
+        )
+
+
 def _accept_lines(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "state.sqlite3")) as db:
-        db.execute("drop trigger full")
+        db.execute("drop trigger if exists full")
+        db.execute("drop trigger if exists stuck")
 
 
 def _safe_kinds() -> dict[str, Risk]:

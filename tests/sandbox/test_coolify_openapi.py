@@ -1,9 +1,9 @@
-"""The pretend Coolify's answers have the keys and types of the vendor's own description, but for what the code hides."""
+"""The pretend Coolify's answers have the keys and types of the vendor's own description, save what its code hides."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -81,9 +81,9 @@ def is_described(value: JsonValue, described: Mapping[str, Any]) -> bool:
     if value is None or "$ref" in described:
         return True
     named = described.get("type", "object")
-    wanted = [kind for name in (named if isinstance(named, list) else [named]) for kind in TYPES.get(name, ())]
-    in_enum = value in described.get("enum", [value])
-    return in_enum and (type(value) in wanted)
+    names = cast(list[str], named if isinstance(named, list) else [named])
+    wanted = [kind for name in names for kind in TYPES.get(name, ())]
+    return value in described.get("enum", [value]) and type(value) in wanted
 
 
 async def test_rows_have_the_described_keys_and_types(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.plan import Risk
 from ink_infra_mcp.server import contracts
 from ink_infra_mcp.server.contracts import Tool
+from ink_infra_mcp.server.documents import with_table
 from ink_infra_mcp.settings.policy_files import load_policy
 from ink_infra_mcp.tools import ALL
 
@@ -20,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
         ConfigError: --update in an installed package, whose files are not ours to change.
     """
     tools, kinds = [tool() for tool in ALL], load_policy(None).kinds
-    wrong = contracts.differences(tools, kinds)
+    wrong = contracts.differences(tools, kinds) | _readme(tools, kinds, write=arguments.update)
     if not wrong:
         print(f"All {len(tools)} contracts are right.")
         return 0
@@ -42,6 +43,19 @@ def update(tools: Sequence[Tool], kinds: Mapping[str, Risk], *, orphans: Sequenc
     for file in folder.glob("*/contract.json"):
         if json.loads(file.read_text(encoding="utf-8"))["name"] in orphans:
             file.unlink()
+
+
+def _readme(tools: Sequence[Tool], kinds: Mapping[str, Risk], *, write: bool) -> dict[str, str]:
+    """Return whether the README's table of tools differs, and write it if asked; an installed package has none."""
+    place = contracts.folder()
+    file = place.parent / "README.md" if isinstance(place, Path) else None
+    if file is None or not file.is_file():
+        return {}
+    text = file.read_text(encoding="utf-8")
+    wanted = with_table(text, [contracts.contract_of(tool, kinds) for tool in tools])
+    if wanted != text and write:
+        file.write_text(wanted, encoding="utf-8")
+    return {} if wanted == text else {file.name: "changed"}
 
 
 def _source() -> Path:

@@ -36,7 +36,10 @@ class Locks:
         return await self.store.run(work)
 
     async def take(self, targets: Sequence[str], operation_id: str, principal: str, purpose: str) -> Lock | None:
-        """Take all of `targets` for the operation; return None, or the lock in the way with nothing taken."""
+        """Take all of `targets` for the operation; return None, or the lock in the way with nothing taken.
+
+        `keep` or `free_unless_kept` follows, whatever happens.
+        """
         since = self.clock.now().timestamp()
         wanted = [
             Lock(

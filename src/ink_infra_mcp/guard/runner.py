@@ -131,10 +131,10 @@ class Guard:
 
     async def _begin(self, call: Call, plan: Plan, approval: Approval | None) -> Receipt:
         operation_id = self.new_id("op")
-        lock = await self.locks.take(plan.locks, operation_id, call.caller.principal, plan.title)
-        if lock is not None:
-            return await self._met(call, plan, lock)
         try:
+            lock = await self.locks.take(plan.locks, operation_id, call.caller.principal, plan.title)
+            if lock is not None:
+                return await self._met(call, plan, lock)
             stopped = await self._stopped_by_new_facts(call, plan, approval)
             if stopped is not None:
                 return stopped

@@ -22,7 +22,7 @@ const refusal = async (promise) => {
 };
 
 seen.version = (await client.getVersion()).version;
-seen.servers = (await client.listServers({ summary: true })).map((server) => [server.name, server.status]);
+seen.servers = (await client.listServers({ summary: true })).map((server) => [server.name, server.ip]);
 seen.domains = (await client.getServerDomains(serverUuid)).flatMap((entry) => entry.domains);
 const project = await client.createProject({ name: "independent" });
 const place = { project_uuid: project.uuid, server_uuid: serverUuid, environment_name: "production" };
@@ -52,7 +52,7 @@ const service = await client.createService({ ...place, name: "compose",
   docker_compose_raw: Buffer.from("services:\n  web:\n    image: nginx\n").toString("base64"), instant_deploy: true });
 seen.service = (await client.getService(service.uuid)).name;
 seen.found = (await client.diagnoseApplication("independent")).application?.name;
-seen.issues = typeof (await client.findInfrastructureIssues()).summary;
+seen.unreachable = (await client.findInfrastructureIssues()).summary.unreachable_servers;
 await client.stopApplication(app.uuid);
 seen.deleted = (await client.deleteApplication(app.uuid, { deleteVolumes: true })).message;
 console.log(JSON.stringify(seen));
