@@ -1,5 +1,6 @@
 """Measures the installed command in the pretend world: `make bench`, or `python -m tests.bench COMMAND ...`."""
 
+import asyncio
 import json
 import statistics
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.bench import inside
 from tests.node import NODE, install
 from tests.wire import Wire, connect
 
@@ -16,7 +18,8 @@ FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent.parent
 RESULT = ROOT / ".bench" / "result.json"
 COMMAND = (str(Path(sys.executable).with_name("ink-infra-mcp")), "serve", "--sandbox")
-STARTS = 7
+EMPTY = (sys.executable, str(FOLDER / "empty.py"))
+STARTS = 9
 CALLS = 200
 
 
@@ -63,6 +66,20 @@ def call_times(wire: Wire, method: str) -> dict[str, float]:
     return {f"{method}, median ms": statistics.median(took), f"{method}, p99 ms": at_share(took, 0.99)}
 
 
+def starts(command: Sequence[str]) -> dict[str, float]:
+    """Return the start of ours against an empty server's on the same SDK, in turns, so that noise hits both alike."""
+    ours: list[float] = []
+    empty: list[float] = []
+    for _ in range(STARTS):
+        empty.append(first_list_ms(EMPTY))
+        ours.append(first_list_ms(command))
+    return {
+        "start to tools/list, median ms": statistics.median(ours),
+        "the same of an empty server, median ms": statistics.median(empty),
+        "ratio of the two": statistics.median(ours) / statistics.median(empty),
+    }
+
+
 def measure(command: Sequence[str]) -> dict[str, float]:
     """Return every measured number by its name."""
     version = [command[0], "--version"]
@@ -70,23 +87,23 @@ def measure(command: Sequence[str]) -> dict[str, float]:
         "--version, median ms": statistics.median(
             timed(lambda: subprocess.run(version, check=True, capture_output=True)) for _ in range(STARTS)
         ),
-        "start to tools/list, median ms": statistics.median(first_list_ms(command) for _ in range(STARTS)),
     }
+    found |= starts(command)
     with connect(command) as wire:
         wire.initialize()
         tools = wire.request("tools/list")["tools"]
         found |= call_times(wire, "tools/list") | call_times(wire, "prompts/list")
         found["memory at rest, MiB"] = wire.resident_mib()
-    return found | costs(tools)
+    return found | costs(tools) | asyncio.run(inside.measure())
 
 
 def main(command: Sequence[str]) -> int:
     """Measure, print a table and keep the numbers as JSON."""
-    found = {name: round(value, 1) for name, value in measure(command).items()}
+    found = {name: round(value, 2) for name, value in measure(command).items()}
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     for name, value in found.items():
-        sys.stdout.write(f"{name:34} {value:10,.1f}\n")
+        sys.stdout.write(f"{name:40} {value:10,.2f}\n")
     return 0
 
 

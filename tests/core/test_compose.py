@@ -151,6 +151,7 @@ ASKS: list[tuple[JsonObject, str]] = [
         "web: deploy.resources.reservations: opens devices of the Muscle",
     ),
     ({"deploy": {"resources": {"limits": {"pids": 600}}}}, "web: pids_limit is not between 1 and 512"),
+    ({"pids_limit": 0}, "web: pids_limit is not between 1 and 512"),
     ({"pids_limit": 513}, "web: pids_limit is not between 1 and 512"),
     ({"pids_limit": True}, "web: pids_limit is not between 1 and 512"),
     ({"runtime": "${R:-runsc}"}, "web: runtime is not runsc"),
@@ -161,6 +162,28 @@ ASKS: list[tuple[JsonObject, str]] = [
 def test_what_a_service_may_not_ask_for_is_named(ask: JsonObject, problem: str) -> None:
     """Each way out of the container, through the host's or a neighbour's things, is one problem with its reason."""
     assert compose_problems(file(ask), POLICY) == (problem,)
+
+
+HARMLESS: list[JsonObject] = [
+    {"network_mode": "none"},
+    {"network_mode": "bridge"},
+    {"network_mode": "service:db"},
+    {"pids_limit": 1},
+    {"pids_limit": None, "deploy": {"resources": {"limits": {"pids": 512}}}},
+    {"cap_drop": ["all"]},
+    {"build": "https://example.com/shop.git#main"},
+    {"build": {"context": "./app/..dots", "network": "none"}},
+    {"ipc": "none"},
+    {"post_start": [{"command": "x"}]},
+    {"volumes": ["data.v1_x-y:/data:ro", {"type": "volume", "target": "/x"}]},
+    {"devices": [], "extends": None, "gpus": ""},
+]
+
+
+@pytest.mark.parametrize("ask", HARMLESS, ids=str)
+def test_what_stays_inside_the_container_is_allowed(ask: JsonObject) -> None:
+    """The edge of each rule is on the right side: no app is refused for what harms nobody."""
+    assert compose_problems(file(ask), POLICY) == ()
 
 
 TOPS: list[tuple[JsonObject, str]] = [

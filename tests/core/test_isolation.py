@@ -14,6 +14,7 @@ from ink_infra_mcp.core.isolation import (
     PidsRule,
     RuntimeRule,
     baseline,
+    drops,
     lacking,
     parse_options,
     run_options,
@@ -262,3 +263,18 @@ def test_a_baseline_with_a_hole_is_refused() -> None:
 def test_only_long_options_are_known() -> None:
     """The options that Coolify applies are all long ones, as its parser sees no others."""
     assert all(parse_options(name) == ((name, None),) for name in APPLIED_OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("dropped", "needed", "enough"),
+    [
+        (["ALL"], ["ALL"], True),
+        (["ALL"], ["NET_RAW"], True),
+        (["NET_RAW", "KILL"], ["NET_RAW"], True),
+        (["NET_RAW"], ["NET_RAW", "KILL"], False),
+        (["NET_RAW"], ["ALL"], False),
+    ],
+)
+def test_dropping_more_is_enough(dropped: list[str], needed: list[str], enough: bool) -> None:
+    """ALL takes away every capability; otherwise each needed one must be named."""
+    assert drops(dropped, needed) is enough

@@ -45,6 +45,12 @@ def test_a_name_is_one_line(text: str) -> None:
     assert len(clean_name(text).splitlines()) <= 1
 
 
+def test_a_name_is_short() -> None:
+    """A name is cut at 64 characters, spaces inside it are single, and those around it go."""
+    assert clean_name(f"  a \n b {'x' * 60} ") == f"a b {'x' * 60}"
+    assert clean_name("x" * 65) == f"{'x' * 63}…"
+
+
 def test_a_fence_shows_where_data_begins_and_ends() -> None:
     """The markers carry label and nonce, and the text stands between them."""
     assert fence("hello", nonce="n0nce", label="build log") == (

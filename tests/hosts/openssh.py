@@ -13,10 +13,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+import asyncssh
+
 USER = pwd.getpwuid(os.getuid()).pw_name
 SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else "")
 MISSING = "there is no sshd here (Debian: apt-get install openssh-server)"
 START_S = 10.0
+
+
+def new_key() -> asyncssh.SSHKey:
+    """Return a fresh key that no server knows."""
+    return asyncssh.generate_private_key("ssh-ed25519")  # pyright: ignore[reportUnknownMemberType] - its **kwargs
 
 
 class OpenSsh:
@@ -75,8 +82,10 @@ class OpenSsh:
 def openssh(folder: Path) -> Generator[OpenSsh]:
     """Run a server with fresh keys in `folder` while the block runs."""
     for name in ("host", "login"):
-        keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)]
-        subprocess.run(keygen, check=True, timeout=START_S)
+        key = new_key()
+        key.write_private_key(folder / name)
+        key.write_public_key(folder / f"{name}.pub")
+        (folder / name).chmod(0o600)
     shutil.copy(folder / "login.pub", folder / "authorized_keys")
     port = _free_port()
     (folder / "sshd_config").write_text(_config(folder, port), encoding="utf-8")
@@ -102,6 +111,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 LogLevel VERBOSE
+SetEnv HOME={folder}
 """
 
 

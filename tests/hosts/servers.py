@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Protocol
 
 import anyio
-import asyncssh
 import pytest
 
 from ink_infra_mcp.core.fleet import Host
@@ -71,11 +70,6 @@ def pool_of(
         keep_s=keep_s,
         fan_out=fan_out,
     )
-
-
-def new_key() -> asyncssh.SSHKey:
-    """Return a fresh key that no server knows."""
-    return asyncssh.generate_private_key("ssh-ed25519")  # pyright: ignore[reportUnknownMemberType] - its **kwargs
 
 
 def look(*words: str, timeout_s: float = 10, stdin: bytes | Secret | None = None) -> HostCommand:

@@ -17,7 +17,8 @@ from asyncssh.constants import OPEN_CONNECT_FAILED
 from ink_infra_mcp.core.errors import ConfigError, HostUnreachable
 from ink_infra_mcp.core.fleet import Host
 from tests.clock import FakeClock
-from tests.hosts.servers import NAME, look, new_key, pool_of
+from tests.hosts.openssh import new_key
+from tests.hosts.servers import NAME, look, pool_of
 
 pytestmark = pytest.mark.anyio
 

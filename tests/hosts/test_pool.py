@@ -11,7 +11,8 @@ from ink_infra_mcp.core.errors import HostError, HostKeyChanged, HostLoginRefuse
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.hosts.command import CommandResult
 from tests.clock import FakeClock
-from tests.hosts.servers import NAME, Far, eventually, far, look, new_key, permit, pool_of, script
+from tests.hosts.openssh import new_key
+from tests.hosts.servers import NAME, Far, eventually, far, look, permit, pool_of, script
 
 pytestmark = pytest.mark.anyio
 

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from ink_infra_mcp.sandbox.seed import DOCS, PROJECT, SERVERS, SHOP
+from ink_infra_mcp.sandbox.seed import DOCS, PROJECT, READ_TOKEN, SERVERS, SHOP
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_hosts import HostState
-from tests.sandbox.worlds import PretendCoolify, fields, items, pretend_coolify
+from tests.sandbox.worlds import PretendCoolify, coolify_api, fields, items, pretend_coolify
 
 pytestmark = pytest.mark.anyio
 
@@ -60,6 +60,17 @@ async def test_the_list_shows_less_than_one_server_does(tmp_path: Path) -> None:
         assert fields(full["settings"])["is_reachable"] is True
         assert fields(full["settings"])["wildcard_domain"] == "https://s1.example.com"
         assert fields(full["proxy"])["type"] == "TRAEFIK"
+
+
+async def test_secret_settings_of_a_server_need_the_right_to_see_them(tmp_path: Path) -> None:
+    """The token by which it pushes its state is one."""
+
+    def reader(state: WorldState) -> None:
+        state.coolify.tokens[1].abilities = ["read"]
+
+    async with pretend_coolify(tmp_path, reader) as coolify, coolify_api(coolify.world, token=READ_TOKEN) as plain:
+        assert "sentinel_token" in fields((await coolify.row(MUSCLE))["settings"])
+        assert "sentinel_token" not in (await plain.get(MUSCLE.lstrip("/"))).json()["settings"]
 
 
 async def test_the_factory_is_localhost_to_coolify(tmp_path: Path) -> None:
@@ -297,12 +308,14 @@ async def test_a_project_name_has_rules(tmp_path: Path) -> None:
 
 
 async def test_lists_over_everything(tmp_path: Path) -> None:
-    """Resources carry a type; teams are the token's team; GitHub sources show no secrets."""
+    """Resources carry type and number; teams are the token's team; GitHub sources show no secrets."""
     async with pretend_coolify(tmp_path) as coolify:
         _, resources = await coolify.ask("GET", "/resources")
         assert {str(row["name"]): row["type"] for row in items(resources)} == dict.fromkeys(
             ("shop", "docs", "legacy"), "application"
         )
+        numbers = {app.uuid: app.id for app in coolify.state().coolify.applications}
+        assert {row["uuid"]: row["id"] for row in items(resources)} == numbers
         assert (await coolify.row("/teams/current"))["id"] == 0
         _, sources = await coolify.ask("GET", "/github-apps")
         assert [source["name"] for source in items(sources)] == ["Public GitHub", "example"]

@@ -38,7 +38,7 @@ def host() -> HostState:
         security_opt=["no-new-privileges"],
         health="healthy",
         started_at=NOW - 90,
-        ports=["0.0.0.0:8080->80/tcp", "[::]:8080->80/tcp"],
+        ports=["192.0.2.11:8080->80/tcp", "[::]:8080->80/tcp"],
         volumes=["data", "/etc:/host"],
     )
     return HostState(
@@ -127,7 +127,7 @@ def test_inspect_gives_every_field_in_dockers_shape(docker: Docker) -> None:
     status, out, err = docker("inspect", "--format", template, "web-1", "db-1")
     assert (status, err) == (0, "")
     web, db = (json.loads(line) for line in out.splitlines())
-    bindings = {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}]}
+    bindings = {"80/tcp": [{"HostIp": "192.0.2.11", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}]}
     mounts = [
         {
             "Type": "volume",
@@ -139,8 +139,10 @@ def test_inspect_gives_every_field_in_dockers_shape(docker: Docker) -> None:
         {"Type": "bind", "Source": "/etc", "Destination": "/host", "RW": True},
     ]
     started = "2027-01-15T07:58:30.000000000Z"
-    assert web == ["registry.example.com/web:1", 2**29, 10**9, 256, None, ["ALL"], ["no-new-privileges"], False, 0, False, 0, started, bindings, mounts]  # fmt: skip
-    assert db == ["pg", 0, 0, None, None, None, None, False, 137, True, 2, "0001-01-01T00:00:00Z", {}, []]
+    limits = [2**29, 10**9, 256, None, ["ALL"], ["no-new-privileges"]]
+    assert web == ["registry.example.com/web:1", *limits, False, 0, False, 0, started, bindings, mounts]
+    never = "0001-01-01T00:00:00Z"
+    assert db == ["pg", 0, 0, None, None, None, None, False, 137, True, 2, never, {}, []]
 
 
 def test_bare_fields_are_printed_as_go_does(docker: Docker) -> None:

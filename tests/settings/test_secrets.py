@@ -142,6 +142,11 @@ def test_one_new_line_at_the_end_of_a_file_is_dropped(text: str, value: str, tmp
     assert read_secret_file(private_file(tmp_path, text), "INK_SSH_KEY_FILE") == value
 
 
+def test_a_file_may_hold_64_kib(tmp_path: Path) -> None:
+    """The largest file that is read is 65,536 bytes, which holds any key."""
+    assert read_secret_file(private_file(tmp_path, "x" * 65_536), "INK_SSH_KEY_FILE") == "x" * 65_536
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

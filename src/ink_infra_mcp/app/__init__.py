@@ -123,6 +123,7 @@ class App:
             resolver=Resolver(places.nameservers),
             isolation=wiring.isolation,
             has_secret=lambda name: wiring.secrets.get(name) is not None,
+            is_secret=lambda name, value: wiring.secrets.get(name) == value,
             archive=Archive(lambda: self.store),
             clock=wiring.clock,
         )

@@ -3,8 +3,7 @@
 import argparse
 
 from ink_infra_mcp.cli.store import opened
-from ink_infra_mcp.cli.terminal import NO_PERSON, Ask, Terminal, has_person, operator
-from ink_infra_mcp.core.errors import ApprovalInvalid
+from ink_infra_mcp.cli.terminal import Ask, Terminal, decide_in_person, operator
 from ink_infra_mcp.core.plan import render
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.guard.caller import Answer
@@ -18,12 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ApprovalInvalid: there is no terminal, or nothing to decide under that id.
     """
-    if not has_person():
-        raise ApprovalInvalid(
-            f"Nothing was approved. {NO_PERSON}",
-            done="Nothing was decided, and nothing was changed.",
-            next="Run the same command in a terminal of your own.",
-        )
+    decide_in_person()
     terminal = Terminal()
     with opened(arguments) as desk:
         approval = desk.question(arguments.id)

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from ink_infra_mcp.core.errors import InputError
+from ink_infra_mcp.core.errors import ApprovalInvalid, InputError
 from ink_infra_mcp.core.untrusted import clean
 
 NO_PERSON = "Standard input and output must both be a terminal: a person answers here, no program."
@@ -65,6 +65,20 @@ class Terminal:
 def has_person() -> bool:
     """Return whether standard input and standard output are both a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def decide_in_person() -> None:
+    """Do nothing when a person sits here: a model that has a shell must not be able to pipe an answer in.
+
+    Raises:
+        ApprovalInvalid: no person can be asked.
+    """
+    if not has_person():
+        raise ApprovalInvalid(
+            f"This decision is a person's. {NO_PERSON}",
+            done="Nothing was decided, and nothing was changed.",
+            next="Run the same command in a terminal of your own.",
+        )
 
 
 def operator() -> str:

@@ -2,18 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
 from ink_infra_mcp.core.engine import STEP_FORMAT, Program
 from ink_infra_mcp.engine.workflow import Course
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 WORKFLOW = "ink_operation"
+RETRY_S = 5.0
+RETRY_CAP_S = 300.0
 _POLL_S = 0.1
+_OVER = frozenset({"ERROR", "SUCCESS"})
+"""What DBOS resumes nothing from: such a workflow is rewound."""
 
 
 class _Process:
@@ -31,51 +34,124 @@ async def _operation(operation_id: str) -> None:
 
 
 class DurableEngine:
-    """The engine of this process, on the state store at `url`.
+    """The engine of this process, on the state store at `url`. `executor` names the process.
 
-    `executor` names the process. What DBOS's own threads run is brought back to the event loop that opened the engine,
-    so that clients and connections are used on one loop only.
+    DBOS runs workflows on the event loop that launched it, which is the one that clients and connections belong to. An
+    operation that breaks, because the state store was away for instance, is tried again from the step that broke: after
+    5 seconds of `sleep`, then after ever longer ones up to 5 minutes.
     """
 
-    def __init__(self, *, url: str, executor: str, program: Program) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        executor: str,
+        program: Program,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._url = url
         self._queue = f"ink-{executor}"
         self._executor = executor
         self._program = program
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sleep = sleep
+        self._launched = False
         self._listening = False
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._ends: dict[str, asyncio.Future[None]] = {}
+        self._runs: set[asyncio.Task[Any]] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Return whether an operation runs here or is just about to; one that broke and waits does not count."""
+        return bool(self._ends)
 
     async def start(self, operation_id: str) -> None:
-        """Begin the operation, or go on with it after its last checkpoint; returns at once."""
-        self._open()
-        if await DBOS.get_workflow_status_async(operation_id) is None:
-            with SetWorkflowID(operation_id):
-                await DBOS.start_workflow_async(_operation, operation_id)
-            return
-        if not self._listening:
-            await DBOS.register_queue_async(self._queue, polling_interval_sec=_POLL_S)
-            self._listening = True
-        await DBOS.resume_workflow_async(operation_id, queue_name=self._queue)
+        """Begin the operation, or go on with it after its last checkpoint; returns at once.
+
+        Raises:
+            RuntimeError: another engine is open in this process.
+        """
+        if _Process.engine not in (None, self):
+            raise RuntimeError("this process has an open engine already")
+        _Process.engine = self
+        if operation_id not in self._watches:
+            self._ends[operation_id] = asyncio.get_running_loop().create_future()
+            self._watches[operation_id] = asyncio.create_task(self._watch(operation_id))
 
     async def run(self, operation_id: str) -> None:
         """Run one operation inside its workflow."""
+        task = asyncio.current_task()
+        if task is None or task.get_loop() is not self._ends[operation_id].get_loop():
+            raise RuntimeError("a workflow ran outside the event loop of its engine")
+        self._runs.add(task)
+        task.add_done_callback(lambda done: self._over(operation_id, done))
         await Course(operation_id=operation_id, program=self._program, checkpoint=self._checkpoint).run()
 
     async def close(self) -> None:
         """Stop: running operations stay where their last checkpoint is, for another process to go on with."""
         if _Process.engine is not self:
             return
+        tasks = [*self._watches.values(), *self._runs]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._listening:
             await DBOS.delete_queue_async(self._queue)
         await asyncio.get_running_loop().run_in_executor(None, DBOS.destroy)
         _Process.engine = None
 
-    def _open(self) -> None:
-        if _Process.engine is self:
+    async def _watch(self, operation_id: str) -> None:
+        """Hand the operation to DBOS until it has run to its end: nothing else would ever look at it again."""
+        pause_s = RETRY_S
+        try:
+            while not await self._ran_to_its_end(operation_id):
+                del self._ends[operation_id]
+                await self._sleep(pause_s)
+                pause_s = min(pause_s * 2, RETRY_CAP_S)
+                self._ends[operation_id] = asyncio.get_running_loop().create_future()
+        finally:
+            self._ends.pop(operation_id, None)
+            del self._watches[operation_id]
+
+    async def _ran_to_its_end(self, operation_id: str) -> bool:
+        try:
+            self._launch()
+            await self._submit(operation_id)
+            await self._ends[operation_id]
+        except Exception:
+            log.exception("operation %s broke; it is tried again later", operation_id)
+            return False
+        return True
+
+    async def _submit(self, operation_id: str) -> None:
+        found = await DBOS.get_workflow_status_async(operation_id)
+        if found is None:
+            with SetWorkflowID(operation_id):
+                await DBOS.start_workflow_async(_operation, operation_id)
             return
-        if _Process.engine is not None:
-            raise RuntimeError("this process has an open engine already")
-        self._loop = asyncio.get_running_loop()
+        if not self._listening:
+            await DBOS.register_queue_async(self._queue, polling_interval_sec=_POLL_S)
+            self._listening = True
+        if found.status in _OVER:
+            step = await _first_broken_step(operation_id)
+            await DBOS.rewind_workflow_async(operation_id, start_step=step, queue_name=self._queue)
+        else:
+            await DBOS.resume_workflow_async(operation_id, queue_name=self._queue)
+
+    def _over(self, operation_id: str, run: asyncio.Task[Any]) -> None:
+        self._runs.discard(run)
+        end = self._ends.get(operation_id)
+        if end is None or end.done():
+            return
+        error = asyncio.CancelledError() if run.cancelled() else run.exception()
+        if error is None:
+            end.set_result(None)
+        else:
+            end.set_exception(error)
+
+    def _launch(self) -> None:
+        if self._launched:
+            return
         config: DBOSConfig = {
             "name": "ink-infra-mcp",
             "system_database_url": self._url,
@@ -86,22 +162,24 @@ class DurableEngine:
             "console_log_level": "CRITICAL",
         }
         DBOS(config=config)
-        DBOS.listen_queues([self._queue])
-        DBOS.launch()
-        _Process.engine = self
+        try:
+            DBOS.listen_queues([self._queue])
+            DBOS.launch()
+        except BaseException:
+            DBOS.destroy()
+            raise
+        self._launched = True
 
     async def _checkpoint(self, name: str, work: Callable[[], Awaitable[str]]) -> str:
         async def once() -> str:
-            return await self._on_own_loop(work)
+            return await work()
 
         return await DBOS.run_step_async({"name": name}, once)
 
-    async def _on_own_loop(self, work: Callable[[], Awaitable[T]]) -> T:
-        async def go() -> T:
-            return await work()
 
-        loop = self._loop
-        if loop is None or loop is asyncio.get_running_loop():
-            return await go()
-        coroutine: Coroutine[Any, Any, T] = go()
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+async def _first_broken_step(operation_id: str) -> int:
+    """Return the number of the first step that ended in an error, or of the last one: every step may run again."""
+    steps = await DBOS.list_workflow_steps_async(operation_id)
+    broken = [step["function_id"] for step in steps if step["error"] is not None]
+    last = max((step["function_id"] for step in steps), default=1)
+    return min(broken, default=last)

@@ -213,7 +213,6 @@ class Application(Part):
     volumes: list[Volume] = []
     images: list[AppImage] = []
     built_with: str = ""
-    deleting: bool = False
     created_at: float = 0.0
     updated_at: float = 0.0
     build_seconds: float = 6.0
@@ -313,7 +312,6 @@ class Service(Part):
     parts: list[ServicePart] = []
     envs: list[EnvVar] = []
     tags: list[str] = []
-    deleting: bool = False
     created_at: float = 0.0
     updated_at: float = 0.0
 

@@ -75,12 +75,13 @@ class Binding:
     ) -> Result:
         args = _arguments(tool.args, params)
         caller = Caller(principal=self.principal, channel="elicitation", can_ask=asking.can_ask(ctx))
-        if (reply := asking.answered(params)) is not None:
+        reply = asking.answered(params)
+        if reply is not None:
             refused = await backend.answer(*reply, caller)
             if refused is not None:
                 return answers.of_receipt(refused, backend)
         said = await backend.change(tool, args, caller)
-        if isinstance(said, Asked):
+        if isinstance(said, Asked) and reply is None:
             said = replace(said, text=answers.safe(said.text, backend))
             if asking.is_modern(ctx):
                 return asking.question(said)

@@ -1,6 +1,5 @@
 """Approvals: one row for each question put to a person; single use, bound to a plan, a caller and a time."""
 
-import json
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, update
@@ -126,5 +125,4 @@ def _first(connection: Connection, query: Select[Any]) -> Approval | None:
 
 
 def _approval(row: Row[Any]) -> Approval:
-    values = fields(row)
-    return load(Approval, {**values, "plan": json.loads(values["plan"])})
+    return load(Approval, fields(row), texts=("plan",))

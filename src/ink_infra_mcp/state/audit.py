@@ -5,26 +5,29 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import text as sql
 
 from ink_infra_mcp.core.errors import StateCorrupt
 from ink_infra_mcp.core.plan import canonical
 from ink_infra_mcp.state.records import AuditEvent, AuditLine
 from ink_infra_mcp.state.rows import fields, load
-from ink_infra_mcp.state.tables import audit
+from ink_infra_mcp.state.tables import audit, meta
 
 GENESIS = "0" * 64
+_END = "audit_end"
 
 
 def append(connection: Connection, entry: AuditEvent) -> AuditLine:
     """Return the line that was added to the end of the chain, in the caller's transaction."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text("lock table ink_audit in exclusive mode"))
-    last = connection.execute(select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)).first()
-    seq, previous = (last.seq + 1, last.hash) if last else (1, GENESIS)
+        connection.execute(sql("lock table ink_audit in exclusive mode"))
+    last, previous = _end(connection)
+    seq = last + 1
     line = AuditLine(**entry.model_dump(), seq=seq, previous=previous, hash=_hash(entry, seq, previous))
     values = line.model_dump()
     connection.execute(audit.insert().values({**values, "detail": json.dumps(values["detail"], sort_keys=True)}))
+    _remember_end(connection, line)
     return line
 
 
@@ -44,7 +47,9 @@ def last_seq(connection: Connection) -> int:
 
 
 def verify(connection: Connection) -> int:
-    """Return how many lines were checked: every hash, every link, and no number missing.
+    """Return how many lines were checked: every hash, every link, no number missing, and the end where it should be.
+
+    Whoever can write to the store could compute all of it anew: only an exported copy shows that.
 
     Raises:
         StateCorrupt: a line was changed, removed or put in; the message names the first bad one.
@@ -59,7 +64,29 @@ def verify(connection: Connection) -> int:
                 next="Compare with an exported copy (`ink-infra-mcp audit --json`); trust no line from there on.",
             )
         previous = line.hash
+    if _end(connection) != (count, previous):
+        raise StateCorrupt(
+            f"The audit is broken after line {count}: lines at its end were removed or put in afterwards.",
+            next="Compare with an exported copy (`ink-infra-mcp audit --json`).",
+        )
     return count
+
+
+def _remember_end(connection: Connection, line: AuditLine) -> None:
+    """Keep which line is the last: links alone do not show that lines at the end are missing, now or later."""
+    end = {"value": f"{line.seq} {line.hash}"}
+    if line.seq == 1:
+        connection.execute(meta.insert().values(key=_END, **end))
+    else:
+        connection.execute(update(meta).where(meta.c.key == _END).values(**end))
+
+
+def _end(connection: Connection) -> tuple[int, str]:
+    text = connection.execute(select(meta.c.value).where(meta.c.key == _END)).scalar() or f"0 {GENESIS}"
+    seq, _, last_hash = text.partition(" ")
+    if not seq.isdecimal():
+        raise StateCorrupt("The store does not know where its audit ends.", next="Restore a backup of the state.")
+    return int(seq), last_hash
 
 
 def _all(connection: Connection) -> Iterator[AuditLine]:
@@ -68,8 +95,7 @@ def _all(connection: Connection) -> Iterator[AuditLine]:
 
 
 def _line(row: Row[Any]) -> AuditLine:
-    values = fields(row)
-    return load(AuditLine, {**values, "detail": json.loads(values["detail"])})
+    return load(AuditLine, fields(row), texts=("detail",))
 
 
 def _hash(entry: AuditEvent, seq: int, previous: str) -> str:

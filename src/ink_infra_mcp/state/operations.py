@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, select, update
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.state.records import Operation
-from ink_infra_mcp.state.rows import fields, load
+from ink_infra_mcp.state.rows import fields, from_json, load
 from ink_infra_mcp.state.tables import operations
 
 
@@ -59,7 +59,7 @@ def note(connection: Connection, operation_id: str, *, now_at: str) -> None:
 def keep_result(connection: Connection, operation_id: str, step_id: str, result: JsonObject) -> None:
     """Remember what a step returned."""
     row = connection.execute(select(operations.c.results).where(operations.c.id == operation_id)).one()
-    results = json.loads(row.results) | {step_id: result}
+    results = from_json(row.results) | {step_id: result}
     connection.execute(
         update(operations).where(operations.c.id == operation_id).values(results=json.dumps(results, sort_keys=True))
     )
@@ -86,6 +86,4 @@ def end(connection: Connection, operation_id: str, *, receipt: Receipt, now: flo
 
 
 def _operation(row: Row[Any]) -> Operation:
-    values = fields(row)
-    texts = {name: json.loads(values[name]) if values[name] else None for name in ("plan", "results", "receipt")}
-    return load(Operation, {**values, **texts})
+    return load(Operation, fields(row), texts=("plan", "results", "receipt"))

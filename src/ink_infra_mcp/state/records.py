@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import JsonValue
+from pydantic import FiniteFloat, JsonValue
 
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Risk
 from ink_infra_mcp.core.receipt import Receipt, StepReport
@@ -11,7 +11,7 @@ from ink_infra_mcp.core.receipt import Receipt, StepReport
 class AuditEvent(Frozen):
     """What one line says. `event` is proposed, approved, denied, begin, step, end ...; `at` is in Unix seconds."""
 
-    at: float
+    at: FiniteFloat
     event: str
     principal: str
     tool: str

@@ -11,13 +11,15 @@ from ink_infra_mcp.clients.resolver import Resolver
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.ports import Clock
+from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.state.archive import Archive
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The reading side of every system. `has_secret` tells whether a stored secret exists, never its value.
+    """The reading side of every system. `has_secret` tells whether a stored secret exists, `is_secret` whether a value
+    is the stored one: a tool never has the value itself.
 
     `hetzner` is None when no token is configured: what it would tell is then unknown, not absent.
     """
@@ -31,5 +33,6 @@ class Look:
     resolver: Resolver
     isolation: Isolation
     has_secret: Callable[[str], bool]
+    is_secret: Callable[[str, Secret], bool]
     archive: Archive
     clock: Clock

@@ -50,7 +50,7 @@ def ordered(row: Mapping[str, JsonValue]) -> JsonObject:
     return {name: row[name] for name in (*FIRST, *middle, *LAST) if name in row}
 
 
-def server_listed(server: Server) -> JsonObject:
+def server_listed(call: Call, server: Server) -> JsonObject:
     """Return a server of GET /servers, which has few of its columns."""
     return ordered(
         {
@@ -64,14 +64,14 @@ def server_listed(server: Server) -> JsonObject:
             "is_reachable": server.settings.is_reachable,
             "is_usable": server.settings.is_usable,
             "proxy": {"redirect_enabled": True},
-            "settings": _settings(server),
+            "settings": _settings(call, server),
         }
     )
 
 
-def server_full(server: Server) -> JsonObject:
+def server_full(call: Call, server: Server) -> JsonObject:
     """Return a server of GET /servers/{uuid}."""
-    return ordered({**_server(server), "settings": _settings(server)})
+    return ordered({**_server(server), "settings": _settings(call, server)})
 
 
 def resource(thing: Application | Service) -> JsonObject:
@@ -88,8 +88,8 @@ def resource(thing: Application | Service) -> JsonObject:
     }
 
 
-def application(call: Call, app: Application, *, settings: bool = False) -> JsonObject:
-    """Return an application; its number is hidden, its secrets unless the token may read them.
+def application(call: Call, app: Application, *, settings: bool = False, number: bool = False) -> JsonObject:
+    """Return an application; its number is only in lists over everything, its secrets for those who may read them.
 
     The destination with its server comes along because the computed `server_status` loads it [seen in Application.php].
     """
@@ -108,7 +108,7 @@ def application(call: Call, app: Application, *, settings: bool = False) -> Json
     }
     if settings and call.is_at_least(V4_2):
         row["settings"] = dict(app.settings)
-    return ordered(row)
+    return ordered({**row, "id": app.id} if number else row)
 
 
 def _columns(call: Call, app: Application) -> JsonObject:
@@ -137,7 +137,7 @@ def deployment(call: Call, row: Deployment, *, with_application: bool = False) -
     }
     if call.sees_secrets:
         shown["logs"] = _logs(row)
-    return ordered({**shown, "application": application(call, app)} if with_application and app else shown)
+    return ordered({**shown, "application": application(call, app, number=True)} if with_application and app else shown)
 
 
 def _page_of(call: Call, app: Application | None) -> str:
@@ -188,8 +188,12 @@ def github_app(row: GithubApp) -> JsonObject:
     return ordered({**shown, "team_id": TEAM_ID, "custom_user": "git", "custom_port": 22, **times})
 
 
-def service(call: Call, row: Service, *, parts: bool = False) -> JsonObject:
-    """Return a service; its compose file only for those who may read secrets."""
+def service(call: Call, row: Service, *, number: bool = False) -> JsonObject:
+    """Return a service; its compose file only for those who may read secrets.
+
+    Its server and its containers come along in lists too, because the computed `server_status` and `status` load them
+    [seen in Service.php].
+    """
     server = rows.server_of(call.coolify, row)
     place = rows.place_of(call.coolify, row.environment_uuid)
     shown: JsonObject = {
@@ -197,6 +201,9 @@ def service(call: Call, row: Service, *, parts: bool = False) -> JsonObject:
         "is_container_label_readonly_enabled": False,
         "environment_id": place[1].id if place else None,
         "server_id": server.id if server else None,
+        "server": server_full(call, server) if server else None,
+        "applications": [_part(part) for part in row.parts],
+        "databases": [],
         "destination_id": server.destinations[0].id if server else None,
         "destination_type": "App\\Models\\StandaloneDocker",
         "service_type": None,
@@ -208,13 +215,17 @@ def service(call: Call, row: Service, *, parts: bool = False) -> JsonObject:
         "updated_at": stamp(row.updated_at),
         "deleted_at": None,
     }
-    if parts:
-        shown |= {"applications": [_part(part) for part in row.parts], "databases": []}
     if call.sees_secrets:
         shown |= {"docker_compose_raw": row.docker_compose_raw, "docker_compose": row.docker_compose_raw}
-    return ordered(shown)
+    return ordered({**shown, "id": row.id} if number else shown)
 
 
+_LOG_DRAIN_SECRETS = (
+    "logdrain_axiom_api_key",
+    "logdrain_custom_config",
+    "logdrain_custom_config_parser",
+    "logdrain_newrelic_license_key",
+)
 _FALSE_IN_SERVER = (
     "high_disk_usage_notification_sent",
     "log_drain_notification_sent",
@@ -278,9 +289,10 @@ def _server(server: Server) -> JsonObject:
     }
 
 
-def _settings(server: Server) -> JsonObject:
+def _settings(call: Call, server: Server) -> JsonObject:
     return ordered(
         {
+            **(_secret_settings(call) if call.sees_secrets else {}),
             **server.settings.model_dump(),
             "id": server.id,
             "server_id": server.id,
@@ -297,18 +309,24 @@ def _settings(server: Server) -> JsonObject:
     )
 
 
+def _secret_settings(call: Call) -> JsonObject:
+    """Servers push their state to Coolify's own address, with a token."""
+    url = f"http://{call.coolify.public_ipv4}:8000" if call.coolify.public_ipv4 else None
+    return {**dict.fromkeys(_LOG_DRAIN_SECRETS), "sentinel_token": "sandbox-sentinel", "sentinel_custom_url": url}
+
+
 def _whereabouts(call: Call, app: Application, server: Server | None) -> JsonObject:
     place = rows.place_of(call.coolify, app.environment_uuid)
     return {
         "environment_id": place[1].id if place else None,
         "destination_type": "App\\Models\\StandaloneDocker",
-        **(_destination(server, app.destination_uuid) if server else {}),
+        **(_destination(call, server, app.destination_uuid) if server else {}),
     }
 
 
-def _destination(server: Server, uuid: str) -> JsonObject:
+def _destination(call: Call, server: Server, uuid: str) -> JsonObject:
     row = rows.by_uuid(server.destinations, uuid) or server.destinations[0]
-    nested: JsonObject = {**row.model_dump(), "server_id": server.id, "server": server_full(server)}
+    nested: JsonObject = {**row.model_dump(), "server_id": server.id, "server": server_full(call, server)}
     return {"destination_id": row.id, "destination": nested}
 
 

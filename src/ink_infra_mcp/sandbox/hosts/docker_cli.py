@@ -159,8 +159,8 @@ exec_() {
   esac
 }
 
-command=$1
-shift
+command=${1-}
+[ $# -eq 0 ] || shift
 case $command in
   ps) ps_ "$@" ;;
   inspect) inspect "$@" ;;

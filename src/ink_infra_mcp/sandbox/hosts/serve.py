@@ -107,14 +107,14 @@ async def serve_hosts(world: World) -> SshHosts:
 
 def _give_keys(hosts: Mapping[str, HostState]) -> str:
     """Give each server a host key of its own, and all of them the same login key, where they have none; return it."""
-    login = next((host.login_private_key for host in hosts.values() if host.login_private_key), "")
-    private = asyncssh.import_private_key(login) if login else _new_key()
+    known = [(host.login_private_key, host.login_public_key) for host in hosts.values() if host.login_private_key]
+    private, public = known[0] if known else _texts(_new_key())
     for host in hosts.values():
         if not host.host_private_key:
             host.host_private_key, host.host_public_key = _texts(_new_key())
         if not host.login_private_key:
-            host.login_private_key, host.login_public_key = _texts(private)
-    return _texts(private)[0]
+            host.login_private_key, host.login_public_key = private, public
+    return private
 
 
 def _new_key() -> asyncssh.SSHKey:

@@ -88,7 +88,6 @@ def _delete(call: Call) -> Answer:
     """Everything goes unless it is spared by name: volumes too. It is done in the background."""
     app = _app(call, "Application not found")
     volumes = call.switch("delete_volumes", default=True)
-    app.deleting = True
     call.coolify.jobs.append(Job(kind="delete_app", due=call.now + DELETE_S, target=app.uuid, volumes=volumes))
     return Answer({"message": "Application deletion request queued."})
 

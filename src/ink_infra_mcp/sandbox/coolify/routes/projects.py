@@ -82,9 +82,9 @@ def _details(call: Call) -> Answer:
     inside: dict[str, list[JsonValue]] = {"applications": [], "services": []}
     for thing in _contents(call, environment):
         if isinstance(thing, Application):
-            inside["applications"].append(shape.application(call, thing))
+            inside["applications"].append(shape.application(call, thing, number=True))
         else:
-            inside["services"].append(shape.service(call, thing))
+            inside["services"].append(shape.service(call, thing, number=True))
     return Answer(shape.ordered({**_environment(project, environment), **NO_DATABASES, **inside}))
 
 

@@ -69,12 +69,12 @@ SETTINGS = {*SETTING_RULES, "is_build_server"}
 
 
 def _all(call: Call) -> Answer:
-    return Answer([shape.server_listed(server) for server in call.coolify.servers])
+    return Answer([shape.server_listed(call, server) for server in call.coolify.servers])
 
 
 def _one(call: Call) -> Answer:
     server = _server(call)
-    shown = shape.server_full(server)
+    shown = shape.server_full(call, server)
     if call.query.get("resources"):
         shown["resources"] = _residents(call, server)
     return Answer(shown)

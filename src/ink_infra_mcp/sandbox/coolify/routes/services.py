@@ -59,7 +59,7 @@ def _all(call: Call) -> Answer:
 
 
 def _one(call: Call) -> Answer:
-    return Answer(shape.service(call, _service(call), parts=True))
+    return Answer(shape.service(call, _service(call)))
 
 
 def _create(call: Call) -> Answer:
@@ -128,7 +128,6 @@ def _settled(call: Call, service: Service, status: int) -> Answer:
 
 def _delete(call: Call) -> Answer:
     service = _service(call)
-    service.deleting = True
     _order(call, "delete_service", DELETE_S, service, volumes=call.switch("delete_volumes", default=True))
     return Answer({"message": "Service deletion request queued."})
 

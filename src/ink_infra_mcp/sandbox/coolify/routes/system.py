@@ -60,8 +60,8 @@ def _github_apps(call: Call) -> Answer:
 
 
 def _resources(call: Call) -> Answer:
-    apps = [shape.application(call, app) for app in call.coolify.applications]
-    services = [shape.service(call, row) for row in call.coolify.services]
+    apps = [shape.application(call, app, number=True) for app in call.coolify.applications]
+    services = [shape.service(call, row, number=True) for row in call.coolify.services]
     typed: list[JsonValue] = [{**row, "type": "application"} for row in apps]
     return Answer([*typed, *({**row, "type": "service"} for row in services)])
 

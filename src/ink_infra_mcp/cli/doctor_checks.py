@@ -1,0 +1,133 @@
+"""The doctor's checks of services: state store, Hetzner Cloud, GitHub and DNS."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+from pydantic import JsonValue
+
+from ink_infra_mcp.cli.doctor_ground import Ground
+from ink_infra_mcp.cli.doctor_report import Finding, Section
+from ink_infra_mcp.cli.doctor_tools import DNS, GITHUB, HETZNER, STATE
+from ink_infra_mcp.cli.hurry import github_http, hetzner_http
+from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
+from ink_infra_mcp.clients.resolver import Resolver
+from ink_infra_mcp.core.errors import VendorError
+from ink_infra_mcp.core.fleet import Muscle
+from ink_infra_mcp.state import approvals, audit, operations
+from ink_infra_mcp.state.store import Connection, Store
+
+PROBE_LABEL = "ink-doctor"
+"""A name below each wildcard domain that no app has."""
+
+
+async def check_state(ground: Ground) -> Section:
+    """Return whether the store can be written, and what waits in it; raises StateError."""
+    if not ground.state_url:
+        return _no_store("no folder of this machine can hold it")
+    store = Store(ground.state_url)
+    now = ground.clock.now().timestamp()
+
+    def work(connection: Connection) -> tuple[int, int, int]:
+        waiting = approvals.pending(connection, now=now)
+        return audit.last_seq(connection), len(waiting), len(operations.running(connection))
+
+    try:
+        # a database that somebody else has locked answers late; the time limit of the check comes first
+        lines, waiting, running = await anyio.to_thread.run_sync(store.run_sync, work, abandon_on_cancel=True)
+    finally:
+        store.close()
+    where = store.url.render_as_string(hide_password=True)
+    said = f"{where}: {lines} audit lines, {waiting} approvals waiting, {running} operations running."
+    return Section(name="state store", findings=(Finding(level="ok", text=said),), gives=(STATE,))
+
+
+async def check_hetzner(ground: Ground) -> Section:
+    """Return whether the token reads its project; raises VendorError.
+
+    What else the token may do cannot be found out without changing something.
+    """
+    name = "Hetzner Cloud"
+    token = ground.secrets.get("hetzner_cloud_token")
+    if token is None:
+        why = "no Hetzner Cloud token is set"
+        text = f"{why}: prices and zones are not known."
+        return Section(name=name, findings=(Finding(level="note", text=text),), lacks={HETZNER: why})
+    async with hetzner_http(ground.places, token, ground.redact) as http:
+        servers = await HetznerCloudLook(http).servers()
+    text = f"answers; token from {token.source}; reads {len(servers)} servers; whether it may write is not known."
+    return Section(name=name, findings=(Finding(level="ok", text=text),), gives=(HETZNER,))
+
+
+async def check_github(ground: Ground) -> Section:
+    """Return whether GitHub answers, and how many requests are left; raises VendorError only where a token is set."""
+    token = ground.secrets.get("github_token")
+    try:
+        async with github_http(ground.places, token, ground.redact) as http:
+            answer = await http.get("/rate_limit")
+    except VendorError as error:
+        if token is not None:
+            raise
+        unneeded = Finding(level="warning", text=error.failed, next="Ignore it if no app comes from a git repository.")
+        return Section(name="GitHub", findings=(unneeded,), lacks={GITHUB: error.failed})
+    left = _number(answer.json, "remaining")
+    who = f"token from {token.source}" if token else "no token: public repositories only"
+    findings = [Finding(level="ok", text=f"answers; {who}; {left} requests left this hour.")]
+    if left == "0":
+        findings.append(Finding(level="warning", text="the rate limit is used up.", next="Wait, or set github_token."))
+    return Section(name="GitHub", findings=tuple(findings), gives=(GITHUB,))
+
+
+async def check_dns(ground: Ground) -> Section:
+    """Return whether names can be looked up, and whether each Muscle's wildcard leads to it."""
+    resolver = Resolver(ground.places.nameservers, timeout_s=4.0)
+    muscles = [muscle for muscle in ground.fleet.muscles if muscle.wildcard_domain] if ground.fleet else []
+    findings = [finding for muscle in muscles for finding in [await _wildcard(resolver, muscle)]]
+    if not findings:
+        name = _name_to_try(ground)
+        seen = await resolver.addresses(name)
+        broken = seen.status == "failed"
+        text = f"no name server answered about {name}." if broken else f"name servers answer ({name}: {seen.status})."
+        findings = [Finding(level="failed" if broken else "ok", text=text)]
+    failed = [finding.text for finding in findings if finding.level == "failed"]
+    lacks = {DNS: failed[0]} if failed else {}
+    return Section(name="DNS", findings=tuple(findings), gives=() if failed else (DNS,), lacks=lacks)
+
+
+async def _wildcard(resolver: Resolver, muscle: Muscle) -> Finding:
+    """A wildcard that leads elsewhere may be meant so, through a proxy: that is a warning."""
+    star = f"*.{muscle.wildcard_domain}"
+    seen = await resolver.addresses(f"{PROBE_LABEL}.{muscle.wildcard_domain}")
+    found = (*seen.ipv4, *seen.ipv6)
+    if seen.status == "failed":
+        return Finding(level="failed", text=f"no name server answered about {star}.", next="Check this machine's DNS.")
+    if not found:
+        fix = f"Add a record {star} that leads to {muscle.address}."
+        return Finding(level="warning", text=f"{star} leads nowhere: apps get no address.", next=fix)
+    if not _is_address(muscle.address) or muscle.address in found:
+        return Finding(level="ok", text=f"{star} leads to {', '.join(found)}.")
+    text = f"{star} leads to {', '.join(found)}, not to {muscle.name} ({muscle.address})."
+    return Finding(level="warning", text=text, next="Right only if a proxy stands there.")
+
+
+def _no_store(why: str) -> Section:
+    return Section(name="state store", findings=(Finding(level="failed", text=f"{why}."),), lacks={STATE: why})
+
+
+def _name_to_try(ground: Ground) -> str:
+    host = urlsplit(ground.fleet.coolify.url).hostname if ground.fleet else None
+    return host if host and not _is_address(host) else "github.com"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(body: JsonValue, name: str) -> str:
+    rate = body.get("rate") if isinstance(body, dict) else None
+    value = rate.get(name) if isinstance(rate, dict) else None
+    return str(value) if isinstance(value, int) else "?"

@@ -1,0 +1,135 @@
+"""What the doctor's checks stand on: the configuration as far as it can be read, and the secrets, read once."""
+
+import argparse
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ink_infra_mcp.app import Places, Wiring
+from ink_infra_mcp.cli.doctor_report import Finding, Section
+from ink_infra_mcp.cli.doctor_tools import CONFIGURATION, TOKEN
+from ink_infra_mcp.cli.opening import Opener
+from ink_infra_mcp.core.errors import ConfigError
+from ink_infra_mcp.core.fleet import Fleet
+from ink_infra_mcp.core.ports import Clock
+from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.settings import STATE_FILE
+from ink_infra_mcp.settings.paths import private_folder, state_folder, this_machine
+from ink_infra_mcp.settings.secret_names import NAMES, secret_name
+from ink_infra_mcp.settings.secrets import Secrets
+from ink_infra_mcp.settings.system import SystemClock
+
+_REFERENCE = re.compile(r"\$\{[^}]*\}")
+_OURS = "INK_"
+KEYRING_S = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """`fleet` is None and `trouble` says why when the configuration cannot be used; the rest is there all the same."""
+
+    state_url: str
+    secrets: Mapping[str, Secret]
+    redact: Redactor
+    section: Section
+    """What there is to say about the configuration itself."""
+    fleet: Fleet | None = None
+    runtime: str = "runsc"
+    sandbox: bool = False
+    places: Places = field(default_factory=Places)
+    clock: Clock = field(default_factory=SystemClock)
+
+    @property
+    def unusable(self) -> str:
+        """Return why nothing of the fleet can be asked; empty when it can."""
+        return self.section.lacks.get(CONFIGURATION, "")
+
+
+class Parts(Opener):
+    """Shows what an App would be made of, without making one: that needs secrets which may be missing."""
+
+    def wiring(self) -> Wiring:
+        """Return the parts, with the sandbox started if it was asked for; raises ConfigError."""
+        return self._sandbox() if self._arguments.sandbox else self._configured()
+
+
+def ground_of(arguments: argparse.Namespace, parts: Parts) -> Ground:
+    """Return what can be known without asking any system."""
+    try:
+        return ground_of_wiring(parts.wiring(), os.environ)
+    except ConfigError as error:
+        redact = Redactor()
+        keyring = Secrets(os.environ, redact=redact, timeout_s=KEYRING_S)
+        secrets, findings = _read(keyring, os.environ)
+        broken = Finding(level="failed", text=error.failed, next=f"{error.next} `ink-infra-mcp init` writes one.")
+        return Ground(
+            state_url=arguments.state or _usual_state(),
+            secrets=secrets,
+            redact=redact,
+            section=_section((broken, *findings), secrets, {CONFIGURATION: error.failed}),
+        )
+
+
+def ground_of_wiring(wiring: Wiring, environ: Mapping[str, str]) -> Ground:
+    """Return the ground of an application whose configuration is whole."""
+    settings = wiring.settings
+    secrets, findings = _read(wiring.secrets, {} if settings.sandbox else environ)
+    fleet = settings.fleet
+    where = "the sandbox's own fleet" if settings.sandbox else str(settings.config_path)
+    good = Finding(level="ok", text=f"{where}: {fleet.factory.name} and {len(fleet.muscles)} Muscles.")
+    loose = tuple(Finding(level="note", text=f"policy override in force: {words}") for words in wiring.policy.overrides)
+    return Ground(
+        state_url=settings.state_url,
+        secrets=secrets,
+        redact=wiring.redact,
+        section=_section((good, *loose, *findings), secrets, {}),
+        fleet=fleet,
+        runtime=wiring.isolation.runtime,
+        sandbox=settings.sandbox,
+        places=wiring.places,
+        clock=wiring.clock,
+    )
+
+
+def _section(findings: tuple[Finding, ...], secrets: Mapping[str, Secret], lacks: dict[str, str]) -> Section:
+    if "coolify_token" not in secrets:
+        lacks = lacks | {TOKEN: "the secret coolify_token is not set, or cannot be used"}
+    return Section(name="configuration", findings=findings, lacks=lacks)
+
+
+def _read(secrets: Secrets, environ: Mapping[str, str]) -> tuple[dict[str, Secret], list[Finding]]:
+    """Return the secrets that can be used, and what is wrong with the others and with the environment."""
+    unexpanded = sorted(name for name, value in environ.items() if name.startswith(_OURS) and _REFERENCE.search(value))
+    findings = [_unexpanded(name) for name in unexpanded]
+    found: dict[str, Secret] = {}
+    trouble = ""
+    for name in NAMES:
+        try:
+            secret = secrets.get(name)
+        except ConfigError as error:
+            if not {secret_name(name).variable, secret_name(name).file_variable} & set(unexpanded):
+                findings.append(Finding(level="failed", text=error.failed, next=error.next))
+            continue
+        trouble = trouble or secrets.keyring_trouble
+        if secret is not None:
+            found[name] = secret
+    if trouble:
+        findings.append(Finding(level="note", text=f"the key store of this machine gives nothing: {trouble}."))
+    return found, findings
+
+
+def _unexpanded(variable: str) -> Finding:
+    return Finding(
+        level="failed",
+        text=f"{variable} in the environment holds a ${{...}} that nothing has expanded.",
+        next="Put the value itself there, or start the server from something that expands variables.",
+    )
+
+
+def _usual_state() -> str:
+    try:
+        return f"sqlite:///{(private_folder(state_folder(this_machine())) / STATE_FILE).as_posix()}"
+    except ConfigError:
+        return ""

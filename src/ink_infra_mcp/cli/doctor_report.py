@@ -1,0 +1,99 @@
+"""What the doctor says: findings by system, what each tool can do with them, and both as text."""
+
+from typing import Literal
+
+from ink_infra_mcp import __version__
+from ink_infra_mcp.core.plan import Frozen
+
+Level = Literal["ok", "note", "warning", "failed"]
+Works = Literal["yes", "partly", "no"]
+_LEVELS: tuple[Level, ...] = ("ok", "note", "warning", "failed")
+_MARKS: dict[Level, str] = {"ok": "ok", "note": "note", "warning": "WARNING", "failed": "FAILED"}
+_WORKS: dict[Works, str] = {"yes": "works", "partly": "partly", "no": "NOT"}
+
+
+class Finding(Frozen):
+    """One thing that was seen, and what to do about it."""
+
+    level: Level
+    text: str
+    next: str = ""
+
+
+class Section(Frozen):
+    """What was found about one system: the abilities that it gives to tools, and those that it lacks, with the why."""
+
+    name: str
+    findings: tuple[Finding, ...]
+    gives: tuple[str, ...] = ()
+    lacks: dict[str, str] = {}
+
+    @property
+    def level(self) -> Level:
+        """Return the worst level of the findings."""
+        worst: Level = "ok"
+        for finding in self.findings:
+            worst = max(worst, finding.level, key=_LEVELS.index)
+        return worst
+
+
+class ToolLine(Frozen):
+    """Whether a tool works, and what is missing."""
+
+    tool: str
+    works: Works
+    why: tuple[str, ...] = ()
+
+
+class Report(Frozen):
+    """Everything, in the order in which it is shown."""
+
+    version: str = __version__
+    sandbox: bool
+    sections: tuple[Section, ...]
+    tools: tuple[ToolLine, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Return whether nothing failed; warnings are no failure."""
+        return all(section.level != "failed" for section in self.sections)
+
+
+def as_text(report: Report) -> str:
+    """Return the report as lines for a person."""
+    lines = [f"ink-infra-mcp {report.version}{' (sandbox: a pretend world)' if report.sandbox else ''}", ""]
+    for section in report.sections:
+        lines += [line for finding in section.findings for line in _lines(section.name, finding)]
+    lines += ["", "Tools:", *(_tool(line) for line in report.tools), ""]
+    return "\n".join([*lines, _verdict(report)])
+
+
+def as_json(report: Report) -> dict[str, object]:
+    """Return the same as an object for programs."""
+    return {
+        "version": report.version,
+        "sandbox": report.sandbox,
+        "ok": report.healthy,
+        "systems": [
+            {"name": section.name, "level": section.level, "findings": [f.model_dump() for f in section.findings]}
+            for section in report.sections
+        ],
+        "tools": [line.model_dump(mode="json") for line in report.tools],
+    }
+
+
+def _lines(name: str, finding: Finding) -> list[str]:
+    head = f"{_MARKS[finding.level]:<8} {name}: {finding.text}"
+    return [head, f"{'':<8}   -> {finding.next}"] if finding.next else [head]
+
+
+def _tool(line: ToolLine) -> str:
+    return f"{_WORKS[line.works]:<8} {line.tool}" + (f": {'; '.join(line.why)}" if line.why else "")
+
+
+def _verdict(report: Report) -> str:
+    failed = [section.name for section in report.sections if section.level == "failed"]
+    warned = [section.name for section in report.sections if section.level == "warning"]
+    if failed:
+        return f"Failed: {', '.join(failed)}."
+    return f"Nothing failed; look at: {', '.join(warned)}." if warned else "All well."
