@@ -83,8 +83,8 @@ def openssh(folder: Path) -> Generator[OpenSsh]:
     """Run a server with fresh keys in `folder` while the block runs."""
     for name in ("host", "login"):
         key = new_key()
-        key.write_private_key(folder / name)
-        key.write_public_key(folder / f"{name}.pub")
+        (folder / name).write_bytes(key.export_private_key())
+        (folder / f"{name}.pub").write_bytes(key.export_public_key())
         (folder / name).chmod(0o600)
     shutil.copy(folder / "login.pub", folder / "authorized_keys")
     port = _free_port()

@@ -6,6 +6,7 @@ from typing import Any
 
 from ink_infra_mcp.app.wiring import Wiring
 from ink_infra_mcp.core.operation import Mutation
+from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.step import Handler
 from ink_infra_mcp.guard.approval import Approvals
 from ink_infra_mcp.guard.changes import Changes
@@ -18,6 +19,7 @@ from ink_infra_mcp.settings import Settings
 from ink_infra_mcp.state.owners import FileOwners, Owners, PostgresOwners
 from ink_infra_mcp.state.store import Store
 
+DRAIN_LOOK_S = 0.1
 AnyMutation = Mutation[Any, Any, Any]
 
 
@@ -38,7 +40,8 @@ class Guarded:
         self.changes = Changes()
         self.store = store
         self.owners = _owners(settings, wiring.new_id("ex"))
-        self.engine = LazyEngine(settings.state_url, self.owners.executor, self._program(wiring, outside))
+        program = self._program(wiring, outside)
+        self.engine = LazyEngine(settings.state_url, self.owners.executor, program, wiring.clock)
         self.operations = Operations(
             store=store, engine=self.engine, owners=self.owners, clock=wiring.clock, changes=self.changes
         )
@@ -62,8 +65,8 @@ class Guarded:
 
     async def drain(self) -> None:
         """Wait until no operation of this process runs any more: a client that goes away cancels nothing."""
-        while self.engine.is_open and await self.operations.own_running():
-            await self.changes.wait(1.0)
+        while self.engine.busy:
+            await self.changes.wait(DRAIN_LOOK_S)
 
     async def aclose(self) -> None:
         """Stop the engine where it is, and give up this executor."""
@@ -86,14 +89,14 @@ class Guarded:
 class LazyEngine:
     """The engine of this process, imported and opened at the first operation: reading servers never pay for it."""
 
-    def __init__(self, url: str, executor: str, program: GuardedProgram) -> None:
-        self._make = lambda: _durable(url, executor, program)
+    def __init__(self, url: str, executor: str, program: GuardedProgram, clock: Clock) -> None:
+        self._make = lambda: _durable(url, executor, program, clock)
         self._engine: Any = None
 
     @property
-    def is_open(self) -> bool:
-        """Return whether an operation was ever begun here."""
-        return self._engine is not None
+    def busy(self) -> bool:
+        """Return whether an operation runs here or is just about to."""
+        return self._engine is not None and self._engine.busy
 
     async def start(self, operation_id: str) -> None:
         """Begin (or go on with) the operation; returns at once."""
@@ -107,10 +110,10 @@ class LazyEngine:
             await self._engine.close()
 
 
-def _durable(url: str, executor: str, program: GuardedProgram) -> Any:
+def _durable(url: str, executor: str, program: GuardedProgram, clock: Clock) -> Any:
     from ink_infra_mcp.engine.durable import DurableEngine
 
-    return DurableEngine(url=url, executor=executor, program=program)
+    return DurableEngine(url=url, executor=executor, program=program, sleep=clock.sleep)
 
 
 def _owners(settings: Settings, executor: str) -> Owners:

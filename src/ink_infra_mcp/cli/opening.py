@@ -91,7 +91,9 @@ class Opener:
         folder = private_folder(self._sandbox_folder())
         if self._arguments.fresh:
             forget(folder)
-        world = open_world(folder / "world.db", speed=self._arguments.speed)
+        world = open_world(
+            folder / "world.db", speed=self._arguments.speed, coolify_version=self._arguments.coolify_version
+        )
         sandbox = Sandbox(world)
         self._closing.append(sandbox.stop)
         ends = sandbox.start()

@@ -88,6 +88,9 @@ def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--sandbox", action="store_true", help="use a pretend world; nothing real is touched")
     command.add_argument("--fresh", action="store_true", help="with --sandbox: begin with a new world")
     command.add_argument("--speed", type=float, default=1.0, metavar="N", help="with --sandbox: its time runs N times")
+    command.add_argument(
+        "--coolify-version", default="", metavar="V", help="with --sandbox and a new world: the version of its Coolify"
+    )
     levels = ["debug", "info", "warning", "error"]
     command.add_argument("--log-level", default="warning", choices=levels, help="what goes to stderr")
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
@@ -97,7 +98,10 @@ class DurableEngine:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._listening:
             await DBOS.delete_queue_async(self._queue)
-        await asyncio.get_running_loop().run_in_executor(None, DBOS.destroy)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, DBOS.destroy)
+        # DBOS had put its own threads in the place of the loop's, and they are gone
+        loop.set_default_executor(ThreadPoolExecutor())
         _Process.engine = None
 
     async def _watch(self, operation_id: str) -> None:
@@ -143,11 +147,12 @@ class DurableEngine:
         end = self._ends.get(operation_id)
         if end is None or end.done():
             return
-        error = asyncio.CancelledError() if run.cancelled() else run.exception()
-        if error is None:
-            end.set_result(None)
-        else:
+        if run.cancelled():
+            end.cancel()
+        elif (error := run.exception()) is not None:
             end.set_exception(error)
+        else:
+            end.set_result(None)
 
     def _launch(self) -> None:
         if self._launched:

@@ -45,7 +45,8 @@ class Operations:
     async def follow(self, operation_id: str, *, wait_s: float, progress: Progress | None) -> Receipt:
         """Return the receipt when the operation has ended, or `running` after `wait_s` seconds.
 
-        `progress` is called at every change and at least every 5 seconds, so that a client keeps its request alive.
+        One whose owner has died meanwhile is taken over. `progress` is called at every change and at least every 5
+        seconds, so that a client keeps its request alive.
         """
         began = self.elapsed()
         told, last = ("", -1), began - HEARTBEAT_S
@@ -53,6 +54,8 @@ class Operations:
             operation = await self.get(operation_id)
             if operation.receipt is not None:
                 return operation.receipt
+            if not self.owners.alive(operation.executor):
+                await self.take_over_orphans()
             spent = self.elapsed() - began
             if spent >= wait_s:
                 return receipts.running(operation)
@@ -66,11 +69,6 @@ class Operations:
     async def newest(self, *, before: float | None, limit: int) -> tuple[Operation, ...]:
         """Return operations that began before `before` (Unix seconds), newest first."""
         return await self.store.run(lambda c: operations.newest(c, before=before, limit=limit))
-
-    async def own_running(self) -> int:
-        """Return how many operations of this process have not ended."""
-        running = await self.store.run(operations.running)
-        return sum(operation.executor == self.owners.executor for operation in running)
 
     async def take_over_orphans(self) -> tuple[str, ...]:
         """Go on with every running operation whose owner is dead; return their ids.

@@ -20,7 +20,7 @@ from ink_infra_mcp.hosts.command import PID_MARK, CommandResult, HostCommand, ki
 Connection = asyncssh.SSHClientConnection
 OUTPUT_CAP_BYTES = 2**20
 KEEPALIVE_S = 15
-STOP_GRACE_S = 2.0
+STOP_GRACE_S = 1.0
 """How long a command may tidy up after SIGTERM before SIGKILL."""
 
 _GROUP = re.compile(rb"^" + PID_MARK + rb"(\d{1,10})\n", re.MULTILINE)

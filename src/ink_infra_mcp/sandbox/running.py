@@ -18,6 +18,7 @@ from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.listen import Close, listen
 from ink_infra_mcp.sandbox.physics import settle
 from ink_infra_mcp.sandbox.seed import TOKEN, seed
+from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_github import GITHUB_TOKEN
 from ink_infra_mcp.sandbox.state_hetzner import HETZNER_TOKEN
 from ink_infra_mcp.sandbox.world import World
@@ -26,9 +27,18 @@ LOOPBACK = "127.0.0.1"
 Endpoint = tuple[str, int]
 
 
-def open_world(path: Path, *, speed: float = 1.0) -> World:
-    """Return the world at `path`, seeded with one Factory, two Muscles and a few apps if it is new."""
-    return World(path, seed=seed, settle=settle, speed=speed)
+def open_world(path: Path, *, speed: float = 1.0, coolify_version: str = "") -> World:
+    """Return the world at `path`, seeded with one Factory, two Muscles and a few apps if it is new.
+
+    `coolify_version` of a new world decides how its Coolify behaves, such as 4.0.0-beta.463 for the old era.
+    """
+
+    def fresh(now: float) -> WorldState:
+        state = seed(now)
+        state.coolify.version = coolify_version or state.coolify.version
+        return state
+
+    return World(path, seed=fresh, settle=settle, speed=speed)
 
 
 def tokens() -> dict[str, str]:

@@ -13,6 +13,8 @@ from ink_infra_mcp.core.fleet import Fleet, Muscle
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.tools.look import Look
 
+_PLACEHOLDER = "coollabsio/coolify"
+
 
 @dataclass(frozen=True, slots=True)
 class App:
@@ -45,9 +47,14 @@ def host_of(url: str) -> str:
 async def all_apps(look: Look) -> tuple[App, ...]:
     """Return every app and service of the team, sorted by name, then uuid."""
     muscles = await muscle_by_server(look.coolify, look.fleet)
-    apps = [_of_application(app, muscles) for app in await look.coolify.applications()]
-    apps += [_of_service(service, muscles) for service in await look.coolify.services()]
+    apps = [_app("application", app, app.urls, muscles) for app in await look.coolify.applications()]
+    apps += [_of_service(service, muscles) for service in await _services(look.coolify)]
     return tuple(sorted(apps, key=lambda app: (app.name, app.uuid)))
+
+
+async def _services(coolify: CoolifyLook) -> list[Service]:
+    """The list leaves out the containers, and so the URLs, of a service that just starts (source, version 4.3.11)."""
+    return [s if s.applications or s.databases else await coolify.service(s.uuid) for s in await coolify.services()]
 
 
 async def find_app(look: Look, wanted: str) -> App:
@@ -85,12 +92,10 @@ async def muscle_by_server(coolify: CoolifyLook, fleet: Fleet) -> dict[str, Musc
     return found
 
 
-def _of_application(app: Application, muscles: dict[str, Muscle]) -> App:
-    return _app("application", app, app.urls, muscles)
-
-
 def _of_service(service: Service, muscles: dict[str, Muscle]) -> App:
-    return _app("service", service, service.urls, muscles)
+    """A port in a service's URL is the container's: nobody calls the service by it."""
+    urls = (f"{urlsplit(url).scheme}://{host}" for url in service.urls if (host := host_of(url)))
+    return _app("service", service, tuple(dict.fromkeys(urls)), muscles)
 
 
 def _app(
@@ -115,6 +120,16 @@ def _app(
 
 def _candidate(app: App) -> str:
     return f"{app.name} {app.uuid} on {app.muscle or 'another server'}"
+
+
+def is_inline(application: Application) -> bool:
+    """Return whether an app comes from an inline Dockerfile.
+
+    Coolify writes its own repository into such an app's row, and shows the Dockerfile only to tokens that may read
+    sensitive fields (source, version 4.3.11).
+    """
+    placeholder = application.build_pack == "dockerfile" and application.git_repository == _PLACEHOLDER
+    return bool(application.dockerfile) or placeholder or not application.git_repository
 
 
 def limits_of(app: App) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,12 +11,13 @@ from pydantic import AfterValidator, Field, JsonValue
 from ink_infra_mcp.clients.coolify.models import EnvVar
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import JsonObject, Step
+from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.tools.look import Look
 
 SECRET_PREFIX = "secret:"
 MAX_TOTAL = 256 * 1024
 _KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*$")
-_SECRET_NAME = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+_SECRET_NAME = re.compile(r"^[A-Z][A-Z0-9_]{0,63}$")
 _LOOKS_SECRET = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY|^gh[pousr]_[A-Za-z0-9]{20,}|^github_pat_|^AKIA[0-9A-Z]{16}$|^sk-[A-Za-z0-9_-]{20,}"
 )
@@ -31,7 +32,9 @@ def _checked(env: dict[str, str]) -> dict[str, str]:
         if "\x00" in value:
             raise ValueError(f"{key}: NUL cannot be in a value")
         if value.startswith(SECRET_PREFIX) and not _SECRET_NAME.fullmatch(value.removeprefix(SECRET_PREFIX)):
-            raise ValueError(f"{key}: a stored secret is named secret:NAME with letters, digits, _ and -")
+            raise ValueError(f"{key}: a stored secret is named secret:NAME with capitals, digits and _")
+        if value != value.strip():
+            raise ValueError(f"{key}: Coolify cuts off spaces and line breaks at both ends of a value; leave them out")
         if _LOOKS_SECRET.search(value):
             raise ValueError(f"{key}: the value looks like a secret; store it and give secret:NAME instead")
     return env
@@ -71,7 +74,8 @@ async def envs_now(look: Look, app_uuid: str, wanted: dict[str, str], *, service
     for row in rows:
         uuids[row.key] = (*uuids.get(row.key, ()), row.uuid)
     digests = {key: _digest(row.value.reveal()) if row.value else None for key, row in own.items()}
-    changed = tuple(sorted(key for key, value in wanted.items() if _differs(value, digests.get(key))))
+    values = _values(own)
+    changed = tuple(sorted(key for key, value in wanted.items() if not _is(values.get(key), value, look)))
     return EnvNow(digests=digests, wanted=wanted, changed=changed, uuids=uuids)
 
 
@@ -109,9 +113,21 @@ def _is_missing_secret(value: str, look: Look) -> bool:
     return value.startswith(SECRET_PREFIX) and not look.has_secret(f"app:{value.removeprefix(SECRET_PREFIX)}")
 
 
-def _differs(value: str, digest: str | None) -> bool:
-    # a stored secret is compared by nobody: setting it again is harmless, and missing a rotation is not
-    return value.startswith(SECRET_PREFIX) or digest is None or _digest(value) != digest
+def _values(own: Mapping[str, EnvVar]) -> dict[str, Secret]:
+    """Return the values that can be seen; Coolify keeps an empty one as null, like one that the token may not read."""
+    readable = any(row.value is not None for row in own.values())
+    empty = Secret("") if readable else None
+    found = ((key, empty if row.value is None and not row.is_shown_once else row.value) for key, row in own.items())
+    return {key: value for key, value in found if value is not None}
+
+
+def _is(now: Secret | None, wanted: str, look: Look) -> bool:
+    """Return whether a variable has the wanted value; what cannot be seen counts as different."""
+    if now is None:
+        return False
+    if wanted.startswith(SECRET_PREFIX):
+        return look.is_secret(f"app:{wanted.removeprefix(SECRET_PREFIX)}", now)
+    return now == Secret(wanted)
 
 
 def _digest(value: str) -> str:
