@@ -33,7 +33,8 @@ class Section(Frozen):
         """Return the worst level of the findings."""
         worst: Level = "ok"
         for finding in self.findings:
-            worst = max(worst, finding.level, key=_LEVELS.index)
+            if _LEVELS.index(finding.level) > _LEVELS.index(worst):
+                worst = finding.level
         return worst
 
 
