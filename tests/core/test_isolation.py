@@ -271,6 +271,7 @@ def test_only_long_options_are_known() -> None:
         (["ALL"], ["ALL"], True),
         (["ALL"], ["NET_RAW"], True),
         (["NET_RAW", "KILL"], ["NET_RAW"], True),
+        (["NET_RAW"], ["NET_RAW"], True),
         (["NET_RAW"], ["NET_RAW", "KILL"], False),
         (["NET_RAW"], ["ALL"], False),
     ],

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
 from pydantic import JsonValue
@@ -92,8 +92,9 @@ class Scene:
     world: WatchedWorld
     ends: Endpoints
 
-    def start(self, tool: str = "", arguments: Mapping[str, JsonValue] | None = None, *, dies: Moment | None = None
-              ) -> ForkServerProcess:
+    def start(
+        self, tool: str = "", arguments: Mapping[str, JsonValue] | None = None, *, dies: Moment | None = None
+    ) -> ForkServerProcess:
         """Start a server process."""
         life = Life(self.folder, self.ends, tool, dict(arguments or {}))
         process = _FORKS.Process(target=live, args=(life, dies), daemon=True)
@@ -221,9 +222,8 @@ def _deadly_handlers(dies: Moment) -> Callable[[str, Handler], Handler]:
 def _die_at_statement(dies: Moment) -> None:
     countdown = _Countdown(dies.nth)
 
-    def before_execute(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
-        values = parameters.values() if isinstance(parameters, dict) else parameters
-        about = any(str(value).startswith(dies.about) for value in values)
+    def before_execute(_: object, __: object, statement: str, parameters: tuple[object, ...], *___: object) -> None:
+        about = any(str(value).startswith(dies.about) for value in parameters)
         if " ".join(statement.split()).startswith(dies.what) and about and countdown.over():
             _die()
 

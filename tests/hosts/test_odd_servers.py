@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import anyio
 import anyio.abc
@@ -14,7 +15,7 @@ import asyncssh
 import pytest
 from asyncssh.constants import OPEN_CONNECT_FAILED
 
-from ink_infra_mcp.core.errors import ConfigError, HostUnreachable
+from ink_infra_mcp.core.errors import ConfigError, HostKeyChanged, HostUnreachable
 from ink_infra_mcp.core.fleet import Host
 from tests.clock import FakeClock
 from tests.hosts.openssh import new_key
@@ -40,6 +41,7 @@ class Odd:
 
     full: int = 0
     runs: bool = True
+    stderr: str = ""
     port: int = 0
     asked: int = 0
     now: int = 0
@@ -62,13 +64,14 @@ class _Session(asyncssh.SSHServerSession[str]):
         self._odd = odd
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[str]) -> None:
-        self._end = partial(chan.exit, 0)
+        self._chan = chan
 
     def exec_requested(self, command: str) -> bool:
         return self._odd.runs
 
     def session_started(self) -> None:
-        self._odd.begin(self._end)
+        self._chan.write_stderr(self._odd.stderr)
+        self._odd.begin(partial(self._chan.exit, 0))
 
 
 class _Door(asyncssh.SSHServer):
@@ -193,6 +196,31 @@ async def test_a_server_that_runs_no_commands_for_us_is_asked_once() -> None:
     assert odd.asked == 1
 
 
+@pytest.mark.parametrize("before", ["", "bash: warning: setlocale: LC_ALL\n", "no new line"])
+async def test_what_a_login_shell_says_first_does_no_harm(before: str) -> None:
+    """The line about the process group is found and taken out wherever it stands; all else is the command's."""
+    noisy = Odd(stderr=f"{before}ink-pid 4711\nink-pid 1\nerr")
+    async with odd_server(noisy) as odd, pool_of(at(odd.port), key=LOGIN, connect_to=NOWHERE) as pool:
+        with anyio.fail_after(LIMIT_S):
+            assert (await pool.run(NAME, look("true"))).stderr == f"{before}ink-pid 1\nerr"
+
+
+async def test_a_persons_own_ssh_configuration_changes_nothing(private_environment: Path) -> None:
+    """Neither ~/.ssh/config nor ~/.ssh/known_hosts can send us elsewhere or make us trust a key."""
+    folder = private_environment / ".ssh"
+    folder.mkdir()
+    (folder / "config").write_text("Host *\n  Port 1\n  User nobody\n  ProxyCommand false\n", encoding="utf-8")
+    stranger = new_key().export_public_key().decode()
+    async with odd_server(Odd()) as odd:
+        (folder / "known_hosts").write_text(f"[127.0.0.1]:{odd.port} {PIN}\n", encoding="utf-8")
+        wrong = at(odd.port).model_copy(update={"name": "muscle-2", "host_key": stranger})
+        async with pool_of(at(odd.port), wrong, key=LOGIN, connect_to=NOWHERE) as pool:
+            with anyio.fail_after(LIMIT_S):
+                assert (await pool.run(NAME, look("true"))).exit_status == 0
+                with pytest.raises(HostKeyChanged):
+                    await pool.run("muscle-2", look("true"))
+
+
 async def test_one_server_never_runs_more_than_four_commands_at_once() -> None:
     """OpenSSH allows ten sessions, and refuses some of them from six on."""
     async with odd_server(Odd()) as odd, pool_of(at(odd.port), key=LOGIN, connect_to=NOWHERE) as pool:
@@ -250,6 +278,18 @@ async def test_trouble_with_a_bastion_is_named_as_the_bastions() -> None:
         with anyio.fail_after(LIMIT_S), pytest.raises(HostUnreachable) as caught:
             await pool.run(NAME, look("true"))
     assert caught.value.host == "bastion-1"
+
+
+def test_a_pool_can_be_made_before_the_event_loop_runs() -> None:
+    """The one place that wires everything is no coroutine."""
+    pool = pool_of(at(1), key=LOGIN, connect_to=NOWHERE)
+
+    async def use() -> None:
+        async with pool:
+            with pytest.raises(HostUnreachable):
+                await pool.run(NAME, look("true"))
+
+    anyio.run(use)
 
 
 def test_ssh_is_not_loaded_before_it_is_needed() -> None:

@@ -13,7 +13,7 @@ from ink_infra_mcp.core.errors import CommandFailed, ConfigError, HostUnreachabl
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import MASK, Secret
 from ink_infra_mcp.hosts.command import CommandResult
-from ink_infra_mcp.hosts.wire import OUTPUT_CAP_BYTES
+from ink_infra_mcp.hosts.exchange import OUTPUT_CAP_BYTES
 from tests.clock import FakeClock
 from tests.hosts.openssh import MISSING, SSHD, openssh
 from tests.hosts.servers import NAME, Far, PretendServer, RealServer, eventually, far, look, permit, pool_of, script

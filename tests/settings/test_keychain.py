@@ -4,6 +4,7 @@ import threading
 
 import pytest
 from keyring.backends import fail, null
+from keyring.errors import KeyringLocked, PasswordDeleteError
 
 from ink_infra_mcp.settings.keychain import Keychain, KeychainTrouble, no_keyring, system_keyring
 from tests.settings.keyrings import ForgetfulKeyring, MemoryKeyring, StuckKeyring, broken
@@ -44,6 +45,8 @@ def test_a_store_that_does_not_answer_is_given_up_in_time() -> None:
         (RuntimeError("s3cr3t in the text"), "it failed with RuntimeError"),
         (ImportError("no dbus"), "it failed with ImportError"),
         (KeyError("x"), "it failed with KeyError"),
+        (KeyringLocked("s3cr3t"), "it is locked"),
+        (PasswordDeleteError("s3cr3t"), "it has no such value"),
     ],
 )
 def test_whatever_a_store_raises_is_trouble_without_its_text(error: Exception, told: str) -> None:

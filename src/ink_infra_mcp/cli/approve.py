@@ -3,12 +3,11 @@
 import argparse
 
 from ink_infra_mcp.cli.store import opened
-from ink_infra_mcp.cli.terminal import Ask, Terminal, decide_in_person, operator
+from ink_infra_mcp.cli.terminal import Ask, Terminal, decide_in_person, operator, when
 from ink_infra_mcp.core.plan import render
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.guard.caller import Answer
 from ink_infra_mcp.state.records import Approval, ApprovalState
-from ink_infra_mcp.tools.shared.times import iso
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,5 +41,5 @@ def answered(approval: Approval, person: Ask) -> Answer:
 
 
 def _granted(approval: Approval) -> str:
-    until = iso(approval.expires_at)
+    until = when(approval.expires_at)
     return f"Approved until {until}. It runs when {approval.tool} is called again with the same arguments, once."

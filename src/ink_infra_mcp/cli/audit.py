@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from functools import partial
 
 from ink_infra_mcp.cli.store import Desk, opened
-from ink_infra_mcp.cli.terminal import columns, readable
+from ink_infra_mcp.cli.terminal import columns, readable, when
 from ink_infra_mcp.core.errors import StateCorrupt
 from ink_infra_mcp.state import audit
 from ink_infra_mcp.state.audit import GENESIS
 from ink_infra_mcp.state.records import AuditLine
 from ink_infra_mcp.state.store import Connection
-from ink_infra_mcp.tools.shared.times import iso
 
 HEAD = ("line", "at", "event", "tool", "target", "by", "outcome", "operation", "approval")
 SHOWN = 50
@@ -43,7 +42,7 @@ def _verify(desk: Desk, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"whole": True, "lines": count, "last_hash": last}))
     else:
-        print(f"The audit is whole: {count} lines, the last one has the hash {last}.")
+        print(f"The audit is whole. Lines: {count}; hash of the last one: {last}.")
     return 0
 
 
@@ -64,7 +63,7 @@ def _lines(desk: Desk, limit: int | None) -> Iterator[AuditLine]:
 def _row(line: AuditLine) -> tuple[str, ...]:
     return (
         str(line.seq),
-        iso(line.at),
+        when(line.at),
         line.event,
         line.tool,
         line.target,

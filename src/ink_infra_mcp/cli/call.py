@@ -4,7 +4,9 @@ import argparse
 import json
 import os
 import sys
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from mcp import Client, MCPError
@@ -14,10 +16,41 @@ from mcp.types import CallToolResult, ElicitRequestFormParams, ElicitRequestPara
 
 from ink_infra_mcp.cli.terminal import shown
 
+if TYPE_CHECKING:
+    from mcp.server.lowlevel import Server
+
+    Party = StdioServerParameters | Server[Any]
+
 USAGE = 2
 LOOK_EVERY_S = 1.0
 FOLLOW = "get_operation"
 _GOOD = {"applied", "already_so"}
+
+
+async def read_line(prompt: str) -> str:
+    """Return one line from the terminal; it is waited for in a way that Ctrl-C ends."""
+    print(prompt, end="", file=sys.stderr, flush=True)
+    await anyio.wait_readable(sys.stdin)
+    return sys.stdin.readline().strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Puts the server's questions to the person at the terminal. Whatever is not a yes, or is left empty, is a no."""
+
+    line: Callable[[str], Awaitable[str]] = read_line
+
+    async def answer(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        """Return the answer to one question."""
+        _tell(f"\n{params.message}\n")
+        if not isinstance(params, ElicitRequestFormParams):
+            _tell("This client opens no web pages: the question is declined.")
+            return ElicitResult(action="decline")
+        content: dict[str, str | int | float | bool | list[str] | None] = {}
+        for name in params.requested_schema.get("properties", {}):
+            content[name] = await self.line(f"{name}: ")
+        said_yes = all(content.values()) if content else (await self.line("Approve? [y/N] ")).lower() in {"y", "yes"}
+        return ElicitResult(action="accept", content=content) if said_yes else ElicitResult(action="decline")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _misused(f"--json is not JSON: {error}.")
     if not isinstance(values, dict):
         return _misused('--json must be an object, such as \'{"app": "shop"}\'.')
-    return anyio.run(_connected, server_of(arguments), arguments.tool, cast(dict[str, Any], values))
+    person = Person() if sys.stdin.isatty() and sys.stderr.isatty() else None
+    return anyio.run(converse, server_of(arguments), arguments.tool, cast(dict[str, Any], values), person)
 
 
 def server_of(arguments: argparse.Namespace) -> StdioServerParameters:
@@ -42,10 +76,13 @@ def server_of(arguments: argparse.Namespace) -> StdioServerParameters:
     return StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ))
 
 
-async def _connected(server: StdioServerParameters, tool: str, values: dict[str, Any]) -> int:
-    # without a person no elicitation is declared: the answer is then an approval for `ink-infra-mcp approve`
-    answer = _answer if _has_person() else None
-    async with Client(server, elicitation_callback=answer) as client:
+async def converse(server: "Party", tool: str, values: dict[str, Any], person: "Person | None") -> int:
+    """Return the exit status of one call, printed as it goes; without a person no question can be answered.
+
+    No elicitation is declared then: the answer is an approval for `ink-infra-mcp approve`, and not a refusal that
+    nobody gave.
+    """
+    async with Client(server, elicitation_callback=person.answer if person else None) as client:
         try:
             return await _call(client, tool, values)
         except MCPError as error:
@@ -80,33 +117,6 @@ async def _follow(client: Client, operation_id: str) -> int:
 
 async def _progress(progress: float, total: float | None, message: str | None) -> None:
     _tell(f"[{progress:.0f}/{total:.0f}] {message or ''}" if total else f"... {message or progress}")
-
-
-async def _answer(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-    """Put the server's question to the person; whatever is not a plain yes or the typed word is a no."""
-    _tell(f"\n{params.message}\n")
-    if not isinstance(params, ElicitRequestFormParams):
-        _tell("This client opens no web pages; the question is declined.")
-        return ElicitResult(action="decline")
-    fields = list(params.requested_schema.get("properties", {}))
-    if not fields:
-        yes = (await _line("Approve? [y/N] ")).lower() in {"y", "yes"}
-        return ElicitResult(action="accept", content={}) if yes else ElicitResult(action="decline")
-    content: dict[str, str | int | float | bool | list[str] | None] = {}
-    for name in fields:
-        content[name] = await _line(f"{name}: ")
-    return ElicitResult(action="accept", content=content) if all(content.values()) else ElicitResult(action="decline")
-
-
-def _has_person() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-async def _line(prompt: str) -> str:
-    """Return one line from the terminal; it is waited for in a way that Ctrl-C ends."""
-    print(prompt, end="", file=sys.stderr, flush=True)
-    await anyio.wait_readable(sys.stdin)
-    return sys.stdin.readline().strip()
 
 
 def _structured(result: CallToolResult) -> dict[str, Any]:

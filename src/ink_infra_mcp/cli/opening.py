@@ -85,6 +85,7 @@ class Opener:
         from ink_infra_mcp.core.redact import Redactor
         from ink_infra_mcp.sandbox.running import Sandbox, open_world, tokens
         from ink_infra_mcp.settings import load_settings
+        from ink_infra_mcp.settings.keychain import no_keyring
         from ink_infra_mcp.settings.paths import private_folder, this_machine
         from ink_infra_mcp.settings.secrets import Secrets
 
@@ -101,7 +102,7 @@ class Opener:
         values = {**tokens(), "ssh_key": ends.login_key}
         environ = {name: value for name, value in os.environ.items() if name.startswith("INK_APP_SECRET_")}
         environ |= {f"INK_{name.upper()}": value for name, value in values.items()}
-        secrets = Secrets(environ, redact=redact)
+        secrets = Secrets(environ, redact=redact, open_keyring=no_keyring)
         addresses = {name: host.address for name, host in world.read().hosts.items()}
         fleet = sandbox_fleet(ends.coolify_url, addresses, dict(ends.host_keys))
         places = Places(

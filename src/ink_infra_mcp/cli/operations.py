@@ -3,10 +3,9 @@
 import argparse
 
 from ink_infra_mcp.cli.store import opened
-from ink_infra_mcp.cli.terminal import columns, readable
+from ink_infra_mcp.cli.terminal import columns, readable, when
 from ink_infra_mcp.state import operations
 from ink_infra_mcp.state.records import Operation
-from ink_infra_mcp.tools.shared.times import iso
 
 HEAD = ("id", "outcome", "tool", "target", "began", "ended", "asked by", "approved by")
 
@@ -29,8 +28,8 @@ def _row(operation: Operation) -> tuple[str, ...]:
         operation.receipt.outcome if operation.receipt else f"running: {operation.now_at or 'starting'}",
         operation.tool,
         operation.plan.target,
-        iso(operation.created_at),
-        iso(operation.ended_at) or "-",
+        when(operation.created_at),
+        when(operation.ended_at),
         operation.principal,
         operation.channel,
     )

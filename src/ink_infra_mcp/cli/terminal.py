@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Protocol
 
 from ink_infra_mcp.core.errors import ApprovalInvalid, InputError
@@ -104,6 +105,11 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def when(unix_s: float | None) -> str:
+    """Return a Unix time as ISO 8601 in UTC to the second, or a dash."""
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if unix_s is not None else "-"
 
 
 @contextmanager

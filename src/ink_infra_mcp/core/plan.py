@@ -90,12 +90,16 @@ class Plan(Frozen):
     @model_validator(mode="after")
     def _steps_fit_together(self) -> "Plan":
         seen: set[str] = set()
+        undoable: set[str] = set()
         for step in self.steps:
             if step.id in seen:
                 raise ValueError(f"step id {step.id!r} is used twice")
             if missing := (set(step.uses) | set(step.undoes)) - seen:
                 raise ValueError(f"step {step.id!r} refers to {sorted(missing)}, which do not come before it")
+            if lost := [s for s in step.undoes if s not in undoable]:
+                raise ValueError(f"step {step.id!r} undoes {lost}, which cannot be undone")
             seen.add(step.id)
+            undoable |= {step.id} if step.undo else set()
         if not self.steps and not self.reason:
             raise ValueError("a plan without steps says why")
         return self

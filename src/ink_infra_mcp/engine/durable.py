@@ -108,7 +108,11 @@ class DurableEngine:
         """Hand the operation to DBOS until it has run to its end: nothing else would ever look at it again."""
         pause_s = RETRY_S
         try:
-            while not await self._ran_to_its_end(operation_id):
+            while True:
+                (broken,) = await asyncio.gather(self._attempt(operation_id), return_exceptions=True)
+                if broken is None:
+                    return
+                log.error("operation %s broke; it goes on in %.0f s", operation_id, pause_s, exc_info=broken)
                 del self._ends[operation_id]
                 await self._sleep(pause_s)
                 pause_s = min(pause_s * 2, RETRY_CAP_S)
@@ -117,15 +121,10 @@ class DurableEngine:
             self._ends.pop(operation_id, None)
             del self._watches[operation_id]
 
-    async def _ran_to_its_end(self, operation_id: str) -> bool:
-        try:
-            self._launch()
-            await self._submit(operation_id)
-            await self._ends[operation_id]
-        except Exception:
-            log.exception("operation %s broke; it is tried again later", operation_id)
-            return False
-        return True
+    async def _attempt(self, operation_id: str) -> None:
+        self._launch()
+        await self._submit(operation_id)
+        await self._ends[operation_id]
 
     async def _submit(self, operation_id: str) -> None:
         found = await DBOS.get_workflow_status_async(operation_id)
@@ -170,10 +169,10 @@ class DurableEngine:
         try:
             DBOS.listen_queues([self._queue])
             DBOS.launch()
-        except BaseException:
-            DBOS.destroy()
-            raise
-        self._launched = True
+            self._launched = True
+        finally:
+            if not self._launched:
+                DBOS.destroy()
 
     async def _checkpoint(self, name: str, work: Callable[[], Awaitable[str]]) -> str:
         async def once() -> str:

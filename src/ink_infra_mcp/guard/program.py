@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ink_infra_mcp.core.engine import Ending, StepEnd
-from ink_infra_mcp.core.errors import InkError, StateCorrupt, StepFailed, VendorError
+from ink_infra_mcp.core.errors import InkError, StateCorrupt, StateError, StepFailed, VendorError
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results
 from ink_infra_mcp.core.plan import JsonObject, Plan
 from ink_infra_mcp.core.ports import Clock
@@ -25,7 +25,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class GuardedProgram:
-    """Runs the steps of operations that the guard has begun; `handlers` is step kind -> handler."""
+    """Runs the steps of operations that the guard has begun; `handlers` is step kind -> handler.
+
+    A StateError goes through to the engine, which tries again: trouble of our own store never decides how an operation
+    ends.
+    """
 
     store: Store
     handlers: Mapping[str, Handler]
@@ -78,8 +82,13 @@ class GuardedProgram:
         await self._say(operation.id, "verifying")
         try:
             checks = await self.mutations[operation.tool].verify(operation.plan, results, self.look)
+        except StateError:
+            raise
         except InkError as error:
             return (Check(name="verification", status="failed", evidence=self.redact(str(error))),)
+        except Exception as error:
+            log.exception("the verification of %s broke", operation.id)
+            return (Check(name="verification", status="failed", evidence=_fault(error)),)
         return tuple(c.model_copy(update={"evidence": self.redact(c.evidence)}) for c in checks)
 
     async def finish(self, operation_id: str, ending: Ending) -> None:
@@ -116,6 +125,9 @@ class GuardedProgram:
             )
             try:
                 return StepEnd(state="done", result=await self.handlers[kind](step_call))
+            except StateError:
+                # our own trouble says nothing of the step: the engine runs it again
+                raise
             except InkError as error:
                 return StepEnd(state="failed", problem=problem_of(error, self.redact))
             except Exception as error:
@@ -143,7 +155,6 @@ class GuardedProgram:
 
     def _receipt(self, operation: Operation, ending: Ending) -> Receipt:
         outcome = outcome_of(ending)
-        tool = self.mutations[operation.tool]
         return Receipt(
             outcome=outcome,
             message=_message(operation, ending, outcome),
@@ -152,10 +163,19 @@ class GuardedProgram:
             plan_digest=operation.plan_digest,
             steps=_reports(operation.plan, ending),
             checks=ending.checks,
-            result=tool.summary(operation.plan, ending.results, list(ending.checks)),
+            result=self._summary(operation, ending),
             problem=ending.problem,
             sandbox=self.sandbox,
         )
+
+    def _summary(self, operation: Operation, ending: Ending) -> JsonObject:
+        """The end is written whatever a tool makes of it: an operation that cannot end holds its locks for ever."""
+        try:
+            tool = self.mutations[operation.tool]
+            return tool.summary(operation.plan, ending.results, list(ending.checks))
+        except Exception as error:
+            log.exception("the summary of %s broke", operation.id)
+            return {"fault": _fault(error)}
 
 
 def outcome_of(ending: Ending) -> Outcome:
@@ -179,6 +199,10 @@ def problem_of(error: InkError, redact: Redactor) -> Problem:
         probable_cause=error.probable_cause if isinstance(error, StepFailed) else "",
         untrusted_log=tuple(redact(line) for line in log),
     )
+
+
+def _fault(error: Exception) -> str:
+    return f"broke with {type(error).__name__}, a fault of ink-infra-mcp; the server's log has the details"
 
 
 def _bug(error: Exception) -> Problem:

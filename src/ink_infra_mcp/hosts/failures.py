@@ -28,6 +28,13 @@ def tail(text: str, *, limit: int, redact: Redact) -> str:
     return safe if len(safe) <= limit else "…" + safe[1 - limit :]
 
 
+def reason(error: Exception, limit_s: float) -> str:
+    """Return an error of the SSH library as words; a bare time-out has none of its own."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {limit_s:g} s"
+    return str(error) or type(error).__name__
+
+
 def where(host: Host) -> str:
     """Return a server's address and port in words."""
     return f"{host.address} port {host.ssh_port}"

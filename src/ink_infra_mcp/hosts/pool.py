@@ -128,19 +128,19 @@ class HostPool:
         return self._made
 
     async def _run(self, host: Host, command: HostCommand, permit: Permit | None) -> CommandResult:
-        from ink_infra_mcp.hosts import wire
+        from ink_infra_mcp.hosts import exchange
 
         try:
             return await self._once(host, command, permit)
-        except wire.NotSent:
+        except exchange.NotSent:
             pass
         try:
             return await self._once(host, command, permit)
-        except wire.NotSent as error:
+        except exchange.NotSent as error:
             raise failures.no_connection(host.name, failures.where(host), str(error)) from error
 
     async def _once(self, host: Host, command: HostCommand, permit: Permit | None) -> CommandResult:
-        from ink_infra_mcp.hosts import wire
+        from ink_infra_mcp.hosts import exchange
 
         links = self._links()
         link = await links.acquire(host)
@@ -148,24 +148,24 @@ class HostPool:
             async with link.sessions:
                 _gate(command, host, permit)
                 return await self._exchange(link, command)
-        except wire.NotSent:
+        except exchange.NotSent:
             links.drop(link)
             raise
-        except wire.Cut as error:
+        except exchange.Cut as error:
             raise failures.connection_lost(host, command, str(error), redact=self.redact) from error
-        except wire.OutOfTime as error:
+        except exchange.OutOfTime as error:
             raise failures.timed_out(host, command, error.said, stopped=error.stopped, redact=self.redact) from error
         finally:
             links.release(link)
 
     async def _exchange(self, link: "Link", command: HostCommand) -> CommandResult:
         """Run the command; where the server has too many sessions open, nothing ran, so wait a little and ask again."""
-        from ink_infra_mcp.hosts import wire
+        from ink_infra_mcp.hosts import exchange
 
         for attempt in range(SESSION_TRIES):
             try:
-                return await wire.exchange(link.connection, command, open_s=self._connect_timeout_s)
-            except wire.NoSession as error:
+                return await exchange.exchange(link.connection, command, open_s=self._connect_timeout_s)
+            except exchange.NoSession as error:
                 if not error.full or attempt == SESSION_TRIES - 1:
                     raise failures.no_session(link.host, str(error)) from error
                 await self._clock.sleep(SESSION_PAUSE_S * 2**attempt)

@@ -56,8 +56,12 @@ class Store:
     def _open(self) -> Engine:
         if self._engine is None:
             engine = _sqlite(self.url) if self.url.get_backend_name() == "sqlite" else _postgres(self.url)
-            with engine.begin() as connection:
-                _prepare(connection)
+            try:
+                with engine.begin() as connection:
+                    _prepare(connection)
+            except BaseException:
+                engine.dispose()
+                raise
             self._engine = engine
         return self._engine
 

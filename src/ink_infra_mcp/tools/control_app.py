@@ -5,12 +5,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step, Undo
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import proofs, rollout
 from ink_infra_mcp.tools.shared.apps import App, find_app
-from ink_infra_mcp.tools.shared.isolating import check_factory
+from ink_infra_mcp.tools.shared.isolating import check_rollout
 
 Act = Literal["start", "stop", "restart"]
 _UP = frozenset({"running", "starting", "restarting", "degraded"})
@@ -28,9 +29,10 @@ class Args(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The app and what a rollout needs to know."""
+    """The app, whether it runs, and what a rollout needs to know."""
 
     app: App
+    up: bool
     rollout: rollout.RolloutFacts
 
 
@@ -53,25 +55,26 @@ class ControlApp(Mutation[Args, Look, Facts]):
     async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
         """Return the app; what would start it outside gVisor is refused here."""
         app = await find_app(look, args.app)
-        if args.action != "stop" and app.kind == "application":
-            await check_factory(look)
-        return Facts(app=app, rollout=await rollout.facts(look, app))
+        up = await _is_up(look, app)
+        if args.action == "restart" or (args.action == "start" and not up):
+            await check_rollout(look, app)
+        return Facts(app=app, up=up, rollout=await rollout.facts(look, app))
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the one act and its proof; an app that is so already needs none."""
         app = facts.app
-        up = app.status.state in _UP
+        so = facts.up == (args.action != "stop") and args.action != "restart"
         return Plan(
             tool=self.name,
             title=f"{args.action.capitalize()} {app.name} on {app.muscle or 'its server'}",
             target=app.name,
             locks=(rollout.lock(app),),
-            steps=() if up == (args.action != "stop") and args.action != "restart" else _steps(args, facts),
+            steps=() if so else _steps(args, facts),
             production=facts.rollout.production,
             blast_radius=_effect(args.action, app),
             keeps=("settings, variables and volumes",),
             phrase=app.name,
-            reason=f"{app.name} is {app.status.state}.",
+            reason=f"{app.name} {'runs' if facts.up else 'does not run'}.",
         )
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
@@ -85,6 +88,14 @@ class ControlApp(Mutation[Args, Look, Facts]):
         if plan.steps[0].kind == "coolify.stop":
             return {"app": plan.steps[0].params["app"]}
         return proofs.summary_of_deployment(plan, results)
+
+
+async def _is_up(look: Look, app: App) -> bool:
+    """The host is asked first: Coolify's status lags, and calls every app of a server it lost for a moment exited."""
+    try:
+        return bool(await proofs.running_of(look, app.muscle, app.uuid)) if app.muscle else app.status.state in _UP
+    except HostError:
+        return app.status.state in _UP
 
 
 def _steps(args: Args, facts: Facts) -> tuple[Step, ...]:

@@ -3,25 +3,26 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.bodies import AppChanges
-from ink_infra_mcp.core.errors import InputError
-from ink_infra_mcp.core.fleet import Cpus, Domain, Memory, Name, Port
-from ink_infra_mcp.core.isolation import run_options, weakening
+from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
+from ink_infra_mcp.core.fleet import Cpus, Domain, Memory, Name, Port, memory_bytes
+from ink_infra_mcp.core.isolation import lacking, run_options, weakening
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import built_apps, compose_apps, proofs
 from ink_infra_mcp.tools.shared.apps import App, all_apps
 from ink_infra_mcp.tools.shared.built_apps import BuiltApp
-from ink_infra_mcp.tools.shared.compose_apps import ComposeApp
+from ink_infra_mcp.tools.shared.compose_apps import ComposeApp, ComposeFile
 from ink_infra_mcp.tools.shared.envs import EnvArgs, envs_now
+from ink_infra_mcp.tools.shared.history import is_left_undone
 from ink_infra_mcp.tools.shared.home import Home, Wanted, existing, find_home, find_project, locks
-from ink_infra_mcp.tools.shared.isolating import factory_isolates, refuse_factory
+from ink_infra_mcp.tools.shared.isolating import factory_isolates, refuse_factory, unapplied
 from ink_infra_mcp.tools.shared.rollout import KNOWN
-from ink_infra_mcp.tools.shared.source import ResolvedSource, SourceArgs, resolve
+from ink_infra_mcp.tools.shared.source import ResolvedSource, SourceArgs, image_source, resolve
 
 _ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 
@@ -90,12 +91,12 @@ class DeployApp(Mutation[Args, Look, Facts]):
         found = existing(args.name, apps, project)
         _refuse_without_source(args, found)
         args = await _isolable(args, look, found)
-        wanted = Wanted(
-            name=args.name, muscle=args.muscle, domain=args.domain, memory=args.memory or look.fleet.defaults.memory
-        )
+        file = _compose_file(args, look)
+        need = file.memory_bytes if file else memory_bytes(args.memory or look.fleet.defaults.memory)
+        wanted = Wanted(name=args.name, muscle=args.muscle, domain=args.domain, need_bytes=need)
         home = await find_home(look, wanted, project, app=found, apps=apps, approved=approved)
-        if args.compose is not None:
-            return Facts(app=await _compose_app(args, look, home, found), found=found)
+        if file is not None:
+            return Facts(app=await _compose_app(args, look, home, file, found), found=found)
         return Facts(app=await _built_app(args, look, home, found), found=found)
 
     def plan(self, args: Args, facts: Facts) -> Plan:
@@ -130,7 +131,8 @@ def _steps(app: BuiltApp | ComposeApp) -> tuple[Step, ...]:
 
 
 def _refuse_weakening(args: Args, look: Look) -> None:
-    if args.run_options and (reasons := weakening(args.run_options, look.isolation)):
+    """What is asked for is judged together with what policy sets, because one may undo the other."""
+    if args.run_options and (reasons := weakening(_options(args, look), look.isolation)):
         raise InputError(f"run_options would weaken isolation: {'; '.join(reasons)}.", next="Leave them out.")
 
 
@@ -150,41 +152,52 @@ async def _isolable(args: Args, look: Look, found: App | None) -> Args:
     Raises:
         RefusedByPolicy: what is built from source there would run without gVisor.
     """
-    if args.compose is not None or await factory_isolates(look):
+    service = found is not None and found.kind == "service"
+    if args.compose is not None or (not service and await factory_isolates(look)):
         return args
-    if args.image is None or (found is not None and found.kind == "application"):
+    if args.image is None or (found is not None and not service):
         raise refuse_factory()
-    port = args.port or look.fleet.defaults.port
+    image_source(args.image)
+    existing_port = compose_apps.port_of(found.source) if found and isinstance(found.source, Service) else None
+    port = args.port or existing_port or look.fleet.defaults.port
     return args.model_copy(update={"compose": compose_apps.as_image(args.image, port=port), "image": None})
 
 
-async def _compose_app(args: Args, look: Look, home: Home, found: App | None) -> ComposeApp:
-    defaults = look.fleet.defaults
-    file = compose_apps.prepared(
-        args.compose or "", look.isolation, memory=args.memory or defaults.memory, cpus=args.cpus or defaults.cpus
-    )
-    uuid = found.uuid if found else ""
-    running = found is not None and found.status.state == "running"
+def _compose_file(args: Args, look: Look) -> ComposeFile | None:
+    if args.compose is None:
+        return None
+    memory, cpus = args.memory or look.fleet.defaults.memory, args.cpus or look.fleet.defaults.cpus
+    return compose_apps.prepared(args.compose, look.isolation, memory=memory, cpus=cpus)
+
+
+async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, found: App | None) -> ComposeApp:
+    now = await look.coolify.service(found.uuid) if found else None
+    uuid = now.uuid if now else ""
     return ComposeApp(
         name=args.name,
         home=home,
         compose=file.text,
         front=compose_apps.front_of(file, args.compose_service),
-        port=args.port or defaults.port,
-        existing=await look.coolify.service(uuid) if found and isinstance(found.source, Service) else None,
+        port=args.port or compose_apps.port_of(now) or look.fleet.defaults.port,
+        existing=now,
         env=await envs_now(look, uuid, args.env, service=True),
-        as_wanted=running and await proofs.is_isolated(look, home.muscle.name, uuid),
+        as_wanted=now is not None and await _runs(look, home, uuid) and now.status.state == "running",
         redeploy=args.redeploy,
     )
 
 
+async def _runs(look: Look, home: Home, uuid: str) -> bool:
+    """Return whether it runs isolated, with everything that was changed before; the host is asked, not Coolify."""
+    return await proofs.is_isolated(look, home.muscle.name, uuid) and not await is_left_undone(look, uuid)
+
+
 async def _built_app(args: Args, look: Look, home: Home, found: App | None) -> BuiltApp:
-    source = await resolve(args, look, default_branch=look.fleet.defaults.branch)
     now = await look.coolify.application(found.uuid) if found else None
+    source = await resolve(args, look, default_branch=look.fleet.defaults.branch, now=now)
     app = BuiltApp(
         name=args.name,
         home=home,
-        settings=_settings(args, look, home, source, new=now is None),
+        settings=_settings(args, look, home, source, now),
         source=source,
         existing=now,
         env=await envs_now(look, found.uuid if found else "", args.env),
@@ -196,30 +209,52 @@ async def _built_app(args: Args, look: Look, home: Home, found: App | None) -> B
 
 
 async def _as_it_is(app: BuiltApp, now: Application, look: Look) -> BuiltApp:
+    if (why := unapplied(now)) and not look.isolation.allow_without:
+        raise RefusedByPolicy(f"{app.name} would run without gVisor: {why}.", next="Take one of the names back.")
     last = await look.coolify.deployments_of(now.uuid, take=KNOWN)
     commit = app.source.commit if app.source else ""
     deployed = bool(last) and last[0].status == "finished" and commit in ("", last[0].commit)
-    isolated = await proofs.is_isolated(look, app.home.muscle.name, now.uuid)
-    as_wanted = now.state == "running" and deployed and isolated
-    return replace(app, known=tuple(d.uuid for d in last), as_wanted=as_wanted)
+    runs = await _runs(look, app.home, now.uuid)
+    return replace(app, known=tuple(d.uuid for d in last), as_wanted=deployed and runs)
 
 
-def _settings(args: Args, look: Look, home: Home, source: ResolvedSource | None, *, new: bool) -> AppChanges:
-    """Return what the app shall be; of one that exists, only what the caller or the policy says."""
-    defaults = look.fleet.defaults if new else None
+def _settings(args: Args, look: Look, home: Home, source: ResolvedSource | None, now: Application | None) -> AppChanges:
+    """Return what the app shall be; of one that exists, only what the caller or the policy says.
+
+    Raises:
+        InputError: Coolify could not take one of the settings.
+    """
+    defaults = look.fleet.defaults if now is None else None
     port = args.port or (defaults.port if defaults else None)
-    said = AppChanges(
-        domains=(home.url,),
-        build_command=args.build_command,
-        start_command=args.start_command,
-        ports_exposes=(port,) if port else None,
-        limits_memory=args.memory or (defaults.memory if defaults else None),
-        limits_cpus=args.cpus or (defaults.cpus if defaults else None),
-        custom_docker_run_options=" ".join(filter(None, (run_options(look.isolation), args.run_options))),
-        health_check_enabled=True if args.health_path else None,
-        health_check_path=args.health_path,
-    )
-    return AppChanges.model_validate(said.model_dump(exclude_none=True) | (source.settings if source else {}))
+    said = {
+        "domains": (home.url,) if now is None or args.domain or not now.domains else None,
+        "build_command": args.build_command,
+        "start_command": args.start_command,
+        "ports_exposes": (port,) if port else None,
+        "limits_memory": args.memory or (defaults.memory if defaults else None),
+        "limits_cpus": args.cpus or (defaults.cpus if defaults else None),
+        "custom_docker_run_options": None if _keeps_options(args, look, now) else _options(args, look),
+        "health_check_enabled": True if args.health_path else None,
+        "health_check_path": args.health_path,
+    }
+    try:
+        return AppChanges.model_validate(said | (source.settings if source else {}))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"Coolify cannot take this {where}: {first['msg']}.", next="Correct it.") from error
+
+
+def _options(args: Args, look: Look) -> str:
+    return " ".join(filter(None, (run_options(look.isolation), args.run_options)))
+
+
+def _keeps_options(args: Args, look: Look, now: Application | None) -> bool:
+    """Return whether an app's own options stay: they isolate it as policy says, and nobody asks for others."""
+    if now is None or args.run_options is not None:
+        return False
+    options = now.custom_docker_run_options
+    return not lacking(options, look.isolation) and not weakening(options, look.isolation)
 
 
 def _blast_radius(home: Home, *, new: bool) -> str:

@@ -1,18 +1,24 @@
 """rollback_app: list what an app can go back to, and go back."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.clients.coolify.apps import Application
+from ink_infra_mcp.clients.coolify.buildlog import FINISHED
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import proofs, rollout
-from ink_infra_mcp.tools.shared.apps import App, find_app
-from ink_infra_mcp.tools.shared.isolating import check_factory
+from ink_infra_mcp.tools.shared.apps import App, find_app, is_inline
+from ink_infra_mcp.tools.shared.history import is_left_undone
+from ink_infra_mcp.tools.shared.isolating import check_rollout
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DIGEST_MARK = "@sha256"
 
 
 class Args(BaseModel):
@@ -29,7 +35,10 @@ class Args(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The app and the images (tag, time) that are still on its server, newest first; `way` is how it can go back."""
+    """The app and the images (tag, time) that are still on its server, newest first; `way` is how it can go back.
+
+    `current` is the tag or commit of its last deployment, empty when that did not finish.
+    """
 
     app: App
     application: Application
@@ -64,17 +73,16 @@ class RollbackApp(Mutation[Args, Look, Facts]):
         app = await find_app(look, args.app)
         if app.kind == "service":
             raise InputError(f"{app.name} is a compose app.", next="Deploy its earlier compose file with deploy_app.")
-        await check_factory(look)
         application = await look.coolify.application(app.uuid)
         way = await _way(look, application)
-        found = await look.coolify.rollback_images(app.uuid) if way != "commit" else None
-        images = found.images if found else ()
-        current = next((i.tag for i in images if i.is_current), found.current if found else None)
+        if args.to is not None:
+            await check_rollout(look, app)
+        found = await look.coolify.rollback_images(app.uuid) if (await look.coolify.era()).rollback_api else None
         return Facts(
             app=app,
             application=application,
-            images=tuple((i.tag, i.created_at) for i in images),
-            current=current or "",
+            images=tuple((i.tag, i.created_at) for i in found.images) if found else (),
+            current=await _current(look, application, way),
             way=way,
             rollout=await rollout.facts(look, app),
         )
@@ -105,10 +113,18 @@ class RollbackApp(Mutation[Args, Look, Facts]):
         return proofs.summary_of_deployment(plan, results)
 
 
+async def _current(look: Look, application: Application, way: str) -> str:
+    """Coolify looks for the current image in a container name that rolling updates never leave: it cannot say."""
+    last = await look.coolify.deployments_of(application.uuid, take=1)
+    if not last or last[0].status != FINISHED or await is_left_undone(look, application.uuid):
+        return ""
+    return application.docker_registry_image_tag if way == "tag" else last[0].commit
+
+
 async def _way(look: Look, application: Application) -> str:
     if application.build_pack == "dockerimage":
         return "tag"
-    if application.dockerfile or not application.git_repository:
+    if is_inline(application):
         raise InputError(
             f"{application.name} comes from an inline Dockerfile, whose image is always `latest`.",
             next="Deploy the earlier Dockerfile with deploy_app.",
@@ -122,19 +138,29 @@ def _steps(to: str, facts: Facts) -> tuple[Step, ...]:
         raise InputError(f"{app.name} has no image {to} left.", next=f"It has: {', '.join(tags) or 'none'}.")
     if facts.way == "image":
         return tuple(rollout.steps(app.name, app.uuid, facts.rollout, first=False, how="rollback", commit=to))
-    field = "docker_registry_image_tag" if facts.way == "tag" else "git_commit_sha"
-    before = facts.application.docker_registry_image_tag if facts.way == "tag" else facts.application.git_commit_sha
+    now = facts.application
+    before = now.docker_registry_image_tag if facts.way == "tag" else now.git_commit_sha
+    settings: JsonObject = _tagged(now, to) if facts.way == "tag" else {"git_commit_sha": to}
     pin = Step(
         id="pin",
         kind="coolify.update_application",
         target=app.name,
-        summary=f"Set {field} of {app.name}",
+        summary=f"Set {' and '.join(settings)} of {app.name}",
         before=before,
         after=to,
-        params={"app": app.uuid, "settings": {field: to}},
+        params={"app": app.uuid, "settings": settings},
         undo_words=f"call rollback_app to {before}",
     )
-    return (pin, *rollout.steps(app.name, app.uuid, facts.rollout, first=False, force=facts.way == "commit"))
+    steps = () if before == to else (pin,)
+    return (*steps, *rollout.steps(app.name, app.uuid, facts.rollout, first=False, force=facts.way == "commit"))
+
+
+def _tagged(now: Application, to: str) -> JsonObject:
+    """Coolify keeps a digest as its hex in the tag, and marks it in the name (source, version 4.3.11)."""
+    name = now.docker_registry_image_name
+    wanted = name.removesuffix(_DIGEST_MARK) + (_DIGEST_MARK if _DIGEST.fullmatch(to) else "")
+    tag: JsonObject = {"docker_registry_image_tag": to}
+    return tag if wanted == name else {"docker_registry_image_name": wanted, **tag}
 
 
 def _list(to: str | None, facts: Facts) -> str:

@@ -1,18 +1,24 @@
 """Apps from a compose file (Coolify's services): gVisor is named in the file itself, so that no fork is needed."""
 
+import re
 from dataclasses import dataclass
 from typing import cast
+from urllib.parse import urlsplit
 
 from ink_infra_mcp.clients.coolify.apps import Service
 from ink_infra_mcp.core.compose import compose_problems, with_runtime
 from ink_infra_mcp.core.errors import InputError
+from ink_infra_mcp.core.fleet import memory_bytes
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.plan import JsonObject, Step
 from ink_infra_mcp.core.step import result_of
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.tools.shared import rollout
-from ink_infra_mcp.tools.shared.apps import host_of
 from ink_infra_mcp.tools.shared.envs import EnvNow, env_steps
 from ink_infra_mcp.tools.shared.home import Home, home_steps, project_ref
+from ink_infra_mcp.tools.shared.limits import promised_bytes, services_of, with_limits
+
+_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +39,11 @@ class ComposeApp:
 
 @dataclass(frozen=True, slots=True)
 class ComposeFile:
-    """A compose file made safe: the text to run, and its services by name."""
+    """A compose file made safe: the text to run, its services by name, and the memory that it promises them in all."""
 
     text: str
     services: tuple[str, ...]
+    memory_bytes: int
 
 
 def prepared(text: str, isolation: Isolation, *, memory: str, cpus: str) -> ComposeFile:
@@ -47,20 +54,35 @@ def prepared(text: str, isolation: Isolation, *, memory: str, cpus: str) -> Comp
     """
     import yaml
 
+    isolated = with_runtime(_parsed(text), isolation)
+    if problems := compose_problems(isolated, isolation):
+        raise InputError(f"The compose file would weaken isolation: {'; '.join(problems)}.", next="Take that out.")
+    limited = with_limits(isolated, memory=memory, cpus=cpus)
+    return ComposeFile(
+        text=yaml.safe_dump(limited, sort_keys=False),
+        services=tuple(services_of(limited)),
+        memory_bytes=promised_bytes(limited, otherwise=memory_bytes(memory)),
+    )
+
+
+def _parsed(text: str) -> JsonObject:
+    import yaml
+
     try:
         loaded: object = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
         raise InputError(f"The compose file is not YAML{where}.", next="Mend it and call again.") from error
     services = cast(JsonObject, loaded).get("services") if isinstance(loaded, dict) else None
     if not isinstance(services, dict) or not services:
         raise InputError("The compose file has no services.", next="Give a file with `services:`.")
-    isolated = with_runtime(cast(JsonObject, loaded), isolation)
-    if problems := compose_problems(isolated, isolation):
-        raise InputError(f"The compose file would weaken isolation: {'; '.join(problems)}.", next="Take that out.")
-    limited = _limited(isolated, memory=memory, cpus=cpus)
-    return ComposeFile(text=yaml.safe_dump(limited, sort_keys=False), services=tuple(services))
+    if bad := [str(name) for name in services if not _SERVICE.fullmatch(str(name))]:
+        raise InputError(
+            f"{clean_name(bad[0])!r} is no name for a service of a compose file.",
+            next="Use letters, digits, hyphens, dots and underscores.",
+        )
+    return cast(JsonObject, loaded) | {"services": {str(name): service for name, service in services.items()}}
 
 
 def front_of(file: ComposeFile, wanted: str | None) -> str:
@@ -118,7 +140,7 @@ def _creation(app: ComposeApp) -> Step:
             "server": app.home.placement.server_uuid,
             "compose": app.compose,
             "front": app.front,
-            "url": f"{app.home.url}:{app.port}",
+            "url": _url(app),
         },
         undo_words="delete_app removes it",
     )
@@ -134,7 +156,7 @@ def _change(app: ComposeApp, existing: Service) -> Step:
             "app": existing.uuid,
             "compose": app.compose,
             "front": app.front,
-            "url": f"{app.home.url}:{app.port}",
+            "url": _url(app),
         },
         undo_words="call deploy_app with the earlier file",
     )
@@ -142,11 +164,15 @@ def _change(app: ComposeApp, existing: Service) -> Step:
 
 def _same(app: ComposeApp, existing: Service) -> bool:
     """A token that may not read the file cannot compare it: then it is written again."""
-    here = {host_of(url) for url in existing.urls}
-    return existing.docker_compose_raw.strip() == app.compose.strip() and host_of(app.home.url) in here
+    return existing.docker_compose_raw.strip() == app.compose.strip() and _url(app) in existing.urls
 
 
-def _limited(compose: JsonObject, *, memory: str, cpus: str) -> JsonObject:
-    services = cast(dict[str, JsonObject], compose["services"])
-    limited: JsonObject = {name: {"mem_limit": memory, "cpus": cpus, **service} for name, service in services.items()}
-    return {**compose, "services": limited}
+def _url(app: ComposeApp) -> str:
+    """The URL with the port that the container listens on, which is how Coolify takes it for services."""
+    return f"{app.home.url}:{app.port}"
+
+
+def port_of(existing: Service | None) -> int | None:
+    """Return the container's port in the first URL of a compose app, or None."""
+    ports = (urlsplit(url).port for url in existing.urls) if existing else iter(())
+    return next((port for port in ports if port), None)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ink_infra_mcp.core.errors import InputError
-from ink_infra_mcp.core.fleet import Muscle, memory_bytes
+from ink_infra_mcp.core.fleet import Muscle
 from ink_infra_mcp.core.placement import Placement
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.step import result_of
@@ -44,7 +44,7 @@ class Wanted:
     name: str
     muscle: str | None
     domain: str | None
-    memory: str
+    need_bytes: int
 
 
 async def find_project(look: Look) -> Project:
@@ -91,7 +91,7 @@ async def find_home(
     """
     placement = _where_it_is(wanted, app) if app else await _placement(look, wanted, approved)
     muscle = next(m for m in look.fleet.muscles if m.name == placement.muscle)
-    url = f"https://{wanted.domain or _default_domain(look, wanted.name, app, muscle)}"
+    url = _url(look, wanted, app, muscle)
     _refuse_taken(url, apps, app)
     return Home(project=project, muscle=muscle, placement=placement, url=url)
 
@@ -137,7 +137,7 @@ def locks(name: str, project: Project, app: App | None) -> tuple[str, ...]:
 
 
 async def _placement(look: Look, wanted: Wanted, approved: Plan | None) -> Placement:
-    need, runsc = memory_bytes(wanted.memory), not look.isolation.allow_without
+    need, runsc = wanted.need_bytes, not look.isolation.allow_without
     pinned = approved.pinned.get("placement") if approved else None
     if isinstance(pinned, dict):
         earlier = Placement.model_validate(pinned)
@@ -157,9 +157,14 @@ def _where_it_is(wanted: Wanted, app: App) -> Placement:
     return Placement(muscle=app.muscle, server_uuid=app.server_uuid, why="it is there already")
 
 
-def _default_domain(look: Look, name: str, app: App | None, muscle: Muscle) -> str:
-    if app is not None and app.domains:
-        return app.domains[0]
+def _url(look: Look, wanted: Wanted, app: App | None, muscle: Muscle) -> str:
+    """Without a wanted domain an app keeps its URL as it is, scheme and path included."""
+    if wanted.domain is None and app is not None and app.urls:
+        return app.urls[0]
+    return f"https://{wanted.domain or _default_domain(look, wanted.name, muscle)}"
+
+
+def _default_domain(look: Look, name: str, muscle: Muscle) -> str:
     parent = muscle.wildcard_domain or look.fleet.domains.fleet
     if parent is None:
         raise InputError(

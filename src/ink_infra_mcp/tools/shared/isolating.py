@@ -1,8 +1,13 @@
-"""Whether the Factory's Coolify understands the run option that isolates apps; without it nothing may be deployed."""
+"""Whether an app would run isolated when it is rolled out now; without that nothing may be rolled out."""
 
-from ink_infra_mcp.core.errors import RefusedByPolicy
+from ink_infra_mcp.clients.coolify.apps import Application, Service
+from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
+from ink_infra_mcp.core.isolation import lacking
+from ink_infra_mcp.hosts.containers import containers_of
 from ink_infra_mcp.hosts.coolify_image import knows_runtime_option
 from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared.apps import App
+from ink_infra_mcp.tools.shared.limits import compose_of, services_of
 
 
 async def factory_isolates(look: Look) -> bool:
@@ -14,14 +19,30 @@ async def factory_isolates(look: Look) -> bool:
     return look.isolation.allow_without or await knows_runtime_option(look.hosts, look.fleet.factory.name)
 
 
-async def check_factory(look: Look) -> None:
-    """Return when apps can be isolated there.
+async def check_rollout(look: Look, app: App) -> None:
+    """Return when an app that exists would come up isolated as it is configured, and that can be proved.
+
+    Otherwise the proof after the rollout would fail and stop an app that serves users now.
 
     Raises:
-        RefusedByPolicy: they cannot. HostError: nothing is known.
+        InputError: its server is not in fleet.toml. RefusedByPolicy: it would run without gVisor.
+        HostError: the Factory or its Muscle cannot be asked, so that nothing could be proved.
     """
-    if not await factory_isolates(look):
+    if not app.muscle:
+        raise InputError(
+            f"{app.name} runs on a server that fleet.toml does not name, where nothing can be proved.",
+            next="Add the server as a Muscle.",
+        )
+    await containers_of(look.hosts, app.muscle, app.uuid)
+    if look.isolation.allow_without:
+        return
+    if app.kind == "application" and not await factory_isolates(look):
         raise refuse_factory()
+    if why := await _weak(look, app):
+        raise RefusedByPolicy(
+            f"{app.name} would run without gVisor: {why}.",
+            next="Call deploy_app for it, which sets its isolation, then this again.",
+        )
 
 
 def refuse_factory() -> RefusedByPolicy:
@@ -31,3 +52,27 @@ def refuse_factory() -> RefusedByPolicy:
         "without gVisor.",
         next="Put the fork's image back into service, or give the app as a compose file, which names its runtime.",
     )
+
+
+def unapplied(application: Application) -> str:
+    """Return why Coolify would not apply the run options of an app, or an empty text (issue 11478 of Coolify)."""
+    if application.is_consistent_container_name_enabled and application.custom_internal_name:
+        return "Coolify applies no run options to an app with a consistent and a custom container name"
+    return ""
+
+
+async def _weak(look: Look, app: App) -> str:
+    if app.kind == "service":
+        return _weak_file(await look.coolify.service(app.uuid), look.isolation.runtime)
+    application = await look.coolify.application(app.uuid)
+    runtime = f"--runtime={look.isolation.runtime}"
+    if runtime in lacking(application.custom_docker_run_options, look.isolation):
+        return f"its run options lack {runtime}"
+    return unapplied(application)
+
+
+def _weak_file(service: Service, runtime: str) -> str:
+    """A file that the token may not read is left to the proof."""
+    compose = compose_of(service.docker_compose_raw)
+    bare = [name for name, part in services_of(compose).items() if part.get("runtime") != runtime] if compose else []
+    return f"its compose file names no runtime {runtime} for {', '.join(bare)}" if bare else ""

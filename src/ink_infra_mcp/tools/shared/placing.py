@@ -1,17 +1,13 @@
 """Measures the Muscles for placement: Coolify's flags, the hosts' memory and runtimes, the limits already promised."""
 
-import re
-
-from ink_infra_mcp.clients.coolify.apps import Application
+from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.models import Server
 from ink_infra_mcp.core.errors import HostError, InputError
 from ink_infra_mcp.core.fleet import Muscle, memory_bytes
 from ink_infra_mcp.core.placement import Candidate, Placement, place
 from ink_infra_mcp.hosts.facts import HostFacts, gather_all
 from ink_infra_mcp.tools.look import Look
-
-_LIMIT = re.compile(r"^(\d+(?:\.\d+)?)([bkmg]?)$", re.IGNORECASE)
-_UNIT = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+from ink_infra_mcp.tools.shared.limits import compose_of, limit_bytes, promised_bytes
 
 
 async def choose(look: Look, *, muscle: str | None, need_bytes: int, need_runsc: bool) -> Placement:
@@ -36,7 +32,7 @@ async def choose(look: Look, *, muscle: str | None, need_bytes: int, need_runsc:
 async def candidates(look: Look, muscles: list[Muscle]) -> list[Candidate]:
     """Return each Muscle as measured now; one that cannot be read is not healthy, and says why."""
     servers = await look.coolify.servers()
-    apps = await look.coolify.applications()
+    apps = (*await look.coolify.applications(), *await look.coolify.services())
     facts = await gather_all(look.hosts, [m.name for m in muscles])
     found: list[Candidate] = []
     for muscle in muscles:
@@ -81,12 +77,11 @@ def _candidate(
     )
 
 
-def _promised(app: Application, look: Look) -> int:
+def _promised(app: Application | Service, look: Look) -> int:
     """An app without a limit is counted as the default one: nothing better is known, and 0 would be wrong."""
-    return limit_bytes(app.limits_memory) or memory_bytes(look.fleet.defaults.memory)
-
-
-def limit_bytes(limit: str) -> int:
-    """Return a Docker memory limit as Coolify keeps it in bytes; 0 for none or one that cannot be read."""
-    match = _LIMIT.match(limit.strip())
-    return int(float(match[1]) * _UNIT[match[2].lower()]) if match else 0
+    otherwise = memory_bytes(look.fleet.defaults.memory)
+    if isinstance(app, Application):
+        return limit_bytes(app.limits_memory) or otherwise
+    compose = compose_of(app.docker_compose_raw)
+    parts = len(app.applications) + len(app.databases)
+    return promised_bytes(compose, otherwise=otherwise) if compose else max(1, parts) * otherwise

@@ -15,15 +15,22 @@ from ink_infra_mcp.tools.shared.apps import host_of
 WEB_READY_S = 60.0
 _EVERY_S = 3.0
 _NO_ROUTE = "404 page not found"
+_UP = frozenset({"running", "restarting", "paused"})
 
 
 async def is_isolated(look: Look, muscle: str, app_uuid: str) -> bool:
-    """Return whether containers of the app run there and each is isolated; False when it cannot be seen."""
-    try:
-        running = [c for c in await containers_of(look.hosts, muscle, app_uuid) if c.state == "running"]
-    except HostError:
-        return False
+    """Return whether containers of the app run there and each is isolated.
+
+    Raises:
+        HostError: it cannot be seen, which is not the same as "no".
+    """
+    running = [c for c in await containers_of(look.hosts, muscle, app_uuid) if c.state == "running"]
     return bool(running) and not any(isolation_problems(c, runtime=look.isolation.runtime) for c in running)
+
+
+async def running_of(look: Look, muscle: str, app_uuid: str) -> tuple[str, ...]:
+    """Return the names of the app's containers that run there or try to; raises HostError like `is_isolated`."""
+    return tuple(c.name for c in await containers_of(look.hosts, muscle, app_uuid) if c.state in _UP)
 
 
 async def of_deployment(plan: Plan, results: Results, look: Look) -> list[Check]:
@@ -150,13 +157,15 @@ def _uuid(step: Step, results: Results) -> str:
 
 
 async def stopped(look: Look, plan: Plan, results: Results) -> Check:
-    """Return whether no container of the app runs any more, as the host sees it."""
+    """Return whether no container of the app runs any more, as the host sees it; waits up to a minute for the last."""
     step = plan.steps[0]
     app, muscle = _uuid(step, results), str(step.params["muscle"])
     if not muscle:
         return Check(name="stopped", status="skipped", evidence="its server is not in fleet.toml")
+    end = look.clock.monotonic() + WEB_READY_S
     try:
-        running = [c.name for c in await containers_of(look.hosts, muscle, app) if c.state == "running"]
+        while (running := await running_of(look, muscle, app)) and look.clock.monotonic() < end:
+            await look.clock.sleep(_EVERY_S)
     except HostError as error:
         return Check(name="stopped", status="failed", evidence=f"not seen: {error.failed}")
     if running:

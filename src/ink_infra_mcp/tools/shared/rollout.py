@@ -53,7 +53,7 @@ def steps(
     kind = "coolify.first_deploy" if first and how == "deploy" else f"coolify.{how}"
     at = f" at {commit[:12]}" if commit else ""
     words = {
-        "deploy": f"Build and deploy {name}{at}",
+        "deploy": f"Start {name}" if service else f"Build and deploy {name}{at}",
         "start": f"Start {name}",
         "restart": f"Restart {name}",
         "rollback": f"Go back to {commit} of {name}",

@@ -5,17 +5,30 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.bodies import Source
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import Frozen, JsonObject
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared.apps import is_inline
 
-_GITHUB = re.compile(r"^(?:https://github\.com/|git@github\.com:)(?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?$")
-_HTTPS = re.compile(r"^https://[A-Za-z0-9.-]+(?::\d{1,5})?/[\w./~+-]+$")
-_SSH = re.compile(r"^(?:ssh://)?[A-Za-z0-9_-]+@[A-Za-z0-9.-]+[:/][\w./~+-]+$")
+_GITHUB = re.compile(
+    r"(?:https://github\.com/|git@github\.com:|(?=[\w.-]+/[\w.-]+$))(?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?",
+    re.ASCII,
+)
+"""GitHub's addresses, and the `owner/name` that Coolify keeps of them."""
+_HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?/[\w./~+-]+", re.ASCII)
+_SSH = re.compile(r"(?:ssh://)?[A-Za-z0-9_-]+@[A-Za-z0-9.-]+[:/][\w./~+-]+", re.ASCII)
+_BRANCH = re.compile(r"(?![/.])[\w./-]+(?<![/.])", re.ASCII)
+"""What Coolify takes for a branch (ValidGitBranch, source of version 4.3.11)."""
+_INTERNAL = re.compile(r"https?://(?:localhost|0\.0\.0\.0|127\.[\d.]+|[^/]*\.local)(?:[:/]|$)", re.IGNORECASE)
+HEAD = "HEAD"
+_WORDS = {"repository": "a git repository", "image": "an image", "dockerfile": "an inline Dockerfile"}
 _IMAGE = re.compile(
-    r"^(?P<name>[a-z0-9]+(?:[._/:-][a-z0-9]+)*?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@sha256:(?P<digest>[0-9a-f]{64}))?$"
+    r"(?P<name>[a-z0-9]+(?:(?:[._/:]|__|-+)[a-z0-9]+)*?)(?::(?P<tag>\w[\w.-]{0,127}))?"
+    r"(?:@sha256:(?P<digest>[0-9a-f]{64}))?",
+    re.ASCII,
 )
 
 
@@ -55,6 +68,7 @@ class ResolvedSource(Frozen):
     commit: str = ""
     git_repository: str | None = None
     git_branch: str | None = None
+    git_commit_sha: str | None = None
     build_pack: Literal["nixpacks", "railpack", "static", "dockerfile"] | None = None
     base_directory: str | None = None
     github_app_uuid: str | None = None
@@ -69,6 +83,7 @@ class ResolvedSource(Frozen):
         named = {
             "git_repository": self.git_repository,
             "git_branch": self.git_branch,
+            "git_commit_sha": self.git_commit_sha,
             "build_pack": self.build_pack,
             "base_directory": self.base_directory,
             "docker_registry_image_name": self.image_name,
@@ -77,40 +92,88 @@ class ResolvedSource(Frozen):
         return {name: value for name, value in named.items() if value is not None}
 
 
-async def resolve(args: SourceArgs, look: Look, *, default_branch: str) -> ResolvedSource | None:
-    """Return the source, or None when the caller named none (or a compose file, which is no Coolify application).
+async def resolve(
+    args: SourceArgs, look: Look, *, default_branch: str, now: Application | None = None
+) -> ResolvedSource | None:
+    """Return the source, with what the caller does not say taken from the app as it is `now`.
+
+    None: there is nothing to compare (a Dockerfile or image that stays, or a compose file, which is no application).
 
     Raises:
-        InputError: the repository, branch, key or image does not exist or is not well formed.
+        InputError: the repository, branch, key or image does not exist or is not well formed, or the app as it is
+            cannot become what is asked for.
     """
+    if now is not None:
+        _refuse_other_kind(args, now)
     if args.repository is not None:
-        return await _git(args, look, args.branch or default_branch)
+        return await _git(args, look, args.branch or (now.git_branch if now else "") or default_branch, now)
     if args.image is not None:
-        return _image(args.image)
+        return image_source(args.image)
     if args.dockerfile is not None:
         return ResolvedSource(kind="dockerfile", label="an inline Dockerfile", dockerfile=args.dockerfile)
-    return None
+    return await _as_before(args, look, now) if now is not None and _kind_of(now) == "repository" else None
 
 
-async def _git(args: SourceArgs, look: Look, branch: str) -> ResolvedSource:
+async def _git(args: SourceArgs, look: Look, branch: str, now: Application | None) -> ResolvedSource:
     url = args.repository or ""
     _check_url(url, args.access)
+    _check_branch(branch)
+    said = args.model_fields_set if now else {"build_pack", "base_directory"}
     source = ResolvedSource(
         kind="public",
         label=f"{clean_name(url, limit=120)} branch {branch}",
         git_repository=url,
         git_branch=branch,
-        build_pack=args.build_pack,
-        base_directory=args.base_directory,
+        git_commit_sha=HEAD if now else None,
+        build_pack=args.build_pack if "build_pack" in said else None,
+        base_directory=args.base_directory if "base_directory" in said else None,
     )
+    if args.access == "public":
+        return source.model_copy(update={"commit": await _public_head(url, branch, look)})
+    commit = await _seen_head(url, branch, look)
     if args.access == "github_app":
         app = await _github_app(args.access_name, look)
         found = {"kind": "private-github-app", "git_repository": _short(url), "github_app_uuid": app}
-    elif args.access == "deploy_key":
-        found = {"kind": "private-deploy-key", "private_key_uuid": await _deploy_key(args.access_name, look)}
     else:
-        found = {"commit": await _public_head(url, branch, look)}
-    return source.model_copy(update=found)
+        found = {"kind": "private-deploy-key", "private_key_uuid": await _deploy_key(args.access_name, look)}
+    return source.model_copy(update={**found, "commit": commit})
+
+
+async def _as_before(args: SourceArgs, look: Look, now: Application) -> ResolvedSource:
+    """The repository that the app has: what is new is the commit, unless the app is held at one."""
+    branch = args.branch or now.git_branch
+    _check_branch(branch)
+    held = now.git_commit_sha not in ("", HEAD)
+    return ResolvedSource(
+        kind="public",
+        label=f"{clean_name(now.git_repository, limit=120)} branch {branch}",
+        commit=now.git_commit_sha if held else await _seen_head(now.git_repository, branch, look),
+        git_branch=args.branch,
+    )
+
+
+def _refuse_other_kind(args: SourceArgs, now: Application) -> None:
+    """Coolify's API changes neither an app's kind nor an inline Dockerfile (422, source of version 4.3.11)."""
+    kinds = ("repository", "image", "dockerfile")
+    wanted = next((kind for kind in kinds if getattr(args, kind) is not None), _kind_of(now))
+    if wanted != _kind_of(now):
+        raise InputError(
+            f"{clean_name(now.name)} comes from {_WORDS[_kind_of(now)]}, and Coolify cannot make it come from "
+            f"{_WORDS[wanted]}.",
+            next="Choose another name, or delete it first.",
+        )
+    if args.dockerfile is not None and args.dockerfile.strip() != now.dockerfile.strip():
+        why = "has another Dockerfile" if now.dockerfile else "has a Dockerfile that the Coolify token may not read"
+        raise InputError(
+            f"{clean_name(now.name)} {why}, and Coolify's API cannot change one.",
+            next="Delete the app and deploy it again, or put the Dockerfile into a repository.",
+        )
+
+
+def _kind_of(now: Application) -> str:
+    if now.build_pack == "dockerimage":
+        return "image"
+    return "dockerfile" if is_inline(now) else "repository"
 
 
 def _check_url(url: str, access: str) -> None:
@@ -119,13 +182,22 @@ def _check_url(url: str, access: str) -> None:
             "The repository URL holds a password.", next="Leave it out; use access=github_app or access=deploy_key."
         )
     good = _SSH if access == "deploy_key" else _HTTPS
-    if not (good.match(url) or (access == "github_app" and _GITHUB.match(url))):
+    shaped = good.fullmatch(url) or (access == "github_app" and _GITHUB.fullmatch(url))
+    if not shaped or ".." in url or _INTERNAL.match(url):
         shape = "git@host:owner/name.git" if access == "deploy_key" else "https://host/owner/name"
         raise InputError(f"{clean_name(url, limit=120)!r} is not a git URL for access={access}.", next=f"Use {shape}.")
 
 
+def _check_branch(branch: str) -> None:
+    if not _BRANCH.fullmatch(branch) or ".." in branch or "//" in branch or branch == HEAD or branch.endswith(".lock"):
+        raise InputError(
+            f"Coolify takes no branch called {clean_name(branch)!r}.",
+            next="Use a branch whose name has letters, digits, hyphens, dots, underscores and inner slashes.",
+        )
+
+
 def _short(url: str) -> str:
-    match = _GITHUB.match(url)
+    match = _GITHUB.fullmatch(url)
     if match is None:
         raise InputError(
             f"A GitHub App reads github.com only, not {clean_name(url, limit=120)!r}.", next="Use access=deploy_key."
@@ -133,8 +205,14 @@ def _short(url: str) -> str:
     return f"{match['owner']}/{match['name']}"
 
 
+async def _seen_head(url: str, branch: str, look: Look) -> str:
+    """Return the head of a branch, or an empty text where GitHub does not show it to us: Coolify may still read it."""
+    match = _GITHUB.fullmatch(url)
+    return (await look.github.head(match["owner"], match["name"], branch) or "") if match else ""
+
+
 async def _public_head(url: str, branch: str, look: Look) -> str:
-    match = _GITHUB.match(url)
+    match = _GITHUB.fullmatch(url)
     if match is None:
         return ""
     owner, name = match["owner"], match["name"]
@@ -167,8 +245,13 @@ async def _deploy_key(name: str | None, look: Look) -> str:
     raise InputError(f"Which deploy key? Coolify has: {known}.", next="Give its name as access_name.")
 
 
-def _image(image: str) -> ResolvedSource:
-    match = _IMAGE.match(image)
+def image_source(image: str) -> ResolvedSource:
+    """Return the source that an image reference names.
+
+    Raises:
+        InputError: it is none.
+    """
+    match = _IMAGE.fullmatch(image)
     if match is None:
         raise InputError(
             f"{clean_name(image)!r} is not an image reference.", next="Use name:tag or name@sha256:digest."

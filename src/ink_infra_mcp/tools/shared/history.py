@@ -1,0 +1,36 @@
+"""What our own record says of an app: whether its last change was brought to its end."""
+
+from ink_infra_mcp.core.operation import Outcome
+from ink_infra_mcp.tools.look import Look
+
+_LOOK_BACK = 100
+_BROKEN_OFF = frozenset({Outcome.FAILED, Outcome.UNDONE, Outcome.CANCELLED})
+
+
+async def is_left_undone(look: Look, app_uuid: str) -> bool:
+    """Return whether the newest operation on the app changed something in Coolify and then broke off.
+
+    Coolify then shows the new settings and variables although no container has them.
+    """
+    for operation in await look.archive.operations(before=None, limit=_LOOK_BACK):
+        if f"app:{app_uuid}" in operation.plan.locks and operation.receipt is not None:
+            return operation.receipt.outcome in _BROKEN_OFF and bool(operation.results)
+    return False
+
+
+async def deleted_by(look: Look, name: str) -> str:
+    """Return the id of the newest operation that deleted an app of that name or uuid, or an empty text."""
+    for operation in await look.archive.operations(before=None, limit=_LOOK_BACK):
+        step = operation.plan.steps[0]
+        named = step.kind == "coolify.delete_application" and name in (operation.plan.target, step.params["app"])
+        if named and operation.receipt is not None and operation.receipt.outcome == Outcome.APPLIED:
+            return operation.id
+    return ""
+
+
+async def resumed_by(look: Look, operation_id: str) -> tuple[str, Outcome | None] | None:
+    """Return the newest operation that resumed another one, with its outcome (None: it runs); None when none did."""
+    for operation in await look.archive.operations(before=None, limit=_LOOK_BACK):
+        if operation.plan.pinned.get("resumes") == operation_id:
+            return operation.id, operation.receipt.outcome if operation.receipt else None
+    return None

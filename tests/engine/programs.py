@@ -1,0 +1,111 @@
+"""Programs and checkpoints in memory: what the course of an operation is tried on."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from ink_infra_mcp.core.engine import Ending, StepEnd
+from ink_infra_mcp.core.operation import Check, Results
+from ink_infra_mcp.core.plan import Plan, Step, Undo
+from ink_infra_mcp.core.receipt import Problem
+from ink_infra_mcp.engine.workflow import Course
+
+OPERATION = "op-1"
+
+
+class Crash(Exception):
+    """The process dies."""
+
+
+def work(step_id: str, *, undoes: tuple[str, ...] = (), undo: bool = True) -> Step:
+    """Return a step; `undoes` are the steps that are taken back when it fails."""
+    back = Undo(kind="shelf.empty", target=step_id, summary=f"take {step_id} back") if undo else None
+    return Step(id=step_id, kind="shelf.fill", target="left", summary=f"Do {step_id}", undo=back, undoes=undoes)
+
+
+def plan_of(*steps: Step) -> Plan:
+    """Return a plan of these steps."""
+    return Plan(tool="fill_shelf", title="Fill left", target="left", locks=("shelf:left",), steps=steps, reason="-")
+
+
+@dataclass(slots=True)
+class Memory:
+    """What survives a crash: results of finished parts, by name. `crash_at` counts the parts until the process dies.
+
+    It dies either before the body of that part runs, or after it, before the result is kept.
+    """
+
+    kept: dict[str, str] = field(default_factory=dict[str, str])
+    crash_at: int | None = None
+    after_body: bool = False
+
+    async def __call__(self, name: str, body: Callable[[], Awaitable[str]]) -> str:
+        """Run a part once in the life of the operation."""
+        if name in self.kept:
+            return self.kept[name]
+        dies = self._counted_down()
+        if dies and not self.after_body:
+            raise Crash
+        result = await body()
+        if dies:
+            raise Crash
+        self.kept[name] = result
+        return result
+
+    def _counted_down(self) -> bool:
+        if self.crash_at is None:
+            return False
+        self.crash_at -= 1
+        return self.crash_at < 0
+
+
+@dataclass(slots=True)
+class InMemory:
+    """A program that writes down what it is asked. `bad` steps and undos fail; before `cancel_at` it is cancelled."""
+
+    plan: Plan
+    bad: frozenset[str] = frozenset()
+    cancel_at: str = ""
+    seeds: Results = field(default_factory=dict[str, dict[str, object]])  # pyright: ignore[reportAssignmentType]
+    calls: list[str] = field(default_factory=list[str])
+    seen: dict[str, Results] = field(default_factory=dict[str, Results])
+    endings: list[Ending] = field(default_factory=list[Ending])
+
+    async def load(self, operation_id: str) -> tuple[Plan, Results]:
+        """Return the plan."""
+        assert operation_id == OPERATION
+        self.calls.append("load")
+        return self.plan, self.seeds
+
+    async def step(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
+        """Run a step."""
+        return self._end(step_id, results)
+
+    async def undo(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
+        """Take a step back."""
+        return self._end(f"undo_{step_id}", results)
+
+    async def verify(self, operation_id: str, results: Results) -> tuple[Check, ...]:
+        """Return one check."""
+        self.calls.append("verify")
+        self.seen["verify"] = results
+        return (Check(name="boxes", status="passed", evidence="counted"),)
+
+    async def finish(self, operation_id: str, ending: Ending) -> None:
+        """Keep the end."""
+        self.calls.append("finish")
+        self.endings.append(ending)
+
+    def _end(self, name: str, results: Results) -> StepEnd:
+        if name == self.cancel_at:
+            return StepEnd(state="cancelled")
+        self.calls.append(name)
+        self.seen[name] = results
+        if name in self.bad:
+            return StepEnd(state="failed", problem=Problem(code="step_failed", message=f"{name} broke."))
+        return StepEnd(state="done", result={"did": name})
+
+
+async def run(program: InMemory, memory: Memory | None = None) -> Ending:
+    """Run the operation to its end; return how it ended."""
+    await Course(operation_id=OPERATION, program=program, checkpoint=memory or Memory()).run()
+    return program.endings[-1]
