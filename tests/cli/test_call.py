@@ -1,9 +1,26 @@
-"""`call`: a real client of a real server over the sandbox, with a person at the terminal or without one."""
+"""`call`: a real client with a person or without one; of a small server, and of ours over the sandbox."""
 
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitRequestURLParams,
+    ElicitResult,
+    InputRequiredResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+)
 
 from ink_infra_mcp.cli import call
 from ink_infra_mcp.cli.parser import parser
@@ -12,101 +29,152 @@ from ink_infra_mcp.sandbox.state import WorldState
 from tests.cli.terminals import at_terminal, command
 
 SANDBOX = ("--sandbox", "--speed", "100")
+Context = ServerRequestContext[Any, Any]
+Answer = CallToolResult | InputRequiredResult
+Handle = Callable[[Context, CallToolRequestParams], Awaitable[Answer]]
 
 
-@pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
-    """Return an environment with a state folder of its own."""
-    (tmp_path / "state").mkdir(mode=0o700)
-    return {"INK_INFRA_STATE": str(tmp_path / "state")}
+def said(text: str, *, is_error: bool = False, **structured: str) -> CallToolResult:
+    """Return a tool's answer."""
+    return CallToolResult(content=[TextContent(text=text)], structured_content=structured, is_error=is_error)
 
 
-def world(environ: dict[str, str]) -> WorldState:
-    """Return the pretend world of that state folder."""
-    return open_world(Path(environ["INK_INFRA_STATE"]) / "sandbox" / "world.db").read()
+def server_that(handle: Handle) -> Server[Any]:
+    """Return a server whose every tool is `handle`."""
+
+    async def list_tools(_: Context, __: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult(tools=[])
+
+    return Server("small", version="1", on_list_tools=list_tools, on_call_tool=handle)
 
 
-def test_an_answer_goes_to_standard_output(environ: dict[str, str]) -> None:
-    """What the tool says is printed as it is, and nothing else is."""
-    ended = command("call", "list_apps", "--json", '{"search": "docs"}', *SANDBOX, environ=environ)
-    lines = ended.out.splitlines()
-    assert (ended.status, ended.err, lines[0], lines[1].split("\t")[0], lines[2].split("\t")[:2], len(lines)) == (
-        0,
-        "",
-        "[sandbox: a pretend world, nothing real was touched]",
-        "name",
-        ["docs", "muscle-2"],
-        3,
-    )
+def asks(params: ElicitRequestFormParams | ElicitRequestURLParams) -> Handle:
+    """Return a tool that asks, and then says what it was answered."""
+
+    async def handle(context: Context, call: CallToolRequestParams) -> Answer:
+        reply = (call.input_responses or {}).get("question")
+        if reply is None:
+            return InputRequiredResult(input_requests={"question": ElicitRequest(params=params)})
+        assert isinstance(reply, ElicitResult)
+        return said(f"{reply.action} {json.dumps(reply.content)}")
+
+    return handle
 
 
-def test_an_error_of_the_tool_is_exit_status_1(environ: dict[str, str]) -> None:
+def form(*fields: str) -> ElicitRequestFormParams:
+    """Return a question with these text fields."""
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in fields}}
+    return ElicitRequestFormParams(message="Delete shop?\x1b[2K", requested_schema=schema)
+
+
+def types(*lines: str) -> call.Person:
+    """Return a person who types these lines."""
+    left = list(lines)
+
+    async def line(prompt: str) -> str:
+        return left.pop(0)
+
+    return call.Person(line)
+
+
+async def use(handle: Handle, person: call.Person | None = None) -> int:
+    """Return the exit status of a call of that tool."""
+    with anyio.fail_after(10):
+        return await call.converse(server_that(handle), "tool", {"app": "shop"}, person)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("fields", "lines", "answer"),
+    [
+        ((), ["y"], "accept {}"),
+        ((), ["YES"], "accept {}"),
+        ((), [""], "decline null"),
+        ((), ["no"], "decline null"),
+        (("name",), ["shop"], 'accept {"name": "shop"}'),
+        (("name",), [""], "decline null"),
+        (("name", "reason"), ["shop", ""], "decline null"),
+    ],
+)
+async def test_the_person_answers(
+    fields: tuple[str, ...], lines: list[str], answer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plain question takes y or yes; a form takes its fields typed; anything else declines, enter too."""
+    assert await use(asks(form(*fields)), types(*lines)) == 0
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == (f"{answer}\n", "\nDelete shop?\n\n")
+
+
+@pytest.mark.anyio
+async def test_a_web_page_is_not_opened(capsys: pytest.CaptureFixture[str]) -> None:
+    """A question that wants a browser is declined, and the person is told."""
+    page = ElicitRequestURLParams(message="Sign in", url="https://example.com/", elicitation_id="e-1")
+    assert await use(asks(page), types()) == 0
+    captured = capsys.readouterr()
+    assert (captured.out, "opens no web pages" in captured.err) == ("decline null\n", True)
+
+
+@pytest.mark.anyio
+async def test_progress_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """Progress is shown beside the answer, never in it, and without anything that steers the terminal."""
+
+    async def handle(context: Context, params: CallToolRequestParams) -> Answer:
+        await context.session.report_progress(1, 3, "Build\x1b[31m and deploy")
+        return said("done")
+
+    assert await use(handle) == 0
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("done\n", "[1/3] Build and deploy\n")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("state", "status"), [("applied", 0), ("failed", 1)])
+async def test_a_running_operation_is_followed(state: str, status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """The client stays until the operation has ended, as the server lives no longer than it, and tells how."""
+    looks: list[dict[str, Any] | None] = []
+
+    async def handle(context: Context, params: CallToolRequestParams) -> Answer:
+        if params.name != call.FOLLOW:
+            return said("running: it goes on", outcome="running", operation_id="op-1")
+        looks.append(params.arguments)
+        return said(f"op-1: {state}", state=state) if len(looks) > 1 else said("on", state="running", now="Build")
+
+    assert await use(handle) == status
+    captured = capsys.readouterr()
+    assert (captured.out, looks) == (f"running: it goes on\nop-1: {state}\n", [{"operation": "op-1"}] * 2)
+    assert captured.err.splitlines()[1:] == ["... Build"]
+
+
+@pytest.mark.anyio
+async def test_an_error_of_the_tool_is_exit_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     """A tool that cannot do what was asked says why on standard output, and the status tells scripts."""
-    ended = command("call", "get_app", "--json", '{"app": "nothing"}', *SANDBOX, environ=environ)
-    assert (ended.status, "[unknown_name] There is no app 'nothing'" in ended.out) == (1, True)
+
+    async def handle(context: Context, params: CallToolRequestParams) -> Answer:
+        return said("[unknown_name] There is no app.", is_error=True)
+
+    assert await use(handle) == 1
+    assert capsys.readouterr().out == "[unknown_name] There is no app.\n"
+
+
+@pytest.mark.anyio
+async def test_an_error_of_the_protocol_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that answers with no result at all ends in a sentence and status 1."""
+
+    async def handle(context: Context, params: CallToolRequestParams) -> Answer:
+        raise RuntimeError("broken")
+
+    assert await use(handle) == 1
+    assert capsys.readouterr().err.startswith("The server did not answer: ")
 
 
 @pytest.mark.parametrize(("arguments", "why"), [("{", "--json is not JSON"), ("[1]", "--json must be an object")])
-def test_arguments_that_are_no_object_are_bad_usage(arguments: str, why: str) -> None:
+def test_arguments_that_are_no_object_are_bad_usage(
+    arguments: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Nothing is started for arguments that cannot be any tool's."""
-    ended = command("call", "list_apps", "--json", arguments, *SANDBOX)
-    assert (ended.status, ended.out, why in ended.err) == (2, "", True)
-
-
-def test_without_a_person_the_answer_names_the_ticket(environ: dict[str, str]) -> None:
-    """A script cannot approve, not even by piping: it gets the command by which a person can, and nothing changes."""
-    ended = command("call", "control_app", "--json", STOP, *SANDBOX, stdin="y\n", environ=environ)
-    assert (ended.status, "approval required" in ended.out, "ink-infra-mcp approve ap-" in ended.out) == (0, True, True)
-    assert [line for line in world(environ).journal if "stop" in line] == []
-    assert "control_app" in command("approvals", *SANDBOX, environ=environ).out
-
-
-STOP = json.dumps({"app": "docs", "action": "stop"})
-
-
-def test_a_yes_at_the_terminal_runs_the_plan(environ: dict[str, str]) -> None:
-    """The plan is shown, the person says yes, progress is told, and the result is printed."""
-    with at_terminal("call", "control_app", "--json", STOP, *SANDBOX, environ=environ) as person:
-        person.expect("Stop docs on muscle-2")
-        person.expect("Approve? [y/N] ")
-        person.type("y")
-        person.expect("applied: ")
-        status = person.end()
-    assert (status, "[0/1] " in person.seen) == (0, True)
-    assert [line for line in world(environ).journal if "stop" in line] != []
-
-
-def test_enter_declines(environ: dict[str, str]) -> None:
-    """Where `call` asks, an empty answer is a no, and nothing is changed."""
-    with at_terminal("call", "control_app", "--json", STOP, *SANDBOX, environ=environ) as person:
-        person.expect("Approve? [y/N] ")
-        person.type("")
-        person.expect("not approved: ")
-        person.end()
-    assert [line for line in world(environ).journal if "stop" in line] == []
-
-
-def test_a_destructive_plan_asks_for_the_name(environ: dict[str, str]) -> None:
-    """The name of the target is typed; the right one deletes."""
-    with at_terminal("call", "delete_app", "--json", '{"app": "docs"}', *SANDBOX, environ=environ) as person:
-        person.expect("To approve, type: docs")
-        person.expect("name: ")
-        person.type("docs")
-        person.expect("applied: ")
-        assert person.end() == 0
-    assert "docs" not in [app.columns["name"] for app in world(environ).coolify.applications]
-
-
-def test_an_operation_that_takes_longer_is_followed(environ: dict[str, str]) -> None:
-    """The client stays until the operation has ended, because the server lives no longer than it."""
-    deploy = {"name": "hello", "repository": "https://github.com/example/hello", "wait_s": 0}
-    with at_terminal("call", "deploy_app", "--json", json.dumps(deploy), *SANDBOX, environ=environ) as person:
-        person.expect("Approve? [y/N] ")
-        person.type("y")
-        person.expect("running: ")
-        person.expect("Following op-")
-        person.expect(": applied")
-        assert person.end() == 0
+    status = call.run(parser().parse_args(["call", "list_apps", "--json", arguments]))
+    captured = capsys.readouterr()
+    assert (status, captured.out, why in captured.err) == (2, "", True)
 
 
 def test_the_server_gets_the_flags_of_the_call() -> None:
@@ -123,3 +191,51 @@ def test_flags_of_the_sandbox_are_passed_on() -> None:
     """A fresh sandbox of another speed is the server's."""
     server = call.server_of(parser().parse_args(["call", "get_fleet", "--sandbox", "--fresh", "--speed", "9"]))
     assert server.args[-4:] == ["--sandbox", "--fresh", "--speed", "9.0"]
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """Return an environment with a state folder of its own."""
+    (tmp_path / "state").mkdir(mode=0o700)
+    return {"INK_INFRA_STATE": str(tmp_path / "state")}
+
+
+def world(environ: dict[str, str]) -> WorldState:
+    """Return the pretend world of that state folder."""
+    return open_world(Path(environ["INK_INFRA_STATE"]) / "sandbox" / "world.db").read()
+
+
+def test_without_a_person_the_answer_names_the_ticket(environ: dict[str, str]) -> None:
+    """A script cannot approve, not even by piping: it gets the command by which a person can, and nothing changes."""
+    stop = json.dumps({"app": "docs", "action": "stop"})
+    ended = command("call", "control_app", "--json", stop, *SANDBOX, stdin="y\n", environ=environ)
+    lines = ended.out.splitlines()
+    assert (ended.status, ended.err, lines[0]) == (0, "", "[sandbox: a pretend world, nothing real was touched]")
+    assert (lines[1].split(":")[0], "ink-infra-mcp approve ap-" in lines[1]) == ("approval required", True)
+    assert [line for line in world(environ).journal if "stop" in line] == []
+    assert "control_app" in command("approvals", *SANDBOX, environ=environ).out
+
+
+def test_at_a_terminal_the_person_is_asked(environ: dict[str, str]) -> None:
+    """The server's own question reaches the person; a wrong name leaves everything as it is."""
+    with at_terminal("call", "delete_app", "--json", '{"app": "docs"}', *SANDBOX, environ=environ) as person:
+        person.expect("Delete docs")
+        person.expect("To approve, type: docs")
+        person.expect("name: ")
+        person.type("dogs")
+        person.expect("not approved: ")
+        person.end()
+    assert [line for line in world(environ).journal if "DELETE" in line] == []
+
+
+def test_a_yes_at_the_terminal_deploys(environ: dict[str, str]) -> None:
+    """The person approves, the operation is followed to its end, and the exit status says that it went well."""
+    deploy = {"name": "web", "image": "registry.example.com/web:1", "port": 80, "wait_s": 0}
+    with at_terminal("call", "deploy_app", "--json", json.dumps(deploy), *SANDBOX, environ=environ) as person:
+        person.expect("Approve? [y/N] ")
+        person.type("y")
+        person.expect("running: ")
+        person.expect("Following op-")
+        person.expect(": applied")
+        assert person.end() == 0
+    assert "web" in [app.columns["name"] for app in world(environ).coolify.applications]

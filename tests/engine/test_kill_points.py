@@ -64,6 +64,7 @@ async def test_a_killed_deployment_is_finished_once_by_the_next_process(tmp_path
         async with it.server() as app:
             (operation,) = await app.take_over_orphans()
             await app.follow(operation, 30, None)
+            await app.drain()
             left = await kept(app, operation)
 
         assert made(it.world.read()) == ONCE

@@ -203,6 +203,18 @@ async def test_a_dead_kept_connection_is_replaced_before_anything_is_sent(real: 
             await eventually(real.logins, 2)
 
 
+async def test_a_dead_bastion_connection_is_replaced_with_what_led_through_it(real: RealServer) -> None:
+    """When the way to a server died, both its halves are made anew."""
+    bastion = real.host.model_copy(update={"name": "bastion-1"})
+    inner = real.host.model_copy(update={"bastion": "bastion-1"})
+    async with pool_of(bastion, inner, key=real.key, connect_to=real.connect_to) as pool:
+        with anyio.fail_after(LIMIT_S):
+            await pool.run(NAME, look("true"))
+            real.sshd.signal_connections(signal.SIGKILL)
+            assert (await pool.run(NAME, look("cat", stdin=b"x"))).stdout == "x"
+            await eventually(real.logins, 4)
+
+
 async def test_a_kept_connection_that_is_silent_is_replaced_too(real: RealServer) -> None:
     """Nobody said that the connection is dead (a frozen peer, a router that forgot): it does not answer, so it is."""
     async with pool_of(real.host, key=real.key, connect_to=real.connect_to, connect_timeout_s=1) as pool:

@@ -1,6 +1,7 @@
 """The server as a client starts it: over standard streams, in a process of its own, spoken to without an SDK."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -94,7 +95,7 @@ SOURCES = ("from print", "left in a buffer", "from a library", "from a child")
 def test_nothing_but_the_protocol_reaches_standard_output(tmp_path: Path) -> None:
     """Whatever a tool, a library or a child prints ends on standard error, even what is left in a buffer at the end."""
     log, out = tmp_path / "log", tmp_path / "out"
-    program = (sys.executable, "-c", ELSEWHERE + NOISE + RUN)
+    program = ("env", "PYTHONUNBUFFERED=", sys.executable, "-c", ELSEWHERE + NOISE + RUN)
     with logging_to(log, ("sh", "-c", 'out=$1; shift; "$@" | tee "$out"', "sh", str(out), *program)) as wire:
         wire.initialize()
         found = [wire.request("tools/call", {"name": "list_operations", "arguments": {}}) for _ in range(2)]
@@ -166,6 +167,37 @@ def test_read_only_holds_over_standard_streams() -> None:
         and contracts()[name]["_meta"]["ink-infra/toolset"] == "apps"
     ]
     assert refused["content"][0]["text"].startswith("[unknown_name]")
+
+
+def approved(wire: Wire, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of a change whose question is answered with yes, on protocol 2026-07-28."""
+    more: dict[str, Any] = {"_meta": envelope({"elicitation": {}})}
+    call = {"name": name, "arguments": arguments, **more}
+    asked = wire.request("tools/call", call)
+    yes: dict[str, Any] = {key: {"action": "accept", "content": {}} for key in asked["inputRequests"]}
+    return wire.request("tools/call", {**call, "requestState": asked["requestState"], "inputResponses": yes})
+
+
+def test_a_client_that_breaks_off_cancels_nothing() -> None:
+    """An operation goes on to its end when the client dies in the middle of it and can no longer be written to."""
+    with subprocess.Popen(SERVE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        wire = Wire(child, patience_s=20)
+        stopped = approved(wire, "control_app", {"app": "docs", "action": "stop"})
+        start = {"name": "control_app", "arguments": {"app": "docs", "action": "start", "wait_s": 0}}
+        begun = wire.request("tools/call", {**start, "_meta": envelope({})})
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdout.close()
+        unheard = {"jsonrpc": "2.0", "id": 99, "method": "tools/list", "params": {"_meta": envelope({})}}
+        child.stdin.write(json.dumps(unheard).encode() + b"\n")
+        child.stdin.close()
+        assert child.wait(timeout=30) == 0
+    with connect((*SERVE, "--read-only")) as wire:
+        wire.initialize()
+        left = wire.request("tools/call", {"name": "list_operations", "arguments": {}})
+    outcomes = [result["structuredContent"]["outcome"] for result in (stopped, begun)]
+    assert outcomes == ["applied", "running"]
+    assert [row[3] for row in left["structuredContent"]["rows"]] == ["applied", "applied"]
 
 
 AT_ONCE = "from ink_infra_mcp.cli import serve; serve.RECOVER_AFTER_S = 0\n"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 DEBIAN = Path("/usr/lib/postgresql")
 USER = "ink"
@@ -31,7 +32,7 @@ class Cluster:
         self.made += 1
         name = f"ink{self.made}"
         with psycopg.connect(self._url("postgres"), autocommit=True) as db:
-            db.execute(f"create database {name}")  # pyright: ignore[reportArgumentType] - a name of our own
+            db.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         return self._url(name)
 
     def _url(self, database: str) -> str:

@@ -32,6 +32,15 @@ _OF_COOLIFY_ALONE = frozenset({"", "localhost", "127.0.0.1", "host.docker.intern
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose machine answers at an address, as far as the providers that were asked know it."""
+
+    provider: Provider = "other"
+    provider_id: str = ""
+    private_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """A server as fleet.toml would have it. `wildcard_domain` is what Coolify says, and may be empty."""
 
@@ -39,9 +48,6 @@ class Proposal:
     address: str
     ssh_user: str = "root"
     ssh_port: int = 22
-    provider: Provider = "other"
-    provider_id: str = ""
-    private_address: str | None = None
     wildcard_domain: str = ""
 
     @property
@@ -53,11 +59,20 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The Factory (None: Coolify does not say which server it runs on), the other servers, and Hetzner's DNS zones."""
+    """The Factory (None: Coolify does not say which server it runs on), the other servers, and what Hetzner has."""
 
     factory: Proposal | None
     others: tuple[Proposal, ...]
+    cloud: tuple[CloudServer, ...] = ()
     zones: tuple[str, ...] = ()
+
+    def owner(self, address: str) -> Owner:
+        """Return whose machine answers at the address."""
+        server = _by_address(self.cloud).get(address)
+        if server is None:
+            return Owner()
+        inner = next((net.ip for net in server.private_net), None)
+        return Owner("hetzner_cloud", str(server.id), inner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +149,22 @@ def proposals(
 ) -> Found:
     """Return the servers as fleet.toml would have them, each name a DNS label and none twice.
 
-    `factory_at` are the addresses of the Factory, best first: Coolify knows its own machine only from the inside.
+    `factory_at` are the addresses of the Factory, best first: Coolify knows its own machine only from the inside. A
+    server that Coolify reaches at a private address gets its public one, where Hetzner knows it.
     """
-    by_address = {address: server for server in cloud for address in _all_addresses(server)}
+    known = _by_address(cloud)
     taken: set[str] = set()
     factory: Proposal | None = None
     others: list[Proposal] = []
     for server in sorted(servers, key=lambda one: not one.is_coolify_host):
         inner = server.is_coolify_host and server.ip in _OF_COOLIFY_ALONE
-        at = factory_at if inner else (server.ip,)
         name = _free_label("factory" if server.is_coolify_host else server.name, taken)
-        found = _proposal(server, name, at, by_address)
+        found = _proposal(server, name, factory_at if inner else (server.ip,), known)
         if server.is_coolify_host:
             factory = found
         else:
             others.append(found)
-    return Found(factory, tuple(others), zones)
+    return Found(factory, tuple(others), tuple(cloud), zones)
 
 
 def label(name: str) -> str:
@@ -179,19 +194,19 @@ async def _addresses(known: Known) -> tuple[str, ...]:
     return (host, *seen.ipv4, *seen.ipv6)
 
 
-def _proposal(server: Server, name: str, at: Sequence[str], by_address: dict[str, CloudServer]) -> Proposal:
-    cloud = next((by_address[address] for address in at if address in by_address), None)
-    inner = next((net.ip for net in cloud.private_net), None) if cloud else None
+def _proposal(server: Server, name: str, at: Sequence[str], known: dict[str, CloudServer]) -> Proposal:
+    cloud = next((known[address] for address in at if address in known), None)
     return Proposal(
         name=name,
         address=(cloud.ipv4 if cloud else None) or (at[0] if at else ""),
         ssh_user=server.user or "root",
         ssh_port=server.port,
-        provider="hetzner_cloud" if cloud else "other",
-        provider_id=str(cloud.id) if cloud else "",
-        private_address=inner,
         wildcard_domain=bare_domain(server.wildcard_domain),
     )
+
+
+def _by_address(cloud: Sequence[CloudServer]) -> dict[str, CloudServer]:
+    return {address: server for server in cloud for address in _all_addresses(server)}
 
 
 def _all_addresses(server: CloudServer) -> list[str]:

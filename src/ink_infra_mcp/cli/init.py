@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -108,17 +109,19 @@ def _fleet(setup: Setup, url: str, found: Found) -> Fleet:
     ask = setup.ask
     ask.tell(f"\nCoolify knows {len(found.others) + (found.factory is not None)} servers.")
     domains = questions.domains(setup, found.zones)
-    factory = _host(setup, "The Factory, which runs Coolify", found.factory or Proposal("factory", ""))
+    factory = _confirmed(setup, "The Factory, which runs Coolify", found.factory or Proposal("factory", ""))
     muscles: list[tuple[Proposal, str | None]] = []
     for proposal in found.others:
         if ask.yes(f"Is {proposal.name} ({proposal.address}) a Muscle, which runs apps?", default=True):
-            host = _host(setup, f"Muscle {proposal.name}", proposal)
+            host = _confirmed(setup, f"Muscle {proposal.name}", proposal)
             muscles.append((host, _wildcard(setup, host, len(muscles) + 1, domains)))
     keys = _host_keys(setup, [factory, *(host for host, _ in muscles)])
     fleet = Fleet(
         coolify=CoolifySettings(url=url),
-        factory=Host.model_validate(_fields(factory, keys)),
-        muscles=tuple(Muscle.model_validate(_fields(host, keys) | {"wildcard_domain": at}) for host, at in muscles),
+        factory=Host.model_validate(_fields(factory, keys, found)),
+        muscles=tuple(
+            Muscle.model_validate(_fields(host, keys, found) | {"wildcard_domain": at}) for host, at in muscles
+        ),
         domains=domains,
     )
     if wrong := [f"{dotted(fault.path)} {fault.what}" for fault in faults(fleet)]:
@@ -126,20 +129,10 @@ def _fleet(setup: Setup, url: str, found: Found) -> Fleet:
     return fleet
 
 
-def _host(setup: Setup, who: str, proposal: Proposal) -> Proposal:
+def _confirmed(setup: Setup, who: str, proposal: Proposal) -> Proposal:
     name = valid(setup.ask, f"{who}: name", default=proposal.name, check=dns_label)
     at = valid(setup.ask, f"{who}: address for SSH", default=proposal.address, check=address)
-    moved = at != proposal.address
-    return Proposal(
-        name=name,
-        address=at,
-        ssh_user=proposal.ssh_user,
-        ssh_port=proposal.ssh_port,
-        provider="other" if moved else proposal.provider,
-        provider_id="" if moved else proposal.provider_id,
-        private_address=None if moved else proposal.private_address,
-        wildcard_domain=proposal.wildcard_domain,
-    )
+    return replace(proposal, name=name, address=at)
 
 
 def _wildcard(setup: Setup, host: Proposal, place: int, domains: Domains) -> str | None:
@@ -165,14 +158,12 @@ def _host_keys(setup: Setup, hosts: Sequence[Proposal]) -> dict[str, str]:
     return keys
 
 
-def _fields(host: Proposal, keys: dict[str, str]) -> dict[str, object]:
+def _fields(host: Proposal, keys: dict[str, str], found: Found) -> dict[str, object]:
     return {
         "name": host.name,
         "address": host.address,
         "ssh_user": host.ssh_user,
         "ssh_port": host.ssh_port,
         "host_key": keys.get(host.name, ""),
-        "provider": host.provider,
-        "provider_id": host.provider_id,
-        "private_address": host.private_address,
+        **asdict(found.owner(host.address)),
     }

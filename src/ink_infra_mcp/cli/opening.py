@@ -12,6 +12,7 @@ import anyio
 if TYPE_CHECKING:
     from ink_infra_mcp.app import App, Places, Wiring
     from ink_infra_mcp.core.fleet import Fleet
+    from ink_infra_mcp.core.ports import Clock
     from ink_infra_mcp.core.redact import Redactor
     from ink_infra_mcp.settings import Flags, Settings
     from ink_infra_mcp.settings.secrets import Secrets
@@ -88,6 +89,7 @@ class Opener:
         from ink_infra_mcp.settings.keychain import no_keyring
         from ink_infra_mcp.settings.paths import private_folder, this_machine
         from ink_infra_mcp.settings.secrets import Secrets
+        from ink_infra_mcp.settings.system import SystemClock
 
         folder = private_folder(self._sandbox_folder())
         if self._arguments.fresh:
@@ -113,7 +115,7 @@ class Opener:
             trust=ssl.create_default_context(cadata=ends.authority_pem),
         )
         settings = load_settings(this_machine(), flags(self._arguments), sandbox_fleet=fleet)
-        return wiring(settings, secrets, redact, places)
+        return wiring(settings, secrets, redact, places=places, clock=SystemClock(self._arguments.speed))
 
 
 def flags(arguments: argparse.Namespace) -> "Flags":
@@ -130,8 +132,15 @@ def flags(arguments: argparse.Namespace) -> "Flags":
     )
 
 
-def wiring(settings: "Settings", secrets: "Secrets", redact: "Redactor", places: "Places | None" = None) -> "Wiring":
-    """Return what an App is made of, with the real clock and ids, and the policies in force."""
+def wiring(
+    settings: "Settings",
+    secrets: "Secrets",
+    redact: "Redactor",
+    *,
+    places: "Places | None" = None,
+    clock: "Clock | None" = None,
+) -> "Wiring":
+    """Return what an App is made of, with the real ids, the real clock unless told, and the policies in force."""
     from ink_infra_mcp.app import Places, Wiring
     from ink_infra_mcp.settings.policy_files import load_isolation, load_policy
     from ink_infra_mcp.settings.system import SystemClock, new_id
@@ -142,7 +151,7 @@ def wiring(settings: "Settings", secrets: "Secrets", redact: "Redactor", places:
         isolation=load_isolation(settings.policy_dir),
         secrets=secrets,
         redact=redact,
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         new_id=new_id,
         places=places or Places(),
     )

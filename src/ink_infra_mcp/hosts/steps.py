@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ink_infra_mcp.core.errors import StepFailed
+from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of, isolation_problems
@@ -44,9 +44,15 @@ class HostSteps:
         return {"containers": [{"name": c.name, "id": c.id, "runtime": c.runtime} for c in running]}
 
     async def _running(self, call: StepCall, muscle: str, app: str) -> list[ContainerFacts]:
+        """A host that is away for a moment is asked again: the plan's answer to a failure is to stop the app."""
         end = call.clock.monotonic() + SEEN_WITHIN_S
         while True:
-            running = [c for c in await containers_of(self.pool, muscle, app) if c.state == "running"]
+            try:
+                running = [c for c in await containers_of(self.pool, muscle, app) if c.state == "running"]
+            except HostUnreachable:
+                if call.clock.monotonic() > end:
+                    raise
+                running = []
             if running:
                 return running
             if call.clock.monotonic() > end:

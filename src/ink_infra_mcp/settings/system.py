@@ -10,7 +10,10 @@ _LENGTH = 10
 
 
 class SystemClock:
-    """The time of this machine."""
+    """The time of this machine. In a pretend world that runs `speed` times as fast, waiting runs as fast too."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self._speed = speed
 
     def now(self) -> datetime:
         """Return the present instant in UTC."""
@@ -18,11 +21,11 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """Return seconds that never go backwards."""
-        return time.monotonic()
+        return time.monotonic() * self._speed
 
     async def sleep(self, seconds: float) -> None:
         """Wait for that many seconds."""
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds / self._speed)
 
 
 def new_id(prefix: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
-from sqlalchemy import text as sql
 
 from ink_infra_mcp.core.errors import StateCorrupt
 from ink_infra_mcp.core.plan import canonical
@@ -20,8 +19,6 @@ _END = "audit_end"
 
 def append(connection: Connection, entry: AuditEvent) -> AuditLine:
     """Return the line that was added to the end of the chain, in the caller's transaction."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sql("lock table ink_audit in exclusive mode"))
     last, previous = _end(connection)
     seq = last + 1
     line = AuditLine(**entry.model_dump(), seq=seq, previous=previous, hash=_hash(entry, seq, previous))

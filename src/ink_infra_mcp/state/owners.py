@@ -3,11 +3,13 @@
 import contextlib
 import fcntl
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from ink_infra_mcp.core.errors import StateUnavailable
 
@@ -80,20 +82,31 @@ class PostgresOwners:
 
     def __init__(self, url: str, executor: str) -> None:
         self.executor = executor
-        engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+        self._one_at_a_time = threading.Lock()
+        address = make_url(url)
+        engine = create_engine(address.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
         self._close: Callable[[], None] = engine.dispose
-        self._connection: Connection = engine.connect()
-        self._connection.execute(text("select pg_advisory_lock(hashtextextended(:name, 0))"), {"name": executor})
+        try:
+            self._connection: Connection = engine.connect()
+            self._connection.execute(text("select pg_advisory_lock(hashtextextended(:name, 0))"), {"name": executor})
+        except SQLAlchemyError as error:
+            where = address.render_as_string(hide_password=True)
+            words = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise StateUnavailable(
+                f"The state store {where} cannot be used: {words}.", next="Check that the database is up."
+            ) from error
 
     def alive(self, executor: str) -> bool:
         """Return whether some session holds the executor's lock."""
         if executor == self.executor:
             return True
         name = {"name": executor}
-        got = self._connection.execute(text("select pg_try_advisory_lock(hashtextextended(:name, 0))"), name).scalar()
-        if got:
-            self._connection.execute(text("select pg_advisory_unlock(hashtextextended(:name, 0))"), name)
-        return not got
+        with self._one_at_a_time:
+            got = self._connection.execute(text("select pg_try_advisory_lock(hashtextextended(:name, 0))"), name)
+            free = bool(got.scalar())
+            if free:
+                self._connection.execute(text("select pg_advisory_unlock(hashtextextended(:name, 0))"), name)
+        return not free
 
     def close(self) -> None:
         """End the session, which frees the lock."""

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -18,18 +19,21 @@ from ink_infra_mcp.state import tables
 
 T = TypeVar("T")
 _BUSY_S = 15.0
+_HUNG_S = 60.0
+_PREPARING = 0x1A4C
 _CORRUPT = ("not a database", "malformed", "file is encrypted", "disk image")
 
 
 class Store:
     """One state store. `run` executes a function in one transaction, in a worker thread.
 
-    On SQLite every transaction begins as a writer and is on the disk when `run` returns (synchronous=FULL).
+    Every transaction begins as the only writer, waits up to 15 seconds for that, and is on the disk when `run` returns.
     """
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self._engine: Engine | None = None
+        self._opening = threading.Lock()
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` returns, committed; when it raises, nothing of it is kept.
@@ -54,16 +58,10 @@ class Store:
             self._engine = None
 
     def _open(self) -> Engine:
-        if self._engine is None:
-            engine = _sqlite(self.url) if self.url.get_backend_name() == "sqlite" else _postgres(self.url)
-            try:
-                with engine.begin() as connection:
-                    _prepare(connection)
-            except BaseException:
-                engine.dispose()
-                raise
-            self._engine = engine
-        return self._engine
+        with self._opening:
+            if self._engine is None:
+                self._engine = _opened(self.url)
+            return self._engine
 
     def _told(self, error: Exception) -> StateError:
         words = str(getattr(error, "orig", None) or error).splitlines()[0]
@@ -77,6 +75,20 @@ class Store:
             f"The state store {where} cannot be used: {words}.",
             next="Check free disk space, permissions and that the database is up. Nothing is changed without an audit.",
         )
+
+
+def _opened(url: URL) -> Engine:
+    sqlite = url.get_backend_name() == "sqlite"
+    engine = _sqlite(url) if sqlite else _postgres(url)
+    try:
+        with engine.begin() as connection:
+            _prepare(connection)
+    except BaseException:
+        engine.dispose()
+        raise
+    if not sqlite:
+        event.listen(engine, "begin", _alone)
+    return engine
 
 
 def _sqlite(url: URL) -> Engine:
@@ -101,7 +113,22 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _postgres(url: URL) -> Engine:
-    return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, isolation_level="SERIALIZABLE")
+    engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+
+    def on_connect(dbapi: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = dbapi.cursor()
+        cursor.execute(f"set lock_timeout = '{_BUSY_S:.0f}s'")
+        cursor.execute(f"set idle_in_transaction_session_timeout = '{_HUNG_S:.0f}s'")
+        cursor.close()
+        dbapi.commit()
+
+    event.listen(engine, "connect", on_connect)
+    return engine
+
+
+def _alone(connection: Connection) -> None:
+    # locking the table takes no snapshot, so that what the transaction reads is what the one before it left
+    connection.exec_driver_sql("lock table ink_meta in exclusive mode")
 
 
 def _private_file(path: Path) -> None:
@@ -111,6 +138,9 @@ def _private_file(path: Path) -> None:
 
 
 def _prepare(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # tables cannot be locked before they are there
+        connection.exec_driver_sql(f"select pg_advisory_xact_lock({_PREPARING})")
     tables.metadata.create_all(connection)
     found = connection.execute(select(tables.meta.c.value).where(tables.meta.c.key == "schema")).scalar()
     if found is None:

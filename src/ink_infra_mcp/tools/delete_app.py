@@ -12,6 +12,7 @@ from ink_infra_mcp.hosts.containers import containers_of
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import rollout
 from ink_infra_mcp.tools.shared.apps import App, find_app
+from ink_infra_mcp.tools.shared.history import deleted_by
 
 
 class Args(BaseModel):
@@ -45,13 +46,17 @@ class DeleteApp(Mutation[Args, Look, Facts]):
     kinds: ClassVar[tuple[str, ...]] = ("coolify.delete_application",)
 
     async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
-        """Return the app and what runs of it; an unknown name with an approved plan means that it is gone already."""
+        """Return the app and what runs of it; None when it was deleted by us, or is gone since the plan was approved.
+
+        Raises:
+            UnknownName: there is no such app, and there was none.
+        """
         try:
             app = await find_app(look, args.app)
         except UnknownName:
-            if approved is None:
+            if approved is None and not await deleted_by(look, args.app.strip()):
                 raise
-            return Facts(app=None, containers=None, production=approved.production)
+            return Facts(app=None, containers=None, production=approved.production if approved else False)
         now = await rollout.facts(look, app)
         try:
             found = await containers_of(look.hosts, app.muscle, app.uuid) if app.muscle else None

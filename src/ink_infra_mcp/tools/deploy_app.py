@@ -18,7 +18,7 @@ from ink_infra_mcp.tools.shared.apps import App, all_apps
 from ink_infra_mcp.tools.shared.built_apps import BuiltApp
 from ink_infra_mcp.tools.shared.compose_apps import ComposeApp, ComposeFile
 from ink_infra_mcp.tools.shared.envs import EnvArgs, envs_now
-from ink_infra_mcp.tools.shared.history import is_left_undone
+from ink_infra_mcp.tools.shared.history import waits_for_rollout
 from ink_infra_mcp.tools.shared.home import Home, Wanted, existing, find_home, find_project, locks
 from ink_infra_mcp.tools.shared.isolating import factory_isolates, refuse_factory, unapplied
 from ink_infra_mcp.tools.shared.rollout import KNOWN
@@ -188,7 +188,7 @@ async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, fo
 
 async def _runs(look: Look, home: Home, uuid: str) -> bool:
     """Return whether it runs isolated, with everything that was changed before; the host is asked, not Coolify."""
-    return await proofs.is_isolated(look, home.muscle.name, uuid) and not await is_left_undone(look, uuid)
+    return await proofs.is_isolated(look, home.muscle.name, uuid) and not await waits_for_rollout(look, uuid)
 
 
 async def _built_app(args: Args, look: Look, home: Home, found: App | None) -> BuiltApp:

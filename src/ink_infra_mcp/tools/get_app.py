@@ -12,7 +12,7 @@ from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of, isolation_problems
 from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.apps import App, find_app, limits_of
+from ink_infra_mcp.tools.shared.apps import App, find_app, is_inline, limits_of
 
 
 class Args(BaseModel):
@@ -145,11 +145,11 @@ def _source(app: App) -> str:
     source = app.source
     if not isinstance(source, Application):
         return "compose file"
-    if source.git_repository and source.build_pack != "dockerimage":
-        return clean_name(f"{source.git_repository} branch {source.git_branch} ({source.build_pack})", limit=200)
-    if source.docker_registry_image_name:
+    if source.build_pack == "dockerimage":
         return clean_name(f"{source.docker_registry_image_name}:{source.docker_registry_image_tag}", limit=200)
-    return "inline Dockerfile"
+    if is_inline(source):
+        return "inline Dockerfile"
+    return clean_name(f"{source.git_repository} branch {source.git_branch} ({source.build_pack})", limit=200)
 
 
 def _seen(container: ContainerFacts, look: Look) -> ContainerSeen:

@@ -22,6 +22,7 @@ from ink_infra_mcp.tools.shared.placing import candidates
 
 UNKNOWN = "?"
 GIB = 2**30
+_APP_LABELS = frozenset({"coolify.applicationId", "coolify.serviceId"})
 
 
 class Args(BaseModel):
@@ -217,7 +218,7 @@ def _weak(seen: _Seen, look: Look) -> list[str]:
 
 
 def _not_isolated(name: str, facts: HostFacts, look: Look) -> list[str]:
-    apps = [c for c in facts.containers or () if c.state == "running" and "coolify.applicationId" in c.labels]
+    apps = [c for c in facts.containers or () if c.state == "running" and _APP_LABELS & c.labels.keys()]
     bad = [clean_name(c.name) for c in apps if isolation_problems(c, runtime=look.isolation.runtime)]
     return [f"{name}: not isolated: {', '.join(bad)}"] if bad else []
 

@@ -11,8 +11,13 @@ from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.state.records import Operation
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import proofs
+from ink_infra_mcp.tools.shared.apps import App, find_app
+from ink_infra_mcp.tools.shared.history import resumed_by
+from ink_infra_mcp.tools.shared.isolating import check_rollout, factory_isolates, refuse_factory
 
 RESUMABLE = frozenset({Outcome.FAILED, Outcome.CANCELLED})
+_ENDED_WELL = frozenset({Outcome.APPLIED, Outcome.APPLIED_UNVERIFIED})
+_ROLLOUTS = frozenset(f"coolify.{how}" for how in ("first_deploy", "deploy", "start", "restart", "rollback"))
 
 
 class Args(BaseModel):
@@ -31,6 +36,8 @@ class Facts:
     operation: Operation
     done: frozenset[str]
     known: tuple[str, ...]
+    resumed: str = ""
+    """The operation that brought it to its end already."""
 
 
 class ResumeOperation(Mutation[Args, Look, Facts]):
@@ -43,9 +50,12 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
     toolset: ClassVar[Toolset] = "operations"
     args = Args
     kinds: ClassVar[tuple[str, ...]] = (
+        "coolify.create_project",
         "coolify.create_environment",
         "coolify.create_application",
+        "coolify.create_service",
         "coolify.update_application",
+        "coolify.update_service",
         "coolify.set_env_new",
         "coolify.set_env",
         "coolify.delete_env",
@@ -65,20 +75,25 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         Raises:
             UnknownName: there is none with that id.
             InputError: it runs still, or ended in a way that leaves nothing to resume.
+            RefusedByPolicy, HostError: what is left would run without gVisor, or nothing could be proved.
         """
         found = await look.archive.operation(args.operation)
         if found.receipt is None:
             raise InputError(f"{found.id} is still running.", next="Follow it with get_operation.")
         if found.receipt.outcome not in RESUMABLE:
             raise InputError(f"{found.id} ended as {found.receipt.outcome}.", next="There is nothing to resume.")
+        if (by := await _resumed(look, found.id)) is not None:
+            return Facts(operation=found, done=frozenset(), known=(), resumed=by)
         done = frozenset(step.id for step in found.plan.steps if step.id in found.results)
-        app = proofs.app_of(found.plan, found.results)
-        recent = await look.coolify.deployments_of(app, take=5) if app else ()
+        app = await _app(look, found, done)
+        recent = await look.coolify.deployments_of(app.uuid, take=5) if app and app.kind == "application" else ()
         return Facts(operation=found, done=done, known=tuple(d.uuid for d in recent if d.is_over))
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the steps that are left, with what the finished ones returned."""
         old = facts.operation.plan
+        if facts.resumed:
+            return _ended(self.name, facts)
         left = tuple(_again(step, facts) for step in old.steps if step.id not in facts.done)
         finished: JsonObject = {step_id: facts.operation.results[step_id] for step_id in sorted(facts.done)}
         return old.model_copy(
@@ -86,11 +101,7 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
                 "tool": self.name,
                 "title": f"Resume {facts.operation.id}: {old.title}",
                 "steps": left,
-                "pinned": {
-                    "results": finished,
-                    "resumes": facts.operation.id,
-                    "tool": old.pinned.get("tool", old.tool),
-                },
+                "pinned": {"results": finished, "resumes": facts.operation.id},
                 "reason": f"Every step of {facts.operation.id} is done.",
             }
         )
@@ -109,6 +120,42 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         resumed: JsonObject = {"resumed": plan.pinned["resumes"]}
         proved = any(step.id == "prove_isolation" for step in plan.steps)
         return resumed | (proofs.summary_of_deployment(plan, results) if proved else {})
+
+
+async def _resumed(look: Look, operation_id: str) -> str | None:
+    """Return the operation that resumed this one to its end, None when it is still to be resumed.
+
+    Raises:
+        InputError: it was resumed by one that runs, or broke off itself: that one is to be looked at.
+    """
+    found = await resumed_by(look, operation_id)
+    if found is None:
+        return None
+    later, outcome = found
+    if outcome in _ENDED_WELL:
+        return later
+    words = f"ended as {outcome}" if outcome else "is running"
+    raise InputError(f"{operation_id} was resumed by {later}, which {words}.", next=f"See get_operation {later}.")
+
+
+def _ended(tool: str, facts: Facts) -> Plan:
+    old = facts.operation
+    reason = f"{old.id} was brought to its end by {facts.resumed}."
+    return Plan(tool=tool, title=f"Resume {old.id}", target=old.plan.target, locks=old.plan.locks, reason=reason)
+
+
+async def _app(look: Look, operation: Operation, done: frozenset[str]) -> App | None:
+    """Return the app that will be rolled out, checked that it may be, or None where none is or none exists yet."""
+    left = {step.kind for step in operation.plan.steps if step.id not in done}
+    if not left & _ROLLOUTS:
+        return None
+    if "coolify.create_application" in left and not await factory_isolates(look):
+        raise refuse_factory()
+    uuid = proofs.app_of(operation.plan, operation.results)
+    app = await find_app(look, uuid) if uuid else None
+    if app is not None:
+        await check_rollout(look, app)
+    return app
 
 
 def _again(step: Step, facts: Facts) -> Step:

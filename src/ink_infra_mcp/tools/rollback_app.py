@@ -14,11 +14,12 @@ from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import proofs, rollout
 from ink_infra_mcp.tools.shared.apps import App, find_app, is_inline
-from ink_infra_mcp.tools.shared.history import is_left_undone
+from ink_infra_mcp.tools.shared.history import waits_for_rollout
 from ink_infra_mcp.tools.shared.isolating import check_rollout
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DIGEST_MARK = "@sha256"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class Args(BaseModel):
@@ -116,7 +117,7 @@ class RollbackApp(Mutation[Args, Look, Facts]):
 async def _current(look: Look, application: Application, way: str) -> str:
     """Coolify looks for the current image in a container name that rolling updates never leave: it cannot say."""
     last = await look.coolify.deployments_of(application.uuid, take=1)
-    if not last or last[0].status != FINISHED or await is_left_undone(look, application.uuid):
+    if not last or last[0].status != FINISHED or await waits_for_rollout(look, application.uuid):
         return ""
     return application.docker_registry_image_tag if way == "tag" else last[0].commit
 
@@ -151,8 +152,10 @@ def _steps(to: str, facts: Facts) -> tuple[Step, ...]:
         params={"app": app.uuid, "settings": settings},
         undo_words=f"call rollback_app to {before}",
     )
-    steps = () if before == to else (pin,)
-    return (*steps, *rollout.steps(app.name, app.uuid, facts.rollout, first=False, force=facts.way == "commit"))
+    by_commit = facts.way == "commit"
+    commit = to if by_commit and _COMMIT.fullmatch(to) else ""
+    again = rollout.steps(app.name, app.uuid, facts.rollout, first=False, force=by_commit, commit=commit)
+    return (*(() if before == to else (pin,)), *again)
 
 
 def _tagged(now: Application, to: str) -> JsonObject:

@@ -12,6 +12,8 @@ from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import proofs, rollout
 from ink_infra_mcp.tools.shared.apps import App, find_app
 from ink_infra_mcp.tools.shared.envs import EnvArgs, EnvNow, env_steps, envs_now
+from ink_infra_mcp.tools.shared.history import waits_for_rollout
+from ink_infra_mcp.tools.shared.isolating import check_rollout
 
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=255)]
 
@@ -38,11 +40,12 @@ class Args(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The app, its variables, and what a redeployment needs to know."""
+    """The app, its variables, and what a redeployment needs to know. `owed`: an earlier change still waits for one."""
 
     app: App
     env: EnvNow
     rollout: rollout.RolloutFacts
+    owed: bool = False
 
 
 class SetAppEnv(Mutation[Args, Look, Facts]):
@@ -67,9 +70,11 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
         app = await find_app(look, args.app)
         if app.kind == "service":
             raise InputError(f"{app.name} is a compose app; its variables are in its file.", next="Use deploy_app.")
-        return Facts(
-            app=app, env=await envs_now(look, app.uuid, dict(args.set)), rollout=await rollout.facts(look, app)
-        )
+        env = await envs_now(look, app.uuid, dict(args.set))
+        owed = args.redeploy and await waits_for_rollout(look, app.uuid)
+        if args.redeploy and (owed or env.changed or set(args.remove) & env.uuids.keys()):
+            await check_rollout(look, app)
+        return Facts(app=app, env=env, rollout=await rollout.facts(look, app), owed=owed)
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the steps for what differs; nothing differs: no steps."""
@@ -87,7 +92,7 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
                     undo_words="set them again: their values are gone",
                 )
             )
-        if steps and args.redeploy:
+        if args.redeploy and (steps or facts.owed):
             steps += rollout.steps(app.name, app.uuid, facts.rollout, first=False)
         return Plan(
             tool=self.name,

@@ -1,20 +1,22 @@
-"""What our own record says of an app: whether its last change was brought to its end."""
+"""What our own record says of an app: whether its last change was brought to its end, and who did what."""
 
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.tools.look import Look
 
 _LOOK_BACK = 100
+_VARIABLES = frozenset({"coolify.set_env_new", "coolify.set_env", "coolify.delete_env"})
 _BROKEN_OFF = frozenset({Outcome.FAILED, Outcome.UNDONE, Outcome.CANCELLED})
 
 
-async def is_left_undone(look: Look, app_uuid: str) -> bool:
-    """Return whether the newest operation on the app changed something in Coolify and then broke off.
+async def waits_for_rollout(look: Look, app_uuid: str) -> bool:
+    """Return whether the newest operation on the app changed something in Coolify and did not roll it out.
 
-    Coolify then shows the new settings and variables although no container has them.
+    It broke off, or was to change variables only: Coolify then shows what no container has.
     """
     for operation in await look.archive.operations(before=None, limit=_LOOK_BACK):
         if f"app:{app_uuid}" in operation.plan.locks and operation.receipt is not None:
-            return operation.receipt.outcome in _BROKEN_OFF and bool(operation.results)
+            broke_off = operation.receipt.outcome in _BROKEN_OFF and bool(operation.results)
+            return broke_off or {step.kind for step in operation.plan.steps} <= _VARIABLES
     return False
 
 

@@ -1,5 +1,6 @@
 """Creates projects, environments and apps: looks for its own marker first, and never creates twice."""
 
+from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.bodies import (
     AppChanges,
     NewApp,
@@ -10,8 +11,9 @@ from ink_infra_mcp.clients.coolify.bodies import (
     create_service_body,
     update_body,
 )
+from ink_infra_mcp.clients.coolify.models import Created
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
-from ink_infra_mcp.core.errors import Conflict, StepFailed
+from ink_infra_mcp.core.errors import BadAnswer, Conflict, StepFailed, Unavailable, Unreachable
 from ink_infra_mcp.core.plan import Frozen, JsonObject
 
 DOCKERFILE_PORT = 80
@@ -54,12 +56,24 @@ async def create_application(step: CoolifyStep) -> JsonObject:
     """Make the app, or find the one that an earlier run of this step made; return its uuid and domains.
 
     Raises:
-        StepFailed: an app of that name that is not ours came between the plan and now, or a domain is taken.
+        StepFailed: a domain is taken.
     """
     params = _CreateParams.model_validate({k: v for k, v in step.call.params.items() if k != "project"})
-    for app in await step.coolify.applications():
-        if step.marker in app.description:
-            return {"uuid": app.uuid, "domains": [*app.domains]}
+    made = await _made(step)
+    if made is None:
+        made = await _create(step, params)
+    port = params.settings.ports_exposes
+    if params.source == "dockerfile" and port not in (None, (DOCKERFILE_PORT,)):
+        # Coolify looks for EXPOSE in the still encoded file, so that the port is always 80 (source, 4.3.11)
+        await step.coolify.update_application(made.uuid, update_body(AppChanges(ports_exposes=port)))
+    return {"uuid": made.uuid, "domains": [*made.domains]}
+
+
+async def _made(step: CoolifyStep) -> Application | None:
+    return next((app for app in await step.coolify.applications() if step.marker in app.description), None)
+
+
+async def _create(step: CoolifyStep, params: _CreateParams) -> Application | Created:
     new = NewApp(
         **params.settings.model_dump(exclude_none=True),
         name=params.name,
@@ -72,14 +86,15 @@ async def create_application(step: CoolifyStep) -> JsonObject:
         dockerfile=params.dockerfile or None,
     )
     try:
-        created = await step.coolify.create_application(params.source, create_body(params.source, new))
+        return await step.coolify.create_application(params.source, create_body(params.source, new))
     except Conflict as error:
         raise StepFailed(error.failed, done="No app was created.", next=error.next, stage="create") from error
-    if params.source == "dockerfile" and params.settings.ports_exposes not in (None, (DOCKERFILE_PORT,)):
-        # Coolify looks for EXPOSE in the still encoded file, so that the port is always 80 (source, 4.3.11)
-        ports = AppChanges(ports_exposes=params.settings.ports_exposes)
-        await step.coolify.update_application(created.uuid, update_body(ports))
-    return {"uuid": created.uuid, "domains": [*created.domains]}
+    except (Unavailable, Unreachable, BadAnswer):
+        step.call.say("Coolify gave no good answer; looking whether the app is there")
+        made = await _made(step)
+        if made is None:
+            raise
+        return made
 
 
 async def create_service(step: CoolifyStep) -> JsonObject:
@@ -88,9 +103,8 @@ async def create_service(step: CoolifyStep) -> JsonObject:
     Raises:
         StepFailed: a domain is taken.
     """
-    for service in await step.coolify.services():
-        if step.marker in service.description:
-            return {"uuid": service.uuid, "domains": [*service.urls]}
+    if (made := await _made_service(step)) is not None:
+        return {"uuid": made.uuid, "domains": [*made.urls]}
     text = step.call.text
     new = NewService(
         name=text("name"),
@@ -105,4 +119,14 @@ async def create_service(step: CoolifyStep) -> JsonObject:
         created = await step.coolify.create_service(create_service_body(new))
     except Conflict as error:
         raise StepFailed(error.failed, done="No app was created.", next=error.next, stage="create") from error
+    except (Unavailable, Unreachable, BadAnswer):
+        step.call.say("Coolify gave no good answer; looking whether the app is there")
+        made = await _made_service(step)
+        if made is None:
+            raise
+        return {"uuid": made.uuid, "domains": [*made.urls]}
     return {"uuid": created.uuid, "domains": [*created.domains]}
+
+
+async def _made_service(step: CoolifyStep) -> Service | None:
+    return next((s for s in await step.coolify.services() if step.marker in s.description), None)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from ink_infra_mcp.clients.coolify.deployments import follow, require_finished
 from ink_infra_mcp.clients.coolify.models import DeployQueued
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
-from ink_infra_mcp.core.errors import Rejected, StepFailed
+from ink_infra_mcp.core.errors import BadAnswer, Rejected, StepFailed, Unavailable, Unreachable
 from ink_infra_mcp.core.plan import JsonObject
 
 DEADLINE_S = 3600.0
@@ -49,10 +49,9 @@ async def _begin_and_follow(step: CoolifyStep, begin: Callable[[str], Awaitable[
     uuid = step.call.given("app")
     listed = step.call.params.get("known", [])
     known = frozenset(str(u) for u in listed) if isinstance(listed, list) else frozenset[str]()
-    recent = await step.coolify.deployments_of(uuid, take=5)
-    begun = next((d.uuid for d in recent if d.uuid not in known), None)
+    begun = await _newer(step, uuid, known)
     if begun is None:
-        begun = (await begin(uuid)).deployment_uuid
+        begun = await _begin(step, uuid, known, begin)
     deployment = await follow(
         step.coolify,
         uuid,
@@ -65,6 +64,25 @@ async def _begin_and_follow(step: CoolifyStep, begin: Callable[[str], Awaitable[
     )
     finished = require_finished(deployment, redact=step.redact)
     return {"deployment": finished.uuid, "commit": finished.commit, "status": finished.status}
+
+
+async def _newer(step: CoolifyStep, uuid: str, known: frozenset[str]) -> str | None:
+    recent = await step.coolify.deployments_of(uuid, take=5)
+    return next((d.uuid for d in recent if d.uuid not in known), None)
+
+
+async def _begin(
+    step: CoolifyStep, uuid: str, known: frozenset[str], begin: Callable[[str], Awaitable[DeployQueued]]
+) -> str | None:
+    """Queue a deployment; when the answer got lost, look whether it is there before calling that a failure."""
+    try:
+        return (await begin(uuid)).deployment_uuid
+    except (Unavailable, Unreachable, BadAnswer) as error:
+        step.call.say(f"Coolify gave no good answer ({error.code}); looking whether the deployment is queued")
+        found = await _newer(step, uuid, known)
+        if found is None:
+            raise
+        return found
 
 
 def _deadline(step: CoolifyStep) -> float:

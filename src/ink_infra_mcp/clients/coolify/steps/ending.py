@@ -6,12 +6,18 @@ from ink_infra_mcp.core.plan import JsonObject
 
 STOP_S = 120.0
 DELETE_S = 300.0
+LAG_S = 10.0
 _EVERY_S = 2.0
+_UP = frozenset({"running", "restarting", "starting", "degraded"})
 
 
 async def stop(step: CoolifyStep) -> JsonObject:
-    """Stop an app and wait until Coolify no longer calls it running."""
+    """Stop an app and wait until Coolify no longer calls it running.
+
+    Coolify's word lags: an app that was just deployed may still be called exited. Then nothing but time tells.
+    """
     uuid, service = step.call.given("app"), step.call.params.get("service") is True
+    was_up = await _state(step, uuid, service=service) in _UP
     try:
         await (step.coolify.stop_service(uuid) if service else step.coolify.stop(uuid))
     except Rejected as error:
@@ -19,9 +25,11 @@ async def stop(step: CoolifyStep) -> JsonObject:
             raise
     clock = step.call.clock
     end = clock.monotonic() + STOP_S
+    if not was_up:
+        await clock.sleep(LAG_S)
     while True:
-        state = (await (step.coolify.service(uuid) if service else step.coolify.application(uuid))).status.state
-        if state not in {"running", "restarting", "starting", "degraded"}:
+        state = await _state(step, uuid, service=service)
+        if state not in _UP:
             return {"state": state}
         if clock.monotonic() > end:
             raise StepFailed(
@@ -32,6 +40,10 @@ async def stop(step: CoolifyStep) -> JsonObject:
             )
         step.call.say(f"waiting for the app to stop ({state})")
         await clock.sleep(_EVERY_S)
+
+
+async def _state(step: CoolifyStep, uuid: str, *, service: bool) -> str:
+    return (await (step.coolify.service(uuid) if service else step.coolify.application(uuid))).status.state
 
 
 async def delete_application(step: CoolifyStep) -> JsonObject:

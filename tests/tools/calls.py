@@ -1,0 +1,70 @@
+"""Calling tools as an assistant does, and what the tests of tools look at in the answers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mcp import Client
+
+from ink_infra_mcp.sandbox.state import Fault, WorldState
+from ink_infra_mcp.sandbox.state_coolify import Application
+from tests.ink import Ink, data, text
+
+COMMIT_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a tool answered."""
+
+    text: str
+    data: dict[str, Any]
+    is_error: bool
+
+    @property
+    def outcome(self) -> str:
+        """Return the outcome of a mutation; empty for a query or an error."""
+        return str(self.data.get("outcome", ""))
+
+    @property
+    def checks(self) -> dict[str, str]:
+        """Return the proofs by name."""
+        return {check["name"]: check["status"] for check in self.data.get("checks", ())}
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """Return what went wrong in a step."""
+        return dict(self.data.get("problem", {}))
+
+
+async def call(client: Client, tool: str, /, **arguments: object) -> Said:
+    """Call a tool and return what it answered."""
+    result = await client.call_tool(tool, arguments)
+    return Said(text=text(result), data=data(result), is_error=bool(result.is_error))
+
+
+async def deploy(client: Client, /, **arguments: object) -> Said:
+    """Call deploy_app and wait for its end."""
+    return await call(client, "deploy_app", **{"wait_s": 60, **arguments})
+
+
+def fault(it: Ink, match: str, kind: str = "status", *, system: str = "coolify", **more: Any) -> None:
+    """Script trouble in the world."""
+    with it.world.change() as state:
+        state.faults.append(Fault(system=system, match=match, kind=kind, **more))
+
+
+def app_named(state: WorldState, name: str) -> Application:
+    """Return the application of that name as Coolify has it."""
+    return next(app for app in state.coolify.applications if app.text("name") == name)
+
+
+def creations(it: Ink) -> list[str]:
+    """Return the requests that made apps, in order."""
+    kinds = ("/applications/public", "/applications/private", "/applications/docker", "POST /api/v1/services")
+    made = (entry for entry in it.journal if any(kind in entry for kind in kinds))
+    return [entry for entry in made if entry.count("/") <= COMMIT_LENGTH and not entry.endswith(("start", "stop"))]
+
+
+def unknown(it: Ink) -> list[str]:
+    """Return what the pretend world was asked and did not know: it must stay empty."""
+    return [entry for entry in it.journal if "UNKNOWN" in entry]
