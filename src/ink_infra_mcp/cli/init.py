@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+from pydantic import ValidationError
 
 from ink_infra_mcp.cli import init_questions as questions
 from ink_infra_mcp.cli.discovery import Found, Known, Proposal, discover, fingerprint, scan
@@ -116,14 +117,20 @@ def _fleet(setup: Setup, url: str, found: Found) -> Fleet:
             host = _confirmed(setup, f"Muscle {proposal.name}", proposal)
             muscles.append((host, _wildcard(setup, host, len(muscles) + 1, domains)))
     keys = _host_keys(setup, [factory, *(host for host, _ in muscles)])
-    fleet = Fleet(
-        coolify=CoolifySettings(url=url),
-        factory=Host.model_validate(_fields(factory, keys, found)),
-        muscles=tuple(
-            Muscle.model_validate(_fields(host, keys, found) | {"wildcard_domain": at}) for host, at in muscles
-        ),
-        domains=domains,
-    )
+    try:
+        fleet = Fleet(
+            coolify=CoolifySettings(url=url),
+            factory=Host.model_validate(_fields(factory, keys, found)),
+            muscles=tuple(
+                Muscle.model_validate(_fields(host, keys, found) | {"wildcard_domain": at}) for host, at in muscles
+            ),
+            domains=domains,
+        )
+    except ValidationError as error:
+        fields = ", ".join(dotted(item["loc"]) for item in error.errors())
+        raise ConfigError(
+            f"Coolify has values that fleet.toml does not take: {fields}.", next="Mend them there."
+        ) from None
     if wrong := [f"{dotted(fault.path)} {fault.what}" for fault in faults(fleet)]:
         raise ConfigError(f"The answers do not fit together: {'; '.join(wrong)}.", next="Start again.")
     return fleet

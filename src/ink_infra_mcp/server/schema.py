@@ -42,7 +42,7 @@ def _tidy(node: Any, *, keep_description: bool) -> Any:
         return [_tidy(item, keep_description=keep_description) for item in cast(list[Any], node)]
     if not isinstance(node, dict):
         return node
-    held = _without_null(cast(Schema, node))
+    held = _spelt_out(_without_null(cast(Schema, node)))
     return {
         key: _named(value, keep_description=keep_description)
         if key in _NAMED
@@ -61,6 +61,11 @@ def _is_noise(key: str, value: object, *, keep_description: bool) -> bool:
     if key == "default":
         return value in (None, "", [], {})
     return key == "title" or (key == "description" and not keep_description)
+
+
+def _spelt_out(node: Schema) -> Schema:
+    """An object that may hold anything says `true`: clients that read schemas warn of the empty `{}`."""
+    return {**node, "additionalProperties": True} if node.get("additionalProperties") == {} else node
 
 
 def _without_null(node: Schema) -> Schema:

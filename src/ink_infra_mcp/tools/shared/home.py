@@ -131,9 +131,13 @@ def project_ref(project: Project) -> str | JsonObject:
 
 
 def locks(name: str, project: Project, app: App | None) -> tuple[str, ...]:
-    """Return what a deployment locks: the name beside the app, as two creations have no uuid yet to meet on."""
+    """Return what a deployment locks: the name beside the app, as two creations have no uuid yet to meet on.
+
+    A project that is still to be made is locked too: Coolify would make a second one of the same name.
+    """
     named = f"name:{project.name}/{project.environment}/{name}"
-    return (f"app:{app.uuid}", named) if app else (named,)
+    new = () if project.uuid else (f"project:{project.name}",)
+    return (f"app:{app.uuid}", named, *new) if app else (named, *new)
 
 
 async def _placement(look: Look, wanted: Wanted, approved: Plan | None) -> Placement:
