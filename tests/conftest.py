@@ -41,9 +41,16 @@ def private_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
 
 def running_children() -> set[int]:
     """Return the processes that this one started and that still run; none where the system has no /proc."""
-    lists = Path("/proc/self/task").glob("*/children")
-    children = {int(child) for file in lists for child in file.read_text(encoding="ascii").split()}
+    children = {child for task in Path("/proc/self/task").glob("*") for child in _children_of(task)}
     return {child for child in children if not _has_ended(child)}
+
+
+def _children_of(task: Path) -> list[int]:
+    try:
+        return [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
+    except OSError:
+        # the thread ended between the listing and the look, or there is no /proc
+        return []
 
 
 def _has_ended(child: int) -> bool:

@@ -59,33 +59,42 @@ def version(text: str) -> Any:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("release", [OLD, NEW])
-@pytest.mark.parametrize("source", SOURCES)
-async def test_every_source_ends_proved_and_the_same_call_plans_nothing(
-    tmp_path: Path, source: str, release: str
-) -> None:
-    """One yes makes one app that is proved; the second call finds it as asked for, and asks nobody."""
+async def test_every_source_ends_proved_and_the_same_call_plans_nothing(tmp_path: Path, release: str) -> None:
+    """One yes for each makes one app that is proved; the second call finds it as asked for, and asks nobody."""
     person = says_yes()
-    with anyio.fail_after(30):
+    with anyio.fail_after(50):
         async with ink(tmp_path, change_world=version(release)) as it, it.client(person) as client:
-            first = await deploy(client, name="fresh", **SOURCES[source])
-            again = await deploy(client, name="fresh", **SOURCES[source])
+            first = {name: await deploy(client, name=name, **source) for name, source in SOURCES.items()}
+            again = {name: await deploy(client, name=name, **source) for name, source in SOURCES.items()}
             made, strange = creations(it), unknown(it)
 
-    assert (first.outcome, first.checks) == ("applied", STARTED if source == "compose" else BUILT), first.text
-    assert (again.outcome, len(made), len(person.asked), strange) == ("already_so", 1, 1, [])
+    assert {name: (said.outcome, said.checks) for name, said in first.items()} == {
+        name: ("applied", STARTED if name == "compose" else BUILT) for name in SOURCES
+    }
+    assert {said.outcome for said in again.values()} == {"already_so"}
+    assert (len(made), len(person.asked), strange) == (len(SOURCES), len(SOURCES), [])
 
 
 @pytest.mark.anyio
-async def test_a_port_other_than_80_reaches_an_app_from_a_dockerfile(tmp_path: Path) -> None:
-    """Coolify sets port 80 for every inline Dockerfile; the port that was asked for is set after the creation."""
+async def test_an_inline_dockerfile_keeps_its_port_and_cannot_be_changed(tmp_path: Path) -> None:
+    """Coolify sets port 80 for every one: ours is set after the creation. Its API cannot change the file: that is said,
+    and so is that an app cannot change its kind."""
     with anyio.fail_after(30):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             said = await deploy(client, name="fresh", **SOURCES["dockerfile"])
             shown = await call(client, "get_app", app="fresh")
             port = app_named(it.state, "fresh").text("ports_exposes")
+            before = it.journal
+            other = await deploy(client, name="fresh", dockerfile="FROM registry.example.com/web:2\n")
+            image = await deploy(client, name="fresh", image="registry.example.com/web:2")
+            repository = await deploy(client, name="docs", repository="https://github.com/example/hello")
+            assert it.journal == before
 
     assert (said.outcome, port) == ("applied", "8080")
     assert (shown.data["port"], shown.data["source"]) == ("8080", "inline Dockerfile")
+    assert "fresh has another Dockerfile, and Coolify's API cannot change one. Nothing was changed." in other.text
+    assert "fresh comes from an inline Dockerfile, and Coolify cannot make it come from an image." in image.text
+    assert "docs comes from an image, and Coolify cannot make it come from a git repository." in repository.text
 
 
 @pytest.mark.anyio
@@ -133,7 +142,10 @@ async def test_a_private_repository_is_not_guessed_at(tmp_path: Path) -> None:
         ({"repository": url + "-gone"}, "GitHub shows no public repository example/private-api-gone."),
         ({"repository": url, "access": "github_app", "access_name": "other"}, "Which GitHub App? Coolify has: example"),
         ({"repository": key, "access": "deploy_key"}, "Which deploy key? Coolify has: localhost's key, muscles."),
-        ({"repository": url, "access": "deploy_key", "access_name": "muscles"}, "is not a git URL for access=deploy_key"),
+        (
+            {"repository": url, "access": "deploy_key", "access_name": "muscles"},
+            "is not a git URL for access=deploy_key",
+        ),
         ({"repository": key}, "is not a git URL for access=public"),
         ({"repository": "https://git.example.com/a/b", "access": "github_app"}, "A GitHub App reads github.com only"),
     )
