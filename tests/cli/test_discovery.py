@@ -128,4 +128,4 @@ def test_a_name_s_number_is_known(name: str, number: str) -> None:
 
 def test_a_fingerprint_reads_as_ssh_keygen_writes_it() -> None:
     """The fingerprint can be compared with what `ssh-keygen -l` and the provider's console show."""
-    assert fingerprint(KEY) == "ssh-ed25519 SHA256:DqOCa2H1LvfvVXLKXfHp7lwcC2xVRJDASa9UCBAiCEg"
+    assert fingerprint(KEY) == "ssh-ed25519 SHA256:kRDZV7rAWPE3sUV6ceeQ7KoUgQuf3PfEQRl059NFPq8"

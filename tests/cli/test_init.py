@@ -16,6 +16,7 @@ from ink_infra_mcp.core.fleet import CoolifySettings, Domains, Fleet, Host, Musc
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.sandbox.running import tokens
 from ink_infra_mcp.settings.fleet_file import load_fleet
+from ink_infra_mcp.settings.secrets import Secrets
 from tests.cli.people import Said, Scripted
 from tests.cli.sandboxes import Running, put_back, running, secrets_of
 from tests.cli.terminals import command
@@ -218,8 +219,6 @@ def test_without_a_key_store_the_variable_is_named(world: Running) -> None:
 
     def none() -> MemoryKeyring:
         raise OSError("no bus")
-
-    from ink_infra_mcp.settings.secrets import Secrets
 
     setup = Setup(ask=person, secrets=Secrets({}, redact=redact, open_keyring=none), redact=redact)
     assert init_questions.coolify_token(setup, world.ends.coolify_url).reveal() == TOKEN

@@ -1,7 +1,6 @@
 """Each outcome of the closed set, met with real tools: what the caller reads, what the world shows, what the audit says."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_github import commit_sha
 from ink_infra_mcp.settings.policy_files import load_policy
 from tests.guard.bed import CREATES, HELLO, STOP, THEIRS, Held, begun, locked, nothing_is_written, told
-from tests.ink import ERAS, Era, Ink, data, ink, says, says_yes, text
+from tests.ink import ERAS, Era, Ink, Person, data, ink, says, says_yes, text
 
 pytestmark = pytest.mark.anyio
 
@@ -26,18 +25,18 @@ LIMIT_S = 40
 PUSHED = commit_sha("example/hello main, pushed while the person thinks")
 
 
-@dataclass(slots=True)
-class Meddler:
+class Meddler(Person):
     """A person who says yes, after the world has changed behind the question."""
 
-    it: Ink
-    meddle: Callable[[WorldState], None]
+    def __init__(self, it: Ink, meddle: Callable[[WorldState], None]) -> None:
+        super().__init__([ElicitResult(action="accept", content={})])
+        self._it, self._meddle = it, meddle
 
     async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         """Change the world, and accept."""
-        with self.it.world.change() as state:
-            self.meddle(state)
-        return ElicitResult(action="accept", content={})
+        with self._it.world.change() as state:
+            self._meddle(state)
+        return await super().__call__(context, params)
 
 
 def steps_of(result: CallToolResult) -> dict[str, str]:
@@ -75,7 +74,7 @@ async def test_already_so_asks_nobody_and_changes_nothing(tmp_path: Path) -> Non
             assert await told(it) == ["stopped already_so"]
 
     assert (data(result)["outcome"], result.is_error) == ("already_so", False)
-    assert "shop is running. Nothing was changed." in text(result)
+    assert "shop runs. Nothing was changed." in text(result)
     assert person.asked == []
 
 
@@ -89,7 +88,7 @@ async def test_approval_required_says_how_a_person_approves(tmp_path: Path) -> N
 
     assert (data(result)["outcome"], result.is_error) == ("approval_required", False)
     assert "Nothing was changed." in text(result)
-    assert f"`ink-infra-mcp approve {data(result)['approval_id']}`" in text(result)
+    assert f"`ink-infra-mcp approve {data(result)['approval_id']} --sandbox`" in text(result)
     assert "1. Stop shop" in data(result)["plan"]
 
 
@@ -140,7 +139,7 @@ async def test_plan_drifted_shows_the_new_plan_and_runs_neither(tmp_path: Path, 
         state.github.repos["example/hello"].branches["main"] = PUSHED
 
     with anyio.fail_after(LIMIT_S):
-        async with ink(tmp_path) as it, it.client(Meddler(it, push), era=era) as client:  # pyright: ignore[reportArgumentType] - any callback will do
+        async with ink(tmp_path) as it, it.client(Meddler(it, push), era=era) as client:
             with nothing_is_written(it):
                 result = await client.call_tool("deploy_app", HELLO)
             assert await told(it) == ["proposed", "approved accept", "stopped plan_drifted"]
@@ -222,7 +221,9 @@ async def test_applied_unverified_names_what_is_not_as_promised(tmp_path: Path) 
             zone.served = [rrset for rrset in zone.served if not rrset.name.startswith("*")]
 
     with anyio.fail_after(LIMIT_S):
-        async with ink(tmp_path, change_world=forget_names) as it, it.client(says_yes()) as client:
+        async with ink(tmp_path) as it, it.client(says_yes()) as client:
+            with it.world.change() as state:
+                forget_names(state)
             result = await client.call_tool("deploy_app", HELLO)
             story = await told(it)
 

@@ -63,8 +63,8 @@ def tidy_url(text: str) -> str:
     Raises:
         ValueError: it is no such address.
     """
-    bare = text.strip().rstrip("/").removesuffix("/api/v1").removesuffix("/api")
-    url = bare if "://" in bare else f"https://{bare}"
+    whole = text.strip() if "://" in text else f"https://{text.strip()}"
+    url = whole.rstrip("/").removesuffix("/api/v1").removesuffix("/api")
     try:
         usable = bool(urlsplit(CoolifySettings(url=url).url).hostname) and "@" not in url
     except ValidationError:

@@ -24,15 +24,16 @@ def refused(plan: Plan, risk: Risk, why: str) -> Receipt:
     )
 
 
-def approval_required(approval: Approval) -> Receipt:
+def approval_required(approval: Approval, *, sandbox: bool) -> Receipt:
     """Return the receipt that tells how a person approves."""
     until = when(approval.expires_at)
+    command = f"ink-infra-mcp approve {approval.id}" + (" --sandbox" if sandbox else "")
     typed = f" and type {approval.phrase!r}" if approval.phrase else ""
     return Receipt(
         outcome=Outcome.APPROVAL_REQUIRED,
         message=(
             f"A person must approve this plan by {until}. Nothing was changed. On a terminal of this machine: "
-            f"`ink-infra-mcp approve {approval.id}`{typed}; then call the tool again with the same arguments."
+            f"`{command}`{typed}; then call the tool again with the same arguments."
         ),
         approval_id=approval.id,
         plan=render(approval.plan, risk=approval.risk),

@@ -113,7 +113,7 @@ class Guard:
             )
         if call.caller.can_ask and need is not Need.TICKET:
             return Asked(approval=approval, text=render(plan, risk=risk))
-        return receipts.approval_required(approval)
+        return receipts.approval_required(approval, sandbox=self.sandbox)
 
     async def _held(self, call: Call, plan: Plan) -> Receipt | None:
         lock = await self.locks.in_the_way(plan.locks)

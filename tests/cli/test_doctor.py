@@ -1,0 +1,467 @@
+"""The doctor over the sandbox: what it says when all is well, and for each thing that can be wrong."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import anyio
+import pytest
+
+from ink_infra_mcp.app import Wiring
+from ink_infra_mcp.cli import doctor
+from ink_infra_mcp.cli.doctor_coolify import skew_s
+from ink_infra_mcp.cli.doctor_ground import Ground, ground_of_wiring
+from ink_infra_mcp.cli.doctor_report import Finding, Report, Section, as_json, as_text
+from ink_infra_mcp.core.fleet import Fleet
+from ink_infra_mcp.sandbox.seed import READ_TOKEN
+from ink_infra_mcp.tools import ALL
+from tests import ink
+from tests.cli.sandboxes import Running, put_back, running, secrets_of
+from tests.cli.terminals import command
+
+Change = Callable[[Wiring], Wiring]
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Run the emulators for this module."""
+    with running(tmp_path_factory.mktemp("world")) as found:
+        yield found
+
+
+@pytest.fixture
+def world(sandbox: Running) -> Iterator[Running]:
+    """Give the emulators, and put their world back afterwards."""
+    with put_back(sandbox.world):
+        yield sandbox
+
+
+@pytest.fixture
+def ground(world: Running, tmp_path: Path) -> Callable[..., Ground]:
+    """Return what makes the ground for a doctor over the sandbox, with something about it changed."""
+
+    def make(change: Change | None = None, *, environ: dict[str, str] | None = None, real: bool = False) -> Ground:
+        wiring = ink.wired(tmp_path, world.world, world.ends)
+        if real:
+            wiring = replace(wiring, settings=wiring.settings.model_copy(update={"sandbox": False}))
+        return ground_of_wiring(change(wiring) if change else wiring, environ or {})
+
+    return make
+
+
+def examined(found: Ground, *, limit_s: float = 8.0) -> Report:
+    """Return the doctor's report."""
+
+    async def work() -> Report:
+        with anyio.fail_after(20):
+            return await doctor.examine(found, limit_s=limit_s)
+
+    return anyio.run(work)
+
+
+def section(report: Report, name: str) -> Section:
+    """Return what was found about one system."""
+    return next(section for section in report.sections if section.name == name)
+
+
+def tool(report: Report, name: str) -> tuple[str, str]:
+    """Return whether a tool works, and what is missing, as one text."""
+    line = next(line for line in report.tools if line.tool == name)
+    return line.works, "; ".join(line.why)
+
+
+def with_secrets(world: Running, **values: str) -> Change:
+    """Return a change by which the machine has these secrets, and the key for the servers."""
+
+    def change(wiring: Wiring) -> Wiring:
+        known = {"INK_SSH_KEY": world.ends.login_key} | {f"INK_{name.upper()}": v for name, v in values.items()}
+        return replace(wiring, secrets=secrets_of(wiring.redact, **known))
+
+    return change
+
+
+def with_fleet(change_fleet: Callable[[Fleet], Fleet]) -> Change:
+    """Return a change of fleet.toml."""
+
+    def change(wiring: Wiring) -> Wiring:
+        fleet = change_fleet(wiring.settings.fleet)
+        return replace(wiring, settings=wiring.settings.model_copy(update={"fleet": fleet}))
+
+    return change
+
+
+def at_coolify(url: str) -> Change:
+    """Return a change by which Coolify is said to be elsewhere."""
+    return with_fleet(lambda fleet: fleet.model_copy(update={"coolify": fleet.coolify.model_copy(update={"url": url})}))
+
+
+def test_a_whole_platform_is_all_well(ground: Callable[..., Ground]) -> None:
+    """Where nothing is wrong every system says what was seen and which secret was used, and every tool works."""
+    report = examined(ground())
+    assert (report.healthy, {line.works for line in report.tools}) == (True, {"yes"})
+    assert [line.tool for line in report.tools] == [tool.name for tool in ALL]
+    url = next(s for s in report.sections if s.name == "Coolify").findings[0].text.split()[-1]
+    assert {found.name: [f.text for f in found.findings] for found in report.sections[2:]} == {
+        "Coolify": [
+            f"answers at {url}",
+            "Coolify 4.3.10 is supported.",
+            "token from environment INK_COOLIFY_TOKEN; it may: read yes, read:sensitive yes, write yes, deploy yes.",
+        ],
+        "Hetzner Cloud": [
+            "answers; token from environment INK_HETZNER_CLOUD_TOKEN; reads 3 servers; whether it may write is not known."
+        ],
+        "GitHub": ["answers; token from environment INK_GITHUB_TOKEN; 5000 requests left this hour."],
+        "DNS": ["*.s1.example.com leads to 192.0.2.11.", "*.s2.example.com leads to 192.0.2.12."],
+        "factory": [
+            "SSH as root at 192.0.2.10, key from environment INK_SSH_KEY; debian 12, Docker 28.5.1.",
+            "the Coolify image in service knows --runtime.",
+        ],
+        "muscle-1": [
+            "SSH as root at 192.0.2.11, key from environment INK_SSH_KEY; debian 12, Docker 28.5.1.",
+            "Docker has the runtime runsc (release-20261012.0).",
+        ],
+        "muscle-2": [
+            "SSH as root at 192.0.2.12, key from environment INK_SSH_KEY; debian 12, Docker 28.5.1.",
+            "Docker has the runtime runsc (release-20261012.0).",
+        ],
+    }
+
+
+def test_both_forms_say_the_same(ground: Callable[..., Ground]) -> None:
+    """The text has every finding and tool of the object, and ends with the verdict."""
+    report = examined(ground())
+    text, told = as_text(report), as_json(report)
+    assert json.loads(json.dumps(told)) == told
+    for found in report.sections:
+        assert all(f"{found.name}: {finding.text}" in text for finding in found.findings)
+    assert text.endswith(("All well.", "Nothing failed; look at: state store."))
+    assert (told["ok"], len(report.sections)) == (True, 9)
+
+
+def test_a_read_only_token_is_a_warning(ground: Callable[..., Ground], world: Running) -> None:
+    """A token that may only read is no failure, since --read-only wants just that; the tools that suffer are named."""
+    report = examined(ground(with_secrets(world, coolify_token=READ_TOKEN)))
+    coolify = section(report, "Coolify")
+    assert (coolify.level, report.healthy) == ("warning", True)
+    assert coolify.findings[2].text.endswith("it may: read yes, read:sensitive yes, write no, deploy no.")
+    assert tool(report, "deploy_app") == (
+        "no",
+        "needs Coolify: deploy: the Coolify token lacks the ability deploy",
+    )
+    assert tool(report, "get_app") == ("yes", "")
+
+
+def test_a_token_that_reads_no_secrets_leaves_build_logs_out(ground: Callable[..., Ground], world: Running) -> None:
+    """Without read:sensitive the logs tool works in part."""
+    with world.world.change() as state:
+        state.coolify.tokens[1].abilities = ["read"]
+    report = examined(ground(with_secrets(world, coolify_token=READ_TOKEN)))
+    assert tool(report, "get_app_logs") == (
+        "partly",
+        "without Coolify: read:sensitive: the Coolify token lacks the ability read:sensitive",
+    )
+
+
+def test_a_wrong_token_fails_and_is_not_shown(ground: Callable[..., Ground], world: Running) -> None:
+    """A token that Coolify refuses stops every tool that asks it, and its value is nowhere in the report."""
+    wrong = "7|aTokenThatCoolifyNeverMade"
+    report = examined(ground(with_secrets(world, coolify_token=wrong)))
+    coolify = section(report, "Coolify")
+    assert (coolify.level, report.healthy, wrong in as_text(report)) == ("failed", False, False)
+    assert "does not accept the token" in coolify.findings[0].text
+    assert tool(report, "list_apps")[0] == "no"
+    assert tool(report, "list_operations")[0] == "yes"
+
+
+def test_a_missing_token_stops_every_tool(ground: Callable[..., Ground], world: Running) -> None:
+    """Without Coolify's token no tool can start; Coolify itself is still asked whether it is there."""
+    report = examined(ground(with_secrets(world)))
+    assert [f.level for f in section(report, "Coolify").findings] == ["ok", "failed"]
+    assert {line.works for line in report.tools} == {"no"}
+    assert "coolify_token is not set" in tool(report, "get_audit")[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("disabled", "Coolify's API is switched off."),
+        ("allow-list", "Coolify does not let this machine's address use its API."),
+    ],
+)
+def test_a_closed_api_says_how_to_open_it(
+    ground: Callable[..., Ground], world: Running, change: str, words: str
+) -> None:
+    """A switched-off API and an allow-list are told apart, with the place in Coolify's settings."""
+    with world.world.change() as state:
+        if change == "disabled":
+            state.coolify.is_api_enabled = False
+        else:
+            state.coolify.allowed_ips = "198.51.100.1"
+    finding = section(examined(ground()), "Coolify").findings[0]
+    assert (finding.level, finding.text, "Settings > Advanced" in finding.next) == ("failed", words, True)
+
+
+@pytest.mark.parametrize(
+    ("version", "level", "words"),
+    [
+        ("4.0.0-beta.400", "failed", "is not supported"),
+        ("4.9.0", "warning", "is newer than"),
+        ("nightly", "warning", "is no version"),
+        ("4.1.0", "ok", "is supported."),
+    ],
+)
+def test_the_version_is_judged(
+    ground: Callable[..., Ground], world: Running, version: str, level: str, words: str
+) -> None:
+    """Too old fails, newer than what was checked warns, and what is between is fine."""
+    world.breaks("coolify", "GET /api/v1/version", status=200, body=version)
+    finding = next(f for f in section(examined(ground()), "Coolify").findings if words in f.text)
+    assert finding.level == level
+
+
+def test_a_login_page_in_front_is_seen(ground: Callable[..., Ground], world: Running) -> None:
+    """A proxy's web page where the API should be is told as that, and not as an odd answer of Coolify."""
+    world.breaks("coolify", "GET /api", kind="html")
+    finding = section(examined(ground()), "Coolify").findings[0]
+    assert (finding.level, "is not its API" in finding.text) == ("failed", True)
+    assert "a login page or proxy may stand in front" in finding.next
+
+
+def test_a_coolify_that_is_down_is_unreachable(ground: Callable[..., Ground]) -> None:
+    """Where nobody answers it says so, and nothing else fails with it."""
+    report = examined(ground(at_coolify("http://127.0.0.1:1")))
+    assert [s.name for s in report.sections if s.level == "failed"] == ["Coolify"]
+    assert "did not answer at http://127.0.0.1:1" in section(report, "Coolify").findings[0].text
+
+
+def test_a_system_that_hangs_is_left_at_the_limit(ground: Callable[..., Ground], world: Running) -> None:
+    """Each check has its own limit, so that one silent system delays nothing and is named."""
+    world.breaks("hetzner", "GET", kind="hang", seconds=1.5)
+    report = examined(ground(), limit_s=1.0)
+    assert section(report, "Hetzner Cloud").findings[0] == Finding(
+        level="failed", text="gave no answer within 1 s.", next="Check that it is up, and the way there."
+    )
+    assert section(report, "GitHub").level == "ok"
+
+
+def test_clocks_that_differ_are_a_warning(ground: Callable[..., Ground], world: Running) -> None:
+    """More than a minute between Coolify's clock and ours is told with the way it is off."""
+    early = format_datetime(datetime.now(UTC) - timedelta(seconds=600), usegmt=True)
+    world.breaks("coolify", "GET /api/v1/health", status=200, body="OK", headers={"date": early})
+    finding = section(examined(ground(real=True)), "Coolify").findings[0]
+    assert (finding.level, "s behind this machine's." in finding.text) == ("warning", True)
+
+
+def test_a_pretend_world_s_time_is_its_own(ground: Callable[..., Ground], world: Running) -> None:
+    """In the sandbox time may run as fast as it likes, so clocks are not compared."""
+    early = format_datetime(datetime.now(UTC) - timedelta(days=1), usegmt=True)
+    world.breaks("coolify", "GET /api/v1/health", status=200, body="OK", headers={"date": early})
+    assert section(examined(ground()), "Coolify").findings[0].level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("date", "skew"),
+    [("Fri, 02 Jan 2026 03:05:05 GMT", 60.0), ("Fri, 02 Jan 2026 04:03:05 +0100", -60.0), ("", None), ("soon", None)],
+)
+def test_skew_is_read_from_the_date(date: str, skew: float | None) -> None:
+    """The header's own zone counts; a missing or odd header tells nothing."""
+    assert skew_s(date, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)) == skew
+
+
+def test_systems_that_nobody_configured_do_not_fail(ground: Callable[..., Ground], world: Running) -> None:
+    """Without tokens Hetzner is left out, and a GitHub that cannot be reached is a warning."""
+    world.breaks("github", "GET", kind="drop")
+    report = examined(ground(with_secrets(world, coolify_token=ink.tokens()["coolify_token"])))
+    levels = {s.name: s.level for s in report.sections if s.name in ("Hetzner Cloud", "GitHub")}
+    assert (levels, report.healthy) == ({"Hetzner Cloud": "note", "GitHub": "warning"}, True)
+    assert tool(report, "get_fleet") == ("partly", "without Hetzner Cloud: no Hetzner Cloud token is set")
+    assert tool(report, "deploy_app")[0] == "partly"
+
+
+def test_a_refused_vendor_token_fails(ground: Callable[..., Ground], world: Running) -> None:
+    """A token that is set is meant to be used: one that is refused fails."""
+    tokens = ink.tokens() | {"hetzner_cloud_token": "wrongHetznerToken", "github_token": "wrongGithubToken"}
+    report = examined(ground(with_secrets(world, **tokens)))
+    assert {s.name for s in report.sections if s.level == "failed"} == {"Hetzner Cloud", "GitHub"}
+
+
+def test_a_wildcard_that_leads_elsewhere_is_seen(ground: Callable[..., Ground]) -> None:
+    """Names below a Muscle's domain must lead to it; elsewhere, or nowhere, is a warning with the record to add."""
+
+    def moved(fleet: Fleet) -> Fleet:
+        first, second = fleet.muscles
+        muscles = (
+            first.model_copy(update={"wildcard_domain": "s2.example.com"}),
+            second.model_copy(update={"wildcard_domain": "s9.example.com"}),
+        )
+        return fleet.model_copy(update={"muscles": muscles})
+
+    found = section(examined(ground(with_fleet(moved))), "DNS")
+    assert [(f.level, f.text) for f in found.findings] == [
+        ("warning", "*.s2.example.com leads to 192.0.2.12, not to muscle-1 (192.0.2.11)."),
+        ("warning", "*.s9.example.com leads nowhere: apps get no address."),
+    ]
+    assert found.findings[1].next == "Add a record *.s9.example.com that leads to 192.0.2.12."
+
+
+def test_dns_that_does_not_answer_fails(ground: Callable[..., Ground]) -> None:
+    """Where no name server answers, that is what is wrong, and not the records."""
+
+    def deaf(wiring: Wiring) -> Wiring:
+        return replace(wiring, places=replace(wiring.places, nameservers=(("127.0.0.1", 1),)))
+
+    found = section(examined(ground(deaf), limit_s=10), "DNS")
+    assert {f.level for f in found.findings} == {"failed"}
+
+
+def test_a_muscle_that_is_down_takes_no_tool_while_another_is_up(ground: Callable[..., Ground], world: Running) -> None:
+    """One lost server is a failure of its own; apps still go to the other one."""
+    world.breaks("ssh", "", kind="refuse")
+    lost = with_fleet(
+        lambda fleet: fleet.model_copy(
+            update={
+                "muscles": (
+                    fleet.muscles[0].model_copy(update={"address": "127.0.0.1", "ssh_port": 1}),
+                    *fleet.muscles[1:],
+                )
+            }
+        )
+    )
+    with world.world.change() as state:
+        state.faults.clear()
+    report = examined(ground(lost))
+    assert [s.name for s in report.sections if s.level == "failed"] == ["muscle-1"]
+    assert tool(report, "control_app")[0] == "yes"
+
+
+def test_a_changed_host_key_is_named(ground: Callable[..., Ground]) -> None:
+    """A server that shows another key than the pinned one is never spoken to, and the doctor says just that."""
+
+    def swapped(fleet: Fleet) -> Fleet:
+        first, second = fleet.muscles
+        return fleet.model_copy(update={"muscles": (first.model_copy(update={"host_key": second.host_key}), second)})
+
+    finding = section(examined(ground(with_fleet(swapped))), "muscle-1").findings[0]
+    assert (finding.level, "shows host key" in finding.text, "pinned" in finding.text) == ("failed", True, True)
+
+
+def test_without_a_login_key_every_server_says_so(ground: Callable[..., Ground], world: Running) -> None:
+    """No private key and no agent is one cause, named at each server, and takes the tools that need SSH."""
+    no_key: Change = lambda wiring: replace(
+        wiring, secrets=secrets_of(wiring.redact, INK_COOLIFY_TOKEN=ink.tokens()["coolify_token"])
+    )
+    report = examined(ground(no_key))
+    assert "no usable SSH login key" in section(report, "factory").findings[0].text
+    assert tool(report, "list_apps")[0] == "partly"
+    assert tool(report, "deploy_app")[0] == "no"
+
+
+def test_isolation_that_is_not_there_is_told(ground: Callable[..., Ground], world: Running) -> None:
+    """An image that drops --runtime leaves compose apps; Muscles without the runtime leave nothing to start."""
+    with world.world.change() as state:
+        state.coolify.supports_runtime_option = False
+        state.hosts["muscle-1"].runtimes = ["runc"]
+        state.hosts["muscle-2"].runtimes = ["runc"]
+    report = examined(ground())
+    assert section(report, "factory").findings[1].text.startswith("the Coolify image in service drops --runtime")
+    assert section(report, "muscle-2").findings[1].text == (
+        "muscle-2 has no runtime runsc: no app can run isolated there."
+    )
+    assert tool(report, "deploy_app") == (
+        "no",
+        "needs a Muscle with the isolating runtime: muscle-1 has no runtime runsc / muscle-2 has no runtime runsc",
+    )
+    assert tool(report, "rollback_app")[0] == "no"
+
+
+def test_a_fleet_without_muscles_is_a_warning(ground: Callable[..., Ground]) -> None:
+    """A platform on its first day has nowhere to run apps, which the tools that need it say."""
+    report = examined(ground(with_fleet(lambda fleet: fleet.model_copy(update={"muscles": ()}))))
+    assert (section(report, "Muscles").level, report.healthy) == ("warning", True)
+    assert tool(report, "deploy_app")[0] == "no"
+
+
+def test_a_store_that_cannot_be_used_stops_what_changes(ground: Callable[..., Ground], tmp_path: Path) -> None:
+    """Without a store there is no audit, so that only reading works."""
+
+    def broken(wiring: Wiring) -> Wiring:
+        (tmp_path / "state.sqlite3").write_text("this is no database, whatever its name says " * 30, encoding="utf-8")
+        url = f"sqlite:///{tmp_path / 'state.sqlite3'}"
+        return replace(wiring, settings=wiring.settings.model_copy(update={"state_url": url}))
+
+    report = examined(ground(broken))
+    assert section(report, "state store").level == "failed"
+    assert (tool(report, "deploy_app")[0], tool(report, "list_apps")[0]) == ("no", "yes")
+
+
+def test_a_variable_that_nothing_expanded_is_named(ground: Callable[..., Ground]) -> None:
+    """A ${...} in one of our variables is told by the variable's name, without what is around it."""
+    environ = {"INK_COOLIFY_TOKEN": "3|${COOLIFY}", "INK_INFRA_CONFIG": "${HOME}/fleet.toml", "OTHER": "${X}"}
+    found = section(examined(ground(environ=environ, real=True)), "configuration")
+    failed = [finding.text for finding in found.findings if finding.level == "failed"]
+    assert failed == [
+        f"{name} in the environment holds a ${{...}} that nothing has expanded."
+        for name in ("INK_COOLIFY_TOKEN", "INK_INFRA_CONFIG")
+    ]
+
+
+def test_a_check_that_breaks_is_a_finding(ground: Callable[..., Ground]) -> None:
+    """A fault of the doctor's own is told like any other trouble, with secrets masked, and the rest goes on."""
+
+    class Broken(dict[str, object]):
+        def get(self, key: object, default: object = None) -> object:
+            if key == "github_token":
+                raise KeyError("password=hunter2hunter2")
+            return super().get(key, default)
+
+    whole = ground()
+    report = examined(replace(whole, secrets=Broken(whole.secrets)))
+    finding = section(report, "GitHub").findings[0]
+    assert (finding.level, "the check itself broke with KeyError" in finding.text, "hunter2" in finding.text) == (
+        "failed",
+        True,
+        False,
+    )
+    assert section(report, "DNS").level == "ok"
+
+
+def test_a_missing_file_comes_first_and_stops_nothing(tmp_path: Path) -> None:
+    """Without fleet.toml the doctor says so at the top, goes on with what needs no fleet, and ends with status 1."""
+    ended = command("doctor", "--config", str(tmp_path / "none.toml"))
+    lines = ended.out.splitlines()
+    assert (ended.status, lines[2]) == (1, f"FAILED   configuration: There is no file {tmp_path / 'none.toml'}.")
+    assert "ink-infra-mcp init" in lines[3]
+    for words in ("state store: sqlite:///", "Coolify: not asked", "GitHub: ", "DNS: ", "NOT      deploy_app: needs"):
+        assert words in ended.out
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://coolify.example.com/api/v1", "/api/v1 is added by itself"),
+        ("${COOLIFY_URL}", "holds a `${...}` that nothing expands"),
+    ],
+)
+def test_a_wrong_file_is_told_as_an_object_too(tmp_path: Path, url: str, words: str) -> None:
+    """A doubled /api/v1 and an unexpanded variable are named with their line, in JSON as in text."""
+    file = tmp_path / "fleet.toml"
+    file.write_text(f'[coolify]\nurl = "{url}"\n[factory]\nname = "f"\naddress = "192.0.2.10"\n', encoding="utf-8")
+    ended = command("doctor", "--json", "--config", str(file))
+    told = json.loads(ended.out)
+    first = told["systems"][0]
+    assert (ended.status, told["ok"], first["name"], first["level"]) == (1, False, "configuration", "failed")
+    assert ("line 2, key `coolify.url`" in first["findings"][0]["text"], words in first["findings"][0]["text"]) == (
+        True,
+        True,
+    )
+
+
+def test_the_sandbox_is_well(tmp_path: Path) -> None:
+    """`doctor --sandbox` checks the pretend world as it would the real one, and says that it is one."""
+    ended = command("doctor", "--sandbox", environ={"INK_INFRA_STATE": str(tmp_path / "state")})
+    lines = ended.out.splitlines()
+    assert (ended.status, ended.err, lines[-1]) == (0, "", "All well.")
+    assert "(sandbox: a pretend world)" in lines[0]

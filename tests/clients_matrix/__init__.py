@@ -1,0 +1,1 @@
+"""The server, driven over real standard streams by clients that others wrote."""

@@ -1,0 +1,129 @@
+"""Every client sees the tools, reads the fleet, is asked by a person's form, and gets an app to a proved end."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from tests.clients_matrix.nodes import inspector, mcpdo, servers_file, typescript
+from tests.contract.catalog import NAMES
+from tests.ink import ERAS, Era, data, says, says_yes, text
+
+SERVE = [sys.executable, "-m", "ink_infra_mcp", "serve", "--sandbox", "--speed", "100"]
+DEPLOY: dict[str, object] = {"name": "hello", "repository": "https://github.com/example/hello", "wait_s": 50}
+SERVERS = ["factory", "muscle-1", "muscle-2"]
+APPS = ["docs", "hello", "legacy", "shop"]
+PROOFS = dict.fromkeys(("deployment", "isolation", "dns", "tls", "http"), "passed")
+PROTOCOLS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
+REPORTS = ["[mcp-inspector] Secrets are not written", "[mcp-inspector] How the secret store is chosen"]
+"""What the Inspector says of itself in every run."""
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def names(structured: dict[str, Any], key: str) -> list[str]:
+    """Return the names in get_fleet's or list_apps' answer."""
+    return [row["name"] if isinstance(row, dict) else row[0] for row in structured[key]]
+
+
+def proofs(receipt: dict[str, Any]) -> dict[str, str]:
+    """Return what was proved of a deployment."""
+    assert receipt["outcome"] == "applied", receipt
+    return {check["name"]: check["status"] for check in receipt["checks"]}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_python_client(era: Era) -> None:
+    """The official Python client deploys an app after one yes, hears how it goes, and sees it listed."""
+    person, told = says_yes(), list[str]()
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        told.append(message or "")
+
+    server = StdioServerParameters(command=SERVE[0], args=SERVE[1:], env=dict(os.environ))
+    with anyio.fail_after(60):
+        async with Client(server, mode=era, elicitation_callback=person) as client:
+            protocol = client.protocol_version
+            listed = [tool.name for tool in (await client.list_tools()).tools]
+            fleet = data(await client.call_tool("get_fleet", {}))
+            deployed = data(await client.call_tool("deploy_app", DEPLOY, progress_callback=hear))
+            apps = data(await client.call_tool("list_apps", {}))
+
+    assert (protocol, listed) == (PROTOCOLS[era], [*NAMES])
+    assert (names(fleet, "servers"), names(apps, "rows")) == (SERVERS, APPS)
+    assert proofs(deployed) == PROOFS
+    assert len(person.asked) == 1
+    assert "Build and deploy hello" in " ".join(told)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_python_client_whose_person_says_no(era: Era) -> None:
+    """A no over standard streams changes nothing and is told as such."""
+    server = StdioServerParameters(command=SERVE[0], args=SERVE[1:], env=dict(os.environ))
+    with anyio.fail_after(60):
+        async with Client(server, mode=era, elicitation_callback=says("decline")) as client:
+            refused = await client.call_tool("deploy_app", DEPLOY)
+            apps = data(await client.call_tool("list_apps", {}))
+    assert data(refused)["outcome"] == "not_approved"
+    assert "Nothing was changed." in text(refused)
+    assert names(apps, "rows") == ["docs", "legacy", "shop"]
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_the_typescript_client(era: Era) -> None:
+    """The official TypeScript client deploys an app after one yes, in both eras, and checks every answer's shape."""
+    calls = [("get_fleet", {}), ("deploy_app", DEPLOY), ("deploy_app", DEPLOY), ("list_apps", {})]
+    said = typescript({"era": era, "command": SERVE, "answer": "accept", "calls": calls})
+    fleet, deployed, again, apps = (result["structuredContent"] for result in said["results"])
+    assert (said["protocol"], said["tools"]) == (PROTOCOLS[era], [*NAMES])
+    assert (names(fleet, "servers"), names(apps, "rows")) == (SERVERS, APPS)
+    assert (proofs(deployed), again["outcome"]) == (PROOFS, "already_so")
+    assert (len(said["questions"]), said["progress"] > 0) == (1, True)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_the_typescript_client_without_forms(era: Era) -> None:
+    """A client that cannot ask gets the command by which a person approves on a terminal."""
+    said = typescript({"era": era, "command": SERVE, "answer": None, "calls": [("deploy_app", DEPLOY)]})
+    [told] = said["results"]
+    approval = told["structuredContent"]["approval_id"]
+    assert told["structuredContent"]["outcome"] == "approval_required"
+    assert f"`ink-infra-mcp approve {approval}`" in told["content"][0]["text"]
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_the_inspector_finds_nothing_to_remark(era: str, tmp_path: Path) -> None:
+    """The Inspector's strict look at the tool list has no remark on any schema, and its calls are answered."""
+    servers = servers_file(tmp_path, SERVE)
+    listed, remarks = inspector(servers, era, "--method", "tools/list", "--strict")
+    assert [tool["name"] for tool in listed["tools"]] == [*NAMES]
+    assert [line for line in remarks.splitlines() if not line.startswith(tuple(REPORTS))] == []
+
+    fleet, _ = inspector(servers, era, "--method", "tools/call", "--tool-name", "get_fleet")
+    assert names(fleet["structuredContent"], "servers") == SERVERS
+    wrong = ("--method", "tools/call", "--tool-name", "list_apps", "--tool-args-json", '{"dry_run": true}')
+    refused, _ = inspector(servers, era, *wrong, status=5)
+    assert "dry_run" in refused["content"][0]["text"]
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+def test_a_shell_that_answers_the_question(era: str, tmp_path: Path) -> None:
+    """The Inspector's connection tool shows the plan, takes the person's yes in another command, and gets the proofs."""
+    with mcpdo(servers_file(tmp_path, SERVE), era) as do:
+        fleet = do("tools/call", "get_fleet")
+        pending = do("tools/call", "deploy_app", json.dumps(DEPLOY))["elicitationPending"]
+        deployed = do("elicitation/respond", pending["elicitationId"], "{}")
+        apps = do("tools/call", "list_apps")
+    assert names(fleet["result"]["structuredContent"], "servers") == SERVERS
+    assert pending["message"].startswith("Deploy hello on ")
+    assert pending["requestedSchema"] == {"type": "object", "properties": {}}
+    assert proofs(deployed["result"]["structuredContent"]) == PROOFS
+    assert names(apps["result"]["structuredContent"], "rows") == APPS
