@@ -1,9 +1,11 @@
 """A sandbox that runs for all tests of a module, put back after each of them."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from ink_infra_mcp.app import Places
 from ink_infra_mcp.core.redact import Redactor
@@ -27,7 +29,7 @@ class Running:
         """Return where they answer."""
         return ink.places(self.ends)
 
-    def breaks(self, system: str, match: str, *, kind: str = "status", **fields: int | float | str) -> None:
+    def breaks(self, system: str, match: str, *, kind: str = "status", **fields: JsonValue) -> None:
         """Make every matching request fail from now on."""
         fault = Fault.model_validate({"system": system, "match": match, "kind": kind, "times": 99, **fields})
         with self.world.change() as state:
@@ -53,7 +55,7 @@ def put_back(world: World) -> Generator[None]:
             setattr(state, name, getattr(after, name))
 
 
-def secrets_of(redact: Redactor, *, keyring: MemoryKeyring | None = None, **environ: str) -> Secrets:
+def secrets_of(redact: Redactor, environ: Mapping[str, str], *, keyring: MemoryKeyring | None = None) -> Secrets:
     """Return the secrets of a machine with this key store and these variables."""
     store = keyring or MemoryKeyring()
     return Secrets(environ, redact=redact, open_keyring=lambda: store)

@@ -10,6 +10,10 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pytest
+
+from ink_infra_mcp.cli import parser
+
 MODULE = ("-m", "ink_infra_mcp")
 PATIENCE_S = 15.0
 _AT_TERMINAL = "import os, sys; os.login_tty(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
@@ -38,6 +42,16 @@ def command(
         check=False,
     )
     return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+def inside(capsys: pytest.CaptureFixture[str], *words: str) -> Ended:
+    """Run a command in this process, where there is no terminal either; it is faster than `command`."""
+    try:
+        status = parser.run(words)
+    except SystemExit as wrong:
+        status = int(wrong.code or 0)
+    captured = capsys.readouterr()
+    return Ended(status, captured.out, captured.err)
 
 
 class AtTerminal:

@@ -14,7 +14,7 @@ from ink_infra_mcp.guard.caller import Answer
 from ink_infra_mcp.state.records import ApprovalState
 from tests.cli.people import Scripted
 from tests.cli.stores import PLAN, Shelf
-from tests.cli.terminals import at_terminal, command
+from tests.cli.terminals import at_terminal, command, inside
 from tests.clock import FakeClock
 
 
@@ -24,7 +24,7 @@ def shelf(tmp_path: Path) -> Shelf:
     return Shelf(tmp_path)
 
 
-def test_pending_approvals_are_listed(shelf: Shelf) -> None:
+def test_pending_approvals_are_listed(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     """The list has everything that tells one question from another, and how to answer it."""
     first, second = (
         shelf.propose(),
@@ -32,7 +32,7 @@ def test_pending_approvals_are_listed(shelf: Shelf) -> None:
             need=Need.TICKET, risk=Risk.CRITICAL, plan=PLAN.model_copy(update={"target": "docs", "tool": "control_app"})
         ),
     )
-    ended = command("approvals", *shelf.flags)
+    ended = inside(capsys, "approvals", *shelf.flags)
     assert (ended.status, ended.out.splitlines()) == (
         0,
         [
@@ -45,9 +45,9 @@ def test_pending_approvals_are_listed(shelf: Shelf) -> None:
     )
 
 
-def test_no_approvals_are_said_to_be_none(shelf: Shelf) -> None:
+def test_no_approvals_are_said_to_be_none(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty list says so."""
-    assert command("approvals", *shelf.flags).out == "Nothing waits for a person.\n"
+    assert inside(capsys, "approvals", *shelf.flags).out == "Nothing waits for a person.\n"
 
 
 @pytest.mark.parametrize("words", ["approve", "deny"])
@@ -154,7 +154,7 @@ def test_what_cannot_be_decided_says_why(shelf: Shelf, arrange: str, why: str) -
     assert raised.value.failed.endswith(why)
 
 
-def test_no_system_is_needed_to_decide(shelf: Shelf) -> None:
+def test_no_system_is_needed_to_decide(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     """Approvals are read and decided with a fleet whose Coolify does not exist, and without any token."""
     approval = shelf.propose()
     config = shelf.folder / "fleet.toml"
@@ -163,7 +163,7 @@ def test_no_system_is_needed_to_decide(shelf: Shelf) -> None:
         encoding="utf-8",
     )
     flags = ("--config", str(config), "--state", shelf.url)
-    assert approval.id in command("approvals", *flags).out
+    assert approval.id in inside(capsys, "approvals", *flags).out
     with at_terminal("approve", approval.id, *flags) as person:
         person.expect("[Y/n] ")
         person.type("y")

@@ -25,8 +25,7 @@ from mcp.types import (
 from ink_infra_mcp.cli import call
 from ink_infra_mcp.cli.parser import parser
 from ink_infra_mcp.sandbox.running import open_world
-from ink_infra_mcp.sandbox.state import WorldState
-from tests.cli.terminals import at_terminal, command
+from tests.cli.terminals import at_terminal, command, inside
 
 SANDBOX = ("--sandbox", "--speed", "100")
 Context = ServerRequestContext[Any, Any]
@@ -128,21 +127,24 @@ async def test_progress_goes_to_standard_error(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("state", "status"), [("applied", 0), ("failed", 1)])
-async def test_a_running_operation_is_followed(state: str, status: int, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("states", "status"), [(["running", "applied"], 0), (["failed"], 1)])
+async def test_a_running_operation_is_followed(
+    states: list[str], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The client stays until the operation has ended, as the server lives no longer than it, and tells how."""
-    looks: list[dict[str, Any] | None] = []
+    end, left = states[-1], list(states)
 
     async def handle(context: Context, params: CallToolRequestParams) -> Answer:
         if params.name != call.FOLLOW:
             return said("running: it goes on", outcome="running", operation_id="op-1")
-        looks.append(params.arguments)
-        return said(f"op-1: {state}", state=state) if len(looks) > 1 else said("on", state="running", now="Build")
+        assert params.arguments == {"operation": "op-1"}
+        state = left.pop(0)
+        return said(f"op-1: {state}", state=state, now="Build" if state == "running" else "")
 
     assert await use(handle) == status
     captured = capsys.readouterr()
-    assert (captured.out, looks) == (f"running: it goes on\nop-1: {state}\n", [{"operation": "op-1"}] * 2)
-    assert captured.err.splitlines()[1:] == ["... Build"]
+    assert (captured.out, left) == (f"running: it goes on\nop-1: {end}\n", [])
+    assert captured.err.splitlines()[1:] == ["... Build"] * (len(states) - 1)
 
 
 @pytest.mark.anyio
@@ -194,48 +196,43 @@ def test_flags_of_the_sandbox_are_passed_on() -> None:
 
 
 @pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
-    """Return an environment with a state folder of its own."""
-    (tmp_path / "state").mkdir(mode=0o700)
-    return {"INK_INFRA_STATE": str(tmp_path / "state")}
+def world_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give commands a state folder of their own; return where the pretend world will be in it."""
+    monkeypatch.setenv("INK_INFRA_STATE", str(tmp_path / "state"))
+    return tmp_path / "state" / "sandbox" / "world.db"
 
 
-def world(environ: dict[str, str]) -> WorldState:
-    """Return the pretend world of that state folder."""
-    return open_world(Path(environ["INK_INFRA_STATE"]) / "sandbox" / "world.db").read()
-
-
-def test_without_a_person_the_answer_names_the_ticket(environ: dict[str, str]) -> None:
+def test_without_a_person_the_answer_names_the_ticket(world_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A script cannot approve, not even by piping: it gets the command by which a person can, and nothing changes."""
     stop = json.dumps({"app": "docs", "action": "stop"})
-    ended = command("call", "control_app", "--json", stop, *SANDBOX, stdin="y\n", environ=environ)
+    ended = command("call", "control_app", "--json", stop, *SANDBOX, stdin="y\n")
     lines = ended.out.splitlines()
     assert (ended.status, ended.err, lines[0]) == (0, "", "[sandbox: a pretend world, nothing real was touched]")
     assert (lines[1].split(":")[0], "ink-infra-mcp approve ap-" in lines[1]) == ("approval required", True)
-    assert [line for line in world(environ).journal if "stop" in line] == []
-    assert "control_app" in command("approvals", *SANDBOX, environ=environ).out
+    assert [line for line in open_world(world_file).read().journal if "stop" in line] == []
+    assert "control_app" in inside(capsys, "approvals", *SANDBOX).out
 
 
-def test_at_a_terminal_the_person_is_asked(environ: dict[str, str]) -> None:
+def test_at_a_terminal_the_person_is_asked(world_file: Path) -> None:
     """The server's own question reaches the person; a wrong name leaves everything as it is."""
-    with at_terminal("call", "delete_app", "--json", '{"app": "docs"}', *SANDBOX, environ=environ) as person:
+    with at_terminal("call", "delete_app", "--json", '{"app": "docs"}', *SANDBOX) as person:
         person.expect("Delete docs")
         person.expect("To approve, type: docs")
         person.expect("name: ")
         person.type("dogs")
         person.expect("not approved: ")
         person.end()
-    assert [line for line in world(environ).journal if "DELETE" in line] == []
+    assert [line for line in open_world(world_file).read().journal if "DELETE" in line] == []
 
 
-def test_a_yes_at_the_terminal_deploys(environ: dict[str, str]) -> None:
+def test_a_yes_at_the_terminal_deploys(world_file: Path) -> None:
     """The person approves, the operation is followed to its end, and the exit status says that it went well."""
     deploy = {"name": "web", "image": "registry.example.com/web:1", "port": 80, "wait_s": 0}
-    with at_terminal("call", "deploy_app", "--json", json.dumps(deploy), *SANDBOX, environ=environ) as person:
+    with at_terminal("call", "deploy_app", "--json", json.dumps(deploy), *SANDBOX) as person:
         person.expect("Approve? [y/N] ")
         person.type("y")
         person.expect("running: ")
         person.expect("Following op-")
         person.expect(": applied")
         assert person.end() == 0
-    assert "web" in [app.columns["name"] for app in world(environ).coolify.applications]
+    assert "web" in [app.columns["name"] for app in open_world(world_file).read().coolify.applications]

@@ -84,7 +84,7 @@ SERVERS: Script = [
 def prepared(world: Running, person: Scripted, keyring: MemoryKeyring, **environ: str) -> Setup:
     """Return what `init` works with."""
     redact = Redactor()
-    secrets = secrets_of(redact, keyring=keyring, **environ)
+    secrets = secrets_of(redact, environ, keyring=keyring)
     return Setup(ask=person, secrets=secrets, redact=redact, places=world.places)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ink_infra_mcp.core.operation import Outcome
 from tests.cli.stores import Shelf
-from tests.cli.terminals import command
+from tests.cli.terminals import command, inside
 
 LEAVES_EARLY = """
 import subprocess, sys
@@ -32,12 +32,12 @@ def tamper(shelf: Shelf, statement: str) -> None:
         db.execute(statement)
 
 
-def test_operations_are_listed_newest_first(shelf: Shelf) -> None:
+def test_operations_are_listed_newest_first(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     """Each line says what came of a plan, or where it is, for whom, and who approved it."""
     shelf.operation("op-old", at=1_700_000_000, outcome=Outcome.APPLIED)
     shelf.operation("op-new", at=1_700_000_600, now_at="Delete shop")
     shelf.operation("op-oldest", at=1_600_000_000, outcome=Outcome.FAILED)
-    ended = command("operations", "--limit", "2", *shelf.flags)
+    ended = inside(capsys, "operations", "--limit", "2", *shelf.flags)
     table = [line.split() for line in ended.out.splitlines()]
     head = "id outcome tool target began ended asked by approved by"
     new = "op-new running: Delete shop delete_app shop 2023-11-14T22:23:20Z - local:anna ticket"
@@ -45,15 +45,15 @@ def test_operations_are_listed_newest_first(shelf: Shelf) -> None:
     assert (ended.status, table) == (0, [head.split(), new.split(), old.split()])
 
 
-def test_no_operations_are_said_to_be_none(shelf: Shelf) -> None:
+def test_no_operations_are_said_to_be_none(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty list says so."""
-    assert command("operations", *shelf.flags).out == "No operation has begun yet.\n"
+    assert inside(capsys, "operations", *shelf.flags).out == "No operation has begun yet.\n"
 
 
-def test_the_audit_shows_the_newest_lines_in_order(shelf: Shelf) -> None:
+def test_the_audit_shows_the_newest_lines_in_order(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     """--limit takes the newest lines, and the oldest of them stands first."""
     shelf.write("begin", "step", "end")
-    ended = command("audit", "--limit", "2", *shelf.flags)
+    ended = inside(capsys, "audit", "--limit", "2", *shelf.flags)
     assert ended.out.splitlines() == [
         "line  at                    event  tool        target  by          outcome  operation  approval",
         "2     1970-01-01T00:00:01Z  step   delete_app          local:anna",
@@ -61,21 +61,21 @@ def test_the_audit_shows_the_newest_lines_in_order(shelf: Shelf) -> None:
     ]
 
 
-def test_an_export_has_every_line_whole(shelf: Shelf) -> None:
+def test_an_export_has_every_line_whole(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     """--json gives all lines, however many, with everything that the chain's hashes are made of."""
     shelf.write(*["begin", "end"] * 300)
-    exported = [json.loads(line) for line in command("audit", "--json", *shelf.flags).out.splitlines()]
+    exported = [json.loads(line) for line in inside(capsys, "audit", "--json", *shelf.flags).out.splitlines()]
     assert exported == [line.model_dump(mode="json") for line in shelf.audit()]
-    assert len(command("audit", "--json", "--limit", "7", *shelf.flags).out.splitlines()) == 7
+    assert len(inside(capsys, "audit", "--json", "--limit", "7", *shelf.flags).out.splitlines()) == 7
 
 
-def test_a_whole_audit_is_verified(shelf: Shelf) -> None:
+def test_a_whole_audit_is_verified(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     """The answer has the count and the last hash, to compare with an export: a cut-off end shows only there."""
     shelf.write("begin", "end")
     last = shelf.last_line().hash
-    ended = command("audit", "verify", *shelf.flags)
+    ended = inside(capsys, "audit", "verify", *shelf.flags)
     assert (ended.status, ended.out) == (0, f"The audit is whole. Lines: 2; hash of the last one: {last}.\n")
-    said = json.loads(command("audit", "verify", "--json", *shelf.flags).out)
+    said = json.loads(inside(capsys, "audit", "verify", "--json", *shelf.flags).out)
     assert said == {"whole": True, "lines": 2, "last_hash": last}
 
 
@@ -87,13 +87,13 @@ def test_a_whole_audit_is_verified(shelf: Shelf) -> None:
         "update ink_audit set seq = seq + 100 where seq = 2",
     ],
 )
-def test_the_first_bad_line_is_named(shelf: Shelf, statement: str) -> None:
+def test_the_first_bad_line_is_named(shelf: Shelf, statement: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A changed, removed or moved line breaks the chain at its place, and the exit status is 1."""
     shelf.write("begin", "step", "end")
     tamper(shelf, statement)
-    ended = command("audit", "verify", *shelf.flags)
+    ended = inside(capsys, "audit", "verify", *shelf.flags)
     assert (ended.status, ended.out.split(":")[0]) == (1, "BROKEN. The audit is broken at line 2")
-    said = json.loads(command("audit", "verify", "--json", *shelf.flags).out)
+    said = json.loads(inside(capsys, "audit", "verify", "--json", *shelf.flags).out)
     assert (said["whole"], "line 2" in said["why"]) == (False, True)
 
 
@@ -107,14 +107,14 @@ def test_a_reader_that_leaves_is_no_error(shelf: Shelf) -> None:
 @pytest.mark.parametrize(
     "words", [("audit", "--limit", "0"), ("operations", "--limit", "-3"), ("operations", "--limit", "x")]
 )
-def test_a_limit_that_is_no_count_is_refused(words: tuple[str, ...]) -> None:
+def test_a_limit_that_is_no_count_is_refused(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """A limit of nothing, or below, is bad usage."""
-    ended = command(*words)
+    ended = inside(capsys, *words)
     assert (ended.status, "must be a whole number above 0" in ended.err) == (2, True)
 
 
-def test_a_store_that_cannot_be_named_is_told(shelf: Shelf) -> None:
+def test_a_store_that_cannot_be_named_is_told(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong --state is a sentence, not a trace, with and without the sandbox."""
     for flags in (("--sandbox",), ("--config", str(shelf.folder / "none.toml"))):
-        ended = command("approvals", *flags, "--state", "mysql://anna:secret@db.example.com/ink")
+        ended = inside(capsys, "approvals", *flags, "--state", "mysql://anna:secret@db.example.com/ink")
         assert (ended.status, ended.err.startswith("[invalid_config] "), "secret" in ended.err) == (1, True, False)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.file_keyring import VARIABLE
-from tests.cli.terminals import at_terminal, command
+from tests.cli.terminals import at_terminal, command, inside
 
 ROOT = Path(__file__).parents[2]
 UNEXPANDED = "is the name of a variable that nothing has expanded."
@@ -120,9 +120,11 @@ def test_a_removed_secret_is_gone(environ: dict[str, str]) -> None:
         (("set", "app:lower"), "[unknown_name] `app:lower` is no name for an app's secret."),
     ],
 )
-def test_a_wrong_name_is_refused_before_any_value_is_read(words: tuple[str, ...], why: str) -> None:
+def test_a_wrong_name_is_refused_before_any_value_is_read(
+    words: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A missing or unknown name is named, and nothing is kept."""
-    ended = command("secret", *words, stdin=VALUE)
+    ended = inside(capsys, "secret", *words)
     assert (ended.status, ended.err.startswith(why)) == (1, True)
 
 

@@ -69,7 +69,7 @@ Mcpdo = Callable[..., dict[str, Any]]
 
 @contextmanager
 def mcpdo(servers: Path, era: str) -> Generator[Mcpdo]:
-    """Give the Inspector's other command line, which holds a connection in a daemon of its own, and stop that at the end.
+    """Give the Inspector's other command line, which holds a connection in a daemon; the daemon is stopped at the end.
 
     The daemon's socket lies in a folder with a short path: a socket's address has about a hundred characters.
     """

@@ -1,18 +1,19 @@
 """What is left when a killed operation was finished by another process: in the world, and in the state store."""
 
-import sqlite3
 from collections import Counter
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from ink_infra_mcp.app import App
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Application
 from ink_infra_mcp.state import audit, locks, operations
-from ink_infra_mcp.state.store import Connection
+from ink_infra_mcp.state.records import Operation
+from ink_infra_mcp.state.store import Connection, Store
 from tests.engine.killing import ENVIRONMENT, PROJECT
 
+T = TypeVar("T")
 ENV = {"GREETING": "hi", "LEVEL": "2"}
 NAME = "hello"
 DEPLOY = {"name": NAME, "repository": "https://github.com/example/hello", "env": ENV}
@@ -58,7 +59,9 @@ def made(state: WorldState) -> Made:
         deployments=sum(deployment.application_uuid in uuids for deployment in coolify.deployments),
         containers=sum(name.startswith(uuid) for name in _running(state) for uuid in uuids),
         variables=Counter((variable.key, variable.is_preview) for app in apps for variable in app.envs),
-        creations=Counter(end for line in state.journal for end in CREATIONS if line.endswith(end) and " POST " in line),
+        creations=Counter(
+            end for line in state.journal for end in CREATIONS if line.endswith(end) and " POST " in line
+        ),
     )
 
 
@@ -82,34 +85,49 @@ class Kept:
     held: int
 
 
-def once(*, resumed: int = 1, events: Counter[str] | None = None) -> Kept:
+def once(*, resumed: int = 1) -> Kept:
     """Return what the store says of an operation that was applied, after so many processes took it over."""
-    told = Counter({"begin": 1, "resumed": resumed, "end": 1}) if events is None else events
-    return Kept(outcome="applied", checks=frozenset({"passed"}), events=+told, approval="consumed", held=0)
+    events = +Counter({"begin": 1, "resumed": resumed, "end": 1})
+    return Kept(outcome="applied", checks=frozenset({"passed"}), events=events, approval="consumed", held=0)
 
 
-async def kept(app: App, operation_id: str) -> Kept:
-    """Return what the store says; the chain of the audit is verified on the way. Steps are left out of the events."""
+def kept(folder: Path) -> list[Kept]:
+    """Return what the store says of each operation, the newest first; the chain of the audit is verified on the way."""
 
-    def work(connection: Connection) -> Kept:
+    def work(connection: Connection) -> list[Kept]:
         audit.verify(connection)
-        operation = operations.get(connection, operation_id)
-        assert operation is not None
-        lines = audit.read(connection, operation_id=operation_id, limit=1000)
-        receipt = operation.receipt
-        query = "select state from ink_approvals where operation_id = ?"
-        return Kept(
-            outcome=receipt.outcome if receipt else operation.state,
-            checks=frozenset(check.status for check in receipt.checks) if receipt else frozenset(),
-            events=Counter(line.event for line in lines if line.event not in {"step", "undo"}),
-            approval=" ".join(connection.exec_driver_sql(query, (operation_id,)).scalars()),
-            held=len(locks.holders(connection, operation.plan.locks)),
-        )
+        return [_kept(connection, operation) for operation in operations.newest(connection)]
 
-    return await app.store.run(work)
+    return _read(folder, work)
 
 
-def workflows(folder: Path) -> list[tuple[str, str]]:
-    """Return each workflow of the engine with its status, read past the engine."""
-    with closing(sqlite3.connect(folder / "state" / "state.sqlite3")) as db:
-        return [*db.execute("select workflow_uuid, status from workflow_status order by 1")]
+def approvals(folder: Path) -> list[str]:
+    """Return the state of each approval."""
+    return _read(folder, lambda c: [*c.exec_driver_sql("select state from ink_approvals").scalars()])
+
+
+def workflows(folder: Path) -> list[str]:
+    """Return the status of each of the engine's workflows, read past the engine."""
+    return _read(folder, lambda c: [*c.exec_driver_sql("select status from workflow_status").scalars()])
+
+
+def _read(folder: Path, work: Callable[[Connection], T]) -> T:
+    store = Store(f"sqlite:///{folder / 'state' / 'state.sqlite3'}")
+    try:
+        return store.run_sync(work)
+    finally:
+        store.close()
+
+
+def _kept(connection: Connection, operation: Operation) -> Kept:
+    """Steps are left out of the events: one that ran twice is told twice."""
+    lines = audit.read(connection, operation_id=operation.id, limit=1000)
+    receipt = operation.receipt
+    query = "select state from ink_approvals where operation_id = ?"
+    return Kept(
+        outcome=receipt.outcome if receipt else operation.state,
+        checks=frozenset(check.status for check in receipt.checks) if receipt else frozenset(),
+        events=Counter(line.event for line in lines if line.event not in {"step", "undo"}),
+        approval=" ".join(connection.exec_driver_sql(query, (operation.id,)).scalars()),
+        held=len(locks.holders(connection, operation.plan.locks)),
+    )

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 import anyio
+import anyio.to_thread
 from pydantic import JsonValue
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from ink_infra_mcp.app import App, Wiring
+from ink_infra_mcp.app import App, Wiring, WrapHandler
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.receipt import Receipt
@@ -70,7 +71,7 @@ class Life:
 class WatchedWorld(World):
     """A world that tells of each line that its journal gets, before the one who wrote has an answer."""
 
-    on_write: Callable[[str], None] | None = None
+    watchers: tuple[Callable[[str], None], ...] = ()
 
     @contextmanager
     def change(self) -> Generator[WorldState]:
@@ -80,8 +81,8 @@ class WatchedWorld(World):
             yield state
             fresh = state.journal[known:]
         for line in fresh:
-            if self.on_write is not None:
-                self.on_write(line)
+            for tell in self.watchers:
+                tell(line)
 
 
 @dataclass(slots=True)
@@ -95,25 +96,30 @@ class Scene:
     def start(
         self, tool: str = "", arguments: Mapping[str, JsonValue] | None = None, *, dies: Moment | None = None
     ) -> ForkServerProcess:
-        """Start a server process."""
+        """Start a server process; without a tool it goes on with what it finds."""
         life = Life(self.folder, self.ends, tool, dict(arguments or {}))
         process = _FORKS.Process(target=live, args=(life, dies), daemon=True)
-        self.world.on_write = _killer(process, dies) if dies and dies.when == "reached" else None
+        if dies is not None and dies.when == "reached":
+            self.world.watchers += (_killer(process, dies),)
         process.start()
         return process
 
-    def kill(self, tool: str, arguments: Mapping[str, JsonValue], *, dies: Moment) -> None:
+    async def kill(self, tool: str, arguments: Mapping[str, JsonValue], *, dies: Moment) -> None:
         """Let a server process call the tool until it dies at that moment."""
-        assert ended(self.start(tool, arguments, dies=dies)) == -signal.SIGKILL
+        assert (dies, await ended(self.start(tool, arguments, dies=dies))) == (dies, -signal.SIGKILL)
 
-    def kill_successor(self, dies: Moment) -> None:
+    async def kill_successor(self, dies: Moment) -> None:
         """Let a server process go on with what it finds until it dies at that moment."""
-        assert ended(self.start(dies=dies)) == -signal.SIGKILL
+        assert (dies, await ended(self.start(dies=dies))) == (dies, -signal.SIGKILL)
+
+    async def succeed(self) -> None:
+        """Let a server process go on with what it finds, to the end."""
+        assert await ended(self.start()) == 0
 
     @asynccontextmanager
-    async def server(self) -> AsyncGenerator[App]:
+    async def server(self, wrap_handler: WrapHandler | None = None) -> AsyncGenerator[App]:
         """Give a server in this process."""
-        app = App(_wiring(self.folder, self.world, self.ends, None))
+        app = App(_wiring(self.folder, self.world, self.ends, wrap_handler))
         try:
             yield app
         finally:
@@ -134,12 +140,11 @@ def begin_forking() -> None:
     forkserver.ensure_running()
 
 
-def ended(process: ForkServerProcess) -> int | None:
+async def ended(process: ForkServerProcess) -> int | None:
     """Return the exit code, once the process has ended; it is -9 after SIGKILL."""
-    process.join(PATIENCE_S)
+    await anyio.to_thread.run_sync(process.join, PATIENCE_S)
     if process.exitcode is None:
         process.kill()
-        process.join(PATIENCE_S)
         raise TimeoutError(f"the process neither died nor ended within {PATIENCE_S:.0f} s")
     return process.exitcode
 
@@ -165,7 +170,7 @@ async def called(app: App, tool: str, arguments: Mapping[str, JsonValue]) -> Rec
 
 async def _serve(life: Life, dies: Moment | None) -> None:
     world = World(life.folder / "world.db", seed=seed, settle=settle)
-    app = App(_wiring(life.folder, world, life.ends, dies))
+    app = App(_wiring(life.folder, world, life.ends, _deadly_handlers(dies) if dies else None))
     if life.tool:
         begun = (await called(app, life.tool, life.arguments)).operation_id
         operations = (begun,) if begun else ()
@@ -177,9 +182,8 @@ async def _serve(life: Life, dies: Moment | None) -> None:
     await app.aclose()
 
 
-def _wiring(folder: Path, world: World, ends: Endpoints, dies: Moment | None) -> Wiring:
-    wrap = _deadly_handlers(dies) if dies is not None else None
-    return wired(folder, world, ends, change_fleet=_in_a_new_project, wrap_handler=wrap)
+def _wiring(folder: Path, world: World, ends: Endpoints, wrap_handler: WrapHandler | None) -> Wiring:
+    return wired(folder, world, ends, change_fleet=_in_a_new_project, wrap_handler=wrap_handler)
 
 
 def _in_a_new_project(fleet: Fleet) -> Fleet:
@@ -202,7 +206,7 @@ class _Countdown:
         return self._left == 0
 
 
-def _deadly_handlers(dies: Moment) -> Callable[[str, Handler], Handler]:
+def _deadly_handlers(dies: Moment) -> WrapHandler:
     countdown = _Countdown(dies.nth)
 
     def wrap(kind: str, handler: Handler) -> Handler:
@@ -234,9 +238,9 @@ def _killer(process: ForkServerProcess, dies: Moment) -> Callable[[str], None]:
     """Kills from outside, and lets the emulator go on only when the process is surely dead."""
     countdown = _Countdown(dies.nth)
 
-    def on_write(line: str) -> None:
+    def kill(line: str) -> None:
         if dies.what in line and countdown.over():
             process.kill()
             connection.wait([process.sentinel], PATIENCE_S)
 
-    return on_write
+    return kill

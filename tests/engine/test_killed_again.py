@@ -99,8 +99,7 @@ async def test_killed_changes_of_variables_are_made_once_and_rolled_out_once(tmp
 async def test_a_killed_undo_is_finished(tmp_path: Path, dies: Moment) -> None:
     """An app that could not be proved isolated ends stopped, and the operation ends as undone."""
     with scene(tmp_path) as it, anyio.fail_after(50):
-        with it.world.change() as state:
-            state.coolify.supports_runtime_option = False
+        it.world.watchers += (lambda line: _lose_the_fork(it, line),)
         it.kill("deploy_app", DEPLOY, dies=dies)
         receipt, left = await _finished(it)
         there = made(it.world.read())
@@ -151,6 +150,13 @@ async def test_who_takes_over_may_die_too(tmp_path: Path, then: Moment) -> None:
 
         assert made(it.world.read()) == ONCE
         assert left == once(resumed=2)
+
+
+def _lose_the_fork(it: Scene, line: str) -> None:
+    """Put Coolify's own image, which drops `--runtime`, into service while the app is deployed."""
+    if line.endswith("/deploy"):
+        with it.world.change() as state:
+            state.coolify.supports_runtime_option = False
 
 
 def _deployments(state: WorldState, name: str) -> int:

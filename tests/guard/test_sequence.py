@@ -14,6 +14,7 @@ from ink_infra_mcp.core.plan import Risk
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.state import locks, operations
 from ink_infra_mcp.state.records import Lock, Operation
+from tests.guard.full_disk import accept_lines, refuse_lines, refuse_unlocking
 from tests.guard.toy import ANNA, BERT, Fill, Toy, policy, toy
 
 pytestmark = pytest.mark.anyio
@@ -194,11 +195,11 @@ async def test_nothing_runs_when_the_begin_cannot_be_written(tmp_path: Path) -> 
     """An audit that takes no line stops the call with a clear error: no step, no operation, no lock, no approval lost."""
     async with toy(tmp_path) as it:
         approval = await it.approved()
-        _refuse_lines(tmp_path, "begin")
+        refuse_lines(tmp_path, "begin")
         with pytest.raises(StateError, match=r"cannot be used: database or disk is full\. Nothing was changed"):
             await it.receipt()
         assert (await held(it), await running(it), it.ran, it.engine.started) == ((), (), [], [])
-        _accept_lines(tmp_path)
+        accept_lines(tmp_path)
         assert (await it.receipt()).approval_id == approval
 
 
@@ -206,12 +207,12 @@ async def test_a_lock_that_could_not_be_freed_does_not_outlive_its_call(tmp_path
     """When a full disk keeps the begin out and the lock in, the next call of the same process sees through it."""
     async with toy(tmp_path) as it:
         await it.approved()
-        _refuse_lines(tmp_path, "begin")
-        _refuse_unlocking(tmp_path)
+        refuse_lines(tmp_path, "begin")
+        refuse_unlocking(tmp_path)
         with pytest.raises(StateError, match="disk is full"):
             await it.receipt()
         assert len(await held(it)) == 1
-        _accept_lines(tmp_path)
+        accept_lines(tmp_path)
         assert (await it.receipt()).outcome is Outcome.RUNNING
         assert it.world.boxes == {"left": 3}
 
@@ -220,32 +221,10 @@ async def test_nothing_is_proposed_when_the_proposal_cannot_be_written(tmp_path:
     """A question that the audit does not know is not asked."""
     async with toy(tmp_path) as it:
         await it.call(Fill(shelf="right"), ANNA)
-        _refuse_lines(tmp_path, "proposed")
+        refuse_lines(tmp_path, "proposed")
         with pytest.raises(StateError, match="disk is full"):
             await it.call()
         assert [approval.plan.target for approval in await it.guard.approvals.pending()] == ["right"]
-
-
-def _refuse_lines(folder: Path, event: str) -> None:
-    """Let the database refuse audit lines of that kind, in the words it has for a full disk."""
-    with closing(sqlite3.connect(folder / "state.sqlite3")) as db:
-        db.execute(
-            "create trigger full before insert on ink_audit when new.event = '" + event + "' "
-            "begin select raise(abort, 'database or disk is full'); end"
-        )
-
-
-def _refuse_unlocking(folder: Path) -> None:
-    with closing(sqlite3.connect(folder / "state.sqlite3")) as db:
-        db.execute(
-            "create trigger stuck before delete on ink_locks begin select raise(abort, 'database or disk is full'); end"
-        )
-
-
-def _accept_lines(folder: Path) -> None:
-    with closing(sqlite3.connect(folder / "state.sqlite3")) as db:
-        db.execute("drop trigger if exists full")
-        db.execute("drop trigger if exists stuck")
 
 
 def _safe_kinds() -> dict[str, Risk]:

@@ -6,6 +6,7 @@ Store, approvals, locks, program and receipts are the product's own; only the wo
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ from ink_infra_mcp.core.plan import JsonObject, Plan, Risk, Step, Undo
 from ink_infra_mcp.core.policy import Need, Policy
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.redact import Redactor
-from ink_infra_mcp.core.step import StepCall
+from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.engine.workflow import Course
 from ink_infra_mcp.guard.approval import Approvals
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller
@@ -87,18 +88,19 @@ class FillShelf(Mutation[Fill, Shelves, int]):
             after=str(args.boxes),
             params={"shelf": args.shelf, "boxes": args.boxes},
             undo=Undo(
-                kind="shelf.fill", target=args.shelf, summary="put it back", params={"shelf": args.shelf, "boxes": facts}
+                kind="shelf.fill",
+                target=args.shelf,
+                summary="put it back",
+                params={"shelf": args.shelf, "boxes": facts},
             ),
         )
-        count = Step(
-            id="count", kind="shelf.count", target=args.shelf, summary=f"Count {args.shelf}", undoes=("fill",)
-        )
+        counting = Step(id="count", kind="shelf.count", target=args.shelf, summary=f"Count {args.shelf}", undoes=("fill",))
         return Plan(
             tool=self.name,
             title=f"Fill {args.shelf}",
             target=args.shelf,
             locks=(f"shelf:{args.shelf}",),
-            steps=() if facts == args.boxes else (fill, count),
+            steps=() if facts == args.boxes else (fill, counting),
             phrase=args.shelf,
             reason=f"{args.shelf} holds {facts} boxes.",
         )
@@ -192,7 +194,13 @@ def policy(need: Need = Need.PERSON) -> Policy:
 
 
 @asynccontextmanager
-async def toy(folder: Path, *, need: Need = Need.PERSON, rules: Policy | None = None) -> AsyncGenerator[Toy]:
+async def toy(
+    folder: Path,
+    *,
+    need: Need = Need.PERSON,
+    rules: Policy | None = None,
+    wrap: Callable[[Handler], Handler] = lambda handler: handler,
+) -> AsyncGenerator[Toy]:
     """Give a guard over empty shelves, with its state in `folder`."""
     clock, world, ran = FakeClock(), Shelves(), list[str]()
     store = Store(f"sqlite:///{folder / 'state.sqlite3'}")
@@ -201,7 +209,7 @@ async def toy(folder: Path, *, need: Need = Need.PERSON, rules: Policy | None = 
     tool = FillShelf()
     program = GuardedProgram(
         store=store,
-        handlers={"shelf.fill": _fill(world, ran), "shelf.count": _count(world, ran)},
+        handlers={"shelf.fill": wrap(_fill(world, ran)), "shelf.count": wrap(_count(world, ran))},
         mutations={tool.name: tool},
         look=world,
         clock=clock,
@@ -221,13 +229,19 @@ async def toy(folder: Path, *, need: Need = Need.PERSON, rules: Policy | None = 
         look=world,
     )
     operations = Operations(
-        store=store, engine=engine, owners=owners, clock=clock, changes=changes, elapsed=clock.monotonic
+        store=store, engine=engine, owners=owners, clock=clock, changes=changes, elapsed=_never_still(clock)
     )
     try:
         yield Toy(guard=guard, engine=engine, operations=operations, world=world, clock=clock, ran=ran, tool=tool)
     finally:
         owners.close()
         store.close()
+
+
+def _never_still(clock: FakeClock) -> Callable[[], float]:
+    """Time of the clock, in which a microsecond passes between two looks."""
+    looks = count()
+    return lambda: clock.monotonic() + next(looks) * 1e-6
 
 
 def _fill(world: Shelves, ran: list[str]) -> Callable[[StepCall], Awaitable[JsonObject]]:
@@ -244,12 +258,12 @@ def _fill(world: Shelves, ran: list[str]) -> Callable[[StepCall], Awaitable[Json
 
 
 def _count(world: Shelves, ran: list[str]) -> Callable[[StepCall], Awaitable[JsonObject]]:
-    async def count(call: StepCall) -> JsonObject:
+    async def counted(call: StepCall) -> JsonObject:
         ran.append(call.step_id)
         _break(world, call)
         return {"counted": world.boxes.get(call.target, 0)}
 
-    return count
+    return counted
 
 
 def _break(world: Shelves, call: StepCall) -> None:

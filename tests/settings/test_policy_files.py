@@ -11,17 +11,14 @@ from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, policy_folder
 
 DECLARED = {
-    Risk.READ: ["hosts.prove_isolation", "probe.prove_url"],
-    Risk.SAFE: [
-        *("coolify.create_project", "coolify.create_environment", "coolify.set_env_new", "coolify.start"),
-        "dns.add_record",
-    ],
+    Risk.READ: ["hosts.prove_isolation"],
+    Risk.SAFE: ["coolify.create_project", "coolify.create_environment", "coolify.set_env_new", "coolify.start"],
     Risk.COSTS_MONEY: ["coolify.create_application", "coolify.create_service", "coolify.first_deploy"],
     Risk.DISRUPTIVE: [
         *("coolify.update_application", "coolify.set_env", "coolify.delete_env", "coolify.deploy", "coolify.stop"),
-        *("coolify.restart", "coolify.rollback", "coolify.stop_application", "dns.remove_record"),
+        *("coolify.restart", "coolify.rollback", "coolify.stop_application"),
     ],
-    Risk.DESTRUCTIVE: ["coolify.delete_application", "coolify.delete_service"],
+    Risk.DESTRUCTIVE: ["coolify.delete_application"],
 }
 
 

@@ -22,17 +22,13 @@ def decide(store: Store, approval_id: str = "ap-1", *, yes: bool = True, now: fl
     """Decide an approval as Anna in her client."""
     state = ApprovalState.APPROVED if yes else ApprovalState.DENIED
     return store.run_sync(
-        lambda c: approvals.decide(
-            c, approval_id, state=state, channel="elicitation", decided_by="local:anna", now=now
-        )
+        lambda c: approvals.decide(c, approval_id, state=state, channel="elicitation", decided_by="local:anna", now=now)
     )
 
 
 def consume(store: Store, approval_id: str = "ap-1", *, digest: str = PLAN.digest, now: float = 2.0) -> Approval:
     """Use an approval up for operation op-1."""
-    return store.run_sync(
-        lambda c: approvals.consume(c, approval_id, digest=digest, operation_id="op-1", now=now)
-    )
+    return store.run_sync(lambda c: approvals.consume(c, approval_id, digest=digest, operation_id="op-1", now=now))
 
 
 def test_an_approval_is_kept_whole(tmp_path: Path) -> None:

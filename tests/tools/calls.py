@@ -1,13 +1,18 @@
 """Calling tools as an assistant does, and what the tests of tools look at in the answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mcp import Client
 
+from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.step import Handler, StepCall
+from ink_infra_mcp.sandbox.running import open_world
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_coolify import Application
-from tests.ink import Ink, data, text
+from tests.ink import SPEED, Ink, data, text
 
 COMMIT_LENGTH = 40
 
@@ -34,6 +39,28 @@ class Said:
     def problem(self) -> dict[str, Any]:
         """Return what went wrong in a step."""
         return dict(self.data.get("problem", {}))
+
+
+class Before:
+    """Changes the world in `folder` once, just before a step of that kind runs: what nobody could foresee."""
+
+    def __init__(self, folder: Path, kind: str, change: Callable[[WorldState], None]) -> None:
+        self._folder = folder
+        self._kind = kind
+        self._change = change
+        self.done = False
+
+    def __call__(self, kind: str, handler: Handler) -> Handler:
+        """Return the handler to run in place of another."""
+
+        async def changed(call: StepCall) -> JsonObject:
+            if not self.done:
+                self.done = True
+                with open_world(self._folder / "world.db", speed=SPEED).change() as state:
+                    self._change(state)
+            return await handler(call)
+
+        return changed if kind == self._kind else handler
 
 
 async def call(client: Client, tool: str, /, **arguments: object) -> Said:

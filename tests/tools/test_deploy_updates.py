@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from ink_infra_mcp.sandbox.seed import ISOLATED
+from ink_infra_mcp.sandbox.seed import ISOLATED, SHOP
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_github import commit_sha
 from tests.ink import ink, says_yes
@@ -75,7 +75,7 @@ async def test_a_new_commit_is_deployed_and_an_old_one_is_not(tmp_path: Path) ->
 
 @pytest.mark.anyio
 async def test_an_app_that_was_held_at_a_commit_follows_its_branch_again(tmp_path: Path) -> None:
-    """Going back in an old Coolify holds the app at a commit: its name alone keeps it there, its repository frees it."""
+    """Going back in an old Coolify holds the app at a commit: its name alone keeps it there, a repository frees it."""
     held = commit_sha("example/hello main, a week ago")
 
     def pinned(state: WorldState) -> None:
@@ -154,7 +154,7 @@ async def test_a_change_that_was_not_rolled_out_is_not_forgotten(tmp_path: Path)
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             fault(it, "POST /api/v1/deploy", status=403, body='{"message":"Missing required permissions: deploy"}')
             refused = await deploy(client, **arguments)
-            container = next(c for c in it.state.hosts["muscle-1"].containers if "httpd" not in c.image)
+            container = next(c for c in it.state.hosts["muscle-1"].containers if c.name.startswith(SHOP))
             mended = await deploy(client, **arguments)
 
     assert refused.outcome == "failed"

@@ -54,7 +54,7 @@ class Guarded:
         self.guard = Guard(
             store=store,
             engine=self.engine,
-            policy=wiring.policy,
+            policy=wiring.policy.by_ticket_only() if settings.fleet.approvals.channel == "ticket" else wiring.policy,
             approvals=self.approvals,
             locks=Locks(store=store, owners=self.owners, clock=wiring.clock),
             clock=wiring.clock,

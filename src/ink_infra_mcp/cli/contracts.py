@@ -25,13 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not wrong:
         print(f"All {len(tools)} contracts are right.")
         return 0
-    if arguments.update:
-        update(tools, kinds, orphans=[name for name, what in wrong.items() if what == "orphaned"], folder=_source())
-    said = "mended, was " if arguments.update else ""
-    print("\n".join(f"{name}: {said}{what}" for name, what in sorted(wrong.items())))
-    if not arguments.update:
-        print("Run `ink-infra-mcp contracts --update`, and look at what changed.")
-    return 0 if arguments.update else 1
+    return _mend(tools, kinds, wrong) if arguments.update else _tell(wrong)
 
 
 def update(tools: Sequence[Tool], kinds: Mapping[str, Risk], *, orphans: Sequence[str], folder: Path) -> None:
@@ -43,6 +37,18 @@ def update(tools: Sequence[Tool], kinds: Mapping[str, Risk], *, orphans: Sequenc
     for file in folder.glob("*/contract.json"):
         if json.loads(file.read_text(encoding="utf-8"))["name"] in orphans:
             file.unlink()
+
+
+def _mend(tools: Sequence[Tool], kinds: Mapping[str, Risk], wrong: Mapping[str, str]) -> int:
+    update(tools, kinds, orphans=[name for name, what in wrong.items() if what == "orphaned"], folder=_source())
+    print("\n".join(f"{name}: mended, was {wrong[name]}" for name in sorted(wrong)))
+    return 0
+
+
+def _tell(wrong: Mapping[str, str]) -> int:
+    print("\n".join(f"{name}: {wrong[name]}" for name in sorted(wrong)))
+    print("Run `ink-infra-mcp contracts --update`, and look at what changed.")
+    return 1
 
 
 def _readme(tools: Sequence[Tool], kinds: Mapping[str, Risk], *, write: bool) -> dict[str, str]:

@@ -18,6 +18,8 @@ from ink_infra_mcp.cli.doctor_report import Finding, Report, Section, as_json, a
 from ink_infra_mcp.cli.doctor_tools import DNS, GITHUB, HETZNER, MUSCLE, STATE, judge, lacking
 from ink_infra_mcp.cli.terminal import readable, shown
 from ink_infra_mcp.core.errors import InkError
+from ink_infra_mcp.core.fleet import Fleet
+from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.tools import ALL
 
 LIMIT_S = 10.0
@@ -40,24 +42,45 @@ def run(arguments: argparse.Namespace) -> int:
 async def examine(ground: Ground, *, limit_s: float = LIMIT_S) -> Report:
     """Return the report on everything, each check within `limit_s` seconds; nothing raises."""
     fleet = ground.fleet
-    checks = [
+    if fleet is None:
+        return report_of(ground, await look(services(ground), ground, limit_s=limit_s))
+    async with pool_of(ground, fleet) as pool:
+        sections = await look([*services(ground), *hosts(ground, fleet, pool)], ground, limit_s=limit_s)
+    return report_of(ground, sections if fleet.muscles else [*sections, _no_muscles()])
+
+
+def services(ground: Ground) -> list[Check]:
+    """Return the checks of everything that is no server of the fleet."""
+    return [
         Check("state store", (STATE,), partial(check_state, ground)),
         Check("Coolify", COOLIFY, partial(check_coolify, ground)),
         Check("Hetzner Cloud", (HETZNER,), partial(check_hetzner, ground)),
         Check("GitHub", (GITHUB,), partial(check_github, ground)),
         Check("DNS", (DNS,), partial(check_dns, ground)),
     ]
-    if fleet is None:
-        return _report(ground, await _all(checks, ground, limit_s))
-    async with pool_of(ground, fleet) as pool:
-        checks += [
-            Check(host.name, abilities_of(host, fleet), partial(check_host, ground, fleet, pool, host))
-            for host in fleet.hosts
-        ]
-        sections = await _all(checks, ground, limit_s)
-    if not fleet.muscles:
-        sections.append(_no_muscles())
-    return _report(ground, sections)
+
+
+def hosts(ground: Ground, fleet: Fleet, pool: HostPool) -> list[Check]:
+    """Return the checks of the fleet's servers."""
+    return [
+        Check(host.name, abilities_of(host, fleet), partial(check_host, ground, fleet, pool, host))
+        for host in fleet.hosts
+    ]
+
+
+async def look(checks: Sequence[Check], ground: Ground, *, limit_s: float) -> list[Section]:
+    """Return what all the checks found, run at once, each within the limit; nothing raises."""
+    ended = await asyncio.gather(*(_limited(check, limit_s) for check in checks), return_exceptions=True)
+    return [
+        found if isinstance(found, Section) else _broken(check, found, ground)
+        for check, found in zip(checks, ended, strict=True)
+    ]
+
+
+def report_of(ground: Ground, sections: Sequence[Section]) -> Report:
+    """Return the report on these sections, the configuration first, with what follows from them for the tools."""
+    every = (ground.section, *sections)
+    return Report(sandbox=ground.sandbox, sections=every, tools=judge((tool.name for tool in ALL), lacking(every)))
 
 
 async def _run(arguments: argparse.Namespace) -> int:
@@ -72,15 +95,6 @@ async def _run(arguments: argparse.Namespace) -> int:
     with readable():
         print(shown(ground.redact(said)))
     return 0 if report.healthy else 1
-
-
-async def _all(checks: Sequence[Check], ground: Ground, limit_s: float) -> list[Section]:
-    looks = (_limited(check, limit_s) for check in checks)
-    ended = await asyncio.gather(*looks, return_exceptions=True)
-    return [
-        found if isinstance(found, Section) else _broken(check, found, ground)
-        for check, found in zip(checks, ended, strict=True)
-    ]
 
 
 async def _limited(check: Check, limit_s: float) -> Section:
@@ -106,8 +120,3 @@ def _broken(check: Check, error: BaseException, ground: Ground) -> Section:
 def _no_muscles() -> Section:
     why = "fleet.toml names no Muscle"
     return Section(name="Muscles", findings=(Finding(level="warning", text=f"{why}."),), lacks={MUSCLE: why})
-
-
-def _report(ground: Ground, sections: Sequence[Section]) -> Report:
-    every = (ground.section, *sections)
-    return Report(sandbox=ground.sandbox, sections=every, tools=judge((tool.name for tool in ALL), lacking(every)))

@@ -1,5 +1,6 @@
 """The doctor's checks of services: state store, Hetzner Cloud, GitHub and DNS."""
 
+import asyncio
 import ipaddress
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from ink_infra_mcp.cli.hurry import github_http, hetzner_http
 from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
 from ink_infra_mcp.clients.resolver import Resolver
 from ink_infra_mcp.core.errors import VendorError
-from ink_infra_mcp.core.fleet import Muscle
+from ink_infra_mcp.core.fleet import Fleet, Muscle
 from ink_infra_mcp.state import approvals, audit, operations
 from ink_infra_mcp.state.store import Connection, Store
 
@@ -81,17 +82,21 @@ async def check_github(ground: Ground) -> Section:
 async def check_dns(ground: Ground) -> Section:
     """Return whether names can be looked up, and whether each Muscle's wildcard leads to it."""
     resolver = Resolver(ground.places.nameservers, timeout_s=4.0)
-    muscles = [muscle for muscle in ground.fleet.muscles if muscle.wildcard_domain] if ground.fleet else []
-    findings = [finding for muscle in muscles for finding in [await _wildcard(resolver, muscle)]]
-    if not findings:
-        name = _name_to_try(ground)
-        seen = await resolver.addresses(name)
-        broken = seen.status == "failed"
-        text = f"no name server answered about {name}." if broken else f"name servers answer ({name}: {seen.status})."
-        findings = [Finding(level="failed" if broken else "ok", text=text)]
-    failed = [finding.text for finding in findings if finding.level == "failed"]
-    lacks = {DNS: failed[0]} if failed else {}
-    return Section(name="DNS", findings=tuple(findings), gives=() if failed else (DNS,), lacks=lacks)
+    fleet = ground.fleet
+    muscles = [muscle for muscle in fleet.muscles if muscle.wildcard_domain] if fleet else []
+    looks = [_wildcard(resolver, muscle) for muscle in muscles] or [_any_name(resolver, _name_to_try(fleet))]
+    findings = tuple(await asyncio.gather(*looks))
+    failed = next((finding.text for finding in findings if finding.level == "failed"), "")
+    if failed:
+        return Section(name="DNS", findings=findings, lacks={DNS: failed.rstrip(".")})
+    return Section(name="DNS", findings=findings, gives=(DNS,))
+
+
+async def _any_name(resolver: Resolver, name: str) -> Finding:
+    seen = await resolver.addresses(name)
+    if seen.status == "failed":
+        return _no_answer(name)
+    return Finding(level="ok", text=f"name servers answer ({name}: {seen.status}).")
 
 
 async def _wildcard(resolver: Resolver, muscle: Muscle) -> Finding:
@@ -100,7 +105,7 @@ async def _wildcard(resolver: Resolver, muscle: Muscle) -> Finding:
     seen = await resolver.addresses(f"{PROBE_LABEL}.{muscle.wildcard_domain}")
     found = (*seen.ipv4, *seen.ipv6)
     if seen.status == "failed":
-        return Finding(level="failed", text=f"no name server answered about {star}.", next="Check this machine's DNS.")
+        return _no_answer(star)
     if not found:
         fix = f"Add a record {star} that leads to {muscle.address}."
         return Finding(level="warning", text=f"{star} leads nowhere: apps get no address.", next=fix)
@@ -110,12 +115,16 @@ async def _wildcard(resolver: Resolver, muscle: Muscle) -> Finding:
     return Finding(level="warning", text=text, next="Right only if a proxy stands there.")
 
 
+def _no_answer(name: str) -> Finding:
+    return Finding(level="failed", text=f"no name server answered about {name}.", next="Check this machine's DNS.")
+
+
 def _no_store(why: str) -> Section:
     return Section(name="state store", findings=(Finding(level="failed", text=f"{why}."),), lacks={STATE: why})
 
 
-def _name_to_try(ground: Ground) -> str:
-    host = urlsplit(ground.fleet.coolify.url).hostname if ground.fleet else None
+def _name_to_try(fleet: Fleet | None) -> str:
+    host = urlsplit(fleet.coolify.url).hostname if fleet else None
     return host if host and not _is_address(host) else "github.com"
 
 

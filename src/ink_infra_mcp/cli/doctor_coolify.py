@@ -25,20 +25,14 @@ async def check_coolify(ground: Ground) -> Section:
     url = ground.fleet.coolify.url
     token = ground.secrets.get("coolify_token")
     async with coolify_http(url, token, ground.redact) as http:
-        findings = [await _reached(ground, http, url)]
+        reached = await _reached(ground, http, url)
         if token is None:
-            return _unknown(NO_TOKEN.text, (*findings, NO_TOKEN))
+            return _unknown(NO_TOKEN.text, (reached, NO_TOKEN))
         look = CoolifyLook(http)
         may = await look.abilities()
-        era = await look.era() if may.read == "yes" else None
-    findings += [_version(era)] if era else []
-    findings += [Finding(level="ok", text=f"token from {token.source}; it may: {_words(may)}.")]
-    lacks = {
-        ability: f"the Coolify token lacks the ability {name}" for name, ability, known in _known(may) if known == "no"
-    }
-    findings += [_missing(ability, why) for ability, why in lacks.items()]
-    gives = tuple(ability for _, ability, known in _known(may) if known == "yes")
-    return Section(name=NAME, findings=tuple(findings), gives=gives, lacks=lacks)
+        version = (_version(await look.era()),) if may.read == "yes" else ()
+    told = Finding(level="ok", text=f"token from {token.source}; it may: {_words(may)}.")
+    return _judged(may, (reached, *version, told))
 
 
 def skew_s(date: str, now: datetime) -> float | None:
@@ -66,6 +60,14 @@ def _version(era: Era) -> Finding:
     if era.version is None or era.version > NEWEST:
         return Finding(level="warning", text=era.words)
     return Finding(level="ok" if era.supported else "failed", text=era.words)
+
+
+def _judged(may: Abilities, findings: tuple[Finding, ...]) -> Section:
+    known = _known(may)
+    lacks = {ability: f"the Coolify token lacks the ability {name}" for name, ability, has in known if has == "no"}
+    gives = tuple(ability for _, ability, has in known if has == "yes")
+    missing = (_missing(ability, why) for ability, why in lacks.items())
+    return Section(name=NAME, findings=(*findings, *missing), gives=gives, lacks=lacks)
 
 
 def _known(may: Abilities) -> tuple[tuple[str, str, str], ...]:

@@ -104,20 +104,27 @@ def _read(secrets: Secrets, environ: Mapping[str, str]) -> tuple[dict[str, Secre
     unexpanded = sorted(name for name, value in environ.items() if name.startswith(_OURS) and _REFERENCE.search(value))
     findings = [_unexpanded(name) for name in unexpanded]
     found: dict[str, Secret] = {}
-    trouble = ""
     for name in NAMES:
-        try:
-            secret = secrets.get(name)
-        except ConfigError as error:
-            if not {secret_name(name).variable, secret_name(name).file_variable} & set(unexpanded):
-                findings.append(Finding(level="failed", text=error.failed, next=error.next))
-            continue
-        trouble = trouble or secrets.keyring_trouble
-        if secret is not None:
+        secret = _one(secrets, name)
+        if isinstance(secret, Secret):
             found[name] = secret
-    if trouble:
+        elif secret is not None and not _variables(name) & set(unexpanded):
+            findings.append(Finding(level="failed", text=secret.failed, next=secret.next))
+    if trouble := secrets.keyring_trouble:
         findings.append(Finding(level="note", text=f"the key store of this machine gives nothing: {trouble}."))
     return found, findings
+
+
+def _one(secrets: Secrets, name: str) -> Secret | ConfigError | None:
+    try:
+        return secrets.get(name)
+    except ConfigError as error:
+        return error
+
+
+def _variables(name: str) -> set[str]:
+    known = secret_name(name)
+    return {known.variable, known.file_variable}
 
 
 def _unexpanded(variable: str) -> Finding:

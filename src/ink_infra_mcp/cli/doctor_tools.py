@@ -1,6 +1,6 @@
 """What each tool needs of the systems, as data, and what follows from it for each tool."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ink_infra_mcp.cli.doctor_report import Section, ToolLine
@@ -51,16 +51,14 @@ NEEDS: Mapping[str, Needs] = {
 """One row for each tool; a test holds it against the list of tools and the kinds of step that they plan."""
 
 
-def lacking(sections: Iterable[Section]) -> dict[str, str]:
+def lacking(sections: Sequence[Section]) -> dict[str, str]:
     """Return the abilities that some section lacks and none gives, each with the reasons."""
-    seen = tuple(sections)
-    given = {ability for section in seen for ability in section.gives}
-    found: dict[str, list[str]] = {}
-    for section in seen:
-        for ability, why in section.lacks.items():
-            if ability not in given and why not in found.setdefault(ability, []):
-                found[ability].append(why)
-    return {ability: " / ".join(reasons) for ability, reasons in found.items()}
+    given = {ability for section in sections for ability in section.gives}
+    lost = [(ability, why) for section in sections for ability, why in section.lacks.items() if ability not in given]
+    found: dict[str, str] = {}
+    for ability, why in dict.fromkeys(lost):
+        found[ability] = f"{found[ability]} / {why}" if ability in found else why
+    return found
 
 
 def judge(tools: Iterable[str], lacks: Mapping[str, str]) -> tuple[ToolLine, ...]:

@@ -15,7 +15,7 @@ from ink_infra_mcp.cli.discovery import Found, Known, Proposal, discover, finger
 from ink_infra_mcp.cli.init_questions import Setup, valid
 from ink_infra_mcp.cli.terminal import NO_PERSON, Terminal, has_person
 from ink_infra_mcp.core.errors import ConfigError, HostError
-from ink_infra_mcp.core.fleet import CoolifySettings, Domains, Fleet, Host, Muscle, address, dns_label, domain
+from ink_infra_mcp.core.fleet import Domains, Fleet, address, dns_label
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.settings.fleet_file import faults, load_fleet
 from ink_infra_mcp.settings.fleet_text import dump_fleet
@@ -102,38 +102,47 @@ def write_private(path: Path, text: str, *, force: bool) -> None:
 
 
 def _fleet(setup: Setup, url: str, found: Found) -> Fleet:
-    """Return the fleet that the person agrees with.
-
-    Raises:
-        ConfigError: names, addresses or domains are doubled.
-    """
-    ask = setup.ask
-    ask.tell(f"\nCoolify knows {len(found.others) + (found.factory is not None)} servers.")
+    """Return the fleet that the person agrees with; raises ConfigError like `_built`."""
+    setup.ask.tell(f"\nCoolify knows {len(found.others) + (found.factory is not None)} servers.")
     domains = questions.domains(setup, found.zones)
     factory = _confirmed(setup, "The Factory, which runs Coolify", found.factory or Proposal("factory", ""))
-    muscles: list[tuple[Proposal, str | None]] = []
-    for proposal in found.others:
-        if ask.yes(f"Is {proposal.name} ({proposal.address}) a Muscle, which runs apps?", default=True):
-            host = _confirmed(setup, f"Muscle {proposal.name}", proposal)
-            muscles.append((host, _wildcard(setup, host, len(muscles) + 1, domains)))
-    keys = _host_keys(setup, [factory, *(host for host, _ in muscles)])
+    muscles = _muscles(setup, found, domains)
+    keys = _host_keys(setup, [factory, *muscles])
+    return _built(
+        {
+            "coolify": {"url": url},
+            "factory": _fields(factory, keys, found),
+            "muscles": [_fields(host, keys, found) | {"wildcard_domain": at} for host, at in muscles.items()],
+            "domains": domains,
+        }
+    )
+
+
+def _built(answers: dict[str, object]) -> Fleet:
+    """Return the answers as a fleet.
+
+    Raises:
+        ConfigError: names, addresses or domains are doubled, or Coolify has a value that no fleet takes.
+    """
     try:
-        fleet = Fleet(
-            coolify=CoolifySettings(url=url),
-            factory=Host.model_validate(_fields(factory, keys, found)),
-            muscles=tuple(
-                Muscle.model_validate(_fields(host, keys, found) | {"wildcard_domain": at}) for host, at in muscles
-            ),
-            domains=domains,
-        )
+        fleet = Fleet.model_validate(answers)
     except ValidationError as error:
         fields = ", ".join(dotted(item["loc"]) for item in error.errors())
-        raise ConfigError(
-            f"Coolify has values that fleet.toml does not take: {fields}.", next="Mend them there."
-        ) from None
+        failed = f"Coolify has values that fleet.toml does not take: {fields}."
+        raise ConfigError(failed, next="Mend them there.") from None
     if wrong := [f"{dotted(fault.path)} {fault.what}" for fault in faults(fleet)]:
         raise ConfigError(f"The answers do not fit together: {'; '.join(wrong)}.", next="Start again.")
     return fleet
+
+
+def _muscles(setup: Setup, found: Found, domains: Domains) -> dict[Proposal, str | None]:
+    """Return the servers that run apps, each with the domain of its apps."""
+    muscles: dict[Proposal, str | None] = {}
+    for proposal in found.others:
+        if setup.ask.yes(f"Is {proposal.name} ({proposal.address}) a Muscle, which runs apps?", default=True):
+            host = _confirmed(setup, f"Muscle {proposal.name}", proposal)
+            muscles[host] = _wildcard(setup, host, len(muscles) + 1, domains)
+    return muscles
 
 
 def _confirmed(setup: Setup, who: str, proposal: Proposal) -> Proposal:
@@ -145,7 +154,7 @@ def _confirmed(setup: Setup, who: str, proposal: Proposal) -> Proposal:
 def _wildcard(setup: Setup, host: Proposal, place: int, domains: Domains) -> str | None:
     guess = host.wildcard_domain or (f"s{host.number or place}.{domains.fleet}" if domains.fleet else "-")
     question = f"Muscle {host.name}: apps get <app>.WHAT ('-' for none)"
-    return valid(setup.ask, question, default=guess, check=lambda text: None if text == "-" else domain(text))
+    return valid(setup.ask, question, default=guess, check=questions.domain_or_none)
 
 
 def _host_keys(setup: Setup, hosts: Sequence[Proposal]) -> dict[str, str]:

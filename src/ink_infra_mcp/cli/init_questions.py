@@ -121,21 +121,24 @@ def ssh_key(setup: Setup) -> None:
 
 def domains(setup: Setup, zones: tuple[str, ...]) -> Domains:
     """Return the domain for apps on any Muscle, and who serves DNS; both may be none."""
-    guess = zones[0] if len(zones) == 1 else ""
     name = valid(
         setup.ask,
         "Domain for apps on any Muscle, such as apps.example.com ('-' for none)",
-        default=guess or "-",
-        check=lambda text: None if text == "-" else domain(text),
+        default=zones[0] if len(zones) == 1 else "-",
+        check=domain_or_none,
     )
-    served = name is not None and any(name == zone or name.endswith(f".{zone}") for zone in zones)
     dns = valid(
         setup.ask,
         "Who serves your DNS zones: hetzner, cloudflare or none",
-        default="hetzner" if served or zones else "none",
+        default="hetzner" if zones else "none",
         check=_one_of_dns,
     )
     return Domains.model_validate({"fleet": name, "dns": dns})
+
+
+def domain_or_none(text: str) -> str | None:
+    """Return a domain, or None for a dash; raises ValueError for anything else."""
+    return None if text == "-" else domain(text)
 
 
 def _one_of_dns(text: str) -> str:

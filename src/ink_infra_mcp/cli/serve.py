@@ -2,18 +2,22 @@
 
 import argparse
 import getpass
+import logging
 
 import anyio
 
 from ink_infra_mcp.cli.logs import log_to_stderr
 from ink_infra_mcp.cli.opening import Opener
+from ink_infra_mcp.core.errors import StateError
 from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import load
 from ink_infra_mcp.server.prompts import instructions
 from ink_infra_mcp.server.stdio import serve_stdio
 
+log = logging.getLogger(__name__)
 RECOVER_AFTER_S = 0.5
+RECOVER_EVERY_S = 5.0
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,10 +37,27 @@ async def _serve(arguments: argparse.Namespace) -> None:
         instructions=instructions(),
     )
 
-    async def at_start() -> None:
-        # the client's first list must not wait for this
-        await anyio.sleep(RECOVER_AFTER_S)
-        if not arguments.read_only:
-            await opener.recover()
+    recovering = anyio.CancelScope()
 
-    await serve_stdio(build_server(settings), at_start=at_start, at_end=opener.close)
+    async def at_start() -> None:
+        with recovering:
+            # the client's first list must not wait for this
+            await anyio.sleep(RECOVER_AFTER_S)
+            if not arguments.read_only:
+                await _recover(opener)
+
+    async def at_end() -> None:
+        recovering.cancel()
+        await opener.close()
+
+    await serve_stdio(build_server(settings), at_start=at_start, at_end=at_end)
+
+
+async def _recover(opener: Opener) -> None:
+    """Go on with what dead processes left, those included that die while this one lives."""
+    while True:
+        try:
+            await opener.recover()
+        except StateError as error:
+            log.warning("looking for operations to take over: %s", error)
+        await anyio.sleep(RECOVER_EVERY_S)

@@ -131,7 +131,10 @@ def risk_of(plan: Plan, kinds: Mapping[str, Risk]) -> Risk:
 
 
 def render(plan: Plan, *, risk: Risk) -> str:
-    """Return the plan as the text that a person approves, the same for every channel."""
+    """Return the plan as the text that a person approves, the same for every channel.
+
+    Each of its texts stays on a line of its own: words from outside can make no line that looks like the plan's.
+    """
     if plan.is_noop:
         return f"{plan.title}: nothing to do. {plan.reason}"
     lines = [plan.title, f"Target: {plan.target} | risk: {_risk_words(plan, risk)} | cost: {_cost(plan)}", ""]
@@ -140,7 +143,7 @@ def render(plan: Plan, *, risk: Risk) -> str:
     lines += [f"Affects: {plan.blast_radius}"] if plan.blast_radius else []
     lines += [f"Stays as it is: {kept}" for kept in plan.keeps]
     lines += [f"Warning: {warning}" for warning in plan.warnings]
-    return "\n".join([*lines, f"Plan {plan.digest[:12]}"])
+    return "\n".join([*(clean(" ".join(line.splitlines())) for line in lines), f"Plan {plan.digest[:12]}"])
 
 
 def _risk_words(plan: Plan, risk: Risk) -> str:

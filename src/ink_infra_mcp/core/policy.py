@@ -144,6 +144,11 @@ class Policy(Frozen):
             raise ValueError("approval asks less for a higher risk than for a lower one")
         return self
 
+    def by_ticket_only(self) -> "Policy":
+        """Return the same policy with every decision of a person moved to an operator's terminal."""
+        moved = {risk: Need.NONE if need is Need.NONE else Need.TICKET for risk, need in self.approval.items()}
+        return self.model_copy(update={"approval": moved})
+
     def refusal(self, plan: Plan, risk: Risk) -> str | None:
         """Return why the plan may not run whatever a person says, in whole sentences, or None.
 
@@ -168,12 +173,13 @@ class Policy(Frozen):
 
 
 def names_touched(plan: Plan) -> set[str]:
-    """Return every name by which a plan says what it changes: target, typed phrase, step targets and locks.
+    """Return every name by which a plan says what it changes: target, typed phrase, step targets, Muscles and locks.
 
-    A lock such as `app:shop` counts as itself and as `shop`.
+    A lock such as `app:shop` counts as itself and as `shop`; what happens to an app happens to its Muscle.
     """
     locks = {name for lock in plan.locks for name in (lock, lock.partition(":")[2])}
-    names = {plan.target, plan.phrase, *(step.target for step in plan.steps), *locks}
+    muscles = {str(step.params.get("muscle", "")) for step in plan.steps}
+    names = {plan.target, plan.phrase, *(step.target for step in plan.steps), *muscles, *locks}
     return names - {""}
 
 

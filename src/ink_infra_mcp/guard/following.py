@@ -106,4 +106,5 @@ class Operations:
 
 def _done(operation: Operation, spent_s: float) -> float:
     """Progress that only grows: whole steps, and a part of one that nears 0.9 as time passes."""
-    return len(operation.results) + 0.9 * (1 - 1 / (1 + spent_s / 60))
+    done = sum(step.id in operation.results for step in operation.plan.steps)
+    return done + 0.9 * (1 - 1 / (1 + spent_s / 60))

@@ -57,11 +57,14 @@ class GuardedProgram:
         return found
 
     async def step(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
-        """Run a step under a fresh permit, unless somebody asked to cancel."""
+        """Run a step under a fresh permit, unless somebody asked to cancel.
+
+        A step that would take back what has run is run all the same: cancelling leaves nothing behind unproved.
+        """
         operation = await self.operation(operation_id)
-        if operation.cancel_requested:
-            return StepEnd(state="cancelled")
         step = next(s for s in operation.plan.steps if s.id == step_id)
+        if operation.cancel_requested and not set(step.undoes) & results.keys():
+            return StepEnd(state="cancelled")
         call = (step.kind, step.target, step.summary, step.params)
         end = await self._run(operation, step_id, call, results)
         await self._after(operation, step_id, end, event="step")
@@ -179,13 +182,13 @@ class GuardedProgram:
 
 
 def outcome_of(ending: Ending) -> Outcome:
-    """Return the one word for how an operation ended."""
+    """Return the one word for how an operation ended; steps that ran without any proof are not `applied`."""
     if ending.state == "cancelled":
         return Outcome.CANCELLED
     if ending.state == "failed":
         return Outcome.UNDONE if ending.undone and not ending.undo_failed else Outcome.FAILED
-    failed = any(check.status == "failed" for check in ending.checks)
-    return Outcome.APPLIED_UNVERIFIED if failed else Outcome.APPLIED
+    seen = {check.status for check in ending.checks}
+    return Outcome.APPLIED if "passed" in seen and "failed" not in seen else Outcome.APPLIED_UNVERIFIED
 
 
 def problem_of(error: InkError, redact: Redactor) -> Problem:
@@ -236,12 +239,11 @@ def _reports(plan: Plan, ending: Ending) -> tuple[StepReport, ...]:
 def _message(operation: Operation, ending: Ending, outcome: Outcome) -> str:
     done = sum(step.id in ending.results for step in operation.plan.steps)
     of = f"{done} of {len(operation.plan.steps)} steps done"
-    failed = [check.name for check in ending.checks if check.status == "failed"]
     match outcome:
         case Outcome.APPLIED:
-            return f"{operation.plan.title}: done, and proved."
+            return f"{operation.plan.title}: done, and proved.{_skipped(ending)}"
         case Outcome.APPLIED_UNVERIFIED:
-            return f"{operation.plan.title}: the steps ran, but this is not as promised: {', '.join(failed)}."
+            return f"{operation.plan.title}: the steps ran, but {_not_proved(ending)}"
         case Outcome.CANCELLED:
             return f"Cancelled before step {ending.step_id}; {of}. The same call plans what is left."
         case Outcome.UNDONE:
@@ -249,6 +251,16 @@ def _message(operation: Operation, ending: Ending, outcome: Outcome) -> str:
         case _:
             bad = f" The undo of {', '.join(ending.undo_failed)} failed too." if ending.undo_failed else ""
             return f"Step {ending.step_id} failed; {of}.{bad} {_why(ending)}"
+
+
+def _skipped(ending: Ending) -> str:
+    names = [check.name for check in ending.checks if check.status == "skipped"]
+    return f" Not looked at: {', '.join(names)}." if names else ""
+
+
+def _not_proved(ending: Ending) -> str:
+    failed = [check.name for check in ending.checks if check.status == "failed"]
+    return f"this is not as promised: {', '.join(failed)}." if failed else "nothing could be looked at afterwards."
 
 
 def _why(ending: Ending) -> str:

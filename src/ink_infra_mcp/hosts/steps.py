@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
+from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of, isolation_problems
 from ink_infra_mcp.hosts.pool import HostPool
 
 SEEN_WITHIN_S = 60.0
-_EVERY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +45,22 @@ class HostSteps:
 
     async def _running(self, call: StepCall, muscle: str, app: str) -> list[ContainerFacts]:
         """A host that is away for a moment is asked again: the plan's answer to a failure is to stop the app."""
-        end = call.clock.monotonic() + SEEN_WITHIN_S
-        while True:
+        words = f"waiting for a container on {muscle}"
+
+        async def seen() -> list[ContainerFacts] | NotYet:
             try:
-                running = [c for c in await containers_of(self.pool, muscle, app) if c.state == "running"]
-            except HostUnreachable:
-                if call.clock.monotonic() > end:
-                    raise
-                running = []
-            if running:
-                return running
-            if call.clock.monotonic() > end:
-                raise StepFailed(
-                    f"No container of the app runs on {muscle}.",
-                    done="It was deployed.",
-                    next="Look at get_app_logs: the app may end right after its start.",
-                    stage="isolation",
-                )
-            call.say(f"waiting for a container on {muscle}")
-            await call.clock.sleep(_EVERY_S)
+                found = await containers_of(self.pool, muscle, app)
+            except HostUnreachable as error:
+                return NotYet(words, error)
+            return [c for c in found if c.state == "running"] or NotYet(words, _none_runs(muscle))
+
+        return await until(call, seen, within_s=SEEN_WITHIN_S)
+
+
+def _none_runs(muscle: str) -> StepFailed:
+    return StepFailed(
+        f"No container of the app runs on {muscle}.",
+        done="It was deployed.",
+        next="Look at get_app_logs: the app may end right after its start.",
+        stage="isolation",
+    )

@@ -1,6 +1,7 @@
 """Creates projects, environments and apps: looks for its own marker first, and never creates twice."""
 
-from ink_infra_mcp.clients.coolify.apps import Application, Service
+from collections.abc import Awaitable, Callable
+
 from ink_infra_mcp.clients.coolify.bodies import (
     AppChanges,
     NewApp,
@@ -13,7 +14,8 @@ from ink_infra_mcp.clients.coolify.bodies import (
 )
 from ink_infra_mcp.clients.coolify.models import Created
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
-from ink_infra_mcp.core.errors import BadAnswer, Conflict, StepFailed, Unavailable, Unreachable
+from ink_infra_mcp.clients.coolify.steps.once import make_once
+from ink_infra_mcp.core.errors import Conflict, StepFailed
 from ink_infra_mcp.core.plan import Frozen, JsonObject
 
 DOCKERFILE_PORT = 80
@@ -59,9 +61,15 @@ async def create_application(step: CoolifyStep) -> JsonObject:
         StepFailed: a domain is taken.
     """
     params = _CreateParams.model_validate({k: v for k, v in step.call.params.items() if k != "project"})
-    made = await _made(step)
-    if made is None:
-        made = await _create(step, params)
+    body = create_body(params.source, _new_app(step, params))
+
+    async def there() -> Created | None:
+        apps = await step.coolify.applications()
+        return next(
+            (Created(uuid=app.uuid, domains=app.domains) for app in apps if step.marker in app.description), None
+        )
+
+    made = await _made_once(step, there, lambda: step.coolify.create_application(params.source, body))
     port = params.settings.ports_exposes
     if params.source == "dockerfile" and port not in (None, (DOCKERFILE_PORT,)):
         # Coolify looks for EXPOSE in the still encoded file, so that the port is always 80 (source, 4.3.11)
@@ -69,12 +77,8 @@ async def create_application(step: CoolifyStep) -> JsonObject:
     return {"uuid": made.uuid, "domains": [*made.domains]}
 
 
-async def _made(step: CoolifyStep) -> Application | None:
-    return next((app for app in await step.coolify.applications() if step.marker in app.description), None)
-
-
-async def _create(step: CoolifyStep, params: _CreateParams) -> Application | Created:
-    new = NewApp(
+def _new_app(step: CoolifyStep, params: _CreateParams) -> NewApp:
+    return NewApp(
         **params.settings.model_dump(exclude_none=True),
         name=params.name,
         description=f"Deployed by ink-infra-mcp. {step.marker}",
@@ -85,16 +89,6 @@ async def _create(step: CoolifyStep, params: _CreateParams) -> Application | Cre
         private_key_uuid=params.private_key or None,
         dockerfile=params.dockerfile or None,
     )
-    try:
-        return await step.coolify.create_application(params.source, create_body(params.source, new))
-    except Conflict as error:
-        raise StepFailed(error.failed, done="No app was created.", next=error.next, stage="create") from error
-    except (Unavailable, Unreachable, BadAnswer):
-        step.call.say("Coolify gave no good answer; looking whether the app is there")
-        made = await _made(step)
-        if made is None:
-            raise
-        return made
 
 
 async def create_service(step: CoolifyStep) -> JsonObject:
@@ -103,8 +97,6 @@ async def create_service(step: CoolifyStep) -> JsonObject:
     Raises:
         StepFailed: a domain is taken.
     """
-    if (made := await _made_service(step)) is not None:
-        return {"uuid": made.uuid, "domains": [*made.urls]}
     text = step.call.text
     new = NewService(
         name=text("name"),
@@ -115,18 +107,19 @@ async def create_service(step: CoolifyStep) -> JsonObject:
         environment_name=text("environment"),
         server_uuid=text("server"),
     )
+
+    async def there() -> Created | None:
+        services = await step.coolify.services()
+        return next((Created(uuid=s.uuid, domains=s.urls) for s in services if step.marker in s.description), None)
+
+    made = await _made_once(step, there, lambda: step.coolify.create_service(create_service_body(new)))
+    return {"uuid": made.uuid, "domains": [*made.domains]}
+
+
+async def _made_once(
+    step: CoolifyStep, there: Callable[[], Awaitable[Created | None]], create: Callable[[], Awaitable[Created]]
+) -> Created:
     try:
-        created = await step.coolify.create_service(create_service_body(new))
+        return await make_once(step, there, create, whether="the app is there")
     except Conflict as error:
         raise StepFailed(error.failed, done="No app was created.", next=error.next, stage="create") from error
-    except (Unavailable, Unreachable, BadAnswer):
-        step.call.say("Coolify gave no good answer; looking whether the app is there")
-        made = await _made_service(step)
-        if made is None:
-            raise
-        return {"uuid": made.uuid, "domains": [*made.urls]}
-    return {"uuid": created.uuid, "domains": [*created.domains]}
-
-
-async def _made_service(step: CoolifyStep) -> Service | None:
-    return next((s for s in await step.coolify.services() if step.marker in s.description), None)

@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable
 from ink_infra_mcp.clients.coolify.deployments import follow, require_finished
 from ink_infra_mcp.clients.coolify.models import DeployQueued
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
-from ink_infra_mcp.core.errors import BadAnswer, Rejected, StepFailed, Unavailable, Unreachable
+from ink_infra_mcp.clients.coolify.steps.once import make_once
+from ink_infra_mcp.core.errors import Rejected, StepFailed
 from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.waiting import EVERY_S, NotYet, until
 
 DEADLINE_S = 3600.0
 SERVICE_S = 300.0
-_EVERY_S = 2.0
 
 
 async def deploy(step: CoolifyStep) -> JsonObject:
@@ -19,7 +20,7 @@ async def deploy(step: CoolifyStep) -> JsonObject:
     Raises:
         StepFailed: the deployment failed, with the last lines of its log and a probable cause.
     """
-    if step.call.params.get("service") is True:
+    if step.is_service:
         return await _start_service(step)
     force = step.call.params.get("force") is True
     return await _begin_and_follow(step, lambda uuid: step.coolify.deploy(uuid, force=force))
@@ -27,14 +28,14 @@ async def deploy(step: CoolifyStep) -> JsonObject:
 
 async def start(step: CoolifyStep) -> JsonObject:
     """Start a stopped app, which deploys it; return the finished deployment."""
-    if step.call.params.get("service") is True:
+    if step.is_service:
         return await _start_service(step)
     return await _begin_and_follow(step, step.coolify.start)
 
 
 async def restart(step: CoolifyStep) -> JsonObject:
     """Restart an app; return the finished deployment."""
-    if step.call.params.get("service") is True:
+    if step.is_service:
         return await _restart_service(step)
     return await _begin_and_follow(step, step.coolify.restart)
 
@@ -49,9 +50,15 @@ async def _begin_and_follow(step: CoolifyStep, begin: Callable[[str], Awaitable[
     uuid = step.call.given("app")
     listed = step.call.params.get("known", [])
     known = frozenset(str(u) for u in listed) if isinstance(listed, list) else frozenset[str]()
-    begun = await _newer(step, uuid, known)
-    if begun is None:
-        begun = await _begin(step, uuid, known, begin)
+
+    async def newer() -> str | None:
+        recent = await step.coolify.deployments_of(uuid, take=5)
+        return next((d.uuid for d in recent if d.uuid not in known), None)
+
+    async def queued() -> str | None:
+        return (await begin(uuid)).deployment_uuid
+
+    begun = await make_once(step, newer, queued, whether="the deployment is queued")
     deployment = await follow(
         step.coolify,
         uuid,
@@ -64,25 +71,6 @@ async def _begin_and_follow(step: CoolifyStep, begin: Callable[[str], Awaitable[
     )
     finished = require_finished(deployment, redact=step.redact)
     return {"deployment": finished.uuid, "commit": finished.commit, "status": finished.status}
-
-
-async def _newer(step: CoolifyStep, uuid: str, known: frozenset[str]) -> str | None:
-    recent = await step.coolify.deployments_of(uuid, take=5)
-    return next((d.uuid for d in recent if d.uuid not in known), None)
-
-
-async def _begin(
-    step: CoolifyStep, uuid: str, known: frozenset[str], begin: Callable[[str], Awaitable[DeployQueued]]
-) -> str | None:
-    """Queue a deployment; when the answer got lost, look whether it is there before calling that a failure."""
-    try:
-        return (await begin(uuid)).deployment_uuid
-    except (Unavailable, Unreachable, BadAnswer) as error:
-        step.call.say(f"Coolify gave no good answer ({error.code}); looking whether the deployment is queued")
-        found = await _newer(step, uuid, known)
-        if found is None:
-            raise
-        return found
 
 
 def _deadline(step: CoolifyStep) -> float:
@@ -109,18 +97,18 @@ async def _restart_service(step: CoolifyStep) -> JsonObject:
 
 
 async def _until_running(step: CoolifyStep, uuid: str) -> JsonObject:
-    clock = step.call.clock
-    end = clock.monotonic() + SERVICE_S
-    while True:
-        await clock.sleep(_EVERY_S)
+    async def running() -> JsonObject | NotYet:
         state = (await step.coolify.service(uuid)).status.state
-        if state == "running":
-            return {"status": state}
-        if clock.monotonic() > end:
-            raise StepFailed(
-                f"The compose app is {state} {SERVICE_S:.0f} s after its start was queued.",
-                done="The start is queued.",
-                next="Look at get_app: a container may end right after its start.",
-                stage="start",
-            )
-        step.call.say(f"waiting for the compose app to run ({state})")
+        return {"status": state} if state == "running" else _not_running(state)
+
+    return await until(step.call, running, within_s=SERVICE_S, first_s=EVERY_S)
+
+
+def _not_running(state: str) -> NotYet:
+    failure = StepFailed(
+        f"The compose app is {state} {SERVICE_S:.0f} s after its start was queued.",
+        done="The start is queued.",
+        next="Look at get_app: a container may end right after its start.",
+        stage="start",
+    )
+    return NotYet(f"waiting for the compose app to run ({state})", failure)

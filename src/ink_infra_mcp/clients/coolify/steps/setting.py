@@ -19,7 +19,10 @@ _SECRET = "secret:"
 
 class _EnvParams(Frozen):
     variables: dict[str, str]
-    service: bool = False
+
+
+class _NamesParams(Frozen):
+    names: frozenset[str]
 
 
 async def update_application(step: CoolifyStep) -> JsonObject:
@@ -40,36 +43,27 @@ async def update_service(step: CoolifyStep) -> JsonObject:
 
 async def set_env(step: CoolifyStep) -> JsonObject:
     """Set variables, each with all its flags; a value `secret:NAME` is resolved now and goes to the wire only."""
-    params = _EnvParams.model_validate({k: step.call.params[k] for k in ("variables", "service")})
-    uuid = step.call.given("app")
-    rows = await _rows(step, uuid, service=params.service)
-    known = {row.key: row for row in rows if not row.is_preview}
+    params = _EnvParams.model_validate({"variables": step.call.params["variables"]})
+    uuid, app = step.call.given("app"), step.app_calls
+    known = {row.key: row for row in await app.envs(uuid) if not row.is_preview}
     for key, value in params.variables.items():
         spec = _spec(key, _value(step, value), known.get(key))
-        if params.service:
-            await step.coolify.upsert_service_env(uuid, spec, exists=key in known)
-        else:
-            await step.coolify.upsert_env(uuid, spec, exists=key in known)
+        await app.upsert_env(uuid, spec, exists=key in known)
     return {"names": [*sorted(params.variables)]}
 
 
 async def delete_env(step: CoolifyStep) -> JsonObject:
     """Remove variables with their copies for previews; what is gone already counts as removed."""
-    uuid, service = step.call.given("app"), bool(step.call.params.get("service"))
-    names = step.call.params["names"]
-    wanted = {str(name) for name in names} if isinstance(names, list) else set[str]()
-    for row in await _rows(step, uuid, service=service):
+    wanted = _NamesParams.model_validate({"names": step.call.params["names"]}).names
+    uuid, app = step.call.given("app"), step.app_calls
+    for row in await app.envs(uuid):
         if row.key not in wanted:
             continue
         try:
-            await (step.coolify.delete_service_env if service else step.coolify.delete_env)(uuid, row.uuid)
+            await app.delete_env(uuid, row.uuid)
         except NotFound:
             step.call.say(f"{row.key} is gone already")
     return {"names": [*sorted(wanted)]}
-
-
-async def _rows(step: CoolifyStep, uuid: str, *, service: bool) -> tuple[EnvVar, ...]:
-    return await (step.coolify.service_envs(uuid) if service else step.coolify.envs(uuid))
 
 
 def _value(step: CoolifyStep, value: str) -> Secret:
