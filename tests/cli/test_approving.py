@@ -105,6 +105,19 @@ def test_a_person_can_deny_without_reading(shelf: Shelf) -> None:
     assert (status, shelf.approval(approval.id).state) == (0, ApprovalState.DENIED)
 
 
+def test_a_yes_that_nothing_has_used_can_be_taken_back(shelf: Shelf) -> None:
+    """Denying what was approved withdraws the yes, once; the audit says who did."""
+    approval = shelf.propose()
+    with opened(shelf.arguments) as desk:
+        desk.decide(approval.id, Answer("accept"), by="terminal:anna")
+        desk.deny(approval.id, by="terminal:bert")
+        line = shelf.last_line()
+        assert (line.event, line.principal) == ("withdrawn", "terminal:bert")
+        with pytest.raises(ApprovalInvalid):
+            desk.deny(approval.id, by="terminal:bert")
+    assert shelf.approval(approval.id).state is not ApprovalState.APPROVED
+
+
 @pytest.mark.parametrize("need", [Need.TYPED, Need.TICKET])
 @pytest.mark.parametrize("typed", ["", "yes", "Shop", "shop2"])
 def test_another_name_never_approves(shelf: Shelf, need: Need, typed: str) -> None:
@@ -115,8 +128,8 @@ def test_another_name_never_approves(shelf: Shelf, need: Need, typed: str) -> No
 
 
 def test_a_plan_without_a_phrase_still_asks_for_the_target(shelf: Shelf) -> None:
-    """A tool that forgot its phrase does not turn the top class into a question that enter answers."""
-    nameless = shelf.propose(need=Need.TICKET, plan=PLAN.model_copy(update={"phrase": ""}))
+    """An approval without a phrase does not turn the top class into a question that enter answers."""
+    nameless = shelf.propose(need=Need.TICKET).model_copy(update={"phrase": ""})
     assert approve.answered(nameless, Scripted([("type shop", "")])) == Answer("decline")
     assert approve.answered(nameless, Scripted([("type shop", "shop")])) == Answer("accept")
 

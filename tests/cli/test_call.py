@@ -1,12 +1,14 @@
 """`call`: a real client with a person or without one; of a small server, and of ours over the sandbox."""
 
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from mcp.client.stdio import StdioServerParameters
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.types import (
@@ -166,6 +168,15 @@ async def test_an_error_of_the_protocol_is_told(capsys: pytest.CaptureFixture[st
         raise RuntimeError("broken")
 
     assert await use(handle) == 1
+    assert capsys.readouterr().err.startswith("The server did not answer: ")
+
+
+@pytest.mark.anyio
+async def test_a_server_that_cannot_start_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A server that ends before it answers is a sentence and status 1, and no trace."""
+    server = StdioServerParameters(command=sys.executable, args=["-c", "raise SystemExit(3)"])
+    with anyio.fail_after(10):
+        assert await call.converse(server, "tool", {}, None) == 1
     assert capsys.readouterr().err.startswith("The server did not answer: ")
 
 

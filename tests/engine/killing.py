@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import connection, forkserver
@@ -13,7 +13,6 @@ from typing import Literal
 
 import anyio
 import anyio.to_thread
-from pydantic import JsonValue
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -65,7 +64,7 @@ class Life:
     folder: Path
     ends: Endpoints
     tool: str = ""
-    arguments: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    arguments: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 class WatchedWorld(World):
@@ -94,7 +93,7 @@ class Scene:
     ends: Endpoints
 
     def start(
-        self, tool: str = "", arguments: Mapping[str, JsonValue] | None = None, *, dies: Moment | None = None
+        self, tool: str = "", arguments: Mapping[str, object] | None = None, *, dies: Moment | None = None
     ) -> ForkServerProcess:
         """Start a server process; without a tool it goes on with what it finds."""
         life = Life(self.folder, self.ends, tool, dict(arguments or {}))
@@ -104,7 +103,7 @@ class Scene:
         process.start()
         return process
 
-    async def kill(self, tool: str, arguments: Mapping[str, JsonValue], *, dies: Moment) -> None:
+    async def kill(self, tool: str, arguments: Mapping[str, object], *, dies: Moment) -> None:
         """Let a server process call the tool until it dies at that moment."""
         assert (dies, await ended(self.start(tool, arguments, dies=dies))) == (dies, -signal.SIGKILL)
 
@@ -134,6 +133,19 @@ def scene(folder: Path) -> Generator[Scene]:
         yield Scene(folder=folder, world=world, ends=sandbox.start())
 
 
+async def at_once(folder: Path, moments: Iterable[Moment], work: Callable[[Scene, Moment], Awaitable[None]]) -> None:
+    """Do the work once for each moment, each in a scene of its own, all at the same time; 50 seconds are enough."""
+
+    async def do(dies: Moment) -> None:
+        with scene(folder / str(dies)) as it:
+            await work(it, dies)
+
+    with anyio.fail_after(50):
+        async with anyio.create_task_group() as group:
+            for dies in moments:
+                group.start_soon(do, dies)
+
+
 def begin_forking() -> None:
     """Start the process that all others are forked from, with everything imported; it ends with this one."""
     _FORKS.set_forkserver_preload([__name__, "ink_infra_mcp.app.guarded", "ink_infra_mcp.engine.durable"])
@@ -156,7 +168,7 @@ def live(life: Life, dies: Moment | None) -> None:
     anyio.run(_serve, life, dies)
 
 
-async def called(app: App, tool: str, arguments: Mapping[str, JsonValue]) -> Receipt:
+async def called(app: App, tool: str, arguments: Mapping[str, object]) -> Receipt:
     """Call a tool as a client whose person says yes; return the receipt of the begun operation."""
     mutation = app.mutations[tool]
     args = mutation.args.model_validate(dict(arguments))

@@ -60,12 +60,16 @@ class Memory:
 
 @dataclass(slots=True)
 class InMemory:
-    """A program that writes down what it is asked. `bad` steps and undos fail; before `cancel_at` it is cancelled."""
+    """A program that writes down what it is asked, and what of that ran (`calls`).
+
+    `bad` steps and undos fail; before `cancel_at` it is cancelled.
+    """
 
     plan: Plan
     bad: frozenset[str] = frozenset()
     cancel_at: str = ""
     seeds: Results = field(default_factory=dict[str, dict[str, object]])  # pyright: ignore[reportAssignmentType]
+    asked: list[str] = field(default_factory=list[str])
     calls: list[str] = field(default_factory=list[str])
     seen: dict[str, Results] = field(default_factory=dict[str, Results])
     endings: list[Ending] = field(default_factory=list[Ending])
@@ -73,7 +77,7 @@ class InMemory:
     async def load(self, operation_id: str) -> tuple[Plan, Results]:
         """Return the plan."""
         assert operation_id == OPERATION
-        self.calls.append("load")
+        self._note("load")
         return self.plan, self.seeds
 
     async def step(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
@@ -86,19 +90,24 @@ class InMemory:
 
     async def verify(self, operation_id: str, results: Results) -> tuple[Check, ...]:
         """Return one check."""
-        self.calls.append("verify")
+        self._note("verify")
         self.seen["verify"] = results
         return (Check(name="boxes", status="passed", evidence="counted"),)
 
     async def finish(self, operation_id: str, ending: Ending) -> None:
         """Keep the end."""
-        self.calls.append("finish")
+        self._note("finish")
         self.endings.append(ending)
+
+    def _note(self, name: str) -> None:
+        self.asked.append(name)
+        self.calls.append(name)
 
     def _end(self, name: str, results: Results) -> StepEnd:
         if name == self.cancel_at:
+            self.asked.append(name)
             return StepEnd(state="cancelled")
-        self.calls.append(name)
+        self._note(name)
         self.seen[name] = results
         if name in self.bad:
             return StepEnd(state="failed", problem=Problem(code="step_failed", message=f"{name} broke."))

@@ -7,7 +7,7 @@ import pytest
 
 from ink_infra_mcp.guard.caller import Asked
 from tests.engine.aftermath import DEPLOY, ONCE, approvals, kept, made, once, workflows
-from tests.engine.killing import CALLER, CHECKPOINT, Moment, begin_forking, called, scene
+from tests.engine.killing import CALLER, CHECKPOINT, Moment, Scene, at_once, begin_forking, called, scene
 
 AUDIT = "INSERT INTO ink_audit"
 NOW = "UPDATE ink_operations SET now_at"
@@ -61,19 +61,15 @@ def forks() -> None:
 async def test_a_killed_deployment_is_finished_once_by_the_next_process(tmp_path: Path, where: str) -> None:
     """One project, one app, one deployment, one set of variables, one end, whenever the first process dies."""
 
-    async def die_and_succeed(dies: Moment) -> None:
-        with scene(tmp_path / str(dies)) as it:
-            await it.kill("deploy_app", DEPLOY, dies=dies)
-            await it.succeed()
+    async def die_and_succeed(it: Scene, dies: Moment) -> None:
+        await it.kill("deploy_app", DEPLOY, dies=dies)
+        await it.succeed()
 
-            assert (dies, made(it.world.read())) == (dies, ONCE)
-            assert (dies, kept(it.folder)) == (dies, [once()])
-            assert (dies, workflows(it.folder)) == (dies, ["SUCCESS"])
+        assert (dies, made(it.world.read())) == (dies, ONCE)
+        assert (dies, kept(it.folder)) == (dies, [once()])
+        assert (dies, workflows(it.folder)) == (dies, ["SUCCESS"])
 
-    with anyio.fail_after(50):
-        async with anyio.create_task_group() as at_once:
-            for dies in WALK[where]:
-                at_once.start_soon(die_and_succeed, dies)
+    await at_once(tmp_path, WALK[where], die_and_succeed)
 
 
 @pytest.mark.anyio

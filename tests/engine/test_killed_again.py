@@ -1,15 +1,14 @@
 """Other operations that are killed; and those that are killed again, together with who took them over."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
-import anyio
 import pytest
 
-from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.sandbox.state import WorldState
-from tests.engine.aftermath import DEPLOY, ONCE, Kept, app_named, kept, made, once
-from tests.engine.killing import CHECKPOINT, Moment, Scene, begin_forking, scene
+from tests.engine.aftermath import DEPLOY, ONCE, app_named, kept, made, once
+from tests.engine.killing import CHECKPOINT, Moment, Scene, at_once, begin_forking
 
 DELETE = {"app": "docs"}
 SET_ENV = {"app": "shop", "set": {"GREETING": "bye", "COLOUR": "green"}, "remove": ["NIXPACKS_NODE_VERSION"]}
@@ -18,6 +17,43 @@ STATUS = "UPDATE main.workflow_status SET status"
 DELETES = "coolify.delete_application"
 STOPS = "coolify.stop_application"
 
+IN_A_DELETION = [
+    Moment("before", DELETES),
+    Moment("reached", "DELETE /api/v1/applications/"),
+    Moment("after", DELETES),
+    Moment("statement", CHECKPOINT, "delete_app"),
+]
+IN_SETTING = [
+    Moment("before", "coolify.set_env"),
+    Moment("reached", "/envs"),
+    Moment("reached", "/envs", nth=2),
+    Moment("statement", CHECKPOINT, "set_env"),
+]
+IN_REMOVING = [
+    Moment("reached", "DELETE /api/v1/applications/"),
+    Moment("reached", "DELETE /api/v1/applications/", nth=2),
+    Moment("after", "coolify.delete_env"),
+    Moment("reached", "POST /api/v1/deploy"),
+]
+IN_AN_UNDO = [
+    Moment("before", STOPS),
+    Moment("reached", "/stop"),
+    Moment("after", STOPS),
+    Moment("statement", CHECKPOINT, "undo_deploy"),
+]
+TWICE = [
+    Moment("before", "coolify.create_application"),
+    Moment("statement", CHECKPOINT, "create_app"),
+    Moment("after", "coolify.first_deploy"),
+    Moment("statement", CHECKPOINT, "verify"),
+]
+AFTER_TAKING_OVER = [
+    Moment("statement", STATUS, "ENQUEUED"),
+    Moment("statement", STATUS, "PENDING"),
+    Moment("before", "hosts.prove_isolation"),
+]
+"""Claimed and not given to the engine; given to it and not begun; in a later step."""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def forks() -> None:
@@ -25,138 +61,93 @@ def forks() -> None:
     begin_forking()
 
 
-async def _finished(it: Scene) -> tuple[Receipt, Kept]:
-    async with it.server() as app:
-        (operation,) = await app.take_over_orphans()
-        receipt = await app.follow(operation, 30, None)
-        return receipt, await kept(app, operation)
-
-
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "dies",
-    [
-        Moment("before", DELETES),
-        Moment("reached", "DELETE /api/v1/applications/"),
-        Moment("after", DELETES),
-        Moment("statement", CHECKPOINT, "delete_app"),
-    ],
-    ids=str,
-)
-async def test_a_killed_deletion_deletes_that_app_and_no_other(tmp_path: Path, dies: Moment) -> None:
+async def test_a_killed_deletion_deletes_that_app_and_no_other(tmp_path: Path) -> None:
     """The app is gone, with its containers; every other one is as it was."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
-        others = [app.uuid for app in it.world.read().coolify.applications if app.text("name") != "docs"]
-        it.kill("delete_app", DELETE, dies=dies)
-        _, left = await _finished(it)
 
-        assert [app.uuid for app in it.world.read().coolify.applications] == others
-        assert left == once()
+    async def die_and_succeed(it: Scene, dies: Moment) -> None:
+        others = [app.uuid for app in it.world.read().coolify.applications if app.text("name") != "docs"]
+        await it.kill("delete_app", DELETE, dies=dies)
+        await it.succeed()
+
+        assert (dies, [app.uuid for app in it.world.read().coolify.applications]) == (dies, others)
+        assert (dies, kept(it.folder)) == (dies, [once()])
+
+    await at_once(tmp_path, IN_A_DELETION, die_and_succeed)
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "dies",
-    [
-        Moment("before", "coolify.set_env"),
-        Moment("reached", "/envs"),
-        Moment("reached", "/envs", nth=2),
-        Moment("statement", CHECKPOINT, "set_env"),
-        Moment("reached", "DELETE /api/v1/applications/"),
-        Moment("reached", "DELETE /api/v1/applications/", nth=2),
-        Moment("after", "coolify.delete_env"),
-        Moment("reached", "POST /api/v1/deploy"),
-    ],
-    ids=str,
-)
-async def test_killed_changes_of_variables_are_made_once_and_rolled_out_once(tmp_path: Path, dies: Moment) -> None:
+@pytest.mark.parametrize("moments", [IN_SETTING, IN_REMOVING], ids=["setting", "removing"])
+async def test_killed_changes_of_variables_are_made_once_and_rolled_out_once(
+    tmp_path: Path, moments: list[Moment]
+) -> None:
     """Each variable is there once with its new value, the removed one is gone, and one deployment was added."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
+
+    async def die_and_succeed(it: Scene, dies: Moment) -> None:
         before = _deployments(it.world.read(), "shop")
-        it.kill("set_app_env", SET_ENV, dies=dies)
-        _, left = await _finished(it)
+        await it.kill("set_app_env", SET_ENV, dies=dies)
+        await it.succeed()
         world = it.world.read()
         shop = app_named(world, "shop")
 
         assert shop is not None
-        assert Counter((variable.key, variable.is_preview) for variable in shop.envs) == SHOP
-        assert {v.key: v.value for v in shop.envs if not v.is_preview} == SET_ENV["set"]
-        assert _deployments(world, "shop") == before + 1
-        assert left == once()
+        assert (dies, Counter((v.key, v.is_preview) for v in shop.envs)) == (dies, SHOP)
+        assert (dies, {v.key: v.value for v in shop.envs if not v.is_preview}) == (dies, SET_ENV["set"])
+        assert (dies, _deployments(world, "shop")) == (dies, before + 1)
+        assert (dies, kept(it.folder)) == (dies, [once()])
+
+    await at_once(tmp_path, moments, die_and_succeed)
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "dies",
-    [
-        Moment("before", STOPS),
-        Moment("reached", "/stop"),
-        Moment("after", STOPS),
-        Moment("statement", CHECKPOINT, "undo_deploy"),
-    ],
-    ids=str,
-)
-async def test_a_killed_undo_is_finished(tmp_path: Path, dies: Moment) -> None:
+async def test_a_killed_undo_is_finished(tmp_path: Path) -> None:
     """An app that could not be proved isolated ends stopped, and the operation ends as undone."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
-        it.world.watchers += (lambda line: _lose_the_fork(it, line),)
-        it.kill("deploy_app", DEPLOY, dies=dies)
-        receipt, left = await _finished(it)
-        there = made(it.world.read())
 
-    assert (receipt.outcome, [step.state for step in receipt.steps if step.id == "deploy"]) == ("undone", ["undone"])
-    assert (there.apps, there.deployments, there.containers) == (1, 1, 0)
-    assert left.events == Counter({"begin": 1, "resumed": 1, "end": 1})
+    async def die_and_succeed(it: Scene, dies: Moment) -> None:
+        def lose_the_fork(line: str) -> None:
+            """Put Coolify's own image, which drops `--runtime`, into service while the app is deployed."""
+            if line.endswith("/deploy"):
+                with it.world.change() as state:
+                    state.coolify.supports_runtime_option = False
+
+        it.world.watchers += (lose_the_fork,)
+        await it.kill("deploy_app", DEPLOY, dies=dies)
+        await it.succeed()
+
+        assert (dies, made(it.world.read())) == (dies, replace(ONCE, containers=0))
+        assert (dies, kept(it.folder)) == (dies, [replace(once(), outcome="undone", checks=frozenset())])
+
+    await at_once(tmp_path, IN_AN_UNDO, die_and_succeed)
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "dies",
-    [
-        Moment("before", "coolify.create_application"),
-        Moment("statement", CHECKPOINT, "create_app"),
-        Moment("after", "coolify.first_deploy"),
-        Moment("statement", CHECKPOINT, "verify"),
-    ],
-    ids=str,
-)
-async def test_killed_twice_at_the_same_place_it_is_still_done_once(tmp_path: Path, dies: Moment) -> None:
+async def test_killed_twice_at_the_same_place_it_is_still_done_once(tmp_path: Path) -> None:
     """The third process finishes what died twice in the same moment."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
-        it.kill("deploy_app", DEPLOY, dies=dies)
-        it.kill_successor(dies)
-        _, left = await _finished(it)
 
-        assert made(it.world.read()) == ONCE
-        assert left == once(resumed=2)
+    async def die_twice_and_succeed(it: Scene, dies: Moment) -> None:
+        await it.kill("deploy_app", DEPLOY, dies=dies)
+        await it.kill_successor(dies)
+        await it.succeed()
+
+        assert (dies, made(it.world.read())) == (dies, ONCE)
+        assert (dies, kept(it.folder)) == (dies, [once(resumed=2)])
+
+    await at_once(tmp_path, TWICE, die_twice_and_succeed)
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "then",
-    [
-        Moment("statement", STATUS, "ENQUEUED"),
-        Moment("statement", STATUS, "PENDING"),
-        Moment("before", "hosts.prove_isolation"),
-    ],
-    ids=["claimed and not resumed", "resumed and not begun", "in a later step"],
-)
-async def test_who_takes_over_may_die_too(tmp_path: Path, then: Moment) -> None:
+async def test_who_takes_over_may_die_too(tmp_path: Path) -> None:
     """The third process goes on from where the second one came to."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
-        it.kill("deploy_app", DEPLOY, dies=Moment("reached", "POST /api/v1/deploy"))
-        it.kill_successor(then)
-        _, left = await _finished(it)
 
-        assert made(it.world.read()) == ONCE
-        assert left == once(resumed=2)
+    async def die_after_taking_over(it: Scene, dies: Moment) -> None:
+        await it.kill("deploy_app", DEPLOY, dies=Moment("reached", "POST /api/v1/deploy"))
+        await it.kill_successor(dies)
+        await it.succeed()
 
+        assert (dies, made(it.world.read())) == (dies, ONCE)
+        assert (dies, kept(it.folder)) == (dies, [once(resumed=2)])
 
-def _lose_the_fork(it: Scene, line: str) -> None:
-    """Put Coolify's own image, which drops `--runtime`, into service while the app is deployed."""
-    if line.endswith("/deploy"):
-        with it.world.change() as state:
-            state.coolify.supports_runtime_option = False
+    await at_once(tmp_path, AFTER_TAKING_OVER, die_after_taking_over)
 
 
 def _deployments(state: WorldState, name: str) -> int:

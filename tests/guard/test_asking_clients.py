@@ -1,4 +1,4 @@
-"""Approvals as they travel through clients of both protocol eras: what is replayed, forged or foreign begins nothing."""
+"""Approvals as they travel through clients of both eras: what is replayed, forged or foreign begins nothing."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Each outcome of the closed set, met with real tools: what the caller reads, what the world shows, what the audit says."""
+"""Each outcome of the closed set, met with real tools: what the caller reads, the world shows and the audit says."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -169,7 +169,7 @@ async def test_locked_says_who_holds_it_and_for_what(tmp_path: Path) -> None:
 
 
 async def test_failed_says_what_failed_and_how_far_it_came(tmp_path: Path) -> None:
-    """A build that breaks: the step, the stage, a probable cause and the fenced end of its log; the rest never began."""
+    """A build that breaks: the step, a probable cause and the fenced end of its log; the rest never began."""
     broken = {"name": "broken", "repository": "https://github.com/example/broken", "wait_s": 30}
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:

@@ -192,7 +192,7 @@ async def test_an_observation_that_fails_at_the_begin_frees_the_targets(tmp_path
 
 
 async def test_nothing_runs_when_the_begin_cannot_be_written(tmp_path: Path) -> None:
-    """An audit that takes no line stops the call with a clear error: no step, no operation, no lock, no approval lost."""
+    """An audit that takes no line stops the call with a clear error: no step, no lock, no approval lost."""
     async with toy(tmp_path) as it:
         approval = await it.approved()
         refuse_lines(tmp_path, "begin")

@@ -94,7 +94,9 @@ class FillShelf(Mutation[Fill, Shelves, int]):
                 params={"shelf": args.shelf, "boxes": facts},
             ),
         )
-        counting = Step(id="count", kind="shelf.count", target=args.shelf, summary=f"Count {args.shelf}", undoes=("fill",))
+        counting = Step(
+            id="count", kind="shelf.count", target=args.shelf, summary=f"Count {args.shelf}", undoes=("fill",)
+        )
         return Plan(
             tool=self.name,
             title=f"Fill {args.shelf}",
@@ -118,6 +120,7 @@ class InlineEngine:
     program: Program
     holds: bool = False
     started: list[str] = field(default_factory=list[str])
+    ended: list[str] = field(default_factory=list[str])
     on_start: Hook | None = None
 
     async def start(self, operation_id: str) -> None:
@@ -128,6 +131,10 @@ class InlineEngine:
         if not self.holds:
             await self.finish(operation_id)
 
+    def has(self, operation_id: str) -> bool:
+        """Return whether the operation was started here and has not ended."""
+        return operation_id in self.started and operation_id not in self.ended
+
     async def finish(self, operation_id: str) -> None:
         """Run the operation to its end."""
 
@@ -135,6 +142,7 @@ class InlineEngine:
             return await work()
 
         await Course(operation_id=operation_id, program=self.program, checkpoint=once).run()
+        self.ended.append(operation_id)
 
 
 @dataclass(slots=True)

@@ -41,6 +41,13 @@ def fifty_apps(state: WorldState) -> None:
         containers.append(container.model_copy(update=named))
 
 
+def fifty_weak_apps(state: WorldState) -> None:
+    """Let every container of the fifty run without gVisor."""
+    fifty_apps(state)
+    for container in state.hosts["muscle-1"].containers:
+        container.runtime = "runc"
+
+
 def long_log(state: WorldState) -> None:
     """Let the shop have written a thousand long lines."""
     shop = next(app for app in state.coolify.applications if app.uuid == SHOP)
@@ -70,7 +77,7 @@ async def test_fifty_apps_take_eighty_bytes_each(tmp_path: Path) -> None:
         async with ink(tmp_path, change_world=fifty_apps) as it, it.client() as client:
             listed = await answer(client, "list_apps")
     assert len(data(listed)["rows"]) == data(listed)["total"] == APPS
-    assert {row[3] for row in data(listed)["rows"] if row[0].startswith("app-")} == {"running:healthy"}
+    assert {row[3] for row in data(listed)["rows"] if row[0].startswith("app-")} == {"healthy"}
     assert len(own(listed).encode()) / APPS <= MAX_BYTES_PER_APP
     assert size(data(listed)) / APPS <= MAX_BYTES_PER_APP
 
@@ -83,6 +90,16 @@ async def test_a_fleet_and_an_app_fit_on_a_screen(tmp_path: Path) -> None:
     for result in found:
         assert len(own(result)) <= SCREEN
         assert size(data(result)) <= SCREEN
+
+
+async def test_a_fleet_where_all_is_wrong_still_fits(tmp_path: Path) -> None:
+    """A warning that concerns fifty containers names some of them and counts the rest."""
+    with anyio.fail_after(20):
+        async with ink(tmp_path, change_world=fifty_weak_apps) as it, it.client() as client:
+            fleet = await answer(client, "get_fleet")
+    [warning] = [words for words in data(fleet)["warnings"] if "not isolated" in words]
+    assert re.fullmatch(r"muscle-1: not isolated: (?:[\w-]+, ){4}[\w-]+ and 44 more", warning)
+    assert len(own(fleet)) <= SCREEN
 
 
 async def test_a_long_log_is_paged_whole(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ink_infra_mcp.sandbox.seed import SECRET as COOLIFY_SECRET
 from ink_infra_mcp.server.prompts import instructions
 from tests.contract.catalog import NAMES, contracts
 from tests.server.raw import MODERN, envelope
@@ -109,7 +110,8 @@ def test_nothing_but_the_protocol_reaches_standard_output(tmp_path: Path) -> Non
 BROKEN = """
 from ink_infra_mcp.tools.list_operations import ListOperations
 async def broken(self, args, look):
-    raise RuntimeError("the inside of things, Bearer abcdefgh12345678")
+    token = look.coolify._http._settings.token.reveal()
+    raise RuntimeError(f"the inside of things, Bearer abcdefgh12345678, {token}")
 ListOperations.observe = broken
 """
 
@@ -127,15 +129,17 @@ def crash(log: Path, level: str) -> list[dict[str, Any]]:
         wire.request("tools/list")
         broken = wire.request("tools/call", {"name": "list_operations", "arguments": {}})
     assert "inside" not in json.dumps(broken)
+    assert "abcdefgh12345678" not in log.read_text(encoding="utf-8")
+    assert COOLIFY_SECRET not in log.read_text(encoding="utf-8")
     return logged(log)
 
 
 def test_logs_are_json_lines_on_standard_error(tmp_path: Path) -> None:
-    """A fault is one JSON object on one line, with its time, level, source and trace; a good call logs nothing."""
+    """A fault is one JSON object on one line, with time, level, source and trace, and with every secret masked."""
     [line] = crash(tmp_path / "log", "warning")
     assert (line["level"], line["logger"], line["error"]) == ("error", "ink_infra_mcp.server.binding", "RuntimeError")
     assert line["message"] == "tool list_operations broke"
-    assert "the inside of things" in line["trace"]
+    assert "the inside of things, Bearer ********, ********" in line["trace"]
     assert set(line) == {"at", "level", "logger", "message", "error", "trace"}
 
 

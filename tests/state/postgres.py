@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the test's own: a new cluster in a temporary folder, on a loopback port, without durability."""
+"""A PostgreSQL server of the test's own: a new cluster in a temporary folder, on a loopback port."""
 
 import os
 import pwd

@@ -1,4 +1,4 @@
-"""Approvals as rows: whatever is done to them in whatever order, each counts at most once, for its plan, in its time."""
+"""Approvals as rows: whatever is done in whatever order, each counts at most once, for its plan, in its time."""
 
 from pathlib import Path
 from typing import Any

@@ -147,7 +147,7 @@ async def test_an_executor_lives_as_long_as_its_session(url: str) -> None:
             there.kill()
             there.wait(timeout=10)
             with anyio.fail_after(LIMIT_S):
-                while here.alive("ex-there"):  # the server notices a moment later
+                while here.alive("ex-there"):  # noqa: ASYNC110 - the server notices a moment later, and has no event
                     await anyio.sleep(0.01)
         assert here.alive("ex-here")
         assert not here.alive("ex-never")

@@ -1,6 +1,7 @@
 """Where a new app goes: the documented rule over a measured world, pinned once a person has seen it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.guard.caller import Answer
 from ink_infra_mcp.sandbox.state import WorldState
-from tests.ink import ink, says_yes
-from tests.tools.calls import app_named, call, creations, deploy
+from tests.ink import Ink, ink, says_yes
+from tests.tools.calls import Said, app_named, call, creations, deploy
 
 IMAGE: dict[str, Any] = {"image": "registry.example.com/web:1", "port": 80}
 GIB = 2**30
@@ -81,23 +82,32 @@ CHOICES: dict[str, tuple[tuple[Change, ...], dict[str, Any], str, str]] = {
 }
 
 
+@contextmanager
+def other_world(it: Ink, changes: tuple[Change, ...]) -> Generator[None]:
+    """Change the world for a while."""
+    original = it.state
+    with it.world.change() as state:
+        for change in changes:
+            change(state)
+    yield
+    with it.world.change() as state:
+        state.hosts, state.coolify = original.hosts, original.coolify
+
+
 @pytest.mark.anyio
-@pytest.mark.parametrize("case", CHOICES)
-async def test_the_muscle_follows_the_rule_and_the_plan_says_why(tmp_path: Path, case: str) -> None:
+async def test_the_muscle_follows_the_rule_and_the_plan_says_why(tmp_path: Path) -> None:
     """Healthy, with gVisor, with room for the whole limit; then fewest apps; then most headroom."""
-    changes, arguments, muscle, why = CHOICES[case]
+    said: dict[str, Said] = {}
+    with anyio.fail_after(30):
+        async with ink(tmp_path) as it, it.client() as client:
+            for number, (case, (changes, arguments, _, _)) in enumerate(CHOICES.items()):
+                source = {} if "compose" in arguments else IMAGE
+                with other_world(it, changes):
+                    said[case] = await deploy(client, name=f"fresh-{number}", **source, **arguments)
 
-    def change(state: WorldState) -> None:
-        for one in changes:
-            one(state)
-
-    source = {} if "compose" in arguments else IMAGE
-    with anyio.fail_after(20):
-        async with ink(tmp_path, change_world=change) as it, it.client() as client:
-            said = await deploy(client, name="fresh", **source, **arguments)
-
-    assert said.outcome == "approval_required", said.text
-    assert f"nobody yet; {muscle} was chosen: {why}" in said.data["plan"]
+    assert {case: answer.outcome for case, answer in said.items()} == dict.fromkeys(CHOICES, "approval_required")
+    chosen = {case: answer.data["plan"].partition("nobody yet; ")[2].partition(";")[0] for case, answer in said.items()}
+    assert chosen == {case: f"{muscle} was chosen: {why}" for case, (_, _, muscle, why) in CHOICES.items()}
 
 
 @pytest.mark.anyio
@@ -106,7 +116,7 @@ async def test_where_nothing_fits_each_muscle_says_why(tmp_path: Path) -> None:
 
     def third(fleet: Fleet) -> Fleet:
         one, two = fleet.muscles
-        strange = one.model_copy(update={"name": "muscle-3", "address": "192.0.2.33"})
+        strange = one.model_copy(update={"name": "muscle-3", "address": fleet.factory.address})
         return fleet.model_copy(update={"muscles": (one, two, strange)})
 
     with anyio.fail_after(40):
@@ -116,13 +126,8 @@ async def test_where_nothing_fits_each_muscle_says_why(tmp_path: Path) -> None:
                 (small("muscle-1", 1), without_runsc("muscle-2")),
                 (unusable("muscle-1"), small("muscle-2", 2)),
             ):
-                original = it.state
-                with it.world.change() as state:
-                    for change in changes:
-                        change(state)
-                said.append((await deploy(client, name="fresh", **IMAGE, memory="2g")).text)
-                with it.world.change() as state:
-                    state.hosts, state.coolify = original.hosts, original.coolify
+                with other_world(it, changes):
+                    said.append((await deploy(client, name="fresh", **IMAGE, memory="2g")).text)
             made = creations(it)
 
     assert (

@@ -42,8 +42,14 @@ class Guarded:
         self.owners = _owners(settings, wiring.new_id("ex"))
         program = self._program(wiring, outside)
         self.engine = LazyEngine(settings.state_url, self.owners.executor, program, wiring.clock)
+        locks = Locks(store=store, owners=self.owners, clock=wiring.clock)
         self.operations = Operations(
-            store=store, engine=self.engine, owners=self.owners, clock=wiring.clock, changes=self.changes
+            store=store,
+            engine=self.engine,
+            owners=self.owners,
+            clock=wiring.clock,
+            changes=self.changes,
+            beginning=locks.beginning,
         )
         self.approvals = Approvals(
             store=store,
@@ -56,7 +62,7 @@ class Guarded:
             engine=self.engine,
             policy=wiring.policy.by_ticket_only() if settings.fleet.approvals.channel == "ticket" else wiring.policy,
             approvals=self.approvals,
-            locks=Locks(store=store, owners=self.owners, clock=wiring.clock),
+            locks=locks,
             clock=wiring.clock,
             new_id=wiring.new_id,
             look=outside.look,
@@ -103,6 +109,10 @@ class LazyEngine:
         if self._engine is None:
             self._engine = self._make()
         await self._engine.start(operation_id)
+
+    def has(self, operation_id: str) -> bool:
+        """Return whether the operation was started here and has not ended."""
+        return self._engine is not None and self._engine.has(operation_id)
 
     async def close(self) -> None:
         """Stop, if it was ever opened."""

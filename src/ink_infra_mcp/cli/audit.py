@@ -24,12 +24,20 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.action == "verify":
             return _verify(desk, as_json=arguments.json)
         if arguments.json:
-            for line in _lines(desk, arguments.limit):
-                print(line.model_dump_json())
-            return 0
-        rows = [_row(line) for line in _lines(desk, arguments.limit or SHOWN)]
-        print(columns([HEAD, *rows]) if rows else "The audit is empty.")
+            _export(desk, arguments.limit)
+        else:
+            _show(desk, arguments.limit or SHOWN)
     return 0
+
+
+def _export(desk: Desk, limit: int | None) -> None:
+    for line in _lines(desk, limit):
+        print(line.model_dump_json())
+
+
+def _show(desk: Desk, limit: int) -> None:
+    rows = [_row(line) for line in _lines(desk, limit)]
+    print(columns([HEAD, *rows]) if rows else "The audit is empty.")
 
 
 def _verify(desk: Desk, *, as_json: bool) -> int:

@@ -82,12 +82,13 @@ async def converse(server: "Party", tool: str, values: dict[str, Any], person: "
     No elicitation is declared then: the answer is an approval for `ink-infra-mcp approve`, and not a refusal that
     nobody gave.
     """
-    async with Client(server, elicitation_callback=person.answer if person else None) as client:
-        try:
-            return await _call(client, tool, values)
-        except MCPError as error:
-            _tell(f"The server did not answer: {error}")
-            return 1
+    status = 1
+    try:
+        async with Client(server, elicitation_callback=person.answer if person else None) as client:
+            status = await _call(client, tool, values)
+    except* MCPError as group:
+        _tell(f"The server did not answer: {_cause(group)}")
+    return status
 
 
 async def _call(client: Client, tool: str, values: dict[str, Any]) -> int:
@@ -117,6 +118,11 @@ async def _follow(client: Client, operation_id: str) -> int:
 
 async def _progress(progress: float, total: float | None, message: str | None) -> None:
     _tell(f"[{progress:.0f}/{total:.0f}] {message or ''}" if total else f"... {message or progress}")
+
+
+def _cause(group: BaseExceptionGroup[MCPError]) -> MCPError:
+    first = group.exceptions[0]
+    return first if isinstance(first, MCPError) else _cause(first)
 
 
 def _structured(result: CallToolResult) -> dict[str, Any]:

@@ -157,13 +157,11 @@ def proposals(
     factory: Proposal | None = None
     others: list[Proposal] = []
     for server in sorted(servers, key=lambda one: not one.is_coolify_host):
-        inner = server.is_coolify_host and server.ip in _OF_COOLIFY_ALONE
-        name = _free_label("factory" if server.is_coolify_host else server.name, taken)
-        found = _proposal(server, name, factory_at if inner else (server.ip,), known)
         if server.is_coolify_host:
-            factory = found
+            at = factory_at if server.ip in _OF_COOLIFY_ALONE else (server.ip,)
+            factory = _proposal(server, _free_label("factory", taken), at, known)
         else:
-            others.append(found)
+            others.append(_proposal(server, _free_label(server.name, taken), (server.ip,), known))
     return Found(factory, tuple(others), tuple(cloud), zones)
 
 
@@ -195,10 +193,10 @@ async def _addresses(known: Known) -> tuple[str, ...]:
 
 
 def _proposal(server: Server, name: str, at: Sequence[str], known: dict[str, CloudServer]) -> Proposal:
-    cloud = next((known[address] for address in at if address in known), None)
+    outer = (known[address].ipv4 for address in at if address in known)
     return Proposal(
         name=name,
-        address=(cloud.ipv4 if cloud else None) or (at[0] if at else ""),
+        address=next(filter(None, (*outer, *at)), ""),
         ssh_user=server.user or "root",
         ssh_port=server.port,
         wildcard_domain=bare_domain(server.wildcard_domain),

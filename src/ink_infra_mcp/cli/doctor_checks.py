@@ -81,15 +81,17 @@ async def check_github(ground: Ground) -> Section:
 
 async def check_dns(ground: Ground) -> Section:
     """Return whether names can be looked up, and whether each Muscle's wildcard leads to it."""
-    resolver = Resolver(ground.places.nameservers, timeout_s=4.0)
-    fleet = ground.fleet
-    muscles = [muscle for muscle in fleet.muscles if muscle.wildcard_domain] if fleet else []
-    looks = [_wildcard(resolver, muscle) for muscle in muscles] or [_any_name(resolver, _name_to_try(fleet))]
-    findings = tuple(await asyncio.gather(*looks))
-    failed = next((finding.text for finding in findings if finding.level == "failed"), "")
+    findings = await _lookups(Resolver(ground.places.nameservers, timeout_s=4.0), ground.fleet)
+    failed = [finding.text.rstrip(".") for finding in findings if finding.level == "failed"]
     if failed:
-        return Section(name="DNS", findings=findings, lacks={DNS: failed.rstrip(".")})
+        return Section(name="DNS", findings=findings, lacks={DNS: failed[0]})
     return Section(name="DNS", findings=findings, gives=(DNS,))
+
+
+async def _lookups(resolver: Resolver, fleet: Fleet | None) -> tuple[Finding, ...]:
+    muscles = fleet.muscles if fleet else ()
+    looks = [_wildcard(resolver, muscle) for muscle in muscles if muscle.wildcard_domain]
+    return tuple(await asyncio.gather(*(looks or [_any_name(resolver, _name_to_try(fleet))])))
 
 
 async def _any_name(resolver: Resolver, name: str) -> Finding:

@@ -102,17 +102,20 @@ def _section(findings: tuple[Finding, ...], secrets: Mapping[str, Secret], lacks
 def _read(secrets: Secrets, environ: Mapping[str, str]) -> tuple[dict[str, Secret], list[Finding]]:
     """Return the secrets that can be used, and what is wrong with the others and with the environment."""
     unexpanded = sorted(name for name, value in environ.items() if name.startswith(_OURS) and _REFERENCE.search(value))
-    findings = [_unexpanded(name) for name in unexpanded]
-    found: dict[str, Secret] = {}
-    for name in NAMES:
-        secret = _one(secrets, name)
-        if isinstance(secret, Secret):
-            found[name] = secret
-        elif secret is not None and not _variables(name) & set(unexpanded):
-            findings.append(Finding(level="failed", text=secret.failed, next=secret.next))
+    looked = {name: _one(secrets, name) for name in NAMES}
+    findings = [_unexpanded(name) for name in unexpanded] + _unusable(looked, told=frozenset(unexpanded))
     if trouble := secrets.keyring_trouble:
         findings.append(Finding(level="note", text=f"the key store of this machine gives nothing: {trouble}."))
-    return found, findings
+    return {name: secret for name, secret in looked.items() if isinstance(secret, Secret)}, findings
+
+
+def _unusable(looked: Mapping[str, Secret | ConfigError | None], *, told: frozenset[str]) -> list[Finding]:
+    """Return what is wrong with secrets, but for those whose variables have been told already."""
+    return [
+        Finding(level="failed", text=error.failed, next=error.next)
+        for name, error in looked.items()
+        if isinstance(error, ConfigError) and not _variables(name) & told
+    ]
 
 
 def _one(secrets: Secrets, name: str) -> Secret | ConfigError | None:

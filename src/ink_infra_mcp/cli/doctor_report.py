@@ -93,8 +93,11 @@ def _tool(line: ToolLine) -> str:
 
 
 def _verdict(report: Report) -> str:
-    failed = [section.name for section in report.sections if section.level == "failed"]
-    warned = [section.name for section in report.sections if section.level == "warning"]
-    if failed:
-        return f"Failed: {', '.join(failed)}."
-    return f"Nothing failed; look at: {', '.join(warned)}." if warned else "All well."
+    if failed := _named(report, "failed"):
+        return f"Failed: {failed}."
+    warned = _named(report, "warning")
+    return f"Nothing failed; look at: {warned}." if warned else "All well."
+
+
+def _named(report: Report, level: Level) -> str:
+    return ", ".join(section.name for section in report.sections if section.level == level)

@@ -54,10 +54,11 @@ NEEDS: Mapping[str, Needs] = {
 def lacking(sections: Sequence[Section]) -> dict[str, str]:
     """Return the abilities that some section lacks and none gives, each with the reasons."""
     given = {ability for section in sections for ability in section.gives}
-    lost = [(ability, why) for section in sections for ability, why in section.lacks.items() if ability not in given]
+    lost = dict.fromkeys(reason for section in sections for reason in section.lacks.items())
     found: dict[str, str] = {}
-    for ability, why in dict.fromkeys(lost):
-        found[ability] = f"{found[ability]} / {why}" if ability in found else why
+    for ability, why in lost:
+        if ability not in given:
+            found[ability] = f"{found[ability]} / {why}" if ability in found else why
     return found
 
 
@@ -67,8 +68,8 @@ def judge(tools: Iterable[str], lacks: Mapping[str, str]) -> tuple[ToolLine, ...
 
 
 def _judge(tool: str, needs: Needs, lacks: Mapping[str, str]) -> ToolLine:
-    missing = [ability for ability in (*EVERY_TOOL, *needs.must) if ability in lacks]
-    if missing:
-        return ToolLine(tool=tool, works="no", why=(f"needs {missing[0]}: {lacks[missing[0]]}",))
+    missing = next((ability for ability in (*EVERY_TOOL, *needs.must) if ability in lacks), None)
+    if missing is not None:
+        return ToolLine(tool=tool, works="no", why=(f"needs {missing}: {lacks[missing]}",))
     without = tuple(f"without {ability}: {lacks[ability]}" for ability in needs.better if ability in lacks)
     return ToolLine(tool=tool, works="partly" if without else "yes", why=without)

@@ -3,17 +3,18 @@
 import json
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 _CHATTY = ("asyncssh", "httpx2", "httpcore2", "uvicorn")
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as one JSON object with time, level, logger and message; a traceback only at debug level."""
+    """Formats a record as one JSON object with time, level, logger, message and trace, without secrets."""
 
-    def __init__(self, *, with_traces: bool) -> None:
+    def __init__(self, redact: Callable[[str], str]) -> None:
         super().__init__()
-        self._with_traces = with_traces
+        self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -21,19 +22,18 @@ class JsonLines(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": self._redact(record.getMessage()),
         }
         if record.exc_info and record.exc_info[0] is not None:
             entry["error"] = record.exc_info[0].__name__
-            if self._with_traces:
-                entry["trace"] = self.formatException(record.exc_info)
+            entry["trace"] = self._redact(self.formatException(record.exc_info))
         return json.dumps(entry, ensure_ascii=False)
 
 
-def log_to_stderr(level: str) -> None:
-    """Send all logs of `level` and above to stderr."""
+def log_to_stderr(level: str, redact: Callable[[str], str]) -> None:
+    """Send all logs of `level` and above to stderr, each through `redact`."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines(with_traces=True))
+    handler.setFormatter(JsonLines(redact))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     if level != "debug":
         for name in _CHATTY:

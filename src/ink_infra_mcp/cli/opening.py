@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from ink_infra_mcp.core.redact import Redactor
+
 if TYPE_CHECKING:
     from ink_infra_mcp.app import App, Places, Wiring
     from ink_infra_mcp.core.fleet import Fleet
     from ink_infra_mcp.core.ports import Clock
-    from ink_infra_mcp.core.redact import Redactor
     from ink_infra_mcp.settings import Flags, Settings
     from ink_infra_mcp.settings.secrets import Secrets
 
@@ -21,10 +22,14 @@ SANDBOX_DOMAIN = "example.com"
 
 
 class Opener:
-    """Opens the App once, at the first need, and closes it with everything that was started for it."""
+    """Opens the App once, at the first need, and closes it with everything that was started for it.
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
+    `redact` learns every secret that is read, so that the logs, which pass it from the start, show none.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, redact: Redactor | None = None) -> None:
         self._arguments = arguments
+        self._redact = redact or Redactor()
         self._closing: list[Callable[[], None]] = []
         self._lock = anyio.Lock()
         self.app: App | None = None
@@ -67,14 +72,12 @@ class Opener:
         return load_settings(this_machine(), flags(self._arguments)).state_url
 
     def _configured(self) -> "Wiring":
-        from ink_infra_mcp.core.redact import Redactor
         from ink_infra_mcp.settings import load_settings
         from ink_infra_mcp.settings.paths import this_machine
         from ink_infra_mcp.settings.secrets import Secrets
 
-        redact = Redactor()
         settings = load_settings(this_machine(), flags(self._arguments))
-        return wiring(settings, Secrets(os.environ, redact=redact), redact)
+        return wiring(settings, Secrets(os.environ, redact=self._redact), self._redact)
 
     def _sandbox_folder(self) -> Path:
         from ink_infra_mcp.settings.paths import state_folder, this_machine
@@ -83,7 +86,6 @@ class Opener:
 
     def _sandbox(self) -> "Wiring":
         from ink_infra_mcp.app import Places
-        from ink_infra_mcp.core.redact import Redactor
         from ink_infra_mcp.sandbox.running import Sandbox, open_world, tokens
         from ink_infra_mcp.settings import load_settings
         from ink_infra_mcp.settings.keychain import no_keyring
@@ -100,11 +102,10 @@ class Opener:
         sandbox = Sandbox(world)
         self._closing.append(sandbox.stop)
         ends = sandbox.start()
-        redact = Redactor()
         values = {**tokens(), "ssh_key": ends.login_key}
         environ = {name: value for name, value in os.environ.items() if name.startswith("INK_APP_SECRET_")}
         environ |= {f"INK_{name.upper()}": value for name, value in values.items()}
-        secrets = Secrets(environ, redact=redact, open_keyring=no_keyring)
+        secrets = Secrets(environ, redact=self._redact, open_keyring=no_keyring)
         addresses = {name: host.address for name, host in world.read().hosts.items()}
         fleet = sandbox_fleet(ends.coolify_url, addresses, dict(ends.host_keys))
         places = Places(
@@ -115,7 +116,7 @@ class Opener:
             trust=ssl.create_default_context(cadata=ends.authority_pem),
         )
         settings = load_settings(this_machine(), flags(self._arguments), sandbox_fleet=fleet)
-        return wiring(settings, secrets, redact, places=places, clock=SystemClock(self._arguments.speed))
+        return wiring(settings, secrets, self._redact, places=places, clock=SystemClock(self._arguments.speed))
 
 
 def flags(arguments: argparse.Namespace) -> "Flags":
@@ -135,7 +136,7 @@ def flags(arguments: argparse.Namespace) -> "Flags":
 def wiring(
     settings: "Settings",
     secrets: "Secrets",
-    redact: "Redactor",
+    redact: Redactor,
     *,
     places: "Places | None" = None,
     clock: "Clock | None" = None,

@@ -1,14 +1,15 @@
 """`serve`: the tools over stdio."""
 
 import argparse
-import getpass
 import logging
 
 import anyio
 
 from ink_infra_mcp.cli.logs import log_to_stderr
 from ink_infra_mcp.cli.opening import Opener
+from ink_infra_mcp.cli.terminal import operator
 from ink_infra_mcp.core.errors import StateError
+from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import load
@@ -22,18 +23,19 @@ RECOVER_EVERY_S = 5.0
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until the client goes away."""
-    log_to_stderr(arguments.log_level)
-    anyio.run(_serve, arguments)
+    redact = Redactor()
+    log_to_stderr(arguments.log_level, redact)
+    anyio.run(_serve, arguments, redact)
     return 0
 
 
-async def _serve(arguments: argparse.Namespace) -> None:
-    opener = Opener(arguments)
+async def _serve(arguments: argparse.Namespace, redact: Redactor) -> None:
+    opener = Opener(arguments, redact)
     toolsets = frozenset(name for name in str(arguments.toolsets).split(",") if name)
     settings = ServerSettings(
         catalogue=narrowed(load(), toolsets=toolsets, read_only=arguments.read_only),
         open=opener.open,
-        principal=f"local:{getpass.getuser()}",
+        principal=f"local:{operator()}",
         instructions=instructions(),
     )
 

@@ -58,6 +58,17 @@ class Desk:
         """Return the approval after the operator's answer, which the audit then holds; raises ApprovalInvalid."""
         return anyio.run(partial(self._approvals().decide, approval_id, answer, by=by, channel=CHANNEL))
 
+    def deny(self, approval_id: str, *, by: str) -> Approval:
+        """Return the approval after the operator's no, which takes back a yes that nothing has used yet.
+
+        Raises:
+            ApprovalInvalid: it is unknown, has expired, was turned down already, or was used.
+        """
+        found = self.read(lambda connection: approvals.get(connection, approval_id))
+        if found is not None and found.state is ApprovalState.APPROVED:
+            return anyio.run(partial(self._approvals().withdraw, approval_id, by=by, channel=CHANNEL))
+        return self.decide(self.question(approval_id).id, Answer("decline"), by=by)
+
     def _approvals(self) -> Approvals:
         # only a new approval needs a time to live, and none is made here
         return Approvals(store=self.store, clock=self.clock, new_id=new_id, ttl_s=0.0)

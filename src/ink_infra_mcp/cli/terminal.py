@@ -101,10 +101,17 @@ def shown(text: str) -> str:
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
     """Return the rows as lines, with columns that are as wide as their longest cell."""
-    cells = [[shown(" ".join(cell.split())) for cell in row] for row in rows]
+    cells = [[_cell(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(_padded(row, widths) for row in cells)
+
+
+def _cell(text: str) -> str:
+    return shown(" ".join(text.split()))
+
+
+def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def when(unix_s: float | None) -> str:

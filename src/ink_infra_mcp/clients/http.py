@@ -26,6 +26,7 @@ from ink_infra_mcp.core.permit import Permit, refuse_without_permit
 from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean
 
 Query = Mapping[str, str | int | bool]
@@ -280,7 +281,7 @@ def classify_plainly(service: str, answer: Answer) -> VendorError:
     """Return the VendorError that the status alone calls for, with the vendor's own words where they are JSON."""
     if answer.is_html and answer.status < 500:
         return not_the_api(service, answer)
-    kind = _BY_STATUS.get(answer.status) or (Unavailable if answer.status >= 500 else Rejected)
+    kind = _BY_STATUS.get(answer.status, Unavailable if answer.status >= 500 else Rejected)
     return kind(
         f"{service} answered {answer.status} to {answer.method} {answer.path}: {vendor_words(answer)}",
         service=service,
@@ -295,7 +296,7 @@ def classify_plainly(service: str, answer: Answer) -> VendorError:
 
 def vendor_words(answer: Answer, *, limit: int = 300) -> str:
     """Return the vendor's message as one clean sentence, without its HTML."""
-    message = answer.json.get("message") if isinstance(answer.json, dict) else None
+    message = table(answer.json).get("message")
     if isinstance(message, str) and message:
         return clean(" ".join(message.split()), limit=limit).rstrip(".") + "."
     return "no explanation." if answer.is_html or not answer.text else clean(answer.text, limit=limit)

@@ -81,19 +81,24 @@ class Probe:
 
     async def _visit(self, url: httpx2.URL, address: str | None) -> HttpSeen:
         port = url.port or DEFAULT_PORTS[url.scheme]
-        named = self._connect_to.get((address or url.host, port))
-        if named is not None:
-            return await self._ask(url, named)
-        candidates = [address] if address else await _addresses(url.host, port)
+        candidates = await self._candidates(url.host, address, port)
         if not candidates:
             return HttpSeen(kind="unresolved", error=f"{url.host} has no address")
-        allowed = [self._connect_to.get((a, port), (a, port)) for a in candidates if self._may_visit(a, port)]
-        if not allowed:
+        endpoint = next(filter(None, (self._endpoint(candidate, port) for candidate in candidates)), None)
+        if endpoint is None:
             return HttpSeen(kind="refused_by_us", error=f"{candidates[0]} is not a public address")
-        return await self._ask(url, allowed[0])
+        return await self._ask(url, endpoint)
 
-    def _may_visit(self, address: str, port: int) -> bool:
-        return (address, port) in self._connect_to or is_public(address)
+    async def _candidates(self, host: str, address: str | None, port: int) -> list[str]:
+        """A host that is sent elsewhere needs no address of its own."""
+        if address:
+            return [address]
+        return [host] if (host, port) in self._connect_to else await _addresses(host, port)
+
+    def _endpoint(self, address: str, port: int) -> Endpoint | None:
+        """Return where to connect to for an address, or None where we do not go."""
+        here = (address, port)
+        return self._connect_to.get(here, here if is_public(address) else None)
 
     async def _ask(self, url: httpx2.URL, endpoint: Endpoint) -> HttpSeen:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
@@ -31,6 +32,15 @@ class Resolved(BaseModel):
     cname: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The answer to one question: addresses of one kind."""
+
+    status: Status
+    addresses: tuple[str, ...] = ()
+    cname: str | None = None
+
+
 class Resolver:
     """Asks the given name servers (address and port), or those of this machine; nothing is cached."""
 
@@ -42,9 +52,9 @@ class Resolver:
         """Return what `name` leads to within the time-out; DNS trouble is a status, never an exception."""
         v4, v6 = await asyncio.gather(self._ask(name, "A"), self._ask(name, "AAAA"))
         speaks = min(v4, v6, key=lambda one: _FIRST.index(one.status))
-        return Resolved(status=speaks.status, ipv4=v4.ipv4, ipv6=v6.ipv6, cname=v4.cname or v6.cname)
+        return Resolved(status=speaks.status, ipv4=v4.addresses, ipv6=v6.addresses, cname=v4.cname or v6.cname)
 
-    async def _ask(self, name: str, type: str) -> Resolved:
+    async def _ask(self, name: str, type: str) -> _Answer:
         """dnspython is imported here: a server that only speaks HTTP never pays for it."""
         import dns.exception
         import dns.resolver
@@ -52,10 +62,10 @@ class Resolver:
         try:
             answer = await self._resolver().resolve(name, type, search=False, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN:
-            return Resolved(status="nxdomain")
+            return _Answer("nxdomain")
         except (dns.exception.DNSException, OSError, ValueError):
-            return Resolved(status="failed")
-        return _resolved(name, type, answer)
+            return _Answer("failed")
+        return _read(name, answer)
 
     def _resolver(self) -> "dns.asyncresolver.Resolver":
         import dns.asyncresolver
@@ -69,12 +79,11 @@ class Resolver:
         return resolver
 
 
-def _resolved(name: str, type: str, answer: "dns.resolver.Answer") -> Resolved:
+def _read(name: str, answer: "dns.resolver.Answer") -> _Answer:
     found = tuple(sorted(map(str, cast(Iterable[object], answer.rrset or ()))))
     end = answer.canonical_name.to_text(omit_final_dot=True).lower()
-    return Resolved(
-        status="found" if found else "none",
-        ipv4=found if type == "A" else (),
-        ipv6=found if type == "AAAA" else (),
+    return _Answer(
+        "found" if found else "none",
+        addresses=found,
         cname=end if end != name.lower().rstrip(".") else None,
     )

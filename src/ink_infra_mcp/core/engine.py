@@ -60,3 +60,7 @@ class Engine(Protocol):
     async def start(self, operation_id: str) -> None:
         """Begin (or go on with) the operation; returns at once."""
         ...
+
+    def has(self, operation_id: str) -> bool:
+        """Return whether the operation was started here and has not ended."""
+        ...

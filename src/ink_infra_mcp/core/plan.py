@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from ink_infra_mcp.core.untrusted import clean
+
 CANNOT_BE_UNDONE = "cannot be undone"
 
 JsonObject = dict[str, JsonValue]
@@ -143,7 +145,12 @@ def render(plan: Plan, *, risk: Risk) -> str:
     lines += [f"Affects: {plan.blast_radius}"] if plan.blast_radius else []
     lines += [f"Stays as it is: {kept}" for kept in plan.keeps]
     lines += [f"Warning: {warning}" for warning in plan.warnings]
-    return "\n".join([*(clean(" ".join(line.splitlines())) for line in lines), f"Plan {plan.digest[:12]}"])
+    return "\n".join([*map(_one_line, lines), f"Plan {plan.digest[:12]}"])
+
+
+def _one_line(text: str) -> str:
+    """Nothing is cut off here: what a person cannot see in full is not put to them at all."""
+    return clean(" ".join(text.splitlines()), limit=len(text) + 1)
 
 
 def _risk_words(plan: Plan, risk: Risk) -> str:

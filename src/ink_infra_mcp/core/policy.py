@@ -7,7 +7,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from ink_infra_mcp.core.plan import Frozen, Plan, Risk
+from ink_infra_mcp.core.plan import Frozen, Plan, Risk, render
+
+MAX_PLAN_TEXT = 20_000
+"""Characters of a plan as it is shown: less than any channel cuts off."""
 
 
 class Need(StrEnum):
@@ -160,6 +163,8 @@ class Policy(Frozen):
             return f"Changes are frozen: {_sentence(self.freeze)}"
         if hit := sorted(set(self.protected) & names_touched(plan)):
             return f"{', '.join(hit)} is protected by policy; no tool may change it."
+        if len(render(plan, risk=risk)) > MAX_PLAN_TEXT:
+            return f"The plan is longer than {MAX_PLAN_TEXT} characters; nobody could read what they approve."
         return self._over_limit(plan)
 
     def _over_limit(self, plan: Plan) -> str | None:

@@ -20,7 +20,7 @@ def clean(text: str, *, limit: int = 10_000) -> str:
 
 def clean_name(text: str, *, limit: int = 64) -> str:
     """Return `text` on one line, cleaned, for use inside a sentence or a plan."""
-    return clean(" ".join(text.split()), limit=limit)
+    return clean(" ".join(clean(" ".join(text.split()), limit=len(text) + 1).split()), limit=limit)
 
 
 def fence(text: str, *, nonce: str, label: str) -> str:

@@ -79,6 +79,10 @@ class DurableEngine:
             self._ends[operation_id] = asyncio.get_running_loop().create_future()
             self._watches[operation_id] = asyncio.create_task(self._watch(operation_id))
 
+    def has(self, operation_id: str) -> bool:
+        """Return whether the operation was started here and has not ended; one that broke and waits counts."""
+        return operation_id in self._watches
+
     async def run(self, operation_id: str) -> None:
         """Run one operation inside its workflow."""
         task = asyncio.current_task()

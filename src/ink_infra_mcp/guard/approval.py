@@ -41,7 +41,7 @@ class Approvals:
             plan=plan,
             risk=risk,
             need=need,
-            phrase="" if need is Need.PERSON else plan.phrase,
+            phrase="" if need is Need.PERSON else _phrase(plan),
             created_at=now,
             expires_at=now + self.ttl_s,
         )
@@ -72,8 +72,7 @@ class Approvals:
 
         def work(connection: Connection) -> Approval:
             found = approvals.get(connection, approval_id)
-            if found is not None and principal not in (None, found.principal):
-                raise ApprovalInvalid(f"The approval {approval_id} is unknown.", next="Call the tool again.")
+            _check_principal(found, principal)
             if found is not None:
                 _check_channel(found, channel)
             state = _state(found, answer)
@@ -81,6 +80,24 @@ class Approvals:
             word = "approved" if state is ApprovalState.APPROVED else "denied"
             audit.append(connection, _event(decided, word, now, by, outcome=answer.action, channel=channel))
             return decided
+
+        return await self.store.run(work)
+
+    async def withdraw(self, approval_id: str, *, by: str, channel: str, principal: str | None = None) -> Approval:
+        """Return the approval after a person took back a yes that nothing has used yet.
+
+        With a `principal`, only an approval of its own calls.
+
+        Raises:
+            ApprovalInvalid: there is no such yes any more.
+        """
+        now = await self._expire()
+
+        def work(connection: Connection) -> Approval:
+            _check_principal(approvals.get(connection, approval_id), principal)
+            taken = approvals.withdraw(connection, approval_id, channel=channel, decided_by=by, now=now)
+            audit.append(connection, _event(taken, "withdrawn", now, by, channel=channel))
+            return taken
 
         return await self.store.run(work)
 
@@ -94,6 +111,16 @@ class Approvals:
 
         await self.store.run(work)
         return now
+
+
+def _phrase(plan: Plan) -> str:
+    """A name that cannot be typed, such as one of invisible characters only, leaves the start of the digest."""
+    return plan.phrase.strip() or plan.target.strip() or plan.digest[:12]
+
+
+def _check_principal(approval: Approval | None, principal: str | None) -> None:
+    if approval is not None and principal not in (None, approval.principal):
+        raise ApprovalInvalid(f"The approval {approval.id} is unknown.", next="Call the tool again.")
 
 
 def _check_channel(approval: Approval, channel: str) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
@@ -29,6 +30,8 @@ class Operations:
     owners: Owners
     clock: Clock
     changes: Changes
+    beginning: AbstractSet[str] = frozenset()
+    """Operations that this process is just handing to its engine."""
     elapsed: Callable[[], float] = time.monotonic
 
     async def get(self, operation_id: str) -> Operation:
@@ -54,7 +57,7 @@ class Operations:
             operation = await self.get(operation_id)
             if operation.receipt is not None:
                 return operation.receipt
-            if not self.owners.alive(operation.executor):
+            if self._is_left(operation):
                 await self.take_over_orphans()
             spent = self.elapsed() - began
             if spent >= wait_s:
@@ -71,8 +74,9 @@ class Operations:
         return await self.store.run(lambda c: operations.newest(c, before=before, limit=limit))
 
     async def take_over_orphans(self) -> tuple[str, ...]:
-        """Go on with every running operation whose owner is dead; return their ids.
+        """Go on with every running operation whose owner is dead, or is us and does not run it; return their ids.
 
+        The latter is one whose begin was committed although it seemed to fail, or whose engine could not be started.
         Operations whose steps were written by another version's format are left alone, and stay visible as running.
         """
         orphans = await self.store.run(self._claim)
@@ -83,12 +87,17 @@ class Operations:
     def _claim(self, connection: Connection) -> list[Operation]:
         claimed: list[Operation] = []
         for operation in operations.running(connection):
-            if operation.step_format != STEP_FORMAT or self.owners.alive(operation.executor):
+            if operation.step_format != STEP_FORMAT or not self._is_left(operation):
                 continue
             if operations.claim(connection, operation.id, of=operation.executor, by=self.owners.executor):
                 audit.append(connection, self._resumed(operation))
                 claimed.append(operation)
         return claimed
+
+    def _is_left(self, operation: Operation) -> bool:
+        if operation.executor == self.owners.executor:
+            return not self.engine.has(operation.id) and operation.id not in self.beginning
+        return not self.owners.alive(operation.executor)
 
     def _resumed(self, operation: Operation) -> AuditEvent:
         return AuditEvent(

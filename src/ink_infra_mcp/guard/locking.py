@@ -67,11 +67,18 @@ class Locks:
         self.beginning.discard(operation_id)
 
     async def free_unless_kept(self, operation_id: str) -> None:
-        """Free everything that an operation holds which did not come to begin, even when the caller has gone away."""
+        """Free everything that an operation holds which did not come to begin, even when the caller has gone away.
+
+        A begin that was committed, although the answer of the store got lost, keeps what it holds.
+        """
         if operation_id in self.beginning:
             self.beginning.discard(operation_id)
             with anyio.CancelScope(shield=True):
-                await self.store.run(lambda c: locks.free(c, operation_id))
+                await self.store.run(lambda c: self._free_unless_begun(c, operation_id))
+
+    def _free_unless_begun(self, connection: Connection, operation_id: str) -> None:
+        if operations.get(connection, operation_id) is None:
+            locks.free(connection, operation_id)
 
     def _stale(self, connection: Connection, lock: Lock) -> bool:
         """A lock with an operation is stale when that has ended; one without, when nobody is on the way to begin it."""

@@ -8,7 +8,7 @@ import anyio
 from pydantic import BaseModel
 
 from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
-from ink_infra_mcp.core.errors import ApprovalInvalid
+from ink_infra_mcp.core.errors import ApprovalInvalid, StateError, StateUnavailable
 from ink_infra_mcp.core.operation import Mutation, Outcome
 from ink_infra_mcp.core.plan import JsonObject, Plan, Risk, render, risk_of
 from ink_infra_mcp.core.policy import Need, Policy
@@ -71,15 +71,23 @@ class Guard:
         Raises:
             ApprovalInvalid: unknown, expired, already used, or not to be decided in this way.
         """
-        decided = await self.approvals.decide(
-            approval_id, answer, by=caller.principal, channel=caller.channel, principal=caller.principal
-        )
+        decided = await self._decided(approval_id, answer, caller)
         if decided.state is ApprovalState.APPROVED:
             return None
         typed_wrong = answer.action == "accept"
         why = "The name typed was not the target's" if typed_wrong else f"The person chose {answer.action}"
         refusal = self._mark(receipts.not_approved(decided, why))
         return refusal if isinstance(refusal, Receipt) else None
+
+    async def _decided(self, approval_id: str, answer: Answer, caller: Caller) -> Approval:
+        """A no counts also after a yes that came another way, as long as nothing has begun with that."""
+        who = caller.principal
+        try:
+            return await self.approvals.decide(approval_id, answer, by=who, channel=caller.channel, principal=who)
+        except ApprovalInvalid:
+            if answer.action != "decline":
+                raise
+            return await self.approvals.withdraw(approval_id, by=who, channel=caller.channel, principal=who)
 
     def need_for(self, plan: Plan) -> tuple[Risk, Need]:
         """Return the plan's risk, and what that risk asks for."""
@@ -140,9 +148,9 @@ class Guard:
                 return stopped
             # a caller who leaves in this moment must neither stop the begin half-way nor keep it from its engine
             with anyio.CancelScope(shield=True):
-                await self._commit(call, plan, approval, operation_id)
-                self.locks.keep(operation_id)
+                await self._commit_or_know_why(call, plan, approval, operation_id)
                 await self.engine.start(operation_id)
+                self.locks.keep(operation_id)
         finally:
             await self.locks.free_unless_kept(operation_id)
         return receipts.running(await self._operation(operation_id))
@@ -159,6 +167,24 @@ class Guard:
             return await self._end_without_change(call, fresh, receipts.already_so(fresh))
         risk, need = self.need_for(fresh)
         return await self._end_without_change(call, fresh, receipts.plan_drifted(fresh, risk, need))
+
+    async def _commit_or_know_why(self, call: Call, plan: Plan, approval: Approval | None, operation_id: str) -> None:
+        """An answer of the store that got lost is no proof that nothing was written: look before saying so."""
+        try:
+            await self._commit(call, plan, approval, operation_id)
+        except StateError:
+            if not await self._has_begun(operation_id):
+                raise
+
+    async def _has_begun(self, operation_id: str) -> bool:
+        try:
+            return await self.store.run(lambda c: operations.get(c, operation_id)) is not None
+        except StateError as error:
+            raise StateUnavailable(
+                error.failed,
+                done=f"It is not known whether {operation_id} has begun; if so, it runs by itself once the store is back.",
+                next=f"See get_operation {operation_id} before calling again.",
+            ) from error
 
     async def _commit(self, call: Call, plan: Plan, approval: Approval | None, operation_id: str) -> None:
         """Use up the approval, store the operation and write "begin", in one transaction: all of it or nothing."""

@@ -69,6 +69,24 @@ def decide(
     return found
 
 
+def withdraw(connection: Connection, approval_id: str, *, channel: str, decided_by: str, now: float) -> Approval:
+    """Return the approval after a person took back a yes that nothing has used yet.
+
+    Raises:
+        ApprovalInvalid: it is not approved, has expired, or was used.
+    """
+    c = approvals.c
+    changed = connection.execute(
+        update(approvals)
+        .where(c.id == approval_id, c.state == ApprovalState.APPROVED, c.expires_at > now)
+        .values(state=ApprovalState.DENIED, channel=channel, decided_by=decided_by, decided_at=now)
+    )
+    found = get(connection, approval_id)
+    if changed.rowcount != 1 or found is None:
+        raise ApprovalInvalid(f"The approval {approval_id} {_why_not(found, now)}.", next="See list_operations.")
+    return found
+
+
 def consume(connection: Connection, approval_id: str, *, digest: str, operation_id: str, now: float) -> Approval:
     """Return the approval, used up by `operation_id`: it can never be used again.
 

@@ -9,10 +9,14 @@ from ink_infra_mcp.core.errors import InputError, Rejected
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean, fence
+from ink_infra_mcp.hosts.containers import container_logs, containers_of
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.apps import App, find_app
 
 LINE = 500
+MOST = 5000
+PAGE = 30_000
+"""Characters of lines in one answer: with the fence around them they are never cut."""
 
 
 class Args(BaseModel):
@@ -62,7 +66,7 @@ class GetAppLogs(Query[Args, Look, Report]):
         else:
             lines, deployment, status = await _build(look, app, args.deployment)
         end = min(len(lines), args.before - 1) if args.before else len(lines)
-        start = max(0, end - args.lines)
+        start = _first(lines, end, at_most=args.lines)
         return Report(
             app=app.name,
             kind=args.kind,
@@ -84,16 +88,41 @@ class GetAppLogs(Query[Args, Look, Report]):
         return "\n".join([head, body, *more])
 
 
+def _first(lines: list[str], end: int, *, at_most: int) -> int:
+    """Return where the page that ends before `end` begins: as many lines as were asked for, or as fit."""
+    start, room = end, PAGE
+    while start > max(0, end - at_most) and room >= 0:
+        start -= 1
+        room -= min(len(lines[start]), LINE) + 1
+    return start if room >= 0 else start + 1
+
+
 async def _runtime(look: Look, app: App) -> list[str]:
     if app.kind == "service":
-        raise InputError(f"{app.name} is a compose app; Coolify shows no joined log.", next="Use get_app.")
+        return await _of_containers(look, app)
     try:
-        text = await look.coolify.app_logs(app.uuid, lines=5000)
+        text = await look.coolify.app_logs(app.uuid, lines=MOST)
     except Rejected as error:
         if error.vendor_code != "not_running":
             raise
         raise InputError(f"{app.name} is not running, so that it has no log.", next="Use kind=build.") from error
     return text.splitlines()
+
+
+async def _of_containers(look: Look, app: App) -> list[str]:
+    """Coolify shows no joined log of a compose app; Docker on its Muscle has one for each container, with times."""
+    if not app.muscle:
+        raise InputError(f"{app.name} runs on a server that fleet.toml does not name.", next="Add it as a Muscle.")
+    found: list[tuple[str, str]] = []
+    for container in await containers_of(look.hosts, app.muscle, app.uuid):
+        if container.state == "running":
+            name = container.labels.get("coolify.service.subName", container.name)
+            text = await container_logs(look.hosts, app.muscle, container.id, lines=MOST)
+            found += [(line, name) for line in text.splitlines()]
+    if not found:
+        raise InputError(f"{app.name} has written nothing: no container of it runs, or none has spoken.", next="")
+    at = sorted(found, key=lambda entry: entry[0].partition(" ")[0])
+    return [f"{name}: {line}" for line, name in at]
 
 
 async def _build(look: Look, app: App, deployment: str | None) -> tuple[list[str], str, str]:

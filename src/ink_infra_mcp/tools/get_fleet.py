@@ -22,6 +22,8 @@ from ink_infra_mcp.tools.shared.placing import candidates
 
 UNKNOWN = "?"
 GIB = 2**30
+SHOWN = 5
+"""How many containers one warning names; it counts the others."""
 _APP_LABELS = frozenset({"coolify.applicationId", "coolify.serviceId"})
 
 
@@ -220,7 +222,8 @@ def _weak(seen: _Seen, look: Look) -> list[str]:
 def _not_isolated(name: str, facts: HostFacts, look: Look) -> list[str]:
     apps = [c for c in facts.containers or () if c.state == "running" and _APP_LABELS & c.labels.keys()]
     bad = [clean_name(c.name) for c in apps if isolation_problems(c, runtime=look.isolation.runtime)]
-    return [f"{name}: not isolated: {', '.join(bad)}"] if bad else []
+    more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+    return [f"{name}: not isolated: {', '.join(bad[:SHOWN])}{more}"] if bad else []
 
 
 def _gib(size: int | None) -> str:

@@ -31,7 +31,7 @@ class Args(BaseModel):
 
 
 class Report(Frozen):
-    """The table. A status with `~` is Coolify's word against what the host shows; `?` is not known."""
+    """The table. What is healthy or unhealthy runs; `~` is Coolify's word against the host's; `?` is not known."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -101,7 +101,7 @@ def _containers(app: App, facts: HostFacts | HostError | None) -> list[Container
 
 def _status(app: App, containers: list[ContainerFacts] | None) -> str:
     state, health = app.status.state, app.status.health
-    words = f"{state}:{health}" if state == "running" and health in {"healthy", "unhealthy"} else state
+    words = health if state == "running" and health in {"healthy", "unhealthy"} else state
     if containers is None:
         return words
     return f"{words}~" if bool(containers) != (state in {"running", "starting", "degraded"}) else words

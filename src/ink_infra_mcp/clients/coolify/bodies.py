@@ -1,8 +1,8 @@
 """What we ask Coolify to make or change: typed requests, and the JSON bodies of exactly the fields that are set."""
 
 import base64
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, JsonValue, StringConstraints
 
@@ -10,6 +10,8 @@ from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.fleet import Cpus, Memory, Port
 from ink_infra_mcp.core.plan import Frozen, JsonObject
 from ink_infra_mcp.core.secret import Secret
+
+T = TypeVar("T")
 
 Source = Literal["public", "private-github-app", "private-deploy-key", "dockerfile", "dockerimage"]
 BuildPack = Literal["nixpacks", "static", "dockerfile", "dockercompose", "railpack"]
@@ -247,28 +249,37 @@ def service_env_flags(env: EnvSpec) -> JsonObject:
 
 def _app_fields(app: AppChanges) -> JsonObject:
     body: JsonObject = app.model_dump(mode="json", exclude_none=True)
-    if app.domains is not None:
-        body["domains"] = ",".join(app.domains)
-    if app.ports_exposes is not None:
-        body["ports_exposes"] = ",".join(str(port) for port in app.ports_exposes)
-    if app.docker_compose_domains is not None:
-        body["docker_compose_domains"] = [_compose_domain(d) for d in app.docker_compose_domains]
-    if isinstance(app, NewApp) and app.dockerfile is not None:
-        body["dockerfile"] = _base64(app.dockerfile)
+    _put(body, "domains", app.domains, ",".join)
+    _put(body, "ports_exposes", app.ports_exposes, _ports)
+    _put(body, "docker_compose_domains", app.docker_compose_domains, _compose_domains)
+    if isinstance(app, NewApp):
+        _put(body, "dockerfile", app.dockerfile, _base64)
     return body
-
-
-def _compose_domain(entry: ComposeDomain) -> JsonValue:
-    return {"name": entry.name, "domain": ",".join(entry.urls)}
 
 
 def _service_fields(service: ServiceChanges) -> JsonObject:
     body: JsonObject = service.model_dump(mode="json", exclude_none=True, exclude={"compose", "urls"})
-    if service.compose is not None:
-        body["docker_compose_raw"] = _base64(service.compose)
-    if service.urls is not None:
-        body["urls"] = [{"name": entry.name, "url": ",".join(entry.urls)} for entry in service.urls]
+    _put(body, "docker_compose_raw", service.compose, _base64)
+    _put(body, "urls", service.urls, _service_urls)
     return body
+
+
+def _put(body: JsonObject, name: str, value: T | None, form: Callable[[T], JsonValue]) -> None:
+    """Coolify wants these values in another form than ours."""
+    if value is not None:
+        body[name] = form(value)
+
+
+def _ports(ports: Iterable[int]) -> str:
+    return ",".join(str(port) for port in ports)
+
+
+def _compose_domains(entries: Iterable[ComposeDomain]) -> list[JsonValue]:
+    return [{"name": entry.name, "domain": ",".join(entry.urls)} for entry in entries]
+
+
+def _service_urls(entries: Iterable[ServiceUrl]) -> list[JsonValue]:
+    return [{"name": entry.name, "url": ",".join(entry.urls)} for entry in entries]
 
 
 def _base64(text: str) -> str:

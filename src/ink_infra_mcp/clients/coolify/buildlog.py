@@ -1,13 +1,12 @@
 """One deployment as Coolify answers it, and its log, which arrives as JSON inside a text."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, cast
 
 from pydantic import AliasChoices, AliasPath, BeforeValidator, Field
 
-from ink_infra_mcp.clients.coolify.fields import Flag, Sent, Text, When, as_instant
+from ink_infra_mcp.clients.coolify.fields import Flag, Sent, Text, When, as_instant, list_from_php, parsed_json
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean
 
@@ -81,18 +80,8 @@ class Deployment(Sent):
 
 
 def _entries(text: str) -> tuple[LogLine, ...]:
-    try:
-        parsed = cast(object, json.loads(text)) if text else None
-    except (ValueError, RecursionError):
-        return ()
-    if isinstance(parsed, dict):
-        parsed = list(cast(Mapping[str, object], parsed).values())
-    if not isinstance(parsed, list):
-        return ()
-    items = cast(list[object], parsed)
-    lines = [
-        _line(cast(Mapping[str, object], item), place) for place, item in enumerate(items) if isinstance(item, dict)
-    ]
+    entries = list_from_php(parsed_json(text)) or []
+    lines = [_line(entry, place) for place, entry in enumerate(entries) if isinstance(entry, dict)]
     return tuple(sorted(lines, key=lambda line: line.order))
 
 

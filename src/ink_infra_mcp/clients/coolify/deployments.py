@@ -1,9 +1,9 @@
 """Following a deployment to its proven end, and telling why it failed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ink_infra_mcp.clients.coolify.buildlog import CANCELLED, FINISHED, Deployment
+from ink_infra_mcp.clients.coolify.buildlog import CANCELLED, FINISHED, Deployment, LogLine
 from ink_infra_mcp.clients.coolify.causes import probable_cause
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
 from ink_infra_mcp.core.errors import NotFound, RateLimited, StepFailed, Unavailable, Unreachable
@@ -20,6 +20,7 @@ SHAPES_ONLY = Redactor()
 _SAID_CHARS = 160
 _SAID_AT_ONCE = 20
 _TAIL = 40
+_DONE = {CANCELLED: "Somebody cancelled it in Coolify."}
 
 
 @dataclass(slots=True)
@@ -35,9 +36,8 @@ class _Teller:
         if deployment.status != self.status:
             self.status = deployment.status
             self.say(f"Deployment {deployment.uuid}: {clean_name(deployment.status)}")
-        fresh = deployment.visible[self.told :]
+        lines = _short_lines(deployment.visible[self.told :], self.redact, _SAID_CHARS)
         self.told = max(self.told, len(deployment.visible))
-        lines = [line for entry in fresh for line in _short_lines(entry.untrusted_text, self.redact, _SAID_CHARS)]
         if len(lines) > _SAID_AT_ONCE:
             self.say(f"... {len(lines) - _SAID_AT_ONCE} lines left out")
         for line in lines[-_SAID_AT_ONCE:]:
@@ -46,17 +46,34 @@ class _Teller:
 
 @dataclass(slots=True)
 class _Target:
-    """The deployment that came of a request, which may not be the one that the answer named."""
+    """The deployment that came of a request, which may not be the one that the answer named.
+
+    `known` are the uuids that it cannot have; None: nothing may take the place of the one that was named.
+    """
 
     look: CoolifyLook
     app_uuid: str
     uuid: str | None
     known: frozenset[str] | None
     sure: bool = False
+    missed: int = 0
 
-    async def read(self) -> Deployment:
+    async def read(self, say: Say) -> Deployment | None:
+        """Return it as it is now, or None where Coolify is away, as it may be for a few polls in a row."""
+        try:
+            found = await self._found()
+        except (Unavailable, Unreachable, RateLimited) as error:
+            self.missed += 1
+            if self.missed > PATIENCE:
+                raise
+            say(f"Coolify does not answer ({error.code}); asking again")
+            return None
+        self.missed = 0
+        return found
+
+    async def _found(self) -> Deployment:
         uuid = self.uuid
-        if uuid is None or uuid in (self.known or ()):
+        if uuid is None or self._was_there(uuid):
             uuid = await self._newest()
         try:
             found = await self.look.deployment(uuid)
@@ -69,12 +86,15 @@ class _Target:
 
     async def _newest(self) -> str:
         recent = await self.look.deployments_of(self.app_uuid, take=RECENT)
-        fresh = [d for d in recent if self.known is not None and d.uuid not in self.known]
-        if not fresh:
-            raise _not_queued(next((d.uuid for d in recent if d.is_active), None))
+        fresh = [d for d in recent if not self._was_there(d.uuid)]
+        if self.known is None or not fresh:
+            raise _not_queued(recent)
         self.uuid = max(fresh, key=_age).uuid
         self.sure = True
         return self.uuid
+
+    def _was_there(self, uuid: str) -> bool:
+        return self.known is not None and uuid in self.known
 
 
 async def follow(
@@ -104,17 +124,9 @@ async def follow(
     target = _Target(look, app_uuid, deployment_uuid, known)
     teller = _Teller(say, redact)
     end = clock.monotonic() + deadline_s
-    missed = 0
     while True:
-        try:
-            deployment = await target.read()
-        except (Unavailable, Unreachable, RateLimited) as error:
-            missed += 1
-            if missed > PATIENCE:
-                raise
-            say(f"Coolify does not answer ({error.code}); asking again")
-        else:
-            missed = 0
+        deployment = await target.read(say)
+        if deployment is not None:
             teller.tell(deployment)
             if deployment.is_over:
                 return deployment
@@ -134,14 +146,12 @@ def require_finished(deployment: Deployment, *, redact: Callable[[str], str] = S
     """
     if deployment.status == FINISHED:
         return deployment
-    texts = [line.untrusted_text for line in deployment.lines or ()]
-    cancelled = deployment.status == CANCELLED
     raise StepFailed(
         f"Deployment {deployment.uuid} ended as {clean_name(deployment.status) or 'unknown'}.",
-        done="Somebody cancelled it in Coolify." if cancelled else "The containers that ran before may still run.",
+        done=_DONE.get(deployment.status, "The containers that ran before may still run."),
         next=_advice(deployment),
         stage="deployment",
-        probable_cause="" if cancelled else probable_cause(texts),
+        probable_cause=_cause(deployment),
         untrusted_log=log_tail(deployment, _TAIL, redact=redact),
     )
 
@@ -151,7 +161,7 @@ def log_tail(
 ) -> tuple[str, ...]:
     """Return the last `count` lines of the log, cleaned and redacted; hidden entries, the build's own, if asked."""
     entries = (deployment.lines or ()) if hidden else deployment.visible
-    lines = [line for entry in entries for line in _short_lines(entry.untrusted_text, redact, 500)]
+    lines = _short_lines(entries, redact, 500)
     return tuple(lines[max(0, len(lines) - count) :])
 
 
@@ -159,8 +169,15 @@ def _age(deployment: Deployment) -> float:
     return deployment.created_at.timestamp() if deployment.created_at else 0.0
 
 
-def _short_lines(text: str, redact: Callable[[str], str], limit: int) -> list[str]:
-    return [clean_name(line, limit=limit) for line in redact(text).splitlines() if line.strip()]
+def _short_lines(entries: Iterable[LogLine], redact: Callable[[str], str], limit: int) -> list[str]:
+    lines = (line for entry in entries for line in redact(entry.untrusted_text).splitlines())
+    return [clean_name(line, limit=limit) for line in lines if line.strip()]
+
+
+def _cause(deployment: Deployment) -> str:
+    if deployment.status == CANCELLED:
+        return ""
+    return probable_cause([line.untrusted_text for line in deployment.lines or ()])
 
 
 def _advice(deployment: Deployment) -> str:
@@ -169,7 +186,8 @@ def _advice(deployment: Deployment) -> str:
     return "Mend the cause, then deploy again."
 
 
-def _not_queued(running: str | None) -> StepFailed:
+def _not_queued(recent: Iterable[Deployment]) -> StepFailed:
+    running = next((d.uuid for d in recent if d.is_active), None)
     if running:
         return StepFailed(
             f"The deployment was not queued: deployment {running} of the app still runs, and Coolify dropped ours.",

@@ -36,12 +36,12 @@ def parse_version(text: str) -> Version | None:
     found = _VERSION.fullmatch(text.strip().strip('"')) if text.isascii() else None
     if found is None:
         return None
-    major, minor, patch, pre = found.groups()
+    major, minor, patch, pre = found.groups(default="")
     return Version(
         major=int(major),
         minor=int(minor),
         patch=int(patch or 0),
-        pre=tuple(part for part in (pre or "").split(".") if part),
+        pre=tuple(filter(None, pre.split("."))),
     )
 
 

@@ -24,6 +24,7 @@ from ink_infra_mcp.core.errors import (
     VendorError,
 )
 from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.shapes import items
 from ink_infra_mcp.core.untrusted import clean_name
 
 _NEW_TOKEN = (
@@ -55,9 +56,8 @@ def flatten_errors(errors: JsonValue) -> tuple[str, ...]:
 
 def domain_conflicts(body: Mapping[str, JsonValue]) -> tuple[DomainConflict, ...]:
     """Return who has the domains already, from the body of a 409; rows of another shape are left out."""
-    rows = body.get("conflicts")
     found: list[DomainConflict] = []
-    for row in rows if isinstance(rows, list) else []:
+    for row in items(body.get("conflicts")):
         try:
             found.append(DomainConflict.model_validate(row))
         except ValidationError:
@@ -67,18 +67,21 @@ def domain_conflicts(body: Mapping[str, JsonValue]) -> tuple[DomainConflict, ...
 
 def _flat(field: str, value: JsonValue, depth: int) -> Iterator[str]:
     if isinstance(value, dict | list):
-        for key, inner in _members(value) if depth else ():
-            yield from _flat(key or field, inner, depth - 1)
+        for name, inner in _members(field, value) if depth else ():
+            yield from _flat(name, inner, depth - 1)
     elif value is not None:
-        text = clean_name(str(value), limit=200)
-        yield f"{clean_name(field)}: {text}" if field and text else text
+        yield _named(clean_name(str(value), limit=200), field)
 
 
-def _members(value: dict[str, JsonValue] | list[JsonValue]) -> list[tuple[str, JsonValue]]:
-    """Return names and values; a place in a list, which PHP may write as a key, is no name."""
+def _named(text: str, field: str) -> str:
+    return f"{clean_name(field)}: {text}" if field and text else text
+
+
+def _members(field: str, value: dict[str, JsonValue] | list[JsonValue]) -> list[tuple[str, JsonValue]]:
+    """Return names and values; a place in a list, which PHP may write as a key, is no name: the field's own counts."""
     if isinstance(value, list):
-        return [("", inner) for inner in value]
-    return [("" if key.isdigit() else key, inner) for key, inner in value.items()]
+        return [(field, inner) for inner in value]
+    return [(field if key.isdigit() else key or field, inner) for key, inner in value.items()]
 
 
 def _make(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue
 
 from ink_infra_mcp.clients.coolify.status import Status, parse_status
 from ink_infra_mcp.core.untrusted import clean
@@ -54,7 +54,8 @@ def as_domains(value: object) -> object:
         return ()
     if not isinstance(value, str):
         return value
-    return tuple(dict.fromkeys(part for part in (clean(p.strip(), limit=300) for p in value.split(",")) if part))
+    parts = (clean(part.strip(), limit=300) for part in value.split(","))
+    return tuple(dict.fromkeys(filter(None, parts)))
 
 
 def as_status(value: object) -> object:
@@ -69,24 +70,34 @@ def as_compose_domains(value: object) -> object:
 
     The text is `{"web": {"domain": "https://a.example.com"}}` (source, version 4.3.11); PHP writes `[]` for none.
     """
-    parsed = _json(value) if isinstance(value, str) else value
+    parsed = parsed_json(value) if isinstance(value, str) else value
     if not isinstance(parsed, dict):
         return {}
     entries = cast(Mapping[str, object], parsed)
-    found = {name: as_domains(_domain(entry)) for name, entry in entries.items()}
-    return {name: domains for name, domains in found.items() if domains}
+    return {name: domains for name, entry in entries.items() if (domains := as_domains(_domain(entry)))}
+
+
+def list_from_php(value: JsonValue) -> list[JsonValue] | None:
+    """Return a list, or None when there is none.
+
+    PHP turns a list with gaps in its keys into an object ("0": .., "2": ..): its values count as the list.
+    """
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else None
+
+
+def parsed_json(text: str) -> JsonValue:
+    """Return the JSON in a text; None when there is none, or it is nested too deep."""
+    try:
+        return cast(JsonValue, json.loads(text))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _domain(entry: object) -> object:
     value = cast(Mapping[str, object], entry).get("domain") if isinstance(entry, dict) else entry
     return value if isinstance(value, str) else cast(tuple[object, ...], value) if isinstance(value, tuple) else None
-
-
-def _json(text: str) -> object:
-    try:
-        return cast(object, json.loads(text))
-    except (ValueError, RecursionError):
-        return None
 
 
 Text = Annotated[str, BeforeValidator(as_clean_text)]

@@ -1,5 +1,7 @@
 """Reading from Coolify: one method for each question that the tools ask."""
 
+from collections.abc import Mapping
+
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.clients.coolify.era import Era, era_of
@@ -23,6 +25,8 @@ from ink_infra_mcp.core.untrusted import clean
 
 MAX_LOG_LINES = 10_000
 _NO_SERVER = "none"
+_TOLD: Mapping[str | None, Known] = {"post_required": "yes", "missing_ability": "no"}
+"""What a stub's refusal tells of the token's ability."""
 
 
 class CoolifyLook:
@@ -181,10 +185,8 @@ class CoolifyLook:
             return "unknown"
         try:
             await self._http.get(stub)
-        except Rejected as error:
-            return "yes" if error.vendor_code == "post_required" else "unknown"
-        except Forbidden as error:
-            return "no" if error.vendor_code == "missing_ability" else "unknown"
+        except (Rejected, Forbidden) as error:
+            return _TOLD.get(error.vendor_code, "unknown")
         return "unknown"
 
     async def _get(self, query: Query | None, *parts: str) -> Answer:
@@ -200,7 +202,7 @@ class CoolifyLook:
 
 def _sees_secrets(servers: list[JsonObject]) -> Known:
     """Tell from a field that Coolify hides from tokens without `read:sensitive`, null or not."""
-    settings = [found for found in (row.get("settings") for row in servers) if isinstance(found, dict)]
-    if not settings:
+    shown = ["sentinel_token" in found for row in servers if isinstance(found := row.get("settings"), dict)]
+    if not shown:
         return "unknown"
-    return "yes" if any("sentinel_token" in found for found in settings) else "no"
+    return "yes" if any(shown) else "no"

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from ink_infra_mcp.clients.coolify.fields import list_from_php
 from ink_infra_mcp.clients.http import READS, Answer
 from ink_infra_mcp.core.errors import BadAnswer, InputError
 from ink_infra_mcp.core.plan import JsonObject
@@ -61,20 +62,21 @@ def record(service: str, answer: Answer) -> JsonObject:
 def rows(service: str, answer: Answer, field: str = "") -> list[JsonObject]:
     """Return the objects of a list, which is the answer itself or its `field`.
 
-    PHP turns a list with gaps in its keys into an object ("0": .., "2": ..), which Coolify does in `GET /deployments`
-    (source, version 4.3.11): both are read.
+    `GET /deployments` sends a list with gaps, which arrives as an object (source, version 4.3.11): both are read.
 
     Raises:
         BadAnswer: it is neither, or an item is not an object.
     """
     value = record(service, answer).get(field) if field else answer.json
-    items = list(value.values()) if isinstance(value, dict) else value
-    if not isinstance(items, list):
+    items = list_from_php(value)
+    if items is None:
         raise bad_shape(service, answer, f"a list was expected{_in(field)}, {_kind(value)} came")
+    found: list[JsonObject] = []
     for place, item in enumerate(items):
         if not isinstance(item, dict):
             raise bad_shape(service, answer, f"item {place}{_in(field)} is {_kind(item)}, not an object")
-    return [item for item in items if isinstance(item, dict)]
+        found.append(item)
+    return found
 
 
 def parse(service: str, answer: Answer, model: type[M], value: JsonObject) -> M:

@@ -14,6 +14,7 @@ from ink_infra_mcp.core.errors import (
     Unavailable,
     VendorError,
 )
+from ink_infra_mcp.core.shapes import items, table
 from ink_infra_mcp.core.untrusted import clean_name
 
 _BY_CODE: Mapping[str, tuple[type[VendorError], str]] = {
@@ -36,7 +37,7 @@ _BY_CODE: Mapping[str, tuple[type[VendorError], str]] = {
 
 def classify(service: str, answer: Answer) -> VendorError:
     """Return the error for an answer of the Cloud API, with the vendor's code, its words and the correlation id."""
-    error = answer.json.get("error") if isinstance(answer.json, dict) else None
+    error = table(answer.json).get("error")
     if not isinstance(error, dict):
         return classify_plainly(service, answer)
     code = str(error.get("code") or "")
@@ -58,13 +59,11 @@ def classify(service: str, answer: Answer) -> VendorError:
 def _words(error: Mapping[str, JsonValue]) -> str:
     """Return the vendor's message, and for a wrong input what is wrong with each field."""
     words = clean_name(str(error.get("message") or "no explanation"), limit=300).rstrip(".")
-    details = error.get("details")
-    fields = details.get("fields") if isinstance(details, dict) else None
-    named = [_field(field) for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
+    fields = items(table(error.get("details")).get("fields"))
+    named = [_field(field) for field in fields if isinstance(field, dict)]
     return f"{words} ({'; '.join(named)})." if named else f"{words}."
 
 
 def _field(field: Mapping[str, JsonValue]) -> str:
-    messages = field.get("messages")
-    said = ", ".join(str(message) for message in messages) if isinstance(messages, list) else ""
+    said = ", ".join(str(message) for message in items(field.get("messages")))
     return clean_name(f"{field.get('name')}: {said}" if said else str(field.get("name")), limit=200)

@@ -1,14 +1,15 @@
 """Reading a Hetzner Cloud project: servers, what they cost, DNS zones, actions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from ink_infra_mcp.clients.hetzner_cloud.models import Action, Meta, Pricing, RRset, Server, ServerType, Zone
 from ink_infra_mcp.clients.http import Answer, Http
 from ink_infra_mcp.core.errors import BadAnswer, NotFound
+from ink_infra_mcp.core.shapes import table
 
 BASE_URL = "https://api.hetzner.cloud/v1"
 PER_PAGE = 50
@@ -74,8 +75,8 @@ class HetznerCloudLook:
         found: dict[int, Action] = {}
         for start in range(0, len(ids), ACTIONS_EACH):
             batch = ids[start : start + ACTIONS_EACH]
-            query = "&".join(f"id={id_}" for id_ in batch)
-            answer = await self._http.get(f"/actions?{query}&per_page={PER_PAGE}")
+            query = urlencode({"id": batch, "per_page": PER_PAGE}, doseq=True)
+            answer = await self._http.get(f"/actions?{query}")
             found.update({action.id: action for action in listed(answer, "actions", Action)})
             missing = set(batch) - set(found)
             if missing:
@@ -130,7 +131,7 @@ def listed(answer: Answer, key: str, model: type[Model]) -> tuple[Model, ...]:
 
 
 def _part(answer: Answer, key: str) -> JsonValue:
-    body: Mapping[str, JsonValue] = answer.json if isinstance(answer.json, dict) else {}
+    body = table(answer.json)
     if key not in body:
         raise _bad(answer, f"{key} is missing")
     return body[key]

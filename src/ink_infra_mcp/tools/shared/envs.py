@@ -16,6 +16,7 @@ from ink_infra_mcp.tools.look import Look
 
 SECRET_PREFIX = "secret:"
 MAX_TOTAL = 256 * 1024
+MAX_KEY = 255
 _KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*$")
 _SECRET_NAME = re.compile(r"^[A-Z][A-Z0-9_]{0,63}$")
 _LOOKS_SECRET = re.compile(
@@ -27,8 +28,10 @@ def _checked(env: dict[str, str]) -> dict[str, str]:
     if sum(len(k) + len(v) for k, v in env.items()) > MAX_TOTAL:
         raise ValueError(f"variables and values may have {MAX_TOTAL // 1024} KiB in all")
     for key, value in env.items():
-        if not _KEY.fullmatch(key):
-            raise ValueError("a variable's name has letters, digits, _ and . and does not begin with a digit")
+        if not _KEY.fullmatch(key) or len(key) > MAX_KEY:
+            raise ValueError(
+                f"a variable's name has letters, digits, _ and ., at most {MAX_KEY}, and does not begin with a digit"
+            )
         if "\x00" in value:
             raise ValueError(f"{key}: NUL cannot be in a value")
         if value.startswith(SECRET_PREFIX) and not _SECRET_NAME.fullmatch(value.removeprefix(SECRET_PREFIX)):
@@ -80,7 +83,10 @@ async def envs_now(look: Look, app_uuid: str, wanted: dict[str, str], *, service
 
 
 def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, service: bool = False) -> list[Step]:
-    """Return the step that sets what differs, or none."""
+    """Return the step that sets what differs, or none.
+
+    A stored secret that an app gets is named in full and needs a person: its code can give the value to anybody.
+    """
     if not now.changed:
         return []
     added = [key for key in now.changed if key not in now.digests]
@@ -88,12 +94,14 @@ def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, ser
     words = [f"add {_names(added)}"] if added else []
     words += [f"replace {_names(replaced)}"] if replaced else []
     values: dict[str, JsonValue] = {key: now.wanted[key] for key in now.changed}
+    secrets = sorted({now.wanted[key] for key in now.changed if now.wanted[key].startswith(SECRET_PREFIX)})
+    handed = f"; hands it {', '.join(secrets)}" if secrets else ""
     return [
         Step(
             id="set_env",
-            kind="coolify.set_env" if replaced and not new else "coolify.set_env_new",
+            kind="coolify.set_env" if (replaced or secrets) and not new else "coolify.set_env_new",
             target=target,
-            summary=f"Variables of {target}: {' and '.join(words)}",
+            summary=f"Variables of {target}: {' and '.join(words)}{handed}",
             params={"app": app, "variables": values, "known": list[JsonValue](replaced), "service": service},
             undo_words="call set_app_env with the earlier values",
         )

@@ -8,6 +8,7 @@ from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
 from ink_infra_mcp.clients.coolify.steps.once import make_once
 from ink_infra_mcp.core.errors import Rejected, StepFailed
 from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.shapes import items
 from ink_infra_mcp.core.waiting import EVERY_S, NotYet, until
 
 DEADLINE_S = 3600.0
@@ -48,8 +49,7 @@ async def rollback(step: CoolifyStep) -> JsonObject:
 
 async def _begin_and_follow(step: CoolifyStep, begin: Callable[[str], Awaitable[DeployQueued]]) -> JsonObject:
     uuid = step.call.given("app")
-    listed = step.call.params.get("known", [])
-    known = frozenset(str(u) for u in listed) if isinstance(listed, list) else frozenset[str]()
+    known = frozenset(str(one) for one in items(step.call.params.get("known")))
 
     async def newer() -> str | None:
         recent = await step.coolify.deployments_of(uuid, take=5)

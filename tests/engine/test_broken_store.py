@@ -1,0 +1,107 @@
+"""Trouble of our own store in mid-operation: it never decides how the operation ends, and passing, it passes."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import anyio
+import pytest
+
+from ink_infra_mcp.app import App
+from tests.engine.aftermath import DEPLOY, ONCE, kept, made, once
+from tests.engine.killing import Moment, Scene, begin_forking, called, scene
+
+REWIND = Moment("statement", "DELETE FROM main.operation_outputs")
+"""When the engine begins to rewind a workflow that ended in an error."""
+END_OF_A_STEP = "insert on ink_audit when new.event = 'step' and new.detail like '%set_env%'"
+A_NOTE = "update on ink_operations when new.now_at like 'Deployment%'"
+A_CHECKPOINT = "insert on operation_outputs when new.function_name = 'deploy'"
+THE_END = "insert on ink_audit when new.event = 'end'"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forks() -> None:
+    """Have processes forked from one that has imported everything already."""
+    begin_forking()
+
+
+def _break(folder: Path, write: str) -> None:
+    """Let the database refuse such writes, as a full disk would."""
+    _execute(folder, f"create trigger trouble before {write} begin select raise(abort, 'disk I/O error'); end")
+
+
+def _mend(folder: Path) -> None:
+    _execute(folder, "drop trigger trouble")
+
+
+def _execute(folder: Path, statement: str) -> None:
+    with closing(sqlite3.connect(folder / "state" / "state.sqlite3", timeout=20)) as db, db:
+        db.execute(statement)
+
+
+async def _tables(it: Scene) -> None:
+    """Make the tables of the state store, and of the engine, with an operation that changes nothing of the app's."""
+    async with it.server() as app:
+        first = await called(app, "set_app_env", {"app": "docs", "set": {"COLOUR": "green"}, "redeploy": False})
+        await app.follow(first.operation_id or "", 30, None)
+        await app.drain()
+
+
+async def _broken_once(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """Wait until the engine has met the trouble, and has let go of the operation."""
+    while "broke; it goes on" not in caplog.text or app.guarded.engine.busy:
+        await anyio.sleep(0.01)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("write", [END_OF_A_STEP, A_NOTE, A_CHECKPOINT, THE_END])
+async def test_an_operation_waits_for_its_store_and_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, write: str
+) -> None:
+    """The same process brings it to its end when the store is back; what was done is not done again."""
+    with scene(tmp_path) as it, anyio.fail_after(50):
+        await _tables(it)
+        async with it.server() as app:
+            _break(tmp_path, write)
+            operation = (await called(app, "deploy_app", DEPLOY)).operation_id or ""
+            await _broken_once(app, caplog)
+            still = await app.follow(operation, 0, None)
+            _mend(tmp_path)
+            receipt = await app.follow(operation, 30, None)
+
+        assert (still.outcome, receipt.outcome) == ("running", "applied")
+        assert made(it.world.read()) == ONCE
+        assert kept(tmp_path)[0] == once(resumed=0)
+
+
+@pytest.mark.anyio
+async def test_an_operation_that_broke_in_a_dead_process_is_taken_over(tmp_path: Path) -> None:
+    """The engine calls its workflow an error, which it resumes nothing from: it is rewound to the broken step."""
+    with scene(tmp_path) as it, anyio.fail_after(50):
+        await _tables(it)
+        _break(tmp_path, END_OF_A_STEP)
+        await it.kill("deploy_app", DEPLOY, dies=REWIND)
+        _mend(tmp_path)
+        await it.succeed()
+
+        assert made(it.world.read()) == ONCE
+        assert kept(tmp_path)[0] == once()
+
+
+@pytest.mark.anyio
+async def test_a_server_can_be_closed_while_an_operation_waits_for_its_store(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not waited for: the next server goes on with it."""
+    with scene(tmp_path) as it, anyio.fail_after(50):
+        await _tables(it)
+        async with it.server() as app:
+            _break(tmp_path, THE_END)
+            await called(app, "deploy_app", DEPLOY)
+            await _broken_once(app, caplog)
+            await app.drain()
+        _mend(tmp_path)
+        await it.succeed()
+
+        assert made(it.world.read()) == ONCE
+        assert kept(tmp_path)[0] == once()

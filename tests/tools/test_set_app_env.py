@@ -1,0 +1,220 @@
+"""set_app_env: names in plans, values on the wire only, and what is set is in the container or still owed to it."""
+
+import asyncio
+from pathlib import Path
+
+import anyio
+import pytest
+
+from ink_infra_mcp.sandbox.seed import SHOP
+from ink_infra_mcp.sandbox.state import WorldState
+from tests.ink import Ink, ink, says_yes
+from tests.tools.calls import Before, app_named, call, deploy, fault
+
+SECRET = "sEcr3t-Value-0123456789"
+STORED = {"DB_URL": SECRET}
+
+
+def in_container(it: Ink) -> dict[str, str]:
+    """Return the environment of the shop's container, as far as a person set it."""
+    containers = [c for c in it.state.hosts["muscle-1"].containers if c.name.startswith(SHOP)]
+    env = containers[0].env
+    own = {"HOST", "PORT"}
+    return {key: value for key, value in env.items() if not key.startswith("COOLIFY_") and key not in own}
+
+
+def value_of(it: Ink, key: str) -> str | None:
+    """Return a variable of the shop as Coolify has it."""
+    return next((e.value for e in app_named(it.state, "shop").envs if e.key == key and not e.is_preview), None)
+
+
+@pytest.mark.anyio
+async def test_variables_are_added_replaced_and_removed_and_reach_the_container(tmp_path: Path) -> None:
+    """One call does all three and deploys once; the same call again has nothing to do; a gone name is no trouble."""
+    arguments = {"app": "shop", "set": {"GREETING": "hi", "EMPTY": "", "NEW": "1"}, "remove": ["NIXPACKS_NODE_VERSION"]}
+    person = says_yes()
+    with anyio.fail_after(30):
+        async with ink(tmp_path) as it, it.client(person) as client:
+            said = await call(client, "set_app_env", **arguments, wait_s=60)
+            env, writes = in_container(it), it.journal
+            again = await call(client, "set_app_env", **arguments, wait_s=60)
+            gone = await call(client, "set_app_env", app="shop", remove=["NEVER_THERE"])
+            both = await call(client, "set_app_env", app="shop", set={"A": "1"}, remove=["A"])
+            nothing = await call(client, "set_app_env", app="shop")
+
+    assert (said.outcome, said.data["result"]) == (
+        "applied",
+        {"set": ["EMPTY", "GREETING", "NEW"], "removed": ["NIXPACKS_NODE_VERSION"]},
+    )
+    assert said.checks["variables"] == "passed"
+    assert env == {"GREETING": "hi", "EMPTY": "", "NEW": "1"}
+    assert [entry for entry in writes if entry.endswith("/deploy")] == ["coolify POST /api/v1/deploy"]
+    assert "add EMPTY, NEW and replace GREETING" in person.asked[0]
+    assert "hi" not in person.asked[0].split()
+    assert (again.outcome, gone.outcome, len(person.asked)) == ("already_so", "already_so", 1)
+    assert "A cannot be set and removed at once" in both.text
+    assert "give set or remove" in nothing.text
+
+
+@pytest.mark.anyio
+async def test_a_secret_goes_to_the_wire_and_nowhere_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The value is in Coolify and in the container, and in no plan, question, answer, progress, log, or byte of state;
+    set once it is not set again, and a new value is noticed."""
+    caplog.set_level("DEBUG")
+    person, told = says_yes(), list[str]()
+    wanted = {"set": {"DB": "secret:DB_URL"}, "app": "shop"}
+
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        told.append(message or "")
+
+    with anyio.fail_after(40):
+        async with ink(tmp_path, app_secrets=STORED) as it, it.client(person) as client:
+            raw = await client.call_tool("set_app_env", {**wanted, "wait_s": 60}, progress_callback=tell)
+            env = in_container(it)
+            said = [
+                await call(client, "set_app_env", **wanted, wait_s=60),
+                await call(client, "get_app", app="shop"),
+                await call(client, "get_app_logs", app="shop", kind="build"),
+                await call(client, "list_operations"),
+                await call(client, "get_audit"),
+                await call(client, "get_operation", operation=(raw.structured_content or {})["operation_id"]),
+            ]
+            with it.world.change() as state:
+                next(e for e in app_named(state, "shop").envs if e.key == "DB" and not e.is_preview).value = "other"
+            rotated = await call(client, "set_app_env", **wanted, wait_s=60)
+            value = value_of(it, "DB")
+        kept = b"".join(file.read_bytes() for file in (tmp_path / "state").rglob("*") if file.is_file())
+
+    assert (env["DB"], value) == (SECRET, SECRET)
+    assert ((raw.structured_content or {})["outcome"], said[0].outcome, rotated.outcome) == (
+        "applied",
+        "already_so",
+        "applied",
+    )
+    shown = [raw.model_dump_json(), *(f"{s.text}{s.data}" for s in said), *person.asked, *told, caplog.text]
+    assert [text for text in shown if SECRET in text] == []
+    assert (SECRET.encode() in kept, b"secret:DB_URL" in kept) == (False, True)
+
+
+@pytest.mark.anyio
+async def test_a_secret_that_is_missing_is_refused_before_or_fails_before_the_write(tmp_path: Path) -> None:
+    """What is not stored is said with the command that stores it; nothing is asked of anybody, nothing written."""
+    with anyio.fail_after(20):
+        async with ink(tmp_path, app_secrets=STORED) as it, it.client(says_yes()) as client:
+            said = [
+                await call(client, "set_app_env", app="shop", set={"A": "secret:OTHER", "B": "secret:DB_URL"}),
+                await deploy(client, name="fresh", image="registry.example.com/web:1", env={"A": "secret:OTHER"}),
+            ]
+            odd = await call(client, "set_app_env", app="shop", set={"A": "secret:../etc"})
+            journal = it.journal
+
+    for answer in said:
+        assert answer.text.startswith("[invalid_input] No stored secret is called OTHER. Nothing was changed.")
+        assert "ink-infra-mcp secret set app:OTHER" in answer.text
+    assert "A: a stored secret is named secret:NAME with capitals, digits and _" in odd.text
+    assert journal == []
+
+
+@pytest.mark.anyio
+async def test_without_a_redeployment_the_change_is_owed_and_said_to_be(tmp_path: Path) -> None:
+    """The plan warns that nothing takes effect yet; the next call that deploys finds the app wanting, and deploys."""
+    person = says_yes()
+    with anyio.fail_after(30):
+        async with ink(tmp_path) as it, it.client(person) as client:
+            said = await call(client, "set_app_env", app="shop", set={"GREETING": "hi"}, redeploy=False, wait_s=60)
+            before = in_container(it)["GREETING"]
+            later = await call(client, "set_app_env", app="shop", set={"GREETING": "hi"}, wait_s=60)
+            after = in_container(it)["GREETING"]
+            again = await call(client, "set_app_env", app="shop", set={"GREETING": "hi"}, wait_s=60)
+            await call(client, "set_app_env", app="shop", remove=["GREETING"], redeploy=False, wait_s=60)
+            deployed = await deploy(client, name="shop")
+            finally_ = in_container(it)
+
+    assert (said.outcome, before, later.outcome, after, again.outcome) == (
+        "applied",
+        "hello",
+        "applied",
+        "hi",
+        "already_so",
+    )
+    assert "Warning: the change takes effect only at the next deployment" in person.asked[0]
+    assert [step["id"] for step in later.data["steps"]] == ["deploy", "prove_isolation"]
+    assert (deployed.outcome, "GREETING" in finally_) == ("applied", False)
+
+
+@pytest.mark.anyio
+async def test_after_a_failure_the_same_call_sets_what_is_left_and_deploys(tmp_path: Path) -> None:
+    """Coolify breaks off between two variables; then the build fails; each time the same call goes on from there."""
+    arguments = {"app": "shop", "set": {"A": "1", "B": "2"}, "remove": ["GREETING"]}
+
+    def broken(state: WorldState) -> None:
+        app_named(state, "shop").fails_because = "npm error"
+
+    failing = Before(tmp_path, "coolify.deploy", broken)
+    with anyio.fail_after(40):
+        async with ink(tmp_path, wrap_handler=failing) as it, it.client(says_yes()) as client:
+            fault(
+                it, f"POST /api/v1/applications/{SHOP}/envs", status=422, skip=1, body='{"message":"No.","errors":{}}'
+            )
+            first = await call(client, "set_app_env", **arguments, wait_s=60)
+            half = (value_of(it, "A"), value_of(it, "B"), value_of(it, "GREETING"))
+            second = await call(client, "set_app_env", **arguments, wait_s=60)
+            with it.world.change() as state:
+                app_named(state, "shop").fails_because = ""
+            third = await call(client, "set_app_env", **arguments, wait_s=60)
+            env = in_container(it)
+
+    assert (first.outcome, half) == ("failed", ("1", None, "hello"))
+    assert (second.outcome, [(s["id"], s["state"]) for s in second.data["steps"]]) == (
+        "failed",
+        [("set_env", "done"), ("delete_env", "done"), ("deploy", "failed"), ("prove_isolation", "not begun")],
+    )
+    assert "add B" in second.data["steps"][0]["summary"]
+    assert (third.outcome, [s["id"] for s in third.data["steps"]]) == ("applied", ["deploy", "prove_isolation"])
+    assert {key: env.get(key) for key in ("A", "B", "GREETING")} == {"A": "1", "B": "2", "GREETING": None}
+
+
+@pytest.mark.anyio
+async def test_values_that_cannot_be_read_are_set_again(tmp_path: Path) -> None:
+    """A token without read:sensitive cannot compare: setting anew is right, skipping might not be."""
+
+    def blind(state: WorldState) -> None:
+        state.coolify.tokens[0].abilities = ["read", "write", "deploy"]
+
+    with anyio.fail_after(30):
+        async with ink(tmp_path, change_world=blind) as it, it.client(says_yes()) as client:
+            said = await call(client, "set_app_env", app="shop", set={"GREETING": "hello"}, wait_s=60)
+            value = value_of(it, "GREETING")
+
+    assert (said.outcome, value) == ("applied", "hello")
+
+
+@pytest.mark.anyio
+async def test_a_compose_app_gets_its_variables_with_its_file(tmp_path: Path) -> None:
+    """set_app_env points to deploy_app, which sets them; there they are not doubled, secrets included."""
+    file = "services:\n  web: {image: 'registry.example.com/web:1'}\n"
+    arguments = {"name": "stack", "compose": file, "env": {"A": "1", "DB": "secret:DB_URL"}}
+    with anyio.fail_after(30):
+        async with ink(tmp_path, app_secrets=STORED) as it, it.client(says_yes()) as client:
+            said, again = await deploy(client, **arguments), await deploy(client, **arguments)
+            refused = await call(client, "set_app_env", app="stack", set={"A": "2"})
+            envs = {env.key: env.value for env in it.state.coolify.services[0].envs}
+
+    assert (said.outcome, again.outcome, envs) == ("applied", "already_so", {"A": "1", "DB": SECRET})
+    assert "stack is a compose app; its variables are in its file. Nothing was changed. Use deploy_app." in refused.text
+
+
+@pytest.mark.anyio
+async def test_two_changes_of_one_app_at_once_do_not_mix(tmp_path: Path) -> None:
+    """The second one, with other arguments, is told who holds the app; the very same one joins the first."""
+    with anyio.fail_after(40):
+        async with ink(tmp_path) as it, it.client(says_yes()) as one, it.client(says_yes()) as two:
+            first = asyncio.create_task(call(one, "set_app_env", app="shop", set={"A": "1"}, wait_s=60))
+            same = asyncio.create_task(call(two, "set_app_env", app="shop", set={"A": "1"}, wait_s=60))
+            said = [await first, await same]
+            deployments = sum(d.application_uuid == SHOP for d in it.state.coolify.deployments)
+
+    outcomes = [answer.outcome for answer in said]
+    assert outcomes.count("applied") >= 1, [answer.text for answer in said]
+    assert set(outcomes) <= {"applied", "already_so", "plan_drifted", "locked"}
+    assert deployments == 3
