@@ -7,19 +7,10 @@ import pytest
 
 from ink_infra_mcp.cli import doctor_tools
 from ink_infra_mcp.cli.doctor_report import Section, ToolLine
-from ink_infra_mcp.cli.doctor_tools import (
-    DEPLOY,
-    EVERY_TOOL,
-    MUSCLE,
-    NEEDS,
-    READ,
-    SENSITIVE,
-    STATE,
-    WRITE,
-    judge,
-    lacking,
-)
+from ink_infra_mcp.cli.doctor_tools import EVERY_TOOL, NEEDS, judge, lacking
+from ink_infra_mcp.core import systems
 from ink_infra_mcp.core.operation import Mutation
+from ink_infra_mcp.core.systems import DEPLOY, MUSCLE, READ, SENSITIVE, STATE, WRITE
 from ink_infra_mcp.tools import ALL
 
 STARTS = frozenset({"deploy", "first_deploy", "start", "restart", "stop", "rollback"})
@@ -52,7 +43,7 @@ def test_rows_name_abilities_that_a_check_can_miss() -> None:
     """Every ability that a row names is a constant that some check speaks of: another one would never be missed."""
     checks = [file for file in Path(doctor_tools.__file__).parent.glob("doctor*.py") if file.name != "doctor_tools.py"]
     words = set(re.findall(r"[A-Z]+", "".join(file.read_text(encoding="utf-8") for file in checks)))
-    constants = {name: value for name, value in vars(doctor_tools).items() if isinstance(value, str)}
+    constants = {name: value for name, value in vars(systems).items() if isinstance(value, str)}
     spoken_of = {value for name, value in constants.items() if name in words}
     named = {ability for row in NEEDS.values() for ability in (*row.must, *row.better)} | set(EVERY_TOOL)
     assert named - spoken_of == set()

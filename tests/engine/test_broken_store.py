@@ -1,13 +1,15 @@
 """Trouble of our own store in mid-operation: it never decides how the operation ends, and passing, it passes."""
 
+import logging
 import sqlite3
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 
-from ink_infra_mcp.app import App
+from ink_infra_mcp.engine.durable import DurableEngine
 from tests.engine.aftermath import DEPLOY, ONCE, kept, made, once
 from tests.engine.killing import Moment, Scene, begin_forking, called, scene
 
@@ -47,24 +49,40 @@ async def _tables(it: Scene) -> None:
         await app.drain()
 
 
-async def _broken_once(app: App, caplog: pytest.LogCaptureFixture) -> None:
-    """Wait until the engine has met the trouble, and has let go of the operation."""
-    while "broke; it goes on" not in caplog.text or app.guarded.engine.busy:
-        await anyio.sleep(0.01)
+class _Broke(logging.Handler):
+    """Sets `event` when the engine says that an operation broke; by then it has let go of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.event = anyio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hear a line of the log."""
+        if "broke; it goes on" in record.getMessage():
+            self.event.set()
+
+
+@contextmanager
+def _listening() -> Generator[anyio.Event]:
+    ear, log = _Broke(), logging.getLogger(DurableEngine.__module__)
+    log.addHandler(ear)
+    try:
+        yield ear.event
+    finally:
+        log.removeHandler(ear)
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("write", [END_OF_A_STEP, A_NOTE, A_CHECKPOINT, THE_END])
-async def test_an_operation_waits_for_its_store_and_goes_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, write: str
-) -> None:
+async def test_an_operation_waits_for_its_store_and_goes_on(tmp_path: Path, write: str) -> None:
     """The same process brings it to its end when the store is back; what was done is not done again."""
     with scene(tmp_path) as it, anyio.fail_after(50):
         await _tables(it)
         async with it.server() as app:
             _break(tmp_path, write)
-            operation = (await called(app, "deploy_app", DEPLOY)).operation_id or ""
-            await _broken_once(app, caplog)
+            with _listening() as broke:
+                operation = (await called(app, "deploy_app", DEPLOY)).operation_id or ""
+                await broke.wait()
             still = await app.follow(operation, 0, None)
             _mend(tmp_path)
             receipt = await app.follow(operation, 30, None)
@@ -89,16 +107,15 @@ async def test_an_operation_that_broke_in_a_dead_process_is_taken_over(tmp_path:
 
 
 @pytest.mark.anyio
-async def test_a_server_can_be_closed_while_an_operation_waits_for_its_store(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_server_can_be_closed_while_an_operation_waits_for_its_store(tmp_path: Path) -> None:
     """It is not waited for: the next server goes on with it."""
     with scene(tmp_path) as it, anyio.fail_after(50):
         await _tables(it)
         async with it.server() as app:
             _break(tmp_path, THE_END)
-            await called(app, "deploy_app", DEPLOY)
-            await _broken_once(app, caplog)
+            with _listening() as broke:
+                await called(app, "deploy_app", DEPLOY)
+                await broke.wait()
             await app.drain()
         _mend(tmp_path)
         await it.succeed()

@@ -37,7 +37,12 @@ def fifty_apps(state: WorldState) -> None:
         more = {"id": 1000 + number, "uuid": uuid, "columns": columns, "status": "running:healthy"}
         state.coolify.applications.append(shop.model_copy(update=more))
         labels = {key: value.replace(SHOP, uuid) for key, value in container.labels.items()}
-        named = {"id": f"{number:064}", "name": container.name.replace(SHOP, uuid), "labels": labels}
+        named = {
+            "id": f"{number:064}",
+            "name": container.name.replace(SHOP, uuid),
+            "labels": labels,
+            "health": "healthy",
+        }
         containers.append(container.model_copy(update=named))
 
 

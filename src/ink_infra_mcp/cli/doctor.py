@@ -15,10 +15,11 @@ from ink_infra_mcp.cli.doctor_coolify import check_coolify
 from ink_infra_mcp.cli.doctor_ground import Ground, Parts, ground_of
 from ink_infra_mcp.cli.doctor_hosts import abilities_of, check_host, pool_of
 from ink_infra_mcp.cli.doctor_report import Finding, Report, Section, as_json, as_text
-from ink_infra_mcp.cli.doctor_tools import DNS, GITHUB, HETZNER, MUSCLE, STATE, judge, lacking
+from ink_infra_mcp.cli.doctor_tools import judge, lacking
 from ink_infra_mcp.cli.terminal import readable, shown
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.fleet import Fleet
+from ink_infra_mcp.core.systems import DNS, GITHUB, HETZNER, MUSCLE, STATE
 from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.tools import ALL
 

@@ -9,12 +9,12 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.cli.doctor_ground import Ground
 from ink_infra_mcp.cli.doctor_report import Finding, Section
-from ink_infra_mcp.cli.doctor_tools import DNS, GITHUB, HETZNER, STATE
 from ink_infra_mcp.cli.hurry import github_http, hetzner_http
 from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
 from ink_infra_mcp.clients.resolver import Resolver
 from ink_infra_mcp.core.errors import VendorError
 from ink_infra_mcp.core.fleet import Fleet, Muscle
+from ink_infra_mcp.core.systems import DNS, GITHUB, HETZNER, STATE
 from ink_infra_mcp.state import approvals, audit, operations
 from ink_infra_mcp.state.store import Connection, Store
 

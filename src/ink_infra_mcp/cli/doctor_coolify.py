@@ -5,12 +5,12 @@ from email.utils import parsedate_to_datetime
 
 from ink_infra_mcp.cli.doctor_ground import Ground
 from ink_infra_mcp.cli.doctor_report import Finding, Section
-from ink_infra_mcp.cli.doctor_tools import DEPLOY, READ, SENSITIVE, WRITE
 from ink_infra_mcp.cli.hurry import coolify_http
 from ink_infra_mcp.clients.coolify.era import NEWEST, Era
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
 from ink_infra_mcp.clients.coolify.models import Abilities
 from ink_infra_mcp.clients.http import Http
+from ink_infra_mcp.core.systems import DEPLOY, READ, SENSITIVE, WRITE
 
 NAME = "Coolify"
 ALL = (READ, SENSITIVE, WRITE, DEPLOY)

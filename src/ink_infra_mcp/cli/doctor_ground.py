@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from ink_infra_mcp.app import Places, Wiring
 from ink_infra_mcp.cli.doctor_report import Finding, Section
-from ink_infra_mcp.cli.doctor_tools import CONFIGURATION, TOKEN
 from ink_infra_mcp.cli.opening import Opener
 from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.core.systems import CONFIGURATION, TOKEN
 from ink_infra_mcp.settings import STATE_FILE
 from ink_infra_mcp.settings.paths import private_folder, state_folder, this_machine
 from ink_infra_mcp.settings.secret_names import NAMES, secret_name

@@ -4,9 +4,9 @@ import os
 
 from ink_infra_mcp.cli.doctor_ground import Ground
 from ink_infra_mcp.cli.doctor_report import Finding, Section
-from ink_infra_mcp.cli.doctor_tools import FACTORY, MUSCLE, OPTION, RUNTIME
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.fleet import Fleet, Host, Muscle
+from ink_infra_mcp.core.systems import FACTORY, MUSCLE, OPTION, RUNTIME
 from ink_infra_mcp.hosts.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.facts import HostFacts, gather
 from ink_infra_mcp.hosts.pool import HostPool

@@ -1,54 +1,15 @@
 """What each tool needs of the systems, as data, and what follows from it for each tool."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from ink_infra_mcp.cli.doctor_report import Section, ToolLine
-
-CONFIGURATION = "configuration"
-TOKEN = "Coolify token"
-STATE = "state store"
-READ = "Coolify: read"
-SENSITIVE = "Coolify: read:sensitive"
-WRITE = "Coolify: write"
-DEPLOY = "Coolify: deploy"
-FACTORY = "SSH to the Factory"
-MUSCLE = "SSH to a Muscle"
-OPTION = "isolation by run option"
-RUNTIME = "a Muscle with the isolating runtime"
-GITHUB = "GitHub"
-HETZNER = "Hetzner Cloud"
-DNS = "DNS"
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a tool does not work without, and what it only works in part without."""
-
-    must: tuple[str, ...] = ()
-    better: tuple[str, ...] = ()
-
+from ink_infra_mcp.core.systems import CONFIGURATION, TOKEN, Needs
+from ink_infra_mcp.tools import ALL
 
 EVERY_TOOL = (CONFIGURATION, TOKEN)
-_STARTS = (STATE, READ, DEPLOY, MUSCLE, RUNTIME)
 
-NEEDS: Mapping[str, Needs] = {
-    "deploy_app": Needs((*_STARTS, WRITE, FACTORY), (OPTION, GITHUB, SENSITIVE, DNS)),
-    "list_apps": Needs((READ,), (MUSCLE,)),
-    "get_app": Needs((READ,), (MUSCLE,)),
-    "get_app_logs": Needs((READ,), (SENSITIVE,)),
-    "set_app_env": Needs((*_STARTS, WRITE), (FACTORY, OPTION, DNS)),
-    "control_app": Needs(_STARTS, (FACTORY, OPTION, DNS)),
-    "rollback_app": Needs((*_STARTS, WRITE, FACTORY, OPTION), (DNS,)),
-    "delete_app": Needs((STATE, READ, WRITE), (MUSCLE,)),
-    "get_fleet": Needs((), (READ, FACTORY, MUSCLE, HETZNER)),
-    "get_operation": Needs((STATE,)),
-    "list_operations": Needs((STATE,)),
-    "cancel_operation": Needs((STATE,)),
-    "resume_operation": Needs((STATE, READ), (WRITE, DEPLOY, FACTORY, MUSCLE, OPTION, RUNTIME)),
-    "get_audit": Needs((STATE,)),
-}
-"""One row for each tool; a test holds it against the list of tools and the kinds of step that they plan."""
+NEEDS: Mapping[str, Needs] = {tool.name: tool.needs for tool in ALL}
+"""Each tool says for itself what it needs; a test holds that against the kinds of step that it plans."""
 
 
 def lacking(sections: Sequence[Section]) -> dict[str, str]:

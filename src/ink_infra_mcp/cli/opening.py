@@ -87,6 +87,7 @@ class Opener:
     def _sandbox(self) -> "Wiring":
         from ink_infra_mcp.app import Places
         from ink_infra_mcp.sandbox.running import Sandbox, open_world, tokens
+        from ink_infra_mcp.sandbox.world import WorldUnreadable
         from ink_infra_mcp.settings import load_settings
         from ink_infra_mcp.settings.keychain import no_keyring
         from ink_infra_mcp.settings.paths import private_folder, this_machine
@@ -99,6 +100,10 @@ class Opener:
         world = open_world(
             folder / "world.db", speed=self._arguments.speed, coolify_version=self._arguments.coolify_version
         )
+        try:
+            world.read()
+        except WorldUnreadable as error:
+            raise ConfigError(f"{error}.", next="Begin a new one: add --fresh.") from error
         sandbox = Sandbox(world)
         self._closing.append(sandbox.stop)
         ends = sandbox.start()

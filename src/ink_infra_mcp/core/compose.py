@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.isolation import Isolation, drops
 from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.shapes import table
 
 _SAFE_IN_SERVICE = frozenset(
     {
@@ -49,8 +50,8 @@ def compose_problems(compose: JsonObject, policy: Isolation) -> tuple[str, ...]:
     What is not known to be harmless is a problem, so that a key of a newer Docker Compose cannot slip through. Values
     with an unexpanded `${...}` are judged as they stand: where a path or a switch is expected, they are problems.
     """
-    services = compose.get("services")
-    if not isinstance(services, dict) or not services:
+    services = table(compose.get("services"))
+    if not services:
         return ("the file has no services",)
     found = [*_at_top(compose)]
     for name, service in services.items():
@@ -111,8 +112,8 @@ def _at_top(compose: JsonObject) -> Iterator[str]:
     for key, value in compose.items():
         if value:
             yield from _known(key, _SAFE_AT_TOP)
-        for name, entry in _table(value).items() if key in _TOP_JUDGES else ():
-            yield from (f"{key}.{name}: {reason}" for reason in _TOP_JUDGES[key](_table(entry)))
+        for name, entry in table(value).items() if key in _TOP_JUDGES else ():
+            yield from (f"{key}.{name}: {reason}" for reason in _TOP_JUDGES[key](table(entry)))
 
 
 def _top_volume(volume: JsonObject) -> Iterator[str]:
@@ -207,12 +208,12 @@ def _is_volume_name(source: str) -> bool:
 
 def _build(value: JsonValue, _: Isolation) -> Iterator[str]:
     build = value if isinstance(value, dict) else {"context": value}
+    paths = [build.get("context", ""), build.get("dockerfile", ""), *_values(build.get("additional_contexts"))]
     if build.get("privileged") or build.get("entitlements"):
         yield "build: asks for rights on the Muscle"
     if build.get("network", "default") not in ("default", "none"):
         yield "build: leaves the network of builds"
-    paths = [build.get("context", ""), build.get("dockerfile", ""), *_values(build.get("additional_contexts"))]
-    if any(_leaves(path) for path in paths):
+    if any(map(_leaves, paths)):
         yield "build: reads files outside the app's folder"
 
 
@@ -223,15 +224,15 @@ def _env_file(value: JsonValue, _: Isolation) -> Iterator[str]:
 
 
 def _deploy(value: JsonValue, _: Isolation) -> Iterator[str]:
-    resources = _table(value).get("resources")
+    resources = table(value).get("resources")
     for part in ("limits", "reservations"):
-        wanted = _table(_table(resources).get(part))
+        wanted = table(table(resources).get(part))
         if wanted.get("devices") or wanted.get("generic_resources"):
             yield f"deploy.resources.{part}: opens devices of the Muscle"
 
 
 def _hook(value: JsonValue, _: Isolation) -> Iterator[str]:
-    if not isinstance(value, list) or any(_table(hook).get("privileged") for hook in value):
+    if not isinstance(value, list) or any(table(hook).get("privileged") for hook in value):
         yield "a lifecycle hook asks to run privileged"
 
 
@@ -252,7 +253,7 @@ _JUDGES: Mapping[str, Judge] = {
 
 
 def _deploy_pids(deploy: JsonValue) -> JsonValue:
-    limits = _table(_table(_table(deploy).get("resources")).get("limits"))
+    limits = table(table(table(deploy).get("resources")).get("limits"))
     return limits.get("pids")
 
 
@@ -280,7 +281,3 @@ def _values(value: JsonValue) -> list[JsonValue]:
     if isinstance(value, dict):
         return list(value.values())
     return [text.partition("=")[2] for text in _texts(value)]
-
-
-def _table(value: JsonValue) -> JsonObject:
-    return value if isinstance(value, dict) else {}

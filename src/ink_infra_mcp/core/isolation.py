@@ -180,13 +180,16 @@ def weakening(text: str, policy: Isolation) -> tuple[str, ...]:
 def lacking(text: str, policy: Isolation) -> tuple[str, ...]:
     """Return the options that isolation needs and Coolify would not read out of `text`."""
     seen = parse_options(text)
-    limits = [option for option in seen if option[0] == "--pids-limit" and option[1]]
     needed = [
         ("--runtime", policy.runtime),
-        limits[0] if limits else ("--pids-limit", str(policy.pids_limit)),
+        ("--pids-limit", _first_value("--pids-limit", seen) or str(policy.pids_limit)),
         *(("--cap-drop", name) for name in policy.cap_drop),
     ]
     return tuple(f"{name}={value}" for name, value in needed if (name, value) not in seen)
+
+
+def _first_value(name: str, seen: Iterable[Option]) -> str | None:
+    return next((value for other, value in seen if other == name and value), None)
 
 
 def _allowed(base: Iterable[str], rules: Mapping[str, AllowedRule]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import ClassVar, Generic, Literal, TypeVar
 from pydantic import BaseModel, JsonValue
 
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan
+from ink_infra_mcp.core.systems import Needs
 
 A = TypeVar("A", bound=BaseModel)
 L = TypeVar("L")
@@ -45,11 +46,15 @@ class Check(Frozen):
 
 
 class Query(ABC, Generic[A, L, R]):
-    """A tool that reads. The docstring of the subclass is the description the model sees."""
+    """A tool that reads. The docstring of the subclass is the description the model sees.
+
+    `needs` says what it does not work without; `doctor` tells from it which tools work.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
     toolset: ClassVar[Toolset]
+    needs: ClassVar[Needs]
     args: ClassVar[type[BaseModel]]
     report: ClassVar[type[BaseModel]]
     open_world: ClassVar[bool] = True
@@ -66,12 +71,14 @@ class Query(ABC, Generic[A, L, R]):
 class Mutation(ABC, Generic[A, L, F]):
     """A tool that changes. It has no `execute`: the plan is the program.
 
-    `kinds` lists every step kind that its plans can hold; risk and annotations derive from them.
+    `kinds` lists every step kind that its plans can hold; risk and annotations derive from them. `needs` says what it
+    does not work without; `doctor` tells from it which tools work.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     toolset: ClassVar[Toolset]
+    needs: ClassVar[Needs]
     args: ClassVar[type[BaseModel]]
     kinds: ClassVar[tuple[str, ...]]
 

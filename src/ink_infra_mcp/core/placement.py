@@ -42,9 +42,13 @@ def place(candidates: Iterable[Candidate], *, need_bytes: int, need_runsc: bool)
     fewest apps (spread); of those the one with the most headroom; of those the first by name. The answer depends on
     nothing else, so the same facts give the same Muscle in any order of the input.
     """
-    pool = sorted(candidates, key=lambda c: c.name)
-    rejected = {c.name: reason for c in pool if (reason := unfit(c, need_bytes=need_bytes, need_runsc=need_runsc))}
-    fit = [c for c in pool if c.name not in rejected]
+    fit: list[Candidate] = []
+    rejected: dict[str, str] = {}
+    for candidate in sorted(candidates, key=lambda c: c.name):
+        if reason := unfit(candidate, need_bytes=need_bytes, need_runsc=need_runsc):
+            rejected[candidate.name] = reason
+        else:
+            fit.append(candidate)
     if not fit:
         return Placement(muscle=None, why="No Muscle can take the app.", rejected=rejected)
     best = min(fit, key=lambda c: (c.apps, -c.headroom_after(need_bytes), c.name))

@@ -91,17 +91,14 @@ class Plan(Frozen):
 
     @model_validator(mode="after")
     def _steps_fit_together(self) -> "Plan":
-        seen: set[str] = set()
-        undoable: set[str] = set()
+        earlier: dict[str, Step] = {}
         for step in self.steps:
-            if step.id in seen:
-                raise ValueError(f"step id {step.id!r} is used twice")
-            if missing := (set(step.uses) | set(step.undoes)) - seen:
-                raise ValueError(f"step {step.id!r} refers to {sorted(missing)}, which do not come before it")
-            if lost := [s for s in step.undoes if s not in undoable]:
-                raise ValueError(f"step {step.id!r} undoes {lost}, which cannot be undone")
-            seen.add(step.id)
-            undoable |= {step.id} if step.undo else set()
+            _check_after(step, earlier)
+            earlier[step.id] = step
+        return self
+
+    @model_validator(mode="after")
+    def _says_why_it_has_no_steps(self) -> "Plan":
         if not self.steps and not self.reason:
             raise ValueError("a plan without steps says why")
         return self
@@ -115,6 +112,15 @@ class Plan(Frozen):
     def is_noop(self) -> bool:
         """Return whether the world is already as asked."""
         return not self.steps
+
+
+def _check_after(step: Step, earlier: Mapping[str, Step]) -> None:
+    if step.id in earlier:
+        raise ValueError(f"step id {step.id!r} is used twice")
+    if missing := {*step.uses, *step.undoes} - earlier.keys():
+        raise ValueError(f"step {step.id!r} refers to {sorted(missing)}, which do not come before it")
+    if lost := [id_ for id_ in step.undoes if not earlier[id_].undo]:
+        raise ValueError(f"step {step.id!r} undoes {lost}, which cannot be undone")
 
 
 def canonical(value: object) -> bytes:
@@ -162,12 +168,13 @@ def _cost(plan: Plan) -> str:
 
 
 def _step_lines(number: int, step: Step) -> list[str]:
-    lines = [f" {number}. {step.summary}"]
-    if step.before is not None or step.after is not None:
-        lines += [f"      {step.before or '(nothing)'}  ->  {step.after or '(nothing)'}"]
-    lines += [f"      if it fails: {step_back}" for step_back in (_on_failure(step),) if step_back]
+    lines = [f" {number}. {step.summary}", *_change_lines(step)]
+    if step.undoes:
+        lines.append(f"      if it fails: the undo of {', '.join(step.undoes)} runs")
     return [*lines, f"      undo: {step.undo.summary if step.undo else step.undo_words}"]
 
 
-def _on_failure(step: Step) -> str:
-    return f"the undo of {', '.join(step.undoes)} runs" if step.undoes else ""
+def _change_lines(step: Step) -> list[str]:
+    if step.before is None and step.after is None:
+        return []
+    return [f"      {step.before or '(nothing)'}  ->  {step.after or '(nothing)'}"]

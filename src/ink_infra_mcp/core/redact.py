@@ -61,11 +61,14 @@ class Redactor:
         return _ASSIGNED.sub(_mask_assigned, text)
 
 
+def _is_no_secret(value: str) -> bool:
+    return value.lower() in {"none", "null", "true", "false"} or value.startswith(MASK)
+
+
 def _mask_assigned(match: re.Match[str]) -> str:
     value = match["value"]
-    bare = value.strip("\"'")
-    if bare.lower() in {"none", "null", "true", "false"} or bare.startswith(MASK) or _REFERENCE.fullmatch(match[0]):
+    if _REFERENCE.fullmatch(match[0]) or _is_no_secret(value.strip("\"'")):
         return match[0]
     before = value[0] if value[0] in "\"'" else ""
-    after = before if before and value.endswith(before) else ""
+    after = before if value.endswith(before) else ""
     return f"{match['name']}{match['mid']}{before}{MASK}{after}"

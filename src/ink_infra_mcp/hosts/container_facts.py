@@ -112,12 +112,17 @@ def containers(text: str, *, ids: Collection[str]) -> tuple[ContainerFacts, ...]
         Unreadable: a listed container is missing.
         ValueError: a line is not what it should be.
     """
-    lines = _lines(text)
-    gone = {match[1] for line in lines if (match := _GONE.match(line))}
-    read = [ContainerFacts.model_validate_json(line) for line in lines if not _GONE.match(line)]
-    if {container.id for container in read} | gone != set(ids):
+    found: list[ContainerFacts] = []
+    seen: set[str] = set()
+    for line in _lines(text):
+        if gone := _GONE.match(line):
+            seen.add(gone[1])
+        else:
+            found.append(ContainerFacts.model_validate_json(line))
+            seen.add(found[-1].id)
+    if seen != set(ids):
         raise Unreadable("the answer does not describe every container that it lists")
-    return tuple(sorted(read, key=lambda container: container.name))
+    return tuple(sorted(found, key=lambda container: container.name))
 
 
 def _lines(text: str) -> list[str]:

@@ -12,6 +12,10 @@ T = TypeVar("T")
 NOT_FOUND = 127
 OUT_OF_TIME = 124
 """What `timeout` of coreutils and of busybox ends with when it had to stop the command."""
+_FAILED = {
+    NOT_FOUND: "is not installed, or not in the PATH of this user",
+    OUT_OF_TIME: "did not answer in time",
+}
 
 
 class Unreadable(Exception):
@@ -71,8 +75,5 @@ def _body(section: Section | None, good: Collection[int]) -> str:
         raise Unreadable("the server's answer does not have it")
     if section.status in good:
         return section.text
-    if section.status == NOT_FOUND:
-        raise Unreadable("the command for it is not installed, or not in the PATH of this user")
-    if section.status == OUT_OF_TIME:
-        raise Unreadable("the command for it did not answer in time")
-    raise Unreadable(f"the command for it failed: {clean_name(section.text, limit=160) or section.status}")
+    failed = f"failed: {clean_name(section.text, limit=160) or section.status}"
+    raise Unreadable(f"the command for it {_FAILED.get(section.status, failed)}")

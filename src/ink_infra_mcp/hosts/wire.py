@@ -101,13 +101,13 @@ async def offered_key(address: str, port: int, *, name: str, limit_s: float) -> 
 
 
 def _pinned(host: Host) -> tuple[asyncssh.SSHKey, ...]:
-    lines = [line for line in host.host_key.splitlines() if line.strip()]
-    if not lines:
-        raise failures.not_pinned(host)
     try:
-        return tuple(asyncssh.import_public_key(line) for line in lines)
+        keys = tuple(asyncssh.import_public_key(line) for line in host.host_key.splitlines() if line.strip())
     except asyncssh.KeyImportError as error:
         raise failures.bad_pin(host, str(error)) from error
+    if not keys:
+        raise failures.not_pinned(host)
+    return keys
 
 
 def _preferred_algs(pinned: tuple[asyncssh.SSHKey, ...]) -> list[str]:

@@ -11,7 +11,6 @@ from typing import Self
 from ink_infra_mcp.sandbox import nameserver
 from ink_infra_mcp.sandbox.coolify import build_coolify
 from ink_infra_mcp.sandbox.edge import build_edge
-from ink_infra_mcp.sandbox.tls import edge_tls
 from ink_infra_mcp.sandbox.github import build_github
 from ink_infra_mcp.sandbox.hetzner.app import build_hetzner
 from ink_infra_mcp.sandbox.hosts import serve_hosts
@@ -21,6 +20,7 @@ from ink_infra_mcp.sandbox.seed import TOKEN, seed
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_github import GITHUB_TOKEN
 from ink_infra_mcp.sandbox.state_hetzner import HETZNER_TOKEN
+from ink_infra_mcp.sandbox.tls import edge_tls
 from ink_infra_mcp.sandbox.world import World
 
 LOOPBACK = "127.0.0.1"

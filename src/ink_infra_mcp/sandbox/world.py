@@ -11,11 +11,17 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from ink_infra_mcp.sandbox.state import WorldState
 
 Settle = Callable[[WorldState, float], None]
 _SCHEMA = "create table if not exists world (id integer primary key check (id = 1), state text not null)"
 _BUSY_MS = 20_000
+
+
+class WorldUnreadable(Exception):
+    """The file holds a world of another version; only a fresh one helps."""
 
 
 class World:
@@ -65,7 +71,7 @@ class World:
             db.execute("begin immediate")
             try:
                 text: str = db.execute("select state from world").fetchone()[0]
-                state = WorldState.model_validate_json(text)
+                state = _loaded(text, self._path)
                 self._settle(state, self.now(state))
                 yield state
                 after = state.model_dump_json()
@@ -85,3 +91,10 @@ class World:
             yield db
         finally:
             db.close()
+
+
+def _loaded(text: str, path: Path) -> WorldState:
+    try:
+        return WorldState.model_validate_json(text)
+    except ValidationError as error:
+        raise WorldUnreadable(f"{path} holds a pretend world of another version") from error

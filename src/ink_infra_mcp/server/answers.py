@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.operation import Outcome
-from ink_infra_mcp.core.receipt import Receipt
+from ink_infra_mcp.core.receipt import Problem, Receipt
 from ink_infra_mcp.core.untrusted import clean, fence
 from ink_infra_mcp.server.backend import AnyQuery, Backend
 
@@ -83,18 +83,29 @@ def safe(text: str, backend: Backend, *, limit: int = MAX_TEXT) -> str:
 
 def receipt_text(receipt: Receipt) -> str:
     """Return a receipt as lines that a person reads."""
-    lines = [f"{receipt.outcome.replace('_', ' ')}: {receipt.message}"]
-    lines += [f"operation: {receipt.operation_id}"] if receipt.operation_id else []
-    lines += ["", receipt.plan] if receipt.plan else []
-    lines += [f"  [{step.state}] {step.summary}" for step in receipt.steps]
+    lines = [f"  [{step.state}] {step.summary}" for step in receipt.steps]
     lines += [f"  {check.status}: {check.name} ({check.evidence})" for check in receipt.checks]
     lines += [f"{name}: {_brief(value)}" for name, value in receipt.result.items()]
-    if receipt.problem and receipt.problem.probable_cause:
-        lines.append(f"Probable cause: {receipt.problem.probable_cause}")
-    if receipt.problem and receipt.problem.untrusted_log:
-        log = "\n".join(receipt.problem.untrusted_log)
+    return "\n".join([*_head(receipt), *lines, *_problem_lines(receipt.problem)])
+
+
+def _head(receipt: Receipt) -> list[str]:
+    lines = [f"{receipt.outcome.replace('_', ' ')}: {receipt.message}"]
+    if receipt.operation_id:
+        lines.append(f"operation: {receipt.operation_id}")
+    if receipt.plan:
+        lines += ["", receipt.plan]
+    return lines
+
+
+def _problem_lines(problem: Problem | None) -> list[str]:
+    lines: list[str] = []
+    if problem and problem.probable_cause:
+        lines.append(f"Probable cause: {problem.probable_cause}")
+    if problem and problem.untrusted_log:
+        log = "\n".join(problem.untrusted_log)
         lines.append(fence(clean(log), nonce=secrets.token_hex(8), label="build log"))
-    return "\n".join(lines)
+    return lines
 
 
 def _brief(value: object) -> str:

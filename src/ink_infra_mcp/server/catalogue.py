@@ -38,10 +38,11 @@ def narrowed(contracts: Iterable[Contract], *, toolsets: frozenset[str], read_on
         raise ConfigError(
             f"There is no toolset {unknown[0]!r}.", next=f"The toolsets are {', '.join(sorted(get_args(Toolset)))}."
         )
-    shown = {
-        contract["name"]: contract
-        for contract in contracts
-        if (not toolsets or contract["_meta"]["ink-infra/toolset"] in toolsets)
-        and (not read_only or contract["annotations"]["readOnlyHint"])
-    }
-    return Catalogue(contracts=shown)
+    shown = (contract for contract in contracts if _is_shown(contract, toolsets, read_only=read_only))
+    return Catalogue(contracts={contract["name"]: contract for contract in shown})
+
+
+def _is_shown(contract: Contract, toolsets: frozenset[str], *, read_only: bool) -> bool:
+    if read_only and not contract["annotations"]["readOnlyHint"]:
+        return False
+    return not toolsets or contract["_meta"]["ink-infra/toolset"] in toolsets

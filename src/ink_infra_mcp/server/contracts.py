@@ -23,8 +23,10 @@ def contract_of(tool: Tool, kinds: Mapping[str, Risk]) -> Contract:
     Raises:
         KeyError: the tool names a step kind without a declared risk.
     """
-    risk = Risk.READ if isinstance(tool, Query) else _worst(kinds[kind] for kind in tool.kinds)
-    result = tool.report if isinstance(tool, Query) else Receipt
+    if isinstance(tool, Query):
+        risk, result, open_world = Risk.READ, tool.report, tool.open_world
+    else:
+        risk, result, open_world = _worst(kinds[kind] for kind in tool.kinds), Receipt, True
     return {
         "name": tool.name,
         "title": tool.title,
@@ -35,7 +37,7 @@ def contract_of(tool: Tool, kinds: Mapping[str, Risk]) -> Contract:
             "readOnlyHint": risk is Risk.READ,
             "destructiveHint": risk.rank >= Risk.DISRUPTIVE.rank,
             "idempotentHint": True,
-            "openWorldHint": tool.open_world if isinstance(tool, Query) else True,
+            "openWorldHint": open_world,
         },
         "_meta": {"ink-infra/toolset": tool.toolset, "ink-infra/risk": risk.value},
     }
@@ -68,8 +70,12 @@ def differences(tools: Iterable[Tool], kinds: Mapping[str, Risk]) -> dict[str, s
     """Return what is wrong with the files by tool name: `missing`, `changed` or `orphaned`; empty when all is right."""
     wanted = {tool.name: contract_of(tool, kinds) for tool in tools}
     found = {contract["name"]: contract for contract in load()}
-    wrong = {name: "missing" if name not in found else "changed" for name in wanted if found.get(name) != wanted[name]}
-    return wrong | {name: "orphaned" for name in found if name not in wanted}
+    changed = [name for name in wanted.keys() & found.keys() if wanted[name] != found[name]]
+    return (
+        dict.fromkeys(wanted.keys() - found.keys(), "missing")
+        | dict.fromkeys(changed, "changed")
+        | dict.fromkeys(found.keys() - wanted.keys(), "orphaned")
+    )
 
 
 def write(tools: Iterable[Tool], kinds: Mapping[str, Risk], to: Path) -> tuple[str, ...]:

@@ -44,6 +44,10 @@ class PromptFile(BaseModel):
         """Return the argument names that the text uses."""
         return frozenset(_SLOT.findall(self.body))
 
+    def missing(self, values: Mapping[str, str]) -> list[str]:
+        """Return the names of the required arguments that `values` lacks, or has as empty texts."""
+        return [name for name, argument in self.arguments.items() if argument.required and not values.get(name)]
+
     def filled(self, values: Mapping[str, str]) -> str:
         """Return the text with the arguments put in, each as one short line."""
         return _SLOT.sub(lambda match: " ".join(values.get(match[1], "").split())[:200], self.body)
@@ -108,8 +112,7 @@ class Prompts:
         if prompt is None:
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown prompt: {params.name[:80]}")
         values = params.arguments or {}
-        missing = [name for name, argument in prompt.arguments.items() if argument.required and not values.get(name)]
-        if missing:
+        if missing := prompt.missing(values):
             raise MCPError(code=types.INVALID_PARAMS, message=f"Missing arguments: {', '.join(missing)}")
         message = types.PromptMessage(role="user", content=types.TextContent(text=prompt.filled(values)))
         return types.GetPromptResult(description=prompt.description, messages=[message])

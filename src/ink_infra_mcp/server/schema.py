@@ -1,5 +1,7 @@
 """JSON Schemas as they go over the wire: small, strict, and portable between clients."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -22,39 +24,37 @@ def input_schema(model: type[BaseModel]) -> Schema:
 def output_schema(model: type[BaseModel]) -> Schema:
     """Return the lean schema of a result: shapes only, definitions in line, no descriptions."""
     raw = model.model_json_schema(by_alias=True)
-    return _tidy(_inline(raw, raw.get("$defs", {})), keep_description=False)
+    defs = raw.pop("$defs", {})
+    return _tidy(_inline(raw, defs), keep_description=False)
 
 
 def _inline(node: Any, defs: Schema) -> Any:
-    if isinstance(node, list):
-        return [_inline(item, defs) for item in cast(list[Any], node)]
-    if not isinstance(node, dict):
-        return node
-    held = cast(Schema, node)
-    ref = held.get("$ref")
-    if isinstance(ref, str) and ref.startswith("#/$defs/"):
+    if isinstance(node, dict) and "$ref" in node:
+        ref = str(cast(Schema, node)["$ref"])
         return _inline(defs[ref.removeprefix("#/$defs/")], defs)
-    return {key: _inline(value, defs) for key, value in held.items() if key != "$defs"}
+    return _each(node, lambda part: _inline(part, defs))
 
 
 def _tidy(node: Any, *, keep_description: bool) -> Any:
-    if isinstance(node, list):
-        return [_tidy(item, keep_description=keep_description) for item in cast(list[Any], node)]
+    tidy = partial(_tidy, keep_description=keep_description)
     if not isinstance(node, dict):
-        return node
+        return _each(node, tidy)
     held = _spelt_out(_without_null(cast(Schema, node)))
+    # what _NAMED holds has names that we chose for keys, such as `title`: only what they stand for is tidied
     return {
-        key: _named(value, keep_description=keep_description)
-        if key in _NAMED
-        else _tidy(value, keep_description=keep_description)
+        key: _each(value, tidy) if key in _NAMED else tidy(value)
         for key, value in held.items()
         if not _is_noise(key, value, keep_description=keep_description)
     }
 
 
-def _named(nodes: Any, *, keep_description: bool) -> Any:
-    """The keys here are names that we chose, such as `title`; only what they stand for is tidied."""
-    return {name: _tidy(node, keep_description=keep_description) for name, node in cast(Schema, nodes).items()}
+def _each(node: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a list or an object with each of its parts changed; anything else as it is."""
+    if isinstance(node, list):
+        return [change(part) for part in cast(list[Any], node)]
+    if isinstance(node, dict):
+        return {key: change(part) for key, part in cast(Schema, node).items()}
+    return node
 
 
 def _is_noise(key: str, value: object, *, keep_description: bool) -> bool:
@@ -70,11 +70,9 @@ def _spelt_out(node: Schema) -> Schema:
 
 def _without_null(node: Schema) -> Schema:
     """`anyOf [X, null]` becomes X: leaving a name out says the same, and several providers refuse the union."""
-    options = node.get("anyOf")
-    if not isinstance(options, list):
-        return node
-    some = [option for option in cast(list[Any], options) if option != {"type": "null"}]
+    some = [option for option in node.get("anyOf", ()) if option != {"type": "null"}]
     if len(some) != 1:
         return node
-    rest = {key: value for key, value in node.items() if key != "anyOf"}
+    rest = {**node}
+    del rest["anyOf"]
     return {**some[0], **rest}

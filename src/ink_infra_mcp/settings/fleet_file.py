@@ -62,17 +62,20 @@ def _host_key_faults(fleet: Fleet) -> Iterator[Fault]:
 
 
 def _doubled(fleet: Fleet) -> Iterator[Fault]:
-    names: dict[str, KeyPath] = {}
-    doors: dict[tuple[str | int | None, ...], KeyPath] = {}
-    inner: dict[str, KeyPath] = {}
+    taken: dict[tuple[str, object], KeyPath] = {}
     for path, host in placed(fleet):
-        if names.setdefault(host.name, path) != path:
-            yield Fault((*path, "name"), f"`{host.name}` is the name of another server too")
-        door = (host.address, host.ssh_port, host.bastion)
-        if doors.setdefault(door, path) != path:
-            yield Fault((*path, "address"), "is the address of another server too")
-        if host.private_address and inner.setdefault(host.private_address, path) != path:
-            yield Fault((*path, "private_address"), "is the private address of another server too")
+        for key, value, words in _unique(host):
+            if value and taken.setdefault((key, value), path) != path:
+                yield Fault((*path, key), f"{words} of another server too")
+
+
+def _unique(host: Host) -> tuple[tuple[str, object, str], ...]:
+    """Return what no two servers may have in common: the key, its value, and words for it."""
+    return (
+        ("name", host.name, f"`{host.name}` is the name"),
+        ("address", (host.address, host.ssh_port, host.bastion), "is the address"),
+        ("private_address", host.private_address, "is the private address"),
+    )
 
 
 def _bastion_faults(fleet: Fleet) -> Iterator[Fault]:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.core.systems import STATE, Needs
 from ink_infra_mcp.state.records import Operation
 from ink_infra_mcp.tools.look import Look
 
@@ -35,6 +36,7 @@ class CancelOperation(Mutation[Args, Look, Facts]):
     name: ClassVar[str] = "cancel_operation"
     title: ClassVar[str] = "Cancel an operation"
     toolset: ClassVar[Toolset] = "operations"
+    needs: ClassVar[Needs] = Needs((STATE,))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = ("operations.request_cancel",)
 

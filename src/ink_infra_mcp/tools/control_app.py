@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step, Undo
+from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, STARTS_APPS, Needs
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import proofs, rollout
 from ink_infra_mcp.tools.shared.apps import App, find_app
@@ -44,6 +45,7 @@ class ControlApp(Mutation[Args, Look, Facts]):
     name: ClassVar[str] = "control_app"
     title: ClassVar[str] = "Start, stop or restart an app"
     toolset: ClassVar[Toolset] = "apps"
+    needs: ClassVar[Needs] = Needs(STARTS_APPS, (FACTORY, OPTION, DNS))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = (
         "coolify.start",
@@ -55,7 +57,7 @@ class ControlApp(Mutation[Args, Look, Facts]):
     async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
         """Return the app; what would start it outside gVisor is refused here."""
         app = await find_app(look, args.app)
-        up = await _is_up(look, app)
+        up = await _is_up(look, app, unseen=args.action == "stop")
         if args.action == "restart" or (args.action == "start" and not up):
             await check_rollout(look, app)
         return Facts(app=app, up=up, rollout=await rollout.facts(look, app))
@@ -90,12 +92,15 @@ class ControlApp(Mutation[Args, Look, Facts]):
         return proofs.summary_of_deployment(plan, results)
 
 
-async def _is_up(look: Look, app: App) -> bool:
-    """The host is asked first: Coolify's status lags, and calls every app of a server it lost for a moment exited."""
+async def _is_up(look: Look, app: App, *, unseen: bool) -> bool:
+    """The host is asked: Coolify's status lags, and calls every app of a server it lost for a moment exited.
+
+    Where the host cannot be seen, the answer is `unseen`: the one that does not end the call with "already so".
+    """
     try:
         return bool(await proofs.running_of(look, app.muscle, app.uuid)) if app.muscle else app.status.state in _UP
     except HostError:
-        return app.status.state in _UP
+        return unseen
 
 
 def _steps(args: Args, facts: Facts) -> tuple[Step, ...]:

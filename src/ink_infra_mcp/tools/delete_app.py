@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.core.errors import HostError, NotFound, UnknownName
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.core.systems import MUSCLE, READ, STATE, WRITE, Needs
 from ink_infra_mcp.hosts.containers import containers_of
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import rollout
@@ -42,6 +43,7 @@ class DeleteApp(Mutation[Args, Look, Facts]):
     name: ClassVar[str] = "delete_app"
     title: ClassVar[str] = "Delete an app"
     toolset: ClassVar[Toolset] = "apps"
+    needs: ClassVar[Needs] = Needs((STATE, READ, WRITE), (MUSCLE,))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = ("coolify.delete_application",)
 

@@ -12,6 +12,7 @@ from ink_infra_mcp.core.fleet import Cpus, Domain, Memory, Name, Port, memory_by
 from ink_infra_mcp.core.isolation import lacking, run_options, weakening
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.core.systems import DNS, FACTORY, GITHUB, OPTION, SENSITIVE, STARTS_APPS, WRITE, Needs
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import built_apps, compose_apps, proofs
 from ink_infra_mcp.tools.shared.apps import App, all_apps
@@ -64,6 +65,7 @@ class DeployApp(Mutation[Args, Look, Facts]):
     name: ClassVar[str] = "deploy_app"
     title: ClassVar[str] = "Deploy an app"
     toolset: ClassVar[Toolset] = "apps"
+    needs: ClassVar[Needs] = Needs((*STARTS_APPS, WRITE, FACTORY), (OPTION, GITHUB, SENSITIVE, DNS))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = (
         "coolify.create_project",

@@ -9,6 +9,7 @@ from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.systems import MUSCLE, READ, Needs
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of, isolation_problems
 from ink_infra_mcp.tools.look import Look
@@ -71,6 +72,7 @@ class GetApp(Query[Args, Look, Report]):
     name: ClassVar[str] = "get_app"
     title: ClassVar[str] = "Show an app"
     toolset: ClassVar[Toolset] = "apps"
+    needs: ClassVar[Needs] = Needs((READ,), (MUSCLE,))
     args = Args
     report = Report
 

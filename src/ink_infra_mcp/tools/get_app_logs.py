@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.core.errors import InputError, Rejected
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.systems import READ, SENSITIVE, Needs
 from ink_infra_mcp.core.untrusted import clean, fence
 from ink_infra_mcp.hosts.containers import container_logs, containers_of
 from ink_infra_mcp.tools.look import Look
@@ -55,6 +56,7 @@ class GetAppLogs(Query[Args, Look, Report]):
     name: ClassVar[str] = "get_app_logs"
     title: ClassVar[str] = "Show an app's logs"
     toolset: ClassVar[Toolset] = "apps"
+    needs: ClassVar[Needs] = Needs((READ,), (SENSITIVE,))
     args = Args
     report = Report
 

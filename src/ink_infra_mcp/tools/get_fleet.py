@@ -13,6 +13,7 @@ from ink_infra_mcp.core.errors import HostError, InkError
 from ink_infra_mcp.core.fleet import Host, Muscle
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, READ, Needs
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.containers import isolation_problems
 from ink_infra_mcp.hosts.coolify_image import knows_runtime_option
@@ -68,6 +69,7 @@ class GetFleet(Query[Args, Look, Report]):
     name: ClassVar[str] = "get_fleet"
     title: ClassVar[str] = "Show the fleet"
     toolset: ClassVar[Toolset] = "fleet"
+    needs: ClassVar[Needs] = Needs((), (READ, FACTORY, MUSCLE, HETZNER))
     args = Args
     report = Report
 

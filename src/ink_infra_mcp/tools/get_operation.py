@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.receipt import Receipt, StepReport
+from ink_infra_mcp.core.systems import STATE, Needs
 from ink_infra_mcp.state.records import AuditLine, steps_so_far
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.times import iso
@@ -45,6 +46,7 @@ class GetOperation(Query[Args, Look, Report]):
     name: ClassVar[str] = "get_operation"
     title: ClassVar[str] = "Show an operation"
     toolset: ClassVar[Toolset] = "operations"
+    needs: ClassVar[Needs] = Needs((STATE,))
     args = Args
     report = Report
     open_world: ClassVar[bool] = False

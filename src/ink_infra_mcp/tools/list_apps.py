@@ -8,6 +8,7 @@ from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.fleet import Name
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.systems import MUSCLE, READ, Needs
 from ink_infra_mcp.hosts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.containers import belongs_to, isolation_problems
 from ink_infra_mcp.hosts.facts import HostFacts, gather_all
@@ -48,6 +49,7 @@ class ListApps(Query[Args, Look, Report]):
     name: ClassVar[str] = "list_apps"
     title: ClassVar[str] = "List apps"
     toolset: ClassVar[Toolset] = "apps"
+    needs: ClassVar[Needs] = Needs((READ,), (MUSCLE,))
     args = Args
     report = Report
 

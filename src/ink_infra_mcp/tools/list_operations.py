@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.systems import STATE, Needs
 from ink_infra_mcp.state.records import Operation
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.times import iso
@@ -39,6 +40,7 @@ class ListOperations(Query[Args, Look, Report]):
     name: ClassVar[str] = "list_operations"
     title: ClassVar[str] = "List operations"
     toolset: ClassVar[Toolset] = "operations"
+    needs: ClassVar[Needs] = Needs((STATE,))
     args = Args
     report = Report
     open_world: ClassVar[bool] = False

@@ -5,18 +5,25 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.clients.coolify.steps.context import MARKER
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.core.systems import DEPLOY, FACTORY, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.state.records import Operation
+from ink_infra_mcp.tools.delete_app import DeleteApp
 from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared import proofs
+from ink_infra_mcp.tools.set_app_env import SetAppEnv
+from ink_infra_mcp.tools.shared import placing, proofs
 from ink_infra_mcp.tools.shared.apps import App, find_app
-from ink_infra_mcp.tools.shared.history import resumed_by
+from ink_infra_mcp.tools.shared.history import VARIABLES, resumed_by
 from ink_infra_mcp.tools.shared.isolating import check_rollout, factory_isolates, refuse_factory
+from ink_infra_mcp.tools.shared.limits import compose_of, limit_bytes, promised_bytes
 
 RESUMABLE = frozenset({Outcome.FAILED, Outcome.CANCELLED})
 _ENDED_WELL = frozenset({Outcome.APPLIED, Outcome.APPLIED_UNVERIFIED})
+_CREATIONS = frozenset({"coolify.create_application", "coolify.create_service"})
 _ROLLOUTS = frozenset(f"coolify.{how}" for how in ("first_deploy", "deploy", "start", "restart", "rollback"))
 
 
@@ -48,6 +55,7 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
     name: ClassVar[str] = "resume_operation"
     title: ClassVar[str] = "Resume an operation"
     toolset: ClassVar[Toolset] = "operations"
+    needs: ClassVar[Needs] = Needs((STATE, READ), (WRITE, DEPLOY, FACTORY, MUSCLE, OPTION, RUNTIME))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = (
         "coolify.create_project",
@@ -84,7 +92,11 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
             raise InputError(f"{found.id} ended as {found.receipt.outcome}.", next="There is nothing to resume.")
         if (by := await _resumed(look, found.id)) is not None:
             return Facts(operation=found, done=frozenset(), known=(), resumed=by)
-        done = frozenset(step.id for step in found.plan.steps if step.id in found.results)
+        done = _kept(found)
+        create = next((s for s in found.plan.steps if s.kind in _CREATIONS and s.id not in done), None)
+        if create is not None:
+            await _refuse_made_after_all(look, found)
+            await _check_room(look, found, create)
         app = await _app(look, found, done)
         recent = await look.coolify.deployments_of(app.uuid, take=5) if app and app.kind == "application" else ()
         return Facts(operation=found, done=done, known=tuple(d.uuid for d in recent if d.is_over))
@@ -95,7 +107,8 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         if facts.resumed:
             return _ended(self.name, facts)
         left = tuple(_again(step, facts) for step in old.steps if step.id not in facts.done)
-        finished: JsonObject = {step_id: facts.operation.results[step_id] for step_id in sorted(facts.done)}
+        again = {step.id for step in left}
+        finished: JsonObject = {k: v for k, v in sorted(_results(facts.operation).items()) if k not in again}
         return old.model_copy(
             update={
                 "tool": self.name,
@@ -112,8 +125,11 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
             return await proofs.of_deployment(plan, results, look)
         if plan.steps[-1].kind == "coolify.stop":
             return [await proofs.stopped(look, plan, results)]
-        names = ", ".join(step.id for step in plan.steps)
-        return [Check(name="steps", status="passed", evidence=f"each of {names} looked again after it acted")]
+        if plan.steps[-1].kind == "coolify.delete_application":
+            return await DeleteApp().verify(plan, results, look)
+        if {step.kind for step in plan.steps} <= VARIABLES:
+            return await SetAppEnv().verify(plan, results, look)
+        return [Check(name="steps", status="skipped", evidence="nothing that they did was looked at again")]
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return the id of the operation that was resumed, and the app's result where it was deployed."""
@@ -144,6 +160,59 @@ def _ended(tool: str, facts: Facts) -> Plan:
     return Plan(tool=tool, title=f"Resume {old.id}", target=old.plan.target, locks=old.plan.locks, reason=reason)
 
 
+def _results(operation: Operation) -> Results:
+    """Return what every step returned, those included that ran before an operation that was itself a resumption."""
+    before = operation.plan.pinned.get("results")
+    earlier = {k: v for k, v in before.items() if isinstance(v, dict)} if isinstance(before, dict) else {}
+    return {**earlier, **operation.results}
+
+
+def _kept(operation: Operation) -> frozenset[str]:
+    """Return the steps that need not run again: what a step that is left would take back runs again with it."""
+    done = {step.id for step in operation.plan.steps if step.id in operation.results}
+    again = {undone for step in operation.plan.steps if step.id not in done for undone in step.undoes}
+    return frozenset(done - again)
+
+
+async def _refuse_made_after_all(look: Look, operation: Operation) -> None:
+    """Coolify may have made an app whose answer got lost: creating it under another operation would make a second.
+
+    Raises:
+        InputError: the app is there.
+    """
+    apps = (*await look.coolify.applications(), *await look.coolify.services())
+    made = next((app for app in apps if f"{MARKER}{operation.id}" in app.description), None)
+    if made is not None:
+        raise InputError(
+            f"{operation.id} has created {clean_name(made.name)} ({made.uuid}), although it did not hear of it.",
+            next=f"Call {operation.tool} again: it goes on with that app.",
+        )
+
+
+async def _check_room(look: Look, operation: Operation, create: Step) -> None:
+    """The Muscle was chosen when the old plan was made: it must have the room, the runtime and the address still.
+
+    Raises:
+        InputError: it has not.
+    """
+    proof = next(step for step in operation.plan.steps if step.id == "prove_isolation")
+    placement = await placing.choose(
+        look,
+        muscle=str(proof.params["muscle"]),
+        need_bytes=_need_bytes(create),
+        need_runsc=not look.isolation.allow_without,
+    )
+    if placement.server_uuid != create.params["server"]:
+        raise InputError(f"{placement.muscle} is another server now.", next=f"Call {operation.tool} again.")
+
+
+def _need_bytes(create: Step) -> int:
+    settings = create.params.get("settings")
+    if isinstance(settings, dict):
+        return limit_bytes(str(settings.get("limits_memory", "")))
+    return promised_bytes(compose_of(str(create.params["compose"])) or {}, otherwise=0)
+
+
 async def _app(look: Look, operation: Operation, done: frozenset[str]) -> App | None:
     """Return the app that will be rolled out, checked that it may be, or None where none is or none exists yet."""
     left = {step.kind for step in operation.plan.steps if step.id not in done}
@@ -151,7 +220,7 @@ async def _app(look: Look, operation: Operation, done: frozenset[str]) -> App | 
         return None
     if "coolify.create_application" in left and not await factory_isolates(look):
         raise refuse_factory()
-    uuid = proofs.app_of(operation.plan, operation.results)
+    uuid = proofs.app_of(operation.plan, _results(operation))
     app = await find_app(look, uuid) if uuid else None
     if app is not None:
         await check_rollout(look, app)

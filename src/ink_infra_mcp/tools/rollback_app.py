@@ -11,6 +11,7 @@ from ink_infra_mcp.clients.coolify.buildlog import FINISHED
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, STARTS_APPS, WRITE, Needs
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import proofs, rollout
 from ink_infra_mcp.tools.shared.apps import App, find_app, is_inline
@@ -57,6 +58,7 @@ class RollbackApp(Mutation[Args, Look, Facts]):
     name: ClassVar[str] = "rollback_app"
     title: ClassVar[str] = "Roll an app back"
     toolset: ClassVar[Toolset] = "apps"
+    needs: ClassVar[Needs] = Needs((*STARTS_APPS, WRITE, FACTORY, OPTION), (DNS,))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = (
         "coolify.rollback",

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, STARTS_APPS, WRITE, Needs
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import proofs, rollout
 from ink_infra_mcp.tools.shared.apps import App, find_app
@@ -56,6 +57,7 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
     name: ClassVar[str] = "set_app_env"
     title: ClassVar[str] = "Set an app's variables"
     toolset: ClassVar[Toolset] = "apps"
+    needs: ClassVar[Needs] = Needs((*STARTS_APPS, WRITE), (FACTORY, OPTION, DNS))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = (
         "coolify.set_env_new",

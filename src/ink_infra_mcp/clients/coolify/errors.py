@@ -81,7 +81,11 @@ def _members(field: str, value: dict[str, JsonValue] | list[JsonValue]) -> list[
     """Return names and values; a place in a list, which PHP may write as a key, is no name: the field's own counts."""
     if isinstance(value, list):
         return [(field, inner) for inner in value]
-    return [(field if key.isdigit() else key or field, inner) for key, inner in value.items()]
+    return [(_name(key) or field, inner) for key, inner in value.items()]
+
+
+def _name(key: str) -> str:
+    return "" if key.isdigit() else key
 
 
 def _make(

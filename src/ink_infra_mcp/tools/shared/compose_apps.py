@@ -1,5 +1,6 @@
 """Apps from a compose file (Coolify's services): gVisor is named in the file itself, so that no fork is needed."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import cast
@@ -18,6 +19,7 @@ from ink_infra_mcp.tools.shared.envs import EnvNow, env_steps
 from ink_infra_mcp.tools.shared.home import Home, home_steps, project_ref
 from ink_infra_mcp.tools.shared.limits import promised_bytes, services_of, with_limits
 
+MAX_VALUES = 50_000
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -74,6 +76,8 @@ def _parsed(text: str) -> JsonObject:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
         raise InputError(f"The compose file is not YAML{where}.", next="Mend it and call again.") from error
+    if _written_out(loaded) > MAX_VALUES:
+        raise InputError("The compose file grows too large where its aliases are written out.", next="Use fewer.")
     services = cast(JsonObject, loaded).get("services") if isinstance(loaded, dict) else None
     if not isinstance(services, dict) or not services:
         raise InputError("The compose file has no services.", next="Give a file with `services:`.")
@@ -83,6 +87,18 @@ def _parsed(text: str) -> JsonObject:
             next="Use letters, digits, hyphens, dots and underscores.",
         )
     return cast(JsonObject, loaded) | {"services": {str(name): service for name, service in services.items()}}
+
+
+def _written_out(value: object, counted: dict[int, float] | None = None) -> float:
+    """Return how many values a YAML document has once each alias is written out; infinite where one holds itself."""
+    counted = {} if counted is None else counted
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in counted:
+        counted[id(value)] = math.inf
+        parts = value.values() if isinstance(value, dict) else value  # pyright: ignore[reportUnknownVariableType] - any YAML
+        counted[id(value)] = 1 + sum(_written_out(part, counted) for part in parts)  # pyright: ignore[reportUnknownVariableType] - any YAML
+    return counted[id(value)]
 
 
 def front_of(file: ComposeFile, wanted: str | None) -> str:

@@ -4,7 +4,7 @@ from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.tools.look import Look
 
 _LOOK_BACK = 100
-_VARIABLES = frozenset({"coolify.set_env_new", "coolify.set_env", "coolify.delete_env"})
+VARIABLES = frozenset({"coolify.set_env_new", "coolify.set_env", "coolify.delete_env"})
 _BROKEN_OFF = frozenset({Outcome.FAILED, Outcome.UNDONE, Outcome.CANCELLED})
 
 
@@ -16,7 +16,7 @@ async def waits_for_rollout(look: Look, app_uuid: str) -> bool:
     for operation in await look.archive.operations(before=None, limit=_LOOK_BACK):
         if f"app:{app_uuid}" in operation.plan.locks and operation.receipt is not None:
             broke_off = operation.receipt.outcome in _BROKEN_OFF and bool(operation.results)
-            return broke_off or {step.kind for step in operation.plan.steps} <= _VARIABLES
+            return broke_off or {step.kind for step in operation.plan.steps} <= VARIABLES
     return False
 
 

@@ -146,10 +146,10 @@ async def _placement(look: Look, wanted: Wanted, approved: Plan | None) -> Place
     if isinstance(pinned, dict):
         earlier = Placement.model_validate(pinned)
         try:
-            await placing.choose(look, muscle=earlier.muscle, need_bytes=need, need_runsc=runsc)
+            now = await placing.choose(look, muscle=earlier.muscle, need_bytes=need, need_runsc=runsc)
         except InputError:
             return await placing.choose(look, muscle=wanted.muscle, need_bytes=need, need_runsc=runsc)
-        return earlier
+        return earlier if now.server_uuid == earlier.server_uuid else now
     return await placing.choose(look, muscle=wanted.muscle, need_bytes=need, need_runsc=runsc)
 
 
