@@ -6,7 +6,6 @@ Store, approvals, locks, program and receipts are the product's own; only the wo
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
@@ -147,7 +146,7 @@ class InlineEngine:
 
 @dataclass(slots=True)
 class Toy:
-    """An opened guard over shelves. `ran` lists the steps whose handlers were called."""
+    """An opened guard over shelves. `ran` lists the steps whose handlers were called; `looks` counts looks at the time."""
 
     guard: Guard
     engine: InlineEngine
@@ -155,6 +154,7 @@ class Toy:
     world: Shelves
     clock: FakeClock
     ran: list[str]
+    looks: list[int]
     tool: FillShelf = field(default_factory=FillShelf)
 
     @property
@@ -210,7 +210,7 @@ async def toy(
     wrap: Callable[[Handler], Handler] = lambda handler: handler,
 ) -> AsyncGenerator[Toy]:
     """Give a guard over empty shelves, with its state in `folder`."""
-    clock, world, ran = FakeClock(), Shelves(), list[str]()
+    clock, world, ran, looks = FakeClock(), Shelves(), list[str](), [0]
     store = Store(f"sqlite:///{folder / 'state.sqlite3'}")
     owners = FileOwners(folder / "owners", "ex-toy")
     changes = Changes()
@@ -237,19 +237,25 @@ async def toy(
         look=world,
     )
     operations = Operations(
-        store=store, engine=engine, owners=owners, clock=clock, changes=changes, elapsed=_never_still(clock)
+        store=store, engine=engine, owners=owners, clock=clock, changes=changes, elapsed=_never_still(clock, looks)
     )
     try:
-        yield Toy(guard=guard, engine=engine, operations=operations, world=world, clock=clock, ran=ran, tool=tool)
+        yield Toy(
+            guard=guard, engine=engine, operations=operations, world=world, clock=clock, ran=ran, looks=looks, tool=tool
+        )
     finally:
         owners.close()
         store.close()
 
 
-def _never_still(clock: FakeClock) -> Callable[[], float]:
+def _never_still(clock: FakeClock, looks: list[int]) -> Callable[[], float]:
     """Time of the clock, in which a microsecond passes between two looks."""
-    looks = count()
-    return lambda: clock.monotonic() + next(looks) * 1e-6
+
+    def elapsed() -> float:
+        looks[0] += 1
+        return clock.monotonic() + looks[0] * 1e-6
+
+    return elapsed
 
 
 def _fill(world: Shelves, ran: list[str]) -> Callable[[StepCall], Awaitable[JsonObject]]:

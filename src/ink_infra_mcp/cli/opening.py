@@ -86,6 +86,7 @@ class Opener:
 
     def _sandbox(self) -> "Wiring":
         from ink_infra_mcp.app import Places
+        from ink_infra_mcp.core.errors import ConfigError
         from ink_infra_mcp.sandbox.running import Sandbox, open_world, tokens
         from ink_infra_mcp.sandbox.world import WorldUnreadable
         from ink_infra_mcp.settings import load_settings
