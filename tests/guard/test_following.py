@@ -13,7 +13,7 @@ from ink_infra_mcp.core.errors import UnknownName
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.guard.following import HEARTBEAT_S
-from ink_infra_mcp.state import audit, operations
+from ink_infra_mcp.state import operations
 from ink_infra_mcp.state.records import Operation
 from tests.guard.bed import HELLO, STOP, THEIRS, Held, begun, told
 from tests.guard.toy import Fill, Toy, toy
@@ -76,7 +76,7 @@ async def pass_time(it: Toy, seconds: int) -> None:
     for _ in range(seconds):
         it.clock.advance(1.0)
         looks = it.looks[0]
-        while it.looks[0] == looks:  # noqa: ASYNC110 - the follower looks from a thread of the store, without an event
+        while it.looks[0] == looks:
             it.operations.changes.ring()
             await anyio.sleep(0.001)
 
@@ -215,6 +215,7 @@ async def test_only_what_a_dead_process_left_is_taken_over(tmp_path: Path) -> No
     async with toy(tmp_path) as it:
         with owner_process(tmp_path / "owners", "ex-living"):
             await orphan(it, operation("op-living", executor="ex-living"))
+            await orphan(it, operation("op-own", executor="ex-toy"))
             it.engine.started.append("op-own")
             await orphan(it, operation("op-dead", executor="ex-dead"))
             await orphan(it, operation("op-strange", executor="ex-dead").model_copy(update={"step_format": "0"}))

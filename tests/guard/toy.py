@@ -146,7 +146,7 @@ class InlineEngine:
 
 @dataclass(slots=True)
 class Toy:
-    """An opened guard over shelves. `ran` lists the steps whose handlers were called; `looks` counts looks at the time."""
+    """An opened guard over shelves. `ran` lists the steps whose handlers ran; `looks` counts looks at the time."""
 
     guard: Guard
     engine: InlineEngine

@@ -15,6 +15,7 @@ from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.core.systems import Needs
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress
 from ink_infra_mcp.server.backend import AnyMutation, AnyQuery
 from ink_infra_mcp.server.build import ServerSettings, build_server
@@ -69,6 +70,7 @@ class Echo(Query[EchoArgs, object, EchoReport]):
     name: ClassVar[str] = "get_echo"
     title: ClassVar[str] = "Echo"
     toolset: ClassVar[Toolset] = "apps"
+    needs: ClassVar[Needs] = Needs()
     args = EchoArgs
     report = EchoReport
 
@@ -99,6 +101,7 @@ class Stop(Mutation[StopArgs, object, None]):
     name: ClassVar[str] = "stop_app"
     title: ClassVar[str] = "Stop"
     toolset: ClassVar[Toolset] = "apps"
+    needs: ClassVar[Needs] = Needs()
     args = StopArgs
     kinds: ClassVar[tuple[str, ...]] = ("coolify.stop",)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 from mcp import Client
 
 from ink_infra_mcp.core.plan import JsonObject
@@ -61,6 +62,25 @@ class Before:
             return await handler(call)
 
         return changed if kind == self._kind else handler
+
+
+class Held:
+    """Holds the first step of a kind until the test lets it `go`; `begun` says that it is there."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self.begun = anyio.Event()
+        self.go = anyio.Event()
+
+    def __call__(self, kind: str, handler: Handler) -> Handler:
+        """Return the handler to run in place of another."""
+
+        async def held(call: StepCall) -> JsonObject:
+            self.begun.set()
+            await self.go.wait()
+            return await handler(call)
+
+        return held if kind == self._kind else handler
 
 
 async def call(client: Client, tool: str, /, **arguments: object) -> Said:

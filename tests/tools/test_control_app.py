@@ -103,5 +103,5 @@ async def test_an_app_on_a_server_outside_the_fleet_can_only_be_stopped(tmp_path
 
     assert "shop runs on a server that fleet.toml does not name, where nothing can be proved." in restart.text
     assert "shop runs on a server that fleet.toml does not name." in update.text
-    assert (stop.outcome, stop.checks) == ("applied", {"stopped": "skipped"})
+    assert (stop.outcome, stop.checks) == ("applied_unverified", {"stopped": "skipped"})
     assert (shown.data["muscle"], shown.data["unknown"]) == ("?", {"containers": "its server is not in fleet.toml"})

@@ -7,7 +7,7 @@ import pytest
 
 from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import WorldState
-from tests.ink import Ink, ink, says_yes
+from tests.ink import Ink, Person, ink, says_yes
 from tests.tools.calls import Before, call, deploy, fault
 
 FILE = """
@@ -29,10 +29,11 @@ def volumes(it: Ink, host: str) -> list[str]:
 @pytest.mark.parametrize("keep", [True, False])
 async def test_a_compose_app_goes_and_its_data_only_when_asked(tmp_path: Path, keep: bool) -> None:
     """The plan says what stays; Coolify and the host both have nothing of it left; the same call finds it gone."""
-    person = says_yes("stack")
+    person = Person([*says_yes().answers, *says_yes("stack").answers])
     with anyio.fail_after(40):
         async with ink(tmp_path) as it, it.client(person) as client:
-            await deploy(client, name="stack", compose=FILE)
+            made = await deploy(client, name="stack", compose=FILE)
+            assert made.outcome == "applied", made.text
             [volume] = [v for v in volumes(it, "muscle-2") if v.endswith("_data")]
             said = await call(client, "delete_app", app="stack", delete_volumes=not keep, wait_s=60)
             left = (len(it.state.coolify.services), volume in volumes(it, "muscle-2"))

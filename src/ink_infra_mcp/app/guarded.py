@@ -89,6 +89,7 @@ class Guarded:
             redact=wiring.redact,
             changes=self.changes,
             sandbox=wiring.settings.sandbox,
+            executor=self.owners.executor,
         )
 
 

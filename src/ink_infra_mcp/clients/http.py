@@ -2,11 +2,13 @@
 
 import json
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self, cast
 
+import anyio
 import httpx2
 from pydantic import JsonValue
 
@@ -34,7 +36,7 @@ Transport = httpx2.AsyncBaseTransport
 READS = frozenset({"GET", "HEAD"})
 ATTEMPTS = 4
 CAP_S = 60.0
-MAX_BODY_BYTES = 8 * 2**20
+MAX_BODY_BYTES = 64 * 2**20
 _PERMIT = "ink_permit"
 
 
@@ -92,7 +94,10 @@ class Classify(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """How to reach one vendor. Times are seconds. `hint` ends the message of an Unauthorized error."""
+    """How to reach one vendor. Times are seconds; `whole_s` bounds one exchange, however slowly it drips.
+
+    `hint` ends the message of an Unauthorized error.
+    """
 
     service: str
     base_url: str
@@ -100,6 +105,7 @@ class HttpSettings:
     scheme: str = "Bearer"
     connect_s: float = 5.0
     read_s: float = 30.0
+    whole_s: float = 120.0
     hint: str = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -208,12 +214,20 @@ class Http:
 
     async def _wire(self, method: str, path: str, request: httpx2.Request) -> Answer:
         try:
-            response = await self._client.send(request)
+            with anyio.fail_after(self._settings.whole_s):
+                response = await self._client.send(request, stream=True)
+                body = await _body(response)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise self._unreachable(error, method, sent=False) from error
-        except httpx2.TransportError as error:
+        except (httpx2.RequestError, TimeoutError) as error:
             raise self._unreachable(error, method, sent=True) from error
-        text = self._redact(response.text[:MAX_BODY_BYTES]) if response.status_code >= 400 else response.text
+        if len(body) > MAX_BODY_BYTES:
+            raise self._too_large(method, path, response.status_code)
+        text = (
+            self._redact(body.decode(errors="replace"))
+            if response.status_code >= 400
+            else body.decode(errors="replace")
+        )
         return Answer(
             method=method,
             path=path,
@@ -227,6 +241,15 @@ class Http:
         token = self._settings.token
         return {"Authorization": f"{self._settings.scheme} {token.reveal()}"} if token else {}
 
+    def _too_large(self, method: str, path: str, status: int) -> BadAnswer:
+        return BadAnswer(
+            f"{self.service} answered {method} {path} with more than {MAX_BODY_BYTES // 2**20} MiB.",
+            service=self.service,
+            status=status,
+            done="Nothing was changed." if method in READS else "It is not known whether the change happened.",
+            next="Look at what stands there in the service itself.",
+        )
+
     def _unreachable(self, error: Exception, method: str, *, sent: bool) -> Unreachable:
         why = clean(self._redact(str(error)), limit=200) or type(error).__name__
         unsure = sent and method not in READS
@@ -239,6 +262,20 @@ class Http:
         )
 
 
+async def _body(response: httpx2.Response) -> bytes:
+    """Return the body, unpacked; of one that is too large, only so much that this can be seen."""
+    body = bytearray()
+    try:
+        async for part in response.aiter_bytes():
+            body += part
+            if len(body) > MAX_BODY_BYTES:
+                break
+    finally:
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
+    return bytes(body)
+
+
 def _query(query: Query | None) -> dict[str, str | int] | None:
     """Booleans go as `true`/`false`; httpx would also do that, but this is part of what Coolify's tests pin."""
     if query is None:
@@ -249,7 +286,7 @@ def _query(query: Query | None) -> dict[str, str | int] | None:
 def _json(text: str) -> JsonValue:
     try:
         return cast(JsonValue, json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -312,7 +349,7 @@ def done_words(answer: Answer) -> str:
 def retry_after_s(answer: Answer) -> float | None:
     """Return the seconds of Retry-After, or None when there is none (or a date, which these vendors do not send)."""
     value = answer.headers.get("retry-after", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if re.fullmatch(r"[0-9]{1,9}", value) else None
 
 
 def not_the_api(service: str, answer: Answer) -> BadAnswer:

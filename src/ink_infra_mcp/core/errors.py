@@ -29,7 +29,8 @@ InkError                      code, retryable, and three sentences: what failed,
 │   └── CommandFailed         a command ended with an error
 ├── StateError                our own state store
 │   ├── StateUnavailable      cannot be read or written now (disk full, database down)
-│   └── StateCorrupt          what is stored is not what we wrote
+│   ├── StateCorrupt          what is stored is not what we wrote
+│   └── NotOurs               another process runs the operation now, or it has ended
 └── StepFailed                a step of an approved plan ended badly
 """
 
@@ -272,6 +273,12 @@ class StateCorrupt(StateError):
     """The store holds something that we did not write; nothing is done on top of it."""
 
     code = "state_corrupt"
+
+
+class NotOurs(StateError):
+    """An operation that this process began or took over has ended, or belongs to another process now."""
+
+    code = "not_ours"
 
 
 class StepFailed(InkError):

@@ -9,6 +9,7 @@ from typing import Any
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
 from ink_infra_mcp.core.engine import STEP_FORMAT, Program
+from ink_infra_mcp.core.errors import NotOurs
 from ink_infra_mcp.engine.workflow import Course
 
 log = logging.getLogger(__name__)
@@ -109,12 +110,15 @@ class DurableEngine:
         _Process.engine = None
 
     async def _watch(self, operation_id: str) -> None:
-        """Hand the operation to DBOS until it has run to its end: nothing else would ever look at it again."""
+        """Hand the operation to DBOS until it has run to its end, here or in a process that took it over.
+
+        Nothing else would ever look at it again.
+        """
         pause_s = RETRY_S
         try:
             while True:
                 (broken,) = await asyncio.gather(self._attempt(operation_id), return_exceptions=True)
-                if broken is None:
+                if broken is None or isinstance(broken, NotOurs):
                     return
                 log.error("operation %s broke; it goes on in %.0f s", operation_id, pause_s, exc_info=broken)
                 del self._ends[operation_id]

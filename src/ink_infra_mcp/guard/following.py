@@ -85,6 +85,8 @@ class Operations:
         return tuple(operation.id for operation in orphans)
 
     def _claim(self, connection: Connection) -> list[Operation]:
+        # others may have what is ours, too, once our own sign of life is lost
+        self.owners.alive(self.owners.executor)
         claimed: list[Operation] = []
         for operation in operations.running(connection):
             if operation.step_format != STEP_FORMAT or not self._is_left(operation):

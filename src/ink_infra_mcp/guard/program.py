@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ink_infra_mcp.core.engine import Ending, StepEnd
-from ink_infra_mcp.core.errors import InkError, StateCorrupt, StateError, StepFailed, VendorError
+from ink_infra_mcp.core.errors import InkError, NotOurs, StateCorrupt, StateError, StepFailed, VendorError
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results
 from ink_infra_mcp.core.plan import JsonObject, Plan
 from ink_infra_mcp.core.ports import Clock
@@ -39,6 +39,8 @@ class GuardedProgram:
     redact: Redactor
     changes: Changes
     sandbox: bool
+    executor: str | None = None
+    """The process that runs it; steps of an operation that belongs to another one are not run."""
 
     async def load(self, operation_id: str) -> tuple[Plan, Results]:
         """Return the plan, and the results that a resumed operation starts from."""
@@ -53,15 +55,22 @@ class GuardedProgram:
         """
         found = await self.store.run(lambda c: operations.get(c, operation_id))
         if found is None:
-            raise StateCorrupt(f"Operation {operation_id} is not in the state store.", done="", next="")
+            raise StateCorrupt(f"Operation {operation_id} is not in the state store.", done="", next="See get_audit.")
         return found
+
+    async def _mine(self, operation_id: str) -> Operation:
+        """Return the operation, if it has not ended and no other process has taken it over meanwhile."""
+        operation = await self.operation(operation_id)
+        if operation.state != "running" or self.executor not in (None, operation.executor):
+            raise NotOurs(f"{operation_id} is {operation.state} in {operation.executor}, and no longer ours to run.")
+        return operation
 
     async def step(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
         """Run a step under a fresh permit, unless somebody asked to cancel.
 
         A step that would take back what has run is run all the same: cancelling leaves nothing behind unproved.
         """
-        operation = await self.operation(operation_id)
+        operation = await self._mine(operation_id)
         step = next(s for s in operation.plan.steps if s.id == step_id)
         if operation.cancel_requested and not set(step.undoes) & results.keys():
             return StepEnd(state="cancelled")
@@ -72,7 +81,7 @@ class GuardedProgram:
 
     async def undo(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
         """Run the declared undo of a finished step."""
-        operation = await self.operation(operation_id)
+        operation = await self._mine(operation_id)
         undo = next(s.undo for s in operation.plan.steps if s.id == step_id and s.undo is not None)
         call = (undo.kind, undo.target, undo.summary, undo.params)
         end = await self._run(operation, f"undo_{step_id}", call, results)

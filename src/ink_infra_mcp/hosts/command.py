@@ -17,6 +17,7 @@ sshd makes each command the leader of a session and group of its own. The number
 itself passes signals on only after privilege separation, so never to commands of root (tried with 9.2)."""
 _PREAMBLE = f"printf '{PID_MARK.decode()}%s\\n' \"$$\" >&2; exec "
 
+_OURS = "No argument of a tool should lead here: please report it."
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_./+-]+")
 _RESERVED = frozenset(
     "case coproc do done elif else esac fi for function if in select then time until while".split()  # noqa: SIM905
@@ -41,7 +42,9 @@ class HostCommand:
 
     def __post_init__(self) -> None:
         if not self.words or not self.words[0]:
-            raise InputError("A command for a server needs at least one word, and the first one names the program.")
+            raise InputError(
+                "A command for a server needs at least one word, and the first one names the program.", next=_OURS
+            )
         for word in self.words:
             _refuse_unsendable(word)
         if len(self.remote_line.encode()) > MAX_LINE_BYTES:
@@ -88,11 +91,11 @@ def kill_group(group: int, *, signal: str) -> HostCommand:
 
 def _refuse_unsendable(word: str) -> None:
     if "\0" in word:
-        raise InputError("A word of a command has a NUL character in it, which no program can receive.")
+        raise InputError("A word of a command has a NUL character in it, which no program can receive.", next=_OURS)
     try:
         word.encode()
     except UnicodeEncodeError:
-        raise InputError("A word of a command has a lone surrogate in it, which is not text.") from None
+        raise InputError("A word of a command has a lone surrogate in it, which is not text.", next=_OURS) from None
 
 
 def _quote_program(word: str) -> str:

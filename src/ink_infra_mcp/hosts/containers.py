@@ -132,5 +132,7 @@ def _since(since: str | None) -> tuple[str, ...]:
 
 def _container(container_id: str) -> str:
     if not _CONTAINER.fullmatch(container_id):
-        raise InputError(f"{container_id!r} is neither the id nor the name of a container.")
+        raise InputError(
+            f"{container_id!r} is neither the id nor the name of a container.", next="Use one that get_app shows."
+        )
     return container_id

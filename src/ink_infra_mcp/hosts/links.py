@@ -121,7 +121,10 @@ class Links:
 
     async def _get(self, host: Host, *, seen: tuple[str, ...]) -> Link:
         if host.name in seen:
-            raise ConfigError(f"The bastions of {seen[0]} lead in a circle: {' -> '.join((*seen, host.name))}.")
+            raise ConfigError(
+                f"The bastions of {seen[0]} lead in a circle: {' -> '.join((*seen, host.name))}.",
+                next="Mend `bastion` in fleet.toml.",
+            )
         attempts = self._attempts[host.name]
         before = attempts.number
         async with attempts.lock:
@@ -174,7 +177,9 @@ class Links:
             return None
         bastion = self._hosts.get(host.bastion)
         if bastion is None:
-            raise ConfigError(f"The bastion {host.bastion!r} of {host.name} is not in fleet.toml.")
+            raise ConfigError(
+                f"The bastion {host.bastion!r} of {host.name} is not in fleet.toml.", next="Add it under [[bastions]]."
+            )
         through = await self._get(bastion, seen=seen)
         through.users += 1
         return through

@@ -4,12 +4,12 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from ink_infra_mcp.core.errors import StateUnavailable
 
@@ -78,37 +78,71 @@ class FileOwners:
 
 
 class PostgresOwners:
-    """A session advisory lock for each executor; the database frees it when the connection ends."""
+    """A session advisory lock for each executor; the database frees it when the connection ends.
+
+    A connection that broke is made anew, with the lock: until then others take this executor for dead.
+    """
 
     def __init__(self, url: str, executor: str) -> None:
         self.executor = executor
         self._one_at_a_time = threading.Lock()
-        address = make_url(url)
-        engine = create_engine(address.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-        self._close: Callable[[], None] = engine.dispose
-        try:
-            self._connection: Connection = engine.connect()
-            self._connection.execute(text("select pg_advisory_lock(hashtextextended(:name, 0))"), {"name": executor})
-        except SQLAlchemyError as error:
-            where = address.render_as_string(hide_password=True)
-            words = str(getattr(error, "orig", None) or error).splitlines()[0]
-            raise StateUnavailable(
-                f"The state store {where} cannot be used: {words}.", next="Check that the database is up."
-            ) from error
+        self._address = make_url(url)
+        self._engine = create_engine(
+            self._address.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT", poolclass=NullPool
+        )
+        self._connection: Connection | None = None
+        self.alive(executor)
 
     def alive(self, executor: str) -> bool:
-        """Return whether some session holds the executor's lock."""
-        if executor == self.executor:
-            return True
-        name = {"name": executor}
+        """Return whether some session holds the executor's lock; asked for its own, it sees to that.
+
+        Raises:
+            StateUnavailable: the database cannot be asked.
+        """
         with self._one_at_a_time:
-            got = self._connection.execute(text("select pg_try_advisory_lock(hashtextextended(:name, 0))"), name)
-            free = bool(got.scalar())
+            if executor == self.executor:
+                return bool(self._ask("select true", executor))
+            free = bool(self._ask(_TRY, executor))
             if free:
-                self._connection.execute(text("select pg_advisory_unlock(hashtextextended(:name, 0))"), name)
+                self._ask(_UNLOCK, executor)
         return not free
 
     def close(self) -> None:
         """End the session, which frees the lock."""
-        self._connection.close()
-        self._close()
+        self._drop()
+        self._engine.dispose()
+
+    def _ask(self, sentence: str, executor: str) -> object:
+        """Ask once, and once more on a new session when the old one turns out to be gone."""
+        if self._connection is not None:
+            try:
+                return self._connection.execute(text(sentence), {"name": executor}).scalar()
+            except SQLAlchemyError:
+                self._drop()
+        try:
+            self._connection = self._engine.connect()
+            self._connection.execute(text(_PATIENCE))
+            self._connection.execute(text(_LOCK), {"name": self.executor})
+            return self._connection.execute(text(sentence), {"name": executor}).scalar()
+        except SQLAlchemyError as error:
+            self._drop()
+            raise self._told(error) from error
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(SQLAlchemyError):
+                self._connection.close()
+            self._connection = None
+
+    def _told(self, error: SQLAlchemyError) -> StateUnavailable:
+        where = self._address.render_as_string(hide_password=True)
+        words = str(getattr(error, "orig", None) or error).splitlines()[0]
+        return StateUnavailable(
+            f"The state store {where} cannot be used: {words}.", next="Check that the database is up."
+        )
+
+
+_PATIENCE = "set lock_timeout = '5s'"
+_LOCK = "select pg_advisory_lock(hashtextextended(:name, 0))"
+_TRY = "select pg_try_advisory_lock(hashtextextended(:name, 0))"
+_UNLOCK = "select pg_advisory_unlock(hashtextextended(:name, 0))"

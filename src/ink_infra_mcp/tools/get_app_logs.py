@@ -122,7 +122,9 @@ async def _of_containers(look: Look, app: App) -> list[str]:
             text = await container_logs(look.hosts, app.muscle, container.id, lines=MOST)
             found += [(line, name) for line in text.splitlines()]
     if not found:
-        raise InputError(f"{app.name} has written nothing: no container of it runs, or none has spoken.", next="")
+        raise InputError(
+            f"{app.name} has written nothing: no container of it runs, or none has spoken.", next="Use get_app."
+        )
     at = sorted(found, key=lambda entry: entry[0].partition(" ")[0])
     return [f"{name}: {line}" for line, name in at]
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
@@ -92,13 +93,17 @@ def _parsed(text: str) -> JsonObject:
 def _written_out(value: object, counted: dict[int, float] | None = None) -> float:
     """Return how many values a YAML document has once each alias is written out; infinite where one holds itself."""
     counted = {} if counted is None else counted
-    if not isinstance(value, dict | list):
+    if not isinstance(value, Collection) or isinstance(value, str | bytes):
         return 1
+    value = cast(Collection[object], value)
     if id(value) not in counted:
         counted[id(value)] = math.inf
-        parts = value.values() if isinstance(value, dict) else value  # pyright: ignore[reportUnknownVariableType] - any YAML
-        counted[id(value)] = 1 + sum(_written_out(part, counted) for part in parts)  # pyright: ignore[reportUnknownVariableType] - any YAML
+        counted[id(value)] = 1 + sum(_written_out(part, counted) for part in _parts(value))
     return counted[id(value)]
+
+
+def _parts(value: Collection[object]) -> Collection[object]:
+    return cast(Mapping[object, object], value).values() if isinstance(value, Mapping) else value
 
 
 def front_of(file: ComposeFile, wanted: str | None) -> str:
