@@ -10,14 +10,19 @@ from ink_infra_mcp.sandbox.running import open_world
 from ink_infra_mcp.sandbox.world import World, WorldUnreadable
 
 
+def _change_and_fail(world: World) -> None:
+    with world.change() as state:
+        state.journal.append("lost")
+        raise RuntimeError
+
+
 def test_two_who_open_one_file_see_one_world(tmp_path: Path) -> None:
     """What one process changes is there for the other, and a change that raises leaves nothing."""
     one, other = open_world(tmp_path / "world.db"), open_world(tmp_path / "world.db")
     with one.change() as state:
         state.journal.append("kept")
-    with pytest.raises(RuntimeError), other.change() as state:
-        state.journal.append("lost")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        _change_and_fail(other)
 
     assert other.read().journal == one.read().journal == ["kept"]
 

@@ -182,7 +182,7 @@ class Guard:
         except StateError as error:
             raise StateUnavailable(
                 error.failed,
-                done=f"It is not known whether {operation_id} has begun; if so, it runs by itself once the store is back.",
+                done=f"It is not known whether {operation_id} has begun; if so, it runs once the store is back.",
                 next=f"See get_operation {operation_id} before calling again.",
             ) from error
 

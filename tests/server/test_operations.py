@@ -1,16 +1,19 @@
-"""A yes counts once: what a client recorded of an answered question opens nothing when it is sent again."""
+"""What is left of an operation: a yes that opens nothing when it is sent again, and an address to read it at."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from mcp import MCPError
+from mcp.types import TextResourceContents
 
 from ink_infra_mcp.app import App
 from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import load
-from tests.ink import PRINCIPAL, Ink, ink
+from tests.ink import PRINCIPAL, Ink, data, ink
 from tests.server.backends import INSTRUCTIONS
 from tests.server.raw import Raw, envelope, raw
 
@@ -73,3 +76,18 @@ async def test_a_yes_of_one_principal_opens_nothing_for_another(tmp_path: Path) 
     assert stolen["isError"] is True
     assert stolen["content"][0]["text"].startswith("[approval_invalid]")
     assert own["structuredContent"]["outcome"] == "applied"
+
+
+async def test_an_operation_can_be_read_as_a_resource(tmp_path: Path) -> None:
+    """The address of an operation holds what get_operation says of it: its tool, its end and its audit lines."""
+    safe = {"app": "shop", "set": {"MODE": "fast"}, "redeploy": False, "wait_s": 60}
+    with anyio.fail_after(30):
+        async with ink(tmp_path) as it, it.client() as client:
+            done = data(await client.call_tool("set_app_env", safe))
+            [contents] = (await client.read_resource(f"operation://{done['operation_id']}")).contents
+            told = data(await client.call_tool("get_operation", {"operation": done["operation_id"]}))
+            with pytest.raises(MCPError, match=r"\[unknown_name\] There is no operation 'op-zzzz2222'"):
+                await client.read_resource("operation://op-zzzz2222")
+    assert isinstance(contents, TextResourceContents)
+    assert json.loads(contents.text) == told
+    assert (told["tool"], told["state"], told["receipt"]["outcome"]) == ("set_app_env", "applied", "applied")
