@@ -1,13 +1,14 @@
 """What the list of tools costs a model: counted with a real tokenizer, and held by an estimate that always runs."""
 
 import json
-import subprocess
 from collections.abc import Sequence
 
 import pytest
 
 from ink_infra_mcp.server.contracts import Contract
+from tests.bench.__main__ import FOLDER as BENCH
 from tests.bench.__main__ import costs
+from tests.clients_matrix.nodes import packages_of
 from tests.contract.catalog import NAMES, contracts
 
 BUDGET = 6_000
@@ -34,14 +35,11 @@ def test_no_tool_takes_more_than_its_share(name: str) -> None:
     assert estimate([contracts()[name]]) <= MAX_TOOL
 
 
-@pytest.mark.xdist_group("npm_bench")
 @pytest.mark.timeout(120)
 def test_the_list_fits_its_budget_by_count() -> None:
     """The tokenizer counts no more than the budget, and the estimate is never below the count."""
-    try:
-        counted = costs([*contracts().values()])
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        pytest.skip("npm could not install the tokenizer; its own message is above")
+    packages_of(BENCH)
+    counted = costs([*contracts().values()])
     assert counted["tool list, tokens"] <= BUDGET
     assert counted["tool list, tokens"] <= estimate([*contracts().values()])
     assert counted["largest tool, tokens"] <= MAX_TOOL

@@ -239,7 +239,7 @@ def _die_at_statement(dies: Moment) -> None:
     countdown = _Countdown(dies.nth)
 
     def before_execute(_: object, __: object, statement: str, parameters: tuple[object, ...], *___: object) -> None:
-        about = any(str(value).startswith(dies.about) for value in parameters)
+        about = not dies.about or any(str(value).startswith(dies.about) for value in parameters)
         if " ".join(statement.split()).startswith(dies.what) and about and countdown.over():
             _die()
 

@@ -27,8 +27,12 @@ STEPS = {
 }
 """Each step of the plan with its kind, and the moments inside it: when Coolify has done a write and nobody has seen the
 answer, and while the build is followed."""
-THE_BEGIN = [Moment("statement", WORKFLOW), Moment("statement", CHECKPOINT, "load")]
-"""Begun and not yet known to the engine; known to it, and before the first step."""
+THE_BEGIN = [
+    Moment("statement", "INSERT INTO dbos_migrations"),
+    Moment("statement", WORKFLOW),
+    Moment("statement", CHECKPOINT, "load"),
+]
+"""Begun, while the engine makes its tables; not yet known to the engine; known to it, and before the first step."""
 THE_END = [
     Moment("statement", NOW, "verifying"),
     Moment("statement", CHECKPOINT, "verify"),

@@ -102,9 +102,10 @@ async def test_two_servers_can_begin_their_first_operations_at_once(tmp_path: Pa
 async def test_a_server_that_is_closed_leaves_its_operation_to_the_next(tmp_path: Path) -> None:
     """Closing in the middle of a step is no failure of the step: the next server runs it to its end."""
     with scene(tmp_path) as it, anyio.fail_after(50):
-        async with _held_up(it, "coolify.first_deploy") as (first, there, _):
+        async with _held_up(it, "coolify.first_deploy") as (first, there, go_on):
             operation = (await called(first, "deploy_app", DEPLOY)).operation_id or ""
             await there.wait()
+        go_on.set()
         async with it.server() as app:
             taken = await app.take_over_orphans()
             receipt = await app.follow(operation, 30, None)

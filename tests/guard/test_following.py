@@ -68,6 +68,7 @@ async def followed(it: Toy, ear: Ear, *, wait_s: float) -> AsyncGenerator[list[R
     with anyio.fail_after(LIMIT_S):
         async with anyio.create_task_group() as group:
             group.start_soon(follow)
+            await ear.something.wait()
             yield receipts
 
 
@@ -117,7 +118,6 @@ async def test_the_end_is_told_without_waiting_for_the_next_look(tmp_path: Path)
     """A follower is woken by the end itself; the steps that ran were told by their summaries."""
     ear = Ear()
     async with toy(tmp_path) as it, followed(it, ear, wait_s=60) as receipts:
-        await ear.something.wait()
         await it.engine.finish(it.engine.started[0])
 
     assert receipts[0].outcome is Outcome.APPLIED
@@ -179,6 +179,22 @@ async def test_a_client_that_goes_away_cancels_nothing(tmp_path: Path, era: Era)
             receipt = await it.app.follow(operation.id, 30, None)
             assert (await told(it))[-1] == "end applied"
     assert receipt.outcome is Outcome.APPLIED
+
+
+async def test_a_server_that_is_told_to_end_waits_for_what_it_runs(tmp_path: Path) -> None:
+    """Draining returns when the last operation has ended, and at once when none runs."""
+    held = Held("coolify.stop")
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, wrap_handler=held) as it:
+            await it.app.drain()
+            await begun(it, "control_app", STOP)
+            await held.entered.wait()
+            with anyio.move_on_after(0.3) as too_early:
+                await it.app.drain()
+            held.go.set()
+            await it.app.drain()
+            assert (await told(it))[-1] == "end applied"
+    assert too_early.cancelled_caught
 
 
 async def test_the_same_call_in_another_client_joins_the_operation(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ async def test_a_begin_that_nobody_can_ask_about_is_not_called_undone_and_runs_u
     """While the store stays away the caller hears that it is not known; then this process goes on with it itself."""
     async with toy(tmp_path) as it:
         await it.approved()
-        with pytest.raises(StateUnavailable, match="It is not known whether op-.* has begun"):
+        with pytest.raises(StateUnavailable, match=r"It is not known whether op-.* has begun"):
             await losing(it, away=1).call()
         held = await it.store.run(lambda c: locks.holders(c, ["shelf:left"]))
         assert (it.ran, len(held)) == ([], 1)
@@ -85,7 +85,9 @@ async def test_a_begin_that_nobody_can_ask_about_is_not_called_undone_and_runs_u
     assert it.world.boxes == {"left": 3}
 
 
-async def test_an_operation_that_its_own_process_does_not_run_is_gone_on_with_by_whoever_follows(tmp_path: Path) -> None:
+async def test_an_operation_that_its_own_process_does_not_run_is_gone_on_with_by_whoever_follows(
+    tmp_path: Path,
+) -> None:
     """An engine that could not be started leaves nothing that is `running` for ever."""
     async with toy(tmp_path) as it:
         await it.approved()
@@ -185,9 +187,7 @@ async def test_a_name_that_cannot_be_typed_does_not_make_typing_optional(tmp_pat
     """An app that is called by invisible characters still asks for something to be typed."""
     async with toy(tmp_path, need=Need.TYPED) as it:
         plan = it.tool.plan(Fill(), 0).model_copy(update={"phrase": "", "target": " "})
-        approval = await it.guard.approvals.propose(
-            ANNA, plan, args_digest="0", risk=Risk.DESTRUCTIVE, need=Need.TYPED
-        )
+        approval = await it.guard.approvals.propose(ANNA, plan, args_digest="0", risk=Risk.DESTRUCTIVE, need=Need.TYPED)
         decided = await it.guard.approvals.decide(approval.id, YES, by="local:anna", channel="elicitation")
     assert (approval.phrase, decided.state) == (plan.digest[:12], ApprovalState.DENIED)
 

@@ -1,6 +1,7 @@
 """Nothing acts before its line is on the disk, and what cannot be written down is not done, or waits."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -75,6 +76,54 @@ async def test_what_cannot_be_written_down_is_not_begun(tmp_path: Path, event: s
     assert result.is_error
     assert "[state_unavailable] The state store" in text(result)
     assert "cannot be used: database or disk is full. Nothing was changed. Check free disk space" in text(result)
+
+
+def overwritten(state: Path) -> None:
+    """Leave something that is no database where the store should be."""
+    (state / STORE).write_bytes(b"not a database at all" * 400)
+
+
+def of_a_newer_version(state: Path) -> None:
+    """Leave the store of a version that does not exist yet."""
+    with closing(sqlite3.connect(state / STORE)) as db, db:
+        db.execute("pragma journal_mode = wal")
+        db.execute("create table ink_meta (key text primary key, value text not null)")
+        db.execute("insert into ink_meta values ('schema', '999')")
+
+
+def without_room_for_owners(state: Path) -> None:
+    """Leave a file where the folder of the processes should be."""
+    (state / "owners").write_text("a file", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (overwritten, "[state_corrupt] The state store"),
+        (of_a_newer_version, "has schema 999; this version knows"),
+        (without_room_for_owners, "[state_unavailable] The state folder"),
+    ],
+)
+async def test_a_state_that_cannot_be_used_stops_every_change(
+    tmp_path: Path, spoil: Callable[[Path], None], told: str
+) -> None:
+    """A damaged, a newer and an unusable state are each named; nothing is asked, changed or written into them."""
+    (tmp_path / "state").mkdir(mode=0o700)
+    spoil(tmp_path / "state")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "state").iterdir()}
+    person = says_yes()
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path) as it, it.client(person) as client:
+            with nothing_is_written(it):
+                result = await client.call_tool("control_app", STOP)
+
+    assert result.is_error
+    assert told in text(result)
+    assert "Nothing was changed." in text(result)
+    assert person.asked == []
+    assert {name: (tmp_path / "state" / name).read_bytes() for name in before if name != "owners"} == {
+        name: content for name, content in before.items() if name != "owners"
+    }
 
 
 @pytest.mark.parametrize("event", ["step", "end"])

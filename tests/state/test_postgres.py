@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import psycopg
 import pytest
 from sqlalchemy import Connection, text
 
@@ -153,6 +154,25 @@ async def test_an_executor_lives_as_long_as_its_session(url: str) -> None:
         assert not here.alive("ex-never")
     finally:
         here.close()
+
+
+async def test_a_session_that_broke_is_made_anew_with_its_sign_of_life(url: str) -> None:
+    """A database that was restarted leaves nobody for dead who lives, and nobody unable to ask."""
+    here, other = PostgresOwners(url, "ex-here"), PostgresOwners(url, "ex-other")
+    try:
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute(
+                "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and database = "
+                "(select oid from pg_database where datname = current_database())"
+            )
+        assert here.alive("ex-here")
+        assert other.alive("ex-other")
+        assert here.alive("ex-other")
+        assert other.alive("ex-here")
+        assert not here.alive("ex-never")
+    finally:
+        here.close()
+        other.close()
 
 
 async def test_many_may_ask_at_once_who_lives(url: str) -> None:

@@ -13,6 +13,7 @@ from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.sandbox.running import open_world
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_coolify import Application
+from ink_infra_mcp.sandbox.state_github import commit_sha
 from tests.ink import SPEED, Ink, data, text
 
 COMMIT_LENGTH = 40
@@ -45,23 +46,41 @@ class Said:
 class Before:
     """Changes the world in `folder` once, just before a step of that kind runs: what nobody could foresee."""
 
-    def __init__(self, folder: Path, kind: str, change: Callable[[WorldState], None]) -> None:
+    def __init__(self, folder: Path, kind: str, change: Callable[[WorldState], object]) -> None:
         self._folder = folder
         self._kind = kind
         self._change = change
-        self.done = False
+        self._done = False
 
     def __call__(self, kind: str, handler: Handler) -> Handler:
         """Return the handler to run in place of another."""
 
         async def changed(call: StepCall) -> JsonObject:
-            if not self.done:
-                self.done = True
-                with open_world(self._folder / "world.db", speed=SPEED).change() as state:
-                    self._change(state)
-            return await handler(call)
+            return await self.run(handler, call)
 
         return changed if kind == self._kind else handler
+
+    async def run(self, handler: Handler, call: StepCall) -> JsonObject:
+        """Change the world, then run the step."""
+        self.change()
+        return await handler(call)
+
+    def change(self) -> None:
+        """Change the world, the first time."""
+        if not self._done:
+            self._done = True
+            with open_world(self._folder / "world.db", speed=SPEED).change() as state:
+                self._change(state)
+
+
+class After(Before):
+    """Changes the world once, just after a step of that kind has run."""
+
+    async def run(self, handler: Handler, call: StepCall) -> JsonObject:
+        """Run the step, then change the world."""
+        result = await handler(call)
+        self.change()
+        return result
 
 
 class Held:
@@ -103,6 +122,12 @@ def fault(it: Ink, match: str, kind: str = "status", *, system: str = "coolify",
 def app_named(state: WorldState, name: str) -> Application:
     """Return the application of that name as Coolify has it."""
     return next(app for app in state.coolify.applications if app.text("name") == name)
+
+
+def push(state: WorldState, name: str = "example/hello") -> str:
+    """Put a new commit on main of a repository and return it."""
+    state.github.repos[name].branches["main"] = commit_sha(f"{name} newer {len(state.journal)}")
+    return state.github.repos[name].branches["main"]
 
 
 def creations(it: Ink) -> list[str]:

@@ -10,15 +10,9 @@ from ink_infra_mcp.sandbox.seed import ISOLATED, SHOP
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_github import commit_sha
 from tests.ink import ink, says_yes
-from tests.tools.calls import app_named, call, deploy, fault
+from tests.tools.calls import app_named, call, deploy, fault, push
 
 HELLO = "https://github.com/example/hello"
-
-
-def push(state: WorldState, name: str = "example/hello") -> str:
-    """Put a new commit on main and return it."""
-    state.github.repos[name].branches["main"] = commit_sha(f"{name} newer {len(state.journal)}")
-    return state.github.repos[name].branches["main"]
 
 
 @pytest.mark.anyio

@@ -62,7 +62,10 @@ class GuardedProgram:
         """Return the operation, if it has not ended and no other process has taken it over meanwhile."""
         operation = await self.operation(operation_id)
         if operation.state != "running" or self.executor not in (None, operation.executor):
-            raise NotOurs(f"{operation_id} is {operation.state} in {operation.executor}, and no longer ours to run.")
+            raise NotOurs(
+                f"{operation_id} is {operation.state} in {operation.executor}, and no longer ours to run.",
+                next=f"See get_operation {operation_id}.",
+            )
         return operation
 
     async def step(self, operation_id: str, step_id: str, results: Results) -> StepEnd:

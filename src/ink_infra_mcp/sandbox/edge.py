@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from ink_infra_mcp.sandbox.state import WorldState, take_fault
+from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Application, Server, Service
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
-from ink_infra_mcp.sandbox.trouble import CutOff, with_fault
+from ink_infra_mcp.sandbox.trouble import CutOff, answered
 from ink_infra_mcp.sandbox.world import World
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -41,16 +41,8 @@ def build_edge(world: World, host: str) -> Starlette:
 
     async def answer(request: Request) -> Response:
         asked = (request.url.hostname or "").lower()
-
-        async def act() -> Response:
-            with world.change() as state:
-                return _answer(state, host, asked, request)
-
-        with world.change() as state:
-            fault = take_fault(state, "edge", f"{request.method} {asked}{request.url.path}")
-            if fault is None:
-                return _answer(state, host, asked, request)
-        return await with_fault(fault, act)
+        what = f"{request.method} {asked}{request.url.path}"
+        return await answered(world, "edge", what, lambda state: _answer(state, host, asked, request))
 
     return Starlette(routes=[Route("/{path:path}", answer, methods=METHODS)])
 
@@ -88,10 +80,16 @@ def _serves(machine: HostState) -> bool:
 
 def _router(state: WorldState, machine: HostState, asked: str) -> _Router | None:
     """A domain that was set after the last deployment is not on the container yet, and so not routed."""
-    here = {server.uuid for server in state.coolify.servers if _is_on(server, machine)}
-    router = next((r for r in _known(state) if r.host == asked and r.server_uuid in here), None)
-    container = _container(machine, router) if router else None
-    return None if container is not None and not _routed(container, asked) else router
+    here = _servers_on(state, machine)
+    for router in _known(state):
+        if router.host == asked and router.server_uuid in here:
+            container = _container(machine, router)
+            return router if container is None or _routed(container, asked) else None
+    return None
+
+
+def _servers_on(state: WorldState, machine: HostState) -> set[str]:
+    return {server.uuid for server in state.coolify.servers if _is_on(server, machine)}
 
 
 def _known(state: WorldState) -> Iterator[_Router]:

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from urllib.parse import unquote
@@ -15,9 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ink_infra_mcp.sandbox.state import take_fault
 from ink_infra_mcp.sandbox.state_github import GithubRepo, GithubState, Rate, commit_sha
-from ink_infra_mcp.sandbox.trouble import with_fault
+from ink_infra_mcp.sandbox.trouble import answered
 from ink_infra_mcp.sandbox.world import World
 
 DOCS = "https://docs.github.com/rest"
@@ -53,16 +52,8 @@ def build_github(world: World) -> Starlette:
 
     async def answer(request: Request) -> Response:
         asked = _asked(request)
-
-        async def act() -> Response:
-            with world.change() as state:
-                return _answer(state.github, world.now(state), asked)
-
-        with world.change() as state:
-            fault = take_fault(state, "github", f"{request.method} {asked.path}")
-            if fault is None:
-                return _answer(state.github, world.now(state), asked)
-        return await with_fault(fault, act)
+        what = f"{request.method} {asked.path}"
+        return await answered(world, "github", what, lambda state: _answer(state.github, world.now(state), asked))
 
     return Starlette(routes=[Route("/{path:path}", answer, methods=["GET"])])
 
@@ -117,10 +108,13 @@ def _found(github: GithubState, asked: _Asked, parts: Mapping[str, str | None]) 
     wanted = f"{parts['owner']}/{parts['name']}".lower()
     readable = github.tokens.get(asked.token, [])
     for full_name, repo in github.repos.items():
-        allowed = not repo.private or "*" in readable or full_name in readable
-        if full_name.lower() == wanted and allowed:
+        if full_name.lower() == wanted and _is_open(full_name, repo, readable):
             return _Found(full_name=full_name, repo=repo, rest=parts.get("rest") or "", ref=asked.ref)
     raise _Refused(404, "Not Found")
+
+
+def _is_open(full_name: str, repo: GithubRepo, readable: Collection[str]) -> bool:
+    return not repo.private or "*" in readable or full_name in readable
 
 
 def _repository(found: _Found) -> JsonValue:

@@ -128,9 +128,11 @@ def _wire(zone: Zone, name: dns.name.Name, rrset: RRset) -> dns.rrset.RRset:
 
 def _negative(answer: dns.message.Message, zones: Sequence[Zone], name: dns.name.Name) -> None:
     zone = _closest(zones, name.to_text(omit_final_dot=True).lower())
-    soa = next((r for r in zone.served if (r.name, r.type) == ("@", "SOA")), None) if zone else None
-    if zone is not None and soa is not None:
-        answer.authority.append(_wire(zone, dns.name.from_text(zone.name), soa))
+    if zone is None:
+        return
+    for rrset in zone.served:
+        if (rrset.name, rrset.type) == ("@", "SOA"):
+            answer.authority.append(_wire(zone, dns.name.from_text(zone.name), rrset))
 
 
 def _handled(world: World, packet: bytes) -> bytes | None:

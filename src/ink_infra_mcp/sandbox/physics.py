@@ -32,7 +32,7 @@ def settle(state: WorldState, now: float) -> None:
     while (event := _next_event(state, now)) is not None:
         event[1]()
     for deployment in state.coolify.deployments:
-        _write_log(deployment, now)
+        _progress(deployment, now)
     for server in state.coolify.servers:
         if server.next_check_at <= now:
             check(state, server, at=now)
@@ -81,7 +81,7 @@ def _working(state: WorldState, job: Job) -> Callable[[], None]:
 
 
 def _end(state: WorldState, deployment: Deployment, at: float) -> None:
-    _write_log(deployment, at)
+    _progress(deployment, at)
     app = rows.by_uuid(state.coolify.applications, deployment.application_uuid)
     host = rows.machine_of(state, rows.server_of(state.coolify, deployment))
     if app is None or host is None:
@@ -137,11 +137,20 @@ def _close(deployment: Deployment, status: str, at: float) -> None:
     deployment.updated_at = deployment.finished_at = at
 
 
+def _progress(deployment: Deployment, now: float) -> None:
+    _resolve_commit(deployment, now)
+    _write_log(deployment, now)
+
+
+def _resolve_commit(deployment: Deployment, now: float) -> None:
+    """Once the branch is fetched, the deployment shows which commit its head was."""
+    if deployment.status == "in_progress" and deployment.head and now >= deployment.resolves_at:
+        deployment.commit = deployment.head
+
+
 def _write_log(deployment: Deployment, now: float) -> None:
     """Append what is due; a deployment that does not run has nothing due."""
     began = deployment.started_at or now
-    if deployment.status == "in_progress" and deployment.head and now >= deployment.resolves_at:
-        deployment.commit = deployment.head
     while deployment.script and began + deployment.script[0].after <= now:
         line = deployment.script.pop(0)
         deployment.logs.append(_entry(line, began, order=len(deployment.logs) + 1))

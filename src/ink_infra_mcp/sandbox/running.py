@@ -136,7 +136,7 @@ def _names(world: World) -> list[str]:
     """The certificate covers the wildcards of the seeded zone and everything one level below it."""
     zones = world.read().hetzner.zones
     found = [name for zone in zones for name in (f"*.{zone.name}", *(_below(zone.name, r.name) for r in zone.rrsets))]
-    return sorted({name for name in found if name})
+    return sorted(set(filter(None, found)))
 
 
 def _below(zone: str, name: str) -> str:

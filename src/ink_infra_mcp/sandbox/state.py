@@ -25,6 +25,10 @@ class Fault(Part):
     skip: int = 0
     times: int = 1
 
+    def hits(self, system: str, what: str) -> bool:
+        """Return whether it is for this request, and not used up."""
+        return self.times > 0 and self.system == system and self.match in what
+
 
 class WorldState(Part):
     """The whole world. `journal` holds every write that an emulator accepted, as `system METHOD path`, in order."""
@@ -42,7 +46,7 @@ class WorldState(Part):
 def take_fault(state: WorldState, system: str, what: str) -> Fault | None:
     """Return the fault that hits this request, counting it down, or None."""
     for fault in state.faults:
-        if fault.system != system or fault.match not in what or fault.times <= 0:
+        if not fault.hits(system, what):
             continue
         if fault.skip > 0:
             fault.skip -= 1

@@ -1,12 +1,13 @@
 """Scripted trouble on the wire, for every emulator that answers HTTP."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from ink_infra_mcp.sandbox.state import Fault
+from ink_infra_mcp.sandbox.state import Fault, WorldState, take_fault
+from ink_infra_mcp.sandbox.world import World
 
 _LOGIN = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><form>Password</form></body></html>"
 
@@ -29,19 +30,20 @@ class CutOff(Response):
             pass
 
 
-async def with_fault(fault: Fault | None, act: Callable[[], Awaitable[Response]]) -> Response:
-    """Return what `act` answers, or what the fault makes of it.
+async def answered(world: World, system: str, what: str, answer: Callable[[WorldState], Response]) -> Response:
+    """Return what `answer` says to the request `what`, or what scripted trouble makes of it.
 
-    Only drop_after lets `act` run. A hang lasts real seconds and ends in a closed connection.
+    Only drop_after lets `answer` run all the same. A hang lasts real seconds and ends in a closed connection.
     """
-    if fault is None:
-        return await act()
-    if fault.kind == "drop_after":
-        await act()
-        return CutOff()
+    with world.change() as state:
+        fault = take_fault(state, system, what)
+        response = answer(state) if fault is None or fault.kind == "drop_after" else CutOff()
+    return response if fault is None else await _in_trouble(fault)
+
+
+async def _in_trouble(fault: Fault) -> Response:
     if fault.kind == "hang":
         await asyncio.sleep(fault.seconds)
-        return CutOff()
     if fault.kind == "html":
         return HTMLResponse(_LOGIN)
     if fault.kind == "status":

@@ -70,7 +70,7 @@ class ControlApp(Mutation[Args, Look, Facts]):
             tool=self.name,
             title=f"{args.action.capitalize()} {app.name} on {app.muscle or 'its server'}",
             target=app.name,
-            locks=(rollout.lock(app),),
+            locks=rollout.locks(app),
             steps=() if so else _steps(args, facts),
             production=facts.rollout.production,
             blast_radius=_effect(args.action, app),
@@ -113,7 +113,12 @@ def _steps(args: Args, facts: Facts) -> tuple[Step, ...]:
                 target=app.name,
                 summary=f"Stop {app.name}",
                 params={"app": app.uuid, "service": service, "muscle": app.muscle},
-                undo=Undo(kind="coolify.start", target=app.name, summary=f"start {app.name}", params={"app": app.uuid}),
+                undo=Undo(
+                    kind="coolify.start",
+                    target=app.name,
+                    summary=f"start {app.name}",
+                    params={"app": app.uuid, "service": service},
+                ),
             ),
         )
     # `start` of something that runs is refused by Coolify; a restart starts what is stopped, too

@@ -77,7 +77,7 @@ class DeleteApp(Mutation[Args, Look, Facts]):
             tool=self.name,
             title=f"Delete {app.name}",
             target=app.name,
-            locks=(rollout.lock(app),),
+            locks=rollout.locks(app),
             steps=(
                 Step(
                     id="delete_app",

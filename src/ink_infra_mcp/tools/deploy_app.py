@@ -226,25 +226,36 @@ def _settings(args: Args, look: Look, home: Home, source: ResolvedSource | None,
     Raises:
         InputError: Coolify could not take one of the settings.
     """
-    defaults = look.fleet.defaults if now is None else None
-    port = args.port or (defaults.port if defaults else None)
-    said = {
-        "domains": (home.url,) if now is None or args.domain or not now.domains else None,
-        "build_command": args.build_command,
-        "start_command": args.start_command,
-        "ports_exposes": (port,) if port else None,
-        "limits_memory": args.memory or (defaults.memory if defaults else None),
-        "limits_cpus": args.cpus or (defaults.cpus if defaults else None),
-        "custom_docker_run_options": None if _keeps_options(args, look, now) else _options(args, look),
-        "health_check_enabled": True if args.health_path else None,
-        "health_check_path": args.health_path,
-    }
+    settings = (_defaults(look) if now is None else {}) | _said(args) | (source.settings if source else {})
+    if now is None or args.domain or not now.domains:
+        settings["domains"] = [home.url]
+    if not _keeps_options(args, look, now):
+        settings["custom_docker_run_options"] = _options(args, look)
     try:
-        return AppChanges.model_validate(said | (source.settings if source else {}))
+        return AppChanges.model_validate(settings)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"Coolify cannot take this {where}: {first['msg']}.", next="Correct it.") from error
+
+
+def _defaults(look: Look) -> JsonObject:
+    defaults = look.fleet.defaults
+    return {"ports_exposes": [defaults.port], "limits_memory": defaults.memory, "limits_cpus": defaults.cpus}
+
+
+def _said(args: Args) -> JsonObject:
+    """Return the settings that the caller named."""
+    named: JsonObject = {
+        "build_command": args.build_command,
+        "start_command": args.start_command,
+        "ports_exposes": [args.port] if args.port else None,
+        "limits_memory": args.memory,
+        "limits_cpus": args.cpus,
+        "health_check_enabled": True if args.health_path else None,
+        "health_check_path": args.health_path,
+    }
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _options(args: Args, look: Look) -> str:

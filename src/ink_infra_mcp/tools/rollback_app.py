@@ -98,7 +98,7 @@ class RollbackApp(Mutation[Args, Look, Facts]):
             tool=self.name,
             title=f"Roll {app.name} back" + (f" to {args.to}" if args.to else ""),
             target=app.name,
-            locks=(rollout.lock(app),),
+            locks=rollout.locks(app),
             steps=steps,
             production=facts.rollout.production,
             blast_radius=f"users of {', '.join(app.domains) or app.name} get the earlier version",

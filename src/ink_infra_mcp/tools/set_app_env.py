@@ -100,7 +100,7 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
             tool=self.name,
             title=f"Variables of {app.name}",
             target=app.name,
-            locks=(rollout.lock(app),),
+            locks=rollout.locks(app),
             steps=tuple(steps),
             production=facts.rollout.production,
             blast_radius=f"{app.name}" + (", restarted with the new values" if args.redeploy else ""),

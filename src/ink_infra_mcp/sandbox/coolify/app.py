@@ -23,10 +23,10 @@ from ink_infra_mcp.sandbox.coolify.gate import (
     token_of,
 )
 from ink_infra_mcp.sandbox.coolify.routes import ENDPOINTS
-from ink_infra_mcp.sandbox.state import WorldState, take_fault
+from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Token
 from ink_infra_mcp.sandbox.state_hosts import HostState
-from ink_infra_mcp.sandbox.trouble import CutOff, with_fault
+from ink_infra_mcp.sandbox.trouble import CutOff, answered
 from ink_infra_mcp.sandbox.world import World
 
 METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]
@@ -79,16 +79,12 @@ def _stack_runs(host: HostState) -> bool:
 def _server(world: World, endpoint: Endpoint | None) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         asked = await _read(request)
-        with world.change() as state:
+
+        def answer(state: WorldState) -> Response:
             now = world.now(state)
-            fault = take_fault(state, "coolify", asked.line)
-            acts = fault is None or fault.kind == "drop_after"
-            response = _response(_answer(state, now, asked, endpoint)) if acts and is_up(state, now) else CutOff()
+            return _response(_answer(state, now, asked, endpoint)) if is_up(state, now) else CutOff()
 
-        async def answered() -> Response:
-            return response
-
-        return await with_fault(fault, answered)
+        return await answered(world, "coolify", asked.line, answer)
 
     return serve
 

@@ -80,8 +80,8 @@ class Plan:
 def foresee(state: WorldState, app: Application, deployment: Deployment, at: float) -> Plan:
     """Return the plan of a deployment that starts `at` that time, from what the world is then."""
     server = rows.server_of(state.coolify, app)
-    host = rows.host_of(state, server)
-    if server is None or host is None or not host.up or not rows.is_functional(server):
+    host = rows.workplace_of(state, server)
+    if server is None or host is None:
         return Plan(0.0, deployment.commit, "", [Line("Server is not functional.")], "failed")
     commit = _commit(state, app, deployment)
     plan = Plan(app.build_seconds, commit, image_of(app, deployment, commit))

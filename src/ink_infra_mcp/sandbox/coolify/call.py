@@ -102,6 +102,11 @@ class Call:
         value = self.fields.get(name)
         return "" if value is None else str(value)
 
+    def items(self, name: str) -> list[JsonValue]:
+        """Return a list of the request; empty when it is absent or something else."""
+        value = self.fields.get(name)
+        return value if isinstance(value, list) else []
+
     def require_json(self) -> None:
         """Let a request with a JSON object that is not empty pass.
 

@@ -77,8 +77,7 @@ def new_columns() -> dict[str, JsonValue]:
 
 def new_settings() -> dict[str, JsonValue]:
     """Return the settings of a new application."""
-    switches = {name: name in _ON for name, rule in SETTING_RULES.items() if rule.kind == "boolean"}
-    named = {setting_column(name): value for name, value in switches.items()}
+    named = {setting_column(name): name in _ON for name, rule in SETTING_RULES.items() if rule.kind == "boolean"}
     others: dict[str, JsonValue] = {name: None for name, rule in SETTING_RULES.items() if rule.kind != "boolean"}
     return {**named, **others, "docker_images_to_keep": 2, "is_container_label_readonly_enabled": True}
 

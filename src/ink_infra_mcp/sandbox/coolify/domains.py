@@ -59,7 +59,7 @@ def compose_domains(call: Call, *, own_uuid: str = "") -> dict[str, JsonObject]:
     Raises:
         Refusal: 422 for a wrong entry, 409 for a domain that is taken.
     """
-    entries = list(_entries(call.fields.get("docker_compose_domains")))
+    entries = list(_entries(call.items("docker_compose_domains")))
     urls = [url for entry in entries for url in listed(entry.get("domain"))]
     errors = list[JsonValue](filter(None, map(_url_error, urls)))
     if errors:
@@ -120,8 +120,8 @@ def _lower(url: str) -> str:
     return parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower()).geturl()
 
 
-def _entries(value: JsonValue) -> Iterator[JsonObject]:
-    for entry in value if isinstance(value, list) else []:
+def _entries(given: list[JsonValue]) -> Iterator[JsonObject]:
+    for entry in given:
         if not isinstance(entry, dict) or not entry.get("name"):
             raise invalid({"docker_compose_domains.0.name": ["The docker_compose_domains.0.name field is required."]})
         if not entry.keys() <= ENTRY:

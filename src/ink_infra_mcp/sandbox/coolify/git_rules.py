@@ -1,6 +1,7 @@
 """The rules for git addresses and branches: ValidGitRepositoryUrl and ValidGitBranch of Coolify."""
 
 import re
+from collections.abc import Iterable
 
 from pydantic import JsonValue
 
@@ -16,28 +17,32 @@ BRANCH = r"[a-zA-Z0-9\-_/.]+"
 
 def repository_errors(name: str, value: JsonValue) -> list[str]:
     """Return what is wrong with the address of a public repository."""
-    label, address = name.replace("_", " "), str(value)
-    if BAD_IN_ADDRESS & set(address):
-        return [f"The {label} contains invalid characters."]
-    if ".." in address:
-        return [f"The {label} contains invalid patterns."]
-    if not any(re.fullmatch(shape, address) for shape in ADDRESSES):
-        return [f"The {label} is not a valid URL."]
-    if re.fullmatch(INTERNAL, address):
-        return [f"The {label} cannot point to internal hosts."]
-    return []
+    address = str(value)
+    checks = (
+        (BAD_IN_ADDRESS & set(address), "contains invalid characters."),
+        (".." in address, "contains invalid patterns."),
+        (not any(re.fullmatch(shape, address) for shape in ADDRESSES), "is not a valid URL."),
+        (re.fullmatch(INTERNAL, address), "cannot point to internal hosts."),
+    )
+    return _first_wrong(name, checks)
 
 
 def branch_errors(name: str, value: JsonValue) -> list[str]:
     """Return what is wrong with the name of a branch."""
-    label, branch = name.replace("_", " "), str(value)
-    if not re.fullmatch(BRANCH, branch):
-        return [f"The {label} contains invalid characters."]
-    if ".." in branch or "//" in branch:
-        return [f"The {label} contains invalid patterns."]
-    if branch[0] in "/." or branch[-1] in "/.":
-        return [f"The {label} cannot start or end with / or ."]
-    return [f"The {label} cannot be HEAD."] if branch == "HEAD" else []
+    branch = str(value)
+    checks = (
+        (not re.fullmatch(BRANCH, branch), "contains invalid characters."),
+        (".." in branch or "//" in branch, "contains invalid patterns."),
+        (branch.startswith(("/", ".")) or branch.endswith(("/", ".")), "cannot start or end with / or ."),
+        (branch == "HEAD", "cannot be HEAD."),
+    )
+    return _first_wrong(name, checks)
+
+
+def _first_wrong(name: str, checks: Iterable[tuple[object, str]]) -> list[str]:
+    """Return the words of the first check that found something, about the field of that name."""
+    label = name.replace("_", " ")
+    return [f"The {label} {words}" for wrong, words in checks if wrong][:1]
 
 
 def github_name(address: str) -> str:

@@ -119,8 +119,8 @@ def _workplace(state: WorldState, thing: Application | Service | None) -> HostSt
 def _clear(host: HostState, gone: list[Container], owned: list[str], *, with_volumes: bool) -> None:
     remove(host, gone)
     if with_volumes:
-        mounted = {volume for container in gone for volume in container.volumes}
-        host.volumes = [volume for volume in host.volumes if volume not in mounted | set(owned)]
+        unused = set(owned).union(*(container.volumes for container in gone))
+        host.volumes = [volume for volume in host.volumes if volume not in unused]
 
 
 def _service_containers(state: WorldState, service: Service, at: float) -> list[Container]:

@@ -1,9 +1,12 @@
 """Actions: work that takes time, what it locks, and how it is asked about."""
 
+from collections.abc import Sequence
+
 from pydantic import JsonValue
 
-from ink_infra_mcp.sandbox.hetzner.call import ApiError, Call, JsonObject, Reply, Route, invalid, not_found, stamp
+from ink_infra_mcp.sandbox.hetzner.call import ApiError, Call, JsonObject, Reply, Route, invalid, stamp
 from ink_infra_mcp.sandbox.hetzner.listing import listing
+from ink_infra_mcp.sandbox.hetzner.things import find
 from ink_infra_mcp.sandbox.state_hetzner import Action, ActionResource, HetznerState
 
 
@@ -71,22 +74,21 @@ def _many(call: Call) -> Reply:
     wanted = call.query.get("id", ())
     if not wanted or not all(text.isdigit() for text in wanted):
         raise invalid({"id": "is required"})
-    ids = {int(text) for text in wanted}
-    found = [shown(action, call.now) for action in call.project.actions if action.id in ids]
-    return listing(call, "actions", found, filters=("status",))
+    ids = set(map(int, wanted))
+    return _listed(call, [action for action in call.project.actions if action.id in ids])
 
 
 def _one(call: Call) -> Reply:
-    for action in call.project.actions:
-        if action.id == call.id:
-            return started(call, action, 200)
-    raise not_found("action", call.id)
+    return started(call, find(call.project.actions, call.id, "action"), 200)
 
 
 def of_resource(call: Call, kind: str, id_: int) -> Reply:
     """Return the actions of one resource; `status` and `sort` narrow and order them."""
-    mine = [a for a in call.project.actions if ActionResource(type=kind, id=id_) in a.resources]
-    return listing(call, "actions", [shown(a, call.now) for a in mine], filters=("status",))
+    return _listed(call, [a for a in call.project.actions if ActionResource(type=kind, id=id_) in a.resources])
+
+
+def _listed(call: Call, actions: Sequence[Action]) -> Reply:
+    return listing(call, "actions", [shown(action, call.now) for action in actions], filters=("status",))
 
 
 ROUTES = (Route("GET", "/actions", _many), Route("GET", "/actions/{id}", _one))

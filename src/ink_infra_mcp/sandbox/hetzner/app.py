@@ -25,9 +25,9 @@ from ink_infra_mcp.sandbox.hetzner import (
 )
 from ink_infra_mcp.sandbox.hetzner.call import ApiError, Call, JsonObject, Reply, Route
 from ink_infra_mcp.sandbox.hetzner.settling import settle_hetzner
-from ink_infra_mcp.sandbox.state import WorldState, take_fault
+from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_hetzner import HetznerState, Token
-from ink_infra_mcp.sandbox.trouble import with_fault
+from ink_infra_mcp.sandbox.trouble import answered
 from ink_infra_mcp.sandbox.world import World
 
 ROUTES: tuple[Route, ...] = (
@@ -72,16 +72,7 @@ def build_hetzner(world: World) -> Starlette:
 
     async def answer(request: Request) -> Response:
         asked = await _asked(request)
-
-        async def act() -> Response:
-            with world.change() as state:
-                return _answer(state, world.now(state), asked)
-
-        with world.change() as state:
-            fault = take_fault(state, "hetzner", asked.line)
-            if fault is None:
-                return _answer(state, world.now(state), asked)
-        return await with_fault(fault, act)
+        return await answered(world, "hetzner", asked.line, lambda state: _answer(state, world.now(state), asked))
 
     return Starlette(routes=[WebRoute("/{path:path}", answer, methods=METHODS)])
 
@@ -122,14 +113,17 @@ def _handled(state: WorldState, now: float, asked: _Asked) -> Reply:
 
 
 def _routed(state: WorldState, asked: _Asked) -> tuple[Route, Mapping[str, str]]:
-    matches = [(route, match) for pattern, route in _TABLE if (match := pattern.fullmatch(asked.path))]
-    if not matches:
+    by_method = {
+        route.method: (route, match.groupdict())
+        for pattern, route in _TABLE
+        if (match := pattern.fullmatch(asked.path))
+    }
+    if not by_method:
         state.journal.append(f"hetzner UNKNOWN {asked.line}")
         raise ApiError(404, "not_found", "not found")
-    for route, match in matches:
-        if route.method == asked.method:
-            return route, match.groupdict()
-    raise ApiError(405, "method_not_allowed", "method not allowed")
+    if asked.method not in by_method:
+        raise ApiError(405, "method_not_allowed", "method not allowed")
+    return by_method[asked.method]
 
 
 def _spend(project: HetznerState, now: float, token: str) -> None:

@@ -4,8 +4,9 @@ from decimal import Decimal
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.sandbox.hetzner.call import ApiError, Call, JsonObject, Reply, Route, not_found, stamp
+from ink_infra_mcp.sandbox.hetzner.call import ApiError, Call, JsonObject, Reply, Route, invalid, not_found, stamp
 from ink_infra_mcp.sandbox.hetzner.listing import listing
+from ink_infra_mcp.sandbox.hetzner.things import find
 from ink_infra_mcp.sandbox.state_hetzner import HetznerState, Image, Location, Offer, Server, ServerType
 
 TB = 10**12
@@ -15,6 +16,18 @@ VAT = Decimal("0.19")
 def location_named(project: HetznerState, key: str) -> Location | None:
     """Return the location with that name or id."""
     return next((place for place in project.locations if key in {place.name, str(place.id)}), None)
+
+
+def location_asked(project: HetznerState, key: str) -> Location:
+    """Return the location with that name or id, which a request body names.
+
+    Raises:
+        ApiError: 422 invalid_input.
+    """
+    place = location_named(project, key)
+    if place is None:
+        raise invalid({"location": "location not found"})
+    return place
 
 
 def server_type_named(project: HetznerState, key: str) -> ServerType | None:
@@ -58,13 +71,14 @@ def show_location(place: Location) -> JsonObject:
 
 def show_server_type(project: HetznerState, kind: ServerType) -> JsonObject:
     """Return a server type as JSON; only `locations` says where it can be had and until when."""
+    category, cpu_type = ("General Purpose", "dedicated") if kind.dedicated else ("Cost-Optimized", "shared")
     prices: list[JsonValue] = [_offer_price(offer) for offer in kind.offers]
     locations: list[JsonValue] = [_offer(project, offer) for offer in kind.offers]
     return {
         "id": kind.id,
         "name": kind.name,
         "description": kind.name.upper(),
-        "category": "General Purpose" if kind.dedicated else "Cost-Optimized",
+        "category": category,
         "cores": kind.cores,
         "memory": kind.memory,
         "disk": kind.disk,
@@ -72,7 +86,7 @@ def show_server_type(project: HetznerState, kind: ServerType) -> JsonObject:
         "deprecation": None,
         "prices": prices,
         "storage_type": "local",
-        "cpu_type": "dedicated" if kind.dedicated else "shared",
+        "cpu_type": cpu_type,
         "architecture": "arm" if kind.arm else "x86",
         "locations": locations,
     }
@@ -157,10 +171,7 @@ def _images(call: Call) -> Reply:
 
 
 def _image(call: Call) -> Reply:
-    for image in call.project.images:
-        if image.id == call.id:
-            return Reply(200, {"image": show_image(image)})
-    raise not_found("image", call.id)
+    return Reply(200, {"image": show_image(find(call.project.images, call.id, "image"))})
 
 
 def _pricing(call: Call) -> Reply:

@@ -39,17 +39,28 @@ def selector(text: str) -> Term:
 
 
 def _term(text: str) -> Term:
-    if match := _SET.fullmatch(text):
-        key, values = match["key"], {value.strip() for value in match["values"].split(",")}
-        return (lambda labels: labels.get(key) in values) if match["op"] == "in" else _without(key, values)
-    if match := _EQUAL.fullmatch(text):
-        key, value = match["key"], match["value"]
-        return _without(key, {value}) if match["op"] == "!=" else (lambda labels: labels.get(key) == value)
-    if match := _EXISTS.fullmatch(text):
-        key, wanted = match["key"], not match["not"]
-        return lambda labels: (key in labels) == wanted
+    for shape, make in _TERMS:
+        if match := shape.fullmatch(text):
+            return make(match)
     raise ApiError(422, "invalid_input", "invalid label selector", {"fields": [{"name": "label_selector"}]})
 
 
-def _without(key: str, values: set[str]) -> Term:
-    return lambda labels: labels.get(key) not in values
+def _in_set(match: re.Match[str]) -> Term:
+    values = {value.strip() for value in match["values"].split(",")}
+    return _one_of(match["key"], values, wanted=match["op"] == "in")
+
+
+def _equal(match: re.Match[str]) -> Term:
+    return _one_of(match["key"], {match["value"]}, wanted=match["op"] != "!=")
+
+
+def _one_of(key: str, values: set[str], *, wanted: bool) -> Term:
+    return lambda labels: (labels.get(key) in values) == wanted
+
+
+def _exists(match: re.Match[str]) -> Term:
+    key, wanted = match["key"], not match["not"]
+    return lambda labels: (key in labels) == wanted
+
+
+_TERMS = ((_SET, _in_set), (_EQUAL, _equal), (_EXISTS, _exists))

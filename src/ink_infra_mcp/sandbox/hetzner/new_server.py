@@ -7,12 +7,12 @@ from pydantic import Field, JsonValue
 
 from ink_infra_mcp.sandbox.hetzner.actions import begin, shown
 from ink_infra_mcp.sandbox.hetzner.call import ApiError, Body, Call, Reply, Route, invalid, not_found
-from ink_infra_mcp.sandbox.hetzner.catalogue import image_named, location_named, server_type_named
+from ink_infra_mcp.sandbox.hetzner.catalogue import image_named, location_asked, server_type_named
 from ink_infra_mcp.sandbox.hetzner.labels import check_labels
 from ink_infra_mcp.sandbox.hetzner.servers import check_server_name, show_server
 from ink_infra_mcp.sandbox.hetzner.ssh_keys import key_named
 from ink_infra_mcp.sandbox.hetzner.volumes import find_volume
-from ink_infra_mcp.sandbox.state_hetzner import Action, HetznerState, Location, Offer, Server, ServerType
+from ink_infra_mcp.sandbox.state_hetzner import Action, HetznerState, Location, Offer, Server, ServerType, Volume
 
 USER_DATA_BYTES = 32 * 1024
 DEFAULT_LOCATION = "fsn1"
@@ -111,10 +111,14 @@ def _check_parts(call: Call, wanted: CreateServer) -> None:
     for key in wanted.ssh_keys:
         if key_named(call.project, key) is None:
             raise not_found("ssh key", key)
-    for volume in (find_volume(call, id_) for id_ in wanted.volumes):
-        if volume.server is not None or volume.location != _place(call, wanted).name:
-            raise invalid({"volumes": "volume is attached or in another location"})
+    for id_ in wanted.volumes:
+        _check_volume(call, find_volume(call, id_), wanted)
     _refuse_absent(wanted)
+
+
+def _check_volume(call: Call, volume: Volume, wanted: CreateServer) -> None:
+    if volume.server is not None or volume.location != _place(call, wanted).name:
+        raise invalid({"volumes": "volume is attached or in another location"})
 
 
 def _refuse_absent(wanted: CreateServer) -> None:
@@ -128,10 +132,7 @@ def _refuse_absent(wanted: CreateServer) -> None:
 
 
 def _place(call: Call, wanted: CreateServer) -> Location:
-    place = location_named(call.project, str(wanted.location))
-    if place is None:
-        raise invalid({"location": "location not found"})
-    return place
+    return location_asked(call.project, str(wanted.location))
 
 
 def _offered_type(call: Call, wanted: CreateServer, place: Location) -> ServerType:

@@ -1,7 +1,7 @@
 """What a DNS record set may hold: names, types and values, checked as a name server would read them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
 import dns.exception
@@ -34,6 +34,7 @@ Type = Literal[
 ]
 RRsetTtl = Annotated[int, Field(ge=60, le=2_147_483_647)] | None
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_QUOTED = re.compile(r'".*"', re.DOTALL)
 _NAME = re.compile(rf"^(?:@|(?:\*|{_LABEL})(?:\.{_LABEL})*)$")
 
 
@@ -90,7 +91,7 @@ def checked_values(zone: Zone, type_: str, records: Sequence[NewRecord]) -> list
     Raises:
         ApiError: 422 on a value of the wrong form, a repeated value, or two values of a CNAME.
     """
-    values = {record.value for record in records}
+    values = distinct(records)
     if len(values) < len(records):
         raise invalid({"records": "must only contain distinct values"})
     if type_ in {"CNAME", "SOA"} and len(values) > 1:
@@ -100,9 +101,14 @@ def checked_values(zone: Zone, type_: str, records: Sequence[NewRecord]) -> list
     return [Record(value=record.value, comment=record.comment) for record in records]
 
 
+def distinct(records: Iterable[Record | NewRecord]) -> set[str]:
+    """Return the values, each once."""
+    return {record.value for record in records}
+
+
 def _check_value(zone: Zone, type_: str, value: str) -> None:
     """TXT values must be quoted; everything else must be what a zone file would take."""
-    if type_ == "TXT" and not (len(value) >= 2 and value.startswith('"') and value.endswith('"')):
+    if type_ == "TXT" and not _QUOTED.fullmatch(value):
         raise invalid({"records": "TXT values must be quoted"})
     origin = dns.name.from_text(zone.name)
     try:

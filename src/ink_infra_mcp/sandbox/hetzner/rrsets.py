@@ -8,7 +8,8 @@ from ink_infra_mcp.sandbox.hetzner.actions import shown, started
 from ink_infra_mcp.sandbox.hetzner.call import ApiError, Body, Call, JsonObject, Reply, Route, invalid, parsed
 from ink_infra_mcp.sandbox.hetzner.labels import check_labels
 from ink_infra_mcp.sandbox.hetzner.listing import listing
-from ink_infra_mcp.sandbox.hetzner.records import NewRecord, NewRRset, RRsetTtl, checked, checked_values
+from ink_infra_mcp.sandbox.hetzner.records import NewRecord, NewRRset, RRsetTtl, checked, checked_values, distinct
+from ink_infra_mcp.sandbox.hetzner.things import Labels, relabel
 from ink_infra_mcp.sandbox.hetzner.zones import begin_change, find_zone, free_zone
 from ink_infra_mcp.sandbox.state_hetzner import Record, RRset, Zone
 
@@ -38,12 +39,6 @@ class Protection(Body):
     """The body of change_protection."""
 
     change: bool
-
-
-class UpdateRRset(Body):
-    """PUT of a record set."""
-
-    labels: dict[str, str] | None = None
 
 
 def show(zone: Zone, rrset: RRset) -> JsonObject:
@@ -108,11 +103,10 @@ def _create(call: Call) -> Reply:
 
 
 def _update(call: Call) -> Reply:
-    wanted = call.read(UpdateRRset)
+    wanted = call.read(Labels)
     zone = find_zone(call)
     rrset = _find(call, zone)
-    check_labels(wanted.labels or {})
-    rrset.labels = rrset.labels if wanted.labels is None else wanted.labels
+    relabel(rrset, wanted)
     return Reply(200, {"rrset": show(zone, rrset)})
 
 
@@ -162,11 +156,12 @@ def _remove_records(call: Call) -> Reply:
     """Deletes the record set with its last record."""
     wanted = call.read(Records)
     zone, rrset = _changeable(call)
-    gone = {record.value for record in wanted.records}
-    if not gone <= {record.value for record in rrset.records}:
+    gone = distinct(wanted.records)
+    if not gone <= distinct(rrset.records):
         raise invalid({"records": "a record does not exist"})
     rrset.records = [record for record in rrset.records if record.value not in gone]
-    zone.rrsets = [one for one in zone.rrsets if one.records]
+    if not rrset.records:
+        zone.rrsets.remove(rrset)
     return started(call, begin_change(call, zone, "remove_rrset_records"))
 
 

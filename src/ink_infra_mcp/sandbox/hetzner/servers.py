@@ -1,22 +1,12 @@
 """Servers as the Cloud API shows, renames and deletes them."""
 
 import re
+from functools import partial
 
 from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.hetzner.actions import begin, busy, of_resource, refuse_locked, started
-from ink_infra_mcp.sandbox.hetzner.call import (
-    ApiError,
-    Body,
-    Call,
-    JsonObject,
-    Reply,
-    Route,
-    invalid,
-    not_found,
-    stamp,
-    taken,
-)
+from ink_infra_mcp.sandbox.hetzner.call import ApiError, Call, JsonObject, Reply, Route, invalid, stamp
 from ink_infra_mcp.sandbox.hetzner.catalogue import (
     TB,
     image_named,
@@ -26,21 +16,14 @@ from ink_infra_mcp.sandbox.hetzner.catalogue import (
     show_location,
     show_server_type,
 )
-from ink_infra_mcp.sandbox.hetzner.labels import check_labels
 from ink_infra_mcp.sandbox.hetzner.listing import listing
 from ink_infra_mcp.sandbox.hetzner.settling import set_host_up
+from ink_infra_mcp.sandbox.hetzner.things import NameAndLabels, find, refuse_taken, update
 from ink_infra_mcp.sandbox.state_hetzner import Server
 
 _NAME = re.compile(
     r"^(?=.{1,253}$)(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$"
 )
-
-
-class UpdateServer(Body):
-    """PUT /servers/{id}; `labels` replace all that there are."""
-
-    name: str | None = None
-    labels: dict[str, str] | None = None
 
 
 def find_server(call: Call, id_: int) -> Server:
@@ -49,10 +32,7 @@ def find_server(call: Call, id_: int) -> Server:
     Raises:
         ApiError: 404 not_found.
     """
-    for server in call.project.servers:
-        if server.id == id_:
-            return server
-    raise not_found("server", id_)
+    return find(call.project.servers, id_, "server")
 
 
 def check_server_name(call: Call, name: str) -> None:
@@ -63,8 +43,7 @@ def check_server_name(call: Call, name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise invalid({"name": "is not a valid hostname"})
-    if any(server.name == name for server in call.project.servers):
-        raise taken("name")
+    refuse_taken(call.project.servers, name)
 
 
 def show_server(call: Call, server: Server) -> JsonObject:
@@ -72,10 +51,6 @@ def show_server(call: Call, server: Server) -> JsonObject:
     project = call.project
     kind = server_type_of(project, server)
     image = image_named(project, server.image or "", arm=kind.arm)
-    private: list[JsonValue] = [
-        {"network": net.network, "ip": net.ip, "alias_ips": [], "mac_address": net.mac_address}
-        for net in server.private_net
-    ]
     volumes: list[JsonValue] = [v.id for v in project.volumes if v.server == server.id]
     return {
         "id": server.id,
@@ -83,7 +58,7 @@ def show_server(call: Call, server: Server) -> JsonObject:
         "status": server.status,
         "created": stamp(server.created),
         "public_net": _public_net(server),
-        "private_net": private,
+        "private_net": _private_net(server),
         "server_type": show_server_type(project, kind),
         "location": show_location(location_of(project, server.location)),
         "image": show_image(image) if image else None,
@@ -119,6 +94,13 @@ def _public_net(server: Server) -> JsonObject:
     return {"ipv4": ipv4, "ipv6": ipv6, "floating_ips": [], "firewalls": []}
 
 
+def _private_net(server: Server) -> list[JsonValue]:
+    return [
+        {"network": net.network, "ip": net.ip, "alias_ips": [], "mac_address": net.mac_address}
+        for net in server.private_net
+    ]
+
+
 def _list(call: Call) -> Reply:
     items = [show_server(call, server) for server in call.project.servers]
     return listing(call, "servers", items, filters=("name", "status"))
@@ -129,13 +111,9 @@ def _get(call: Call) -> Reply:
 
 
 def _update(call: Call) -> Reply:
-    wanted = call.read(UpdateServer)
+    wanted = call.read(NameAndLabels)
     server = find_server(call, call.id)
-    check_labels(wanted.labels or {})
-    if wanted.name is not None and wanted.name != server.name:
-        check_server_name(call, wanted.name)
-        server.name = wanted.name
-    server.labels = server.labels if wanted.labels is None else wanted.labels
+    update(server, wanted, partial(check_server_name, call))
     return Reply(200, {"server": show_server(call, server)})
 
 

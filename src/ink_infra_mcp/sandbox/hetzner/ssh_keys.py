@@ -3,10 +3,12 @@
 import base64
 import binascii
 import hashlib
+from functools import partial
 
-from ink_infra_mcp.sandbox.hetzner.call import Body, Call, JsonObject, Reply, Route, invalid, not_found, stamp, taken
+from ink_infra_mcp.sandbox.hetzner.call import Body, Call, JsonObject, Reply, Route, invalid, stamp, taken
 from ink_infra_mcp.sandbox.hetzner.labels import check_labels
 from ink_infra_mcp.sandbox.hetzner.listing import listing
+from ink_infra_mcp.sandbox.hetzner.things import NameAndLabels, find, refuse_taken, update
 from ink_infra_mcp.sandbox.state_hetzner import HetznerState, SshKey
 
 _KINDS = {
@@ -25,13 +27,6 @@ class CreateKey(Body):
     name: str
     public_key: str
     labels: dict[str, str] = {}
-
-
-class UpdateKey(Body):
-    """PUT /ssh_keys/{id}."""
-
-    name: str | None = None
-    labels: dict[str, str] | None = None
 
 
 def key_named(project: HetznerState, key: int | str) -> SshKey | None:
@@ -96,13 +91,9 @@ def _create(call: Call) -> Reply:
 
 
 def _update(call: Call) -> Reply:
-    wanted = call.read(UpdateKey)
+    wanted = call.read(NameAndLabels)
     key = _find(call)
-    check_labels(wanted.labels or {})
-    if wanted.name is not None and wanted.name != key.name:
-        _refuse_name(call, wanted.name)
-        key.name = wanted.name
-    key.labels = key.labels if wanted.labels is None else wanted.labels
+    update(key, wanted, partial(_refuse_name, call))
     return Reply(200, {"ssh_key": show(key)})
 
 
@@ -112,17 +103,13 @@ def _delete(call: Call) -> Reply:
 
 
 def _find(call: Call) -> SshKey:
-    for key in call.project.ssh_keys:
-        if key.id == call.id:
-            return key
-    raise not_found("ssh key", call.id)
+    return find(call.project.ssh_keys, call.id, "ssh key")
 
 
 def _refuse_name(call: Call, name: str) -> None:
     if not name:
         raise invalid({"name": "must not be empty"})
-    if any(key.name == name for key in call.project.ssh_keys):
-        raise taken("name")
+    refuse_taken(call.project.ssh_keys, name)
 
 
 ROUTES = (

@@ -1,27 +1,18 @@
 """Network disks of the project."""
 
 import re
+from functools import partial
 from typing import Literal
 
 from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.hetzner.actions import begin, of_resource, refuse_locked, shown, started
-from ink_infra_mcp.sandbox.hetzner.call import (
-    ApiError,
-    Body,
-    Call,
-    JsonObject,
-    Reply,
-    Route,
-    invalid,
-    not_found,
-    stamp,
-    taken,
-)
-from ink_infra_mcp.sandbox.hetzner.catalogue import location_named, location_of, show_location
+from ink_infra_mcp.sandbox.hetzner.call import ApiError, Body, Call, JsonObject, Reply, Route, invalid, stamp
+from ink_infra_mcp.sandbox.hetzner.catalogue import location_asked, location_of, show_location
 from ink_infra_mcp.sandbox.hetzner.labels import check_labels
 from ink_infra_mcp.sandbox.hetzner.listing import listing
 from ink_infra_mcp.sandbox.hetzner.servers import find_server
+from ink_infra_mcp.sandbox.hetzner.things import NameAndLabels, find, refuse_taken, update
 from ink_infra_mcp.sandbox.state_hetzner import Action, Volume
 
 _NAME = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$")
@@ -38,13 +29,6 @@ class CreateVolume(Body):
     format: Literal["xfs", "ext4"] | None = None
     automount: bool | None = None
     labels: dict[str, str] = {}
-
-
-class UpdateVolume(Body):
-    """PUT /volumes/{id}."""
-
-    name: str | None = None
-    labels: dict[str, str] | None = None
 
 
 class Attach(Body):
@@ -72,10 +56,7 @@ def find_volume(call: Call, id_: int) -> Volume:
     Raises:
         ApiError: 404 not_found.
     """
-    for volume in call.project.volumes:
-        if volume.id == id_:
-            return volume
-    raise not_found("volume", id_)
+    return find(call.project.volumes, id_, "volume")
 
 
 def show(call: Call, volume: Volume) -> JsonObject:
@@ -137,17 +118,13 @@ def _place(call: Call, wanted: CreateVolume) -> str:
         raise invalid({"automount": "needs server"})
     if wanted.server is not None:
         return find_server(call, wanted.server).location
-    place = location_named(call.project, str(wanted.location))
-    if place is None:
-        raise invalid({"location": "location not found"})
-    return place.name
+    return location_asked(call.project, str(wanted.location)).name
 
 
 def _check_name(call: Call, name: str) -> None:
     if not _NAME.fullmatch(name):
         raise invalid({"name": "is not a valid name"})
-    if any(volume.name == name for volume in call.project.volumes):
-        raise taken("name")
+    refuse_taken(call.project.volumes, name)
 
 
 def _check_size(size: int, least: int) -> None:
@@ -156,13 +133,9 @@ def _check_size(size: int, least: int) -> None:
 
 
 def _update(call: Call) -> Reply:
-    wanted = call.read(UpdateVolume)
+    wanted = call.read(NameAndLabels)
     volume = find_volume(call, call.id)
-    check_labels(wanted.labels or {})
-    if wanted.name is not None and wanted.name != volume.name:
-        _check_name(call, wanted.name)
-        volume.name = wanted.name
-    volume.labels = volume.labels if wanted.labels is None else wanted.labels
+    update(volume, wanted, partial(_check_name, call))
     return Reply(200, {"volume": show(call, volume)})
 
 

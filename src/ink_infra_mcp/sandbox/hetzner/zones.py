@@ -6,21 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue
 
 from ink_infra_mcp.sandbox.hetzner.actions import begin, of_resource, shown, started
-from ink_infra_mcp.sandbox.hetzner.call import (
-    ApiError,
-    Body,
-    Call,
-    JsonObject,
-    Reply,
-    Route,
-    invalid,
-    not_found,
-    stamp,
-    taken,
-)
+from ink_infra_mcp.sandbox.hetzner.call import ApiError, Body, Call, JsonObject, Reply, Route, invalid, not_found, stamp
 from ink_infra_mcp.sandbox.hetzner.labels import check_labels
 from ink_infra_mcp.sandbox.hetzner.listing import listing
 from ink_infra_mcp.sandbox.hetzner.records import NewRRset, checked
+from ink_infra_mcp.sandbox.hetzner.things import Labels, refuse_taken, relabel
 from ink_infra_mcp.sandbox.state_hetzner import NAMESERVERS, Action, Record, RRset, Zone
 
 _NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.[a-z]{2,63}$")
@@ -37,12 +27,6 @@ class CreateZone(Body):
     labels: dict[str, str] = {}
     rrsets: list[NewRRset] = []
     zonefile: str | None = None
-
-
-class UpdateZone(Body):
-    """PUT /zones/{key}; `labels` replace all that there are."""
-
-    labels: dict[str, str] | None = None
 
 
 class ChangeTtl(Body):
@@ -149,16 +133,14 @@ def _check_new(call: Call, wanted: CreateZone) -> None:
         raise ApiError(422, "unsupported_error", "the sandbox has neither secondary zones nor zone files")
     if not _NAME.fullmatch(wanted.name):
         raise invalid({"name": "is not a registrable domain in lower case"})
-    if any(zone.name == wanted.name for zone in call.project.zones):
-        raise taken("name")
+    refuse_taken(call.project.zones, wanted.name)
     check_labels(wanted.labels)
 
 
 def _update(call: Call) -> Reply:
-    wanted = call.read(UpdateZone)
+    wanted = call.read(Labels)
     zone = find_zone(call)
-    check_labels(wanted.labels or {})
-    zone.labels = zone.labels if wanted.labels is None else wanted.labels
+    relabel(zone, wanted)
     return Reply(200, {"zone": show(call, zone)})
 
 

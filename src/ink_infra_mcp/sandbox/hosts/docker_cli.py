@@ -172,6 +172,9 @@ esac
 """
 
 
+_NULL_WHEN_EMPTY = tuple(f".HostConfig.{name}" for name in ("PidsLimit", "CapAdd", "CapDrop", "SecurityOpt"))
+
+
 def docker_script(state: WorldState, host: HostState, *, now: float) -> str:
     """Return the text of the command. It uses `unknown`, which the caller defines, for what it does not know."""
     facts = {
@@ -180,7 +183,7 @@ def docker_script(state: WorldState, host: HostState, *, now: float) -> str:
         "allow_list": ALLOW_LIST,
         "knows_runtime": "1" if state.coolify.supports_runtime_option else "0",
     }
-    parts = [f"{name}={shlex.quote(value)}" for name, value in facts.items()]
+    parts = [*_assignments(facts)]
     parts += [_function("info", _info(host)), _function("version", _version(host))]
     for n, container in enumerate(host.containers):
         parts += _container(n, container, log=_log(state, container))
@@ -195,17 +198,24 @@ def _container(n: int, container: Container, *, log: Iterable[str]) -> list[str]
         "image": container.image,
         "state": container.state,
     }
-    set_all = " ".join(f"{key}={shlex.quote(value)}" for key, value in about.items())
-    labels = [text for key, value in container.labels.items() for text in (key, f"{key}={value}")]
-    cases = "|".join(shlex.quote(label) for label in labels) or "''"
     moment = f"{int(container.started_at)} {_instant(container.started_at)}"
     lines = "; ".join(f'"$1" {moment} {shlex.quote(line)}' for line in log) or ":"
     return [
-        f"about_{n}() {{ {set_all}; }}",
-        f"has_label_{n}() {{ case $1 in {cases}) ;; *) return 1 ;; esac; }}",
+        f"about_{n}() {{ {' '.join(_assignments(about))}; }}",
+        f"has_label_{n}() {{ case $1 in {_label_cases(container.labels)}) ;; *) return 1 ;; esac; }}",
         f"log_{n}() {{ {lines}; }}",
         _function(f"fields_{n}", _inspected(container)),
     ]
+
+
+def _assignments(values: Mapping[str, str]) -> list[str]:
+    return [f"{name}={shlex.quote(value)}" for name, value in values.items()]
+
+
+def _label_cases(labels: Mapping[str, str]) -> str:
+    """Docker finds a label by its name alone too."""
+    texts = [text for key, value in labels.items() for text in (key, f"{key}={value}")]
+    return "|".join(map(shlex.quote, texts)) or "''"
 
 
 def _function(name: str, fields: Fields) -> str:
@@ -237,10 +247,10 @@ def _inspected(container: Container) -> Fields:
         ".HostConfig.Runtime": container.runtime,
         ".HostConfig.Memory": container.memory_bytes,
         ".HostConfig.NanoCPUs": container.nano_cpus,
-        ".HostConfig.PidsLimit": container.pids_limit or None,
-        ".HostConfig.CapAdd": container.cap_add or None,
-        ".HostConfig.CapDrop": container.cap_drop or None,
-        ".HostConfig.SecurityOpt": container.security_opt or None,
+        ".HostConfig.PidsLimit": container.pids_limit,
+        ".HostConfig.CapAdd": container.cap_add,
+        ".HostConfig.CapDrop": container.cap_drop,
+        ".HostConfig.SecurityOpt": container.security_opt,
         ".HostConfig.Privileged": container.privileged,
         ".HostConfig.NetworkMode": "coolify",
         ".HostConfig.PidMode": "",
@@ -251,13 +261,17 @@ def _inspected(container: Container) -> Fields:
         ".Mounts": [_mount(volume) for volume in container.volumes],
         ".NetworkSettings.Ports": _bindings(container.ports),
     }
-    labels = {key: value for key, value in sorted(container.labels.items()) if key.startswith("coolify.")}
+    nulls = {path: None for path in _NULL_WHEN_EMPTY if not values[path]}
     return {
         '{{"{"}}': "{",
-        _COOLIFY_LABELS: "".join(f"{_json(key)}:{_json(value)}," for key, value in labels.items()),
+        _COOLIFY_LABELS: "".join(_coolify_labels(container.labels)),
         _HEALTH: _json(container.health),
-        **_json_fields(values),
+        **_json_fields(values | nulls),
     }
+
+
+def _coolify_labels(labels: Mapping[str, str]) -> list[str]:
+    return [f"{_json(key)}:{_json(value)}," for key, value in sorted(labels.items()) if key.startswith("coolify.")]
 
 
 def _json_fields(values: Mapping[str, object]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -89,23 +89,25 @@ def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, ser
     """
     if not now.changed:
         return []
-    added = [key for key in now.changed if key not in now.digests]
     replaced = [key for key in now.changed if key in now.digests]
-    words = [f"add {_names(added)}"] if added else []
-    words += [f"replace {_names(replaced)}"] if replaced else []
     values: dict[str, JsonValue] = {key: now.wanted[key] for key in now.changed}
-    secrets = sorted({now.wanted[key] for key in now.changed if now.wanted[key].startswith(SECRET_PREFIX)})
-    handed = f"; hands it {', '.join(secrets)}" if secrets else ""
+    secrets = sorted({value for key in now.changed if (value := now.wanted[key]).startswith(SECRET_PREFIX)})
     return [
         Step(
             id="set_env",
             kind="coolify.set_env" if (replaced or secrets) and not new else "coolify.set_env_new",
             target=target,
-            summary=f"Variables of {target}: {' and '.join(words)}{handed}",
+            summary=f"Variables of {target}: {_words(now.changed, replaced, secrets)}",
             params={"app": app, "variables": values, "known": list[JsonValue](replaced), "service": service},
             undo_words="call set_app_env with the earlier values",
         )
     ]
+
+
+def _words(changed: Iterable[str], replaced: Collection[str], secrets: Iterable[str]) -> str:
+    added = [key for key in changed if key not in replaced]
+    acts = " and ".join(f"{act} {_names(keys)}" for act, keys in (("add", added), ("replace", replaced)) if keys)
+    return "; hands it ".join(filter(None, (acts, ", ".join(secrets))))
 
 
 async def _rows(look: Look, uuid: str, *, service: bool) -> tuple[EnvVar, ...]:

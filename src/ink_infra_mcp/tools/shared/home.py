@@ -10,7 +10,7 @@ from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import placing
 from ink_infra_mcp.tools.shared.apps import App, host_of
-from ink_infra_mcp.tools.shared.rollout import RolloutFacts
+from ink_infra_mcp.tools.shared.rollout import RolloutFacts, name_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def locks(name: str, project: Project, app: App | None) -> tuple[str, ...]:
 
     A project that is still to be made is locked too: Coolify would make a second one of the same name.
     """
-    named = f"name:{project.name}/{project.environment}/{name}"
+    named = name_lock(name)
     new = () if project.uuid else (f"project:{project.name}",)
     return (f"app:{app.uuid}", named, *new) if app else (named, *new)
 

@@ -33,9 +33,17 @@ async def facts(look: Look, app: App) -> RolloutFacts:
     )
 
 
-def lock(app: App) -> str:
-    """Return the lock of an app that exists: every tool that changes it takes this one."""
-    return f"app:{app.uuid}"
+def locks(app: App) -> tuple[str, ...]:
+    """Return the locks of an app that exists: every tool that changes it takes these.
+
+    Its name is among them, since the deployment that creates an app does not know its uuid when it begins.
+    """
+    return (f"app:{app.uuid}", name_lock(app.name))
+
+
+def name_lock(name: str) -> str:
+    """Return the lock of the apps with that name, whatever their project and environment."""
+    return f"name:{name}"
 
 
 def steps(

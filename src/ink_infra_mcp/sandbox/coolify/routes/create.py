@@ -73,15 +73,10 @@ def _row(call: Call, place: Place, build_pack: str) -> Application:
         destination_uuid=place.destination.uuid,
         columns={**new_columns(), "build_pack": build_pack},
         settings=new_settings(),
-        tags=_tags(call),
+        tags=[str(tag) for tag in call.items("tags")],
         created_at=call.now,
         updated_at=call.now,
     )
-
-
-def _tags(call: Call) -> list[str]:
-    tags = call.fields.get("tags")
-    return [str(tag) for tag in tags] if isinstance(tags, list) else []
 
 
 def _fill_public(call: Call, app: Application) -> None:

@@ -1,5 +1,7 @@
 """Projects and their environments."""
 
+from collections.abc import Iterable
+
 from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.coolify import rows, shape
@@ -92,8 +94,7 @@ def _create_environment(call: Call) -> Answer:
     call.require_json()
     validate(call, ENVIRONMENT_RULES, allowed=ENVIRONMENT_RULES, short=False)
     project = _project(call)
-    if any(environment.name == call.text("name") for environment in project.environments):
-        raise refusal(409, TAKEN)
+    _refuse_taken(call.text("name"), project.environments)
     environment = new_environment(call.coolify, call.text("name"), call.now)
     project.environments.append(environment)
     return Answer({"uuid": environment.uuid}, 201)
@@ -105,12 +106,16 @@ def _change_environment(call: Call) -> Answer:
     project = _project(call)
     environment = _named(call, project)
     name = call.text("name") or environment.name
-    if name in [other.name for other in project.environments if other is not environment]:
-        raise refusal(409, TAKEN)
+    _refuse_taken(name, (other for other in project.environments if other is not environment))
     environment.name = name
     if "description" in call.fields:
         environment.description = call.text("description") or None
     return Answer({"uuid": environment.uuid, "name": name, "description": environment.description})
+
+
+def _refuse_taken(name: str, environments: Iterable[Environment]) -> None:
+    if any(environment.name == name for environment in environments):
+        raise refusal(409, TAKEN)
 
 
 def _delete_environment(call: Call) -> Answer:

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pydantic import JsonValue
 
@@ -162,10 +162,13 @@ def _apply(server: Server, given: JsonObject) -> None:
         server.ip_previous, server.host = server.ip, ""
     if "description" in given:
         server.description = None
-    for name in PLAIN & sent.keys():
-        setattr(server, name, sent[name])
-    for name in SETTINGS & sent.keys():
-        setattr(server.settings, name, sent[name])
+    _set(server, PLAIN, sent)
+    _set(server.settings, SETTINGS, sent)
+
+
+def _set(row: Server | ServerSettings, names: set[str], sent: Mapping[str, JsonValue]) -> None:
+    for name in names & sent.keys():
+        setattr(row, name, sent[name])
 
 
 def _delete(call: Call) -> Answer:

@@ -91,7 +91,7 @@ def _made(call: Call) -> Answer:
         destination_uuid=place.destination.uuid,
         docker_compose_raw="",
         is_container_label_escape_enabled=call.switch("is_container_label_escape_enabled", default=True),
-        tags=[str(tag) for tag in _list(call, "tags")],
+        tags=[str(tag) for tag in call.items("tags")],
         created_at=call.now,
         updated_at=call.now,
     )
@@ -104,8 +104,7 @@ def _made(call: Call) -> Answer:
 def _change(call: Call) -> Answer:
     call.require_json()
     service = _service(call)
-    known = [name for name in COMMON_RULES if name == "connect_to_docker_network" or name in _new_fields(call)]
-    validate(call, COMMON_RULES, allowed=known)
+    validate(call, COMMON_RULES, allowed=COMMON_RULES.keys() & {*_new_fields(call), "connect_to_docker_network"})
     service.name = call.text("name") or service.name
     service.description = call.text("description") or service.description
     service.connect_to_docker_network = call.switch(
@@ -203,18 +202,13 @@ def _url_errors(entry: JsonObject, parts: Mapping[str, ServicePart]) -> list[str
 
 
 def _urls(call: Call) -> Iterator[JsonObject]:
-    for number, entry in enumerate(_list(call, "urls")):
+    for number, entry in enumerate(call.items("urls")):
         if not isinstance(entry, dict) or set(entry) - {"name", "url"}:
             words = "An item in the urls array has invalid fields. Only name and url fields are supported."
             raise invalid({f"urls.{number}": [words]})
         if not entry.get("name"):
             raise invalid({f"urls.{number}.name": [f"The urls.{number}.name field is required."]})
         yield entry
-
-
-def _list(call: Call, name: str) -> list[JsonValue]:
-    value = call.fields.get(name)
-    return value if isinstance(value, list) else []
 
 
 def _new_fields(call: Call) -> list[str]:
