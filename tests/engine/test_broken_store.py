@@ -41,12 +41,14 @@ def _execute(folder: Path, statement: str) -> None:
         db.execute(statement)
 
 
-async def _tables(it: Scene) -> None:
-    """Make the tables of the state store, and of the engine, with an operation that changes nothing of the app's."""
+async def _tables(it: Scene, *, engine: bool = False) -> None:
+    """Make the tables of the state store; those of the engine come with a first operation, which deploys nothing."""
     async with it.server() as app:
-        first = await called(app, "set_app_env", {"app": "docs", "set": {"COLOUR": "green"}, "redeploy": False})
-        await app.follow(first.operation_id or "", 30, None)
-        await app.drain()
+        await app.store.run(lambda c: None)
+        if engine:
+            first = await called(app, "set_app_env", {"app": "docs", "set": {"COLOUR": "green"}, "redeploy": False})
+            await app.follow(first.operation_id or "", 30, None)
+            await app.drain()
 
 
 class _Broke(logging.Handler):
@@ -77,7 +79,7 @@ def _listening() -> Generator[anyio.Event]:
 async def test_an_operation_waits_for_its_store_and_goes_on(tmp_path: Path, write: str) -> None:
     """The same process brings it to its end when the store is back; what was done is not done again."""
     with scene(tmp_path) as it, anyio.fail_after(50):
-        await _tables(it)
+        await _tables(it, engine=write == A_CHECKPOINT)
         async with it.server() as app:
             _break(tmp_path, write)
             with _listening() as broke:

@@ -105,8 +105,8 @@ async def test_a_killed_undo_is_finished(tmp_path: Path) -> None:
 
     async def die_and_succeed(it: Scene, dies: Moment) -> None:
         def lose_the_fork(line: str) -> None:
-            """Put Coolify's own image, which drops `--runtime`, into service while the app is deployed."""
-            if line.endswith("/deploy"):
+            """Put Coolify's own image, which drops `--runtime`, into service once the app is made."""
+            if line.endswith("/applications/public"):
                 with it.world.change() as state:
                     state.coolify.supports_runtime_option = False
 

@@ -37,6 +37,7 @@ def fifty_apps(state: WorldState) -> None:
         more = {"id": 1000 + number, "uuid": uuid, "columns": columns, "status": "running:healthy"}
         state.coolify.applications.append(shop.model_copy(update=more))
         labels = {key: value.replace(SHOP, uuid) for key, value in container.labels.items()}
+        labels["coolify.applicationId"] = str(1000 + number)
         named = {
             "id": f"{number:064}",
             "name": container.name.replace(SHOP, uuid),
@@ -44,6 +45,8 @@ def fifty_apps(state: WorldState) -> None:
             "health": "healthy",
         }
         containers.append(container.model_copy(update=named))
+    for server in state.coolify.servers:
+        server.next_check_at = 0.0  # Coolify looks at them before the test does
 
 
 def fifty_weak_apps(state: WorldState) -> None:
