@@ -1,7 +1,7 @@
 """The composition root: settings -> secrets -> clients -> guard -> engine. The only place that wires."""
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -65,6 +65,7 @@ class App:
         """Return the half that changes go through, made at the first need."""
         from ink_infra_mcp.app.guarded import Guarded, Outside
 
+        self.look.learn_secrets()
         return Guarded(self._wiring, self.store, Outside(self._handlers(), self.mutations, self.look))
 
     async def change(self, tool: AnyMutation, args: BaseModel, caller: Caller) -> Receipt | Asked:
@@ -122,6 +123,7 @@ class App:
             probe=Probe(places.connect_to, places.trust),
             resolver=Resolver(places.nameservers),
             isolation=wiring.isolation,
+            learn_secrets=cache(wiring.secrets.learn),
             has_secret=lambda name: wiring.secrets.get(name) is not None,
             is_secret=lambda name, value: wiring.secrets.get(name) == value,
             archive=Archive(lambda: self.store),

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _serve(arguments: argparse.Namespace, redact: Redactor) -> None:
     opener = Opener(arguments, redact)
-    toolsets = frozenset(name for name in str(arguments.toolsets).split(",") if name)
+    toolsets = frozenset(name.strip() for name in str(arguments.toolsets).split(",") if name.strip())
     settings = ServerSettings(
         catalogue=narrowed(load(), toolsets=toolsets, read_only=arguments.read_only),
         open=opener.open,

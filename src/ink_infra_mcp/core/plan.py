@@ -164,7 +164,7 @@ def _risk_words(plan: Plan, risk: Risk) -> str:
 
 
 def _cost(plan: Plan) -> str:
-    return "nothing new" if plan.monthly_cost_eur is None else f"{plan.monthly_cost_eur} EUR a month"
+    return "nothing new is bought" if plan.monthly_cost_eur is None else f"{plan.monthly_cost_eur} EUR a month"
 
 
 def _step_lines(number: int, step: Step) -> list[str]:

@@ -1,5 +1,6 @@
 """Where each secret comes from: the environment, a file named there, or the system's key store; nothing else."""
 
+import contextlib
 import os
 import re
 import stat
@@ -86,6 +87,12 @@ class Secrets:
         """Return our own names, then those of the app secrets that the environment or the key store has."""
         here = {key.removeprefix(APP_VARIABLE).removesuffix("_FILE") for key in self._environ if is_app_variable(key)}
         return (*NAMES, *sorted(self._indexed() | {f"{APP_PREFIX}{name}" for name in here}))
+
+    def learn(self) -> None:
+        """Read every secret that there is, so that the redactor knows it; one that cannot be read is left out."""
+        for name in self.names():
+            with contextlib.suppress(ConfigError):
+                self.get(name)
 
     def set(self, name: str, value: Secret) -> None:
         """Keep a value in the key store.

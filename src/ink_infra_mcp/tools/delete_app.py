@@ -5,13 +5,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ink_infra_mcp.core.errors import HostError, NotFound, UnknownName
+from ink_infra_mcp.core.errors import HostError, UnknownName
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.systems import MUSCLE, READ, STATE, WRITE, Needs
 from ink_infra_mcp.hosts.containers import containers_of
 from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared import rollout
+from ink_infra_mcp.tools.shared import proofs, rollout
 from ink_infra_mcp.tools.shared.apps import App, find_app
 from ink_infra_mcp.tools.shared.history import deleted_by
 
@@ -102,10 +102,7 @@ class DeleteApp(Mutation[Args, Look, Facts]):
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
         """Return whether Coolify and the host both no longer have it."""
-        step = plan.steps[0]
-        uuid, muscle = str(step.params["app"]), str(step.params["muscle"])
-        service = step.params["service"] is True
-        return [await _gone_in_coolify(look, uuid, service=service), await _no_container(look, muscle, uuid)]
+        return await proofs.gone(look, plan)
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return the app's uuid."""
@@ -114,24 +111,3 @@ class DeleteApp(Mutation[Args, Look, Facts]):
 
 def _gone(tool: str, name: str) -> Plan:
     return Plan(tool=tool, title=f"Delete {name}", target=name, locks=(), reason=f"There is no app {name} any more.")
-
-
-async def _gone_in_coolify(look: Look, uuid: str, *, service: bool) -> Check:
-    try:
-        await (look.coolify.service(uuid) if service else look.coolify.application(uuid))
-    except NotFound:
-        return Check(name="gone from Coolify", status="passed", evidence=f"Coolify knows no {uuid}")
-    return Check(name="gone from Coolify", status="failed", evidence=f"Coolify still has {uuid}")
-
-
-async def _no_container(look: Look, muscle: str, uuid: str) -> Check:
-    name = "no container left"
-    if not muscle:
-        return Check(name=name, status="skipped", evidence="its server is not in fleet.toml")
-    try:
-        left = await containers_of(look.hosts, muscle, uuid)
-    except HostError as error:
-        return Check(name=name, status="failed", evidence=f"not seen: {error.failed}")
-    if left:
-        return Check(name=name, status="failed", evidence=f"{', '.join(c.name for c in left)} on {muscle}")
-    return Check(name=name, status="passed", evidence=f"docker on {muscle} has none")

@@ -62,6 +62,7 @@ class GetAppLogs(Query[Args, Look, Report]):
 
     async def observe(self, args: Args, look: Look) -> Report:
         """Return one page of lines, newest page first."""
+        look.learn_secrets()
         app = await find_app(look, args.app)
         if args.kind == "runtime":
             lines, deployment, status = await _runtime(look, app), "", app.status.state

@@ -19,7 +19,8 @@ from ink_infra_mcp.state.archive import Archive
 @dataclass(frozen=True, slots=True)
 class Look:
     """The reading side of every system. `has_secret` tells whether a stored secret exists, `is_secret` whether a value
-    is the stored one: a tool never has the value itself.
+    is the stored one: a tool never has the value itself. `learn_secrets` makes every stored secret known to the
+    redactor: what an app logs may hold one that was never used here.
 
     `hetzner` is None when no token is configured: what it would tell is then unknown, not absent.
     """
@@ -32,6 +33,7 @@ class Look:
     probe: Probe
     resolver: Resolver
     isolation: Isolation
+    learn_secrets: Callable[[], None]
     has_secret: Callable[[str], bool]
     is_secret: Callable[[str, Secret], bool]
     archive: Archive

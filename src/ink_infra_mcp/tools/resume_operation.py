@@ -12,9 +12,7 @@ from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.systems import DEPLOY, FACTORY, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.state.records import Operation
-from ink_infra_mcp.tools.delete_app import DeleteApp
 from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.set_app_env import SetAppEnv
 from ink_infra_mcp.tools.shared import placing, proofs
 from ink_infra_mcp.tools.shared.apps import App, find_app
 from ink_infra_mcp.tools.shared.history import VARIABLES, resumed_by
@@ -126,9 +124,9 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         if plan.steps[-1].kind == "coolify.stop":
             return [await proofs.stopped(look, plan, results)]
         if plan.steps[-1].kind == "coolify.delete_application":
-            return await DeleteApp().verify(plan, results, look)
+            return await proofs.gone(look, plan)
         if {step.kind for step in plan.steps} <= VARIABLES:
-            return await SetAppEnv().verify(plan, results, look)
+            return [await proofs.variables(look, plan)]
         return [Check(name="steps", status="skipped", evidence="nothing that they did was looked at again")]
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:

@@ -111,7 +111,7 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
         """Return whether the names are there (and gone), and the proofs of the redeployment."""
-        checks = [await _names_check(plan, look)]
+        checks = [await proofs.variables(look, plan)]
         return [*checks, *(await proofs.of_deployment(plan, results, look) if "deploy" in results else [])]
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
@@ -120,17 +120,3 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
             "set": results.get("set_env", {}).get("names", []),
             "removed": results.get("delete_env", {}).get("names", []),
         }
-
-
-async def _names_check(plan: Plan, look: Look) -> Check:
-    there = {row.key for row in await look.coolify.envs(str(plan.steps[0].params["app"])) if not row.is_preview}
-    wrong = [f"{name} is missing" for name in sorted(_names(plan, "set_env", "variables") - there)]
-    wrong += [f"{name} is still there" for name in sorted(_names(plan, "delete_env", "names") & there)]
-    evidence = "; ".join(wrong) or "the names are as asked for"
-    return Check(name="variables", status="failed" if wrong else "passed", evidence=evidence)
-
-
-def _names(plan: Plan, step_id: str, param: str) -> set[str]:
-    """Return the variable names in a parameter of a step, none when the plan has no such step."""
-    found = next((step.params[param] for step in plan.steps if step.id == step_id), None)
-    return {str(name) for name in found} if isinstance(found, dict | list) else set()

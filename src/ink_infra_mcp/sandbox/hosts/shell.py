@@ -89,7 +89,10 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
     async def _serve(self) -> None:
         with self._world.change() as state:
             fault = take_fault(state, "ssh", f"{self._host} {self._command}")
-        if fault is None:
+            is_up = state.hosts[self._host].up
+        if not is_up:
+            self._hang_up()
+        elif fault is None:
             self._leave(await self._run())
         else:
             await self._misbehave(fault)

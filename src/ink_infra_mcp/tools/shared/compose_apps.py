@@ -128,6 +128,26 @@ def as_image(image: str, *, port: int) -> str:
     return yaml.safe_dump({"services": {"app": {"image": image, "restart": "unless-stopped", "expose": [str(port)]}}})
 
 
+def contents(compose: str) -> str:
+    """Return what a compose file runs, in words: each service with its image, command and volumes."""
+    import yaml
+
+    try:
+        loaded: object = yaml.safe_load(compose)
+        services = services_of(cast(JsonObject, loaded)) if isinstance(loaded, dict) else {}
+    except (yaml.YAMLError, InputError):
+        return "(no compose file)"
+    return ", ".join(clean_name(_runs(name, service), limit=300) for name, service in services.items())
+
+
+def _runs(name: str, service: JsonObject) -> str:
+    parts = [f"{name} from {service.get('image') or 'a build'}"]
+    parts += [
+        f"{word} {service[key]}" for key, word in (("command", "running"), ("volumes", "with")) if service.get(key)
+    ]
+    return " ".join(parts)
+
+
 def steps_of(app: ComposeApp) -> tuple[Step, ...]:
     """Return the steps: create or change the file, set variables, start and prove."""
     if app.existing is None:
@@ -152,7 +172,8 @@ def _creation(app: ComposeApp) -> Step:
         id="create_app",
         kind="coolify.create_service",
         target=app.name,
-        summary=f"Create the compose app {app.name} on {app.home.muscle.name}, every service isolated by gVisor",
+        summary=f"Create the compose app {app.name} on {app.home.muscle.name}: {contents(app.compose)}; "
+        "every service isolated by gVisor",
         after=app.home.url,
         params={
             "name": app.name,
@@ -173,6 +194,8 @@ def _change(app: ComposeApp, existing: Service) -> Step:
         kind="coolify.update_service",
         target=app.name,
         summary=f"Change the compose file of {app.name}",
+        before=contents(existing.docker_compose_raw) if existing.docker_compose_raw else "(not readable)",
+        after=contents(app.compose),
         params={
             "app": existing.uuid,
             "compose": app.compose,

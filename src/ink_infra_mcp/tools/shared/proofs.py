@@ -4,7 +4,7 @@ from typing import Literal
 
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED
 from ink_infra_mcp.clients.probe import HttpSeen
-from ink_infra_mcp.core.errors import HostError
+from ink_infra_mcp.core.errors import HostError, NotFound
 from ink_infra_mcp.core.operation import Check, Results
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.untrusted import clean_name
@@ -171,3 +171,49 @@ async def stopped(look: Look, plan: Plan, results: Results) -> Check:
     if running:
         return Check(name="stopped", status="failed", evidence=f"still running on {muscle}: {', '.join(running)}")
     return Check(name="stopped", status="passed", evidence=f"no container of it runs on {muscle}")
+
+
+async def gone(look: Look, plan: Plan) -> list[Check]:
+    """Return whether Coolify and the host both no longer have the app that the plan's first step deletes."""
+    params = plan.steps[0].params
+    uuid, muscle = str(params["app"]), str(params["muscle"])
+    return [
+        await _gone_in_coolify(look, uuid, service=params["service"] is True),
+        await _no_container(look, muscle, uuid),
+    ]
+
+
+async def _gone_in_coolify(look: Look, uuid: str, *, service: bool) -> Check:
+    try:
+        await (look.coolify.service(uuid) if service else look.coolify.application(uuid))
+    except NotFound:
+        return Check(name="gone from Coolify", status="passed", evidence=f"Coolify knows no {uuid}")
+    return Check(name="gone from Coolify", status="failed", evidence=f"Coolify still has {uuid}")
+
+
+async def _no_container(look: Look, muscle: str, uuid: str) -> Check:
+    name = "no container left"
+    if not muscle:
+        return Check(name=name, status="skipped", evidence="its server is not in fleet.toml")
+    try:
+        left = await containers_of(look.hosts, muscle, uuid)
+    except HostError as error:
+        return Check(name=name, status="failed", evidence=f"not seen: {error.failed}")
+    if left:
+        return Check(name=name, status="failed", evidence=f"{', '.join(c.name for c in left)} on {muscle}")
+    return Check(name=name, status="passed", evidence=f"docker on {muscle} has none")
+
+
+async def variables(look: Look, plan: Plan) -> Check:
+    """Return whether the variables that the plan sets are there, and those that it removes are not."""
+    there = {row.key for row in await look.coolify.envs(str(plan.steps[0].params["app"])) if not row.is_preview}
+    wrong = [f"{name} is missing" for name in sorted(_names(plan, "set_env", "variables") - there)]
+    wrong += [f"{name} is still there" for name in sorted(_names(plan, "delete_env", "names") & there)]
+    evidence = "; ".join(wrong) or "the names are as asked for"
+    return Check(name="variables", status="failed" if wrong else "passed", evidence=evidence)
+
+
+def _names(plan: Plan, step_id: str, param: str) -> set[str]:
+    """Return the variable names in a parameter of a step, none when the plan has no such step."""
+    found = next((step.params[param] for step in plan.steps if step.id == step_id), None)
+    return {str(name) for name in found} if isinstance(found, dict | list) else set()
