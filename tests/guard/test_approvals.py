@@ -56,7 +56,7 @@ async def test_an_approval_begins_one_operation_only(tmp_path: Path) -> None:
 
 
 async def test_two_calls_at_once_share_one_approval_and_one_operation(tmp_path: Path) -> None:
-    """Of two equal calls that race for one approval, one begins and the other gets the same operation."""
+    """Of two equal calls that race, one begins; the other gets that operation, or is told of its lock."""
     receipts: list[Receipt] = []
     async with toy(tmp_path) as it:
         it.engine.holds = True
@@ -70,8 +70,9 @@ async def test_two_calls_at_once_share_one_approval_and_one_operation(tmp_path: 
                 group.start_soon(call)
                 group.start_soon(call)
 
-    assert len(it.engine.started) == 1
-    assert [(r.outcome, r.operation_id) for r in receipts] == [(Outcome.RUNNING, it.engine.started[0])] * 2
+    (operation,) = it.engine.started
+    assert {receipt.outcome for receipt in receipts} in ({Outcome.RUNNING}, {Outcome.RUNNING, Outcome.LOCKED})
+    assert [operation in receipt.message for receipt in receipts] == [True, True]
 
 
 @pytest.mark.parametrize("answered_before_the_end", [True, False])
@@ -213,22 +214,6 @@ async def test_a_refusal_is_final_and_the_next_call_asks_anew(tmp_path: Path, ac
     assert again.approval.id != asked.approval.id
     assert it.ran == []
     assert told == ["proposed", f"denied {action}", "proposed"]
-
-
-async def test_a_no_takes_back_a_yes_that_nothing_has_used(tmp_path: Path) -> None:
-    """Somebody approved at the terminal while the question was open in the client, where the answer is no: no wins."""
-    async with toy(tmp_path) as it:
-        asked = await it.asked()
-        await decided_by_ticket(it, asked.approval.id)
-        refused = await it.guard.answer(asked.approval.id, Answer(action="decline"), ANNA)
-        again = await it.asked()
-        told = await it.told()
-
-    assert refused is not None
-    assert refused.outcome is Outcome.NOT_APPROVED
-    assert again.approval.id != asked.approval.id
-    assert it.ran == []
-    assert told == ["proposed", "approved accept", "withdrawn", "proposed"]
 
 
 async def test_a_no_after_the_begin_takes_nothing_back(tmp_path: Path) -> None:

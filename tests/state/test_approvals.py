@@ -93,6 +93,9 @@ def test_it_ends_at_its_time_to_the_moment(tmp_path: Path) -> None:
         for number in range(2):
             store.run_sync(lambda c, n=number: approvals.add(c, approval(f"ap-{n}", args_digest=str(n))))
             decide(store, f"ap-{number}", now=ENDS - 0.001)
+        store.run_sync(lambda c: approvals.add(c, approval("ap-2", args_digest="2")))
+        with pytest.raises(ApprovalInvalid, match="has expired"):
+            decide(store, "ap-2", now=ENDS)
         with pytest.raises(ApprovalInvalid, match="has expired"):
             consume(store, "ap-0", now=ENDS)
         assert consume(store, "ap-1", now=ENDS - 0.001).state is ApprovalState.CONSUMED
@@ -187,11 +190,12 @@ class AnyOrder(RuleBasedStateMachine):
         self.store.run_sync(lambda c: approvals.mark_drifted(c, about.id))
         self.good.discard(about.id)
 
-    @rule(seconds=st.sampled_from([1.0, ENDS / 2, ENDS]))
-    def wait(self, seconds: float) -> None:
+    @rule(seconds=st.sampled_from([1.0, ENDS / 2, ENDS]), noticed=st.booleans())
+    def wait(self, seconds: float, noticed: bool) -> None:
         """Let time pass; sometimes somebody writes down what has ended."""
         self.now += seconds
-        self.store.run_sync(lambda c: approvals.expire(c, now=self.now))
+        if noticed:
+            self.store.run_sync(lambda c: approvals.expire(c, now=self.now))
 
     @invariant()
     def none_is_used_twice(self) -> None:

@@ -1,5 +1,6 @@
 """The audit is a chain: it only grows, and what was done to it afterwards shows."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, insert, select, text, update
 
 from ink_infra_mcp.core.errors import StateCorrupt
+from ink_infra_mcp.core.plan import canonical
 from ink_infra_mcp.state import audit
 from ink_infra_mcp.state.records import AuditEvent, AuditLine
 from ink_infra_mcp.state.store import Store
@@ -153,6 +155,19 @@ def forged(at: float) -> Tampering:
     return work
 
 
+def rehashed(seq: int, principal: str) -> Tampering:
+    """Return a change of one line with its hash made right again, as far as that line alone goes."""
+
+    def work(connection: Connection) -> None:
+        line = next(line for line in audit.read(connection) if line.seq == seq)
+        entry = event_of(line).model_copy(update={"principal": principal})
+        words = canonical([seq, line.previous, entry.model_dump(mode="json")])
+        values = {"principal": principal, "hash": hashlib.sha256(words).hexdigest()}
+        connection.execute(update(table).where(table.c.seq == seq).values(**values))
+
+    return work
+
+
 def _touched(rows: int) -> None:
     assert rows > 0
 
@@ -173,6 +188,7 @@ tamperings = st.one_of(
     st.builds(removed, st.sets(seqs, min_size=1)),
     st.builds(copied, seqs, st.sampled_from([0, LINES + 1])),
     st.tuples(seqs, seqs).filter(lambda pair: pair[0] != pair[1]).map(lambda pair: swapped(*pair)),
+    st.builds(rehashed, seqs, other_texts),
     st.builds(forged, st.floats(0, 1000)),
 )
 

@@ -16,7 +16,15 @@ from ink_infra_mcp.sandbox.state_coolify import Application
 from ink_infra_mcp.sandbox.state_github import commit_sha
 from tests.ink import SPEED, Ink, data, text
 
-COMMIT_LENGTH = 40
+MAKES = frozenset(
+    {
+        "coolify POST /api/v1/services",
+        *(
+            f"coolify POST /api/v1/applications/{source}"
+            for source in ("public", "private-github-app", "private-deploy-key", "dockerfile", "dockerimage")
+        ),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +140,7 @@ def push(state: WorldState, name: str = "example/hello") -> str:
 
 def creations(it: Ink) -> list[str]:
     """Return the requests that made apps, in order."""
-    kinds = ("/applications/public", "/applications/private", "/applications/docker", "POST /api/v1/services")
-    made = (entry for entry in it.journal if any(kind in entry for kind in kinds))
-    return [entry for entry in made if entry.count("/") <= COMMIT_LENGTH and not entry.endswith(("start", "stop"))]
+    return [entry for entry in it.journal if entry in MAKES]
 
 
 def unknown(it: Ink) -> list[str]:

@@ -84,7 +84,7 @@ class DeleteApp(Mutation[Args, Look, Facts]):
                     kind="coolify.delete_application",
                     target=app.name,
                     summary=f"Delete {app.name} ({app.uuid}) from {app.muscle or 'its server'}. {volumes}".strip(),
-                    before=f"{app.status.state} at {', '.join(app.domains) or 'no domain'}",
+                    before=f"serves {', '.join(app.domains) or 'no domain'}",
                     params={
                         "app": app.uuid,
                         "delete_volumes": args.delete_volumes,
