@@ -1,17 +1,23 @@
 """The server under test over HTTP on loopback: `python -m tests.conformance.app PORT`."""
 
 import sys
-from typing import Any, NoReturn
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import uvicorn
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.types import JSONRPCMessage
 
+from ink_infra_mcp.app import App
+from ink_infra_mcp.sandbox.running import Sandbox, open_world
 from ink_infra_mcp.server import contracts
+from ink_infra_mcp.server.backend import Backend
 from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
 from tests.conformance.fixtures import Fixtures
+from tests.ink import SPEED, wired
 
 RETRY_MS = 100
 
@@ -39,20 +45,26 @@ class RecentEvents(EventStore):
         return stream_id
 
 
-async def _nothing_behind() -> NoReturn:
-    """Fail a call of one of our own tools; the suite calls its fixtures only.
+class Behind:
+    """The whole product over a pretend world, opened when the suite first reads something of ours."""
 
-    Raises:
-        RuntimeError: always.
-    """
-    raise RuntimeError("the conformance suite called a tool that is not its own")
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._app: App | None = None
+
+    async def open(self) -> Backend:
+        """Return the opened product."""
+        if self._app is None:
+            world = open_world(self._folder / "world.db", speed=SPEED)
+            self._app = App(wired(self._folder, world, Sandbox(world).start()))
+        return self._app
 
 
-def server_under_test() -> Server[Any]:
+def server_under_test(folder: Path) -> Server[Any]:
     """Return our server, with all its tools listed and the suite's fixtures in front."""
     settings = ServerSettings(
         catalogue=narrowed(contracts.load(), toolsets=frozenset(), read_only=False),
-        open=_nothing_behind,
+        open=Behind(folder).open,
         principal="conformance",
         instructions="The server of the conformance run.",
     )
@@ -61,8 +73,10 @@ def server_under_test() -> Server[Any]:
 
 def main(port: int) -> None:
     """Serve on loopback until stopped."""
-    app = server_under_test().streamable_http_app(event_store=RecentEvents(), retry_interval=RETRY_MS)
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+    with tempfile.TemporaryDirectory(prefix="ink-conformance-") as folder:
+        server = server_under_test(Path(folder))
+        app = server.streamable_http_app(event_store=RecentEvents(), retry_interval=RETRY_MS)
+        uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
 if __name__ == "__main__":
