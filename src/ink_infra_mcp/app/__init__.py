@@ -16,6 +16,7 @@ from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
 from ink_infra_mcp.clients.http import Classify, Http, HttpSettings
 from ink_infra_mcp.clients.probe import Probe
 from ink_infra_mcp.clients.resolver import Resolver
+from ink_infra_mcp.core.errors import RefusedByPolicy
 from ink_infra_mcp.core.operation import Mutation, Query
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.secret import Secret
@@ -69,7 +70,13 @@ class App:
         return Guarded(self._wiring, self.store, Outside(self._handlers(), self.mutations, self.look))
 
     async def change(self, tool: AnyMutation, args: BaseModel, caller: Caller) -> Receipt | Asked:
-        """Run the guard's sequence up to the begin of the operation."""
+        """Run the guard's sequence up to the begin of the operation.
+
+        Raises:
+            RefusedByPolicy: this server was started with --read-only.
+        """
+        if self.settings.read_only:
+            raise RefusedByPolicy("This server only reads.", next="Start one without --read-only to change anything.")
         return await self.guarded.guard.call(tool, args, caller)
 
     async def answer(self, approval_id: str, answer: Answer, caller: Caller) -> Receipt | None:

@@ -13,6 +13,9 @@ MAX_PLAN_TEXT = 20_000
 """Characters of a plan as it is shown: less than any channel cuts off."""
 
 
+_STOPS = frozenset({"operations.request_cancel"})
+
+
 class Need(StrEnum):
     """What must be given before a plan runs, from nothing to an operator who is not at the model's client."""
 
@@ -155,11 +158,12 @@ class Policy(Frozen):
     def refusal(self, plan: Plan, risk: Risk) -> str | None:
         """Return why the plan may not run whatever a person says, in whole sentences, or None.
 
-        A plan that changes nothing is never refused. A cost that cannot be read counts as too high.
+        A plan that changes nothing is never refused, and a freeze does not keep a running operation from being stopped.
+        A cost that cannot be read counts as too high.
         """
         if plan.is_noop or risk is Risk.READ:
             return None
-        if self.freeze:
+        if self.freeze and any(step.kind not in _STOPS for step in plan.steps):
             return f"Changes are frozen: {_sentence(self.freeze)}"
         if hit := sorted(set(self.protected) & names_touched(plan)):
             return f"{', '.join(hit)} is protected by policy; no tool may change it."
