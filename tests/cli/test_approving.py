@@ -60,14 +60,14 @@ def test_a_decision_cannot_be_piped_in(shelf: Shelf, words: str) -> None:
     assert shelf.approval(approval.id).state is ApprovalState.PENDING
 
 
-def test_enter_approves_what_needs_a_person(shelf: Shelf) -> None:
-    """At a terminal the plan is shown as every channel shows it; enter approves it, as a ticket of this user."""
+def test_a_yes_approves_what_needs_a_person(shelf: Shelf) -> None:
+    """At a terminal the plan is shown as every channel shows it; a yes approves it, as a ticket of this user."""
     approval = shelf.propose()
     with at_terminal("approve", approval.id, *shelf.flags) as person:
         person.expect(render(PLAN, risk=Risk.DISRUPTIVE))
         person.expect("Asked for by local:anna.")
-        person.expect("Approve this plan? [Y/n] ")
-        person.type("")
+        person.expect("Approve this plan? [y/N] ")
+        person.type("y")
         person.expect("It runs when delete_app is called again with the same arguments, once.")
         status = person.end()
     decided, line = shelf.approval(approval.id), shelf.last_line()
@@ -75,12 +75,13 @@ def test_enter_approves_what_needs_a_person(shelf: Shelf) -> None:
     assert (line.event, line.principal, line.detail["channel"]) == ("approved", f"terminal:{operator()}", "ticket")
 
 
-def test_a_no_turns_the_plan_down(shelf: Shelf) -> None:
-    """Any answer that is not a yes is a no, which the audit keeps and the exit status tells."""
+@pytest.mark.parametrize("words", ["yess", ""])
+def test_what_is_no_yes_turns_the_plan_down(shelf: Shelf, words: str) -> None:
+    """Any answer that is not a yes, enter alone too, is a no, which the audit keeps and the exit status tells."""
     approval = shelf.propose()
     with at_terminal("approve", approval.id, *shelf.flags) as person:
-        person.expect("[Y/n] ")
-        person.type("yess")
+        person.expect("[y/N] ")
+        person.type(words)
         person.expect("Turned down. Nothing was changed.")
         status = person.end()
     assert (status, shelf.approval(approval.id).state, shelf.last_line().event) == (1, ApprovalState.DENIED, "denied")
@@ -140,7 +141,7 @@ def test_words_from_outside_cannot_repaint_the_plan(shelf: Shelf) -> None:
     approval = shelf.propose(plan=plan)
     with at_terminal("approve", approval.id, *shelf.flags) as person:
         person.expect("Delete shopDeploy docs\n")
-        person.expect("[Y/n] ")
+        person.expect("[y/N] ")
         person.type("n")
         person.end()
     assert "\x1b" not in person.seen
@@ -178,6 +179,6 @@ def test_no_system_is_needed_to_decide(shelf: Shelf, capsys: pytest.CaptureFixtu
     flags = ("--config", str(config), "--state", shelf.url)
     assert approval.id in inside(capsys, "approvals", *flags).out
     with at_terminal("approve", approval.id, *flags) as person:
-        person.expect("[Y/n] ")
+        person.expect("[y/N] ")
         person.type("y")
         assert person.end() == 0

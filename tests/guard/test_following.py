@@ -109,7 +109,7 @@ async def test_who_does_not_wait_is_answered_at_once(tmp_path: Path) -> None:
         it.engine.holds = True
         await it.approved()
         receipt = await it.receipt()
-        with anyio.fail_after(1):
+        with anyio.fail_after(LIMIT_S):
             assert await it.operations.follow(receipt.operation_id or "", wait_s=0, progress=ear.hear) == receipt
     assert ear.heard == []
 

@@ -31,7 +31,7 @@ def answered(approval: Approval, person: Ask) -> Answer:
     """Return the person's answer to the plan, shown in full; a plan that needs a typed name gets no yes without it."""
     person.tell(f"{render(approval.plan, risk=approval.risk)}\n\nAsked for by {approval.principal}.")
     if approval.need == Need.PERSON:
-        return Answer("accept" if person.yes("Approve this plan?", default=True) else "decline")
+        return Answer("accept" if person.yes("Approve this plan?", default=False) else "decline")
     wanted = approval.phrase or approval.plan.target
     typed = person.text(f"To approve, type {wanted}").strip()
     if typed != wanted:
