@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# their assertions tell what they compared, as those of test modules do
+pytest.register_assert_rewrite("tests.engine.killing", "tests.engine.aftermath", "tests.ink", "tests.wire")
+
 settings.register_profile("default", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("default"), max_examples=150, derandomize=True)
 settings.register_profile("deep", parent=settings.get_profile("default"), max_examples=2_000)
