@@ -9,7 +9,8 @@ from ink_infra_mcp.core.errors import WriteRefused
 class Permit:
     """Opens the write gate for the steps of one plan while it lives. Only `guard.permit` makes one.
 
-    `kinds` are the step kinds of the plan; a gate asks `require(kind)` before each write.
+    `kinds` are the step kinds of the plan, for the record: a gate asks only whether the permit lives, so that while a
+    step runs, nothing but its handler keeps it from another kind of write.
     """
 
     operation_id: str
