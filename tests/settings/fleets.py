@@ -5,6 +5,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from ink_infra_mcp.core.fleet import (
+    Access,
     AppDefaults,
     Approvals,
     CoolifySettings,
@@ -38,6 +39,9 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_characters="$"), max_size=1
 )
 LABELS = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)
 DOMAINS = LABELS.map(lambda label: f"{label}.example.com")
+NETWORKS = st.lists(
+    st.sampled_from(["198.51.100.0/28", "203.0.113.7", "2001:db8:1::/48", "10.250.0.0/16"]), max_size=3
+).map(tuple)
 KEYS = st.sampled_from(
     ["", f"ssh-ed25519 {'A' * 43}=", f"ssh-rsa {'B' * 40} root@s1\necdsa-sha2-nistp256 {'C' * 40}\n"]
 )
@@ -92,6 +96,7 @@ def fleets(draw: st.DrawFn) -> Fleet:
                 branch=WORDS,
             )
         ),
+        access=draw(st.builds(Access, admin=NETWORKS, private=NETWORKS)),
         approvals=draw(
             st.builds(Approvals, ttl_minutes=st.integers(1, 1440), channel=st.sampled_from(["any", "ticket"]))
         ),

@@ -73,6 +73,13 @@ def test_a_full_file_is_read_as_written(tmp_path: Path) -> None:
                 "8, key `muscles[0].nmae`: unknown key; did you mean `name`?",
             ],
         ),
+        (
+            SMALLEST + '[access]\nadmin = ["198.51.100.0/28", "198.51.100.1/28"]\n',
+            [
+                "line 8, key `access.admin[1]`: use a network such as 198.51.100.0/24 or 2001:db8::/48, "
+                "with no bits after the prefix"
+            ],
+        ),
         (SMALLEST + "[defalts]\n", ["line 7, key `defalts`: unknown key; did you mean `defaults`?"]),
         (
             SMALLEST + "[state]\nzzz = 1\n",

@@ -70,11 +70,26 @@ def memory_bytes(limit: str) -> int:
     return int(limit[:-1]) * {"k": 2**10, "m": 2**20, "g": 2**30}[limit[-1]]
 
 
+def network(value: str) -> str:
+    """Return `value` if it is an IPv4 or IPv6 network without host bits, or one address (as the network of itself).
+
+    Raises:
+        ValueError: otherwise.
+    """
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError(
+            "use a network such as 198.51.100.0/24 or 2001:db8::/48, with no bits after the prefix"
+        ) from None
+
+
 Name = Annotated[str, AfterValidator(dns_label)]
 Domain = Annotated[str, AfterValidator(domain)]
 Address = Annotated[str, AfterValidator(address)]
 Memory = Annotated[str, AfterValidator(memory_limit)]
 Cpus = Annotated[str, AfterValidator(cpu_limit)]
+Network = Annotated[str, AfterValidator(network)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Provider = Literal["hetzner_cloud", "hetzner_robot", "other"]
 
@@ -135,6 +150,13 @@ class AppDefaults(_Section):
     branch: str = "main"
 
 
+class Access(_Section):
+    """From where servers may be reached: `admin` by people and by this server, `private` only by the fleet's own."""
+
+    admin: tuple[Network, ...] = ()
+    private: tuple[Network, ...] = ()
+
+
 class Approvals(_Section):
     """How long an approval may wait (minutes) and who must give it."""
 
@@ -158,6 +180,7 @@ class Fleet(_Section):
     domains: Domains = Domains()
     fork: Fork = Fork()
     defaults: AppDefaults = AppDefaults()
+    access: Access = Access()
     approvals: Approvals = Approvals()
     state: State = State()
 

@@ -1,5 +1,5 @@
 # Prints facts about this server, one section for each command, between lines that start with a marker.
-# usage: sh -s -- MARKER AREA...   (areas: system docker containers)
+# usage: sh -s -- MARKER AREA...   (areas: system docker containers network)
 # It only reads. It must run in any POSIX shell with no other tool than the ones it asks.
 
 mark=
@@ -60,6 +60,39 @@ containers() {
   [ $# -eq 0 ] || section containers ask docker inspect --type container --format "$format" "$@"
 }
 
+# as_root COMMAND...: ask as root; a sudo that wants a password fails at once
+as_root() {
+  command -v "$1" >/dev/null 2>&1 || return 127
+  if [ "$user" = 0 ]; then ask "$@"; else ask sudo -n "$@"; fi
+}
+
+ufw_files() {
+  for file in /etc/ufw/ufw.conf /etc/ufw/user.rules /etc/ufw/user6.rules; do
+    [ -e "$file" ] || continue
+    printf '== %s\n' "$file"
+    as_root cat "$file" || return
+  done
+}
+
+network() {
+  user=$(id -u)
+  # Where only root works at all, sudo finds what is in sbin; so that `missing` is told from `not root`, look there too.
+  [ "$user" = 0 ] || PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+  section addresses ask ip -j address show
+  section came_from printf '%s\n' "${SSH_CONNECTION:-}"
+  section sockets as_root ss -H -l -n -t -u -p
+  section nft as_root nft -j list ruleset
+  section iptables as_root iptables-save
+  section ip6tables as_root ip6tables-save
+  section legacy_tables ask cat /proc/net/ip_tables_names
+  section legacy_tables6 ask cat /proc/net/ip6_tables_names
+  section iptables_legacy as_root iptables-legacy-save
+  section ip6tables_legacy as_root ip6tables-legacy-save
+  section ufw as_root ufw status verbose
+  section ufw_files ufw_files
+  section firewalld as_root firewall-cmd --state
+}
+
 # The whole script is read before it does anything, so a connection that breaks half-way runs nothing.
 main() {
   mark=$1
@@ -71,6 +104,7 @@ main() {
       system) system ;;
       docker) docker_engine ;;
       containers) containers ;;
+      network) network ;;
     esac
   done
   printf '%s done\n' "$mark"

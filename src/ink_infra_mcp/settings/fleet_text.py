@@ -23,7 +23,7 @@ def dump_fleet(fleet: Fleet) -> str:
 
 
 def toml_value(value: object) -> str:
-    """Return text, a number or a truth value as TOML.
+    """Return text, a number, a truth value or a list of them as TOML.
 
     Raises:
         TypeError: the fleet has no other kinds of value.
@@ -32,6 +32,8 @@ def toml_value(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(toml_value, cast('tuple[object, ...]', value)))}]"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     raise TypeError(f"no TOML for {type(value).__name__}")

@@ -6,6 +6,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from ink_infra_mcp.core.fleet import (
+    Access,
     AppDefaults,
     Approvals,
     CoolifySettings,
@@ -25,6 +26,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "domains": Domains,
     "fork": Fork,
     "defaults": AppDefaults,
+    "access": Access,
     "approvals": Approvals,
     "state": State,
 }
@@ -38,6 +40,7 @@ SECTION_WORDS: Final[Mapping[str, str]] = {
     "domains": "The domain that covers apps on all Muscles, and who serves its DNS.",
     "fork": "The Coolify image in service, where it is not the official one.",
     "defaults": "What an app gets when the caller does not say.",
+    "access": "From where servers may be reached, which check_firewall compares with what is open.",
     "approvals": "How long an approval may wait, and who gives it.",
     "state": "Where approvals, audit, locks and operations live.",
 }
@@ -79,6 +82,10 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "cpus": "An app's CPU limit, such as `0.5` or `2`.",
         "port": "The port an app listens on.",
         "branch": "The git branch to deploy.",
+    },
+    "access": {
+        "admin": "The addresses or networks of people, of bastions and of this server, such as `198.51.100.0/28`.",
+        "private": "The private networks of the fleet (vSwitch, Cloud network), such as `10.250.0.0/16`.",
     },
     "approvals": {
         "ttl_minutes": "Minutes until an unanswered approval expires.",

@@ -28,6 +28,8 @@ def _row(section: str, key: str, field: FieldInfo) -> str:
 def _type_words(annotation: object) -> str:
     if get_origin(annotation) is Literal:
         return "text"
+    if get_origin(annotation) is tuple:
+        return "list of text"
     if get_origin(annotation) is Annotated:
         return _type_words(_arguments(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
