@@ -17,13 +17,15 @@ FIRST_LINE = (
     '"Destination":"/hostetc","Mode":"ro","RW":false,"Propagation":"rprivate"}],"state":"running",'
     '"health":"starting","exit_code":0,"oom_killed":false,"restart_count":0,'
     '"started_at":"2026-11-23T14:26:24.797838401Z","ports":{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"},'
-    '{"HostIp":"::","HostPort":"8080"}],"443/tcp":null}}'
+    '{"HostIp":"::","HostPort":"8080"}],"443/tcp":null},'
+    '"addresses":{"coolify":{"IPAddress":"10.0.1.7","GlobalIPv6Address":"","DNSNames":null}}}'
 )
 SECOND_LINE = (
     f'{{"id":"{SECOND}","name":"/def","image":"test:1","image_id":"{IMAGE_ID}","labels":{{"":""}},"runtime":"runc",'
     '"memory_bytes":0,"nano_cpus":0,"pids_limit":null,"cap_add":null,"cap_drop":null,"security_opt":null,'
     '"privileged":false,"network_mode":"default","pid_mode":"","mounts":[],"state":"created","health":"",'
-    '"exit_code":0,"oom_killed":false,"restart_count":0,"started_at":"0001-01-01T00:00:00Z","ports":{}}'
+    '"exit_code":0,"oom_killed":false,"restart_count":0,"started_at":"0001-01-01T00:00:00Z","ports":{},'
+    '"addresses":{"bridge":{"IPAddress":"","GlobalIPv6Address":""}}}'
 )
 ANSWERS: dict[str, str] = {
     "os": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\nHOME_URL=""',

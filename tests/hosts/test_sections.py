@@ -54,7 +54,8 @@ def test_a_whole_answer_gives_every_fact() -> None:
         restart_count=0,
         started_at=datetime(2026, 11, 23, 14, 26, 24, 797838, tzinfo=UTC),
         ports=(),
-    ).model_copy(update={"ports": ("0.0.0.0:8080->80/tcp", "[::]:8080->80/tcp")})
+        addresses=(),
+    ).model_copy(update={"ports": ("0.0.0.0:8080->80/tcp", "[::]:8080->80/tcp"), "addresses": ("10.0.1.7",)})
     assert GOOD.model_copy(update={"containers": GOOD.containers[:1] if GOOD.containers else None}) == HostFacts(
         host="muscle-1",
         os_id="debian",

@@ -15,6 +15,7 @@ _NOISE = "WARNING"
 _NEVER = "0001-01-01T00:00:00Z"
 _LABELS = TypeAdapter(dict[str, str])
 _PORTS = TypeAdapter(dict[str, list[dict[str, str]] | None])
+_NETWORKS = TypeAdapter(dict[str, dict[str, object]])
 
 
 def _list(value: object) -> object:
@@ -36,6 +37,13 @@ def _published(value: object) -> tuple[str, ...]:
 def _address(binding: dict[str, str]) -> str:
     address = binding.get("HostIp", "")
     return f"[{address}]" if ":" in address else address or "0.0.0.0"  # noqa: S104 - says where Docker listens
+
+
+def _addresses(value: object) -> tuple[str, ...]:
+    """A container has an address in each of its networks, for each family that the network has; a stopped one none."""
+    found = _NETWORKS.validate_python(value or {}).values()
+    texts = (network.get(key) for network in found for key in ("IPAddress", "GlobalIPv6Address"))
+    return tuple(text for text in texts if isinstance(text, str) and text)
 
 
 def _moment(value: object) -> object:
@@ -62,7 +70,7 @@ class ContainerFacts(Frozen):
     """What Docker says of one container, running or not. Its environment is never read: it holds the app's secrets.
 
     `memory_bytes` and `nano_cpus` are 0, and `pids_limit` None, 0 or -1, where there is no limit. `labels` are those
-    of Coolify only. `ports` are the published ones, as `0.0.0.0:80->80/tcp`.
+    of Coolify only. `ports` are the published ones, as `0.0.0.0:80->80/tcp`; `addresses` those in Docker's networks.
     """
 
     id: Annotated[str, Field(pattern=_ID.pattern)]
@@ -88,6 +96,7 @@ class ContainerFacts(Frozen):
     restart_count: Count
     started_at: Annotated[AwareDatetime | None, BeforeValidator(_moment)]
     ports: Annotated[tuple[str, ...], BeforeValidator(_published)]
+    addresses: Annotated[tuple[str, ...], BeforeValidator(_addresses)]
 
 
 def container_ids(text: str) -> tuple[str, ...]:

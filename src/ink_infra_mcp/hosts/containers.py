@@ -69,6 +69,22 @@ def belongs_to(container: ContainerFacts, app_uuid: str) -> bool:
     return any(whole.search(name) for name in (container.name, container.labels.get("coolify.name", "")))
 
 
+def service_of(container: ContainerFacts, app_uuid: str) -> str:
+    """Return which service of the app's compose file a container is, empty for an app of one container.
+
+    Compose apps have `<service>-<uuid>[-<digits>]`; Docker Compose's own names are `<uuid>-<service>-<number>`.
+    """
+    uuid = re.escape(app_uuid)
+    found = re.fullmatch(rf"(?P<a>.+)-{uuid}(?:-\d+)?|{uuid}[-_](?P<b>.+)[-_]\d+", container.name)
+    return (found["a"] or found["b"]) if found else ""
+
+
+def is_preview(container: ContainerFacts, app_uuid: str) -> bool:
+    """Return whether a container is that of a pull request, by its label or its name."""
+    by_name = re.search(rf"{re.escape(app_uuid)}-pr-\d+$", container.name)
+    return by_name is not None or container.labels.get("coolify.pullRequestId", "0") not in ("", "0")
+
+
 async def container_logs(
     pool: HostPool, host: str, container_id: str, *, lines: int = 200, since: str | None = None
 ) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from importlib.resources import files
 from typing import Annotated
@@ -15,7 +15,7 @@ from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.hosts.command import HostCommand
 from ink_infra_mcp.hosts.container_facts import ContainerFacts, container_ids, containers
 from ink_infra_mcp.hosts.pool import HostPool
-from ink_infra_mcp.hosts.sections import Reading, Unreadable, sections
+from ink_infra_mcp.hosts.sections import Reading, Section, Unreadable, sections
 
 AREAS = ("system", "docker", "containers")
 TIMEOUT_S = 60.0
@@ -88,10 +88,19 @@ async def gather(
         HostError: the server cannot be reached, or runs no POSIX shell for us.
     """
     marker = new_marker()
+    return _read(host, await ask_areas(pool, host, areas=areas, marker=marker), areas)
+
+
+async def ask_areas(pool: HostPool, host: str, *, areas: Collection[str], marker: str) -> dict[str, Section]:
+    """Return the sections of what the script prints for `areas`, in one round trip.
+
+    Raises:
+        HostError: the server cannot be reached, or runs no POSIX shell for us.
+    """
     script = files("ink_infra_mcp.hosts").joinpath("facts.sh").read_bytes()
     command = HostCommand(("sh", "-s", "--", marker, *areas), changes=False, timeout_s=TIMEOUT_S, stdin=script)
     said = await pool.run(host, command, check=True)
-    return read_facts(host, said.stdout, marker=marker, areas=areas)
+    return sections(said.stdout, marker)
 
 
 async def gather_all(pool: HostPool, names: Iterable[str]) -> dict[str, HostFacts | HostError]:
@@ -122,7 +131,11 @@ async def gather_all(pool: HostPool, names: Iterable[str]) -> dict[str, HostFact
 
 def read_facts(host: str, output: str, *, marker: str, areas: Collection[str] = AREAS) -> HostFacts:
     """Return the facts in what the script printed; whatever is missing or damaged is unknown, and nothing raises."""
-    reading = Reading(sections(output, marker))
+    return _read(host, sections(output, marker), areas)
+
+
+def _read(host: str, found: Mapping[str, Section], areas: Collection[str]) -> HostFacts:
+    reading = Reading(found)
     facts: dict[str, object] = {}
     for area, read in _READERS.items():
         if area in areas:

@@ -13,7 +13,7 @@ format='{"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},
 '"pid_mode":{{json .HostConfig.PidMode}},"mounts":{{json .Mounts}},"state":{{json .State.Status}},'\
 '"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}},"exit_code":{{json .State.ExitCode}},'\
 '"oom_killed":{{json .State.OOMKilled}},"restart_count":{{json .RestartCount}},'\
-'"started_at":{{json .State.StartedAt}},"ports":{{json .NetworkSettings.Ports}}}'
+'"started_at":{{json .State.StartedAt}},"ports":{{json .NetworkSettings.Ports}},"addresses":{{json .NetworkSettings.Networks}}}'
 
 # ask COMMAND...: run it for at most 10 seconds where the server can limit it; 127 when there is no such command
 ask() {
@@ -84,8 +84,8 @@ network() {
   section nft as_root nft -j list ruleset
   section iptables as_root iptables-save
   section ip6tables as_root ip6tables-save
-  section legacy_tables ask cat /proc/net/ip_tables_names
-  section legacy_tables6 ask cat /proc/net/ip6_tables_names
+  section legacy_tables as_root cat /proc/net/ip_tables_names
+  section legacy_tables6 as_root cat /proc/net/ip6_tables_names
   section iptables_legacy as_root iptables-legacy-save
   section ip6tables_legacy as_root ip6tables-legacy-save
   section ufw as_root ufw status verbose

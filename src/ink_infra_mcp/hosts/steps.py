@@ -1,4 +1,4 @@
-"""The step handlers that read proofs on hosts, by kind."""
+"""The step handlers that read notes and proofs on hosts, by kind."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,14 @@ from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
-from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of, isolation_problems
+from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of
 from ink_infra_mcp.hosts.pool import HostPool
+from ink_infra_mcp.hosts.rollouts import Promise, judged, lingering, missing, noted, problems, promise_of
 
 SEEN_WITHIN_S = 60.0
+REPLACED_WITHIN_S = 600.0
+"""A restart of a compose app first pulls its images, and Coolify's workers may be busy."""
+Found = tuple[ContainerFacts, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,44 +26,82 @@ class HostSteps:
 
     def handlers(self) -> dict[str, Handler]:
         """Return step kind -> handler."""
-        return {"hosts.prove_isolation": self.prove_isolation}
+        return {"hosts.note_containers": self.note_containers, "hosts.prove_isolation": self.prove_isolation}
 
-    async def prove_isolation(self, call: StepCall) -> JsonObject:
-        """Return what docker inspect says of the app's running containers, all of them isolated.
+    async def note_containers(self, call: StepCall) -> JsonObject:
+        """Return which containers of the app are there, before anything replaces them; none for a fresh app.
+
+        It is a step of its own, since its result is kept: taken again after the act, it would hold the new ones.
 
         Raises:
-            StepFailed: one is not, or none can be seen within a minute: the plan then stops the app.
+            HostError: they cannot be seen within a minute.
         """
-        muscle, app = call.text("muscle"), call.given("app")
-        running = await self._running(call, muscle, app)
-        problems = [f"{c.name}: {p}" for c in running for p in isolation_problems(c, runtime=self.runtime)]
-        if problems and not self.may_go_without:
+        return {"containers": noted(await self._seen(call, call.text("muscle"), call.given("app")))}
+
+    async def prove_isolation(self, call: StepCall) -> JsonObject:
+        """Return what docker inspect says of the app's containers: all new since the note, all promised, all isolated.
+
+        Waits up to ten minutes until the containers from before are gone, then a minute for the new ones. Coolify's
+        word that the app runs counts for nothing here: it may be about those from before.
+
+        Raises:
+            StepFailed: it is not so, or cannot be seen for a minute: the plan then stops the app.
+        """
+        muscle, promise = call.text("muscle"), promise_of(call.given("app"), call.params, call.results)
+        await self._replaced(call, muscle, promise)
+        found = await self._complete(call, muscle, promise)
+        wrong = problems(found, runtime=self.runtime)
+        if wrong and not self.may_go_without:
             raise StepFailed(
-                f"The app does not run isolated on {muscle}: {'; '.join(problems)}.",
+                f"The app does not run isolated on {muscle}: {'; '.join(wrong)}.",
                 done="It was deployed.",
                 next="The Factory's Coolify may have dropped the option, or the Muscle's Docker lacks the runtime.",
                 stage="isolation",
                 probable_cause="Coolify dropped --runtime, or docker on the Muscle has no such runtime",
             )
-        return {"containers": [{"name": c.name, "id": c.id, "runtime": c.runtime} for c in running]}
+        return {"containers": [{"name": c.name, "id": c.id, "runtime": c.runtime} for c in found]}
 
-    async def _running(self, call: StepCall, muscle: str, app: str) -> list[ContainerFacts]:
-        """A host that is away for a moment is asked again: the plan's answer to a failure is to stop the app."""
-        words = f"waiting for a container on {muscle}"
+    async def _seen(self, call: StepCall, muscle: str, app: str) -> Found:
+        """A host that is away for a moment is asked again: the plan's answer to a failed proof is to stop the app."""
 
-        async def seen() -> list[ContainerFacts] | NotYet:
+        async def seen() -> Found | NotYet:
             try:
-                found = await containers_of(self.pool, muscle, app)
+                return await containers_of(self.pool, muscle, app)
             except HostUnreachable as error:
-                return NotYet(words, error)
-            return [c for c in found if c.state == "running"] or NotYet(words, _none_runs(muscle))
+                return NotYet(f"waiting for {muscle} to answer", error)
 
         return await until(call, seen, within_s=SEEN_WITHIN_S)
 
+    async def _replaced(self, call: StepCall, muscle: str, promise: Promise) -> None:
+        async def replaced() -> NotYet | None:
+            old = lingering(await self._seen(call, muscle, promise.app), promise)
+            return NotYet(f"waiting on {muscle} until {old[0]} is replaced", _stays(old, muscle)) if old else None
 
-def _none_runs(muscle: str) -> StepFailed:
+        await until(call, replaced, within_s=REPLACED_WITHIN_S)
+
+    async def _complete(self, call: StepCall, muscle: str, promise: Promise) -> Found:
+        async def complete() -> Found | NotYet:
+            found = await self._seen(call, muscle, promise.app)
+            lacking = missing(found, promise)
+            if not lacking:
+                return judged(found, promise)
+            return NotYet(f"waiting on {muscle} for a container of {lacking}", _none_runs(lacking, muscle))
+
+        return await until(call, complete, within_s=SEEN_WITHIN_S)
+
+
+def _stays(old: tuple[str, ...], muscle: str) -> StepFailed:
     return StepFailed(
-        f"No container of the app runs on {muscle}.",
+        f"On {muscle} the app still runs from before: {', '.join(old)}.",
+        done=f"New containers were asked for, and {REPLACED_WITHIN_S:.0f} s waited.",
+        next="Look at Coolify's queue and at get_app, then call again.",
+        stage="isolation",
+    )
+
+
+def _none_runs(lacking: str, muscle: str) -> StepFailed:
+    return StepFailed(
+        f"No container of {lacking} runs on {muscle}.",
         done="It was deployed.",
         next="Look at get_app_logs: the app may end right after its start.",
         stage="isolation",

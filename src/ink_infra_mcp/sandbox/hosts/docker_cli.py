@@ -260,6 +260,7 @@ def _inspected(container: Container) -> Fields:
         ".State.StartedAt": _instant(container.started_at),
         ".Mounts": [_mount(volume) for volume in container.volumes],
         ".NetworkSettings.Ports": _bindings(container.ports),
+        ".NetworkSettings.Networks": {"coolify": _endpoint(container)},
     }
     nulls = {path: None for path in _NULL_WHEN_EMPTY if not values[path]}
     return {
@@ -293,6 +294,12 @@ def _mount(volume: str) -> dict[str, object]:
         source, _, target = volume.partition(":")
         return {"Type": "bind", "Source": source, "Destination": target or source, "RW": True}
     return {"Type": "volume", "Name": volume, "Source": f"{VOLUMES}/{volume}/_data", "Destination": "/data", "RW": True}
+
+
+def _endpoint(container: Container) -> dict[str, str]:
+    """Docker gives a container that runs an address of the network; here its number is made from the container's id."""
+    number = 2 + int(container.id[:8], 16) % 250
+    return {"IPAddress": f"10.0.1.{number}" if container.state == "running" else "", "GlobalIPv6Address": ""}
 
 
 def _bindings(ports: Iterable[str]) -> dict[str, list[dict[str, str]]]:

@@ -1,0 +1,58 @@
+"""Knocking at ports: an answer is told from a refusal, and a refusal from silence."""
+
+import socket
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from ink_infra_mcp.clients.knock import Endpoint, Knock
+
+pytestmark = pytest.mark.anyio
+
+
+@contextmanager
+def _listening(backlog: int) -> Generator[socket.socket]:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(backlog)
+        yield server
+
+
+@contextmanager
+def _silent() -> Generator[Endpoint]:
+    """Linux drops a SYN for a full queue of connections that nobody accepts: to the client that is silence."""
+    with ExitStack() as stack:
+        server = stack.enter_context(_listening(0))
+        where: Endpoint = server.getsockname()
+        for _ in range(2):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(where)
+        yield where
+
+
+async def test_every_port_is_told_as_it_answers() -> None:
+    """A listener is open, nobody is refused, a dropped packet is silent, a name that leads nowhere is unreachable."""
+    with _listening(5) as listener, _silent() as silent:
+        with _listening(1) as gone:
+            refused: Endpoint = gone.getsockname()
+        here: Endpoint = listener.getsockname()
+        nowhere = ("host.invalid", 80)
+        knock = Knock({("192.0.2.1", 80): here}, timeout_s=0.5)
+        assert await knock.all([here, refused, silent, nowhere, ("192.0.2.1", 80), here]) == {
+            here: "open",
+            refused: "refused",
+            silent: "silent",
+            nowhere: "unreachable",
+            ("192.0.2.1", 80): "open",
+        }
+
+
+async def test_many_ports_are_asked_a_few_at_a_time() -> None:
+    """With two places, twenty ports are all asked, and each has its answer."""
+    with _listening(50) as listener:
+        where: Endpoint = listener.getsockname()
+        asked = [(f"192.0.2.{number}", 80) for number in range(20)]
+        knock = Knock(dict.fromkeys(asked, where), at_once=2, timeout_s=5)
+        assert await knock.all(asked) == dict.fromkeys(asked, "open")

@@ -1,0 +1,124 @@
+"""The ways into a server: every layer is read, or says why not; nothing unread is ever taken for "no rules"."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from ink_infra_mcp.core.firewall.answer import Unreadable
+from ink_infra_mcp.core.firewall.docker import Container, Containers, Published
+from ink_infra_mcp.hosts.network_facts import NetworkFacts, read_network
+from ink_infra_mcp.hosts.sections import Section
+from tests.hosts.answers import FIRST, FIRST_LINE
+
+DATA = Path(__file__).parent.parent / "core" / "firewall" / "data"
+NFT_WARNING = "# Warning: table ip filter is managed by iptables-nft, do not touch!"
+
+
+def _recorded(situation: str) -> dict[str, Section]:
+    """Return the sections as facts.sh frames what a real host said."""
+    said = json.loads((DATA / f"{situation}.json").read_text(encoding="utf-8"))["answers"]
+    answers = cast(Mapping[str, Mapping[str, object]], said)
+    names = {"ufw_status": "ufw", "ss": "sockets"}
+    found = {names.get(name, name): _section(answer) for name, answer in answers.items() if name != "docker"}
+    return found | {
+        "came_from": Section("203.0.113.66 51000 192.0.2.11 22", 0),
+        "container_ids": Section(FIRST, 0),
+        "containers": Section(FIRST_LINE, 0),
+        "firewalld": Section("not running", 252),
+    }
+
+
+def _section(answer: Mapping[str, object]) -> Section:
+    lines = cast(list[str], answer["text"]) + cast(list[str], answer["errors"])
+    return Section("\n".join(lines), int(str(answer["status"])))
+
+
+@pytest.fixture(scope="module")
+def open_host() -> dict[str, Section]:
+    """Return what a host without any filter said."""
+    return _recorded("open")
+
+
+def _reasons(facts: NetworkFacts) -> dict[str, str]:
+    layers = {name: getattr(facts, name) for name in ("v4", "v6", "interfaces", "sockets", "containers")}
+    return {name: layer.reason for name, layer in layers.items() if isinstance(layer, Unreadable)}
+
+
+@pytest.mark.parametrize("situation", ["open", "ufw_published", "docker_user", "docker_nft", "firewalld", "nft_only"])
+def test_what_real_hosts_say_is_read_whole(situation: str) -> None:
+    """Filters of both families, interfaces, sockets and containers are known, and so is our own way in."""
+    facts = read_network("muscle-1", _recorded(situation))
+    assert _reasons(facts) == {}
+    assert (facts.came_from, facts.came_to) == ("203.0.113.66", "192.0.2.11")
+    assert (facts.ufw, facts.firewalld) == (situation in {"ufw_published", "docker_user"}, False)
+
+
+def test_published_ports_keep_their_addresses_and_families(open_host: dict[str, Section]) -> None:
+    """A container's own addresses and each published port are those that Docker said, by family."""
+    assert read_network("muscle-1", open_host).containers == Containers(
+        (
+            Container(
+                name="abc-1",
+                addresses=("10.0.1.7",),
+                host_network=False,
+                published=(
+                    Published("abc-1", "tcp", "0.0.0.0", 8080, 80),  # noqa: S104 - where Docker listens
+                    Published("abc-1", "tcp", "::", 8080, 80),
+                ),
+            ),
+        )
+    )
+
+
+def test_a_server_without_docker_has_no_containers_and_one_without_iptables_no_such_rules(
+    open_host: dict[str, Section],
+) -> None:
+    """What is not installed has made nothing; an old nft warns on a line of its own, which is not its answer."""
+    missing = dict.fromkeys(("container_ids", "iptables", "ip6tables", "ufw", "firewalld"), Section("", 127))
+    missing |= dict.fromkeys(("iptables_legacy", "ip6tables_legacy"), Section("", 127))
+    missing |= dict.fromkeys(
+        ("legacy_tables", "legacy_tables6"),
+        Section("cat: /proc/net/ip_tables_names: No such file or directory", 1),
+    )
+    warned = {"nft": Section(f"{NFT_WARNING}\n{open_host['nft'].text}", 0)}
+    facts = read_network("muscle-1", open_host | missing | warned)
+    assert _reasons(facts) == {}
+    assert (facts.containers, facts.ufw, facts.firewalld) == (Containers(), False, False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "unread"),
+    [
+        ({"nft": None}, {"v4", "v6"}),
+        ({"nft": Section("", 127)}, {"v4", "v6"}),
+        ({"nft": Section("sudo: a password is required", 1)}, {"v4", "v6"}),
+        ({"nft": Section('{"nftables": [', 0)}, {"v4", "v6"}),
+        ({"iptables": None}, {"v4"}),
+        ({"ip6tables": Section("Killed", 137)}, {"v6"}),
+        ({"iptables_legacy": Section("", 127), "legacy_tables": Section("filter", 0)}, {"v4"}),
+        ({"iptables_legacy": Section("", 127), "legacy_tables": Section("cat: Permission denied", 1)}, {"v4"}),
+        ({"iptables_legacy": Section("", 127), "legacy_tables": None}, {"v4"}),
+        ({"sockets": None}, {"sockets"}),
+        ({"sockets": Section("", 127)}, {"sockets"}),
+        ({"addresses": Section("[]", 0)}, {"interfaces"}),
+        ({"container_ids": Section("Cannot connect to the Docker daemon", 1)}, {"containers"}),
+        ({"containers": None}, {"containers"}),
+        ({"container_ids": None}, {"containers"}),
+    ],
+)
+def test_what_is_missing_or_damaged_is_unread(
+    open_host: dict[str, Section], changed: dict[str, Section | None], unread: set[str]
+) -> None:
+    """A command that is missing where it must not be, failed, was cut or gave rubbish makes its layer unreadable."""
+    sections = {name: section for name, section in {**open_host, **changed}.items() if section is not None}
+    assert _reasons(read_network("muscle-1", sections)).keys() == unread
+
+
+def test_an_answer_of_nothing_is_all_unread() -> None:
+    """From an answer that was cut at once, every layer is unreadable and who is in charge is not known."""
+    facts = read_network("muscle-1", {})
+    assert _reasons(facts).keys() == {"v4", "v6", "interfaces", "sockets", "containers"}
+    assert (facts.came_from, facts.ufw, facts.firewalld) == ("", None, None)
