@@ -14,6 +14,7 @@ from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
 from tests.clock import FakeClock
+from tests.permits import permit_here
 
 TOKEN = "1|sixteenlettersatleastofasecrettoken00"
 
@@ -103,7 +104,7 @@ def ordered(
 
 def permit() -> Permit:
     """Return a live permit, as the guard would give one."""
-    return Permit(operation_id="op-test", digest="0" * 64, kinds=frozenset())
+    return permit_here()
 
 
 def _body(request: httpx2.Request) -> JsonValue:

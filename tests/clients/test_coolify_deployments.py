@@ -8,9 +8,11 @@ import httpx2
 import pytest
 from pydantic import JsonValue
 
+from ink_infra_mcp.clients.coolify.away import PATIENCE
 from ink_infra_mcp.clients.coolify.buildlog import Deployment, LogLine
-from ink_infra_mcp.clients.coolify.deployments import PATIENCE, follow, log_tail, require_finished
-from ink_infra_mcp.core.errors import Forbidden, StepFailed, Unavailable
+from ink_infra_mcp.clients.coolify.deployments import follow, log_tail, require_finished
+from ink_infra_mcp.clients.coolify.ours import Claim, Wish
+from ink_infra_mcp.core.errors import StepFailed
 from tests.clients.coolify_wire import APP, DEPLOYMENT, Spoken, coolify
 from tests.clients.ordered import Call
 
@@ -21,6 +23,8 @@ OLDER = "d2deployment2deployment2"
 ONE = f"/deployments/{DEPLOYMENT}"
 LAST = f"/deployments/applications/{APP}?skip=0&take=5"
 GONE: JsonValue = {"message": "Deployment not found."}
+COMMIT = "c" * 40
+NOT_QUEUED = "The deployment was not queued: Coolify named one that does not exist, as it does when the queue is full."
 
 
 @dataclass
@@ -34,12 +38,21 @@ class Told:
         self.lines.append(line)
 
 
-def row(uuid: str, status: str, *lines: str, hidden: str = "", at: str = "2026-01-02T03:04:05Z") -> JsonValue:
-    """Return a deployment as Coolify sends it, with visible lines and perhaps a hidden one."""
+def row(
+    uuid: str, status: str, *lines: str, hidden: str = "", at: str = "2026-01-02T03:04:05Z", **more: JsonValue
+) -> JsonValue:
+    """Return a deployment that the API asked for as Coolify sends it, with visible lines and perhaps a hidden one."""
     log = [{"output": text, "hidden": False, "type": "stdout", "order": n} for n, text in enumerate(lines, 1)]
     if hidden:
         log.append({"output": hidden, "hidden": True, "type": "stderr", "order": 999})
-    return {"deployment_uuid": uuid, "status": status, "created_at": at, "logs": json.dumps(log)}
+    return {
+        "deployment_uuid": uuid,
+        "status": status,
+        "created_at": at,
+        "is_api": True,
+        "logs": json.dumps(log),
+        **more,
+    }
 
 
 def poll(status: str, *lines: str, uuid: str = DEPLOYMENT) -> Call:
@@ -56,8 +69,9 @@ async def followed(
     deadline_s: float = 600.0,
 ) -> Deployment:
     """Follow the deployment with a patience of a few real seconds."""
+    claim = None if known is None else Claim(known=known, wish=Wish(commit=COMMIT))
     with anyio.fail_after(10):
-        return await follow(it.look, APP, uuid, clock=it.clock, say=told.say, deadline_s=deadline_s, known=known)
+        return await follow(it.look, APP, uuid, clock=it.clock, say=told.say, deadline_s=deadline_s, claim=claim)
 
 
 async def test_each_visible_line_is_told_once_and_the_end_is_returned() -> None:
@@ -121,14 +135,54 @@ async def test_a_phantom_is_replaced_by_the_new_deployment(named: str | None) ->
 
 
 async def test_a_deployment_that_was_there_before_is_not_ours() -> None:
-    """When Coolify names a deployment that ran already, ours was dropped, and that is said."""
+    """When Coolify names a deployment that was there already, ours was dropped, and that is said."""
     older = Call("GET", LAST, answer={"deployments": [row(OLDER, "in_progress")]})
     with coolify(older) as it, pytest.raises(StepFailed) as caught:
         await followed(it, Told(), OLDER, known=frozenset({OLDER}))
+    assert (caught.value.failed, caught.value.done) == (NOT_QUEUED, "Nothing was deployed.")
+
+
+@pytest.mark.parametrize(
+    ("marks", "who"),
+    [
+        ({"is_webhook": True, "is_api": False}, f"which a webhook asked for at commit {COMMIT}"),
+        ({"is_api": False}, f"which somebody at its UI asked for at commit {COMMIT}"),
+        ({"restart_only": True}, f"which another call of its API asked for at commit {COMMIT}"),
+        ({"force_rebuild": True}, f"which another call of its API asked for at commit {COMMIT}"),
+        ({"rollback": True}, f"which another call of its API asked for at commit {COMMIT}"),
+        ({"commit": "d" * 40}, f"which another call of its API asked for at commit {'d' * 40}"),
+    ],
+    ids=["webhook", "ui", "restart", "force", "rollback", "commit"],
+)
+async def test_a_new_deployment_that_is_not_what_we_asked_for_takes_no_place_of_ours(
+    marks: dict[str, JsonValue], who: str
+) -> None:
+    """Coolify drops a request while another deployment of the commit is under way: that other one is not ours."""
+    other = row(OTHER, "in_progress", **{"commit": COMMIT, **marks})
+    phantom = Call("GET", ONE, status=404, answer=GONE)
+    recent = Call("GET", LAST, answer={"deployments": [other]})
+    with coolify(phantom, recent) as it, pytest.raises(StepFailed) as caught:
+        await followed(it, Told(), known=frozenset())
     assert str(caught.value) == (
-        f"The deployment was not queued: deployment {OLDER} of the app still runs, and Coolify dropped ours. "
-        f"Nothing was deployed. Wait until {OLDER} ends, or cancel it, then call again."
+        f"Deployment {OTHER} of the app, {who}, came in between: it is not ours. Nothing of ours was deployed. "
+        "Call resume_operation: it waits until that one has ended, and deploys then."
     )
+
+
+async def test_a_deployment_that_coolify_names_and_did_not_make_for_us_is_not_ours() -> None:
+    """An answer that names the deployment of a webhook is not believed."""
+    theirs = Call("GET", ONE, answer=row(DEPLOYMENT, "queued", is_webhook=True, is_api=False))
+    with coolify(theirs) as it, pytest.raises(StepFailed, match="which a webhook asked for, came in between"):
+        await followed(it, Told(), known=frozenset())
+
+
+@pytest.mark.parametrize("marks", [{"pull_request_id": 7}, {"status": "failed", "is_webhook": True}])
+async def test_a_deployment_that_replaces_nothing_is_in_nobodys_way(marks: dict[str, JsonValue]) -> None:
+    """Those of pull requests have containers of their own, and one that failed has put none into service."""
+    rows: list[JsonValue] = [row(OTHER, **{"status": "queued", **marks}), row(OLDER, "queued", commit="HEAD")]
+    with coolify(Call("GET", LAST, answer={"deployments": rows}), poll("finished", uuid=OLDER)) as it:
+        deployment = await followed(it, Told(), None, known=frozenset())
+    assert deployment.uuid == OLDER
 
 
 @pytest.mark.parametrize("known", [None, frozenset[str](), frozenset({OLDER})])
@@ -141,7 +195,7 @@ async def test_a_phantom_without_a_new_deployment_was_not_queued(known: frozense
         await followed(it, Told(), known=known)
     assert (caught.value.stage, caught.value.failed, caught.value.done) == (
         "queue",
-        "The deployment was not queued: Coolify named one that does not exist, as it does when the queue is full.",
+        NOT_QUEUED,
         "Nothing was deployed.",
     )
 
@@ -171,11 +225,14 @@ async def test_a_coolify_that_is_away_for_a_while_is_waited_for() -> None:
     assert told.lines[:3] == ["Coolify does not answer (unavailable); asking again"] * 3
 
 
-async def test_a_coolify_that_stays_away_ends_the_watch() -> None:
-    """After a few polls in a row without an answer, the trouble itself is raised."""
+async def test_a_coolify_that_stays_away_ends_the_watch_and_not_the_build() -> None:
+    """After a few polls in a row the step fails; it names the deployment, what may become of it, and the way on."""
     crash = Call("GET", ONE, status=500, answer={"message": "Server Error"})
-    with coolify(poll("in_progress"), *[crash] * (PATIENCE + 1)) as it, pytest.raises(Unavailable):
+    with coolify(poll("in_progress"), *[crash] * (PATIENCE + 1)) as it, pytest.raises(StepFailed) as caught:
         await followed(it, Told())
+    assert caught.value.failed.startswith(f"Coolify was lost while it worked on deployment {DEPLOYMENT}: Coolify answe")
+    assert caught.value.done == f"Deployment {DEPLOYMENT} may still come up, and nothing has proved it."
+    assert f"call resume_operation: it takes up deployment {DEPLOYMENT} and proves it." in caught.value.next
 
 
 async def test_a_lost_connection_counts_as_one_miss_with_its_retries() -> None:
@@ -186,22 +243,19 @@ async def test_a_lost_connection_counts_as_one_miss_with_its_retries() -> None:
 
 
 async def test_a_refusal_is_not_waited_out() -> None:
-    """A token that may no longer read ends the watch at once."""
+    """A token that may no longer read ends the watch at once; the deployment is named all the same."""
     refused = Call("GET", ONE, status=403, answer={"message": "Missing required permissions: read"})
-    with coolify(refused) as it, pytest.raises(Forbidden):
+    with coolify(refused) as it, pytest.raises(StepFailed, match="lacks the ability read") as caught:
         await followed(it, Told())
+    assert f"deployment {DEPLOYMENT}" in caught.value.failed
 
 
-async def test_the_deadline_ends_the_watch_and_not_the_build() -> None:
-    """After the deadline the step fails and says that the build goes on."""
+async def test_the_deadline_returns_the_deployment_as_it_is() -> None:
+    """Who set the deadline decides what becomes of it."""
     with coolify(*[poll("in_progress")] * 4) as it:
-        with pytest.raises(StepFailed) as caught:
-            await followed(it, Told(), deadline_s=10.0)
+        seen = await followed(it, Told(), deadline_s=10.0)
         assert it.clock.monotonic() == 9.0
-    assert str(caught.value) == (
-        f"Deployment {DEPLOYMENT} is not over after 10 s; Coolify says in_progress. The build goes on in Coolify. "
-        "Look at it again later, or cancel the deployment."
-    )
+    assert (seen.uuid, seen.is_over) == (DEPLOYMENT, False)
 
 
 def deployment(status: str, *lines: LogLine, dark: bool = False) -> Deployment:

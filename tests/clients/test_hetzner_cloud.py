@@ -39,6 +39,7 @@ from ink_infra_mcp.sandbox.state import Fault
 from ink_infra_mcp.sandbox.state_hetzner import HETZNER_READ_TOKEN, HETZNER_TOKEN
 from ink_infra_mcp.sandbox.world import World
 from tests.clock import FakeClock
+from tests.permits import permit_here
 from tests.sandbox.pretend import pretend_world
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +52,7 @@ def _http(transport: httpx2.AsyncBaseTransport | None, clock: FakeClock, *, toke
 
 
 def _permit() -> Permit:
-    return Permit(operation_id="op-1", digest="d", kinds=frozenset({"dns.add_record"}))
+    return permit_here("op-1", "dns.add_record")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pytest
 
 from ink_infra_mcp.sandbox.hetzner import build_hetzner
 from ink_infra_mcp.sandbox.hetzner.app import ROUTES
+from ink_infra_mcp.sandbox.state_firewalls import FIREWALL
 from ink_infra_mcp.sandbox.state_hetzner import HETZNER_TOKEN
 from tests.sandbox.cloud_spec import cloud_spec
 from tests.sandbox.pretend import SteppingTime, caller, pretend_world
@@ -86,6 +87,49 @@ EXCHANGES: tuple[Exchange, ...] = (
         {"delete": True},
     ),
     ("DELETE", "/volumes/{id}", f"/volumes/{VOLUME}", None),
+    ("GET", "/firewalls", "/firewalls?label_selector=role==muscle", None),
+    ("GET", "/firewalls/{id}", f"/firewalls/{FIREWALL}", None),
+    (
+        "POST",
+        "/firewalls",
+        "/firewalls",
+        {
+            "name": "web",
+            "labels": {"role": "muscle"},
+            "rules": [{"direction": "in", "protocol": "tcp", "port": "80-90", "source_ips": ["0.0.0.0/0", "::/0"]}],
+            "apply_to": [{"type": "label_selector", "label_selector": {"selector": "role=factory"}}],
+        },
+    ),
+    ("POST", "/firewalls", "/firewalls", {"name": "web"}),
+    (
+        "POST",
+        "/firewalls/{id}/actions/set_rules",
+        f"/firewalls/{FIREWALL}/actions/set_rules",
+        {"rules": [{"direction": "out", "protocol": "icmp", "destination_ips": ["2001:db8::/64"], "description": "x"}]},
+    ),
+    (
+        "POST",
+        "/firewalls/{id}/actions/set_rules",
+        f"/firewalls/{FIREWALL}/actions/set_rules",
+        {"rules": [{"direction": "in", "protocol": "tcp", "port": "22", "source_ips": ["192.0.2.1/24"]}]},
+    ),
+    (
+        "POST",
+        "/firewalls/{id}/actions/apply_to_resources",
+        f"/firewalls/{FIREWALL}/actions/apply_to_resources",
+        {"apply_to": [{"type": "server", "server": {"id": 4_710_001}}]},
+    ),
+    ("GET", "/firewalls/{id}", f"/firewalls/{FIREWALL}", None),
+    ("GET", "/servers/{id}", "/servers/4710001", None),
+    (
+        "POST",
+        "/firewalls/{id}/actions/remove_from_resources",
+        f"/firewalls/{FIREWALL}/actions/remove_from_resources",
+        {"remove_from": [{"type": "server", "server": {"id": 4_710_001}}]},
+    ),
+    ("GET", "/firewalls/{id}/actions", f"/firewalls/{FIREWALL}/actions", None),
+    ("PUT", "/firewalls/{id}", f"/firewalls/{FIREWALL}", {"name": "muscle", "labels": {"role": "muscle"}}),
+    ("DELETE", "/firewalls/{id}", f"/firewalls/{FIREWALL}", None),
     ("GET", "/zones", "/zones?name=example.com", None),
     ("POST", "/zones", "/zones", {"name": "example.org", "mode": "primary", "ttl": 600}),
     ("GET", "/zones/{id_or_name}", "/zones/example.com", None),

@@ -3,10 +3,11 @@
 import json
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self, cast
+from urllib.parse import urlencode
 
 import anyio
 import httpx2
@@ -32,11 +33,13 @@ from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean
 
 Query = Mapping[str, str | int | bool]
+Form = Sequence[tuple[str, str]]
 Transport = httpx2.AsyncBaseTransport
 READS = frozenset({"GET", "HEAD"})
 ATTEMPTS = 4
 CAP_S = 60.0
 MAX_BODY_BYTES = 64 * 2**20
+FORM_HEADER = {"Content-Type": "application/x-www-form-urlencoded"}
 _PERMIT = "ink_permit"
 
 
@@ -166,15 +169,16 @@ class Http:
         *,
         permit: Permit,
         body: JsonValue = None,
+        form: Form | None = None,
         query: Query | None = None,
     ) -> Answer:
-        """Return a good answer to a write, which needs a live permit.
+        """Return a good answer to a write, which needs a live permit; `form` goes as form fields, `body` as JSON.
 
         Raises:
             WriteRefused: the permit has ended.
             VendorError: with `done` saying whether the write may have happened.
         """
-        return await self._ask(method, path, query=query, body=body, permit=permit)
+        return await self._ask(method, path, query=query, body=body, form=form, permit=permit)
 
     async def _ask(
         self,
@@ -183,11 +187,12 @@ class Http:
         *,
         query: Query | None,
         body: JsonValue = None,
+        form: Form | None = None,
         permit: Permit | None = None,
     ) -> Answer:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._once(method, path, query=query, body=body, permit=permit)
+                return await self._once(method, path, query=query, body=body, form=form, permit=permit)
             except VendorError as error:
                 if attempt == ATTEMPTS or not _may_repeat(method, error):
                     raise
@@ -195,14 +200,22 @@ class Http:
         raise AssertionError("unreachable")
 
     async def _once(
-        self, method: str, path: str, *, query: Query | None, body: JsonValue, permit: Permit | None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None,
+        body: JsonValue,
+        form: Form | None,
+        permit: Permit | None,
     ) -> Answer:
         request = self._client.build_request(
             method,
             path.lstrip("/"),
             params=_query(query),
             json=body,
-            headers=self._auth(),
+            content=None if form is None else urlencode(form),
+            headers=self._auth() | ({} if form is None else FORM_HEADER),
             extensions={_PERMIT: permit},
         )
         answer = await self._wire(method, path, request)

@@ -101,6 +101,8 @@ class ServicePart(Sent):
     image: Text = ""
     domains: Domains = Field(default=(), validation_alias=AliasChoices("fqdn", "domains"))
     status: StatusField = Status()
+    may_end: Flag = Field(default=False, validation_alias=AliasChoices("exclude_from_status", "may_end"))
+    """Coolify leaves it out of the status of the whole, as the compose file says (exclude_from_hc, or restart: no)."""
 
 
 class Service(Sent):

@@ -56,12 +56,18 @@ class Deployment(Sent):
     restart_only: Flag = False
     rollback: Flag = False
     is_api: Flag = False
+    is_webhook: Flag = False
     created_at: When = None
     updated_at: When = None
     finished_at: When = None
     lines: Annotated[tuple[LogLine, ...] | None, BeforeValidator(parse_log)] = Field(
         default=None, validation_alias=AliasChoices("logs", "lines")
     )
+
+    @property
+    def is_preview(self) -> bool:
+        """Return whether it is of a pull request, which leaves the app itself alone."""
+        return bool(self.pull_request_id)
 
     @property
     def is_active(self) -> bool:

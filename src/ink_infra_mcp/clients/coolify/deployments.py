@@ -1,19 +1,19 @@
 """Following a deployment to its proven end, and telling why it failed."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ink_infra_mcp.clients.coolify.away import AWAY, Patience
 from ink_infra_mcp.clients.coolify.buildlog import CANCELLED, FINISHED, Deployment, LogLine
 from ink_infra_mcp.clients.coolify.causes import probable_cause
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
-from ink_infra_mcp.core.errors import NotFound, RateLimited, StepFailed, Unavailable, Unreachable
+from ink_infra_mcp.clients.coolify.ours import Claim, came_over_api, described
+from ink_infra_mcp.core.errors import NotFound, StepFailed, VendorError
 from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.step import Say
 from ink_infra_mcp.core.untrusted import clean_name
 
-PATIENCE = 5
-"""How many polls in a row may fail because Coolify is away, before we give up; each has its own retries inside."""
 RECENT = 5
 SHAPES_ONLY = Redactor()
 """Masks what looks like a secret. Give the process's own redactor instead: it also masks those that are known."""
@@ -48,53 +48,50 @@ class _Teller:
 class _Target:
     """The deployment that came of a request, which may not be the one that the answer named.
 
-    `known` are the uuids that it cannot have; None: nothing may take the place of the one that was named.
+    `claim` says what may take the place of the one that was named; None: nothing may.
     """
 
     look: CoolifyLook
     app_uuid: str
     uuid: str | None
-    known: frozenset[str] | None
+    claim: Claim | None
     sure: bool = False
-    missed: int = 0
+    patience: Patience = field(default_factory=Patience)
 
     async def read(self, say: Say) -> Deployment | None:
         """Return it as it is now, or None where Coolify is away, as it may be for a few polls in a row."""
         try:
             found = await self._found()
-        except (Unavailable, Unreachable, RateLimited) as error:
-            self.missed += 1
-            if self.missed > PATIENCE:
-                raise
-            say(f"Coolify does not answer ({error.code}); asking again")
+        except AWAY as error:
+            say(self.patience.lose(error))
             return None
-        self.missed = 0
+        self.patience.seen()
         return found
 
     async def _found(self) -> Deployment:
-        uuid = self.uuid
-        if uuid is None or self._was_there(uuid):
-            uuid = await self._newest()
+        named = self.uuid
+        if named is None or (self.claim is not None and named in self.claim.known):
+            return await self._claimed()
         try:
-            found = await self.look.deployment(uuid)
+            found = await self.look.deployment(named)
         except NotFound:
             if self.sure:
-                raise _vanished(uuid) from None
-            found = await self.look.deployment(await self._newest())
+                raise _vanished(named) from None
+            return await self._claimed()
+        if self.claim is not None and not self.sure and not came_over_api(found):
+            raise not_ours(found)
         self.sure = True
         return found
 
-    async def _newest(self) -> str:
+    async def _claimed(self) -> Deployment:
+        """Coolify names a deployment that never comes when it drops a request for one (source, version 4.3.11)."""
         recent = await self.look.deployments_of(self.app_uuid, take=RECENT)
-        fresh = [d for d in recent if not self._was_there(d.uuid)]
-        if self.known is None or not fresh:
-            raise _not_queued(recent)
-        self.uuid = max(fresh, key=_age).uuid
-        self.sure = True
-        return self.uuid
-
-    def _was_there(self, uuid: str) -> bool:
-        return self.known is not None and uuid in self.known
+        mine = self.claim.ours(recent) if self.claim else None
+        if mine is None:
+            other = self.claim.foreign(recent) if self.claim else None
+            raise not_ours(other) if other else _not_queued()
+        self.uuid, self.sure = mine.uuid, True
+        return await self.look.deployment(mine.uuid)
 
 
 async def follow(
@@ -106,32 +103,31 @@ async def follow(
     say: Say,
     deadline_s: float,
     poll_s: float = 3.0,
-    known: frozenset[str] | None = None,
+    claim: Claim | None = None,
     redact: Callable[[str], str] = SHAPES_ONLY,
 ) -> Deployment:
-    """Return the deployment when it is over, however it ended (`require_finished` judges that).
+    """Return the deployment when it is over, however it ended, or as it is after `deadline_s` seconds.
 
-    `known` are the uuids of the app's deployments before the request was made. Coolify may name a deployment that
-    never comes to be, or none: then the newest one that is not in `known` is followed in its place; without `known`
-    nothing ever takes its place. New log lines are told through `say`, redacted, at most 160 characters each.
-    Coolify being away for a few polls is tolerated.
+    `require_finished` judges it. Coolify may name a deployment that never comes to be, or none: then the newest one
+    that `claim` takes for ours is followed in its place; without a claim nothing ever takes its place. New log lines
+    are told through `say`, redacted, at most 160 characters each. Coolify being away for a few polls is tolerated.
 
     Raises:
-        StepFailed: nothing was queued, the deployment vanished, or it is not over after `deadline_s` seconds; in the
-            last case the build goes on in Coolify.
-        VendorError: Coolify refuses to answer, or stays away.
+        StepFailed: nothing of ours was queued, the deployment vanished, or Coolify stays away or refuses to answer; in
+            the last two cases the build goes on in Coolify.
     """
-    target = _Target(look, app_uuid, deployment_uuid, known)
+    target = _Target(look, app_uuid, deployment_uuid, claim)
     teller = _Teller(say, redact)
     end = clock.monotonic() + deadline_s
     while True:
-        deployment = await target.read(say)
+        try:
+            deployment = await target.read(say)
+        except VendorError as error:
+            raise left_alone(target.uuid, error) from error
         if deployment is not None:
             teller.tell(deployment)
-            if deployment.is_over:
+            if deployment.is_over or clock.monotonic() + poll_s > end:
                 return deployment
-        if clock.monotonic() + poll_s > end:
-            raise _too_long(target.uuid, deadline_s, teller.status)
         await clock.sleep(poll_s)
 
 
@@ -165,10 +161,6 @@ def log_tail(
     return tuple(lines[max(0, len(lines) - count) :])
 
 
-def _age(deployment: Deployment) -> float:
-    return deployment.created_at.timestamp() if deployment.created_at else 0.0
-
-
 def _short_lines(entries: Iterable[LogLine], redact: Callable[[str], str], limit: int) -> list[str]:
     lines = (line for entry in entries for line in redact(entry.untrusted_text).splitlines())
     return [clean_name(line, limit=limit) for line in lines if line.strip()]
@@ -186,15 +178,31 @@ def _advice(deployment: Deployment) -> str:
     return "Mend the cause, then deploy again."
 
 
-def _not_queued(recent: Iterable[Deployment]) -> StepFailed:
-    running = next((d.uuid for d in recent if d.is_active), None)
-    if running:
-        return StepFailed(
-            f"The deployment was not queued: deployment {running} of the app still runs, and Coolify dropped ours.",
-            done="Nothing was deployed.",
-            next=f"Wait until {running} ends, or cancel it, then call again.",
-            stage="queue",
-        )
+def not_ours(other: Deployment) -> StepFailed:
+    """Return the failure of a step that found a deployment of somebody else where only its own may be.
+
+    Whose containers run next could not be told any more; a resumption waits for it, takes new notes, and deploys then.
+    """
+    return StepFailed(
+        f"Deployment {described(other)}, came in between: it is not ours.",
+        done="Nothing of ours was deployed.",
+        next="Call resume_operation: it waits until that one has ended, and deploys then.",
+        stage="queue",
+    )
+
+
+def left_alone(uuid: str | None, error: VendorError) -> StepFailed:
+    """Return the failure of a step that can no longer follow its deployment, which goes on without it."""
+    named = f"deployment {uuid}" if uuid else "the deployment that was asked for"
+    return StepFailed(
+        f"Coolify was lost while it worked on {named}: {error.failed}",
+        done=f"{named[0].upper()}{named[1:]} may still come up, and nothing has proved it.",
+        next=f"When Coolify answers again, call resume_operation: it takes up {named} and proves it. {error.next}",
+        stage="deployment",
+    )
+
+
+def _not_queued() -> StepFailed:
     return StepFailed(
         "The deployment was not queued: Coolify named one that does not exist, as it does when the queue is full.",
         done="Nothing was deployed.",
@@ -208,15 +216,5 @@ def _vanished(uuid: str | None) -> StepFailed:
         f"Deployment {uuid} vanished while it was followed: its app was probably deleted in Coolify.",
         done="It is not known what it left on the server.",
         next="Look at the app in Coolify, then call again.",
-        stage="deployment",
-    )
-
-
-def _too_long(uuid: str | None, deadline_s: float, status: str) -> StepFailed:
-    says = clean_name(status) or "nothing"
-    return StepFailed(
-        f"Deployment {uuid or '(not named)'} is not over after {deadline_s:.0f} s; Coolify says {says}.",
-        done="The build goes on in Coolify.",
-        next="Look at it again later, or cancel the deployment.",
         stage="deployment",
     )

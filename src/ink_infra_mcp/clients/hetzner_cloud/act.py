@@ -1,14 +1,16 @@
-"""Changing a Hetzner Cloud project: single DNS records, and waiting for what was begun."""
+"""Changing a Hetzner Cloud project: single DNS records, firewalls, and waiting for what was begun."""
 
 from collections.abc import Sequence
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.clients.hetzner_cloud.look import HetznerCloudLook, parsed, rrset_path
+from ink_infra_mcp.clients.hetzner_cloud.firewalls import Firewall, NewFirewall
+from ink_infra_mcp.clients.hetzner_cloud.look import HetznerCloudLook, listed, parsed, rrset_path
 from ink_infra_mcp.clients.hetzner_cloud.models import Action
-from ink_infra_mcp.clients.http import Http
-from ink_infra_mcp.core.errors import Conflict, Rejected
+from ink_infra_mcp.clients.http import Answer, Http
+from ink_infra_mcp.core.errors import Conflict, NotFound, Rejected
 from ink_infra_mcp.core.permit import Permit
+from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.untrusted import clean_name
 
@@ -43,6 +45,47 @@ class HetznerCloudAct(HetznerCloudLook):
         body: dict[str, JsonValue] = {"records": _records(type, values)}
         return await self._start(f"{rrset_path(zone, name, type)}/actions/remove_records", body)
 
+    async def create_firewall(self, new: NewFirewall) -> tuple[Firewall, tuple[Action, ...]]:
+        """Make a firewall that is attached to nothing; return it and what was begun.
+
+        Raises:
+            Conflict: the name is taken (`uniqueness_error`).
+        """
+        body: JsonObject = {"name": new.name, "labels": {**new.labels}, "rules": [*new.as_json()]}
+        answer = await self._begin("POST", "/firewalls", body)
+        return parsed(answer, "firewall", Firewall), listed(answer, "actions", Action)
+
+    async def set_firewall_rules(self, id: int, rules: Sequence[JsonObject]) -> tuple[Action, ...]:
+        """Replace all rules of a firewall at once, wherever it is attached; none at all lets nothing in."""
+        return await self._firewall(id, "set_rules", {"rules": [*rules]})
+
+    async def attach_firewall(self, id: int, to: JsonObject) -> tuple[Action, ...]:
+        """Attach a firewall to one more resource: `server_resource` or `selector_resource`.
+
+        Raises:
+            Rejected: it is attached there (`firewall_already_applied`), or the server has no public side.
+        """
+        return await self._firewall(id, "apply_to_resources", {"apply_to": [to]})
+
+    async def detach_firewall(self, id: int, of: JsonObject) -> tuple[Action, ...]:
+        """Take a firewall off a resource; one that it is not attached to is no error (since August 2025).
+
+        Raises:
+            Rejected: a label selector attached it to that server (`firewall_managed_by_label_selector`).
+        """
+        return await self._firewall(id, "remove_from_resources", {"remove_from": [of]})
+
+    async def delete_firewall(self, id: int) -> None:
+        """Delete a firewall; one that is gone is no error.
+
+        Raises:
+            Rejected: it is still attached to something (`resource_in_use`).
+        """
+        try:
+            await self._begin("DELETE", f"/firewalls/{id}", None)
+        except NotFound:
+            return
+
     async def wait(self, actions: Sequence[Action], deadline_s: float) -> tuple[Action, ...]:
         """Return the actions when all have ended, or as they are after `deadline_s` seconds, some still running.
 
@@ -62,19 +105,32 @@ class HetznerCloudAct(HetznerCloudLook):
             polls += 1
             now = await self.actions(ids)
 
-    async def _start(self, path: str, body: dict[str, JsonValue]) -> Action:
+    async def _firewall(self, id: int, verb: str, body: JsonObject) -> tuple[Action, ...]:
+        return listed(await self._begin("POST", f"/firewalls/{id}/actions/{verb}", body), "actions", Action)
+
+    async def _start(self, path: str, body: JsonObject) -> Action:
+        return parsed(await self._begin("POST", path, body), "action", Action)
+
+    async def _begin(self, method: str, path: str, body: JsonValue) -> Answer:
         """A conflict and a lock mean that nothing was done, so the same request is sent again after a while."""
         for pause_s in BUSY_S:
             try:
-                return await self._send(path, body)
+                return await self._http.send(method, path, permit=self._permit, body=body)
             except Conflict as error:
                 if error.vendor_code not in BUSY_CODES:
                     raise
             await self._clock.sleep(pause_s)
-        return await self._send(path, body)
+        return await self._http.send(method, path, permit=self._permit, body=body)
 
-    async def _send(self, path: str, body: dict[str, JsonValue]) -> Action:
-        return parsed(await self._http.send("POST", path, permit=self._permit, body=body), "action", Action)
+
+def server_resource(id: int) -> JsonObject:
+    """Return the resource that is one server."""
+    return {"type": "server", "server": {"id": id}}
+
+
+def selector_resource(selector: str) -> JsonObject:
+    """Return the resource that is every server whose labels match, now and later."""
+    return {"type": "label_selector", "label_selector": {"selector": selector}}
 
 
 def txt_value(text: str) -> str:

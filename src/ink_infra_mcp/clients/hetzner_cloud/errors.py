@@ -8,6 +8,7 @@ from ink_infra_mcp.clients.http import Answer, classify_plainly, done_words, ret
 from ink_infra_mcp.core.errors import (
     Conflict,
     Forbidden,
+    NotFound,
     RateLimited,
     Rejected,
     Unauthorized,
@@ -29,6 +30,16 @@ _BY_CODE: Mapping[str, tuple[type[VendorError], str]] = {
     "protected": (Rejected, "It is protected; a person must take the protection away in the Hetzner Console first."),
     "resource_unavailable": (Rejected, "It is sold out there; choose another server type or location."),
     "placement_error": (Rejected, "There is no room for it now; choose another server type or location."),
+    "resource_in_use": (Rejected, "It is still in use; take it off everything first."),
+    "firewall_already_applied": (Rejected, "It is attached there already."),
+    "firewall_managed_by_label_selector": (
+        Rejected,
+        "A label selector attaches it: change the selector or the server's labels, not the server alone.",
+    ),
+    "firewall_resource_not_found": (NotFound, "The server is gone, or of another project."),
+    "private_net_only_server": (Rejected, "The server has no public side, so there is nothing to protect there."),
+    "incompatible_network_type": (Rejected, "Cloud firewalls protect the public side of Cloud servers only."),
+    "server_already_added": (Rejected, "The same server is named twice; name it once."),
     "rate_limit_exceeded": (RateLimited, "Requests come back one each second; wait, then call again."),
     "deprecated_api_endpoint": (Rejected, "Hetzner removed this part of its API; update ink-infra-mcp."),
 }

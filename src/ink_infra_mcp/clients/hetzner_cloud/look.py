@@ -1,11 +1,12 @@
-"""Reading a Hetzner Cloud project: servers, what they cost, DNS zones, actions."""
+"""Reading a Hetzner Cloud project: servers, what they cost, firewalls, DNS zones, actions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from ink_infra_mcp.clients.hetzner_cloud.firewalls import Firewall
 from ink_infra_mcp.clients.hetzner_cloud.models import Action, Meta, Pricing, RRset, Server, ServerType, Zone
 from ink_infra_mcp.clients.http import Answer, Http
 from ink_infra_mcp.core.errors import BadAnswer, NotFound
@@ -38,6 +39,37 @@ class HetznerCloudLook:
         answer = await self._http.get("/servers", {"name": key})
         found = listed(answer, "servers", Server)
         return found[0] if found else None
+
+    async def firewalls(self, *, label_selector: str = "") -> tuple[Firewall, ...]:
+        """Return all firewalls of the project, or those whose own labels match."""
+        return await self._all(
+            "/firewalls", "firewalls", Firewall, {"label_selector": label_selector} if label_selector else {}
+        )
+
+    async def firewall(self, id_or_name: int | str) -> Firewall | None:
+        """Return the firewall with that id, or else with exactly that name, or None."""
+        key = str(id_or_name)
+        if key.isdigit():
+            answer = await self._get_or_none(f"/firewalls/{key}")
+            if answer is not None:
+                return parsed(answer, "firewall", Firewall)
+        found = listed(await self._http.get("/firewalls", {"name": key}), "firewalls", Firewall)
+        return found[0] if found else None
+
+    async def firewalls_of(self, server: Server) -> tuple[Firewall, ...]:
+        """Return the firewalls at a server, in the order of `server.public_net.firewalls`, which has their states.
+
+        Raises:
+            NotFound: one of them is gone since the server was read.
+        """
+        if not server.public_net.firewalls:
+            return ()
+        every = {firewall.id: firewall for firewall in await self.firewalls()}
+        for at in server.public_net.firewalls:
+            if at.id not in every:
+                # made between the two requests
+                every[at.id] = parsed(await self._http.get(f"/firewalls/{at.id}"), "firewall", Firewall)
+        return tuple(every[at.id] for at in server.public_net.firewalls)
 
     async def server_types(self) -> tuple[ServerType, ...]:
         """Return the catalogue of server types, with prices and availability by location."""
@@ -83,12 +115,14 @@ class HetznerCloudLook:
                 raise _bad(answer, f"action {min(missing)} is missing")
         return tuple(found[id_] for id_ in ids)
 
-    async def _all(self, path: str, key: str, model: type[Model]) -> tuple[Model, ...]:
+    async def _all(
+        self, path: str, key: str, model: type[Model], query: Mapping[str, str] | None = None
+    ) -> tuple[Model, ...]:
         """Follow the pages; a page that does not come after the last one would never end."""
         items: list[Model] = []
         page = 1
         while True:
-            answer = await self._http.get(path, {"page": page, "per_page": PER_PAGE})
+            answer = await self._http.get(path, {**(query or {}), "page": page, "per_page": PER_PAGE})
             items.extend(listed(answer, key, model))
             following = parsed(answer, "meta", Meta).pagination.next_page
             if following is None:

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from ipaddress import IPv6Network
+from typing import cast
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from ink_infra_mcp.core.plan import JsonObject
 
 
 class _Seen(BaseModel):
@@ -25,11 +28,19 @@ class PublicAddress(_Seen):
     ip: str
 
 
+class AttachedFirewall(_Seen):
+    """A firewall at a server's public side; known states: applied, and pending, which protects nothing yet."""
+
+    id: int
+    status: str
+
+
 class PublicNet(_Seen):
     """The public side of a server."""
 
     ipv4: PublicAddress | None = None
     ipv6: PublicAddress | None = None
+    firewalls: tuple[AttachedFirewall, ...] = ()
 
 
 class PrivateNet(_Seen):
@@ -67,6 +78,10 @@ class Server(_Seen):
     volumes: tuple[int, ...] = ()
     protection: Protection = Protection()
     locked: bool = False
+
+    def as_json(self) -> JsonObject:
+        """Return it in Hetzner's own words and shape, as far as it is known here."""
+        return cast(JsonObject, self.model_dump(mode="json"))
 
     @property
     def ipv4(self) -> str | None:

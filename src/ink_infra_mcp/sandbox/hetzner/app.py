@@ -15,6 +15,7 @@ from starlette.routing import Route as WebRoute
 from ink_infra_mcp.sandbox.hetzner import (
     actions,
     catalogue,
+    firewalls,
     new_server,
     power,
     rrsets,
@@ -23,6 +24,7 @@ from ink_infra_mcp.sandbox.hetzner import (
     volumes,
     zones,
 )
+from ink_infra_mcp.sandbox.hetzner.attaching import reconcile
 from ink_infra_mcp.sandbox.hetzner.call import ApiError, Call, JsonObject, Reply, Route
 from ink_infra_mcp.sandbox.hetzner.settling import settle_hetzner
 from ink_infra_mcp.sandbox.state import WorldState
@@ -33,6 +35,7 @@ from ink_infra_mcp.sandbox.world import World
 ROUTES: tuple[Route, ...] = (
     *actions.ROUTES,
     *catalogue.ROUTES,
+    *firewalls.ROUTES,
     *servers.ROUTES,
     *new_server.ROUTES,
     *power.ROUTES,
@@ -101,6 +104,7 @@ def _answer(state: WorldState, now: float, asked: _Asked) -> Response:
     else:
         if asked.method != "GET":
             state.journal.append(f"hetzner {asked.line}")
+            reconcile(state.hetzner, now)
     return _response(state.hetzner, now, reply)
 
 

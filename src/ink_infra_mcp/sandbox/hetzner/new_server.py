@@ -6,12 +6,15 @@ import secrets
 from pydantic import Field, JsonValue
 
 from ink_infra_mcp.sandbox.hetzner.actions import begin, shown
+from ink_infra_mcp.sandbox.hetzner.attaching import arrive
 from ink_infra_mcp.sandbox.hetzner.call import ApiError, Body, Call, Reply, Route, invalid, not_found
 from ink_infra_mcp.sandbox.hetzner.catalogue import image_named, location_asked, server_type_named
+from ink_infra_mcp.sandbox.hetzner.firewalls import find_firewall
 from ink_infra_mcp.sandbox.hetzner.labels import check_labels
 from ink_infra_mcp.sandbox.hetzner.servers import check_server_name, show_server
 from ink_infra_mcp.sandbox.hetzner.ssh_keys import key_named
 from ink_infra_mcp.sandbox.hetzner.volumes import find_volume
+from ink_infra_mcp.sandbox.state_firewalls import Bond
 from ink_infra_mcp.sandbox.state_hetzner import Action, HetznerState, Location, Offer, Server, ServerType, Volume
 
 USER_DATA_BYTES = 32 * 1024
@@ -56,6 +59,7 @@ def _create(call: Call) -> Reply:
     server = _checked(call, wanted)
     call.project.servers.append(server)
     made = begin(call, "create_server", ("server", server.id), after_s=call.project.create_s)
+    _protect(call, server, wanted, made)
     following = [_attach(call, server, volume_id) for volume_id in wanted.volumes]
     following += _start(call, server, made, wanted)
     next_actions: list[JsonValue] = [shown(action, call.now) for action in following]
@@ -68,6 +72,14 @@ def _create(call: Call) -> Reply:
             "root_password": None if wanted.ssh_keys else secrets.token_urlsafe(15),
         },
     )
+
+
+def _protect(call: Call, server: Server, wanted: CreateServer, made: Action) -> None:
+    """Firewalls named at the creation are there before the first boot."""
+    for ref in wanted.firewalls:
+        firewall = find_firewall(call, ref.firewall)
+        firewall.bonds.append(Bond(server=server.id))
+        arrive(firewall, server.id, made.ends)
 
 
 def _start(call: Call, server: Server, made: Action, wanted: CreateServer) -> list[Action]:
@@ -113,7 +125,7 @@ def _check_parts(call: Call, wanted: CreateServer) -> None:
             raise not_found("ssh key", key)
     for id_ in wanted.volumes:
         _check_volume(call, find_volume(call, id_), wanted)
-    _refuse_absent(wanted)
+    _refuse_absent(call, wanted)
 
 
 def _check_volume(call: Call, volume: Volume, wanted: CreateServer) -> None:
@@ -121,12 +133,12 @@ def _check_volume(call: Call, volume: Volume, wanted: CreateServer) -> None:
         raise invalid({"volumes": "volume is attached or in another location"})
 
 
-def _refuse_absent(wanted: CreateServer) -> None:
-    """Networks, firewalls and placement groups do not exist in this project, so none can be found."""
+def _refuse_absent(call: Call, wanted: CreateServer) -> None:
+    """Networks and placement groups do not exist in this project, so none can be found; firewalls may."""
     if wanted.networks:
         raise not_found("network", wanted.networks[0])
-    if wanted.firewalls:
-        raise not_found("firewall", wanted.firewalls[0].firewall)
+    for ref in wanted.firewalls:
+        find_firewall(call, ref.firewall)
     if wanted.placement_group is not None:
         raise not_found("placement group", wanted.placement_group)
 

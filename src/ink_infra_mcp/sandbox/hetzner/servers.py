@@ -6,6 +6,7 @@ from functools import partial
 from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.hetzner.actions import begin, busy, of_resource, refuse_locked, started
+from ink_infra_mcp.sandbox.hetzner.attaching import firewalls_at
 from ink_infra_mcp.sandbox.hetzner.call import ApiError, Call, JsonObject, Reply, Route, invalid, stamp
 from ink_infra_mcp.sandbox.hetzner.catalogue import (
     TB,
@@ -57,7 +58,7 @@ def show_server(call: Call, server: Server) -> JsonObject:
         "name": server.name,
         "status": server.status,
         "created": stamp(server.created),
-        "public_net": _public_net(server),
+        "public_net": _public_net(call, server),
         "private_net": _private_net(server),
         "server_type": show_server_type(project, kind),
         "location": show_location(location_of(project, server.location)),
@@ -78,7 +79,7 @@ def show_server(call: Call, server: Server) -> JsonObject:
     }
 
 
-def _public_net(server: Server) -> JsonObject:
+def _public_net(call: Call, server: Server) -> JsonObject:
     ipv4: JsonValue = None
     if server.ipv4 is not None:
         reverse = ".".join(reversed(server.ipv4.split(".")))
@@ -91,7 +92,11 @@ def _public_net(server: Server) -> JsonObject:
     ipv6: JsonValue = None
     if server.ipv6 is not None:
         ipv6 = {"id": server.id + 600_000, "ip": server.ipv6, "blocked": False, "dns_ptr": []}
-    return {"ipv4": ipv4, "ipv6": ipv6, "floating_ips": [], "firewalls": []}
+    firewalls: list[JsonValue] = [
+        {"id": firewall.id, "status": "applied" if arrival.ready_at <= call.now else "pending"}
+        for firewall, arrival in firewalls_at(call.project, server)
+    ]
+    return {"ipv4": ipv4, "ipv6": ipv6, "floating_ips": [], "firewalls": firewalls}
 
 
 def _private_net(server: Server) -> list[JsonValue]:

@@ -1,5 +1,6 @@
-"""What time alone does in the project: servers reach their next state, zones are published, old actions go."""
+"""What time alone does in the project: servers reach their next state, firewalls and zones follow, old actions go."""
 
+from ink_infra_mcp.sandbox.hetzner.attaching import reconcile
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_hetzner import HetznerState, Server
 
@@ -16,6 +17,7 @@ def settle_hetzner(state: WorldState, now: float) -> None:
         if server.next_status is not None and server.next_at <= now:
             _arrive(state, server)
     _forget_gone(project)
+    reconcile(project, now)
     del project.actions[:-KEPT_ACTIONS]
     publish(project, now)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ink_infra_mcp.clients.coolify.act import CoolifyAct
-from ink_infra_mcp.clients.coolify.steps import creating, deploying, ending, setting
+from ink_infra_mcp.clients.coolify.steps import creating, deploying, ending, noting, setting
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
 from ink_infra_mcp.clients.http import Http
 from ink_infra_mcp.core.plan import JsonObject
@@ -22,6 +22,7 @@ _HANDLERS: dict[str, Callable[[CoolifyStep], Awaitable[JsonObject]]] = {
     "coolify.set_env_new": setting.set_env,
     "coolify.set_env": setting.set_env,
     "coolify.delete_env": setting.delete_env,
+    "coolify.note_deployments": noting.note_deployments,
     "coolify.first_deploy": deploying.deploy,
     "coolify.deploy": deploying.deploy,
     "coolify.start": deploying.start,

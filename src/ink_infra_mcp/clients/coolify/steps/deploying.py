@@ -2,27 +2,33 @@
 
 from collections.abc import Awaitable, Callable
 
-from ink_infra_mcp.clients.coolify.deployments import follow, require_finished
+from ink_infra_mcp.clients.coolify.away import patiently
+from ink_infra_mcp.clients.coolify.buildlog import CANCELLED, Deployment
+from ink_infra_mcp.clients.coolify.deployments import RECENT, follow, left_alone, log_tail, not_ours, require_finished
 from ink_infra_mcp.clients.coolify.models import DeployQueued
+from ink_infra_mcp.clients.coolify.ours import Claim, wish_of
+from ink_infra_mcp.clients.coolify.steps.composing import restart_service, start_service
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
 from ink_infra_mcp.clients.coolify.steps.once import make_once
-from ink_infra_mcp.core.errors import Rejected, StepFailed
+from ink_infra_mcp.core.errors import Rejected, StepFailed, Unavailable, Unreachable, VendorError
 from ink_infra_mcp.core.plan import JsonObject
-from ink_infra_mcp.core.shapes import items
-from ink_infra_mcp.core.waiting import EVERY_S, NotYet, until
+from ink_infra_mcp.core.shapes import items, table
+from ink_infra_mcp.core.waiting import NotYet, until
 
 DEADLINE_S = 3600.0
-SERVICE_S = 300.0
+CANCEL_S = 60.0
+TAIL = 40
 
 
 async def deploy(step: CoolifyStep) -> JsonObject:
-    """Queue a deployment unless one that the plan did not know is there already; return it when it has finished.
+    """Queue a deployment unless one that can only be ours is there already; return it when it has finished.
 
     Raises:
-        StepFailed: the deployment failed, with the last lines of its log and a probable cause.
+        StepFailed: the deployment failed, with the last lines of its log and a probable cause; it was cancelled at the
+            deadline; Coolify was lost meanwhile; or one that is not ours came in between.
     """
     if step.is_service:
-        return await _start_service(step)
+        return await start_service(step)
     force = step.call.params.get("force") is True
     return await _begin_and_follow(step, lambda uuid: step.coolify.deploy(uuid, force=force))
 
@@ -30,14 +36,14 @@ async def deploy(step: CoolifyStep) -> JsonObject:
 async def start(step: CoolifyStep) -> JsonObject:
     """Start a stopped app, which deploys it; return the finished deployment."""
     if step.is_service:
-        return await _start_service(step)
+        return await start_service(step)
     return await _begin_and_follow(step, step.coolify.start)
 
 
 async def restart(step: CoolifyStep) -> JsonObject:
     """Restart an app; return the finished deployment."""
     if step.is_service:
-        return await _restart_service(step)
+        return await restart_service(step)
     return await _begin_and_follow(step, step.coolify.restart)
 
 
@@ -48,29 +54,54 @@ async def rollback(step: CoolifyStep) -> JsonObject:
 
 
 async def _begin_and_follow(step: CoolifyStep, begin: Callable[[str], Awaitable[DeployQueued]]) -> JsonObject:
-    uuid = step.call.given("app")
-    known = frozenset(str(one) for one in items(step.call.params.get("known")))
-
-    async def newer() -> str | None:
-        recent = await step.coolify.deployments_of(uuid, take=5)
-        return next((d.uuid for d in recent if d.uuid not in known), None)
-
-    async def queued() -> str | None:
-        return (await begin(uuid)).deployment_uuid
-
-    begun = await make_once(step, newer, queued, whether="the deployment is queued")
+    claim = Claim(known=_known(step), wish=wish_of(step.call.kind, step.call.params))
+    begun = str(step.call.params.get("deployment") or "") or await _begun(step, claim, begin)
     deployment = await follow(
         step.coolify,
-        uuid,
+        step.call.given("app"),
         begun,
         clock=step.call.clock,
         say=step.call.say,
         deadline_s=_deadline(step),
-        known=known,
+        claim=claim,
         redact=step.redact,
     )
+    if not deployment.is_over:
+        deployment = await _cancelled(step, deployment.uuid)
     finished = require_finished(deployment, redact=step.redact)
     return {"deployment": finished.uuid, "commit": finished.commit, "status": finished.status}
+
+
+def _known(step: CoolifyStep) -> frozenset[str]:
+    """Return the deployments that an earlier step has noted."""
+    source = table(step.call.params["known"])
+    note = step.call.results[str(source["step"])][str(source["field"])]
+    return frozenset(map(str, items(note)))
+
+
+async def _begun(step: CoolifyStep, claim: Claim, begin: Callable[[str], Awaitable[DeployQueued]]) -> str | None:
+    """Return the deployment that an earlier run of this step asked for, or else what Coolify says to a request."""
+    uuid, asked = step.call.given("app"), False
+
+    async def there() -> str | None:
+        recent = await step.coolify.deployments_of(uuid, take=RECENT)
+        if (mine := claim.ours(recent)) is not None:
+            return mine.uuid
+        if (other := claim.foreign(recent)) is not None:
+            raise not_ours(other)
+        return None
+
+    async def queued() -> str | None:
+        nonlocal asked
+        asked = True
+        return (await begin(uuid)).deployment_uuid
+
+    try:
+        return await make_once(step, there, queued, whether="the deployment is queued")
+    except (Unavailable, Unreachable) as error:
+        if not asked:
+            raise
+        raise left_alone(None, error) from error
 
 
 def _deadline(step: CoolifyStep) -> float:
@@ -78,37 +109,48 @@ def _deadline(step: CoolifyStep) -> float:
     return float(value) if isinstance(value, (int, float)) else DEADLINE_S
 
 
-async def _start_service(step: CoolifyStep) -> JsonObject:
-    """A compose app has no deployments: it is started, and followed until Coolify calls it running."""
-    uuid = step.call.given("app")
-    if (await step.coolify.service(uuid)).status.state != "running":
-        try:
-            await step.coolify.start_service(uuid)
-        except Rejected as error:
-            if error.vendor_code != "already_running":
-                raise
-    return await _until_running(step, uuid)
+async def _cancelled(step: CoolifyStep, uuid: str) -> Deployment:
+    """Cancel a deployment that takes too long, and look that it ended; return it where it ended by itself meanwhile.
+
+    Raises:
+        StepFailed: it was cancelled; or that cannot be seen, and it may still come up.
+    """
+    step.call.say(f"Deployment {uuid} takes too long: cancelling it")
+    try:
+        await step.coolify.cancel_deployment(uuid)
+    except Rejected as error:
+        if error.vendor_code != "not_cancellable":
+            raise left_alone(uuid, error) from error
+    except VendorError as error:
+        step.call.say(f"Coolify gave no good answer ({error.code}); looking whether it is cancelled")
+
+    async def over() -> Deployment | NotYet:
+        found = await step.coolify.deployment(uuid)
+        return found if found.is_over else NotYet(f"waiting for deployment {uuid} to end", _goes_on(uuid))
+
+    try:
+        ended = await until(step.call, patiently(over), within_s=CANCEL_S)
+    except VendorError as error:
+        raise left_alone(uuid, error) from error
+    if ended.status == CANCELLED:
+        raise _too_long(step, ended)
+    return ended
 
 
-async def _restart_service(step: CoolifyStep) -> JsonObject:
-    uuid = step.call.given("app")
-    await step.coolify.restart_service(uuid, pull_latest=True)
-    return await _until_running(step, uuid)
-
-
-async def _until_running(step: CoolifyStep, uuid: str) -> JsonObject:
-    async def running() -> JsonObject | NotYet:
-        state = (await step.coolify.service(uuid)).status.state
-        return {"status": state} if state == "running" else _not_running(state)
-
-    return await until(step.call, running, within_s=SERVICE_S, first_s=EVERY_S)
-
-
-def _not_running(state: str) -> NotYet:
-    failure = StepFailed(
-        f"The compose app is {state} {SERVICE_S:.0f} s after its start was queued.",
-        done="The start is queued.",
-        next="Look at get_app: a container may end right after its start.",
-        stage="start",
+def _goes_on(uuid: str) -> StepFailed:
+    return StepFailed(
+        f"Deployment {uuid} takes too long, and goes on although it was to be cancelled.",
+        done=f"Deployment {uuid} may still come up, and nothing has proved it.",
+        next=f"Cancel it in Coolify, or call resume_operation: it takes up deployment {uuid} and proves it.",
+        stage="deployment",
     )
-    return NotYet(f"waiting for the compose app to run ({state})", failure)
+
+
+def _too_long(step: CoolifyStep, ended: Deployment) -> StepFailed:
+    return StepFailed(
+        f"Deployment {ended.uuid} was not over after {_deadline(step):.0f} s, and was cancelled.",
+        done="It has ended. The containers that ran before may still run, and beside them what it had started already.",
+        next="See get_app for what runs, and mend what takes so long; then call again.",
+        stage="deployment",
+        untrusted_log=log_tail(ended, TAIL, redact=step.redact),
+    )
