@@ -1,0 +1,200 @@
+"""What a rule may ask of a packet, and whether a question's packet meets it: yes, no, or not to be told."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Generic
+
+from ink_infra_mcp.core.firewall.addresses import A, Addresses
+from ink_infra_mcp.core.firewall.ports import Ports
+
+SYN = frozenset({"syn"})
+SYN_ACK = frozenset({"syn", "ack"})
+REPLY_PORTS = Ports(((32_768, 60_999),))
+"""Where a client's own port lies: Linux takes it from here, others from 49152 up (ip_local_port_range, RFC 6335)."""
+
+
+_ANY_PORT = Ports(((1, 65_535),))
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[A]):
+    """The first packet of a connection, but for its source: what a symbolic walk is about.
+
+    `interface` is where it arrives, `leaving` where it would go on to; None is not known. `local` says that its
+    destination is one of the host's own addresses. `original_*` are the destination before a translation. `ordinary`
+    asks what a first packet meets where nothing is exhausted: rates are not used up, and its route back exists.
+    """
+
+    protocol: str
+    port: int
+    destination: int
+    interface: str | None = None
+    leaving: str | None = None
+    local: bool = True
+    translated: bool = False
+    tracked: bool = True
+    original_port: int = -1
+    original_destination: int = -1
+    flags: frozenset[str] = SYN
+    ordinary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Whether a word is one of some names; a name ending in `*` or `+` stands for all that begin so."""
+
+    names: tuple[str, ...]
+    negated: bool = False
+
+    def holds(self, word: str | None) -> bool | None:
+        """Return whether the word is meant; None where the word is not known."""
+        return None if word is None else self.any_of((word,))
+
+    def any_of(self, words: Iterable[str]) -> bool:
+        """Return whether any of the words is meant, or none where the names are negated."""
+        found = any(_named(word, name) for word in words for name in self.names)
+        return found is not self.negated
+
+
+def _named(word: str, name: str) -> bool:
+    return word.startswith(name[:-1]) if name[-1:] in {"*", "+"} else word == name
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """The transport protocol is one of these, by name."""
+
+    wanted: OneOf
+
+    def met(self, q: Question[A]) -> bool | None:
+        """Return whether the packet meets it."""
+        return self.wanted.holds(q.protocol)
+
+
+@dataclass(frozen=True, slots=True)
+class ToPort:
+    """The destination port, as it is at this place of the way; `original` is the one before any translation."""
+
+    ports: Ports
+    original: bool = False
+
+    def met(self, q: Question[A]) -> bool | None:
+        """Return whether the packet meets it."""
+        return (q.original_port if self.original else q.port) in self.ports
+
+
+@dataclass(frozen=True, slots=True)
+class ToAddress:
+    """The destination address, as it is at this place of the way; `original` is the one before any translation."""
+
+    addresses: Addresses
+    original: bool = False
+
+    def met(self, q: Question[A]) -> bool | None:
+        """Return whether the packet meets it."""
+        return (q.original_destination if self.original else q.destination) in self.addresses
+
+
+@dataclass(frozen=True, slots=True)
+class Arrives:
+    """The interface that the packet came in by."""
+
+    wanted: OneOf
+
+    def met(self, q: Question[A]) -> bool | None:
+        """Return whether the packet meets it."""
+        return self.wanted.holds(q.interface)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """The interface that the packet goes out by; one for the host itself has none."""
+
+    wanted: OneOf
+
+    def met(self, q: Question[A]) -> bool | None:
+        """Return whether the packet meets it."""
+        return self.wanted.holds("" if q.local else q.leaving)
+
+
+@dataclass(frozen=True, slots=True)
+class InState:
+    """The state of the connection in conntrack's words; ours is `new`, and `dnat` once it is translated."""
+
+    wanted: OneOf
+
+    def met(self, q: Question[A]) -> bool | None:
+        """Return whether the packet meets it."""
+        if not q.tracked:
+            return None
+        return self.wanted.any_of(("new", "dnat") if q.translated else ("new",))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The kind of the destination address: `local`, `unicast`, `broadcast`, `multicast` ..."""
+
+    wanted: OneOf
+
+    def met(self, q: Question[A]) -> bool | None:
+        """Return whether the packet meets it."""
+        return self.wanted.holds("local" if q.local else "unicast")
+
+
+@dataclass(frozen=True, slots=True)
+class TcpFlags:
+    """Some of the TCP flags: any of the alternatives holds when, of those in its mask, exactly its own are set."""
+
+    alternatives: tuple[tuple[frozenset[str], frozenset[str]], ...]
+    negated: bool = False
+
+    def met(self, q: Question[A]) -> bool | None:
+        """Return whether the packet meets it."""
+        if q.protocol != "tcp":
+            return False
+        return any(q.flags & mask == wanted for mask, wanted in self.alternatives) is not self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class TheirPort:
+    """The port of the other side, which it chooses itself; an ordinary client takes one of the ephemeral ones."""
+
+    ports: Ports
+    negated: bool = False
+
+    def met(self, q: Question[A]) -> bool | None:
+        """Return None, or where the question is about an ordinary packet what every ordinary client port meets."""
+        wanted = ~self.ports if self.negated else self.ports
+        asked = REPLY_PORTS if q.ordinary else _ANY_PORT
+        if asked <= wanted:
+            return True
+        return None if asked & wanted else False
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Something that the rules alone do not tell: a mark, a set, a time. `ordinary` is what a first packet meets.
+
+    A rate, for instance, is kept by a first packet; whether that is so at any moment nobody can say.
+    """
+
+    what: str
+    ordinary: bool | None = field(default=None)
+
+    def met(self, q: Question[A]) -> bool | None:
+        """Return None, or what an ordinary packet meets where the question is about one."""
+        return self.ordinary if q.ordinary else None
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """Something that no first packet of a connection to this protocol meets: `what` says it."""
+
+    what: str
+
+    def met(self, q: Question[A]) -> bool | None:
+        """Return that it does not."""
+        return False
+
+
+Condition = Protocol | ToPort | ToAddress | Arrives | Leaves | InState | Kind | TcpFlags | TheirPort | Opaque | Never

@@ -1,0 +1,207 @@
+"""What the matches of iptables ask, module by module; one that is not understood is opaque, never ignored."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from ink_infra_mcp.core.firewall.addresses import A, Addresses
+from ink_infra_mcp.core.firewall.conditions import (
+    Arrives,
+    Condition,
+    InState,
+    Kind,
+    Leaves,
+    Never,
+    OneOf,
+    Opaque,
+    Protocol,
+    TcpFlags,
+    TheirPort,
+    ToAddress,
+    ToPort,
+)
+from ink_infra_mcp.core.firewall.ports import Ports
+from ink_infra_mcp.core.firewall.protocols import protocol_name
+
+_SYN = (frozenset({"fin", "syn", "rst", "ack"}), frozenset({"syn"}))
+_ALL_FLAGS = frozenset({"fin", "syn", "rst", "psh", "ack", "urg"})
+_SILENT = {"--name", "--mask", "--rsource", "--rdest", "--seconds", "--reap", "--hitcount", "--rttl"}
+Found = Condition | Addresses
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a rule, and what it was given."""
+
+    name: str
+    negated: bool
+    values: tuple[str, ...]
+
+    @property
+    def value(self) -> str:
+        """Return its first value.
+
+        Raises:
+            ValueError: it has none.
+        """
+        if not self.values:
+            raise ValueError(f"{self.name} has no value")
+        return self.values[0]
+
+    def __str__(self) -> str:
+        return " ".join([*(["!"] if self.negated else []), self.name, *self.values])
+
+
+def builtin(option: Option, kind: type[A]) -> Iterator[Found]:
+    """Yield what an option asks that needs no module.
+
+    Raises:
+        ValueError: its value is no address of the family.
+    """
+    match option.name:
+        case "-s":
+            yield _addresses(option, kind)
+        case "-d":
+            yield ToAddress(_addresses(option, kind))
+        case "-i":
+            yield Arrives(OneOf(option.values, option.negated))
+        case "-o":
+            yield Leaves(OneOf(option.values, option.negated))
+        case "-p":
+            yield from _protocol(option)
+        case _:
+            yield from () if option.negated else (Never("later fragments"),)
+
+
+def matched(module: str, options: Iterable[Option], kind: type[A]) -> Iterator[Found]:
+    """Yield what a module asks with its options.
+
+    Raises:
+        ValueError: an option's value is not what it takes.
+    """
+    if reader := _WHOLE.get(module):
+        yield from reader(list(options))
+        return
+    for option in options:
+        if by_option := _OPTIONS.get((module, option.name)):
+            yield by_option(option)
+        elif with_addresses := _ADDRESSED.get((module, option.name)):
+            yield with_addresses(_addresses(option, kind))
+        else:
+            yield Opaque(f"-m {module} {option}")
+    if module not in _UNDERSTOOD and not options:
+        yield Opaque(f"-m {module}")
+
+
+def _addresses(option: Option, kind: type[A]) -> A:
+    found = kind.of(option.value.split(","))
+    return ~found if option.negated else found
+
+
+def _protocol(option: Option) -> Iterator[Condition]:
+    name = protocol_name(option.value)
+    if name != "all":
+        yield Protocol(OneOf((name,), option.negated))
+
+
+def _ports(option: Option) -> Ports:
+    ports = Ports.parse(option.value)
+    return ~ports if option.negated else ports
+
+
+def _flags(option: Option) -> Condition:
+    if option.name == "--syn":
+        return TcpFlags((_SYN,), option.negated)
+    mask, wanted = (_flag_names(value) for value in option.values)
+    return TcpFlags(((mask, wanted),), option.negated)
+
+
+def _flag_names(text: str) -> frozenset[str]:
+    return {"ALL": _ALL_FLAGS, "NONE": frozenset[str]()}.get(text) or frozenset(text.lower().split(",")) - {"none"}
+
+
+def _states(option: Option) -> Condition:
+    return InState(OneOf(tuple(option.value.lower().split(",")), option.negated))
+
+
+def _direction(option: Option) -> Condition:
+    return InState(OneOf(("new",) if option.value == "ORIGINAL" else ("reply",), option.negated))
+
+
+def _kind(option: Option) -> Condition:
+    return Kind(OneOf(tuple(option.value.lower().split(",")), option.negated))
+
+
+def _source_kind(option: Option) -> Condition:
+    kinds = OneOf(tuple(option.value.lower().split(",")), option.negated)
+    return Opaque(str(option), ordinary=kinds.any_of(("unicast",)))
+
+
+def _recent(options: list[Option]) -> Iterator[Condition]:
+    """Yield what the list of recent sources asks: to be put on it is always met, to be counted on it is a rate."""
+    for option in options:
+        if option.name in _SILENT or (option.name == "--set" and not option.negated):
+            continue
+        counted = any(other.name == "--hitcount" and other.value != "1" for other in options)
+        yield Opaque(f"-m recent {option}", ordinary=option.negated if counted else None)
+
+
+def _rate(what: str, *, below: bool) -> Callable[[list[Option]], Iterator[Condition]]:
+    def read(options: list[Option]) -> Iterator[Condition]:
+        turned = any(option.negated or option.name.endswith("-above") for option in options)
+        yield Opaque(f"-m {what}", ordinary=below is not turned)
+
+    return read
+
+
+def _reverse_path(options: list[Option]) -> Iterator[Condition]:
+    yield Opaque("-m rpfilter", ordinary=all(option.name != "--invert" for option in options))
+
+
+def _packet_kind(options: list[Option]) -> Iterator[Condition]:
+    if any((option.value == "unicast") is option.negated for option in options):
+        yield Never("a packet type other than unicast")
+
+
+def _nothing(options: list[Option]) -> Iterator[Condition]:
+    del options
+    yield from ()
+
+
+def _routing_header(options: list[Option]) -> Iterator[Condition]:
+    """Yield that no first packet has one, unless the absence is what is asked for."""
+    if not any(option.negated for option in options):
+        yield Never("a routing header")
+
+
+_WHOLE: dict[str, Callable[[list[Option]], Iterator[Condition]]] = {
+    "comment": _nothing,
+    "recent": _recent,
+    "limit": _rate("limit", below=True),
+    "hashlimit": _rate("hashlimit", below=True),
+    "connlimit": _rate("connlimit", below=True),
+    "rpfilter": _reverse_path,
+    "pkttype": _packet_kind,
+    "rt": _routing_header,
+}
+_UNDERSTOOD = frozenset({"tcp", "udp", "sctp", "conntrack", "state", "multiport", "iprange", "addrtype"})
+_OPTIONS: dict[tuple[str, str], Callable[[Option], Condition]] = {
+    **{(module, "--dport"): lambda option: ToPort(_ports(option)) for module in ("tcp", "udp", "sctp")},
+    **{(module, "--sport"): lambda option: TheirPort(_ports(option)) for module in ("tcp", "udp", "sctp")},
+    ("multiport", "--dports"): lambda option: ToPort(_ports(option)),
+    ("multiport", "--sports"): lambda option: TheirPort(_ports(option)),
+    ("tcp", "--tcp-flags"): _flags,
+    ("tcp", "--syn"): _flags,
+    ("conntrack", "--ctstate"): _states,
+    ("state", "--state"): _states,
+    ("conntrack", "--ctdir"): _direction,
+    ("conntrack", "--ctorigdstport"): lambda option: ToPort(_ports(option), original=True),
+    ("conntrack", "--ctproto"): lambda option: Protocol(OneOf((protocol_name(option.value),), option.negated)),
+    ("addrtype", "--dst-type"): _kind,
+    ("addrtype", "--src-type"): _source_kind,
+}
+_ADDRESSED: dict[tuple[str, str], Callable[[Addresses], Found]] = {
+    ("iprange", "--src-range"): lambda addresses: addresses,
+    ("iprange", "--dst-range"): lambda addresses: ToAddress(addresses),
+    ("conntrack", "--ctorigsrc"): lambda addresses: addresses,
+    ("conntrack", "--ctorigdst"): lambda addresses: ToAddress(addresses, original=True),
+}

@@ -1,0 +1,168 @@
+"""Reads what `nft -j list ruleset` says into tables of one family; a document that is cut or odd is unreadable."""
+
+import json
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Annotated, Generic, cast
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+
+from ink_infra_mcp.core.firewall.addresses import A, Family
+from ink_infra_mcp.core.firewall.answer import Answer, Damaged, Unreadable, failed
+from ink_infra_mcp.core.firewall.nft_match import Named
+from ink_infra_mcp.core.firewall.nft_rule import read_rules
+from ink_infra_mcp.core.firewall.rules import Base, Hook, Rule, Table, Tables, Verdict
+from ink_infra_mcp.core.plan import JsonObject
+
+_FAMILIES = {Family.V4: ("ip", "inet", "netdev"), Family.V6: ("ip6", "inet", "netdev")}
+_HOOKS = frozenset({"ingress", "prerouting", "input", "forward", "output", "postrouting"})
+Key = tuple[str, str]
+"""The family and the name of a table, as nft says them."""
+
+
+class _Seen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    family: str
+    table: str = ""
+    name: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Return the table that it belongs to."""
+        return self.family, self.table
+
+
+class _Chain(_Seen):
+    hook: str = ""
+    type: str = "filter"
+    prio: int = 0
+    policy: str = "accept"
+    dev: str | tuple[str, ...] = ()
+
+
+class _Rule(_Seen):
+    chain: str
+    handle: int = 0
+    comment: str = ""
+    expr: tuple[JsonObject, ...] = ()
+
+
+class _Set(_Seen):
+    flags: str | tuple[str, ...] = ()
+    elem: tuple[JsonValue, ...] = ()
+
+
+_ITEMS: TypeAdapter[tuple[dict[str, JsonObject], ...]] = TypeAdapter(
+    Annotated[tuple[dict[str, JsonObject], ...], Field(min_length=1)]
+)
+
+
+@dataclass(slots=True)
+class _Draft(Generic[A]):
+    """What has been read of one table."""
+
+    chains: dict[str, list[Rule[A]]] = field(default_factory=dict[str, list[Rule[A]]])
+    bases: list[Base] = field(default_factory=list[Base])
+    named: dict[str, Named] = field(default_factory=dict[str, Named])
+
+
+def read_nft(answer: Answer, kind: type[A], skip: Set[str] = frozenset()) -> Tables[A] | Unreadable:
+    """Read the tables that see packets of a family, but for those of `skip`, which iptables-save shows better.
+
+    `skip` names tables of the families ip and ip6 only: iptables makes no others.
+    """
+    if bad := failed(answer, "nft -j list ruleset"):
+        return bad
+    try:
+        document: object = json.loads(answer.text)
+        items = _ITEMS.validate_python(cast("dict[str, object]", document)["nftables"])
+        if "metainfo" not in items[0]:
+            raise Damaged("it does not begin with its version")
+        return _tables(items, kind, skip)
+    except (ValueError, KeyError, TypeError, RecursionError) as why:
+        return Unreadable(f"nft -j list ruleset: {str(why).partition(chr(10))[0][:160] or 'not its JSON'}")
+
+
+def _tables(items: tuple[dict[str, JsonObject], ...], kind: type[A], skip: Set[str]) -> Tables[A]:
+    drafts: dict[Key, _Draft[A]] = {}
+    for what, body in _wanted(items, kind, skip):
+        match what:
+            case "table":
+                seen = _Seen.model_validate(body)
+                drafts[seen.family, seen.name] = _Draft()
+            case "chain":
+                _take_chain(drafts, _Chain.model_validate(body))
+            case "set" | "map":
+                _take_set(drafts, _Set.model_validate(body))
+            case _:
+                pass
+    for what, body in _wanted(items, kind, skip):
+        if what == "rule":
+            _take_rule(drafts, _Rule.model_validate(body), kind)
+    return tuple(_finished(key, draft) for key, draft in drafts.items())
+
+
+def _wanted(
+    items: tuple[dict[str, JsonObject], ...], kind: type[A], skip: Set[str]
+) -> Iterator[tuple[str, JsonObject]]:
+    families = _FAMILIES[kind.FAMILY]
+    for item in items:
+        for what, body in item.items():
+            family = body.get("family")
+            table = body.get("name" if what == "table" else "table")
+            if family in families and not (family in {"ip", "ip6"} and table in skip):
+                yield what, body
+
+
+def _draft(drafts: Mapping[Key, _Draft[A]], seen: _Seen) -> _Draft[A]:
+    if seen.key not in drafts:
+        raise Damaged(f"something belongs to the table {' '.join(seen.key)}, which is missing")
+    return drafts[seen.key]
+
+
+def _take_chain(drafts: Mapping[Key, _Draft[A]], chain: _Chain) -> None:
+    draft = _draft(drafts, chain)
+    draft.chains[chain.name] = []
+    if chain.hook not in _HOOKS:
+        return
+    devices = (chain.dev,) if isinstance(chain.dev, str) else chain.dev
+    draft.bases.append(
+        Base(
+            chain.name,
+            cast("Hook", chain.hook),
+            chain.prio,
+            Verdict(chain.policy),
+            "nat" if chain.type == "nat" else "filter",
+            devices,
+        )
+    )
+
+
+def _take_set(drafts: Mapping[Key, _Draft[A]], found: _Set) -> None:
+    flags = (found.flags,) if isinstance(found.flags, str) else found.flags
+    fixed = not {"dynamic", "timeout"} & set(flags)
+    _draft(drafts, found).named[f"@{found.name}"] = found.elem if fixed else None
+
+
+def _take_rule(drafts: Mapping[Key, _Draft[A]], rule: _Rule, kind: type[A]) -> None:
+    draft = _draft(drafts, rule)
+    if rule.chain not in draft.chains:
+        raise Damaged(f"rule {rule.handle} belongs to the chain {rule.chain}, which is missing")
+    origin = f"{rule.chain} handle {rule.handle}: {rule.comment or _shown(rule.expr)}"
+    for one in read_rules(rule.expr, kind, draft.named, origin):
+        missing = one.verdict in {Verdict.JUMP, Verdict.GOTO} and one.target not in draft.chains
+        if missing:
+            raise Damaged(f"rule {rule.handle} jumps to the chain {one.target}, which is missing")
+        draft.chains[rule.chain].append(one)
+
+
+def _shown(expressions: tuple[JsonObject, ...]) -> str:
+    told = [expression for expression in expressions if "counter" not in expression]
+    return json.dumps(told, separators=(",", ":"))[:240]
+
+
+def _finished(key: Key, draft: _Draft[A]) -> Table[A]:
+    chains = {name: tuple(rules) for name, rules in draft.chains.items()}
+    return Table(f"nft {' '.join(key)}", MappingProxyType(chains), tuple(draft.bases))

@@ -1,0 +1,121 @@
+"""The one model of a rule that every firewall is translated into: rules in chains, chains in tables."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Generic, Literal
+
+from ink_infra_mcp.core.firewall.addresses import A
+from ink_infra_mcp.core.firewall.conditions import Arrives, Condition, InState, Opaque, Protocol, ToAddress, ToPort
+
+Hook = Literal["ingress", "prerouting", "input", "forward", "output", "postrouting"]
+Work = Literal["filter", "nat"]
+RAW, MANGLE, DSTNAT, FILTER, SECURITY, SRCNAT = -300, -150, -100, 0, 50, 100
+"""Priorities of the kernel's standard places; the smaller comes first (linux/netfilter_ipv4.h)."""
+
+
+class Verdict(StrEnum):
+    """What becomes of a packet that a rule matches."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+    REJECT = "reject"
+    JUMP = "jump"
+    GOTO = "goto"
+    RETURN = "return"
+    DNAT = "dnat"
+    UNTRACK = "untrack"
+    CONTINUE = "continue"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """Where a destination is rewritten to. `address` None keeps the host's own; `vague` is one that we cannot tell."""
+
+    address: int | None = None
+    port: int | None = None
+    vague: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[A]):
+    """One rule. `sources` None is anybody; every condition must hold; `origin` is the rule as its layer says it."""
+
+    verdict: Verdict
+    sources: A | None = None
+    conditions: tuple[Condition, ...] = ()
+    target: str = ""
+    translation: Translation | None = None
+    origin: str = ""
+
+    @property
+    def opaque(self) -> tuple[str, ...]:
+        """Return what the rule asks that cannot be told from the rules."""
+        return tuple(condition.what for condition in self.conditions if isinstance(condition, Opaque))
+
+    @property
+    def stateful(self) -> bool:
+        """Return whether it asks for the state of the connection."""
+        return any(isinstance(condition, InState) for condition in self.conditions)
+
+    @property
+    def ports(self) -> tuple[ToPort, ...]:
+        """Return what it asks of the destination port."""
+        return tuple(condition for condition in self.conditions if isinstance(condition, ToPort))
+
+    @property
+    def destinations(self) -> tuple[ToAddress, ...]:
+        """Return what it asks of the destination address."""
+        return tuple(condition for condition in self.conditions if isinstance(condition, ToAddress))
+
+    @property
+    def interfaces(self) -> tuple[Arrives, ...]:
+        """Return what it asks of the interface that the packet came in by."""
+        return tuple(condition for condition in self.conditions if isinstance(condition, Arrives))
+
+
+Rules = tuple[Rule[A], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Where a chain hangs in the packet's way, and what becomes of what its rules do not decide."""
+
+    chain: str
+    hook: Hook
+    priority: int = FILTER
+    policy: Verdict = Verdict.ACCEPT
+    work: Work = "filter"
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Generic[A]):
+    """Chains that may jump to each other, and those of them that hang at a hook; `name` is what evidence calls it."""
+
+    name: str
+    chains: Mapping[str, Rules[A]]
+    bases: tuple[Base, ...]
+
+
+Tables = tuple[Table[A], ...]
+
+
+def named_ports(tables: Tables[A]) -> Iterator[tuple[str | None, ToPort]]:
+    """Yield the ports that rules name, with the protocol where the rule says one."""
+    for table in tables:
+        for rules in table.chains.values():
+            for rule in rules:
+                yield from ((_protocol(rule), ports) for ports in rule.ports)
+
+
+def _protocol(rule: Rule[A]) -> str | None:
+    names = [names for c in rule.conditions if isinstance(c, Protocol) for names in c.wanted.names]
+    return names[0] if len(names) == 1 else None
+
+
+def single(name: str, rules: Rules[A], policy: Verdict) -> Table[A]:
+    """Return a table of one ordered list, such as a provider's firewall."""
+    return Table(name, MappingProxyType({"rules": rules}), (Base("rules", "prerouting", policy=policy),))

@@ -1,0 +1,1 @@
+"""Ports and firewalls: every layer, what is reachable, and how it is changed."""

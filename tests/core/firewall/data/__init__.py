@@ -1,0 +1,1 @@
+"""What real hosts said and what connects saw, and the script that recorded it."""
