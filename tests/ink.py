@@ -28,7 +28,7 @@ from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import load
 from ink_infra_mcp.server.prompts import instructions
 from ink_infra_mcp.settings import Settings
-from ink_infra_mcp.settings.policy_files import load_isolation, load_policy
+from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports
 from ink_infra_mcp.settings.secrets import Secrets
 from ink_infra_mcp.settings.system import new_id
 
@@ -206,6 +206,7 @@ def wired(
         settings=settings,
         policy=policy or load_policy(None),
         isolation=isolation or load_isolation(None),
+        ports=load_ports,
         secrets=Secrets(environ, redact=redact),
         redact=redact,
         clock=ScaledClock(),
@@ -219,6 +220,7 @@ def places(ends: Endpoints) -> Places:
     """Return where the emulators answer, as the product wants it said."""
     return Places(
         hetzner_cloud=ends.hetzner_url,
+        hetzner_robot=ends.robot_url,
         github=ends.github_url,
         connect_to=ends.connect_to,
         nameservers=(ends.nameserver,),

@@ -27,6 +27,10 @@ MAKES = frozenset(
 )
 
 
+ROLLOUT = ["note_deployments", "note_containers", "deploy", "prove_isolation"]
+"""The ids of the steps that roll an app out; a compose app has no deployments to note."""
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """What a tool answered."""

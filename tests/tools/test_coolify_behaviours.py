@@ -9,7 +9,7 @@ import pytest
 from ink_infra_mcp.sandbox.seed import SERVERS, SHOP
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Deployment
-from tests.ink import ink, says_yes
+from tests.ink import data, ink, says_yes
 from tests.tools.calls import Before, app_named, call, creations, deploy
 
 NEW: dict[str, Any] = {"name": "fresh", "repository": "https://github.com/example/hello", "muscle": "muscle-1"}
@@ -73,24 +73,27 @@ async def test_a_full_queue_is_told_whether_coolify_says_so_or_not(tmp_path: Pat
 
 
 @pytest.mark.anyio
-async def test_a_deployment_that_coolify_skips_is_not_taken_for_ours(tmp_path: Path) -> None:
-    """With a deployment of the same commit under way, Coolify drops ours and still names one: that is told."""
+async def test_a_deployment_that_coolify_would_drop_ours_for_is_waited_out(tmp_path: Path) -> None:
+    """With one of the same commit under way, Coolify drops ours and still names one: ours is asked for afterwards."""
 
     def busy(state: WorldState) -> None:
         waiting(state, SHOP, "shop", status="in_progress")
 
     with anyio.fail_after(30):
         async with ink(tmp_path, change_world=busy) as it, it.client(says_yes()) as client:
-            said = await call(client, "set_app_env", app="shop", set={"A": "1"}, wait_s=60)
-            foreign = it.state.coolify.deployments[-1].deployment_uuid
-            with it.world.change() as state:
-                state.coolify.deployments[-1].status = "failed"
-            again = await call(client, "set_app_env", app="shop", set={"A": "1"}, wait_s=60)
+            theirs = it.state.coolify.deployments[-1].deployment_uuid
 
-    assert (said.outcome, said.problem["stage"]) == ("failed", "queue")
-    assert f"deployment {foreign} of the app still runs, and Coolify dropped ours." in said.problem["message"]
-    assert [step["id"] for step in again.data["steps"]] == ["deploy", "prove_isolation"]
-    assert again.outcome == "applied"
+            async def end(progress: float, total: float | None, message: str | None) -> None:
+                if theirs in (message or ""):
+                    with it.world.change() as state:
+                        next(d for d in state.coolify.deployments if d.deployment_uuid == theirs).status = "failed"
+
+            arguments = {"app": "shop", "set": {"A": "1"}, "wait_s": 60}
+            said = data(await client.call_tool("set_app_env", arguments, progress_callback=end))
+            ours = it.state.coolify.deployments[-1]
+
+    assert said["outcome"] == "applied"
+    assert (ours.deployment_uuid != theirs, ours.status) == (True, "finished")
 
 
 @pytest.mark.anyio
@@ -114,7 +117,7 @@ async def test_an_option_that_is_lost_on_the_way_stops_the_app(tmp_path: Path, r
             again = await deploy(client, **NEW)
 
     assert (said.outcome, said.is_error, running) == ("undone", True, [])
-    assert [step["state"] for step in said.data["steps"]] == ["done", "undone", "failed"]
+    assert [step["state"] for step in said.data["steps"]] == ["done", "done", "done", "undone", "failed"]
     assert "it runs under runc, not runsc" in said.problem["message"]
     assert said.problem["probable_cause"].startswith("Coolify dropped --runtime")
     assert again.text.startswith("[refused_by_policy] The Coolify image in service does not know --runtime")

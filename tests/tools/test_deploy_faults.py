@@ -271,7 +271,7 @@ async def test_isolation_that_nobody_can_see_stops_the_app(tmp_path: Path) -> No
 
     assert (said.outcome, app.status, running) == ("undone", "exited:unhealthy", [])
     assert "The SSH connection to muscle-1 broke" in said.problem["message"]
-    assert [step["state"] for step in said.data["steps"]] == ["done", "undone", "failed"]
+    assert [step["state"] for step in said.data["steps"]] == ["done", "done", "done", "undone", "failed"]
 
 
 @pytest.mark.anyio

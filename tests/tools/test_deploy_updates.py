@@ -10,7 +10,7 @@ from ink_infra_mcp.sandbox.seed import ISOLATED, SHOP
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_github import commit_sha
 from tests.ink import ink, says_yes
-from tests.tools.calls import app_named, call, deploy, fault, push
+from tests.tools.calls import ROLLOUT, app_named, call, deploy, fault, push
 
 HELLO = "https://github.com/example/hello"
 
@@ -128,6 +128,8 @@ async def test_after_a_failure_the_same_call_does_what_is_left(tmp_path: Path) -
     assert (failed.outcome, failed.is_error) == ("failed", True)
     assert [(step["id"], step["state"]) for step in failed.data["steps"]] == [
         ("update_app", "done"),
+        ("note_deployments", "done"),
+        ("note_containers", "done"),
         ("deploy", "failed"),
         ("prove_isolation", "not begun"),
     ]
@@ -135,7 +137,7 @@ async def test_after_a_failure_the_same_call_does_what_is_left(tmp_path: Path) -
     assert failed.problem["stage"] == "deployment"
     assert any("ERESOLVE" in line for line in failed.problem["untrusted_log"])
     assert served.data["isolated"] is True
-    assert [step["id"] for step in mended.data["steps"]] == ["deploy", "prove_isolation"]
+    assert [step["id"] for step in mended.data["steps"]] == ROLLOUT
     assert (mended.outcome, again.outcome) == ("applied", "already_so")
 
 
@@ -154,7 +156,7 @@ async def test_a_change_that_was_not_rolled_out_is_not_forgotten(tmp_path: Path)
     assert refused.outcome == "failed"
     assert "The Coolify token lacks the ability deploy." in refused.problem["message"]
     assert container.memory_bytes == 512 * 2**20
-    assert [step["id"] for step in mended.data["steps"]] == ["deploy", "prove_isolation"]
+    assert [step["id"] for step in mended.data["steps"]] == ROLLOUT
     assert mended.outcome == "applied"
 
 
@@ -180,9 +182,9 @@ async def test_a_compose_app_is_changed_by_its_file_its_port_and_its_variables(t
     assert made.outcome == "applied"
     assert {name: [step["id"] for step in said.data.get("steps", ())] for name, said in steps.items()} == {
         "same": [],
-        "port": ["update_app", "deploy", "prove_isolation"],
-        "file": ["update_app", "deploy", "prove_isolation"],
-        "variables": ["set_env", "deploy", "prove_isolation"],
+        "port": ["update_app", *ROLLOUT[1:]],
+        "file": ["update_app", *ROLLOUT[1:]],
+        "variables": ["set_env", *ROLLOUT[1:]],
     }
     assert {said.outcome for said in steps.values()} == {"already_so", "applied"}
     assert service.parts[0].fqdn == "https://stack.s2.example.com:9090"

@@ -10,7 +10,7 @@ import pytest
 from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import WorldState
 from tests.ink import Ink, ink, says_yes
-from tests.tools.calls import Before, Held, Said, app_named, call, creations, deploy, fault
+from tests.tools.calls import ROLLOUT, Before, Held, Said, app_named, call, creations, deploy, fault
 
 NEW: dict[str, Any] = {"name": "fresh", "repository": "https://github.com/example/hello"}
 LONG_S = 60_000.0
@@ -144,10 +144,12 @@ async def test_an_operation_is_followed_step_by_step_and_listed(tmp_path: Path) 
         "elicitation",
         "local:tester",
     )
-    assert [step["state"] for step in done.data["steps"]] == ["done", "done", "done"]
+    assert [step["state"] for step in done.data["steps"]] == ["done"] * 5
     assert [line.split(" ", 1)[1] for line in done.data["log"]] == [
         "begin",
         "step update_app done",
+        "step note_deployments done",
+        "step note_containers done",
         "step deploy done",
         "step prove_isolation done",
         "end applied",
@@ -187,7 +189,7 @@ async def test_a_cancelled_operation_stops_before_its_next_step_and_can_be_resum
     assert early.text.startswith(f"[invalid_input] {operation} is still running.")
     assert [said.outcome for said in (cancel, twice, late)] == ["applied", "already_so", "already_so"]
     assert done.data["state"] == "cancelled"
-    assert [step["state"] for step in done.data["steps"]] == ["done", "not begun", "not begun"]
+    assert [step["state"] for step in done.data["steps"]] == ["done", *["not begun"] * 4]
     assert "The same call plans what is left." in done.text
     assert (resumed.outcome, resumed.data["result"]["resumed"]) == ("applied", operation)
     assert (len(writes), after) == (1, ["coolify POST /api/v1/deploy"])
@@ -218,7 +220,7 @@ async def test_a_failed_operation_is_resumed_from_where_it_stopped(tmp_path: Pat
             over = await call(client, "resume_operation", operation=resumed.data["operation_id"])
 
     assert (failed.outcome, still.outcome, resumed.outcome) == ("failed", "failed", "applied"), resumed.text
-    assert [step["id"] for step in resumed.data["steps"]] == ["deploy", "prove_isolation"]
+    assert [step["id"] for step in resumed.data["steps"]] == (ROLLOUT if source == "git" else ROLLOUT[1:])
     assert (len(made), projects) == (1, ["other", "apps"])
     assert f"{operation} was resumed by {still.data['operation_id']}, which ended as failed." in blocked.text
     assert resumed.data["result"]["url"] == "https://fresh.s2.example.com"
@@ -265,14 +267,13 @@ async def test_the_audit_tells_who_did_what_and_notices_a_change(tmp_path: Path)
         ("proposed", ""),
         ("approved", "accept"),
         ("begin", ""),
-        ("step", "done"),
-        ("step", "done"),
+        *[("step", "done")] * 4,
         ("end", "applied"),
     ]
     assert {(row["principal"], row["tool"], row["target"]) for row in rows} == {("local:tester", "control_app", "shop")}
-    assert len(only.data["rows"]) == 4
-    assert [row[0] for row in (*earlier.data["rows"], *last.data["rows"])] == ["3", "4", "5", "6"]
-    assert everything.data["chain"] == "verified, 6 lines"
+    assert len(only.data["rows"]) == 6
+    assert [row[0] for row in (*earlier.data["rows"], *last.data["rows"])] == ["5", "6", "7", "8"]
+    assert everything.data["chain"] == "verified, 8 lines"
     assert broken.data["chain"].startswith("BROKEN: ")
 
 

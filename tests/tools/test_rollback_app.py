@@ -9,7 +9,7 @@ from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_github import commit_sha
 from tests.ink import Ink, ink, says_yes
-from tests.tools.calls import app_named, call, deploy
+from tests.tools.calls import ROLLOUT, app_named, call, deploy
 
 OLD, NEW = "4.0.0-beta.463", "4.3.10"
 NOW, BEFORE = commit_sha("example/hello main"), commit_sha("example/hello main, a week ago")
@@ -105,7 +105,7 @@ async def test_an_image_that_does_not_exist_leaves_the_app_as_it_runs(tmp_path: 
 
     assert (said.outcome, ran) == ("failed", ["registry.example.com/docs:1.4"])
     assert said.problem["probable_cause"] == "The image or its tag does not exist in the registry."
-    assert [step["id"] for step in same.data["steps"]] == ["deploy", "prove_isolation"]
+    assert [step["id"] for step in same.data["steps"]] == ROLLOUT
     assert (same.outcome, back.outcome) == ("failed", "applied")
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.tools.shared.envs import EnvNow, env_steps
 from tests.ink import Ink, data, ink, says_yes
-from tests.tools.calls import Before, app_named, call, deploy, fault
+from tests.tools.calls import ROLLOUT, Before, app_named, call, deploy, fault
 
 SECRET = "sEcr3t-Value-0123456789"
 STORED = {"DB_URL": SECRET}
@@ -53,6 +54,14 @@ async def test_variables_are_added_replaced_and_removed_and_reach_the_container(
     assert (again.outcome, gone.outcome, len(person.asked)) == ("already_so", "already_so", 1)
     assert "A cannot be set and removed at once" in both.text
     assert "give set or remove" in nothing.text
+
+
+def test_every_variable_that_changes_is_named_and_no_value_is() -> None:
+    """However many there are, a person reads each name: none hides behind a number, and no value is among them."""
+    names = tuple(f"VARIABLE_{number:03}" for number in range(300))
+    now = EnvNow(digests={names[0]: None}, wanted=dict.fromkeys(names, "vALue"), changed=names, uuids={})
+    (step,) = env_steps(now, target="shop", app="uuid", new=False)
+    assert step.summary == f"Variables of shop: add {', '.join(names[1:])} and replace {names[0]}"
 
 
 @pytest.mark.anyio
@@ -137,7 +146,7 @@ async def test_without_a_redeployment_the_change_is_owed_and_said_to_be(tmp_path
         "already_so",
     )
     assert "Warning: the change takes effect only at the next deployment" in person.asked[0]
-    assert [step["id"] for step in later.data["steps"]] == ["deploy", "prove_isolation"]
+    assert [step["id"] for step in later.data["steps"]] == ROLLOUT
     assert (deployed.outcome, "GREETING" in finally_) == ("applied", False)
 
 
@@ -166,10 +175,10 @@ async def test_after_a_failure_the_same_call_sets_what_is_left_and_deploys(tmp_p
     assert (first.outcome, half) == ("failed", ("1", None, "hello"))
     assert (second.outcome, [(s["id"], s["state"]) for s in second.data["steps"]]) == (
         "failed",
-        [("set_env", "done"), ("delete_env", "done"), ("deploy", "failed"), ("prove_isolation", "not begun")],
+        [*zip(("set_env", "delete_env", *ROLLOUT), (*["done"] * 4, "failed", "not begun"), strict=True)],
     )
     assert "add B" in second.data["steps"][0]["summary"]
-    assert (third.outcome, [s["id"] for s in third.data["steps"]]) == ("applied", ["deploy", "prove_isolation"])
+    assert (third.outcome, [s["id"] for s in third.data["steps"]]) == ("applied", ROLLOUT)
     assert {key: env.get(key) for key in ("A", "B", "GREETING")} == {"A": "1", "B": "2", "GREETING": None}
 
 

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from ink_infra_mcp.app.wiring import Places, Wiring, WrapHandler
-from ink_infra_mcp.clients import github, hetzner_cloud
+from ink_infra_mcp.clients import github, hetzner_cloud, hetzner_robot
 from ink_infra_mcp.clients.coolify.errors import classify_coolify
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
 from ink_infra_mcp.clients.coolify.steps import CoolifySteps
 from ink_infra_mcp.clients.github import GithubLook
 from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
+from ink_infra_mcp.clients.hetzner_cloud.steps import HetznerCloudSteps
+from ink_infra_mcp.clients.hetzner_robot import HetznerRobotLook, RobotDoor
+from ink_infra_mcp.clients.hetzner_robot.steps import HetznerRobotSteps
 from ink_infra_mcp.clients.http import Classify, Http, HttpSettings
+from ink_infra_mcp.clients.knock import Knock
 from ink_infra_mcp.clients.probe import Probe
 from ink_infra_mcp.clients.resolver import Resolver
 from ink_infra_mcp.core.errors import RefusedByPolicy
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["App", "Places", "Wiring", "WrapHandler"]
 
+ROBOT_LOGIN = ("hetzner_robot_user", "hetzner_robot_password")
 AnyQuery = Query[Any, Any, Any]
 AnyMutation = Mutation[Any, Any, Any]
 
@@ -116,20 +121,36 @@ class App:
         self._https.append(http)
         return http
 
+    @cached_property
+    def _hetzner_http(self) -> Http:
+        """Raises SecretMissing where no token is configured."""
+        token = self._wiring.secrets.need("hetzner_cloud_token")
+        return self._http(_hetzner_settings(self._wiring, token), hetzner_cloud.classify)
+
+    @cached_property
+    def _robot_door(self) -> RobotDoor:
+        """Raises SecretMissing where no webservice user is configured."""
+        wiring = self._wiring
+        settings = _robot_settings(wiring)
+        return RobotDoor(lambda: self._http(settings, hetzner_robot.classify), clock=wiring.clock)
+
+    def _has(self, *names: str) -> bool:
+        return all(self._wiring.secrets.get(name) is not None for name in names)
+
     def _look(self) -> Look:
         wiring, places = self._wiring, self._wiring.places
-        hetzner = wiring.secrets.get("hetzner_cloud_token")
         return Look(
             fleet=self.settings.fleet,
             coolify=CoolifyLook(self._coolify_http),
             hosts=self.hosts,
             github=GithubLook(self._http(_github_settings(wiring), github.classify)),
-            hetzner=HetznerCloudLook(self._http(_hetzner_settings(wiring, hetzner), hetzner_cloud.classify))
-            if hetzner
-            else None,
+            hetzner=HetznerCloudLook(self._hetzner_http) if self._has("hetzner_cloud_token") else None,
+            robot=HetznerRobotLook(self._robot_door) if self._has(*ROBOT_LOGIN) else None,
+            knock=Knock(places.connect_to),
             probe=Probe(places.connect_to, places.trust),
             resolver=Resolver(places.nameservers),
             isolation=wiring.isolation,
+            ports=wiring.ports,
             learn_secrets=cache(wiring.secrets.learn),
             has_secret=lambda name: wiring.secrets.get(name) is not None,
             is_secret=lambda name, value: wiring.secrets.get(name) == value,
@@ -141,7 +162,9 @@ class App:
         wiring, isolation = self._wiring, self._wiring.isolation
         coolify = CoolifySteps(self._coolify_http, wiring.secrets.need, wiring.redact)
         hosts = HostSteps(self.hosts, runtime=isolation.runtime, may_go_without=isolation.allow_without)
-        handlers = coolify.handlers() | hosts.handlers()
+        cloud = HetznerCloudSteps(lambda: self._hetzner_http)
+        robot = HetznerRobotSteps(lambda: self._robot_door)
+        handlers = coolify.handlers() | hosts.handlers() | cloud.handlers() | robot.handlers()
         wrap = wiring.wrap_handler
         return {kind: wrap(kind, handler) for kind, handler in handlers.items()} if wrap else handlers
 
@@ -167,6 +190,15 @@ def _coolify_settings(wiring: Wiring) -> HttpSettings:
 
 def _hetzner_settings(wiring: Wiring, token: Secret) -> HttpSettings:
     return HttpSettings(service="Hetzner Cloud", base_url=f"{wiring.places.hetzner_cloud}/", token=token)
+
+
+def _robot_settings(wiring: Wiring) -> HttpSettings:
+    """The header's form of the login is a secret of its own, which the redactor must know too."""
+    user, password = (wiring.secrets.need(name) for name in ROBOT_LOGIN)
+    settings = hetzner_robot.robot_settings(user, password, base_url=wiring.places.hetzner_robot)
+    if settings.token is not None:
+        wiring.redact.add(settings.token)
+    return settings
 
 
 def _github_settings(wiring: Wiring) -> HttpSettings:

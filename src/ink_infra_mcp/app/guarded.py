@@ -15,8 +15,7 @@ from ink_infra_mcp.guard.locking import Locks
 from ink_infra_mcp.guard.program import GuardedProgram
 from ink_infra_mcp.guard.runner import Guard
 from ink_infra_mcp.guard.steps import OperationSteps
-from ink_infra_mcp.settings import Settings
-from ink_infra_mcp.state.owners import FileOwners, Owners, PostgresOwners
+from ink_infra_mcp.state.owners import owners_of
 from ink_infra_mcp.state.store import Store
 
 DRAIN_LOOK_S = 0.1
@@ -39,7 +38,7 @@ class Guarded:
         settings = wiring.settings
         self.changes = Changes()
         self.store = store
-        self.owners = _owners(settings, wiring.new_id("ex"))
+        self.owners = owners_of(settings.state_url, wiring.new_id("ex"))
         program = self._program(wiring, outside)
         self.engine = LazyEngine(settings.state_url, self.owners.executor, program, wiring.clock)
         locks = Locks(store=store, owners=self.owners, clock=wiring.clock)
@@ -125,9 +124,3 @@ def _durable(url: str, executor: str, program: GuardedProgram, clock: Clock) -> 
     from ink_infra_mcp.engine.durable import DurableEngine
 
     return DurableEngine(url=url, executor=executor, program=program, sleep=clock.sleep)
-
-
-def _owners(settings: Settings, executor: str) -> Owners:
-    if settings.state_url.startswith("sqlite"):
-        return FileOwners(settings.state_dir / "owners", executor)
-    return PostgresOwners(settings.state_url, executor)

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ink_infra_mcp.core.firewall.in_force import PortsInForce
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.policy import Policy
 from ink_infra_mcp.core.ports import Clock, NewId
@@ -13,6 +14,7 @@ from ink_infra_mcp.settings import Settings
 from ink_infra_mcp.settings.secrets import Secrets
 
 HETZNER_CLOUD = "https://api.hetzner.cloud/v1"
+HETZNER_ROBOT = "https://robot-ws.your-server.de"
 GITHUB = "https://api.github.com"
 
 Endpoint = tuple[str, int]
@@ -27,6 +29,7 @@ class Places:
     """
 
     hetzner_cloud: str = HETZNER_CLOUD
+    hetzner_robot: str = HETZNER_ROBOT
     github: str = GITHUB
     connect_to: Mapping[tuple[str, int], tuple[str, int]] = field(
         default_factory=dict[tuple[str, int], tuple[str, int]]
@@ -42,6 +45,7 @@ class Wiring:
     settings: Settings
     policy: Policy
     isolation: Isolation
+    ports: Callable[[], PortsInForce]
     secrets: Secrets
     redact: Redactor
     clock: Clock

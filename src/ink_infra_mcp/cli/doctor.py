@@ -12,14 +12,16 @@ import anyio
 from ink_infra_mcp.cli.doctor_checks import check_dns, check_github, check_hetzner, check_state
 from ink_infra_mcp.cli.doctor_coolify import ALL as COOLIFY
 from ink_infra_mcp.cli.doctor_coolify import check_coolify
-from ink_infra_mcp.cli.doctor_ground import Ground, Parts, ground_of
+from ink_infra_mcp.cli.doctor_ground import Ground, ground_of
 from ink_infra_mcp.cli.doctor_hosts import abilities_of, check_host, pool_of
 from ink_infra_mcp.cli.doctor_report import Finding, Report, Section, as_json, as_text
+from ink_infra_mcp.cli.doctor_robot import check_robot
 from ink_infra_mcp.cli.doctor_tools import judge, lacking
+from ink_infra_mcp.cli.opening import Opener
 from ink_infra_mcp.cli.terminal import readable, shown
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.fleet import Fleet
-from ink_infra_mcp.core.systems import DNS, GITHUB, HETZNER, MUSCLE, STATE
+from ink_infra_mcp.core.systems import DNS, GITHUB, HETZNER, MUSCLE, ROBOT, STATE
 from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.tools import ALL
 
@@ -56,6 +58,7 @@ def services(ground: Ground) -> list[Check]:
         Check("state store", (STATE,), partial(check_state, ground)),
         Check("Coolify", COOLIFY, partial(check_coolify, ground)),
         Check("Hetzner Cloud", (HETZNER,), partial(check_hetzner, ground)),
+        Check(ROBOT, (ROBOT,), partial(check_robot, ground)),
         Check("GitHub", (GITHUB,), partial(check_github, ground)),
         Check("DNS", (DNS,), partial(check_dns, ground)),
     ]
@@ -85,13 +88,13 @@ def report_of(ground: Ground, sections: Sequence[Section]) -> Report:
 
 
 async def _run(arguments: argparse.Namespace) -> int:
-    parts = Parts(arguments)
+    opener = Opener(arguments)
     try:
         # the key store may keep a thread waiting for seconds
-        ground = await anyio.to_thread.run_sync(ground_of, arguments, parts)
+        ground = await anyio.to_thread.run_sync(ground_of, arguments, opener)
         report = await examine(ground)
     finally:
-        await parts.close()
+        await opener.close()
     said = json.dumps(as_json(report), indent=2, ensure_ascii=False) if arguments.json else as_text(report)
     with readable():
         print(shown(ground.redact(said)))

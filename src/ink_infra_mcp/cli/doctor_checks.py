@@ -12,10 +12,12 @@ from ink_infra_mcp.cli.doctor_report import Finding, Section
 from ink_infra_mcp.cli.hurry import github_http, hetzner_http
 from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
 from ink_infra_mcp.clients.resolver import Resolver
+from ink_infra_mcp.core.engine import STEP_FORMAT
 from ink_infra_mcp.core.errors import VendorError
 from ink_infra_mcp.core.fleet import Fleet, Muscle
 from ink_infra_mcp.core.systems import DNS, GITHUB, HETZNER, STATE
 from ink_infra_mcp.state import approvals, audit, operations
+from ink_infra_mcp.state.records import OperationHead
 from ink_infra_mcp.state.store import Connection, Store
 
 PROBE_LABEL = "ink-doctor"
@@ -29,9 +31,9 @@ async def check_state(ground: Ground) -> Section:
     store = Store(ground.state_url)
     now = ground.clock.now().timestamp()
 
-    def work(connection: Connection) -> tuple[int, int, int]:
+    def work(connection: Connection) -> tuple[int, int, tuple[OperationHead, ...]]:
         waiting = approvals.pending(connection, now=now)
-        return audit.last_seq(connection), len(waiting), len(operations.running(connection))
+        return audit.last_seq(connection), len(waiting), operations.running(connection)
 
     try:
         # a database that somebody else has locked answers late; the time limit of the check comes first
@@ -39,8 +41,17 @@ async def check_state(ground: Ground) -> Section:
     finally:
         store.close()
     where = store.url.render_as_string(hide_password=True)
-    said = f"{where}: {lines} audit lines, {waiting} approvals waiting, {running} operations running."
-    return Section(name="state store", findings=(Finding(level="ok", text=said),), gives=(STATE,))
+    said = f"{where}: {lines} audit lines, {waiting} approvals waiting, {len(running)} operations running."
+    stuck = [_stuck(head.id) for head in running if head.step_format != STEP_FORMAT]
+    return Section(name="state store", findings=(Finding(level="ok", text=said), *stuck), gives=(STATE,))
+
+
+def _stuck(operation_id: str) -> Finding:
+    return Finding(
+        level="warning",
+        text=f"{operation_id} was begun by another version, and this one cannot go on with it.",
+        next=f"Start that version once, or `ink-infra-mcp operations abandon {operation_id} --reason TEXT`.",
+    )
 
 
 async def check_hetzner(ground: Ground) -> Section:

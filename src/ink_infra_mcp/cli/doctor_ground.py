@@ -47,18 +47,10 @@ class Ground:
         return self.section.lacks.get(CONFIGURATION, "")
 
 
-class Parts(Opener):
-    """Shows what an App would be made of, without making one: that needs secrets which may be missing."""
-
-    def wiring(self) -> Wiring:
-        """Return the parts, with the sandbox started if it was asked for; raises ConfigError."""
-        return self._sandbox() if self._arguments.sandbox else self._configured()
-
-
-def ground_of(arguments: argparse.Namespace, parts: Parts) -> Ground:
-    """Return what can be known without asking any system."""
+def ground_of(arguments: argparse.Namespace, opener: Opener) -> Ground:
+    """Return what can be known without asking any system, and without an App, whose secrets may be missing."""
     try:
-        return ground_of_wiring(parts.wiring(), os.environ)
+        return ground_of_wiring(opener.wiring(), os.environ)
     except ConfigError as error:
         redact = Redactor()
         keyring = Secrets(os.environ, redact=redact, timeout_s=KEYRING_S)

@@ -2,6 +2,7 @@
 
 import os
 
+from ink_infra_mcp.cli.doctor_clocks import clock_of
 from ink_infra_mcp.cli.doctor_ground import Ground
 from ink_infra_mcp.cli.doctor_report import Finding, Section
 from ink_infra_mcp.core.errors import InkError
@@ -35,8 +36,18 @@ def abilities_of(host: Host, fleet: Fleet) -> tuple[str, ...]:
 
 
 async def check_host(ground: Ground, fleet: Fleet, pool: HostPool, host: Host) -> Section:
-    """Return what the server says of itself; raises HostError, and ConfigError without a login key."""
+    """Return what the server says of itself; raises HostError, and ConfigError without a login key.
+
+    A pretend world has a time of its own, so that its clocks are not compared.
+    """
+    asked_at = ground.clock.now().timestamp()
     facts = await gather(pool, host.name, areas=_AREAS)
+    clock = clock_of(facts, asked_at=asked_at, heard_at=ground.clock.now().timestamp())
+    found = await _abilities(ground, fleet, pool, host, facts)
+    return found if ground.sandbox else found.model_copy(update={"findings": (*found.findings, clock)})
+
+
+async def _abilities(ground: Ground, fleet: Fleet, pool: HostPool, host: Host, facts: HostFacts) -> Section:
     reached = Finding(level="ok", text=f"SSH as {host.ssh_user} at {host.address}, {_login(ground)}; {_system(facts)}.")
     if host.name == fleet.factory.name:
         return await _factory(pool, host, reached)

@@ -1,8 +1,12 @@
 """The clients for commands that a person waits for: they do not wait long before they try again."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 from ink_infra_mcp.app import Places
-from ink_infra_mcp.clients import github, hetzner_cloud
+from ink_infra_mcp.clients import github, hetzner_cloud, hetzner_robot
 from ink_infra_mcp.clients.coolify.errors import classify_coolify
+from ink_infra_mcp.clients.hetzner_robot import RobotDoor, robot_settings
 from ink_infra_mcp.clients.http import Http, HttpSettings
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
@@ -38,3 +42,15 @@ def github_http(places: Places, token: Secret | None, redact: Redactor) -> Http:
         service="GitHub", base_url=f"{places.github}/", token=token, read_s=READ_S, headers=github.HEADERS
     )
     return Http(settings, clock=Hurried(), redact=redact, classify=github.classify)
+
+
+@asynccontextmanager
+async def robot_door(places: Places, login: tuple[Secret, Secret], redact: Redactor) -> AsyncGenerator[RobotDoor]:
+    """Give Hetzner Robot's door for a webservice user and its password."""
+    user, password = login
+    settings = robot_settings(user, password, base_url=places.hetzner_robot, read_s=READ_S)
+    if settings.token is not None:
+        redact.add(settings.token)
+    clock = Hurried()
+    async with Http(settings, clock=clock, redact=redact, classify=hetzner_robot.classify) as http:
+        yield RobotDoor(lambda: http, clock=clock)

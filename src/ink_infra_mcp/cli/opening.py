@@ -4,6 +4,7 @@ import argparse
 import os
 import ssl
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,8 +45,16 @@ class Opener:
 
         async with self._lock:
             if self.app is None:
-                self.app = App(self._sandbox() if self._arguments.sandbox else self._configured())
+                self.app = App(self.wiring())
             return self.app
+
+    def wiring(self) -> "Wiring":
+        """Return what an App is made of, without making one; the sandbox is started for that if it was asked for.
+
+        Raises:
+            ConfigError: fleet.toml or a policy cannot be used.
+        """
+        return self._sandbox() if self._arguments.sandbox else self._configured()
 
     async def recover(self) -> None:
         """Go on with operations that a dead process left, if the state store may hold any."""
@@ -54,10 +63,14 @@ class Opener:
         if may_have_running(self._state_url()):
             await (await self.open()).take_over_orphans()
 
-    async def close(self) -> None:
-        """Let running operations end, then close the App and the sandbox, if they were opened."""
+    async def drain(self) -> None:
+        """Let running operations end."""
         if self.app is not None:
             await self.app.drain()
+
+    async def close(self) -> None:
+        """Close the App and the sandbox, if they were opened; what runs goes on in the next process."""
+        if self.app is not None:
             await self.app.aclose()
             self.app = None
         while self._closing:
@@ -116,6 +129,7 @@ class Opener:
         fleet = sandbox_fleet(ends.coolify_url, addresses, dict(ends.host_keys))
         places = Places(
             hetzner_cloud=ends.hetzner_url,
+            hetzner_robot=ends.robot_url,
             github=ends.github_url,
             connect_to=ends.connect_to,
             nameservers=(ends.nameserver,),
@@ -149,13 +163,14 @@ def wiring(
 ) -> "Wiring":
     """Return what an App is made of, with the real ids, the real clock unless told, and the policies in force."""
     from ink_infra_mcp.app import Places, Wiring
-    from ink_infra_mcp.settings.policy_files import load_isolation, load_policy
+    from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports
     from ink_infra_mcp.settings.system import SystemClock, new_id
 
     return Wiring(
         settings=settings,
         policy=load_policy(settings.policy_dir),
         isolation=load_isolation(settings.policy_dir),
+        ports=partial(load_ports, settings.policy_dir),
         secrets=secrets,
         redact=redact,
         clock=clock or SystemClock(),

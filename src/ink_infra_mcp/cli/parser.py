@@ -21,7 +21,7 @@ _COMMANDS = {
     "approvals": "list what waits for a person",
     "approve": "approve a plan",
     "deny": "turn a plan down",
-    "operations": "list operations",
+    "operations": "list operations, or abandon one that cannot end",
     "audit": "show or verify the audit",
     "contracts": "check or update the tool contracts",
     "demo": "run the main job in the sandbox",
@@ -67,6 +67,9 @@ def parser() -> argparse.ArgumentParser:
     made["secret"].add_argument("name", nargs="?", help="such as coolify_token, or app:NAME")
     for name in ("approve", "deny"):
         made[name].add_argument("id", help="the approval's id, ap-...")
+    made["operations"].add_argument("action", nargs="?", choices=["list", "abandon"], default="list")
+    made["operations"].add_argument("id", nargs="?", help="the operation to abandon, op-...")
+    made["operations"].add_argument("--reason", metavar="TEXT", help="why it is abandoned, for the audit")
     made["operations"].add_argument("--limit", type=_count, default=20, metavar="N", help="the newest N")
     made["audit"].add_argument("action", nargs="?", choices=["show", "verify"], default="show")
     made["audit"].add_argument("--json", action="store_true", help="print JSON lines: all of them, or --limit")

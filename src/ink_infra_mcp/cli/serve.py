@@ -14,7 +14,7 @@ from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import load
 from ink_infra_mcp.server.prompts import instructions
-from ink_infra_mcp.server.stdio import serve_stdio
+from ink_infra_mcp.server.stdio import Life, serve_stdio
 
 log = logging.getLogger(__name__)
 RECOVER_AFTER_S = 0.5
@@ -22,14 +22,14 @@ RECOVER_EVERY_S = 5.0
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until the client goes away."""
+    """Serve until the client goes away; the exit status after a signal is 128 and its number, as shells expect."""
     redact = Redactor()
     log_to_stderr(arguments.log_level, redact)
-    anyio.run(_serve, arguments, redact)
-    return 0
+    ended_by = anyio.run(_serve, arguments, redact)
+    return 128 + ended_by if ended_by else 0
 
 
-async def _serve(arguments: argparse.Namespace, redact: Redactor) -> None:
+async def _serve(arguments: argparse.Namespace, redact: Redactor) -> int:
     opener = Opener(arguments, redact)
     toolsets = frozenset(name.strip() for name in str(arguments.toolsets).split(",") if name.strip())
     settings = ServerSettings(
@@ -39,20 +39,13 @@ async def _serve(arguments: argparse.Namespace, redact: Redactor) -> None:
         instructions=instructions(),
     )
 
-    recovering = anyio.CancelScope()
-
     async def at_start() -> None:
-        with recovering:
-            # the client's first list must not wait for this
-            await anyio.sleep(RECOVER_AFTER_S)
-            if not arguments.read_only:
-                await _recover(opener)
+        # the client's first list must not wait for this
+        await anyio.sleep(RECOVER_AFTER_S)
+        if not arguments.read_only:
+            await _recover(opener)
 
-    async def at_end() -> None:
-        recovering.cancel()
-        await opener.close()
-
-    await serve_stdio(build_server(settings), at_start=at_start, at_end=at_end)
+    return await serve_stdio(build_server(settings), Life(at_start=at_start, at_end=opener.drain, close=opener.close))
 
 
 async def _recover(opener: Opener) -> None:

@@ -2,15 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from ink_infra_mcp.core.quoting import folded, quoted
 from ink_infra_mcp.core.untrusted import clean
 
 CANNOT_BE_UNDONE = "cannot be undone"
+SHOWN_WHOLE = ("dockerfile", "compose")
+"""Parameters of steps whose text runs: a person reads it whole before saying yes."""
 
 JsonObject = dict[str, JsonValue]
 
@@ -141,22 +144,26 @@ def risk_of(plan: Plan, kinds: Mapping[str, Risk]) -> Risk:
 def render(plan: Plan, *, risk: Risk) -> str:
     """Return the plan as the text that a person approves, the same for every channel.
 
-    Each of its texts stays on a line of its own: words from outside can make no line that looks like the plan's.
+    Each of its texts stays on a line of its own, folded behind a mark: words from outside can make no line that looks
+    like the plan's. Texts that run (an inline Dockerfile, a compose file) follow their step whole, see `quoted`.
     """
     if plan.is_noop:
-        return f"{plan.title}: nothing to do. {plan.reason}"
-    lines = [plan.title, f"Target: {plan.target} | risk: {_risk_words(plan, risk)} | cost: {_cost(plan)}", ""]
-    for number, step in enumerate(plan.steps, 1):
-        lines += _step_lines(number, step)
-    lines += [f"Affects: {plan.blast_radius}"] if plan.blast_radius else []
-    lines += [f"Stays as it is: {kept}" for kept in plan.keeps]
-    lines += [f"Warning: {warning}" for warning in plan.warnings]
-    return "\n".join([*map(_one_line, lines), f"Plan {plan.digest[:12]}"])
+        return _one_line(f"{plan.title}: nothing to do. {plan.reason}")
+    head = [plan.title, f"Target: {plan.target} | risk: {_risk_words(plan, risk)} | cost: {_cost(plan)}", ""]
+    steps = [row for number, step in enumerate(plan.steps, 1) for row in _step_rows(number, step)]
+    foot = [f"Affects: {plan.blast_radius}"] if plan.blast_radius else []
+    foot += [f"Stays as it is: {kept}" for kept in plan.keeps]
+    foot += [f"Warning: {warning}" for warning in (*plan.warnings, *_not_shown(plan))]
+    return "\n".join([*_rows(head), *steps, *_rows(foot), f"Plan {plan.digest[:12]}"])
+
+
+def _rows(lines: Iterable[str]) -> list[str]:
+    return [row for line in lines for row in folded(_one_line(line))]
 
 
 def _one_line(text: str) -> str:
     """Nothing is cut off here: what a person cannot see in full is not put to them at all."""
-    return clean(" ".join(text.splitlines()), limit=len(text) + 1)
+    return clean(" ".join(text.replace("\t", " ").splitlines()), limit=len(text) + 1)
 
 
 def _risk_words(plan: Plan, risk: Risk) -> str:
@@ -167,14 +174,38 @@ def _cost(plan: Plan) -> str:
     return "nothing new is bought" if plan.monthly_cost_eur is None else f"{plan.monthly_cost_eur} EUR a month"
 
 
-def _step_lines(number: int, step: Step) -> list[str]:
-    lines = [f" {number}. {step.summary}", *_change_lines(step)]
-    if step.undoes:
-        lines.append(f"      if it fails: the undo of {', '.join(step.undoes)} runs")
-    return [*lines, f"      undo: {step.undo.summary if step.undo else step.undo_words}"]
+def _step_rows(number: int, step: Step) -> list[str]:
+    lines = [f" {number}. {step.summary}", *_change_lines(step), *_setting_lines(step)]
+    texts = [row for name, text in _texts(step) for row in quoted(text, name=name)[0]]
+    last = [f"      if it fails: the undo of {', '.join(step.undoes)} runs"] if step.undoes else []
+    last.append(f"      undo: {step.undo.summary if step.undo else step.undo_words}")
+    return [*_rows(lines), *texts, *_rows(last)]
 
 
 def _change_lines(step: Step) -> list[str]:
     if step.before is None and step.after is None:
         return []
     return [f"      {step.before or '(nothing)'}  ->  {step.after or '(nothing)'}"]
+
+
+def _setting_lines(step: Step) -> list[str]:
+    """What a thing is made with; of one that is changed, `before` and `after` say it."""
+    settings = step.params.get("settings")
+    if step.before is not None or not isinstance(settings, dict) or not settings:
+        return []
+    return [f"      with: {'; '.join(f'{name}={_plain(value)}' for name, value in settings.items())}"]
+
+
+def _plain(value: JsonValue) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _texts(step: Step) -> list[tuple[str, str]]:
+    given = ((name, step.params.get(name)) for name in SHOWN_WHOLE)
+    return [(name, text) for name, text in given if isinstance(text, str) and text]
+
+
+def _not_shown(plan: Plan) -> list[str]:
+    texts = [(number, *text) for number, step in enumerate(plan.steps, 1) for text in _texts(step)]
+    hidden = ((number, name, quoted(text, name=name)[1]) for number, name, text in texts)
+    return [f"{count} lines of the {name} of step {number} are not shown" for number, name, count in hidden if count]

@@ -15,6 +15,7 @@ OPTION = "isolation by run option"
 RUNTIME = "a Muscle with the isolating runtime"
 GITHUB = "GitHub"
 HETZNER = "Hetzner Cloud"
+ROBOT = "Hetzner Robot"
 DNS = "DNS"
 
 

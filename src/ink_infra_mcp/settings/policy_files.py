@@ -9,11 +9,13 @@ from pydantic import BaseModel
 
 from ink_infra_mcp.core import isolation, policy
 from ink_infra_mcp.core.errors import ConfigError
+from ink_infra_mcp.core.firewall import in_force
+from ink_infra_mcp.core.firewall.in_force import PortsFile, PortsInForce, PortsOverlay
 from ink_infra_mcp.core.isolation import Isolation, IsolationRules
 from ink_infra_mcp.core.policy import Loosens, Policy, RiskRules, UnknownEntry
 from ink_infra_mcp.settings.toml_file import Fault, Read, nearest, read_model, wrong
 
-NAMES = ("isolation.toml", "risk.toml")
+NAMES = ("isolation.toml", "ports.toml", "risk.toml")
 """The policy files that there are; another name in the operator's folder is an error, not a file without effect."""
 
 Rules = TypeVar("Rules", bound=BaseModel)
@@ -43,6 +45,16 @@ def load_isolation(folder: Path | None = None) -> Isolation:
     """
     base = isolation.baseline(_packaged("isolation.toml", IsolationRules))
     return _overlaid(base, folder, "isolation.toml", model=IsolationRules, tighten=isolation.tighten)
+
+
+def load_ports(folder: Path | None = None) -> PortsInForce:
+    """Return the port policy in force: the packaged ports.toml, with the one in `folder` on top.
+
+    Raises:
+        ConfigError: a file is wrong, or opens what the baseline forbids, or shuts what it requires.
+    """
+    base = in_force.baseline(_packaged("ports.toml", PortsFile))
+    return _overlaid(base, folder, "ports.toml", model=PortsOverlay, tighten=in_force.tighten)
 
 
 def _packaged(name: str, model: type[Rules]) -> Rules:

@@ -4,6 +4,7 @@ from typing import Any
 
 from ink_infra_mcp.core.operation import Mutation, Query
 from ink_infra_mcp.tools.cancel_operation import CancelOperation
+from ink_infra_mcp.tools.check_firewall import CheckFirewall
 from ink_infra_mcp.tools.control_app import ControlApp
 from ink_infra_mcp.tools.delete_app import DeleteApp
 from ink_infra_mcp.tools.deploy_app import DeployApp
@@ -28,6 +29,7 @@ ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (
     RollbackApp,
     DeleteApp,
     GetFleet,
+    CheckFirewall,
     GetOperation,
     ListOperations,
     CancelOperation,

@@ -48,6 +48,8 @@ class ControlApp(Mutation[Args, Look, Facts]):
     needs: ClassVar[Needs] = Needs(STARTS_APPS, (FACTORY, OPTION, DNS))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = (
+        "coolify.note_deployments",
+        "hosts.note_containers",
         "coolify.start",
         "coolify.restart",
         "coolify.stop",

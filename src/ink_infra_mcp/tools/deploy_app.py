@@ -22,6 +22,7 @@ from ink_infra_mcp.tools.shared.envs import EnvArgs, envs_now
 from ink_infra_mcp.tools.shared.history import waits_for_rollout
 from ink_infra_mcp.tools.shared.home import Home, Wanted, existing, find_home, find_project, locks
 from ink_infra_mcp.tools.shared.isolating import factory_isolates, refuse_factory, unapplied
+from ink_infra_mcp.tools.shared.promises import NO_SERVICES, Services, promised
 from ink_infra_mcp.tools.shared.rollout import KNOWN
 from ink_infra_mcp.tools.shared.source import ResolvedSource, SourceArgs, image_source, resolve
 
@@ -76,6 +77,8 @@ class DeployApp(Mutation[Args, Look, Facts]):
         "coolify.update_service",
         "coolify.set_env_new",
         "coolify.set_env",
+        "coolify.note_deployments",
+        "hosts.note_containers",
         "coolify.first_deploy",
         "coolify.deploy",
         "coolify.restart",
@@ -183,14 +186,17 @@ async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, fo
         port=args.port or compose_apps.port_of(now) or look.fleet.defaults.port,
         existing=now,
         env=await envs_now(look, uuid, args.env, service=True),
-        as_wanted=now is not None and await _runs(look, home, uuid) and now.status.state == "running",
+        as_wanted=now is not None
+        and await _runs(look, home, uuid, promised(file.text))
+        and now.status.state == "running",
         redeploy=args.redeploy,
     )
 
 
-async def _runs(look: Look, home: Home, uuid: str) -> bool:
+async def _runs(look: Look, home: Home, uuid: str, services: Services = NO_SERVICES) -> bool:
     """Return whether it runs isolated, with everything that was changed before; the host is asked, not Coolify."""
-    return await proofs.is_isolated(look, home.muscle.name, uuid) and not await waits_for_rollout(look, uuid)
+    isolated = await proofs.is_isolated(look, home.muscle.name, uuid, services)
+    return isolated and not await waits_for_rollout(look, uuid)
 
 
 async def _built_app(args: Args, look: Look, home: Home, found: App | None) -> BuiltApp:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
 from ink_infra_mcp.clients.github import GithubLook
 from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
+from ink_infra_mcp.clients.hetzner_robot import HetznerRobotLook
+from ink_infra_mcp.clients.knock import Knock
 from ink_infra_mcp.clients.probe import Probe
 from ink_infra_mcp.clients.resolver import Resolver
+from ink_infra_mcp.core.firewall.in_force import PortsInForce
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.ports import Clock
@@ -22,7 +25,8 @@ class Look:
     is the stored one: a tool never has the value itself. `learn_secrets` makes every stored secret known to the
     redactor: what an app logs may hold one that was never used here.
 
-    `hetzner` is None when no token is configured: what it would tell is then unknown, not absent.
+    `hetzner` is None when no token is configured, and `robot` when no webservice user is: what they would tell is then
+    unknown, not absent.
     """
 
     fleet: Fleet
@@ -30,9 +34,12 @@ class Look:
     hosts: HostPool
     github: GithubLook
     hetzner: HetznerCloudLook | None
+    robot: HetznerRobotLook | None
     probe: Probe
+    knock: Knock
     resolver: Resolver
     isolation: Isolation
+    ports: Callable[[], PortsInForce]
     learn_secrets: Callable[[], None]
     has_secret: Callable[[str], bool]
     is_secret: Callable[[str, Secret], bool]

@@ -5,24 +5,28 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.clients.coolify.buildlog import FINISHED, Deployment
+from ink_infra_mcp.clients.coolify.ours import Claim, wish_of
 from ink_infra_mcp.clients.coolify.steps.context import MARKER
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.core.shapes import items
 from ink_infra_mcp.core.systems import DEPLOY, FACTORY, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.state.records import Operation
 from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared import placing, proofs
-from ink_infra_mcp.tools.shared.apps import App, find_app
+from ink_infra_mcp.tools.shared import placing, proofs, rollout
+from ink_infra_mcp.tools.shared.apps import App, all_apps, find_app
 from ink_infra_mcp.tools.shared.history import VARIABLES, resumed_by
 from ink_infra_mcp.tools.shared.isolating import check_rollout, factory_isolates, refuse_factory
 from ink_infra_mcp.tools.shared.limits import compose_of, limit_bytes, promised_bytes
+from ink_infra_mcp.tools.shared.rollout import KNOWN, NOTES, ROLLOUTS
 
 RESUMABLE = frozenset({Outcome.FAILED, Outcome.CANCELLED})
 _ENDED_WELL = frozenset({Outcome.APPLIED, Outcome.APPLIED_UNVERIFIED})
 _CREATIONS = frozenset({"coolify.create_application", "coolify.create_service"})
-_ROLLOUTS = frozenset(f"coolify.{how}" for how in ("first_deploy", "deploy", "start", "restart", "rollback"))
+_TAKES_UP = "; takes up deployment "
 
 
 class Args(BaseModel):
@@ -36,11 +40,17 @@ class Args(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The operation that stopped, and what its app's deployments are now (so that none is taken for ours)."""
+    """The operation that stopped, and the last deployments of its app.
+
+    `taken_up` is the one that it asked for and could not follow to its end: that one is proved, and no other asked for.
+    """
 
     operation: Operation
-    done: frozenset[str]
+    done: tuple[str, ...]
     known: tuple[str, ...]
+    taken_up: str = ""
+    production: bool = False
+    """Whether it touches a Muscle that is production now, whatever it was when the operation was approved."""
     resumed: str = ""
     """The operation that brought it to its end already."""
 
@@ -65,6 +75,8 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         "coolify.set_env_new",
         "coolify.set_env",
         "coolify.delete_env",
+        "coolify.note_deployments",
+        "hosts.note_containers",
         "coolify.first_deploy",
         "coolify.deploy",
         "coolify.start",
@@ -88,23 +100,27 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
             raise InputError(f"{found.id} is still running.", next="Follow it with get_operation.")
         if found.receipt.outcome not in RESUMABLE:
             raise InputError(f"{found.id} ended as {found.receipt.outcome}.", next="There is nothing to resume.")
-        if (by := await _resumed(look, found.id)) is not None:
-            return Facts(operation=found, done=frozenset(), known=(), resumed=by)
+        if (by := await _resumed(look, found)) is not None:
+            return Facts(operation=found, done=(), known=(), resumed=by)
         done = _kept(found)
         create = next((s for s in found.plan.steps if s.kind in _CREATIONS and s.id not in done), None)
         if create is not None:
             await _refuse_made_after_all(look, found)
             await _check_room(look, found, create)
-        app = await _app(look, found, done)
-        recent = await look.coolify.deployments_of(app.uuid, take=5) if app and app.kind == "application" else ()
-        return Facts(operation=found, done=done, known=tuple(d.uuid for d in recent if d.is_over))
+        app, production = await _app(look, found, done), await _is_production(look, found.plan)
+        if app is None or app.kind != "application":
+            return Facts(operation=found, done=done, known=(), production=production)
+        recent = await look.coolify.deployments_of(app.uuid, take=KNOWN)
+        known = tuple(d.uuid for d in recent)
+        taken_up = _taken_up(found, recent)
+        return Facts(operation=found, done=done, known=known, taken_up=taken_up, production=production)
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the steps that are left, with what the finished ones returned."""
         old = facts.operation.plan
         if facts.resumed:
             return _ended(self.name, facts)
-        left = tuple(_again(step, facts) for step in old.steps if step.id not in facts.done)
+        left = _left(facts)
         again = {step.id for step in left}
         finished: JsonObject = {k: v for k, v in sorted(_results(facts.operation).items()) if k not in again}
         return old.model_copy(
@@ -112,6 +128,7 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
                 "tool": self.name,
                 "title": f"Resume {facts.operation.id}: {old.title}",
                 "steps": left,
+                "production": old.production or facts.production,
                 "pinned": {"results": finished, "resumes": facts.operation.id},
                 "reason": f"Every step of {facts.operation.id} is done.",
             }
@@ -136,20 +153,20 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         return resumed | (proofs.summary_of_deployment(plan, results) if proved else {})
 
 
-async def _resumed(look: Look, operation_id: str) -> str | None:
+async def _resumed(look: Look, stopped: Operation) -> str | None:
     """Return the operation that resumed this one to its end, None when it is still to be resumed.
 
     Raises:
         InputError: it was resumed by one that runs, or broke off itself: that one is to be looked at.
     """
-    found = await resumed_by(look, operation_id)
+    found = await resumed_by(look, stopped)
     if found is None:
         return None
     later, outcome = found
     if outcome in _ENDED_WELL:
         return later
     words = f"ended as {outcome}" if outcome else "is running"
-    raise InputError(f"{operation_id} was resumed by {later}, which {words}.", next=f"See get_operation {later}.")
+    raise InputError(f"{stopped.id} was resumed by {later}, which {words}.", next=f"See get_operation {later}.")
 
 
 def _ended(tool: str, facts: Facts) -> Plan:
@@ -165,11 +182,11 @@ def _results(operation: Operation) -> Results:
     return {**earlier, **operation.results}
 
 
-def _kept(operation: Operation) -> frozenset[str]:
+def _kept(operation: Operation) -> tuple[str, ...]:
     """Return the steps that need not run again: what a step that is left would take back runs again with it."""
     done = {step.id for step in operation.plan.steps if step.id in operation.results}
     again = {undone for step in operation.plan.steps if step.id not in done for undone in step.undoes}
-    return frozenset(done - again)
+    return tuple(sorted(done - again))
 
 
 async def _refuse_made_after_all(look: Look, operation: Operation) -> None:
@@ -211,10 +228,10 @@ def _need_bytes(create: Step) -> int:
     return promised_bytes(compose_of(str(create.params["compose"])) or {}, otherwise=0)
 
 
-async def _app(look: Look, operation: Operation, done: frozenset[str]) -> App | None:
+async def _app(look: Look, operation: Operation, done: tuple[str, ...]) -> App | None:
     """Return the app that will be rolled out, checked that it may be, or None where none is or none exists yet."""
     left = {step.kind for step in operation.plan.steps if step.id not in done}
-    if not left & _ROLLOUTS:
+    if not left & ROLLOUTS:
         return None
     if "coolify.create_application" in left and not await factory_isolates(look):
         raise refuse_factory()
@@ -225,12 +242,58 @@ async def _app(look: Look, operation: Operation, done: frozenset[str]) -> App | 
     return app
 
 
+async def _is_production(look: Look, plan: Plan) -> bool:
+    """Return whether the plan touches a Muscle that is production: one that a step names, or that its app runs on."""
+    names = {str(step.params.get("muscle", "")) for step in plan.steps}
+    uuids = {lock.removeprefix("app:") for lock in plan.locks if lock.startswith("app:")}
+    if uuids:
+        names |= {app.muscle for app in await all_apps(look) if app.uuid in uuids}
+    return any(muscle.production for muscle in look.fleet.muscles if muscle.name in names)
+
+
+def _taken_up(operation: Operation, recent: tuple[Deployment, ...]) -> str:
+    """Return the deployment that the operation asked for and lost sight of, if it works or has finished since.
+
+    Nothing is taken up where the step has an answer: that deployment was judged, and is not to be proved again.
+    """
+    step = next((s for s in operation.plan.steps if s.kind in ROLLOUTS), None)
+    note = _results(operation).get("note_deployments")
+    if step is None or note is None or step.id in operation.results:
+        return ""
+    claim = Claim(known=frozenset(map(str, items(note["known"]))), wish=wish_of(step.kind, step.params))
+    mine = claim.ours(recent)
+    return mine.uuid if mine is not None and (mine.is_active or mine.status == FINISHED) else ""
+
+
+def _left(facts: Facts) -> tuple[Step, ...]:
+    """Return the steps that are left; before a rollout the notes are taken anew, unless its deployment is taken up."""
+    left: list[Step] = []
+    for step in facts.operation.plan.steps:
+        if step.id in facts.done or step.kind in NOTES:
+            continue
+        if step.kind in ROLLOUTS and not facts.taken_up:
+            left += _notes(step, facts)
+        left.append(_again(step, facts))
+    return tuple(left)
+
+
+def _notes(step: Step, facts: Facts) -> list[Step]:
+    app, service = step.params["app"], step.params["service"] is True
+    proof = next(s for s in facts.operation.plan.steps if step.id in s.undoes)
+    muscle = str(proof.params["muscle"])
+    return rollout.notes(
+        step.target, app if isinstance(app, dict) else str(app), muscle=muscle, seen=facts.known, service=service
+    )
+
+
 def _again(step: Step, facts: Facts) -> Step:
-    """A step that deploys must not take a deployment that failed since the first plan for its own."""
+    """A step that deploys follows the deployment that is taken up, or asks for one as it did at first."""
     update: dict[str, object] = {
         "uses": tuple(s for s in step.uses if s not in facts.done),
         "undoes": tuple(s for s in step.undoes if s not in facts.done),
     }
-    if "known" in step.params:
-        update["params"] = step.params | {"known": [*facts.known]}
+    if step.kind in ROLLOUTS:
+        words = f"{_TAKES_UP}{facts.taken_up}" if facts.taken_up else ""
+        update["summary"] = step.summary.partition(_TAKES_UP)[0] + words
+        update["params"] = step.params | {"deployment": facts.taken_up}
     return step.model_copy(update=update)

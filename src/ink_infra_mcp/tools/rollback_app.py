@@ -61,6 +61,8 @@ class RollbackApp(Mutation[Args, Look, Facts]):
     needs: ClassVar[Needs] = Needs((*STARTS_APPS, WRITE, FACTORY, OPTION), (DNS,))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = (
+        "coolify.note_deployments",
+        "hosts.note_containers",
         "coolify.rollback",
         "coolify.update_application",
         "coolify.deploy",

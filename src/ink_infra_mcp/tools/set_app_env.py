@@ -63,6 +63,8 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
         "coolify.set_env_new",
         "coolify.set_env",
         "coolify.delete_env",
+        "coolify.note_deployments",
+        "hosts.note_containers",
         "coolify.deploy",
         "hosts.prove_isolation",
     )

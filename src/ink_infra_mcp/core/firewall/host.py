@@ -24,6 +24,8 @@ def read_filters(
             return saved
         found.append(saved.tables)
         shown |= saved.shown
+        if saved.incompatible and nft is None:
+            return Unreadable(f"{label}-save cannot show {', '.join(sorted(saved.incompatible))}, and nft is not there")
     native = () if nft is None else read_nft(nft, kind, shown)
     if isinstance(native, Unreadable):
         return native
@@ -33,7 +35,4 @@ def read_filters(
 def _saved(answer: Answer | None, kind: type[A], label: str) -> Saved[A] | Unreadable:
     if answer is None:
         return Saved((), nf_tables=False, incompatible=frozenset())
-    saved = read_iptables(answer, kind, label)
-    if isinstance(saved, Saved) and saved.incompatible and not saved.nf_tables:
-        return Unreadable(f"{label}-save does not show {', '.join(sorted(saved.incompatible))}")
-    return saved
+    return read_iptables(answer, kind, label)

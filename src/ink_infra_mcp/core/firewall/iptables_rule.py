@@ -119,7 +119,7 @@ def _target(options: list[Option]) -> _Target:
     if not options:
         return _Target()
     first, *rest = options
-    return _Target(first.value, first.name == "-g", {option.name: option.value for option in rest})
+    return _Target(first.value, first.name == "-g", {option.name: "".join(option.values[:1]) for option in rest})
 
 
 def _verdict(target: _Target) -> Verdict:

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_address, ip_network
 
 from ink_infra_mcp.core.firewall import cloud, robot
-from ink_infra_mcp.core.firewall.addresses import family_of
 from ink_infra_mcp.core.firewall.cloud import CloudFirewall, CloudRule
 from ink_infra_mcp.core.firewall.robot import RobotFirewall, RobotRule
 
@@ -32,9 +32,7 @@ def _about_cloud(rule: CloudRule) -> Iterable[str]:
 
 
 def _has_host_bits(cidr: str) -> bool:
-    four, six = cloud.split([cidr])
-    exact = four.cidrs() if family_of(cidr) == "ipv4" else six.cidrs()
-    return cidr.partition("/")[0] != exact[0].partition("/")[0] and ":" not in cidr
+    return ip_network(cidr, strict=False).network_address != ip_address(cidr.partition("/")[0])
 
 
 def over_server_limits(firewalls: Sequence[CloudFirewall]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from ink_infra_mcp.core.firewall.exposure import Port, State
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.plan import Frozen
 
-Role = Literal["factory", "muscle"]
+Role = Literal["factory", "muscle", "bastion"]
 ClassName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 
 

@@ -1,8 +1,8 @@
 """Robot firewalls of dedicated servers: as the Webservice shows them, and what they do with a packet and its answer.
 
 Vendor facts (docs.hetzner.com, robot firewall; Webservice documentation): ordered, the first match decides, what
-none matches is discarded; no state is kept, so answers must pass the output rules. Disabled means open. IPv6 is filtered
-only with filter_ipv6. A rule without ip_version is for both families. A change takes effect after `in process`.
+none matches is discarded; no state is kept, so answers must pass the output rules. Disabled means open. IPv6 is
+filtered only with filter_ipv6. A rule without ip_version is for both families. A change takes effect after `in process`.
 """
 
 import re
@@ -216,8 +216,8 @@ def robot_gates(firewall: RobotFirewall) -> Gates | Unreadable:
         told = "the Robot firewall is disabled"
         return Gates(Gate(LAYER, opened_by=told), Gate(LAYER, opened_by=told))
     notes = ("Hetzner's own services pass the Robot firewall (whitelist_hos)",) if firewall.whitelist_hos else ()
-    six = _gate(V6, firewall) if firewall.filter_ipv6 else Gate[V6](LAYER, opened_by="filter_ipv6 is off")
-    return Gates(_gate(V4, firewall), six, notes)
+    unfiltered: Gate[V6] = Gate(LAYER, opened_by="filter_ipv6 is off")
+    return Gates(_gate(V4, firewall), _gate(V6, firewall) if firewall.filter_ipv6 else unfiltered, notes)
 
 
 def _gate(kind: type[A], firewall: RobotFirewall) -> Gate[A]:

@@ -1,14 +1,15 @@
 """The sets of rules that carry out a policy, layer by layer: what a provider's and a host's firewall should say."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from ink_infra_mcp.core.firewall.addresses import Family
+from ink_infra_mcp.core.firewall.addresses import V4, V6, Family
 from ink_infra_mcp.core.firewall.cloud import CloudRule
 from ink_infra_mcp.core.firewall.exposure import SourceClass
 from ink_infra_mcp.core.firewall.policy import Demand, PortPolicy, PortRule, Role
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.firewall.robot import RobotFirewall, RobotRule
 from ink_infra_mcp.core.firewall.ufw import ANYWHERE, UfwRule
+from ink_infra_mcp.core.firewall.walk import union
 
 INTERNET = "internet"
 """The class that stands for everybody: where it is allowed, so is every source."""
@@ -39,7 +40,7 @@ def robot_firewall(
     asks have to be let in by their flags and ports, since no state is kept.
     """
     known = {each.name: each for each in classes}
-    wanted = [robot_rule for rule in _open(policy, role) for robot_rule in _robot_rules(rule, known)]
+    wanted = [robot_rule for rule in _open(policy, role) for robot_rule in _robot_rules(rule, known, V4.of(private))]
     return RobotFirewall(
         server_number=server_number,
         status="active",
@@ -98,25 +99,15 @@ def _cidrs(rule: PortRule, classes: Classes, family: Family) -> tuple[str, ...]:
         return (ANYWHERE[family],)
     known = [classes[name] for name in rule.allowed if name in classes]
     if family is Family.V4:
-        return _merged_four(known)
-    return _merged_six(known)
+        return union([each.v4 for each in known], V4()).cidrs()
+    return union([each.v6 for each in known], V6()).cidrs()
 
 
-def _merged_four(known: Iterable[SourceClass]) -> tuple[str, ...]:
-    sets = [each.v4 for each in known]
-    return type(sets[0]).of_spans(span for each in sets for span in each.spans).cidrs() if sets else ()
-
-
-def _merged_six(known: Iterable[SourceClass]) -> tuple[str, ...]:
-    sets = [each.v6 for each in known]
-    return type(sets[0]).of_spans(span for each in sets for span in each.spans).cidrs() if sets else ()
-
-
-def _robot_rules(rule: PortRule, classes: Classes) -> Iterator[RobotRule]:
+def _robot_rules(rule: PortRule, classes: Classes, private: V4) -> Iterator[RobotRule]:
     """Yield the rules of the Robot, where IPv6 cannot be told by its source: it is for everybody or nobody."""
     for span in _spans(rule):
-        for cidr in _cidrs(rule, classes, Family.V4):
-            source = None if cidr == ANYWHERE[Family.V4] else cidr
+        far = V4.of(_cidrs(rule, classes, Family.V4))
+        for source in (None,) if far.is_all else (far - private).cidrs():
             yield RobotRule(
                 name=rule.name,
                 ip_version="ipv4",

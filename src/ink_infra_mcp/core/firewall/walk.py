@@ -1,7 +1,7 @@
 """Walks a set of sources through rules and says who passes, who is stopped, and of whom it cannot tell.
 
-Where a rule asks something opaque, its part goes both ways. So `passed` and `stopped` are those who may pass and who may
-be stopped; who is in both is unknown, and where all ways agree nobody is.
+Where a rule asks something opaque, its part goes both ways. So `passed` and `stopped` are those who may pass and
+who may be stopped; who is in both is unknown, and where all ways agree nobody is.
 """
 
 from collections.abc import Sequence

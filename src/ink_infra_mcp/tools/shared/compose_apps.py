@@ -19,6 +19,7 @@ from ink_infra_mcp.tools.shared import rollout
 from ink_infra_mcp.tools.shared.envs import EnvNow, env_steps
 from ink_infra_mcp.tools.shared.home import Home, home_steps, project_ref
 from ink_infra_mcp.tools.shared.limits import promised_bytes, services_of, with_limits
+from ink_infra_mcp.tools.shared.promises import promised
 
 MAX_VALUES = 50_000
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -87,7 +88,15 @@ def _parsed(text: str) -> JsonObject:
             f"{clean_name(bad[0])!r} is no name for a service of a compose file.",
             next="Use letters, digits, hyphens, dots and underscores.",
         )
-    return cast(JsonObject, loaded) | {"services": {str(name): service for name, service in services.items()}}
+    mended = {str(name): _restarts(service) for name, service in services.items()}
+    return cast(JsonObject, loaded) | {"services": mended}
+
+
+def _restarts(service: object) -> object:
+    """A bare `no` is false to YAML 1.1 and a word to Docker Compose, which refuses the other."""
+    if not isinstance(service, dict) or cast(JsonObject, service).get("restart") is not False:
+        return service
+    return cast(JsonObject, service) | {"restart": "no"}
 
 
 def _written_out(value: object, counted: dict[int, float] | None = None) -> float:
@@ -156,15 +165,19 @@ def steps_of(app: ComposeApp) -> tuple[Step, ...]:
             *home_steps(app.home.project),
             _creation(app),
             *env_steps(app.env, target=app.name, app=ref, new=True, service=True),
-            *rollout.steps(app.name, ref, app.home.rollout(()), first=True, service=True),
+            *rollout.steps(app.name, ref, _now(app), first=True, service=True),
         )
     uuid = app.existing.uuid
     steps = [] if _same(app, app.existing) else [_change(app, app.existing)]
     steps += env_steps(app.env, target=app.name, app=uuid, new=False, service=True)
     if steps or app.redeploy or not app.as_wanted:
         how = "restart" if app.existing.status.state == "running" else "deploy"
-        steps += rollout.steps(app.name, uuid, app.home.rollout(()), first=False, how=how, service=True)
+        steps += rollout.steps(app.name, uuid, _now(app), first=False, how=how, service=True)
     return tuple(steps)
+
+
+def _now(app: ComposeApp) -> rollout.RolloutFacts:
+    return app.home.rollout(services=promised(app.compose))
 
 
 def _creation(app: ComposeApp) -> Step:

@@ -83,7 +83,7 @@ async def envs_now(look: Look, app_uuid: str, wanted: dict[str, str], *, service
 
 
 def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, service: bool = False) -> list[Step]:
-    """Return the step that sets what differs, or none.
+    """Return the step that sets what differs, or none; its summary names every variable, and no value.
 
     A stored secret that an app gets is named in full and needs a person: its code can give the value to anybody.
     """
@@ -106,17 +106,12 @@ def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, ser
 
 def _words(changed: Iterable[str], replaced: Collection[str], secrets: Iterable[str]) -> str:
     added = [key for key in changed if key not in replaced]
-    acts = " and ".join(f"{act} {_names(keys)}" for act, keys in (("add", added), ("replace", replaced)) if keys)
+    acts = " and ".join(f"{act} {', '.join(keys)}" for act, keys in (("add", added), ("replace", replaced)) if keys)
     return "; hands it ".join(filter(None, (acts, ", ".join(secrets))))
 
 
 async def _rows(look: Look, uuid: str, *, service: bool) -> tuple[EnvVar, ...]:
     return await (look.coolify.service_envs(uuid) if service else look.coolify.envs(uuid))
-
-
-def _names(keys: Iterable[str]) -> str:
-    shown = list(keys)
-    return ", ".join(shown[:10]) + (f" and {len(shown) - 10} more" if len(shown) > 10 else "")
 
 
 def _is_missing_secret(value: str, look: Look) -> bool:

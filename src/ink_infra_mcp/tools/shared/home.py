@@ -10,6 +10,7 @@ from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import placing
 from ink_infra_mcp.tools.shared.apps import App, host_of
+from ink_infra_mcp.tools.shared.promises import NO_SERVICES, Services
 from ink_infra_mcp.tools.shared.rollout import RolloutFacts, name_lock
 
 
@@ -32,9 +33,11 @@ class Home:
     placement: Placement
     url: str
 
-    def rollout(self, known: tuple[str, ...]) -> RolloutFacts:
+    def rollout(self, known: tuple[str, ...] = (), services: Services = NO_SERVICES) -> RolloutFacts:
         """Return what the rollout steps need to know."""
-        return RolloutFacts(muscle=self.muscle.name, url=self.url, known=known, production=self.muscle.production)
+        return RolloutFacts(
+            muscle=self.muscle.name, url=self.url, known=known, production=self.muscle.production, services=services
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Proofs that an app is as promised: its deployment, its isolation on the host, DNS, TLS and HTTP."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED
@@ -8,29 +9,32 @@ from ink_infra_mcp.core.errors import HostError, NotFound
 from ink_infra_mcp.core.operation import Check, Results
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of, isolation_problems
+from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of
+from ink_infra_mcp.hosts.rollouts import UP, Promise, judged, lingering, missing, problems, promise_of
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.apps import host_of
+from ink_infra_mcp.tools.shared.promises import NO_SERVICES, Services
 
 WEB_READY_S = 60.0
+RUNS_WITHIN_S = 60.0
 _EVERY_S = 3.0
 _NO_ROUTE = "404 page not found"
-_UP = frozenset({"running", "restarting", "paused"})
 
 
-async def is_isolated(look: Look, muscle: str, app_uuid: str) -> bool:
-    """Return whether containers of the app run there and each is isolated.
+async def is_isolated(look: Look, muscle: str, app_uuid: str, services: Services = NO_SERVICES) -> bool:
+    """Return whether all that is promised of the app runs there and each container is isolated.
 
     Raises:
         HostError: it cannot be seen, which is not the same as "no".
     """
-    running = [c for c in await containers_of(look.hosts, muscle, app_uuid) if c.state == "running"]
-    return bool(running) and not any(isolation_problems(c, runtime=look.isolation.runtime) for c in running)
+    promise = Promise(app=app_uuid, services=services.must_run, once=services.may_end)
+    found = await containers_of(look.hosts, muscle, app_uuid)
+    return not missing(found, promise) and not problems(judged(found, promise), runtime=look.isolation.runtime)
 
 
 async def running_of(look: Look, muscle: str, app_uuid: str) -> tuple[str, ...]:
     """Return the names of the app's containers that run there or try to; raises HostError like `is_isolated`."""
-    return tuple(c.name for c in await containers_of(look.hosts, muscle, app_uuid) if c.state in _UP)
+    return tuple(c.name for c in await containers_of(look.hosts, muscle, app_uuid) if c.state in UP)
 
 
 async def of_deployment(plan: Plan, results: Results, look: Look) -> list[Check]:
@@ -41,7 +45,7 @@ async def of_deployment(plan: Plan, results: Results, look: Look) -> list[Check]
     deployment = results.get("deploy", {}).get("deployment")
     return [
         *([await _deployment(look, str(deployment), commit)] if deployment else []),
-        await isolation(look, muscle, app),
+        await isolation(look, muscle, promise_of(app, prove.params, results)),
         *(await web(look, muscle, url) if url else []),
     ]
 
@@ -59,19 +63,30 @@ def summary_of_deployment(plan: Plan, results: Results) -> JsonObject:
     }
 
 
-async def isolation(look: Look, muscle: str, app_uuid: str) -> Check:
-    """Return whether every running container of the app is isolated, read with docker inspect on the host."""
+async def isolation(look: Look, muscle: str, promise: Promise) -> Check:
+    """Return whether what runs is new, all that was promised, and isolated: read with docker inspect on the host.
+
+    Waits up to a minute until it is new and complete.
+    """
+    end = look.clock.monotonic() + RUNS_WITHIN_S
     try:
-        found = await containers_of(look.hosts, muscle, app_uuid)
+        found = await containers_of(look.hosts, muscle, promise.app)
+        while (wanting := _wanting(found, promise, muscle)) and look.clock.monotonic() < end:
+            await look.clock.sleep(_EVERY_S)
+            found = await containers_of(look.hosts, muscle, promise.app)
     except HostError as error:
         return Check(name="isolation", status="failed", evidence=f"not seen: {error.failed}")
-    running = [c for c in found if c.state == "running"]
-    problems = [f"{c.name}: {p}" for c in running for p in isolation_problems(c, runtime=look.isolation.runtime)]
-    if problems:
-        return Check(name="isolation", status="failed", evidence="; ".join(problems))
-    if not running:
-        return Check(name="isolation", status="failed", evidence=f"no container of the app runs on {muscle}")
-    return Check(name="isolation", status="passed", evidence="; ".join(_inspected(c, muscle) for c in running))
+    counted = judged(found, promise)
+    if wrong := (problems(counted, runtime=look.isolation.runtime) or wanting):
+        return Check(name="isolation", status="failed", evidence="; ".join(wrong))
+    return Check(name="isolation", status="passed", evidence="; ".join(_inspected(c, muscle) for c in counted))
+
+
+def _wanting(found: Iterable[ContainerFacts], promise: Promise, muscle: str) -> tuple[str, ...]:
+    found = tuple(found)
+    old = tuple(f"{name} on {muscle} is from before" for name in lingering(found, promise))
+    lacking = missing(found, promise)
+    return (*old, f"no container of {lacking} runs on {muscle}") if lacking else old
 
 
 async def web(look: Look, muscle: str, url: str) -> list[Check]:
@@ -136,7 +151,8 @@ def _tls(seen: HttpSeen, url: str) -> Check:
 
 
 def _inspected(container: ContainerFacts, muscle: str) -> str:
-    return f"docker inspect on {muscle}: {container.name} runs under {container.runtime}"
+    does = "runs" if container.state == "running" else "ended well"
+    return f"docker inspect on {muscle}: {container.name} {does} under {container.runtime}"
 
 
 def app_of(plan: Plan, results: Results) -> str:

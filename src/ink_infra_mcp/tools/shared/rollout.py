@@ -1,24 +1,34 @@
-"""The steps that roll an app out and prove it: deploy (or restart, or go back), then isolation on the host."""
+"""The steps that roll an app out and prove it: notes of what there is, deploy (or restart, or go back), and proof."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from ink_infra_mcp.core.plan import JsonObject, Step, Undo
+from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.apps import App
+from ink_infra_mcp.tools.shared.promises import NO_SERVICES, Services, promised_by
 
 BUILD_DEADLINE_S = 3600
 KNOWN = 5
+NOTES = frozenset({"coolify.note_deployments", "hosts.note_containers"})
+"""The kinds of step that only note what there is before a rollout."""
+ROLLOUTS = frozenset(f"coolify.{how}" for how in ("first_deploy", "deploy", "start", "restart", "rollback"))
+"""The kinds of step that bring up containers."""
+
+
+_READS = "nothing to undo: it only reads"
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutFacts:
-    """Where the app runs, its URL, and the deployments that were there before (newest first)."""
+    """Where the app runs, its URL, the deployments that were there before (newest first), and what must run of it."""
 
     muscle: str
     url: str
     known: tuple[str, ...] = ()
     production: bool = False
+    services: Services = NO_SERVICES
 
 
 async def facts(look: Look, app: App) -> RolloutFacts:
@@ -30,7 +40,34 @@ async def facts(look: Look, app: App) -> RolloutFacts:
         url=app.urls[0] if app.urls else "",
         known=tuple(d.uuid for d in known),
         production=muscle is not None and muscle.production,
+        services=promised_by(await look.coolify.service(app.uuid)) if app.kind == "service" else NO_SERVICES,
     )
+
+
+def notes(name: str, app: str | JsonObject, *, muscle: str, seen: tuple[str, ...], service: bool) -> list[Step]:
+    """Return the steps that note what is there before a rollout; a compose app has no deployments.
+
+    They are steps because their results are kept: a rollout that dies half-way and goes on must not take its own
+    containers for those from before. `seen` are the deployments that the plan was made with: another one since then
+    makes another plan.
+    """
+    deployments = Step(
+        id="note_deployments",
+        kind="coolify.note_deployments",
+        target=name,
+        summary=f"Note which deployments of {name} Coolify has before, once none is under way",
+        params={"app": app, "seen": [*seen]},
+        undo_words=_READS,
+    )
+    containers = Step(
+        id="note_containers",
+        kind="hosts.note_containers",
+        target=name,
+        summary=f"Note which containers of {name} are on {muscle} before, so that none of them counts as proof",
+        params={"app": app, "muscle": muscle},
+        undo_words=_READS,
+    )
+    return [containers] if service else [deployments, containers]
 
 
 def locks(app: App) -> tuple[str, ...]:
@@ -57,7 +94,7 @@ def steps(
     force: bool = False,
     service: bool = False,
 ) -> list[Step]:
-    """Return the step that rolls out and the one that proves isolation, whose failure stops the app again."""
+    """Return the notes, the step that rolls out, and the one that proves isolation, whose failure stops the app."""
     kind = "coolify.first_deploy" if first and how == "deploy" else f"coolify.{how}"
     at = f" at {commit[:12]}" if commit else ""
     words = {
@@ -74,7 +111,7 @@ def steps(
         summary=words[how],
         params={
             "app": app,
-            "known": [*now.known],
+            "known": [] if service else result_of("note_deployments", "known"),
             "force": force,
             "deadline_s": BUILD_DEADLINE_S,
             "commit": commit,
@@ -86,9 +123,16 @@ def steps(
         id="prove_isolation",
         kind="hosts.prove_isolation",
         target=name,
-        summary=f"Prove on {now.muscle} that every container of {name} runs isolated",
-        params={"app": app, "muscle": now.muscle, "url": now.url},
+        summary=f"Prove on {now.muscle} that every container of {name} is new and runs isolated",
+        params={
+            "app": app,
+            "muscle": now.muscle,
+            "url": now.url,
+            "noted": result_of("note_containers", "containers"),
+            "services": [*now.services.must_run],
+            "once": [*now.services.may_end],
+        },
         undoes=("deploy",),
-        undo_words="nothing to undo: it only reads",
+        undo_words=_READS,
     )
-    return [deploy, prove]
+    return [*notes(name, app, muscle=now.muscle, seen=now.known, service=service), deploy, prove]

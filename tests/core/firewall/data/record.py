@@ -97,6 +97,7 @@ def record(name: str) -> None:
     subprocess.run(shlex.split(os.environ["LAB_RESET"]), check=True, capture_output=True)
     addressed()
     host("systemctl disable --now firewalld fail2ban; ufw --force disable; systemctl stop ufw; nft flush ruleset")
+    host("systemctl restart docker")
     host("for i in $(seq 100); do docker version >/dev/null 2>&1 && break; sleep 0.1; done")
     host(f"set -e\nexport HOST_NET={NET}\n{setup}")
     time.sleep(1)

@@ -1,0 +1,45 @@
+"""Puts together all that a server's ports are judged by: its facts, its ways in, who comes by them, and policy."""
+
+from ink_infra_mcp.core.firewall.exposure import HostFacts
+from ink_infra_mcp.core.firewall.policy import PortPolicy, Role
+from ink_infra_mcp.core.fleet import Fleet, Host, Muscle
+from ink_infra_mcp.hosts.network_facts import NetworkFacts
+from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared.port_findings import Ground
+from ink_infra_mcp.tools.shared.providers import InFront
+from ink_infra_mcp.tools.shared.ways_in import Neighbours, classes_of, ways_of
+
+
+def ground_of(look: Look, host: Host, facts: NetworkFacts, front: InFront, neighbours: Neighbours) -> Ground:
+    """Return what one server is judged by; nothing is asked of anybody."""
+    return Ground(
+        facts=HostFacts(
+            name=host.name,
+            provider=front.gates,
+            v4=facts.v4,
+            v6=facts.v6,
+            interfaces=facts.interfaces,
+            sockets=facts.sockets,
+            containers=facts.containers,
+            ways=ways_of(host, facts, neighbours),
+        ),
+        classes=classes_of(host, look.fleet, neighbours),
+        role=role_of(look.fleet, host),
+        policy=policy_for(look),
+        front=front,
+        ssh_port=host.ssh_port,
+        ufw=facts.ufw,
+        metadata=host.provider == "hetzner_cloud",
+    )
+
+
+def role_of(fleet: Fleet, host: Host) -> Role:
+    """Return what a server is for."""
+    if host.name == fleet.factory.name:
+        return "factory"
+    return "muscle" if isinstance(host, Muscle) else "bastion"
+
+
+def policy_for(look: Look) -> PortPolicy:
+    """Return the rules for this fleet: Coolify has a domain of its own where its URL is https."""
+    return look.ports().with_domain(has_domain=look.fleet.coolify.url.startswith("https://"))

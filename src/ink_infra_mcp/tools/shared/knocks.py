@@ -1,0 +1,157 @@
+"""What really answers: TCP connects from here and from other servers, each held against what was computed for it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import anyio
+
+from ink_infra_mcp.core.errors import HostError
+from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of
+from ink_infra_mcp.core.firewall.exposure import SourceClass, State, WayIn, exposures, ports_that_matter
+from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.hosts.knocking import MOST, knock_from
+from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared.port_findings import Finding, Ground, policy_ports
+from ink_infra_mcp.tools.shared.ways_in import PUBLIC
+
+HERE = "this machine"
+Answer = Literal["open", "refused", "silent", "unreachable"]
+Endpoint = tuple[str, int]
+
+
+class Knocked(Frozen):
+    """One connect to a server: from where, with which source address, to what, and what came of it."""
+
+    server: str
+    origin: str
+    source: str
+    address: str
+    port: int
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A server that knocks, with its own addresses by the way that they lie on."""
+
+    name: str
+    ways: tuple[WayIn, ...]
+
+    def towards(self, way: WayIn, address: str) -> str | None:
+        """Return the address that a connect to `address` comes from, or None where there is no such way."""
+        same = (own for own in self.ways if own.name == way.name)
+        family = family_of(address)
+        return next((text for own in same for text in own.addresses if family_of(text) is family), None)
+
+
+async def knocked_from_here(look: Look, grounds: Iterable[Ground], sources: dict[str, str]) -> list[Knocked]:
+    """Return what every TCP port that matters answers to this machine, where we know the address that we come from.
+
+    `sources` are our own addresses as each server saw them on its SSH connection.
+    """
+    wanted = [
+        Knocked(server=ground.facts.name, origin=HERE, source=source, address=address, port=port, answer="silent")
+        for ground in grounds
+        if (source := sources.get(ground.facts.name, ""))
+        for way in ground.facts.ways
+        if way.name == PUBLIC
+        for address in _of_family(way.addresses, family_of(source))
+        for port in _ports(ground)
+    ]
+    answers = await look.knock.all((each.address, each.port) for each in wanted)
+    return [each.model_copy(update={"answer": answers[each.address, each.port]}) for each in wanted]
+
+
+async def knocked_from_servers(
+    look: Look, grounds: Iterable[Ground], origins: Iterable[Origin]
+) -> tuple[list[Knocked], list[str]]:
+    """Return what other servers' connects come to, on every address; and why a server could not try."""
+    found: list[Knocked] = []
+    failed: list[str] = []
+    targets = tuple(grounds)
+
+    async def one(origin: Origin) -> None:
+        wanted = [each for target in targets for each in _from(origin, target)][:MOST]
+        try:
+            answers = await knock_from(look.hosts, origin.name, ((each.address, each.port) for each in wanted))
+        except HostError as error:
+            failed.append(error.failed)
+            return
+        found.extend(each.model_copy(update={"answer": answers[each.address, each.port]}) for each in wanted)
+
+    async with anyio.create_task_group() as group:
+        for origin in origins:
+            group.start_soon(one, origin)
+    return sorted(found, key=lambda each: (each.server, each.origin, each.address, each.port)), sorted(failed)
+
+
+def _from(origin: Origin, target: Ground) -> Iterator[Knocked]:
+    if origin.name == target.facts.name:
+        return
+    for way in target.facts.ways:
+        for address in way.addresses:
+            source = origin.towards(way, address)
+            for port in _ports(target) if source else ():
+                yield Knocked(
+                    server=target.facts.name,
+                    origin=origin.name,
+                    source=source or "",
+                    address=address,
+                    port=port,
+                    answer="silent",
+                )
+
+
+def _of_family(addresses: Iterable[str], family: Family) -> Iterator[str]:
+    return (address for address in addresses if family_of(address) is family)
+
+
+def _ports(ground: Ground) -> list[int]:
+    return [port for protocol, port in ports_that_matter(ground.facts, policy_ports(ground)) if protocol == "tcp"]
+
+
+def disagreements(grounds: Iterable[Ground], knocked: Iterable[Knocked]) -> tuple[Finding, ...]:
+    """Return a finding for each connect that came to something else than what was computed for exactly it."""
+    by_name = {ground.facts.name: ground for ground in grounds}
+    found = (_disagreement(by_name[each.server], each) for each in knocked)
+    return tuple(finding for finding in found if finding)
+
+
+def _disagreement(ground: Ground, knocked: Knocked) -> Finding | None:
+    state = computed(ground, knocked)
+    answered = knocked.answer == "open"
+    if (state is State.OPEN and answered) or (state is State.CLOSED and not answered):
+        return None
+    if state is State.UNKNOWN and not answered:
+        return None
+    what = f"{knocked.port}/tcp at {knocked.address} "
+    if answered:
+        closed = state is State.CLOSED
+        what += f"answers {knocked.origin}, though " + (
+            "no layer should let it" if closed else "that could not be told"
+        )
+    else:
+        what += f"does not answer {knocked.origin} ({knocked.answer}), though every layer known here lets it through"
+    return Finding(
+        server=knocked.server,
+        severity="critical" if answered and state is State.CLOSED else "warning",
+        code="probe_differs",
+        what=what,
+        evidence=f"computed {state} for {knocked.source}, observed {knocked.answer}",
+        mend="Trust what was observed; report the rules of the server, which were read wrong or not at all.",
+    )
+
+
+def computed(ground: Ground, knocked: Knocked) -> State:
+    """Return what the layers say of one connect: one source, one address, one port."""
+    way = next(way for way in ground.facts.ways if knocked.address in way.addresses)
+    facts = replace(ground.facts, ways=(replace(way, addresses=(knocked.address,)),))
+    four = family_of(knocked.source) is Family.V4
+    source = SourceClass(
+        knocked.origin,
+        V4.parse(knocked.source) if four else V4(),
+        V6() if four else V6.parse(knocked.source),
+        way.name,
+    )
+    return next((each.state for each in exposures(facts, [source], [("tcp", knocked.port)])), State.UNKNOWN)

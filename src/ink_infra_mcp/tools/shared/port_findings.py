@@ -1,0 +1,400 @@
+"""What is wrong with the ports of a server, judged from facts alone: the state of each port, and findings."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from ink_infra_mcp.core.firewall.addresses import V4, Family
+from ink_infra_mcp.core.firewall.answer import Unreadable
+from ink_infra_mcp.core.firewall.conditions import Question
+from ink_infra_mcp.core.firewall.docker import Containers
+from ink_infra_mcp.core.firewall.exposure import (
+    Exposure,
+    HostFacts,
+    Port,
+    SourceClass,
+    State,
+    exposures,
+    ports_that_matter,
+)
+from ink_infra_mcp.core.firewall.interfaces import Interfaces, OwnAddress
+from ink_infra_mcp.core.firewall.listening import LISTENER
+from ink_infra_mcp.core.firewall.netfilter import Way, passage, way
+from ink_infra_mcp.core.firewall.policy import Agreement, Intent, PortPolicy, Role, agreement
+from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.tools.shared.providers import InFront
+from ink_infra_mcp.tools.shared.ways_in import DOCKER
+
+Severity = Literal["critical", "high", "warning", "info"]
+RANKS: tuple[Severity, ...] = ("critical", "high", "warning", "info")
+SSH = 22
+_FATAL_PORTS = frozenset({2375, 2376, 2377, 5000, 5432, 6379})
+"""Docker's API, and Coolify's registry, database and Redis: to reach them is to own the server."""
+_METADATA = V4.parse("169.254.169.254")
+_SHOWN = 6
+
+
+class Finding(Frozen):
+    """One thing that is wrong or not known. `evidence` is what was read; `mend` the call or act that puts it right."""
+
+    server: str
+    severity: Severity
+    code: str
+    what: str
+    evidence: str
+    mend: str
+
+
+class PortLine(Frozen):
+    """One port over one family: what policy wants and what is, for each class of sources.
+
+    `layer` is the one that decides for the internet, and `depth` how many layers would each keep out all that is kept
+    out of it; 0 where it is open.
+    """
+
+    port: str
+    family: str
+    intended: str
+    effective: str
+    layer: str
+    depth: int
+    agrees: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """All that a server is judged by."""
+
+    facts: HostFacts
+    classes: tuple[SourceClass, ...]
+    role: Role
+    policy: PortPolicy
+    front: InFront
+    ssh_port: int = SSH
+    ufw: bool | None = None
+    metadata: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A port, a class and a family: what is wanted and what is."""
+
+    exposure: Exposure
+    intent: Intent
+
+    @property
+    def agreement(self) -> Agreement:
+        """Return how far the two agree; what is not known of a port that must be open is not proved either."""
+        if self.intent is Intent.MUST and self.exposure.state is State.UNKNOWN:
+            return Agreement.UNPROVEN
+        return agreement(self.intent, self.exposure.state)
+
+    @property
+    def port(self) -> str:
+        """Return the port as `80/tcp`."""
+        return f"{self.exposure.port}/{self.exposure.protocol}"
+
+
+def rows_of(ground: Ground) -> tuple[Row, ...]:
+    """Return every port that matters for every class and family, the most reachable of several ways into one."""
+    wanted = ports_that_matter(ground.facts, policy_ports(ground))
+    worst: dict[tuple[Family, str, int, str], Exposure] = {}
+    for found in exposures(ground.facts, ground.classes, wanted):
+        key = (found.family, found.protocol, found.port, found.source_class)
+        if key not in worst or _rank(found) > _rank(worst[key]):
+            worst[key] = found
+    return tuple(Row(found, _intent(ground, found)) for found in worst.values())
+
+
+def _rank(found: Exposure) -> int:
+    return [State.CLOSED, State.UNKNOWN, State.PARTLY, State.OPEN].index(found.state)
+
+
+def policy_ports(ground: Ground) -> tuple[Port, ...]:
+    """Return the ports that policy names for the role of the server, SSH where this server has it."""
+    return tuple(_moved(port, ground.ssh_port) for port in ground.policy.ports(ground.role))
+
+
+def _moved(port: Port, ssh_port: int) -> Port:
+    """Policy says 22 where it means SSH."""
+    return ("tcp", ssh_port) if port == ("tcp", SSH) else port
+
+
+def _intent(ground: Ground, found: Exposure) -> Intent:
+    asked: Port = (found.protocol, found.port)
+    if ground.ssh_port != SSH:
+        asked = ("tcp", SSH) if asked == ("tcp", ground.ssh_port) else asked
+        if (found.protocol, found.port) == ("tcp", SSH):
+            return Intent.MUST_NOT
+    return ground.policy.intent(ground.role, asked, source_class=found.source_class, family=found.family)
+
+
+def lines_of(rows: Iterable[Row]) -> tuple[PortLine, ...]:
+    """Return one line for each port and family, in order."""
+    grouped: dict[tuple[str, int, Family], list[Row]] = {}
+    for row in rows:
+        grouped.setdefault((row.exposure.protocol, row.exposure.port, row.exposure.family), []).append(row)
+    return tuple(_line(grouped[key]) for key in sorted(grouped))
+
+
+def _line(rows: list[Row]) -> PortLine:
+    chief = next((row for row in rows if row.exposure.source_class == "internet"), rows[0])
+    return PortLine(
+        port=chief.port,
+        family=chief.exposure.family,
+        intended=" ".join(f"{row.exposure.source_class}={_short(row.intent)}" for row in rows),
+        effective=" ".join(f"{row.exposure.source_class}={row.exposure.state}" for row in rows),
+        layer=chief.exposure.decided_by,
+        depth=chief.exposure.depth,
+        agrees=all(row.agreement is Agreement.AGREES for row in rows),
+    )
+
+
+def _short(intent: Intent) -> str:
+    return {Intent.MUST: "open", Intent.MAY: "any", Intent.MUST_NOT: "closed"}[intent]
+
+
+def findings_of(ground: Ground, rows: tuple[Row, ...]) -> tuple[Finding, ...]:
+    """Return what is wrong, the worst first; nothing at all only where everything that matters is known and right."""
+    found = [finding for judge in _JUDGES for finding in judge(ground, rows)]
+    return tuple(sorted(found, key=lambda finding: (RANKS.index(finding.severity), finding.code, finding.what)))
+
+
+def _finding(ground: Ground, severity: Severity, code: str, what: str, evidence: str, *, mend: str = "") -> Finding:
+    name = ground.facts.name
+    return Finding(
+        server=name,
+        severity=severity,
+        code=code,
+        what=what,
+        evidence=evidence,
+        mend=mend or f"apply_firewall server={name}",
+    )
+
+
+def _unreadable(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
+    layers = {
+        "the provider's firewall": ground.facts.provider,
+        "the IPv4 filters": ground.facts.v4,
+        "the IPv6 filters": ground.facts.v6,
+        "the interfaces": ground.facts.interfaces,
+        "the sockets": ground.facts.sockets,
+        "the containers": ground.facts.containers,
+    }
+    for name, layer in layers.items():
+        if isinstance(layer, Unreadable):
+            yield _finding(
+                ground,
+                "high",
+                "unreadable_layer",
+                f"{name} could not be read: what passes there is unknown",
+                clean_name(layer.reason, limit=200),
+                mend="Put right what kept it from being read, then check again.",
+            )
+
+
+def _exposed(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
+    for port, same in _by_port(rows, Agreement.EXPOSED):
+        number = same[0].exposure.port
+        names = {row.exposure.source_class for row in same}
+        families = {row.exposure.family for row in same}
+        world = "internet" in names
+        yield _finding(
+            ground,
+            _severity(number, world=world),
+            _exposed_code(ground, same[0], world=world),
+            f"{port} is open over {' and '.join(sorted(families))} to {', '.join(sorted(names))}, "
+            "though policy wants it closed",
+            _evidence(same),
+            mend=_closing(ground, number),
+        )
+
+
+def _severity(port: int, *, world: bool) -> Severity:
+    if not world:
+        return "critical" if port in _FATAL_PORTS else "warning"
+    return "critical" if port in _FATAL_PORTS else "high"
+
+
+def _exposed_code(ground: Ground, row: Row, *, world: bool) -> str:
+    port = row.exposure.port
+    if port == ground.ssh_port:
+        return "ssh_open_to_world" if world else "ssh_open_to_neighbours"
+    if port in {2375, 2376, 2377}:
+        return "docker_socket_open"
+    if port in _FATAL_PORTS:
+        return "store_published"
+    if ground.ufw and _published(ground, row):
+        return "docker_bypasses_ufw"
+    if port == 8080:
+        return "traefik_dashboard_open"
+    if ground.role == "muscle" and port in {8000, 6001, 6002}:
+        return "coolify_port_on_muscle"
+    return "open_to_world" if world else "open_to_neighbours"
+
+
+def _published(ground: Ground, row: Row) -> bool:
+    containers = ground.facts.containers
+    wanted = (row.exposure.protocol, row.exposure.port)
+    return isinstance(containers, Containers) and wanted in {(p.protocol, p.host_port) for p in containers.published}
+
+
+def _closing(ground: Ground, port: int) -> str:
+    name = ground.facts.name
+    if port in {2375, 2376, 2377}:
+        return f"apply_firewall server={name}; then take tcp:// out of Docker's hosts in /etc/docker/daemon.json."
+    return f"apply_firewall server={name}"
+
+
+def _ipv6_only(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
+    closed = {
+        (row.port, row.exposure.source_class)
+        for row in rows
+        if row.exposure.family is Family.V4 and row.exposure.state is State.CLOSED
+    }
+    for row in rows:
+        six = row.exposure.family is Family.V6 and row.agreement is Agreement.EXPOSED
+        if six and (row.port, row.exposure.source_class) in closed:
+            yield _finding(
+                ground,
+                "high",
+                "ipv6_open",
+                f"{row.port} is closed over IPv4 but open over IPv6 to {row.exposure.source_class}",
+                _evidence([row]),
+            )
+
+
+def _missing(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
+    for port, same in _by_port(rows, Agreement.MISSING):
+        listened = [row for row in same if row.exposure.decided_by != LISTENER]
+        names = sorted({row.exposure.source_class for row in same})
+        families = sorted({row.exposure.family for row in same})
+        shut_out = "factory" in names and same[0].exposure.port == ground.ssh_port
+        yield _finding(
+            ground,
+            "critical" if shut_out and listened else "high",
+            "factory_locked_out" if shut_out and listened else "required_port_closed" if listened else "no_listener",
+            f"{port} must be reachable over {' and '.join(families)} for {', '.join(names)}, and is not",
+            _evidence(same),
+            mend="" if listened else f"Start what should listen on {port}.",
+        )
+
+
+def _unproven(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
+    unread = {"v4": ground.facts.v4, "v6": ground.facts.v6, "provider": ground.facts.provider}
+    told = any(isinstance(layer, Unreadable) for layer in unread.values())
+    for port, same in _by_port(rows, Agreement.UNPROVEN):
+        names = sorted({row.exposure.source_class for row in same})
+        yield _finding(
+            ground,
+            "warning" if told else "high",
+            "not_known",
+            f"whether {port} is reachable for {', '.join(names)} cannot be told",
+            _evidence(same),
+            mend="check_firewall probe=true tells what answers from here.",
+        )
+
+
+def _one_layer(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
+    thin = [
+        row
+        for row in rows
+        if row.exposure.source_class == "internet"
+        and row.intent is Intent.MUST_NOT
+        and row.exposure.state is State.CLOSED
+        and row.exposure.depth == 1
+        and LISTENER not in row.exposure.deniers
+    ]
+    if thin:
+        ports = sorted({row.port for row in thin})
+        layers = sorted({row.exposure.decided_by for row in thin})
+        yield _finding(
+            ground,
+            "warning",
+            "one_layer_deep",
+            f"{_listed(ports)} {'is' if len(ports) == 1 else 'are'} kept from the internet by one layer only",
+            f"the only layer: {', '.join(layers)}",
+        )
+
+
+def _provider(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
+    robot = ground.front.robot
+    if not isinstance(ground.front.gates, Unreadable) and not ground.front.filters:
+        yield _finding(
+            ground,
+            "warning",
+            "no_provider_firewall",
+            "no firewall of the provider stands in front of it",
+            ground.front.gates.v4.opened_by,
+        )
+    if robot is not None and robot.status == "active" and not robot.filter_ipv6:
+        yield _finding(
+            ground,
+            "high",
+            "robot_ignores_ipv6",
+            "the Robot firewall filters IPv4 only: all of IPv6 passes it",
+            f"server {robot.server_number}: filter_ipv6 is off",
+        )
+
+
+def _metadata(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
+    """A Cloud server's metadata service tells its user data and networks to whoever asks from inside."""
+    tables, interfaces = ground.facts.v4, ground.facts.interfaces
+    if not ground.metadata or isinstance(tables, Unreadable) or isinstance(interfaces, Unreadable):
+        return
+    filters = way(tables)
+    reached = [own.interface for own in _bridges(interfaces) if _reaches_metadata(filters, own, interfaces)]
+    if reached:
+        yield _finding(
+            ground,
+            "warning",
+            "metadata_reachable",
+            f"containers reach the server's metadata service ({_METADATA.first()})",
+            f"nothing stops it from {_listed(reached)}",
+        )
+
+
+def _bridges(interfaces: Interfaces) -> list[OwnAddress]:
+    return [own for own in interfaces.addresses if own.family is Family.V4 and own.interface.startswith(DOCKER)]
+
+
+def _reaches_metadata(filters: Way[V4], bridge: OwnAddress, interfaces: Interfaces) -> bool:
+    sources = V4(bridge.network.spans)
+    there = _METADATA.spans[0][0]
+    question: Question[V4] = Question(
+        "tcp", 80, there, bridge.interface, local=False, original_port=80, original_destination=there
+    )
+    return bool(passage(filters, question, sources, interfaces).judgement.admitted)
+
+
+def _by_port(rows: tuple[Row, ...], wanted: Agreement) -> Iterator[tuple[str, list[Row]]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.agreement is wanted:
+            found.setdefault(row.port, []).append(row)
+    yield from sorted(found.items())
+
+
+def _evidence(rows: list[Row]) -> str:
+    said = dict.fromkeys(text for row in rows for text in row.exposure.evidence)
+    parts = dict.fromkeys(cidr for row in rows for cidr in row.exposure.admitted)
+    admitted = [f"admitted: {_listed(list(parts))}"] if parts else []
+    return clean_name("; ".join([*list(said)[:3], *admitted]), limit=400)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+_JUDGES: tuple[Callable[[Ground, tuple[Row, ...]], Iterator[Finding]], ...] = (
+    _unreadable,
+    _exposed,
+    _ipv6_only,
+    _missing,
+    _unproven,
+    _one_layer,
+    _provider,
+    _metadata,
+)

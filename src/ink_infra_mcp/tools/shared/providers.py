@@ -1,0 +1,101 @@
+"""The provider's firewall in front of each server: what Hetzner Cloud or Robot says of it, or why it is not known."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ink_infra_mcp.clients.hetzner_cloud.models import Server
+from ink_infra_mcp.core.errors import InkError
+from ink_infra_mcp.core.firewall.answer import Unreadable
+from ink_infra_mcp.core.firewall.cloud import Attachment, CloudFirewall, cloud_gates, read_cloud_firewalls
+from ink_infra_mcp.core.firewall.gates import Gate, Gates
+from ink_infra_mcp.core.firewall.robot import RobotFirewall, read_robot_firewall, robot_gates
+from ink_infra_mcp.core.fleet import Host
+from ink_infra_mcp.tools.look import Look
+
+_NONE = "nobody filters in front of it: its provider is not one whose firewall is known here"
+
+
+@dataclass(frozen=True, slots=True)
+class InFront:
+    """What stands in front of a server. `server` is its number at the provider, where that was found.
+
+    `cloud` are the Cloud firewalls on it, `robot` its Robot firewall; both are empty where the provider is another.
+    """
+
+    gates: Gates | Unreadable
+    server: int | None = None
+    cloud: tuple[CloudFirewall, ...] = ()
+    robot: RobotFirewall | None = None
+
+    @property
+    def filters(self) -> bool:
+        """Return whether a firewall stands there, of which something is known."""
+        return bool(self.cloud) or (self.robot is not None and self.robot.status != "disabled")
+
+
+async def in_front_of(look: Look, hosts: tuple[Host, ...]) -> dict[str, InFront]:
+    """Return what stands in front of each server; what a provider does not tell is unreadable, not absent."""
+    found = await _cloud(look, [host for host in hosts if host.provider == "hetzner_cloud"])
+    for host in hosts:
+        if host.provider == "hetzner_robot":
+            found[host.name] = await _robot(look, host)
+        elif host.provider == "other":
+            found[host.name] = InFront(Gates(Gate("provider", opened_by=_NONE), Gate("provider", opened_by=_NONE)))
+    return found
+
+
+async def _cloud(look: Look, hosts: list[Host]) -> dict[str, InFront]:
+    if not hosts:
+        return {}
+    if look.hetzner is None:
+        return _unread(hosts, "no Hetzner Cloud token is configured")
+    try:
+        servers = await look.hetzner.servers()
+        shown = [firewall.as_json() for firewall in await look.hetzner.firewalls()]
+    except InkError as error:
+        return _unread(hosts, error.failed)
+    firewalls = read_cloud_firewalls({"firewalls": shown})
+    if isinstance(firewalls, Unreadable):
+        return _unread(hosts, firewalls.reason)
+    known = {firewall.id: firewall for firewall in firewalls}
+    return {host.name: _of_cloud(_server_of(host, servers), known) for host in hosts}
+
+
+def _unread(hosts: list[Host], reason: str) -> dict[str, InFront]:
+    return {host.name: InFront(Unreadable(reason)) for host in hosts}
+
+
+def _server_of(host: Host, servers: tuple[Server, ...]) -> Server | None:
+    """A number in fleet.toml says which server it is; without one its address does."""
+    if host.provider_id:
+        return next((server for server in servers if str(server.id) == host.provider_id), None)
+    return next((server for server in servers if host.address in (server.ipv4, server.ipv6)), None)
+
+
+def _of_cloud(server: Server | None, known: Mapping[int, CloudFirewall]) -> InFront:
+    if server is None:
+        return InFront(Unreadable("the Hetzner Cloud project of the token has no such server"))
+    attached = [Attachment(on.id, on.status == "applied") for on in server.public_net.firewalls]
+    return InFront(
+        cloud_gates(known.values(), attached),
+        server=server.id,
+        cloud=tuple(known[on.firewall] for on in attached if on.firewall in known),
+    )
+
+
+async def _robot(look: Look, host: Host) -> InFront:
+    if look.robot is None:
+        return InFront(Unreadable("no Robot webservice user is configured"))
+    if not host.provider_id.isdigit():
+        return InFront(Unreadable("fleet.toml has no Robot server number for it (provider_id)"))
+    number = int(host.provider_id)
+    try:
+        shown = await look.robot.firewall(number)
+    except InkError as error:
+        return InFront(Unreadable(error.failed), server=number)
+    if shown.rules.input is None or shown.rules.output is None:
+        return InFront(Unreadable("Robot did not tell the rules of both directions"), server=number)
+    firewall = read_robot_firewall({"firewall": shown.as_json()})
+    if isinstance(firewall, Unreadable):
+        return InFront(firewall, server=number)
+    return InFront(robot_gates(firewall), server=number, robot=firewall)
