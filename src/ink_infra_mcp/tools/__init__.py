@@ -3,6 +3,7 @@
 from typing import Any
 
 from ink_infra_mcp.core.operation import Mutation, Query
+from ink_infra_mcp.tools.apply_firewall import ApplyFirewall
 from ink_infra_mcp.tools.cancel_operation import CancelOperation
 from ink_infra_mcp.tools.check_firewall import CheckFirewall
 from ink_infra_mcp.tools.control_app import ControlApp
@@ -30,6 +31,7 @@ ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (
     DeleteApp,
     GetFleet,
     CheckFirewall,
+    ApplyFirewall,
     GetOperation,
     ListOperations,
     CancelOperation,

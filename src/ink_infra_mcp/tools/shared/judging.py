@@ -5,7 +5,7 @@ from ink_infra_mcp.core.firewall.policy import PortPolicy, Role
 from ink_infra_mcp.core.fleet import Fleet, Host, Muscle
 from ink_infra_mcp.hosts.network_facts import NetworkFacts
 from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.port_findings import Ground
+from ink_infra_mcp.tools.shared.port_findings import SSH, Ground
 from ink_infra_mcp.tools.shared.providers import InFront
 from ink_infra_mcp.tools.shared.ways_in import Neighbours, classes_of, ways_of
 
@@ -25,7 +25,7 @@ def ground_of(look: Look, host: Host, facts: NetworkFacts, front: InFront, neigh
         ),
         classes=classes_of(host, look.fleet, neighbours),
         role=role_of(look.fleet, host),
-        policy=policy_for(look),
+        policy=policy_for(look, host),
         front=front,
         ssh_port=host.ssh_port,
         ufw=facts.ufw,
@@ -40,6 +40,12 @@ def role_of(fleet: Fleet, host: Host) -> Role:
     return "muscle" if isinstance(host, Muscle) else "bastion"
 
 
-def policy_for(look: Look) -> PortPolicy:
-    """Return the rules for this fleet: Coolify has a domain of its own where its URL is https."""
-    return look.ports().with_domain(has_domain=look.fleet.coolify.url.startswith("https://"))
+def policy_for(look: Look, host: Host) -> PortPolicy:
+    """Return the rules for a server: SSH is where it has it; Coolify has a domain of its own where its URL is https."""
+    policy = look.ports().with_domain(has_domain=look.fleet.coolify.url.startswith("https://"))
+    if host.ssh_port == SSH:
+        return policy
+    moved = {str(SSH): str(host.ssh_port)}
+    return PortPolicy(
+        rules=tuple(rule.model_copy(update={"ports": moved.get(rule.ports, rule.ports)}) for rule in policy.rules)
+    )

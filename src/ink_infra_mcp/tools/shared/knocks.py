@@ -12,7 +12,7 @@ from ink_infra_mcp.core.firewall.exposure import SourceClass, State, WayIn, expo
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.hosts.knocking import MOST, knock_from
 from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.port_findings import Finding, Ground, policy_ports
+from ink_infra_mcp.tools.shared.port_findings import Finding, Ground
 from ink_infra_mcp.tools.shared.ways_in import PUBLIC
 
 HERE = "this machine"
@@ -108,7 +108,11 @@ def _of_family(addresses: Iterable[str], family: Family) -> Iterator[str]:
 
 
 def _ports(ground: Ground) -> list[int]:
-    return [port for protocol, port in ports_that_matter(ground.facts, policy_ports(ground)) if protocol == "tcp"]
+    return [
+        port
+        for protocol, port in ports_that_matter(ground.facts, ground.policy.ports(ground.role))
+        if protocol == "tcp"
+    ]
 
 
 def disagreements(grounds: Iterable[Ground], knocked: Iterable[Knocked]) -> tuple[Finding, ...]:

@@ -11,7 +11,6 @@ from ink_infra_mcp.core.firewall.docker import Containers
 from ink_infra_mcp.core.firewall.exposure import (
     Exposure,
     HostFacts,
-    Port,
     SourceClass,
     State,
     exposures,
@@ -98,7 +97,7 @@ class Row:
 
 def rows_of(ground: Ground) -> tuple[Row, ...]:
     """Return every port that matters for every class and family, the most reachable of several ways into one."""
-    wanted = ports_that_matter(ground.facts, policy_ports(ground))
+    wanted = ports_that_matter(ground.facts, ground.policy.ports(ground.role))
     worst: dict[tuple[Family, str, int, str], Exposure] = {}
     for found in exposures(ground.facts, ground.classes, wanted):
         key = (found.family, found.protocol, found.port, found.source_class)
@@ -111,22 +110,8 @@ def _rank(found: Exposure) -> int:
     return [State.CLOSED, State.UNKNOWN, State.PARTLY, State.OPEN].index(found.state)
 
 
-def policy_ports(ground: Ground) -> tuple[Port, ...]:
-    """Return the ports that policy names for the role of the server, SSH where this server has it."""
-    return tuple(_moved(port, ground.ssh_port) for port in ground.policy.ports(ground.role))
-
-
-def _moved(port: Port, ssh_port: int) -> Port:
-    """Policy says 22 where it means SSH."""
-    return ("tcp", ssh_port) if port == ("tcp", SSH) else port
-
-
 def _intent(ground: Ground, found: Exposure) -> Intent:
-    asked: Port = (found.protocol, found.port)
-    if ground.ssh_port != SSH:
-        asked = ("tcp", SSH) if asked == ("tcp", ground.ssh_port) else asked
-        if (found.protocol, found.port) == ("tcp", SSH):
-            return Intent.MUST_NOT
+    asked = (found.protocol, found.port)
     return ground.policy.intent(ground.role, asked, source_class=found.source_class, family=found.family)
 
 
@@ -362,9 +347,7 @@ def _bridges(interfaces: Interfaces) -> list[OwnAddress]:
 def _reaches_metadata(filters: Way[V4], bridge: OwnAddress, interfaces: Interfaces) -> bool:
     sources = V4(bridge.network.spans)
     there = _METADATA.spans[0][0]
-    question: Question[V4] = Question(
-        "tcp", 80, there, bridge.interface, local=False, original_port=80, original_destination=there
-    )
+    question: Question[V4] = Question("tcp", there, bridge.interface, local=False, port=80, asked_destination=there)
     return bool(passage(filters, question, sources, interfaces).judgement.admitted)
 
 

@@ -1,15 +1,21 @@
 """The provider's firewall in front of each server: what Hetzner Cloud or Robot says of it, or why it is not known."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
+
+from pydantic import JsonValue
 
 from ink_infra_mcp.clients.hetzner_cloud.models import Server
+from ink_infra_mcp.clients.hetzner_robot.models import RobotFirewall as ShownFirewall
+from ink_infra_mcp.clients.hetzner_robot.rules import restored
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.cloud import Attachment, CloudFirewall, cloud_gates, read_cloud_firewalls
 from ink_infra_mcp.core.firewall.gates import Gate, Gates
 from ink_infra_mcp.core.firewall.robot import RobotFirewall, read_robot_firewall, robot_gates
 from ink_infra_mcp.core.fleet import Host
+from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.tools.look import Look
 
 _NONE = "nobody filters in front of it: its provider is not one whose firewall is known here"
@@ -19,13 +25,18 @@ _NONE = "nobody filters in front of it: its provider is not one whose firewall i
 class InFront:
     """What stands in front of a server. `server` is its number at the provider, where that was found.
 
-    `cloud` are the Cloud firewalls on it, `robot` its Robot firewall; both are empty where the provider is another.
+    `cloud` are the Cloud firewalls on it, `known` all of the project, and `shown` their rules as Hetzner shows them, by
+    id; `robot` is its Robot firewall, and `robot_before` what puts it back, where anything can. All are empty where the
+    provider is another.
     """
 
     gates: Gates | Unreadable
     server: int | None = None
     cloud: tuple[CloudFirewall, ...] = ()
+    known: tuple[CloudFirewall, ...] = ()
+    shown: Mapping[int, JsonValue] = field(default_factory=dict[int, JsonValue])
     robot: RobotFirewall | None = None
+    robot_before: JsonObject | None = None
 
     @property
     def filters(self) -> bool:
@@ -57,8 +68,8 @@ async def _cloud(look: Look, hosts: list[Host]) -> dict[str, InFront]:
     firewalls = read_cloud_firewalls({"firewalls": shown})
     if isinstance(firewalls, Unreadable):
         return _unread(hosts, firewalls.reason)
-    known = {firewall.id: firewall for firewall in firewalls}
-    return {host.name: _of_cloud(_server_of(host, servers), known) for host in hosts}
+    rules = {firewall.id: one["rules"] for firewall, one in zip(firewalls, shown, strict=True)}
+    return {host.name: _of_cloud(_server_of(host, servers), firewalls, rules) for host in hosts}
 
 
 def _unread(hosts: list[Host], reason: str) -> dict[str, InFront]:
@@ -72,14 +83,17 @@ def _server_of(host: Host, servers: tuple[Server, ...]) -> Server | None:
     return next((server for server in servers if host.address in (server.ipv4, server.ipv6)), None)
 
 
-def _of_cloud(server: Server | None, known: Mapping[int, CloudFirewall]) -> InFront:
+def _of_cloud(server: Server | None, firewalls: tuple[CloudFirewall, ...], shown: Mapping[int, JsonValue]) -> InFront:
     if server is None:
         return InFront(Unreadable("the Hetzner Cloud project of the token has no such server"))
     attached = [Attachment(on.id, on.status == "applied") for on in server.public_net.firewalls]
+    ids = {on.firewall for on in attached}
     return InFront(
-        cloud_gates(known.values(), attached),
+        cloud_gates(firewalls, attached),
         server=server.id,
-        cloud=tuple(known[on.firewall] for on in attached if on.firewall in known),
+        cloud=tuple(firewall for firewall in firewalls if firewall.id in ids),
+        known=firewalls,
+        shown=shown,
     )
 
 
@@ -98,4 +112,11 @@ async def _robot(look: Look, host: Host) -> InFront:
     firewall = read_robot_firewall({"firewall": shown.as_json()})
     if isinstance(firewall, Unreadable):
         return InFront(firewall, server=number)
-    return InFront(robot_gates(firewall), server=number, robot=firewall)
+    return InFront(robot_gates(firewall), server=number, robot=firewall, robot_before=_way_back(shown))
+
+
+def _way_back(shown: ShownFirewall) -> JsonObject | None:
+    try:
+        return cast(JsonObject, restored(shown).model_dump(mode="json"))
+    except ValueError:
+        return None

@@ -1,0 +1,337 @@
+"""apply_firewall: make the firewalls in front of a server and on it match policy, with a way back at every step."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, cast
+
+import anyio
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from ink_infra_mcp.core.errors import HostError, InputError, RefusedByPolicy, UnknownName
+from ink_infra_mcp.core.firewall.answer import Unreadable
+from ink_infra_mcp.core.firewall.policy import Agreement
+from ink_infra_mcp.core.fleet import Host, Name
+from ink_infra_mcp.core.host_firewall.model import HostFirewall, shut_out, way_of_connection
+from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step, Undo
+from ink_infra_mcp.core.step import result_of
+from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, ROBOT, STATE, Needs
+from ink_infra_mcp.hosts import firewall_changes
+from ink_infra_mcp.hosts.firewall_changes import Seen
+from ink_infra_mcp.hosts.network_facts import NetworkFacts, gather_network
+from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared.host_target import host_firewall, knocks_of, told, ways_to_keep
+from ink_infra_mcp.tools.shared.judging import ground_of
+from ink_infra_mcp.tools.shared.port_findings import Ground, Row, rows_of
+from ink_infra_mcp.tools.shared.provider_steps import beyond_reach, provider_steps
+from ink_infra_mcp.tools.shared.providers import in_front_of
+from ink_infra_mcp.tools.shared.ways_in import neighbours_of
+
+WINDOW_S = 180
+ROBOT_WINDOW_S = 480
+"""Robot takes up to three minutes for a change, which lies between the new host rules and their proof."""
+_LOCAL_LAYERS = frozenset({"host"})
+_SHOWN = 12
+
+
+class Args(BaseModel):
+    """What apply_firewall takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    server: Annotated[Name, Field(description="Server of the fleet")]
+    layers: Annotated[
+        Literal["all", "host", "provider"], Field(description="host: on the server; provider: Hetzner's in front of it")
+    ] = "all"
+    wait_s: Annotated[int, Field(ge=0, le=3600, description="Seconds to wait before answering `running`")] = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The server as it is and as it should be. `wanted` is None where its own firewall is not to be touched."""
+
+    host: Host
+    ground: Ground
+    rows: tuple[Row, ...]
+    provider: tuple[Step, ...]
+    wanted: HostFirewall | None
+    already: bool
+    knocks: tuple[JsonObject, ...]
+    ways: tuple[JsonObject, ...]
+    overrides: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class ApplyFirewall(Mutation[Args, Look, Facts]):
+    """Make the firewalls of one server match the port policy: the provider's in front of it and its own, Docker's
+    published ports included. Use it after check_firewall. It refuses what would cut off us, an admin or the Factory,
+    and the server takes its old rules back by itself unless new connections prove that the new ones let us in.
+    """
+
+    name: ClassVar[str] = "apply_firewall"
+    title: ClassVar[str] = "Close ports to policy"
+    toolset: ClassVar[Toolset] = "network"
+    needs: ClassVar[Needs] = Needs((STATE, FACTORY), (MUSCLE, HETZNER, ROBOT))
+    args = Args
+    kinds: ClassVar[tuple[str, ...]] = (
+        "hosts.save_firewall",
+        "hosts.set_firewall",
+        "hosts.keep_firewall",
+        "hosts.revert_firewall",
+        "hosts.prove_way_in",
+        "hetzner_cloud.create_firewall",
+        "hetzner_cloud.delete_firewall",
+        "hetzner_cloud.set_firewall_rules",
+        "hetzner_cloud.restore_firewall_rules",
+        "hetzner_cloud.attach_firewall",
+        "hetzner_cloud.detach_firewall",
+        "hetzner_robot.set_firewall",
+        "hetzner_robot.restore_firewall",
+    )
+
+    async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
+        """Return what the server's firewalls are and should be.
+
+        Raises:
+            UnknownName: the fleet has no such server. InputError: nobody counts as an admin.
+            RefusedByPolicy: the new rules would shut out this server's own way in, or do not fit the provider's limits.
+            HostError: the server cannot be read: what is not known is not changed.
+        """
+        host = _host(args.server, look)
+        facts = await _network(look, host)
+        front = (await in_front_of(look, (host,)))[host.name]
+        ground = ground_of(look, host, facts[host.name], front, neighbours_of(look.fleet, facts))
+        _refuse_unread(ground, args)
+        seen = await firewall_changes.look(look.hosts, host.name)
+        wanted = host_firewall(ground, seen)
+        _refuse_lockout(look, ground, wanted, seen)
+        provider = provider_steps(ground, look.fleet.access.private) if args.layers != "host" else ()
+        rows = rows_of(ground)
+        return Facts(
+            host=host,
+            ground=ground,
+            rows=rows,
+            provider=provider,
+            wanted=wanted if args.layers != "provider" else None,
+            already=seen.is_already(wanted),
+            knocks=tuple(knocks_of(look.fleet, host)),
+            ways=tuple(cast(JsonObject, way.model_dump(mode="json")) for way in ways_to_keep(look.fleet, ground)),
+            overrides=look.ports().overrides,
+            warnings=(*beyond_reach(ground), *_foreign(rows, seen)),
+        )
+
+    def plan(self, args: Args, facts: Facts) -> Plan:
+        """Return the steps: the host's rules on probation, the provider's, the proof by new connections, then kept."""
+        name = facts.host.name
+        steps = _steps(facts)
+        return Plan(
+            tool=self.name,
+            title=f"Make the firewalls of {name} match policy",
+            target=name,
+            locks=(f"firewall:{name}",),
+            steps=steps,
+            production=getattr(facts.host, "production", False) is True,
+            blast_radius=_blast_radius(facts) if steps else "",
+            keeps=("connections that are open now", "rules that others made, which our own table only adds to")
+            if steps
+            else (),
+            warnings=(*(f"policy is loosened: {words}" for words in facts.overrides), *facts.warnings),
+            phrase=name,
+            reason="" if steps else f"the firewalls of {name} say what policy says.",
+        )
+
+    async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
+        """Return whether the ports are as policy wants, computed anew from what the server and the provider say now."""
+        host = _host(plan.target, look)
+        try:
+            facts = await _network(look, host)
+        except HostError as error:
+            return [Check(name="ports", status="failed", evidence=f"not seen: {error.failed}")]
+        front = (await in_front_of(look, (host,)))[host.name]
+        ground = ground_of(look, host, facts[host.name], front, neighbours_of(look.fleet, facts))
+        return [_closed(rows_of(ground)), _reachable(rows_of(ground))]
+
+
+def _host(name: str, look: Look) -> Host:
+    found = {host.name: host for host in look.fleet.hosts}
+    if name not in found:
+        raise UnknownName(f"No server is called {name!r}.", next=f"Use one of: {', '.join(found)}.")
+    return found[name]
+
+
+async def _network(look: Look, host: Host) -> dict[str, NetworkFacts]:
+    """Ask the server, which must answer, and the others, whose addresses matter only where they do."""
+    facts: dict[str, NetworkFacts] = {}
+
+    async def one(name: str) -> None:
+        try:
+            facts[name] = await gather_network(look.hosts, name)
+        except HostError:
+            if name == host.name:
+                raise
+
+    async with anyio.create_task_group() as group:
+        for other in look.fleet.hosts:
+            if other.name != host.name:
+                group.start_soon(one, other.name)
+        await one(host.name)
+    return facts
+
+
+def _refuse_unread(ground: Ground, args: Args) -> None:
+    """What is not known is not changed: a plan for a server that could not be read would be a guess."""
+    layers = {"interfaces": ground.facts.interfaces, "sockets": ground.facts.sockets}
+    layers |= {"the provider's firewall": ground.facts.provider} if args.layers != "host" else {}
+    for what, layer in layers.items():
+        if isinstance(layer, Unreadable):
+            raise RefusedByPolicy(
+                f"Nothing is planned for {ground.facts.name}: {what} could not be read ({layer.reason}).",
+                next="Put that right, or give layers=host to leave the provider's firewall alone.",
+            )
+
+
+def _refuse_lockout(look: Look, ground: Ground, wanted: HostFirewall, seen: Seen) -> None:
+    if not any(known.name == "admin" for known in ground.classes):
+        raise InputError(
+            "fleet.toml names no admin networks, so SSH would be closed to everybody but the Factory.",
+            next="Write [access] admin = [...] with the addresses that people and this server come from.",
+        )
+    own = way_of_connection(seen.came_from)
+    if lost := shut_out(wanted, (own, *ways_to_keep(look.fleet, ground))):
+        raise RefusedByPolicy(
+            f"The policy's rules would shut out of {ground.facts.name}: {'; '.join(lost)}.",
+            next="Add the address to [access] admin in fleet.toml, or correct ports.toml.",
+        )
+
+
+def _foreign(rows: tuple[Row, ...], seen: Seen) -> tuple[str, ...]:
+    """Return what policy needs open and a rule that is not ours closes: we add rules, and take away nobody's."""
+    if seen.manager != "nftables":
+        return ()
+    shut = [row for row in rows if row.agreement is Agreement.MISSING and row.exposure.decided_by in _LOCAL_LAYERS]
+    said = dict.fromkeys(text for row in shut for text in row.exposure.evidence if "inet ink" not in text)
+    return tuple(f"a rule that somebody made by hand keeps a required port closed, and stays: {text}" for text in said)
+
+
+def _steps(facts: Facts) -> tuple[Step, ...]:
+    own = facts.wanted is not None and not facts.already
+    before = _host_steps(facts, facts.wanted) if own and facts.wanted else ()
+    provider = _with_way_back(facts.provider, before[:1])
+    if not before and not provider:
+        return ()
+    return (*before, *provider, _proof(facts, before, provider))
+
+
+def _with_way_back(steps: tuple[Step, ...], saved: tuple[Step, ...]) -> tuple[Step, ...]:
+    """A provider's step that fails takes back all before it, so that no half of the plan stays."""
+    found: list[Step] = []
+    for step in steps:
+        undoes = tuple(earlier.id for earlier in (*saved, *found) if earlier.undo)
+        found.append(step.model_copy(update={"undoes": undoes}))
+    return tuple(found)
+
+
+def _host_steps(facts: Facts, wanted: HostFirewall) -> tuple[Step, Step]:
+    name, window_s = facts.host.name, _window(facts)
+    revert: JsonObject = {
+        "host": name,
+        "change": result_of("save", "change"),
+        "before": result_of("save", "before"),
+        "window_s": window_s,
+    }
+    save = Step(
+        id="save",
+        kind="hosts.save_firewall",
+        target=name,
+        summary=f"Keep on {name} all that is needed to take its old rules back",
+        params={"host": name, "manager": wanted.manager},
+        undo=Undo(kind="hosts.revert_firewall", target=name, summary="take the old rules back", params=revert),
+    )
+    rules = Step(
+        id="set",
+        kind="hosts.set_firewall",
+        target=name,
+        summary=f"Load the new rules ({wanted.manager}) on probation: {name} reverts by itself after {window_s} s",
+        before=_now(facts.rows),
+        after=told(wanted),
+        params={
+            "host": name,
+            "change": result_of("save", "change"),
+            "firewall": cast(JsonObject, wanted.model_dump(mode="json")),
+            "window_s": window_s,
+            "ways": list(facts.ways),
+        },
+        uses=("save",),
+        undoes=("save",),
+        undo_words="the undo of save",
+    )
+    return save, rules
+
+
+def _window(facts: Facts) -> int:
+    return ROBOT_WINDOW_S if any(step.kind.startswith("hetzner_robot.") for step in facts.provider) else WINDOW_S
+
+
+def _proof(facts: Facts, before: tuple[Step, ...], provider: tuple[Step, ...]) -> Step:
+    """The last step: what it proves decides whether anything of the plan stays."""
+    name = facts.host.name
+    undoes = tuple(step.id for step in (*before, *provider) if step.undo)
+    knocks: list[JsonValue] = list(facts.knocks)
+    who = "from here" + (" and from the Factory" if knocks else "")
+    if not before or facts.wanted is None:
+        return Step(
+            id="prove",
+            kind="hosts.prove_way_in",
+            target=name,
+            summary=f"Prove that new connections to {name} get in, {who}",
+            params={"host": name, "knocks": knocks},
+            undoes=undoes,
+            undo_words="nothing was changed by it",
+        )
+    return Step(
+        id="keep",
+        kind="hosts.keep_firewall",
+        target=name,
+        summary=f"Prove that new connections to {name} get in, {who}; then make the new rules last",
+        params={
+            "host": name,
+            "change": result_of("save", "change"),
+            "firewall": cast(JsonObject, facts.wanted.model_dump(mode="json")),
+            "knocks": knocks,
+        },
+        uses=("save",),
+        undoes=undoes,
+        undo_words="the undo of save",
+    )
+
+
+def _now(rows: tuple[Row, ...]) -> str:
+    opened = sorted({row.port for row in rows if row.agreement is Agreement.EXPOSED})
+    more = f" and {len(opened) - _SHOWN} more" if len(opened) > _SHOWN else ""
+    return f"open beyond policy: {', '.join(opened[:_SHOWN])}{more}" if opened else "nothing is open beyond policy"
+
+
+def _blast_radius(facts: Facts) -> str:
+    opened = sorted({row.port for row in facts.rows if row.agreement is Agreement.EXPOSED})
+    return (
+        f"new connections to {', '.join(opened[:_SHOWN])} on {facts.host.name}" if opened else "nobody, as far as seen"
+    )
+
+
+def _closed(rows: tuple[Row, ...]) -> Check:
+    wrong = [row for row in rows if row.agreement in {Agreement.EXPOSED, Agreement.UNPROVEN}]
+    if wrong:
+        said = [f"{row.port} {row.exposure.family} {row.exposure.source_class}: {row.exposure.state}" for row in wrong]
+        return Check(name="closed ports", status="failed", evidence="; ".join(said[:_SHOWN]))
+    return Check(
+        name="closed ports", status="passed", evidence=f"{len(rows)} ports, classes and families computed anew"
+    )
+
+
+def _reachable(rows: tuple[Row, ...]) -> Check:
+    shut = [row for row in rows if row.agreement is Agreement.MISSING and row.exposure.decided_by != "listener"]
+    if shut:
+        said = dict.fromkeys(f"{row.port} {row.exposure.source_class}: {row.exposure.decided_by}" for row in shut)
+        return Check(name="required ports", status="failed", evidence="; ".join(list(said)[:_SHOWN]))
+    silent = sorted({row.port for row in rows if row.agreement is Agreement.MISSING})
+    words = f"no firewall closes one; nobody listens on {', '.join(silent)}" if silent else "all are reachable"
+    return Check(name="required ports", status="passed", evidence=words)

@@ -1,0 +1,128 @@
+"""What a server's own firewall should be: policy turned into its rules, and the ways in that no change may close."""
+
+from collections.abc import Iterable, Sequence
+
+from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of
+from ink_infra_mcp.core.firewall.exposure import SourceClass
+from ink_infra_mcp.core.firewall.policy import Demand, PortPolicy, PortRule, Role
+from ink_infra_mcp.core.firewall.ports import Ports
+from ink_infra_mcp.core.fleet import Fleet, Host
+from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, Manager, WayIn
+from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.hosts.firewall_changes import Seen
+from ink_infra_mcp.tools.shared.port_findings import Ground
+
+INTERNET = "internet"
+_WORLD = {Family.V4: "0.0.0.0/0", Family.V6: "::/0"}
+
+
+def host_firewall(ground: Ground, seen: Seen) -> HostFirewall:
+    """Return the firewall that carries out policy on a server, kept by whoever keeps its rules now."""
+    return HostFirewall(
+        manager=_manager(seen),
+        rules=tuple(host_rules(ground.policy, ground.role, ground.classes)),
+        outside=_outside(ground, seen),
+        inside=_inside(ground, seen),
+    )
+
+
+def _manager(seen: Seen) -> Manager:
+    return seen.manager
+
+
+def _outside(ground: Ground, seen: Seen) -> tuple[str, ...]:
+    """The interfaces that others come in by: those that have our addresses, and those that lead to default routes."""
+    named = {way.interface for way in ground.facts.ways if way.interface}
+    return tuple(sorted(named | set(seen.uplinks)))
+
+
+def _inside(ground: Ground, seen: Seen) -> tuple[str, ...]:
+    """Bridges of containers, whatever they are called: no card of the server is plugged into them."""
+    outside, cards = set(_outside(ground, seen)), {card for card in seen.cards if not card.startswith("veth")}
+    return tuple(
+        name for name, plugged in sorted(seen.bridges.items()) if name not in outside and not cards & set(plugged)
+    )
+
+
+def host_rules(policy: PortPolicy, role: Role, classes: Sequence[SourceClass]) -> Iterable[HostRule]:
+    """Yield a rule for each rule of policy that lets somebody in; a forbidden port is in none of them."""
+    for rule in policy.rules:
+        if rule.role == role and rule.demand is not Demand.FORBIDDEN:
+            sources = _sources(rule, classes)
+            ports = _allowed_ports(policy, rule)
+            if sources and ports:
+                yield HostRule(protocol=rule.protocol, ports=str(ports), sources=sources, why=rule.name)
+
+
+def _allowed_ports(policy: PortPolicy, rule: PortRule) -> Ports:
+    left = Ports.parse(rule.ports)
+    for other in policy.rules:
+        if (other.role, other.protocol, other.demand) == (rule.role, rule.protocol, Demand.FORBIDDEN):
+            left = left - Ports.parse(other.ports)
+    return left
+
+
+def _sources(rule: PortRule, classes: Sequence[SourceClass]) -> tuple[str, ...]:
+    if INTERNET in rule.allowed:
+        return tuple(_WORLD[family] for family in rule.families)
+    v4, v6 = V4(), V6()
+    for known in classes:
+        if known.name in rule.allowed:
+            v4, v6 = v4 | known.v4, v6 | known.v6
+    return (
+        *(v4.cidrs() if Family.V4 in rule.families else ()),
+        *(v6.cidrs() if Family.V6 in rule.families else ()),
+    )
+
+
+def ways_to_keep(fleet: Fleet, ground: Ground) -> tuple[WayIn, ...]:
+    """Return who must still get in by SSH, whatever the rules say: the admins, and the Factory where it deploys."""
+    port = ground.ssh_port
+    admin = [cidr for known in ground.classes if known.name == "admin" for cidr in _cidrs(known)]
+    found = [WayIn(name="the admins", networks=tuple(admin), port=port)] if admin else []
+    reached = factory_address(fleet, ground.facts.name)
+    if reached and _is_address(reached):
+        found.append(WayIn(name="the Factory", networks=(reached,), port=port))
+    return tuple(found)
+
+
+def _cidrs(known: SourceClass) -> tuple[str, ...]:
+    return (*known.v4.cidrs(), *known.v6.cidrs())
+
+
+def _is_address(text: str) -> bool:
+    try:
+        family_of(text)
+    except ValueError:
+        return False
+    return True
+
+
+def factory_address(fleet: Fleet, server: str) -> str:
+    """Return the address from which the Factory reaches a server, the private one where both have one."""
+    if server == fleet.factory.name or server in {bastion.name for bastion in fleet.bastions}:
+        return ""
+    both = fleet.factory.private_address and fleet.host(server).private_address
+    return (fleet.factory.private_address or "") if both else fleet.factory.address
+
+
+def knocks_of(fleet: Fleet, host: Host) -> list[JsonObject]:
+    """Return the connects that must succeed before a new firewall is kept: the Factory's own to a server's SSH."""
+    if not factory_address(fleet, host.name):
+        return []
+    both = fleet.factory.private_address and host.private_address
+    address = host.private_address if both else host.address
+    return [{"of": fleet.factory.name, "address": address, "port": host.ssh_port}]
+
+
+def told(firewall: HostFirewall) -> str:
+    """Return the rules on one line that a person reads."""
+    parts = [f"{rule.ports}/{rule.protocol} from {_who(rule)} ({rule.why})" for rule in firewall.rules]
+    return f"let in {'; '.join(parts)}; everything else from outside is dropped"
+
+
+def _who(rule: HostRule) -> str:
+    named = {_WORLD[Family.V4]: "all of IPv4", _WORLD[Family.V6]: "all of IPv6"}
+    if set(rule.sources) == set(named):
+        return "anywhere"
+    return ", ".join(named.get(source, source) for source in rule.sources)
