@@ -1,6 +1,6 @@
 # Every target works alone on a machine that has Python 3.11 or newer and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check contracts conformance wheel bench constraints clean
+.PHONY: help demo test check contracts conformance wheel lab bench constraints clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -35,6 +35,9 @@ conformance: $(DEV) ## run the official MCP conformance suite against this serve
 
 wheel: $(DEV) ## build wheel and sdist, install them elsewhere, and speak to the result
 	@$(BIN)/pytest -n 0 -m wheel tests/test_wheel.py
+
+lab: $(DEV) ## run the tests on real servers made on this machine; needs root on Debian
+	@$(BIN)/python -m tests.lab check
 
 bench: $(DEV) ## measure start-up, calls and the size of the tool list
 	@$(BIN)/python -m tests.bench

@@ -1,0 +1,78 @@
+"""The lab for the tests: up once for all of them, with every server set up anew after a test that changed it."""
+
+import os
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
+
+import pytest
+
+from tests.lab.bed import DIRTY, Bed
+from tests.lab.ground.lab import Lab
+from tests.lab.ground.site import Site
+from tests.lab.run import HELD, alone, missing_packages, unfit
+
+# kept now: the tests run with the machine's own settings hidden
+ENVIRONMENT = dict(os.environ)
+KEPT = os.environ.get("INK_LAB_KEEP", "")
+"""Set by a person who works on a test: a lab that is up is used, and stays up."""
+ALONE = not (KEPT or os.environ.get(HELD))
+IN_CI = os.environ.get("CI", "") == "true"
+LIMIT_S = 120
+"""The first test waits for the whole lab, and a server that is set up anew takes two seconds."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the lab, before pytest chooses by marks: no test can forget it."""
+    for item in items:
+        if {"lab", "ground_here"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.lab)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(LIMIT_S))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a lab test that did not run has failed."""
+    report = yield
+    if IN_CI and report.skipped and item.get_closest_marker("lab"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and CI leaves no lab test out: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def ground_here() -> Site:
+    """Return where a lab can stand; the test is skipped where none can."""
+    why_not = unfit()
+    if not why_not and missing_packages():
+        why_not = f"packages are missing, which `make lab` installs: {', '.join(missing_packages())}"
+    if why_not:
+        pytest.skip(why_not)
+    return Site.of(ENVIRONMENT)
+
+
+@pytest.fixture(scope="session")
+def lab(ground_here: Site) -> Iterator[Lab]:
+    """Bring the lab up before the first test that needs it, and take it down after the last."""
+    ground = Lab(ground_here)
+    if KEPT:
+        DIRTY.update(name for name, server in ground.servers.items() if server.init is not None)
+        ground.up()
+        yield ground
+        return
+    with alone(ground_here) if ALONE else nullcontext():
+        try:
+            ground.down()
+            ground.up()
+            yield ground
+        finally:
+            ground.down()
+
+
+@pytest.fixture
+def bed(lab: Lab) -> Iterator[Bed]:
+    """Give a test the lab's servers as the product knows them; those that it changed are set up anew later."""
+    one = Bed(lab)
+    yield one
+    one.tidy()
