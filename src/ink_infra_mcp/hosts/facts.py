@@ -52,9 +52,11 @@ class HostFacts(Frozen):
 
     `load` is the mean number of runnable tasks over 1, 5 and 15 minutes. `disk_docker` is the file system that holds
     /var/lib/docker, `disk_data` the one that holds /data. `docker_runtimes` are the names that Docker runs apps under.
+    `epoch_s` is what the server's own clock said meanwhile, in whole Unix seconds.
     """
 
     host: str
+    epoch_s: int | None = None
     os_id: str | None = None
     os_version: str | None = None
     kernel: str | None = None
@@ -147,6 +149,7 @@ def _read(host: str, found: Mapping[str, Section], areas: Collection[str]) -> Ho
 
 def _system(reading: Reading) -> dict[str, object]:
     return {
+        "epoch_s": reading.fact("epoch_s", "clock", _seconds),
         "os_id": reading.fact("os_id", "os", partial(_os_field, name="ID")),
         "os_version": reading.fact("os_version", "os", partial(_os_field, name="VERSION_ID")),
         "kernel": reading.fact("kernel", "kernel", _word),
@@ -200,6 +203,13 @@ def _word(text: str) -> str:
 def _count(text: str) -> int:
     if not re.fullmatch(r"[1-9]\d{0,5}", text):
         raise ValueError("not a count")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    """A date that does not know %s says it back."""
+    if not re.fullmatch(r"\d{1,12}", text):
+        raise ValueError("not a time")
     return int(text)
 
 

@@ -31,6 +31,7 @@ section() {
 }
 
 system() {
+  section clock ask date +%s
   section os ask cat /etc/os-release
   section kernel ask uname -r
   section cpus ask nproc

@@ -95,6 +95,22 @@ class Links:
         link.users += 1
         return link
 
+    async def try_new(self, host: Host) -> None:
+        """Log in to `host` over a connection of its own and take leave again.
+
+        Raises:
+            HostError: it does not let us in; the subclass says why.
+            ConfigError: there is no login key, or bastions lead in a circle.
+        """
+        async with self._attempts[host.name].lock:
+            connection, through = await self._dial(host, seen=(host.name,))
+        connection.close()
+        with anyio.move_on_after(CLOSE_S):
+            await connection.wait_closed()
+        connection.abort()
+        if through:
+            self.release(through)
+
     def release(self, link: Link) -> None:
         """Give `link` back; it stays open for the next user."""
         link.users -= 1
@@ -150,20 +166,24 @@ class Links:
         return None
 
     async def _connect(self, host: Host, *, seen: tuple[str, ...]) -> Link:
+        connection, through = await self._dial(host, seen=seen)
+        link = Link(host, connection, through, idle_since=self._clock.monotonic())
+        self._open[host.name] = link
+        return link
+
+    async def _dial(self, host: Host, *, seen: tuple[str, ...]) -> tuple[wire.Connection, Link | None]:
+        """Return a new connection, and the link to its bastion, of which it is a user now."""
         login = self._login()
         self._spare(host, login)
         through = await self._bastion(host, seen=seen)
         try:
-            connection = await wire.connect(self._route(host, through), login)
+            return await wire.connect(self._route(host, through), login), through
         except BaseException as error:
             if isinstance(error, HostLoginRefused):
                 self._refused[host.name] = _Refused(self._clock.monotonic(), login, host)
             if through:
                 self.release(through)
             raise
-        link = Link(host, connection, through, idle_since=self._clock.monotonic())
-        self._open[host.name] = link
-        return link
 
     def _route(self, host: Host, through: Link | None) -> wire.Route:
         address, port = host.address, host.ssh_port

@@ -87,6 +87,18 @@ class HostPool:
             raise failures.command_failed(host, command, said, redact=self.redact)
         return said
 
+    async def try_new_connection(self, host_name: str) -> None:
+        """Log in once more over a connection of its own, whatever is kept: it proves that the server lets new ones in.
+
+        What is kept stays as it is, and a refusal counts as one for the kept connections too.
+
+        Raises:
+            UnknownName: the fleet has no such server.
+            HostError: it does not let us in; the subclass says why.
+            ConfigError: there is no usable login key, or the bastions are wrong.
+        """
+        await self._links().try_new(self._host(host_name))
+
     async def scan_host_key(self, address: str, port: int = 22) -> str:
         """Return the host key that a server shows, as an OpenSSH public key line, without logging in.
 

@@ -1,19 +1,19 @@
 """apply_firewall: make the firewalls in front of a server and on it match policy, with a way back at every step."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal
 
 import anyio
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.core.errors import HostError, InputError, RefusedByPolicy, UnknownName
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.policy import Agreement
 from ink_infra_mcp.core.fleet import Host, Name
-from ink_infra_mcp.core.host_firewall.model import HostFirewall, shut_out, way_of_connection
+from ink_infra_mcp.core.host_firewall.model import HostFirewall, WayIn, shut_out, way_of_connection
+from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, steps_of
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
-from ink_infra_mcp.core.plan import JsonObject, Plan, Step, Undo
-from ink_infra_mcp.core.step import result_of
+from ink_infra_mcp.core.plan import Plan, Step
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, ROBOT, STATE, Needs
 from ink_infra_mcp.hosts import firewall_changes
 from ink_infra_mcp.hosts.firewall_changes import Seen
@@ -55,8 +55,8 @@ class Facts:
     provider: tuple[Step, ...]
     wanted: HostFirewall | None
     already: bool
-    knocks: tuple[JsonObject, ...]
-    ways: tuple[JsonObject, ...]
+    knocks: tuple[Knock, ...]
+    ways: tuple[WayIn, ...]
     overrides: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -113,8 +113,8 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
             provider=provider,
             wanted=wanted if args.layers != "provider" else None,
             already=seen.is_already(wanted),
-            knocks=tuple(knocks_of(look.fleet, host)),
-            ways=tuple(cast(JsonObject, way.model_dump(mode="json")) for way in ways_to_keep(look.fleet, ground)),
+            knocks=knocks_of(look.fleet, host),
+            ways=ways_to_keep(look.fleet, ground),
             overrides=look.ports().overrides,
             warnings=(*beyond_reach(ground), *_foreign(rows, seen)),
         )
@@ -213,94 +213,41 @@ def _foreign(rows: tuple[Row, ...], seen: Seen) -> tuple[str, ...]:
 
 
 def _steps(facts: Facts) -> tuple[Step, ...]:
-    own = facts.wanted is not None and not facts.already
-    before = _host_steps(facts, facts.wanted) if own and facts.wanted else ()
-    provider = _with_way_back(facts.provider, before[:1])
-    if not before and not provider:
+    """The provider's changes lie between the new host rules and their proof: what fails takes back all before it."""
+    own = _host_steps(facts, facts.wanted) if facts.wanted is not None and not facts.already else ()
+    if not own and not facts.provider:
         return ()
-    return (*before, *provider, _proof(facts, before, provider))
-
-
-def _with_way_back(steps: tuple[Step, ...], saved: tuple[Step, ...]) -> tuple[Step, ...]:
-    """A provider's step that fails takes back all before it, so that no half of the plan stays."""
-    found: list[Step] = []
-    for step in steps:
-        undoes = tuple(earlier.id for earlier in (*saved, *found) if earlier.undo)
+    last = own[-1] if own else _proof(facts)
+    found: list[Step] = list(own[:-1])
+    for step in (*facts.provider, last):
+        undoes = tuple(earlier.id for earlier in found if earlier.undo)
         found.append(step.model_copy(update={"undoes": undoes}))
     return tuple(found)
 
 
-def _host_steps(facts: Facts, wanted: HostFirewall) -> tuple[Step, Step]:
-    name, window_s = facts.host.name, _window(facts)
-    revert: JsonObject = {
-        "host": name,
-        "change": result_of("save", "change"),
-        "before": result_of("save", "before"),
-        "window_s": window_s,
-    }
-    save = Step(
-        id="save",
-        kind="hosts.save_firewall",
-        target=name,
-        summary=f"Keep on {name} all that is needed to take its old rules back",
-        params={"host": name, "manager": wanted.manager},
-        undo=Undo(kind="hosts.revert_firewall", target=name, summary="take the old rules back", params=revert),
-    )
-    rules = Step(
-        id="set",
-        kind="hosts.set_firewall",
-        target=name,
-        summary=f"Load the new rules ({wanted.manager}) on probation: {name} reverts by itself after {window_s} s",
+def _host_steps(facts: Facts, wanted: HostFirewall) -> tuple[Step, ...]:
+    return steps_of(
+        HostChange(
+            host=facts.host.name, firewall=wanted, ways=facts.ways, knocks=facts.knocks, window_s=_window(facts)
+        ),
         before=_now(facts.rows),
         after=told(wanted),
-        params={
-            "host": name,
-            "change": result_of("save", "change"),
-            "firewall": cast(JsonObject, wanted.model_dump(mode="json")),
-            "window_s": window_s,
-            "ways": list(facts.ways),
-        },
-        uses=("save",),
-        undoes=("save",),
-        undo_words="the undo of save",
     )
-    return save, rules
 
 
 def _window(facts: Facts) -> int:
     return ROBOT_WINDOW_S if any(step.kind.startswith("hetzner_robot.") for step in facts.provider) else WINDOW_S
 
 
-def _proof(facts: Facts, before: tuple[Step, ...], provider: tuple[Step, ...]) -> Step:
-    """The last step: what it proves decides whether anything of the plan stays."""
+def _proof(facts: Facts) -> Step:
     name = facts.host.name
-    undoes = tuple(step.id for step in (*before, *provider) if step.undo)
-    knocks: list[JsonValue] = list(facts.knocks)
-    who = "from here" + (" and from the Factory" if knocks else "")
-    if not before or facts.wanted is None:
-        return Step(
-            id="prove",
-            kind="hosts.prove_way_in",
-            target=name,
-            summary=f"Prove that new connections to {name} get in, {who}",
-            params={"host": name, "knocks": knocks},
-            undoes=undoes,
-            undo_words="nothing was changed by it",
-        )
     return Step(
-        id="keep",
-        kind="hosts.keep_firewall",
+        id="prove",
+        kind="hosts.prove_way_in",
         target=name,
-        summary=f"Prove that new connections to {name} get in, {who}; then make the new rules last",
-        params={
-            "host": name,
-            "change": result_of("save", "change"),
-            "firewall": cast(JsonObject, facts.wanted.model_dump(mode="json")),
-            "knocks": knocks,
-        },
-        uses=("save",),
-        undoes=undoes,
-        undo_words="the undo of save",
+        summary=f"Prove that new connections get into {name}",
+        params={"host": name, "knocks": [knock.model_dump(mode="json") for knock in facts.knocks]},
+        undo_words="nothing is changed by it",
     )
 
 

@@ -1,4 +1,4 @@
-"""A naive packet walk, independent of the product: plain rules, one packet at a time, every opaque match tried both ways."""
+"""A naive packet walk, independent of the product: plain rules, one packet, every opaque match tried both ways."""
 
 from dataclasses import dataclass, field, replace
 from itertools import product

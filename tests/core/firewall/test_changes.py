@@ -1,4 +1,4 @@
-"""Differences: empty between equals, exact, minimal, and opening before they close; and what the vendors would refuse."""
+"""Differences: empty between equals, exact, minimal, opening before they close; and what vendors would refuse."""
 
 import pytest
 from hypothesis import given
@@ -15,11 +15,10 @@ from ink_infra_mcp.core.firewall.changes import (
     ufw_diff,
 )
 from ink_infra_mcp.core.firewall.cloud import CloudFirewall, CloudRule
-from ink_infra_mcp.core.firewall.conditions import Question
 from ink_infra_mcp.core.firewall.limits import over_cloud_limits, over_robot_limits, over_server_limits
 from ink_infra_mcp.core.firewall.robot import RobotFirewall, RobotRule
 from ink_infra_mcp.core.firewall.ufw import UfwRule, UfwStatus, ufw_table
-from ink_infra_mcp.core.firewall.walk import Walk
+from tests.core.firewall.asking import at_host
 
 ufw_rules = st.builds(
     UfwRule,
@@ -36,9 +35,7 @@ CLOSED = UfwStatus(active=True, incoming="deny", outgoing="allow", routed="deny"
 
 def let_in(rules: list[UfwRule] | tuple[UfwRule, ...]) -> V4:
     """Return whom ufw's rules let in to tcp 22, of 10.0.0.0/30."""
-    question: Question[V4] = Question("tcp", 22, 1)
-    table = ufw_table(V4, rules, CLOSED)
-    return Walk(question, V4()).base(table, table.bases[0], V4.parse("10.0.0.0/30"))
+    return at_host((ufw_table(V4, rules, CLOSED),), V4.parse("10.0.0.0/30"), 22)[0]
 
 
 @given(lists, lists)

@@ -1,4 +1,4 @@
-"""What is reachable of a host: all layers together, which of them decides, how deep, and that unknown is never closed."""
+"""What is reachable of a host: all layers together, which decides, how deep, and that unknown is never closed."""
 
 from dataclasses import replace
 
@@ -80,7 +80,7 @@ def test_a_port_is_open_when_every_layer_lets_it_in() -> None:
         deniers=(),
         evidence=(
             "provider: no firewall",
-            "iptables filter: iptables filter INPUT: policy accept",
+            "iptables filter: INPUT: policy accept",
             "listener: sshd listens on *:22",
         ),
     )
@@ -109,7 +109,7 @@ def test_partly_open_names_who_is_let_in() -> None:
 
 
 def test_an_unreadable_layer_is_unknown_unless_another_denies() -> None:
-    """Each layer that cannot be read leaves the port unknown, with the reason; a definite denial elsewhere closes it."""
+    """A layer that cannot be read leaves the port unknown, with the reason; a definite denial elsewhere closes it."""
     for lost in (host(LOST), replace(host(), v4=LOST), host(sockets=LOST), replace(host(), interfaces=LOST)):
         assert (seen(lost).state, seen(lost).depth) == (State.UNKNOWN, 0)
         assert seen(lost).evidence[0].endswith(LOST.reason)
@@ -123,7 +123,7 @@ def test_without_the_filters_no_listener_proves_nothing() -> None:
 
 
 def test_what_is_sent_on_to_nobody_known_is_unknown() -> None:
-    """A published port is open where its container is known, unknown where containers cannot be read or it is not one."""
+    """A published port is open where its container is known, unknown where it is not one or cannot be read."""
     of = facts("open")
     for containers, state in ((of.containers, State.OPEN), (LOST, State.UNKNOWN), (Containers(), State.UNKNOWN)):
         found = exposures(replace(of, containers=containers), [WORLD], [("tcp", 8000)])

@@ -1,5 +1,6 @@
 """Provider firewalls: several Cloud ones add up, a Robot one is read in its order, and half a change is unknown."""
 
+import json
 from itertools import permutations
 
 import pytest
@@ -16,8 +17,7 @@ from ink_infra_mcp.core.firewall.cloud import (
     outbound,
     read_cloud_firewalls,
 )
-from ink_infra_mcp.core.firewall.conditions import Question
-from ink_infra_mcp.core.firewall.gates import Gate, Gates, judged
+from ink_infra_mcp.core.firewall.gates import Gate, Gates
 from ink_infra_mcp.core.firewall.robot import (
     RobotFirewall,
     RobotRule,
@@ -27,6 +27,7 @@ from ink_infra_mcp.core.firewall.robot import (
     robot_gates,
 )
 from ink_infra_mcp.core.firewall.selector import selects
+from tests.core.firewall.asking import at_gate, words
 
 SOURCES = V4.parse("192.0.2.0/24")
 Told = tuple[str, str, str]
@@ -37,17 +38,14 @@ ADMIN = "192.0.2.64/28"
 def four(gates: Gates | Unreadable, port: int, protocol: str = "tcp") -> Told:
     """Return who of the IPv4 sources is admitted, denied and unknown."""
     assert isinstance(gates, Gates), gates
-    question: Question[V4] = Question(protocol, port, V4.parse("203.0.113.11").spans[0][0])
-    found = judged(gates.v4, question, SOURCES)
-    return str(found.admitted), str(found.denied), str(found.unknown)
+    return words(at_gate(gates.v4, SOURCES, port, protocol))
 
 
 def six(gates: Gates | Unreadable, port: int) -> str:
     """Return what becomes of all IPv6 sources."""
     assert isinstance(gates, Gates), gates
-    question: Question[V6] = Question("tcp", port, 1)
-    found = judged(gates.v6, question, V6.all())
-    return "admitted" if found.admitted.is_all else "denied" if found.denied.is_all else "mixed"
+    admitted, denied, _ = at_gate(gates.v6, V6.all(), port)
+    return "admitted" if admitted.is_all else "denied" if denied.is_all else "mixed"
 
 
 def allow(port: str, *remote: str, protocol: str = "tcp") -> CloudRule:
@@ -96,22 +94,20 @@ def test_rules_that_are_not_known_are_not_taken_for_none() -> None:
     """A firewall that is on the server and not in the list, or a list of another shape, is unreadable."""
     assert isinstance(cloud_gates([WEB], [Attachment(9, applied=True)]), Unreadable)
     assert isinstance(read_cloud_firewalls({"error": {"code": "unauthorized"}}), Unreadable)
-    assert isinstance(read_cloud_firewalls({"firewalls": [{"id": 1, "name": "x", "applied_to": []}]}), Unreadable)
+    assert isinstance(read_cloud_firewalls(json.loads('{"firewalls": [{"id": 1, "name": "x"}]}')), Unreadable)
 
 
 def test_the_api_answer_is_read_with_what_the_firewall_is_on() -> None:
     """Rules of both directions, servers by id, and label selectors, which are told from servers."""
-    rules = [
+    rules: list[object] = [
         {"direction": "in", "protocol": "tcp", "port": "22", "source_ips": [ADMIN], "description": None},
-        {"direction": "out", "protocol": "udp", "port": "53", "destination_ips": ["0.0.0.0/0"], "source_ips": []},
+        {"direction": "out", "protocol": "udp", "port": "53", "destination_ips": ["0.0.0.0/0"], "source_ips": ()},
     ]
-    on = [
+    on: list[object] = [
         {"type": "server", "server": {"id": 42}},
         {"type": "label_selector", "label_selector": {"selector": "role in (muscle,edge), !old"}},
     ]
-    found = read_cloud_firewalls(
-        {"firewalls": [{"id": 7, "name": "fw", "labels": {}, "rules": rules, "applied_to": on}]}
-    )
+    found = read_cloud_firewalls({"firewalls": [{"id": 7, "name": "fw", "rules": rules, "applied_to": on}]})
     assert not isinstance(found, Unreadable)
     out = CloudRule(direction="out", protocol="udp", port="53", remote=("0.0.0.0/0",))
     selector = "role in (muscle,edge), !old"
@@ -125,11 +121,9 @@ def test_the_api_answer_is_read_with_what_the_firewall_is_on() -> None:
 def test_everything_goes_out_until_a_rule_out_is_there() -> None:
     """One outbound rule on any of the firewalls closes the rest of outbound."""
     dns = firewall(4, CloudRule(direction="out", protocol="udp", port="53", remote=("0.0.0.0/0",)))
-    question: Question[V4] = Question("udp", 53, 1)
     for firewalls, port, goes in (((WEB,), 25, True), ((WEB, dns), 53, True), ((WEB, dns), 25, False)):
-        asked: Question[V4] = Question(question.protocol, port, 1)
         gate = Gate("cloud firewall", (outbound(V4, firewalls),))
-        assert bool(judged(gate, asked, SOURCES).admitted) is goes
+        assert bool(at_gate(gate, SOURCES, port, "udp")[0]) is goes
 
 
 cloud_rules = st.builds(
@@ -224,13 +218,20 @@ def test_every_way_in_which_php_writes_no_rules_is_read(empty: object) -> None:
     body = {"server_ip": "203.0.113.11", "server_number": 1, "status": "active", "filter_ipv6": False}
     found = read_robot_firewall({"firewall": {**body, "whitelist_hos": True, "port": "main", "rules": empty}})
     assert found == RobotFirewall(server_number=1, status="active", whitelist_hos=True)
+    assert isinstance(found, RobotFirewall)
     assert four(robot_gates(found), 22) == (NOBODY, ALL, NOBODY)
 
 
 def test_an_error_of_the_webservice_is_not_an_open_firewall() -> None:
     """Errors, unknown states and rules with fields that are no ports are unreadable, with the reason."""
     assert isinstance(read_robot_firewall({"error": {"status": 404, "code": "FIREWALL_NOT_AVAILABLE"}}), Unreadable)
-    odd = {"server_number": 1, "status": "asleep", "filter_ipv6": False, "whitelist_hos": False, "rules": []}
+    odd: dict[str, object] = {
+        "server_number": 1,
+        "status": "asleep",
+        "filter_ipv6": False,
+        "whitelist_hos": False,
+        "rules": [],
+    }
     found = read_robot_firewall({"firewall": odd})
     assert isinstance(found, Unreadable)
     assert "status" in found.reason

@@ -1,14 +1,15 @@
 """The symbolic walk against a naive one, packet by packet, over random rule sets read from iptables-save text."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ink_infra_mcp.core.firewall.addresses import V4
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable
-from ink_infra_mcp.core.firewall.conditions import Question
 from ink_infra_mcp.core.firewall.host import read_filters
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, OwnAddress, read_interfaces
-from ink_infra_mcp.core.firewall.netfilter import passage, way
+from tests.core.firewall.asking import OVER_ETH0, at_host, words
 from tests.core.firewall.naive import CONTAINER, HOST, Packet, Plain, PlainTable, outcomes
 from tests.core.firewall.recorded import situation
 
@@ -84,7 +85,7 @@ def interfaces() -> Interfaces:
 def test_the_symbolic_walk_agrees_with_a_walk_of_every_packet(
     nat: PlainTable, first: PlainTable, second: PlainTable | None, port: int, protocol: str
 ) -> None:
-    """Each source is admitted, denied or unknown exactly as all walks of its packet end: in accept, in drop, in both."""
+    """Each source is admitted, denied or unknown as all walks of its packet end: in accept, in drop, in both."""
     filters = [first, second] if second else [first]
     tables = read_filters(
         V4,
@@ -93,15 +94,12 @@ def test_the_symbolic_walk_agrees_with_a_walk_of_every_packet(
         nft=None,
     )
     assert not isinstance(tables, Unreadable)
-    question: Question[V4] = Question(
-        protocol, port, V4.parse(HOST).spans[0][0], "eth0", original_port=port, original_destination=0
-    )
-    found = passage(
-        way(tables), question, V4.parse(f"10.0.0.{SOURCES[0]}-10.0.0.{SOURCES[-1]}"), interfaces()
-    ).judgement
+    everybody = V4.parse(f"10.0.0.{SOURCES[0]}-10.0.0.{SOURCES[-1]}")
+    admitted, denied, unknown = at_host(tables, everybody, port, replace(OVER_ETH0, protocol=protocol), interfaces())
     for source in SOURCES:
         number = V4.parse(f"10.0.0.{source}").spans[0][0]
-        said = {name for name, part in (("ACCEPT", found.passed), ("DROP", found.stopped)) if number in part}
+        ends = {"ACCEPT"} if number in admitted else {"DROP"} if number in denied else set[str]()
+        said = {"ACCEPT", "DROP"} if number in unknown else ends
         assert said == outcomes(nat, filters, Packet(source, port, protocol)), f"source {source}"
 
 
@@ -110,10 +108,7 @@ def verdicts(*rules: str, policy: str = "DROP") -> tuple[str, str, str]:
     lines = "\n".join(f"-A INPUT {rule}" for rule in rules)
     text = f"*filter\n:INPUT {policy} [0:0]\n{lines}\nCOMMIT\n"
     tables = read_filters(V4, iptables=Answer(text), legacy=None, nft=None)
-    assert not isinstance(tables, Unreadable), tables
-    question: Question[V4] = Question("tcp", 22, 1, "eth0", original_port=22)
-    found = passage(way(tables), question, V4.parse("10.0.0.0/30"), Interfaces()).judgement
-    return str(found.admitted), str(found.denied), str(found.unknown)
+    return words(at_host(tables, V4.parse("10.0.0.0/30"), 22))
 
 
 ALL, NOBODY = "10.0.0.0/30", "nobody"
@@ -146,7 +141,9 @@ def test_untracked_packets_leave_states_open() -> None:
     raw = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j CT --notrack\nCOMMIT\n"
     text = "*filter\n:INPUT DROP [0:0]\n-A INPUT -m conntrack --ctstate NEW -j ACCEPT\nCOMMIT\n"
     tables = read_filters(V4, iptables=Answer(raw + text), legacy=None, nft=None)
-    assert not isinstance(tables, Unreadable)
-    question: Question[V4] = Question("tcp", 22, 1, "eth0", original_port=22)
-    found = passage(way(tables), question, V4.parse("10.0.0.0/30"), Interfaces()).judgement
-    assert str(found.unknown) == ALL
+    assert words(at_host(tables, V4.parse("10.0.0.0/30"), 22)) == (NOBODY, NOBODY, ALL)
+    assert words(at_host(tables, V4.parse("10.0.0.0/30"), 22, replace(OVER_ETH0, protocol="udp"))) == (
+        ALL,
+        NOBODY,
+        NOBODY,
+    )

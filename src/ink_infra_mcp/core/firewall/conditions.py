@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Generic
 
-from ink_infra_mcp.core.firewall.addresses import A, Addresses
+from ink_infra_mcp.core.firewall.addresses import Addresses
 from ink_infra_mcp.core.firewall.ports import Ports
 
 SYN = frozenset({"syn"})
@@ -17,24 +16,24 @@ _ANY_PORT = Ports(((1, 65_535),))
 
 
 @dataclass(frozen=True, slots=True)
-class Question(Generic[A]):
-    """The first packet of a connection, but for its source: what a symbolic walk is about.
+class Question:
+    """The first packets of connections of one protocol to one address: what a walk is about, but for ports and sources.
 
-    `interface` is where it arrives, `leaving` where it would go on to; None is not known. `local` says that its
-    destination is one of the host's own addresses. `original_*` are the destination before a translation. `ordinary`
-    asks what a first packet meets where nothing is exhausted: rates are not used up, and its route back exists.
+    `port` is the port that they go to after a translation; None is the one that they asked for, which the cells of the
+    walk tell. `interface` is where they arrive, `leaving` where they would go on to; None is not known. `local` says
+    that the destination is one of the host's own addresses. `ordinary` asks what a first packet meets where nothing is
+    exhausted: rates are not used up, and its route back exists.
     """
 
     protocol: str
-    port: int
     destination: int
     interface: str | None = None
     leaving: str | None = None
     local: bool = True
     translated: bool = False
     tracked: bool = True
-    original_port: int = -1
-    original_destination: int = -1
+    port: int | None = None
+    asked_destination: int | None = None
     flags: frozenset[str] = SYN
     ordinary: bool = False
 
@@ -48,16 +47,20 @@ class OneOf:
 
     def holds(self, word: str | None) -> bool | None:
         """Return whether the word is meant; None where the word is not known."""
-        return None if word is None else self.any_of((word,))
+        if word is None:
+            return None
+        return True if word in self.names and not self.negated else self.any_of((word,))
 
     def any_of(self, words: Iterable[str]) -> bool:
         """Return whether any of the words is meant, or none where the names are negated."""
-        found = any(_named(word, name) for word in words for name in self.names)
-        return found is not self.negated
+        for word in words:
+            for name in self.names:
+                if word == name or (name[-1:] in _WILD and word.startswith(name[:-1])):
+                    return not self.negated
+        return self.negated
 
 
-def _named(word: str, name: str) -> bool:
-    return word.startswith(name[:-1]) if name[-1:] in {"*", "+"} else word == name
+_WILD = frozenset({"*", "+"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Protocol:
 
     wanted: OneOf
 
-    def met(self, q: Question[A]) -> bool | None:
+    def met(self, q: Question) -> bool | None:
         """Return whether the packet meets it."""
         return self.wanted.holds(q.protocol)
 
@@ -78,10 +81,6 @@ class ToPort:
     ports: Ports
     original: bool = False
 
-    def met(self, q: Question[A]) -> bool | None:
-        """Return whether the packet meets it."""
-        return (q.original_port if self.original else q.port) in self.ports
-
 
 @dataclass(frozen=True, slots=True)
 class ToAddress:
@@ -90,9 +89,10 @@ class ToAddress:
     addresses: Addresses
     original: bool = False
 
-    def met(self, q: Question[A]) -> bool | None:
+    def met(self, q: Question) -> bool | None:
         """Return whether the packet meets it."""
-        return (q.original_destination if self.original else q.destination) in self.addresses
+        asked = q.destination if q.asked_destination is None else q.asked_destination
+        return (asked if self.original else q.destination) in self.addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Arrives:
 
     wanted: OneOf
 
-    def met(self, q: Question[A]) -> bool | None:
+    def met(self, q: Question) -> bool | None:
         """Return whether the packet meets it."""
         return self.wanted.holds(q.interface)
 
@@ -112,7 +112,7 @@ class Leaves:
 
     wanted: OneOf
 
-    def met(self, q: Question[A]) -> bool | None:
+    def met(self, q: Question) -> bool | None:
         """Return whether the packet meets it."""
         return self.wanted.holds("" if q.local else q.leaving)
 
@@ -123,7 +123,7 @@ class InState:
 
     wanted: OneOf
 
-    def met(self, q: Question[A]) -> bool | None:
+    def met(self, q: Question) -> bool | None:
         """Return whether the packet meets it."""
         if not q.tracked:
             return None
@@ -136,7 +136,7 @@ class Kind:
 
     wanted: OneOf
 
-    def met(self, q: Question[A]) -> bool | None:
+    def met(self, q: Question) -> bool | None:
         """Return whether the packet meets it."""
         return self.wanted.holds("local" if q.local else "unicast")
 
@@ -148,7 +148,7 @@ class TcpFlags:
     alternatives: tuple[tuple[frozenset[str], frozenset[str]], ...]
     negated: bool = False
 
-    def met(self, q: Question[A]) -> bool | None:
+    def met(self, q: Question) -> bool | None:
         """Return whether the packet meets it."""
         if q.protocol != "tcp":
             return False
@@ -162,7 +162,7 @@ class TheirPort:
     ports: Ports
     negated: bool = False
 
-    def met(self, q: Question[A]) -> bool | None:
+    def met(self, q: Question) -> bool | None:
         """Return None, or where the question is about an ordinary packet what every ordinary client port meets."""
         wanted = ~self.ports if self.negated else self.ports
         asked = REPLY_PORTS if q.ordinary else _ANY_PORT
@@ -181,7 +181,7 @@ class Opaque:
     what: str
     ordinary: bool | None = field(default=None)
 
-    def met(self, q: Question[A]) -> bool | None:
+    def met(self, q: Question) -> bool | None:
         """Return None, or what an ordinary packet meets where the question is about one."""
         return self.ordinary if q.ordinary else None
 
@@ -192,9 +192,11 @@ class Never:
 
     what: str
 
-    def met(self, q: Question[A]) -> bool | None:
+    def met(self, q: Question) -> bool | None:
         """Return that it does not."""
         return False
 
 
-Condition = Protocol | ToPort | ToAddress | Arrives | Leaves | InState | Kind | TcpFlags | TheirPort | Opaque | Never
+Asked = Protocol | ToAddress | Arrives | Leaves | InState | Kind | TcpFlags | TheirPort | Opaque | Never
+"""What a question answers the same way in all its cells."""
+Condition = ToPort | Asked

@@ -1,22 +1,24 @@
 """What is really reachable of a host: provider and host path and listener, for each port and class of sources."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from itertools import combinations
-from typing import Generic
+from functools import reduce
+from operator import and_
+from typing import Generic, NamedTuple
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Family
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.conditions import Question
 from ink_infra_mcp.core.firewall.docker import Containers
 from ink_infra_mcp.core.firewall.gates import Gate, Gates, judged
+from ink_infra_mcp.core.firewall.grid import Cells, Grid, grid
 from ink_infra_mcp.core.firewall.interfaces import Interfaces
-from ink_infra_mcp.core.firewall.listening import heard
-from ink_infra_mcp.core.firewall.netfilter import HOST, Arrival, Way, passage, way
-from ink_infra_mcp.core.firewall.rules import Tables, named_ports
+from ink_infra_mcp.core.firewall.listening import Listeners
+from ink_infra_mcp.core.firewall.netfilter import HOST, Arrival, Way, crossing, way
+from ink_infra_mcp.core.firewall.rules import Tables, opened_ports
 from ink_infra_mcp.core.firewall.sockets import Sockets
-from ink_infra_mcp.core.firewall.walk import Evidence, Judgement, union
+from ink_infra_mcp.core.firewall.walk import Evidence, Judgement
 
 Port = tuple[str, int]
 """A protocol, `tcp` or `udp`, and a port of it."""
@@ -67,8 +69,7 @@ class HostFacts:
     ways: tuple[WayIn, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Exposure:
+class Exposure(NamedTuple):
     """How reachable one port is for one class over one family.
 
     `decided_by` is the first layer in the packet's way that denies or leaves it unknown, or that admits it last.
@@ -89,7 +90,7 @@ class Exposure:
     unknown: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Side(Generic[A]):
     """A host seen over one family, with what is the same for all its ports worked out once."""
 
@@ -98,23 +99,26 @@ class _Side(Generic[A]):
     gate: Gate[A] | Unreadable
     filters: Way[A] | Unreadable
     classes: dict[str, list[tuple[str, A]]]
-    sources: dict[str, A] = field(default_factory=dict[str, A])
 
-    def __post_init__(self) -> None:
-        nobody = self.kind()
-        self.sources = {name: union([each for _, each in known], nobody) for name, known in self.classes.items()}
+    def told_apart(self, classes: Iterable[tuple[str, A]]) -> frozenset[A]:
+        """Return the sources that anything here tells from others."""
+        by_gate = () if isinstance(self.gate, Unreadable) else self.gate.told_apart()
+        by_host = frozenset[A]() if isinstance(self.filters, Unreadable) else self.filters.told_apart
+        return by_host | {*by_gate, *(sources for _, sources in classes)}
 
 
 def exposures(facts: HostFacts, classes: Sequence[SourceClass], ports: Iterable[Port]) -> tuple[Exposure, ...]:
     """Return how reachable each port is for each class, over each family that its way has an address of."""
-    wanted = tuple(ports)
+    wanted: dict[str, list[int]] = {}
+    for protocol, port in dict.fromkeys(ports):
+        wanted.setdefault(protocol, []).append(port)
     return (*_over(_four(facts, classes), wanted), *_over(_six(facts, classes), wanted))
 
 
 def ports_that_matter(facts: HostFacts, policy: Iterable[Port] = ()) -> tuple[Port, ...]:
-    """Return the ports of policy, those that something listens on or is published on, and those that rules name.
+    """Return the ports of policy, those that something listens on or is published on, and those that rules open.
 
-    Of a range that rules name, its first port stands for all; the ports within it that somebody listens on are there
+    Of a range that a rule opens, its first port stands for all; the ports within it that somebody listens on are there
     by themselves.
     """
     found = set(policy)
@@ -130,7 +134,7 @@ def ports_that_matter(facts: HostFacts, policy: Iterable[Port] = ()) -> tuple[Po
 
 
 def _named(tables: Tables[A]) -> Iterator[Port]:
-    for protocol, asked in named_ports(tables):
+    for protocol, asked in opened_ports(tables):
         yield from ((protocol or "tcp", first) for first, _ in asked.ports.spans)
 
 
@@ -154,139 +158,156 @@ def _by_way(named: Iterable[tuple[str, str, A]]) -> dict[str, list[tuple[str, A]
     return found
 
 
-def _over(side: _Side[A], ports: Iterable[Port]) -> Iterator[Exposure]:
+def _over(side: _Side[A], ports: dict[str, list[int]]) -> Iterator[Exposure]:
     for way_in in side.facts.ways:
-        called = [_number(side.kind, text) for text in way_in.addresses if (":" in text) is (side.kind is V6)]
-        if way_in.name not in side.classes or not called:
+        called = [side.kind.parse(text).spans[0][0] for text in way_in.addresses if (":" in text) is (side.kind is V6)]
+        classes = side.classes.get(way_in.name)
+        if not classes or not called:
             continue
-        for protocol, port in ports:
-            question: Question[A] = Question(protocol, port, called[0], way_in.interface, original_port=port)
-            layers = [_layers(side, way_in, replace(question, destination=n, original_destination=n)) for n in called]
-            for name, sources in side.classes[way_in.name]:
-                yield _exposure(side, question, name, sources, layers=layers)
+        everybody = side.kind.of_spans(span for _, sources in classes for span in sources.spans)
+        for protocol, numbers in ports.items():
+            cells = grid(everybody, side.told_apart(classes), tuple(numbers))
+            asked = [Question(protocol, address, way_in.interface) for address in called]
+            sums = [_summed(_layers(side, way_in, question, cells)) for question in asked]
+            yield from _told(side, protocol, classes, cells=cells, sums=sums)
 
 
-def _number(kind: type[A], text: str) -> int:
-    return kind.parse(text).spans[0][0]
-
-
-def _layers(side: _Side[A], way_in: WayIn, question: Question[A]) -> tuple[Judgement[A], ...]:
+def _layers(side: _Side[A], way_in: WayIn, question: Question, cells: Grid[A]) -> tuple[Judgement, ...]:
     """Return what each layer alone does with everybody who comes this way, in the packet's order."""
-    everybody = side.sources[way_in.name]
-    provider = (_at_gate(side.gate, question, everybody),) if way_in.gated else ()
-    host, arrivals = _at_host(side, question, everybody)
-    listener = heard(question, arrivals, everybody, sockets=side.facts.sockets, containers=side.facts.containers)
-    return (*provider, host, listener)
+    provider = (_at_gate(side.gate, question, cells),) if way_in.gated else ()
+    host, arrivals = _at_host(side, question, cells)
+    listeners = Listeners(question, cells, side.facts.sockets, side.facts.containers)
+    return (*provider, host, listeners.judged(arrivals))
 
 
-def _at_gate(gate: Gate[A] | Unreadable, question: Question[A], everybody: A) -> Judgement[A]:
+def _at_gate(gate: Gate[A] | Unreadable, question: Question, cells: Grid[A]) -> Judgement:
     if isinstance(gate, Unreadable):
-        return _unknown(PROVIDER, everybody, gate.reason)
-    return judged(gate, question, everybody)
+        return _unknown(PROVIDER, cells.whole, gate.reason)
+    return judged(gate, question, cells)
 
 
-def _at_host(side: _Side[A], question: Question[A], everybody: A) -> tuple[Judgement[A], tuple[Arrival[A], ...]]:
-    here = Arrival(everybody, question.destination, question.port)
-    unread = next((known for known in (side.filters, side.facts.interfaces) if isinstance(known, Unreadable)), None)
-    if isinstance(side.filters, Unreadable) or isinstance(side.facts.interfaces, Unreadable):
-        reason = unread.reason if unread else ""
-        return _unknown(HOST, everybody, reason), (here, replace(here, vague=True))
-    found = passage(side.filters, question, everybody, side.facts.interfaces)
+def _at_host(side: _Side[A], question: Question, cells: Grid[A]) -> tuple[Judgement, tuple[Arrival, ...]]:
+    anywhere = (Arrival(cells.whole, question.destination), Arrival(cells.whole, question.destination, vague=True))
+    if isinstance(side.filters, Unreadable):
+        return _unknown(HOST, cells.whole, side.filters.reason), anywhere
+    if isinstance(side.facts.interfaces, Unreadable):
+        return _unknown(HOST, cells.whole, side.facts.interfaces.reason), anywhere
+    found = crossing(side.filters, question, cells, side.facts.interfaces)
     return found.judgement, found.arrivals
 
 
-def _unknown(layer: str, everybody: A, reason: str) -> Judgement[A]:
-    return Judgement(layer, everybody, everybody, doubts=(Evidence(everybody, layer, reason),))
+def _unknown(layer: str, whole: Cells, reason: str) -> Judgement:
+    return Judgement(layer, whole, whole, doubts=(Evidence(whole, layer, reason),))
 
 
 @dataclass(frozen=True, slots=True)
-class _Sum(Generic[A]):
-    """What all layers together do with one class, called by one address."""
+class _Sum:
+    """What all layers together do, called by one address. `by_at_least[n]` is denied by n layers, or more, by each."""
 
-    admitted: A
-    denied: A
-    layers: tuple[Judgement[A], ...]
+    admitted: Cells
+    denied: Cells
+    layers: tuple[Judgement, ...]
+    by_at_least: tuple[Cells, ...]
+    by_layer: tuple[tuple[str, Cells], ...] = ()
+
+    def depth(self, denied: Cells) -> int:
+        """Return how many layers at least deny every one of some denied cells; 0 where there are none."""
+        depth = len(self.by_at_least) - 1 if denied else 0
+        while denied & ~self.by_at_least[depth]:
+            depth -= 1
+        return depth
+
+    def deniers(self, denied: Cells) -> tuple[str, ...]:
+        """Return the layers that deny all of some denied cells by themselves."""
+        if not denied:
+            return ()
+        return tuple([name for name, cells in self.by_layer if not denied & ~cells])
 
 
-def _summed(layers: tuple[Judgement[A], ...], sources: A) -> _Sum[A]:
-    admitted, denied = sources, sources - sources
+def _summed(layers: tuple[Judgement, ...]) -> _Sum:
+    admitted = layers[0].admitted
+    by_at_least = [-1]
     for layer in layers:
-        admitted = admitted & layer.admitted
-        denied = denied | (layer.denied & sources)
-    return _Sum(admitted, denied, layers)
+        admitted &= layer.admitted
+        denied = layer.denied
+        both = [before & denied for before in by_at_least]
+        by_at_least = [-1, *(one | more for one, more in zip([*by_at_least[1:], 0], both, strict=True))]
+    by_layer = tuple((layer.layer, layer.denied) for layer in layers)
+    return _Sum(admitted, by_at_least[1], layers, tuple(by_at_least), by_layer)
 
 
-def _exposure(
-    side: _Side[A], question: Question[A], name: str, sources: A, *, layers: Sequence[tuple[Judgement[A], ...]]
-) -> Exposure:
-    """Return the most that is reachable of a class by any of the addresses."""
-    sums = [_summed(each, sources) for each in layers]
-    admitted = union([each.admitted for each in sums], sources - sources)
-    denied = sources
+def _told(
+    side: _Side[A], protocol: str, classes: Iterable[tuple[str, A]], *, cells: Grid[A], sums: Sequence[_Sum]
+) -> Iterator[Exposure]:
+    """Yield the most that is reachable of each class at each port by any of the addresses."""
+    whole = _most(sums)
+    rows = [(port, cells.row(port)) for port in cells.ports]
+    for name, sources in classes:
+        column = cells.of(sources)
+        for port, row in rows:
+            here = column & row
+            state = _state(here, whole.admitted, whole.denied)
+            shown = _that_shows(state, here, sums)
+            decided_by, evidence = _decided(shown, here, state)
+            kept_out = whole.denied & here
+            unclear = here & ~(whole.admitted | whole.denied)
+            yield Exposure(
+                side.facts.name,
+                side.kind.FAMILY,
+                protocol,
+                port,
+                name,
+                state,
+                decided_by,
+                whole.depth(kept_out),
+                shown.deniers(kept_out),
+                evidence,
+                cells.sources(whole.admitted & here, port).cidrs() if state is State.PARTLY else (),
+                cells.sources(unclear, port).cidrs() if unclear and unclear != here else (),
+            )
+
+
+def _most(sums: Sequence[_Sum]) -> _Sum:
+    """Return what is reachable by any of several addresses, and denied by so many layers for all of them."""
+    if len(sums) == 1:
+        return sums[0]
+    admitted, denied = 0, -1
     for each in sums:
-        denied = denied & each.denied
-    state = _state(sources, admitted, denied)
-    shown = next((each for each in sums if _state(sources, each.admitted, each.denied) is state), sums[0])
-    decided_by, evidence = _told(shown, sources, state)
-    unknown = sources - admitted - denied
-    return Exposure(
-        host=side.facts.name,
-        family=side.kind.FAMILY,
-        protocol=question.protocol,
-        port=question.port,
-        source_class=name,
-        state=state,
-        decided_by=decided_by,
-        depth=min(_depth(each.layers, denied) for each in sums),
-        deniers=tuple(layer.layer for layer in shown.layers if denied and denied <= layer.denied),
-        evidence=evidence,
-        admitted=admitted.cidrs() if state is State.PARTLY else (),
-        unknown=unknown.cidrs() if unknown and unknown != sources else (),
+        admitted |= each.admitted
+        denied &= each.denied
+    by_at_least = [each.by_at_least for each in sums]
+    return _Sum(
+        admitted, denied, sums[0].layers, tuple(reduce(and_, depths) for depths in zip(*by_at_least, strict=True))
     )
 
 
-def _state(sources: A, admitted: A, denied: A) -> State:
-    if denied == sources:
+def _that_shows(state: State, here: Cells, sums: Sequence[_Sum]) -> _Sum:
+    if len(sums) == 1:
+        return sums[0]
+    return next((each for each in sums if _state(here, each.admitted, each.denied) is state), sums[0])
+
+
+def _state(here: Cells, admitted: Cells, denied: Cells) -> State:
+    if not here & ~denied:
         return State.CLOSED
-    if admitted == sources:
+    if not here & ~admitted:
         return State.OPEN
-    return State.PARTLY if admitted else State.UNKNOWN
+    return State.PARTLY if here & admitted else State.UNKNOWN
 
 
-def _depth(layers: Sequence[Judgement[A]], denied: A) -> int:
-    """Return how many layers at least deny every one of the denied sources; 0 where nobody is denied."""
-    if not denied:
-        return 0
-    nobody = denied - denied
-    for depth in range(len(layers), 1, -1):
-        by_that_many = [_all_deny(chosen, denied) for chosen in combinations(layers, depth)]
-        if denied <= union(by_that_many, nobody):
-            return depth
-    return 1
+def _decided(found: _Sum, here: Cells, state: State) -> tuple[str, tuple[str, ...]]:
+    """Return the layer that decides, and what it says of the cells that it decides on."""
+    if state is State.OPEN:
+        said = [text for layer in found.layers for text in _says(layer.passes, here)[-1:]]
+        return found.layers[-1].layer, tuple(said)
+    if state is not State.UNKNOWN:
+        for layer in found.layers:
+            if denied := layer.denied & here:
+                return layer.layer, _says(layer.stops, denied)
+    doubtful = next(layer for layer in found.layers if layer.unknown & here)
+    return doubtful.layer, _says(doubtful.doubts, doubtful.unknown & here)
 
 
-def _all_deny(layers: Iterable[Judgement[A]], denied: A) -> A:
-    for layer in layers:
-        denied = denied & layer.denied
-    return denied
-
-
-def _told(found: _Sum[A], sources: A, state: State) -> tuple[str, tuple[str, ...]]:
-    """Return the layer that decides, and what it says of the sources that it decides on."""
-    for layer in found.layers:
-        if state is State.OPEN:
-            continue
-        denied = layer.denied & sources
-        if denied and state is not State.UNKNOWN:
-            return layer.layer, _says(layer.stops, denied)
-        doubtful = layer.unknown & sources
-        if doubtful and state is State.UNKNOWN:
-            return layer.layer, _says(layer.doubts, doubtful)
-    last = found.layers[-1]
-    said = [text for layer in found.layers for text in _says(layer.passes, found.admitted)[-1:]]
-    return last.layer, tuple(said)
-
-
-def _says(evidence: Sequence[Evidence[A]], sources: A) -> tuple[str, ...]:
-    told = (f"{piece.layer}: {piece.says}" for piece in evidence if piece.sources & sources)
+def _says(evidence: Sequence[Evidence], cells: Cells) -> tuple[str, ...]:
+    told = [f"{piece.layer}: {piece.says}" for piece in evidence if piece.cells & cells]
     return tuple(dict.fromkeys(told))[:MAX_EVIDENCE]

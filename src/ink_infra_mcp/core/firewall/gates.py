@@ -1,11 +1,13 @@
 """A provider's firewall in front of a host: which of some sources it lets through to a port."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Generic, Literal
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6, A
 from ink_infra_mcp.core.firewall.conditions import SYN_ACK, Question
+from ink_infra_mcp.core.firewall.grid import Cells, Grid
 from ink_infra_mcp.core.firewall.rules import Table
 from ink_infra_mcp.core.firewall.walk import Evidence, Judgement, Walk, ordinary, union
 
@@ -26,6 +28,12 @@ class Gate(Generic[A]):
     replies: Table[A] | None = None
     opened_by: str = "no firewall"
 
+    def told_apart(self) -> Iterator[A]:
+        """Yield the sources that its rules name."""
+        for table in (*self.alternatives, *([self.replies] if self.replies else [])):
+            for rules in table.chains.values():
+                yield from (rule.sources for rule in rules if rule.sources is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Gates:
@@ -36,55 +44,49 @@ class Gates:
     notes: tuple[str, ...] = ()
 
 
-def judged(gate: Gate[A], question: Question[A], sources: A) -> Judgement[A]:
-    """Return which of the sources the gate lets through, and on whose word."""
-    nobody = sources - sources
+def judged(gate: Gate[A], question: Question, grid: Grid[A]) -> Judgement:
+    """Return which of the cells the gate lets through, and on whose word."""
     if not gate.alternatives:
-        return Judgement(gate.layer, sources, nobody, passes=(Evidence(sources, gate.layer, gate.opened_by),))
-    ways = [_through(gate.layer, table, question, sources) for table in gate.alternatives]
-    inward = reduce(_either, ways)
+        return Judgement(gate.layer, grid.whole, 0, passes=(Evidence(grid.whole, gate.layer, gate.opened_by),))
+    inward = reduce(_either, [_through(gate.layer, table, question, grid, grid.whole) for table in gate.alternatives])
     if gate.replies is None or question.protocol not in {"tcp", "udp"}:
         return inward
     flags = SYN_ACK if question.protocol == "tcp" else frozenset[str]()
-    outward = _through(gate.layer, gate.replies, replace(question, flags=flags), inward.passed)
+    outward = _through(gate.layer, gate.replies, replace(question, flags=flags), grid, inward.passed)
     return _both(inward, outward)
 
 
-def _through(layer: str, table: Table[A], question: Question[A], sources: A) -> Judgement[A]:
-    found = _once(layer, table, question, sources)
-    if not found[1] or not found[0].unknown:
-        return found[0]
-    usual, _ = _once(layer, table, ordinary(question), sources)
-    return replace(found[0], stopped=found[0].stopped - usual.admitted)
+def _through(layer: str, table: Table[A], question: Question, grid: Grid[A], cells: Cells) -> Judgement:
+    found, benign = _once(layer, table, question, grid, cells)
+    if not benign or not found.unknown:
+        return found
+    usual, _ = _once(layer, table, ordinary(question), grid, cells)
+    return replace(found, stopped=found.stopped & ~usual.admitted)
 
 
-def _once(layer: str, table: Table[A], question: Question[A], sources: A) -> tuple[Judgement[A], bool]:
-    nobody = sources - sources
-    walk = Walk(question, nobody)
-    passed = sources
+def _once(layer: str, table: Table[A], question: Question, grid: Grid[A], cells: Cells) -> tuple[Judgement, bool]:
+    walk = Walk(question, grid)
     for base in table.bases:
-        passed = walk.base(table, base, passed)
-    stopped = union([piece.sources for piece in walk.stops], nobody)
-    judgement = Judgement(layer, passed, stopped, tuple(walk.passes), tuple(walk.stops), tuple(walk.doubts))
+        cells = walk.base(table, base, cells)
+    judgement = Judgement(layer, cells, union(walk.stops), tuple(walk.passes), tuple(walk.stops), tuple(walk.doubts))
     return judgement, walk.benign
 
 
-def _either(one: Judgement[A], other: Judgement[A]) -> Judgement[A]:
+def _either(one: Judgement, other: Judgement) -> Judgement:
     """Return what may happen where it is not known which of two is in force."""
-    return _joined(one, other, union((one.passed, other.passed), one.passed))
+    return _joined(one, other, one.passed | other.passed)
 
 
-def _both(one: Judgement[A], other: Judgement[A]) -> Judgement[A]:
+def _both(one: Judgement, other: Judgement) -> Judgement:
     """Return what happens to those who must pass one and then the other."""
     return _joined(one, other, one.passed & other.passed)
 
 
-def _joined(one: Judgement[A], other: Judgement[A], passed: A) -> Judgement[A]:
-    stopped = union((one.stopped, other.stopped), one.stopped)
+def _joined(one: Judgement, other: Judgement, passed: Cells) -> Judgement:
     return Judgement(
         one.layer,
         passed,
-        stopped,
+        one.stopped | other.stopped,
         (*one.passes, *other.passes),
         (*one.stops, *other.stops),
         (*one.doubts, *other.doubts),

@@ -1,75 +1,83 @@
 """Who takes a connection where it arrives: a socket of the host, or a container that it is sent on to."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic
+
 from ink_infra_mcp.core.firewall.addresses import A
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.conditions import Question
 from ink_infra_mcp.core.firewall.docker import Containers
+from ink_infra_mcp.core.firewall.grid import Cells, Grid
 from ink_infra_mcp.core.firewall.netfilter import Arrival
 from ink_infra_mcp.core.firewall.sockets import Sockets
-from ink_infra_mcp.core.firewall.walk import Evidence, Judgement
+from ink_infra_mcp.core.firewall.walk import Evidence, Judgement, union
 
 LISTENER = "listener"
 _Answered = tuple[bool | None, str]
 
 
-def heard(
-    question: Question[A],
-    arrivals: tuple[Arrival[A], ...],
-    everybody: A,
-    *,
-    sockets: Sockets | Unreadable,
-    containers: Containers | Unreadable,
-) -> Judgement[A]:
-    """Return of whom somebody takes the connection; a container is taken to listen on what is sent to it."""
-    nobody = everybody - everybody
-    passed = stopped = nobody
-    found: dict[bool | None, list[Evidence[A]]] = {True: [], False: [], None: []}
-    for arrival in arrivals:
-        takes, says = _taken(question, arrival, sockets, containers)
-        found[takes].append(Evidence(arrival.sources, LISTENER, says))
-        passed = passed if takes is False else passed | arrival.sources
-        stopped = stopped if takes is True else stopped | arrival.sources
-    missing = everybody - passed - stopped
-    return Judgement(
-        LISTENER,
-        passed | missing,
-        stopped | missing,
-        passes=tuple(found[True]),
-        stops=tuple(found[False]),
-        doubts=tuple(found[None]),
-    )
+@dataclass(slots=True)
+class Listeners(Generic[A]):
+    """The sockets and containers of a host, asked about the arrivals of one question."""
 
+    question: Question
+    grid: Grid[A]
+    sockets: Sockets | Unreadable
+    containers: Containers | Unreadable
+    _found: dict[bool | None, list[Evidence]] = field(default_factory=dict[bool | None, list[Evidence]])
 
-def _taken(
-    question: Question[A], arrival: Arrival[A], sockets: Sockets | Unreadable, containers: Containers | Unreadable
-) -> _Answered:
-    if arrival.vague:
-        return None, "where it is delivered cannot be told"
-    if arrival.local:
-        return _by_socket(question, arrival, sockets)
-    return _by_container(arrival, containers)
+    def judged(self, arrivals: tuple[Arrival, ...]) -> Judgement:
+        """Return of which cells somebody takes the connection; a container is taken to listen on what is sent to it."""
+        self._found = {True: [], False: [], None: []}
+        for arrival in arrivals:
+            for cells, (takes, says) in self._taken(arrival):
+                self._found[takes].append(Evidence(cells, LISTENER, says))
+        takes, leaves, unclear = (union(self._found[answer]) for answer in (True, False, None))
+        nowhere = self.grid.whole & ~(takes | leaves | unclear)
+        return Judgement(
+            LISTENER,
+            takes | unclear | nowhere,
+            leaves | unclear | nowhere,
+            passes=tuple(self._found[True]),
+            stops=tuple(self._found[False]),
+            doubts=tuple(self._found[None]),
+        )
 
+    def _taken(self, arrival: Arrival) -> Iterator[tuple[Cells, _Answered]]:
+        if arrival.vague:
+            yield arrival.cells, (None, "where it is delivered cannot be told")
+        elif not arrival.local:
+            yield from self._by_container(arrival)
+        elif arrival.port is not None:
+            yield arrival.cells, self._by_socket(arrival, arrival.port)
+        else:
+            for port in self.grid.ports:
+                if here := arrival.cells & self.grid.row(port):
+                    yield here, self._by_socket(arrival, port)
 
-def _by_socket(question: Question[A], arrival: Arrival[A], sockets: Sockets | Unreadable) -> _Answered:
-    if isinstance(sockets, Unreadable):
-        return None, sockets.reason
-    socket = sockets.hearing(
-        question.protocol,
-        arrival.port,
-        arrival.sources.FAMILY,
-        address=arrival.address,
-        interface=question.interface,
-    )
-    if socket is None:
-        return False, f"nobody listens on {question.protocol} {arrival.port}"
-    return True, f"{socket.process or 'somebody'} listens on {socket.said}"
+    def _by_socket(self, arrival: Arrival, port: int) -> _Answered:
+        if isinstance(self.sockets, Unreadable):
+            return None, self.sockets.reason
+        socket = self.sockets.hearing(
+            self.question.protocol,
+            port,
+            self.grid.nobody.FAMILY,
+            address=arrival.address,
+            interface=self.question.interface,
+        )
+        if socket is None:
+            return False, f"nobody listens on {self.question.protocol} {port}"
+        return True, f"{socket.process or 'somebody'} listens on {socket.said}"
 
-
-def _by_container(arrival: Arrival[A], containers: Containers | Unreadable) -> _Answered:
-    if isinstance(containers, Unreadable):
-        return None, containers.reason
-    container = containers.at(arrival.address, arrival.sources.FAMILY)
-    to = f"{type(arrival.sources)(((arrival.address, arrival.address),)).first()} port {arrival.port}"
-    if container is None:
-        return None, f"it is sent on to {to}, which is no container of this host"
-    return True, f"it is sent on to container {container.name} at {to}"
+    def _by_container(self, arrival: Arrival) -> Iterator[tuple[Cells, _Answered]]:
+        if isinstance(self.containers, Unreadable):
+            yield arrival.cells, (None, self.containers.reason)
+            return
+        container = self.containers.at(arrival.address, self.grid.nobody.FAMILY)
+        address = type(self.grid.nobody)(((arrival.address, arrival.address),)).first()
+        to = f"{address} port {arrival.port or 'of its own'}"
+        if container is None:
+            yield arrival.cells, (None, f"it is sent on to {to}, which is no container of this host")
+        else:
+            yield arrival.cells, (True, f"it is sent on to container {container.name} at {to}")

@@ -5,49 +5,59 @@ another may still drop, and a drop is final. Only the first translation of a con
 nf_hook_slow and nf_nat_inet_fn.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Generic
 
 from ink_infra_mcp.core.firewall.addresses import A
 from ink_infra_mcp.core.firewall.conditions import Question
+from ink_infra_mcp.core.firewall.grid import Cells, Grid, grid
 from ink_infra_mcp.core.firewall.interfaces import Interfaces
-from ink_infra_mcp.core.firewall.rules import DSTNAT, Base, Hook, Rule, Table, Tables, Work
+from ink_infra_mcp.core.firewall.ports import Ports
+from ink_infra_mcp.core.firewall.rules import DSTNAT, Base, Hook, Rule, Table, Tables, Work, inbound_rules
 from ink_infra_mcp.core.firewall.walk import Evidence, Judgement, Walk, ordinary, union
 
 HOST = "host"
 """What results call the layer of the host's own packet filters."""
+Hung = tuple[tuple[Table[A], Base], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival(Generic[A]):
-    """Where packets of some sources are delivered: to this host, or on to `address`; `vague` is not known where."""
+class Arrival:
+    """Where packets are delivered: to this host, or on to `address`. `port` None is the one that they asked for.
 
-    sources: A
+    `vague` is one of which the rules do not tell where it goes.
+    """
+
+    cells: Cells
     address: int
-    port: int
+    port: int | None = None
     local: bool = True
+    moved: bool = False
     vague: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Passage(Generic[A]):
-    """What the host's filters do with the sources, and where those that they let through arrive."""
+class Passage:
+    """What the host's filters do with the cells, and where those that they let through arrive."""
 
-    judgement: Judgement[A]
-    arrivals: tuple[Arrival[A], ...]
+    judgement: Judgement
+    arrivals: tuple[Arrival, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Way(Generic[A]):
-    """A host's packet filters of one family, in the order in which a packet meets them."""
+    """A host's packet filters of one family, in the order in which a packet meets them; `told_apart` are the sources
+    that their rules name.
+    """
 
-    early: tuple[tuple[Table[A], Base], ...]
-    translating: tuple[tuple[Table[A], Base], ...]
-    late: tuple[tuple[Table[A], Base], ...]
-    inbound: tuple[tuple[Table[A], Base], ...]
-    onward: tuple[tuple[Table[A], Base], ...]
+    early: Hung[A]
+    translating: Hung[A]
+    late: Hung[A]
+    inbound: Hung[A]
+    onward: Hung[A]
+    told_apart: frozenset[A]
 
 
 def way(tables: Tables[A]) -> Way[A]:
@@ -59,104 +69,128 @@ def way(tables: Tables[A]) -> Way[A]:
         late=tuple(hung for hung in before if hung[1].priority >= DSTNAT),
         inbound=_hung(tables, "input", "filter"),
         onward=_hung(tables, "forward", "filter"),
+        told_apart=frozenset(rule.sources for _, rule in inbound_rules(tables) if rule.sources is not None),
     )
 
 
-def passage(filters: Way[A], question: Question[A], sources: A, interfaces: Interfaces) -> Passage[A]:
-    """Walk the sources through the host; who would pass as an ordinary packet counts as passing."""
-    found, benign = _passage(filters, question, sources, interfaces)
+def passage(filters: Way[A], question: Question, sources: A, interfaces: Interfaces) -> Passage:
+    """Walk some sources to the one port that the question names through the host; an empty set of cells is nobody."""
+    return crossing(filters, question, grid(sources, filters.told_apart, (question.port or 0,)), interfaces)
+
+
+def crossing(filters: Way[A], question: Question, cells: Grid[A], interfaces: Interfaces) -> Passage:
+    """Walk all cells through the host; what would pass as an ordinary packet counts as passing."""
+    found, benign = _passage(filters, question, cells, interfaces)
     if not benign or not found.judgement.unknown:
         return found
-    usual, _ = _passage(filters, ordinary(question), sources, interfaces)
-    settled = replace(found.judgement, stopped=found.judgement.stopped - usual.judgement.admitted)
+    usual, _ = _passage(filters, ordinary(question), cells, interfaces)
+    settled = replace(found.judgement, stopped=found.judgement.stopped & ~usual.judgement.admitted)
     return replace(found, judgement=settled)
 
 
-def _hung(tables: Tables[A], hook: Hook, work: Work) -> tuple[tuple[Table[A], Base], ...]:
+def _hung(tables: Tables[A], hook: Hook, work: Work) -> Hung[A]:
     found = [(table, base) for table in tables for base in table.bases if base.hook == hook and base.work == work]
     return tuple(sorted(found, key=lambda hung: hung[1].priority))
 
 
-def _passage(filters: Way[A], question: Question[A], sources: A, interfaces: Interfaces) -> tuple[Passage[A], bool]:
-    nobody = sources - sources
-    early = Walk(question, nobody)
-    survivors = _through(early, filters.early, sources)
-    translating = Walk(question, nobody)
-    arrivals = _arrivals(translating, filters, sources, interfaces=interfaces, tracked=not early.untracked)
-    walks = [early, translating]
-    passed = nobody
-    for arrival in arrivals:
-        walk = Walk(_arrived(question, arrival, interfaces, tracked=not early.untracked), nobody)
-        passed = passed | _delivered(walk, filters, arrival, survivors)
-        walks.append(walk)
+def _passage(filters: Way[A], question: Question, cells: Grid[A], interfaces: Interfaces) -> tuple[Passage, bool]:
+    early = Walk(question, cells)
+    survivors = _through(early, filters.early, cells.whole)
+    walks = [early]
+    arrivals: list[Arrival] = []
+    passed = 0
+    for those, tracked in ((cells.whole & ~early.untracked, True), (early.untracked, False)):
+        translating = Walk(question, cells)
+        arrived = _arrivals(translating, filters, those, interfaces=interfaces, tracked=tracked)
+        walks.append(translating)
+        for arrival in arrived:
+            walk = Walk(_arrived(question, arrival, interfaces, cells=cells, tracked=tracked), cells)
+            passed |= _delivered(walk, filters, arrival, survivors)
+            walks.append(walk)
+        arrivals += arrived
     judgement = Judgement(
         layer=HOST,
         passed=passed,
-        stopped=union([evidence.sources for walk in walks for evidence in walk.stops], nobody),
+        stopped=union(evidence for walk in walks for evidence in walk.stops),
         passes=_pieces(walks, attrgetter("passes")),
         stops=_pieces(walks, attrgetter("stops")),
         doubts=_pieces(walks, attrgetter("doubts")),
     )
-    return Passage(judgement, arrivals), any(walk.benign for walk in walks)
+    return Passage(judgement, tuple(arrivals)), any(walk.benign for walk in walks)
 
 
-def _pieces(walks: Iterable[Walk[A]], of: Callable[[Walk[A]], list[Evidence[A]]]) -> tuple[Evidence[A], ...]:
+def _pieces(walks: Iterable[Walk[A]], of: Callable[[Walk[A]], list[Evidence]]) -> tuple[Evidence, ...]:
     return tuple(piece for walk in walks for piece in of(walk))
 
 
-def _through(walk: Walk[A], hung: Iterable[tuple[Table[A], Base]], sources: A) -> A:
+def _through(walk: Walk[A], hung: Hung[A], cells: Cells) -> Cells:
     for table, base in hung:
-        if base.devices and walk.question.interface not in (None, *base.devices):
+        if not cells:
+            break
+        if base.devices and walk.question.interface not in {None, *base.devices}:
             continue
-        sources = walk.base(table, base, sources)
-    return sources
+        may_miss = cells if base.devices and walk.question.interface is None else 0
+        cells = walk.base(table, base, cells) | may_miss
+    return cells
 
 
-def _arrivals(
-    walk: Walk[A], filters: Way[A], sources: A, *, interfaces: Interfaces, tracked: bool
-) -> tuple[Arrival[A], ...]:
-    """Return where the sources arrive, those that no translation takes last; a drop in a nat chain is in the walk."""
-    here, found = sources, list[Arrival[A]]()
+def _arrivals(walk: Walk[A], filters: Way[A], cells: Cells, *, interfaces: Interfaces, tracked: bool) -> list[Arrival]:
+    """Return where the cells arrive, those that no translation takes last; a drop in a nat chain is in the walk."""
+    found: list[Arrival] = []
+    here = cells
     for table, base in filters.translating:
+        if not here:
+            break
         before = len(walk.rewrites)
-        came_through = walk.base(table, base, here)
-        taken = walk.rewrites[before:]
-        found.extend(_rewritten(walk.question, covered, rule, interfaces) for covered, rule in taken)
-        here = came_through - (_surely_taken(walk, taken, came_through) if tracked else came_through - came_through)
-    whole = Arrival(here, walk.question.destination, walk.question.port)
-    return (*found, whole) if here else tuple(found)
+        untaken = walk.base(table, base, here)
+        for covered, rule in walk.rewrites[before:]:
+            found.extend(_rewritten(walk, covered, rule, interfaces))
+            untaken |= 0 if tracked else covered
+        here = untaken
+    whole = Arrival(here, walk.question.destination, local=walk.question.local)
+    return [*found, whole] if here else found
 
 
-def _surely_taken(walk: Walk[A], taken: list[tuple[A, Rule[A]]], here: A) -> A:
-    doubted = union([piece.sources for piece in walk.doubts], walk.nobody)
-    return union([covered for covered, _ in taken], walk.nobody) & here - doubted
-
-
-def _rewritten(question: Question[A], covered: A, rule: Rule[A], interfaces: Interfaces) -> Arrival[A]:
-    new = rule.translation
+def _rewritten(walk: Walk[A], covered: Cells, rule: Rule[A], interfaces: Interfaces) -> Iterator[Arrival]:
+    """Yield where a translation sends cells; those that it sends where they go anyway count as not moved."""
+    new, own = rule.translation, walk.question.destination
     if new is None or new.vague:
-        return Arrival(covered, question.destination, question.port, vague=True)
-    address = question.destination if new.address is None else new.address
-    port = question.port if new.port is None else new.port
-    return Arrival(covered, address, port, local=new.address is None or interfaces.has(address, covered.FAMILY))
+        yield Arrival(covered, own, vague=True)
+        return
+    address = own if new.address is None else new.address
+    local = new.address is None or interfaces.has(address, walk.grid.nobody.FAMILY)
+    unmoved = 0
+    if address == own:
+        unmoved = covered if new.port is None else covered & walk.grid.at(Ports.one(new.port))
+    if unmoved:
+        yield Arrival(unmoved, own, local=walk.question.local)
+    if moved := covered & ~unmoved:
+        yield Arrival(moved, address, new.port, local=local, moved=True)
 
 
-def _arrived(question: Question[A], arrival: Arrival[A], interfaces: Interfaces, *, tracked: bool) -> Question[A]:
-    moved = (arrival.address, arrival.port) != (question.destination, question.port)
-    return replace(
-        question,
-        port=arrival.port,
+def _arrived(
+    question: Question, arrival: Arrival, interfaces: Interfaces, *, cells: Grid[A], tracked: bool
+) -> Question:
+    if tracked and not arrival.moved:
+        return question
+    return Question(
+        protocol=question.protocol,
         destination=arrival.address,
+        interface=question.interface,
+        leaving=None if arrival.local else question.leaving or interfaces.towards(arrival.address, cells.nobody.FAMILY),
         local=arrival.local,
-        leaving=None if arrival.local else interfaces.towards(arrival.address, arrival.sources.FAMILY),
-        translated=moved,
+        translated=arrival.moved,
         tracked=tracked,
+        port=arrival.port,
+        asked_destination=question.destination,
+        flags=question.flags,
+        ordinary=question.ordinary,
     )
 
 
-def _delivered(walk: Walk[A], filters: Way[A], arrival: Arrival[A], survivors: A) -> A:
-    """Return who of an arrival may get through the chains behind the translation."""
-    here = arrival.sources & survivors
+def _delivered(walk: Walk[A], filters: Way[A], arrival: Arrival, survivors: Cells) -> Cells:
+    """Return what of an arrival may get through the chains behind the translation."""
+    here = arrival.cells & survivors
     if arrival.vague:
         reason = Evidence(here, HOST, "the destination is rewritten in a way that the rules do not tell")
         walk.doubts.append(reason)

@@ -1,12 +1,13 @@
 """Reads what `nft -j list ruleset` says into tables of one family; a document that is cut or odd is unreadable."""
 
 import json
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Annotated, Generic, cast
+from typing import Generic, cast
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from ink_infra_mcp.core.firewall.addresses import A, Family
 from ink_infra_mcp.core.firewall.answer import Answer, Damaged, Unreadable, failed
@@ -17,6 +18,9 @@ from ink_infra_mcp.core.plan import JsonObject
 
 _FAMILIES = {Family.V4: ("ip", "inet", "netdev"), Family.V6: ("ip6", "inet", "netdev")}
 _HOOKS = frozenset({"ingress", "prerouting", "input", "forward", "output", "postrouting"})
+_OF_IPTABLES = frozenset({"ip", "ip6"})
+Item = tuple[str, JsonObject]
+"""One thing of a document, such as a table or a rule, and what it says."""
 Key = tuple[str, str]
 """The family and the name of a table, as nft says them."""
 
@@ -54,11 +58,6 @@ class _Set(_Seen):
     elem: tuple[JsonValue, ...] = ()
 
 
-_ITEMS: TypeAdapter[tuple[dict[str, JsonObject], ...]] = TypeAdapter(
-    Annotated[tuple[dict[str, JsonObject], ...], Field(min_length=1)]
-)
-
-
 @dataclass(slots=True)
 class _Draft(Generic[A]):
     """What has been read of one table."""
@@ -76,18 +75,25 @@ def read_nft(answer: Answer, kind: type[A], skip: Set[str] = frozenset()) -> Tab
     if bad := failed(answer, "nft -j list ruleset"):
         return bad
     try:
-        document: object = json.loads(answer.text)
-        items = _ITEMS.validate_python(cast("dict[str, object]", document)["nftables"])
-        if "metainfo" not in items[0]:
-            raise Damaged("it does not begin with its version")
-        return _tables(items, kind, skip)
-    except (ValueError, KeyError, TypeError, RecursionError) as why:
+        return _tables(_items(answer.text), kind, skip)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as why:
         return Unreadable(f"nft -j list ruleset: {str(why).partition(chr(10))[0][:160] or 'not its JSON'}")
 
 
-def _tables(items: tuple[dict[str, JsonObject], ...], kind: type[A], skip: Set[str]) -> Tables[A]:
+@lru_cache(maxsize=2)
+def _items(text: str) -> tuple[Item, ...]:
+    """Return what a document holds, one after the other; both families of a host are read from the same document."""
+    document: dict[str, list[dict[str, JsonObject]]] = json.loads(text)
+    items = tuple(item for entry in document["nftables"] for item in entry.items())
+    if not items or items[0][0] != "metainfo":
+        raise Damaged("it does not begin with its version")
+    return items
+
+
+def _tables(items: Iterable[Item], kind: type[A], skip: Set[str]) -> Tables[A]:
     drafts: dict[Key, _Draft[A]] = {}
-    for what, body in _wanted(items, kind, skip):
+    wanted = tuple(_wanted(items, kind, skip))
+    for what, body in wanted:
         match what:
             case "table":
                 seen = _Seen.model_validate(body)
@@ -98,22 +104,19 @@ def _tables(items: tuple[dict[str, JsonObject], ...], kind: type[A], skip: Set[s
                 _take_set(drafts, _Set.model_validate(body))
             case _:
                 pass
-    for what, body in _wanted(items, kind, skip):
+    for what, body in wanted:
         if what == "rule":
             _take_rule(drafts, _Rule.model_validate(body), kind)
     return tuple(_finished(key, draft) for key, draft in drafts.items())
 
 
-def _wanted(
-    items: tuple[dict[str, JsonObject], ...], kind: type[A], skip: Set[str]
-) -> Iterator[tuple[str, JsonObject]]:
+def _wanted(items: Iterable[Item], kind: type[A], skip: Set[str]) -> Iterator[Item]:
     families = _FAMILIES[kind.FAMILY]
-    for item in items:
-        for what, body in item.items():
-            family = body.get("family")
-            table = body.get("name" if what == "table" else "table")
-            if family in families and not (family in {"ip", "ip6"} and table in skip):
-                yield what, body
+    for what, body in items:
+        family = body.get("family")
+        table = body.get("name" if what == "table" else "table")
+        if family in families and not (table in skip and family in _OF_IPTABLES):
+            yield what, body
 
 
 def _draft(drafts: Mapping[Key, _Draft[A]], seen: _Seen) -> _Draft[A]:

@@ -2,7 +2,7 @@
 
 Vendor facts (docs.hetzner.com, robot firewall; Webservice documentation): ordered, the first match decides, what
 none matches is discarded; no state is kept, so answers must pass the output rules. Disabled means open. IPv6 is
-filtered only with filter_ipv6. A rule without ip_version is for both families. A change takes effect after `in process`.
+filtered only with filter_ipv6. A rule without ip_version is for both families. A change works after `in process`.
 """
 
 import re

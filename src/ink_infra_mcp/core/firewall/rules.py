@@ -103,12 +103,39 @@ class Table(Generic[A]):
 Tables = tuple[Table[A], ...]
 
 
-def named_ports(tables: Tables[A]) -> Iterator[tuple[str | None, ToPort]]:
-    """Yield the ports that rules name, with the protocol where the rule says one."""
+INBOUND = frozenset({"ingress", "prerouting", "input", "forward"})
+"""The hooks that packets from outside pass on their way in."""
+_OPENING = frozenset({Verdict.ACCEPT, Verdict.DNAT, Verdict.UNKNOWN})
+
+
+def inbound_rules(tables: Tables[A]) -> Iterator[tuple[Table[A], Rule[A]]]:
+    """Yield every rule that a packet from outside may come to, once."""
     for table in tables:
-        for rules in table.chains.values():
-            for rule in rules:
-                yield from ((_protocol(rule), ports) for ports in rule.ports)
+        waiting = [base.chain for base in table.bases if base.hook in INBOUND]
+        seen = set(waiting)
+        while waiting:
+            for rule in table.chains[waiting.pop()]:
+                yield table, rule
+                if rule.target in table.chains and rule.target not in seen:
+                    seen.add(rule.target)
+                    waiting.append(rule.target)
+
+
+def opened_ports(tables: Tables[A]) -> Iterator[tuple[str | None, ToPort]]:
+    """Yield the ports that rules let in or send on by name, with the protocol where the rule says one."""
+    for table, rule in inbound_rules(tables):
+        for condition in rule.conditions:
+            if isinstance(condition, ToPort) and _may_open(table, rule, frozenset()):
+                yield _protocol(rule), condition
+
+
+def _may_open(table: Table[A], rule: Rule[A], seen: frozenset[str]) -> bool:
+    """Return whether a rule, or one of a chain that it leads to, lets anything through."""
+    if rule.verdict in _OPENING:
+        return True
+    if rule.target not in table.chains or rule.target in seen:
+        return False
+    return any(_may_open(table, inner, seen | {rule.target}) for inner in table.chains[rule.target])
 
 
 def _protocol(rule: Rule[A]) -> str | None:

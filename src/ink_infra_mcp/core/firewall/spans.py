@@ -1,5 +1,6 @@
 """Sets of whole numbers as sorted, disjoint, inclusive spans: exact union, intersection, difference and complement."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Self, TypeVar
@@ -88,7 +89,8 @@ class SpanSet:
         return bool(self.spans)
 
     def __contains__(self, number: int) -> bool:
-        return any(first <= number <= last for first, last in self.spans)
+        before = bisect_right(self.spans, (number, self.LIMIT))
+        return before > 0 and number <= self.spans[before - 1][1]
 
     def __or__(self, other: Self) -> Self:
         self._same_kind(other)

@@ -9,7 +9,6 @@ from ink_infra_mcp.core.firewall.policy import Demand, PortPolicy, PortRule, Rol
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.firewall.robot import RobotFirewall, RobotRule
 from ink_infra_mcp.core.firewall.ufw import ANYWHERE, UfwRule
-from ink_infra_mcp.core.firewall.walk import union
 
 INTERNET = "internet"
 """The class that stands for everybody: where it is allowed, so is every source."""
@@ -99,8 +98,8 @@ def _cidrs(rule: PortRule, classes: Classes, family: Family) -> tuple[str, ...]:
         return (ANYWHERE[family],)
     known = [classes[name] for name in rule.allowed if name in classes]
     if family is Family.V4:
-        return union([each.v4 for each in known], V4()).cidrs()
-    return union([each.v6 for each in known], V6()).cidrs()
+        return V4.of_spans(span for each in known for span in each.v4.spans).cidrs()
+    return V6.of_spans(span for each in known for span in each.v6.spans).cidrs()
 
 
 def _robot_rules(rule: PortRule, classes: Classes, private: V4) -> Iterator[RobotRule]:

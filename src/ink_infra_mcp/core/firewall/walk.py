@@ -1,55 +1,55 @@
-"""Walks a set of sources through rules and says who passes, who is stopped, and of whom it cannot tell.
+"""Walks cells of ports and sources through rules and says which pass, which are stopped, and of which it cannot tell.
 
-Where a rule asks something opaque, its part goes both ways. So `passed` and `stopped` are those who may pass and
-who may be stopped; who is in both is unknown, and where all ways agree nobody is.
+Where a rule asks something opaque, its part goes both ways. So `passed` and `stopped` are those that may pass and those
+that may be stopped; what is in both is unknown, and where all ways agree nothing is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Generic
 
 from ink_infra_mcp.core.firewall.addresses import A
-from ink_infra_mcp.core.firewall.conditions import Condition, Question
+from ink_infra_mcp.core.firewall.conditions import Condition, Question, ToPort
+from ink_infra_mcp.core.firewall.grid import Cells, Grid
 from ink_infra_mcp.core.firewall.rules import Base, Rule, Table, Verdict
 
 MAX_DEPTH = 64
 """Jumps within jumps that are followed; the kernel allows 16 (NFT_JUMP_STACK_SIZE), and refuses loops."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence(Generic[A]):
-    """A rule, or the reason there is none, and the sources that it decides on."""
+@dataclass(slots=True)
+class Evidence:
+    """A rule, or the reason there is none, and the cells that it decides on."""
 
-    sources: A
+    cells: Cells
     layer: str
     says: str
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement(Generic[A]):
-    """What a layer does with a set of sources: who may pass, who may be stopped, and which rules say so."""
+class Judgement:
+    """What a layer does with some cells: which may pass, which may be stopped, and which rules say so."""
 
     layer: str
-    passed: A
-    stopped: A
-    passes: tuple[Evidence[A], ...] = ()
-    stops: tuple[Evidence[A], ...] = ()
-    doubts: tuple[Evidence[A], ...] = ()
+    passed: Cells
+    stopped: Cells
+    passes: tuple[Evidence, ...] = ()
+    stops: tuple[Evidence, ...] = ()
+    doubts: tuple[Evidence, ...] = ()
 
     @property
-    def admitted(self) -> A:
-        """Return who passes whatever the opaque parts say."""
-        return self.passed - self.stopped
+    def admitted(self) -> Cells:
+        """Return what passes whatever the opaque parts say."""
+        return self.passed & ~self.stopped
 
     @property
-    def denied(self) -> A:
-        """Return who is stopped whatever the opaque parts say."""
-        return self.stopped - self.passed
+    def denied(self) -> Cells:
+        """Return what is stopped whatever the opaque parts say."""
+        return self.stopped & ~self.passed
 
     @property
-    def unknown(self) -> A:
-        """Return of whom it cannot be told."""
+    def unknown(self) -> Cells:
+        """Return of what it cannot be told."""
         return self.passed & self.stopped
 
 
@@ -57,76 +57,97 @@ class Judgement(Generic[A]):
 class Walk(Generic[A]):
     """One walk of a question through chains: what it has met so far."""
 
-    question: Question[A]
-    nobody: A
-    passes: list[Evidence[A]] = field(default_factory=list[Evidence[A]])
-    stops: list[Evidence[A]] = field(default_factory=list[Evidence[A]])
-    doubts: list[Evidence[A]] = field(default_factory=list[Evidence[A]])
-    rewrites: list[tuple[A, Rule[A]]] = field(default_factory=list[tuple[A, Rule[A]]])
-    untracked: bool = False
+    question: Question
+    grid: Grid[A]
+    passes: list[Evidence] = field(default_factory=list[Evidence])
+    stops: list[Evidence] = field(default_factory=list[Evidence])
+    doubts: list[Evidence] = field(default_factory=list[Evidence])
+    rewrites: list[tuple[Cells, Rule[A]]] = field(default_factory=list[tuple[Cells, Rule[A]]])
+    untracked: Cells = 0
     benign: bool = False
     """Whether an opaque part was met that an ordinary packet would meet in a known way."""
 
-    def base(self, table: Table[A], base: Base, sources: A) -> A:
-        """Send the sources through one base chain; return those who may go on to the next one."""
+    def base(self, table: Table[A], base: Base, cells: Cells) -> Cells:
+        """Send the cells through one base chain; return those that may go on as they are to the next one.
+
+        Those whose destination is rewritten are in `rewrites` and not among them.
+        """
         before = len(self.passes)
-        left = self._chain(table, base.chain, sources, depth=0)
-        went_on = union([piece.sources for piece in self.passes[before:]], self.nobody)
-        policy = f"{table.name} {base.chain}: policy {base.policy}"
+        left = self._chain(table, base.chain, cells, depth=0)
+        went_on = union(self.passes[before:])
         if not left:
             return went_on
+        policy = Evidence(left, table.name, f"{base.chain}: policy {base.policy.value}")
         if base.policy is Verdict.ACCEPT:
-            self.passes.append(Evidence(left, table.name, policy))
+            self.passes.append(policy)
             return went_on | left
-        self.stops.append(Evidence(left, table.name, policy))
+        self.stops.append(policy)
         return went_on
 
-    def _chain(self, table: Table[A], name: str, here: A, *, depth: int) -> A:
-        """Return the sources that come back from a chain, undecided."""
+    def _chain(self, table: Table[A], name: str, here: Cells, *, depth: int) -> Cells:
+        """Return the cells that come back from a chain, undecided."""
         if depth > MAX_DEPTH:
             self._unclear(table, here, f"chain {name} is nested too deep to be followed")
             return here
-        back = self.nobody
+        back = 0
         for rule in table.chains[name]:
-            met = meets(rule.conditions, self.question)
-            if met is False:
-                continue
-            covered = here if rule.sources is None else here & rule.sources
+            covered, sure = self._covered(rule, here)
             if not covered:
                 continue
-            here, returned = self._step(table, rule, here, covered=covered, sure=met is True, depth=depth)
-            back = back | returned
+            here, returned = self._step(table, rule, here, covered=covered, sure=sure, depth=depth)
+            back |= returned
             if not here:
                 break
         return back | here
 
-    def _step(self, table: Table[A], rule: Rule[A], here: A, *, covered: A, sure: bool, depth: int) -> tuple[A, A]:
-        """Return who goes on to the next rule, and who returns from this chain."""
+    def _covered(self, rule: Rule[A], here: Cells) -> tuple[Cells, bool]:
+        """Return the cells that a rule may match, and whether it surely does."""
+        sure = True
+        for condition in rule.conditions:
+            if isinstance(condition, ToPort):
+                here &= self._at(condition)
+                if not here:
+                    return 0, True
+            elif (met := condition.met(self.question)) is not True:
+                if met is False:
+                    return 0, True
+                sure = False
+        return (here if rule.sources is None else here & self.grid.of(rule.sources)), sure
+
+    def _at(self, condition: ToPort) -> Cells:
+        port = None if condition.original else self.question.port
+        if port is None:
+            return self.grid.at(condition.ports)
+        return self.grid.whole if port in condition.ports else 0
+
+    def _step(
+        self, table: Table[A], rule: Rule[A], here: Cells, *, covered: Cells, sure: bool, depth: int
+    ) -> tuple[Cells, Cells]:
+        """Return what goes on to the next rule, and what returns from this chain."""
         if not sure and rule.verdict is not Verdict.CONTINUE:
             self._doubt(table, rule, covered)
-        stay = here - covered if sure else here
+        stay = here & ~covered if sure else here
         match rule.verdict:
             case Verdict.CONTINUE:
-                return here, self.nobody
+                return here, 0
             case Verdict.RETURN:
                 return stay, covered
             case Verdict.JUMP:
-                return stay | self._chain(table, rule.target, covered, depth=depth + 1), self.nobody
+                return stay | self._chain(table, rule.target, covered, depth=depth + 1), 0
             case Verdict.GOTO:
                 return stay, self._chain(table, rule.target, covered, depth=depth + 1)
             case _:
-                return self._decide(table, rule, here, covered=covered, stay=stay), self.nobody
+                return self._decide(table, rule, here, covered=covered, stay=stay), 0
 
-    def _decide(self, table: Table[A], rule: Rule[A], here: A, *, covered: A, stay: A) -> A:
+    def _decide(self, table: Table[A], rule: Rule[A], here: Cells, *, covered: Cells, stay: Cells) -> Cells:
         evidence = Evidence(covered, table.name, rule.origin)
         match rule.verdict:
             case Verdict.ACCEPT:
                 self.passes.append(evidence)
             case Verdict.DNAT:
                 self.rewrites.append((covered, rule))
-                self.passes.append(evidence)
             case Verdict.UNTRACK:
-                self.untracked = True
+                self.untracked |= covered
                 return here
             case Verdict.UNKNOWN:
                 self._unclear(table, covered, rule.origin)
@@ -135,34 +156,31 @@ class Walk(Generic[A]):
                 self.stops.append(evidence)
         return stay
 
-    def _doubt(self, table: Table[A], rule: Rule[A], covered: A) -> None:
-        self.benign = self.benign or meets(rule.conditions, ordinary(self.question)) is not None
+    def _doubt(self, table: Table[A], rule: Rule[A], covered: Cells) -> None:
+        self.benign = self.benign or known(rule.conditions, ordinary(self.question))
         self.doubts.append(Evidence(covered, table.name, rule.origin))
 
-    def _unclear(self, table: Table[A], covered: A, says: str) -> None:
+    def _unclear(self, table: Table[A], covered: Cells, says: str) -> None:
         evidence = Evidence(covered, table.name, says)
         self.doubts.append(evidence)
         self.passes.append(evidence)
         self.stops.append(evidence)
 
 
-def meets(conditions: Sequence[Condition], question: Question[A]) -> bool | None:
-    """Return whether a packet meets all the conditions; None where it depends on an opaque one."""
-    sure: bool | None = True
-    for condition in conditions:
-        met = condition.met(question)
-        if met is False:
-            return False
-        if met is None:
-            sure = None
-    return sure
+def known(conditions: Iterable[Condition], question: Question) -> bool:
+    """Return whether it can be told if a packet meets the conditions."""
+    met = [condition.met(question) for condition in conditions if not isinstance(condition, ToPort)]
+    return False in met or None not in met
 
 
-def union(sets: Sequence[A], nobody: A) -> A:
-    """Return everybody who is in one of the sets."""
-    return reduce(lambda one, other: one | other, sets, nobody)
+def union(evidence: Iterable[Evidence]) -> Cells:
+    """Return the cells of all the evidence."""
+    cells = 0
+    for piece in evidence:
+        cells |= piece.cells
+    return cells
 
 
-def ordinary(question: Question[A]) -> Question[A]:
+def ordinary(question: Question) -> Question:
     """Return the question about a packet that finds no rate used up."""
     return replace(question, ordinary=True)

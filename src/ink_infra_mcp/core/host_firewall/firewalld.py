@@ -1,4 +1,4 @@
-"""What firewalld has to let in beside its own rules, as its rich rules; keeping the rest out is our own table's work."""
+"""What firewalld has to let in beside its own rules, as rich rules; to keep the rest out is our own table's work."""
 
 from collections.abc import Iterator
 

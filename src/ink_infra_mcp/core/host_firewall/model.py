@@ -73,9 +73,9 @@ class HostRule(Frozen):
 class HostFirewall(Frozen):
     """All that may be opened from outside; the rest is dropped, whatever interface it comes in by.
 
-    What comes in by an interface of `inside`, by Docker's bridges (docker0, br-*) or by lo is the host's own and passes;
-    one of `outside` never counts as inside, whatever it is called. A port is the one that the packet was sent to, before
-    Docker rewrites it.
+    What comes in by an interface of `inside`, by Docker's bridges (docker0, br-*) or by lo is the host's own and
+    passes; one of `outside` never counts as inside, whatever it is called. A port is the one that the packet was sent
+    to, before Docker rewrites it.
     """
 
     manager: Manager = "nftables"

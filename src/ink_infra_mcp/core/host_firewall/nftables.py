@@ -1,7 +1,7 @@
 """Our own table of nftables, as text that `nft -f` carries out in one transaction.
 
-It stands beside whatever else filters on the host: what another table, Docker or iptables drops stays dropped, and what this
-one drops nobody can let in again (a drop in any base chain is final: the kernel's nf_hook_slow). So Docker's and
+It stands beside whatever else filters on the host: what another table, Docker or iptables drops stays dropped, and what
+this one drops nobody can let in again (a drop in any base chain is final: the kernel's nf_hook_slow). So Docker's and
 firewalld's own chains are never touched, and their restarts do not touch ours.
 """
 

@@ -63,16 +63,27 @@ def read_tuples(lines: Iterable[str], *, v4: bool) -> tuple[UfwRule, ...]:
 
 
 def changes(firewall: HostFirewall, present: Sequence[UfwRule], *, default: str) -> UfwChanges:
-    """Return what turns the present rules into those of the firewall. `default` is the incoming policy as ufw says it."""
+    """Return what turns the present rules into those of the firewall; `default` is ufw's policy for what comes in.
+
+    Rules for what comes in by the host's own bridges are left alone: they let nobody in from outside.
+    """
     wanted = {rule: why for one in firewall.rules for rule, why in _wanted(one)}
     missing = {rule: why for rule, why in wanted.items() if rule not in present}
-    unwanted = tuple(rule for rule in dict.fromkeys(present) if rule not in wanted)
+    inside = {*firewall.inside} - {*firewall.outside}
+    strangers = (rule for rule in dict.fromkeys(present) if rule not in wanted)
+    unwanted = tuple(
+        rule for rule in strangers if rule.interface not in inside and not _bridge(rule.interface, firewall)
+    )
     deny = () if default.lower() in {"deny", "drop", "reject"} else (("default", "deny", "incoming"),)
     return UfwChanges(
         opens=tuple(_opens(missing)),
         closes=(*deny, *(("delete", *_told(rule, rule.source)) for rule in unwanted)),
         closed=unwanted,
     )
+
+
+def _bridge(interface: str, firewall: HostFirewall) -> bool:
+    return interface not in firewall.outside and (interface == "docker0" or interface.startswith("br-"))
 
 
 def _wanted(rule: HostRule) -> Iterator[tuple[UfwRule, str]]:

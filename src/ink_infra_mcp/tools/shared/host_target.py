@@ -7,8 +7,8 @@ from ink_infra_mcp.core.firewall.exposure import SourceClass
 from ink_infra_mcp.core.firewall.policy import Demand, PortPolicy, PortRule, Role
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.fleet import Fleet, Host
-from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, Manager, WayIn
-from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, WayIn
+from ink_infra_mcp.core.host_firewall.steps import Knock
 from ink_infra_mcp.hosts.firewall_changes import Seen
 from ink_infra_mcp.tools.shared.port_findings import Ground
 
@@ -19,15 +19,11 @@ _WORLD = {Family.V4: "0.0.0.0/0", Family.V6: "::/0"}
 def host_firewall(ground: Ground, seen: Seen) -> HostFirewall:
     """Return the firewall that carries out policy on a server, kept by whoever keeps its rules now."""
     return HostFirewall(
-        manager=_manager(seen),
+        manager=seen.manager,
         rules=tuple(host_rules(ground.policy, ground.role, ground.classes)),
         outside=_outside(ground, seen),
         inside=_inside(ground, seen),
     )
-
-
-def _manager(seen: Seen) -> Manager:
-    return seen.manager
 
 
 def _outside(ground: Ground, seen: Seen) -> tuple[str, ...]:
@@ -106,13 +102,13 @@ def factory_address(fleet: Fleet, server: str) -> str:
     return (fleet.factory.private_address or "") if both else fleet.factory.address
 
 
-def knocks_of(fleet: Fleet, host: Host) -> list[JsonObject]:
+def knocks_of(fleet: Fleet, host: Host) -> tuple[Knock, ...]:
     """Return the connects that must succeed before a new firewall is kept: the Factory's own to a server's SSH."""
     if not factory_address(fleet, host.name):
-        return []
+        return ()
     both = fleet.factory.private_address and host.private_address
-    address = host.private_address if both else host.address
-    return [{"of": fleet.factory.name, "address": address, "port": host.ssh_port}]
+    address = (host.private_address or "") if both else host.address
+    return (Knock(of=fleet.factory.name, address=address, port=host.ssh_port),)
 
 
 def told(firewall: HostFirewall) -> str:

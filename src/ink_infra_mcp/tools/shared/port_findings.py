@@ -347,7 +347,7 @@ def _bridges(interfaces: Interfaces) -> list[OwnAddress]:
 def _reaches_metadata(filters: Way[V4], bridge: OwnAddress, interfaces: Interfaces) -> bool:
     sources = V4(bridge.network.spans)
     there = _METADATA.spans[0][0]
-    question: Question[V4] = Question("tcp", there, bridge.interface, local=False, port=80, asked_destination=there)
+    question = Question("tcp", there, bridge.interface, local=False, port=80, asked_destination=there)
     return bool(passage(filters, question, sources, interfaces).judgement.admitted)
 
 
