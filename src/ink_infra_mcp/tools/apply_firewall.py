@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.core.errors import HostError, InputError, RefusedByPolicy, UnknownName
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.policy import Agreement
-from ink_infra_mcp.core.fleet import Host, Name
+from ink_infra_mcp.core.fleet import Host, Muscle, Name
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, WayIn, shut_out, way_of_connection
 from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, steps_of
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
@@ -47,11 +47,14 @@ class Args(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The server as it is and as it should be. `wanted` is None where its own firewall is not to be touched."""
+    """The server as it is and as it should be. `wanted` is None where its own firewall is not to be touched.
 
-    host: Host
-    ground: Ground
-    rows: tuple[Row, ...]
+    `opened` are the ports that are open beyond policy; `provider` the changes of what stands in front of it.
+    """
+
+    server: str
+    production: bool
+    opened: tuple[str, ...]
     provider: tuple[Step, ...]
     wanted: HostFirewall | None
     already: bool
@@ -76,16 +79,12 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
         "hosts.save_firewall",
         "hosts.set_firewall",
         "hosts.keep_firewall",
-        "hosts.revert_firewall",
         "hosts.prove_way_in",
         "hetzner_cloud.create_firewall",
-        "hetzner_cloud.delete_firewall",
         "hetzner_cloud.set_firewall_rules",
-        "hetzner_cloud.restore_firewall_rules",
         "hetzner_cloud.attach_firewall",
         "hetzner_cloud.detach_firewall",
         "hetzner_robot.set_firewall",
-        "hetzner_robot.restore_firewall",
     )
 
     async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
@@ -107,9 +106,9 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
         provider = provider_steps(ground, look.fleet.access.private) if args.layers != "host" else ()
         rows = rows_of(ground)
         return Facts(
-            host=host,
-            ground=ground,
-            rows=rows,
+            server=host.name,
+            production=isinstance(host, Muscle) and host.production,
+            opened=tuple(sorted({row.port for row in rows if row.agreement is Agreement.EXPOSED})),
             provider=provider,
             wanted=wanted if args.layers != "provider" else None,
             already=seen.is_already(wanted),
@@ -121,15 +120,14 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the steps: the host's rules on probation, the provider's, the proof by new connections, then kept."""
-        name = facts.host.name
-        steps = _steps(facts)
+        name, steps = facts.server, _steps(facts)
         return Plan(
             tool=self.name,
             title=f"Make the firewalls of {name} match policy",
             target=name,
             locks=(f"firewall:{name}",),
             steps=steps,
-            production=getattr(facts.host, "production", False) is True,
+            production=facts.production,
             blast_radius=_blast_radius(facts) if steps else "",
             keeps=("connections that are open now", "rules that others made, which our own table only adds to")
             if steps
@@ -227,10 +225,8 @@ def _steps(facts: Facts) -> tuple[Step, ...]:
 
 def _host_steps(facts: Facts, wanted: HostFirewall) -> tuple[Step, ...]:
     return steps_of(
-        HostChange(
-            host=facts.host.name, firewall=wanted, ways=facts.ways, knocks=facts.knocks, window_s=_window(facts)
-        ),
-        before=_now(facts.rows),
+        HostChange(host=facts.server, firewall=wanted, ways=facts.ways, knocks=facts.knocks, window_s=_window(facts)),
+        before=_now(facts.opened),
         after=told(wanted),
     )
 
@@ -240,7 +236,7 @@ def _window(facts: Facts) -> int:
 
 
 def _proof(facts: Facts) -> Step:
-    name = facts.host.name
+    name = facts.server
     return Step(
         id="prove",
         kind="hosts.prove_way_in",
@@ -251,17 +247,19 @@ def _proof(facts: Facts) -> Step:
     )
 
 
-def _now(rows: tuple[Row, ...]) -> str:
-    opened = sorted({row.port for row in rows if row.agreement is Agreement.EXPOSED})
-    more = f" and {len(opened) - _SHOWN} more" if len(opened) > _SHOWN else ""
-    return f"open beyond policy: {', '.join(opened[:_SHOWN])}{more}" if opened else "nothing is open beyond policy"
+def _now(opened: tuple[str, ...]) -> str:
+    return f"open beyond policy: {_listed(opened)}" if opened else "nothing is open beyond policy"
 
 
 def _blast_radius(facts: Facts) -> str:
-    opened = sorted({row.port for row in facts.rows if row.agreement is Agreement.EXPOSED})
-    return (
-        f"new connections to {', '.join(opened[:_SHOWN])} on {facts.host.name}" if opened else "nobody, as far as seen"
-    )
+    if not facts.opened:
+        return "nobody: nothing is open beyond policy"
+    return f"whoever opens new connections to {_listed(facts.opened)} on {facts.server}"
+
+
+def _listed(ports: tuple[str, ...]) -> str:
+    more = f" and {len(ports) - _SHOWN} more" if len(ports) > _SHOWN else ""
+    return ", ".join(ports[:_SHOWN]) + more
 
 
 def _closed(rows: tuple[Row, ...]) -> Check:

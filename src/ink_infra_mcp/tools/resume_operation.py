@@ -85,6 +85,15 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         "coolify.stop",
         "coolify.delete_application",
         "hosts.prove_isolation",
+        "hosts.save_firewall",
+        "hosts.set_firewall",
+        "hosts.keep_firewall",
+        "hosts.prove_way_in",
+        "hetzner_cloud.create_firewall",
+        "hetzner_cloud.set_firewall_rules",
+        "hetzner_cloud.attach_firewall",
+        "hetzner_cloud.detach_firewall",
+        "hetzner_robot.set_firewall",
     )
 
     async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
