@@ -55,9 +55,9 @@ class Report(Frozen):
 
 
 class CheckFirewall(Query[Args, Look, Report]):
-    """Show which ports of a server, or of the whole fleet, are really reachable from the internet, admins, the Factory
-    and the fleet, through provider firewall, Docker, host firewall and listener, and what policy wants. Findings name
-    evidence and the call that mends them. `unknown` never means closed. With probe=true it also tries. Changes nothing.
+    """Show which ports of one server, or of all, the internet, admins, the Factory and the fleet can really reach
+    through every firewall and Docker, what policy wants, and findings with evidence and the call that mends each. `unknown`
+    never means closed; with probe=true it also tries TCP connects. It changes nothing.
     """
 
     name: ClassVar[str] = "check_firewall"
