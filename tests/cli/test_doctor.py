@@ -13,8 +13,9 @@ import pytest
 from ink_infra_mcp.app import Wiring
 from ink_infra_mcp.cli import doctor
 from ink_infra_mcp.cli.doctor_coolify import skew_s
-from ink_infra_mcp.cli.doctor_ground import Ground, Parts, ground_of, ground_of_wiring
+from ink_infra_mcp.cli.doctor_ground import Ground, ground_of, ground_of_wiring
 from ink_infra_mcp.cli.doctor_report import Finding, Report, Section, as_json, as_text
+from ink_infra_mcp.cli.opening import Opener
 from ink_infra_mcp.cli.parser import parser
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.secret import Secret
@@ -126,6 +127,9 @@ def test_a_whole_platform_is_all_well(ground: Callable[..., Ground]) -> None:
             "answers; token from environment INK_HETZNER_CLOUD_TOKEN; reads 3 servers; "
             "whether it may write is not known."
         ],
+        "Hetzner Robot": [
+            "answers; user from environment INK_HETZNER_ROBOT_USER; reads 1 servers; its users may do everything there."
+        ],
         "GitHub": ["answers; token from environment INK_GITHUB_TOKEN; 5000 requests left this hour."],
         "DNS": ["*.s1.example.com leads to 192.0.2.11.", "*.s2.example.com leads to 192.0.2.12."],
         "factory": [
@@ -151,7 +155,7 @@ def test_both_forms_say_the_same(ground: Callable[..., Ground]) -> None:
     for found in report.sections:
         assert all(f"{found.name}: {finding.text}" in text for finding in found.findings)
     assert text.endswith(("All well.", "Nothing failed; look at: state store."))
-    assert (told["ok"], len(report.sections)) == (True, 9)
+    assert (told["ok"], len(report.sections)) == (True, 10)
 
 
 def test_a_read_only_token_is_a_warning(ground: Callable[..., Ground], world: Running) -> None:
@@ -441,7 +445,7 @@ def test_a_check_that_breaks_is_a_finding(ground: Callable[..., Ground]) -> None
 def ground_of_file(file: Path, world: Running) -> Ground:
     """Return the ground for a machine with this fleet.toml, whose internet is the sandbox."""
     arguments = parser().parse_args(["doctor", "--config", str(file)])
-    return replace(ground_of(arguments, Parts(arguments)), places=world.places)
+    return replace(ground_of(arguments, Opener(arguments)), places=world.places)
 
 
 def test_a_missing_file_comes_first_and_stops_nothing(world: Running, tmp_path: Path) -> None:
@@ -452,7 +456,8 @@ def test_a_missing_file_comes_first_and_stops_nothing(world: Running, tmp_path: 
     assert (lines[2], report.healthy) == (f"FAILED   configuration: There is no file {file}.", False)
     assert "ink-infra-mcp init" in lines[3]
     levels = {found.name: found.level for found in report.sections[1:]}
-    assert levels == {"state store": "ok", "Coolify": "note", "Hetzner Cloud": "note", "GitHub": "ok", "DNS": "ok"}
+    notes = dict.fromkeys(("Coolify", "Hetzner Cloud", "Hetzner Robot"), "note")
+    assert levels == {"state store": "ok", **notes, "GitHub": "ok", "DNS": "ok"}
     assert {line.works for line in report.tools} == {"no"}
     assert lines[-1] == "Failed: configuration."
 

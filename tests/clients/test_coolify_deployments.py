@@ -13,6 +13,7 @@ from ink_infra_mcp.clients.coolify.buildlog import Deployment, LogLine
 from ink_infra_mcp.clients.coolify.deployments import follow, log_tail, require_finished
 from ink_infra_mcp.clients.coolify.ours import Claim, Wish
 from ink_infra_mcp.core.errors import StepFailed
+from ink_infra_mcp.core.plan import JsonObject
 from tests.clients.coolify_wire import APP, DEPLOYMENT, Spoken, coolify
 from tests.clients.ordered import Call
 
@@ -38,21 +39,12 @@ class Told:
         self.lines.append(line)
 
 
-def row(
-    uuid: str, status: str, *lines: str, hidden: str = "", at: str = "2026-01-02T03:04:05Z", **more: JsonValue
-) -> JsonValue:
+def row(uuid: str, status: str, *lines: str, hidden: str = "", at: str = "2026-01-02T03:04:05Z") -> JsonObject:
     """Return a deployment that the API asked for as Coolify sends it, with visible lines and perhaps a hidden one."""
     log = [{"output": text, "hidden": False, "type": "stdout", "order": n} for n, text in enumerate(lines, 1)]
     if hidden:
         log.append({"output": hidden, "hidden": True, "type": "stderr", "order": 999})
-    return {
-        "deployment_uuid": uuid,
-        "status": status,
-        "created_at": at,
-        "is_api": True,
-        "logs": json.dumps(log),
-        **more,
-    }
+    return {"deployment_uuid": uuid, "status": status, "created_at": at, "is_api": True, "logs": json.dumps(log)}
 
 
 def poll(status: str, *lines: str, uuid: str = DEPLOYMENT) -> Call:
@@ -155,10 +147,10 @@ async def test_a_deployment_that_was_there_before_is_not_ours() -> None:
     ids=["webhook", "ui", "restart", "force", "rollback", "commit"],
 )
 async def test_a_new_deployment_that_is_not_what_we_asked_for_takes_no_place_of_ours(
-    marks: dict[str, JsonValue], who: str
+    marks: JsonObject, who: str
 ) -> None:
     """Coolify drops a request while another deployment of the commit is under way: that other one is not ours."""
-    other = row(OTHER, "in_progress", **{"commit": COMMIT, **marks})
+    other = row(OTHER, "in_progress") | {"commit": COMMIT} | marks
     phantom = Call("GET", ONE, status=404, answer=GONE)
     recent = Call("GET", LAST, answer={"deployments": [other]})
     with coolify(phantom, recent) as it, pytest.raises(StepFailed) as caught:
@@ -171,15 +163,15 @@ async def test_a_new_deployment_that_is_not_what_we_asked_for_takes_no_place_of_
 
 async def test_a_deployment_that_coolify_names_and_did_not_make_for_us_is_not_ours() -> None:
     """An answer that names the deployment of a webhook is not believed."""
-    theirs = Call("GET", ONE, answer=row(DEPLOYMENT, "queued", is_webhook=True, is_api=False))
+    theirs = Call("GET", ONE, answer=row(DEPLOYMENT, "queued") | {"is_webhook": True, "is_api": False})
     with coolify(theirs) as it, pytest.raises(StepFailed, match="which a webhook asked for, came in between"):
         await followed(it, Told(), known=frozenset())
 
 
 @pytest.mark.parametrize("marks", [{"pull_request_id": 7}, {"status": "failed", "is_webhook": True}])
-async def test_a_deployment_that_replaces_nothing_is_in_nobodys_way(marks: dict[str, JsonValue]) -> None:
+async def test_a_deployment_that_replaces_nothing_is_in_nobodys_way(marks: JsonObject) -> None:
     """Those of pull requests have containers of their own, and one that failed has put none into service."""
-    rows: list[JsonValue] = [row(OTHER, **{"status": "queued", **marks}), row(OLDER, "queued", commit="HEAD")]
+    rows: list[JsonValue] = [row(OTHER, "queued") | marks, row(OLDER, "queued") | {"commit": "HEAD"}]
     with coolify(Call("GET", LAST, answer={"deployments": rows}), poll("finished", uuid=OLDER)) as it:
         deployment = await followed(it, Told(), None, known=frozenset())
     assert deployment.uuid == OLDER

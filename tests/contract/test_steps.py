@@ -1,6 +1,8 @@
 """Step kinds: each has a declared risk, a handler and a tool or an undo that uses it, and nothing stands over."""
 
+from functools import partial
 from pathlib import Path
+from types import MethodType
 
 import anyio
 import pytest
@@ -60,3 +62,27 @@ def test_whatever_was_begun_can_be_resumed() -> None:
     """resume_operation declares the steps of every tool whose operations it can go on with, and no others."""
     resumed = next(set(tool.kinds) for tool in MUTATIONS if tool.name == RESUMES)
     assert resumed == {kind for tool in MUTATIONS if tool.name not in NEVER_RESUMED for kind in tool.kinds}
+
+
+@pytest.mark.anyio
+async def test_a_handler_is_bound_to_the_vendor_of_its_kind(tmp_path: Path) -> None:
+    """What runs for a kind has been made from that vendor's clients alone: it is handed no other way to write."""
+    bound: dict[str, set[str]] = {}
+
+    def keep(kind: str, handler: Handler) -> Handler:
+        bound.setdefault(_maker(handler), set()).add(kind.partition(".")[0])
+        return handler
+
+    with anyio.fail_after(20):
+        async with ink(tmp_path, wrap_handler=keep) as it:
+            assert it.app.guarded.guard
+    assert bound["CoolifySteps"] == {"coolify"}
+    assert bound["HostSteps"] == {"hosts"}
+    assert [maker for maker, vendors in bound.items() if len(vendors) != 1] == []
+
+
+def _maker(handler: Handler) -> str:
+    """Return the name of the class whose method a handler is, through any partial call of it."""
+    method = handler.func if isinstance(handler, partial) else handler
+    assert isinstance(method, MethodType)
+    return type(method.__self__).__name__

@@ -19,6 +19,8 @@ STEPS = {
     ("create_environment", "coolify.create_environment"): [Moment("reached", "/environments")],
     ("create_app", "coolify.create_application"): [Moment("reached", "POST /api/v1/applications/public")],
     ("set_env", "coolify.set_env_new"): [Moment("reached", "/envs"), Moment("reached", "/envs", nth=2)],
+    ("note_deployments", "coolify.note_deployments"): [],
+    ("note_containers", "hosts.note_containers"): [],
     ("deploy", "coolify.first_deploy"): [
         Moment("reached", "POST /api/v1/deploy"),
         Moment("statement", NOW, "Deployment"),
@@ -33,6 +35,11 @@ THE_BEGIN = [
     Moment("statement", CHECKPOINT, "load"),
 ]
 """Begun, while the engine makes its tables; not yet known to the engine; known to it, and before the first step."""
+THE_NOTES = [
+    Moment("after", "coolify.note_deployments"),
+    Moment("after", "hosts.note_containers"),
+    Moment("statement", CHECKPOINT, "note_containers"),
+]
 THE_END = [
     Moment("statement", NOW, "verifying"),
     Moment("statement", CHECKPOINT, "verify"),
@@ -43,12 +50,16 @@ AFTER_THE_END = [Moment("statement", CHECKPOINT, "finish"), Moment("statement", 
 
 
 def _walk() -> dict[str, list[Moment]]:
-    """Round a step: before it; after it and before that is written down; after that and before the checkpoint."""
+    """Round a step: before it; after it and before that is written down; after that and before the checkpoint.
+
+    The two notes only read: they are walked round together, with what differs from the steps beside them.
+    """
     steps = {
         step: [Moment("before", kind), *inside, Moment("after", kind), Moment("statement", CHECKPOINT, step)]
         for (step, kind), inside in STEPS.items()
+        if not step.startswith("note_")
     }
-    return {"the begin": THE_BEGIN, **steps, "the end": THE_END}
+    return {"the begin": THE_BEGIN, **steps, "the notes": THE_NOTES, "the end": THE_END}
 
 
 WALK = _walk()

@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from ink_infra_mcp.clients.coolify.bodies import EnvSpec, Source
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
 from ink_infra_mcp.clients.http import Http, HttpSettings, WriteGate
 from ink_infra_mcp.core.errors import WriteRefused
-from ink_infra_mcp.core.permit import Permit
+from ink_infra_mcp.core.permit import RUNNING, Permit, RunningStep
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
@@ -34,6 +34,7 @@ from tests.clock import FakeClock
 from tests.guard.bed import HELLO, STOP, nothing_is_written, told
 from tests.guard.toy import toy
 from tests.ink import Person, data, ink, says, says_yes, text
+from tests.permits import permit_here
 
 pytestmark = pytest.mark.anyio
 
@@ -58,11 +59,19 @@ TOKEN_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&'*+-.^
 
 
 def permit(*, live: bool = False) -> Permit:
-    """Return a permit that nobody approved."""
-    forged = Permit(operation_id="op-forged", digest="0" * 64, kinds=frozenset())
+    """Return a permit that nobody approved, which has ended unless it is `live`: then its step runs from here on."""
+    forged = permit_here("op-forged", "coolify.stop")
     if not live:
         forged.revoke()
     return forged
+
+
+ELSEWHERE = (
+    ("no step of operation op-forged runs here", None),
+    ("no step of operation op-forged runs here", RunningStep("op-other", "coolify.stop")),
+    ("is not for coolify.delete_application", RunningStep("op-forged", "coolify.delete_application")),
+)
+"""How a live permit for stopping is refused, and what runs there instead: nothing, another operation, another kind."""
 
 
 # 1. The guard's sequence: handlers that would act at once, without gate or token.
@@ -165,6 +174,43 @@ async def test_no_write_to_coolify_leaves_without_a_live_permit(name: str) -> No
     assert [line for line in vendor.reached if not line.startswith("GET")] == []
 
 
+async def test_a_live_permit_opens_nothing_for_another_step(tmp_path: Path) -> None:
+    """With the guard passed by and the full token, a permit serves the steps of its own plan only: nothing is sent."""
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path) as it, coolify_door(it.ends.coolify_url) as http:
+            mine, kill = permit(live=True), HostCommand(("docker", "kill", "x"), changes=True)
+            with nothing_is_written(it):
+                for told, step in ELSEWHERE:
+                    RUNNING.set(step)
+                    with pytest.raises(WriteRefused, match=told):
+                        await CoolifyAct(http, mine).stop(SHOP)
+                    with pytest.raises(WriteRefused, match=told):
+                        await it.app.hosts.run("muscle-1", kill, permit=mine)
+
+
+async def test_the_guard_says_which_step_runs_and_a_handler_does_not(tmp_path: Path) -> None:
+    """While a handler runs, the step of the plan that it was called for is the one that runs, undos too; then none."""
+    RUNNING.set(None)
+    seen: list[tuple[RunningStep | None, frozenset[str]]] = []
+
+    def watching(handler: Handler) -> Handler:
+        async def run(call: StepCall) -> JsonObject:
+            seen.append((RUNNING.get(), call.permit.kinds))
+            return await handler(call)
+
+        return run
+
+    async with toy(tmp_path, wrap=watching) as it:
+        it.world.breaks = "count"
+        await it.approved()
+        operation = (await it.receipt()).operation_id or ""
+        assert RUNNING.get() is None
+
+    kinds = frozenset({"shelf.fill", "shelf.count"})
+    ran = ("shelf.fill", "shelf.count", "shelf.fill")
+    assert seen == [(RunningStep(operation, kind), kinds) for kind in ran]
+
+
 async def test_the_gate_alone_keeps_the_world_as_it_is(tmp_path: Path) -> None:
     """With the full token and past the guard, Coolify gets no write and a server runs no changing command."""
     with anyio.fail_after(LIMIT_S):
@@ -206,15 +252,18 @@ async def test_a_permit_dies_with_its_step(tmp_path: Path) -> None:
 
 
 def test_only_the_guard_makes_permits() -> None:
-    """No module of the product but guard/permit.py constructs a Permit."""
+    """No module of the product but guard/permit.py constructs a Permit, or says which step runs."""
+    assert [where for where, made in calls() if made == "Permit"] == ["guard/permit.py"]
+    assert {where for where, made in calls() if made in {"RunningStep", "RUNNING.set"}} == {"guard/permit.py"}
+
+
+def calls() -> Iterator[tuple[str, str]]:
+    """Give the file of each call in the product, and the last two words of what is called."""
     root = Path(ink_infra_mcp.__file__).parent
-    makers = [
-        file.relative_to(root).as_posix()
-        for file in sorted(root.rglob("*.py"))
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Permit"
-    ]
-    assert makers == ["guard/permit.py"]
+    for file in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                yield file.relative_to(root).as_posix(), ".".join(ast.unparse(node.func).split(".")[-2:])
 
 
 # 3. Least privilege: an approved plan, a live permit, and a token that may only read.

@@ -2,19 +2,21 @@
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.guard.locking import Locks
 from ink_infra_mcp.state import locks, operations
-from tests.guard.toy import Toy, toy
+from tests.guard.toy import BERT, Toy, toy
 from tests.state.owner_process import owner_process
 from tests.state.stores import lock, operation
 
 pytestmark = pytest.mark.anyio
 
 LEFT = "shelf:left"
+LIMIT_S = 20
 ENDED = Receipt(outcome=Outcome.APPLIED, message="Done.")
 
 
@@ -73,6 +75,39 @@ async def test_a_dead_process_lock_goes_with_all_its_targets(tmp_path: Path) -> 
         )
         assert await locks_of(it).take([LEFT], "op-2", "local:anna", "Fill left") is None
         assert await it.store.run(lambda c: locks.holders(c, ["shelf:right"])) == ()
+
+
+async def test_a_call_whose_twin_is_about_to_begin_gets_that_operation(tmp_path: Path) -> None:
+    """Between the lock of a call and its begin, the same call waits for the begin; somebody else's is told at once."""
+    receipts: list[Receipt] = []
+    others: list[Receipt] = []
+    async with toy(tmp_path) as it:
+        it.engine.holds = True
+        await it.approved()
+        locked, go = anyio.Event(), anyio.Event()
+
+        async def look_slowly() -> None:
+            if await locks_of(it).in_the_way([LEFT]) is not None and not locked.is_set():
+                locked.set()
+                await go.wait()
+
+        async def call() -> None:
+            receipts.append(await it.receipt())
+
+        it.world.on_look = look_slowly
+        with anyio.fail_after(LIMIT_S):
+            async with anyio.create_task_group() as group:
+                group.start_soon(call)
+                await locked.wait()
+                others.append(await it.receipt(caller=BERT))
+                group.start_soon(call)
+                while not it.clock.slept:
+                    await anyio.lowlevel.checkpoint()
+                go.set()
+
+    (operation_id,) = it.engine.started
+    assert [receipt.outcome for receipt in others] == [Outcome.LOCKED]
+    assert [(receipt.outcome, receipt.operation_id) for receipt in receipts] == [(Outcome.RUNNING, operation_id)] * 2
 
 
 async def test_all_targets_are_taken_or_none(tmp_path: Path) -> None:

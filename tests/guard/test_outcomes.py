@@ -22,6 +22,7 @@ from tests.ink import ERAS, Era, Ink, Person, data, ink, says, says_yes, text
 pytestmark = pytest.mark.anyio
 
 LIMIT_S = 40
+NOTED = {"note_deployments": "done", "note_containers": "done"}
 PUSHED = commit_sha("example/hello main, pushed while the person thinks")
 
 
@@ -177,8 +178,8 @@ async def test_failed_says_what_failed_and_how_far_it_came(tmp_path: Path) -> No
             story = await told(it)
 
     assert (data(result)["outcome"], result.is_error) == ("failed", True)
-    assert steps_of(result) == {"create_app": "done", "deploy": "failed", "prove_isolation": "not begun"}
-    assert "Step deploy failed; 1 of 3 steps done." in text(result)
+    assert steps_of(result) == {"create_app": "done", **NOTED, "deploy": "failed", "prove_isolation": "not begun"}
+    assert "Step deploy failed; 3 of 5 steps done." in text(result)
     assert "Probable cause: " in text(result)
     assert data(result)["problem"]["untrusted_log"]
     assert story[-3:] == ["step done", "step failed", "end failed"]
@@ -206,7 +207,7 @@ async def test_undone_takes_back_what_the_plan_said(tmp_path: Path) -> None:
             hello = next(app for app in it.state.coolify.applications if app.text("name") == "hello")
 
     assert (data(result)["outcome"], result.is_error) == ("undone", True)
-    assert steps_of(result) == {"create_app": "done", "deploy": "undone", "prove_isolation": "failed"}
+    assert steps_of(result) == {"create_app": "done", **NOTED, "deploy": "undone", "prove_isolation": "failed"}
     assert "Step prove_isolation failed, and the undo of deploy ran. The app does not run isolated" in text(result)
     assert hello.status.startswith("exited")
     assert story[-4:] == ["step done", "step failed", "undo done", "end undone"]
@@ -251,10 +252,14 @@ async def test_cancelled_stops_before_the_next_step(tmp_path: Path) -> None:
     assert receipt.outcome is Outcome.CANCELLED
     assert {step.id: step.state for step in receipt.steps} == {
         "create_app": "done",
+        **dict.fromkeys(NOTED, "not begun"),
         "deploy": "not begun",
         "prove_isolation": "not begun",
     }
-    assert receipt.message == "Cancelled before step deploy; 1 of 3 steps done. The same call plans what is left."
+    assert (
+        receipt.message
+        == "Cancelled before step note_deployments; 1 of 5 steps done. The same call plans what is left."
+    )
     assert story[-1] == "end cancelled"
     assert data(left)["outcome"] == "applied"
     assert "create_app" not in steps_of(left)

@@ -43,7 +43,7 @@ async def test_begin_is_on_the_disk_before_the_first_write_reaches_a_vendor(tmp_
     assert data(result)["outcome"] == "applied"
     assert writes > 1
     assert seen[0] == ("begin", "local:tester", 0)
-    assert [row[:2] for row in seen] == [("begin", "local:tester")] * 3
+    assert [row[:2] for row in seen] == [("begin", "local:tester")] * 5
 
 
 async def test_the_line_of_each_step_follows_its_begin_and_precedes_the_end(tmp_path: Path) -> None:
@@ -54,8 +54,9 @@ async def test_the_line_of_each_step_follows_its_begin_and_precedes_the_end(tmp_
             story = await lines(it)
 
     own = [line for line in story if line.operation_id == result["operation_id"]]
-    assert [line.event for line in own] == ["begin", "step", "step", "step", "end"]
-    assert [line.detail.get("step") for line in own] == [None, "create_app", "deploy", "prove_isolation", None]
+    assert [line.event for line in own] == ["begin", *["step"] * 5, "end"]
+    steps = ["create_app", "note_deployments", "note_containers", "deploy", "prove_isolation"]
+    assert [line.detail.get("step") for line in own] == [None, *steps, None]
     assert {(line.approval_id, line.plan_digest) for line in story} == {(result["approval_id"], result["plan_digest"])}
     assert [line.at for line in story] == sorted(line.at for line in story)
     assert own[0].detail["channel"] == "elicitation"
@@ -145,5 +146,5 @@ async def test_an_operation_whose_line_finds_no_room_waits_for_it(tmp_path: Path
             creations = [line for line in it.journal if CREATES in line]
 
     assert ended.outcome is Outcome.APPLIED
-    assert story[-5:] == ["begin", "step done", "step done", "step done", "end applied"]
+    assert story[-7:] == ["begin", *["step done"] * 5, "end applied"]
     assert creations == [CREATES]

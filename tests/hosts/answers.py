@@ -28,6 +28,7 @@ SECOND_LINE = (
     '"addresses":{"bridge":{"IPAddress":"","GlobalIPv6Address":""}}}'
 )
 ANSWERS: dict[str, str] = {
+    "clock": "1763907984",
     "os": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\nHOME_URL=""',
     "kernel": "6.1.0-37-amd64",
     "cpus": "8",

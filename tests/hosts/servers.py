@@ -25,6 +25,7 @@ from ink_infra_mcp.sandbox.state_hosts import HostState
 from ink_infra_mcp.sandbox.world import World
 from tests.clock import FakeClock
 from tests.hosts.openssh import MISSING, SSHD, USER, OpenSsh, openssh
+from tests.permits import permit_here
 
 NAME = "muscle-1"
 ADDRESS = "192.0.2.11"
@@ -45,7 +46,7 @@ def world_of(folder: Path, *hosts: HostState) -> World:
 
 def permit() -> Permit:
     """Return a live permit, as the guard gives one to an approved plan."""
-    return Permit(PERMIT_ID, "0" * 64, frozenset({"hosts.test"}))
+    return permit_here(PERMIT_ID, "hosts.test")
 
 
 def pool_of(

@@ -55,6 +55,7 @@ def commands(folder: Path, **changed: str | None) -> Path:
     bodies: dict[str, str | None] = {
         "cat": f'case $1 in "$HERE"/*) exec {shutil.which("cat")} "$1" ;; esac\n' + by_arguments(PATHS),
         "uname": by_arguments({"-r": "kernel"}),
+        "date": by_arguments({"+%s": "clock"}),
         "nproc": by_arguments({"": "cpus"}),
         "df": by_arguments(
             {"-P -k /": "disk_root", "-P -k /var/lib/docker": "disk_docker", "-P -k /data": "disk_data"}

@@ -58,6 +58,7 @@ def test_a_whole_answer_gives_every_fact() -> None:
     ).model_copy(update={"ports": ("0.0.0.0:8080->80/tcp", "[::]:8080->80/tcp"), "addresses": ("10.0.1.7",)})
     assert GOOD.model_copy(update={"containers": GOOD.containers[:1] if GOOD.containers else None}) == HostFacts(
         host="muscle-1",
+        epoch_s=1_763_907_984,
         os_id="debian",
         os_version="12",
         kernel="6.1.0-37-amd64",
@@ -95,6 +96,7 @@ def test_a_whole_answer_gives_every_fact() -> None:
         ({"runsc": "something else"}, "runsc_version", "not understood"),
         ({"os": "VERSION_ID=12"}, "os_id", "has no ID"),
         ({"memory": "MemTotal:       32000000 kB"}, "memory_available_bytes", "has no MemAvailable"),
+        ({"clock": "+%s"}, "epoch_s", "not understood"),
         ({"cpus": "0"}, "cpus", "not understood"),
         ({"load": "a b c"}, "load", "not understood"),
         ({"disk_data": ("df: /data: No such file or directory", 1)}, "disk_data", "No such file"),

@@ -39,7 +39,7 @@ def firewall_of(
     return HostFirewall(manager=manager, rules=(ssh, WEB, *more), outside=("eth0", "eth1"), inside=inside)
 
 
-def change_of(site: Site, name: str, firewall: HostFirewall, *, window_s: int = 30) -> HostChange:
+def change_of(site: Site, name: str, firewall: HostFirewall, *, window_s: int = 15) -> HostChange:
     """Return the change that gives a Muscle that firewall, as a tool would make it."""
     address = site.machines[name].private_ipv4
     return HostChange(

@@ -284,11 +284,11 @@ def test_what_nft_makes_of_the_text_admits_what_the_rules_say(bed: Bed, name: st
 def through(tables: Tables[A], kind: type[A], protocol: str, port: int, *, local: bool = False) -> A:
     """Return who gets to a port from eth0: to the host itself, or on to the container that it is published for."""
     asked = Question(protocol, 1, "eth0", local=local, translated=not local, port=None if local else 8080)
-    cells = grid(kind.all(), way(tables).told_apart, (port,))
+    cells = grid(kind.all(), way(tables).told_apart, ((protocol, port),))
     hung = [(table, base) for table in tables for base in table.bases if base.hook == ("input" if local else "forward")]
     here = cells.whole
     for table, base in hung:
         walk = Walk(asked, cells)
         here = walk.base(table, base, here)
         assert not walk.doubts
-    return cells.sources(here, port)
+    return cells.sources(here, (protocol, port))

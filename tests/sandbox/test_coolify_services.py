@@ -73,6 +73,28 @@ async def test_its_containers_keep_their_own_runtime_and_limits(tmp_path: Path) 
         assert (await coolify.row(f"/services/{uuid}"))["status"] == "running:unknown"
 
 
+ENDS = "{image: one-shot:1, exclude_from_hc: true}"
+
+
+@pytest.mark.parametrize(
+    ("parts", "status"),
+    [
+        (f"web: {{image: web:1}}, job: {ENDS}", "running:unknown"),
+        (f"job: {ENDS}, web: {{image: web:1, restart: 'no'}}", "degraded:unhealthy:excluded"),
+        ("web: {image: web:1, restart: 'no'}", "running:unknown:excluded"),
+    ],
+)
+async def test_a_part_that_may_end_counts_only_where_no_other_does(tmp_path: Path, parts: str, status: str) -> None:
+    """One that has ended makes an app no worse, and one whose parts may all end is marked so."""
+    async with pretend_coolify(tmp_path) as coolify:
+        raw = encoded(f"services: {{{parts}}}")
+        uuid = await coolify.made("/services", {**BODY, "docker_compose_raw": raw, "instant_deploy": True})
+        coolify.clock.advance(6)
+        assert (await coolify.row(f"/services/{uuid}"))["status"] == status
+        states = {c.name.split("-")[0]: c.state for c in coolify.containers("muscle-1", uuid)}
+        assert states == {"web": "running"} | ({"job": "exited"} if "job" in parts else {})
+
+
 async def test_start_and_stop_know_what_is_already_so(tmp_path: Path) -> None:
     """400 for what needs no doing; otherwise it is queued."""
     async with pretend_coolify(tmp_path) as coolify:

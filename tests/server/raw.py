@@ -10,6 +10,8 @@ from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
+from tests.wire import Wire
+
 MODERN = "2026-07-28"
 META = "io.modelcontextprotocol"
 
@@ -77,3 +79,12 @@ async def raw(server: Server[Any]) -> AsyncGenerator[Raw]:
         running.start_soon(server.run, server_reads, server_writes, server.create_initialization_options())
         yield Raw(to_server, from_server)
         running.cancel_scope.cancel()
+
+
+def approved(wire: Wire, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of a change whose question is answered with yes, on protocol 2026-07-28."""
+    more: dict[str, Any] = {"_meta": envelope({"elicitation": {}})}
+    call = {"name": name, "arguments": arguments, **more}
+    asked = wire.request("tools/call", call)
+    yes: dict[str, Any] = {key: {"action": "accept", "content": {}} for key in asked["inputRequests"]}
+    return wire.request("tools/call", {**call, "requestState": asked["requestState"], "inputResponses": yes})

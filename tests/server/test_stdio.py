@@ -13,7 +13,7 @@ import pytest
 from ink_infra_mcp.sandbox.seed import SECRET as COOLIFY_SECRET
 from ink_infra_mcp.server.prompts import instructions
 from tests.contract.catalog import NAMES, contracts
-from tests.server.raw import MODERN, envelope
+from tests.server.raw import MODERN, approved, envelope
 from tests.wire import Wire, WireError, connect
 
 LEGACY = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
@@ -171,15 +171,6 @@ def test_read_only_holds_over_standard_streams() -> None:
         and contracts()[name]["_meta"]["ink-infra/toolset"] == "apps"
     ]
     assert refused["content"][0]["text"].startswith("[unknown_name]")
-
-
-def approved(wire: Wire, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the result of a change whose question is answered with yes, on protocol 2026-07-28."""
-    more: dict[str, Any] = {"_meta": envelope({"elicitation": {}})}
-    call = {"name": name, "arguments": arguments, **more}
-    asked = wire.request("tools/call", call)
-    yes: dict[str, Any] = {key: {"action": "accept", "content": {}} for key in asked["inputRequests"]}
-    return wire.request("tools/call", {**call, "requestState": asked["requestState"], "inputResponses": yes})
 
 
 def test_a_client_that_breaks_off_cancels_nothing() -> None:

@@ -11,12 +11,14 @@ from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, policy_folder
 
 DECLARED = {
-    Risk.READ: ["hosts.prove_isolation"],
+    Risk.READ: ["coolify.note_deployments", "hosts.note_containers", "hosts.prove_isolation"],
     Risk.SAFE: ["coolify.create_project", "coolify.create_environment", "coolify.set_env_new", "coolify.start"],
     Risk.COSTS_MONEY: ["coolify.create_application", "coolify.create_service", "coolify.first_deploy"],
     Risk.DISRUPTIVE: [
         *("coolify.update_application", "coolify.set_env", "coolify.delete_env", "coolify.deploy", "coolify.stop"),
         *("coolify.restart", "coolify.rollback", "coolify.stop_application"),
+        *("hetzner_cloud.set_firewall_rules", "hetzner_cloud.attach_firewall", "hetzner_cloud.detach_firewall"),
+        *("hetzner_robot.set_firewall", "hetzner_robot.restore_firewall"),
     ],
     Risk.DESTRUCTIVE: ["coolify.delete_application"],
 }

@@ -8,7 +8,7 @@ from ink_infra_mcp.core.errors import StateCorrupt
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.receipt import Receipt, StepReport
 from ink_infra_mcp.state import operations
-from ink_infra_mcp.state.records import steps_so_far
+from ink_infra_mcp.state.records import OperationHead, steps_so_far
 from tests.core.plans import plan, step
 from tests.state.stores import operation, rewrite, sqlite_store
 
@@ -89,6 +89,35 @@ def test_lists_are_newest_first_and_running_ones_oldest_first(tmp_path: Path) ->
     assert [found.id for found in newest] == ["op-2", "op-1"]
     assert [found.id for found in still] == ["op-3", "op-1", "op-0"]
     assert [found.id for found in running] == ["op-0", "op-1", "op-3"]
+
+
+def test_what_locked_a_target_is_found_however_old_it_is(tmp_path: Path) -> None:
+    """The newest operations on an app are found by the lock that they took, whatever began since, or by their tool."""
+    other = operation("op-9", created_at=9.0).model_copy(update={"plan": plan(step(), target="docs")})
+    with sqlite_store(tmp_path) as store:
+        for number in range(3):
+            store.run_sync(lambda c, n=number: operations.add(c, operation(f"op-{n}", created_at=float(n))))
+        store.run_sync(lambda c: operations.add(c, other))
+        last = store.run_sync(lambda c: operations.on_target(c, "app:shop", limit=2))
+        none = store.run_sync(lambda c: operations.on_target(c, "app:shop", limit=2, tool="deploy_app"))
+    assert ([found.id for found in last], none) == (["op-2", "op-1"], ())
+
+
+def test_a_plan_that_cannot_be_read_keeps_nobody_from_reading_the_rest(tmp_path: Path) -> None:
+    """Lists show such an operation as what it is, and who asks for its head gets all that is known without the plan."""
+    with sqlite_store(tmp_path) as store:
+        store.run_sync(lambda c: operations.add(c, operation("op-good", created_at=2.0)))
+        store.run_sync(lambda c: operations.add(c, operation("op-bad")))
+        rewrite(tmp_path, "update ink_operations set plan = '{\"tool\": 1}' where id = 'op-bad'")
+        found = store.run_sync(operations.newest)
+        running = store.run_sync(operations.running)
+        head = store.run_sync(lambda c: operations.head(c, "op-bad"))
+    assert [(one.id, one.plan.title) for one in found] == [
+        ("op-good", "Stop shop"),
+        ("op-bad", operations.UNREADABLE),
+    ]
+    assert [one.id for one in running] == ["op-bad", "op-good"]
+    assert head == OperationHead(**operation("op-bad").model_dump(include=set(OperationHead.model_fields)))
 
 
 def test_steps_stand_in_their_order() -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ink_infra_mcp.core.errors import StateUnavailable
-from ink_infra_mcp.state.owners import FileOwners
+from ink_infra_mcp.state.owners import FileOwners, owners_of
 from tests.state.owner_process import CHILD, owner_process
 
 
@@ -83,3 +84,51 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "owners").write_text("a file", encoding="utf-8")
     with pytest.raises(StateUnavailable, match=r"owners cannot be used: File exists\. Nothing was changed\."):
         FileOwners(tmp_path / "owners", "ex-here")
+
+
+def test_what_killed_processes_left_is_swept_away_and_the_living_are_not(tmp_path: Path) -> None:
+    """Who comes next removes the files whose lock nobody holds, and no other one."""
+    with owner_process(tmp_path, "ex-living"):
+        for name in ("ex-killed.lock", "ex-older.lock", "note.txt"):
+            (tmp_path / name).touch()
+        with owners(tmp_path) as here:
+            left = sorted(file.name for file in tmp_path.iterdir())
+            assert here.alive("ex-living")
+    assert left == ["ex-here.lock", "ex-living.lock", "note.txt"]
+
+
+def test_processes_that_come_and_sweep_at_once_all_live(tmp_path: Path) -> None:
+    """A file that another one swept away before it was locked is made anew: nobody holds a lock that nobody can see."""
+    failed: list[str] = []
+
+    def come(number: int) -> None:
+        for turn in range(20):
+            executor = f"ex-{number}-{turn}"
+            with owners(tmp_path, executor) as here, owners(tmp_path, f"{executor}-other") as other:
+                if not (here.alive(other.executor) and other.alive(here.executor)):
+                    failed.append(executor)
+
+    threads = [threading.Thread(target=come, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (failed, list(tmp_path.iterdir())) == ([], [])
+
+
+def test_an_id_that_another_process_has_is_not_taken(tmp_path: Path) -> None:
+    """Two processes are never one executor."""
+    with (
+        owner_process(tmp_path, "ex-there"),
+        pytest.raises(StateUnavailable, match="cannot be used: ex-there is in use"),
+    ):
+        FileOwners(tmp_path, "ex-there")
+
+
+def test_the_files_lie_beside_the_store(tmp_path: Path) -> None:
+    """Every process that opens the same store sees the same owners, wherever else its own folders are."""
+    here = owners_of(f"sqlite:///{tmp_path}/state.sqlite3", "ex-here")
+    try:
+        assert [file.name for file in (tmp_path / "owners").iterdir()] == ["ex-here.lock"]
+    finally:
+        here.close()

@@ -11,18 +11,23 @@ import pytest
 from sqlalchemy import Connection, text
 
 from ink_infra_mcp.core.errors import ApprovalInvalid, StateCorrupt, StateUnavailable
-from ink_infra_mcp.state import approvals, audit, locks
-from ink_infra_mcp.state.owners import PostgresOwners
+from ink_infra_mcp.engine.ending import end_workflow
+from ink_infra_mcp.guard.abandoning import Abandoning
+from ink_infra_mcp.state import approvals, audit, locks, operations
+from ink_infra_mcp.state.owners import PostgresOwners, owners_of
 from ink_infra_mcp.state.records import ApprovalState, Lock
 from ink_infra_mcp.state.store import Store
+from tests.clock import FakeClock
 from tests.ink import data, ink, says_yes
 from tests.state.owner_process import owner_process
 from tests.state.postgres import Cluster, cluster
-from tests.state.stores import PLAN, approval, entry, lock
+from tests.state.stores import PLAN, approval, entry, lock, operation
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("postgres")]
 
 LIMIT_S = 40
+RUNS = ("SUCCESS", "PENDING", "CANCELLED")
+"""How the engine may leave the durable run of an operation."""
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +207,38 @@ async def test_a_deployment_runs_on_postgres(tmp_path: Path, url: str) -> None:
             lines = await it.app.store.run(lambda c: audit.read(c, limit=100))
             assert await it.app.store.run(audit.verify) == len(lines)
             assert await it.app.store.run(lambda c: c.execute(text("select count(*) from ink_locks")).scalar()) == 0
+            stands = [await _ended_run(it.app.store, url, first["operation_id"], left=left) for left in RUNS]
 
+    assert stands == ["SUCCESS", "CANCELLED", "CANCELLED"]
     assert (first["outcome"], again["outcome"]) == ("applied", "already_so")
-    assert [line.event for line in lines] == ["proposed", "approved", "begin", "step", "step", "step", "end", "stopped"]
+    steps = ["step"] * len(first["steps"])
+    assert [line.event for line in lines] == ["proposed", "approved", "begin", *steps, "end", "stopped"]
     assert list((tmp_path / "state").iterdir()) == []
+
+
+async def _ended_run(store: Store, url: str, operation_id: str, *, left: str) -> str:
+    """Leave the durable run of an operation in that state, end it, and return how it stands then."""
+    await store.run(lambda c: c.execute(text("update dbos.workflow_status set status = :left"), {"left": left}))
+    end_workflow(url, operation_id)
+    return await store.run(lambda c: str(c.execute(text("select status from dbos.workflow_status")).scalar()))
+
+
+async def test_an_operation_is_abandoned_on_postgres(url: str) -> None:
+    """The look whether its owner lives, the end, its audit line and the locks are all in the database; a durable run
+    that was never begun needs no end.
+    """
+    store, owners = Store(url), owners_of(url, "ex-cli")
+    abandoning = Abandoning(store=store, owners=owners, clock=FakeClock())
+    try:
+        await store.run(lambda c: operations.add(c, operation()))
+        await store.run(lambda c: locks.take(c, [lock("app:shop")]))
+        end_workflow(url, "op-1")
+        left = await abandoning.abandon("op-1", by="terminal:op", reason="gone")
+        again = await abandoning.abandon("op-1", by="terminal:op", reason="gone")
+        (found,) = await store.run(lambda c: operations.on_target(c, "app:shop", limit=2))
+        line = (await store.run(lambda c: audit.read(c)))[-1]
+    finally:
+        owners.close()
+        store.close()
+    assert (left.held, left.abandoned, again.abandoned) == (("app:shop",), *["abandoned by terminal:op: gone"] * 2)
+    assert (found.state, line.event, line.outcome) == ("ended", "end", "failed")

@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from ink_infra_mcp.core.errors import StateCorrupt, StateUnavailable
+from ink_infra_mcp.state import operations
 from ink_infra_mcp.state.hint import may_have_running
 from ink_infra_mcp.state.store import Store
 from ink_infra_mcp.state.tables import meta
-from tests.state.stores import file_of, rewrite, sqlite_store
+from tests.state.stores import file_of, operation, rewrite, sqlite_store
 
 NOTHING = r"Nothing was changed\."
 
@@ -110,13 +111,27 @@ def test_the_store_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Pat
     """What a newer version wrote is not guessed at: nothing is added, nothing is changed."""
     with sqlite_store(tmp_path) as store:
         keys(store)
-    rewrite(tmp_path, "update ink_meta set value = '2'")
+    rewrite(tmp_path, "update ink_meta set value = '3'")
     rewrite(tmp_path, "drop table ink_locks")
     with sqlite_store(tmp_path) as store:
         for _ in range(2):
-            with pytest.raises(StateCorrupt, match=rf"has schema 2; this version knows 1\. {NOTHING}"):
+            with pytest.raises(StateCorrupt, match=rf"has schema 3; this version knows 2\. {NOTHING}"):
                 keys(store)
-    assert tables(tmp_path) == ["ink_approvals", "ink_audit", "ink_meta", "ink_operations"]
+    assert tables(tmp_path) == ["ink_approvals", "ink_audit", "ink_meta", "ink_operation_targets", "ink_operations"]
+
+
+def test_the_store_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """What operations locked can be asked of those too that the first schema knew, as far as they can be read."""
+    with sqlite_store(tmp_path) as store:
+        store.run_sync(lambda c: operations.add(c, operation("op-old")))
+        store.run_sync(lambda c: operations.add(c, operation("op-unreadable")))
+    rewrite(tmp_path, "drop table ink_operation_targets")
+    rewrite(tmp_path, "update ink_operations set plan = '{' where id = 'op-unreadable'")
+    rewrite(tmp_path, "update ink_meta set value = '1' where key = 'schema'")
+    for _ in range(2):
+        with sqlite_store(tmp_path) as store:
+            found = store.run_sync(lambda c: operations.on_target(c, "app:shop", limit=5))
+        assert [one.id for one in found] == ["op-old"]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Deployment
 from ink_infra_mcp.sandbox.state_github import commit_sha
+from ink_infra_mcp.sandbox.state_hosts import Container
 from tests.ink import ink, says_yes
-from tests.tools.calls import Before, app_named, call, deploy
+from tests.tools.calls import After, Before, app_named, call, deploy
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +25,7 @@ TWO: dict[str, Any] = {
     "compose_service": "web",
     "compose": "services:\n"
     "  web: {image: 'registry.example.com/web:1'}\n"
+    "  db: {image: 'registry.example.com/db:1'}\n"
     "  migrate: {image: 'registry.example.com/one-shot:1', restart: no}\n",
 }
 
@@ -33,6 +35,14 @@ def bare(state: WorldState) -> None:
     service = state.coolify.services[0]
     service.start_seconds = 30.0
     service.docker_compose_raw = service.docker_compose_raw.replace("runtime: runsc", "runtime: runc")
+
+
+def without_db(state: WorldState) -> None:
+    """Take a container away from behind Coolify, which does not look for a while."""
+    for server in state.coolify.servers:
+        server.next_check_at += 1e9
+    for host in state.hosts.values():
+        host.containers = [c for c in host.containers if not c.name.startswith("db-")]
 
 
 def lingering(state: WorldState) -> None:
@@ -85,22 +95,36 @@ async def test_containers_that_linger_after_a_deployment_do_not_prove_it(tmp_pat
     assert "it runs under runc, not runsc" in said.problem["message"]
 
 
-async def test_every_service_of_a_compose_app_runs_save_those_that_may_end(tmp_path: Path) -> None:
-    """A one-shot service that has ended well is no trouble; one that never came up is a proof that fails."""
+async def test_a_container_from_before_that_comes_back_after_the_proof_is_told(tmp_path: Path) -> None:
+    """The verification looks for itself, against the same note."""
+    old: list[Container] = []
 
-    def without_migrate(state: WorldState) -> None:
-        service = state.coolify.services[0]
-        service.parts = [part for part in service.parts if part.name != "migrate"]
+    def keep(state: WorldState) -> None:
+        old.extend(c for c in state.hosts["muscle-1"].containers if c.name.startswith(SHOP))
 
-    lost = Before(tmp_path, "coolify.restart", without_migrate)
+    back = After(tmp_path, "hosts.prove_isolation", lambda state: state.hosts["muscle-1"].containers.extend(old))
     with anyio.fail_after(LIMIT_S):
-        async with ink(tmp_path, wrap_handler=lost) as it, it.client(says_yes()) as client:
+        async with ink(tmp_path, change_world=keep, wrap_handler=back) as it, it.client(says_yes()) as client:
+            said = await call(client, "control_app", app="shop", action="restart", wait_s=60)
+
+    assert (said.outcome, said.checks["isolation"]) == ("applied_unverified", "failed")
+    evidence = next(check["evidence"] for check in said.data["checks"] if check["name"] == "isolation")
+    assert evidence.startswith(f"{old[0].name} (since ")
+    assert evidence.endswith("on muscle-1 is from before")
+
+
+async def test_every_service_of_a_compose_app_runs_save_those_that_may_end(tmp_path: Path) -> None:
+    """A one-shot service that has ended well is as asked for; another one that is gone is started again."""
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path) as it, it.client(says_yes()) as client:
             made = await deploy(client, **TWO)
             again = await deploy(client, **TWO)
-            said = await call(client, "control_app", app="two", action="restart", wait_s=60)
+            with it.world.change() as state:
+                without_db(state)
+            lost = await deploy(client, **TWO)
 
-    assert (made.outcome, again.outcome, said.outcome) == ("applied", "already_so", "undone"), said.text
-    assert "No container of its service migrate" in said.problem["message"]
+    assert (made.outcome, again.outcome, lost.outcome) == ("applied", "already_so", "applied"), made.text
+    assert "migrate" in next(check["evidence"] for check in made.data["checks"] if check["name"] == "isolation")
 
 
 async def test_an_operation_that_lost_coolify_in_mid_build_is_resumed_with_the_same_deployment(tmp_path: Path) -> None:
@@ -136,6 +160,24 @@ async def test_an_operation_that_lost_coolify_in_mid_build_is_resumed_with_the_s
     assert (resumed.outcome, resumed.checks["isolation"]) == ("applied", "passed"), resumed.text
     assert resumed.data["result"]["deployment"] == ours
     assert [d.deployment_uuid for d in after] == [d.deployment_uuid for d in before]
+
+
+async def test_a_deployment_that_failed_is_not_taken_up_by_a_resumption(tmp_path: Path) -> None:
+    """It was asked for and seen to its end: the resumption asks for another one."""
+
+    def broken(state: WorldState) -> None:
+        app_named(state, "shop").fails_because = "npm error Missing script: build"
+
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=broken) as it, it.client(says_yes()) as client:
+            failed = await deploy(client, name="shop", memory="1g")
+            with it.world.change() as state:
+                app_named(state, "shop").fails_because = ""
+            resumed = await call(client, "resume_operation", operation=failed.data["operation_id"], wait_s=60)
+            theirs, ours = of_shop(it.state)[-2:]
+
+    assert (failed.outcome, resumed.outcome) == ("failed", "applied"), resumed.text
+    assert (theirs.status, resumed.data["result"]["deployment"]) == ("failed", ours.deployment_uuid)
 
 
 async def test_a_deployment_of_a_webhook_is_waited_out_and_never_taken_for_ours(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Follows operations: waits, reports progress, picks up what a dead process left, cancels."""
 
+import logging
 import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import anyio.to_thread
 
 from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
-from ink_infra_mcp.core.errors import UnknownName
+from ink_infra_mcp.core.errors import StateCorrupt, UnknownName
 from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.guard import receipts
@@ -14,9 +17,10 @@ from ink_infra_mcp.guard.caller import Progress
 from ink_infra_mcp.guard.changes import Changes
 from ink_infra_mcp.state import audit, operations
 from ink_infra_mcp.state.owners import Owners
-from ink_infra_mcp.state.records import AuditEvent, Operation
+from ink_infra_mcp.state.records import AuditEvent, Operation, OperationHead
 from ink_infra_mcp.state.store import Connection, Store
 
+log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 HEARTBEAT_S = 5.0
 
@@ -33,6 +37,8 @@ class Operations:
     beginning: AbstractSet[str] = frozenset()
     """Operations that this process is just handing to its engine."""
     elapsed: Callable[[], float] = time.monotonic
+    unreadable: set[str] = field(default_factory=set[str])
+    """Operations of which the log has said already that nobody can go on with them."""
 
     async def get(self, operation_id: str) -> Operation:
         """Return the operation.
@@ -57,7 +63,7 @@ class Operations:
             operation = await self.get(operation_id)
             if operation.receipt is not None:
                 return operation.receipt
-            if self._is_left(operation):
+            if await self._is_orphan(operation):
                 await self.take_over_orphans()
             spent = self.elapsed() - began
             if spent >= wait_s:
@@ -77,7 +83,8 @@ class Operations:
         """Go on with every running operation whose owner is dead, or is us and does not run it; return their ids.
 
         The latter is one whose begin was committed although it seemed to fail, or whose engine could not be started.
-        Operations whose steps were written by another version's format are left alone, and stay visible as running.
+        Operations whose steps were written by another version's format, and those that cannot be read, are left alone
+        and stay visible as running until an operator abandons them.
         """
         orphans = await self.store.run(self._claim)
         for operation in orphans:
@@ -88,15 +95,32 @@ class Operations:
         # others may have what is ours, too, once our own sign of life is lost
         self.owners.alive(self.owners.executor)
         claimed: list[Operation] = []
-        for operation in operations.running(connection):
-            if operation.step_format != STEP_FORMAT or not self._is_left(operation):
+        for head in operations.running(connection):
+            if head.step_format != STEP_FORMAT or not self._is_left(head):
                 continue
-            if operations.claim(connection, operation.id, of=operation.executor, by=self.owners.executor):
+            operation = self._readable(connection, head)
+            if operation and operations.claim(connection, head.id, of=head.executor, by=self.owners.executor):
                 audit.append(connection, self._resumed(operation))
                 claimed.append(operation)
         return claimed
 
-    def _is_left(self, operation: Operation) -> bool:
+    def _readable(self, connection: Connection, head: OperationHead) -> Operation | None:
+        """One operation that cannot be read must not keep the others from being gone on with."""
+        try:
+            return operations.get(connection, head.id)
+        except StateCorrupt as error:
+            if head.id not in self.unreadable:
+                self.unreadable.add(head.id)
+                log.warning("%s %s", error.failed, error.next)
+            return None
+
+    async def _is_orphan(self, operation: OperationHead) -> bool:
+        """Whether another process lives is asked of the disk or of a database: never on the event loop."""
+        if operation.executor == self.owners.executor:
+            return self._is_left(operation)
+        return await anyio.to_thread.run_sync(self._is_left, operation)
+
+    def _is_left(self, operation: OperationHead) -> bool:
         if operation.executor == self.owners.executor:
             return not self.engine.has(operation.id) and operation.id not in self.beginning
         return not self.owners.alive(operation.executor)

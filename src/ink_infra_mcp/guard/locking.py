@@ -77,12 +77,12 @@ class Locks:
                 await self.store.run(lambda c: self._free_unless_begun(c, operation_id))
 
     def _free_unless_begun(self, connection: Connection, operation_id: str) -> None:
-        if operations.get(connection, operation_id) is None:
+        if operations.head(connection, operation_id) is None:
             locks.free(connection, operation_id)
 
     def _stale(self, connection: Connection, lock: Lock) -> bool:
         """A lock with an operation is stale when that has ended; one without, when nobody is on the way to begin it."""
-        operation = operations.get(connection, lock.operation_id)
+        operation = operations.head(connection, lock.operation_id)
         if operation is not None:
             return operation.state != "running"
         if lock.executor == self.executor:

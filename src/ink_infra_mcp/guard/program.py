@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ink_infra_mcp.core.engine import Ending, StepEnd
@@ -14,6 +15,7 @@ from ink_infra_mcp.core.receipt import Problem, Receipt, StepReport
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.guard.changes import Changes
+from ink_infra_mcp.guard.lines import lines
 from ink_infra_mcp.guard.permit import permit_for
 from ink_infra_mcp.state import audit, locks, operations
 from ink_infra_mcp.state.records import AuditEvent, Operation
@@ -71,9 +73,13 @@ class GuardedProgram:
     async def step(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
         """Run a step under a fresh permit, unless somebody asked to cancel.
 
-        A step that would take back what has run is run all the same: cancelling leaves nothing behind unproved.
+        A step that would take back what has run is run all the same: cancelling leaves nothing behind unproved. One
+        whose result is kept is never run again, however far back the engine goes: a note of what there was before an
+        act, taken again after it, would be another one.
         """
         operation = await self._mine(operation_id)
+        if step_id in operation.results:
+            return StepEnd(state="done", result=operation.results[step_id])
         step = next(s for s in operation.plan.steps if s.id == step_id)
         if operation.cancel_requested and not set(step.undoes) & results.keys():
             return StepEnd(state="cancelled")
@@ -126,28 +132,32 @@ class GuardedProgram:
     ) -> StepEnd:
         kind, target, summary, params = call
         await self._say(operation.id, summary)
-        with permit_for(operation) as permit:
-            step_call = StepCall(
-                operation_id=operation.id,
-                step_id=step_id,
-                kind=kind,
-                target=target,
-                params=params,
-                results=results,
-                permit=permit,
-                clock=self.clock,
-                say=lambda words: self._say_later(operation.id, words),
-            )
-            try:
-                return StepEnd(state="done", result=await self.handlers[kind](step_call))
-            except StateError:
-                # our own trouble says nothing of the step: the engine runs it again
-                raise
-            except InkError as error:
-                return StepEnd(state="failed", problem=problem_of(error, self.redact))
-            except Exception as error:
-                log.exception("step %s of %s broke", step_id, operation.id)
-                return StepEnd(state="failed", problem=_bug(error))
+        with permit_for(operation, kind=kind) as permit:
+            async with lines(partial(self._say, operation.id)) as say:
+                step_call = StepCall(
+                    operation_id=operation.id,
+                    step_id=step_id,
+                    kind=kind,
+                    target=target,
+                    params=params,
+                    results=results,
+                    permit=permit,
+                    clock=self.clock,
+                    say=say,
+                )
+                return await self._handled(step_call)
+
+    async def _handled(self, call: StepCall) -> StepEnd:
+        try:
+            return StepEnd(state="done", result=await self.handlers[call.kind](call))
+        except StateError:
+            # our own trouble says nothing of the step: the engine runs it again
+            raise
+        except InkError as error:
+            return StepEnd(state="failed", problem=problem_of(error, self.redact))
+        except Exception as error:
+            log.exception("step %s of %s broke", call.step_id, call.operation_id)
+            return StepEnd(state="failed", problem=_bug(error))
 
     async def _after(self, operation: Operation, step_id: str, end: StepEnd, *, event: str) -> None:
         now = self.clock.now().timestamp()
@@ -162,10 +172,6 @@ class GuardedProgram:
 
     async def _say(self, operation_id: str, words: str) -> None:
         await self.store.run(lambda c: operations.note(c, operation_id, now_at=self.redact(words)))
-        self.changes.ring()
-
-    def _say_later(self, operation_id: str, words: str) -> None:
-        self.store.run_sync(lambda c: operations.note(c, operation_id, now_at=self.redact(words)))
         self.changes.ring()
 
     def _receipt(self, operation: Operation, ending: Ending) -> Receipt:

@@ -19,10 +19,13 @@ from ink_infra_mcp.guard.approval import Approvals
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller, digest_of_args
 from ink_infra_mcp.guard.locking import Locks
 from ink_infra_mcp.state import approvals, audit, operations
-from ink_infra_mcp.state.records import Approval, ApprovalState, AuditEvent, Lock, Operation
+from ink_infra_mcp.state.records import Approval, ApprovalState, AuditEvent, Lock, Operation, OperationHead
 from ink_infra_mcp.state.store import Connection, Store
 
 AnyMutation = Mutation[Any, Any, Any]
+BEGIN_LOOKS = 300
+BEGIN_EVERY_S = 0.05
+"""How often and how long a call waits for its twin to begin: 15 seconds, as long as looking at the world may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +131,27 @@ class Guard:
         return None if lock is None else await self._met(call, plan, lock)
 
     async def _met(self, call: Call, plan: Plan, lock: Lock) -> Receipt:
-        twin = await self.store.run(lambda c: operations.get(c, lock.operation_id))
+        twin = await self._begun(call, lock)
         if twin is not None and (twin.tool, twin.principal, twin.args_digest) == (
             call.tool.name,
             call.caller.principal,
             call.args_digest,
         ):
-            return receipts.running(twin)
+            return receipts.running(await self._operation(twin.id))
         return await self._end_without_change(call, plan, receipts.locked(lock))
+
+    async def _begun(self, call: Call, lock: Lock) -> OperationHead | None:
+        """Return the operation behind a lock, None when there is none.
+
+        A lock of the same caller may be that of the very same call, which is just about to begin: that is waited for.
+        """
+        for _ in range(BEGIN_LOOKS):
+            held = await self.locks.in_the_way([lock.target])
+            head = await self.store.run(lambda c: operations.head(c, lock.operation_id))
+            if head is not None or held != lock or lock.principal != call.caller.principal:
+                return head
+            await self.clock.sleep(BEGIN_EVERY_S)
+        return None
 
     async def _begin(self, call: Call, plan: Plan, approval: Approval | None) -> Receipt:
         operation_id = self.new_id("op")
@@ -178,7 +194,7 @@ class Guard:
 
     async def _has_begun(self, operation_id: str) -> bool:
         try:
-            return await self.store.run(lambda c: operations.get(c, operation_id)) is not None
+            return await self.store.run(lambda c: operations.head(c, operation_id)) is not None
         except StateError as error:
             raise StateUnavailable(
                 error.failed,

@@ -201,7 +201,7 @@ save_into() {
   fi
   if [ -e "$units/$loader" ]; then : >"$1/had_loader" || return; fi
   if enabled; then : >"$1/was_enabled" || return; fi
-  printf '%s\n' "$3" >"$1/manager" || return
+  printf '%s\n' "$3" >"$1/manager" && live >"$1/before" || return
   if [ "$3" = ufw ]; then
     # shellcheck disable=SC2086 # three names
     mkdir "$1/ufw" && cp -p $ufw_files "$1/ufw/" || return
@@ -311,7 +311,7 @@ after_flush() {
 reload_units() { [ "$when" = boot ] || quietly systemctl daemon-reload; }
 
 unarm_boot() {
-  rm -f "$units/$switch.service" "$units/sysinit.target.wants/$switch.service"
+  rm -f "$units/$switch.service" "$units/$switch.service.new" "$units/sysinit.target.wants/$switch.service"
   reload_units
 }
 
@@ -321,7 +321,7 @@ disarm() {
   if [ -n "$round" ]; then mv -f "$here/armed" "$here/$2"; else mv -f "$here/round" "$here/$2"; fi || return
   [ "$2" = kept ] || rm -f "$here/kept"
   sync "$here"
-  [ -z "$round" ] || [ "$when" = boot ] || quietly systemctl stop "$switch-$1-$round.timer"
+  [ "$when" = boot ] || quietly systemctl stop "$switch-$1-*.timer"
   unarm_boot
 }
 
@@ -470,6 +470,7 @@ put_back() {
 }
 
 restore_file() {
+  rm -f "$kept_table.new" "$units/$loader.new" "$flusher.new"
   if [ -e "$here/had_table" ]; then
     [ ! -e "$kept_table.before-${here##*/}" ] || mv -f "$kept_table.before-${here##*/}" "$kept_table" || return
   else
@@ -506,6 +507,7 @@ restore_firewalld() {
 
 report() {
   printf 'change %s %s\nmanager %s\nlive %s\n' "$1" "$(state_of "$1")" "$(manager)" "$(live)"
+  printf 'before %s\n' "$(cat "$here/before")"
 }
 
 word() { case $1 in '' | *[!a-z0-9-]* | -*) leave 3 'a word of the command is not one' ;; esac; }

@@ -88,11 +88,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a server says after a move: where the change is, and what is loaded."""
+    """What a server says after a move: where the change is, what is loaded, and what was when it was saved."""
 
     state: str
     manager: str
     live: str
+    before: str
 
 
 async def look(pool: HostPool, host: str) -> Seen:
@@ -192,7 +193,7 @@ async def _move(pool: HostPool, host: str, words: Sequence[str], *, permit: Perm
     change, state = _one(facts, "change").split(" ")
     if change != words[1]:
         raise StepFailed(f"{host} answers for another change.", done=_AFTERMATH[_UNSURE], next="Call again.")
-    return Report(state=state, manager=_one(facts, "manager"), live=_one(facts, "live"))
+    return Report(state=state, manager=_one(facts, "manager"), live=_one(facts, "live"), before=_one(facts, "before"))
 
 
 async def _run(

@@ -63,7 +63,7 @@ class FirewallSteps:
         seen = await changes.look(self.pool, host)
         _refuse_unready(seen, manager)
         report = await changes.save(self.pool, host, call.operation_id, manager=manager, permit=call.permit)
-        return {"change": call.operation_id, "before": report.live, "manager": manager}
+        return {"change": call.operation_id, "before": report.before, "manager": manager}
 
     async def set_firewall(self, call: StepCall) -> JsonObject:
         """Load `firewall` for `window_s` seconds of probation.

@@ -7,13 +7,12 @@ from ink_infra_mcp.sandbox.coolify.build_log import STOPPED_FIRST
 from ink_infra_mcp.sandbox.coolify.builds import (
     BuildTrouble,
     build_hash,
-    containers_of,
     image_of,
     kept_image,
     may_reuse,
 )
-from ink_infra_mcp.sandbox.coolify.containers import of_app, place, remove
-from ink_infra_mcp.sandbox.coolify.jobs import REFRESH_S, load_compose, work
+from ink_infra_mcp.sandbox.coolify.containers import of_app, remove
+from ink_infra_mcp.sandbox.coolify.jobs import REFRESH_S, load_compose, replace_containers, work
 from ink_infra_mcp.sandbox.coolify.queue import RUNNING, start_next
 from ink_infra_mcp.sandbox.coolify.statuses import check
 from ink_infra_mcp.sandbox.hetzner.settling import settle_hetzner
@@ -104,12 +103,10 @@ def _fail(host: HostState, app: Application, deployment: Deployment, at: float) 
 def _finish(state: WorldState, host: HostState, app: Application, deployment: Deployment, at: float) -> None:
     image = image_of(app, deployment, deployment.commit)
     try:
-        new = containers_of(state, app, deployment, image=image, at=at)
+        replace_containers(state, host, app, deployment, at=at)
     except BuildTrouble:
         _fail(host, app, deployment, at)
         return
-    remove(host, of_app(host, app, pull_request_id=deployment.pull_request_id))
-    place(host, new)
     if not may_reuse(app, deployment, image):
         _remember(app, image, at)
     if deployment.pull_request_id == 0:

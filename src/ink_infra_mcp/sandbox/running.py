@@ -16,10 +16,12 @@ from ink_infra_mcp.sandbox.hetzner.app import build_hetzner
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.listen import Close, listen
 from ink_infra_mcp.sandbox.physics import settle
+from ink_infra_mcp.sandbox.robot import build_robot
 from ink_infra_mcp.sandbox.seed import TOKEN, seed
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_github import GITHUB_TOKEN
 from ink_infra_mcp.sandbox.state_hetzner import HETZNER_TOKEN
+from ink_infra_mcp.sandbox.state_robot import ROBOT_PASSWORD, ROBOT_USER
 from ink_infra_mcp.sandbox.tls import edge_tls
 from ink_infra_mcp.sandbox.world import World
 
@@ -43,7 +45,13 @@ def open_world(path: Path, *, speed: float = 1.0, coolify_version: str = "") -> 
 
 def tokens() -> dict[str, str]:
     """Return the pretend world's tokens by secret name; they open nothing else."""
-    return {"coolify_token": TOKEN, "hetzner_cloud_token": HETZNER_TOKEN, "github_token": GITHUB_TOKEN}
+    return {
+        "coolify_token": TOKEN,
+        "hetzner_cloud_token": HETZNER_TOKEN,
+        "hetzner_robot_user": ROBOT_USER,
+        "hetzner_robot_password": ROBOT_PASSWORD,
+        "github_token": GITHUB_TOKEN,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Endpoints:
 
     coolify_url: str
     hetzner_url: str
+    robot_url: str
     github_url: str
     nameserver: Endpoint
     connect_to: Mapping[Endpoint, Endpoint]
@@ -108,7 +117,7 @@ class Sandbox:
         state = world.read()
         context, authority = edge_tls(_names(world))
         urls: list[str] = []
-        for app in (build_coolify(world), build_hetzner(world), build_github(world)):
+        for app in (build_coolify(world), build_hetzner(world), build_github(world), build_robot(world)):
             port, close = await listen(app)
             closing.append(close)
             urls.append(f"http://{LOOPBACK}:{port}")
@@ -124,6 +133,7 @@ class Sandbox:
             coolify_url=urls[0],
             hetzner_url=f"{urls[1]}/v1",
             github_url=urls[2],
+            robot_url=urls[3],
             nameserver=(LOOPBACK, dns_port),
             connect_to=connect_to,
             authority_pem=authority,

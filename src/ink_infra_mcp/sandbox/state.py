@@ -1,18 +1,21 @@
 """What the pretend world is made of: plain mutable models, one section for each system."""
 
+from pydantic import Field
+
 from ink_infra_mcp.sandbox.part import Part
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
 from ink_infra_mcp.sandbox.state_github import GithubState
 from ink_infra_mcp.sandbox.state_hetzner import HetznerState
 from ink_infra_mcp.sandbox.state_hosts import HostState
+from ink_infra_mcp.sandbox.state_robot import RobotState, seed_robot
 
 
 class Fault(Part):
     """Scripted trouble: after `skip` matching requests, the next `times` ones fail.
 
-    `system` is coolify, hetzner, github, edge or ssh; `match` is a substring of `METHOD /path` (or of the SSH command).
-    `kind` is status (answer `status` with `body` and `headers`), hang (no answer for `seconds`), drop (close the
-    connection), drop_after (act, then close without an answer), html (answer a login page), refuse (SSH: no login).
+    `system` is coolify, hetzner, robot, github, edge or ssh; `match` is a substring of `METHOD /path` (or of the SSH
+    command). `kind` is status (answer `status` with `body` and `headers`), hang (no answer for `seconds`), drop (close
+    the connection), drop_after (act, then close without an answer), html (answer a login page), refuse (SSH: no login).
     """
 
     system: str
@@ -39,6 +42,7 @@ class WorldState(Part):
     hetzner: HetznerState
     github: GithubState
     hosts: dict[str, HostState]
+    robot: RobotState = Field(default_factory=seed_robot)
     faults: list[Fault] = []
     journal: list[str] = []
 

@@ -19,6 +19,7 @@ JobKind = Literal[
     "validate",
     "load_compose",
     "refresh",
+    "replace",
 ]
 DeploymentStatus = Literal["queued", "in_progress", "finished", "failed", "cancelled-by-user"]
 
@@ -194,7 +195,8 @@ class Application(Part):
     """An application. `columns` and `settings` hold its two rows in the database, by column name.
 
     Knobs of the sandbox: `build_seconds` is how long a build takes, `fails_because` makes every build fail with these
-    words, `healthy` is what its health check finds, `log_lines` is what its container prints.
+    words, `healthy` is what its health check finds, `log_lines` is what its container prints; for `lingers_s` seconds
+    after a deployment is called finished the server still shows the containers from before.
     """
 
     id: int
@@ -219,6 +221,7 @@ class Application(Part):
     fails_because: str = ""
     healthy: bool = True
     log_lines: list[str] = []
+    lingers_s: float = 0.0
 
     def text(self, column: str) -> str:
         """Return a column as text; empty when it is null."""
@@ -273,6 +276,7 @@ class Deployment(Part):
     restart_only: bool = False
     rollback: bool = False
     is_api: bool = True
+    is_webhook: bool = False
     logs: list[LogEntry] = []
     script: list[ScriptLine] = []
     outcome: Literal["finished", "failed"] = "finished"
@@ -294,10 +298,14 @@ class ServicePart(Part):
     image: str
     fqdn: str | None = None
     status: str = "exited"
+    exclude_from_status: bool = False
 
 
 class Service(Part):
-    """A service: a compose file that Coolify runs as it is, without build and without deployments."""
+    """A service: a compose file that Coolify runs as it is, without build and without deployments.
+
+    Knob of the sandbox: `start_seconds` is how long a start or restart takes until the server shows it.
+    """
 
     id: int
     uuid: str
@@ -314,6 +322,7 @@ class Service(Part):
     tags: list[str] = []
     created_at: float = 0.0
     updated_at: float = 0.0
+    start_seconds: float = 5.0
 
 
 class Job(Part):

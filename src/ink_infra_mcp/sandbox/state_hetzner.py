@@ -3,6 +3,7 @@
 from typing import Literal
 
 from ink_infra_mcp.sandbox.part import Part
+from ink_infra_mcp.sandbox.state_firewalls import Firewall, seed_firewall
 
 HETZNER_TOKEN = "sandboxHetznerReadWrite" + "0" * 41
 """May read and write. Cloud tokens have 64 characters."""
@@ -189,6 +190,7 @@ class HetznerState(Part):
     ssh_keys: list[SshKey] = []
     volumes: list[Volume] = []
     zones: list[Zone] = []
+    firewalls: list[Firewall] = []
     actions: list[Action] = []
     next_id: int = 4_711_000
     action_s: float = 3.0
@@ -237,7 +239,7 @@ _SEEDED_KEY = SshKey(
 
 
 def seed_hetzner(now: float) -> HetznerState:
-    """Return a project with one Factory, two Muscles and the delegated zone example.com."""
+    """Return a project with one Factory, two Muscles, a firewall at the first, and the delegated zone example.com."""
     created = now - 90 * DAY_S
     return HetznerState(
         tokens=[Token(value=HETZNER_TOKEN), Token(value=HETZNER_READ_TOKEN, read_only=True)],
@@ -267,6 +269,7 @@ def seed_hetzner(now: float) -> HetznerState:
             )
         ],
         zones=[_zone(now, created)],
+        firewalls=[seed_firewall(4_710_002, created)],
         rate_at=now,
     )
 

@@ -33,6 +33,33 @@ class Container(Part):
     """Names of volumes mounted."""
 
 
+class FirewallChange(Part):
+    """A change of a server's own firewall: saved, armed, kept or reverted; armed ones revert at `until`."""
+
+    state: str = "saved"
+    until: float = 0.0
+    table_before: str = ""
+    file_before: str = ""
+
+
+class HostFirewall(Part):
+    """A server's own firewall: our table as it is loaded and as it lies on the disk, both as text for nft, or empty."""
+
+    table: str = ""
+    file: str = ""
+    changes: dict[str, FirewallChange] = {}
+
+    def settle(self, now: float) -> None:
+        """Let the switches fire whose time has come."""
+        for change in self.changes.values():
+            if change.state == "armed" and change.until <= now:
+                self.put_back(change)
+
+    def put_back(self, change: FirewallChange) -> None:
+        """Load what was there before a change."""
+        self.table, self.file, change.state = change.table_before, change.file_before, "reverted"
+
+
 class HostState(Part):
     """One server. `host_key` and `authorized_key` are OpenSSH keys made when the world was seeded."""
 
@@ -52,7 +79,10 @@ class HostState(Part):
     runsc_version: str = "release-20261012.0"
     containers: list[Container] = []
     volumes: list[str] = []
+    firewall: HostFirewall = HostFirewall()
     up: bool = True
+    clock_ahead_s: float = 0.0
+    """How far its clock is ahead of the world's."""
     host_private_key: str = ""
     host_public_key: str = ""
     login_private_key: str = ""

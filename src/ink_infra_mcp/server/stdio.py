@@ -1,40 +1,94 @@
-"""Serves one client over stdin and stdout, and lets running operations end after the client has gone."""
+"""Serves one client over stdin and stdout, until the client goes away or a signal ends the process."""
 
 import contextlib
 import logging
+import os
+import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
+from ink_infra_mcp.server.ending_input import EndableInput, endable_input
+
 log = logging.getLogger(__name__)
+GRACE_S = 5.0
+"""Seconds that closing may take after a signal; the process ends then, whatever still keeps it."""
+Work = Callable[[], Awaitable[None]]
 
 
-async def serve_stdio(
-    server: "Server[Any]", *, at_start: Callable[[], Awaitable[None]], at_end: Callable[[], Awaitable[None]]
-) -> None:
-    """Serve until the client closes its side, however it does, then run `at_end`.
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What is done beside serving. `at_start` runs beside it and can never keep it from answering.
 
-    `at_start` runs beside it and can never keep it from answering. What anything prints goes to stderr, to the end.
+    `at_end` follows when the client has gone, and a signal breaks it off; `close` follows whatever ended it.
     """
+
+    at_start: Work
+    at_end: Work
+    close: Work
+
+
+async def serve_stdio(server: "Server[Any]", life: Life) -> int:
+    """Serve until the client closes its side, however it does, or SIGINT or SIGTERM comes; return that signal, or 0.
+
+    A signal ends it at once: what runs is left where it is. What anything prints goes to stderr, to the end.
+    """
+    serving = anyio.CancelScope()
+    with endable_input() as stdin, contextlib.ExitStack() as until_the_end:
+        ended = _Ended(serving, stdin)
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(ended.by_signal)
+            with serving:
+                await _serve(server, life, until_the_end)
+                await life.at_end()
+            await life.close()
+            beside.cancel_scope.cancel()
+    return ended.signal
+
+
+async def _serve(server: "Server[Any]", life: Life, until_the_end: contextlib.ExitStack) -> None:
     async with anyio.create_task_group() as background:
-        with contextlib.ExitStack() as until_the_end:
-            try:
-                async with stdio_server() as (reads, writes):
-                    # the SDK diverts the descriptor while it serves; what lies in a buffer would come out afterwards
-                    until_the_end.enter_context(contextlib.redirect_stdout(sys.stderr))
-                    background.start_soon(_quietly, at_start)
-                    await server.run(reads, writes, server.create_initialization_options())
-            except* OSError as gone:
-                log.info("the client went away while something was said to it: %s", gone.exceptions[0])
-            await at_end()
+        try:
+            async with stdio_server() as (reads, writes):
+                # the SDK diverts the descriptor while it serves; what lies in a buffer would come out afterwards
+                until_the_end.enter_context(contextlib.redirect_stdout(sys.stderr))
+                background.start_soon(_quietly, life.at_start)
+                await server.run(reads, writes, server.create_initialization_options())
+        except* OSError as gone:
+            log.info("the client went away while something was said to it: %s", gone.exceptions[0])
         background.cancel_scope.cancel()
 
 
-async def _quietly(work: Callable[[], Awaitable[None]]) -> None:
+class _Ended:
+    """Waits for the first signal; a second one finds its usual effect."""
+
+    def __init__(self, serving: anyio.CancelScope, stdin: EndableInput) -> None:
+        self.signal = 0
+        self._serving = serving
+        self._stdin = stdin
+
+    async def by_signal(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for number in signals:
+                self.signal = number
+                break
+        self._end_in_time()
+        self._stdin.end()
+        self._serving.cancel()
+
+    def _end_in_time(self) -> None:
+        last = threading.Timer(GRACE_S, os._exit, [128 + self.signal])
+        last.daemon = True
+        last.start()
+
+
+async def _quietly(work: Work) -> None:
     try:
         await work()
     except Exception:

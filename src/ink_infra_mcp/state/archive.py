@@ -1,6 +1,6 @@
 """The reading side of the state store; the database layer is imported at the first look."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,8 @@ from ink_infra_mcp.state.records import AuditLine, Operation
 
 if TYPE_CHECKING:
     from ink_infra_mcp.state.store import Connection, Store
+
+_PAGE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,21 @@ class Archive:
 
         state = "running" if running else None
         return await self.open().run(lambda c: operations.newest(c, before=before, limit=limit, state=state))
+
+    async def on_target(self, target: str, *, tool: str | None = None) -> AsyncIterator[Operation]:
+        """Give every operation that locked `target`, newest first; with `tool`, only that tool's."""
+        from ink_infra_mcp.state import operations
+
+        before: float | None = None
+        while True:
+            page = await self.open().run(
+                lambda c, before=before: operations.on_target(c, target, limit=_PAGE, before=before, tool=tool)
+            )
+            for operation in page:
+                yield operation
+            if len(page) < _PAGE:
+                return
+            before = page[-1].created_at
 
     async def lines_of(self, operation_id: str, *, limit: int) -> tuple[AuditLine, ...]:
         """Return the audit lines of an operation, oldest first."""

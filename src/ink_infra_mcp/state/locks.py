@@ -30,6 +30,12 @@ def holders(connection: Connection, targets: Iterable[str]) -> tuple[Lock, ...]:
     return tuple(_lock(row) for row in connection.execute(query))
 
 
+def held_by(connection: Connection, operation_id: str) -> tuple[Lock, ...]:
+    """Return the locks that an operation holds, sorted by target."""
+    query = select(locks).where(locks.c.operation_id == operation_id).order_by(locks.c.target)
+    return tuple(_lock(row) for row in connection.execute(query))
+
+
 def free(connection: Connection, operation_id: str) -> None:
     """Free every target that the operation holds."""
     connection.execute(delete(locks).where(locks.c.operation_id == operation_id))

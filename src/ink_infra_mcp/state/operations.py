@@ -5,41 +5,85 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.errors import StateCorrupt
+from ink_infra_mcp.core.plan import JsonObject, Plan
 from ink_infra_mcp.core.receipt import Receipt
-from ink_infra_mcp.state.records import Operation
+from ink_infra_mcp.state.records import Operation, OperationHead
 from ink_infra_mcp.state.rows import fields, from_json, load
-from ink_infra_mcp.state.tables import operations
+from ink_infra_mcp.state.tables import operations, targets
+
+UNREADABLE = "(this version cannot read the plan)"
+_HEAD = [operations.c[name] for name in OperationHead.model_fields]
 
 
 def add(connection: Connection, operation: Operation) -> None:
     """Store an operation that begins."""
     values = operation.model_dump() | {"plan": operation.plan.model_dump_json(), "results": "{}", "receipt": ""}
     connection.execute(operations.insert().values(**values))
+    for target in sorted(set(operation.plan.locks)):
+        connection.execute(
+            targets.insert().values(target=target, operation_id=operation.id, created_at=operation.created_at)
+        )
 
 
 def get(connection: Connection, operation_id: str) -> Operation | None:
-    """Return the operation with that id, or None."""
+    """Return the operation with that id, or None.
+
+    Raises:
+        StateCorrupt: this version cannot read it.
+    """
     row = connection.execute(select(operations).where(operations.c.id == operation_id)).first()
-    return _operation(row) if row else None
+    try:
+        return _operation(row) if row else None
+    except StateCorrupt as error:
+        raise StateCorrupt(
+            f"Operation {operation_id} was not written by this version. {error.failed}",
+            next=f"{error.next} An operator ends it by `ink-infra-mcp operations abandon {operation_id}`.",
+        ) from error
+
+
+def head(connection: Connection, operation_id: str) -> OperationHead | None:
+    """Return what can be told of the operation whether or not its plan can be read; None when there is none."""
+    row = connection.execute(select(*_HEAD).where(operations.c.id == operation_id)).first()
+    return load(OperationHead, fields(row)) if row else None
 
 
 def newest(
     connection: Connection, *, before: float | None = None, limit: int = 20, state: str | None = None
 ) -> tuple[Operation, ...]:
-    """Return up to `limit` operations that began before `before` (Unix seconds), newest first."""
+    """Return up to `limit` operations that began before `before` (Unix seconds), newest first, for somebody to read.
+
+    One whose plan cannot be read has a plan without steps that says so.
+    """
     query = select(operations).order_by(operations.c.created_at.desc(), operations.c.id).limit(limit)
     if before is not None:
         query = query.where(operations.c.created_at < before)
     if state is not None:
         query = query.where(operations.c.state == state)
-    return tuple(_operation(row) for row in connection.execute(query))
+    return tuple(_readable(row) for row in connection.execute(query))
 
 
-def running(connection: Connection) -> tuple[Operation, ...]:
-    """Return every operation that has not ended, oldest first."""
-    query = select(operations).where(operations.c.state == "running").order_by(operations.c.created_at)
-    return tuple(_operation(row) for row in connection.execute(query))
+def on_target(
+    connection: Connection, target: str, *, limit: int, before: float | None = None, tool: str | None = None
+) -> tuple[Operation, ...]:
+    """Return up to `limit` operations that locked `target`, newest first, as `newest` does.
+
+    Those that began before `before` (Unix seconds), and with `tool` those of that tool only.
+    """
+    query = select(operations).join(targets, targets.c.operation_id == operations.c.id)
+    query = query.where(targets.c.target == target)
+    if before is not None:
+        query = query.where(targets.c.created_at < before)
+    if tool is not None:
+        query = query.where(operations.c.tool == tool)
+    query = query.order_by(targets.c.created_at.desc(), operations.c.id).limit(limit)
+    return tuple(_readable(row) for row in connection.execute(query))
+
+
+def running(connection: Connection) -> tuple[OperationHead, ...]:
+    """Return every operation that has not ended, oldest first, whether or not its plan can be read."""
+    query = select(*_HEAD).where(operations.c.state == "running").order_by(operations.c.created_at)
+    return tuple(load(OperationHead, fields(row)) for row in connection.execute(query))
 
 
 def claim(connection: Connection, operation_id: str, *, of: str, by: str) -> bool:
@@ -87,3 +131,13 @@ def end(connection: Connection, operation_id: str, *, receipt: Receipt, now: flo
 
 def _operation(row: Row[Any]) -> Operation:
     return load(Operation, fields(row), texts=("plan", "results", "receipt"))
+
+
+def _readable(row: Row[Any]) -> Operation:
+    """A plan of another version must not keep anybody from reading what else there is."""
+    try:
+        return _operation(row)
+    except StateCorrupt:
+        values = fields(row)
+        plan = Plan(tool=values["tool"], title=UNREADABLE, target=UNREADABLE, locks=(), reason=UNREADABLE)
+        return load(Operation, {**values, "plan": plan, "results": {}}, texts=("receipt",))

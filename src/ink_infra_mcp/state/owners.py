@@ -1,9 +1,11 @@
 """Which executors live: an OS lock (or a Postgres advisory lock) that a process holds for as long as it runs."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from ink_infra_mcp.core.errors import StateUnavailable
+
+_FOLDER = "owners"
+_TRIES = 50
+_PAUSE_S = 0.01
 
 
 class Owners(Protocol):
@@ -31,29 +37,54 @@ class Owners(Protocol):
         ...
 
 
+def owners_of(url: str, executor: str) -> Owners:
+    """Return who lives on the state store at `url`, and make `executor` one of them.
+
+    Lock files lie beside an SQLite store: whoever opens the store finds them, whatever else is configured.
+
+    Raises:
+        StateUnavailable: that cannot be found out.
+    """
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite":
+        return FileOwners(Path(address.database or "").parent / _FOLDER, executor)
+    return PostgresOwners(url, executor)
+
+
 class FileOwners:
-    """One locked file for each executor in `<state folder>/owners`; the kernel frees it when the process ends."""
+    """One locked file for each executor in a folder; the kernel frees the lock when the process ends.
+
+    A killed process leaves its file: whoever comes next removes those whose lock nobody holds.
+    """
 
     def __init__(self, folder: Path, executor: str) -> None:
         self.executor = executor
         self._folder = folder
-        self._file = self._lock_own()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = self._lock_own()
+            self._sweep()
+        except OSError as error:
+            raise self._told(error) from error
 
     def alive(self, executor: str) -> bool:
-        """Return whether the executor's file is locked by a living process."""
+        """Return whether the executor's file is locked by a living process.
+
+        Raises:
+            StateUnavailable: the file is there and cannot be looked at.
+        """
         if executor == self.executor:
             return True
         try:
-            file = os.open(self._path(executor), os.O_RDWR)
+            file = os.open(self._path(executor), os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise self._told(error) from error
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            return not _locked(file)
         finally:
             os.close(file)
-        return False
 
     def close(self) -> None:
         """Free the lock and remove the file."""
@@ -62,19 +93,55 @@ class FileOwners:
         os.close(self._file)
 
     def _lock_own(self) -> int:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Another process may look at the new file, or sweep it away, before it is locked: then it is made anew."""
+        for _ in range(_TRIES):
             file = os.open(self._path(self.executor), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StateUnavailable(
-                f"The state folder {self._folder} cannot be used: {error.strerror}.",
-                next="Check free disk space and permissions of the state folder.",
-            ) from error
-        return file
+            if _locked(file) and _is_at(file, self._path(self.executor)):
+                return file
+            os.close(file)
+            time.sleep(_PAUSE_S)
+        raise BlockingIOError(errno.EWOULDBLOCK, f"{self.executor} is in use")
+
+    def _sweep(self) -> None:
+        for path in self._folder.glob("*.lock"):
+            if path != self._path(self.executor):
+                with contextlib.suppress(FileNotFoundError, PermissionError):
+                    _remove_if_free(path)
+
+    def _told(self, error: OSError) -> StateUnavailable:
+        return StateUnavailable(
+            f"The state folder {self._folder} cannot be used: {error.strerror}.",
+            next="Check free disk space and permissions of the state folder.",
+        )
 
     def _path(self, executor: str) -> Path:
         return self._folder / f"{executor}.lock"
+
+
+def _locked(file: int) -> bool:
+    """Return whether the lock of the open file is now ours."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(file: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _remove_if_free(path: Path) -> None:
+    """Remove a lock file that no process holds; it is held here while it goes, so that nobody can take it meanwhile."""
+    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if _locked(file) and _is_at(file, path):
+            path.unlink()
+    finally:
+        os.close(file)
 
 
 class PostgresOwners:

@@ -75,17 +75,16 @@ class Lock(Frozen):
     since: float
 
 
-class Operation(Frozen):
-    """One run of one plan. `state` is running or ended; `receipt` is there once it has ended.
+class OperationHead(Frozen):
+    """What can be told of an operation even when this version cannot read its plan.
 
-    `executor` is the process that owns it; `results` is what finished steps returned; times are Unix seconds.
+    `state` is running or ended; `executor` is the process that owns it; times are Unix seconds.
     """
 
     id: str
     tool: str
     principal: str
     args_digest: str
-    plan: Plan
     plan_digest: str
     approval_id: str
     channel: str
@@ -94,10 +93,16 @@ class Operation(Frozen):
     state: str = "running"
     now_at: str = ""
     cancel_requested: bool = False
-    results: dict[str, JsonObject] = {}
-    receipt: Receipt | None = None
     created_at: float
     ended_at: float | None = None
+
+
+class Operation(OperationHead):
+    """One run of one plan; `receipt` is there once it has ended, and `results` is what finished steps returned."""
+
+    plan: Plan
+    results: dict[str, JsonObject] = {}
+    receipt: Receipt | None = None
 
 
 def steps_so_far(operation: Operation) -> tuple[StepReport, ...]:

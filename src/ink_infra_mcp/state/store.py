@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import anyio.to_thread
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ink_infra_mcp.core.errors import StateCorrupt, StateError, StateUnavailable
-from ink_infra_mcp.state import tables
+from ink_infra_mcp.state import schema
 
 T = TypeVar("T")
 _BUSY_S = 15.0
@@ -141,12 +141,4 @@ def _prepare(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         # tables cannot be locked before they are there
         connection.exec_driver_sql(f"select pg_advisory_xact_lock({_PREPARING})")
-    tables.metadata.create_all(connection)
-    found = connection.execute(select(tables.meta.c.value).where(tables.meta.c.key == "schema")).scalar()
-    if found is None:
-        connection.execute(tables.meta.insert().values(key="schema", value=str(tables.SCHEMA_VERSION)))
-    elif found != str(tables.SCHEMA_VERSION):
-        raise StateCorrupt(
-            f"The state store has schema {found}; this version knows {tables.SCHEMA_VERSION}.",
-            next="Use the version of ink-infra-mcp that wrote it, or another state url.",
-        )
+    schema.prepare(connection)

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -52,6 +52,16 @@ operations = Table(
     Column("ended_at", Float, nullable=True),
     Index("ink_operations_by_time", "created_at"),
 )
+
+targets = Table(
+    "ink_operation_targets",
+    metadata,
+    Column("target", String(300), primary_key=True),
+    Column("operation_id", String(40), primary_key=True),
+    Column("created_at", Float, nullable=False),
+    Index("ink_targets_by_time", "target", "created_at"),
+)
+"""What each operation locked, which its locks themselves no longer tell once it has ended."""
 
 locks = Table(
     "ink_locks",

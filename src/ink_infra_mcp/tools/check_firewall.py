@@ -56,8 +56,8 @@ class Report(Frozen):
 
 class CheckFirewall(Query[Args, Look, Report]):
     """Show which ports of one server, or of all, the internet, admins, the Factory and the fleet can really reach
-    through every firewall and Docker, what policy wants, and findings with evidence and the call that mends each. `unknown`
-    never means closed; with probe=true it also tries TCP connects. It changes nothing.
+    through every firewall and Docker, what policy wants, and findings with evidence and the call that mends each.
+    `unknown` never means closed; with probe=true it also tries TCP connects. It changes nothing.
     """
 
     name: ClassVar[str] = "check_firewall"

@@ -1,7 +1,5 @@
 """The symbolic walk against a naive one, packet by packet, over random rule sets read from iptables-save text."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +7,7 @@ from ink_infra_mcp.core.firewall.addresses import V4
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable
 from ink_infra_mcp.core.firewall.host import read_filters
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, OwnAddress, read_interfaces
-from tests.core.firewall.asking import OVER_ETH0, at_host, words
+from tests.core.firewall.asking import at_host, words
 from tests.core.firewall.naive import CONTAINER, HOST, Packet, Plain, PlainTable, outcomes
 from tests.core.firewall.recorded import situation
 
@@ -95,7 +93,7 @@ def test_the_symbolic_walk_agrees_with_a_walk_of_every_packet(
     )
     assert not isinstance(tables, Unreadable)
     everybody = V4.parse(f"10.0.0.{SOURCES[0]}-10.0.0.{SOURCES[-1]}")
-    admitted, denied, unknown = at_host(tables, everybody, port, replace(OVER_ETH0, protocol=protocol), interfaces())
+    admitted, denied, unknown = at_host(tables, everybody, port, protocol, interfaces())
     for source in SOURCES:
         number = V4.parse(f"10.0.0.{source}").spans[0][0]
         ends = {"ACCEPT"} if number in admitted else {"DROP"} if number in denied else set[str]()
@@ -142,7 +140,7 @@ def test_untracked_packets_leave_states_open() -> None:
     text = "*filter\n:INPUT DROP [0:0]\n-A INPUT -m conntrack --ctstate NEW -j ACCEPT\nCOMMIT\n"
     tables = read_filters(V4, iptables=Answer(raw + text), legacy=None, nft=None)
     assert words(at_host(tables, V4.parse("10.0.0.0/30"), 22)) == (NOBODY, NOBODY, ALL)
-    assert words(at_host(tables, V4.parse("10.0.0.0/30"), 22, replace(OVER_ETH0, protocol="udp"))) == (
+    assert words(at_host(tables, V4.parse("10.0.0.0/30"), 22, "udp")) == (
         ALL,
         NOBODY,
         NOBODY,

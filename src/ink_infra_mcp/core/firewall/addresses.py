@@ -96,11 +96,15 @@ def split(texts: Iterable[str]) -> tuple[V4, V6]:
     Raises:
         ValueError: one of them is no address and no CIDR.
     """
-    known = [(text, family_of(text)) for text in texts]
-    return (
-        V4.of(text for text, family in known if family is Family.V4),
-        V6.of(text for text, family in known if family is Family.V6),
-    )
+    found: dict[Family, list[str]] = {Family.V4: [], Family.V6: []}
+    for text in texts:
+        found[family_of(text)].append(text)
+    return V4.of(found[Family.V4]), V6.of(found[Family.V6])
+
+
+def union(sets: Iterable[A], nobody: A) -> A:
+    """Return everybody who is in one of the sets; `nobody` is the empty set of their family."""
+    return type(nobody).of_spans(span for each in sets for span in each.spans)
 
 
 @lru_cache(maxsize=8192)

@@ -1,6 +1,6 @@
 """Differences between two sets of rules, as few changes as do it, in an order that opens before it closes."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
@@ -49,13 +49,18 @@ def applied(changes: Iterable[Change[T]], current: Sequence[T]) -> tuple[T, ...]
     """
     rules = list(current)
     for change in changes:
-        if change.kind == "insert" and change.at <= len(rules):
-            rules.insert(change.at, change.rule)
-        elif change.kind == "remove" and rules[change.at : change.at + 1] == [change.rule]:
-            del rules[change.at]
-        else:
-            raise ValueError(f"rule {change.at + 1} of the list is not the one to {change.kind}")
+        _apply(change, rules)
     return tuple(rules)
+
+
+def _apply(change: Change[T], rules: list[T]) -> None:
+    there = rules[change.at : change.at + 1]
+    if change.kind == "insert" and change.at <= len(rules):
+        rules.insert(change.at, change.rule)
+    elif change.kind == "remove" and there == [change.rule]:
+        del rules[change.at]
+    else:
+        raise ValueError(f"rule {change.at + 1} of the list is not the one to {change.kind}")
 
 
 def _turn(entry: tuple[_Kept, T], opens: Callable[[T], bool]) -> int:
@@ -69,17 +74,21 @@ def _aligned(current: Sequence[T], target: Sequence[T]) -> list[tuple[_Kept, T]]
     longest = _common(current, target)
     merged: list[tuple[_Kept, T]] = []
     left = right = 0
-    while left < len(current) or right < len(target):
-        if left < len(current) and right < len(target) and current[left] == target[right]:
+    while left < len(current) and right < len(target):
+        if current[left] == target[right]:
             merged.append(("keep", current[left]))
             left, right = left + 1, right + 1
-        elif right == len(target) or (left < len(current) and longest[left + 1][right] >= longest[left][right + 1]):
+        elif longest[left + 1][right] >= longest[left][right + 1]:
             merged.append(("remove", current[left]))
             left += 1
         else:
             merged.append(("insert", target[right]))
             right += 1
-    return merged
+    return [*merged, *_all_of("remove", current[left:]), *_all_of("insert", target[right:])]
+
+
+def _all_of(kept: _Kept, rules: Iterable[T]) -> Iterator[tuple[_Kept, T]]:
+    return ((kept, rule) for rule in rules)
 
 
 def _common(current: Sequence[T], target: Sequence[T]) -> list[list[int]]:

@@ -111,6 +111,17 @@ class _RawRule(_Seen):
     destination_ips: tuple[str, ...] = ()
     description: str | None = None
 
+    def known(self) -> CloudRule:
+        """Return it as our own value."""
+        remote = self.source_ips if self.direction == "in" else self.destination_ips
+        return CloudRule(
+            direction=self.direction,
+            protocol=self.protocol,
+            port=self.port,
+            remote=remote,
+            description=self.description or "",
+        )
+
 
 class _Raw(_Seen):
     id: int
@@ -138,16 +149,7 @@ def _firewall(raw: _Raw) -> CloudFirewall:
     return CloudFirewall(
         id=raw.id,
         name=raw.name,
-        rules=tuple(
-            CloudRule(
-                direction=rule.direction,
-                protocol=rule.protocol,
-                port=rule.port,
-                remote=rule.source_ips if rule.direction == "in" else rule.destination_ips,
-                description=rule.description or "",
-            )
-            for rule in raw.rules
-        ),
+        rules=tuple(rule.known() for rule in raw.rules),
         servers=tuple(on.server.id for on in raw.applied_to if on.server),
         selectors=tuple(on.label_selector.selector for on in raw.applied_to if on.label_selector),
     )
@@ -156,13 +158,14 @@ def _firewall(raw: _Raw) -> CloudFirewall:
 def cloud_gates(firewalls: Iterable[CloudFirewall], attached: Iterable[Attachment]) -> Gates | Unreadable:
     """Return what the firewalls on a server do together; one that is on it and not among them makes it unreadable."""
     known = {firewall.id: firewall for firewall in firewalls}
-    attached = tuple(attached)
-    if missing := [on.firewall for on in attached if on.firewall not in known]:
-        return Unreadable(f"the rules of firewall {missing[0]} are not known")
-    surely = tuple(known[on.firewall] for on in attached if on.applied)
-    pending = tuple(known[on.firewall] for on in attached if not on.applied)
-    notes = tuple(f"firewall {firewall.name} is still being applied" for firewall in pending)
+    on_it: dict[bool, list[CloudFirewall]] = {True: [], False: []}
+    for on in attached:
+        if on.firewall not in known:
+            return Unreadable(f"the rules of firewall {on.firewall} are not known")
+        on_it[on.applied].append(known[on.firewall])
+    surely, pending = tuple(on_it[True]), tuple(on_it[False])
     sets = (surely, surely + pending) if pending else (surely,)
+    notes = tuple(f"firewall {firewall.name} is still being applied" for firewall in pending)
     return Gates(_gate(V4, sets), _gate(V6, sets), notes)
 
 

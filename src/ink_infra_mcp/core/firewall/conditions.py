@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 
-from ink_infra_mcp.core.firewall.addresses import Addresses
+from ink_infra_mcp.core.firewall.addresses import A, Addresses
 from ink_infra_mcp.core.firewall.ports import Ports
+from ink_infra_mcp.core.firewall.spans import intersection
 
 SYN = frozenset({"syn"})
 SYN_ACK = frozenset({"syn", "ack"})
@@ -17,15 +19,15 @@ _ANY_PORT = Ports(((1, 65_535),))
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The first packets of connections of one protocol to one address: what a walk is about, but for ports and sources.
+    """The first packets of connections to one address: what a walk is about, but for its doors and sources.
 
-    `port` is the port that they go to after a translation; None is the one that they asked for, which the cells of the
-    walk tell. `interface` is where they arrive, `leaving` where they would go on to; None is not known. `local` says
-    that the destination is one of the host's own addresses. `ordinary` asks what a first packet meets where nothing is
-    exhausted: rates are not used up, and its route back exists.
+    `protocol` and `port` None are those that the cells of the walk tell; a translation gives another port. `interface`
+    is where they arrive, `leaving` where they would go on to; None is not known. `local` says that the destination is
+    one of the host's own addresses. `ordinary` asks what a first packet meets where nothing is exhausted: rates are
+    not used up, and its route back exists.
     """
 
-    protocol: str
+    protocol: str | None
     destination: int
     interface: str | None = None
     leaving: str | None = None
@@ -68,10 +70,6 @@ class Protocol:
     """The transport protocol is one of these, by name."""
 
     wanted: OneOf
-
-    def met(self, q: Question) -> bool | None:
-        """Return whether the packet meets it."""
-        return self.wanted.holds(q.protocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +141,16 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class TcpFlags:
-    """Some of the TCP flags: any of the alternatives holds when, of those in its mask, exactly its own are set."""
+    """Some of the TCP flags: any of the alternatives holds when, of those in its mask, exactly its own are set.
+
+    It stands beside the condition that the protocol is TCP.
+    """
 
     alternatives: tuple[tuple[frozenset[str], frozenset[str]], ...]
     negated: bool = False
 
     def met(self, q: Question) -> bool | None:
         """Return whether the packet meets it."""
-        if q.protocol != "tcp":
-            return False
         return any(q.flags & mask == wanted for mask, wanted in self.alternatives) is not self.negated
 
 
@@ -197,6 +196,47 @@ class Never:
         return False
 
 
-Asked = Protocol | ToAddress | Arrives | Leaves | InState | Kind | TcpFlags | TheirPort | Opaque | Never
+Asked = ToAddress | Arrives | Leaves | InState | Kind | TcpFlags | TheirPort | Opaque | Never
 """What a question answers the same way in all its cells."""
-Condition = ToPort | Asked
+Condition = Protocol | ToPort | Asked
+
+
+def present(*conditions: Condition | None) -> tuple[Condition, ...]:
+    """Return those of the conditions that are there."""
+    return tuple(condition for condition in conditions if condition is not None)
+
+
+def parted(asked: Iterable[Condition | Addresses], kind: type[A]) -> tuple[A | None, tuple[Condition, ...]]:
+    """Return what is asked of the source, all of it at once, and what is asked of the rest; None asks nothing."""
+    asked = tuple(asked)
+    sources = [kind(one.spans) for one in asked if isinstance(one, Addresses)]
+    conditions = tuple(one for one in asked if not isinstance(one, Addresses))
+    return (reduce(and_both, sources) if sources else None), conditions
+
+
+def and_both(one: A, other: A) -> A:
+    """Return what is in both sets."""
+    return type(one)(intersection(one.spans, other.spans))
+
+
+def of_protocol(name: str | None) -> Protocol | None:
+    """Return the condition on a protocol by name; none where there is no name."""
+    return Protocol(OneOf((name,))) if name else None
+
+
+def to_ports(text: str | None) -> ToPort | None:
+    """Return the condition on the destination port; none where there is no text.
+
+    Raises:
+        ValueError: the text is no list of ports.
+    """
+    return ToPort(Ports.parse(text)) if text else None
+
+
+def their_ports(text: str | None) -> TheirPort | None:
+    """Return the condition on the port of the other side; none where there is no text.
+
+    Raises:
+        ValueError: the text is no list of ports.
+    """
+    return TheirPort(Ports.parse(text)) if text else None

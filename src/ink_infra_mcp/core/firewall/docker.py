@@ -1,9 +1,9 @@
 """Containers as `docker inspect` shows them: their addresses, and the ports that they publish."""
 
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable, failed
@@ -100,29 +100,31 @@ def read_containers(answer: Answer) -> Containers | Unreadable:
     """Read what `docker inspect` said of every container; no text at all is what it says where there is none."""
     if bad := failed(answer, "docker inspect"):
         return bad
-    if not answer.text.strip():
-        return Containers()
     try:
-        seen = _ALL.validate_python(json.loads(answer.text))
+        seen = _ALL.validate_json(answer.text.strip() or "[]")
         return Containers(tuple(_container(one) for one in seen if one.state.running))
-    except (ValueError, ValidationError, RecursionError):
+    except ValueError:
         return Unreadable("what docker inspect said is not its JSON")
 
 
 def _container(seen: _Inspected) -> Container:
     name = seen.name.removeprefix("/")
-    networks = (seen.settings.networks or {}).values()
-    texts = (text for network in networks for text in (network.ipv4, network.ipv6) if text)
     return Container(
         name=name,
-        addresses=tuple(_text(_number(text), family_of(text)) for text in texts),
+        addresses=tuple(_addresses(seen.settings)),
         host_network=seen.host_config.network_mode == "host",
-        published=tuple(
-            _published(name, inside, bound)
-            for inside, bounds in (seen.settings.ports or {}).items()
-            for bound in bounds or ()
-        ),
+        published=tuple(_published(name, inside, bound) for inside, bound in _bounds(seen.settings)),
     )
+
+
+def _addresses(settings: _Settings) -> Iterator[str]:
+    for network in (settings.networks or {}).values():
+        yield from (_text(_number(text), family_of(text)) for text in (network.ipv4, network.ipv6) if text)
+
+
+def _bounds(settings: _Settings) -> Iterator[tuple[str, _Bound]]:
+    for inside, bounds in (settings.ports or {}).items():
+        yield from ((inside, bound) for bound in bounds or ())
 
 
 def _published(container: str, inside: str, bound: _Bound) -> Published:

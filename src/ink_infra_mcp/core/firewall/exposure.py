@@ -4,15 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
-from operator import and_
 from typing import Generic, NamedTuple
 
-from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Family
+from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Family, union
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.conditions import Question
 from ink_infra_mcp.core.firewall.docker import Containers
 from ink_infra_mcp.core.firewall.gates import Gate, Gates, judged
-from ink_infra_mcp.core.firewall.grid import Cells, Grid, grid
+from ink_infra_mcp.core.firewall.grid import Cells, Door, Grid, grid
 from ink_infra_mcp.core.firewall.interfaces import Interfaces
 from ink_infra_mcp.core.firewall.listening import Listeners
 from ink_infra_mcp.core.firewall.netfilter import HOST, Arrival, Way, crossing, way
@@ -20,10 +19,10 @@ from ink_infra_mcp.core.firewall.rules import Tables, opened_ports
 from ink_infra_mcp.core.firewall.sockets import Sockets
 from ink_infra_mcp.core.firewall.walk import Evidence, Judgement
 
-Port = tuple[str, int]
-"""A protocol, `tcp` or `udp`, and a port of it."""
+Port = Door
 PROVIDER = "provider"
 MAX_EVIDENCE = 3
+_PROTOCOLS = frozenset({"tcp", "udp"})
 
 
 class State(StrEnum):
@@ -100,6 +99,11 @@ class _Side(Generic[A]):
     filters: Way[A] | Unreadable
     classes: dict[str, list[tuple[str, A]]]
 
+    def called(self, way_in: WayIn) -> list[int]:
+        """Return the addresses of the family that the host is called by on a way."""
+        texts = (text for text in way_in.addresses if (":" in text) is (self.kind.FAMILY is Family.V6))
+        return [self.kind.parse(text).spans[0][0] for text in texts]
+
     def told_apart(self, classes: Iterable[tuple[str, A]]) -> frozenset[A]:
         """Return the sources that anything here tells from others."""
         by_gate = () if isinstance(self.gate, Unreadable) else self.gate.told_apart()
@@ -109,9 +113,7 @@ class _Side(Generic[A]):
 
 def exposures(facts: HostFacts, classes: Sequence[SourceClass], ports: Iterable[Port]) -> tuple[Exposure, ...]:
     """Return how reachable each port is for each class, over each family that its way has an address of."""
-    wanted: dict[str, list[int]] = {}
-    for protocol, port in dict.fromkeys(ports):
-        wanted.setdefault(protocol, []).append(port)
+    wanted = tuple(dict.fromkeys(ports))
     return (*_over(_four(facts, classes), wanted), *_over(_six(facts, classes), wanted))
 
 
@@ -121,20 +123,19 @@ def ports_that_matter(facts: HostFacts, policy: Iterable[Port] = ()) -> tuple[Po
     Of a range that a rule opens, its first port stands for all; the ports within it that somebody listens on are there
     by themselves.
     """
-    found = set(policy)
-    if isinstance(facts.sockets, Sockets):
-        found |= {(socket.protocol, socket.port) for socket in facts.sockets.found if not socket.loopback}
-    if isinstance(facts.containers, Containers):
-        found |= {(port.protocol, port.host_port) for port in facts.containers.published}
-    if not isinstance(facts.v4, Unreadable):
-        found |= set(_named(facts.v4))
-    if not isinstance(facts.v6, Unreadable):
-        found |= set(_named(facts.v6))
-    return tuple(sorted(port for port in found if port[0] in {"tcp", "udp"} and port[1]))
+    found = {*policy, *_waited_on(facts), *_opened(facts.v4), *_opened(facts.v6)}
+    return tuple(sorted((protocol, port) for protocol, port in found if protocol in _PROTOCOLS and port))
 
 
-def _named(tables: Tables[A]) -> Iterator[Port]:
-    for protocol, asked in opened_ports(tables):
+def _waited_on(facts: HostFacts) -> Iterator[Port]:
+    sockets = facts.sockets.found if isinstance(facts.sockets, Sockets) else ()
+    published = facts.containers.published if isinstance(facts.containers, Containers) else ()
+    yield from ((socket.protocol, socket.port) for socket in sockets if not socket.loopback)
+    yield from ((port.protocol, port.host_port) for port in published)
+
+
+def _opened(tables: Tables[A] | Unreadable) -> Iterator[Port]:
+    for protocol, asked in () if isinstance(tables, Unreadable) else opened_ports(tables):
         yield from ((protocol or "tcp", first) for first, _ in asked.ports.spans)
 
 
@@ -158,18 +159,16 @@ def _by_way(named: Iterable[tuple[str, str, A]]) -> dict[str, list[tuple[str, A]
     return found
 
 
-def _over(side: _Side[A], ports: dict[str, list[int]]) -> Iterator[Exposure]:
+def _over(side: _Side[A], doors: tuple[Door, ...]) -> Iterator[Exposure]:
     for way_in in side.facts.ways:
-        called = [side.kind.parse(text).spans[0][0] for text in way_in.addresses if (":" in text) is (side.kind is V6)]
+        called = side.called(way_in)
         classes = side.classes.get(way_in.name)
-        if not classes or not called:
-            continue
-        everybody = side.kind.of_spans(span for _, sources in classes for span in sources.spans)
-        for protocol, numbers in ports.items():
-            cells = grid(everybody, side.told_apart(classes), tuple(numbers))
-            asked = [Question(protocol, address, way_in.interface) for address in called]
+        if classes and called:
+            everybody = union((sources for _, sources in classes), side.kind())
+            cells = grid(everybody, side.told_apart(classes), doors)
+            asked = [Question(None, address, way_in.interface) for address in called]
             sums = [_summed(_layers(side, way_in, question, cells)) for question in asked]
-            yield from _told(side, protocol, classes, cells=cells, sums=sums)
+            yield from _told(side, classes, cells=cells, sums=sums)
 
 
 def _layers(side: _Side[A], way_in: WayIn, question: Question, cells: Grid[A]) -> tuple[Judgement, ...]:
@@ -237,14 +236,13 @@ def _summed(layers: tuple[Judgement, ...]) -> _Sum:
 
 
 def _told(
-    side: _Side[A], protocol: str, classes: Iterable[tuple[str, A]], *, cells: Grid[A], sums: Sequence[_Sum]
+    side: _Side[A], classes: Iterable[tuple[str, A]], *, cells: Grid[A], sums: Sequence[_Sum]
 ) -> Iterator[Exposure]:
     """Yield the most that is reachable of each class at each port by any of the addresses."""
     whole = _most(sums)
-    rows = [(port, cells.row(port)) for port in cells.ports]
     for name, sources in classes:
         column = cells.of(sources)
-        for port, row in rows:
+        for door, row in cells.rows.items():
             here = column & row
             state = _state(here, whole.admitted, whole.denied)
             shown = _that_shows(state, here, sums)
@@ -254,31 +252,26 @@ def _told(
             yield Exposure(
                 side.facts.name,
                 side.kind.FAMILY,
-                protocol,
-                port,
+                *door,
                 name,
                 state,
                 decided_by,
                 whole.depth(kept_out),
                 shown.deniers(kept_out),
                 evidence,
-                cells.sources(whole.admitted & here, port).cidrs() if state is State.PARTLY else (),
-                cells.sources(unclear, port).cidrs() if unclear and unclear != here else (),
+                cells.sources(whole.admitted & here, door).cidrs() if state is State.PARTLY else (),
+                cells.sources(unclear, door).cidrs() if unclear and unclear != here else (),
             )
 
 
 def _most(sums: Sequence[_Sum]) -> _Sum:
     """Return what is reachable by any of several addresses, and denied by so many layers for all of them."""
-    if len(sums) == 1:
-        return sums[0]
-    admitted, denied = 0, -1
-    for each in sums:
-        admitted |= each.admitted
-        denied &= each.denied
-    by_at_least = [each.by_at_least for each in sums]
-    return _Sum(
-        admitted, denied, sums[0].layers, tuple(reduce(and_, depths) for depths in zip(*by_at_least, strict=True))
-    )
+    return reduce(_or_by, sums)
+
+
+def _or_by(one: _Sum, other: _Sum) -> _Sum:
+    depths = tuple(here & there for here, there in zip(one.by_at_least, other.by_at_least, strict=True))
+    return _Sum(one.admitted | other.admitted, one.denied & other.denied, one.layers, depths)
 
 
 def _that_shows(state: State, here: Cells, sums: Sequence[_Sum]) -> _Sum:
@@ -298,14 +291,16 @@ def _state(here: Cells, admitted: Cells, denied: Cells) -> State:
 def _decided(found: _Sum, here: Cells, state: State) -> tuple[str, tuple[str, ...]]:
     """Return the layer that decides, and what it says of the cells that it decides on."""
     if state is State.OPEN:
-        said = [text for layer in found.layers for text in _says(layer.passes, here)[-1:]]
-        return found.layers[-1].layer, tuple(said)
-    if state is not State.UNKNOWN:
-        for layer in found.layers:
-            if denied := layer.denied & here:
-                return layer.layer, _says(layer.stops, denied)
-    doubtful = next(layer for layer in found.layers if layer.unknown & here)
-    return doubtful.layer, _says(doubtful.doubts, doubtful.unknown & here)
+        return found.layers[-1].layer, _admitting(found.layers, here)
+    if state is State.UNKNOWN or not here & found.denied:
+        layer = next(layer for layer in found.layers if layer.unknown & here)
+        return layer.layer, _says(layer.doubts, layer.unknown & here)
+    layer = next(layer for layer in found.layers if layer.denied & here)
+    return layer.layer, _says(layer.stops, layer.denied & here)
+
+
+def _admitting(layers: Iterable[Judgement], here: Cells) -> tuple[str, ...]:
+    return tuple([text for layer in layers for text in _says(layer.passes, here)[-1:]])
 
 
 def _says(evidence: Sequence[Evidence], cells: Cells) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
 """firewalld as it was set up: its zones, from `firewall-cmd --list-all-zones`; what they do is in nft."""
 
-from itertools import groupby
+import re
 
-from ink_infra_mcp.core.firewall.answer import Answer, Unreadable, failed
+from ink_infra_mcp.core.firewall.answer import Answer, Damaged, Unreadable, failed
 from ink_infra_mcp.core.plan import Frozen
 
-_TARGET = "target"
+_NEEDED = frozenset({"target", "interfaces", "sources", "services", "ports", "rich rules"})
 
 
 class Zone(Frozen):
@@ -23,34 +23,34 @@ class Zone(Frozen):
 
 
 def read_firewalld(answer: Answer) -> tuple[Zone, ...] | Unreadable:
-    """Read what `firewall-cmd --list-all-zones` said. One that is off is unreadable here."""
+    """Read what `firewall-cmd --list-all-zones` said; that of a firewalld that is off is a failure."""
     if bad := failed(answer, "firewall-cmd"):
         return bad
-    blocks = [
-        list(lines)
-        for filled, lines in groupby(answer.text.splitlines(), key=lambda line: bool(line.strip()))
-        if filled
-    ]
-    zones = tuple(zone for block in blocks if (zone := _zone(block)))
-    if not zones or len(zones) != len(blocks):
-        return Unreadable("firewall-cmd says something that is no zone")
-    return zones
+    try:
+        return tuple(_zone(block.splitlines()) for block in re.split(r"\n\s*\n", answer.text.strip("\n") + "\n"))
+    except ValueError as why:
+        return Unreadable(f"firewall-cmd: {why}")
 
 
-def _zone(lines: list[str]) -> Zone | None:
-    heading, *body = lines
+def _zone(lines: list[str]) -> Zone:
+    heading, *body = lines or [""]
     name, _, marks = heading.partition(" (")
-    said = {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in body) if colon}
-    if heading.startswith(" ") or _TARGET not in said or "rich rules" not in said:
-        return None
+    said = _keys(body)
+    if heading.startswith(" ") or not said.keys() >= _NEEDED:
+        raise Damaged(f"not a zone: {heading[:80]}")
     return Zone(
         name=name,
         active="active" in marks,
         default="default" in marks,
-        target=said[_TARGET],
-        interfaces=tuple(said.get("interfaces", "").split()),
-        sources=tuple(said.get("sources", "").split()),
-        services=tuple(said.get("services", "").split()),
-        ports=tuple(said.get("ports", "").split()),
+        target=said["target"],
+        interfaces=tuple(said["interfaces"].split()),
+        sources=tuple(said["sources"].split()),
+        services=tuple(said["services"].split()),
+        ports=tuple(said["ports"].split()),
         rich_rules=tuple(line.strip() for line in body if line.startswith("\t")),
     )
+
+
+def _keys(lines: list[str]) -> dict[str, str]:
+    parted = (line.partition(":") for line in lines)
+    return {key.strip(): value.strip() for key, colon, value in parted if colon}

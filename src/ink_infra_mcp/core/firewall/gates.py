@@ -49,10 +49,9 @@ def judged(gate: Gate[A], question: Question, grid: Grid[A]) -> Judgement:
     if not gate.alternatives:
         return Judgement(gate.layer, grid.whole, 0, passes=(Evidence(grid.whole, gate.layer, gate.opened_by),))
     inward = reduce(_either, [_through(gate.layer, table, question, grid, grid.whole) for table in gate.alternatives])
-    if gate.replies is None or question.protocol not in {"tcp", "udp"}:
+    if gate.replies is None:
         return inward
-    flags = SYN_ACK if question.protocol == "tcp" else frozenset[str]()
-    outward = _through(gate.layer, gate.replies, replace(question, flags=flags), grid, inward.passed)
+    outward = _through(gate.layer, gate.replies, replace(question, flags=SYN_ACK), grid, inward.passed)
     return _both(inward, outward)
 
 

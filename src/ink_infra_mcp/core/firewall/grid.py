@@ -1,77 +1,86 @@
-"""Everything that is asked about a way in, as the bits of one number: a cell for each port and each kind of source.
+"""Everything that is asked about a way in, as the bits of one number: a cell for each door and each kind of source.
 
-Sources that no rule and no class tells apart are one kind. Walking all ports and all kinds at once is what makes it
+Sources that no rule and no class tells apart are one kind. Walking all doors and all kinds at once is what makes it
 cheap to judge a fleet.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Generic
 
 from ink_infra_mcp.core.firewall.addresses import A
+from ink_infra_mcp.core.firewall.conditions import OneOf
 from ink_infra_mcp.core.firewall.ports import Ports
-from ink_infra_mcp.core.firewall.spans import Span
+from ink_infra_mcp.core.firewall.spans import Span, Spans
 
 Cells = int
 """A set of cells: `&` and `|` as with sets, `a & ~b` for the difference."""
 
 
+Named = tuple[tuple[str, ...], bool]
+Door = tuple[str, int]
+"""A protocol, `tcp` or `udp`, and a port of it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Grid(Generic[A]):
-    """The cells of some ports and some kinds of sources, which together are everybody who comes this way."""
+    """The cells of some doors and some kinds of sources, which together are everybody who comes this way."""
 
     kinds: tuple[A, ...]
-    ports: tuple[int, ...]
+    rows: Mapping[Door, Cells]
     nobody: A
-    _rows: dict[int, Cells] = field(default_factory=dict[int, Cells])
-    _columns: dict[A, Cells] = field(default_factory=dict[A, Cells])
-    _at: dict[Ports, Cells] = field(default_factory=dict[Ports, Cells])
+    _columns: dict[Spans, Cells] = field(default_factory=dict[Spans, Cells])
+    _at: dict[Spans, Cells] = field(default_factory=dict[Spans, Cells])
+    _speaking: dict[Named, Cells] = field(default_factory=dict[Named, Cells])
 
     @property
     def whole(self) -> Cells:
         """Return every cell."""
-        return (1 << len(self.kinds) * len(self.ports)) - 1
+        return (1 << len(self.kinds) * len(self.rows)) - 1
 
     def of(self, sources: A) -> Cells:
-        """Return the cells of sources, at every port; sources are made of whole kinds, or have nobody of them."""
-        found = self._columns.get(sources)
+        """Return the cells of sources, at every door; sources are made of whole kinds, or have nobody of them."""
+        found = self._columns.get(sources.spans)
         if found is None:
             width = len(self.kinds)
             row = sum(1 << at for at, kind in enumerate(self.kinds) if kind.spans[0][0] in sources)
-            found = sum(row << width * at for at in range(len(self.ports)))
-            self._columns[sources] = found
+            found = self._columns[sources.spans] = sum(row << width * at for at in range(len(self.rows)))
         return found
 
     def at(self, ports: Ports) -> Cells:
-        """Return the cells of those of its ports that are among these."""
-        found = self._at.get(ports)
+        """Return the cells of its doors whose port is among these, whatever their protocol."""
+        found = self._at.get(ports.spans)
         if found is None:
-            found = sum(self.row(port) for port in self.ports if port in ports)
-            self._at[ports] = found
+            found = self._at[ports.spans] = sum(row for (_, port), row in self.rows.items() if port in ports)
         return found
 
-    def row(self, port: int) -> Cells:
-        """Return the cells of one of its ports."""
-        found = self._rows.get(port)
+    def speaking(self, protocols: OneOf) -> Cells:
+        """Return the cells of its doors whose protocol is meant."""
+        named = (protocols.names, protocols.negated)
+        found = self._speaking.get(named)
         if found is None:
-            width = len(self.kinds)
-            found = ((1 << width) - 1) << width * self.ports.index(port)
-            self._rows[port] = found
+            rows = (row for (protocol, _), row in self.rows.items() if protocols.any_of((protocol,)))
+            found = self._speaking[named] = sum(rows)
         return found
 
-    def sources(self, cells: Cells, port: int) -> A:
-        """Return the sources whose cells at a port are among these."""
-        here = (cells & self.row(port)) >> len(self.kinds) * self.ports.index(port)
+    def sources(self, cells: Cells, door: Door) -> A:
+        """Return the sources whose cells at a door are among these."""
+        row = self.rows[door]
+        here = (cells & row) // (row & -row)
         spans = (span for at, kind in enumerate(self.kinds) if here >> at & 1 for span in kind.spans)
         return type(self.nobody).of_spans(spans)
 
 
 @lru_cache(maxsize=256)
-def grid(everybody: A, told_apart: frozenset[A], ports: tuple[int, ...]) -> Grid[A]:
-    """Return the cells of everybody, told apart by these sets, at these ports."""
-    return Grid(tuple(_kinds(everybody, tuple(told_apart))), ports, everybody - everybody)
+def grid(everybody: A, told_apart: frozenset[A], doors: tuple[Door, ...]) -> Grid[A]:
+    """Return the cells of everybody, told apart by these sets, at these doors, each of them once."""
+    kinds = tuple(_kinds(everybody, tuple(told_apart)))
+    row = (1 << len(kinds)) - 1
+    rows = {door: row << len(kinds) * at for at, door in enumerate(doors)}
+    return Grid(kinds, MappingProxyType(rows), everybody - everybody)
 
 
 def _kinds(everybody: A, told_apart: Sequence[A]) -> Iterator[A]:

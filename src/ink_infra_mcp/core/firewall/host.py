@@ -16,20 +16,21 @@ def read_filters(
     what `nft -j list ruleset` said. None is a tool that is proved not to be installed, and so has made no rules;
     never one that could not be asked.
     """
-    found: list[Tables[A]] = []
-    shown: frozenset[str] = frozenset()
-    for answer, label in ((iptables, "iptables"), (legacy, "iptables-legacy")):
-        saved = _saved(answer, kind, label)
-        if isinstance(saved, Unreadable):
-            return saved
-        found.append(saved.tables)
-        shown |= saved.shown
-        if saved.incompatible and nft is None:
-            return Unreadable(f"{label}-save cannot show {', '.join(sorted(saved.incompatible))}, and nft is not there")
-    native = () if nft is None else read_nft(nft, kind, shown)
-    if isinstance(native, Unreadable):
-        return native
-    return tuple(table for tables in (*found, native) for table in tables)
+    saved = _saved(iptables, kind, "iptables")
+    older = _saved(legacy, kind, "iptables-legacy")
+    if isinstance(saved, Unreadable):
+        return saved
+    if isinstance(older, Unreadable):
+        return older
+    native = _native(nft, kind, saved, older)
+    return native if isinstance(native, Unreadable) else (*saved.tables, *older.tables, *native)
+
+
+def _native(nft: Answer | None, kind: type[A], saved: Saved[A], older: Saved[A]) -> Tables[A] | Unreadable:
+    if nft is not None:
+        return read_nft(nft, kind, saved.shown | older.shown)
+    hidden = sorted(saved.incompatible | older.incompatible)
+    return Unreadable(f"iptables-save cannot show {', '.join(hidden)}, and nft is not there") if hidden else ()
 
 
 def _saved(answer: Answer | None, kind: type[A], label: str) -> Saved[A] | Unreadable:

@@ -1,9 +1,9 @@
 """A host's interfaces and their addresses, from `ip -j addr`: which are its own, and what lies behind each."""
 
-import json
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6, Family
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable, failed
@@ -26,7 +26,7 @@ class _Link(BaseModel):
     addr_info: tuple[_Address, ...] = ()
 
 
-_LINKS: TypeAdapter[tuple[_Link, ...]] = TypeAdapter(tuple[_Link, ...])
+_LINKS: TypeAdapter[tuple[_Link, ...]] = TypeAdapter(Annotated[tuple[_Link, ...], Field(min_length=1)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,10 @@ def read_interfaces(answer: Answer) -> Interfaces | Unreadable:
     if bad := failed(answer, "ip -j addr"):
         return bad
     try:
-        links = _LINKS.validate_python(json.loads(answer.text))
-        found = tuple(_own(link, address) for link in links for address in link.addr_info)
-    except (ValueError, ValidationError, RecursionError):
+        links = _LINKS.validate_json(answer.text)
+        return Interfaces(tuple(_own(link, address) for link in links for address in link.addr_info))
+    except ValueError:
         return Unreadable("what ip -j addr said is not its JSON")
-    return Interfaces(found) if links else Unreadable("ip -j addr names no interface")
 
 
 def _own(link: _Link, address: _Address) -> OwnAddress:

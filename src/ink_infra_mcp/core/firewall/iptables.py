@@ -34,6 +34,7 @@ _HOOKS: Mapping[str, Hook] = {
 }
 _CHAIN = re.compile(r":(\S+) (ACCEPT|DROP|-)(?: \[\d+:\d+\])?")
 _RULE = re.compile(r"(?:\[\d+:\d+\] )?(-A (\S+)(?: .*)?)")
+_NF_TABLES = re.compile(r"\(nf_tables\)|xtables-save")
 _INCOMPATIBLE = re.compile(r"# Table `(\w+)' is incompatible")
 
 
@@ -59,16 +60,14 @@ def read_iptables(answer: Answer, kind: type[A], label: str = "iptables") -> Sav
     if bad := failed(answer, f"{label}-save"):
         return bad
     lines = [line.rstrip() for line in answer.text.splitlines()]
+    comments = "\n".join(line for line in lines if line.startswith("#"))
     try:
         _check_frames(lines)
         tables = tuple(_tables(_numbered(lines), kind, label))
     except ValueError as why:
         return Unreadable(f"{label}-save: {why}")
-    return Saved(
-        tables,
-        nf_tables=any(line.startswith("#") and ("(nf_tables)" in line or "xtables-save" in line) for line in lines),
-        incompatible=frozenset(found[1] for line in lines if (found := _INCOMPATIBLE.match(line))),
-    )
+    nf_tables = bool(_NF_TABLES.search(comments))
+    return Saved(tables, nf_tables=nf_tables, incompatible=frozenset(_INCOMPATIBLE.findall(comments)))
 
 
 def _check_frames(lines: list[str]) -> None:
@@ -94,14 +93,15 @@ def _tables(lines: Iterator[tuple[int, str]], kind: type[A], label: str) -> Iter
     for number, line in lines:
         if not line.startswith("*"):
             raise Damaged(f"line {number} stands outside any table")
-        draft: _Draft[A] = _Draft(line[1:])
-        for inner, text in lines:
-            if text == "COMMIT":
-                break
-            _take(draft, inner, text, kind)
-        else:
-            raise Damaged(f"table {draft.name} is cut off: it has no COMMIT")
-        yield _finished(draft, label)
+        yield _finished(_drafted(_Draft(line[1:]), lines, kind), label)
+
+
+def _drafted(draft: _Draft[A], lines: Iterator[tuple[int, str]], kind: type[A]) -> _Draft[A]:
+    for number, line in lines:
+        if line == "COMMIT":
+            return draft
+        _take(draft, number, line, kind)
+    raise Damaged(f"table {draft.name} is cut off: it has no COMMIT")
 
 
 def _take(draft: _Draft[A], number: int, line: str, kind: type[A]) -> None:

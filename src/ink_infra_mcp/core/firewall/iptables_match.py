@@ -51,25 +51,33 @@ class Option:
         return " ".join([*(["!"] if self.negated else []), self.name, *self.values])
 
 
+_PUT_ON = Option("--set", False, ())
+
+
 def builtin(option: Option, kind: type[A]) -> Iterator[Found]:
     """Yield what an option asks that needs no module.
 
     Raises:
         ValueError: its value is no address of the family.
     """
-    match option.name:
-        case "-s":
-            yield _addresses(option, kind)
-        case "-d":
-            yield ToAddress(_addresses(option, kind))
-        case "-i":
-            yield Arrives(OneOf(option.values, option.negated))
-        case "-o":
-            yield Leaves(OneOf(option.values, option.negated))
-        case "-p":
-            yield from _protocol(option)
-        case _:
-            yield from () if option.negated else (Never("later fragments"),)
+    if option.name in {"-s", "-d"}:
+        found = _addresses(option, kind)
+        yield found if option.name == "-s" else ToAddress(found)
+    elif reader := _BUILTIN.get(option.name):
+        yield from reader(option)
+
+
+def _arrives(option: Option) -> Iterator[Condition]:
+    yield Arrives(OneOf(option.values, option.negated))
+
+
+def _leaves(option: Option) -> Iterator[Condition]:
+    yield Leaves(OneOf(option.values, option.negated))
+
+
+def _fragment(option: Option) -> Iterator[Condition]:
+    """Yield that no first packet is a later fragment, unless it is asked not to be one."""
+    yield from () if option.negated else (Never("later fragments"),)
 
 
 def matched(module: str, options: Iterable[Option], kind: type[A]) -> Iterator[Found]:
@@ -78,18 +86,21 @@ def matched(module: str, options: Iterable[Option], kind: type[A]) -> Iterator[F
     Raises:
         ValueError: an option's value is not what it takes.
     """
+    given = list(options)
     if reader := _WHOLE.get(module):
-        yield from reader(list(options))
-        return
-    for option in options:
-        if by_option := _OPTIONS.get((module, option.name)):
-            yield by_option(option)
-        elif with_addresses := _ADDRESSED.get((module, option.name)):
-            yield with_addresses(_addresses(option, kind))
-        else:
-            yield Opaque(f"-m {module} {option}")
-    if module not in _UNDERSTOOD and not options:
+        yield from reader(given)
+    elif given or module in _UNDERSTOOD:
+        yield from (_by_option(module, option, kind) for option in given)
+    else:
         yield Opaque(f"-m {module}")
+
+
+def _by_option(module: str, option: Option, kind: type[A]) -> Found:
+    if reader := _OPTIONS.get((module, option.name)):
+        return reader(option)
+    if with_addresses := _ADDRESSED.get((module, option.name)):
+        return with_addresses(_addresses(option, kind))
+    return Opaque(f"-m {module} {option}")
 
 
 def _addresses(option: Option, kind: type[A]) -> A:
@@ -138,11 +149,10 @@ def _source_kind(option: Option) -> Condition:
 
 def _recent(options: list[Option]) -> Iterator[Condition]:
     """Yield what the list of recent sources asks: to be put on it is always met, to be counted on it is a rate."""
+    counted = any(option.name == "--hitcount" and option.value != "1" for option in options)
     for option in options:
-        if option.name in _SILENT or (option.name == "--set" and not option.negated):
-            continue
-        counted = any(other.name == "--hitcount" and other.value != "1" for other in options)
-        yield Opaque(f"-m recent {option}", ordinary=option.negated if counted else None)
+        if option.name not in _SILENT and option != _PUT_ON:
+            yield Opaque(f"-m recent {option}", ordinary=option.negated if counted else None)
 
 
 def _rate(what: str, *, below: bool) -> Callable[[list[Option]], Iterator[Condition]]:
@@ -204,4 +214,10 @@ _ADDRESSED: dict[tuple[str, str], Callable[[Addresses], Found]] = {
     ("iprange", "--dst-range"): lambda addresses: ToAddress(addresses),
     ("conntrack", "--ctorigsrc"): lambda addresses: addresses,
     ("conntrack", "--ctorigdst"): lambda addresses: ToAddress(addresses, original=True),
+}
+_BUILTIN: dict[str, Callable[[Option], Iterator[Condition]]] = {
+    "-i": _arrives,
+    "-o": _leaves,
+    "-p": _protocol,
+    "-f": _fragment,
 }

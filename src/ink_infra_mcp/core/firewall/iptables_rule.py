@@ -6,21 +6,24 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ink_infra_mcp.core.firewall.addresses import A, Addresses
-from ink_infra_mcp.core.firewall.conditions import Condition
+from ink_infra_mcp.core.firewall.conditions import Condition, parted
 from ink_infra_mcp.core.firewall.iptables_match import Option, builtin, matched
 from ink_infra_mcp.core.firewall.rules import Rule, Translation, Verdict
 
 _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
+_TO_TARGET = frozenset({"-j", "-g"})
 _BUILTIN = frozenset({"-s", "-d", "-i", "-o", "-p", "-f"})
 _ONE_VALUE = frozenset({"--comment", "--log-prefix", "--nflog-prefix", "--string", "--name"})
 _PASSING = frozenset(
     {
         *("LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "CONNSECMARK", "SECMARK", "TCPMSS", "TCPOPTSTRIP", "CHECKSUM"),
-        *("TRACE", "SET", "CLASSIFY", "DSCP", "TOS", "TTL", "HL", "AUDIT", "IDLETIMER", "LED", "RATEEST", "ECN", "CT"),
+        *("TRACE", "SET", "CLASSIFY", "DSCP", "TOS", "TTL", "HL", "AUDIT", "IDLETIMER", "LED", "RATEEST", "ECN"),
         *("TEE", "MASQUERADE", "SNAT"),
     }
 )
 _VERDICTS = {
+    "": Verdict.CONTINUE,
+    **dict.fromkeys(_PASSING, Verdict.CONTINUE),
     "ACCEPT": Verdict.ACCEPT,
     "DROP": Verdict.DROP,
     "REJECT": Verdict.REJECT,
@@ -54,20 +57,14 @@ def read_rule(line: str, kind: type[A]) -> Rule[A]:
 @lru_cache(maxsize=65_536)
 def _read(line: str, kind: type[A]) -> Rule[A]:
     options = list(_options(_words(line)))
-    cut = next((at for at, option in enumerate(options) if option.name in {"-j", "-g"}), len(options))
+    cut = next((at for at, option in enumerate(options) if option.name in _TO_TARGET), len(options))
     target = _target(options[cut:])
-    sources, conditions = None, list[Condition]()
-    for found in _asked(options[1:cut], kind):
-        if isinstance(found, Addresses):
-            one = kind(found.spans)
-            sources = one if sources is None else sources & one
-        else:
-            conditions.append(found)
+    sources, conditions = parted(_asked(options[1:cut], kind), kind)
     verdict = _verdict(target)
     return Rule(
         verdict=verdict,
         sources=sources,
-        conditions=tuple(conditions),
+        conditions=conditions,
         target=target.name,
         translation=_translation(target, kind) if verdict is Verdict.DNAT else None,
         origin=line,
@@ -85,22 +82,23 @@ def _words(line: str) -> list[tuple[str, bool]]:
 def _options(words: list[tuple[str, bool]]) -> Iterator[Option]:
     at, negated = 0, False
     while at < len(words):
-        word, quoted = words[at]
+        word = words[at][0]
         at += 1
-        if word == "!" and not quoted:
+        if word == "!":
             negated = True
             continue
-        end = min(at + 1, len(words)) if word in _ONE_VALUE else _end(words, at)
+        end = at + 1 if word in _ONE_VALUE else _end(words, at)
         yield Option(word, negated, tuple(value for value, _ in words[at:end]))
         at, negated = end, False
 
 
 def _end(words: list[tuple[str, bool]], start: int) -> int:
-    for at in range(start, len(words)):
-        word, quoted = words[at]
-        if not quoted and (word == "!" or (word.startswith("-") and len(word) > 1)):
-            return at
-    return len(words)
+    """Return where the next option begins."""
+    return next((at for at in range(start, len(words)) if _begins(*words[at])), len(words))
+
+
+def _begins(word: str, quoted: bool) -> bool:
+    return not quoted and (word == "!" or (word.startswith("-") and len(word) > 1))
 
 
 def _asked(options: list[Option], kind: type[A]) -> Iterator[Condition | Addresses]:
@@ -125,10 +123,8 @@ def _target(options: list[Option]) -> _Target:
 def _verdict(target: _Target) -> Verdict:
     if target.goto:
         return Verdict.GOTO
-    if target.name == "CT" and "--notrack" in target.options:
-        return Verdict.UNTRACK
-    if not target.name or target.name in _PASSING:
-        return Verdict.CONTINUE
+    if target.name == "CT":
+        return Verdict.UNTRACK if "--notrack" in target.options else Verdict.CONTINUE
     return _VERDICTS.get(target.name, Verdict.JUMP)
 
 
@@ -137,8 +133,10 @@ def _translation(target: _Target, kind: type[A]) -> Translation:
         port = target.options.get("--to-ports", "")
         return Translation(port=int(port)) if port.isdigit() else Translation(vague=bool(port))
     found = _TO.fullmatch(target.options.get("--to-destination", "?"))
-    if target.name != "DNAT" or not found:
-        return Translation(vague=True)
-    text = found["six"] or found["four"] or found["bare"]
-    port = int(found["port"]) if found["port"] else None
-    return Translation(kind.parse(text).spans[0][0] if text else None, port)
+    return _to(found.groupdict(), kind) if found else Translation(vague=True)
+
+
+def _to(said: Mapping[str, str | None], kind: type[A]) -> Translation:
+    texts = [text for name, text in said.items() if text and name != "port"]
+    port = said["port"]
+    return Translation(kind.parse(texts[0]).spans[0][0] if texts else None, int(port) if port else None)

@@ -1,7 +1,7 @@
 """What the vendors would refuse, and what would cut a server off, said before anything is sent."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 
 from ink_infra_mcp.core.firewall import cloud, robot
@@ -13,22 +13,33 @@ _NAME = re.compile(r"[A-Za-z0-9 .\-+_@]*")
 
 def over_cloud_limits(rules: Sequence[CloudRule]) -> tuple[str, ...]:
     """Return why a set of rules would be refused for one firewall; none where it would be taken."""
-    found = [f"{len(rules)} rules, {cloud.MAX_RULES} are allowed"] if len(rules) > cloud.MAX_RULES else []
     effective = sum(max(1, len(rule.remote)) for rule in rules)
-    if effective > cloud.MAX_EFFECTIVE:
-        found.append(f"{effective} rules once each is counted by its CIDRs, {cloud.MAX_EFFECTIVE} are allowed")
-    return (*found, *(said for rule in rules for said in _about_cloud(rule)))
+    return (
+        *_over(len(rules), cloud.MAX_RULES, "rules"),
+        *_over(effective, cloud.MAX_EFFECTIVE, "rules once each is counted by its CIDRs"),
+        *(said for rule in rules for said in _about_cloud(rule)),
+    )
 
 
-def _about_cloud(rule: CloudRule) -> Iterable[str]:
+def _over(count: int, limit: int, what: str) -> tuple[str, ...]:
+    return (f"{count} {what}, {limit} are allowed",) if count > limit else ()
+
+
+def _about_cloud(rule: CloudRule) -> Iterator[str]:
     told = f"{rule.direction} {rule.protocol} {rule.port or ''}".strip()
-    if len(rule.remote) > cloud.MAX_CIDRS:
-        yield f"{told}: {len(rule.remote)} CIDRs, {cloud.MAX_CIDRS} are allowed"
-    if not rule.remote:
-        yield f"{told}: no CIDR, so it would match nobody"
-    if (rule.protocol in {"tcp", "udp"}) is not bool(rule.port):
-        yield f"{told}: " + ("a port is needed" if not rule.port else "has no ports")
-    yield from (f"{told}: {cidr} has bits set in its host part" for cidr in rule.remote if _has_host_bits(cidr))
+    wrong = (
+        *_over(len(rule.remote), cloud.MAX_CIDRS, "CIDRs"),
+        *(() if rule.remote else ("no CIDR, so it would match nobody",)),
+        *_about_ports(rule),
+        *(f"{cidr} has bits set in its host part" for cidr in rule.remote if _has_host_bits(cidr)),
+    )
+    yield from (f"{told}: {said}" for said in wrong)
+
+
+def _about_ports(rule: CloudRule) -> tuple[str, ...]:
+    if rule.protocol in {"tcp", "udp"}:
+        return () if rule.port else ("a port is needed",)
+    return ("has no ports",) if rule.port else ()
 
 
 def _has_host_bits(cidr: str) -> bool:
@@ -37,35 +48,39 @@ def _has_host_bits(cidr: str) -> bool:
 
 def over_server_limits(firewalls: Sequence[CloudFirewall]) -> tuple[str, ...]:
     """Return why these firewalls cannot all be put on one server."""
-    too_many = len(firewalls) > cloud.MAX_PER_SERVER
-    return (f"{len(firewalls)} firewalls, {cloud.MAX_PER_SERVER} are allowed",) if too_many else ()
+    return _over(len(firewalls), cloud.MAX_PER_SERVER, "firewalls")
 
 
 def over_robot_limits(firewall: RobotFirewall) -> tuple[str, ...]:
     """Return why a firewall would be refused, or would cut the server off; none where it may be sent."""
     rules = {"input": firewall.input, "output": firewall.output}
-    counts = [
-        f"{len(each)} {name} rules, {robot.MAX_RULES} are allowed"
-        for name, each in rules.items()
-        if len(each) > robot.MAX_RULES
-    ]
-    mute = firewall.status == "active" and not any(rule.action == "accept" for rule in firewall.output)
-    cut = ("no output rule accepts anything: the server could not even answer",) if mute else ()
-    told = (
-        f"{name} rule {at}: {said}"
-        for name, each in rules.items()
-        for at, rule in enumerate(each, 1)
-        for said in _about(rule)
+    return (
+        *(said for name, each in rules.items() for said in _over(len(each), robot.MAX_RULES, f"{name} rules")),
+        *_mute(firewall),
+        *(said for name, each in rules.items() for said in _about_rules(name, each)),
     )
-    return (*counts, *cut, *told)
 
 
-def _about(rule: RobotRule) -> Iterable[str]:
-    if (rule.src_ip or rule.dst_ip) and rule.ip_version != "ipv4":
-        yield "only an ipv4 rule can name addresses"
-    if rule.protocol and not rule.ip_version:
-        yield "a protocol needs an ip_version"
-    if rule.tcp_flags and rule.protocol != "tcp":
-        yield "flags need the protocol tcp"
-    if not _NAME.fullmatch(rule.name):
-        yield "the name may have letters, digits, spaces and . - + _ @ only"
+def _mute(firewall: RobotFirewall) -> tuple[str, ...]:
+    answers = any(rule.action == "accept" for rule in firewall.output)
+    cut_off = firewall.status == "active" and not answers
+    return ("no output rule accepts anything: the server could not even answer",) if cut_off else ()
+
+
+def _about_rules(name: str, rules: Iterable[RobotRule]) -> Iterator[str]:
+    for at, rule in enumerate(rules, 1):
+        yield from (f"{name} rule {at}: {said}" for wrong, said in _WRONG if wrong(rule))
+
+
+_WRONG: tuple[tuple[Callable[[RobotRule], bool], str], ...] = (
+    (
+        lambda rule: bool(rule.src_ip or rule.dst_ip) and rule.ip_version != "ipv4",
+        "only an ipv4 rule can name addresses",
+    ),
+    (lambda rule: bool(rule.protocol) and not rule.ip_version, "a protocol needs an ip_version"),
+    (lambda rule: bool(rule.tcp_flags) and rule.protocol != "tcp", "flags need the protocol tcp"),
+    (
+        lambda rule: not _NAME.fullmatch(rule.name),
+        "the name may have letters, digits, spaces and . - + _ @ only",
+    ),
+)

@@ -6,11 +6,11 @@ from typing import Generic
 
 from ink_infra_mcp.core.firewall.addresses import A
 from ink_infra_mcp.core.firewall.answer import Unreadable
-from ink_infra_mcp.core.firewall.conditions import Question
+from ink_infra_mcp.core.firewall.conditions import OneOf, Question
 from ink_infra_mcp.core.firewall.docker import Containers
 from ink_infra_mcp.core.firewall.grid import Cells, Grid
 from ink_infra_mcp.core.firewall.netfilter import Arrival
-from ink_infra_mcp.core.firewall.sockets import Sockets
+from ink_infra_mcp.core.firewall.sockets import Socket, Sockets
 from ink_infra_mcp.core.firewall.walk import Evidence, Judgement, union
 
 LISTENER = "listener"
@@ -49,26 +49,27 @@ class Listeners(Generic[A]):
             yield arrival.cells, (None, "where it is delivered cannot be told")
         elif not arrival.local:
             yield from self._by_container(arrival)
-        elif arrival.port is not None:
-            yield arrival.cells, self._by_socket(arrival, arrival.port)
         else:
-            for port in self.grid.ports:
-                if here := arrival.cells & self.grid.row(port):
-                    yield here, self._by_socket(arrival, port)
+            yield from self._by_sockets(arrival)
 
-    def _by_socket(self, arrival: Arrival, port: int) -> _Answered:
+    def _by_sockets(self, arrival: Arrival) -> Iterator[tuple[Cells, _Answered]]:
         if isinstance(self.sockets, Unreadable):
-            return None, self.sockets.reason
-        socket = self.sockets.hearing(
-            self.question.protocol,
-            port,
-            self.grid.nobody.FAMILY,
-            address=arrival.address,
-            interface=self.question.interface,
-        )
-        if socket is None:
-            return False, f"nobody listens on {self.question.protocol} {port}"
-        return True, f"{socket.process or 'somebody'} listens on {socket.said}"
+            yield arrival.cells, (None, self.sockets.reason)
+            return
+        left, family, interface = arrival.cells, self.grid.nobody.FAMILY, self.question.interface
+        for socket in self.sockets.found:
+            here = left & self._arriving_at(socket, arrival)
+            if here and socket.hears(family, arrival.address, interface):
+                yield here, (True, f"{socket.process or 'somebody'} listens on {socket.said}")
+                left &= ~here
+        if left:
+            yield left, (False, "nobody listens there")
+
+    def _arriving_at(self, socket: Socket, arrival: Arrival) -> Cells:
+        """Return the cells that arrive at a socket's port."""
+        if arrival.port is None:
+            return self.grid.rows.get((socket.protocol, socket.port), 0)
+        return self.grid.speaking(OneOf((socket.protocol,))) if arrival.port == socket.port else 0
 
     def _by_container(self, arrival: Arrival) -> Iterator[tuple[Cells, _Answered]]:
         if isinstance(self.containers, Unreadable):

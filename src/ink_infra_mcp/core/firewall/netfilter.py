@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Generic
 
 from ink_infra_mcp.core.firewall.addresses import A
-from ink_infra_mcp.core.firewall.conditions import Question
+from ink_infra_mcp.core.firewall.conditions import OneOf, Question
 from ink_infra_mcp.core.firewall.grid import Cells, Grid, grid
 from ink_infra_mcp.core.firewall.interfaces import Interfaces
 from ink_infra_mcp.core.firewall.ports import Ports
@@ -63,10 +63,11 @@ class Way(Generic[A]):
 def way(tables: Tables[A]) -> Way[A]:
     """Put the base chains of all tables in the packet's order: hook by hook, and by priority within a hook."""
     before = _hung(tables, "prerouting", "filter")
+    early = sum(base.priority < DSTNAT for _, base in before)
     return Way(
-        early=(*_hung(tables, "ingress", "filter"), *(hung for hung in before if hung[1].priority < DSTNAT)),
+        early=(*_hung(tables, "ingress", "filter"), *before[:early]),
         translating=_hung(tables, "prerouting", "nat"),
-        late=tuple(hung for hung in before if hung[1].priority >= DSTNAT),
+        late=before[early:],
         inbound=_hung(tables, "input", "filter"),
         onward=_hung(tables, "forward", "filter"),
         told_apart=frozenset(rule.sources for _, rule in inbound_rules(tables) if rule.sources is not None),
@@ -75,7 +76,8 @@ def way(tables: Tables[A]) -> Way[A]:
 
 def passage(filters: Way[A], question: Question, sources: A, interfaces: Interfaces) -> Passage:
     """Walk some sources to the one port that the question names through the host; an empty set of cells is nobody."""
-    return crossing(filters, question, grid(sources, filters.told_apart, (question.port or 0,)), interfaces)
+    door = (question.protocol or "tcp", question.port or 0)
+    return crossing(filters, question, grid(sources, filters.told_apart, (door,)), interfaces)
 
 
 def crossing(filters: Way[A], question: Question, cells: Grid[A], interfaces: Interfaces) -> Passage:
@@ -125,47 +127,44 @@ def _pieces(walks: Iterable[Walk[A]], of: Callable[[Walk[A]], list[Evidence]]) -
 
 def _through(walk: Walk[A], hung: Hung[A], cells: Cells) -> Cells:
     for table, base in hung:
-        if not cells:
-            break
-        if base.devices and walk.question.interface not in {None, *base.devices}:
-            continue
-        may_miss = cells if base.devices and walk.question.interface is None else 0
-        cells = walk.base(table, base, cells) | may_miss
+        there = OneOf(base.devices).holds(walk.question.interface) if base.devices else True
+        if there is not False and cells:
+            went_on = walk.base(table, base, cells)
+            cells = went_on if there else cells | went_on
     return cells
 
 
 def _arrivals(walk: Walk[A], filters: Way[A], cells: Cells, *, interfaces: Interfaces, tracked: bool) -> list[Arrival]:
     """Return where the cells arrive, those that no translation takes last; a drop in a nat chain is in the walk."""
-    found: list[Arrival] = []
     here = cells
     for table, base in filters.translating:
-        if not here:
-            break
-        before = len(walk.rewrites)
         untaken = walk.base(table, base, here)
-        for covered, rule in walk.rewrites[before:]:
-            found.extend(_rewritten(walk, covered, rule, interfaces))
-            untaken |= 0 if tracked else covered
-        here = untaken
+        here = untaken if tracked else here
+    found = [arrival for covered, rule in walk.rewrites for arrival in _rewritten(walk, covered, rule, interfaces)]
     whole = Arrival(here, walk.question.destination, local=walk.question.local)
     return [*found, whole] if here else found
 
 
 def _rewritten(walk: Walk[A], covered: Cells, rule: Rule[A], interfaces: Interfaces) -> Iterator[Arrival]:
     """Yield where a translation sends cells; those that it sends where they go anyway count as not moved."""
-    new, own = rule.translation, walk.question.destination
+    new, asked = rule.translation, walk.question
     if new is None or new.vague:
-        yield Arrival(covered, own, vague=True)
+        yield Arrival(covered, asked.destination, vague=True)
         return
-    address = own if new.address is None else new.address
-    local = new.address is None or interfaces.has(address, walk.grid.nobody.FAMILY)
-    unmoved = 0
-    if address == own:
-        unmoved = covered if new.port is None else covered & walk.grid.at(Ports.one(new.port))
+    address = asked.destination if new.address is None else new.address
+    unmoved = covered & _going_there(walk, address, new.port)
     if unmoved:
-        yield Arrival(unmoved, own, local=walk.question.local)
+        yield Arrival(unmoved, asked.destination, local=asked.local)
     if moved := covered & ~unmoved:
+        local = new.address is None or interfaces.has(address, walk.grid.nobody.FAMILY)
         yield Arrival(moved, address, new.port, local=local, moved=True)
+
+
+def _going_there(walk: Walk[A], address: int, port: int | None) -> Cells:
+    """Return the cells that go to an address and port by themselves."""
+    if address != walk.question.destination:
+        return 0
+    return walk.grid.whole if port is None else walk.grid.at(Ports.one(port))
 
 
 def _arrived(

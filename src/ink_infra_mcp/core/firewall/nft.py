@@ -18,6 +18,8 @@ from ink_infra_mcp.core.plan import JsonObject
 
 _FAMILIES = {Family.V4: ("ip", "inet", "netdev"), Family.V6: ("ip6", "inet", "netdev")}
 _HOOKS = frozenset({"ingress", "prerouting", "input", "forward", "output", "postrouting"})
+_ORDER = {"table": 0, "chain": 1, "set": 2, "map": 2, "rule": 3}
+"""In which order things are read, so that what a rule names is there."""
 _OF_IPTABLES = frozenset({"ip", "ip6"})
 Item = tuple[str, JsonObject]
 """One thing of a document, such as a table or a rule, and what it says."""
@@ -92,22 +94,23 @@ def _items(text: str) -> tuple[Item, ...]:
 
 def _tables(items: Iterable[Item], kind: type[A], skip: Set[str]) -> Tables[A]:
     drafts: dict[Key, _Draft[A]] = {}
-    wanted = tuple(_wanted(items, kind, skip))
+    wanted = sorted(_wanted(items, kind, skip), key=lambda item: _ORDER.get(item[0], len(_ORDER)))
     for what, body in wanted:
-        match what:
-            case "table":
-                seen = _Seen.model_validate(body)
-                drafts[seen.family, seen.name] = _Draft()
-            case "chain":
-                _take_chain(drafts, _Chain.model_validate(body))
-            case "set" | "map":
-                _take_set(drafts, _Set.model_validate(body))
-            case _:
-                pass
-    for what, body in wanted:
-        if what == "rule":
-            _take_rule(drafts, _Rule.model_validate(body), kind)
+        if what == "table":
+            seen = _Seen.model_validate(body)
+            drafts[seen.family, seen.name] = _Draft()
+        elif what in _ORDER:
+            _take(drafts, what, body, kind)
     return tuple(_finished(key, draft) for key, draft in drafts.items())
+
+
+def _take(drafts: Mapping[Key, _Draft[A]], what: str, body: JsonObject, kind: type[A]) -> None:
+    if what == "chain":
+        _take_chain(drafts, _Chain.model_validate(body))
+    elif what == "rule":
+        _take_rule(drafts, _Rule.model_validate(body), kind)
+    else:
+        _take_set(drafts, _Set.model_validate(body))
 
 
 def _wanted(items: Iterable[Item], kind: type[A], skip: Set[str]) -> Iterator[Item]:

@@ -34,6 +34,12 @@ _PROTOCOLS = {Family.V4: "ipv4", Family.V6: "ipv6"}
 _FLAGS = frozenset({"fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"})
 
 
+_NETWORKS = frozenset({"ip", "ip6"})
+_WITHOUT_PORTS = frozenset({"icmp", "icmpv6"})
+_TRANSPORTS = frozenset({"tcp", "udp", "sctp", "th"}) | _WITHOUT_PORTS
+_INTERFACES = {"iifname": Arrives, "iif": Arrives, "oifname": Leaves, "oif": Leaves}
+
+
 class _NotUnderstood(Exception):
     """The expression asks something that we do not model."""
 
@@ -103,8 +109,14 @@ def _matched(left: JsonValue, asked: _Asked, kind: type[A]) -> Iterator[Found]:
             yield _meta(key, asked, kind)
         case {"ct": {"key": str(key), **more}}:
             yield _ct(key, str(more.get("dir", "")), asked, kind)
-        case {"fib": {"result": str(result), "flags": flags}}:
-            yield _fib(result, [flags] if isinstance(flags, str) else flags, asked)
+        case {"fib": {"result": str(result), "flags": list(flags)}}:
+            yield _fib(result, flags, asked)
+        case _:
+            yield from _flag_mask(left, asked)
+
+
+def _flag_mask(left: JsonValue, asked: _Asked) -> Iterator[Condition]:
+    match left:
         case {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, mask]}:
             yield Protocol(OneOf(("tcp",)))
             yield _masked(mask, asked)
@@ -113,47 +125,52 @@ def _matched(left: JsonValue, asked: _Asked, kind: type[A]) -> Iterator[Found]:
 
 
 def _payload(protocol: str, field: str, asked: _Asked, kind: type[A]) -> Iterator[Found]:
-    own = _IP[kind.FAMILY]
-    if protocol in {"ip", "ip6"} and protocol != own:
-        yield Never(f"a packet of {protocol}")
+    if protocol in _NETWORKS:
+        yield _of_network(protocol, field, asked, kind)
         return
+    if protocol not in _TRANSPORTS:
+        raise _NotUnderstood
+    if protocol != "th":
+        yield Protocol(OneOf((protocol,)))
+    if protocol not in _WITHOUT_PORTS:
+        yield _of_transport(protocol, field, asked)
+
+
+def _of_network(protocol: str, field: str, asked: _Asked, kind: type[A]) -> Found:
+    if protocol != _IP[kind.FAMILY]:
+        return Never(f"a packet of {protocol}")
+    match field:
+        case "saddr":
+            return _addresses(asked, kind)
+        case "daddr":
+            return ToAddress(_addresses(asked, kind))
+        case "protocol" | "nexthdr":
+            return Protocol(asked.one_of(named=protocol_name))
+        case _:
+            raise _NotUnderstood
+
+
+def _of_transport(protocol: str, field: str, asked: _Asked) -> Condition:
     match protocol, field:
-        case (("ip" | "ip6"), "saddr"):
-            yield _addresses(asked, kind)
-        case (("ip" | "ip6"), "daddr"):
-            yield ToAddress(_addresses(asked, kind))
-        case ("ip", "protocol") | ("ip6", "nexthdr"):
-            yield Protocol(asked.one_of(named=protocol_name))
-        case (("tcp" | "udp" | "sctp" | "th"), ("dport" | "sport")):
-            if protocol != "th":
-                yield Protocol(OneOf((protocol,)))
-            ports = _ports(asked)
-            yield ToPort(ports) if field == "dport" else TheirPort(ports)
+        case _, "dport":
+            return ToPort(_ports(asked))
+        case _, "sport":
+            return TheirPort(_ports(asked))
         case "tcp", "flags":
-            yield Protocol(OneOf(("tcp",)))
-            yield _flags(asked)
-        case (("icmp" | "icmpv6"), _):
-            yield Protocol(OneOf((protocol,)))
+            return _flags(asked)
         case _:
             raise _NotUnderstood
 
 
 def _meta(key: str, asked: _Asked, kind: type[A]) -> Condition:
-    match key:
-        case "l4proto":
-            return Protocol(asked.one_of(named=protocol_name))
-        case "iifname" | "iif":
-            return Arrives(asked.one_of())
-        case "oifname" | "oif":
-            return Leaves(asked.one_of())
-        case "nfproto":
-            return _certain(asked.one_of().any_of((_PROTOCOLS[kind.FAMILY],)), "a packet of the other family")
-        case "protocol":
-            return _certain(asked.one_of().any_of((_IP[kind.FAMILY],)), "a packet of the other family")
-        case "pkttype":
-            return _certain(asked.one_of().any_of(("host", "unicast")), "a packet that is not for this host")
-        case _:
-            raise _NotUnderstood
+    if key in _INTERFACES:
+        return _INTERFACES[key](asked.one_of())
+    if key == "l4proto":
+        return Protocol(asked.one_of(named=protocol_name))
+    ours = {"nfproto": _PROTOCOLS[kind.FAMILY], "protocol": _IP[kind.FAMILY], "pkttype": "host"}
+    if key not in ours:
+        raise _NotUnderstood
+    return _certain(asked.one_of().any_of((ours[key],)), f"another {key}")
 
 
 def _certain(met: bool, what: str) -> Condition:
@@ -162,25 +179,32 @@ def _certain(met: bool, what: str) -> Condition:
 
 
 def _ct(key: str, direction: str, asked: _Asked, kind: type[A]) -> Condition:
-    match key, direction:
-        case "state", _:
-            return InState(asked.one_of())
-        case "status", _ if asked.words() == ("dnat",):
-            return InState(asked.one_of())
-        case "direction", _:
-            return InState(asked.one_of(named=lambda word: "new" if word in {"original", "0"} else "reply"))
-        case "proto-dst", "original":
-            return ToPort(_ports(asked), original=True)
-        case (("ip daddr" | "ip6 daddr" | "daddr"), "original"):
-            return ToAddress(_addresses(asked, kind), original=True)
-        case _:
-            raise _NotUnderstood
+    if key == "state" or (key == "status" and asked.words() == ("dnat",)):
+        return InState(asked.one_of())
+    if key == "direction":
+        return InState(asked.one_of(named=_state_of_direction))
+    if direction == "original":
+        return _as_asked_for(key, asked, kind)
+    raise _NotUnderstood
 
 
-def _fib(result: str, flags: JsonValue, asked: _Asked) -> Condition:
-    if result == "type" and isinstance(flags, list) and "daddr" in flags:
+def _as_asked_for(key: str, asked: _Asked, kind: type[A]) -> Condition:
+    """Return what is asked of the destination before any translation."""
+    if key == "proto-dst":
+        return ToPort(_ports(asked), original=True)
+    if key in {"ip daddr", "ip6 daddr", "daddr"}:
+        return ToAddress(_addresses(asked, kind), original=True)
+    raise _NotUnderstood
+
+
+def _state_of_direction(word: str) -> str:
+    return "new" if word in {"original", "0"} else "reply"
+
+
+def _fib(result: str, flags: Sequence[JsonValue], asked: _Asked) -> Condition:
+    if result == "type" and "daddr" in flags:
         return Kind(asked.one_of())
-    if isinstance(flags, list) and "saddr" in flags and list(asked.values) in ([True], [False]):
+    if "saddr" in flags and list(asked.values) in ([True], [False]):
         return Opaque("the route back", ordinary=bool(asked.values[0]) is not asked.negated)
     raise _NotUnderstood
 

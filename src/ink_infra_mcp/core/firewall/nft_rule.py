@@ -11,7 +11,6 @@ from ink_infra_mcp.core.firewall.nft_match import Named, matched
 from ink_infra_mcp.core.firewall.rules import Rule, Translation, Verdict
 from ink_infra_mcp.core.plan import JsonObject
 
-_PLAIN = frozenset({"accept", "drop", "reject", "return", "continue"})
 _PASSING = frozenset(
     ("counter", "log", "mangle", "snat", "masquerade", "flow", "secmark", "notrack", "dup", "last", "set", "meter")
 ) | {"ct helper", "ct timeout", "ct expectation", "ct secmark"}
@@ -23,6 +22,14 @@ class _Outcome:
     verdict: Verdict
     target: str = ""
     translation: Translation | None = None
+
+
+_UNKNOWN = _Outcome(Verdict.UNKNOWN)
+_OUTCOMES = {
+    **{what: _Outcome(Verdict(what)) for what in ("accept", "drop", "reject", "return", "continue")},
+    **dict.fromkeys(("queue", "tproxy", "synproxy", "fwd"), _UNKNOWN),
+    "notrack": _Outcome(Verdict.UNTRACK),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +79,10 @@ def _asks(what: str, body: JsonValue, kind: type[A], named: Mapping[str, Named])
             yield from matched(body, kind, named)
         case (("limit" | "ct count" | "quota"), dict()):
             yield Opaque(what, ordinary=not body.get("inv", False))
-        case (("set" | "meter"), dict()):
-            if "stmt" in body:
-                yield Opaque(what, ordinary="'inv': True" not in str(body))
-        case "xt", dict() if body.get("type") == "match":
-            yield Opaque(f"xt {body.get('name')}")
+        case (("set" | "meter"), {"stmt": inner}):
+            yield Opaque(what, ordinary="'inv': True" not in str(inner))
         case _:
-            if _outcome(what, body, kind) is None and what not in _PASSING:
-                yield Opaque(what)
+            yield from () if what in _PASSING or _outcome(what, body, kind) else (Opaque(what),)
 
 
 def _outcome(what: str, body: JsonValue, kind: type[A]) -> _Outcome | None:
@@ -88,14 +91,10 @@ def _outcome(what: str, body: JsonValue, kind: type[A]) -> _Outcome | None:
             return _Outcome(Verdict(what), target)
         case (("dnat" | "redirect"), _):
             return _Outcome(Verdict.DNAT, translation=_translation(what, body, kind))
-        case "notrack", _:
-            return _Outcome(Verdict.UNTRACK)
-        case (("queue" | "tproxy" | "synproxy" | "fwd"), _):
-            return _Outcome(Verdict.UNKNOWN)
         case "xt", {"type": "target", "name": str(name)}:
             return _Outcome(Verdict.CONTINUE if name in _PASSING_TARGETS else Verdict.UNKNOWN)
         case _:
-            return _Outcome(Verdict(what)) if what in _PLAIN else None
+            return _OUTCOMES.get(what)
 
 
 def _translation(what: str, body: JsonValue, kind: type[A]) -> Translation:
@@ -120,17 +119,21 @@ def _mapped(
     """Yield one rule for each entry of a verdict map, or one that cannot be told where the map may change."""
     entries = _entries(body, named)
     if entries is None or not isinstance(body, dict):
-        yield _rule(asked, _Outcome(Verdict.UNKNOWN), kind, origin)
+        yield _rule(asked, _UNKNOWN, kind, origin)
         return
     for entry in entries:
-        match entry:
-            case [key, dict() as verdict]:
-                test: JsonObject = {"op": "==", "left": body["key"], "right": {"set": [_bare(key)]}}
-                outcome = next((o for what, said in verdict.items() if (o := _outcome(what, said, kind))), None)
-                unknown = _Outcome(Verdict.UNKNOWN)
-                yield _rule(_also(asked, matched(test, kind, named)), outcome or unknown, kind, origin)
-            case _:
-                yield _rule(asked, _Outcome(Verdict.UNKNOWN), kind, origin)
+        key, outcome = _entry(entry, kind)
+        test: JsonObject = {"op": "==", "left": body["key"], "right": {"set": [key]}}
+        yield _rule(_also(asked, matched(test, kind, named)), outcome, kind, origin)
+
+
+def _entry(entry: JsonValue, kind: type[A]) -> tuple[JsonValue, _Outcome]:
+    match entry:
+        case [key, dict() as verdict]:
+            outcomes = (_outcome(what, said, kind) for what, said in verdict.items())
+            return _bare(key), next(outcomes, None) or _UNKNOWN
+        case _:
+            return None, _UNKNOWN
 
 
 def _entries(body: JsonValue, named: Mapping[str, Named]) -> Sequence[JsonValue] | None:

@@ -1,8 +1,8 @@
 """Which ports should be reachable for whom, by the role of a server, and how far that and the truth agree."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -12,6 +12,7 @@ from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.plan import Frozen
 
 Role = Literal["factory", "muscle", "bastion"]
+Name = TypeVar("Name", bound=str)
 ClassName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 
 
@@ -62,6 +63,11 @@ class PortRule(Frozen):
     def _once(cls, allowed: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(sorted(set(allowed)))
 
+    def doors(self) -> Iterator[Port]:
+        """Yield every port that it is about."""
+        for first, last in Ports.parse(self.ports).spans:
+            yield from ((self.protocol, port) for port in range(first, last + 1))
+
     def intent(self, source_class: str, family: Family) -> Intent:
         """Return what it wants for a class over a family."""
         if self.demand is Demand.FORBIDDEN or source_class not in self.allowed or family not in self.families:
@@ -77,6 +83,11 @@ class Tightening(Frozen):
     families: tuple[Family, ...] | None = None
     demand: Literal[Demand.FORBIDDEN] | None = None
     why: Annotated[str, Field(min_length=1)]
+
+    @property
+    def shuts(self) -> bool:
+        """Return whether it leaves nobody that the port is open for."""
+        return self.demand is Demand.FORBIDDEN or () in (self.allowed, self.families)
 
 
 class Loosening(ValueError):
@@ -103,8 +114,7 @@ class PortPolicy(Frozen):
     def ports(self, role: Role) -> tuple[Port, ...]:
         """Return every port that a rule for the role names; of a range, all its ports."""
         mine = (rule for rule in self.rules if rule.role == role)
-        spans = ((rule.protocol, span) for rule in mine for span in Ports.parse(rule.ports).spans)
-        return tuple(sorted({(protocol, port) for protocol, (first, last) in spans for port in range(first, last + 1)}))
+        return tuple(sorted({port for rule in mine for port in rule.doors()}))
 
     def rule_for(self, role: Role, port: Port) -> tuple[PortRule, ...]:
         """Return the rules that name a port of a role."""
@@ -132,17 +142,16 @@ def overlaid(policy: PortPolicy, overlay: Sequence[Tightening]) -> PortPolicy:
         raise Loosening(wrong)
     for word in overlay:
         by_name[word.name] = _tightened(by_name[word.name], word)
-    return PortPolicy(rules=tuple(by_name[rule.name] for rule in policy.rules))
+    return PortPolicy(rules=tuple(by_name.values()))
 
 
-def _loosens(rule: PortRule | None, word: Tightening) -> Iterable[str]:
+def _loosens(rule: PortRule | None, word: Tightening) -> Iterator[str]:
     if rule is None:
         yield f"{word.name}: the baseline has no rule of that name"
         return
     yield from (f"{word.name}: {name} is not allowed by the baseline" for name in _beyond(word.allowed, rule.allowed))
     yield from (f"{word.name}: {name} is not open in the baseline" for name in _beyond(word.families, rule.families))
-    shut = word.demand is not None or word.allowed == () or word.families == ()
-    if shut and rule.demand is Demand.REQUIRED:
+    if rule.demand is Demand.REQUIRED and word.shuts:
         yield f"{word.name}: the port is required"
 
 
@@ -156,11 +165,15 @@ def _tightened(rule: PortRule, word: Tightening) -> PortRule:
         role=rule.role,
         protocol=rule.protocol,
         ports=rule.ports,
-        families=rule.families if word.families is None else tuple(f for f in rule.families if f in word.families),
-        allowed=rule.allowed if word.allowed is None else tuple(n for n in rule.allowed if n in word.allowed),
+        families=_left(rule.families, word.families),
+        allowed=_left(rule.allowed, word.allowed),
         demand=word.demand or rule.demand,
         why=word.why,
     )
+
+
+def _left(now: tuple[Name, ...], wanted: Collection[str] | None) -> tuple[Name, ...]:
+    return now if wanted is None else tuple(name for name in now if name in wanted)
 
 
 def agreement(intent: Intent, state: State) -> Agreement:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
-from ink_infra_mcp.core.firewall.spans import SpanSet
+from ink_infra_mcp.core.firewall.spans import Span, SpanSet
 
 LAST_PORT = 65_535
 _RANGE = re.compile(r"(\d{1,5})(?:[-:](\d{1,5}))?", re.ASCII)
@@ -41,8 +41,11 @@ class Ports(SpanSet):
 def _parse(text: str) -> Ports:
     if text == "any":
         return Ports(((1, LAST_PORT),))
-    found = [_RANGE.fullmatch(part.strip()) for part in text.split(",")]
-    ranges = [(int(range_[1]), int(range_[2] or range_[1])) for range_ in found if range_]
-    if len(ranges) != len(found):
-        raise ValueError(f"{text!r} is not a list of ports")
-    return Ports.of_spans(ranges)
+    return Ports.of_spans(_range(part.strip()) for part in text.split(","))
+
+
+def _range(text: str) -> Span:
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is neither a port nor a range of ports")
+    return int(found[1]), int(found[2] or found[1])

@@ -6,14 +6,25 @@ filtered only with filter_ipv6. A rule without ip_version is for both families. 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Family
 from ink_infra_mcp.core.firewall.answer import Unreadable
-from ink_infra_mcp.core.firewall.conditions import Condition, OneOf, Protocol, TcpFlags, TheirPort, ToAddress, ToPort
+from ink_infra_mcp.core.firewall.conditions import (
+    Condition,
+    OneOf,
+    Protocol,
+    TcpFlags,
+    ToAddress,
+    of_protocol,
+    present,
+    their_ports,
+    to_ports,
+)
 from ink_infra_mcp.core.firewall.gates import Gate, Gates
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.firewall.rules import Rule, Verdict, single
@@ -25,6 +36,7 @@ MAX_RULES = 10
 Direction = Literal["input", "output"]
 _FLAG = re.compile(r"syn|fin|rst|psh|ack|urg")
 _BOTH = "both"
+_WHITELISTED = "Hetzner's own services pass the Robot firewall (whitelist_hos)"
 
 
 class RobotRule(Frozen):
@@ -215,19 +227,22 @@ def robot_gates(firewall: RobotFirewall) -> Gates | Unreadable:
     if firewall.status == "disabled":
         told = "the Robot firewall is disabled"
         return Gates(Gate(LAYER, opened_by=told), Gate(LAYER, opened_by=told))
-    notes = ("Hetzner's own services pass the Robot firewall (whitelist_hos)",) if firewall.whitelist_hos else ()
-    unfiltered: Gate[V6] = Gate(LAYER, opened_by="filter_ipv6 is off")
-    return Gates(_gate(V4, firewall), _gate(V6, firewall) if firewall.filter_ipv6 else unfiltered, notes)
+    notes = (_WHITELISTED,) if firewall.whitelist_hos else ()
+    return Gates(_gate(V4, firewall), _gate_of_ipv6(firewall), notes)
+
+
+def _gate_of_ipv6(firewall: RobotFirewall) -> Gate[V6]:
+    return _gate(V6, firewall) if firewall.filter_ipv6 else Gate(LAYER, opened_by="filter_ipv6 is off")
 
 
 def _gate(kind: type[A], firewall: RobotFirewall) -> Gate[A]:
-    inward = tuple(_rule(kind, rule, "input") for rule in firewall.input if _concerns(rule, kind.FAMILY))
-    outward = tuple(_rule(kind, rule, "output") for rule in firewall.output if _concerns(rule, kind.FAMILY))
-    return Gate(
-        LAYER,
-        (single(f"{LAYER} input", inward, Verdict.DROP),),
-        replies=single(f"{LAYER} output", outward, Verdict.DROP),
-    )
+    inward = single(f"{LAYER} input", _rules(kind, firewall.input, "input"), Verdict.DROP)
+    outward = single(f"{LAYER} output", _rules(kind, firewall.output, "output"), Verdict.DROP)
+    return Gate(LAYER, (inward,), replies=outward)
+
+
+def _rules(kind: type[A], rules: Iterable[RobotRule], direction: Direction) -> tuple[Rule[A], ...]:
+    return tuple(_rule(kind, rule, direction) for rule in rules if _concerns(rule, kind.FAMILY))
 
 
 def _concerns(rule: RobotRule, family: Family) -> bool:
@@ -235,35 +250,51 @@ def _concerns(rule: RobotRule, family: Family) -> bool:
     return (rule.ip_version or _BOTH) in {family, _BOTH} and not (addressed and family is Family.V6)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """The two ends of a rule as the server sees them: an answer goes to the far side, from a port of ours."""
+
+    far: str | None
+    own: str | None
+    far_port: str | None
+    own_port: str | None
+
+
+def _ends(rule: RobotRule, direction: Direction) -> _Ends:
+    if direction == "input":
+        return _Ends(rule.src_ip, rule.dst_ip, rule.src_port, rule.dst_port)
+    return _Ends(rule.dst_ip, rule.src_ip, rule.dst_port, rule.src_port)
+
+
 def _rule(kind: type[A], rule: RobotRule, direction: Direction) -> Rule[A]:
-    """Return the rule seen from the server: an answer's destination is the far side, and its source port ours."""
-    inward = direction == "input"
-    far, own = (rule.src_ip, rule.dst_ip) if inward else (rule.dst_ip, rule.src_ip)
-    far_port, own_port = (rule.src_port, rule.dst_port) if inward else (rule.dst_port, rule.src_port)
-    asked: list[Condition] = []
-    if rule.protocol:
-        asked.append(Protocol(OneOf((rule.protocol,))))
-    if own_port or far_port:
-        asked.append(Protocol(OneOf(("tcp", "udp"))))
-    if own_port:
-        asked.append(ToPort(Ports.parse(own_port)))
-    if far_port:
-        asked.append(TheirPort(Ports.parse(far_port)))
-    if own:
-        asked.append(ToAddress(kind.parse(own)))
-    if rule.tcp_flags:
-        asked.append(TcpFlags(_alternatives(rule.tcp_flags)))
+    ends = _ends(rule, direction)
     return Rule(
         verdict=Verdict.ACCEPT if rule.action == "accept" else Verdict.DROP,
-        sources=kind.parse(far) if far else None,
-        conditions=tuple(asked),
+        sources=kind.parse(ends.far) if ends.far else None,
+        conditions=present(
+            of_protocol(rule.protocol),
+            Protocol(OneOf(("tcp", "udp"))) if ends.own_port or ends.far_port else None,
+            to_ports(ends.own_port),
+            their_ports(ends.far_port),
+            ToAddress(kind.parse(ends.own)) if ends.own else None,
+            *_by_flags(rule.tcp_flags),
+        ),
         origin=rule.told(),
     )
 
 
+def _by_flags(text: str | None) -> tuple[Condition, ...]:
+    return (Protocol(OneOf(("tcp",))), TcpFlags(_alternatives(text))) if text else ()
+
+
 def _alternatives(text: str) -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
     """Return what a flag expression asks: `|` separates alternatives, `&` joins flags that must all be set."""
-    wanted = [frozenset(part.strip() for part in alternative.split("&")) for alternative in text.lower().split("|")]
-    if not all(_FLAG.fullmatch(flag) for flags in wanted for flag in flags):
-        raise ValueError(f"{text!r} is no list of TCP flags")
+    wanted = [_joint(alternative) for alternative in text.lower().split("|")]
     return tuple((flags, flags) for flags in wanted)
+
+
+def _joint(text: str) -> frozenset[str]:
+    flags = frozenset(part.strip() for part in text.split("&"))
+    if not all(_FLAG.fullmatch(flag) for flag in flags):
+        raise ValueError(f"{text!r} is no list of TCP flags")
+    return flags

@@ -1,7 +1,7 @@
 """The one model of a rule that every firewall is translated into: rules in chains, chains in tables."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Generic, Literal
@@ -49,6 +49,12 @@ class Rule(Generic[A]):
     target: str = ""
     translation: Translation | None = None
     origin: str = ""
+    ports: tuple[ToPort, ...] = field(init=False, repr=False, compare=False)
+    """What it asks of the destination port."""
+
+    def __post_init__(self) -> None:
+        asked = tuple(condition for condition in self.conditions if isinstance(condition, ToPort))
+        object.__setattr__(self, "ports", asked)
 
     @property
     def opaque(self) -> tuple[str, ...]:
@@ -59,11 +65,6 @@ class Rule(Generic[A]):
     def stateful(self) -> bool:
         """Return whether it asks for the state of the connection."""
         return any(isinstance(condition, InState) for condition in self.conditions)
-
-    @property
-    def ports(self) -> tuple[ToPort, ...]:
-        """Return what it asks of the destination port."""
-        return tuple(condition for condition in self.conditions if isinstance(condition, ToPort))
 
     @property
     def destinations(self) -> tuple[ToAddress, ...]:
@@ -111,22 +112,24 @@ _OPENING = frozenset({Verdict.ACCEPT, Verdict.DNAT, Verdict.UNKNOWN})
 def inbound_rules(tables: Tables[A]) -> Iterator[tuple[Table[A], Rule[A]]]:
     """Yield every rule that a packet from outside may come to, once."""
     for table in tables:
-        waiting = [base.chain for base in table.bases if base.hook in INBOUND]
-        seen = set(waiting)
+        waiting = dict.fromkeys(base.chain for base in table.bases if base.hook in INBOUND)
+        done: set[str] = set()
         while waiting:
-            for rule in table.chains[waiting.pop()]:
-                yield table, rule
-                if rule.target in table.chains and rule.target not in seen:
-                    seen.add(rule.target)
-                    waiting.append(rule.target)
+            name, _ = waiting.popitem()
+            done.add(name)
+            yield from ((table, rule) for rule in table.chains[name])
+            waiting.update(dict.fromkeys(_led_to(table, name) - done))
+
+
+def _led_to(table: Table[A], name: str) -> set[str]:
+    return {rule.target for rule in table.chains[name] if rule.target} & table.chains.keys()
 
 
 def opened_ports(tables: Tables[A]) -> Iterator[tuple[str | None, ToPort]]:
     """Yield the ports that rules let in or send on by name, with the protocol where the rule says one."""
     for table, rule in inbound_rules(tables):
-        for condition in rule.conditions:
-            if isinstance(condition, ToPort) and _may_open(table, rule, frozenset()):
-                yield _protocol(rule), condition
+        if rule.ports and _may_open(table, rule, frozenset()):
+            yield from ((_protocol(rule), ports) for ports in rule.ports)
 
 
 def _may_open(table: Table[A], rule: Rule[A], seen: frozenset[str]) -> bool:

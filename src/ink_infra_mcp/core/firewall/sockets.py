@@ -7,9 +7,11 @@ from ink_infra_mcp.core.firewall.addresses import V4, V6, Family
 from ink_infra_mcp.core.firewall.answer import Answer, Damaged, Unreadable, failed
 from ink_infra_mcp.core.firewall.ports import LAST_PORT
 
-_STATES = frozenset({"LISTEN", "UNCONN"})
-_LOCAL = re.compile(r"(?P<address>\*|\[[^\]]*\]|[^%\[\]]*?)(?:%(?P<scope>[^:%\]]+))?:(?P<port>\d+)")
-_PROCESS = re.compile(r'\(\("([^"]*)"')
+_LINE = re.compile(
+    r"(?P<protocol>tcp|udp)\s+(?:LISTEN|UNCONN)\s+\d+\s+\d+"
+    r"\s+(?P<local>(?P<address>\*|\[[^\]\s]*\]|[^%\[\]\s]*?)(?:%(?P<scope>[^:%\]\s]+))?:(?P<port>\d+))"
+    r"\s+\S+:\S+(?:\s.*?(?:\(\(\"(?P<process>[^\"]*)\".*)?)?$"
+)
 _MAPPED = "::ffff:"
 
 
@@ -51,13 +53,6 @@ class Sockets:
 
     found: tuple[Socket, ...] = ()
 
-    def hearing(
-        self, protocol: str, port: int, family: Family, *, address: int, interface: str | None
-    ) -> Socket | None:
-        """Return the first socket that hears a packet to an address and port, or None."""
-        heard = (s for s in self.found if s.port == port and s.protocol == protocol)
-        return next((s for s in heard if s.hears(family, address, interface)), None)
-
 
 def read_sockets(answer: Answer) -> Sockets | Unreadable:
     """Read what ss said (iproute2: `*` is both families, `[::]` is IPv6 only); a line that is damaged spoils it all."""
@@ -70,20 +65,18 @@ def read_sockets(answer: Answer) -> Sockets | Unreadable:
 
 
 def _socket(line: str) -> Socket:
-    words = line.split(None, 6)
-    local = _LOCAL.fullmatch(words[4]) if len(words) >= 6 else None
-    if local is None or words[0] not in {"tcp", "udp"} or words[1] not in _STATES:
+    found = _LINE.match(line)
+    if found is None:
         raise Damaged(f"not a waiting socket: {line[:80]}")
-    family, address, scope = _bound(local["address"])
-    process = _PROCESS.search(words[6]) if len(words) > 6 else None
+    family, address, scope = _bound(found["address"])
     return Socket(
-        protocol=words[0],
-        port=_port(local["port"]),
+        protocol=found["protocol"],
+        port=_port(found["port"]),
         family=family,
-        address=address,
-        interface=local["scope"] or scope,
-        process=process[1] if process else "",
-        said=" ".join(words[4:5]),
+        address=address or None,
+        interface=found["scope"] or scope or None,
+        process=found["process"] or "",
+        said=found["local"],
     )
 
 
@@ -93,17 +86,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _bound(text: str) -> tuple[Family | None, int | None, str | None]:
-    """Return the family, the address and the scope that a socket is bound to."""
+def _bound(text: str) -> tuple[Family | None, int, str]:
+    """Return the family, the address (0 for all) and the scope (empty for none) that a socket is bound to."""
     bare, _, scope = text.strip("[]").partition("%")
-    if bare == "*":
-        return None, None, scope or None
-    if bare.startswith(_MAPPED):
-        bare = bare.removeprefix(_MAPPED)
-    if ":" not in bare:
-        number = V4.parse(bare).spans[0][0]
-        return Family.V4, number or None, scope or None
-    number = V6.parse(bare).spans[0][0]
+    bare = bare.removeprefix(_MAPPED)
     # before iproute2 4.18, `:::22` was printed for both families
-    family = None if not number and not text.startswith("[") else Family.V6
-    return family, number or None, scope or None
+    if bare == "*" or text == "::":
+        return None, 0, scope
+    kind = V6 if ":" in bare else V4
+    return kind.FAMILY, kind.parse(bare).spans[0][0], scope

@@ -1,8 +1,8 @@
 """The sets of rules that carry out a policy, layer by layer: what a provider's and a host's firewall should say."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ink_infra_mcp.core.firewall.addresses import V4, V6, Family
+from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, union
 from ink_infra_mcp.core.firewall.cloud import CloudRule
 from ink_infra_mcp.core.firewall.exposure import SourceClass
 from ink_infra_mcp.core.firewall.policy import Demand, PortPolicy, PortRule, Role
@@ -13,6 +13,7 @@ from ink_infra_mcp.core.firewall.ufw import ANYWHERE, UfwRule
 INTERNET = "internet"
 """The class that stands for everybody: where it is allowed, so is every source."""
 _EPHEMERAL = "32768-65535"
+_EVERY_WAY = {(family, protocol) for family in ("ipv4", "ipv6") for protocol in ("tcp", "udp")}
 Classes = Mapping[str, SourceClass]
 
 
@@ -22,12 +23,13 @@ def cloud_rules(policy: PortPolicy, role: Role, classes: Sequence[SourceClass]) 
     Only classes that come by a way named `public` are in it: the private network passes no Cloud firewall.
     """
     public = {known.name: known for known in classes if known.way == "public"}
-    return tuple(
-        CloudRule(direction="in", protocol=rule.protocol, port=span, remote=remote, description=rule.name)
-        for rule in _open(policy, role)
-        if (remote := tuple(cidr for family in Family for cidr in _cidrs(rule, public, family)))
-        for span in _spans(rule)
-    )
+    return tuple(found for rule in _open(policy, role) for found in _cloud_rules(rule, public))
+
+
+def _cloud_rules(rule: PortRule, classes: Classes) -> Iterator[CloudRule]:
+    remote = tuple(cidr for family in Family for cidr in _cidrs(rule, classes, family))
+    for span in _spans(rule) if remote else ():
+        yield CloudRule(direction="in", protocol=rule.protocol, port=span, remote=remote, description=rule.name)
 
 
 def robot_firewall(
@@ -74,16 +76,17 @@ def ufw_rules(policy: PortPolicy, role: Role, classes: Sequence[SourceClass], fa
 
 
 def _open(policy: PortPolicy, role: Role) -> Iterator[PortRule]:
-    forbidden = [rule for rule in policy.rules if rule.role == role and rule.demand is Demand.FORBIDDEN]
-    for rule in policy.rules:
-        if rule.role != role or rule.demand is Demand.FORBIDDEN:
-            continue
-        shut = [Ports.parse(other.ports) for other in forbidden if other.protocol == rule.protocol]
-        left = Ports.parse(rule.ports)
-        for ports in shut:
-            left = left - ports
-        if left:
+    """Yield the rules that open ports, without those of their ports that another rule forbids."""
+    mine = [rule for rule in policy.rules if rule.role == role]
+    for rule in mine:
+        left = Ports.parse(rule.ports) - _forbidden(mine, rule.protocol)
+        if left and rule.demand is not Demand.FORBIDDEN:
             yield rule.model_copy(update={"ports": str(left)})
+
+
+def _forbidden(rules: Iterable[PortRule], protocol: str) -> Ports:
+    shut = (rule for rule in rules if rule.protocol == protocol and rule.demand is Demand.FORBIDDEN)
+    return Ports.of_spans(span for rule in shut for span in Ports.parse(rule.ports).spans)
 
 
 def _spans(rule: PortRule) -> tuple[str, ...]:
@@ -97,40 +100,43 @@ def _cidrs(rule: PortRule, classes: Classes, family: Family) -> tuple[str, ...]:
     if INTERNET in rule.allowed:
         return (ANYWHERE[family],)
     known = [classes[name] for name in rule.allowed if name in classes]
-    if family is Family.V4:
-        return V4.of_spans(span for each in known for span in each.v4.spans).cidrs()
-    return V6.of_spans(span for each in known for span in each.v6.spans).cidrs()
+    return _four(known) if family is Family.V4 else _six(known)
+
+
+def _four(classes: Iterable[SourceClass]) -> tuple[str, ...]:
+    return union((each.v4 for each in classes), V4()).cidrs()
+
+
+def _six(classes: Iterable[SourceClass]) -> tuple[str, ...]:
+    return union((each.v6 for each in classes), V6()).cidrs()
 
 
 def _robot_rules(rule: PortRule, classes: Classes, private: V4) -> Iterator[RobotRule]:
     """Yield the rules of the Robot, where IPv6 cannot be told by its source: it is for everybody or nobody."""
+    far = V4.of(_cidrs(rule, classes, Family.V4))
+    sources = (None,) if far.is_all else (far - private).cidrs()
+    for_all = Family.V6 in rule.families and INTERNET in rule.allowed
     for span in _spans(rule):
-        far = V4.of(_cidrs(rule, classes, Family.V4))
-        for source in (None,) if far.is_all else (far - private).cidrs():
-            yield RobotRule(
-                name=rule.name,
-                ip_version="ipv4",
-                src_ip=source,
-                dst_port=span,
-                protocol=rule.protocol,
-                action="accept",
-            )
-        if Family.V6 in rule.families and INTERNET in rule.allowed:
-            yield RobotRule(name=rule.name, ip_version="ipv6", dst_port=span, protocol=rule.protocol, action="accept")
+        asked = RobotRule(name=rule.name, dst_port=span, protocol=rule.protocol, action="accept")
+        yield from (asked.model_copy(update={"ip_version": "ipv4", "src_ip": source}) for source in sources)
+        yield from (asked.model_copy(update={"ip_version": "ipv6"}) for _ in range(for_all))
 
 
 def _joined(rules: Sequence[RobotRule]) -> tuple[RobotRule, ...]:
     """Return the rules with those made one that open a port over both families and both protocols: ten is not many."""
-    four = {(family, protocol) for family in ("ipv4", "ipv6") for protocol in ("tcp", "udp")}
-    found: list[RobotRule] = []
-    for rule in rules:
-        same = [other for other in rules if other.dst_port == rule.dst_port and other.src_ip is None]
-        if rule.src_ip is None and {(other.ip_version, other.protocol) for other in same} == four:
-            joined = RobotRule(name=same[0].name, dst_port=rule.dst_port, action="accept")
-            found.extend([] if joined in found else [joined])
-        else:
-            found.append(rule)
-    return tuple(found)
+    return tuple(dict.fromkeys(_for_all(rule, rules) or rule for rule in rules))
+
+
+def _for_all(rule: RobotRule, rules: Sequence[RobotRule]) -> RobotRule | None:
+    """Return one rule for what a rule opens to everybody, where others open the same in every other way."""
+    same = {(other.ip_version, other.protocol): other for other in rules if _port_for_all(other) == rule.dst_port}
+    if rule.src_ip or same.keys() != _EVERY_WAY:
+        return None
+    return RobotRule(name=next(iter(same.values())).name, dst_port=rule.dst_port, action="accept")
+
+
+def _port_for_all(rule: RobotRule) -> str | None:
+    return None if rule.src_ip else rule.dst_port
 
 
 def _answers() -> Iterator[RobotRule]:

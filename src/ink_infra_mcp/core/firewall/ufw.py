@@ -12,25 +12,35 @@ from ink_infra_mcp.core.firewall.addresses import A, Family, family_of
 from ink_infra_mcp.core.firewall.answer import Answer, Damaged, Unreadable, failed
 from ink_infra_mcp.core.firewall.conditions import (
     Arrives,
-    Condition,
     Leaves,
     OneOf,
-    Protocol,
-    TheirPort,
     ToAddress,
-    ToPort,
+    of_protocol,
+    present,
+    their_ports,
+    to_ports,
 )
-from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.firewall.rules import Base, Rule, Table, Verdict
 from ink_infra_mcp.core.plan import Frozen
 
 Action = Literal["allow", "deny", "reject", "limit"]
 Default = Literal["allow", "deny", "reject", "disabled"]
 ANYWHERE = {Family.V4: "0.0.0.0/0", Family.V6: "::/0"}
-_DEFAULTS = re.compile(r"Default: (\w+) \(incoming\), (\w+) \(outgoing\), (\w+) \(routed\)")
-_ACTION = re.compile(r"(?P<route>route:)?(?P<action>allow|deny|reject|limit)(?:_(?P<log>log|log-all))?")
-_DIRECTION = re.compile(r"(?P<way>in|out)(?:_(?P<first>[^!]+))?(?:!out_(?P<second>.+))?")
+_DEFAULTS = re.compile(
+    r"^Default: (?P<incoming>\w+) \(incoming\), (?P<outgoing>\w+) \(outgoing\), (?P<routed>\w+) \(routed\)$", re.M
+)
+_RULE = re.compile(
+    r"(?P<route>route:)?(?P<action>allow|deny|reject|limit)(?:_(?P<log>log|log-all))?"
+    r" (?P<protocol>\S+) (?P<ports>\S+) (?P<to>\S+) (?P<from_ports>\S+) (?P<source>\S+)(?: (?P<apps>\S+ \S+))?"
+    r" (?P<direction>in|out)(?:_(?P<first>[^!\s]+))?(?:!out_(?P<second>\S+))?(?: comment=(?P<comment>[0-9a-f]*))?"
+)
 _TUPLE = "### tuple ### "
+_POLICIES = {
+    "allow": Verdict.ACCEPT,
+    "disabled": Verdict.ACCEPT,
+    "deny": Verdict.DROP,
+    "reject": Verdict.REJECT,
+}
 _VERDICTS = {"allow": Verdict.ACCEPT, "limit": Verdict.ACCEPT, "deny": Verdict.DROP, "reject": Verdict.REJECT}
 
 
@@ -68,17 +78,32 @@ class UfwRule(Frozen):
 
     def words(self) -> tuple[str, ...]:
         """Return the rule as arguments of `ufw`; `delete`, or `insert N` behind `route`, go before them."""
-        ways = (("in", self.arrives), ("out", self.leaves)) if self.route else ((self.direction, self._interface()),)
-        on = [word for way, name in ways if name or not self.route for word in (way, *(("on", name) if name else ()))]
-        proto = ["proto", self.protocol] if self.protocol != "any" else []
-        log = [self.log] if self.log else []
-        source = ["from", self.source, *(["port", self.from_ports] if self.from_ports != "any" else [])]
-        to = ["to", self.to, *(["port", self.ports] if self.ports != "any" else [])]
-        comment = ["comment", self.comment] if self.comment else []
-        return (self.action, *on, *log, *proto, *source, *to, *comment)
+        return (
+            self.action,
+            *self._ways(),
+            *_said("", self.log),
+            *_said("proto", self.protocol, unless="any"),
+            *("from", self.source, *_said("port", self.from_ports, unless="any")),
+            *("to", self.to, *_said("port", self.ports, unless="any")),
+            *_said("comment", self.comment),
+        )
 
-    def _interface(self) -> str:
-        return self.arrives if self.direction == "in" else self.leaves
+    def _ways(self) -> tuple[str, ...]:
+        if self.route:
+            return (*_on("in", self.arrives), *_on("out", self.leaves))
+        name = self.arrives if self.direction == "in" else self.leaves
+        return _on(self.direction, name) or (self.direction,)
+
+
+def _on(way: str, interface: str) -> tuple[str, ...]:
+    return (way, "on", interface) if interface else ()
+
+
+def _said(word: str, value: str, *, unless: str = "") -> tuple[str, ...]:
+    """Return a word and its value as arguments, or none where the value says nothing."""
+    if value == unless:
+        return ()
+    return (word, value) if word else (value,)
 
 
 def read_ufw_status(answer: Answer) -> UfwStatus | Unreadable:
@@ -88,13 +113,11 @@ def read_ufw_status(answer: Answer) -> UfwStatus | Unreadable:
     lines = [line.strip() for line in answer.text.splitlines()]
     if "Status: inactive" in lines:
         return UfwStatus(active=False)
-    defaults = next((found for line in lines if (found := _DEFAULTS.fullmatch(line))), None)
-    if "Status: active" not in lines or defaults is None:
+    defaults = _DEFAULTS.search(answer.text)
+    if defaults is None or "Status: active" not in lines:
         return Unreadable("ufw status says neither that it is inactive nor what its defaults are")
     try:
-        return UfwStatus.model_validate(
-            {"active": True, "incoming": defaults[1], "outgoing": defaults[2], "routed": defaults[3]}
-        )
+        return UfwStatus.model_validate({"active": True, **defaults.groupdict()})
     except ValueError:
         return Unreadable(f"ufw status has a default that is not known: {defaults[0]}")
 
@@ -104,7 +127,7 @@ def read_ufw_rules(answer: Answer, family: Family) -> tuple[UfwRule, ...] | Unre
     if bad := failed(answer, "reading ufw's rules"):
         return bad
     lines = answer.text.splitlines()
-    if "*filter" not in lines or "COMMIT" not in lines:
+    if not {"*filter", "COMMIT"} <= set(lines):
         return Unreadable("ufw's rules are cut off")
     try:
         return tuple(_rule(line.removeprefix(_TUPLE), family) for line in lines if line.startswith(_TUPLE))
@@ -113,30 +136,21 @@ def read_ufw_rules(answer: Answer, family: Family) -> tuple[UfwRule, ...] | Unre
 
 
 def _rule(text: str, family: Family) -> UfwRule:
-    bare, _, comment = text.partition(" comment=")
-    words = bare.split()
-    if len(words) not in {7, 9}:
-        raise Damaged(f"not a rule: {text[:80]}")
-    action, direction = _ACTION.fullmatch(words[0]), _DIRECTION.fullmatch(words[-1])
-    if action is None or direction is None or {family_of(words[3]), family_of(words[5])} != {family}:
+    found = _RULE.fullmatch(text)
+    if found is None or {family_of(found["to"]), family_of(found["source"])} != {family}:
         raise Damaged(f"not a rule of {family}: {text[:80]}")
-    inward = direction["way"] == "in"
+    said = {name: value for name, value in found.groupdict().items() if value is not None}
+    first, second, apps = said.pop("first", ""), said.pop("second", ""), said.pop("apps", "- -")
+    inward = said["direction"] == "in"
     return UfwRule.model_validate(
         {
+            **said,
             "family": family,
-            "action": action["action"],
-            "direction": direction["way"],
-            "route": bool(action["route"]),
-            "log": action["log"] or "",
-            "protocol": words[1],
-            "ports": words[2],
-            "to": words[3],
-            "from_ports": words[4],
-            "source": words[5],
-            "arrives": (direction["first"] or "") if inward else "",
-            "leaves": direction["second"] or ("" if inward else direction["first"] or ""),
-            "apps": (words[6], words[7]) if len(words) == 9 else ("-", "-"),
-            "comment": unhexlify(comment.strip()).decode("utf-8", "replace"),
+            "route": "route" in said,
+            "arrives": first if inward else "",
+            "leaves": second if inward else first,
+            "apps": tuple(apps.split()),
+            "comment": unhexlify(said.get("comment", "")).decode("utf-8", "replace"),
         }
     )
 
@@ -144,34 +158,34 @@ def _rule(text: str, family: Family) -> UfwRule:
 def ufw_table(kind: type[A], rules: Iterable[UfwRule], status: UfwStatus) -> Table[A]:
     """Return what ufw's own rules would do at INPUT and FORWARD if nothing else were there: its intent."""
     mine = [rule for rule in rules if rule.family is kind.FAMILY and rule.direction == "in"]
-    policies = {"input": status.incoming, "forward": status.routed}
-    chains = {
-        "input": tuple(_translated(kind, rule) for rule in mine if not rule.route),
-        "forward": tuple(_translated(kind, rule) for rule in mine if rule.route),
-    }
-    closed = {
-        name: Verdict.ACCEPT if said in {"allow", "disabled"} else Verdict.DROP for name, said in policies.items()
-    }
-    return Table(
-        "ufw",
-        chains,
-        (Base("input", "input", policy=closed["input"]), Base("forward", "forward", policy=closed["forward"])),
+    chains = {"input": _chain(kind, mine, route=False), "forward": _chain(kind, mine, route=True)}
+    bases = (
+        Base("input", "input", policy=_POLICIES[status.incoming]),
+        Base("forward", "forward", policy=_POLICIES[status.routed]),
     )
+    return Table("ufw", chains, bases)
+
+
+def _chain(kind: type[A], rules: Iterable[UfwRule], *, route: bool) -> tuple[Rule[A], ...]:
+    return tuple(_translated(kind, rule) for rule in rules if rule.route is route)
 
 
 def _translated(kind: type[A], rule: UfwRule) -> Rule[A]:
-    asked: list[Condition] = []
-    if rule.protocol != "any":
-        asked.append(Protocol(OneOf((rule.protocol,))))
-    if rule.ports != "any":
-        asked.append(ToPort(Ports.parse(rule.ports)))
-    if rule.from_ports != "any":
-        asked.append(TheirPort(Ports.parse(rule.from_ports)))
-    if rule.to != ANYWHERE[rule.family]:
-        asked.append(ToAddress(kind.parse(rule.to)))
-    if rule.arrives:
-        asked.append(Arrives(OneOf((rule.arrives,))))
-    if rule.leaves:
-        asked.append(Leaves(OneOf((rule.leaves,))))
-    sources = None if rule.source == ANYWHERE[rule.family] else kind.parse(rule.source)
-    return Rule(_VERDICTS[rule.action], sources, tuple(asked), origin=" ".join(rule.words()))
+    anywhere = ANYWHERE[rule.family]
+    return Rule(
+        verdict=_VERDICTS[rule.action],
+        sources=None if rule.source == anywhere else kind.parse(rule.source),
+        conditions=present(
+            of_protocol(_named(rule.protocol)),
+            to_ports(_named(rule.ports)),
+            their_ports(_named(rule.from_ports)),
+            None if rule.to == anywhere else ToAddress(kind.parse(rule.to)),
+            Arrives(OneOf((rule.arrives,))) if rule.arrives else None,
+            Leaves(OneOf((rule.leaves,))) if rule.leaves else None,
+        ),
+        origin=" ".join(rule.words()),
+    )
+
+
+def _named(text: str) -> str | None:
+    return None if text == "any" else text

@@ -1,4 +1,4 @@
-"""Walks cells of ports and sources through rules and says which pass, which are stopped, and of which it cannot tell.
+"""Walks cells of doors and sources through rules and says which pass, which are stopped, and of which it cannot tell.
 
 Where a rule asks something opaque, its part goes both ways. So `passed` and `stopped` are those that may pass and those
 that may be stopped; what is in both is unknown, and where all ways agree nothing is.
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic
 
 from ink_infra_mcp.core.firewall.addresses import A
-from ink_infra_mcp.core.firewall.conditions import Condition, Question, ToPort
+from ink_infra_mcp.core.firewall.conditions import Condition, Protocol, Question, ToPort
 from ink_infra_mcp.core.firewall.grid import Cells, Grid
 from ink_infra_mcp.core.firewall.rules import Base, Rule, Table, Verdict
 
@@ -72,6 +72,8 @@ class Walk(Generic[A]):
 
         Those whose destination is rewritten are in `rewrites` and not among them.
         """
+        if not cells:
+            return 0
         before = len(self.passes)
         left = self._chain(table, base.chain, cells, depth=0)
         went_on = union(self.passes[before:])
@@ -104,8 +106,8 @@ class Walk(Generic[A]):
         """Return the cells that a rule may match, and whether it surely does."""
         sure = True
         for condition in rule.conditions:
-            if isinstance(condition, ToPort):
-                here &= self._at(condition)
+            if isinstance(condition, ToPort | Protocol):
+                here &= self._at_door(condition)
                 if not here:
                     return 0, True
             elif (met := condition.met(self.question)) is not True:
@@ -114,7 +116,12 @@ class Walk(Generic[A]):
                 sure = False
         return (here if rule.sources is None else here & self.grid.of(rule.sources)), sure
 
-    def _at(self, condition: ToPort) -> Cells:
+    def _at_door(self, condition: ToPort | Protocol) -> Cells:
+        if isinstance(condition, Protocol):
+            protocol = self.question.protocol
+            if protocol is None:
+                return self.grid.speaking(condition.wanted)
+            return self.grid.whole if condition.wanted.any_of((protocol,)) else 0
         port = None if condition.original else self.question.port
         if port is None:
             return self.grid.at(condition.ports)
@@ -169,7 +176,7 @@ class Walk(Generic[A]):
 
 def known(conditions: Iterable[Condition], question: Question) -> bool:
     """Return whether it can be told if a packet meets the conditions."""
-    met = [condition.met(question) for condition in conditions if not isinstance(condition, ToPort)]
+    met = [condition.met(question) for condition in conditions if not isinstance(condition, ToPort | Protocol)]
     return False in met or None not in met
 
 

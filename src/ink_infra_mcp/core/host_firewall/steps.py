@@ -10,7 +10,7 @@ from ink_infra_mcp.core.host_firewall.model import HostFirewall, WayIn
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Step, Undo
 from ink_infra_mcp.core.step import result_of
 
-LEAST_WINDOW_S, WINDOW_S, MOST_WINDOW_S = 30, 120, 1800
+LEAST_WINDOW_S, WINDOW_S, MOST_WINDOW_S = 15, 120, 1800
 
 
 class Knock(Frozen):

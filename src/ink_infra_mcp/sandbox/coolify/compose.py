@@ -26,6 +26,8 @@ class ComposeService:
     pids_limit: int = 0
     privileged: bool = False
     has_health_check: bool = False
+    is_excluded: bool = False
+    """It does not count for the status of the whole: it may end (seen in parsers.php of coollabsio/coolify)."""
     cap_add: list[str] = field(default_factory=list[str])
     cap_drop: list[str] = field(default_factory=list[str])
     security_opt: list[str] = field(default_factory=list[str])
@@ -61,6 +63,7 @@ def _service(name: str, body: JsonValue) -> ComposeService:
         pids_limit=int(str(body.get("pids_limit") or 0)),
         privileged=body.get("privileged") is True,
         has_health_check="healthcheck" in body,
+        is_excluded=body.get("restart") == "no" or bool(body.get("exclude_from_hc")),
         cap_add=_texts(body.get("cap_add")),
         cap_drop=_texts(body.get("cap_drop")),
         security_opt=_texts(body.get("security_opt")),

@@ -16,6 +16,8 @@ from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 SECURITY_OPTION = re.compile(r".*[=:].*|no-new-privileges|disable")
 CRASHES = "crash"
 """A word in an image's name: its container starts and exits at once."""
+ENDS = "one-shot"
+"""A word in an image's name: its container has done its work at once, and stays ended."""
 
 
 def app_container(coolify: CoolifyState, app: Application, image: str, *, pull_request_id: int, at: float) -> Container:
@@ -158,13 +160,13 @@ def container_id(name: str, at: float) -> str:
 
 
 def _started(name: str, image: str, at: float) -> Container:
-    crashed = CRASHES in image
+    crashed, ended = CRASHES in image, ENDS in image
     return Container(
         id=container_id(name, at),
         name=name,
         image=image,
         image_id="sha256:" + hashlib.sha256(image.encode()).hexdigest(),
-        state="restarting" if crashed else "running",
+        state="restarting" if crashed else "exited" if ended else "running",
         exit_code=1 if crashed else 0,
         restart_count=3 if crashed else 0,
         created_at=at,

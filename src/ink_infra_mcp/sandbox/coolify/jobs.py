@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from ink_infra_mcp.sandbox.coolify import rows
-from ink_infra_mcp.sandbox.coolify.builds import repository_of
+from ink_infra_mcp.sandbox.coolify.builds import containers_of, image_of, repository_of
 from ink_infra_mcp.sandbox.coolify.compose import BadCompose, parse_compose
 from ink_infra_mcp.sandbox.coolify.containers import (
     compose_container,
@@ -17,12 +17,11 @@ from ink_infra_mcp.sandbox.coolify.containers import (
 from ink_infra_mcp.sandbox.coolify.statuses import refresh
 from ink_infra_mcp.sandbox.coolify.validation import begin_install, validate
 from ink_infra_mcp.sandbox.state import WorldState
-from ink_infra_mcp.sandbox.state_coolify import Application, Job, Service
+from ink_infra_mcp.sandbox.state_coolify import Application, Deployment, Job, Service
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
 STOP_S = 3.0
 DELETE_S = 4.0
-START_SERVICE_S = 5.0
 LOAD_COMPOSE_S = 3.0
 REFRESH_S = 5.0
 """How long the workers take, in seconds of the world."""
@@ -108,6 +107,30 @@ def load_compose(state: WorldState, app: Application) -> None:
     app.columns["docker_compose_raw"] = app.columns["docker_compose"] = text
 
 
+def replace_containers(
+    state: WorldState, host: HostState, app: Application, deployment: Deployment, *, at: float
+) -> None:
+    """Put the containers of a deployment that finishes in the place of those before; later where those linger.
+
+    Raises:
+        BuildTrouble: the compose file cannot be read.
+    """
+    new = containers_of(state, app, deployment, image=image_of(app, deployment, deployment.commit), at=at)
+    if app.lingers_s and at < (deployment.ends_at or at) + app.lingers_s:
+        state.coolify.jobs.append(Job(kind="replace", due=at + app.lingers_s, target=deployment.deployment_uuid))
+        return
+    remove(host, of_app(host, app, pull_request_id=deployment.pull_request_id))
+    place(host, new)
+
+
+def _replace(state: WorldState, job: Job) -> None:
+    deployment = next((d for d in state.coolify.deployments if d.deployment_uuid == job.target), None)
+    app = rows.by_uuid(state.coolify.applications, deployment.application_uuid) if deployment else None
+    host = _workplace(state, app)
+    if deployment is not None and app is not None and host is not None:
+        replace_containers(state, host, app, deployment, at=job.due)
+
+
 def _refresh(state: WorldState, job: Job) -> None:
     refresh(state, rows.by_uuid(state.coolify.servers, job.target), at=job.due)
 
@@ -142,6 +165,7 @@ _WORK: Mapping[str, Callable[[WorldState, Job], None]] = {
     "delete_service": _delete_service,
     "load_compose": _load_compose,
     "refresh": _refresh,
+    "replace": _replace,
     "begin_install": begin_install,
     "validate": validate,
 }

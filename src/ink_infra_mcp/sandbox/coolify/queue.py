@@ -19,7 +19,10 @@ RESOLVED = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How an application is to be deployed. `now_or_never` ignores locks and the number of builds at once."""
+    """How an application is to be deployed, and who asks: a call of the API, a webhook, or a person at the UI.
+
+    `now_or_never` ignores locks and the number of builds at once.
+    """
 
     force_rebuild: bool = False
     restart_only: bool = False
@@ -28,6 +31,7 @@ class Wish:
     commit: str = ""
     pull_request_id: int = 0
     docker_tag: str | None = None
+    asked_by: Literal["api", "webhook", "ui"] = "api"
 
     @property
     def may_be_skipped(self) -> bool:
@@ -76,6 +80,8 @@ def _new(coolify: CoolifyState, app: Application, uuid: str, wish: Wish, now: fl
         force_rebuild=wish.force_rebuild,
         restart_only=wish.restart_only,
         rollback=wish.rollback,
+        is_api=wish.asked_by == "api",
+        is_webhook=wish.asked_by == "webhook",
         created_at=now,
         updated_at=now,
     )

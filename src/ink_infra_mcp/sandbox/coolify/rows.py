@@ -13,6 +13,7 @@ from ink_infra_mcp.sandbox.state_coolify import (
     Project,
     Server,
     Service,
+    ServicePart,
 )
 from ink_infra_mcp.sandbox.state_hosts import HostState
 
@@ -96,14 +97,20 @@ def name_of(thing: Application | Service) -> str:
 
 
 def service_status(service: Service) -> str:
-    """Return the status of a whole service: the worst of its parts decides."""
-    states = {part.status.split(":")[0] for part in service.parts}
+    """Return the status of a whole service: the worst of its parts decides, those apart that are excluded."""
+    counted = [part for part in service.parts if not part.exclude_from_status]
+    status = _worst(counted or service.parts)
+    return f"{status}:excluded" if not counted and status != "exited" else status
+
+
+def _worst(parts: list[ServicePart]) -> str:
+    states = {part.status.split(":")[0] for part in parts}
     if states & {"restarting", "degraded"} or {"running", "exited"} <= states:
         return "degraded:unhealthy"
-    return _worst_health(service) if "running" in states else "exited"
+    return _worst_health(parts) if "running" in states else "exited"
 
 
-def _worst_health(service: Service) -> str:
-    healths = {part.status.partition(":")[2] for part in service.parts}
+def _worst_health(parts: list[ServicePart]) -> str:
+    healths = {part.status.partition(":")[2] for part in parts}
     worst = next((health for health in ("unhealthy", "unknown") if health in healths), "healthy")
     return f"running:{worst}"

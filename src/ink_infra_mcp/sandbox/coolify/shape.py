@@ -129,7 +129,6 @@ def deployment(call: Call, row: Deployment, *, with_application: bool = False) -
         "deployment_url": f"{_page_of(call, app)}/deployment/{row.deployment_uuid}",
         "server_id": server.id if server else None,
         "destination_id": str(server.destinations[0].id) if server else None,
-        "is_webhook": False,
         "only_this_server": False,
         "finished_at": stamp(row.finished_at),
         "created_at": stamp(row.created_at),
@@ -268,6 +267,7 @@ _PLAIN_DEPLOYMENT = {
     "restart_only",
     "rollback",
     "is_api",
+    "is_webhook",
 }
 
 
@@ -342,4 +342,4 @@ def _quoted(var: EnvVar) -> str | None:
 
 
 def _part(part: ServicePart) -> JsonObject:
-    return {**part.model_dump(), "human_name": None, "exclude_from_status": False}
+    return {**part.model_dump(), "human_name": None}

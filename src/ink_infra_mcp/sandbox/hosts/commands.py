@@ -4,12 +4,18 @@ import shlex
 from pathlib import Path
 
 from ink_infra_mcp.sandbox.hosts.docker_cli import docker_script
+from ink_infra_mcp.sandbox.hosts.network import NAMES, network_commands
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_hosts import HostState
 
 UNKNOWN_FILE = "unknown"
 COMMANDS_FOLDER = "bin"
 
+_SHELL = """\
+# what changes a server is answered by the world, and never run by the shell of the machine that pretends
+case " $* " in *" ink-firewall "*) unknown ;; esac
+exec /bin/sh "$@"
+"""
 _NAMES = {"debian": "Debian GNU/Linux", "ubuntu": "Ubuntu"}
 _DOCKER_FOLDER = "/var/lib/docker"
 
@@ -30,15 +36,17 @@ def write_commands(scratch: Path, state: WorldState, host: HostState, *, now: fl
 
 def _bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]:
     bodies = {
-        "sh": 'exec /bin/sh "$@"',
+        "sh": _SHELL,
         "true": "exit 0",
         "sleep": 'exec /bin/sleep "$@"',
         "timeout": 'shift\nexec "$@"',
+        "date": _answers({"+%s": str(int(now + host.clock_ahead_s))}),
         "nproc": _answers({"": str(host.cpus)}),
         "uname": _answers({"-r": host.kernel}),
         "df": _df_body(host),
         "cat": "[ $# -gt 0 ] || exec /bin/cat\n" + _answers(_files(host)),
     }
+    bodies |= {name: _answers(by_arguments) for name, by_arguments in network_commands(host).items()}
     if host.runsc_version:
         bodies["runsc"] = _answers({"--version": f"runsc version {host.runsc_version}\nspec: 1.1.0-rc.1"})
     if host.docker_version:
@@ -62,8 +70,12 @@ def _head(name: str, unknown: Path) -> str:
 
 
 def _answers(by_arguments: dict[str, str]) -> str:
-    cases = [f"  {shlex.quote(asked)}) printf '%s\\n' {shlex.quote(text)} ;;" for asked, text in by_arguments.items()]
+    cases = [f"  {shlex.quote(asked)}) {_printed(text)} ;;" for asked, text in by_arguments.items()]
     return "\n".join(["case $* in", *cases, "  *) unknown ;;", "esac"])
+
+
+def _printed(text: str) -> str:
+    return f"printf '%s\\n' {shlex.quote(text)}" if text else ":"
 
 
 def _files(host: HostState) -> dict[str, str]:
@@ -72,6 +84,7 @@ def _files(host: HostState) -> dict[str, str]:
         "/etc/os-release": _os_release(host),
         "/proc/meminfo": f"MemTotal:       {total} kB\nMemFree:        {total - used} kB\n"
         f"MemAvailable:   {total - used} kB",
+        **dict.fromkeys(NAMES, ""),
         "/proc/loadavg": "0.08 0.12 0.10 1/240 4711",
     }
 

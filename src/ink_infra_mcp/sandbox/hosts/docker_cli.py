@@ -296,10 +296,14 @@ def _mount(volume: str) -> dict[str, object]:
     return {"Type": "volume", "Name": volume, "Source": f"{VOLUMES}/{volume}/_data", "Destination": "/data", "RW": True}
 
 
+def address_of(container: Container) -> str:
+    """Return the address of a container in Docker's network; its number is made from the container's id."""
+    return f"10.0.1.{2 + int(container.id[:8], 16) % 250}"
+
+
 def _endpoint(container: Container) -> dict[str, str]:
-    """Docker gives a container that runs an address of the network; here its number is made from the container's id."""
-    number = 2 + int(container.id[:8], 16) % 250
-    return {"IPAddress": f"10.0.1.{number}" if container.state == "running" else "", "GlobalIPv6Address": ""}
+    """Docker gives a container that runs an address of the network."""
+    return {"IPAddress": address_of(container) if container.state == "running" else "", "GlobalIPv6Address": ""}
 
 
 def _bindings(ports: Iterable[str]) -> dict[str, list[dict[str, str]]]:

@@ -9,6 +9,7 @@ import asyncssh
 from asyncssh.constants import OPEN_CONNECT_FAILED
 
 from ink_infra_mcp.sandbox.hosts.shell import ShellSession
+from ink_infra_mcp.sandbox.hosts.ways import CLIENT, SSH_PORT, lets_in
 from ink_infra_mcp.sandbox.state import Fault, WorldState, take_fault
 from ink_infra_mcp.sandbox.world import World
 
@@ -45,10 +46,13 @@ class HostLogin(asyncssh.SSHServer):
         self._refuse = False
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        """Hang up at once when the server is down."""
+        """Hang up at once when the server is down, or its firewall does not let the pretend people in."""
         self._connection = conn
         self._street.connections.add(conn)
-        if not self._world.read().hosts[self._host].up:
+        with self._world.change() as state:
+            host = state.hosts[self._host]
+            host.firewall.settle(self._world.now(state))
+        if not host.up or not lets_in(host, CLIENT, SSH_PORT):
             conn.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -14,6 +14,9 @@ from typing import Protocol
 import asyncssh
 
 from ink_infra_mcp.sandbox.hosts.commands import UNKNOWN_FILE, write_commands
+from ink_infra_mcp.sandbox.hosts.firewall import FirewallScript
+from ink_infra_mcp.sandbox.hosts.scripts import firewall_words, knock_words
+from ink_infra_mcp.sandbox.hosts.ways import CLIENT, knock, ssh_connection
 from ink_infra_mcp.sandbox.state import Fault, take_fault
 from ink_infra_mcp.sandbox.world import World
 
@@ -89,6 +92,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
     async def _serve(self) -> None:
         with self._world.change() as state:
             fault = take_fault(state, "ssh", f"{self._host} {self._command}")
+            state.hosts[self._host].firewall.settle(self._world.now(state))
             is_up = state.hosts[self._host].up
         if not is_up:
             self._hang_up()
@@ -119,6 +123,10 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             self._channel.exit(status)
 
     async def _run(self) -> int:
+        if words := firewall_words(self._command):
+            return await self._changed_firewall(words)
+        if words := knock_words(self._command):
+            return self._knocked(words)
         state = self._world.read()
         scratch = Path(tempfile.mkdtemp(prefix="ink-sandbox-"))
         try:
@@ -129,13 +137,38 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
+    async def _changed_firewall(self, words: tuple[str, ...]) -> int:
+        """Answer the script that changes the firewall: it is read to its end, and never run."""
+        script = (await self._stdin.read()).decode()
+        with self._world.change() as state:
+            call = FirewallScript(state.hosts[self._host], words, script, self._world.now(state))
+            status, said, complaint = call.answer()
+            if words[1:2] != ("look",) and status == 0:
+                state.journal.append(f"ssh {self._host} {' '.join(words[:3])}")
+        self._say(said, complaint)
+        return status
+
+    def _knocked(self, words: tuple[str, ...]) -> int:
+        """Answer the script that tries TCP connects to other servers."""
+        state = self._world.read()
+        now = self._world.now(state)
+        places = zip(words[1::2], words[2::2], strict=True)
+        met = ((at, port, knock(state, state.hosts[self._host], at, int(port), now=now)) for at, port in places)
+        self._say("".join(f"{at} {port} {answer}\n" for at, port, answer in met) + "done\n", "")
+        return 0
+
+    def _say(self, text: str, complaint: str) -> None:
+        with suppress(BrokenPipeError):
+            self._channel.write(text.encode())
+            self._channel.write_stderr(complaint.encode())
+
     async def _in_shell(self, commands: Path, scratch: Path) -> tuple[int, bytes]:
         """Run the command with the real shell; return its status and the beginning of all that it said."""
         self._child = child = await asyncio.create_subprocess_exec(
             SHELL,
             "-c",
             self._command,
-            env={"PATH": str(commands), "HOME": str(scratch), "LC_ALL": "C"},
+            env={"PATH": str(commands), "HOME": str(scratch), "LC_ALL": "C", "SSH_CONNECTION": self._connection()},
             cwd=scratch,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -167,6 +200,9 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
                 child.stdin.write(data)
                 await child.stdin.drain()
         child.stdin.close()
+
+    def _connection(self) -> str:
+        return ssh_connection(self._world.read().hosts[self._host], CLIENT)
 
     def _kill(self, name: str) -> None:
         """Send a signal to the whole group, as sshd does; it may be gone already."""

@@ -6,7 +6,6 @@ from ink_infra_mcp.sandbox.coolify import rows, shape
 from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, Refusal, found, refusal
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
 from ink_infra_mcp.sandbox.coolify.ids import new_uuid
-from ink_infra_mcp.sandbox.coolify.jobs import START_SERVICE_S
 from ink_infra_mcp.sandbox.coolify.queue import RUNNING, Wish, enqueue, start_next
 from ink_infra_mcp.sandbox.state_coolify import Application, Deployment, Job, LogEntry, Service
 
@@ -103,7 +102,7 @@ def _deploy_one(call: Call, thing: Application | Service, preview: int) -> JsonO
     """What is said of one resource; the id is there also when it was skipped, and then no deployment has it."""
     entry: JsonObject = {"resource_uuid": thing.uuid}
     if isinstance(thing, Service):
-        call.coolify.jobs.append(Job(kind="start_service", due=call.now + START_SERVICE_S, target=thing.uuid))
+        call.coolify.jobs.append(Job(kind="start_service", due=call.now + thing.start_seconds, target=thing.uuid))
         return {"message": f"Service {thing.name} started. It could take a while, be patient.", **entry}
     refused = _preview_trouble(call, thing, preview)
     if refused:

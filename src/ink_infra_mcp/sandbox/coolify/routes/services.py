@@ -12,7 +12,7 @@ from ink_infra_mcp.sandbox.coolify.containers import of_service
 from ink_infra_mcp.sandbox.coolify.domains import domain_errors, listed, normalized, own_domain, refuse_taken
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
 from ink_infra_mcp.sandbox.coolify.ids import new_id, new_uuid
-from ink_infra_mcp.sandbox.coolify.jobs import DELETE_S, START_SERVICE_S, STOP_S
+from ink_infra_mcp.sandbox.coolify.jobs import DELETE_S, STOP_S
 from ink_infra_mcp.sandbox.coolify.logs import container_log
 from ink_infra_mcp.sandbox.coolify.places import place_for
 from ink_infra_mcp.sandbox.coolify.release import OLDEST, V4_0, V4_2, Release
@@ -120,7 +120,7 @@ def _settled(call: Call, service: Service, status: int) -> Answer:
     """Give a service its URLs, start it when that was asked for, and answer."""
     _apply_urls(call, service)
     if call.switch("instant_deploy"):
-        _order(call, "start_service", START_SERVICE_S, service)
+        _order(call, "start_service", service.start_seconds, service)
     domains = list[JsonValue](sorted(part.fqdn for part in service.parts if part.fqdn))
     return Answer({"uuid": service.uuid, "domains": domains}, status)
 
@@ -135,7 +135,7 @@ def _start(call: Call) -> Answer:
     service = _service(call)
     if "running" in rows.service_status(service):
         raise refusal(400, "Service is already running.")
-    _order(call, "start_service", START_SERVICE_S, service)
+    _order(call, "start_service", service.start_seconds, service)
     return Answer({"message": "Service starting request queued."})
 
 
@@ -148,7 +148,8 @@ def _stop(call: Call) -> Answer:
 
 
 def _restart(call: Call) -> Answer:
-    _order(call, "start_service", START_SERVICE_S, _service(call))
+    service = _service(call)
+    _order(call, "start_service", service.start_seconds, service)
     return Answer({"message": "Service restarting request queued."})
 
 
@@ -174,6 +175,8 @@ def _read_compose(call: Call, service: Service, server: Server) -> None:
     old = {part.name: part for part in service.parts}
     service.docker_compose_raw = raw
     service.parts = [old.get(part.name) or _part(call, server, part, service) for part in parsed]
+    for part, described in zip(service.parts, parsed, strict=True):
+        part.exclude_from_status = described.is_excluded
 
 
 def _part(call: Call, server: Server, part: ComposeService, service: Service) -> ServicePart:

@@ -1,0 +1,71 @@
+"""Standard input that can be ended from within: a thread that waits for a read cannot be interrupted."""
+
+import fcntl
+import os
+import select
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+_STDIN = 0
+_CHUNK = 65_536
+
+
+@contextmanager
+def endable_input() -> Generator["EndableInput"]:
+    """Put a pipe in the place of standard input while the block runs; what comes in is handed on through it."""
+    outer = fcntl.fcntl(_STDIN, fcntl.F_DUPFD_CLOEXEC, 3)
+    reads, writes = os.pipe()
+    os.dup2(reads, _STDIN)
+    os.close(reads)
+    hand = EndableInput(outer, writes)
+    try:
+        yield hand
+    finally:
+        hand.end()
+        hand.join()
+        os.dup2(outer, _STDIN)
+        os.close(outer)
+
+
+class EndableInput:
+    """Hands on what comes in at `outer` to the pipe `inner`, until either side or `end` ends it."""
+
+    def __init__(self, outer: int, inner: int) -> None:
+        self._outer = outer
+        self._inner = inner
+        self._woken, self._wake = os.pipe()
+        os.set_blocking(inner, False)
+        self._thread = threading.Thread(target=self._hand_on, name="standard input", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Let the reader come to its end now."""
+        os.write(self._wake, b".")
+
+    def join(self) -> None:
+        """Return when nothing is handed on any more."""
+        self._thread.join()
+        os.close(self._woken)
+        os.close(self._wake)
+
+    def _hand_on(self) -> None:
+        try:
+            while self._may_read() and (chunk := os.read(self._outer, _CHUNK)):
+                while chunk and self._may_write():
+                    chunk = chunk[os.write(self._inner, chunk) :]
+                if chunk:
+                    return
+        except OSError:
+            # a terminal that was hung up, or a reader that has gone: both are an end
+            return
+        finally:
+            os.close(self._inner)
+
+    def _may_read(self) -> bool:
+        ready, _, _ = select.select([self._outer, self._woken], [], [])
+        return self._woken not in ready
+
+    def _may_write(self) -> bool:
+        woken, _, _ = select.select([self._woken], [self._inner], [])
+        return not woken

@@ -1,0 +1,223 @@
+"""What a host must show after a rollout: what ran before is gone, and all that was promised is there, isolated."""
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import pytest
+
+from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
+from ink_infra_mcp.core.operation import Results
+from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.step import StepCall
+from ink_infra_mcp.hosts.pool import HostPool
+from ink_infra_mcp.hosts.steps import HostSteps
+from ink_infra_mcp.sandbox.hosts import serve_hosts
+from ink_infra_mcp.sandbox.state import Fault, WorldState
+from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+from ink_infra_mcp.sandbox.world import World
+from tests.clock import FakeClock
+from tests.hosts.servers import ADDRESS, NAME, PretendServer, permit, pool_of, world_of
+
+pytestmark = pytest.mark.anyio
+
+LIMIT_S = 20
+APP = "kc8sgwcg4o04wk0wckog0s4g"
+
+
+def container(number: int, name: str = f"{APP}-101010", **more: object) -> Container:
+    """Return a container of the app that was started at that second, isolated unless said otherwise."""
+    told = {"id": f"{number:064x}", "name": name, "image": "app:1", "runtime": "runsc", "started_at": float(number)}
+    return Container.model_validate(told | more)
+
+
+class Hasty(FakeClock):
+    """A clock on which every wait takes a minute more."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for longer than asked."""
+        await super().sleep(seconds)
+        self.advance(60)
+
+
+class Unfolding(FakeClock):
+    """A clock at whose `nth` wait the world changes."""
+
+    def __init__(self, world: World, changes: dict[int, Callable[[list[Container]], list[Container]]]) -> None:
+        super().__init__()
+        self._world = world
+        self._changes = changes
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, and let happen what is due."""
+        await super().sleep(seconds)
+        if (change := self._changes.get(len(self.slept))) is not None:
+            with self._world.change() as state:
+                state.hosts[NAME].containers = change(state.hosts[NAME].containers)
+
+
+@dataclass
+class Muscle:
+    """A pretend server, and the steps that look at it."""
+
+    world: World
+    pool: HostPool
+    said: list[str] = field(default_factory=list[str])
+
+    def has(self, *containers: Container) -> None:
+        """Let it run exactly these."""
+        with self.world.change() as state:
+            state.hosts[NAME].containers = [*containers]
+
+    async def note(self, clock: FakeClock | None = None) -> JsonObject:
+        """Take the note."""
+        return await self._run("hosts.note_containers", {}, {}, clock or FakeClock())
+
+    async def prove(
+        self,
+        note: JsonObject,
+        *,
+        services: tuple[str, ...] = (),
+        once: tuple[str, ...] = (),
+        clock: FakeClock | None = None,
+    ) -> list[str]:
+        """Return the names of the containers that are proved."""
+        source: JsonObject = {"step": "note", "field": "containers"}
+        params: JsonObject = {"noted": source, "services": [*services], "once": [*once]}
+        result = await self._run("hosts.prove_isolation", params, {"note": note}, clock or FakeClock())
+        found = result["containers"]
+        assert isinstance(found, list)
+        return [str(c["name"]) for c in found if isinstance(c, dict)]
+
+    async def _run(self, kind: str, params: JsonObject, results: Results, clock: FakeClock) -> JsonObject:
+        steps = HostSteps(self.pool, runtime="runsc", may_go_without=False)
+        call = StepCall(
+            operation_id="op-1",
+            step_id="prove",
+            kind=kind,
+            target="app",
+            params={"app": APP, "muscle": NAME, **params},
+            results=results,
+            permit=permit(),
+            clock=clock,
+            say=self.said.append,
+        )
+        with anyio.fail_after(LIMIT_S):
+            return await steps.handlers()[kind](call)
+
+
+@pytest.fixture
+async def muscle(tmp_path: Path) -> AsyncGenerator[Muscle]:
+    """Give a Muscle without containers."""
+    world = world_of(tmp_path, HostState(name=NAME, address=ADDRESS, role="muscle"))
+    async with await serve_hosts(world) as ssh:
+        there = PretendServer(world, ssh)
+        async with pool_of(there.host, key=there.key, connect_to=there.connect_to) as pool:
+            yield Muscle(world, pool)
+
+
+async def test_a_note_holds_each_container_of_the_app_by_id_and_start(muscle: Muscle) -> None:
+    """Running or not; those of other apps are left out, and a fresh app has none."""
+    assert await muscle.note() == {"containers": []}
+    muscle.has(container(1), container(2, f"db-{APP}", state="exited"), container(3, "other-app"))
+    assert await muscle.note() == {
+        "containers": [
+            {"id": f"{2:064x}", "started_at": "1970-01-01T00:00:02+00:00"},
+            {"id": f"{1:064x}", "started_at": "1970-01-01T00:00:01+00:00"},
+        ]
+    }
+
+
+async def test_what_ran_before_is_waited_out_and_what_follows_is_judged(muscle: Muscle) -> None:
+    """The old container is fine and the new one is not: the old one proves nothing, however long it lingers."""
+    muscle.has(container(1))
+    note = await muscle.note()
+    clock = Unfolding(muscle.world, {4: lambda _: [], 6: lambda _: [container(9, runtime="runc")]})
+    with pytest.raises(StepFailed, match=r"not run isolated on muscle-1: \S+ it runs under runc, not runsc"):
+        await muscle.prove(note, clock=clock)
+    assert len(clock.slept) == 6
+
+
+async def test_an_old_container_without_isolation_does_no_harm_to_the_proof_of_the_new_one(muscle: Muscle) -> None:
+    """An app that gets its isolation by this rollout is not stopped because its old container goes a moment later."""
+    muscle.has(container(1, runtime="runc"))
+    note = await muscle.note()
+    muscle.has(container(1, runtime="runc"), container(2, f"{APP}-202020"))
+    clock = Unfolding(muscle.world, {3: lambda found: found[1:]})
+    assert await muscle.prove(note, clock=clock) == [f"{APP}-202020"]
+
+
+async def test_a_container_that_docker_started_again_is_still_the_old_one(muscle: Muscle) -> None:
+    """One that crashes has a new start every few seconds, and no rollout has replaced it."""
+    muscle.has(container(1))
+    note = await muscle.note()
+    muscle.has(container(1, started_at=500.0))
+    with pytest.raises(StepFailed) as caught:
+        await muscle.prove(note, clock=Hasty())
+    assert str(caught.value) == (
+        f"On muscle-1 the app still runs from before: {APP}-101010 (since 1970-01-01 00:08:20 UTC). New containers "
+        "were asked for, and 600 s waited. Look at Coolify's queue and at get_app, then call again."
+    )
+
+
+async def test_every_promised_service_must_run_before_the_app_is_proved(muscle: Muscle) -> None:
+    """The first container of several is not enough; the others are waited for, and judged as well."""
+    muscle.has(container(1, f"web-{APP}"))
+    clock = Unfolding(muscle.world, {2: lambda found: [*found, container(2, f"db-{APP}")]})
+    assert await muscle.prove({"containers": []}, services=("web", "db"), clock=clock) == [f"db-{APP}", f"web-{APP}"]
+
+    muscle.has(container(1, f"web-{APP}"), container(2, f"db-{APP}", state="restarting"))
+    with pytest.raises(StepFailed, match="No container of its service db runs on muscle-1"):
+        await muscle.prove({"containers": []}, services=("web", "db"), clock=Hasty())
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (container(2, f"job-{APP}", state="exited"), ""),
+        (container(2, f"job-{APP}"), ""),
+        (container(2, f"job-{APP}", state="exited", exit_code=1), "No container of its service job"),
+        (container(2, f"job-{APP}", state="exited", runtime="runc"), f"job-{APP}: it runs under runc, not runsc"),
+        (container(7, f"job-{APP}", state="exited"), "No container of its service job"),
+    ],
+    ids=["ended", "running", "failed", "not isolated", "from before"],
+)
+async def test_a_service_that_may_end_has_ended_well_or_runs_and_was_isolated(
+    muscle: Muscle, job: Container, words: str
+) -> None:
+    """One that failed, ran outside gVisor, or is from before proves nothing."""
+    note: JsonObject = {"containers": [{"id": f"{7:064x}", "started_at": ""}]}
+    muscle.has(container(1, f"web-{APP}"), job)
+    if not words:
+        assert await muscle.prove(note, services=("web",), once=("job",)) == [job.name, f"web-{APP}"]
+        return
+    with pytest.raises(StepFailed, match=words):
+        await muscle.prove(note, services=("web",), once=("job",), clock=Hasty())
+
+
+async def test_the_container_of_a_pull_request_neither_proves_the_app_nor_has_to_go(muscle: Muscle) -> None:
+    """A rollout of the app leaves it as it is; it is judged like everything that runs."""
+    preview = container(1, f"{APP}-pr-7")
+    muscle.has(preview)
+    note = await muscle.note()
+    with pytest.raises(StepFailed, match="No container of the app runs on muscle-1"):
+        await muscle.prove({"containers": []}, clock=Hasty())
+    muscle.has(preview, container(2, f"{APP}-202020"))
+    assert await muscle.prove(note) == [f"{APP}-202020", f"{APP}-pr-7"]
+
+
+async def test_a_server_that_is_away_for_a_moment_is_asked_again(muscle: Muscle) -> None:
+    """A note or a proof that cannot be had at once is no reason to stop anything; after a minute it is."""
+
+    def away(times: int) -> Callable[[WorldState], None]:
+        return lambda state: state.faults.append(Fault(system="ssh", match=NAME, kind="drop", times=times))
+
+    muscle.has(container(1))
+    with muscle.world.change() as state:
+        away(2)(state)
+    assert await muscle.prove({"containers": []}) == [f"{APP}-101010"]
+    with muscle.world.change() as state:
+        away(1_000)(state)
+    with pytest.raises(HostUnreachable):
+        await muscle.note(Hasty())
