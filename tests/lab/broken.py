@@ -65,7 +65,7 @@ BROKEN: Mapping[str, Broken] = {
     ),
     "ufw that is switched off": Broken(listens=HOST, script=f"{UFW}; ufw --force disable >/dev/null"),
     "a rule of DOCKER-USER for the container's port": Broken(
-        published=MORE, script="iptables -I DOCKER-USER -i eth0 -p tcp --dport 8080 -j DROP"
+        published=("8000:8080",), script="iptables -I DOCKER-USER -i eth0 -p tcp --dport 8080 -j DROP"
     ),
     "a rule of DOCKER-USER for the published port": Broken(
         published=MORE, script="iptables -I DOCKER-USER -i eth0 -p tcp -m conntrack --ctorigdstport 8000 -j DROP"
@@ -84,7 +84,7 @@ BROKEN: Mapping[str, Broken] = {
         script="iptables-legacy -I INPUT -p tcp --dport 9100 -j ACCEPT\n"
         + _filters(
             "inet own",
-            "chain in { type filter hook input priority 0; policy accept; ip6 version 6 tcp dport 9100 drop; }",
+            "chain in { type filter hook input priority 0; policy accept; meta nfproto ipv6 tcp dport 9100 drop; }",
         ),
     ),
     "nft with a policy of drop": Broken(
@@ -121,7 +121,7 @@ BROKEN: Mapping[str, Broken] = {
         published=MORE,
         script=_filters(
             "inet own",
-            "chain on { type filter hook forward priority 10; policy accept; iif eth0 ct original proto-dst 8000 drop; }",
+            "chain on { type filter hook forward priority 10; iif eth0 ct original proto-dst 8000 drop; }",
         ),
     ),
     "firewalld": Broken(

@@ -20,7 +20,7 @@ from ink_infra_mcp.tools.shared.providers import in_front_of
 from ink_infra_mcp.tools.shared.ways_in import neighbours_of
 from tests.ink import data, says_yes
 from tests.lab.bed import Bed, meanwhile
-from tests.lab.broken import BROKEN, PORTS, break_
+from tests.lab.broken import BROKEN, PORTS, Broken, break_
 from tests.lab.ground.places import open_from
 from tests.lab.ground.site import OUTSIDE_IPV4, OUTSIDE_IPV6, Machine
 from tests.lab.tools_bed import NAMES, app_of, client_of
@@ -95,12 +95,16 @@ def differing(ground: Ground, seen: list[Knocked]) -> list[str]:
     ]
 
 
-def beyond_policy(seen: list[Knocked]) -> list[str]:
-    """Return the connects that policy wants otherwise, once the firewall is applied."""
+def beyond_policy(seen: list[Knocked], how: Broken) -> list[str]:
+    """Return the connects that policy wants otherwise, once it is applied; where nobody listens, none answers."""
+    served = {
+        22,
+        *(int(port) for port, _, _ in (published.partition(":") for published in how.published) if port.isdigit()),
+    }
     return [
         f"{k.origin} -> {k.address}:{k.port}: {k.answer}"
         for k in seen
-        if (k.answer == "open") != (k.origin in ALLOWED.get(k.port, set()))
+        if (k.answer == "open") != (k.origin in ALLOWED.get(k.port, set()) and k.port in served)
     ]
 
 
@@ -127,7 +131,7 @@ async def test_what_is_wrong_is_told_as_connects_see_it_and_mended_without_losin
                 after = await anyio.to_thread.run_sync(observed, bed)
                 kept.sendall(b"SSH-2.0-still-there\r\n")
                 assert kept.recv(64)
-            assert beyond_policy(after) == []
+            assert beyond_policy(after, BROKEN[way]) == []
             assert differing(await judged(app), after) == []
             report = await CheckFirewall().observe(Args(server=NAME), app.look)
             assert [f for f in report.findings if f.code not in HARMLESS] == []

@@ -8,7 +8,7 @@ from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.isolation import APPLIED_OPTIONS, lacking, run_options, weakening
 from ink_infra_mcp.core.plan import Risk
 from ink_infra_mcp.core.policy import Need
-from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, policy_folder
+from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports, policy_folder
 
 DECLARED = {
     Risk.READ: ["coolify.note_deployments", "hosts.note_containers", "hosts.prove_isolation"],
@@ -163,3 +163,54 @@ def test_a_file_that_is_no_policy_is_refused(tmp_path: Path) -> None:
     for load in (load_policy, load_isolation):
         with pytest.raises(ConfigError, match=r"riks\.toml is no policy file; did you mean `risk\.toml`\?"):
             load(tmp_path)
+
+
+OPENING = """\
+[[open]]
+name = "game"
+role = "muscle"
+protocol = "tcp"
+ports = "{ports}"
+allowed = ["internet"]
+demand = "optional"
+why = "a game"
+override = "until March"
+"""
+
+
+def test_a_port_of_ones_own_is_opened_with_a_reason_and_a_forbidden_one_never(tmp_path: Path) -> None:
+    """An opening is in force, and told with its reason; one that a rule forbids is refused with that rule's words."""
+    (tmp_path / "ports.toml").write_text(OPENING.format(ports="27015"), encoding="utf-8")
+    assert load_ports(tmp_path).overrides == ("ports.game: 27015/tcp of a muscle for internet (until March)",)
+    assert ("tcp", 27015) in load_ports(tmp_path).policy.ports("muscle")
+    (tmp_path / "ports.toml").write_text(OPENING.format(ports="8000-8100"), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_ports(tmp_path)
+    assert "game: 8000/tcp is forbidden (muscle-coolify: " in caught.value.failed
+    assert "game: 8080/tcp is forbidden (muscle-traefik: " in caught.value.failed
+
+
+def test_a_rule_says_less_by_its_name_and_not_more(tmp_path: Path) -> None:
+    """A rule may be shut or narrowed; a class that it does not allow, or a rule that is not there, is refused."""
+    words = '[[tighten]]\nname = "{name}"\n{more}\nwhy = "ours"\n'
+    (tmp_path / "ports.toml").write_text(
+        words.format(name="muscle-http3", more='demand = "forbidden"'), encoding="utf-8"
+    )
+    assert [rule.demand for rule in load_ports(tmp_path).policy.rules if rule.name == "muscle-http3"] == ["forbidden"]
+    for name, more in (("muscle-ssh", 'allowed = ["internet"]'), ("no-such-rule", "allowed = []")):
+        (tmp_path / "ports.toml").write_text(words.format(name=name, more=more), encoding="utf-8")
+        with pytest.raises(ConfigError, match=name):
+            load_ports(tmp_path)
+
+
+def test_a_domain_for_coolify_makes_its_own_ports_needless() -> None:
+    """Without a domain the dashboard must be reachable for admins; with one, the web must be, and the dashboard may."""
+    demands = {
+        has: {rule.name: rule.demand.value for rule in load_ports().with_domain(has_domain=has).rules}
+        for has in (True, False)
+    }
+    names = ("dashboard", "dashboard-sockets", "factory-web")
+    assert {has: [rules[name] for name in names] for has, rules in demands.items()} == {
+        False: ["required", "required", "optional"],
+        True: ["optional", "optional", "required"],
+    }
