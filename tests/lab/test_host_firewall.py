@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Literal
 
 import anyio
@@ -20,6 +21,7 @@ from ink_infra_mcp.core.host_firewall.nftables import digest_of, render
 from ink_infra_mcp.hosts import firewall_changes as changes
 from tests.lab.bed import Bed, meanwhile
 from tests.lab.firewalls import Operation, admin_of, change_of, firewall_of
+from tests.lab.ground.commands import until
 from tests.lab.ground.hosts import Server
 from tests.lab.ground.places import Met, open_from
 
@@ -36,7 +38,7 @@ ALL_PORTS = (22, *PUBLISHED, HOST_PORT)
 PLACES = ("admin", "outside", "factory", "muscle-1")
 
 
-def with_containers(server: Server) -> None:
+def with_containers(bed: Bed, server: Server) -> None:
     """Give a server published ports on two networks, one with a bridge of a name of its own, and a listener."""
     server.say("docker", "network", "create", "--opt", "com.docker.network.bridge.name=apps0", "apps")
     for port, published in PUBLISHED.items():
@@ -44,6 +46,10 @@ def with_containers(server: Server) -> None:
         server.say("docker", "run", "-d", "-q", "--name", f"w{port}", "-p", published, "--network", network, WEB)
     listen = f"cd /tmp && exec httpd -f -p {HOST_PORT}"
     server.say("docker", "run", "-d", "-q", "--name", "own", "--network", "host", WEB, "sh", "-c", listen)
+    here = server.machine.ipv4
+    until(
+        lambda: {bed.connect("admin", here, port) for port in ALL_PORTS} == {"open"}, what="nobody listens", limit_s=10
+    )
 
 
 def met_from_everywhere(bed: Bed, server: Server) -> dict[tuple[str, str, int], Met]:
@@ -98,7 +104,7 @@ async def test_what_the_rules_say_gets_in_and_nothing_else(bed: Bed) -> None:
     Containers reach the world, each other by a published port, and the server itself, as before.
     """
     server = bed.fresh()
-    with_containers(server)
+    with_containers(bed, server)
     ours = HostRule(protocol="tcp", ports="22,8443", sources=own_network_of(bed), why="the Factory")
     some = HostRule(protocol="tcp", ports="8000", sources=admin_of(bed.lab.site), why="Coolify, for the admin")
     firewall = firewall_of(bed.lab.site, ours, some, inside=("apps0",))
@@ -131,7 +137,7 @@ async def test_it_lasts_over_reboots_and_a_second_time_nothing_is_left_to_do(bed
 async def test_dockers_restarts_change_nothing(bed: Bed) -> None:
     """Docker makes its chains anew; what is open and what is closed stays so, during the probation and after it."""
     server = bed.fresh()
-    with_containers(server)
+    with_containers(bed, server)
     firewall = firewall_of(bed.lab.site, inside=("apps0",))
 
     async def restart() -> None:
@@ -152,16 +158,13 @@ async def test_dockers_restarts_change_nothing(bed: Bed) -> None:
 async def test_connections_that_are_open_stay_open(bed: Bed) -> None:
     """Also those to ports that are closed for new ones now, to a container and to the host."""
     server = bed.fresh()
-    with_containers(server)
+    with_containers(bed, server)
     site, machine = bed.lab.site, server.machine
-    calls = [open_from(site, "outside", machine.ipv4, port) for port in (8000, HOST_PORT, 22)]
-    try:
+    with ExitStack() as stack:
+        calls = [stack.enter_context(open_from(site, "outside", machine.ipv4, port)) for port in (8000, HOST_PORT, 22)]
         await apply(bed, firewall_of(site))
         assert [answer_of(call) for call in calls] == [b"HTTP/1.", b"HTTP/1.", b"SSH-2.0"]
         assert bed.connect("outside", machine.ipv4, 8000, limit_s=0.3) == "silent"
-    finally:
-        for call in calls:
-            call.close()
 
 
 def answer_of(call: socket.socket) -> bytes:
@@ -174,7 +177,7 @@ def answer_of(call: socket.socket) -> bytes:
 async def test_where_ufw_is_active_the_hosts_own_ports_are_kept_by_ufw(bed: Bed) -> None:
     """Every form of rule that policy does not want is gone, and published ports are closed all the same."""
     server = bed.fresh()
-    with_containers(server)
+    with_containers(bed, server)
     for line in (
         "allow 22/tcp", "allow 9100", "limit 23/tcp", "allow in on eth1",
         "allow proto tcp from 0.0.0.0/0 to any port 8000",

@@ -58,7 +58,7 @@ async def told(ssh: SshHosts, command: str, *, host: str = NAME, stdin: str = ""
             agent_path=None,
             known_hosts=([asyncssh.import_public_key(door.host_public_key)], [], []),
         ) as connection:
-            said = await connection.run(command, input=stdin)
+            said = await connection.run(command, input=stdin or "\n")
             return said.exit_status, str(said.stdout), str(said.stderr)
 
 

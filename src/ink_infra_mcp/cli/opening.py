@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ink_infra_mcp.settings import Flags, Settings
     from ink_infra_mcp.settings.secrets import Secrets
 
+SANDBOX_ADMIN = "198.51.100.7"
+"""The address from which this server comes to the pretend servers."""
 SANDBOX_DOMAIN = "example.com"
 
 
@@ -181,7 +183,7 @@ def wiring(
 
 def sandbox_fleet(coolify_url: str, addresses: dict[str, str], host_keys: dict[str, str]) -> "Fleet":
     """Return the fleet of the pretend world: the factory, and each muscle-N with the wildcard domain sN."""
-    from ink_infra_mcp.core.fleet import CoolifySettings, Domains, Fleet, Host, Muscle
+    from ink_infra_mcp.core.fleet import Access, CoolifySettings, Domains, Fleet, Host, Muscle
 
     muscles = sorted(name for name in addresses if name.startswith("muscle-"))
     return Fleet(
@@ -198,6 +200,7 @@ def sandbox_fleet(coolify_url: str, addresses: dict[str, str], host_keys: dict[s
             for name in muscles
         ),
         domains=Domains(fleet=SANDBOX_DOMAIN, dns="hetzner"),
+        access=Access(admin=(SANDBOX_ADMIN,)),
     )
 
 

@@ -1,6 +1,6 @@
 """Whether an app's containers are those of its newest rollout: none from before, one for each promised service."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -51,38 +51,43 @@ def promise_of(app: str, params: JsonObject, results: Results) -> Promise:
 
 def lingering(found: Iterable[ContainerFacts], promise: Promise) -> tuple[str, ...]:
     """Return the containers from before that are still up; previews are left out, which no rollout replaces."""
-    return tuple(
-        f"{c.name} (since {c.started_at:%Y-%m-%d %H:%M:%S} UTC)" if c.started_at else c.name
-        for c in found
-        if c.id in promise.noted and c.state in UP and not is_preview(c, promise.app)
-    )
+    old = (c for c in found if c.id in promise.noted and c.state in UP)
+    return tuple(_since(c) for c in old if not is_preview(c, promise.app))
 
 
 def missing(found: Iterable[ContainerFacts], promise: Promise) -> str:
     """Return in words what has no new container that runs, or an empty text."""
     new = [c for c in found if c.id not in promise.noted and not is_preview(c, promise.app)]
     running = {service_of(c, promise.app) for c in new if c.state == "running"}
-    over = {service_of(c, promise.app) for c in new if _ended_well(c)}
     if not promise.services and not promise.once:
         return "" if running else "the app"
-    absent = [name for name in promise.services if name not in running]
-    absent += [name for name in promise.once if name not in running | over]
-    return f"its service {', '.join(absent)}" if absent else ""
+    over = {service_of(c, promise.app) for c in new if _ended_well(c)}
+    wanting = (*_without(promise.services, running), *_without(promise.once, running | over))
+    return f"its service {', '.join(wanting)}" if wanting else ""
 
 
 def judged(found: Iterable[ContainerFacts], promise: Promise) -> tuple[ContainerFacts, ...]:
     """Return the containers that must be isolated: all that run, and those that ended as they may."""
-    once = set(promise.once)
-    return tuple(
-        c
-        for c in found
-        if c.state == "running" or (_ended_well(c) and c.id not in promise.noted and service_of(c, promise.app) in once)
-    )
+    return tuple(c for c in found if c.state == "running" or _counts_as_ended(c, promise))
 
 
 def problems(containers: Iterable[ContainerFacts], *, runtime: str) -> tuple[str, ...]:
     """Return in words what makes containers less isolated than they must be, each with its container's name."""
     return tuple(f"{c.name}: {problem}" for c in containers for problem in isolation_problems(c, runtime=runtime))
+
+
+def _since(container: ContainerFacts) -> str:
+    started = f" (since {container.started_at:%Y-%m-%d %H:%M:%S} UTC)" if container.started_at else ""
+    return container.name + started
+
+
+def _without(names: Iterable[str], there: Collection[str]) -> list[str]:
+    return [name for name in names if name not in there]
+
+
+def _counts_as_ended(container: ContainerFacts, promise: Promise) -> bool:
+    is_new = container.id not in promise.noted
+    return is_new and _ended_well(container) and service_of(container, promise.app) in promise.once
 
 
 def _ended_well(container: ContainerFacts) -> bool:

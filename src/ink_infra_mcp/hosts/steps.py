@@ -48,9 +48,11 @@ class HostSteps:
             StepFailed: it is not so, or cannot be seen for a minute: the plan then stops the app.
         """
         muscle, promise = call.text("muscle"), promise_of(call.given("app"), call.params, call.results)
-        await self._replaced(call, muscle, promise)
-        found = await self._complete(call, muscle, promise)
-        wrong = problems(found, runtime=self.runtime)
+        found = await self._replaced(call, muscle, promise)
+        if missing(found, promise):
+            found = await self._complete(call, muscle, promise)
+        counted = judged(found, promise)
+        wrong = problems(counted, runtime=self.runtime)
         if wrong and not self.may_go_without:
             raise StepFailed(
                 f"The app does not run isolated on {muscle}: {'; '.join(wrong)}.",
@@ -59,7 +61,7 @@ class HostSteps:
                 stage="isolation",
                 probable_cause="Coolify dropped --runtime, or docker on the Muscle has no such runtime",
             )
-        return {"containers": [{"name": c.name, "id": c.id, "runtime": c.runtime} for c in found]}
+        return {"containers": [{"name": c.name, "id": c.id, "runtime": c.runtime} for c in counted]}
 
     async def _seen(self, call: StepCall, muscle: str, app: str) -> Found:
         """A host that is away for a moment is asked again: the plan's answer to a failed proof is to stop the app."""
@@ -72,20 +74,20 @@ class HostSteps:
 
         return await until(call, seen, within_s=SEEN_WITHIN_S)
 
-    async def _replaced(self, call: StepCall, muscle: str, promise: Promise) -> None:
-        async def replaced() -> NotYet | None:
-            old = lingering(await self._seen(call, muscle, promise.app), promise)
-            return NotYet(f"waiting on {muscle} until {old[0]} is replaced", _stays(old, muscle)) if old else None
+    async def _replaced(self, call: StepCall, muscle: str, promise: Promise) -> Found:
+        async def replaced() -> Found | NotYet:
+            found = await self._seen(call, muscle, promise.app)
+            old = lingering(found, promise)
+            return NotYet(f"waiting on {muscle} until {old[0]} is replaced", _stays(old, muscle)) if old else found
 
-        await until(call, replaced, within_s=REPLACED_WITHIN_S)
+        return await until(call, replaced, within_s=REPLACED_WITHIN_S)
 
     async def _complete(self, call: StepCall, muscle: str, promise: Promise) -> Found:
         async def complete() -> Found | NotYet:
             found = await self._seen(call, muscle, promise.app)
             lacking = missing(found, promise)
-            if not lacking:
-                return judged(found, promise)
-            return NotYet(f"waiting on {muscle} for a container of {lacking}", _none_runs(lacking, muscle))
+            words = f"waiting on {muscle} for a container of {lacking}"
+            return NotYet(words, _none_runs(lacking, muscle)) if lacking else found
 
         return await until(call, complete, within_s=SEEN_WITHIN_S)
 

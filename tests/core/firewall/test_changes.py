@@ -66,6 +66,13 @@ def test_nothing_that_stays_open_is_shut_on_the_way(current: list[UfwRule], targ
         assert always <= let_in(applied(changes[:done], current))
 
 
+@given(lists, lists)
+def test_what_opens_comes_before_what_closes(current: list[UfwRule], target: list[UfwRule]) -> None:
+    """Rules that allow go in and rules that deny go out first; then the reverse."""
+    opens = [(change.kind == "insert") is change.rule.opens for change in ufw_diff(current, target)]
+    assert opens == sorted(opens, reverse=True)
+
+
 def test_the_fewest_changes_are_made() -> None:
     """One rule between two others is one insertion at its place, and not a list written anew."""
     rules = [

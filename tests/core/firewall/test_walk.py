@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 
 from ink_infra_mcp.core.firewall.addresses import V4
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable
+from ink_infra_mcp.core.firewall.conditions import Question
 from ink_infra_mcp.core.firewall.host import read_filters
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, OwnAddress, read_interfaces
+from ink_infra_mcp.core.firewall.netfilter import passage, way
 from tests.core.firewall.asking import at_host, words
 from tests.core.firewall.naive import CONTAINER, HOST, Packet, Plain, PlainTable, outcomes
 from tests.core.firewall.recorded import situation
@@ -145,3 +147,28 @@ def test_untracked_packets_leave_states_open() -> None:
         NOBODY,
         NOBODY,
     )
+
+
+def test_untracked_packets_may_or_may_not_be_sent_on() -> None:
+    """A translation needs conntrack: where packets may bypass it, both the container and the host itself are meant."""
+    raw = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j CT --notrack\nCOMMIT\n"
+    nat = f"*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j DNAT --to-destination {CONTAINER}:80\nCOMMIT\n"
+    text = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"
+    for before, answer in (("", (ALL, NOBODY, NOBODY)), (raw, (NOBODY, NOBODY, ALL))):
+        tables = read_filters(V4, iptables=Answer(before + nat + text), legacy=None, nft=None)
+        assert words(at_host(tables, V4.parse(ALL), 22, interfaces=interfaces())) == answer
+
+
+def test_the_first_drop_in_the_packets_way_is_the_evidence() -> None:
+    """Tables are walked by hook and priority, in whichever order they were read."""
+    raw = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j DROP\nCOMMIT\n"
+    mangle = "*mangle\n:PREROUTING DROP [0:0]\n:INPUT DROP [0:0]\nCOMMIT\n"
+    text = "*filter\n:INPUT DROP [0:0]\nCOMMIT\n"
+    tables = read_filters(V4, iptables=Answer(text + mangle + raw), legacy=None, nft=None)
+    assert not isinstance(tables, Unreadable)
+    question = Question("tcp", 1, "eth0", port=22)
+    for kept, first in ((tables, "raw: -A PREROUTING -p tcp -j DROP"), (tables[:2], "mangle: PREROUTING: policy drop")):
+        stops = passage(way(kept), question, V4.parse(ALL), interfaces()).judgement.stops
+        assert [piece.says for piece in stops] == [f"iptables {first}"]
+    inside = passage(way(tables[:1]), question, V4.parse(ALL), interfaces()).judgement.stops
+    assert [piece.says for piece in inside] == ["iptables filter: INPUT: policy drop"]

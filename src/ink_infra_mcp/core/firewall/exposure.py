@@ -196,7 +196,7 @@ def _at_host(side: _Side[A], question: Question, cells: Grid[A]) -> tuple[Judgem
 
 
 def _unknown(layer: str, whole: Cells, reason: str) -> Judgement:
-    return Judgement(layer, whole, whole, doubts=(Evidence(whole, layer, reason),))
+    return Judgement(layer, whole, whole, doubts=(Evidence(whole, f"{layer}: {reason}"),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ class _Sum:
     denied: Cells
     layers: tuple[Judgement, ...]
     by_at_least: tuple[Cells, ...]
-    by_layer: tuple[tuple[str, Cells], ...] = ()
+    by_layer: tuple[tuple[str, Cells], ...]
 
     def depth(self, denied: Cells) -> int:
         """Return how many layers at least deny every one of some denied cells; 0 where there are none."""
@@ -240,6 +240,7 @@ def _told(
 ) -> Iterator[Exposure]:
     """Yield the most that is reachable of each class at each port by any of the addresses."""
     whole = _most(sums)
+    host, family = side.facts.name, side.kind.FAMILY
     for name, sources in classes:
         column = cells.of(sources)
         for door, row in cells.rows.items():
@@ -250,8 +251,8 @@ def _told(
             kept_out = whole.denied & here
             unclear = here & ~(whole.admitted | whole.denied)
             yield Exposure(
-                side.facts.name,
-                side.kind.FAMILY,
+                host,
+                family,
                 *door,
                 name,
                 state,
@@ -271,7 +272,7 @@ def _most(sums: Sequence[_Sum]) -> _Sum:
 
 def _or_by(one: _Sum, other: _Sum) -> _Sum:
     depths = tuple(here & there for here, there in zip(one.by_at_least, other.by_at_least, strict=True))
-    return _Sum(one.admitted | other.admitted, one.denied & other.denied, one.layers, depths)
+    return _Sum(one.admitted | other.admitted, one.denied & other.denied, one.layers, depths, one.by_layer)
 
 
 def _that_shows(state: State, here: Cells, sums: Sequence[_Sum]) -> _Sum:
@@ -295,14 +296,14 @@ def _decided(found: _Sum, here: Cells, state: State) -> tuple[str, tuple[str, ..
     if state is State.UNKNOWN or not here & found.denied:
         layer = next(layer for layer in found.layers if layer.unknown & here)
         return layer.layer, _says(layer.doubts, layer.unknown & here)
-    layer = next(layer for layer in found.layers if layer.denied & here)
-    return layer.layer, _says(layer.stops, layer.denied & here)
+    at, denied = next((at, cells & here) for at, (_, cells) in enumerate(found.by_layer) if cells & here)
+    return found.layers[at].layer, _says(found.layers[at].stops, denied)
 
 
 def _admitting(layers: Iterable[Judgement], here: Cells) -> tuple[str, ...]:
-    return tuple([text for layer in layers for text in _says(layer.passes, here)[-1:]])
+    return tuple([says for layer in layers for says in _says(layer.passes, here)[-1:]])
 
 
 def _says(evidence: Sequence[Evidence], cells: Cells) -> tuple[str, ...]:
-    told = [f"{piece.layer}: {piece.says}" for piece in evidence if piece.cells & cells]
-    return tuple(dict.fromkeys(told))[:MAX_EVIDENCE]
+    told = [says for concerned, says in evidence if concerned & cells]
+    return tuple(told) if len(told) < 2 else tuple(dict.fromkeys(told))[:MAX_EVIDENCE]

@@ -47,7 +47,7 @@ class Gates:
 def judged(gate: Gate[A], question: Question, grid: Grid[A]) -> Judgement:
     """Return which of the cells the gate lets through, and on whose word."""
     if not gate.alternatives:
-        return Judgement(gate.layer, grid.whole, 0, passes=(Evidence(grid.whole, gate.layer, gate.opened_by),))
+        return Judgement(gate.layer, grid.whole, 0, passes=(Evidence(grid.whole, f"{gate.layer}: {gate.opened_by}"),))
     inward = reduce(_either, [_through(gate.layer, table, question, grid, grid.whole) for table in gate.alternatives])
     if gate.replies is None:
         return inward
@@ -59,7 +59,7 @@ def _through(layer: str, table: Table[A], question: Question, grid: Grid[A], cel
     found, benign = _once(layer, table, question, grid, cells)
     if not benign or not found.unknown:
         return found
-    usual, _ = _once(layer, table, ordinary(question), grid, cells)
+    usual, _ = _once(layer, table, ordinary(question), grid, found.unknown)
     return replace(found, stopped=found.stopped & ~usual.admitted)
 
 

@@ -32,7 +32,7 @@ class Listeners(Generic[A]):
         self._found = {True: [], False: [], None: []}
         for arrival in arrivals:
             for cells, (takes, says) in self._taken(arrival):
-                self._found[takes].append(Evidence(cells, LISTENER, says))
+                self._found[takes].append(Evidence(cells, f"{LISTENER}: {says}"))
         takes, leaves, unclear = (union(self._found[answer]) for answer in (True, False, None))
         nowhere = self.grid.whole & ~(takes | leaves | unclear)
         return Judgement(

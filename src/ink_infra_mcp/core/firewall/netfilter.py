@@ -15,7 +15,7 @@ from ink_infra_mcp.core.firewall.conditions import OneOf, Question
 from ink_infra_mcp.core.firewall.grid import Cells, Grid, grid
 from ink_infra_mcp.core.firewall.interfaces import Interfaces
 from ink_infra_mcp.core.firewall.ports import Ports
-from ink_infra_mcp.core.firewall.rules import DSTNAT, Base, Hook, Rule, Table, Tables, Work, inbound_rules
+from ink_infra_mcp.core.firewall.rules import DSTNAT, Base, Hook, Rule, Table, Tables, Work, sources_named
 from ink_infra_mcp.core.firewall.walk import Evidence, Judgement, Walk, ordinary, union
 
 HOST = "host"
@@ -70,7 +70,7 @@ def way(tables: Tables[A]) -> Way[A]:
         late=before[early:],
         inbound=_hung(tables, "input", "filter"),
         onward=_hung(tables, "forward", "filter"),
-        told_apart=frozenset(rule.sources for _, rule in inbound_rules(tables) if rule.sources is not None),
+        told_apart=sources_named(tables),
     )
 
 
@@ -82,10 +82,10 @@ def passage(filters: Way[A], question: Question, sources: A, interfaces: Interfa
 
 def crossing(filters: Way[A], question: Question, cells: Grid[A], interfaces: Interfaces) -> Passage:
     """Walk all cells through the host; what would pass as an ordinary packet counts as passing."""
-    found, benign = _passage(filters, question, cells, interfaces)
+    found, benign = _passage(filters, question, cells, interfaces, cells.whole)
     if not benign or not found.judgement.unknown:
         return found
-    usual, _ = _passage(filters, ordinary(question), cells, interfaces)
+    usual, _ = _passage(filters, ordinary(question), cells, interfaces, found.judgement.unknown)
     settled = replace(found.judgement, stopped=found.judgement.stopped & ~usual.judgement.admitted)
     return replace(found, judgement=settled)
 
@@ -95,13 +95,15 @@ def _hung(tables: Tables[A], hook: Hook, work: Work) -> Hung[A]:
     return tuple(sorted(found, key=lambda hung: hung[1].priority))
 
 
-def _passage(filters: Way[A], question: Question, cells: Grid[A], interfaces: Interfaces) -> tuple[Passage, bool]:
+def _passage(
+    filters: Way[A], question: Question, cells: Grid[A], interfaces: Interfaces, whole: Cells
+) -> tuple[Passage, bool]:
     early = Walk(question, cells)
-    survivors = _through(early, filters.early, cells.whole)
+    survivors = _through(early, filters.early, whole)
     walks = [early]
     arrivals: list[Arrival] = []
     passed = 0
-    for those, tracked in ((cells.whole & ~early.untracked, True), (early.untracked, False)):
+    for those, tracked in ((whole & ~early.untracked, True), (early.untracked, False)):
         translating = Walk(question, cells)
         arrived = _arrivals(translating, filters, those, interfaces=interfaces, tracked=tracked)
         walks.append(translating)
@@ -191,7 +193,7 @@ def _delivered(walk: Walk[A], filters: Way[A], arrival: Arrival, survivors: Cell
     """Return what of an arrival may get through the chains behind the translation."""
     here = arrival.cells & survivors
     if arrival.vague:
-        reason = Evidence(here, HOST, "the destination is rewritten in a way that the rules do not tell")
+        reason = Evidence(here, f"{HOST}: the destination is rewritten in a way that the rules do not tell")
         walk.doubts.append(reason)
         walk.stops.append(reason)
         return here

@@ -1,6 +1,6 @@
 """The one model of a rule that every firewall is translated into: rules in chains, chains in tables."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -99,6 +99,13 @@ class Table(Generic[A]):
     name: str
     chains: Mapping[str, Rules[A]]
     bases: tuple[Base, ...]
+    _inbound: list[Rule[A]] = field(default_factory=list[Rule[A]], init=False, repr=False, compare=False)
+
+    def inbound(self) -> Sequence[Rule[A]]:
+        """Return every rule that a packet from outside may come to, once."""
+        if not self._inbound:
+            self._inbound.extend(_inbound(self))
+        return self._inbound
 
 
 Tables = tuple[Table[A], ...]
@@ -109,16 +116,14 @@ INBOUND = frozenset({"ingress", "prerouting", "input", "forward"})
 _OPENING = frozenset({Verdict.ACCEPT, Verdict.DNAT, Verdict.UNKNOWN})
 
 
-def inbound_rules(tables: Tables[A]) -> Iterator[tuple[Table[A], Rule[A]]]:
-    """Yield every rule that a packet from outside may come to, once."""
-    for table in tables:
-        waiting = dict.fromkeys(base.chain for base in table.bases if base.hook in INBOUND)
-        done: set[str] = set()
-        while waiting:
-            name, _ = waiting.popitem()
-            done.add(name)
-            yield from ((table, rule) for rule in table.chains[name])
-            waiting.update(dict.fromkeys(_led_to(table, name) - done))
+def _inbound(table: Table[A]) -> Iterator[Rule[A]]:
+    waiting = dict.fromkeys(base.chain for base in table.bases if base.hook in INBOUND)
+    done: set[str] = set()
+    while waiting:
+        name, _ = waiting.popitem()
+        done.add(name)
+        yield from table.chains[name]
+        waiting.update(dict.fromkeys(_led_to(table, name) - done))
 
 
 def _led_to(table: Table[A], name: str) -> set[str]:
@@ -127,9 +132,15 @@ def _led_to(table: Table[A], name: str) -> set[str]:
 
 def opened_ports(tables: Tables[A]) -> Iterator[tuple[str | None, ToPort]]:
     """Yield the ports that rules let in or send on by name, with the protocol where the rule says one."""
-    for table, rule in inbound_rules(tables):
-        if rule.ports and _may_open(table, rule, frozenset()):
-            yield from ((_protocol(rule), ports) for ports in rule.ports)
+    for table in tables:
+        for rule in table.inbound():
+            if rule.ports and _may_open(table, rule, frozenset()):
+                yield from ((_protocol(rule), ports) for ports in rule.ports)
+
+
+def sources_named(tables: Tables[A]) -> frozenset[A]:
+    """Return the sources that rules tell from others."""
+    return frozenset(rule.sources for table in tables for rule in table.inbound() if rule.sources is not None)
 
 
 def _may_open(table: Table[A], rule: Rule[A], seen: frozenset[str]) -> bool:

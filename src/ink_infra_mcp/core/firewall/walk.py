@@ -6,7 +6,7 @@ that may be stopped; what is in both is unknown, and where all ways agree nothin
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Generic
+from typing import Generic, NamedTuple
 
 from ink_infra_mcp.core.firewall.addresses import A
 from ink_infra_mcp.core.firewall.conditions import Condition, Protocol, Question, ToPort
@@ -17,12 +17,10 @@ MAX_DEPTH = 64
 """Jumps within jumps that are followed; the kernel allows 16 (NFT_JUMP_STACK_SIZE), and refuses loops."""
 
 
-@dataclass(slots=True)
-class Evidence:
-    """A rule, or the reason there is none, and the cells that it decides on."""
+class Evidence(NamedTuple):
+    """A rule, or the reason there is none, with the layer that says it, and the cells that it decides on."""
 
     cells: Cells
-    layer: str
     says: str
 
 
@@ -79,7 +77,7 @@ class Walk(Generic[A]):
         went_on = union(self.passes[before:])
         if not left:
             return went_on
-        policy = Evidence(left, table.name, f"{base.chain}: policy {base.policy.value}")
+        policy = Evidence(left, f"{table.name}: {base.chain}: policy {base.policy.value}")
         if base.policy is Verdict.ACCEPT:
             self.passes.append(policy)
             return went_on | left
@@ -147,7 +145,7 @@ class Walk(Generic[A]):
                 return self._decide(table, rule, here, covered=covered, stay=stay), 0
 
     def _decide(self, table: Table[A], rule: Rule[A], here: Cells, *, covered: Cells, stay: Cells) -> Cells:
-        evidence = Evidence(covered, table.name, rule.origin)
+        evidence = Evidence(covered, f"{table.name}: {rule.origin}")
         match rule.verdict:
             case Verdict.ACCEPT:
                 self.passes.append(evidence)
@@ -165,10 +163,10 @@ class Walk(Generic[A]):
 
     def _doubt(self, table: Table[A], rule: Rule[A], covered: Cells) -> None:
         self.benign = self.benign or known(rule.conditions, ordinary(self.question))
-        self.doubts.append(Evidence(covered, table.name, rule.origin))
+        self.doubts.append(Evidence(covered, f"{table.name}: {rule.origin}"))
 
     def _unclear(self, table: Table[A], covered: Cells, says: str) -> None:
-        evidence = Evidence(covered, table.name, says)
+        evidence = Evidence(covered, f"{table.name}: {says}")
         self.doubts.append(evidence)
         self.passes.append(evidence)
         self.stops.append(evidence)

@@ -87,6 +87,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop a command that nobody waits for any more."""
         self._gone.set()
+        self._stdin.feed_eof()
         self._kill("KILL")
 
     async def _serve(self) -> None:
@@ -140,6 +141,8 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
     async def _changed_firewall(self, words: tuple[str, ...]) -> int:
         """Answer the script that changes the firewall: it is read to its end, and never run."""
         script = (await self._stdin.read()).decode()
+        if self.ended:
+            return 1
         with self._world.change() as state:
             call = FirewallScript(state.hosts[self._host], words, script, self._world.now(state))
             status, said, complaint = call.answer()

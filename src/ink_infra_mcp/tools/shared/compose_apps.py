@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
 
+from pydantic import JsonValue
+
 from ink_infra_mcp.clients.coolify.apps import Service
 from ink_infra_mcp.core.compose import compose_problems, with_runtime
 from ink_infra_mcp.core.errors import InputError
@@ -88,15 +90,17 @@ def _parsed(text: str) -> JsonObject:
             f"{clean_name(bad[0])!r} is no name for a service of a compose file.",
             next="Use letters, digits, hyphens, dots and underscores.",
         )
-    mended = {str(name): _restarts(service) for name, service in services.items()}
-    return cast(JsonObject, loaded) | {"services": mended}
+    return {
+        **cast(JsonObject, loaded),
+        "services": {str(name): _restarts(service) for name, service in services.items()},
+    }
 
 
-def _restarts(service: object) -> object:
+def _restarts(service: JsonValue) -> JsonValue:
     """A bare `no` is false to YAML 1.1 and a word to Docker Compose, which refuses the other."""
-    if not isinstance(service, dict) or cast(JsonObject, service).get("restart") is not False:
-        return service
-    return cast(JsonObject, service) | {"restart": "no"}
+    if isinstance(service, dict) and service.get("restart") is False:
+        return service | {"restart": "no"}
+    return service
 
 
 def _written_out(value: object, counted: dict[int, float] | None = None) -> float:

@@ -12,7 +12,6 @@ import shlex
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -100,7 +99,7 @@ def record(name: str) -> None:
     host("systemctl restart docker")
     host("for i in $(seq 100); do docker version >/dev/null 2>&1 && break; sleep 0.1; done")
     host(f"set -e\nexport HOST_NET={NET}\n{setup}")
-    time.sleep(1)
+    host("sleep 1")
     ports = [int(port) for port in setup.splitlines()[0].removeprefix("# ports:").split()]
     answers = {key: host(command, check=False) for key, command in COMMANDS.items()}
     said = {

@@ -1,0 +1,111 @@
+"""check_firewall and apply_firewall over the pretend world: what they say, change, refuse and take back."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from ink_infra_mcp.core.fleet import Access, Fleet
+from ink_infra_mcp.sandbox.state import WorldState
+from tests.ink import Ink, data, ink, says_yes, text
+
+pytestmark = pytest.mark.anyio
+
+LIMIT_S = 40
+
+
+def codes(report: dict[str, Any]) -> set[str]:
+    """Return server and code of each finding that is worse than a warning."""
+    return {f"{f['server']} {f['code']}" for f in report["findings"] if f["severity"] in {"critical", "high"}}
+
+
+async def checked(it: Ink, **args: object) -> dict[str, Any]:
+    """Return the report of check_firewall."""
+    async with it.client() as client:
+        return data(await client.call_tool("check_firewall", args))
+
+
+async def test_a_muscle_is_closed_to_policy_in_front_of_it_and_on_it(tmp_path: Path) -> None:
+    """What is open beyond policy is found, closed by the provider and on the server after a yes, and found no more; the
+    same call again plans nothing, and the connects that are tried then agree with what is computed.
+    """
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path) as it:
+            before = await checked(it)
+            person = says_yes()
+            async with it.client(person) as client:
+                call = {"server": "muscle-2", "wait_s": 60}
+                done = data(await client.call_tool("apply_firewall", call))
+                again = data(await client.call_tool("apply_firewall", call))
+            after = await checked(it, server="muscle-2", probe=True)
+    assert {f"muscle-2 {code}" for code in ("ssh_open_to_world", "traefik_dashboard_open")} <= codes(before)
+    assert (done["outcome"], again["outcome"], len(person.asked)) == ("applied", "already_so", 1)
+    assert [check["status"] for check in done["checks"]] == ["passed", "passed"]
+    assert codes(after) == set()
+    assert after["connects"]
+    assert [f for f in after["findings"] if f["code"] == "probe_differs"] == []
+
+
+def elsewhere(fleet: Fleet) -> Fleet:
+    """Return a fleet whose admins come from another address than this server does."""
+    return fleet.model_copy(update={"access": Access(admin=("203.0.113.200",))})
+
+
+def nobody(fleet: Fleet) -> Fleet:
+    """Return a fleet that names no admin."""
+    return fleet.model_copy(update={"access": Access()})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (elsewhere, "would shut out of muscle-2: this very session (198.51.100.7/32 to tcp/22)"),
+        (nobody, "names no admin networks"),
+    ],
+)
+async def test_rules_that_would_lock_us_out_are_refused_before_anybody_is_asked(
+    tmp_path: Path, change: Callable[[Fleet], Fleet], words: str
+) -> None:
+    """Whoever this server is to the policy, its own way in stays: else nothing is planned, and the answer says why."""
+    person = says_yes()
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_fleet=change) as it, it.client(person) as client:
+            answer = text(await client.call_tool("apply_firewall", {"server": "muscle-2"}))
+            assert words in answer
+            assert (person.asked, it.journal) == ([], [])
+
+
+def without_hetzner(state: WorldState) -> None:
+    """Let Hetzner's firewalls not answer."""
+    state.hetzner.servers.clear()
+
+
+async def test_a_server_that_the_provider_does_not_know_is_unknown_and_not_changed(tmp_path: Path) -> None:
+    """What stands in front of it is then a finding, never "nothing"; a plan for it is refused, and one for the server
+    alone is not.
+    """
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=without_hetzner) as it:
+            report = await checked(it, server="muscle-2")
+            async with it.client(says_yes()) as client:
+                refused = text(await client.call_tool("apply_firewall", {"server": "muscle-2"}))
+                alone = data(
+                    await client.call_tool("apply_firewall", {"server": "muscle-2", "layers": "host", "wait_s": 60})
+                )
+    assert "muscle-2 unreadable_layer" in codes(report)
+    assert report["verdict"] != "clean"
+    assert "the provider's firewall could not be read" in refused
+    assert alone["outcome"] in {"applied", "applied_unverified"}
+
+
+async def test_an_unknown_server_is_named_with_those_there_are(tmp_path: Path) -> None:
+    """Both tools tell which names there are."""
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path) as it, it.client() as client:
+            answers = [
+                text(await client.call_tool(tool, {"server": "muscle-9"}))
+                for tool in ("check_firewall", "apply_firewall")
+            ]
+    assert all("Use one of: factory, muscle-1, muscle-2" in answer for answer in answers)
