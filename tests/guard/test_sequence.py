@@ -13,7 +13,7 @@ from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.plan import Risk
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.state import locks, operations
-from ink_infra_mcp.state.records import Lock, Operation
+from ink_infra_mcp.state.records import Lock, OperationHead
 from tests.guard.full_disk import accept_lines, refuse_lines, refuse_unlocking
 from tests.guard.toy import ANNA, BERT, Fill, Toy, policy, toy
 
@@ -27,7 +27,7 @@ async def held(it: Toy) -> tuple[Lock, ...]:
     return await it.store.run(lambda c: locks.holders(c, ["shelf:left", "shelf:right"]))
 
 
-async def running(it: Toy) -> tuple[Operation, ...]:
+async def running(it: Toy) -> tuple[OperationHead, ...]:
     """Return the operations that have begun and not ended."""
     return await it.store.run(operations.running)
 

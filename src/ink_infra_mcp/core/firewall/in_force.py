@@ -10,7 +10,7 @@ from ink_infra_mcp.core.plan import Frozen
 
 
 class Opening(PortRule):
-    """A port that an operator opens though the baseline names no rule for it; `override` is the reason, always shown."""
+    """A port that an operator opens where the baseline names no rule; `override` is the reason, always shown."""
 
     override: Annotated[str, Field(min_length=1)]
 

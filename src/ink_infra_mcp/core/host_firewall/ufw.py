@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
-from urllib.parse import unquote
 
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, is_v4, is_world
 
@@ -12,6 +11,7 @@ Words = tuple[str, ...]
 """What follows `ufw` on its command line."""
 _ANYWHERE = {True: "0.0.0.0/0", False: "::/0"}
 _TUPLE = re.compile(r"### tuple ### (?P<fields>.+)")
+_ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
 _COMMENT = re.compile(r" comment=[0-9a-f]*$")
 _ACTION = re.compile(r"(?P<verdict>allow|deny|reject|limit)(?:_(?P<log>log|log-all))?")
 
@@ -144,6 +144,11 @@ def _end(port: str, application: str) -> Words:
     return () if port == "any" else ("port", port)
 
 
+def _application(word: str) -> str:
+    """Return the name of an application profile, in which ufw writes a space as %20, and none as -."""
+    return "" if word == "-" else _ESCAPED.sub(lambda match: chr(int(match[1], 16)), word)
+
+
 def _read(fields: str, *, v4: bool) -> UfwRule | None:
     words = fields.split(" ")
     if words[0].startswith("route:"):
@@ -154,7 +159,7 @@ def _read(fields: str, *, v4: bool) -> UfwRule | None:
         raise ValueError(f"not a rule of ufw: {fields[:120]}")
     if direction == "out":
         return None
-    applications = [unquote(word).replace("-", "") if word == "-" else unquote(word) for word in words[6:-1]]
+    applications = [_application(word) for word in words[6:-1]]
     return UfwRule(
         v4=v4,
         verdict=action["verdict"],

@@ -127,7 +127,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         if words := firewall_words(self._command):
             return await self._changed_firewall(words)
         if words := knock_words(self._command):
-            return self._knocked(words)
+            return await self._knocked(words)
         state = self._world.read()
         scratch = Path(tempfile.mkdtemp(prefix="ink-sandbox-"))
         try:
@@ -151,8 +151,9 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         self._say(said, complaint)
         return status
 
-    def _knocked(self, words: tuple[str, ...]) -> int:
-        """Answer the script that tries TCP connects to other servers."""
+    async def _knocked(self, words: tuple[str, ...]) -> int:
+        """Answer the script that tries TCP connects to other servers; it is read to its end, and never run."""
+        await self._stdin.read()
         state = self._world.read()
         now = self._world.now(state)
         places = zip(words[1::2], words[2::2], strict=True)
