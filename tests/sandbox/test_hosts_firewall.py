@@ -128,14 +128,15 @@ async def test_connects_between_servers_meet_sockets_and_firewalls(ssh: SshHosts
         _, said, _ = await told(ssh, call, host="factory")
         return [line.rpartition(" ")[2] for line in said.splitlines()]
 
+    with world.change() as state:
+        state.hetzner.firewalls = []
     assert await met() == ["open", "open", "refused", "silent", "done"]
     with world.change() as state:
         state.hosts[NAME].firewall.table = ONLY_WEB
     assert await met() == ["silent", "open", "silent", "silent", "done"]
     with world.change() as state:
         state.hosts[NAME].firewall.table = ""
-        server = next(one for one in state.hetzner.servers if one.ipv4)
-        server.ipv4 = ADDRESS
+        server = next(one for one in state.hetzner.servers if one.ipv4 == ADDRESS)
         rule = FirewallRule(direction="in", protocol="tcp", port="80-90", source_ips=["192.0.2.0/24"])
         state.hetzner.firewalls = [
             Firewall(

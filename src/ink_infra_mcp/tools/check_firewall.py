@@ -75,27 +75,20 @@ class CheckFirewall(Query[Args, Look, Report]):
         """
         hosts = _asked_for(args, look)
         facts, away = await _gathered(look)
-        front = await in_front_of(look, hosts)
-        neighbours = neighbours_of(look.fleet, facts)
-        grounds = [
-            ground_of(look, host, facts[host.name], front[host.name], neighbours)
-            for host in hosts
-            if host.name in facts
-        ]
-        judged = {ground.facts.name: rows_of(ground) for ground in grounds}
-        findings = [finding for ground in grounds for finding in findings_of(ground, judged[ground.facts.name])]
-        findings += [_unreached(host, away[host.name]) for host in hosts if host.name in away]
+        grounds = await _grounds(look, [host for host in hosts if host.name in facts], facts)
+        judged = [(ground, rows_of(ground)) for ground in grounds]
+        missing = [host for host in hosts if host.name in away]
         tried, notes = await _tried(look, grounds, facts) if args.probe else ([], [])
-        findings += disagreements(grounds, tried)
+        findings = [finding for ground, rows in judged for finding in findings_of(ground, rows)]
+        findings += [*(_unreached(host, away[host.name]) for host in missing), *disagreements(grounds, tried)]
         findings.sort(key=lambda finding: RANKS.index(finding.severity))
-        servers = tuple(
-            _server(ground, lines_of(judged[ground.facts.name]), findings, whole=args.server is not None)
-            for ground in grounds
-        )
-        servers += tuple(ServerPorts(name=h.name, verdict="unknown", checked=0) for h in hosts if h.name in away)
+        whole = args.server is not None
         return Report(
             verdict=_verdict(findings),
-            servers=servers,
+            servers=(
+                *(_server(ground, lines_of(rows), findings, whole=whole) for ground, rows in judged),
+                *(ServerPorts(name=host.name, verdict="unknown", checked=0) for host in missing),
+            ),
             findings=tuple(findings[:MAX_FINDINGS]),
             more_findings=max(0, len(findings) - MAX_FINDINGS),
             connects=len(tried),
@@ -139,6 +132,12 @@ async def _gathered(look: Look) -> tuple[dict[str, NetworkFacts], dict[str, Host
         for host in look.fleet.hosts:
             group.start_soon(one, host.name)
     return facts, away
+
+
+async def _grounds(look: Look, hosts: list[Host], facts: dict[str, NetworkFacts]) -> list[Ground]:
+    front = await in_front_of(look, tuple(hosts))
+    neighbours = neighbours_of(look.fleet, facts)
+    return [ground_of(look, host, facts[host.name], front[host.name], neighbours) for host in hosts]
 
 
 async def _tried(look: Look, grounds: list[Ground], facts: dict[str, NetworkFacts]) -> tuple[list[Knocked], list[str]]:

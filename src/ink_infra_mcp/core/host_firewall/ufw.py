@@ -159,7 +159,7 @@ def _read(fields: str, *, v4: bool) -> UfwRule | None:
         raise ValueError(f"not a rule of ufw: {fields[:120]}")
     if direction == "out":
         return None
-    applications = [_application(word) for word in words[6:-1]]
+    ours, theirs = map(_application, words[6:-1] or ("-", "-"))
     return UfwRule(
         v4=v4,
         verdict=action["verdict"],
@@ -169,7 +169,7 @@ def _read(fields: str, *, v4: bool) -> UfwRule | None:
         to=words[3],
         their_port=words[4],
         source=words[5],
-        application=applications[0] if applications else "",
-        their_application=applications[1] if applications else "",
+        application=ours,
+        their_application=theirs,
         interface=interface,
     )

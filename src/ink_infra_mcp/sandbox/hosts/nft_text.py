@@ -10,7 +10,7 @@ from pydantic import JsonValue
 Json = dict[str, JsonValue]
 _TOKEN = re.compile(r'"[^"]*"|[{}]|[^\s{},]+|,')
 _TYPE = re.compile(r"type filter hook (\w+) priority (-?\d+); policy (\w+);")
-_VERDICTS = ("accept", "drop", "return")
+_VERDICTS = ("accept", "drop")
 _STATES = {"established", "related", "new", "invalid"}
 
 
@@ -78,17 +78,24 @@ def admits(chains: tuple[Chain, ...], hook: str, packet: Packet) -> bool:
     return all((_walk(by_name, chain, packet) or chain.policy) != "drop" for chain in hung)
 
 
-def _walk(chains: dict[str, Chain], chain: Chain, packet: Packet) -> str | None:
+def _walk(chains: dict[str, Chain], chain: Chain, packet: Packet) -> str:
+    """Return the verdict of a chain, empty when it has none."""
     for expressions, _ in chain.rules:
-        if not all(_met(one, packet) for one in expressions):
-            continue
-        verdict = next((name for one in expressions for name in one if name in _VERDICTS or name == "jump"), None)
-        if verdict == "jump":
-            target = next(one["jump"] for one in expressions if "jump" in one)
-            verdict = _walk(chains, chains[str(target["target"])], packet) if isinstance(target, dict) else None
-        if verdict in {"accept", "drop"}:
+        if all(_met(one, packet) for one in expressions) and (verdict := _verdict(chains, expressions, packet)):
             return verdict
-    return None
+    return ""
+
+
+def _verdict(chains: dict[str, Chain], expressions: list[Json], packet: Packet) -> str:
+    for expression in expressions:
+        match expression:
+            case {"jump": {"target": str(target)}}:
+                return _walk(chains, chains[target], packet)
+            case {"accept": None} | {"drop": None}:
+                return next(iter(expression))
+            case _:
+                pass
+    return ""
 
 
 def _met(expression: Json, packet: Packet) -> bool:

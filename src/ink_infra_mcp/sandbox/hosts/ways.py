@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 
 from ink_infra_mcp.sandbox.hosts.nft_text import Packet, admits, read_table
 from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_firewalls import FirewallRule
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 from ink_infra_mcp.sandbox.state_robot import RobotRule
 
@@ -57,34 +58,31 @@ def lets_in(host: HostState, source: str, port: int) -> bool:
 def knock(state: WorldState, source: HostState, address: str, port: int, *, now: float) -> str:
     """Return what a TCP connect from one server meets at an address: open, refused or silent."""
     target = next((host for host in state.hosts.values() if host.address == address), None)
-    if target is None or not target.up:
-        return "silent"
-    if target is not source and not (
-        _cloud_lets_in(state, address, source.address, port, now=now)
-        and _robot_lets_in(state, address, source.address, port, now=now)
-        and lets_in(target, source.address, port)
-    ):
+    if target is None or not target.up or (target is not source and _stopped(state, target, source, port, now=now)):
         return "silent"
     listens = {SSH_PORT, *(one.port for one in published(target) if one.protocol == "tcp")}
     return "open" if port in listens else "refused"
 
 
+def _stopped(state: WorldState, target: HostState, source: HostState, port: int, *, now: float) -> bool:
+    passed = (
+        _cloud_lets_in(state, target.address, source.address, port, now=now),
+        _robot_lets_in(state, target.address, source.address, port, now=now),
+        lets_in(target, source.address, port),
+    )
+    return not all(passed)
+
+
 def _cloud_lets_in(state: WorldState, address: str, source: str, port: int, *, now: float) -> bool:
     """A server with firewalls is open to what any of them lets in."""
     at = {server.id for server in state.hetzner.servers if server.ipv4 == address}
-    firewalls = [
-        firewall
-        for firewall in state.hetzner.firewalls
-        for arrival in firewall.at
-        if arrival.server in at and arrival.ready_at <= now
-    ]
-    rules = [rule for firewall in firewalls for rule in firewall.rules if rule.direction == "in"]
-    return not firewalls or any(
-        rule.protocol == "tcp"
-        and _port_in(port, rule.port or "any")
-        and any(_address_in(source, network) for network in rule.source_ips)
-        for rule in rules
-    )
+    firewalls = [one for one in state.hetzner.firewalls if any(a.server in at and a.ready_at <= now for a in one.at)]
+    return not firewalls or any(_cloud_rule_meets(rule, source, port) for one in firewalls for rule in one.rules)
+
+
+def _cloud_rule_meets(rule: FirewallRule, source: str, port: int) -> bool:
+    inbound = rule.direction == "in" and rule.protocol == "tcp" and _port_in(port, rule.port or "any")
+    return inbound and any(_address_in(source, network) for network in rule.source_ips)
 
 
 def _robot_lets_in(state: WorldState, address: str, source: str, port: int, *, now: float) -> bool:

@@ -252,18 +252,24 @@ def _ipv6_only(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
 
 def _missing(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
     for port, same in _by_port(rows, Agreement.MISSING):
-        listened = [row for row in same if row.exposure.decided_by != LISTENER]
         names = sorted({row.exposure.source_class for row in same})
         families = sorted({row.exposure.family for row in same})
-        shut_out = "factory" in names and same[0].exposure.port == ground.ssh_port
+        code = _missing_code(ground, same, names)
         yield _finding(
             ground,
-            "critical" if shut_out and listened else "high",
-            "factory_locked_out" if shut_out and listened else "required_port_closed" if listened else "no_listener",
+            "critical" if code == "factory_locked_out" else "high",
+            code,
             f"{port} must be reachable over {' and '.join(families)} for {', '.join(names)}, and is not",
             _evidence(same),
-            mend="" if listened else f"Start what should listen on {port}.",
+            mend=f"Start what should listen on {port}." if code == "no_listener" else "",
         )
+
+
+def _missing_code(ground: Ground, same: list[Row], names: list[str]) -> str:
+    if all(row.exposure.decided_by == LISTENER for row in same):
+        return "no_listener"
+    ssh = same[0].exposure.port == ground.ssh_port
+    return "factory_locked_out" if ssh and "factory" in names else "required_port_closed"
 
 
 def _unproven(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
@@ -282,15 +288,7 @@ def _unproven(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
 
 
 def _one_layer(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
-    thin = [
-        row
-        for row in rows
-        if row.exposure.source_class == "internet"
-        and row.intent is Intent.MUST_NOT
-        and row.exposure.state is State.CLOSED
-        and row.exposure.depth == 1
-        and LISTENER not in row.exposure.deniers
-    ]
+    thin = [row for row in rows if row.intent is Intent.MUST_NOT and _is_thin(row.exposure)]
     if thin:
         ports = sorted({row.port for row in thin})
         layers = sorted({row.exposure.decided_by for row in thin})
@@ -301,6 +299,12 @@ def _one_layer(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
             f"{_listed(ports)} {'is' if len(ports) == 1 else 'are'} kept from the internet by one layer only",
             f"the only layer: {', '.join(layers)}",
         )
+
+
+def _is_thin(exposure: Exposure) -> bool:
+    """Return whether one layer alone keeps the internet from something that listens."""
+    closed = exposure.source_class == "internet" and exposure.state is State.CLOSED
+    return closed and exposure.depth == 1 and LISTENER not in exposure.deniers
 
 
 def _provider(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
