@@ -30,8 +30,9 @@ check: $(DEV) ## lint, format, types and import rules
 contracts: $(DEV) ## write tools/*/contract.json and the generated docs from what goes over the wire
 	$(BIN)/ink-infra-mcp contracts --update
 
-conformance: $(DEV) ## run the official MCP conformance suite against this server
+conformance: $(DEV) ## run the official MCP conformance suite, and clients that others wrote, against this server
 	@$(BIN)/python -m tests.conformance.run
+	@$(BIN)/pytest -n 2 -m clients tests/clients_matrix
 
 wheel: $(DEV) ## build wheel and sdist, install them elsewhere, and speak to the result
 	@$(BIN)/pytest -n 0 -m wheel tests/test_wheel.py

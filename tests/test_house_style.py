@@ -12,6 +12,9 @@ from tests.house_style import rules_for_tests
 from tests.house_style.bars import BARS, Bar, Modules
 from tests.house_style.metrics import measure, measure_tree
 
+pytestmark = pytest.mark.xdist_group("the whole source")
+"""One process measures it once for all of them."""
+
 ROOT = Path(__file__).resolve().parent.parent
 SELF_APPROVAL = frozenset(
     {"approval", "approve", "approved", "confirm", "confirmed", "force_approval", "skip_approval"}

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("the whole source")
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "ink_infra_mcp"
 VERDICT = re.compile(r"^(?P<rule>\S.*?) (?P<verdict>KEPT|BROKEN)\b", re.MULTILINE)

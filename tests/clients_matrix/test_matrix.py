@@ -24,7 +24,7 @@ PROTOCOLS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
 REPORTS = ["[mcp-inspector] Secrets are not written", "[mcp-inspector] How the secret store is chosen"]
 """What the Inspector says of itself in every run."""
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.clients]
 
 
 def names(structured: dict[str, Any], key: str) -> list[str]:

@@ -127,6 +127,7 @@ look() {
 }
 
 look_at_ufw() {
+  printf 'ufw_ipv6 %s\n' "$(sed -n 's/^IPV6="\{0,1\}\([a-zA-Z]*\)"\{0,1\}$/\1/p' /etc/default/ufw)"
   printf 'ufw_default %s\n' "$(sed -n 's/^DEFAULT_INPUT_POLICY="\{0,1\}\([A-Z]*\)"\{0,1\}$/\1/p' /etc/default/ufw)"
   sed -n 's/^### tuple ###/ufw4 &/p' /etc/ufw/user.rules
   sed -n 's/^### tuple ###/ufw6 &/p' /etc/ufw/user6.rules

@@ -55,6 +55,7 @@ class Seen:
     bridges: dict[str, tuple[str, ...]]
     changes: dict[str, str]
     ufw_default: str
+    ufw_ipv6: bool
     ufw_rules: tuple[ufw.UfwRule, ...]
     zones: tuple[str, ...]
     rich_rules: frozenset[str]
@@ -302,6 +303,7 @@ def _seen(host: str, facts: list[tuple[str, str]]) -> Seen:
         bridges={words[0]: tuple(words[1:]) for words in bridges},
         changes={words[0]: words[1] for words in changes},
         ufw_default=_one(facts, "ufw_default", ""),
+        ufw_ipv6=_one(facts, "ufw_ipv6", "yes").lower() == "yes",
         ufw_rules=(
             *ufw.read_tuples(_all(facts, "ufw4"), v4=True),
             *ufw.read_tuples(_all(facts, "ufw6"), v4=False),

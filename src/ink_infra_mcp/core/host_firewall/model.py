@@ -82,6 +82,10 @@ class HostFirewall(Frozen):
     rules: Annotated[tuple[HostRule, ...], Field(min_length=1, max_length=200)]
     outside: Interfaces = ()
     inside: Interfaces = ()
+    ufw_ipv6: bool = True
+    """Whether ufw filters IPv6; where it does not (IPV6=no), our own table does."""
+    no_metadata: bool = False
+    """Whether containers are kept from the metadata service of the provider (169.254.169.254)."""
 
 
 class WayIn(Frozen):

@@ -12,6 +12,7 @@ from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, is_wo
 
 TABLE = "inet ink"
 MARK = "ink-infra"
+METADATA = "169.254.169.254"
 _EMPTY = f"add table {TABLE}\ndelete table {TABLE}\n"
 _BEFORE_OTHERS = -5
 """Just before everybody's filter chains (priority 0): what we drop costs them nothing, and DNAT is already done."""
@@ -41,8 +42,9 @@ def _table(firewall: HostFirewall, digest: str) -> Iterator[str]:
     yield "  chain admitted {"
     yield from (f"    {line}" for rule in firewall.rules for line in _rule(rule))
     yield "  }"
-    if firewall.manager != "ufw":
+    if firewall.manager != "ufw" or not firewall.ufw_ipv6:
         yield from _head("input", firewall)
+        yield from ("    meta nfproto ipv4 accept",) if firewall.manager == "ufw" else ()
         yield from (f"    {line}" for line in _PASSES)
         yield from ("    jump admitted", last, "  }")
     yield from _head("forward", firewall)
@@ -57,6 +59,7 @@ def _head(hook: str, firewall: HostFirewall) -> Iterator[str]:
     yield f"  chain {hook} {{"
     yield f"    type filter hook {hook} priority {_BEFORE_OTHERS}; policy accept;"
     yield "    ct state established,related accept"
+    yield from (f"    ip daddr {METADATA} drop",) if hook == "forward" and firewall.no_metadata else ()
     yield '    iifname "lo" accept'
     yield from (f'    {cards}iifname "{name}" accept' for name in names)
 

@@ -63,16 +63,16 @@ def read_tuples(lines: Iterable[str], *, v4: bool) -> tuple[UfwRule, ...]:
 
 
 def changes(firewall: HostFirewall, present: Sequence[UfwRule], *, default: str) -> UfwChanges:
-    """Return what turns the present rules into those of the firewall; `default` is ufw's policy for what comes in.
+    """Return what turns the present rules into the firewall's. `default` is the incoming policy as ufw says it.
 
-    Rules for what comes in by the host's own bridges are left alone: they let nobody in from outside.
+    Rules that are bound to a bridge of containers stay. Where ufw has IPv6 switched off, only IPv4 is told to it.
     """
-    wanted = {rule: why for one in firewall.rules for rule, why in _wanted(one)}
+    wanted = {rule: why for one in firewall.rules for rule, why in _wanted(one) if _is_its_own(rule, firewall)}
     missing = {rule: why for rule, why in wanted.items() if rule not in present}
-    inside = {*firewall.inside} - {*firewall.outside}
-    strangers = (rule for rule in dict.fromkeys(present) if rule not in wanted)
     unwanted = tuple(
-        rule for rule in strangers if rule.interface not in inside and not _bridge(rule.interface, firewall)
+        rule
+        for rule in dict.fromkeys(present)
+        if rule not in wanted and _is_its_own(rule, firewall) and not _for_containers(rule.interface, firewall)
     )
     deny = () if default.lower() in {"deny", "drop", "reject"} else (("default", "deny", "incoming"),)
     return UfwChanges(
@@ -82,8 +82,14 @@ def changes(firewall: HostFirewall, present: Sequence[UfwRule], *, default: str)
     )
 
 
-def _bridge(interface: str, firewall: HostFirewall) -> bool:
-    return interface not in firewall.outside and (interface == "docker0" or interface.startswith("br-"))
+def _is_its_own(rule: UfwRule, firewall: HostFirewall) -> bool:
+    return rule.v4 or firewall.ufw_ipv6
+
+
+def _for_containers(interface: str, firewall: HostFirewall) -> bool:
+    if interface in firewall.outside:
+        return False
+    return interface in firewall.inside or interface == "docker0" or interface.startswith("br-")
 
 
 def _wanted(rule: HostRule) -> Iterator[tuple[UfwRule, str]]:

@@ -128,6 +128,9 @@ def _is(left: JsonValue, value: JsonValue, packet: Packet) -> bool:
             return f"ipv{ip_address(packet.source).version}" == value
         case {"payload": {"protocol": ("ip" | "ip6"), "field": "saddr"}}:
             return ip_address(packet.source) in ip_network(_address(value))
+        case {"payload": {"field": "daddr"}}:
+            # what is judged here comes from outside, to the server itself
+            return False
         case {"payload": {"protocol": "udp"}}:
             # the port of a client and of a DHCP server are never the same
             return False
@@ -199,8 +202,8 @@ def _left(words: list[str]) -> tuple[Json, list[str]]:
             return {"meta": {"key": "iifname"}}, rest
         case ["meta", ("l4proto" | "nfproto") as key, *rest]:
             return {"meta": {"key": key}}, rest
-        case [("ip" | "ip6") as family, "saddr", *rest]:
-            return {"payload": {"protocol": family, "field": "saddr"}}, rest
+        case [("ip" | "ip6") as family, ("saddr" | "daddr") as end, *rest]:
+            return {"payload": {"protocol": family, "field": end}}, rest
         case ["udp", ("sport" | "dport") as side, *rest]:
             return {"payload": {"protocol": "udp", "field": side}}, rest
         case ["ct", "original", "proto-dst", *rest]:

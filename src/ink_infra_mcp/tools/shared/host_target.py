@@ -1,8 +1,9 @@
 """What a server's own firewall should be: policy turned into its rules, and the ways in that no change may close."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of
+from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.exposure import SourceClass
 from ink_infra_mcp.core.firewall.policy import Demand, PortPolicy, PortRule, Role
 from ink_infra_mcp.core.firewall.ports import Ports
@@ -11,6 +12,7 @@ from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, WayIn
 from ink_infra_mcp.core.host_firewall.steps import Knock
 from ink_infra_mcp.hosts.firewall_changes import Seen
 from ink_infra_mcp.tools.shared.port_findings import Ground
+from ink_infra_mcp.tools.shared.ways_in import DOCKER
 
 INTERNET = "internet"
 _WORLD = {Family.V4: "0.0.0.0/0", Family.V6: "::/0"}
@@ -20,10 +22,25 @@ def host_firewall(ground: Ground, seen: Seen) -> HostFirewall:
     """Return the firewall that carries out policy on a server, kept by whoever keeps its rules now."""
     return HostFirewall(
         manager=seen.manager,
-        rules=tuple(host_rules(ground.policy, ground.role, ground.classes)),
+        rules=(*host_rules(ground.policy, ground.role, ground.classes), *_own_containers(ground, seen)),
         outside=_outside(ground, seen),
         inside=_inside(ground, seen),
+        ufw_ipv6=seen.ufw_ipv6,
+        no_metadata=ground.metadata,
     )
+
+
+def _own_containers(ground: Ground, seen: Seen) -> Iterator[HostRule]:
+    """Coolify's container logs in to its own host, from Docker's networks, which ufw takes for strangers."""
+    interfaces = ground.facts.interfaces
+    if seen.manager != "ufw" or ground.role != "factory" or isinstance(interfaces, Unreadable):
+        return
+    bridges = [own for own in interfaces.addresses if own.interface.startswith(DOCKER) or own.interface in seen.bridges]
+    networks = tuple(
+        dict.fromkeys(cidr for own in bridges for cidr in own.network.cidrs() if not cidr.startswith("fe80"))
+    )
+    if networks:
+        yield HostRule(protocol="tcp", ports=str(ground.ssh_port), sources=networks, why="Coolify to its own host")
 
 
 def _outside(ground: Ground, seen: Seen) -> tuple[str, ...]:

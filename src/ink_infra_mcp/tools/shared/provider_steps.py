@@ -46,20 +46,24 @@ def _cloud(ground: Ground, server: int) -> Iterator[Step]:
     front, name = ground.front, ground.facts.name
     target = canonical(cloud_rules(ground.policy, ground.role, ground.classes))
     _refuse_over(over_cloud_limits(target), name)
-    inbound = [rule for firewall in front.cloud for rule in firewall.rules if rule.direction == "in"]
+    inbound = [rule for firewall in front.cloud for rule in _inbound(firewall)]
     if front.cloud and _bare(inbound) == _bare(target):
         return
     own = _own(ground, server)
+    yield from _own_steps(ground, server, own, target)
+    for firewall in front.cloud:
+        if firewall is not own and server in firewall.servers and not _within(firewall, _bare(target)):
+            yield _detach(name, server, firewall)
+
+
+def _own_steps(ground: Ground, server: int, own: CloudFirewall | None, target: Rules) -> Iterator[Step]:
+    name = ground.facts.name
     if own is None:
         yield _create(name, ground.role, target)
     elif _bare(_inbound(own)) != _bare(target):
         yield _set_rules(own, target, ground.front.shown)
     if own is None or server not in own.servers:
         yield _attach(name, server, own)
-    for firewall in front.cloud:
-        foreign = firewall is not own and server in firewall.servers and not _within(firewall, _bare(target))
-        if foreign:
-            yield _detach(name, server, firewall)
 
 
 def _own(ground: Ground, server: int) -> CloudFirewall | None:

@@ -82,20 +82,31 @@ def ways_of(host: Host, facts: NetworkFacts, neighbours: Neighbours) -> tuple[Wa
     """
     gated = host.provider == "hetzner_robot"
     if isinstance(facts.interfaces, Unreadable):
-        ways = [WayIn(PUBLIC, (host.address,))]
-        return tuple([*ways, WayIn(PRIVATE, (host.private_address,), gated=gated)] if host.private_address else ways)
-    found: dict[tuple[str, str], list[str]] = {}
-    for own in _outside(facts.interfaces):
-        private = own.text == host.private_address or _is_private(own, neighbours)
-        found.setdefault((PRIVATE if private else PUBLIC, own.interface), []).append(own.text)
-    held = {text for texts in found.values() for text in texts}
-    if host.address not in held and _is_address(host.address):
-        behind = facts.interfaces.holding(facts.came_to) or ""
-        found.setdefault((PUBLIC, behind), []).append(host.address)
+        found = _by_name(host)
+    else:
+        found = _by_interface(host, facts.interfaces, neighbours)
+        held = {text for texts in found.values() for text in texts}
+        if host.address not in held and _is_address(host.address):
+            behind = facts.interfaces.holding(facts.came_to) or ""
+            found.setdefault((PUBLIC, behind), []).append(host.address)
     return tuple(
         WayIn(name, tuple(texts), interface or None, gated=name == PUBLIC or gated)
         for (name, interface), texts in found.items()
     )
+
+
+def _by_name(host: Host) -> dict[tuple[str, str], list[str]]:
+    """Return what fleet.toml alone says, where the interfaces could not be read."""
+    private = {(PRIVATE, ""): [host.private_address]} if host.private_address else {}
+    return {(PUBLIC, ""): [host.address], **private}
+
+
+def _by_interface(host: Host, interfaces: Interfaces, neighbours: Neighbours) -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for own in _outside(interfaces):
+        private = own.text == host.private_address or _is_private(own, neighbours)
+        found.setdefault((PRIVATE if private else PUBLIC, own.interface), []).append(own.text)
+    return found
 
 
 def _is_private(own: OwnAddress, neighbours: Neighbours) -> bool:
