@@ -56,9 +56,6 @@ BROKEN: Mapping[str, Broken] = {
     "ufw with SSH for the admin alone": Broken(
         script="ufw allow proto tcp from {admin4} to any port 22 >/dev/null; ufw --force enable >/dev/null"
     ),
-    "ufw without IPv6": Broken(
-        listens=BOTH, script=f"sed -i s/^IPV6=yes/IPV6=no/ /etc/default/ufw; {UFW}; ufw allow 9100/tcp >/dev/null"
-    ),
     "ufw with a limit": Broken(listens=HOST, script=f"{UFW}; ufw limit 9100/tcp >/dev/null"),
     "ufw that opens a port of the private card": Broken(
         listens=HOST, script=f"{UFW}; ufw allow in on eth1 to any port 9100 proto tcp >/dev/null"
@@ -137,6 +134,12 @@ BROKEN: Mapping[str, Broken] = {
         ),
     ),
 }
+
+
+NO_IPV6 = Broken(
+    listens=BOTH, script=f"sed -i s/^IPV6=yes/IPV6=no/ /etc/default/ufw; {UFW}; ufw allow 9100/tcp >/dev/null"
+)
+"""ufw then drops all of IPv6, and takes no rule for it."""
 
 
 def break_(site: Site, server: Server, how: Broken) -> None:

@@ -20,7 +20,7 @@ from ink_infra_mcp.tools.shared.providers import in_front_of
 from ink_infra_mcp.tools.shared.ways_in import neighbours_of
 from tests.ink import data, says_yes
 from tests.lab.bed import Bed, meanwhile
-from tests.lab.broken import BROKEN, PORTS, Broken, break_
+from tests.lab.broken import BROKEN, NO_IPV6, PORTS, Broken, break_
 from tests.lab.ground.places import open_from
 from tests.lab.ground.site import OUTSIDE_IPV4, OUTSIDE_IPV6, Machine
 from tests.lab.tools_bed import NAMES, app_of, client_of
@@ -137,3 +137,25 @@ async def test_what_is_wrong_is_told_as_connects_see_it_and_mended_without_losin
             assert [f for f in report.findings if f.code not in HARMLESS] == []
     finally:
         await app.aclose()
+
+
+async def test_a_required_port_that_ufw_cannot_open_is_told_and_not_called_reachable(bed: Bed, tmp_path: Path) -> None:
+    """Where ufw drops all of IPv6, the rest is closed to policy, the plan says what to set, the result is unproved."""
+    server = bed.fresh(NAME)
+    await meanwhile(partial(break_, bed.lab.site, server, NO_IPV6))
+    app = app_of(bed, tmp_path / "state")
+    person = says_yes()
+    try:
+        with anyio.fail_after(LIMIT_S):
+            async with client_of(app, person) as client:
+                done = data(await client.call_tool("apply_firewall", {"server": NAME, "wait_s": 100}))
+            after = await anyio.to_thread.run_sync(observed, bed)
+    finally:
+        await app.aclose()
+    assert "set IPV6=yes in /etc/default/ufw" in " ".join(person.asked[0].replace("... ", "").split())
+    assert (done["outcome"], {c["name"]: c["status"] for c in done["checks"]}) == (
+        "applied_unverified",
+        {"closed ports": "passed", "required ports": "failed"},
+    )
+    assert [k for k in after if ":" in k.address and k.answer == "open"] == []
+    assert beyond_policy([k for k in after if ":" not in k.address], NO_IPV6) == []

@@ -203,6 +203,10 @@ def _refuse_lockout(look: Look, ground: Ground, wanted: HostFirewall, seen: Seen
 
 def _foreign(rows: tuple[Row, ...], seen: Seen) -> tuple[str, ...]:
     """Return what policy needs open and a rule that is not ours closes: we add rules, and take away nobody's."""
+    if seen.manager == "ufw" and not seen.ufw_ipv6:
+        return (
+            "ufw drops all of IPv6, ports that policy needs too: set IPV6=yes in /etc/default/ufw, then call again",
+        )
     if seen.manager != "nftables":
         return ()
     shut = [row for row in rows if row.agreement is Agreement.MISSING and row.exposure.decided_by in _LOCAL_LAYERS]

@@ -83,7 +83,7 @@ class HostFirewall(Frozen):
     outside: Interfaces = ()
     inside: Interfaces = ()
     ufw_ipv6: bool = True
-    """Whether ufw filters IPv6; where it does not (IPV6=no), our own table does."""
+    """Whether ufw takes rules for IPv6; where it does not (IPV6=no), it drops all of it (seen with 0.36)."""
     no_metadata: bool = False
     """Whether containers are kept from the metadata service of the provider (169.254.169.254)."""
 

@@ -42,9 +42,8 @@ def _table(firewall: HostFirewall, digest: str) -> Iterator[str]:
     yield "  chain admitted {"
     yield from (f"    {line}" for rule in firewall.rules for line in _rule(rule))
     yield "  }"
-    if firewall.manager != "ufw" or not firewall.ufw_ipv6:
+    if firewall.manager != "ufw":
         yield from _head("input", firewall)
-        yield from ("    meta nfproto ipv4 accept",) if firewall.manager == "ufw" else ()
         yield from (f"    {line}" for line in _PASSES)
         yield from ("    jump admitted", last, "  }")
     yield from _head("forward", firewall)
