@@ -56,3 +56,12 @@ async def test_many_ports_are_asked_a_few_at_a_time() -> None:
         asked = [(f"192.0.2.{number}", 80) for number in range(20)]
         knock = Knock(dict.fromkeys(asked, where), at_once=2, timeout_s=5)
         assert await knock.all(asked) == dict.fromkeys(asked, "open")
+
+
+async def test_a_confined_one_never_dials_an_address_that_is_only_an_example() -> None:
+    """Where nothing else is mapped, no connect is made, and it is known beforehand."""
+    with _listening(5) as listener:
+        here: Endpoint = listener.getsockname()
+        knock = Knock({("192.0.2.1", 80): here}, confined=True, timeout_s=5)
+        assert (knock.may_try(here), knock.may_try(("192.0.2.1", 80))) == (False, True)
+        assert await knock.all([here, ("192.0.2.1", 80)]) == {here: "unreachable", ("192.0.2.1", 80): "open"}

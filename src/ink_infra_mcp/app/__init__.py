@@ -147,7 +147,7 @@ class App:
             github=GithubLook(self._http(_github_settings(wiring), github.classify)),
             hetzner=HetznerCloudLook(self._hetzner_http) if self._has("hetzner_cloud_token") else None,
             robot=HetznerRobotLook(self._robot_door) if self._has(*ROBOT_LOGIN) else None,
-            knock=Knock(places.connect_to),
+            knock=Knock(places.connect_to, confined=self.settings.sandbox),
             probe=Probe(places.connect_to, places.trust),
             resolver=Resolver(places.nameservers),
             isolation=wiring.isolation,

@@ -19,25 +19,35 @@ _REFUSED = frozenset({errno.ECONNREFUSED, errno.ECONNRESET})
 class Knock:
     """Knocks at ports. `connect_to` dials elsewhere in place of an (address, port), as for SSH and the HTTP probe.
 
-    At most `at_once` connects run at the same time; nothing is ever sent over a connection.
+    At most `at_once` connects run at the same time; nothing is ever sent over a connection. A `confined` one dials
+    nowhere else than `connect_to` says: in a pretend world no packet leaves for an address that is only an example.
     """
 
     def __init__(
         self,
         connect_to: Mapping[Endpoint, Endpoint] = MappingProxyType({}),
         *,
+        confined: bool = False,
         at_once: int = 64,
         timeout_s: float = 3.0,
     ) -> None:
         self._connect_to = connect_to
+        self._confined = confined
         self._places = anyio.CapacityLimiter(at_once)
         self._timeout_s = timeout_s
+
+    def may_try(self, endpoint: Endpoint) -> bool:
+        """Return whether a connect to that (address, port) would be made at all."""
+        return not self._confined or endpoint in self._connect_to
 
     async def all(self, endpoints: Iterable[Endpoint]) -> dict[Endpoint, Answer]:
         """Return what each (address, port) answers within the time limit."""
         found: dict[Endpoint, Answer] = {}
 
         async def one(endpoint: Endpoint) -> None:
+            if not self.may_try(endpoint):
+                found[endpoint] = "unreachable"
+                return
             async with self._places:
                 found[endpoint] = await self._one(self._connect_to.get(endpoint, endpoint))
 

@@ -21,10 +21,11 @@ from ink_infra_mcp.hosts.network_facts import NetworkFacts, gather_network
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.host_target import host_firewall, knocks_of, told, ways_to_keep
 from ink_infra_mcp.tools.shared.judging import ground_of
+from ink_infra_mcp.tools.shared.knocks import Origin, disagreements, knocked_from_here, knocked_from_servers
 from ink_infra_mcp.tools.shared.port_findings import Ground, Row, rows_of
 from ink_infra_mcp.tools.shared.provider_steps import beyond_reach, provider_steps
 from ink_infra_mcp.tools.shared.providers import in_front_of
-from ink_infra_mcp.tools.shared.ways_in import neighbours_of
+from ink_infra_mcp.tools.shared.ways_in import Neighbours, neighbours_of, ways_of
 
 WINDOW_S = 180
 ROBOT_WINDOW_S = 480
@@ -138,15 +139,17 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
         )
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
-        """Return whether the ports are as policy wants, computed anew from what the server and the provider say now."""
+        """Return whether the ports are as policy wants, computed anew, and whether real connects come to the same."""
         host = _host(plan.target, look)
         try:
             facts = await _network(look, host)
         except HostError as error:
             return [Check(name="ports", status="failed", evidence=f"not seen: {error.failed}")]
         front = (await in_front_of(look, (host,)))[host.name]
-        ground = ground_of(look, host, facts[host.name], front, neighbours_of(look.fleet, facts))
-        return [_closed(rows_of(ground)), _reachable(rows_of(ground))]
+        neighbours = neighbours_of(look.fleet, facts)
+        ground = ground_of(look, host, facts[host.name], front, neighbours)
+        rows = rows_of(ground)
+        return [_closed(rows), _reachable(rows), await _connects(look, ground, facts, neighbours)]
 
 
 def _host(name: str, look: Look) -> Host:
@@ -264,6 +267,21 @@ def _blast_radius(facts: Facts) -> str:
 def _listed(ports: tuple[str, ...]) -> str:
     more = f" and {len(ports) - _SHOWN} more" if len(ports) > _SHOWN else ""
     return ", ".join(ports[:_SHOWN]) + more
+
+
+async def _connects(look: Look, ground: Ground, facts: dict[str, NetworkFacts], neighbours: Neighbours) -> Check:
+    """What gets through though every layer should stop it fails; what a network in between may stop does not."""
+    target, factory = ground.facts.name, look.fleet.factory
+    tried = await knocked_from_here(look, [ground], {target: facts[target].came_from})
+    if factory.name in facts and factory.name != target:
+        origin = Origin(factory.name, ways_of(factory, facts[factory.name], neighbours))
+        tried += (await knocked_from_servers(look, [ground], [origin]))[0]
+    wrong = [found for found in disagreements([ground], tried) if found.severity == "critical"]
+    if wrong:
+        return Check(name="connects", status="failed", evidence="; ".join(found.what for found in wrong[:_SHOWN]))
+    if not tried:
+        return Check(name="connects", status="skipped", evidence="nobody could try: no way there is known")
+    return Check(name="connects", status="passed", evidence=f"{len(tried)} were tried; none got where none should")
 
 
 def _closed(rows: tuple[Row, ...]) -> Check:

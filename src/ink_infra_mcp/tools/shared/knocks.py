@@ -58,6 +58,7 @@ async def knocked_from_here(look: Look, grounds: Iterable[Ground], sources: dict
         if way.name == PUBLIC
         for address in _of_family(way.addresses, family_of(source))
         for port in _ports(ground)
+        if look.knock.may_try((address, port))
     ]
     answers = await look.knock.all((each.address, each.port) for each in wanted)
     return [each.model_copy(update={"answer": answers[each.address, each.port]}) for each in wanted]
