@@ -142,7 +142,8 @@ def test_a_missing_disk_without_nofail_keeps_a_server_from_coming_up(bed: Bed) -
         what="the server did not end in emergency mode",
         limit_s=30,
     )
-    assert bed.connect("admin", muscle.machine.ipv4, 22) == "refused"
+    # in emergency mode nobody listens, and whether the network came up before it is a race of the boot
+    assert bed.connect("admin", muscle.machine.ipv4, 22) in {"refused", "silent", "unreachable"}
 
 
 def test_a_full_disk_costs_nothing_here(bed: Bed) -> None:
