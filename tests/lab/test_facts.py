@@ -148,7 +148,8 @@ async def test_a_talkative_login_shell_spoils_no_fact(bed: Bed) -> None:
     muscle = bed.fresh()
     muscle.write("/root/.bashrc", "echo welcome; echo careful >&2\n")
     muscle.write("/etc/ssh/sshd_config.d/banner.conf", "Banner /etc/services\n")
-    muscle.say("systemctl", "reload", "ssh")
+    muscle.say("systemctl", "restart", "ssh")
+    muscle.wait_ssh()
     async with bed.pool() as pool:
         with anyio.fail_after(LIMIT_S):
             facts = await gather(pool, "muscle-2")
