@@ -68,7 +68,7 @@ class InMemory:
     plan: Plan
     bad: frozenset[str] = frozenset()
     cancel_at: str = ""
-    seeds: Results = field(default_factory=dict[str, dict[str, object]])  # pyright: ignore[reportAssignmentType]
+    seeds: Results = field(default_factory=dict[str, dict[str, object]])  # pyright: ignore[reportAssignmentType] - JSON
     asked: list[str] = field(default_factory=list[str])
     calls: list[str] = field(default_factory=list[str])
     seen: dict[str, Results] = field(default_factory=dict[str, Results])

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from pathlib import Path
 
 import anyio
@@ -121,9 +121,9 @@ async def test_a_connection_that_breaks_mid_command_is_reported_and_never_repeat
     assert ran.read_text(encoding="utf-8") == "ran\n"
 
 
-async def _breaks(call: object, changes: bool) -> None:
+async def _breaks(call: Awaitable[object], changes: bool) -> None:
     with pytest.raises(HostUnreachable, match="broke while") as caught:
-        await call  # pyright: ignore[reportGeneralTypeIssues]
+        await call
     unsure = "The command had been sent: it is not known whether it ran to its end."
     assert caught.value.done == (unsure if changes else "Nothing was changed.")
 

@@ -109,3 +109,25 @@ async def test_an_unknown_server_is_named_with_those_there_are(tmp_path: Path) -
                 for tool in ("check_firewall", "apply_firewall")
             ]
     assert all("Use one of: factory, muscle-1, muscle-2" in answer for answer in answers)
+
+
+def muscle_off(state: WorldState) -> None:
+    """Switch muscle-2 off."""
+    state.hosts["muscle-2"].up = False
+
+
+async def test_a_server_that_cannot_be_reached_is_a_finding_and_nothing_is_planned_for_it(tmp_path: Path) -> None:
+    """One that is off is unknown, the others are judged all the same, and a change of it ends with its own error."""
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=muscle_off) as it:
+            report = await checked(it)
+            async with it.client(says_yes()) as client:
+                refused = text(await client.call_tool("apply_firewall", {"server": "muscle-2"}))
+            assert it.journal == []
+    assert "muscle-2 not_reached" in codes(report)
+    assert {server["name"]: server["checked"] > 0 for server in report["servers"]} == {
+        "factory": True,
+        "muscle-1": True,
+        "muscle-2": False,
+    }
+    assert refused.startswith("[host_unreachable] muscle-2 does not answer over SSH"), refused

@@ -2,10 +2,10 @@
 
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import anyio
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -16,6 +16,8 @@ from ink_infra_mcp.hosts.command import HostCommand
 from ink_infra_mcp.hosts.container_facts import ContainerFacts, container_ids, containers
 from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.hosts.sections import Reading, Section, Unreadable, sections
+
+T = TypeVar("T")
 
 AREAS = ("system", "docker", "containers")
 TIMEOUT_S = 60.0
@@ -111,12 +113,21 @@ async def gather_all(pool: HostPool, names: Iterable[str]) -> dict[str, HostFact
     Raises:
         InkError: what concerns every server, such as a missing login key.
     """
-    found: dict[str, HostFacts | HostError] = {}
+    return await ask_all(names, partial(gather, pool))
+
+
+async def ask_all(names: Iterable[str], ask: Callable[[str], Awaitable[T]]) -> dict[str, T | HostError]:
+    """Return what each server answers to a question, or the error that kept it from us; all are asked at once.
+
+    Raises:
+        InkError: what concerns every server, such as a missing login key.
+    """
+    found: dict[str, T | HostError] = {}
     worse: list[InkError] = []
 
     async def one(name: str) -> None:
         try:
-            found[name] = await gather(pool, name)
+            found[name] = await ask(name)
         except HostError as error:
             found[name] = error
         except InkError as error:

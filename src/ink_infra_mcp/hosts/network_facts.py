@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
+from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.firewall.addresses import V4, V6, A
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable
 from ink_infra_mcp.core.firewall.docker import Container, Containers, Published
@@ -12,7 +14,7 @@ from ink_infra_mcp.core.firewall.interfaces import Interfaces, read_interfaces
 from ink_infra_mcp.core.firewall.rules import Tables
 from ink_infra_mcp.core.firewall.sockets import Sockets, read_sockets
 from ink_infra_mcp.hosts.container_facts import ContainerFacts, container_ids, containers
-from ink_infra_mcp.hosts.facts import ask_areas, fresh_marker
+from ink_infra_mcp.hosts.facts import ask_all, ask_areas, fresh_marker
 from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.hosts.sections import NOT_FOUND, Reading, Section
 
@@ -50,6 +52,17 @@ async def gather_network(pool: HostPool, host: str, *, new_marker: Callable[[], 
         HostError: the server cannot be reached, or runs no POSIX shell for us.
     """
     return read_network(host, await ask_areas(pool, host, areas=AREAS, marker=new_marker()))
+
+
+async def gather_networks(pool: HostPool) -> tuple[dict[str, NetworkFacts], dict[str, HostError]]:
+    """Return the ways into every server, and the errors of those that could not be asked; all are asked at once.
+
+    Raises:
+        InkError: what concerns every server, such as a missing login key.
+    """
+    found = await ask_all(pool.hosts, partial(gather_network, pool))
+    facts = {name: answer for name, answer in found.items() if isinstance(answer, NetworkFacts)}
+    return facts, {name: answer for name, answer in found.items() if isinstance(answer, HostError)}
 
 
 def read_network(host: str, found: Mapping[str, Section]) -> NetworkFacts:

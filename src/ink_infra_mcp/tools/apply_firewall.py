@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.core.errors import HostError, InputError, RefusedByPolicy, UnknownName
@@ -17,7 +16,7 @@ from ink_infra_mcp.core.plan import Plan, Step
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, ROBOT, STATE, Needs
 from ink_infra_mcp.hosts import firewall_changes
 from ink_infra_mcp.hosts.firewall_changes import Seen
-from ink_infra_mcp.hosts.network_facts import NetworkFacts, gather_network
+from ink_infra_mcp.hosts.network_facts import NetworkFacts, gather_networks
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.host_target import host_firewall, knocks_of, told, ways_to_keep
 from ink_infra_mcp.tools.shared.judging import ground_of
@@ -161,20 +160,9 @@ def _host(name: str, look: Look) -> Host:
 
 async def _network(look: Look, host: Host) -> dict[str, NetworkFacts]:
     """Ask the server, which must answer, and the others, whose addresses matter only where they do."""
-    facts: dict[str, NetworkFacts] = {}
-
-    async def one(name: str) -> None:
-        try:
-            facts[name] = await gather_network(look.hosts, name)
-        except HostError:
-            if name == host.name:
-                raise
-
-    async with anyio.create_task_group() as group:
-        for other in look.fleet.hosts:
-            if other.name != host.name:
-                group.start_soon(one, other.name)
-        await one(host.name)
+    facts, away = await gather_networks(look.hosts)
+    if host.name in away:
+        raise away[host.name]
     return facts
 
 

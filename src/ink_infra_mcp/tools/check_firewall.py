@@ -2,7 +2,6 @@
 
 from typing import Annotated, ClassVar
 
-import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.core.errors import HostError, UnknownName
@@ -10,7 +9,7 @@ from ink_infra_mcp.core.fleet import Host, Name
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, ROBOT, Needs
-from ink_infra_mcp.hosts.network_facts import NetworkFacts, gather_network
+from ink_infra_mcp.hosts.network_facts import NetworkFacts, gather_networks
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.judging import ground_of
 from ink_infra_mcp.tools.shared.knocks import Knocked, Origin, disagreements, knocked_from_here, knocked_from_servers
@@ -74,7 +73,8 @@ class CheckFirewall(Query[Args, Look, Report]):
             UnknownName: the fleet has no such server.
         """
         hosts = _asked_for(args, look)
-        facts, away = await _gathered(look)
+        # the others' addresses say who is a neighbour of one that is to be judged
+        facts, away = await gather_networks(look.hosts)
         grounds = await _grounds(look, [host for host in hosts if host.name in facts], facts)
         judged = [(ground, rows_of(ground)) for ground in grounds]
         missing = [host for host in hosts if host.name in away]
@@ -115,23 +115,6 @@ def _asked_for(args: Args, look: Look) -> tuple[Host, ...]:
         names = ", ".join(host.name for host in look.fleet.hosts)
         raise UnknownName(f"No server is called {args.server!r}.", next=f"Use one of: {names}.")
     return found
-
-
-async def _gathered(look: Look) -> tuple[dict[str, NetworkFacts], dict[str, HostError]]:
-    """Ask every server, also when one is to be judged: the others' addresses say who its neighbours are."""
-    facts: dict[str, NetworkFacts] = {}
-    away: dict[str, HostError] = {}
-
-    async def one(name: str) -> None:
-        try:
-            facts[name] = await gather_network(look.hosts, name)
-        except HostError as error:
-            away[name] = error
-
-    async with anyio.create_task_group() as group:
-        for host in look.fleet.hosts:
-            group.start_soon(one, host.name)
-    return facts, away
 
 
 async def _grounds(look: Look, hosts: list[Host], facts: dict[str, NetworkFacts]) -> list[Ground]:
