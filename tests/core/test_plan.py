@@ -6,9 +6,20 @@ from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
 from ink_infra_mcp.core.plan import Plan, Risk, Step, Undo, canonical, render, risk_of
+from ink_infra_mcp.core.step import result_of
 from tests.core.plans import plan, step
 
 KINDS = {"coolify.stop": Risk.DISRUPTIVE, "dns.add_record": Risk.SAFE, "coolify.delete_application": Risk.DESTRUCTIVE}
+
+OF_ITSELF = Step(
+    id="make",
+    kind="dns.add_record",
+    target="shop",
+    summary="Make it",
+    undo=Undo(kind="dns.remove_record", target="shop", summary="remove it", params={"id": [result_of("make", "id")]}),
+    undoes=("make",),
+)
+"""A step that fails has no result, so its undo cannot be given it."""
 
 
 def test_the_digest_is_over_all_that_would_run() -> None:
@@ -62,11 +73,14 @@ def test_a_number_that_json_does_not_know_has_no_encoding() -> None:
     [
         ((step("one"), step("one")), "step id 'one' is used twice"),
         ((step("one").model_copy(update={"uses": ("two",)}), step("two")), "refers to ['two'], which do not come"),
-        ((step("one").model_copy(update={"undoes": ("one",)}),), "refers to ['one'], which do not come before it"),
+        ((step("one").model_copy(update={"uses": ("one",)}),), "refers to ['one'], which do not come before it"),
+        ((step("one").model_copy(update={"undoes": ("two",)}), step("two")), "refers to ['two'], which do not come"),
+        ((step("one").model_copy(update={"undoes": ("one",)}),), "undoes ['one'], which cannot be undone"),
+        ((OF_ITSELF,), "undoes itself with its own result"),
     ],
 )
 def test_steps_that_do_not_fit_together_make_no_plan(steps: tuple[Step, ...], told: str) -> None:
-    """A step may use and undo only what comes before it, and ids are unique."""
+    """A step may use only what comes before it, undo only that or itself, and ids are unique."""
     with pytest.raises(ValidationError) as caught:
         plan(*steps)
     assert told in str(caught.value)
@@ -130,6 +144,7 @@ def test_a_person_reads_the_whole_plan() -> None:
         summary="Add the record shop.example.com",
         after="192.0.2.7",
         undo=Undo(kind="dns.remove_record", target="shop.example.com", summary="remove the record"),
+        undoes=("create",),
     )
     stop = step().model_copy(update={"before": "running", "after": "exited", "undoes": ("create",)})
     asked = plan(create, stop, cost="4.51", production=True).model_copy(
@@ -141,6 +156,7 @@ def test_a_person_reads_the_whole_plan() -> None:
         "\n"
         " 1. Add the record shop.example.com\n"
         "      (nothing)  ->  192.0.2.7\n"
+        "      if it fails: the undo of this step runs\n"
         "      undo: remove the record\n"
         " 2. Stop shop\n"
         "      running  ->  exited\n"

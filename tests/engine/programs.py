@@ -62,12 +62,13 @@ class Memory:
 class InMemory:
     """A program that writes down what it is asked, and what of that ran (`calls`).
 
-    `bad` steps and undos fail; before `cancel_at` it is cancelled.
+    `bad` steps and undos fail, having `acted` or not; before `cancel_at` it is cancelled.
     """
 
     plan: Plan
     bad: frozenset[str] = frozenset()
     cancel_at: str = ""
+    acted: bool = False
     seeds: Results = field(default_factory=dict[str, dict[str, object]])  # pyright: ignore[reportAssignmentType] - JSON
     asked: list[str] = field(default_factory=list[str])
     calls: list[str] = field(default_factory=list[str])
@@ -110,7 +111,8 @@ class InMemory:
         self._note(name)
         self.seen[name] = results
         if name in self.bad:
-            return StepEnd(state="failed", problem=Problem(code="step_failed", message=f"{name} broke."))
+            problem = Problem(code="step_failed", message=f"{name} broke.")
+            return StepEnd(state="failed", problem=problem, acted=self.acted)
         return StepEnd(state="done", result={"did": name})
 
 

@@ -81,6 +81,16 @@ async def test_only_what_was_declared_is_undone() -> None:
     assert ending.undone == ("three",)
 
 
+@pytest.mark.parametrize(("acted", "ran"), [(True, ["undo_two", "undo_one"]), (False, ["undo_one"])])
+async def test_a_step_that_undoes_itself_is_taken_back_first_if_it_acted(acted: bool, ran: list[str]) -> None:
+    """What failed in the middle comes off before what it was built on; what never began to act has no undo to run."""
+    plan = plan_of(work("one"), work("two", undoes=("one", "two")))
+    program = InMemory(plan, bad=frozenset({"two"}), acted=acted)
+    ending = await run(program)
+    assert program.calls == ["load", "one", "two", *ran, "finish"]
+    assert [f"undo_{step_id}" for step_id in ending.undone] == ran
+
+
 @pytest.mark.parametrize(("at", "ran"), [("one", []), ("two", ["one"]), ("three", ["one", "two"])])
 async def test_a_cancelled_operation_stops_before_the_step_and_undoes_nothing(at: str, ran: list[str]) -> None:
     """What is done stays done, what is cancelled has not begun, and nothing is called proved."""
@@ -105,7 +115,7 @@ def stories(draw: st.DrawFn) -> tuple[Plan, frozenset[str], str]:
     """A plan of one to five steps, which of its parts fail, and where it is cancelled, if anywhere."""
     ids = [f"s{number}" for number in range(draw(st.integers(1, 5)))]
     steps = [
-        work(step_id, undoes=tuple(draw(st.lists(st.sampled_from(ids[:n]), unique=True)) if n else ()))
+        work(step_id, undoes=tuple(draw(st.lists(st.sampled_from(ids[: n + 1]), unique=True))))
         for n, step_id in enumerate(ids)
     ]
     parts = [*ids, *(f"undo_{step_id}" for step_id in ids)]
@@ -121,6 +131,7 @@ def test_crashes_change_neither_the_way_nor_the_end(
     A part whose result was kept never runs again; one whose body ran when the process died runs exactly once more.
     """
     plan, bad, cancel_at = story
+    acted = len(bad) % 2 == 1
 
     async def one_life(program: InMemory, memory: Memory) -> bool:
         try:
@@ -130,7 +141,7 @@ def test_crashes_change_neither_the_way_nor_the_end(
         return True
 
     async def lives() -> tuple[InMemory, InMemory, int]:
-        quiet, tried = InMemory(plan, bad, cancel_at), InMemory(plan, bad, cancel_at)
+        quiet, tried = InMemory(plan, bad, cancel_at, acted), InMemory(plan, bad, cancel_at, acted)
         await run(quiet)
         kept: dict[str, str] = {}
         cut_short = 0

@@ -77,7 +77,7 @@ class FillShelf(Mutation[Fill, Shelves, int]):
         return look.boxes.get(args.shelf, 0)
 
     def plan(self, args: Fill, facts: int) -> Plan:
-        """Return a step that fills and one that counts; a count that fails takes the filling back."""
+        """Return a step that fills and one that counts; what fails takes the filling back."""
         fill = Step(
             id="fill",
             kind="shelf.fill",
@@ -92,6 +92,7 @@ class FillShelf(Mutation[Fill, Shelves, int]):
                 summary="put it back",
                 params={"shelf": args.shelf, "boxes": facts},
             ),
+            undoes=("fill",),
         )
         counting = Step(
             id="count", kind="shelf.count", target=args.shelf, summary=f"Count {args.shelf}", undoes=("fill",)
@@ -260,10 +261,10 @@ def _never_still(clock: FakeClock, looks: list[int]) -> Callable[[], float]:
 
 def _fill(world: Shelves, ran: list[str]) -> Callable[[StepCall], Awaitable[JsonObject]]:
     async def fill(call: StepCall) -> JsonObject:
-        call.permit.require("fill")
         ran.append(call.step_id)
         boxes = call.params["boxes"]
         _break(world, call)
+        call.permit.require("fill")
         assert isinstance(boxes, int)
         world.boxes[call.text("shelf")] = boxes
         return {"boxes": boxes}

@@ -11,11 +11,15 @@ STEP_FORMAT = "1"
 
 
 class StepEnd(Frozen):
-    """How one run of one step ended. `cancelled` means that it did not begin."""
+    """How one run of one step ended. `cancelled` means that it did not begin.
+
+    `acted` tells whether the world may be another one because of it; it is said of a failed step only.
+    """
 
     state: Literal["done", "failed", "cancelled"]
     result: JsonObject = {}
     problem: Problem | None = None
+    acted: bool = False
 
 
 class Ending(Frozen):
@@ -42,7 +46,7 @@ class Program(Protocol):
         ...
 
     async def undo(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
-        """Run the undo of a finished step."""
+        """Run the undo of a step that finished, or that failed when it may have acted."""
         ...
 
     async def verify(self, operation_id: str, results: Results) -> tuple[Check, ...]:

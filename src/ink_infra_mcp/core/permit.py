@@ -32,11 +32,17 @@ class Permit:
     digest: str
     kinds: frozenset[str]
     _live: bool = field(default=True, init=False)
+    _used: bool = field(default=False, init=False)
 
     @property
     def live(self) -> bool:
         """Return whether the permit has not been ended."""
         return self._live
+
+    @property
+    def used(self) -> bool:
+        """Return whether a write has passed: whatever became of it, the world may be another one now."""
+        return self._used
 
     def revoke(self) -> None:
         """End the permit; every later write is refused."""
@@ -50,6 +56,7 @@ class Permit:
         """
         if why := self._why_not(RUNNING.get()):
             raise WriteRefused(f"Refused to {what}: {why}.", next="Call the tool again: it plans what is left.")
+        self._used = True
 
     def _why_not(self, step: RunningStep | None) -> str:
         if not self._live:

@@ -67,7 +67,12 @@ class Step(Frozen):
     undo: Undo | None = None
     undo_words: str = CANNOT_BE_UNDONE
     undoes: tuple[str, ...] = ()
-    """Ids of earlier steps whose `undo` runs when this step fails."""
+    """Ids of earlier steps whose `undo` runs when this step fails; its own, when it fails after it may have acted."""
+
+    @property
+    def can_undo_itself(self) -> bool:
+        """Return whether there is an undo that needs nothing of what the step returns, so that it can fail before."""
+        return self.undo is not None and not _stands_for(self.undo.params, self.id)
 
 
 class Plan(Frozen):
@@ -120,10 +125,19 @@ class Plan(Frozen):
 def _check_after(step: Step, earlier: Mapping[str, Step]) -> None:
     if step.id in earlier:
         raise ValueError(f"step id {step.id!r} is used twice")
-    if missing := {*step.uses, *step.undoes} - earlier.keys():
+    if missing := ({*step.uses, *step.undoes} - earlier.keys()) - ({step.id} - set(step.uses)):
         raise ValueError(f"step {step.id!r} refers to {sorted(missing)}, which do not come before it")
-    if lost := [id_ for id_ in step.undoes if not earlier[id_].undo]:
+    if lost := [id_ for id_ in step.undoes if not {**earlier, step.id: step}[id_].undo]:
         raise ValueError(f"step {step.id!r} undoes {lost}, which cannot be undone")
+    if step.id in step.undoes and not step.can_undo_itself:
+        raise ValueError(f"step {step.id!r} undoes itself with its own result, which it has not when it fails")
+
+
+def _stands_for(value: JsonValue, step_id: str) -> bool:
+    """Return whether the value holds a result of that step (see `core.step.result_of`)."""
+    if isinstance(value, dict):
+        return value.get("step") == step_id or any(_stands_for(part, step_id) for part in value.values())
+    return isinstance(value, list) and any(_stands_for(part, step_id) for part in value)
 
 
 def canonical(value: object) -> bytes:
@@ -177,9 +191,13 @@ def _cost(plan: Plan) -> str:
 def _step_rows(number: int, step: Step) -> list[str]:
     lines = [f" {number}. {step.summary}", *_change_lines(step), *_setting_lines(step)]
     texts = [row for name, text in _texts(step) for row in quoted(text, name=name)[0]]
-    last = [f"      if it fails: the undo of {', '.join(step.undoes)} runs"] if step.undoes else []
+    last = [f"      if it fails: the undo of {', '.join(_undone_with(step))} runs"] if step.undoes else []
     last.append(f"      undo: {step.undo.summary if step.undo else step.undo_words}")
     return [*_rows(lines), *texts, *_rows(last)]
+
+
+def _undone_with(step: Step) -> list[str]:
+    return [*(id_ for id_ in step.undoes if id_ != step.id), *(["this step"] if step.id in step.undoes else [])]
 
 
 def _change_lines(step: Step) -> list[str]:

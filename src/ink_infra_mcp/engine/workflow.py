@@ -60,7 +60,8 @@ class Course:
         undone: list[str] = []
         bad: list[str] = []
         have_undo = {step.id for step in plan.steps if step.undo is not None}
-        for step_id in reversed([s for s in self.done if s in failed.undoes and s in have_undo]):
+        may_have_acted = [*self.done, failed.id] if end.acted else self.done
+        for step_id in reversed([s for s in may_have_acted if s in failed.undoes and s in have_undo]):
             back = await self._keep(StepEnd, f"undo_{step_id}", lambda step_id=step_id: self._undo_step(step_id))
             (undone if back.state == "done" else bad).append(step_id)
         return Ending(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -43,6 +43,7 @@ class GuardedProgram:
     sandbox: bool
     executor: str | None = None
     """The process that runs it; steps of an operation that belongs to another one are not run."""
+    _begun: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]], init=False, compare=False)
 
     async def load(self, operation_id: str) -> tuple[Plan, Results]:
         """Return the plan, and the results that a resumed operation starts from."""
@@ -84,12 +85,16 @@ class GuardedProgram:
         if operation.cancel_requested and not set(step.undoes) & results.keys():
             return StepEnd(state="cancelled")
         call = (step.kind, step.target, step.summary, step.params)
+        again = (operation.id, step_id) in self._begun
+        self._begun.add((operation.id, step_id))
         end = await self._run(operation, step_id, call, results)
+        if end.state == "failed" and (again or await self._was_taken_over(operation)):
+            end = end.model_copy(update={"acted": True})
         await self._after(operation, step_id, end, event="step")
         return end
 
     async def undo(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
-        """Run the declared undo of a finished step."""
+        """Run the declared undo of a step that finished, or that failed when it may have acted."""
         operation = await self._mine(operation_id)
         undo = next(s.undo for s in operation.plan.steps if s.id == step_id and s.undo is not None)
         call = (undo.kind, undo.target, undo.summary, undo.params)
@@ -125,6 +130,7 @@ class GuardedProgram:
             locks.free(connection, operation.id)
 
         await self.store.run(work)
+        self._begun.difference_update({key for key in self._begun if key[0] == operation.id})
         self.changes.ring()
 
     async def _run(
@@ -145,7 +151,12 @@ class GuardedProgram:
                     clock=self.clock,
                     say=say,
                 )
-                return await self._handled(step_call)
+                end = await self._handled(step_call)
+                return end.model_copy(update={"acted": end.state == "failed" and permit.used})
+
+    async def _was_taken_over(self, operation: Operation) -> bool:
+        """Return whether a process that died may have begun the step: what that did, nobody knows."""
+        return await self.store.run(lambda c: audit.has(c, operation.id, "resumed"))
 
     async def _handled(self, call: StepCall) -> StepEnd:
         try:

@@ -38,6 +38,12 @@ def read(
     return tuple(_line(row) for row in connection.execute(query))
 
 
+def has(connection: Connection, operation_id: str, event: str) -> bool:
+    """Return whether there is a line of that event about the operation."""
+    found = select(audit.c.seq).where(audit.c.operation_id == operation_id, audit.c.event == event).limit(1)
+    return connection.execute(found).first() is not None
+
+
 def last_seq(connection: Connection) -> int:
     """Return the number of the newest line, 0 when there is none."""
     return connection.execute(select(func.max(audit.c.seq))).scalar() or 0

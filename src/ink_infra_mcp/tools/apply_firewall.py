@@ -206,14 +206,18 @@ def _foreign(rows: tuple[Row, ...], seen: Seen) -> tuple[str, ...]:
 
 
 def _steps(facts: Facts) -> tuple[Step, ...]:
-    """The provider's changes lie between the new host rules and their proof: what fails takes back all before it."""
+    """The provider's changes lie between the new host rules and their proof: what fails takes back all before it.
+
+    A provider's step that fails after it has acted (its change does not come to an end) is taken back itself, too.
+    """
     own = _host_steps(facts, facts.wanted) if facts.wanted is not None and not facts.already else ()
     if not own and not facts.provider:
         return ()
     last = own[-1] if own else _proof(facts)
     found: list[Step] = list(own[:-1])
     for step in (*facts.provider, last):
-        undoes = tuple(earlier.id for earlier in found if earlier.undo)
+        own = (step,) if step.can_undo_itself else ()
+        undoes = tuple(earlier.id for earlier in (*found, *own) if earlier.undo)
         found.append(step.model_copy(update={"undoes": undoes}))
     return tuple(found)
 
