@@ -1,7 +1,6 @@
-"""A server's own firewall: the text for nft, what ufw and firewalld are told, and what is refused; all of it pure."""
+"""A server's own firewall: the text for nft, what firewalld is told, and what is refused; all of it pure."""
 
 import re
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -10,7 +9,6 @@ from pydantic import ValidationError
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6, split
 from ink_infra_mcp.core.firewall.ports import Ports
-from ink_infra_mcp.core.host_firewall import ufw
 from ink_infra_mcp.core.host_firewall.firewalld import rich_rules
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, WayIn, admitted, shut_out, way_of_connection
 from ink_infra_mcp.core.host_firewall.nftables import digest_of, render
@@ -187,85 +185,6 @@ def test_what_names_no_connection_is_an_error(text: str) -> None:
     """A session whose source is not known is not taken for one that the rules let in."""
     with pytest.raises(ValueError, match=r".+"):
         way_of_connection(text)
-
-
-V4_FILE = """\
-### tuple ### allow tcp 22 0.0.0.0/0 any 198.51.100.7 in comment=696e6b
-### tuple ### allow tcp 80 0.0.0.0/0 any 0.0.0.0/0 in
-### tuple ### allow any 9000 0.0.0.0/0 any 0.0.0.0/0 in
-### tuple ### limit_log tcp 23 0.0.0.0/0 any 0.0.0.0/0 in
-### tuple ### deny any any 0.0.0.0/0 any 203.0.113.9 in
-### tuple ### allow tcp 80,443 0.0.0.0/0 any 0.0.0.0/0 WWW%20Full - in
-### tuple ### allow udp 1000:2000 192.0.2.1 53 10.0.0.0/8 in_eth0
-### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in_docker0
-### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in_br-0123456789ab
-### tuple ### route:allow tcp 3000 0.0.0.0/0 any 0.0.0.0/0 in
-### tuple ### reject any 25 0.0.0.0/0 any 0.0.0.0/0 out
--A ufw-user-input -p tcp --dport 22 -j ACCEPT
-"""
-V6_FILE = """\
-### tuple ### allow tcp 80 ::/0 any ::/0 in
-### tuple ### allow tcp 8000:8100 ::/0 any 2001:db8::/32 in
-"""
-
-
-def words(commands: Iterable[ufw.Words]) -> list[str]:
-    """Return commands as people would read them."""
-    return [" ".join(command) for command in commands]
-
-
-def test_ufw_is_told_what_is_missing_first_and_then_what_has_to_go() -> None:
-    """Every form of rule, in words that mean this family alone; what comes from containers and what leaves stays."""
-    present = (*ufw.read_tuples(V4_FILE.splitlines(), v4=True), *ufw.read_tuples(V6_FILE.splitlines(), v4=False))
-    told = ufw.changes(MUSCLE, present, default="ACCEPT")
-    assert words(told.opens) == [
-        "allow proto tcp from 203.0.113.0/24 to any port 22 comment ink: SSH, admin",
-        "allow proto tcp from 2001:db8::/32 to any port 22 comment ink: SSH, admin",
-        "allow proto tcp from any to any port 443 comment ink: web",
-        "allow proto udp from 0.0.0.0/0 to any port 443 comment ink: web, QUIC",
-    ]
-    assert words(told.closes) == [
-        "default deny incoming",
-        "delete allow from 0.0.0.0/0 to any port 9000",
-        "delete limit log proto tcp from 0.0.0.0/0 to any port 23",
-        "delete deny from 203.0.113.9 to any",
-        "delete allow from 0.0.0.0/0 to any app WWW Full",
-        "delete allow in on eth0 proto udp from 10.0.0.0/8 port 53 to 192.0.2.1 port 1000:2000",
-        "delete allow proto tcp from 2001:db8::/32 to any port 8000:8100",
-    ]
-    assert [str(rule) for rule in told.closed][:2] == [
-        "ufw allow from 0.0.0.0/0 to any port 9000",
-        "ufw limit log proto tcp from 0.0.0.0/0 to any port 23",
-    ]
-
-
-@given(firewall=firewalls)
-def test_a_ufw_that_was_told_is_told_nothing_more(firewall: HostFirewall) -> None:
-    """The rules that it then has are those that were wanted, whatever they were."""
-    told = ufw.changes(firewall, (), default="deny")
-    wanted = tuple(_obeyed(told.opens))
-    assert not ufw.changes(firewall, wanted, default="deny")
-    assert words(ufw.changes(firewall, (), default="allow").closes) == ["default deny incoming"]
-
-
-def _obeyed(opens: Iterable[ufw.Words]) -> Iterable[ufw.UfwRule]:
-    """Return the rules that ufw has after `allow proto P from S to any [port N] comment C`."""
-    for _, _, protocol, _, source, *rest in opens:
-        port = rest[3] if rest[2] == "port" else "any"
-        for v4, world in ((True, "0.0.0.0/0"), (False, "::/0")):
-            if source == "any" or (":" in source) is not v4:
-                where = world if source == "any" else source
-                fields = f"allow {protocol} {port} {world} any {where} in"
-                yield from ufw.read_tuples([f"### tuple ### {fields}"], v4=v4)
-
-
-@pytest.mark.parametrize(
-    "line", ["allow tcp 22", "smash tcp 22 0.0.0.0/0 any 0.0.0.0/0 in", "allow tcp 22 a b c sideways"]
-)
-def test_a_rule_of_ufw_that_is_not_understood_is_an_error(line: str) -> None:
-    """It is never left out: it may be the one that lets everybody in."""
-    with pytest.raises(ValueError, match="not a rule of ufw"):
-        ufw.read_tuples([f"### tuple ### {line}"], v4=True)
 
 
 def test_firewalld_gets_a_rich_rule_for_each_source_and_range() -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from ink_infra_mcp.core.errors import CommandFailed, HostError, StepFailed
+from ink_infra_mcp.core.firewall.addresses import Family
+from ink_infra_mcp.core.firewall.ufw import UfwRule, ufw_rules
 from ink_infra_mcp.core.host_firewall import firewalld, nftables, ufw
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, Manager
 from ink_infra_mcp.core.permit import Permit
@@ -56,7 +58,7 @@ class Seen:
     changes: dict[str, str]
     ufw_default: str
     ufw_ipv6: bool
-    ufw_rules: tuple[ufw.UfwRule, ...]
+    ufw_rules: tuple[UfwRule, ...]
     zones: tuple[str, ...]
     rich_rules: frozenset[str]
     """Of firewalld: `runtime ZONE` or `permanent ZONE`, and the rules as `runtime ZONE RULE`."""
@@ -305,8 +307,8 @@ def _seen(host: str, facts: list[tuple[str, str]]) -> Seen:
         ufw_default=_one(facts, "ufw_default", ""),
         ufw_ipv6=_one(facts, "ufw_ipv6", "yes").lower() == "yes",
         ufw_rules=(
-            *ufw.read_tuples(_all(facts, "ufw4"), v4=True),
-            *ufw.read_tuples(_all(facts, "ufw6"), v4=False),
+            *ufw_rules(_all(facts, "ufw4"), Family.V4),
+            *ufw_rules(_all(facts, "ufw6"), Family.V6),
         ),
         zones=tuple(_all(facts, "zone")),
         rich_rules=frozenset(_all(facts, "rich")),

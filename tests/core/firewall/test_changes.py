@@ -1,18 +1,21 @@
 """Differences: empty between equals, exact, minimal, opening before they close; and what vendors would refuse."""
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ink_infra_mcp.core.firewall.addresses import V4, Family
 from ink_infra_mcp.core.firewall.changes import (
-    applied,
+    Change,
+    CloudDiff,
+    RobotDiff,
     canonical,
-    cloud_applied,
     cloud_diff,
-    robot_applied,
+    ordered_diff,
     robot_diff,
-    ufw_diff,
 )
 from ink_infra_mcp.core.firewall.cloud import CloudFirewall, CloudRule
 from ink_infra_mcp.core.firewall.limits import over_cloud_limits, over_robot_limits, over_server_limits
@@ -20,6 +23,7 @@ from ink_infra_mcp.core.firewall.robot import RobotFirewall, RobotRule
 from ink_infra_mcp.core.firewall.ufw import UfwRule, UfwStatus, ufw_table
 from tests.core.firewall.asking import at_host
 
+T = TypeVar("T")
 ufw_rules = st.builds(
     UfwRule,
     family=st.just(Family.V4),
@@ -33,6 +37,44 @@ lists = st.lists(ufw_rules, max_size=6)
 CLOSED = UfwStatus(active=True, incoming="deny", outgoing="allow", routed="deny")
 
 
+def applied(changes: Iterable[Change[T]], current: Iterable[T]) -> tuple[T, ...]:
+    """Return the list that the changes, one after the other, make of another.
+
+    Raises:
+        ValueError: a change does not fit the list: it is not the one that the difference was made from.
+    """
+    rules = list(current)
+    for change in changes:
+        _apply(change, rules)
+    return tuple(rules)
+
+
+def _apply(change: Change[T], rules: list[T]) -> None:
+    there = rules[change.at : change.at + 1]
+    if change.kind == "insert" and change.at <= len(rules):
+        rules.insert(change.at, change.rule)
+    elif change.kind == "remove" and there == [change.rule]:
+        del rules[change.at]
+    else:
+        raise ValueError(f"rule {change.at + 1} of the list is not the one to {change.kind}")
+
+
+def cloud_applied(diff: CloudDiff, current: Iterable[CloudRule]) -> tuple[CloudRule, ...]:
+    """Return the rules that a difference makes of others."""
+    return canonical([*(rule for rule in canonical(current) if rule not in diff.removed), *diff.added])
+
+
+def robot_applied(diff: RobotDiff, current: RobotFirewall) -> RobotFirewall:
+    """Return the firewall that a difference makes of another."""
+    rules = {"input": applied(diff.input, current.input), "output": applied(diff.output, current.output)}
+    return diff.whole.model_copy(update=rules)
+
+
+def diff(current: list[UfwRule], target: list[UfwRule]) -> tuple[Change[UfwRule], ...]:
+    """Return the changes to an ordered list, in the order in which they are made."""
+    return ordered_diff(current, target, lambda rule: rule.opens)
+
+
 def let_in(rules: list[UfwRule] | tuple[UfwRule, ...]) -> V4:
     """Return whom ufw's rules let in to tcp 22, of 10.0.0.0/30."""
     return at_host((ufw_table(V4, rules, CLOSED),), V4.parse("10.0.0.0/30"), 22)[0]
@@ -43,9 +85,9 @@ def test_a_difference_reaches_its_target_and_is_empty_between_equals(
     current: list[UfwRule], target: list[UfwRule]
 ) -> None:
     """Applied to what it was made from it gives the target; it never touches a rule that both lists keep in order."""
-    changes = ufw_diff(current, target)
+    changes = diff(current, target)
     assert applied(changes, current) == tuple(target)
-    assert ufw_diff(current, current) == ()
+    assert diff(current, current) == ()
     kept = len(current) - sum(change.kind == "remove" for change in changes)
     assert kept + sum(change.kind == "insert" for change in changes) == len(target)
     assert len(changes) <= len(current) + len(target) - 2 * common_ends(current, target)
@@ -61,7 +103,7 @@ def common_ends(current: list[UfwRule], target: list[UfwRule]) -> int:
 def test_nothing_that_stays_open_is_shut_on_the_way(current: list[UfwRule], target: list[UfwRule]) -> None:
     """After every single change, whom both the old and the new list let in is let in."""
     always = let_in(current) & let_in(target)
-    changes = ufw_diff(current, target)
+    changes = diff(current, target)
     for done in range(len(changes) + 1):
         assert always <= let_in(applied(changes[:done], current))
 
@@ -69,7 +111,7 @@ def test_nothing_that_stays_open_is_shut_on_the_way(current: list[UfwRule], targ
 @given(lists, lists)
 def test_what_opens_comes_before_what_closes(current: list[UfwRule], target: list[UfwRule]) -> None:
     """Rules that allow go in and rules that deny go out first; then the reverse."""
-    opens = [(change.kind == "insert") is change.rule.opens for change in ufw_diff(current, target)]
+    opens = [(change.kind == "insert") is change.rule.opens for change in diff(current, target)]
     assert opens == sorted(opens, reverse=True)
 
 
@@ -79,10 +121,10 @@ def test_the_fewest_changes_are_made() -> None:
         UfwRule(family=Family.V4, action="allow", protocol="tcp", ports=port, to="0.0.0.0/0", source="0.0.0.0/0")
         for port in ("22", "80", "443")
     ]
-    changes = ufw_diff([rules[0], rules[2]], rules)
+    changes = diff([rules[0], rules[2]], rules)
     assert [(change.kind, change.at, change.rule.ports) for change in changes] == [("insert", 1, "80")]
     with pytest.raises(ValueError, match="rule 2 of the list"):
-        applied(ufw_diff(rules, [rules[0], rules[2]]), [rules[0], rules[2]])
+        applied(diff(rules, [rules[0], rules[2]]), [rules[0], rules[2]])
 
 
 cloud_rules = st.builds(

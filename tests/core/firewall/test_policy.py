@@ -23,10 +23,8 @@ from ink_infra_mcp.core.firewall.policy import (
     overlaid,
 )
 from ink_infra_mcp.core.firewall.robot import robot_gates
-from ink_infra_mcp.core.firewall.rules import Table
 from ink_infra_mcp.core.firewall.sockets import Socket, Sockets
-from ink_infra_mcp.core.firewall.targets import cloud_rules, robot_firewall, ufw_rules
-from ink_infra_mcp.core.firewall.ufw import UfwStatus, ufw_table
+from ink_infra_mcp.core.firewall.targets import cloud_rules, robot_firewall
 from tests.core.firewall.naive import HOST
 from tests.core.firewall.test_exposure import host
 
@@ -186,15 +184,3 @@ def test_robot_rules_over_the_limit_are_named() -> None:
     many = SourceClass("admin", V4.of(f"203.0.113.{at}" for at in range(1, 20, 2)), V6(), "public")
     firewall = robot_firewall(POLICY, "muscle", [many, FACTORY, WORLD], server_number=1, private=["10.250.0.0/16"])
     assert over_robot_limits(firewall) == (f"{len(firewall.input)} input rules, 10 are allowed",)
-
-
-def test_the_ufw_rules_of_a_policy_carry_it_out() -> None:
-    """With incoming denied they let in what policy wants, and no more."""
-    closed = UfwStatus(active=True, incoming="deny", outgoing="allow", routed="deny")
-    four: Table[V4] = ufw_table(V4, ufw_rules(POLICY, "muscle", CLASSES, Family.V4), closed)
-    six: Table[V6] = ufw_table(V6, ufw_rules(POLICY, "muscle", CLASSES, Family.V6), closed)
-    of = replace(host(sockets=LISTENING), v4=(four,), v6=(six,), ways=BOTH_WAYS)
-    assert disagreements(exposures(of, CLASSES, PORTS)) == []
-    assert ufw_rules(POLICY, "muscle", CLASSES, Family.V4)[0].words() == (
-        *("allow", "in", "proto", "tcp", "from", "203.0.113.2/32", "to", "0.0.0.0/0", "port", "22", "comment", "ssh"),
-    )

@@ -8,12 +8,9 @@ from typing import Annotated, Literal, Self, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ink_infra_mcp.core.firewall.cloud import MAX_CIDRS, MAX_EFFECTIVE, MAX_RULES
 from ink_infra_mcp.core.plan import Frozen, JsonObject
 
-MAX_RULES = 50
-MAX_NETWORKS = 100
-MAX_EFFECTIVE = 500
-MAX_PER_SERVER = 5
 _PORTS = re.compile(r"(?P<low>[1-9][0-9]{0,4})(?:-(?P<high>[1-9][0-9]{0,4}))?")
 _WITH_PORTS = ("tcp", "udp")
 
@@ -112,7 +109,7 @@ def _ports(value: str) -> str:
 
 
 Network = Annotated[str, AfterValidator(_network)]
-Networks = Annotated[tuple[Network, ...], Field(max_length=MAX_NETWORKS)]
+Networks = Annotated[tuple[Network, ...], Field(max_length=MAX_CIDRS)]
 Ports = Annotated[str, AfterValidator(_ports)]
 
 

@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, model_validator
 from ink_infra_mcp.clients.hetzner_robot.form import form_fields, refuse_lockout
 from ink_infra_mcp.clients.hetzner_robot.models import RobotFirewall, SeenRule
 from ink_infra_mcp.clients.http import Form
+from ink_infra_mcp.core.firewall.robot import MAX_RULES
 from ink_infra_mcp.core.plan import Frozen, JsonObject
 
-MAX_RULES = 10
 _NAME = re.compile(r"[A-Za-z0-9 .+_@-]{1,100}")
 _PORTS = re.compile(r"(?P<low>[1-9][0-9]{0,4})(?:-(?P<high>[1-9][0-9]{0,4}))?")
 _FLAG = "(?:syn|fin|rst|psh|ack|urg)"

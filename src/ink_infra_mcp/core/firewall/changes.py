@@ -8,7 +8,6 @@ from ink_infra_mcp.core.firewall.addresses import split
 from ink_infra_mcp.core.firewall.cloud import CloudRule
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.firewall.robot import RobotFirewall, RobotRule
-from ink_infra_mcp.core.firewall.ufw import UfwRule
 from ink_infra_mcp.core.plan import Frozen
 
 T = TypeVar("T")
@@ -39,28 +38,6 @@ def ordered_diff(current: Sequence[T], target: Sequence[T], opens: Callable[[T],
             found.append(Change(kept, sum(present[:place]), rule))
             present[place] = kept == "insert"
     return tuple(found)
-
-
-def applied(changes: Iterable[Change[T]], current: Sequence[T]) -> tuple[T, ...]:
-    """Return the list that the changes, one after the other, make of another.
-
-    Raises:
-        ValueError: a change does not fit the list: it is not the one that the difference was made from.
-    """
-    rules = list(current)
-    for change in changes:
-        _apply(change, rules)
-    return tuple(rules)
-
-
-def _apply(change: Change[T], rules: list[T]) -> None:
-    there = rules[change.at : change.at + 1]
-    if change.kind == "insert" and change.at <= len(rules):
-        rules.insert(change.at, change.rule)
-    elif change.kind == "remove" and there == [change.rule]:
-        del rules[change.at]
-    else:
-        raise ValueError(f"rule {change.at + 1} of the list is not the one to {change.kind}")
 
 
 def _turn(entry: tuple[_Kept, T], opens: Callable[[T], bool]) -> int:
@@ -103,11 +80,6 @@ def _common(current: Sequence[T], target: Sequence[T]) -> list[list[int]]:
     return longest
 
 
-def ufw_diff(current: Sequence[UfwRule], target: Sequence[UfwRule]) -> tuple[Change[UfwRule], ...]:
-    """Return the changes to one family's rules of ufw."""
-    return ordered_diff(current, target, lambda rule: rule.opens)
-
-
 class CloudDiff(Frozen):
     """What changes in a Cloud firewall; `whole` is what set_rules takes, which replaces every rule at once."""
 
@@ -145,11 +117,6 @@ def cloud_diff(current: Iterable[CloudRule], target: Iterable[CloudRule]) -> Clo
     )
 
 
-def cloud_applied(diff: CloudDiff, current: Iterable[CloudRule]) -> tuple[CloudRule, ...]:
-    """Return the rules that a difference makes of others."""
-    return canonical([*(rule for rule in canonical(current) if rule not in diff.removed), *diff.added])
-
-
 @dataclass(frozen=True, slots=True)
 class RobotDiff:
     """What changes in a Robot firewall; `whole` is what a POST takes, which replaces both directions at once."""
@@ -173,12 +140,6 @@ def robot_diff(current: RobotFirewall, target: RobotFirewall) -> RobotDiff:
         output=ordered_diff(current.output, target.output, _accepts),
         whole=target,
     )
-
-
-def robot_applied(diff: RobotDiff, current: RobotFirewall) -> RobotFirewall:
-    """Return the firewall that a difference makes of another."""
-    rules = {"input": applied(diff.input, current.input), "output": applied(diff.output, current.output)}
-    return diff.whole.model_copy(update=rules)
 
 
 def _accepts(rule: RobotRule) -> bool:

@@ -8,7 +8,7 @@ from ink_infra_mcp.core.firewall.exposure import SourceClass
 from ink_infra_mcp.core.firewall.policy import Demand, PortPolicy, PortRule, Role
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.firewall.robot import RobotFirewall, RobotRule
-from ink_infra_mcp.core.firewall.ufw import ANYWHERE, UfwRule
+from ink_infra_mcp.core.firewall.ufw import ANYWHERE
 
 INTERNET = "internet"
 """The class that stands for everybody: where it is allowed, so is every source."""
@@ -53,25 +53,6 @@ def robot_firewall(
             *_answers(),
         ),
         output=(RobotRule(name="everything out", action="accept"),),
-    )
-
-
-def ufw_rules(policy: PortPolicy, role: Role, classes: Sequence[SourceClass], family: Family) -> tuple[UfwRule, ...]:
-    """Return ufw's rules in for a role over one family; with `deny (incoming)` they are all that is let in."""
-    known = {each.name: each for each in classes}
-    return tuple(
-        UfwRule(
-            family=family,
-            action="allow",
-            protocol=rule.protocol,
-            ports=span.replace("-", ":"),
-            to=ANYWHERE[family],
-            source=cidr,
-            comment=rule.name,
-        )
-        for rule in _open(policy, role)
-        for span in _spans(rule)
-        for cidr in _cidrs(rule, known, family)
     )
 
 

@@ -29,6 +29,7 @@ ANYWHERE = {Family.V4: "0.0.0.0/0", Family.V6: "::/0"}
 _DEFAULTS = re.compile(
     r"^Default: (?P<incoming>\w+) \(incoming\), (?P<outgoing>\w+) \(outgoing\), (?P<routed>\w+) \(routed\)$", re.M
 )
+_ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
 _RULE = re.compile(
     r"(?P<route>route:)?(?P<action>allow|deny|reject|limit)(?:_(?P<log>log|log-all))?"
     r" (?P<protocol>\S+) (?P<ports>\S+) (?P<to>\S+) (?P<from_ports>\S+) (?P<source>\S+)(?: (?P<apps>\S+ \S+))?"
@@ -54,7 +55,11 @@ class UfwStatus(Frozen):
 
 
 class UfwRule(Frozen):
-    """One rule of ufw, for one family. Ports are as ufw writes them: `any`, `22`, `81,82`, `6000:6010`."""
+    """One rule of ufw, for one family, as a `### tuple ###` line of user.rules or user6.rules has it (ufw 0.36).
+
+    Ports are as ufw writes them: `any`, `22`, `81,82`, `6000:6010`. An application profile (`app`,
+    and `from_app` for the far end) is told to ufw by name, in place of the ports that it stood for at the time.
+    """
 
     family: Family
     action: Action
@@ -68,7 +73,8 @@ class UfwRule(Frozen):
     source: str
     arrives: str = ""
     leaves: str = ""
-    apps: tuple[str, str] = ("-", "-")
+    app: str = ""
+    from_app: str = ""
     comment: str = ""
 
     @property
@@ -76,27 +82,44 @@ class UfwRule(Frozen):
         """Return whether it lets something through."""
         return self.action in {"allow", "limit"}
 
-    def words(self) -> tuple[str, ...]:
-        """Return the rule as arguments of `ufw`; `delete`, or `insert N` behind `route`, go before them."""
+    @property
+    def bare(self) -> "UfwRule":
+        """Return the rule without its comment: what it does."""
+        return self.model_copy(update={"comment": ""})
+
+    def words(self, *, source: str = "") -> tuple[str, ...]:
+        """Return the rule as arguments of `ufw`; `delete`, or `insert N` behind `route`, go before them.
+
+        A whole world as the source keeps the rule in its family. With `source` it is called so: `any` is both worlds.
+        """
+        to = "any" if self.to in ANYWHERE.values() else self.to
         return (
             self.action,
             *self._ways(),
             *_said("", self.log),
-            *_said("proto", self.protocol, unless="any"),
-            *("from", self.source, *_said("port", self.from_ports, unless="any")),
-            *("to", self.to, *_said("port", self.ports, unless="any")),
+            *_said("proto", "any" if self.app or self.from_app else self.protocol, unless="any"),
+            *("from", source or self.source, *_end(self.from_ports, self.from_app)),
+            *("to", to, *_end(self.ports, self.app)),
             *_said("comment", self.comment),
         )
+
+    def __str__(self) -> str:
+        return " ".join(("ufw", *(("route",) if self.route else ()), *self.words()))
 
     def _ways(self) -> tuple[str, ...]:
         if self.route:
             return (*_on("in", self.arrives), *_on("out", self.leaves))
-        name = self.arrives if self.direction == "in" else self.leaves
-        return _on(self.direction, name) or (self.direction,)
+        if self.direction == "out":
+            return _on("out", self.leaves) or ("out",)
+        return _on("in", self.arrives)
 
 
 def _on(way: str, interface: str) -> tuple[str, ...]:
     return (way, "on", interface) if interface else ()
+
+
+def _end(ports: str, app: str) -> tuple[str, ...]:
+    return ("app", app) if app else _said("port", ports, unless="any")
 
 
 def _said(word: str, value: str, *, unless: str = "") -> tuple[str, ...]:
@@ -130,17 +153,27 @@ def read_ufw_rules(answer: Answer, family: Family) -> tuple[UfwRule, ...] | Unre
     if not {"*filter", "COMMIT"} <= set(lines):
         return Unreadable("ufw's rules are cut off")
     try:
-        return tuple(_rule(line.removeprefix(_TUPLE), family) for line in lines if line.startswith(_TUPLE))
-    except ValueError as why:
+        return ufw_rules(lines, family)
+    except Damaged as why:
         return Unreadable(f"ufw's rules: {why}")
+
+
+def ufw_rules(lines: Iterable[str], family: Family) -> tuple[UfwRule, ...]:
+    """Return the rules among lines of user.rules (IPv4) or user6.rules (IPv6), in their order.
+
+    Raises:
+        Damaged: a line is not what ufw writes: it may be the rule that lets everybody in.
+    """
+    return tuple(_rule(line.removeprefix(_TUPLE), family) for line in map(str.strip, lines) if line.startswith(_TUPLE))
 
 
 def _rule(text: str, family: Family) -> UfwRule:
     found = _RULE.fullmatch(text)
-    if found is None or {family_of(found["to"]), family_of(found["source"])} != {family}:
-        raise Damaged(f"not a rule of {family}: {text[:80]}")
+    if found is None or not _is_of(family, found["to"], found["source"]):
+        raise Damaged(f"not a rule of ufw for {family}: {text[:80]}")
     said = {name: value for name, value in found.groupdict().items() if value is not None}
-    first, second, apps = said.pop("first", ""), said.pop("second", ""), said.pop("apps", "- -")
+    first, second = said.pop("first", ""), said.pop("second", "")
+    app, from_app = map(_application, said.pop("apps", "- -").split())
     inward = said["direction"] == "in"
     return UfwRule.model_validate(
         {
@@ -149,10 +182,23 @@ def _rule(text: str, family: Family) -> UfwRule:
             "route": "route" in said,
             "arrives": first if inward else "",
             "leaves": second if inward else first,
-            "apps": tuple(apps.split()),
+            "app": app,
+            "from_app": from_app,
             "comment": unhexlify(said.get("comment", "")).decode("utf-8", "replace"),
         }
     )
+
+
+def _is_of(family: Family, *ends: str) -> bool:
+    try:
+        return {family_of(end) for end in ends} == {family}
+    except ValueError:
+        return False
+
+
+def _application(word: str) -> str:
+    """Return the name of an application profile, in which ufw writes a space as %20, and none as -."""
+    return "" if word == "-" else _ESCAPED.sub(lambda match: chr(int(match[1], 16)), word)
 
 
 def ufw_table(kind: type[A], rules: Iterable[UfwRule], status: UfwStatus) -> Table[A]:
@@ -183,7 +229,7 @@ def _translated(kind: type[A], rule: UfwRule) -> Rule[A]:
             Arrives(OneOf((rule.arrives,))) if rule.arrives else None,
             Leaves(OneOf((rule.leaves,))) if rule.leaves else None,
         ),
-        origin=" ".join(rule.words()),
+        origin=str(rule),
     )
 
 

@@ -6,9 +6,9 @@ from typing import cast
 from pydantic import JsonValue
 
 from ink_infra_mcp.core.errors import RefusedByPolicy
-from ink_infra_mcp.core.firewall.changes import canonical, robot_diff
+from ink_infra_mcp.core.firewall.changes import RobotDiff, canonical, cloud_diff, robot_diff
 from ink_infra_mcp.core.firewall.cloud import CloudFirewall, CloudRule
-from ink_infra_mcp.core.firewall.limits import over_cloud_limits, over_robot_limits
+from ink_infra_mcp.core.firewall.limits import over_cloud_limits, over_robot_limits, over_server_limits
 from ink_infra_mcp.core.firewall.robot import RobotFirewall
 from ink_infra_mcp.core.firewall.targets import cloud_rules, robot_firewall
 from ink_infra_mcp.core.plan import JsonObject, Step, Undo
@@ -63,6 +63,7 @@ def _own_steps(ground: Ground, server: int, own: CloudFirewall | None, target: R
     elif _bare(_inbound(own)) != _bare(target):
         yield _set_rules(own, target, ground.front.shown)
     if own is None or server not in own.servers:
+        _refuse_over(over_server_limits((*ground.front.cloud, own or CloudFirewall(id=0, name=f"ink-{name}"))), name)
         yield _attach(name, server, own)
 
 
@@ -125,13 +126,14 @@ def _create(name: str, role: str, target: Rules) -> Step:
 def _set_rules(own: CloudFirewall, target: Rules, shown: Mapping[int, JsonValue]) -> Step:
     kept = tuple(rule for rule in own.rules if rule.direction == "out")
     before: JsonObject = {"firewall": str(own.id), "rules": shown[own.id]}
+    diff = cloud_diff(_bare(_inbound(own)), _bare(target))
     return Step(
         id="set_rules",
         kind="hetzner_cloud.set_firewall_rules",
         target=own.name,
         summary=f"Replace the inbound rules of the Cloud firewall {own.name}",
-        before=f"lets in {_lines(canonical(_inbound(own)))}",
-        after=f"lets in {_lines(target)}",
+        before=f"takes out {_lines(diff.removed)}",
+        after=f"puts in {_lines(diff.added)}; {len(diff.whole) - len(diff.added)} stay as they are",
         params={"firewall": str(own.id), "rules": _bodies((*target, *kept)), "before": shown[own.id]},
         undo=Undo(
             kind="hetzner_cloud.restore_firewall_rules",
@@ -190,8 +192,8 @@ def _robot(ground: Ground, now: RobotFirewall, private: tuple[str, ...]) -> Iter
         kind="hetzner_robot.set_firewall",
         target=name,
         summary=f"Replace the Robot firewall of {name} (server {number}), both directions at once",
-        before=_robot_lines(now),
-        after=_robot_lines(wanted),
+        before=_robot_before(now, diff),
+        after=_robot_after(wanted, diff),
         params={"server": str(number), "firewall": _robot_body(wanted), "before": before},
         undo=Undo(
             kind="hetzner_robot.restore_firewall",
@@ -212,8 +214,20 @@ def _robot_body(firewall: RobotFirewall) -> JsonObject:
     }
 
 
-def _robot_lines(firewall: RobotFirewall) -> str:
-    rules = "; ".join(rule.told() for rule in firewall.input) or "no rule"
-    out = "; ".join(rule.told() for rule in firewall.output) or "no rule"
-    six = "filtered" if firewall.filter_ipv6 else "not filtered"
-    return f"{firewall.status}, IPv6 {six}, in: {rules}, out: {out}"
+def _robot_before(now: RobotFirewall, diff: RobotDiff) -> str:
+    """Return what a person loses: the options as they are, and the rules that go, with their place in the list."""
+    six = "filtered" if now.filter_ipv6 else "not filtered"
+    return f"{now.status}, IPv6 {six}; takes out {_robot_changes(diff, 'remove')}"
+
+
+def _robot_after(wanted: RobotFirewall, diff: RobotDiff) -> str:
+    changed = [change for change in (*diff.input, *diff.output) if change.kind == "insert"]
+    stay = len(wanted.input) + len(wanted.output) - len(changed)
+    six = "filtered" if wanted.filter_ipv6 else "not filtered"
+    return f"{wanted.status}, IPv6 {six}; puts in {_robot_changes(diff, 'insert')}; {stay} stay as they are"
+
+
+def _robot_changes(diff: RobotDiff, kind: str) -> str:
+    ways = {"input": diff.input, "output": diff.output}
+    said = [f"{way}: {c.rule.told()}" for way, changes in ways.items() for c in changes if c.kind == kind]
+    return "; ".join(said) or "nothing"
