@@ -23,11 +23,11 @@ def cloud_rules(policy: PortPolicy, role: Role, classes: Sequence[SourceClass]) 
     Only classes that come by a way named `public` are in it: the private network passes no Cloud firewall.
     """
     public = {known.name: known for known in classes if known.way == "public"}
-    return tuple(found for rule in _open(policy, role) for found in _cloud_rules(rule, public))
+    return tuple(found for rule in opened(policy, role) for found in _cloud_rules(rule, public))
 
 
 def _cloud_rules(rule: PortRule, classes: Classes) -> Iterator[CloudRule]:
-    remote = tuple(cidr for family in Family for cidr in _cidrs(rule, classes, family))
+    remote = tuple(cidr for family in Family for cidr in sources_of(rule, classes, family))
     for span in _spans(rule) if remote else ():
         yield CloudRule(direction="in", protocol=rule.protocol, port=span, remote=remote, description=rule.name)
 
@@ -41,7 +41,7 @@ def robot_firewall(
     asks have to be let in by their flags and ports, since no state is kept.
     """
     known = {each.name: each for each in classes}
-    wanted = [robot_rule for rule in _open(policy, role) for robot_rule in _robot_rules(rule, known, V4.of(private))]
+    wanted = [robot_rule for rule in opened(policy, role) for robot_rule in _robot_rules(rule, known, V4.of(private))]
     return RobotFirewall(
         server_number=server_number,
         status="active",
@@ -56,7 +56,7 @@ def robot_firewall(
     )
 
 
-def _open(policy: PortPolicy, role: Role) -> Iterator[PortRule]:
+def opened(policy: PortPolicy, role: Role) -> Iterator[PortRule]:
     """Yield the rules that open ports, without those of their ports that another rule forbids."""
     mine = [rule for rule in policy.rules if rule.role == role]
     for rule in mine:
@@ -75,7 +75,8 @@ def _spans(rule: PortRule) -> tuple[str, ...]:
     return tuple(str(first) if first == last else f"{first}-{last}" for first, last in spans)
 
 
-def _cidrs(rule: PortRule, classes: Classes, family: Family) -> tuple[str, ...]:
+def sources_of(rule: PortRule, classes: Classes, family: Family) -> tuple[str, ...]:
+    """Return the networks of one family that a rule lets in: all of it where the rule is for everybody."""
     if family not in rule.families:
         return ()
     if INTERNET in rule.allowed:
@@ -94,7 +95,7 @@ def _six(classes: Iterable[SourceClass]) -> tuple[str, ...]:
 
 def _robot_rules(rule: PortRule, classes: Classes, private: V4) -> Iterator[RobotRule]:
     """Yield the rules of the Robot, where IPv6 cannot be told by its source: it is for everybody or nobody."""
-    far = V4.of(_cidrs(rule, classes, Family.V4))
+    far = V4.of(sources_of(rule, classes, Family.V4))
     sources = (None,) if far.is_all else (far - private).cidrs()
     for_all = Family.V6 in rule.families and INTERNET in rule.allowed
     for span in _spans(rule):

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of
+from ink_infra_mcp.core.firewall.addresses import Family, family_of
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.exposure import SourceClass
-from ink_infra_mcp.core.firewall.policy import Demand, PortPolicy, PortRule, Role
-from ink_infra_mcp.core.firewall.ports import Ports
+from ink_infra_mcp.core.firewall.policy import PortPolicy, Role
+from ink_infra_mcp.core.firewall.targets import opened, sources_of
 from ink_infra_mcp.core.fleet import Fleet, Host
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, WayIn
 from ink_infra_mcp.core.host_firewall.steps import Knock
@@ -14,7 +14,6 @@ from ink_infra_mcp.hosts.firewall_changes import Seen
 from ink_infra_mcp.tools.shared.port_findings import Ground
 from ink_infra_mcp.tools.shared.ways_in import DOCKER
 
-INTERNET = "internet"
 _WORLD = {Family.V4: "0.0.0.0/0", Family.V6: "::/0"}
 
 
@@ -59,33 +58,11 @@ def _inside(ground: Ground, seen: Seen) -> tuple[str, ...]:
 
 def host_rules(policy: PortPolicy, role: Role, classes: Sequence[SourceClass]) -> Iterable[HostRule]:
     """Yield a rule for each rule of policy that lets somebody in; a forbidden port is in none of them."""
-    for rule in policy.rules:
-        if rule.role == role and rule.demand is not Demand.FORBIDDEN:
-            sources = _sources(rule, classes)
-            ports = _allowed_ports(policy, rule)
-            if sources and ports:
-                yield HostRule(protocol=rule.protocol, ports=str(ports), sources=sources, why=rule.name)
-
-
-def _allowed_ports(policy: PortPolicy, rule: PortRule) -> Ports:
-    left = Ports.parse(rule.ports)
-    for other in policy.rules:
-        if (other.role, other.protocol, other.demand) == (rule.role, rule.protocol, Demand.FORBIDDEN):
-            left = left - Ports.parse(other.ports)
-    return left
-
-
-def _sources(rule: PortRule, classes: Sequence[SourceClass]) -> tuple[str, ...]:
-    if INTERNET in rule.allowed:
-        return tuple(_WORLD[family] for family in rule.families)
-    v4, v6 = V4(), V6()
-    for known in classes:
-        if known.name in rule.allowed:
-            v4, v6 = v4 | known.v4, v6 | known.v6
-    return (
-        *(v4.cidrs() if Family.V4 in rule.families else ()),
-        *(v6.cidrs() if Family.V6 in rule.families else ()),
-    )
+    known = {each.name: each for each in classes}
+    for rule in opened(policy, role):
+        sources = tuple(cidr for family in Family for cidr in sources_of(rule, known, family))
+        if sources:
+            yield HostRule(protocol=rule.protocol, ports=rule.ports, sources=sources, why=rule.name)
 
 
 def ways_to_keep(fleet: Fleet, ground: Ground) -> tuple[WayIn, ...]:
