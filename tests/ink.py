@@ -143,11 +143,12 @@ async def ink(
     wrap_handler: WrapHandler | None = None,
     read_only: bool = False,
     state_url: str = "",
+    speed: float = SPEED,
 ) -> AsyncGenerator[Ink]:
-    """Give the product over the world in `folder` (a new one, or the one that is there), with time a hundred times as
+    """Give the product over the world in `folder` (a new one, or the one that is there), with time `speed` times as
     fast. `change_world` is applied before anything is opened.
     """
-    world = open_world(folder / "world.db", speed=SPEED)
+    world = open_world(folder / "world.db", speed=speed)
     if change_world is not None:
         with world.change() as state:
             change_world(state)
@@ -164,6 +165,7 @@ async def ink(
             wrap_handler=wrap_handler,
             read_only=read_only,
             state_url=state_url,
+            speed=speed,
         )
         app = App(wiring)
         try:
@@ -184,6 +186,7 @@ def wired(
     wrap_handler: WrapHandler | None = None,
     read_only: bool = False,
     state_url: str = "",
+    speed: float = SPEED,
 ) -> Wiring:
     """Return what an App over running emulators is made of."""
     addresses = {name: host.address for name, host in world.read().hosts.items()}
@@ -209,7 +212,7 @@ def wired(
         ports=load_ports,
         secrets=Secrets(environ, redact=redact),
         redact=redact,
-        clock=ScaledClock(),
+        clock=ScaledClock(speed),
         new_id=new_id,
         places=places(ends),
         wrap_handler=wrap_handler,

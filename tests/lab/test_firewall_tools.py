@@ -1,7 +1,5 @@
 """check_firewall and apply_firewall on servers that are wrong in more than thirty ways: said, seen, mended, lasting."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -9,90 +7,23 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from ink_infra_mcp.app import App
-from ink_infra_mcp.core.firewall.exposure import State
-from ink_infra_mcp.hosts.network_facts import gather_network
 from ink_infra_mcp.tools.check_firewall import Args, CheckFirewall
-from ink_infra_mcp.tools.shared.judging import ground_of
-from ink_infra_mcp.tools.shared.knocks import Knocked, computed
-from ink_infra_mcp.tools.shared.port_findings import Ground
-from ink_infra_mcp.tools.shared.providers import in_front_of
-from ink_infra_mcp.tools.shared.ways_in import neighbours_of
+from ink_infra_mcp.tools.shared.knocks import Knocked
 from tests.ink import data, says_yes
 from tests.lab.bed import Bed, meanwhile
 from tests.lab.broken import BROKEN, NO_IPV6, PORTS, Broken, break_
+from tests.lab.connects import knocks, met, observed
 from tests.lab.ground.places import open_from
-from tests.lab.ground.site import OUTSIDE_IPV4, OUTSIDE_IPV6, Machine
-from tests.lab.tools_bed import NAMES, app_of, client_of
+from tests.lab.tools_bed import app_of, client_of
 
 pytestmark = pytest.mark.anyio
 
 NAME = "muscle-2"
 LIMIT_S = 110
-SEEN_S = 0.4
 ALLOWED = {22: {"admin", "factory"}, 80: {"admin", "factory", "outside", "muscle-1"}}
 ALLOWED[443] = ALLOWED[80]
 HARMLESS = {"no_provider_firewall", "one_layer_deep", "no_listener"}
 """What a firewall of the server alone cannot mend, and services that the lab does not run."""
-
-
-def knocks(bed: Bed) -> list[Knocked]:
-    """Return every connect that is tried: from each place, with its address, to each address and port."""
-    target = bed.lab.server(NAME).machine
-    return [
-        Knocked(server=NAME, origin=place, source=source, address=address, port=port, answer="silent")
-        for place, source, address in _ways(bed, target)
-        for port in PORTS
-    ]
-
-
-def _ways(bed: Bed, target: Machine) -> Iterator[tuple[str, str, str]]:
-    site = bed.lab.site
-    yield from (
-        ("outside", OUTSIDE_IPV4, target.ipv4),
-        ("outside", OUTSIDE_IPV6, target.ipv6),
-        ("admin", site.admin_ipv4, target.ipv4),
-        ("admin", site.admin_ipv6, target.ipv6),
-    )
-    for name in ("factory", "muscle-1"):
-        machine = bed.lab.server(name).machine
-        yield from (
-            (name, machine.ipv4, target.ipv4),
-            (name, machine.ipv6, target.ipv6),
-            (name, machine.private_ipv4, target.private_ipv4),
-            (name, machine.private_ipv6, target.private_ipv6),
-        )
-
-
-def observed(bed: Bed) -> list[Knocked]:
-    """Return what each connect really comes to, tried side by side."""
-    tried = knocks(bed)
-
-    def one(knocked: Knocked) -> Knocked:
-        met = bed.connect(knocked.origin, knocked.address, knocked.port, limit_s=SEEN_S)
-        return knocked.model_copy(update={"answer": met})
-
-    with ThreadPoolExecutor(24) as pool:
-        return list(pool.map(one, tried))
-
-
-async def judged(app: App) -> Ground:
-    """Return what the product judges the broken server by."""
-    look = app.look
-    facts = {name: await gather_network(look.hosts, name) for name in NAMES}
-    host = look.fleet.host(NAME)
-    front = await in_front_of(look, (host,))
-    return ground_of(look, host, facts[NAME], front[NAME], neighbours_of(look.fleet, facts))
-
-
-def differing(ground: Ground, seen: list[Knocked]) -> list[str]:
-    """Return the connects that came to something else than computed, in words; what is unknown differs, too."""
-    told = ((knocked, computed(ground, knocked)) for knocked in seen)
-    return [
-        f"{k.origin} {k.source} -> {k.address}:{k.port}: computed {state}, observed {k.answer}"
-        for k, state in told
-        if state is not (State.OPEN if k.answer == "open" else State.CLOSED)
-    ]
 
 
 def beyond_policy(seen: list[Knocked], how: Broken) -> list[str]:
@@ -120,19 +51,18 @@ async def test_what_is_wrong_is_told_as_connects_see_it_and_mended_without_losin
     app = app_of(bed, tmp_path / "state")
     try:
         with anyio.fail_after(LIMIT_S):
-            seen = await anyio.to_thread.run_sync(observed, bed)
-            assert differing(await judged(app), seen) == []
+            assert (await met(bed, app, NAME, PORTS))[1] == []
             with open_from(bed.lab.site, "admin", server.machine.ipv4, 22) as kept:
                 assert kept.recv(4) == b"SSH-"
                 async with client_of(app, says_yes()) as client:
                     first = data(await client.call_tool("apply_firewall", {"server": NAME, "wait_s": 100}))
                     again = data(await client.call_tool("apply_firewall", {"server": NAME, "wait_s": 100}))
                 assert (first["outcome"], again["outcome"]) == ("applied", "already_so"), (first, again)
-                after = await anyio.to_thread.run_sync(observed, bed)
+                after, wrong = await met(bed, app, NAME, PORTS)
                 kept.sendall(b"SSH-2.0-still-there\r\n")
                 assert kept.recv(64)
             assert beyond_policy(after, BROKEN[way]) == []
-            assert differing(await judged(app), after) == []
+            assert wrong == []
             report = await CheckFirewall().observe(Args(server=NAME), app.look)
             assert [f for f in report.findings if f.code not in HARMLESS] == []
     finally:
@@ -149,7 +79,7 @@ async def test_a_required_port_that_ufw_cannot_open_is_told_and_not_called_reach
         with anyio.fail_after(LIMIT_S):
             async with client_of(app, person) as client:
                 done = data(await client.call_tool("apply_firewall", {"server": NAME, "wait_s": 100}))
-            after = await anyio.to_thread.run_sync(observed, bed)
+            after = await anyio.to_thread.run_sync(observed, bed, knocks(bed, NAME, PORTS))
     finally:
         await app.aclose()
     assert "set IPV6=yes in /etc/default/ufw" in " ".join(person.asked[0].replace("... ", "").split())

@@ -164,7 +164,8 @@ def render(plan: Plan, *, risk: Risk) -> str:
     if plan.is_noop:
         return _one_line(f"{plan.title}: nothing to do. {plan.reason}")
     head = [plan.title, f"Target: {plan.target} | risk: {_risk_words(plan, risk)} | cost: {_cost(plan)}", ""]
-    steps = [row for number, step in enumerate(plan.steps, 1) for row in _step_rows(number, step)]
+    numbers = {step.id: number for number, step in enumerate(plan.steps, 1)}
+    steps = [row for step in plan.steps for row in _step_rows(step, numbers)]
     foot = [f"Affects: {plan.blast_radius}"] if plan.blast_radius else []
     foot += [f"Stays as it is: {kept}" for kept in plan.keeps]
     foot += [f"Warning: {warning}" for warning in (*plan.warnings, *_not_shown(plan))]
@@ -188,16 +189,18 @@ def _cost(plan: Plan) -> str:
     return "nothing new is bought" if plan.monthly_cost_eur is None else f"{plan.monthly_cost_eur} EUR a month"
 
 
-def _step_rows(number: int, step: Step) -> list[str]:
-    lines = [f" {number}. {step.summary}", *_change_lines(step), *_setting_lines(step)]
+def _step_rows(step: Step, numbers: Mapping[str, int]) -> list[str]:
+    lines = [f" {numbers[step.id]}. {step.summary}", *_change_lines(step), *_setting_lines(step)]
     texts = [row for name, text in _texts(step) for row in quoted(text, name=name)[0]]
-    last = [f"      if it fails: the undo of {', '.join(_undone_with(step))} runs"] if step.undoes else []
+    last = [f"      if it fails, this is undone: {', '.join(_undone_with(step, numbers))}"] if step.undoes else []
     last.append(f"      undo: {step.undo.summary if step.undo else step.undo_words}")
     return [*_rows(lines), *texts, *_rows(last)]
 
 
-def _undone_with(step: Step) -> list[str]:
-    return [*(id_ for id_ in step.undoes if id_ != step.id), *(["this step"] if step.id in step.undoes else [])]
+def _undone_with(step: Step, numbers: Mapping[str, int]) -> list[str]:
+    """Return what is taken back, in the order in which it is."""
+    last_first = sorted((numbers[id_] for id_ in step.undoes), reverse=True)
+    return ["this step itself" if number == numbers[step.id] else f"step {number}" for number in last_first]
 
 
 def _change_lines(step: Step) -> list[str]:

@@ -2,8 +2,9 @@
 
 import re
 import secrets
+import shlex
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from typing import Annotated, TypeVar
 
@@ -101,10 +102,20 @@ async def ask_areas(pool: HostPool, host: str, *, areas: Collection[str], marker
     Raises:
         HostError: the server cannot be reached, or runs no POSIX shell for us.
     """
-    script = files("ink_infra_mcp.hosts").joinpath("facts.sh").read_bytes()
-    command = HostCommand(("sh", "-s", "--", marker, *areas), changes=False, timeout_s=TIMEOUT_S, stdin=script)
+    command = HostCommand(("sh", "-s", "--", marker, *areas), changes=False, timeout_s=TIMEOUT_S, stdin=_script(areas))
     said = await pool.run(host, command, check=True)
     return sections(said.stdout, marker)
+
+
+def _script(areas: Collection[str]) -> bytes:
+    """Return what is sent: the area `network` runs a second script, which the first one finds in a variable."""
+    boot = f"boot={shlex.quote(_text('boot.sh'))}\n" if "network" in areas else ""
+    return f"{boot}{_text('facts.sh')}".encode()
+
+
+@cache
+def _text(name: str) -> str:
+    return files("ink_infra_mcp.hosts").joinpath(name).read_text("utf-8")
 
 
 async def gather_all(pool: HostPool, names: Iterable[str]) -> dict[str, HostFacts | HostError]:

@@ -8,11 +8,13 @@ from typing import TypeVar
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.firewall.addresses import V4, V6, A
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable
+from ink_infra_mcp.core.firewall.boot import NextBoot
 from ink_infra_mcp.core.firewall.docker import Container, Containers, Published
 from ink_infra_mcp.core.firewall.host import read_filters
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, read_interfaces
 from ink_infra_mcp.core.firewall.rules import Tables
 from ink_infra_mcp.core.firewall.sockets import Sockets, read_sockets
+from ink_infra_mcp.hosts.boot_facts import read_boot
 from ink_infra_mcp.hosts.container_facts import ContainerFacts, container_ids, containers
 from ink_infra_mcp.hosts.facts import ask_all, ask_areas, fresh_marker
 from ink_infra_mcp.hosts.pool import HostPool
@@ -22,6 +24,7 @@ T = TypeVar("T")
 
 AREAS = ("network", "containers")
 _VANISHED = frozenset({0, 1})
+_NOT_ASKED = Unreadable("nobody asked what the next boot loads")
 _NO_NFT = "nft is not installed there, and without it nobody can tell which rules the kernel has (package nftables)"
 
 
@@ -30,7 +33,8 @@ class NetworkFacts:
     """The ways into one server, each layer readable or the reason why not; `Unreadable` never means "no rules".
 
     `came_from` and `came_to` are the two ends of our own SSH connection as the server sees them, empty when it does
-    not say. `ufw` and `firewalld` tell whether these are in charge of the filters: None is not known.
+    not say. `ufw` and `firewalld` tell whether these are in charge of the filters: None is not known. `boot` are the
+    filters after the next boot.
     """
 
     host: str
@@ -43,6 +47,7 @@ class NetworkFacts:
     came_to: str = ""
     ufw: bool | None = None
     firewalld: bool | None = None
+    boot: NextBoot | Unreadable = _NOT_ASKED
 
 
 async def gather_network(pool: HostPool, host: str, *, new_marker: Callable[[], str] = fresh_marker) -> NetworkFacts:
@@ -69,10 +74,12 @@ def read_network(host: str, found: Mapping[str, Section]) -> NetworkFacts:
     """Return the facts in what the script printed; nothing raises."""
     said = _Said(found)
     ours = said.text("came_from").split()
+    v4 = _filters(said, V4, "iptables", "iptables_legacy", "legacy_tables")
+    v6 = _filters(said, V6, "ip6tables", "ip6tables_legacy", "legacy_tables6")
     return NetworkFacts(
         host=host,
-        v4=_filters(said, V4, "iptables", "iptables_legacy", "legacy_tables"),
-        v6=_filters(said, V6, "ip6tables", "ip6tables_legacy", "legacy_tables6"),
+        v4=v4,
+        v6=v6,
         interfaces=said.layer("addresses", read_interfaces),
         sockets=said.layer("sockets", read_sockets),
         containers=_containers(found),
@@ -80,6 +87,7 @@ def read_network(host: str, found: Mapping[str, Section]) -> NetworkFacts:
         came_to=ours[2] if len(ours) == 4 else "",
         ufw=said.manager("ufw", on="Status: active", off="Status: inactive"),
         firewalld=said.manager("firewalld", on="running", off="not running"),
+        boot=read_boot(found.get("boot"), v4, v6),
     )
 
 

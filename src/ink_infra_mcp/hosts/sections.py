@@ -12,6 +12,8 @@ T = TypeVar("T")
 NOT_FOUND = 127
 OUT_OF_TIME = 124
 """What `timeout` of coreutils and of busybox ends with when it had to stop the command."""
+_BEGIN = re.compile(r"begin (\w+)")
+_END = re.compile(r"end (\w+) (\d{1,3})")
 _FAILED = {
     NOT_FOUND: "is not installed, or not in the PATH of this user",
     OUT_OF_TIME: "did not answer in time",
@@ -32,19 +34,23 @@ class Section:
 
 def sections(output: str, marker: str) -> dict[str, Section]:
     """Return the sections by name; one that is cut off, or whose frame is damaged, is left out."""
-    begin = re.compile(re.escape(marker) + r" begin (\w+)")
-    end = re.compile(re.escape(marker) + r" end (\w+) (\d{1,3})")
     found: dict[str, Section] = {}
     name, body = "", list[str]()
     for line in output.split("\n"):
-        if started := begin.fullmatch(line):
+        said = _after(line, f"{marker} ")
+        if started := _BEGIN.fullmatch(said):
             name, body = started[1], []
-        elif (ended := end.fullmatch(line)) and ended[1] == name:
+        elif (ended := _END.fullmatch(said)) and ended[1] == name:
             found.setdefault(name, Section("\n".join(body), int(ended[2])))
             name = ""
         else:
             body.append(line)
     return found
+
+
+def _after(line: str, start: str) -> str:
+    """Return what follows `start`. A pattern would have to be compiled for each answer: its marker is new each time."""
+    return line[len(start) :] if line.startswith(start) else ""
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from ink_infra_mcp.hosts import firewall_changes
 from ink_infra_mcp.hosts.firewall_changes import Seen
 from ink_infra_mcp.hosts.network_facts import NetworkFacts, gather_networks
 from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared.boot_findings import lasting_trouble
 from ink_infra_mcp.tools.shared.host_target import host_firewall, knocks_of, told, ways_to_keep
 from ink_infra_mcp.tools.shared.judging import ground_of
 from ink_infra_mcp.tools.shared.knocks import Origin, disagreements, knocked_from_here, knocked_from_servers
@@ -49,7 +50,8 @@ class Args(BaseModel):
 class Facts:
     """The server as it is and as it should be. `wanted` is None where its own firewall is not to be touched.
 
-    `opened` are the ports that are open beyond policy; `provider` the changes of what stands in front of it.
+    `opened` are the ports that are open beyond policy; `provider` the changes of what stands in front of it; `commands`
+    what ufw or firewalld is told, where one of them keeps the rules.
     """
 
     server: str
@@ -62,6 +64,7 @@ class Facts:
     ways: tuple[WayIn, ...]
     overrides: tuple[str, ...]
     warnings: tuple[str, ...]
+    commands: tuple[str, ...] = ()
 
 
 class ApplyFirewall(Mutation[Args, Look, Facts]):
@@ -115,7 +118,8 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
             knocks=knocks_of(look.fleet, host),
             ways=ways_to_keep(look.fleet, ground),
             overrides=look.ports().overrides,
-            warnings=(*beyond_reach(ground), *_foreign(rows, seen)),
+            warnings=(*beyond_reach(ground), *_foreign(rows, seen), *lasting_trouble(ground, rows)),
+            commands=_commands(wanted, seen) if args.layers != "provider" else (),
         )
 
     def plan(self, args: Args, facts: Facts) -> Plan:
@@ -226,8 +230,15 @@ def _host_steps(facts: Facts, wanted: HostFirewall) -> tuple[Step, ...]:
     return steps_of(
         HostChange(host=facts.server, firewall=wanted, ways=facts.ways, knocks=facts.knocks, window_s=_window(facts)),
         before=_now(facts.opened),
-        after=told(wanted),
+        after="; ".join((told(wanted), *facts.commands)),
     )
+
+
+def _commands(wanted: HostFirewall, seen: Seen) -> tuple[str, ...]:
+    """Return in words how the rules of ufw and firewalld change, rule by rule."""
+    changes = seen.ufw_changes(wanted)
+    told_ufw = (" ".join(("ufw", *words)) for words in (*changes.opens, *changes.closes))
+    return (*told_ufw, *(f"firewalld lets in, {rule}" for rule in seen.firewalld_lacks(wanted)))
 
 
 def _window(facts: Facts) -> int:

@@ -1,5 +1,6 @@
 """check_firewall: which ports are reachable for whom, against policy and, where asked for, by trying."""
 
+from collections import Counter
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,11 +12,12 @@ from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, ROBOT, Needs
 from ink_infra_mcp.hosts.network_facts import NetworkFacts, gather_networks
 from ink_infra_mcp.tools.look import Look
+from ink_infra_mcp.tools.shared.boot_findings import boot_findings
 from ink_infra_mcp.tools.shared.judging import ground_of
 from ink_infra_mcp.tools.shared.knocks import Knocked, Origin, disagreements, knocked_from_here, knocked_from_servers
 from ink_infra_mcp.tools.shared.port_findings import RANKS, Finding, Ground, PortLine, findings_of, lines_of, rows_of
 from ink_infra_mcp.tools.shared.providers import in_front_of
-from ink_infra_mcp.tools.shared.ways_in import neighbours_of
+from ink_infra_mcp.tools.shared.ways_in import neighbours_of, ways_of
 
 MAX_FINDINGS = 60
 _KNOCKERS = 2
@@ -43,13 +45,17 @@ class ServerPorts(Frozen):
 
 
 class Report(Frozen):
-    """The servers, and all findings with the worst first. `more_findings` counts those that did not fit."""
+    """The servers, and all findings with the worst first. `more_findings` counts those that did not fit.
+
+    `connects` is how many were tried, and `probed_from` are the places that they came from.
+    """
 
     verdict: str
     servers: tuple[ServerPorts, ...]
     findings: tuple[Finding, ...] = ()
     more_findings: int = 0
     connects: int = 0
+    probed_from: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -79,7 +85,9 @@ class CheckFirewall(Query[Args, Look, Report]):
         judged = [(ground, rows_of(ground)) for ground in grounds]
         missing = [host for host in hosts if host.name in away]
         tried, notes = await _tried(look, grounds, facts) if args.probe else ([], [])
-        findings = [finding for ground, rows in judged for finding in findings_of(ground, rows)]
+        findings = [
+            finding for ground, rows in judged for finding in (*findings_of(ground, rows), *boot_findings(ground, rows))
+        ]
         findings += [*(_unreached(host, away[host.name]) for host in missing), *disagreements(grounds, tried)]
         findings.sort(key=lambda finding: RANKS.index(finding.severity))
         whole = args.server is not None
@@ -92,18 +100,19 @@ class CheckFirewall(Query[Args, Look, Report]):
             findings=tuple(findings[:MAX_FINDINGS]),
             more_findings=max(0, len(findings) - MAX_FINDINGS),
             connects=len(tried),
+            probed_from=tuple(dict.fromkeys(knocked.origin for knocked in tried)),
             notes=(*look.ports().overrides, *_missing_settings(look), *notes),
         )
 
     def render(self, report: Report) -> str:
         """Return the findings, the worst first, then a line for each server."""
-        lines = [f"verdict: {report.verdict}"]
+        lines = [f"verdict: {report.verdict}{_counted(report)}"]
         lines += [f"{f.severity}: {f.server}: {f.what} [{f.code}; {f.evidence}] -> {f.mend}" for f in report.findings]
         lines += [f"{report.more_findings} more findings"] if report.more_findings else []
         for server in report.servers:
             lines.append(f"{server.name}: {server.verdict}, {server.checked} ports and families checked")
             lines += [f"  {_words(port)}" for port in server.ports]
-        lines += [f"{report.connects} connects were tried"] if report.connects else []
+        lines += [_told_of_connects(report)] if report.connects else []
         return "\n".join([*lines, *(f"note: {note}" for note in report.notes)])
 
 
@@ -126,15 +135,21 @@ async def _grounds(look: Look, hosts: list[Host], facts: dict[str, NetworkFacts]
 async def _tried(look: Look, grounds: list[Ground], facts: dict[str, NetworkFacts]) -> tuple[list[Knocked], list[str]]:
     sources = {name: known.came_from for name, known in facts.items() if known.came_from}
     here = await knocked_from_here(look, grounds, sources)
-    there, failed = await knocked_from_servers(look, grounds, _origins(look, grounds))
+    there, failed = await knocked_from_servers(look, grounds, _origins(look, grounds, facts))
     return [*here, *there], failed
 
 
-def _origins(look: Look, grounds: list[Ground]) -> list[Origin]:
-    """The Factory and one more server knock: others of the fleet are the same class to a server."""
-    known = [Origin(ground.facts.name, ground.facts.ways) for ground in grounds]
-    first = [origin for origin in known if origin.name == look.fleet.factory.name]
-    return [*first, *(origin for origin in known if origin not in first)][:_KNOCKERS]
+def _origins(look: Look, grounds: list[Ground], facts: dict[str, NetworkFacts]) -> list[Origin]:
+    """The Factory and one more server knock: others of the fleet are the same class to a server.
+
+    Whoever is asked about does not knock at itself, so that of one server there are two others.
+    """
+    alone = {grounds[0].facts.name} if len(grounds) == 1 else set[str]()
+    neighbours = neighbours_of(look.fleet, facts)
+    factory = look.fleet.factory
+    hosts = [factory, *(host for host in look.fleet.hosts if host is not factory)]
+    asked = [host for host in hosts if host.name in facts and host.name not in alone]
+    return [Origin(host.name, ways_of(host, facts[host.name], neighbours)) for host in asked[:_KNOCKERS]]
 
 
 def _unreached(host: Host, error: HostError) -> Finding:
@@ -174,8 +189,20 @@ def _missing_settings(look: Look) -> list[str]:
     ]
 
 
+def _counted(report: Report) -> str:
+    """Return how many findings there are of each severity, the worst first."""
+    counts = Counter(finding.severity for finding in report.findings)
+    said = [f"{counts[severity]} {severity}" for severity in RANKS if counts[severity]]
+    return f" ({', '.join(said)})" if said else ""
+
+
+def _told_of_connects(report: Report) -> str:
+    differ = sum(finding.code == "probe_differs" for finding in report.findings)
+    came_to = f"{differ} came to something else than computed" if differ else "none contradicts what was computed"
+    return f"{report.connects} TCP connects were tried from {', '.join(report.probed_from)}: {came_to}"
+
+
 def _words(line: PortLine) -> str:
-    mark = "" if line.agrees else "  <- differs"
-    return (
-        f"{line.port} {line.family}: {line.effective} (wanted {line.intended}; {line.layer}, depth {line.depth}){mark}"
-    )
+    wanted = "as wanted" if line.agrees else f"WANTED {line.intended}"
+    layers = f"{line.depth} layer{'' if line.depth == 1 else 's'}, first {line.layer}" if line.depth else "no layer"
+    return f"{line.port} {line.family}: {line.effective} ({wanted}; the internet is stopped by {layers})"

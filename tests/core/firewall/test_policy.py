@@ -25,6 +25,7 @@ from ink_infra_mcp.core.firewall.policy import (
 from ink_infra_mcp.core.firewall.robot import robot_gates
 from ink_infra_mcp.core.firewall.sockets import Socket, Sockets
 from ink_infra_mcp.core.firewall.targets import cloud_rules, robot_firewall
+from ink_infra_mcp.tools.shared.host_target import host_rules
 from tests.core.firewall.naive import HOST
 from tests.core.firewall.test_exposure import host
 
@@ -177,6 +178,20 @@ def test_the_robot_rules_of_a_policy_carry_it_out() -> None:
     assert disagreements(exposures(of, [ADMIN, WORLD], PORTS)) == []
     six = exposures(of, [ADMIN], [("tcp", 22)])
     assert {each.family: each.state for each in six} == {Family.V4: State.OPEN, Family.V6: State.CLOSED}
+
+
+@pytest.mark.parametrize("classes", [(ADMIN, PUBLIC_FACTORY, FACTORY, WORLD), (FACTORY, PUBLIC_FACTORY, ADMIN, WORLD)])
+def test_a_class_that_comes_by_two_ways_is_let_in_by_both(classes: tuple[SourceClass, ...]) -> None:
+    """The Factory's public address is let in beside its private one, in whatever order, and ten rules are enough."""
+    firewall = robot_firewall(POLICY, "muscle", classes, server_number=1, private=["10.250.0.0/16"])
+    assert over_robot_limits(firewall) == ()
+    gates = robot_gates(firewall)
+    assert isinstance(gates, Gates)
+    of = replace(host(gates, sockets=LISTENING), ways=BOTH_WAYS)
+    found = exposures(of, [PUBLIC_FACTORY, FACTORY], [("tcp", 22)])
+    assert {(each.family, each.state) for each in found} == {(Family.V4, State.OPEN)}
+    ssh = next(rule for rule in host_rules(POLICY, "muscle", classes) if rule.why == "ssh")
+    assert {"203.0.113.2/32", "10.250.0.2/32", "203.0.113.66/32"} <= set(ssh.sources)
 
 
 def test_robot_rules_over_the_limit_are_named() -> None:

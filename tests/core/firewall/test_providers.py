@@ -79,10 +79,12 @@ def test_without_a_firewall_all_is_open_and_an_empty_one_closes_all() -> None:
 
 
 def test_a_pending_firewall_is_neither_there_nor_away() -> None:
-    """What only it would change is unknown, and a note says that it is being applied."""
+    """What no other one surely lets in is unknown: the rules that it had before are still in force, and nobody tells
+    them; a note says that it is being applied.
+    """
     adding = cloud_gates([WEB, SSH], [Attachment(1, applied=True), Attachment(2, applied=False)])
     assert four(adding, 80) == (ALL, NOBODY, NOBODY)
-    assert four(adding, 22)[2] == ADMIN
+    assert four(adding, 22) == four(adding, 8000) == (NOBODY, NOBODY, ALL)
     alone = cloud_gates([SSH], [Attachment(2, applied=False)])
     assert four(alone, 22)[0] == ADMIN
     assert four(alone, 8000) == (NOBODY, NOBODY, ALL)
@@ -220,6 +222,18 @@ def test_every_way_in_which_php_writes_no_rules_is_read(empty: object) -> None:
     assert found == RobotFirewall(server_number=1, status="active", whitelist_hos=True)
     assert isinstance(found, RobotFirewall)
     assert four(robot_gates(found), 22) == (NOBODY, ALL, NOBODY)
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_a_rule_that_leaves_everything_open_has_no_name_either(empty: object) -> None:
+    """Robot shows what is not set as null or as an empty text; such a rule is read, and is not unreadable."""
+    shown = dict.fromkeys(("name", "ip_version", "dst_ip", "src_ip", "src_port", "protocol", "tcp_flags"), empty)
+    rules = {"input": [{**shown, "dst_port": "22", "action": "accept"}], "output": [{**shown, "action": "accept"}]}
+    body = {"server_number": 1, "status": "active", "filter_ipv6": True, "whitelist_hos": False, "rules": rules}
+    ssh, everything = RobotRule(dst_port="22", action="accept"), RobotRule(action="accept")
+    assert read_robot_firewall({"firewall": body}) == RobotFirewall(
+        server_number=1, status="active", filter_ipv6=True, input=(ssh,), output=(everything,)
+    )
 
 
 def test_an_error_of_the_webservice_is_not_an_open_firewall() -> None:

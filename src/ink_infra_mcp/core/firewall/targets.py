@@ -1,6 +1,6 @@
 """The sets of rules that carry out a policy, layer by layer: what a provider's and a host's firewall should say."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, union
 from ink_infra_mcp.core.firewall.cloud import CloudRule
@@ -14,7 +14,8 @@ INTERNET = "internet"
 """The class that stands for everybody: where it is allowed, so is every source."""
 _EPHEMERAL = "32768-65535"
 _EVERY_WAY = {(family, protocol) for family in ("ipv4", "ipv6") for protocol in ("tcp", "udp")}
-Classes = Mapping[str, SourceClass]
+Classes = Sequence[SourceClass]
+"""A class that comes by two ways is in it twice."""
 
 
 def cloud_rules(policy: PortPolicy, role: Role, classes: Sequence[SourceClass]) -> tuple[CloudRule, ...]:
@@ -22,7 +23,7 @@ def cloud_rules(policy: PortPolicy, role: Role, classes: Sequence[SourceClass]) 
 
     Only classes that come by a way named `public` are in it: the private network passes no Cloud firewall.
     """
-    public = {known.name: known for known in classes if known.way == "public"}
+    public = [known for known in classes if known.way == "public"]
     return tuple(found for rule in opened(policy, role) for found in _cloud_rules(rule, public))
 
 
@@ -40,8 +41,7 @@ def robot_firewall(
     `private` are the networks of its vSwitch, whose traffic passes this firewall too. Answers to what the server itself
     asks have to be let in by their flags and ports, since no state is kept.
     """
-    known = {each.name: each for each in classes}
-    wanted = [robot_rule for rule in opened(policy, role) for robot_rule in _robot_rules(rule, known, V4.of(private))]
+    wanted = [robot_rule for rule in opened(policy, role) for robot_rule in _robot_rules(rule, classes, V4.of(private))]
     return RobotFirewall(
         server_number=server_number,
         status="active",
@@ -81,7 +81,7 @@ def sources_of(rule: PortRule, classes: Classes, family: Family) -> tuple[str, .
         return ()
     if INTERNET in rule.allowed:
         return (ANYWHERE[family],)
-    known = [classes[name] for name in rule.allowed if name in classes]
+    known = [each for each in classes if each.name in rule.allowed]
     return _four(known) if family is Family.V4 else _six(known)
 
 
@@ -131,6 +131,6 @@ def _answers() -> Iterator[RobotRule]:
             tcp_flags="ack",
             action="accept",
         )
-    for name, port in (("dns answers", "53"), ("ntp answers", "123")):
-        yield RobotRule(name=name, ip_version="ipv4", src_port=port, protocol="udp", action="accept")
+    # one rule of ten for DNS (53) and NTP (123): whoever sends chooses the port that it sends from
+    yield RobotRule(name="dns and ntp answers", ip_version="ipv4", src_port="53-123", protocol="udp", action="accept")
     yield RobotRule(name="icmp", ip_version="ipv4", protocol="icmp", action="accept")

@@ -37,17 +37,17 @@ def changes(firewall: HostFirewall, present: Sequence[UfwRule], *, default: str)
     wanted = {rule: why for one in firewall.rules for rule, why in _wanted(one) if _is_its_own(rule, firewall)}
     there = tuple(dict.fromkeys(rule.bare for rule in present if rule.direction == "in" and not rule.route))
     missing = {rule: why for rule, why in wanted.items() if rule not in there}
-    unwanted = tuple(
-        rule
-        for rule in there
-        if rule not in wanted and _is_its_own(rule, firewall) and not _for_containers(rule.arrives, firewall)
-    )
+    unwanted = tuple(rule for rule in there if rule not in wanted and _may_go(rule, firewall))
     deny = () if default.lower() in {"deny", "drop", "reject"} else (("default", "deny", "incoming"),)
     return UfwChanges(
         opens=tuple(_opens(missing)),
         closes=(*deny, *(("delete", *rule.words()) for rule in reversed(unwanted))),
         closed=unwanted,
     )
+
+
+def _may_go(rule: UfwRule, firewall: HostFirewall) -> bool:
+    return _is_its_own(rule, firewall) and not _for_containers(rule.arrives, firewall)
 
 
 def _is_its_own(rule: UfwRule, firewall: HostFirewall) -> bool:

@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 
+from ink_infra_mcp.sandbox.hosts.boot import boot_answer
 from ink_infra_mcp.sandbox.hosts.docker_cli import docker_script
 from ink_infra_mcp.sandbox.hosts.network import NAMES, network_commands
 from ink_infra_mcp.sandbox.state import WorldState
@@ -47,6 +48,7 @@ def _bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]
         "cat": "[ $# -gt 0 ] || exec /bin/cat\n" + _answers(_files(host)),
     }
     bodies |= {name: _answers(by_arguments) for name, by_arguments in network_commands(host).items()}
+    bodies["unshare"] = f'[ "$1 $2 $3" = "--net sh -c" ] || unknown\n{_printed(boot_answer(host))}'
     if host.runsc_version:
         bodies["runsc"] = _answers({"--version": f"runsc version {host.runsc_version}\nspec: 1.1.0-rc.1"})
     if host.docker_version:

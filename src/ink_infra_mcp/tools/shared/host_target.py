@@ -58,9 +58,8 @@ def _inside(ground: Ground, seen: Seen) -> tuple[str, ...]:
 
 def host_rules(policy: PortPolicy, role: Role, classes: Sequence[SourceClass]) -> Iterable[HostRule]:
     """Yield a rule for each rule of policy that lets somebody in; a forbidden port is in none of them."""
-    known = {each.name: each for each in classes}
     for rule in opened(policy, role):
-        sources = tuple(cidr for family in Family for cidr in sources_of(rule, known, family))
+        sources = tuple(cidr for family in Family for cidr in sources_of(rule, classes, family))
         if sources:
             yield HostRule(protocol=rule.protocol, ports=rule.ports, sources=sources, why=rule.name)
 

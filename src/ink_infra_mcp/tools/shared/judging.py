@@ -7,11 +7,12 @@ from ink_infra_mcp.hosts.network_facts import NetworkFacts
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.port_findings import SSH, Ground
 from ink_infra_mcp.tools.shared.providers import InFront
-from ink_infra_mcp.tools.shared.ways_in import Neighbours, classes_of, ways_of
+from ink_infra_mcp.tools.shared.ways_in import Neighbours, classes_of, factory_way, ways_of
 
 
 def ground_of(look: Look, host: Host, facts: NetworkFacts, front: InFront, neighbours: Neighbours) -> Ground:
     """Return what one server is judged by; nothing is asked of anybody."""
+    classes, way = classes_of(host, look.fleet, neighbours), factory_way(look.fleet, host)
     return Ground(
         facts=HostFacts(
             name=host.name,
@@ -23,13 +24,15 @@ def ground_of(look: Look, host: Host, facts: NetworkFacts, front: InFront, neigh
             containers=facts.containers,
             ways=ways_of(host, facts, neighbours),
         ),
-        classes=classes_of(host, look.fleet, neighbours),
+        classes=classes,
         role=role_of(look.fleet, host),
         policy=policy_for(look, host),
         front=front,
         ssh_port=host.ssh_port,
         ufw=facts.ufw,
         metadata=host.provider == "hetzner_cloud",
+        boot=facts.boot,
+        factory=tuple(known for known in classes if (known.name, known.way) == ("factory", way)),
     )
 
 

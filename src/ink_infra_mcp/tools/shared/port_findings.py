@@ -6,6 +6,7 @@ from typing import Literal
 
 from ink_infra_mcp.core.firewall.addresses import V4, Family
 from ink_infra_mcp.core.firewall.answer import Unreadable
+from ink_infra_mcp.core.firewall.boot import NextBoot
 from ink_infra_mcp.core.firewall.conditions import Question
 from ink_infra_mcp.core.firewall.docker import Containers
 from ink_infra_mcp.core.firewall.exposure import (
@@ -28,7 +29,7 @@ from ink_infra_mcp.tools.shared.ways_in import DOCKER
 Severity = Literal["critical", "high", "warning", "info"]
 RANKS: tuple[Severity, ...] = ("critical", "high", "warning", "info")
 SSH = 22
-_FATAL_PORTS = frozenset({2375, 2376, 2377, 5000, 5432, 6379})
+FATAL_PORTS = frozenset({2375, 2376, 2377, 5000, 5432, 6379})
 """Docker's API, and Coolify's registry, database and Redis: to reach them is to own the server."""
 _METADATA = V4.parse("169.254.169.254")
 _SHOWN = 6
@@ -63,7 +64,7 @@ class PortLine(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """All that a server is judged by."""
+    """All that a server is judged by. `factory` is its class on the way that the Factory uses, where that is known."""
 
     facts: HostFacts
     classes: tuple[SourceClass, ...]
@@ -73,6 +74,8 @@ class Ground:
     ssh_port: int = SSH
     ufw: bool | None = None
     metadata: bool = False
+    boot: NextBoot | Unreadable | None = None
+    factory: tuple[SourceClass, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +99,27 @@ class Row:
 
 
 def rows_of(ground: Ground) -> tuple[Row, ...]:
-    """Return every port that matters for every class and family, the most reachable of several ways into one."""
+    """Return every port that matters for every class and family, the most reachable of several ways into one.
+
+    What must be open for the Factory is judged by the way that it uses: that another is open is of no help to it.
+    """
     wanted = ports_that_matter(ground.facts, ground.policy.ports(ground.role))
-    worst: dict[tuple[Family, str, int, str], Exposure] = {}
-    for found in exposures(ground.facts, ground.classes, wanted):
-        key = (found.family, found.protocol, found.port, found.source_class)
-        if key not in worst or _rank(found) > _rank(worst[key]):
-            worst[key] = found
+    worst = _most_reachable(exposures(ground.facts, ground.classes, wanted))
+    by_factory = exposures(ground.facts, ground.factory, ground.policy.ports(ground.role))
+    worst |= {_key(found): found for found in by_factory if _intent(ground, found) is Intent.MUST}
     return tuple(Row(found, _intent(ground, found)) for found in worst.values())
+
+
+def _most_reachable(every: Iterable[Exposure]) -> dict[tuple[Family, str, int, str], Exposure]:
+    found: dict[tuple[Family, str, int, str], Exposure] = {}
+    for one in every:
+        if _rank(one) > _rank(found.setdefault(_key(one), one)):
+            found[_key(one)] = one
+    return found
+
+
+def _key(found: Exposure) -> tuple[Family, str, int, str]:
+    return found.family, found.protocol, found.port, found.source_class
 
 
 def _rank(found: Exposure) -> int:
@@ -148,14 +164,8 @@ def findings_of(ground: Ground, rows: tuple[Row, ...]) -> tuple[Finding, ...]:
 
 def _finding(ground: Ground, severity: Severity, code: str, what: str, evidence: str, *, mend: str = "") -> Finding:
     name = ground.facts.name
-    return Finding(
-        server=name,
-        severity=severity,
-        code=code,
-        what=what,
-        evidence=evidence,
-        mend=mend or f"apply_firewall server={name}",
-    )
+    mend = mend or f"apply_firewall server={name}"
+    return Finding(server=name, severity=severity, code=code, what=what, evidence=evidence, mend=mend)
 
 
 def _unreadable(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
@@ -189,17 +199,22 @@ def _exposed(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
             ground,
             _severity(number, world=world),
             _exposed_code(ground, same[0], world=world),
-            f"{port} is open over {' and '.join(sorted(families))} to {', '.join(sorted(names))}, "
+            f"{port} is open over {' and '.join(sorted(families))} to {', '.join(sorted(names, key=_not_world))}, "
             "though policy wants it closed",
             _evidence(same),
             mend=_closing(ground, number),
         )
 
 
+def _not_world(name: str) -> tuple[bool, str]:
+    """Whoever reads of several wants to know first whether it is everybody."""
+    return name != "internet", name
+
+
 def _severity(port: int, *, world: bool) -> Severity:
     if not world:
-        return "critical" if port in _FATAL_PORTS else "warning"
-    return "critical" if port in _FATAL_PORTS else "high"
+        return "critical" if port in FATAL_PORTS else "warning"
+    return "critical" if port in FATAL_PORTS else "high"
 
 
 def _exposed_code(ground: Ground, row: Row, *, world: bool) -> str:
@@ -208,7 +223,7 @@ def _exposed_code(ground: Ground, row: Row, *, world: bool) -> str:
         return "ssh_open_to_world" if world else "ssh_open_to_neighbours"
     if port in {2375, 2376, 2377}:
         return "docker_socket_open"
-    if port in _FATAL_PORTS:
+    if port in FATAL_PORTS:
         return "store_published"
     if ground.ufw and _published(ground, row):
         return "docker_bypasses_ufw"
@@ -296,7 +311,7 @@ def _one_layer(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
             ground,
             "warning",
             "one_layer_deep",
-            f"{_listed(ports)} {'is' if len(ports) == 1 else 'are'} kept from the internet by one layer only",
+            f"{listed(ports)} {'is' if len(ports) == 1 else 'are'} kept from the internet by one layer only",
             f"the only layer: {', '.join(layers)}",
         )
 
@@ -316,6 +331,7 @@ def _provider(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
             "no_provider_firewall",
             "no firewall of the provider stands in front of it",
             ground.front.gates.v4.opened_by,
+            mend="" if ground.front.server else "Put one there by hand: apply_firewall can only at Hetzner.",
         )
     if robot is not None and robot.status == "active" and not robot.filter_ipv6:
         yield _finding(
@@ -340,7 +356,7 @@ def _metadata(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
             "warning",
             "metadata_reachable",
             f"containers reach the server's metadata service ({_METADATA.first()})",
-            f"nothing stops it from {_listed(reached)}",
+            f"nothing stops it from {listed(reached)}",
         )
 
 
@@ -366,11 +382,12 @@ def _by_port(rows: tuple[Row, ...], wanted: Agreement) -> Iterator[tuple[str, li
 def _evidence(rows: list[Row]) -> str:
     said = dict.fromkeys(text for row in rows for text in row.exposure.evidence)
     parts = dict.fromkeys(cidr for row in rows for cidr in row.exposure.admitted)
-    admitted = [f"admitted: {_listed(list(parts))}"] if parts else []
+    admitted = [f"admitted: {listed(list(parts))}"] if parts else []
     return clean_name("; ".join([*list(said)[:3], *admitted]), limit=400)
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Return the first few names on one line, and how many more there are."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 

@@ -126,6 +126,11 @@ def classes_of(host: Host, fleet: Fleet, neighbours: Neighbours) -> tuple[Source
     return (internet, *(known for pair in by_way for known in pair if known.v4 or known.v6))
 
 
+def factory_way(fleet: Fleet, host: Host) -> str:
+    """Return by which way the Factory comes to a server: the private network, where fleet.toml has both in it."""
+    return PRIVATE if fleet.factory.private_address and host.private_address else PUBLIC
+
+
 def _ranked(named: Mapping[str, tuple[V4, V6]]) -> Iterable[tuple[str, tuple[V4, V6], tuple[V4, V6]]]:
     """Yield each class with the addresses that an earlier one has already: the Factory is no mere neighbour."""
     taken = (V4(), V6())
