@@ -8,19 +8,28 @@ from typing import Any
 
 import anyio
 import pytest
+from jsonschema import validate
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from tests.cli.terminals import at_terminal
 from tests.clients_matrix.nodes import inspector, mcpdo, servers_file, typescript
 from tests.contract.catalog import NAMES
 from tests.ink import ERAS, Era, data, says, says_yes, text
 
 SERVE = [sys.executable, "-m", "ink_infra_mcp", "serve", "--sandbox", "--speed", "100"]
+SLOWLY = [*SERVE[:-1], "4"]
+"""For firewalls: a server puts the old one back after three minutes of its time, and nobody's computer is that slow."""
 DEPLOY: dict[str, object] = {"name": "hello", "repository": "https://github.com/example/hello", "wait_s": 50}
+PROBE: dict[str, object] = {"server": "muscle-2", "probe": True}
+MEND: dict[str, object] = {"server": "muscle-2", "wait_s": 50}
 SERVERS = ["factory", "muscle-1", "muscle-2"]
 APPS = ["docs", "hello", "legacy", "shop"]
 PROOFS = dict.fromkeys(("deployment", "isolation", "dns", "tls", "http"), "passed")
+MENDED = {name: "passed" for name in ("closed ports", "required ports", "connects")}
 PROTOCOLS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
+WRONG = ("problems", True, ["ssh_open_to_world", "traefik_dashboard_open", "no_provider_firewall"])
+"""What the pretend world has for check_firewall to find on muscle-2."""
 REPORTS = ["[mcp-inspector] Secrets are not written", "[mcp-inspector] How the secret store is chosen"]
 """What the Inspector says of itself in every run."""
 
@@ -36,6 +45,12 @@ def proofs(receipt: dict[str, Any]) -> dict[str, str]:
     """Return what was proved of a deployment."""
     assert receipt["outcome"] == "applied", receipt
     return {check["name"]: check["status"] for check in receipt["checks"]}
+
+
+def verdict(checked: dict[str, Any]) -> tuple[str, bool, list[str]]:
+    """Return what check_firewall says of muscle-2, whether it tried connects, and the codes of its findings."""
+    codes = [finding["code"] for finding in checked.get("findings", [])]
+    return checked["verdict"], checked["connects"] > 0, codes
 
 
 @pytest.mark.anyio
@@ -80,13 +95,25 @@ async def test_the_python_client_whose_person_says_no(era: Era) -> None:
 @pytest.mark.parametrize("era", ERAS)
 def test_the_typescript_client(era: Era) -> None:
     """The official TypeScript client deploys an app after one yes, in both eras, and checks every answer's shape."""
-    calls: list[tuple[str, dict[str, object]]] = [("get_fleet", {}), ("deploy_app", DEPLOY), ("list_apps", {})]
+    calls: list[tuple[str, dict[str, object]]] = [
+        *(("get_fleet", {}), ("deploy_app", DEPLOY), ("list_apps", {}), ("check_firewall", PROBE))
+    ]
     said = typescript({"era": era, "command": SERVE, "answer": "accept", "calls": calls})
-    fleet, deployed, apps = (result["structuredContent"] for result in said["results"])
+    fleet, deployed, apps, checked = (result["structuredContent"] for result in said["results"])
     assert (said["protocol"], said["tools"]) == (PROTOCOLS[era], [*NAMES])
     assert (names(fleet, "servers"), names(apps, "rows")) == (SERVERS, APPS)
-    assert proofs(deployed) == PROOFS
+    assert (proofs(deployed), verdict(checked)) == (PROOFS, WRONG)
     assert (len(said["questions"]), said["progress"] > 0) == (1, True)
+
+
+def test_the_typescript_client_mends_a_firewall() -> None:
+    """Its person says yes to the plan, the change is proved, and the check that follows finds nothing any more."""
+    calls: list[tuple[str, dict[str, object]]] = [("apply_firewall", MEND), ("check_firewall", PROBE)]
+    said = typescript({"era": "legacy", "command": SLOWLY, "answer": "accept", "calls": calls})
+    mended, checked = (result["structuredContent"] for result in said["results"])
+    [question] = said["questions"]
+    assert question.startswith("Make the firewalls of muscle-2 match policy")
+    assert (proofs(mended), verdict(checked)) == (MENDED, ("clean", True, []))
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -99,6 +126,27 @@ def test_the_typescript_client_without_forms(era: Era) -> None:
     assert f"`ink-infra-mcp approve {approval} --sandbox`" in told["content"][0]["text"]
 
 
+def test_a_firewall_is_mended_once_a_person_has_said_yes_on_a_terminal() -> None:
+    """A client that cannot ask gets the whole plan; asked for again after the yes, and not before, it runs."""
+    session: dict[str, object] = {"era": "auto", "command": SLOWLY, "answer": None}
+    said = typescript({**session, "calls": [("apply_firewall", MEND), ("apply_firewall", MEND)]})
+    first, second = (result["structuredContent"] for result in said["results"])
+    plan = said["results"][0]["content"][0]["text"]
+    assert (first["outcome"], second["outcome"]) == ("approval_required", "approval_required")
+    assert "Load the new firewall of muscle-2" in plan
+    assert f"`ink-infra-mcp approve {first['approval_id']} --sandbox`" in plan
+
+    with at_terminal("approve", first["approval_id"], "--sandbox") as person:
+        person.expect("Approve this plan?")
+        person.type("y")
+        assert person.end() == 0
+
+    said = typescript({**session, "calls": [("apply_firewall", MEND), ("apply_firewall", MEND)]})
+    mended, again = (result["structuredContent"] for result in said["results"])
+    assert (proofs(mended), mended["approval_id"]) == (MENDED, first["approval_id"])
+    assert again["outcome"] == "already_so"
+
+
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 def test_the_inspector_finds_nothing_to_remark(era: str, tmp_path: Path) -> None:
     """The Inspector's strict look at the tool list has no remark on any schema, and its calls are answered."""
@@ -109,6 +157,11 @@ def test_the_inspector_finds_nothing_to_remark(era: str, tmp_path: Path) -> None
 
     fleet, _ = inspector(servers, era, "--method", "tools/call", "--tool-name", "get_fleet")
     assert names(fleet["structuredContent"], "servers") == SERVERS
+    asked = ("--tool-name", "check_firewall", "--tool-args-json", json.dumps(PROBE))
+    checked, _ = inspector(servers, era, "--method", "tools/call", *asked)
+    [schema] = [tool["outputSchema"] for tool in listed["tools"] if tool["name"] == "check_firewall"]
+    validate(checked["structuredContent"], schema)
+    assert verdict(checked["structuredContent"]) == WRONG
     wrong = ("--method", "tools/call", "--tool-name", "list_apps", "--tool-args-json", '{"dry_run": true}')
     refused, _ = inspector(servers, era, *wrong, status=5)
     assert "dry_run" in refused["content"][0]["text"]
@@ -127,3 +180,12 @@ def test_a_shell_that_answers_the_question(era: str, tmp_path: Path) -> None:
     assert pending["requestedSchema"] == {"type": "object", "properties": {}}
     assert proofs(deployed["structuredContent"]) == PROOFS
     assert names(apps["structuredContent"], "rows") == APPS
+
+
+def test_a_shell_that_answers_the_question_of_a_firewall(tmp_path: Path) -> None:
+    """The plan of apply_firewall is shown, too, and runs to its proofs after the yes."""
+    with mcpdo(servers_file(tmp_path, SLOWLY), "modern") as do:
+        pending = do("tools/call", "apply_firewall", json.dumps(MEND))["elicitationPending"]
+        mended = do("elicitation/respond", pending["elicitationId"], "{}")
+    assert pending["message"].startswith("Make the firewalls of muscle-2 match policy")
+    assert proofs(mended["structuredContent"]) == MENDED

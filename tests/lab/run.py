@@ -73,6 +73,17 @@ def check(site: Site, more: Sequence[str]) -> int:
     Raises:
         LabError: another run with the same prefix goes on, or the machine lacks something.
     """
+    with prepared(site) as (_, lock):
+        return _pytest(more, lock)
+
+
+@contextmanager
+def prepared(site: Site) -> Generator[tuple[Lab, int]]:
+    """Give a lab of which nothing is up yet and all that it needs is there, and its lock; in the end nothing is left.
+
+    Raises:
+        LabError: another run with the same prefix goes on, or the machine lacks something.
+    """
     with alone(site) as lock, _ended_in_order():
         lab = Lab(site)
         # what a run left behind that was killed
@@ -82,7 +93,7 @@ def check(site: Site, more: Sequence[str]) -> int:
             install(packages)
         tree.build(site)
         try:
-            return _pytest(more, lock)
+            yield lab, lock
         finally:
             lab.down()
 

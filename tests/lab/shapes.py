@@ -9,10 +9,17 @@ from pydantic import BaseModel
 
 from ink_infra_mcp.core.errors import CommandFailed, InkError
 
-Shape = str | bool | None | list["Shape"] | dict[str, "Shape"]
+Shape = str | bool | None | Sequence["Shape"] | Mapping[str, "Shape"]
 
-VOCABULARY = frozenset({"created", "exited", "healthy", "running", "runc", "runsc", "starting"})
-"""Words of Docker's that a reader acts upon."""
+VOCABULARY = frozenset(
+    {
+        *("created", "exited", "healthy", "running", "runc", "runsc", "starting"),
+        *("nftables", "ufw", "firewalld", "none", "altered", "unknown"),
+        *("saved", "armed", "kept", "reverted"),
+        *("ACCEPT", "DROP", "REJECT"),
+    }
+)
+"""Words that a reader acts upon: Docker's, those for a firewall and a change of it, and ufw's policies."""
 _CLASSES = (
     (r"\S+: (command )?not found", "no such command"),
     (r"No such (container|object)", "no such container"),
@@ -47,6 +54,17 @@ def shape(value: object) -> Shape:
     if isinstance(value, int):
         return "number" if value else "zero"
     return type(value).__name__
+
+
+def apart(found: Shape, wanted: Shape, at: str = "") -> dict[str, tuple[Shape, Shape]]:
+    """Return where two shapes differ, by the way that leads there: what was found, and what was wanted."""
+    if found == wanted:
+        return {}
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        names = sorted(found.keys() | wanted.keys())
+        parts = (apart(found.get(name, "nothing"), wanted.get(name, "nothing"), f"{at}/{name}") for name in names)
+        return {way: both for part in parts for way, both in part.items()}
+    return {at: (found, wanted)}
 
 
 def _text(text: str) -> str:

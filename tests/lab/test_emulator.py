@@ -1,7 +1,8 @@
 """The sandbox's servers answer as real ones do: the same questions to both, and answers of the same shape.
 
 A command that the product learns to send gets a line in `QUESTIONS` (it changes nothing) or in `CHANGES`; a state of a
-server that it learns to meet gets one in `SITUATIONS`.
+server that it learns to meet gets one in `SITUATIONS`. The ways into a server are in test_emulator_network.py, and what
+changes its firewall in test_emulator_firewall.py.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping

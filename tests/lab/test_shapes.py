@@ -3,7 +3,7 @@
 import pytest
 
 from ink_infra_mcp.core.errors import CommandFailed, HostUnreachable
-from tests.lab.shapes import Shape, shape
+from tests.lab.shapes import Shape, apart, shape
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,9 @@ from tests.lab.shapes import Shape, shape
         (7, "number"),
         (0.0, "float"),
         ("exited", "exited"),
+        ("armed", "armed"),
+        ("firewalld", "firewalld"),
+        ("DROP", "DROP"),
         ("", "empty"),
         ("x", "text"),
         ([1, None], ["number", None]),
@@ -46,3 +49,11 @@ def test_failures_keep_our_words_and_the_class_of_the_servers() -> None:
         for place in ("192.0.2.1 port 22: silence", "198.51.100.2 port 2022: hung up")
     )
     assert shape(here) == shape(there)
+
+
+def test_where_two_shapes_differ_is_told_by_the_way_there() -> None:
+    """What only one of them has is told, too; equal ones differ nowhere."""
+    found: Shape = {"a": {"b": ["x"], "c": None}, "d": True}
+    wanted: Shape = {"a": {"b": ["y"], "c": None}, "e": "text"}
+    assert apart(found, found) == {}
+    assert apart(found, wanted) == {"/a/b": (["x"], ["y"]), "/d": (True, "nothing"), "/e": ("nothing", "text")}

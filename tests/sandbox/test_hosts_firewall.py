@@ -17,6 +17,7 @@ from tests.hosts.servers import ADDRESS, NAME, world_of
 pytestmark = pytest.mark.anyio
 
 LIMIT_S = 10
+UNWRITTEN = "what a revert needs could not be written down"
 OTHER = HostState(name="factory", address="192.0.2.10", role="factory")
 WEB = Container(id="c" * 64, name="web", image="web", ports=["0.0.0.0:80->8080/tcp"])
 ONLY_WEB = """\
@@ -99,9 +100,9 @@ async def test_a_change_goes_from_saved_over_armed_to_kept(ssh: SshHosts, world:
     [
         ("save op-1 ufw SUM", "this firewall is not kept by ufw any more"),
         ("set op-1 nftables 60 0123 SUM", "nothing was saved for this change"),
-        ("keep op-1 0123", "nothing was saved for this change"),
+        ("keep op-1 0123", "nothing was set for this change"),
         ("burn op-1", "this is not how it is called"),
-        ("save op-1 nftables 0123", "what a revert needs could not be written down"),
+        ("save op-1 nftables 0123", f"{UNWRITTEN}; is the disk full or read-only?"),
     ],
 )
 async def test_what_the_script_refuses_is_refused(ssh: SshHosts, words: str, complaint: str) -> None:

@@ -25,7 +25,7 @@ flusher=$units/nftables.service.d/ink-infra.conf
 switch=ink-infra-firewall-revert
 when=now
 why=
-ufw_files='/etc/ufw/user.rules /etc/ufw/user6.rules /etc/default/ufw'
+ufw_files='/etc/ufw/user.rules /etc/ufw/user6.rules /etc/default/ufw /etc/ufw/ufw.conf'
 
 leave() {
   status=$1
@@ -196,20 +196,20 @@ save_into() {
   table=$(our_table) || return
   printf 'add table inet ink\ndelete table inet ink\n%s\n' "$table" >"$1/before.nft" || return
   if [ -e "$top/loaded" ]; then cp -p "$top/loaded" "$1/loaded" || return; fi
-  if [ -e "$kept_table" ]; then
-    # beside the file that it would replace: putting it back takes no room on the disk
-    cp -p "$kept_table" "$kept_table.before-$2" && sync "$kept_table.before-$2" && : >"$1/had_table" || return
-  fi
+  if [ -e "$kept_table" ]; then copy_table "$2" && : >"$1/had_table" || return; fi
   if [ -e "$units/$loader" ]; then : >"$1/had_loader" || return; fi
   if enabled; then : >"$1/was_enabled" || return; fi
   printf '%s\n' "$3" >"$1/manager" && live >"$1/before" || return
   if [ "$3" = ufw ]; then
-    # shellcheck disable=SC2086 # three names
-    mkdir "$1/ufw" && cp -p $ufw_files "$1/ufw/" || return
+    # shellcheck disable=SC2086 # four names
+    mkdir "$1/ufw" && cp -p $ufw_files "$1/ufw/" && : >"$1/ufw/settled" || return
   fi
   # a change that was never armed is called reverted by renaming this file, which needs no room
   : >"$1/round" && sync "$1"/* "$1"
 }
+
+# copy_table CHANGE: beside the file that it would replace: putting it back takes no room on the disk
+copy_table() { cp -p "$kept_table" "$kept_table.before-$1" && sync "$kept_table.before-$1"; }
 
 # set_ CHANGE MANAGER SECONDS DIGEST SUM
 set_() {
@@ -227,6 +227,10 @@ set_() {
   done
   [ "$(cat "$here/manager")" = "$2" ] && [ "$(manager)" = "$2" ] || leave 3 "this firewall is not kept by $2 any more"
   why=$(nft -c -f "$here/table" 2>&1) || leave 3 "nft does not take the new rules: $why"
+  # the copy was moved back when the switch fired
+  if [ -e "$here/reverted" ] && [ -e "$here/had_table" ]; then
+    copy_table "$1" || leave 3 'the file that is loaded at boot could not be copied; is the disk full or read-only?'
+  fi
   arm "$1" "$3"
   if apply "$2" && [ "$(live)" = "$4" ]; then
     report "$1"
@@ -482,17 +486,19 @@ restore_file() {
   reload_units
 }
 
+# restore_ufw: a reload that broke off has left ufw switched off, or half loaded: it is due until one has succeeded
 restore_ufw() {
-  same=yes
   for file in $ufw_files; do
     cmp -s "$here/ufw/${file##*/}" "$file" && continue
-    same=
+    rm -f "$here/ufw/settled" || return
     cp -p "$here/ufw/${file##*/}" "$file.ink-new" && sync "$file.ink-new" && mv -f "$file.ink-new" "$file" || {
       rm -f "$file.ink-new"
       return 1
     }
   done
-  [ -n "$same" ] || [ "$when" = boot ] || limited 60 ufw reload >/dev/null 2>&1 </dev/null
+  [ -e "$here/ufw/settled" ] || [ "$when" = boot ] || quietly ufw reload || return
+  # where there is no room for it, the next time reloads once more
+  touch "$here/ufw/settled" 2>/dev/null || true
 }
 
 restore_firewalld() {

@@ -33,21 +33,72 @@ class Container(Part):
     """Names of volumes mounted."""
 
 
+class Ufw(Part):
+    """ufw as it is set up: whether it is in charge, its policy for what comes in, and its rules.
+
+    A rule is what stands behind `### tuple ###` in user.rules and user6.rules.
+    """
+
+    active: bool = False
+    default: str = "DROP"
+    rules4: list[str] = []
+    rules6: list[str] = []
+
+
+class Firewalld(Part):
+    """firewalld with one zone: the ports that it lets in, and its rich rules, loaded and written down."""
+
+    running: bool = False
+    zone: str = "public"
+    ports: list[str] = ["22/tcp"]
+    runtime: list[str] = []
+    permanent: list[str] = []
+
+    def forget(self, added: list[str]) -> None:
+        """Drop rich rules, each given after the word runtime or permanent."""
+        self.runtime = [rule for rule in self.runtime if f"runtime {rule}" not in added]
+        self.permanent = [rule for rule in self.permanent if f"permanent {rule}" not in added]
+
+
 class FirewallChange(Part):
-    """A change of a server's own firewall: saved, armed, kept or reverted; armed ones revert at `until`."""
+    """A change of a server's own firewall: saved, armed, kept or reverted; armed ones revert at `until`.
+
+    `added` are the rich rules that it gave firewalld, each after the word runtime or permanent.
+    """
 
     state: str = "saved"
+    manager: str = "nftables"
     until: float = 0.0
+    before: str = "none"
+    """What was told of our table when it was saved."""
     table_before: str = ""
+    loaded_before: str = ""
     file_before: str = ""
+    ufw_before: Ufw | None = None
+    added: list[str] = []
 
 
 class HostFirewall(Part):
-    """A server's own firewall: our table as it is loaded and as it lies on the disk, both as text for nft, or empty."""
+    """A server's own firewall: our table as it is loaded and as it lies on the disk, and what else filters there.
+
+    Tables are text for nft; `tables` are those that somebody has made by hand. A manager that is None is not installed.
+    """
 
     table: str = ""
+    loaded: str = ""
+    """Our table as it was when it was loaded; one that differs has been altered by hand."""
     file: str = ""
+    tables: str = ""
+    ufw: Ufw | None = Ufw()
+    firewalld: Firewalld | None = None
     changes: dict[str, FirewallChange] = {}
+
+    @property
+    def manager(self) -> str:
+        """Return who keeps the rules for what is meant for the server itself."""
+        if self.ufw and self.ufw.active:
+            return "ufw"
+        return "firewalld" if self.firewalld and self.firewalld.running else "nftables"
 
     def settle(self, now: float) -> None:
         """Let the switches fire whose time has come."""
@@ -57,14 +108,25 @@ class HostFirewall(Part):
 
     def put_back(self, change: FirewallChange) -> None:
         """Load what was there before a change."""
-        self.table, self.file, change.state = change.table_before, change.file_before, "reverted"
+        self.table, self.loaded, self.file = change.table_before, change.loaded_before, change.file_before
+        change.state = "reverted"
+        if change.ufw_before:
+            self.ufw = change.ufw_before.model_copy(deep=True)
+        if self.firewalld:
+            self.firewalld.forget(change.added)
 
 
 class HostState(Part):
-    """One server. `host_key` and `authorized_key` are OpenSSH keys made when the world was seeded."""
+    """One server. An address that is empty it has not; without private ones it has no private card.
+
+    `host_key` and `authorized_key` are OpenSSH keys made when the world was seeded.
+    """
 
     name: str
     address: str
+    ipv6: str = ""
+    private_address: str = ""
+    private_ipv6: str = ""
     role: str
     os_id: str = "debian"
     os_version: str = "12"
@@ -80,6 +142,8 @@ class HostState(Part):
     containers: list[Container] = []
     volumes: list[str] = []
     firewall: HostFirewall = HostFirewall()
+    without: list[str] = []
+    """Programs that a server usually has, and this one has not."""
     up: bool = True
     clock_ahead_s: float = 0.0
     """How far its clock is ahead of the world's."""

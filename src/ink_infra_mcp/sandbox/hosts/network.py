@@ -1,16 +1,18 @@
-"""What a pretend server says of its network: cards, sockets, and the packet filters of Docker and our own."""
+"""What a pretend server says of its network: cards, sockets, packet filters, and who keeps them."""
 
 import json
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from ink_infra_mcp.sandbox.hosts.docker_cli import address_of
-from ink_infra_mcp.sandbox.hosts.nft_text import Json, as_json, read_table
-from ink_infra_mcp.sandbox.hosts.ways import BRIDGE, GATEWAY, SSH_PORT, PublishedPort, published
-from ink_infra_mcp.sandbox.state_hosts import HostState
+from ink_infra_mcp.sandbox.hosts.docker_rules import filter_chains, filter_rules, nat_rules
+from ink_infra_mcp.sandbox.hosts.nft_text import Json, as_json
+from ink_infra_mcp.sandbox.hosts.ufw_rules import ufw_chains, ufw_rules
+from ink_infra_mcp.sandbox.hosts.ways import BRIDGE, GATEWAY, SSH_PORT, published, tables_of
+from ink_infra_mcp.sandbox.state_hosts import HostFirewall, HostState, Ufw
 
 _NFT: Json = {"version": "1.0.6", "release_name": "Lester Gooch #5", "json_schema_version": 1}
 _LEGACY = ("iptables-legacy-save", "ip6tables-legacy-save")
+_NEAR = ("fe80::1", 64)
 NAMES = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")
 Answers = dict[str, str]
 """What a command says, by its arguments."""
@@ -18,30 +20,59 @@ Answers = dict[str, str]
 
 def network_commands(host: HostState) -> dict[str, Answers]:
     """Return the answers of each command. The rules of Docker are shown by iptables-save, as those made with it are."""
-    return {
+    commands = {
         "id": {"-u": "0"},
         "ip": {"-j address show": json.dumps(list(_cards(host)))},
         "ss": {"-H -l -n -t -u -p": "\n".join(_sockets(host))},
         "nft": {"-j list ruleset": json.dumps({"nftables": list(_ruleset(host))})},
-        "iptables-save": {"": _iptables(host)},
-        "ip6tables-save": {"": ""},
+        "iptables-save": {"": _iptables(host, v4=True)},
+        "ip6tables-save": {"": _iptables(host, v4=False)},
         **{name: {"": ""} for name in _LEGACY},
-        "ufw": {"status verbose": "Status: inactive"},
     }
+    commands |= _managers(host.firewall)
+    return {name: answers for name, answers in commands.items() if name not in host.without}
+
+
+def _managers(firewall: HostFirewall) -> dict[str, Answers]:
+    commands: dict[str, Answers] = {}
+    if firewall.ufw:
+        commands["ufw"] = {"status verbose": f"Status: {'active' if firewall.ufw.active else 'inactive'}"}
+    if firewall.firewalld:
+        commands["firewall-cmd"] = {"--state": "running" if firewall.firewalld.running else "not running"}
+    return commands
+
+
+def cards_of(host: HostState) -> dict[str, tuple[str, ...]]:
+    """Return the network cards, with what is plugged into those that are bridges."""
+    private = ("eth1",) if host.private_address or host.private_ipv6 else ()
+    plugged = _plugged(host)
+    bridges = {BRIDGE: plugged, "docker0": ()} if host.docker_version else {}
+    return {**dict.fromkeys(("lo", "eth0", *private), ()), **bridges, **dict.fromkeys(plugged, ())}
+
+
+def _plugged(host: HostState) -> tuple[str, ...]:
+    running = (one for one in host.containers if one.state == "running")
+    return tuple(f"veth{one.id[:7]}" for one in running)
 
 
 def _cards(host: HostState) -> Iterator[dict[str, object]]:
-    yield _card(1, "lo", ("127.0.0.1", 8), ("::1", 128))
-    yield _card(2, "eth0", (host.address, 32))
-    if host.docker_version:
-        yield _card(3, "docker0", ("172.17.0.1", 16))
-        yield _card(4, BRIDGE, (GATEWAY, 24))
+    """IPv6 gives each card that is plugged in an address of its own, for its neighbours only."""
+    own = {
+        "lo": (("127.0.0.1", 8), ("::1", 128)),
+        "eth0": ((host.address, 32), (host.ipv6, 64), _NEAR),
+        "eth1": ((host.private_address, 32), (host.private_ipv6, 64), _NEAR),
+        "docker0": (("172.17.0.1", 16),),
+        BRIDGE: ((GATEWAY, 24), *((_NEAR,) if _plugged(host) else ())),
+    }
+    for index, name in enumerate(cards_of(host), 1):
+        yield _card(index, name, *own.get(name, (_NEAR,)))
 
 
 def _card(index: int, name: str, *addresses: tuple[str, int]) -> dict[str, object]:
     found = [
         {"family": "inet6" if ip_address(text).version == 6 else "inet", "local": text, "prefixlen": length}
         for text, length in addresses
+        if text
     ]
     return {"ifindex": index, "ifname": name, "flags": ["UP"], "mtu": 1500, "operstate": "UP", "addr_info": found}
 
@@ -62,43 +93,35 @@ def _socket(protocol: str, at: str, program: str, pid: int) -> str:
 
 def _ruleset(host: HostState) -> Iterator[Json]:
     yield {"metainfo": _NFT}
-    if host.firewall.table:
-        yield from as_json(read_table(host.firewall.table), family="inet", table="ink")
+    for number, table in enumerate(tables_of(host), 1):
+        yield from as_json(table, handle=number)
 
 
-def _iptables(host: HostState) -> str:
-    """Return Docker's chains as 28 makes them, without those that concern no way in; nothing without Docker."""
-    if not host.docker_version:
-        return ""
-    ports = [one for one in published(host) if ":" not in one.address]
-    return "\n".join(("*nat", *_nat(ports), "COMMIT", "*filter", *_filter(ports), "COMMIT"))
+def _iptables(host: HostState, *, v4: bool) -> str:
+    """Return what iptables-save and ip6tables-save show: the rules of Docker and of ufw, where there are any."""
+    nat = ("*nat", *nat_rules(host), "COMMIT") if host.docker_version and v4 else ()
+    return "\n".join((*nat, *_filter(host, v4=v4)))
 
 
-def _nat(ports: list[PublishedPort]) -> Iterator[str]:
-    yield from (f":{chain} ACCEPT [0:0]" for chain in ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"))
-    yield ":DOCKER - [0:0]"
-    yield "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER"
-    yield "-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER"
-    yield f"-A POSTROUTING -s {GATEWAY.rpartition('.')[0]}.0/24 ! -o {BRIDGE} -j MASQUERADE"
-    for one in ports:
-        where = "" if one.address == "0.0.0.0" else f"-d {one.address}/32 "  # noqa: S104 - where Docker listens
-        to = f"{address_of(one.container)}:{one.inner}"
-        yield (
-            f"-A DOCKER {where}! -i {BRIDGE} -p {one.protocol} -m {one.protocol} --dport {one.port} "
-            f"-j DNAT --to-destination {to}"
-        )
+def _filter(host: HostState, *, v4: bool) -> Iterator[str]:
+    kept, ufw = [*_kept(host, v4=v4)], _active(host)
+    if not kept:
+        return
+    yield from ("*filter", f":INPUT {ufw.default if ufw else 'ACCEPT'} [0:0]")
+    yield from (":FORWARD DROP [0:0]", ":OUTPUT ACCEPT [0:0]")
+    for lines in (*(chains for chains, _ in kept), *(rules for _, rules in kept)):
+        yield from lines
+    yield "COMMIT"
 
 
-def _filter(ports: list[PublishedPort]) -> Iterator[str]:
-    yield from (":INPUT ACCEPT [0:0]", ":FORWARD DROP [0:0]", ":OUTPUT ACCEPT [0:0]")
-    yield from (":DOCKER - [0:0]", ":DOCKER-USER - [0:0]")
-    yield "-A FORWARD -j DOCKER-USER"
-    yield f"-A FORWARD -o {BRIDGE} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
-    yield f"-A FORWARD -o {BRIDGE} -j DOCKER"
-    yield f"-A FORWARD -i {BRIDGE} -j ACCEPT"
-    for one in ports:
-        yield (
-            f"-A DOCKER -d {address_of(one.container)}/32 ! -i {BRIDGE} -o {BRIDGE} -p {one.protocol} "
-            f"-m {one.protocol} --dport {one.inner} -j ACCEPT"
-        )
-    yield "-A DOCKER-USER -j RETURN"
+def _kept(host: HostState, *, v4: bool) -> Iterator[tuple[Iterator[str], Iterator[str]]]:
+    """Yield the chains and the rules of each that keeps some."""
+    if host.docker_version and v4:
+        yield filter_chains(host), filter_rules(host)
+    if ufw := _active(host):
+        yield ufw_chains(v4=v4), ufw_rules(ufw, v4=v4)
+
+
+def _active(host: HostState) -> Ufw | None:
+    ufw = host.firewall.ufw
+    return ufw if ufw and ufw.active else None

@@ -10,7 +10,8 @@ from pydantic import JsonValue
 Json = dict[str, JsonValue]
 _TOKEN = re.compile(r'"[^"]*"|[{}]|[^\s{},]+|,')
 _TYPE = re.compile(r"type filter hook (\w+) priority (-?\d+); policy (\w+);")
-_VERDICTS = ("accept", "drop")
+_SET = re.compile(r"set (\w+) \{ type (\w+); flags interval; elements = \{ (.*) \}; \}")
+_FINAL = ("drop", "reject")
 _STATES = {"established", "related", "new", "invalid"}
 
 
@@ -40,75 +41,119 @@ class Chain:
     rules: list[tuple[list[Json], str]] = field(default_factory=list[tuple[list[Json], str]])
 
 
-def read_table(text: str) -> tuple[Chain, ...]:
-    """Return the chains of the one table in the text; the lines before it, which delete an older one, are skipped.
+@dataclass(slots=True)
+class Table:
+    """A table: its chains, and its sets of networks with the type that nft calls them by."""
+
+    family: str
+    name: str
+    chains: dict[str, Chain] = field(default_factory=dict[str, Chain])
+    sets: dict[str, tuple[str, list[JsonValue]]] = field(default_factory=dict[str, tuple[str, list[JsonValue]]])
+
+    def take(self, line: str) -> None:
+        """Take in one line of its text.
+
+        Raises:
+            NotNft: it has something that is not known here.
+        """
+        if opened := re.fullmatch(r"chain (\w+) \{", line):
+            self.chains[opened[1]] = Chain(opened[1])
+        elif named := _SET.fullmatch(line):
+            self.sets[named[1]] = named[2], [_value(word) for word in named[3].split(", ")]
+        elif self.chains and line not in {"", "}"}:
+            _take_rule(list(self.chains.values())[-1], line)
+
+
+def _take_rule(chain: Chain, line: str) -> None:
+    if typed := _TYPE.fullmatch(line):
+        chain.hook, chain.priority, chain.policy = typed[1], int(typed[2]), typed[3]
+    else:
+        chain.rules.append(_rule(line))
+
+
+def read_tables(text: str) -> tuple[Table, ...]:
+    """Return the tables in the text; the lines before one, which delete an older one, are skipped.
 
     Raises:
         NotNft: it has something that is not known here.
     """
-    chains: list[Chain] = []
+    tables: list[Table] = []
     for line in (line.strip() for line in text.splitlines()):
-        if opened := re.fullmatch(r"chain (\w+) \{", line):
-            chains.append(Chain(opened[1]))
-        elif typed := _TYPE.fullmatch(line):
-            chains[-1].hook, chains[-1].priority, chains[-1].policy = typed[1], int(typed[2]), typed[3]
-        elif chains and line not in {"", "}"}:
-            chains[-1].rules.append(_rule(line))
-    return tuple(chains)
+        if opened := re.fullmatch(r"table (\w+) (\w+) \{", line):
+            tables.append(Table(opened[1], opened[2]))
+        elif tables:
+            tables[-1].take(line)
+    return tuple(tables)
 
 
-def as_json(chains: tuple[Chain, ...], *, family: str, table: str) -> Iterator[Json]:
+def as_json(table: Table, *, handle: int) -> Iterator[Json]:
     """Yield the objects that `nft -j list ruleset` has for a table."""
-    where: Json = {"family": family, "table": table}
-    yield {"table": {"family": family, "name": table, "handle": 1}}
-    for number, chain in enumerate(chains, 1):
+    where: Json = {"family": table.family, "table": table.name}
+    yield {"table": {"family": table.family, "name": table.name, "handle": handle}}
+    for number, chain in enumerate(table.chains.values(), 1):
         hung: Json = {"type": "filter", "hook": chain.hook, "prio": chain.priority, "policy": chain.policy}
         yield {"chain": {**where, "name": chain.name, "handle": number, **(hung if chain.hook else {})}}
-    numbered = ((chain, rule) for chain in chains for rule in chain.rules)
-    for number, (chain, (expressions, comment)) in enumerate(numbered, len(chains) + 1):
+    for name, (kind, elements) in table.sets.items():
+        flags: list[JsonValue] = ["interval"]
+        yield {
+            "set": {**where, "name": name, "type": kind, "handle": len(table.chains), "flags": flags, "elem": elements}
+        }
+    yield from _rules_as_json(table, where)
+
+
+def _rules_as_json(table: Table, where: Json) -> Iterator[Json]:
+    numbered = ((chain, rule) for chain in table.chains.values() for rule in chain.rules)
+    for number, (chain, (expressions, comment)) in enumerate(numbered, len(table.chains) + len(table.sets) + 1):
         said: Json = {"comment": comment} if comment else {}
         expr: list[JsonValue] = [*expressions]
         yield {"rule": {**where, "chain": chain.name, "handle": number, **said, "expr": expr}}
 
 
-def admits(chains: tuple[Chain, ...], hook: str, packet: Packet) -> bool:
-    """Return whether the table lets a packet through at a hook; without a chain there it does."""
-    by_name = {chain.name: chain for chain in chains}
-    hung = sorted((chain for chain in chains if chain.hook == hook), key=lambda chain: chain.priority)
-    return all((_walk(by_name, chain, packet) or chain.policy) != "drop" for chain in hung)
+def judged(tables: tuple[Table, ...], hook: str, packet: Packet) -> str:
+    """Return what becomes of a packet at a hook: accept, or the first drop or reject; without a chain it passes."""
+    hung = sorted(_hung(tables, hook), key=lambda one: one[1].priority)
+    verdicts = (_walk(table, chain, packet) or chain.policy for table, chain in hung)
+    return next((verdict for verdict in verdicts if verdict in _FINAL), "accept")
 
 
-def _walk(chains: dict[str, Chain], chain: Chain, packet: Packet) -> str:
+def _hung(tables: tuple[Table, ...], hook: str) -> Iterator[tuple[Table, Chain]]:
+    for table in tables:
+        yield from ((table, chain) for chain in table.chains.values() if chain.hook == hook)
+
+
+def _walk(table: Table, chain: Chain, packet: Packet) -> str:
     """Return the verdict of a chain, empty when it has none."""
     for expressions, _ in chain.rules:
-        if all(_met(one, packet) for one in expressions) and (verdict := _verdict(chains, expressions, packet)):
+        if all(_met(table, one, packet) for one in expressions) and (verdict := _verdict(table, expressions, packet)):
             return verdict
     return ""
 
 
-def _verdict(chains: dict[str, Chain], expressions: list[Json], packet: Packet) -> str:
+def _verdict(table: Table, expressions: list[Json], packet: Packet) -> str:
     for expression in expressions:
         match expression:
             case {"jump": {"target": str(target)}}:
-                return _walk(chains, chains[target], packet)
-            case {"accept": None} | {"drop": None}:
+                return _walk(table, table.chains[target], packet)
+            case {"accept": _} | {"drop": _} | {"reject": _}:
                 return next(iter(expression))
             case _:
                 pass
     return ""
 
 
-def _met(expression: Json, packet: Packet) -> bool:
+def _met(table: Table, expression: Json, packet: Packet) -> bool:
     match expression:
         case {"match": {"op": op, "left": left, "right": right}}:
-            found = any(_is(left, value, packet) for value in (_values(right)))
+            found = any(_is(left, value, packet) for value in _values(table, right))
             return found is not (op == "!=")
         case _:
             return True
 
 
-def _values(right: JsonValue) -> list[JsonValue]:
+def _values(table: Table, right: JsonValue) -> list[JsonValue]:
     match right:
+        case str(name) if name.startswith("@"):
+            return table.sets[name[1:]][1]
         case {"set": list(values)}:
             return values
         case list(values):
@@ -126,14 +171,8 @@ def _is(left: JsonValue, value: JsonValue, packet: Packet) -> bool:
             return packet.protocol == value
         case {"meta": {"key": "nfproto"}}:
             return f"ipv{ip_address(packet.source).version}" == value
-        case {"payload": {"protocol": ("ip" | "ip6"), "field": "saddr"}}:
-            return ip_address(packet.source) in ip_network(_address(value))
-        case {"payload": {"field": "daddr"}}:
-            # what is judged here comes from outside, to the server itself
-            return False
-        case {"payload": {"protocol": "udp"}}:
-            # the port of a client and of a DHCP server are never the same
-            return False
+        case {"payload": {"protocol": str(protocol), "field": str(name)}}:
+            return _is_in_header(protocol, name, value, packet)
         case {"ct": {"key": "proto-dst"}}:
             return _in_range(packet.port, value)
         case {"ct": {"key": "state"}}:
@@ -142,6 +181,13 @@ def _is(left: JsonValue, value: JsonValue, packet: Packet) -> bool:
             return packet.dnat
         case _:
             raise NotNft(f"cannot judge {left}")
+
+
+def _is_in_header(protocol: str, name: str, value: JsonValue, packet: Packet) -> bool:
+    """What is judged comes from outside to the server itself, and from a port that no DHCP server has."""
+    if name == "saddr":
+        return ip_address(packet.source) in ip_network(_address(value))
+    return (protocol, name, packet.protocol) == ("tcp", "dport", "tcp") and _in_range(packet.port, value)
 
 
 def _address(value: JsonValue) -> str:
@@ -174,8 +220,14 @@ def _rule(line: str) -> tuple[list[Json], str]:
             case ["jump", target, *rest]:
                 expressions.append({"jump": {"target": target}})
                 words = rest
-            case [verdict, *rest] if verdict in _VERDICTS:
+            case ["accept" | "drop" as verdict, *rest]:
                 expressions.append({verdict: None})
+                words = rest
+            case ["reject", "with", "icmpx", kind, *rest]:
+                expressions.append({"reject": {"type": "icmpx", "expr": kind}})
+                words = rest
+            case ["reject", "with", "tcp", "reset", *rest]:
+                expressions.append({"reject": {"type": "tcp reset"}})
                 words = rest
             case _:
                 expression, words = _matched(words)
@@ -204,8 +256,8 @@ def _left(words: list[str]) -> tuple[Json, list[str]]:
             return {"meta": {"key": key}}, rest
         case [("ip" | "ip6") as family, ("saddr" | "daddr") as end, *rest]:
             return {"payload": {"protocol": family, "field": end}}, rest
-        case ["udp", ("sport" | "dport") as side, *rest]:
-            return {"payload": {"protocol": "udp", "field": side}}, rest
+        case ["udp" | "tcp" as protocol, ("sport" | "dport") as side, *rest]:
+            return {"payload": {"protocol": protocol, "field": side}}, rest
         case ["ct", "original", "proto-dst", *rest]:
             return {"ct": {"key": "proto-dst", "dir": "original"}}, rest
         case ["ct", ("state" | "status") as key, *rest]:

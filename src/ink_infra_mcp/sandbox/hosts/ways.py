@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from ink_infra_mcp.sandbox.hosts.nft_text import Packet, admits, read_table
+from ink_infra_mcp.sandbox.hosts.firewalld_table import firewalld_table
+from ink_infra_mcp.sandbox.hosts.nft_text import Packet, Table, judged, read_tables
+from ink_infra_mcp.sandbox.hosts.ufw_rules import judged_by_ufw
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_firewalls import FirewallRule
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
@@ -46,31 +48,92 @@ def published(host: HostState) -> Iterator[PublishedPort]:
             yield PublishedPort(address.strip("[]"), int(port), int(inner), protocol or "tcp", container)
 
 
+def tables_of(host: HostState) -> tuple[Table, ...]:
+    """Return the tables of nftables: our own, those made by hand, and firewalld's."""
+    firewall = host.firewall
+    return (*read_tables(firewall.table), *read_tables(firewall.tables), *read_tables(_firewalld(host)))
+
+
+def _firewalld(host: HostState) -> str:
+    if host.firewall.firewalld is None or not host.firewall.firewalld.running:
+        return ""
+    return firewalld_table(host.firewall.firewalld, bridges=(BRIDGE, "docker0") if host.docker_version else ())
+
+
 def lets_in(host: HostState, source: str, port: int) -> bool:
-    """Return whether the server's own firewall lets a TCP connection in, to itself or to a container."""
-    if not host.firewall.table:
-        return True
-    dnat = any(one.port == port and one.protocol == "tcp" for one in published(host))
-    packet = Packet("tcp", source, port, dnat=dnat)
-    return admits(read_table(host.firewall.table), "forward" if dnat else "input", packet)
+    """Return whether the server's own firewall lets a TCP connection in by its public IPv4 address."""
+    return _filtered(host, host.address, source, port) == "accept"
 
 
 def knock(state: WorldState, source: HostState, address: str, port: int, *, now: float) -> str:
-    """Return what a TCP connect from one server meets at an address: open, refused or silent."""
-    target = next((host for host in state.hosts.values() if host.address == address), None)
-    if target is None or not target.up or (target is not source and _stopped(state, target, source, port, now=now)):
+    """Return what a TCP connect from one server meets at an address: open, refused or silent.
+
+    A connect to a server's private address comes by its private card, which no provider's firewall stands before.
+    """
+    target = next((host for host in state.hosts.values() if address in _addresses(host)), None)
+    if target is None or not target.up:
         return "silent"
-    listens = {SSH_PORT, *(one.port for one in published(target) if one.protocol == "tcp")}
-    return "open" if port in listens else "refused"
+    verdict = "accept" if target is source else _verdict(state, target, source, (address, port), now=now)
+    return _met(verdict, listens=_listens(target, address, port))
 
 
-def _stopped(state: WorldState, target: HostState, source: HostState, port: int, *, now: float) -> bool:
-    passed = (
-        _cloud_lets_in(state, target.address, source.address, port, now=now),
-        _robot_lets_in(state, target.address, source.address, port, now=now),
-        lets_in(target, source.address, port),
+def _met(verdict: str, *, listens: bool) -> str:
+    if verdict == "drop":
+        return "silent"
+    return "open" if verdict == "accept" and listens else "refused"
+
+
+def _addresses(host: HostState) -> tuple[str, ...]:
+    found = (host.address, host.ipv6, host.private_address, host.private_ipv6)
+    return tuple(address for address in found if address)
+
+
+def _verdict(state: WorldState, target: HostState, source: HostState, to: tuple[str, int], *, now: float) -> str:
+    address, port = to
+    at = (target.address, target.ipv6, target.private_address, target.private_ipv6).index(address)
+    sender = (source.address, source.ipv6, source.private_address, source.private_ipv6)[at]
+    public = address in {target.address, target.ipv6}
+    if not sender or (public and not _provider_lets_in(state, target, sender, port, now=now)):
+        return "drop"
+    return _filtered(target, address, sender, port)
+
+
+def _filtered(host: HostState, address: str, source: str, port: int) -> str:
+    """Return what the server's own firewall does to a connection: accept, drop or reject."""
+    card = "eth1" if address in {host.private_address, host.private_ipv6} else "eth0"
+    dnat = ":" not in address and _is_published(host, address, port)
+    packet = Packet("tcp", source, port, card=card, dnat=dnat)
+    if dnat:
+        return judged(tables_of(host), "forward", packet)
+    verdict = judged(tables_of(host), "input", packet)
+    return _after_ufw(host, packet) if verdict == "accept" else verdict
+
+
+def _after_ufw(host: HostState, packet: Packet) -> str:
+    ufw = host.firewall.ufw
+    return judged_by_ufw(ufw, packet) if ufw and ufw.active else "accept"
+
+
+def _listens(host: HostState, address: str, port: int) -> bool:
+    return port == SSH_PORT or _is_published(host, address, port)
+
+
+def _is_published(host: HostState, address: str, port: int) -> bool:
+    return any(_is_at(one, address, port) for one in published(host))
+
+
+def _is_at(one: PublishedPort, address: str, port: int) -> bool:
+    """Return whether a TCP port is published at an address; one of all addresses is of one family."""
+    if one.port != port or one.protocol != "tcp":
+        return False
+    same_family = (":" in one.address) is (":" in address)
+    return one.address == address or (same_family and int(ip_address(one.address)) == 0)
+
+
+def _provider_lets_in(state: WorldState, target: HostState, source: str, port: int, *, now: float) -> bool:
+    return _cloud_lets_in(state, target.address, source, port, now=now) and _robot_lets_in(
+        state, target.address, source, port, now=now
     )
-    return not all(passed)
 
 
 def _cloud_lets_in(state: WorldState, address: str, source: str, port: int, *, now: float) -> bool:
