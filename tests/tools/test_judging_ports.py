@@ -11,7 +11,8 @@ from ink_infra_mcp.core.fleet import Access, CoolifySettings, Fleet, Host, Muscl
 from ink_infra_mcp.hosts.network_facts import NetworkFacts
 from ink_infra_mcp.settings.policy_files import load_ports
 from ink_infra_mcp.tools.shared.knocks import Knocked, computed, disagreements
-from ink_infra_mcp.tools.shared.port_findings import Ground, PortLine, findings_of, lines_of, rows_of
+from ink_infra_mcp.tools.shared.port_findings import Ground, findings_of, rows_of
+from ink_infra_mcp.tools.shared.port_lines import PortLine, lines_of
 from ink_infra_mcp.tools.shared.providers import InFront
 from ink_infra_mcp.tools.shared.ways_in import classes_of, neighbours_of, ways_of
 from tests.core.firewall.recorded import NAMES, facts, situation

@@ -15,7 +15,8 @@ from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.boot_findings import boot_findings
 from ink_infra_mcp.tools.shared.judging import ground_of
 from ink_infra_mcp.tools.shared.knocks import Knocked, Origin, disagreements, knocked_from_here, knocked_from_servers
-from ink_infra_mcp.tools.shared.port_findings import RANKS, Finding, Ground, PortLine, findings_of, lines_of, rows_of
+from ink_infra_mcp.tools.shared.port_findings import RANKS, Finding, Ground, Row, findings_of, rows_of
+from ink_infra_mcp.tools.shared.port_lines import PortLine, lines_of
 from ink_infra_mcp.tools.shared.providers import in_front_of
 from ink_infra_mcp.tools.shared.ways_in import neighbours_of, ways_of
 
@@ -83,13 +84,13 @@ class CheckFirewall(Query[Args, Look, Report]):
         facts, away = await gather_networks(look.hosts)
         grounds = await _grounds(look, [host for host in hosts if host.name in facts], facts)
         judged = [(ground, rows_of(ground)) for ground in grounds]
-        missing = [host for host in hosts if host.name in away]
+        missing = {host: away[host.name] for host in hosts if host.name in away}
         tried, notes = await _tried(look, grounds, facts) if args.probe else ([], [])
-        findings = [
-            finding for ground, rows in judged for finding in (*findings_of(ground, rows), *boot_findings(ground, rows))
-        ]
-        findings += [*(_unreached(host, away[host.name]) for host in missing), *disagreements(grounds, tried)]
-        findings.sort(key=lambda finding: RANKS.index(finding.severity))
+        findings = _sorted(
+            *(finding for ground, rows in judged for finding in _of_one(ground, rows)),
+            *map(_unreached, missing, missing.values()),
+            *disagreements(grounds, tried),
+        )
         whole = args.server is not None
         return Report(
             verdict=_verdict(findings),
@@ -100,7 +101,7 @@ class CheckFirewall(Query[Args, Look, Report]):
             findings=tuple(findings[:MAX_FINDINGS]),
             more_findings=max(0, len(findings) - MAX_FINDINGS),
             connects=len(tried),
-            probed_from=tuple(dict.fromkeys(knocked.origin for knocked in tried)),
+            probed_from=_origins_of(tried),
             notes=(*look.ports().overrides, *_missing_settings(look), *notes),
         )
 
@@ -150,6 +151,18 @@ def _origins(look: Look, grounds: list[Ground], facts: dict[str, NetworkFacts]) 
     hosts = [factory, *(host for host in look.fleet.hosts if host is not factory)]
     asked = [host for host in hosts if host.name in facts and host.name not in alone]
     return [Origin(host.name, ways_of(host, facts[host.name], neighbours)) for host in asked[:_KNOCKERS]]
+
+
+def _origins_of(tried: list[Knocked]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(knocked.origin for knocked in tried))
+
+
+def _sorted(*findings: Finding) -> list[Finding]:
+    return sorted(findings, key=lambda finding: RANKS.index(finding.severity))
+
+
+def _of_one(ground: Ground, rows: tuple[Row, ...]) -> tuple[Finding, ...]:
+    return (*findings_of(ground, rows), *boot_findings(ground, rows))
 
 
 def _unreached(host: Host, error: HostError) -> Finding:

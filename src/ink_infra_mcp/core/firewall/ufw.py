@@ -83,6 +83,11 @@ class UfwRule(Frozen):
         return self.action in {"allow", "limit"}
 
     @property
+    def is_for_itself(self) -> bool:
+        """Return whether it is about what is sent to the server itself."""
+        return self.direction == "in" and not self.route
+
+    @property
     def bare(self) -> "UfwRule":
         """Return the rule without its comment: what it does."""
         return self.model_copy(update={"comment": ""})

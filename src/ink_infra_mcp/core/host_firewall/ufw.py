@@ -34,8 +34,8 @@ def changes(firewall: HostFirewall, present: Sequence[UfwRule], *, default: str)
     What is missing goes behind all other rules, and what has to go is deleted from the last rule to the first. So
     after every single command all is let in that old and new rules let in, and nothing that neither of them does.
     """
-    wanted = {rule: why for one in firewall.rules for rule, why in _wanted(one) if _is_its_own(rule, firewall)}
-    there = tuple(dict.fromkeys(rule.bare for rule in present if rule.direction == "in" and not rule.route))
+    wanted = {rule: why for rule, why in _all_wanted(firewall) if _is_its_own(rule, firewall)}
+    there = tuple(dict.fromkeys(rule.bare for rule in present if rule.is_for_itself))
     missing = {rule: why for rule, why in wanted.items() if rule not in there}
     unwanted = tuple(rule for rule in there if rule not in wanted and _may_go(rule, firewall))
     deny = () if default.lower() in {"deny", "drop", "reject"} else (("default", "deny", "incoming"),)
@@ -58,6 +58,11 @@ def _for_containers(interface: str, firewall: HostFirewall) -> bool:
     if interface in firewall.outside:
         return False
     return interface in firewall.inside or interface == "docker0" or interface.startswith("br-")
+
+
+def _all_wanted(firewall: HostFirewall) -> Iterator[tuple[UfwRule, str]]:
+    for rule in firewall.rules:
+        yield from _wanted(rule)
 
 
 def _wanted(rule: HostRule) -> Iterator[tuple[UfwRule, str]]:

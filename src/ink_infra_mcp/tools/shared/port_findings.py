@@ -46,22 +46,6 @@ class Finding(Frozen):
     mend: str
 
 
-class PortLine(Frozen):
-    """One port over one family: what policy wants and what is, for each class of sources.
-
-    `layer` is the one that decides for the internet, and `depth` how many layers would each keep out all that is kept
-    out of it; 0 where it is open.
-    """
-
-    port: str
-    family: str
-    intended: str
-    effective: str
-    layer: str
-    depth: int
-    agrees: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Ground:
     """All that a server is judged by. `factory` is its class on the way that the Factory uses, where that is known."""
@@ -129,31 +113,6 @@ def _rank(found: Exposure) -> int:
 def _intent(ground: Ground, found: Exposure) -> Intent:
     asked = (found.protocol, found.port)
     return ground.policy.intent(ground.role, asked, source_class=found.source_class, family=found.family)
-
-
-def lines_of(rows: Iterable[Row]) -> tuple[PortLine, ...]:
-    """Return one line for each port and family, in order."""
-    grouped: dict[tuple[str, int, Family], list[Row]] = {}
-    for row in rows:
-        grouped.setdefault((row.exposure.protocol, row.exposure.port, row.exposure.family), []).append(row)
-    return tuple(_line(grouped[key]) for key in sorted(grouped))
-
-
-def _line(rows: list[Row]) -> PortLine:
-    chief = next((row for row in rows if row.exposure.source_class == "internet"), rows[0])
-    return PortLine(
-        port=chief.port,
-        family=chief.exposure.family,
-        intended=" ".join(f"{row.exposure.source_class}={_short(row.intent)}" for row in rows),
-        effective=" ".join(f"{row.exposure.source_class}={row.exposure.state}" for row in rows),
-        layer=chief.exposure.decided_by,
-        depth=chief.exposure.depth,
-        agrees=all(row.agreement is Agreement.AGREES for row in rows),
-    )
-
-
-def _short(intent: Intent) -> str:
-    return {Intent.MUST: "open", Intent.MAY: "any", Intent.MUST_NOT: "closed"}[intent]
 
 
 def findings_of(ground: Ground, rows: tuple[Row, ...]) -> tuple[Finding, ...]:
