@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.core.errors import HostError, UnknownName
+from ink_infra_mcp.core.firewall.listening import LISTENER
 from ink_infra_mcp.core.fleet import Host, Name
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
@@ -217,5 +218,12 @@ def _told_of_connects(report: Report) -> str:
 
 def _words(line: PortLine) -> str:
     wanted = "as wanted" if line.agrees else f"WANTED {line.intended}"
-    layers = f"{line.depth} layer{'' if line.depth == 1 else 's'}, first {line.layer}" if line.depth else "no layer"
-    return f"{line.port} {line.family}: {line.effective} ({wanted}; the internet is stopped by {layers})"
+    return f"{line.port} {line.family}: {line.effective} ({wanted}; {_stopped_by(line)})"
+
+
+def _stopped_by(line: PortLine) -> str:
+    if not line.depth:
+        return "no layer stops the internet"
+    if line.depth == 1 and line.layer == LISTENER:
+        return "nobody listens"
+    return f"{line.depth} layer{'' if line.depth == 1 else 's'} stop the internet, first {line.layer}"
