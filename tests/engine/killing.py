@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -34,7 +35,7 @@ PROJECT, ENVIRONMENT = "tenant-7", "staging"
 """Where apps go; the world has neither at first, so that they are created too."""
 CALLER = Caller(principal=PRINCIPAL, channel="elicitation", can_ask=True)
 CHECKPOINT = "INSERT INTO main.operation_outputs"
-_FORKS = multiprocessing.get_context("forkserver")
+FORKS = multiprocessing.get_context("forkserver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,12 @@ class Moment:
     """When a process dies: at the `nth` such event of its life.
 
     `before` and `after` a step handler (`what` is its kind); when an emulator has done a write and not yet answered
-    (`reached`, a part of the journal's line); or just before a statement is executed in the state store (`statement`,
-    its beginning, with `about` at the start of one of its parameters).
+    (`reached`, a part of the journal's line); just before a statement is executed in the state store (`statement`,
+    its beginning, with `about` at the start of one of its parameters); or just before a command that has a certain word
+    is sent to a server (`sends`).
     """
 
-    when: Literal["before", "after", "reached", "statement"]
+    when: Literal["before", "after", "reached", "statement", "sends"]
     what: str
     about: str = ""
     nth: int = 1
@@ -97,7 +99,7 @@ class Scene:
     ) -> ForkServerProcess:
         """Start a server process; without a tool it goes on with what it finds."""
         life = Life(self.folder, self.ends, tool, dict(arguments or {}))
-        process = _FORKS.Process(target=live, args=(life, dies), daemon=True)
+        process = FORKS.Process(target=live, args=(life, dies), daemon=True)
         if dies is not None and dies.when == "reached":
             self.world.watchers += (_killer(process, dies),)
         process.start()
@@ -146,26 +148,36 @@ async def at_once(folder: Path, moments: Iterable[Moment], work: Callable[[Scene
                 group.start_soon(do, dies)
 
 
-def begin_forking() -> None:
+def begin_forking(*more: str) -> None:
     """Start the process that all others are forked from, with everything imported; it ends with this one."""
-    _FORKS.set_forkserver_preload([__name__, "ink_infra_mcp.app.guarded", "ink_infra_mcp.engine.durable"])
+    FORKS.set_forkserver_preload([__name__, "ink_infra_mcp.app.guarded", "ink_infra_mcp.engine.durable", *more])
     forkserver.ensure_running()
 
 
-async def ended(process: ForkServerProcess) -> int | None:
+async def ended(process: ForkServerProcess, *, within_s: float = PATIENCE_S) -> int | None:
     """Return the exit code, once the process has ended; it is -9 after SIGKILL."""
-    await anyio.to_thread.run_sync(process.join, PATIENCE_S)
+    await anyio.to_thread.run_sync(process.join, within_s)
     if process.exitcode is None:
         process.kill()
-        raise TimeoutError(f"the process neither died nor ended within {PATIENCE_S:.0f} s")
+        raise TimeoutError(f"the process neither died nor ended within {within_s:.0f} s")
     return process.exitcode
 
 
 def live(life: Life, dies: Moment | None) -> None:
     """Be a server process."""
-    if dies is not None and dies.when == "statement":
+    wrap_handler = deadly(dies)
+    world = World(life.folder / "world.db", seed=seed, settle=settle)
+    opened = partial(_opened, life, world, wrap_handler)
+    anyio.run(served, opened, life.tool, life.arguments)
+
+
+def deadly(dies: Moment | None) -> WrapHandler | None:
+    """Let this process die before or after a handler, by what is returned, or before a statement, from now on."""
+    if dies is None:
+        return None
+    if dies.when == "statement":
         _die_at_statement(dies)
-    anyio.run(_serve, life, dies)
+    return _deadly_handlers(dies)
 
 
 async def called(app: App, tool: str, arguments: Mapping[str, object]) -> Receipt:
@@ -180,11 +192,11 @@ async def called(app: App, tool: str, arguments: Mapping[str, object]) -> Receip
     return said
 
 
-async def _serve(life: Life, dies: Moment | None) -> None:
-    world = World(life.folder / "world.db", seed=seed, settle=settle)
-    app = App(_wiring(life.folder, world, life.ends, _deadly_handlers(dies) if dies else None))
-    if life.tool:
-        begun = (await called(app, life.tool, life.arguments)).operation_id
+async def served(opened: Callable[[], App], tool: str, arguments: Mapping[str, object]) -> None:
+    """Call a tool and follow it to its end; without a tool, go on with what is found."""
+    app = opened()
+    if tool:
+        begun = (await called(app, tool, arguments)).operation_id
         operations = (begun,) if begun else ()
     else:
         operations = await app.take_over_orphans()
@@ -192,6 +204,10 @@ async def _serve(life: Life, dies: Moment | None) -> None:
         await app.follow(operation, PATIENCE_S, None)
     await app.drain()
     await app.aclose()
+
+
+def _opened(life: Life, world: World, wrap_handler: WrapHandler | None) -> App:
+    return App(_wiring(life.folder, world, life.ends, wrap_handler))
 
 
 def _wiring(folder: Path, world: World, ends: Endpoints, wrap_handler: WrapHandler | None) -> Wiring:
@@ -203,7 +219,8 @@ def _in_a_new_project(fleet: Fleet) -> Fleet:
     return fleet.model_copy(update={"coolify": coolify})
 
 
-def _die() -> None:
+def die() -> None:
+    """End this process as SIGKILL does."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -224,10 +241,10 @@ def _deadly_handlers(dies: Moment) -> WrapHandler:
     def wrap(kind: str, handler: Handler) -> Handler:
         async def run(call: StepCall) -> JsonObject:
             if dies.when == "before" and countdown.over():
-                _die()
+                die()
             result = await handler(call)
             if dies.when == "after" and countdown.over():
-                _die()
+                die()
             return result
 
         return run if kind == dies.what else handler
@@ -241,7 +258,7 @@ def _die_at_statement(dies: Moment) -> None:
     def before_execute(_: object, __: object, statement: str, parameters: tuple[object, ...], *___: object) -> None:
         about = not dies.about or any(str(value).startswith(dies.about) for value in parameters)
         if " ".join(statement.split()).startswith(dies.what) and about and countdown.over():
-            _die()
+            die()
 
     event.listen(Engine, "before_cursor_execute", before_execute)
 

@@ -43,29 +43,32 @@ def fleet_of(bed: Bed, **muscle_2: object) -> Fleet:
 
 def app_of(bed: Bed, folder: Path, fleet: Fleet | None = None) -> App:
     """Return the product over the lab; its clock is real, and nothing but SSH is spoken."""
+    return App(wiring_of(bed, folder, fleet or fleet_of(bed)))
+
+
+def wiring_of(bed: Bed, folder: Path, fleet: Fleet) -> Wiring:
+    """Return what the product over the lab is made of."""
     redact = Redactor()
     folder.mkdir(mode=0o700, exist_ok=True)
-    return App(
-        Wiring(
-            settings=Settings(
-                fleet=fleet or fleet_of(bed),
-                config_path=folder / "fleet.toml",
-                state_url=f"sqlite:///{folder / 'state.sqlite3'}",
-                state_dir=folder,
-                read_only=False,
-                sandbox=False,
-            ),
-            policy=load_policy(None),
-            isolation=load_isolation(None),
-            ports=load_ports,
-            secrets=Secrets(
-                {"INK_SSH_KEY": bed.lab.login_key, "INK_COOLIFY_TOKEN": "1|never-used-in-the-lab"}, redact=redact
-            ),
-            redact=redact,
-            clock=SystemClock(),
-            new_id=new_id,
-            places=Places(),
-        )
+    return Wiring(
+        settings=Settings(
+            fleet=fleet,
+            config_path=folder / "fleet.toml",
+            state_url=f"sqlite:///{folder / 'state.sqlite3'}",
+            state_dir=folder,
+            read_only=False,
+            sandbox=False,
+        ),
+        policy=load_policy(None),
+        isolation=load_isolation(None),
+        ports=load_ports,
+        secrets=Secrets(
+            {"INK_SSH_KEY": bed.lab.login_key, "INK_COOLIFY_TOKEN": "1|never-used-in-the-lab"}, redact=redact
+        ),
+        redact=redact,
+        clock=SystemClock(),
+        new_id=new_id,
+        places=Places(),
     )
 
 

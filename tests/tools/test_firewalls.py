@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from ink_infra_mcp.core.fleet import Access, Fleet
+from ink_infra_mcp.hosts.knocking import MOST
 from ink_infra_mcp.sandbox.state import WorldState
 from tests.ink import Ink, data, ink, says_yes, text
 
@@ -49,6 +50,22 @@ async def test_a_muscle_is_closed_to_policy_in_front_of_it_and_on_it(tmp_path: P
     )
     assert (after["verdict"], after.get("findings", []), after["connects"] > 0) == ("clean", [], True)
     assert after["probed_from"] == ["this machine", "factory", "muscle-1"]
+
+
+def large(fleet: Fleet) -> Fleet:
+    """Return a fleet in which one server goes by forty more names."""
+    one = fleet.muscles[-1]
+    more = [one.model_copy(update={"name": f"muscle-{number}"}) for number in range(10, 50)]
+    return fleet.model_copy(update={"muscles": (*fleet.muscles, *more)})
+
+
+async def test_a_large_fleet_is_probed_whole(tmp_path: Path) -> None:
+    """More connects than one server tries at a time are tried in turn; none is left out without a word."""
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_fleet=large, speed=SPEED) as it:
+            report = await checked(it, probe=True)
+    named = [server["name"] for server in report["servers"]]
+    assert (len(named), report.get("notes", []), report["connects"] > 4 * MOST) == (43, [], True)
 
 
 def elsewhere(fleet: Fleet) -> Fleet:

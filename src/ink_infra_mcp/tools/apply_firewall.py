@@ -21,7 +21,7 @@ from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.boot_findings import lasting_trouble
 from ink_infra_mcp.tools.shared.host_target import host_firewall, knocks_of, told, ways_to_keep
 from ink_infra_mcp.tools.shared.judging import ground_of
-from ink_infra_mcp.tools.shared.knocks import Origin, disagreements, knocked_from_here, knocked_from_servers
+from ink_infra_mcp.tools.shared.knocks import Origin, disagreements, knocked
 from ink_infra_mcp.tools.shared.port_findings import Ground, Row, rows_of
 from ink_infra_mcp.tools.shared.provider_steps import beyond_reach, provider_steps
 from ink_infra_mcp.tools.shared.providers import in_front_of
@@ -275,16 +275,17 @@ def _listed(ports: tuple[str, ...]) -> str:
 async def _connects(look: Look, ground: Ground, facts: dict[str, NetworkFacts], neighbours: Neighbours) -> Check:
     """What gets through though every layer should stop it fails; what a network in between may stop does not."""
     target, factory = ground.facts.name, look.fleet.factory
-    tried = await knocked_from_here(look, [ground], {target: facts[target].came_from})
-    if factory.name in facts and factory.name != target:
-        origin = Origin(factory.name, ways_of(factory, facts[factory.name], neighbours))
-        tried += (await knocked_from_servers(look, [ground], [origin]))[0]
+    known = factory.name in facts and factory.name != target
+    origins = [Origin(factory.name, ways_of(factory, facts[factory.name], neighbours))] if known else []
+    tried, failed = await knocked(look, [ground], sources={target: facts[target].came_from}, origins=origins)
     wrong = [found for found in disagreements([ground], tried) if found.severity == "critical"]
     if wrong:
         return Check(name="connects", status="failed", evidence="; ".join(found.what for found in wrong[:_SHOWN]))
     if not tried:
         return Check(name="connects", status="skipped", evidence="nobody could try: no way there is known")
-    return Check(name="connects", status="passed", evidence=f"{len(tried)} were tried; none got where none should")
+    untried = "".join(f"; not tried: {why}" for why in failed)
+    said = f"{len(tried)} were tried; none got where none should{untried}"
+    return Check(name="connects", status="passed", evidence=said)
 
 
 def _closed(rows: tuple[Row, ...]) -> Check:

@@ -15,7 +15,7 @@ from ink_infra_mcp.hosts.network_facts import NetworkFacts, gather_networks
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.boot_findings import boot_findings
 from ink_infra_mcp.tools.shared.judging import ground_of
-from ink_infra_mcp.tools.shared.knocks import Knocked, Origin, disagreements, knocked_from_here, knocked_from_servers
+from ink_infra_mcp.tools.shared.knocks import Knocked, Origin, disagreements, knocked
 from ink_infra_mcp.tools.shared.port_findings import RANKS, Finding, Ground, Row, findings_of, rows_of
 from ink_infra_mcp.tools.shared.port_lines import PortLine, lines_of
 from ink_infra_mcp.tools.shared.providers import in_front_of
@@ -136,9 +136,7 @@ async def _grounds(look: Look, hosts: list[Host], facts: dict[str, NetworkFacts]
 
 async def _tried(look: Look, grounds: list[Ground], facts: dict[str, NetworkFacts]) -> tuple[list[Knocked], list[str]]:
     sources = {name: known.came_from for name, known in facts.items() if known.came_from}
-    here = await knocked_from_here(look, grounds, sources)
-    there, failed = await knocked_from_servers(look, grounds, _origins(look, grounds, facts))
-    return [*here, *there], failed
+    return await knocked(look, grounds, sources=sources, origins=_origins(look, grounds, facts))
 
 
 def _origins(look: Look, grounds: list[Ground], facts: dict[str, NetworkFacts]) -> list[Origin]:
@@ -155,7 +153,7 @@ def _origins(look: Look, grounds: list[Ground], facts: dict[str, NetworkFacts]) 
 
 
 def _origins_of(tried: list[Knocked]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(knocked.origin for knocked in tried))
+    return tuple(dict.fromkeys(one.origin for one in tried))
 
 
 def _sorted(*findings: Finding) -> list[Finding]:

@@ -1,6 +1,6 @@
 """What really answers: TCP connects from here and from other servers, each held against what was computed for it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,6 +16,8 @@ from ink_infra_mcp.tools.shared.port_findings import Finding, Ground
 from ink_infra_mcp.tools.shared.ways_in import PUBLIC
 
 HERE = "this machine"
+MOST_OF_ALL = 20 * MOST
+"""Connects from one server in one call: a minute's worth, where none answers."""
 Answer = Literal["open", "refused", "silent", "unreachable"]
 Endpoint = tuple[str, int]
 
@@ -45,11 +47,47 @@ class Origin:
         return next((text for own in same for text in own.addresses if family_of(text) is family), None)
 
 
-async def knocked_from_here(look: Look, grounds: Iterable[Ground], sources: dict[str, str]) -> list[Knocked]:
-    """Return what every TCP port that matters answers to this machine, where we know the address that we come from.
+async def knocked(
+    look: Look, grounds: Sequence[Ground], *, sources: dict[str, str], origins: Iterable[Origin]
+) -> tuple[list[Knocked], list[str]]:
+    """Return what connects from here and from other servers come to, tried at once; and why a server could not try.
 
     `sources` are our own addresses as each server saw them on its SSH connection.
     """
+    here: list[Knocked] = []
+    there: list[Knocked] = []
+    failed: list[str] = []
+
+    async def from_here() -> None:
+        here.extend(await _from_here(look, grounds, sources))
+
+    async def from_there(origin: Origin) -> None:
+        wanted = [each for target in grounds for each in _from(origin, target)]
+        if len(wanted) > MOST_OF_ALL:
+            failed.append(f"{origin.name} left out {len(wanted) - MOST_OF_ALL} connects: ask for one server")
+        try:
+            for round_trip in _round_trips(wanted[:MOST_OF_ALL]):
+                there.extend(await _from_server(look, origin, round_trip))
+        except HostError as error:
+            failed.append(error.failed)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(from_here)
+        for origin in origins:
+            group.start_soon(from_there, origin)
+    return [*here, *sorted(there, key=_place)], sorted(failed)
+
+
+def _round_trips(wanted: Sequence[Knocked]) -> Iterator[Sequence[Knocked]]:
+    return (wanted[at : at + MOST] for at in range(0, len(wanted), MOST))
+
+
+def _place(knocked: Knocked) -> tuple[str, str, str, int]:
+    return knocked.server, knocked.origin, knocked.address, knocked.port
+
+
+async def _from_here(look: Look, grounds: Iterable[Ground], sources: dict[str, str]) -> list[Knocked]:
+    """Return what every TCP port that matters answers to this machine, where we know the address that we come from."""
     wanted = [
         Knocked(server=ground.facts.name, origin=HERE, source=source, address=address, port=port, answer="silent")
         for ground in grounds
@@ -64,27 +102,9 @@ async def knocked_from_here(look: Look, grounds: Iterable[Ground], sources: dict
     return [each.model_copy(update={"answer": answers[each.address, each.port]}) for each in wanted]
 
 
-async def knocked_from_servers(
-    look: Look, grounds: Iterable[Ground], origins: Iterable[Origin]
-) -> tuple[list[Knocked], list[str]]:
-    """Return what other servers' connects come to, on every address; and why a server could not try."""
-    found: list[Knocked] = []
-    failed: list[str] = []
-    targets = tuple(grounds)
-
-    async def one(origin: Origin) -> None:
-        wanted = [each for target in targets for each in _from(origin, target)][:MOST]
-        try:
-            answers = await knock_from(look.hosts, origin.name, ((each.address, each.port) for each in wanted))
-        except HostError as error:
-            failed.append(error.failed)
-            return
-        found.extend(each.model_copy(update={"answer": answers[each.address, each.port]}) for each in wanted)
-
-    async with anyio.create_task_group() as group:
-        for origin in origins:
-            group.start_soon(one, origin)
-    return sorted(found, key=lambda each: (each.server, each.origin, each.address, each.port)), sorted(failed)
+async def _from_server(look: Look, origin: Origin, wanted: Sequence[Knocked]) -> list[Knocked]:
+    answers = await knock_from(look.hosts, origin.name, ((each.address, each.port) for each in wanted))
+    return [each.model_copy(update={"answer": answers[each.address, each.port]}) for each in wanted]
 
 
 def _from(origin: Origin, target: Ground) -> Iterator[Knocked]:
