@@ -1,6 +1,6 @@
 # Every target works alone on a machine that has Python 3.11 or newer and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check contracts conformance wheel lab bench constraints clean
+.PHONY: help demo test check contracts conformance wheel lab peers bench constraints clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -39,6 +39,9 @@ wheel: $(DEV) ## build wheel and sdist, install them elsewhere, and speak to the
 
 lab: $(DEV) ## run the tests on real servers made on this machine; needs root on Debian
 	@$(BIN)/python -m tests.lab check
+
+peers: $(DEV) ## measure our SSH beside what others use, on a hundred real servers; needs root on Debian
+	@$(BIN)/python -m tests.lab.peers $(HOSTS)
 
 bench: $(DEV) ## measure start-up, calls and the size of the tool list
 	@$(BIN)/python -m tests.bench

@@ -1,22 +1,31 @@
 """A hundred real SSH servers at once: each answers for itself, over one login, and one that is sick holds up nobody."""
 
 import os
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import anyio
 import pytest
 
 from ink_infra_mcp.core.errors import HostLoginRefused, HostUnreachable
-from ink_infra_mcp.hosts.facts import HostFacts, gather_all
+from ink_infra_mcp.hosts.facts import HostFacts, gather, gather_all
 from ink_infra_mcp.hosts.pool import HostPool
 from tests.hosts.openssh import new_key
 from tests.lab.bed import Bed, host_of, meanwhile
 from tests.lab.ground.hosts import Server
 from tests.lab.ground.lab import Lab
+from tests.lab.peers.ours import Measured, measured
 
 pytestmark = pytest.mark.anyio
 
 COUNT = 100
 LIMIT_S = 90
+NEVER_S = 600.0
+FEW, SICK, ROUNDS = 25, 40, 6
+GOAL_MS, BAR_MS = 5.0, 7.0
+"""What a host may cost our process, on the machine that it was measured on; and on one that is slower by a third."""
+MEMORY_MIB, GROWTH = 0.5, 1.5
 WITHOUT_DOCKER = {
     "containers",
     "disk_data",
@@ -103,6 +112,53 @@ async def test_sick_servers_do_not_hold_up_the_others(bed: Bed, many: list[Serve
     assert sum(logins.new().values()) == len(well)
 
 
+@asynccontextmanager
+async def asked(pool: HostPool, servers: Sequence[Server], well: Sequence[Server]) -> AsyncGenerator[list[str]]:
+    """Ask all servers at once, in this order, and begin when those that are well have answered with their own facts.
+
+    Give the names of those that have answered. The others go on: at the end they are waited for.
+    """
+    answered: list[str] = []
+    served = anyio.Event()
+
+    async def one(server: Server) -> None:
+        assert own(server, await gather(pool, server.name))
+        answered.append(server.name)
+        if {server.name for server in well} <= set(answered):
+            served.set()
+
+    async with anyio.create_task_group() as group:
+        for server in servers:
+            group.start_soon(one, server)
+        with anyio.fail_after(LIMIT_S):
+            await served.wait()
+        yield answered
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "kept"])
+async def test_more_silent_servers_than_places_hold_up_nobody(bed: Bed, many: list[Server], known: bool) -> None:
+    """Forty that are cut off or frozen are asked first, and have minutes to answer: the others answer long before that.
+
+    So it is whether connections have to be made or are kept. The forty answer too, once they are well again.
+    """
+    cut, frozen, well = (many[:20], many[20:SICK], many[SICK:]) if not known else ([], many[:SICK], many[SICK:])
+    async with fleet(bed, many, timeout_s=NEVER_S) as pool:
+        if known:
+            await gather_all(pool, [server.name for server in many])
+        for server in cut:
+            bed.link(server.name, "drop")
+        for server in frozen:
+            server.freeze()
+        try:
+            async with asked(pool, many, well) as answered:
+                assert set(answered) == {server.name for server in well}
+                await meanwhile(lambda: [server.thaw() for server in frozen])
+                await meanwhile(bed.tidy)
+        finally:
+            await meanwhile(lambda: [server.thaw() for server in frozen])
+    assert set(answered) == {server.name for server in many}
+
+
 async def test_connections_that_died_meanwhile_are_made_anew(bed: Bed, many: list[Server], logins: Logins) -> None:
     """When every server has dropped its connection, the next round connects again by itself and loses no answer."""
     names = [server.name for server in many[:20]]
@@ -130,3 +186,59 @@ def refusals(servers: list[Server]) -> int:
     """Return how many connections ended before a login, on all of them."""
     logs = [(server.home / "console.log").read_text(encoding="utf-8") for server in servers]
     return sum(log.count("[preauth]") for log in logs)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The lowest of what a host cost in several rounds: other work on the machine only ever adds to it."""
+
+    cold_ms: float
+    warm_ms: float
+    memory_mib: float
+
+    @classmethod
+    def of(cls, rounds: Sequence[Measured]) -> "Best":
+        """Return it."""
+        cold, warm = min(one.cold.client_ms for one in rounds), min(one.warm.client_ms for one in rounds)
+        return cls(cold, warm, min(one.memory_mib / one.cold.hosts for one in rounds))
+
+    def is_good(self, few: "Best") -> bool:
+        """Return whether no further round is needed, next to what a host costs in a small fleet."""
+        grows = self.cold_ms > GROWTH * few.cold_ms or self.warm_ms > GROWTH * few.warm_ms
+        return max(self.cold_ms, self.warm_ms) <= GOAL_MS and self.memory_mib < MEMORY_MIB and not grows
+
+
+@pytest.fixture(scope="module")
+def costs(lab: Lab, many: list[Server]) -> tuple[Best, Best]:
+    """Measure our client in processes of its own: of a few servers, and of all."""
+    few: list[Measured] = []
+    whole: list[Measured] = []
+    while len(whole) < ROUNDS and not (whole and Best.of(whole).is_good(Best.of(few))):
+        few.append(measured(lab, many[:FEW]))
+        whole.append(measured(lab, many))
+    return Best.of(few), Best.of(whole)
+
+
+@pytest.mark.timeout(300)
+def test_a_host_costs_few_milliseconds_of_processor_time(costs: tuple[Best, Best]) -> None:
+    """Facts of a hundred servers, over new connections and over kept ones, with all that our process does for them.
+
+    `make peers` prints the figures beside those of other clients; here a slower machine passes too.
+    """
+    _, whole = costs
+    assert max(whole.cold_ms, whole.warm_ms) <= BAR_MS
+
+
+@pytest.mark.timeout(300)
+def test_a_kept_connection_takes_little_memory(costs: tuple[Best, Best]) -> None:
+    """What a process grows by for a hundred kept connections and their facts."""
+    _, whole = costs
+    assert whole.memory_mib < MEMORY_MIB
+
+
+@pytest.mark.timeout(300)
+def test_the_cost_of_a_host_does_not_grow_with_the_fleet(costs: tuple[Best, Best]) -> None:
+    """One of a hundred costs what one of twenty-five does, cold and warm."""
+    few, whole = costs
+    assert whole.cold_ms <= GROWTH * few.cold_ms
+    assert whole.warm_ms <= GROWTH * few.warm_ms

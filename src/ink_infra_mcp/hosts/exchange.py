@@ -68,8 +68,10 @@ class Sessions(Protocol):
         ...
 
 
-async def exchange(connection: Sessions, command: HostCommand, *, open_s: float) -> CommandResult:
-    """Run `command` once over an open connection and return what it said.
+async def exchange(
+    connection: Sessions, command: HostCommand, *, open_s: float, begun: Callable[[], None]
+) -> CommandResult:
+    """Run `command` once over an open connection and return what it said; `begun` is called when the server has it.
 
     Raises:
         NotSent, NoSession: it did not start.
@@ -78,6 +80,7 @@ async def exchange(connection: Sessions, command: HostCommand, *, open_s: float)
     """
     talk = _Talk()
     channel = await _open(connection, command.remote_line, talk, open_s=open_s)
+    begun()
     try:
         with suppress(BrokenPipeError):
             channel.write(command.stdin_bytes())

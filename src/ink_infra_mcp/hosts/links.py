@@ -59,7 +59,8 @@ class _Refused:
 class Links:
     """Hands out connections: an open one if there is one, else a new one; closes those idle for `keep_s` seconds.
 
-    Callers that wait for the same server share one attempt, also when it fails.
+    Callers that wait for the same server share one attempt, also when it fails. At most `at_once` logins go on at the
+    same time, each with a server that has greeted; any number of greetings is waited for, as that costs nothing.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Links:
         connect_to: Where,
         limit_s: float,
         keep_s: float,
+        at_once: int,
     ) -> None:
         self._hosts = hosts
         self._login = login
@@ -78,6 +80,7 @@ class Links:
         self._connect_to = connect_to
         self._limit_s = limit_s
         self._keep_s = keep_s
+        self._places = anyio.CapacityLimiter(at_once)
         self._open: dict[str, Link] = {}
         self._attempts: defaultdict[str, _Attempts] = defaultdict(_Attempts)
         self._refused: dict[str, _Refused] = {}
@@ -177,7 +180,7 @@ class Links:
         self._spare(host, login)
         through = await self._bastion(host, seen=seen)
         try:
-            return await wire.connect(self._route(host, through), login), through
+            return await wire.connect(self._route(host, through), login, place=self._places), through
         except BaseException as error:
             if isinstance(error, HostLoginRefused):
                 self._refused[host.name] = _Refused(self._clock.monotonic(), login, host)

@@ -1,10 +1,8 @@
 """Runs commands on servers: behind the write gate, over kept connections, each one at most once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-
-import anyio
 
 from ink_infra_mcp.core.errors import UnknownName
 from ink_infra_mcp.core.fleet import Host
@@ -13,6 +11,7 @@ from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.hosts import failures
 from ink_infra_mcp.hosts.command import CommandResult, HostCommand
+from ink_infra_mcp.hosts.places import Places
 
 if TYPE_CHECKING:
     from ink_infra_mcp.hosts.links import Link, Links, Login, Where
@@ -24,9 +23,12 @@ SESSION_PAUSE_S = 0.05
 class HostPool:
     """The way to the servers of the fleet: one kept connection each, several commands at once over it.
 
-    At most `fan_out` commands run at the same time over all servers. `login` gives the private key (OpenSSH or PEM
-    text), or None to use the ssh-agent. `connect_to` dials another address in place of a server's own, by
-    (address, port). A connection that nobody used for `keep_s` seconds is closed. Times are seconds.
+    At most `fan_out` commands run at the same time over all servers, and as many logins. A server that is silent holds
+    up nobody else: it takes no place before it has greeted, and lends that of its command until it answers.
+
+    `login` gives the private key (OpenSSH or PEM text), or None to use the ssh-agent. `connect_to` dials another
+    address in place of a server's own, by (address, port). `connect_timeout_s` is how long a server may take to greet,
+    and then again to let us in. A connection that nobody used for `keep_s` seconds is closed. Times are seconds.
     """
 
     def __init__(
@@ -48,7 +50,8 @@ class HostPool:
         self._connect_to = connect_to
         self._connect_timeout_s = connect_timeout_s
         self._keep_s = keep_s
-        self._places = anyio.CapacityLimiter(fan_out)
+        self._fan_out = fan_out
+        self._places = Places(fan_out)
         self._made: Links | None = None
 
     async def __aenter__(self) -> "HostPool":
@@ -81,8 +84,7 @@ class HostPool:
         """
         host = self._host(host_name)
         _gate(command, host, permit)
-        async with self._places:
-            said = await self._run(host, command, permit)
+        said = await self._run(host, command, permit)
         if check and said.exit_status != 0:
             raise failures.command_failed(host, command, said, redact=self.redact)
         return said
@@ -136,6 +138,7 @@ class HostPool:
                 connect_to=self._connect_to,
                 limit_s=self._connect_timeout_s,
                 keep_s=self._keep_s,
+                at_once=self._fan_out,
             )
         return self._made
 
@@ -157,9 +160,9 @@ class HostPool:
         links = self._links()
         link = await links.acquire(host)
         try:
-            async with link.sessions:
+            async with link.sessions, self._places.taken() as begun:
                 _gate(command, host, permit)
-                return await self._exchange(link, command)
+                return await self._exchange(link, command, begun)
         except exchange.NotSent:
             links.drop(link)
             raise
@@ -170,13 +173,13 @@ class HostPool:
         finally:
             links.release(link)
 
-    async def _exchange(self, link: "Link", command: HostCommand) -> CommandResult:
+    async def _exchange(self, link: "Link", command: HostCommand, begun: Callable[[], None]) -> CommandResult:
         """Run the command; where the server has too many sessions open, nothing ran, so wait a little and ask again."""
         from ink_infra_mcp.hosts import exchange
 
         for attempt in range(SESSION_TRIES):
             try:
-                return await exchange.exchange(link.connection, command, open_s=self._connect_timeout_s)
+                return await exchange.exchange(link.connection, command, open_s=self._connect_timeout_s, begun=begun)
             except exchange.NoSession as error:
                 if not error.full or attempt == SESSION_TRIES - 1:
                     raise failures.no_session(link.host, str(error)) from error
