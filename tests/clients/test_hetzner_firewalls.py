@@ -442,6 +442,43 @@ async def test_a_firewall_that_stays_pending_is_not_called_applied(project: Proj
     assert await project.states(MUSCLE_2) == {SEEDED: "pending"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "undo", "params", "server"),
+    [
+        (SET, RESTORE, {"rules": [SSH]}, MUSCLE_1),
+        (ATTACH, DETACH, {"server": MUSCLE_2}, MUSCLE_2),
+        (DETACH, ATTACH, {"server": MUSCLE_1}, MUSCLE_1),
+    ],
+)
+async def test_what_puts_a_change_back_waits_for_its_end_first(
+    project: Project, kind: str, undo: str, params: JsonObject, server: str
+) -> None:
+    """A change that takes too long fails, and locks the firewall; its undo comes when it has ended, and stays."""
+    before = _rules(project)
+    held, states = project.held().rules, await project.states(server)
+    given: JsonObject = {"firewall": SEEDED, **params}
+    if kind == SET:
+        given["before"] = before
+    project.arrange(lambda state: setattr(state.hetzner, "action_s", 300))
+    with pytest.raises(StepFailed, match="not as asked everywhere after 60 s"):
+        await project.steps.run(kind, given)
+    project.arrange(lambda state: setattr(state.hetzner, "action_s", 3))
+    await project.steps.run(undo, {"firewall": SEEDED, "rules": before} if kind == SET else given)
+    project.clock.advance(1000)
+    assert (project.held().rules, await project.states(server)) == (held, states)
+
+
+async def test_a_change_that_never_ends_is_not_undone_blindly(project: Project) -> None:
+    """After three minutes of waiting the undo says so, and has sent nothing."""
+    before = _rules(project)
+    project.arrange(lambda state: setattr(state.hetzner, "action_s", 1e6))
+    with pytest.raises(StepFailed):
+        await project.steps.run(SET, {"firewall": SEEDED, "rules": [SSH], "before": before})
+    with pytest.raises(StepFailed, match="still being changed after 180 s"):
+        await project.steps.run(RESTORE, {"firewall": SEEDED, "rules": before})
+    assert project.writes == ["set_rules"]
+
+
 async def test_a_firewall_in_use_is_not_deleted(project: Project) -> None:
     """The undo of a creation waits for nobody: what is attached stays, and the error says so."""
     steps = project.steps

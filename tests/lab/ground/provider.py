@@ -10,16 +10,32 @@ _NEIGHBOURS = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-
 """Finding each other on the wire is below what a provider filters; ARP never gets here."""
 
 
-def apply(site: Site, machine: Machine, *, inbound: Sequence[str], outbound: Sequence[str] | None = None) -> None:
+def apply(
+    site: Site,
+    machine: Machine,
+    *,
+    inbound: Sequence[str],
+    outbound: Sequence[str] | None = None,
+    private: bool = False,
+) -> None:
     """Put rules of nft in front of a server, each a match with its verdict; what none matches is dropped.
 
     They are as stateful as they say: `ct state established,related accept` first makes the filter one of Hetzner
     Cloud, where answers to what was allowed may pass; without it, and with a rule for answers (`tcp flags & ack ==
     ack accept`), it is one of Robot. Where `outbound` is None, all that the server sends may pass. The private
-    network is not behind it. What stood there before is replaced, in one transaction.
+    network is behind it with `private` only: a vSwitch goes through the switch port that Robot filters. What stood
+    there before is replaced, in one transaction.
     """
     chains = {"in": inbound} if outbound is None else {"in": inbound, "out": outbound}
-    lines = [line for way, rules in chains.items() for line in _chain(machine, way, rules)]
+    addresses = [("ip", machine.ipv4), ("ip6", machine.ipv6)]
+    if private:
+        addresses += [("ip", machine.private_ipv4), ("ip6", machine.private_ipv6)]
+    jumps = [
+        f"add rule inet provider passing {family} {_end(way)} {address} jump {_name(machine, way)} {_mark(machine)}"
+        for way in chains
+        for family, address in addresses
+    ]
+    lines = [*(line for way, rules in chains.items() for line in _chain(machine, way, rules)), *jumps]
     nft("\n".join([*_removal(site, machine), *lines]) + "\n", namespace=site.switch)
 
 
@@ -39,13 +55,15 @@ def _removal(site: Site, machine: Machine) -> list[str]:
 
 def _chain(machine: Machine, way: str, rules: Sequence[str]) -> list[str]:
     chain = f"inet provider {_name(machine, way)}"
-    end = "daddr" if way == "in" else "saddr"
-    jumps = [
-        f'add rule inet provider passing {family} {end} {address} jump {_name(machine, way)} comment "{machine.name}"'
-        for family, address in (("ip", machine.ipv4), ("ip6", machine.ipv6))
-    ]
-    body = [f"add rule {chain} {rule}" for rule in (_NEIGHBOURS, *rules, "drop")]
-    return [f"add chain {chain}", *body, *jumps]
+    return [f"add chain {chain}", *(f"add rule {chain} {rule}" for rule in (_NEIGHBOURS, *rules, "drop"))]
+
+
+def _mark(machine: Machine) -> str:
+    return f'comment "{machine.name}"'
+
+
+def _end(way: str) -> str:
+    return "daddr" if way == "in" else "saddr"
 
 
 def _name(machine: Machine, way: str) -> str:

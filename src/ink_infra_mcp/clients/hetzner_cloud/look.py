@@ -71,6 +71,14 @@ class HetznerCloudLook:
                 every[at.id] = parsed(await self._http.get(f"/firewalls/{at.id}"), "firewall", Firewall)
         return tuple(every[at.id] for at in server.public_net.firewalls)
 
+    async def running_on_firewall(self, id: int) -> tuple[Action, ...]:
+        """Return the actions that run on a firewall: until they have ended, it is locked.
+
+        Raises:
+            NotFound: the firewall is gone.
+        """
+        return await self._all(f"/firewalls/{id}/actions", "actions", Action, {"status": "running"})
+
     async def server_types(self) -> tuple[ServerType, ...]:
         """Return the catalogue of server types, with prices and availability by location."""
         return await self._all("/server_types", "server_types", ServerType)

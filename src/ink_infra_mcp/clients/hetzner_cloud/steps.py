@@ -26,6 +26,7 @@ from ink_infra_mcp.core.waiting import NotYet, until
 OPERATION = "ink-operation"
 ROLE = "role"
 ACTION_S = 120.0
+SETTLED_S = 180.0
 SEEN_S = 60.0
 """A label selector takes up to a few seconds (documentation)."""
 
@@ -48,6 +49,23 @@ class CloudStep:
         if found is None:
             raise _failed(f"The firewall {key} is gone.", next="Call the tool again: it plans with what is there now.")
         return found
+
+    async def settled(self, firewall: int) -> None:
+        """Wait, up to three minutes, for the end of what is under way with a firewall, well or not.
+
+        Until then it is locked; and what is there may still go, when an earlier step has begun to take it away.
+
+        Raises:
+            StepFailed: it is still being changed.
+        """
+
+        async def look() -> bool | NotYet:
+            if not await self.cloud.running_on_firewall(firewall):
+                return True
+            words = f"waiting for the end of another change of the firewall {firewall}"
+            return NotYet(words, _failed(f"The firewall {firewall} is still being changed after {SETTLED_S:.0f} s."))
+
+        await until(self.call, look, within_s=SETTLED_S)
 
     async def done(self, actions: Sequence[Action]) -> None:
         """Wait for the actions, up to two minutes; what still runs then is seen by the look afterwards.
@@ -170,6 +188,7 @@ async def restore_rules(step: CloudStep) -> JsonObject:
         StepFailed: the firewall is gone, or has other rules afterwards.
     """
     before = _seen_rules(_given(step.call, "rules"))
+    await step.settled((await step.firewall()).id)
     now = await step.firewall()
     if not same_rules(now.rules, before):
         await _replace(step, now.id, rules_as_they_were(before))
@@ -209,6 +228,7 @@ async def attach(step: CloudStep) -> JsonObject:
     Raises:
         StepFailed: it goes the other way already, or is not applied after a minute.
     """
+    await step.settled((await step.firewall()).id)
     firewall = await step.firewall()
     _refuse_mixing(step, firewall)
     if not _is_bound(step, firewall):
@@ -233,6 +253,8 @@ async def detach(step: CloudStep) -> JsonObject:
         StepFailed: it is still there after a minute. Rejected: a selector attached it to that server.
     """
     key = step.call.given("firewall")
+    if await step.cloud.firewall(int(key)) is not None:
+        await step.settled(int(key))
     firewall = await step.cloud.firewall(int(key))
     if firewall is not None and _is_bound(step, firewall):
         await step.unless_lost(lambda: step.cloud.detach_firewall(int(key), _resource(step.call)))

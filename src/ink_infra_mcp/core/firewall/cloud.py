@@ -156,7 +156,11 @@ def _firewall(raw: _Raw) -> CloudFirewall:
 
 
 def cloud_gates(firewalls: Iterable[CloudFirewall], attached: Iterable[Attachment]) -> Gates | Unreadable:
-    """Return what the firewalls on a server do together; one that is on it and not among them makes it unreadable."""
+    """Return what the firewalls on a server do together; one that is on it and not among them makes it unreadable.
+
+    A pending one may be new there, or have had other rules before, which the API does not tell any more: until it is
+    applied they may let anything in.
+    """
     known = {firewall.id: firewall for firewall in firewalls}
     on_it: dict[bool, list[CloudFirewall]] = {True: [], False: []}
     for on in attached:
@@ -164,7 +168,7 @@ def cloud_gates(firewalls: Iterable[CloudFirewall], attached: Iterable[Attachmen
             return Unreadable(f"the rules of firewall {on.firewall} are not known")
         on_it[on.applied].append(known[on.firewall])
     surely, pending = tuple(on_it[True]), tuple(on_it[False])
-    sets = (surely, surely + pending) if pending else (surely,)
+    sets = (surely, surely + pending, ()) if pending else (surely,)
     notes = tuple(f"firewall {firewall.name} is still being applied" for firewall in pending)
     return Gates(_gate(V4, sets), _gate(V6, sets), notes)
 

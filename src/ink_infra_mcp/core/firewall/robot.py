@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator, model_validator
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Family
 from ink_infra_mcp.core.firewall.answer import Unreadable
@@ -131,6 +131,15 @@ class _Seen(BaseModel):
 
 class _SeenRule(RobotRule):
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_fields(cls, value: object) -> object:
+        """A field that is not set, the name too, is shown as null or as an empty text."""
+        if not isinstance(value, Mapping):
+            return value
+        fields = cast("Mapping[str, object]", value)
+        return {name: given for name, given in fields.items() if given not in (None, "")}
 
 
 class _Directions(_Seen):
