@@ -133,9 +133,7 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
             steps=steps,
             production=facts.production,
             blast_radius=_blast_radius(facts) if steps else "",
-            keeps=("connections that are open now", "rules that others made, which our own table only adds to")
-            if steps
-            else (),
+            keeps=_keeps(facts) if steps else (),
             warnings=(*(f"policy is loosened: {words}" for words in facts.overrides), *facts.warnings),
             phrase=name,
             reason="" if steps else f"the firewalls of {name} say what policy says.",
@@ -259,6 +257,12 @@ def _proof(facts: Facts) -> Step:
 
 def _now(opened: tuple[str, ...]) -> str:
     return f"open beyond policy: {_listed(opened)}" if opened else "nothing is open beyond policy"
+
+
+def _keeps(facts: Facts) -> tuple[str, ...]:
+    by_robot = any(step.kind.startswith("hetzner_robot.") for step in facts.provider)
+    which = "to ports that stay open: Robot keeps no state, and cuts the others" if by_robot else "whatever they are to"
+    return f"connections that are open now, {which}", "rules that others made, which our own table only adds to"
 
 
 def _blast_radius(facts: Facts) -> str:

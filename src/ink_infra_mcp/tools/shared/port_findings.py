@@ -112,7 +112,13 @@ def _rank(found: Exposure) -> int:
 
 def _intent(ground: Ground, found: Exposure) -> Intent:
     asked = (found.protocol, found.port)
-    return ground.policy.intent(ground.role, asked, source_class=found.source_class, family=found.family)
+    wanted = ground.policy.intent(ground.role, asked, source_class=found.source_class, family=found.family)
+    return Intent.MAY if wanted is Intent.MUST and _all_or_nobody(ground, found) else wanted
+
+
+def _all_or_nobody(ground: Ground, found: Exposure) -> bool:
+    """Robot cannot tell IPv6 by its source: what is for a few there is for nobody, and they come over IPv4."""
+    return ground.front.robot is not None and found.family is Family.V6 and found.source_class != "internet"
 
 
 def findings_of(ground: Ground, rows: tuple[Row, ...]) -> tuple[Finding, ...]:
