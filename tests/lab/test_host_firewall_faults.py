@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from ink_infra_mcp.core.errors import HostError, InkError, StepFailed
-from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule
+from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, Manager
 from ink_infra_mcp.core.host_firewall.nftables import digest_of
 from ink_infra_mcp.hosts import firewall_changes as changes
 from ink_infra_mcp.hosts.pool import HostPool
@@ -244,6 +244,24 @@ async def test_a_table_that_somebody_changes_meanwhile_is_not_kept(bed: Bed) -> 
     operation = await outcome(bed, firewall_of(bed.lab.site), keep=change)
     assert operation.outcome == "undone"
     assert "the rules that are loaded are not those that were set" in operation.problem
+    await is_untouched(bed, server)
+
+
+@pytest.mark.parametrize(("service", "manager"), [("ufw", "ufw"), ("nftables", "nftables"), ("firewalld", "firewalld")])
+async def test_a_firewall_service_that_is_stopped_meanwhile_ends_the_change(
+    bed: Bed, service: str, manager: Manager
+) -> None:
+    """Between the load and the proof: what is left is not what was planned, and is taken back; everybody gets in."""
+    server = bed.fresh()
+    server.say("ufw", "allow", "22/tcp")
+    begin = ("ufw", "--force", "enable") if service == "ufw" else ("systemctl", "start", service)
+    server.say(*begin)
+
+    def stop() -> None:
+        server.say("systemctl", "stop", service)
+
+    operation = await outcome(bed, firewall_of(bed.lab.site, manager=manager), keep=stop)
+    assert operation.outcome == "undone", operation.problem
     await is_untouched(bed, server)
 
 
