@@ -3,18 +3,25 @@
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6
-from ink_infra_mcp.core.firewall.answer import Answer
+from ink_infra_mcp.core.firewall.answer import Answer, Unreadable
+from ink_infra_mcp.core.firewall.boot import NextBoot, with_docker
 from ink_infra_mcp.core.firewall.cloud import Attachment, CloudFirewall, CloudRule, cloud_gates
 from ink_infra_mcp.core.firewall.docker import read_containers
 from ink_infra_mcp.core.firewall.exposure import HostFacts, SourceClass, WayIn, exposures, ports_that_matter
 from ink_infra_mcp.core.firewall.host import read_filters
 from ink_infra_mcp.core.firewall.interfaces import read_interfaces
 from ink_infra_mcp.core.firewall.sockets import read_sockets
+from ink_infra_mcp.tools.shared.boot_findings import boot_findings
+from ink_infra_mcp.tools.shared.port_findings import Ground, findings_of, rows_of
+from ink_infra_mcp.tools.shared.port_lines import lines_of
 from tests.core.firewall.recorded import situation
+from tests.tools.test_judging_ports import ground
 
 HOSTS = 1_000
+GROUND = ground("docker_user")
 POLICY = (
     ("tcp", 22),
     ("tcp", 80),
@@ -75,6 +82,20 @@ def judged(fleet: list[HostFacts]) -> int:
     return sum(len(exposures(host, CLASSES, ports_that_matter(host, POLICY))) for host in fleet)
 
 
+def ground_like(host: HostFacts) -> Ground:
+    """Return what check_firewall judges such a host by; its next boot brings Docker's rules and no others."""
+    assert not isinstance(host.v4, Unreadable)
+    assert not isinstance(host.v6, Unreadable)
+    boot = NextBoot(with_docker(host.v4, ()), with_docker(host.v6, ()))
+    return replace(GROUND, facts=host, boot=boot)
+
+
+def found(ground: Ground) -> int:
+    """Do what check_firewall does with the facts of a host; return how much there is to say."""
+    rows = rows_of(ground)
+    return len(findings_of(ground, rows)) + len(boot_findings(ground, rows)) + len(lines_of(rows))
+
+
 def main() -> None:
     """Print what reading and judging a fleet cost."""
     said = [answers(number) for number in range(HOSTS)]
@@ -87,10 +108,13 @@ def main() -> None:
         results = judged(fleet)
 
     judging = cpu_seconds(judge)
+    grounds = [*map(ground_like, fleet)]
+    finding = cpu_seconds(lambda: [*map(found, grounds)])
     ports = len(ports_that_matter(fleet[0], POLICY))
     sys.stdout.write(
         f"{HOSTS} hosts, {ports} ports each, {results} results\n"
         f"reading what they said: {reading:.2f} s of CPU\njudging them:           {judging:.2f} s of CPU\n"
+        f"all of check_firewall:  {finding:.2f} s of CPU, with eleven ports of policy, the next boot and what is said\n"
     )
 
 

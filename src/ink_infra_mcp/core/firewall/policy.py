@@ -1,8 +1,10 @@
 """Which ports should be reachable for whom, by the role of a server, and how far that and the truth agree."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Literal, TypeVar
+from functools import lru_cache
+from typing import Annotated, Literal, TypeVar, cast
 
 from pydantic import Field, field_validator
 
@@ -131,6 +133,37 @@ class PortPolicy(Frozen):
         return next((intent for intent in (Intent.MUST, Intent.MAY) if intent in wanted), Intent.MUST_NOT)
 
 
+@dataclass(frozen=True, slots=True)
+class Intents:
+    """What a policy wants of a role's servers: each port, class and family is worked out once for all of them."""
+
+    policy: PortPolicy
+    role: Role
+    ports: tuple[Port, ...]
+    _known: dict[tuple[Port, str, Family], Intent] = field(
+        default_factory=dict[tuple[Port, str, Family], Intent], compare=False
+    )
+
+    def of(self, port: Port, source_class: str, family: Family) -> Intent:
+        """Return what is wanted of one port for a class over a family."""
+        key = (port, source_class, family)
+        if key not in self._known:
+            self._known[key] = self.policy.intent(self.role, port, source_class=source_class, family=family)
+        return self._known[key]
+
+
+def intents(policy: PortPolicy, role: Role) -> Intents:
+    """Return what a policy wants of a role; equal policies share it."""
+    # what is frozen can be hashed, which the type of a model does not say
+    return _intents(cast(Hashable, policy), role)
+
+
+@lru_cache(maxsize=32)
+def _intents(policy: Hashable, role: Role) -> Intents:
+    known = cast(PortPolicy, policy)
+    return Intents(known, role, known.ports(role))
+
+
 def overlaid(policy: PortPolicy, overlay: Sequence[Tightening]) -> PortPolicy:
     """Return the policy with an operator's words on it, which may only tighten.
 
@@ -182,5 +215,7 @@ def agreement(intent: Intent, state: State) -> Agreement:
         return Agreement.AGREES
     if intent is Intent.MUST:
         return Agreement.AGREES if state is State.OPEN else Agreement.MISSING
-    by_state = {State.CLOSED: Agreement.AGREES, State.UNKNOWN: Agreement.UNPROVEN}
-    return by_state.get(state, Agreement.EXPOSED)
+    return _WHERE_CLOSED.get(state, Agreement.EXPOSED)
+
+
+_WHERE_CLOSED = {State.CLOSED: Agreement.AGREES, State.UNKNOWN: Agreement.UNPROVEN}

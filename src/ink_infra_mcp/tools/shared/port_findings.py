@@ -12,6 +12,7 @@ from ink_infra_mcp.core.firewall.docker import Containers
 from ink_infra_mcp.core.firewall.exposure import (
     Exposure,
     HostFacts,
+    Port,
     SourceClass,
     State,
     exposures,
@@ -20,7 +21,7 @@ from ink_infra_mcp.core.firewall.exposure import (
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, OwnAddress
 from ink_infra_mcp.core.firewall.listening import LISTENER
 from ink_infra_mcp.core.firewall.netfilter import Way, passage, way
-from ink_infra_mcp.core.firewall.policy import Agreement, Intent, PortPolicy, Role, agreement
+from ink_infra_mcp.core.firewall.policy import Agreement, Intent, Intents, PortPolicy, Role, agreement, intents
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.tools.shared.providers import InFront
@@ -64,22 +65,19 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A port, a class and a family: what is wanted and what is."""
+    """A port (as `80/tcp`), a class and a family: what is wanted, what is, and how far the two agree."""
 
     exposure: Exposure
     intent: Intent
+    agreement: Agreement
+    port: str
 
-    @property
-    def agreement(self) -> Agreement:
-        """Return how far the two agree; what is not known of a port that must be open is not proved either."""
-        if self.intent is Intent.MUST and self.exposure.state is State.UNKNOWN:
-            return Agreement.UNPROVEN
-        return agreement(self.intent, self.exposure.state)
-
-    @property
-    def port(self) -> str:
-        """Return the port as `80/tcp`."""
-        return f"{self.exposure.port}/{self.exposure.protocol}"
+    @classmethod
+    def of(cls, exposure: Exposure, intent: Intent) -> "Row":
+        """Return it; what is not known of a port that must be open is not proved either."""
+        untold = intent is Intent.MUST and exposure.state is State.UNKNOWN
+        agrees = Agreement.UNPROVEN if untold else agreement(intent, exposure.state)
+        return cls(exposure, intent, agrees, f"{exposure.port}/{exposure.protocol}")
 
 
 def rows_of(ground: Ground) -> tuple[Row, ...]:
@@ -87,11 +85,16 @@ def rows_of(ground: Ground) -> tuple[Row, ...]:
 
     What must be open for the Factory is judged by the way that it uses: that another is open is of no help to it.
     """
-    wanted = ports_that_matter(ground.facts, ground.policy.ports(ground.role))
-    worst = _most_reachable(exposures(ground.facts, ground.classes, wanted))
-    by_factory = exposures(ground.facts, ground.factory, ground.policy.ports(ground.role))
-    worst |= {_key(found): found for found in by_factory if _intent(ground, found) is Intent.MUST}
-    return tuple(Row(found, _intent(ground, found)) for found in worst.values())
+    wants = intents(ground.policy, ground.role)
+    worst = _most_reachable(exposures(ground.facts, ground.classes, ports_that_matter(ground.facts, wants.ports)))
+    required = [port for port in wants.ports if _must(wants, port)]
+    by_factory = exposures(ground.facts, ground.factory, required)
+    worst |= {_key(found): found for found in by_factory if _intent(ground, wants, found) is Intent.MUST}
+    return tuple(Row.of(found, _intent(ground, wants, found)) for found in worst.values())
+
+
+def _must(wants: Intents, port: Port) -> bool:
+    return any(wants.of(port, "factory", family) is Intent.MUST for family in Family)
 
 
 def _most_reachable(every: Iterable[Exposure]) -> dict[tuple[Family, str, int, str], Exposure]:
@@ -110,9 +113,8 @@ def _rank(found: Exposure) -> int:
     return [State.CLOSED, State.UNKNOWN, State.PARTLY, State.OPEN].index(found.state)
 
 
-def _intent(ground: Ground, found: Exposure) -> Intent:
-    asked = (found.protocol, found.port)
-    wanted = ground.policy.intent(ground.role, asked, source_class=found.source_class, family=found.family)
+def _intent(ground: Ground, wants: Intents, found: Exposure) -> Intent:
+    wanted = wants.of((found.protocol, found.port), found.source_class, found.family)
     return Intent.MAY if wanted is Intent.MUST and _all_or_nobody(ground, found) else wanted
 
 
