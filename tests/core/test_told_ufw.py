@@ -11,6 +11,7 @@ from ink_infra_mcp.core.firewall.ufw import ANYWHERE, Default, UfwRule, UfwStatu
 from ink_infra_mcp.core.host_firewall import ufw
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, admitted
 from tests.core.firewall.asking import at_host
+from tests.core.firewall.test_changes import ufw_rules as one_rule
 from tests.core.test_host_firewall import MUSCLE, firewalls
 
 V4_FILE = """\
@@ -57,7 +58,7 @@ def test_ufw_is_told_what_is_missing_first_and_then_what_has_to_go() -> None:
         "delete limit log proto tcp from 0.0.0.0/0 to any port 23",
         "delete allow from 0.0.0.0/0 to any port 9000",
     ]
-    assert [str(rule) for rule in told.closed][:2] == [
+    assert [str(rule.bare) for rule in present[2:4]] == [
         "ufw allow from 0.0.0.0/0 to any port 9000",
         "ufw limit log proto tcp from 0.0.0.0/0 to any port 23",
     ]
@@ -82,19 +83,7 @@ def _obeyed(opens: Iterable[ufw.Words]) -> Iterable[UfwRule]:
                 yield from ufw_rules([f"### tuple ### allow {protocol} {port} {world} any {where} in"], family)
 
 
-some_rules = st.lists(
-    st.builds(
-        UfwRule,
-        family=st.just(Family.V4),
-        action=st.sampled_from(("allow", "deny", "limit", "reject")),
-        protocol=st.just("tcp"),
-        ports=st.sampled_from(("22", "80", "any")),
-        to=st.just("0.0.0.0/0"),
-        source=st.sampled_from(("0.0.0.0/0", "10.0.0.0/31", "10.0.0.2", "10.0.0.0/30")),
-    ),
-    max_size=6,
-    unique=True,
-)
+some_rules = st.lists(one_rule, max_size=6, unique=True)
 few_sources = st.lists(st.sampled_from(("0.0.0.0/0", "10.0.0.0/31", "10.0.0.3/32")), min_size=1, max_size=2).map(tuple)
 some_firewalls = st.builds(
     HostRule,

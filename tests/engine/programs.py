@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ink_infra_mcp.core.engine import Ending, StepEnd
 from ink_infra_mcp.core.operation import Check, Results
-from ink_infra_mcp.core.plan import Plan, Step, Undo
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step, Undo
 from ink_infra_mcp.core.receipt import Problem
 from ink_infra_mcp.engine.workflow import Course
 
@@ -69,7 +69,7 @@ class InMemory:
     bad: frozenset[str] = frozenset()
     cancel_at: str = ""
     acted: bool = False
-    seeds: Results = field(default_factory=dict[str, dict[str, object]])  # pyright: ignore[reportAssignmentType] - JSON
+    seeds: Results = field(default_factory=dict[str, JsonObject])
     asked: list[str] = field(default_factory=list[str])
     calls: list[str] = field(default_factory=list[str])
     seen: dict[str, Results] = field(default_factory=dict[str, Results])

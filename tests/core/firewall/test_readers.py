@@ -175,3 +175,9 @@ def test_an_nft_rule_on_ipv4_says_nothing_of_ipv6() -> None:
     accept = {"accept": None}
     assert nft_verdict([match(FOUR, "10.0.0.1", "!="), accept], kind=V6) == (NOBODY, "2001:db8::/126", NOBODY)
     assert nft_verdict([match({"meta": {"key": "nfproto"}}, "ipv6"), accept], kind=V6)[0] == "2001:db8::/126"
+
+
+def test_a_rule_of_ufw_with_a_broken_comment_is_unreadable() -> None:
+    """What cannot be decoded is said, and breaks nothing: a comment is written in pairs of hex digits."""
+    text = "*filter\n### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in comment=696\nCOMMIT\n"
+    assert isinstance(read_ufw_rules(Answer(text), Family.V4), Unreadable)

@@ -159,7 +159,7 @@ def read_ufw_rules(answer: Answer, family: Family) -> tuple[UfwRule, ...] | Unre
         return Unreadable("ufw's rules are cut off")
     try:
         return ufw_rules(lines, family)
-    except Damaged as why:
+    except ValueError as why:
         return Unreadable(f"ufw's rules: {why}")
 
 
@@ -167,7 +167,7 @@ def ufw_rules(lines: Iterable[str], family: Family) -> tuple[UfwRule, ...]:
     """Return the rules among lines of user.rules (IPv4) or user6.rules (IPv6), in their order.
 
     Raises:
-        Damaged: a line is not what ufw writes: it may be the rule that lets everybody in.
+        ValueError: a line is not what ufw writes: it may be the rule that lets everybody in.
     """
     return tuple(_rule(line.removeprefix(_TUPLE), family) for line in map(str.strip, lines) if line.startswith(_TUPLE))
 

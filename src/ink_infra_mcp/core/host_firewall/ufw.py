@@ -18,8 +18,6 @@ class UfwChanges:
 
     opens: tuple[Words, ...] = ()
     closes: tuple[Words, ...] = ()
-    closed: tuple[UfwRule, ...] = ()
-    """The rules that `closes` deletes, for whoever reads the plan."""
 
     def __bool__(self) -> bool:
         return bool(self.opens or self.closes)
@@ -42,7 +40,6 @@ def changes(firewall: HostFirewall, present: Sequence[UfwRule], *, default: str)
     return UfwChanges(
         opens=tuple(_opens(missing)),
         closes=(*deny, *(("delete", *rule.words()) for rule in reversed(unwanted))),
-        closed=unwanted,
     )
 
 
