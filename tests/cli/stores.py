@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import anyio
 
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.plan import Plan, Risk, Step
 from ink_infra_mcp.core.policy import Need
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.guard.approval import Approvals
 from ink_infra_mcp.guard.caller import Caller

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ink_infra_mcp.app.wiring import Wiring
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.operation import Mutation
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.step import Handler
 from ink_infra_mcp.guard.approval import Approvals
 from ink_infra_mcp.guard.changes import Changes

@@ -4,10 +4,10 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ink_infra_mcp.core.effects import Clock, NewId
 from ink_infra_mcp.core.firewall.in_force import PortsInForce
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.policy import Policy
-from ink_infra_mcp.core.ports import Clock, NewId
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.step import Handler
 from ink_infra_mcp.settings import Settings

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from ink_infra_mcp.app import Places, Wiring
 from ink_infra_mcp.cli.doctor_report import Finding, Section
 from ink_infra_mcp.cli.opening import Opener
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.fleet import Fleet
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.systems import CONFIGURATION, TOKEN

@@ -14,8 +14,8 @@ from ink_infra_mcp.core.redact import Redactor
 
 if TYPE_CHECKING:
     from ink_infra_mcp.app import App, Places, Wiring
+    from ink_infra_mcp.core.effects import Clock
     from ink_infra_mcp.core.fleet import Fleet
-    from ink_infra_mcp.core.ports import Clock
     from ink_infra_mcp.settings import Flags, Settings
     from ink_infra_mcp.settings.secrets import Secrets
 

@@ -10,8 +10,8 @@ from typing import TypeVar
 import anyio
 
 from ink_infra_mcp.cli.opening import flags
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import ApprovalInvalid, ConfigError
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.guard.approval import Approvals
 from ink_infra_mcp.guard.caller import Answer
 from ink_infra_mcp.settings import STATE_FILE, load_settings

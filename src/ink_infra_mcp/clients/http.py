@@ -13,6 +13,7 @@ import anyio
 import httpx2
 from pydantic import JsonValue
 
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import (
     BadAnswer,
     Conflict,
@@ -26,7 +27,6 @@ from ink_infra_mcp.core.errors import (
     VendorError,
 )
 from ink_infra_mcp.core.permit import Permit, refuse_without_permit
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.shapes import table

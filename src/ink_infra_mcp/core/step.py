@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.operation import Results
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import JsonObject
-from ink_infra_mcp.core.ports import Clock
 
 Say = Callable[[str], None]
 """Tells whoever follows the operation what is going on, in one short line."""

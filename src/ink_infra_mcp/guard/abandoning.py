@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.engine import STEP_FORMAT
 from ink_infra_mcp.core.errors import InputError, StateCorrupt, TargetLocked, UnknownName
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.plan import Frozen, JsonObject
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.receipt import Problem, Receipt, StepReport
 from ink_infra_mcp.core.shapes import items
 from ink_infra_mcp.state import audit, locks, operations

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import assert_never
 
+from ink_infra_mcp.core.effects import Clock, NewId
 from ink_infra_mcp.core.errors import ApprovalInvalid
 from ink_infra_mcp.core.plan import Plan, Risk
 from ink_infra_mcp.core.policy import Need
-from ink_infra_mcp.core.ports import Clock, NewId
 from ink_infra_mcp.guard.caller import Answer, Caller
 from ink_infra_mcp.state import approvals, audit
 from ink_infra_mcp.state.records import Approval, ApprovalState, AuditEvent

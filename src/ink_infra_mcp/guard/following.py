@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import anyio.to_thread
 
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
 from ink_infra_mcp.core.errors import StateCorrupt, UnknownName
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.guard import receipts
 from ink_infra_mcp.guard.caller import Progress

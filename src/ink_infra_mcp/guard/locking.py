@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from ink_infra_mcp.core.ports import Clock
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.state import locks, operations
 from ink_infra_mcp.state.owners import Owners
 from ink_infra_mcp.state.records import Lock

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.engine import Ending, StepEnd
 from ink_infra_mcp.core.errors import InkError, NotOurs, StateCorrupt, StateError, StepFailed, VendorError
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results
 from ink_infra_mcp.core.plan import JsonObject, Plan
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.receipt import Problem, Receipt, StepReport
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.step import Handler, StepCall

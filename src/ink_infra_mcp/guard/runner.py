@@ -7,12 +7,12 @@ from typing import Any
 import anyio
 from pydantic import BaseModel
 
+from ink_infra_mcp.core.effects import Clock, NewId
 from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
 from ink_infra_mcp.core.errors import ApprovalInvalid, StateError, StateUnavailable
 from ink_infra_mcp.core.operation import Mutation, Outcome
 from ink_infra_mcp.core.plan import JsonObject, Plan, Risk, render, risk_of
 from ink_infra_mcp.core.policy import Need, Policy
-from ink_infra_mcp.core.ports import Clock, NewId
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.guard import receipts
 from ink_infra_mcp.guard.approval import Approvals

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import ConfigError, HostError, HostLoginRefused
 from ink_infra_mcp.core.fleet import Host
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.hosts import failures, wire
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import UnknownName
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.permit import Permit, refuse_without_permit
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.hosts import failures
 from ink_infra_mcp.hosts.command import CommandResult, HostCommand

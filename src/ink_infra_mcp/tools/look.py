@@ -10,10 +10,10 @@ from ink_infra_mcp.clients.hetzner_robot import HetznerRobotLook
 from ink_infra_mcp.clients.knock import Knock
 from ink_infra_mcp.clients.probe import Probe
 from ink_infra_mcp.clients.resolver import Resolver
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.firewall.in_force import PortsInForce
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.isolation import Isolation
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.state.archive import Archive

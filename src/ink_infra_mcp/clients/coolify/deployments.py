@@ -8,8 +8,8 @@ from ink_infra_mcp.clients.coolify.buildlog import CANCELLED, FINISHED, Deployme
 from ink_infra_mcp.clients.coolify.causes import probable_cause
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
 from ink_infra_mcp.clients.coolify.ours import Claim, came_over_api, described
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import NotFound, StepFailed, VendorError
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.step import Say
 from ink_infra_mcp.core.untrusted import clean_name

@@ -8,10 +8,10 @@ from ink_infra_mcp.clients.hetzner_cloud.firewalls import Firewall, NewFirewall
 from ink_infra_mcp.clients.hetzner_cloud.look import HetznerCloudLook, listed, parsed, rrset_path
 from ink_infra_mcp.clients.hetzner_cloud.models import Action
 from ink_infra_mcp.clients.http import Answer, Http
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import Conflict, NotFound, Rejected
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import JsonObject
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.untrusted import clean_name
 
 TXT_PART = 255

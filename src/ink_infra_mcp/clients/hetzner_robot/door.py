@@ -9,9 +9,9 @@ import anyio
 from ink_infra_mcp.clients.hetzner_robot.errors import classify
 from ink_infra_mcp.clients.hetzner_robot.models import error_of
 from ink_infra_mcp.clients.http import Answer, Form, Http, HttpSettings
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import Unauthorized
 from ink_infra_mcp.core.permit import Permit
-from ink_infra_mcp.core.ports import Clock
 from ink_infra_mcp.core.secret import Secret
 
 BASE_URL = "https://robot-ws.your-server.de"
