@@ -34,7 +34,7 @@ SEEDS = (
     Seed("layers point down only", "seeded.py", ""),
     Seed("only the server and the command line know the MCP SDK", "app.py", "import mcp_types"),
     Seed("HTTP leaves through one module, and the prober", "clients/seeded.py", "import httpx2"),
-    Seed("SSH is spoken by the hosts and the sandbox only", "tools/seeded.py", "import asyncssh"),
+    Seed("SSH is spoken by the way there and the sandbox only", "hosts/seeded.py", "import asyncssh"),
     Seed("durable execution is the engine's only", "guard/seeded.py", "import dbos"),
     Seed("the database is reached by the state and the engine only", "tools/seeded.py", "import sqlalchemy"),
     Seed("the key store is opened by the settings only", "clients/seeded.py", "import keyring"),

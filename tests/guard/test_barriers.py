@@ -25,11 +25,11 @@ from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import Handler, StepCall
-from ink_infra_mcp.hosts.command import HostCommand
 from ink_infra_mcp.sandbox.running import tokens
 from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_github import commit_sha
+from ink_infra_mcp.ssh.command import HostCommand
 from tests.clock import FakeClock
 from tests.guard.bed import HELLO, STOP, nothing_is_written, told
 from tests.guard.toy import toy

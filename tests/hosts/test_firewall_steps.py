@@ -18,14 +18,14 @@ from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.hosts import firewall_changes as changes
 from ink_infra_mcp.hosts.firewall_steps import FirewallSteps
 from ink_infra_mcp.hosts.network_facts import gather_network
-from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
 from ink_infra_mcp.sandbox.state import Fault
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 from ink_infra_mcp.sandbox.world import World
+from ink_infra_mcp.ssh.pool import HostPool
 from tests.clock import FakeClock
-from tests.hosts.servers import ADDRESS, NAME, pool_of, world_of
 from tests.permits import permit_here
+from tests.ssh.servers import ADDRESS, NAME, pool_of, world_of
 
 pytestmark = pytest.mark.anyio
 

@@ -21,8 +21,8 @@ from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
 from ink_infra_mcp.sandbox.state import Fault
 from ink_infra_mcp.sandbox.state_hosts import HostState
 from ink_infra_mcp.sandbox.world import World
-from tests.hosts.openssh import new_key
-from tests.hosts.servers import pool_of, world_of
+from tests.ssh.openssh import new_key
+from tests.ssh.servers import pool_of, world_of
 
 pytestmark = pytest.mark.anyio
 

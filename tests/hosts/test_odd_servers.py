@@ -18,8 +18,8 @@ from asyncssh.constants import OPEN_CONNECT_FAILED
 from ink_infra_mcp.core.errors import ConfigError, HostKeyChanged, HostUnreachable
 from ink_infra_mcp.core.fleet import Host
 from tests.clock import FakeClock
-from tests.hosts.openssh import new_key
-from tests.hosts.servers import NAME, look, pool_of
+from tests.ssh.openssh import new_key
+from tests.ssh.servers import NAME, look, pool_of
 
 pytestmark = pytest.mark.anyio
 
@@ -297,7 +297,7 @@ def test_a_pool_can_be_made_before_the_event_loop_runs() -> None:
 def test_ssh_is_not_loaded_before_it_is_needed() -> None:
     """A server that never speaks SSH does not pay for its library."""
     code = (
-        "import sys, ink_infra_mcp.hosts.pool, ink_infra_mcp.hosts.facts, ink_infra_mcp.hosts.containers;"
+        "import sys, ink_infra_mcp.ssh.pool, ink_infra_mcp.hosts.facts, ink_infra_mcp.hosts.containers;"
         "sys.exit('asyncssh' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

@@ -11,14 +11,14 @@ from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
 from ink_infra_mcp.core.operation import Results
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import StepCall
-from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.hosts.steps import HostSteps
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 from ink_infra_mcp.sandbox.world import World
+from ink_infra_mcp.ssh.pool import HostPool
 from tests.clock import FakeClock
-from tests.hosts.servers import ADDRESS, NAME, PretendServer, permit, pool_of, world_of
+from tests.ssh.servers import ADDRESS, NAME, PretendServer, permit, pool_of, world_of
 
 pytestmark = pytest.mark.anyio
 

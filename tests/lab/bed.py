@@ -9,8 +9,8 @@ import anyio.to_thread
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.settings.system import SystemClock
+from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.ground.commands import until
 from tests.lab.ground.hosts import Server
 from tests.lab.ground.lab import Lab

@@ -13,7 +13,7 @@ from ink_infra_mcp.app import App, Wiring, WrapHandler
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
-from ink_infra_mcp.hosts.command import CommandResult, HostCommand
+from ink_infra_mcp.ssh.command import CommandResult, HostCommand
 from tests.engine.killing import FORKS, Moment, deadly, die, ended, served
 from tests.lab.bed import Bed, eventually, meanwhile
 from tests.lab.ground.commands import until

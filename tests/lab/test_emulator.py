@@ -21,18 +21,18 @@ from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.hosts.containers import container_logs, containers_of
 from ink_infra_mcp.hosts.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.facts import gather
-from ink_infra_mcp.hosts.links import Where
-from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state_coolify import Application
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 from ink_infra_mcp.settings.system import SystemClock
-from tests.hosts.openssh import new_key
-from tests.hosts.servers import look, permit, script, world_of
+from ink_infra_mcp.ssh.links import Where
+from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.bed import Bed, meanwhile
 from tests.lab.ground.commands import until
 from tests.lab.ground.hosts import Server
 from tests.lab.shapes import Shape, shape
+from tests.ssh.openssh import new_key
+from tests.ssh.servers import look, permit, script, world_of
 
 pytestmark = pytest.mark.anyio
 

@@ -12,11 +12,11 @@ from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, Manag
 from ink_infra_mcp.core.host_firewall.nftables import digest_of
 from ink_infra_mcp.hosts import firewall_changes as changes
 from ink_infra_mcp.hosts.firewall_changes import Report, Seen
-from tests.hosts.servers import permit
 from tests.lab.bed import Bed
 from tests.lab.network_shapes import plain
 from tests.lab.shapes import Shape, apart, shape
 from tests.lab.twins import NAME, NOTHING, SITUATIONS, Situation, Twin, pretend, real
+from tests.ssh.servers import permit
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 

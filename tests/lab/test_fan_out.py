@@ -10,12 +10,12 @@ import pytest
 
 from ink_infra_mcp.core.errors import HostLoginRefused, HostUnreachable
 from ink_infra_mcp.hosts.facts import HostFacts, gather, gather_all
-from ink_infra_mcp.hosts.pool import HostPool
-from tests.hosts.openssh import new_key
+from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.bed import Bed, host_of, meanwhile
 from tests.lab.ground.hosts import Server
 from tests.lab.ground.lab import Lab
 from tests.lab.peers.ours import Measured, measured
+from tests.ssh.openssh import new_key
 
 pytestmark = pytest.mark.anyio
 

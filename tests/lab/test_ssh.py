@@ -7,12 +7,12 @@ import asyncssh
 import pytest
 
 from ink_infra_mcp.core.errors import CommandFailed, HostError, HostKeyChanged, HostLoginRefused, HostUnreachable
-from ink_infra_mcp.hosts.command import CommandResult
-from ink_infra_mcp.hosts.pool import HostPool
-from tests.hosts.openssh import new_key
-from tests.hosts.servers import look, permit, script
+from ink_infra_mcp.ssh.command import CommandResult
+from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.bed import Bed, eventually, meanwhile
 from tests.lab.ground.hosts import Server
+from tests.ssh.openssh import new_key
+from tests.ssh.servers import look, permit, script
 
 pytestmark = pytest.mark.anyio
 

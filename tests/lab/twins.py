@@ -10,14 +10,14 @@ from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.host_firewall.model import Manager
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state_hosts import Container, Firewalld, HostFirewall, HostState, Ufw
 from ink_infra_mcp.settings.system import SystemClock
-from tests.hosts.servers import world_of
+from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.bed import Bed, eventually, meanwhile
 from tests.lab.ground.hosts import Server
 from tests.lab.ground.site import Machine
+from tests.ssh.servers import world_of
 
 NAME, NEIGHBOUR = "muscle-2", "muscle-1"
 LABS_DOCKER = "26.1.5"

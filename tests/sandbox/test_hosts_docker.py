@@ -12,7 +12,7 @@ from ink_infra_mcp.sandbox.hosts.commands import UNKNOWN_FILE, write_commands
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Application
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
-from tests.hosts.servers import world_of
+from tests.ssh.servers import world_of
 
 NOW = 1_800_000_000.0
 WEB = "a" * 64

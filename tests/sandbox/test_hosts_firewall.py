@@ -12,7 +12,7 @@ from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
 from ink_infra_mcp.sandbox.state_firewalls import Arrival, Bond, Firewall, FirewallRule
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 from ink_infra_mcp.sandbox.world import World
-from tests.hosts.servers import ADDRESS, NAME, world_of
+from tests.ssh.servers import ADDRESS, NAME, world_of
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ from ink_infra_mcp.sandbox.hosts.nft_text import NotNft, read_tables
 from ink_infra_mcp.sandbox.hosts.ufw_told import NotUfw, tell_ufw
 from ink_infra_mcp.sandbox.hosts.ways import knock
 from ink_infra_mcp.sandbox.state_hosts import Container, Firewalld, HostFirewall, HostState, Ufw
-from tests.hosts.servers import world_of
+from tests.ssh.servers import world_of
 
 PUBLISHED = ["0.0.0.0:80->80/tcp", "[::]:80->80/tcp", "127.0.0.1:81->81/tcp", "0.0.0.0:443->443/udp"]
 WEB = Container(id="a" * 64, name="web", image="web", ports=PUBLISHED)

@@ -23,7 +23,7 @@ from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.fleet import Provider
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.hosts.pool import HostPool
+from ink_infra_mcp.ssh.pool import HostPool
 
 _NO_LABEL = re.compile(r"[^a-z0-9]+")
 _LAST_NUMBER = re.compile(r"\d+$")

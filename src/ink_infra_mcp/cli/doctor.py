@@ -22,7 +22,7 @@ from ink_infra_mcp.cli.terminal import readable, shown
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.systems import DNS, GITHUB, HETZNER, MUSCLE, ROBOT, STATE
-from ink_infra_mcp.hosts.pool import HostPool
+from ink_infra_mcp.ssh.pool import HostPool
 from ink_infra_mcp.tools import ALL
 
 LIMIT_S = 10.0

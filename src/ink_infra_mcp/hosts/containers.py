@@ -3,10 +3,10 @@
 import re
 
 from ink_infra_mcp.core.errors import HostError, InputError
-from ink_infra_mcp.hosts.command import HostCommand
 from ink_infra_mcp.hosts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts import gather
-from ink_infra_mcp.hosts.pool import HostPool
+from ink_infra_mcp.ssh.command import HostCommand
+from ink_infra_mcp.ssh.pool import HostPool
 
 LOG_LIMIT = 200_000
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")

@@ -1,8 +1,8 @@
 """What can be read of the Coolify container itself on the Factory."""
 
 from ink_infra_mcp.core.errors import CommandFailed
-from ink_infra_mcp.hosts.command import HostCommand
-from ink_infra_mcp.hosts.pool import HostPool
+from ink_infra_mcp.ssh.command import HostCommand
+from ink_infra_mcp.ssh.pool import HostPool
 
 SOURCE = "/var/www/html/bootstrap/helpers/docker.php"
 OPTION = "'--runtime'"

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ink_infra_mcp.core.errors import HostError, InkError
 from ink_infra_mcp.core.plan import Frozen
-from ink_infra_mcp.hosts.command import HostCommand
 from ink_infra_mcp.hosts.container_facts import ContainerFacts, container_ids, containers
-from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.hosts.sections import Reading, Section, Unreadable, sections
+from ink_infra_mcp.ssh.command import HostCommand
+from ink_infra_mcp.ssh.pool import HostPool
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from ink_infra_mcp.core.host_firewall import firewalld, nftables, ufw
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, Manager
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.command import CommandResult, HostCommand
-from ink_infra_mcp.hosts.pool import HostPool
+from ink_infra_mcp.ssh.command import CommandResult, HostCommand
+from ink_infra_mcp.ssh.pool import HostPool
 
 MARK = "ink-firewall"
 LOOK_S = 90.0

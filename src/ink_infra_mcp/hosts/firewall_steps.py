@@ -19,7 +19,7 @@ from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts import firewall_changes as changes
 from ink_infra_mcp.hosts.firewall_changes import Report, Seen
 from ink_infra_mcp.hosts.knocking import knock_from
-from ink_infra_mcp.hosts.pool import HostPool
+from ink_infra_mcp.ssh.pool import HostPool
 
 STAGE = "host_firewall"
 LET_IN_WITHIN_S = 20.0

@@ -6,8 +6,8 @@ from importlib.resources import files
 from typing import Literal
 
 from ink_infra_mcp.core.errors import CommandFailed
-from ink_infra_mcp.hosts.command import HostCommand
-from ink_infra_mcp.hosts.pool import HostPool
+from ink_infra_mcp.ssh.command import HostCommand
+from ink_infra_mcp.ssh.pool import HostPool
 
 Answer = Literal["open", "refused", "silent"]
 Endpoint = tuple[str, int]

@@ -17,8 +17,8 @@ from ink_infra_mcp.core.firewall.sockets import Sockets, read_sockets
 from ink_infra_mcp.hosts.boot_facts import read_boot
 from ink_infra_mcp.hosts.container_facts import ContainerFacts, container_ids, containers
 from ink_infra_mcp.hosts.facts import ask_all, ask_areas, fresh_marker
-from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.hosts.sections import NOT_FOUND, Reading, Section
+from ink_infra_mcp.ssh.pool import HostPool
 
 T = TypeVar("T")
 

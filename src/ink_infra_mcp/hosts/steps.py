@@ -7,8 +7,8 @@ from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of
-from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.hosts.rollouts import Promise, judged, lingering, missing, noted, problems, promise_of
+from ink_infra_mcp.ssh.pool import HostPool
 
 SEEN_WITHIN_S = 60.0
 REPLACED_WITHIN_S = 600.0

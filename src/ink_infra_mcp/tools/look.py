@@ -15,7 +15,7 @@ from ink_infra_mcp.core.firewall.in_force import PortsInForce
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.hosts.pool import HostPool
+from ink_infra_mcp.ssh.pool import HostPool
 from ink_infra_mcp.state.archive import Archive
 
 

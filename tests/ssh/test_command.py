@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.hosts.command import MAX_LINE_BYTES, HostCommand
+from ink_infra_mcp.ssh.command import MAX_LINE_BYTES, HostCommand
 
 WORDS = st.lists(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=6)
 HOSTILE = [

@@ -11,7 +11,7 @@ from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import ConfigError, HostError, HostLoginRefused
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.hosts import failures, wire
+from ink_infra_mcp.ssh import failures, wire
 
 Login = Callable[[], Secret | None]
 Where = Mapping[tuple[str, int], tuple[str, int]]

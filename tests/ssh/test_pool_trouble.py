@@ -12,11 +12,11 @@ import pytest
 from ink_infra_mcp.core.errors import CommandFailed, ConfigError, HostUnreachable
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import MASK, Secret
-from ink_infra_mcp.hosts.command import CommandResult
-from ink_infra_mcp.hosts.exchange import OUTPUT_CAP_BYTES
+from ink_infra_mcp.ssh.command import CommandResult
+from ink_infra_mcp.ssh.exchange import OUTPUT_CAP_BYTES
 from tests.clock import FakeClock
-from tests.hosts.openssh import MISSING, SSHD, openssh
-from tests.hosts.servers import NAME, Far, PretendServer, RealServer, eventually, far, look, permit, pool_of, script
+from tests.ssh.openssh import MISSING, SSHD, openssh
+from tests.ssh.servers import NAME, Far, PretendServer, RealServer, eventually, far, look, permit, pool_of, script
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ import asyncssh
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.hosts import failures
-from ink_infra_mcp.hosts.ways import Connection, Way, way_to
+from ink_infra_mcp.ssh import failures
+from ink_infra_mcp.ssh.ways import Connection, Way, way_to
 
 KEEPALIVE_S = 15
 

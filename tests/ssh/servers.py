@@ -13,9 +13,6 @@ from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.hosts.command import HostCommand
-from ink_infra_mcp.hosts.links import Login, Where
-from ink_infra_mcp.hosts.pool import HostPool
 from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
@@ -23,9 +20,12 @@ from ink_infra_mcp.sandbox.state_github import seed_github
 from ink_infra_mcp.sandbox.state_hetzner import seed_hetzner
 from ink_infra_mcp.sandbox.state_hosts import HostState
 from ink_infra_mcp.sandbox.world import World
+from ink_infra_mcp.ssh.command import HostCommand
+from ink_infra_mcp.ssh.links import Login, Where
+from ink_infra_mcp.ssh.pool import HostPool
 from tests.clock import FakeClock
-from tests.hosts.openssh import MISSING, SSHD, USER, OpenSsh, openssh
 from tests.permits import permit_here
+from tests.ssh.openssh import MISSING, SSHD, USER, OpenSsh, openssh
 
 NAME = "muscle-1"
 ADDRESS = "192.0.2.11"

@@ -9,10 +9,10 @@ import pytest
 
 from ink_infra_mcp.core.errors import HostError, HostKeyChanged, HostLoginRefused, InkError, UnknownName, WriteRefused
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.hosts.command import CommandResult
+from ink_infra_mcp.ssh.command import CommandResult
 from tests.clock import FakeClock
-from tests.hosts.openssh import new_key
-from tests.hosts.servers import NAME, Far, eventually, far, look, permit, pool_of, script
+from tests.ssh.openssh import new_key
+from tests.ssh.servers import NAME, Far, eventually, far, look, permit, pool_of, script
 
 pytestmark = pytest.mark.anyio
 

@@ -9,12 +9,12 @@ from ink_infra_mcp.core.errors import UnknownName
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.permit import Permit, refuse_without_permit
 from ink_infra_mcp.core.redact import Redactor
-from ink_infra_mcp.hosts import failures
-from ink_infra_mcp.hosts.command import CommandResult, HostCommand
-from ink_infra_mcp.hosts.places import Places
+from ink_infra_mcp.ssh import failures
+from ink_infra_mcp.ssh.command import CommandResult, HostCommand
+from ink_infra_mcp.ssh.places import Places
 
 if TYPE_CHECKING:
-    from ink_infra_mcp.hosts.links import Link, Links, Login, Where
+    from ink_infra_mcp.ssh.links import Link, Links, Login, Where
 
 SESSION_TRIES = 6
 SESSION_PAUSE_S = 0.05
@@ -109,7 +109,7 @@ class HostPool:
         Raises:
             HostUnreachable: no SSH server answered.
         """
-        from ink_infra_mcp.hosts import wire
+        from ink_infra_mcp.ssh import wire
 
         dial, dial_port = self._connect_to.get((address, port), (address, port))
         return await wire.offered_key(dial, dial_port, name=address, limit_s=self._connect_timeout_s)
@@ -128,7 +128,7 @@ class HostPool:
 
     def _links(self) -> "Links":
         """SSH is imported with the first connection: a server that never needs it does not pay for it."""
-        from ink_infra_mcp.hosts.links import Links
+        from ink_infra_mcp.ssh.links import Links
 
         if self._made is None:
             self._made = Links(
@@ -143,7 +143,7 @@ class HostPool:
         return self._made
 
     async def _run(self, host: Host, command: HostCommand, permit: Permit | None) -> CommandResult:
-        from ink_infra_mcp.hosts import exchange
+        from ink_infra_mcp.ssh import exchange
 
         try:
             return await self._once(host, command, permit)
@@ -155,7 +155,7 @@ class HostPool:
             raise failures.no_connection(host.name, failures.where(host), str(error)) from error
 
     async def _once(self, host: Host, command: HostCommand, permit: Permit | None) -> CommandResult:
-        from ink_infra_mcp.hosts import exchange
+        from ink_infra_mcp.ssh import exchange
 
         links = self._links()
         link = await links.acquire(host)
@@ -175,7 +175,7 @@ class HostPool:
 
     async def _exchange(self, link: "Link", command: HostCommand, begun: Callable[[], None]) -> CommandResult:
         """Run the command; where the server has too many sessions open, nothing ran, so wait a little and ask again."""
-        from ink_infra_mcp.hosts import exchange
+        from ink_infra_mcp.ssh import exchange
 
         for attempt in range(SESSION_TRIES):
             try:

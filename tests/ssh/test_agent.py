@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from ink_infra_mcp.core.errors import ConfigError
-from tests.hosts.openssh import new_key
-from tests.hosts.servers import NAME, far, look, pool_of
+from tests.ssh.openssh import new_key
+from tests.ssh.servers import NAME, far, look, pool_of
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ import anyio
 import asyncssh
 from asyncssh.constants import EXTENDED_DATA_STDERR
 
-from ink_infra_mcp.hosts.command import PID_MARK, CommandResult, HostCommand, kill_group
-from ink_infra_mcp.hosts.failures import reason
+from ink_infra_mcp.ssh.command import PID_MARK, CommandResult, HostCommand, kill_group
+from ink_infra_mcp.ssh.failures import reason
 
 OUTPUT_CAP_BYTES = 2**20
 STOP_GRACE_S = 1.0

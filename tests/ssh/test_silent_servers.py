@@ -12,9 +12,9 @@ import pytest
 
 from ink_infra_mcp.core.errors import HostUnreachable
 from ink_infra_mcp.core.fleet import Host
-from ink_infra_mcp.hosts.places import Places
-from tests.hosts.openssh import MISSING, SSHD, openssh
-from tests.hosts.servers import NAME, RealServer, look, pool_of
+from ink_infra_mcp.ssh.places import Places
+from tests.ssh.openssh import MISSING, SSHD, openssh
+from tests.ssh.servers import NAME, RealServer, look, pool_of
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from ink_infra_mcp.core.errors import (
 )
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.untrusted import clean, clean_name
-from ink_infra_mcp.hosts.command import CommandResult, HostCommand
+from ink_infra_mcp.ssh.command import CommandResult, HostCommand
 
 NOTHING_SENT = "Nothing was sent to it."
 TAIL = 4_000
