@@ -12,7 +12,7 @@ from ink_infra_mcp.cli.doctor_clocks import clock_of
 from ink_infra_mcp.cli.doctor_ground import Ground, ground_of_wiring
 from ink_infra_mcp.cli.doctor_hosts import pool_of
 from ink_infra_mcp.cli.doctor_report import Finding
-from ink_infra_mcp.hosts.facts import HostFacts
+from ink_infra_mcp.hosts.facts.gathering import HostFacts
 from tests import ink
 from tests.cli.sandboxes import Running, running
 

@@ -7,7 +7,7 @@ import anyio.to_thread
 
 from ink_infra_mcp.app import App
 from ink_infra_mcp.core.firewall.exposure import State
-from ink_infra_mcp.hosts.network_facts import gather_network
+from ink_infra_mcp.hosts.firewall.network_facts import gather_network
 from ink_infra_mcp.tools.shared.judging import ground_of
 from ink_infra_mcp.tools.shared.knocks import Knocked, computed
 from ink_infra_mcp.tools.shared.port_findings import Ground

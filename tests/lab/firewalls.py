@@ -13,7 +13,7 @@ from ink_infra_mcp.core.receipt import Problem
 from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.engine.workflow import Course
 from ink_infra_mcp.guard.program import outcome_of
-from ink_infra_mcp.hosts.firewall_steps import FirewallSteps
+from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
 from ink_infra_mcp.settings.system import SystemClock
 from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.ground.site import Site

@@ -22,7 +22,7 @@ from ink_infra_mcp.core.firewall.docker import Containers
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, OwnAddress
 from ink_infra_mcp.core.firewall.rules import Rule, Table, Tables
 from ink_infra_mcp.core.firewall.sockets import Socket, Sockets
-from ink_infra_mcp.hosts.network_facts import NetworkFacts
+from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 from tests.lab.shapes import Shape
 
 DIFFERENCES = {

@@ -18,9 +18,9 @@ from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.hosts.containers import container_logs, containers_of
-from ink_infra_mcp.hosts.coolify_image import knows_runtime_option
-from ink_infra_mcp.hosts.facts import gather
+from ink_infra_mcp.hosts.docker.containers import container_logs, containers_of
+from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
+from ink_infra_mcp.hosts.facts.gathering import gather
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state_coolify import Application
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState

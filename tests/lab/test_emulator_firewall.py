@@ -10,8 +10,8 @@ import pytest
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, Manager
 from ink_infra_mcp.core.host_firewall.nftables import digest_of
-from ink_infra_mcp.hosts import firewall_changes as changes
-from ink_infra_mcp.hosts.firewall_changes import Report, Seen
+from ink_infra_mcp.hosts.firewall import changes as changes
+from ink_infra_mcp.hosts.firewall.changes import Report, Seen
 from tests.lab.bed import Bed
 from tests.lab.network_shapes import plain
 from tests.lab.shapes import Shape, apart, shape

@@ -5,8 +5,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ink_infra_mcp.hosts.knocking import knock_from
-from ink_infra_mcp.hosts.network_facts import gather_network
+from ink_infra_mcp.hosts.firewall.knocking import knock_from
+from ink_infra_mcp.hosts.firewall.network_facts import gather_network
 from tests.lab.bed import Bed
 from tests.lab.network_shapes import network_shape
 from tests.lab.shapes import Shape, apart

@@ -7,10 +7,10 @@ import pytest
 
 from ink_infra_mcp.core.errors import HostUnreachable
 from ink_infra_mcp.core.firewall.answer import Unreadable
-from ink_infra_mcp.hosts.containers import container_logs, containers_of, isolation_problems
-from ink_infra_mcp.hosts.coolify_image import knows_runtime_option
-from ink_infra_mcp.hosts.facts import gather, gather_all
-from ink_infra_mcp.hosts.network_facts import gather_network
+from ink_infra_mcp.hosts.docker.containers import container_logs, containers_of, isolation_problems
+from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
+from ink_infra_mcp.hosts.facts.gathering import gather, gather_all
+from ink_infra_mcp.hosts.firewall.network_facts import gather_network
 from tests.lab.bed import Bed, meanwhile
 from tests.lab.ground.hosts import COOLIFY, Server
 from tests.lab.ground.services import KNOWS_RUNTIME

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from ink_infra_mcp.core.errors import HostLoginRefused, HostUnreachable
-from ink_infra_mcp.hosts.facts import HostFacts, gather, gather_all
+from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather, gather_all
 from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.bed import Bed, host_of, meanwhile
 from tests.lab.ground.hosts import Server

@@ -18,7 +18,7 @@ from ink_infra_mcp.core.firewall.rules import Tables
 from ink_infra_mcp.core.firewall.walk import Walk
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, Manager, admitted
 from ink_infra_mcp.core.host_firewall.nftables import digest_of, render
-from ink_infra_mcp.hosts import firewall_changes as changes
+from ink_infra_mcp.hosts.firewall import changes as changes
 from tests.lab.bed import Bed, meanwhile
 from tests.lab.firewalls import Operation, admin_of, change_of, firewall_of
 from tests.lab.ground.commands import until

@@ -9,7 +9,7 @@ import pytest
 from ink_infra_mcp.core.errors import HostError, InkError, StepFailed
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, Manager
 from ink_infra_mcp.core.host_firewall.nftables import digest_of
-from ink_infra_mcp.hosts import firewall_changes as changes
+from ink_infra_mcp.hosts.firewall import changes as changes
 from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.bed import Bed, eventually, meanwhile
 from tests.lab.firewalls import Operation, admin_of, change_of, firewall_of

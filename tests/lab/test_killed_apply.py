@@ -13,7 +13,7 @@ from ink_infra_mcp.core.host_firewall.model import HostRule
 from ink_infra_mcp.core.host_firewall.nftables import digest_of
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.guard.caller import Asked
-from ink_infra_mcp.hosts import firewall_changes as changes
+from ink_infra_mcp.hosts.firewall import changes as changes
 from ink_infra_mcp.tools.check_firewall import Args, CheckFirewall
 from tests.engine.aftermath import approvals, kept, once
 from tests.engine.killing import CALLER, CHECKPOINT, Moment, begin_forking

@@ -6,7 +6,7 @@ from ink_infra_mcp.core.firewall.docker import Containers
 from ink_infra_mcp.core.firewall.host import read_filters
 from ink_infra_mcp.core.firewall.interfaces import Interfaces
 from ink_infra_mcp.core.firewall.sockets import Sockets
-from ink_infra_mcp.hosts.network_facts import NetworkFacts
+from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 from tests.lab.network_shapes import network_shape
 from tests.lab.shapes import Shape, apart
 

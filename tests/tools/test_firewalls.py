@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from ink_infra_mcp.core.fleet import Access, Fleet
-from ink_infra_mcp.hosts.knocking import MOST
+from ink_infra_mcp.hosts.firewall.knocking import MOST
 from ink_infra_mcp.sandbox.state import WorldState
 from tests.ink import Ink, data, ink, says_yes, text
 

@@ -8,7 +8,7 @@ from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.exposure import HostFacts, State
 from ink_infra_mcp.core.firewall.gates import Gate, Gates
 from ink_infra_mcp.core.fleet import Access, CoolifySettings, Fleet, Host, Muscle
-from ink_infra_mcp.hosts.network_facts import NetworkFacts
+from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 from ink_infra_mcp.settings.policy_files import load_ports
 from ink_infra_mcp.tools.shared.knocks import Knocked, computed, disagreements
 from ink_infra_mcp.tools.shared.port_findings import Ground, findings_of, rows_of

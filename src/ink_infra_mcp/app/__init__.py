@@ -26,8 +26,8 @@ from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import Handler
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress
-from ink_infra_mcp.hosts.firewall_steps import FirewallSteps
-from ink_infra_mcp.hosts.steps import HostSteps
+from ink_infra_mcp.hosts.docker.steps import HostSteps
+from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
 from ink_infra_mcp.ssh.pool import HostPool
 from ink_infra_mcp.state.archive import Archive
 from ink_infra_mcp.tools import ALL

@@ -1,7 +1,7 @@
 """The doctor's look at a server's clock: how far it surely is from this machine's."""
 
 from ink_infra_mcp.cli.doctor_report import Finding
-from ink_infra_mcp.hosts.facts import HostFacts
+from ink_infra_mcp.hosts.facts.gathering import HostFacts
 
 WARN_S = 5.0
 FAIL_S = 60.0

@@ -8,8 +8,8 @@ from ink_infra_mcp.cli.doctor_report import Finding, Section
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.fleet import Fleet, Host, Muscle
 from ink_infra_mcp.core.systems import FACTORY, MUSCLE, OPTION, RUNTIME
-from ink_infra_mcp.hosts.coolify_image import knows_runtime_option
-from ink_infra_mcp.hosts.facts import HostFacts, gather
+from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
+from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather
 from ink_infra_mcp.ssh.pool import HostPool
 
 CONNECT_S = 6.0

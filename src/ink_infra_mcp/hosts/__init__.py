@@ -1,1 +1,1 @@
-"""Servers over SSH: commands as words, one kept connection per server, and facts read in one round trip."""
+"""What is read and changed on a server, a folder for each subject with its script beside it; sent by way of `ssh`."""

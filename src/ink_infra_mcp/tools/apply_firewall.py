@@ -14,9 +14,9 @@ from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, steps_of
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import Plan, Step
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, ROBOT, STATE, Needs
-from ink_infra_mcp.hosts import firewall_changes
-from ink_infra_mcp.hosts.firewall_changes import Seen
-from ink_infra_mcp.hosts.network_facts import NetworkFacts, gather_networks
+from ink_infra_mcp.hosts.firewall import changes
+from ink_infra_mcp.hosts.firewall.changes import Seen
+from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts, gather_networks
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.boot_findings import lasting_trouble
 from ink_infra_mcp.tools.shared.host_target import host_firewall, knocks_of, told, ways_to_keep
@@ -103,7 +103,7 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
         front = (await in_front_of(look, (host,)))[host.name]
         ground = ground_of(look, host, facts[host.name], front, neighbours_of(look.fleet, facts))
         _refuse_unread(ground, args)
-        seen = await firewall_changes.look(look.hosts, host.name)
+        seen = await changes.look(look.hosts, host.name)
         wanted = host_firewall(ground, seen)
         _refuse_lockout(look, ground, wanted, seen)
         provider = provider_steps(ground, look.fleet.access.private) if args.layers != "host" else ()

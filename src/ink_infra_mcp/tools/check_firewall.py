@@ -11,7 +11,7 @@ from ink_infra_mcp.core.fleet import Host, Name
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, ROBOT, Needs
-from ink_infra_mcp.hosts.network_facts import NetworkFacts, gather_networks
+from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts, gather_networks
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.boot_findings import boot_findings
 from ink_infra_mcp.tools.shared.judging import ground_of

@@ -9,7 +9,7 @@ from ink_infra_mcp.core.errors import HostError, UnknownName
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.systems import MUSCLE, READ, STATE, WRITE, Needs
-from ink_infra_mcp.hosts.containers import containers_of
+from ink_infra_mcp.hosts.docker.containers import containers_of
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared import proofs, rollout
 from ink_infra_mcp.tools.shared.apps import App, find_app

@@ -11,7 +11,7 @@ from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import MUSCLE, READ, Needs
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of, isolation_problems
+from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of, isolation_problems
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.apps import App, find_app, is_inline, limits_of
 

@@ -10,7 +10,7 @@ from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import READ, SENSITIVE, Needs
 from ink_infra_mcp.core.untrusted import clean, fence
-from ink_infra_mcp.hosts.containers import container_logs, containers_of
+from ink_infra_mcp.hosts.docker.containers import container_logs, containers_of
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.apps import App, find_app
 

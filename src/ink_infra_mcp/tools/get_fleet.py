@@ -15,9 +15,9 @@ from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, READ, Needs
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.containers import isolation_problems
-from ink_infra_mcp.hosts.coolify_image import knows_runtime_option
-from ink_infra_mcp.hosts.facts import HostFacts, gather_all
+from ink_infra_mcp.hosts.docker.containers import isolation_problems
+from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
+from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather_all
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.placing import candidates
 

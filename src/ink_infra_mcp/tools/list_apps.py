@@ -9,9 +9,9 @@ from ink_infra_mcp.core.fleet import Name
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import MUSCLE, READ, Needs
-from ink_infra_mcp.hosts.container_facts import ContainerFacts
-from ink_infra_mcp.hosts.containers import belongs_to, isolation_problems
-from ink_infra_mcp.hosts.facts import HostFacts, gather_all
+from ink_infra_mcp.hosts.docker.containers import belongs_to, isolation_problems
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
+from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather_all
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.apps import App, all_apps, limits_of
 from ink_infra_mcp.tools.shared.paging import page

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from ink_infra_mcp.hosts.sections import sections
+from ink_infra_mcp.hosts.facts.sections import sections
 from tests.lab.ground.hosts import Server
 from tests.lab.ground.lab import Lab
 from tests.lab.peers.ours import AREAS, Failed
@@ -82,7 +82,7 @@ def lay_out(lab: Lab, servers: Sequence[Server], folder: Path, installed: Path) 
 
 def script() -> bytes:
     """Return the product's own script of facts."""
-    return files("ink_infra_mcp.hosts").joinpath("facts.sh").read_bytes()
+    return files("ink_infra_mcp.hosts.facts").joinpath("facts.sh").read_bytes()
 
 
 def command() -> str:

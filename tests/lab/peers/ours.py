@@ -15,7 +15,7 @@ from pathlib import Path
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.hosts.facts import HostFacts, ask_all, gather
+from ink_infra_mcp.hosts.facts.gathering import HostFacts, ask_all, gather
 from ink_infra_mcp.settings.system import SystemClock
 from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.bed import host_of

@@ -10,7 +10,7 @@ from ink_infra_mcp.core.firewall.targets import opened, sources_of
 from ink_infra_mcp.core.fleet import Fleet, Host
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, WayIn
 from ink_infra_mcp.core.host_firewall.steps import Knock
-from ink_infra_mcp.hosts.firewall_changes import Seen
+from ink_infra_mcp.hosts.firewall.changes import Seen
 from ink_infra_mcp.tools.shared.port_findings import Ground
 from ink_infra_mcp.tools.shared.ways_in import DOCKER
 

@@ -3,7 +3,7 @@
 from ink_infra_mcp.core.firewall.exposure import HostFacts
 from ink_infra_mcp.core.firewall.policy import PortPolicy, Role
 from ink_infra_mcp.core.fleet import Fleet, Host, Muscle
-from ink_infra_mcp.hosts.network_facts import NetworkFacts
+from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.port_findings import SSH, Ground
 from ink_infra_mcp.tools.shared.providers import InFront

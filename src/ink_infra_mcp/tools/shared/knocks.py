@@ -10,7 +10,7 @@ from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of
 from ink_infra_mcp.core.firewall.exposure import SourceClass, State, WayIn, exposures, ports_that_matter
 from ink_infra_mcp.core.plan import Frozen
-from ink_infra_mcp.hosts.knocking import MOST, knock_from
+from ink_infra_mcp.hosts.firewall.knocking import MOST, knock_from
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.port_findings import Finding, Ground
 from ink_infra_mcp.tools.shared.ways_in import PUBLIC

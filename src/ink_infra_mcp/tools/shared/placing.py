@@ -5,7 +5,7 @@ from ink_infra_mcp.clients.coolify.models import Server
 from ink_infra_mcp.core.errors import HostError, InputError
 from ink_infra_mcp.core.fleet import Muscle, memory_bytes
 from ink_infra_mcp.core.placement import Candidate, Placement, place
-from ink_infra_mcp.hosts.facts import HostFacts, gather_all
+from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather_all
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.limits import compose_of, limit_bytes, promised_bytes
 

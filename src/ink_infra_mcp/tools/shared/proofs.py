@@ -9,8 +9,8 @@ from ink_infra_mcp.core.errors import HostError, NotFound
 from ink_infra_mcp.core.operation import Check, Results
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of
-from ink_infra_mcp.hosts.rollouts import UP, Promise, judged, lingering, missing, problems, promise_of
+from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of
+from ink_infra_mcp.hosts.docker.rollouts import UP, Promise, judged, lingering, missing, problems, promise_of
 from ink_infra_mcp.tools.look import Look
 from ink_infra_mcp.tools.shared.apps import host_of
 from ink_infra_mcp.tools.shared.promises import NO_SERVICES, Services

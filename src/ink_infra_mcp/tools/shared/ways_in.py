@@ -8,7 +8,7 @@ from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.exposure import SourceClass, WayIn
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, OwnAddress
 from ink_infra_mcp.core.fleet import Fleet, Host
-from ink_infra_mcp.hosts.network_facts import NetworkFacts
+from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 
 PUBLIC, PRIVATE = "public", "private"
 DOCKER = ("docker", "br-")

@@ -3,8 +3,8 @@
 import re
 
 from ink_infra_mcp.core.errors import HostError, InputError
-from ink_infra_mcp.hosts.container_facts import ContainerFacts
-from ink_infra_mcp.hosts.facts import gather
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
+from ink_infra_mcp.hosts.facts.gathering import gather
 from ink_infra_mcp.ssh.command import HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 

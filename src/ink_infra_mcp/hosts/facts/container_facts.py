@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from ink_infra_mcp.core.plan import Frozen
-from ink_infra_mcp.hosts.sections import Unreadable
+from ink_infra_mcp.hosts.facts.sections import Unreadable
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _GONE = re.compile(r"error.*no such (?:container|object): ([0-9a-f]{64})", re.IGNORECASE)

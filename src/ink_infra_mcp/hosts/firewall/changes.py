@@ -256,7 +256,7 @@ def _not_run(host: str, words: str, status: int) -> HostError:
 
 
 def _script() -> str:
-    return files("ink_infra_mcp.hosts").joinpath("firewall.sh").read_text(encoding="utf-8")
+    return files("ink_infra_mcp.hosts.firewall").joinpath("firewall.sh").read_text(encoding="utf-8")
 
 
 def _sum(text: str) -> str:

@@ -11,7 +11,7 @@ from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
 from ink_infra_mcp.core.operation import Results
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import StepCall
-from ink_infra_mcp.hosts.steps import HostSteps
+from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState

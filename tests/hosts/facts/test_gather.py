@@ -16,7 +16,7 @@ from ink_infra_mcp.core.errors import (
     UnknownName,
 )
 from ink_infra_mcp.core.fleet import Host
-from ink_infra_mcp.hosts.facts import HostFacts, gather, gather_all
+from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather, gather_all
 from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
 from ink_infra_mcp.sandbox.state import Fault
 from ink_infra_mcp.sandbox.state_hosts import HostState

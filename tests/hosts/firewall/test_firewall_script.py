@@ -9,9 +9,9 @@ import pytest
 from ink_infra_mcp.core.host_firewall import ufw
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule
 from ink_infra_mcp.core.host_firewall.nftables import render
-from ink_infra_mcp.hosts.firewall_changes import command, payload
+from ink_infra_mcp.hosts.firewall.changes import command, payload
 
-SCRIPT = files("ink_infra_mcp.hosts").joinpath("firewall.sh").read_text(encoding="utf-8")
+SCRIPT = files("ink_infra_mcp.hosts.firewall").joinpath("firewall.sh").read_text(encoding="utf-8")
 SSH = HostRule(protocol="tcp", ports="22", sources=("203.0.113.0/24",), why="SSH")
 
 

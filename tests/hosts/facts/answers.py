@@ -1,7 +1,7 @@
 """What a server answered to `facts.sh`, as text and as the facts that must come out."""
 
-from ink_infra_mcp.hosts.container_facts import ContainerFacts
-from ink_infra_mcp.hosts.facts import HostFacts, read_facts
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
+from ink_infra_mcp.hosts.facts.gathering import HostFacts, read_facts
 
 MARK = "ink-0123456789abcdef"
 FIRST = "de7f5ae40438207c4e2a735f14f33ce55fa0ec42d498769d5377150274b8b4fe"

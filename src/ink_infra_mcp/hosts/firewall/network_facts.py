@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
+from importlib.resources import files
 from typing import TypeVar
 
 from ink_infra_mcp.core.errors import HostError
@@ -14,10 +15,10 @@ from ink_infra_mcp.core.firewall.host import read_filters
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, read_interfaces
 from ink_infra_mcp.core.firewall.rules import Tables
 from ink_infra_mcp.core.firewall.sockets import Sockets, read_sockets
-from ink_infra_mcp.hosts.boot_facts import read_boot
-from ink_infra_mcp.hosts.container_facts import ContainerFacts, container_ids, containers
-from ink_infra_mcp.hosts.facts import ask_all, ask_areas, fresh_marker
-from ink_infra_mcp.hosts.sections import NOT_FOUND, Reading, Section
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts, container_ids, containers
+from ink_infra_mcp.hosts.facts.gathering import ask_all, ask_areas, fresh_marker
+from ink_infra_mcp.hosts.facts.sections import NOT_FOUND, Reading, Section
+from ink_infra_mcp.hosts.firewall.boot_facts import read_boot
 from ink_infra_mcp.ssh.pool import HostPool
 
 T = TypeVar("T")
@@ -56,7 +57,12 @@ async def gather_network(pool: HostPool, host: str, *, new_marker: Callable[[], 
     Raises:
         HostError: the server cannot be reached, or runs no POSIX shell for us.
     """
-    return read_network(host, await ask_areas(pool, host, areas=AREAS, marker=new_marker()))
+    return read_network(host, await ask_areas(pool, host, areas=AREAS, marker=new_marker(), second=_boot()))
+
+
+@cache
+def _boot() -> str:
+    return files("ink_infra_mcp.hosts.firewall").joinpath("boot.sh").read_text("utf-8")
 
 
 async def gather_networks(pool: HostPool) -> tuple[dict[str, NetworkFacts], dict[str, HostError]]:

@@ -9,11 +9,11 @@ import pytest
 
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.docker import Container, Containers, Published
-from ink_infra_mcp.hosts.network_facts import NetworkFacts, read_network
-from ink_infra_mcp.hosts.sections import Section
-from tests.hosts.answers import FIRST, FIRST_LINE
+from ink_infra_mcp.hosts.facts.sections import Section
+from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts, read_network
+from tests.hosts.facts.answers import FIRST, FIRST_LINE
 
-DATA = Path(__file__).parent.parent / "core" / "firewall" / "data"
+DATA = Path(__file__).parents[2] / "core" / "firewall" / "data"
 NFT_WARNING = "# Warning: table ip filter is managed by iptables-nft, do not touch!"
 
 

@@ -297,7 +297,8 @@ def test_a_pool_can_be_made_before_the_event_loop_runs() -> None:
 def test_ssh_is_not_loaded_before_it_is_needed() -> None:
     """A server that never speaks SSH does not pay for its library."""
     code = (
-        "import sys, ink_infra_mcp.ssh.pool, ink_infra_mcp.hosts.facts, ink_infra_mcp.hosts.containers;"
+        "import sys, ink_infra_mcp.ssh.pool, ink_infra_mcp.hosts.facts.gathering;"
+        "import ink_infra_mcp.hosts.docker.containers;"
         "sys.exit('asyncssh' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

@@ -16,9 +16,9 @@ from ink_infra_mcp.core.host_firewall.steps import LEAST_WINDOW_S, MOST_WINDOW_S
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
-from ink_infra_mcp.hosts import firewall_changes as changes
-from ink_infra_mcp.hosts.firewall_changes import Report, Seen
-from ink_infra_mcp.hosts.knocking import knock_from
+from ink_infra_mcp.hosts.firewall import changes as changes
+from ink_infra_mcp.hosts.firewall.changes import Report, Seen
+from ink_infra_mcp.hosts.firewall.knocking import knock_from
 from ink_infra_mcp.ssh.pool import HostPool
 
 STAGE = "host_firewall"

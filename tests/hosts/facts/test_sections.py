@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ink_infra_mcp.hosts.container_facts import ContainerFacts, Mount
-from ink_infra_mcp.hosts.facts import AREAS, Disk, HostFacts, read_facts
-from ink_infra_mcp.hosts.sections import Section, sections
-from tests.hosts.answers import (
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts, Mount
+from ink_infra_mcp.hosts.facts.gathering import AREAS, Disk, HostFacts, read_facts
+from ink_infra_mcp.hosts.facts.sections import Section, sections
+from tests.hosts.facts.answers import (
     ANSWERS,
     FACT_NAMES,
     FIRST,

@@ -9,14 +9,14 @@ import pytest
 from ink_infra_mcp.core.errors import CommandFailed, HostError, InputError
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import MASK, Secret
-from ink_infra_mcp.hosts.container_facts import ContainerFacts, Mount
-from ink_infra_mcp.hosts.containers import belongs_to, container_logs, containers_of, isolation_problems
+from ink_infra_mcp.hosts.docker.containers import belongs_to, container_logs, containers_of, isolation_problems
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts, Mount
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state_coolify import Application
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 from ink_infra_mcp.sandbox.world import World
 from ink_infra_mcp.ssh.pool import HostPool
-from tests.hosts.answers import first_container
+from tests.hosts.facts.answers import first_container
 from tests.ssh.servers import ADDRESS, NAME, PretendServer, pool_of, world_of
 
 LIMIT_S = 20

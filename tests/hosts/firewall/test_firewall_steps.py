@@ -15,9 +15,9 @@ from ink_infra_mcp.core.host_firewall.nftables import digest_of
 from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, steps_of
 from ink_infra_mcp.core.plan import JsonObject, Step, Undo
 from ink_infra_mcp.core.step import StepCall
-from ink_infra_mcp.hosts import firewall_changes as changes
-from ink_infra_mcp.hosts.firewall_steps import FirewallSteps
-from ink_infra_mcp.hosts.network_facts import gather_network
+from ink_infra_mcp.hosts.firewall import changes as changes
+from ink_infra_mcp.hosts.firewall.network_facts import gather_network
+from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
 from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
 from ink_infra_mcp.sandbox.state import Fault
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState

@@ -29,7 +29,7 @@ async def knock_from(pool: HostPool, host: str, endpoints: Iterable[Endpoint]) -
     if len(wanted) > MOST:
         raise ValueError(f"at most {MOST} connects in one round trip")
     words = [word for address, port in wanted for word in (address, str(port))]
-    script = files("ink_infra_mcp.hosts").joinpath("knock.sh").read_bytes()
+    script = files("ink_infra_mcp.hosts.firewall").joinpath("knock.sh").read_bytes()
     command = HostCommand(
         ("bash", "-s", "--", str(SECONDS), *words), changes=False, timeout_s=SECONDS + 30.0, stdin=script
     )

@@ -10,7 +10,7 @@ from ink_infra_mcp.core.firewall.firewalld import Zone, read_firewalld
 from ink_infra_mcp.core.firewall.host import read_filters
 from ink_infra_mcp.core.firewall.rules import Table, Tables
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.sections import NOT_FOUND, OUT_OF_TIME, Section
+from ink_infra_mcp.hosts.facts.sections import NOT_FOUND, OUT_OF_TIME, Section
 
 _PART = re.compile(r"== (\w+) (\d{1,3})")
 _LAST = "others"

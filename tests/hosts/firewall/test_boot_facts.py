@@ -4,8 +4,8 @@ import pytest
 
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.boot import NextBoot, Stored
-from ink_infra_mcp.hosts.boot_facts import read_boot
-from ink_infra_mcp.hosts.sections import Section
+from ink_infra_mcp.hosts.facts.sections import Section
+from ink_infra_mcp.hosts.firewall.boot_facts import read_boot
 
 UNITS = {
     "nftables": "disabled",

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ink_infra_mcp.hosts.facts import AREAS, fresh_marker
-from tests.hosts.answers import ANSWERS, FACT_NAMES, FIRST, FIRST_LINE, GOOD, MARK, SECOND, SECOND_LINE, read
+from ink_infra_mcp.hosts.facts.gathering import AREAS, fresh_marker
+from tests.hosts.facts.answers import ANSWERS, FACT_NAMES, FIRST, FIRST_LINE, GOOD, MARK, SECOND, SECOND_LINE, read
 
-SCRIPT = files("ink_infra_mcp.hosts").joinpath("facts.sh").read_bytes()
+SCRIPT = files("ink_infra_mcp.hosts.facts").joinpath("facts.sh").read_bytes()
 SHELLS = {"sh": ["/bin/sh"], "dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 BOUNDED = 'shift\nexec "$@"'
 DOCKER = f"""case $1 in

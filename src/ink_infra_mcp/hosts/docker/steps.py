@@ -6,8 +6,8 @@ from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
-from ink_infra_mcp.hosts.containers import ContainerFacts, containers_of
-from ink_infra_mcp.hosts.rollouts import Promise, judged, lingering, missing, noted, problems, promise_of
+from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of
+from ink_infra_mcp.hosts.docker.rollouts import Promise, judged, lingering, missing, noted, problems, promise_of
 from ink_infra_mcp.ssh.pool import HostPool
 
 SEEN_WITHIN_S = 60.0

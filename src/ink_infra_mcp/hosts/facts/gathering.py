@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ink_infra_mcp.core.errors import HostError, InkError
 from ink_infra_mcp.core.plan import Frozen
-from ink_infra_mcp.hosts.container_facts import ContainerFacts, container_ids, containers
-from ink_infra_mcp.hosts.sections import Reading, Section, Unreadable, sections
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts, container_ids, containers
+from ink_infra_mcp.hosts.facts.sections import Reading, Section, Unreadable, sections
 from ink_infra_mcp.ssh.command import HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -96,26 +96,26 @@ async def gather(
     return _read(host, await ask_areas(pool, host, areas=areas, marker=marker), areas)
 
 
-async def ask_areas(pool: HostPool, host: str, *, areas: Collection[str], marker: str) -> dict[str, Section]:
+async def ask_areas(
+    pool: HostPool, host: str, *, areas: Collection[str], marker: str, second: str = ""
+) -> dict[str, Section]:
     """Return the sections of what the script prints for `areas`, in one round trip.
+
+    The area `network` runs a `second` script on the server, which the first one finds in a variable.
 
     Raises:
         HostError: the server cannot be reached, or runs no POSIX shell for us.
     """
-    command = HostCommand(("sh", "-s", "--", marker, *areas), changes=False, timeout_s=TIMEOUT_S, stdin=_script(areas))
+    said_first = f"boot={shlex.quote(second)}\n" if second else ""
+    script = f"{said_first}{_first()}".encode()
+    command = HostCommand(("sh", "-s", "--", marker, *areas), changes=False, timeout_s=TIMEOUT_S, stdin=script)
     said = await pool.run(host, command, check=True)
     return sections(said.stdout, marker)
 
 
-def _script(areas: Collection[str]) -> bytes:
-    """Return what is sent: the area `network` runs a second script, which the first one finds in a variable."""
-    boot = f"boot={shlex.quote(_text('boot.sh'))}\n" if "network" in areas else ""
-    return f"{boot}{_text('facts.sh')}".encode()
-
-
 @cache
-def _text(name: str) -> str:
-    return files("ink_infra_mcp.hosts").joinpath(name).read_text("utf-8")
+def _first() -> str:
+    return files("ink_infra_mcp.hosts.facts").joinpath("facts.sh").read_text("utf-8")
 
 
 async def gather_all(pool: HostPool, names: Iterable[str]) -> dict[str, HostFacts | HostError]:

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from ink_infra_mcp.core.operation import Results
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
-from ink_infra_mcp.hosts.containers import ContainerFacts, is_preview, isolation_problems, service_of
+from ink_infra_mcp.hosts.docker.containers import ContainerFacts, is_preview, isolation_problems, service_of
 
 UP = frozenset({"running", "restarting", "paused"})
 
