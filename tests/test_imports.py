@@ -31,6 +31,7 @@ class Seed:
 SEEDS = (
     Seed("layers point down only", "core/seeded.py", "import ink_infra_mcp.sandbox.part"),
     Seed("layers point down only", "tools/seeded.py", "import ink_infra_mcp.guard.seeded", ("guard/seeded.py",)),
+    Seed("layers point down only", "ssh/seeded.py", "import ink_infra_mcp.hosts.facts.sections"),
     Seed("layers point down only", "seeded.py", ""),
     Seed("only the server and the command line know the MCP SDK", "app.py", "import mcp_types"),
     Seed("HTTP leaves through one module, and the prober", "clients/seeded.py", "import httpx2"),
@@ -43,6 +44,11 @@ SEEDS = (
     Seed("the core is pure", "core/seeded.py", "def read() -> None:\n    import socket"),
     Seed("the sandbox knows nothing of ours", "sandbox/seeded.py", "from ink_infra_mcp.core import plan"),
     Seed("tools do not know each other", "tools/seeded.py", "import ink_infra_mcp.tools.other", ("tools/other.py",)),
+    Seed("tools and areas look, and never act", "areas/seeded.py", "import ink_infra_mcp.core.permit"),
+    Seed("tools and areas look, and never act", "tools/seeded.py", "import ink_infra_mcp.clients.coolify.act"),
+    Seed("tools and areas look, and never act", "areas/seeded.py", "import ink_infra_mcp.hosts.docker.steps"),
+    Seed("guard and engine know no area", "guard/seeded.py", "import ink_infra_mcp.areas.look"),
+    Seed("the way to a server knows no subject", "ssh/seeded.py", "import ink_infra_mcp.core.plan"),
     Seed(
         "vendor clients do not know each other",
         "clients/seeded.py",

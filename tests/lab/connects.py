@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import anyio.to_thread
 
 from ink_infra_mcp.app import App
+from ink_infra_mcp.areas.ports.findings import Ground
+from ink_infra_mcp.areas.ports.ground import ground_of
+from ink_infra_mcp.areas.ports.knocks import Knocked, computed
+from ink_infra_mcp.areas.ports.providers import in_front_of
+from ink_infra_mcp.areas.ports.ways_in import neighbours_of
 from ink_infra_mcp.core.firewall.exposure import State
 from ink_infra_mcp.hosts.firewall.network_facts import gather_network
-from ink_infra_mcp.tools.shared.judging import ground_of
-from ink_infra_mcp.tools.shared.knocks import Knocked, computed
-from ink_infra_mcp.tools.shared.port_findings import Ground
-from ink_infra_mcp.tools.shared.providers import in_front_of
-from ink_infra_mcp.tools.shared.ways_in import neighbours_of
 from tests.lab.bed import Bed
 from tests.lab.ground.site import OUTSIDE_IPV4, OUTSIDE_IPV6
 from tests.lab.tools_bed import NAMES

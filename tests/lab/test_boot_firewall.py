@@ -9,9 +9,9 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from ink_infra_mcp.areas.ports.findings import Ground
 from ink_infra_mcp.core.firewall.boot import NextBoot
 from ink_infra_mcp.tools.check_firewall import Args, CheckFirewall
-from ink_infra_mcp.tools.shared.port_findings import Ground
 from tests.lab.bed import Bed, meanwhile
 from tests.lab.connects import differing, judged, knocks, observed
 from tests.lab.ground.commands import until

@@ -7,8 +7,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from ink_infra_mcp.areas.ports.knocks import Knocked
 from ink_infra_mcp.tools.check_firewall import Args, CheckFirewall
-from ink_infra_mcp.tools.shared.knocks import Knocked
 from tests.ink import data, says_yes
 from tests.lab.bed import Bed, meanwhile
 from tests.lab.broken import BROKEN, NO_IPV6, PORTS, Broken, break_

@@ -6,9 +6,9 @@ from typing import Any
 import anyio
 import pytest
 
+from ink_infra_mcp.areas.ports.knocks import Knocked
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.tools.check_firewall import Args, CheckFirewall, Report
-from ink_infra_mcp.tools.shared.knocks import Knocked
 from tests.ink import data, says_yes, text
 from tests.lab.bed import Bed
 from tests.lab.broken import break_

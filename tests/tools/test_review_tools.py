@@ -6,13 +6,13 @@ from typing import Any
 import anyio
 import pytest
 
+from ink_infra_mcp.areas.apps.compose_apps import prepared
 from ink_infra_mcp.core.errors import InputError, StepFailed
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.settings.policy_files import load_isolation
-from ink_infra_mcp.tools.shared.compose_apps import prepared
 from tests.guard.bed import HELLO, begun
 from tests.ink import Ink, ink, says_yes
 from tests.tools.calls import Held, app_named, call, creations, deploy, fault

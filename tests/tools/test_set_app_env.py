@@ -5,9 +5,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps
 from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import WorldState
-from ink_infra_mcp.tools.shared.envs import EnvNow, env_steps
 from tests.ink import Ink, data, ink, says_yes
 from tests.tools.calls import ROLLOUT, Before, app_named, call, deploy, fault
 

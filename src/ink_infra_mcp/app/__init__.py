@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from ink_infra_mcp.app.wiring import Places, Wiring, WrapHandler
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients import github, hetzner_cloud, hetzner_robot
 from ink_infra_mcp.clients.coolify.errors import classify_coolify
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
@@ -31,7 +32,6 @@ from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
 from ink_infra_mcp.ssh.pool import HostPool
 from ink_infra_mcp.state.archive import Archive
 from ink_infra_mcp.tools import ALL
-from ink_infra_mcp.tools.look import Look
 
 if TYPE_CHECKING:
     from ink_infra_mcp.app.guarded import Guarded

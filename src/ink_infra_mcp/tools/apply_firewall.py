@@ -5,6 +5,15 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.areas.ports.boot_findings import lasting_trouble
+from ink_infra_mcp.areas.ports.findings import Ground, Row, rows_of
+from ink_infra_mcp.areas.ports.ground import ground_of
+from ink_infra_mcp.areas.ports.host_target import host_firewall, knocks_of, told, ways_to_keep
+from ink_infra_mcp.areas.ports.knocks import Origin, disagreements, knocked
+from ink_infra_mcp.areas.ports.provider_steps import beyond_reach, provider_steps
+from ink_infra_mcp.areas.ports.providers import in_front_of
+from ink_infra_mcp.areas.ports.ways_in import Neighbours, neighbours_of, ways_of
 from ink_infra_mcp.core.errors import HostError, InputError, RefusedByPolicy, UnknownName
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.policy import Agreement
@@ -17,15 +26,6 @@ from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, ROBOT, STATE, N
 from ink_infra_mcp.hosts.firewall import changes
 from ink_infra_mcp.hosts.firewall.changes import Seen
 from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts, gather_networks
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.boot_findings import lasting_trouble
-from ink_infra_mcp.tools.shared.host_target import host_firewall, knocks_of, told, ways_to_keep
-from ink_infra_mcp.tools.shared.judging import ground_of
-from ink_infra_mcp.tools.shared.knocks import Origin, disagreements, knocked
-from ink_infra_mcp.tools.shared.port_findings import Ground, Row, rows_of
-from ink_infra_mcp.tools.shared.provider_steps import beyond_reach, provider_steps
-from ink_infra_mcp.tools.shared.providers import in_front_of
-from ink_infra_mcp.tools.shared.ways_in import Neighbours, neighbours_of, ways_of
 
 WINDOW_S = 180
 ROBOT_WINDOW_S = 480

@@ -5,11 +5,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.systems import STATE, Needs
 from ink_infra_mcp.state.records import Operation
-from ink_infra_mcp.tools.look import Look
 
 
 class Args(BaseModel):

@@ -5,6 +5,14 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.areas.ports.boot_findings import boot_findings
+from ink_infra_mcp.areas.ports.findings import RANKS, Finding, Ground, Row, findings_of, rows_of
+from ink_infra_mcp.areas.ports.ground import ground_of
+from ink_infra_mcp.areas.ports.knocks import Knocked, Origin, disagreements, knocked
+from ink_infra_mcp.areas.ports.lines import PortLine, lines_of
+from ink_infra_mcp.areas.ports.providers import in_front_of
+from ink_infra_mcp.areas.ports.ways_in import neighbours_of, ways_of
 from ink_infra_mcp.core.errors import HostError, UnknownName
 from ink_infra_mcp.core.firewall.listening import LISTENER
 from ink_infra_mcp.core.fleet import Host, Name
@@ -12,14 +20,6 @@ from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, ROBOT, Needs
 from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts, gather_networks
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.boot_findings import boot_findings
-from ink_infra_mcp.tools.shared.judging import ground_of
-from ink_infra_mcp.tools.shared.knocks import Knocked, Origin, disagreements, knocked
-from ink_infra_mcp.tools.shared.port_findings import RANKS, Finding, Ground, Row, findings_of, rows_of
-from ink_infra_mcp.tools.shared.port_lines import PortLine, lines_of
-from ink_infra_mcp.tools.shared.providers import in_front_of
-from ink_infra_mcp.tools.shared.ways_in import neighbours_of, ways_of
 
 MAX_FINDINGS = 60
 _KNOCKERS = 2

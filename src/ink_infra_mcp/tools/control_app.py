@@ -5,14 +5,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.apps import proofs, rollout
+from ink_infra_mcp.areas.apps.app import App, find_app
+from ink_infra_mcp.areas.apps.isolation import check_rollout
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step, Undo
 from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, STARTS_APPS, Needs
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared import proofs, rollout
-from ink_infra_mcp.tools.shared.apps import App, find_app
-from ink_infra_mcp.tools.shared.isolating import check_rollout
 
 Act = Literal["start", "stop", "restart"]
 _UP = frozenset({"running", "starting", "restarting", "degraded"})

@@ -5,15 +5,15 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.apps import proofs, rollout
+from ink_infra_mcp.areas.apps.app import App, find_app
+from ink_infra_mcp.areas.apps.history import deleted_by
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import HostError, UnknownName
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.systems import MUSCLE, READ, STATE, WRITE, Needs
 from ink_infra_mcp.hosts.docker.containers import containers_of
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared import proofs, rollout
-from ink_infra_mcp.tools.shared.apps import App, find_app
-from ink_infra_mcp.tools.shared.history import deleted_by
 
 
 class Args(BaseModel):

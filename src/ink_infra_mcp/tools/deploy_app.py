@@ -5,6 +5,18 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, ValidationError
 
+from ink_infra_mcp.areas.apps import built_apps, compose_apps, proofs
+from ink_infra_mcp.areas.apps.app import App, all_apps
+from ink_infra_mcp.areas.apps.built_apps import BuiltApp
+from ink_infra_mcp.areas.apps.compose_apps import ComposeApp, ComposeFile
+from ink_infra_mcp.areas.apps.envs import EnvArgs, envs_now
+from ink_infra_mcp.areas.apps.history import waits_for_rollout
+from ink_infra_mcp.areas.apps.home import Home, Wanted, existing, find_home, find_project, locks
+from ink_infra_mcp.areas.apps.isolation import factory_isolates, refuse_factory, unapplied
+from ink_infra_mcp.areas.apps.rollout import KNOWN
+from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services, promised
+from ink_infra_mcp.areas.apps.source import ResolvedSource, SourceArgs, image_source, resolve
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.bodies import AppChanges
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
@@ -13,18 +25,6 @@ from ink_infra_mcp.core.isolation import lacking, run_options, weakening
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.systems import DNS, FACTORY, GITHUB, OPTION, SENSITIVE, STARTS_APPS, WRITE, Needs
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared import built_apps, compose_apps, proofs
-from ink_infra_mcp.tools.shared.apps import App, all_apps
-from ink_infra_mcp.tools.shared.built_apps import BuiltApp
-from ink_infra_mcp.tools.shared.compose_apps import ComposeApp, ComposeFile
-from ink_infra_mcp.tools.shared.envs import EnvArgs, envs_now
-from ink_infra_mcp.tools.shared.history import waits_for_rollout
-from ink_infra_mcp.tools.shared.home import Home, Wanted, existing, find_home, find_project, locks
-from ink_infra_mcp.tools.shared.isolating import factory_isolates, refuse_factory, unapplied
-from ink_infra_mcp.tools.shared.promises import NO_SERVICES, Services, promised
-from ink_infra_mcp.tools.shared.rollout import KNOWN
-from ink_infra_mcp.tools.shared.source import ResolvedSource, SourceArgs, image_source, resolve
 
 _ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 

@@ -5,6 +5,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.apps.app import App, find_app, is_inline, limits_of
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.operation import Query, Toolset
@@ -12,8 +14,6 @@ from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import MUSCLE, READ, Needs
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of, isolation_problems
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.apps import App, find_app, is_inline, limits_of
 
 
 class Args(BaseModel):

@@ -5,14 +5,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.apps.app import App, find_app
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import InputError, Rejected
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import READ, SENSITIVE, Needs
 from ink_infra_mcp.core.untrusted import clean, fence
 from ink_infra_mcp.hosts.docker.containers import container_logs, containers_of
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.apps import App, find_app
 
 LINE = 500
 MOST = 5000

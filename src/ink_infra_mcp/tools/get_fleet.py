@@ -7,6 +7,8 @@ from typing import ClassVar
 import anyio
 from pydantic import BaseModel, ConfigDict
 
+from ink_infra_mcp.areas.apps.placing import candidates
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.models import Server
 from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
 from ink_infra_mcp.core.errors import HostError, InkError
@@ -18,8 +20,6 @@ from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import isolation_problems
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather_all
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.placing import candidates
 
 UNKNOWN = "?"
 GIB = 2**30

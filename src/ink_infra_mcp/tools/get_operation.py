@@ -4,13 +4,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.receipt import Receipt, StepReport
 from ink_infra_mcp.core.systems import STATE, Needs
 from ink_infra_mcp.state.records import AuditLine, steps_so_far
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.times import iso
+from ink_infra_mcp.tools.times import iso
 
 
 class Args(BaseModel):

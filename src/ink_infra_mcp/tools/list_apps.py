@@ -4,6 +4,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.apps.app import App, all_apps, limits_of
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.fleet import Name
 from ink_infra_mcp.core.operation import Query, Toolset
@@ -12,9 +14,7 @@ from ink_infra_mcp.core.systems import MUSCLE, READ, Needs
 from ink_infra_mcp.hosts.docker.containers import belongs_to, isolation_problems
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather_all
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.apps import App, all_apps, limits_of
-from ink_infra_mcp.tools.shared.paging import page
+from ink_infra_mcp.tools.paging import page
 
 COLUMNS = ("name", "muscle", "domain", "status", "runtime", "limits")
 UNKNOWN = "?"

@@ -4,12 +4,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import STATE, Needs
 from ink_infra_mcp.state.records import Operation
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.times import iso
+from ink_infra_mcp.tools.times import iso
 
 COLUMNS = ("id", "tool", "target", "state", "began")
 

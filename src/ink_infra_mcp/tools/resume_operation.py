@@ -5,9 +5,15 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.apps import placing, proofs, rollout
+from ink_infra_mcp.areas.apps.app import App, all_apps, find_app
+from ink_infra_mcp.areas.apps.history import VARIABLES, resumed_by
+from ink_infra_mcp.areas.apps.isolation import check_rollout, factory_isolates, refuse_factory
+from ink_infra_mcp.areas.apps.limits import compose_of, limit_bytes, promised_bytes
+from ink_infra_mcp.areas.apps.rollout import KNOWN, NOTES, ROLLOUTS
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED, Deployment
-from ink_infra_mcp.clients.coolify.ours import Claim, wish_of
-from ink_infra_mcp.clients.coolify.steps.context import MARKER
+from ink_infra_mcp.clients.coolify.ours import MARKER, Claim, wish_of
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
@@ -15,13 +21,6 @@ from ink_infra_mcp.core.shapes import items
 from ink_infra_mcp.core.systems import DEPLOY, FACTORY, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.state.records import Operation
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared import placing, proofs, rollout
-from ink_infra_mcp.tools.shared.apps import App, all_apps, find_app
-from ink_infra_mcp.tools.shared.history import VARIABLES, resumed_by
-from ink_infra_mcp.tools.shared.isolating import check_rollout, factory_isolates, refuse_factory
-from ink_infra_mcp.tools.shared.limits import compose_of, limit_bytes, promised_bytes
-from ink_infra_mcp.tools.shared.rollout import KNOWN, NOTES, ROLLOUTS
 
 RESUMABLE = frozenset({Outcome.FAILED, Outcome.CANCELLED})
 _ENDED_WELL = frozenset({Outcome.APPLIED, Outcome.APPLIED_UNVERIFIED})

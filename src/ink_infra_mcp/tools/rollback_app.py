@@ -6,17 +6,17 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.apps import proofs, rollout
+from ink_infra_mcp.areas.apps.app import App, find_app, is_inline
+from ink_infra_mcp.areas.apps.history import waits_for_rollout
+from ink_infra_mcp.areas.apps.isolation import check_rollout
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, STARTS_APPS, WRITE, Needs
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared import proofs, rollout
-from ink_infra_mcp.tools.shared.apps import App, find_app, is_inline
-from ink_infra_mcp.tools.shared.history import waits_for_rollout
-from ink_infra_mcp.tools.shared.isolating import check_rollout
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DIGEST_MARK = "@sha256"

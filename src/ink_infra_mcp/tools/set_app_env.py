@@ -5,16 +5,16 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ink_infra_mcp.areas.apps import proofs, rollout
+from ink_infra_mcp.areas.apps.app import App, find_app
+from ink_infra_mcp.areas.apps.envs import EnvArgs, EnvNow, env_steps, envs_now
+from ink_infra_mcp.areas.apps.history import waits_for_rollout
+from ink_infra_mcp.areas.apps.isolation import check_rollout
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, STARTS_APPS, WRITE, Needs
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared import proofs, rollout
-from ink_infra_mcp.tools.shared.apps import App, find_app
-from ink_infra_mcp.tools.shared.envs import EnvArgs, EnvNow, env_steps, envs_now
-from ink_infra_mcp.tools.shared.history import waits_for_rollout
-from ink_infra_mcp.tools.shared.isolating import check_rollout
 
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=255)]
 

@@ -5,6 +5,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from ink_infra_mcp.areas.ports.boot_findings import boot_findings
+from ink_infra_mcp.areas.ports.findings import Ground, findings_of, rows_of
+from ink_infra_mcp.areas.ports.lines import lines_of
 from ink_infra_mcp.core.firewall.addresses import V4, V6
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable
 from ink_infra_mcp.core.firewall.boot import NextBoot, with_docker
@@ -14,11 +17,8 @@ from ink_infra_mcp.core.firewall.exposure import HostFacts, SourceClass, WayIn, 
 from ink_infra_mcp.core.firewall.host import read_filters
 from ink_infra_mcp.core.firewall.interfaces import read_interfaces
 from ink_infra_mcp.core.firewall.sockets import read_sockets
-from ink_infra_mcp.tools.shared.boot_findings import boot_findings
-from ink_infra_mcp.tools.shared.port_findings import Ground, findings_of, rows_of
-from ink_infra_mcp.tools.shared.port_lines import lines_of
+from tests.areas.ports.test_ground import ground
 from tests.core.firewall.recorded import situation
-from tests.tools.test_judging_ports import ground
 
 HOSTS = 1_000
 GROUND = ground("docker_user")

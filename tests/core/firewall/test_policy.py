@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ink_infra_mcp.areas.ports.host_target import host_rules
 from ink_infra_mcp.core.firewall.addresses import V4, V6, Family
 from ink_infra_mcp.core.firewall.cloud import Attachment, CloudFirewall, cloud_gates
 from ink_infra_mcp.core.firewall.exposure import Exposure, SourceClass, State, WayIn, exposures
@@ -25,7 +26,6 @@ from ink_infra_mcp.core.firewall.policy import (
 from ink_infra_mcp.core.firewall.robot import robot_gates
 from ink_infra_mcp.core.firewall.sockets import Socket, Sockets
 from ink_infra_mcp.core.firewall.targets import cloud_rules, robot_firewall
-from ink_infra_mcp.tools.shared.host_target import host_rules
 from tests.core.firewall.naive import HOST
 from tests.core.firewall.test_exposure import host
 

@@ -7,6 +7,8 @@ from ink_infra_mcp.clients.coolify.buildlog import FINISHED, Deployment
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.untrusted import clean_name
 
+MARKER = "ink-operation="
+"""What stands before our operation's id in the description of what it made."""
 _UNRESOLVED = frozenset({"", "HEAD"})
 """The commit of a deployment that has not looked at its branch yet."""
 

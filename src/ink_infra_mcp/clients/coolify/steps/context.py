@@ -8,10 +8,9 @@ from ink_infra_mcp.clients.coolify.act import CoolifyAct
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.bodies import EnvSpec
 from ink_infra_mcp.clients.coolify.models import EnvVar
+from ink_infra_mcp.clients.coolify.ours import MARKER
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import StepCall
-
-MARKER = "ink-operation="
 
 
 class _Delete(Protocol):

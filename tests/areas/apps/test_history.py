@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from ink_infra_mcp.areas.apps.history import deleted_by, resumed_by, waits_for_rollout
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.state import operations
 from ink_infra_mcp.state.records import Operation
 from ink_infra_mcp.state.store import Connection
-from ink_infra_mcp.tools.shared.history import deleted_by, resumed_by, waits_for_rollout
 from tests.ink import Ink, ink
 from tests.state.stores import operation
 

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from ink_infra_mcp.areas.apps.app import host_of
+from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED
 from ink_infra_mcp.clients.probe import HttpSeen
 from ink_infra_mcp.core.errors import HostError, NotFound
@@ -11,9 +14,6 @@ from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of
 from ink_infra_mcp.hosts.docker.rollouts import UP, Promise, judged, lingering, missing, problems, promise_of
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.apps import host_of
-from ink_infra_mcp.tools.shared.promises import NO_SERVICES, Services
 
 WEB_READY_S = 60.0
 RUNS_WITHIN_S = 60.0

@@ -1,13 +1,13 @@
 """Puts together all that a server's ports are judged by: its facts, its ways in, who comes by them, and policy."""
 
+from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.areas.ports.findings import SSH, Ground
+from ink_infra_mcp.areas.ports.providers import InFront
+from ink_infra_mcp.areas.ports.ways_in import Neighbours, classes_of, factory_way, ways_of
 from ink_infra_mcp.core.firewall.exposure import HostFacts
 from ink_infra_mcp.core.firewall.policy import PortPolicy, Role
 from ink_infra_mcp.core.fleet import Fleet, Host, Muscle
 from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.port_findings import SSH, Ground
-from ink_infra_mcp.tools.shared.providers import InFront
-from ink_infra_mcp.tools.shared.ways_in import Neighbours, classes_of, factory_way, ways_of
 
 
 def ground_of(look: Look, host: Host, facts: NetworkFacts, front: InFront, neighbours: Neighbours) -> Ground:

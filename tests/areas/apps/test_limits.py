@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ink_infra_mcp.areas.apps.limits import compose_of, limit_bytes, promised_bytes, services_of, with_limits
 from ink_infra_mcp.core.fleet import memory_bytes
 from ink_infra_mcp.core.plan import JsonObject
-from ink_infra_mcp.tools.shared.limits import compose_of, limit_bytes, promised_bytes, services_of, with_limits
 
 MIB = 2**20
 DEFAULT = "512m"

@@ -3,11 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from ink_infra_mcp.core.firewall.answer import Unreadable
-from ink_infra_mcp.core.firewall.boot import NextBoot
-from ink_infra_mcp.core.firewall.policy import Agreement
-from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.tools.shared.port_findings import (
+from ink_infra_mcp.areas.ports.findings import (
     FATAL_PORTS,
     RANKS,
     Finding,
@@ -17,6 +13,10 @@ from ink_infra_mcp.tools.shared.port_findings import (
     listed,
     rows_of,
 )
+from ink_infra_mcp.core.firewall.answer import Unreadable
+from ink_infra_mcp.core.firewall.boot import NextBoot
+from ink_infra_mcp.core.firewall.policy import Agreement
+from ink_infra_mcp.core.untrusted import clean_name
 
 LOCKED_OUT = "will_lock_out"
 _NOTHING = "no service that is known to load rules is started at boot"

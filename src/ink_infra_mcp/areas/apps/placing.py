@@ -1,13 +1,13 @@
 """Measures the Muscles for placement: Coolify's flags, the hosts' memory and runtimes, the limits already promised."""
 
+from ink_infra_mcp.areas.apps.limits import compose_of, limit_bytes, promised_bytes
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.models import Server
 from ink_infra_mcp.core.errors import HostError, InputError
 from ink_infra_mcp.core.fleet import Muscle, memory_bytes
 from ink_infra_mcp.core.placement import Candidate, Placement, place
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather_all
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.limits import compose_of, limit_bytes, promised_bytes
 
 
 async def choose(look: Look, *, muscle: str | None, need_bytes: int, need_runsc: bool) -> Placement:

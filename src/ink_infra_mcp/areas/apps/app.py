@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
 from ink_infra_mcp.clients.coolify.status import Status
 from ink_infra_mcp.core.errors import AmbiguousName, UnknownName
 from ink_infra_mcp.core.fleet import Fleet, Muscle
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.tools.look import Look
 
 _PLACEHOLDER = "coollabsio/coolify"
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from ink_infra_mcp.areas.ports.providers import InFront
+from ink_infra_mcp.areas.ports.ways_in import DOCKER
 from ink_infra_mcp.core.firewall.addresses import V4, Family
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.boot import NextBoot
@@ -24,8 +26,6 @@ from ink_infra_mcp.core.firewall.netfilter import Way, passage, way
 from ink_infra_mcp.core.firewall.policy import Agreement, Intent, Intents, PortPolicy, Role, agreement, intents
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.tools.shared.providers import InFront
-from ink_infra_mcp.tools.shared.ways_in import DOCKER
 
 Severity = Literal["critical", "high", "warning", "info"]
 RANKS: tuple[Severity, ...] = ("critical", "high", "warning", "info")

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from ink_infra_mcp.areas.ports.findings import Row
 from ink_infra_mcp.core.firewall.addresses import Family
 from ink_infra_mcp.core.firewall.policy import Agreement, Intent
 from ink_infra_mcp.core.plan import Frozen
-from ink_infra_mcp.tools.shared.port_findings import Row
 
 
 class PortLine(Frozen):

@@ -6,6 +6,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.hetzner_cloud.models import Server
 from ink_infra_mcp.clients.hetzner_robot.models import RobotFirewall as ShownFirewall
 from ink_infra_mcp.clients.hetzner_robot.rules import restored
@@ -16,7 +17,6 @@ from ink_infra_mcp.core.firewall.gates import Gate, Gates
 from ink_infra_mcp.core.firewall.robot import RobotFirewall, read_robot_firewall, robot_gates
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.plan import JsonObject
-from ink_infra_mcp.tools.look import Look
 
 _NONE = "nobody filters in front of it: its provider is not one whose firewall is known here"
 

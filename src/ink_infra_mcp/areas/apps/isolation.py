@@ -1,13 +1,13 @@
 """Whether an app would run isolated when it is rolled out now; without that nothing may be rolled out."""
 
+from ink_infra_mcp.areas.apps.app import App
+from ink_infra_mcp.areas.apps.limits import compose_of, services_of
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.isolation import lacking
 from ink_infra_mcp.hosts.docker.containers import containers_of
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.apps import App
-from ink_infra_mcp.tools.shared.limits import compose_of, services_of
 
 
 async def factory_isolates(look: Look) -> bool:

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 
+from ink_infra_mcp.areas.ports.findings import Ground, findings_of, rows_of
+from ink_infra_mcp.areas.ports.knocks import Knocked, computed, disagreements
+from ink_infra_mcp.areas.ports.lines import PortLine, lines_of
+from ink_infra_mcp.areas.ports.providers import InFront
+from ink_infra_mcp.areas.ports.ways_in import classes_of, neighbours_of, ways_of
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.exposure import HostFacts, State
 from ink_infra_mcp.core.firewall.gates import Gate, Gates
 from ink_infra_mcp.core.fleet import Access, CoolifySettings, Fleet, Host, Muscle
 from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 from ink_infra_mcp.settings.policy_files import load_ports
-from ink_infra_mcp.tools.shared.knocks import Knocked, computed, disagreements
-from ink_infra_mcp.tools.shared.port_findings import Ground, findings_of, rows_of
-from ink_infra_mcp.tools.shared.port_lines import PortLine, lines_of
-from ink_infra_mcp.tools.shared.providers import InFront
-from ink_infra_mcp.tools.shared.ways_in import classes_of, neighbours_of, ways_of
 from tests.core.firewall.recorded import NAMES, facts, situation
 
 SOURCES = {

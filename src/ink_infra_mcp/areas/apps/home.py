@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 
+from ink_infra_mcp.areas.apps import placing
+from ink_infra_mcp.areas.apps.app import App, host_of
+from ink_infra_mcp.areas.apps.rollout import RolloutFacts, name_lock
+from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.fleet import Muscle
 from ink_infra_mcp.core.placement import Placement
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.step import result_of
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared import placing
-from ink_infra_mcp.tools.shared.apps import App, host_of
-from ink_infra_mcp.tools.shared.promises import NO_SERVICES, Services
-from ink_infra_mcp.tools.shared.rollout import RolloutFacts, name_lock
 
 
 @dataclass(frozen=True, slots=True)

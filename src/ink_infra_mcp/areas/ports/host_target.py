@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ink_infra_mcp.areas.ports.findings import Ground
+from ink_infra_mcp.areas.ports.ways_in import DOCKER
 from ink_infra_mcp.core.firewall.addresses import Family, family_of
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.exposure import SourceClass
@@ -11,8 +13,6 @@ from ink_infra_mcp.core.fleet import Fleet, Host
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, WayIn
 from ink_infra_mcp.core.host_firewall.steps import Knock
 from ink_infra_mcp.hosts.firewall.changes import Seen
-from ink_infra_mcp.tools.shared.port_findings import Ground
-from ink_infra_mcp.tools.shared.ways_in import DOCKER
 
 _WORLD = {Family.V4: "0.0.0.0/0", Family.V6: "::/0"}
 

@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, JsonValue
 
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.models import EnvVar
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import JsonObject, Step
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.tools.look import Look
 
 SECRET_PREFIX = "secret:"
 MAX_TOTAL = 256 * 1024

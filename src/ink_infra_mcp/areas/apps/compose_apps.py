@@ -9,6 +9,11 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
+from ink_infra_mcp.areas.apps import rollout
+from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps
+from ink_infra_mcp.areas.apps.home import Home, home_steps, project_ref
+from ink_infra_mcp.areas.apps.limits import promised_bytes, services_of, with_limits
+from ink_infra_mcp.areas.apps.services import promised
 from ink_infra_mcp.clients.coolify.apps import Service
 from ink_infra_mcp.core.compose import compose_problems, with_runtime
 from ink_infra_mcp.core.errors import InputError
@@ -17,11 +22,6 @@ from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.plan import JsonObject, Step
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.tools.shared import rollout
-from ink_infra_mcp.tools.shared.envs import EnvNow, env_steps
-from ink_infra_mcp.tools.shared.home import Home, home_steps, project_ref
-from ink_infra_mcp.tools.shared.limits import promised_bytes, services_of, with_limits
-from ink_infra_mcp.tools.shared.promises import promised
 
 MAX_VALUES = 50_000
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")

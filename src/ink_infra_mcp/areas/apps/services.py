@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from ink_infra_mcp.areas.apps.limits import compose_of, services_of
 from ink_infra_mcp.clients.coolify.apps import Service
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import table
-from ink_infra_mcp.tools.shared.limits import compose_of, services_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from ink_infra_mcp.areas.ports.boot_findings import boot_findings, lasting_trouble
+from ink_infra_mcp.areas.ports.findings import Finding, Ground, findings_of, rows_of
 from ink_infra_mcp.core.firewall.addresses import V4
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable
 from ink_infra_mcp.core.firewall.boot import NextBoot, Stored
 from ink_infra_mcp.core.firewall.iptables import read_iptables
 from ink_infra_mcp.core.firewall.rules import Tables
-from ink_infra_mcp.tools.shared.boot_findings import boot_findings, lasting_trouble
-from ink_infra_mcp.tools.shared.port_findings import Finding, Ground, findings_of, rows_of
-from tests.tools.test_judging_ports import ground
+from tests.areas.ports.test_ground import ground
 
 
 def tables(*rules: str) -> Tables[V4]:

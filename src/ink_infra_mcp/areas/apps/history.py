@@ -1,9 +1,9 @@
 """What our own record says of an app: whether its last change was brought to its end, and who did what."""
 
+from ink_infra_mcp.areas.apps.rollout import NOTES, ROLLOUTS, name_lock
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.state.records import Operation
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.rollout import NOTES, ROLLOUTS, name_lock
 
 VARIABLES = frozenset({"coolify.set_env_new", "coolify.set_env", "coolify.delete_env"})
 _BROKEN_OFF = frozenset({Outcome.FAILED, Outcome.UNDONE, Outcome.CANCELLED})

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
+from ink_infra_mcp.areas.apps import rollout
+from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps
+from ink_infra_mcp.areas.apps.home import Home, home_steps, project_ref
+from ink_infra_mcp.areas.apps.source import ResolvedSource
 from ink_infra_mcp.clients.coolify.apps import Application, same_repository
 from ink_infra_mcp.clients.coolify.bodies import AppChanges
 from ink_infra_mcp.core.plan import Step
 from ink_infra_mcp.core.step import result_of
-from ink_infra_mcp.tools.shared import rollout
-from ink_infra_mcp.tools.shared.envs import EnvNow, env_steps
-from ink_infra_mcp.tools.shared.home import Home, home_steps, project_ref
-from ink_infra_mcp.tools.shared.source import ResolvedSource
 
 
 @dataclass(frozen=True, slots=True)

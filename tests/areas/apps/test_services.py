@@ -2,10 +2,10 @@
 
 import pytest
 
+from ink_infra_mcp.areas.apps.compose_apps import prepared
+from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services, promised, promised_by
 from ink_infra_mcp.clients.coolify.apps import Service
 from ink_infra_mcp.settings.policy_files import load_isolation
-from ink_infra_mcp.tools.shared.compose_apps import prepared
-from ink_infra_mcp.tools.shared.promises import NO_SERVICES, Services, promised, promised_by
 
 
 @pytest.mark.parametrize(

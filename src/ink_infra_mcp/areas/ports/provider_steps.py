@@ -5,6 +5,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
+from ink_infra_mcp.areas.ports.findings import Ground
 from ink_infra_mcp.core.errors import RefusedByPolicy
 from ink_infra_mcp.core.firewall.changes import RobotDiff, canonical, cloud_diff, robot_diff
 from ink_infra_mcp.core.firewall.cloud import CloudFirewall, CloudRule
@@ -13,7 +14,6 @@ from ink_infra_mcp.core.firewall.robot import RobotFirewall
 from ink_infra_mcp.core.firewall.targets import cloud_rules, robot_firewall
 from ink_infra_mcp.core.plan import JsonObject, Step, Undo
 from ink_infra_mcp.core.step import result_of
-from ink_infra_mcp.tools.shared.port_findings import Ground
 
 Rules = tuple[CloudRule, ...]
 

@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ink_infra_mcp.areas.apps.app import is_inline
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.bodies import Source
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import Frozen, JsonObject
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.apps import is_inline
 
 _GITHUB = re.compile(
     r"(?:https://github\.com/|git@github\.com:|(?=[\w.-]+/[\w.-]+$))(?P<owner>[\w.-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?",

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ink_infra_mcp.areas.apps.app import App
+from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services, promised_by
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.plan import JsonObject, Step, Undo
 from ink_infra_mcp.core.step import result_of
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.apps import App
-from ink_infra_mcp.tools.shared.promises import NO_SERVICES, Services, promised_by
 
 BUILD_DEADLINE_S = 3600
 KNOWN = 5

@@ -6,14 +6,14 @@ from typing import Literal
 
 import anyio
 
+from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.areas.ports.findings import Finding, Ground
+from ink_infra_mcp.areas.ports.ways_in import PUBLIC
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of
 from ink_infra_mcp.core.firewall.exposure import SourceClass, State, WayIn, exposures, ports_that_matter
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.hosts.firewall.knocking import MOST, knock_from
-from ink_infra_mcp.tools.look import Look
-from ink_infra_mcp.tools.shared.port_findings import Finding, Ground
-from ink_infra_mcp.tools.shared.ways_in import PUBLIC
 
 HERE = "this machine"
 MOST_OF_ALL = 20 * MOST

@@ -1,1 +1,0 @@
-"""What several tools share: finding apps, placing them, proving them."""
