@@ -48,6 +48,7 @@ FAULTS = (
     Fault("no function is long", {"a.py": many(19), "b.py": SMALL + function("longest", lines=61)}),
     Fault("the median file is short", {"a.py": SMALL + "A = 1\n" * 150}),
     Fault("no file is long", {"a.py": SMALL + "A = 1\n" * 400, "b.py": SMALL, "c.py": SMALL}),
+    Fault("no tool is long", {"tools/a.py": SMALL + "A = 1\n" * 250, "b.py": SMALL, "c.py": SMALL}),
     Fault("nine functions of ten are simple", {"a.py": many(9) + function("f", lines=7, body="    assert x")}),
     Fault("no function is complex", {"a.py": many(19) + function("f", lines=14, body="    assert x")}),
     Fault("every function is typed", {"a.py": SMALL + 'def f(x) -> int:\n    """Count."""\n    return 1\n'}),

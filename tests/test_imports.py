@@ -31,7 +31,8 @@ class Seed:
 SEEDS = (
     Seed("layers point down only", "core/seeded.py", "import ink_infra_mcp.sandbox.part"),
     Seed("layers point down only", "tools/seeded.py", "import ink_infra_mcp.guard.seeded", ("guard/seeded.py",)),
-    Seed("layers point down only", "ssh/seeded.py", "import ink_infra_mcp.hosts.facts.sections"),
+    Seed("layers point down only", "ssh/seeded.py", "import ink_infra_mcp.sandbox.part"),
+    Seed("layers point down only", "areas/seeded.py", "import ink_infra_mcp.guard.seeded", ("guard/seeded.py",)),
     Seed("layers point down only", "seeded.py", ""),
     Seed("only the server and the command line know the MCP SDK", "app.py", "import mcp_types"),
     Seed("HTTP leaves through one module, and the prober", "clients/seeded.py", "import httpx2"),

@@ -13,6 +13,8 @@ LONG_FUNCTION = 25
 LONGEST_FUNCTION = 60
 MEDIAN_FILE = 150
 LONGEST_FILE = 400
+LONGEST_TOOL = 250
+"""A tool reads as one screen or three: what it knows of its area belongs into areas/."""
 COMPLEX_FUNCTION = 5
 MOST_COMPLEX_FUNCTION = 12
 PUBLIC_DOCUMENTED = 0.95
@@ -60,6 +62,11 @@ def _longest_file(modules: Modules) -> list[str]:
     return [f"{module.path} has {module.lines} lines" for module in modules if module.lines > LONGEST_FILE]
 
 
+def _longest_tool(modules: Modules) -> list[str]:
+    tools = [module for module in modules if module.path.startswith("tools/")]
+    return [f"{module.path} has {module.lines} lines" for module in tools if module.lines > LONGEST_TOOL]
+
+
 def _complex_functions(modules: Modules) -> list[str]:
     return _over("nine functions of ten", at_share([f.complexity for f in functions(modules)], 0.9), COMPLEX_FUNCTION)
 
@@ -105,6 +112,7 @@ BARS = (
     Bar("no function is long", _longest_function),
     Bar("the median file is short", _median_file),
     Bar("no file is long", _longest_file),
+    Bar("no tool is long", _longest_tool),
     Bar("nine functions of ten are simple", _complex_functions),
     Bar("no function is complex", _most_complex_function),
     Bar("every function is typed", _untyped),

@@ -11,7 +11,7 @@ from tests.lab.ground.hosts import enter
 from tests.lab.ground.lab import Lab, state_of
 from tests.lab.ground.places import ADMIN, OUTSIDE
 from tests.lab.ground.site import ExtraDisk, Site
-from tests.lab.run import check, unfit
+from tests.lab.run import LABS, LABS_AT_ONCE, check, unfit
 
 PLACES = f"{ADMIN}, {OUTSIDE} or a server"
 
@@ -138,7 +138,7 @@ def main(words: list[str]) -> int:
     site = Site.of(os.environ)
     try:
         if given.command == "check":
-            return check(site, given.pytest)
+            return check(site, given.pytest, labs=int(os.environ.get(LABS, LABS_AT_ONCE)))
         ACTIONS[given.command][0](Lab(site), given)
     except LabError as error:
         sys.stderr.write(f"lab: {error}\n")

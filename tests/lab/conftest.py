@@ -17,6 +17,8 @@ KEPT = os.environ.get("INK_LAB_KEEP", "")
 """Set by a person who works on a test: a lab that is up is used, and stays up."""
 ALONE = not (KEPT or os.environ.get(HELD))
 IN_CI = os.environ.get("CI", "") == "true"
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Tests that run at the same time have a lab each."""
 LIMIT_S = 120
 """The first test waits for the whole lab, and a server that is set up anew takes two seconds."""
 
@@ -49,7 +51,7 @@ def ground_here() -> Site:
         why_not = f"packages are missing, which `make lab` installs: {', '.join(missing_packages())}"
     if why_not:
         pytest.skip(why_not)
-    return Site.of(ENVIRONMENT)
+    return Site.of(ENVIRONMENT).beside(WORKER)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from tests.lab.ground.lab import Lab
 from tests.lab.peers.ours import Measured, measured
 from tests.ssh.openssh import new_key
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("a hundred servers")]
 
 COUNT = 100
 LIMIT_S = 90

@@ -18,6 +18,7 @@ from tests.lab.ground.site import Site
 from tests.lab.run import ROOT, alone, unfit
 
 LIMIT_S = 60
+pytestmark = pytest.mark.xdist_group("the second lab")
 SECOND = {"INK_LAB_PREFIX": "inkb", "INK_LAB_NET": "10.229.0"}
 
 

@@ -7,31 +7,27 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.ports.boot_findings import lasting_trouble
+from ink_infra_mcp.areas.ports.checks import closed, connects, reachable
+from ink_infra_mcp.areas.ports.closing import Closing, closing_steps, listed
 from ink_infra_mcp.areas.ports.findings import Ground, Row, rows_of
 from ink_infra_mcp.areas.ports.ground import ground_of
-from ink_infra_mcp.areas.ports.host_target import host_firewall, knocks_of, told, ways_to_keep
-from ink_infra_mcp.areas.ports.knocks import Origin, disagreements, knocked
+from ink_infra_mcp.areas.ports.host_target import host_firewall, knocks_of, ways_to_keep
 from ink_infra_mcp.areas.ports.provider_steps import beyond_reach, provider_steps
 from ink_infra_mcp.areas.ports.providers import in_front_of
-from ink_infra_mcp.areas.ports.ways_in import Neighbours, neighbours_of, ways_of
+from ink_infra_mcp.areas.ports.ways_in import neighbours_of
 from ink_infra_mcp.core.errors import HostError, InputError, RefusedByPolicy, UnknownName
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.policy import Agreement
 from ink_infra_mcp.core.fleet import Host, Muscle, Name
-from ink_infra_mcp.core.host_firewall.model import HostFirewall, WayIn, shut_out, way_of_connection
-from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, steps_of
+from ink_infra_mcp.core.host_firewall.model import HostFirewall, shut_out, way_of_connection
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
-from ink_infra_mcp.core.plan import Plan, Step
+from ink_infra_mcp.core.plan import Plan
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, ROBOT, STATE, Needs
 from ink_infra_mcp.hosts.firewall import changes
 from ink_infra_mcp.hosts.firewall.changes import Seen
 from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts, gather_networks
 
-WINDOW_S = 180
-ROBOT_WINDOW_S = 480
-"""Robot takes up to three minutes for a change, which lies between the new host rules and their proof."""
 _LOCAL_LAYERS = frozenset({"host"})
-_SHOWN = 12
 
 
 class Args(BaseModel):
@@ -46,25 +42,13 @@ class Args(BaseModel):
     wait_s: Annotated[int, Field(ge=0, le=3600, description="Seconds to wait before answering `running`")] = 45
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """The server as it is and as it should be. `wanted` is None where its own firewall is not to be touched.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts(Closing):
+    """The server as it is and as it should be, and what a person has to know of it."""
 
-    `opened` are the ports that are open beyond policy; `provider` the changes of what stands in front of it; `commands`
-    what ufw or firewalld is told, where one of them keeps the rules.
-    """
-
-    server: str
     production: bool
-    opened: tuple[str, ...]
-    provider: tuple[Step, ...]
-    wanted: HostFirewall | None
-    already: bool
-    knocks: tuple[Knock, ...]
-    ways: tuple[WayIn, ...]
     overrides: tuple[str, ...]
     warnings: tuple[str, ...]
-    commands: tuple[str, ...] = ()
 
 
 class ApplyFirewall(Mutation[Args, Look, Facts]):
@@ -124,7 +108,7 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the steps: the host's rules on probation, the provider's, the proof by new connections, then kept."""
-        name, steps = facts.server, _steps(facts)
+        name, steps = facts.server, closing_steps(facts)
         return Plan(
             tool=self.name,
             title=f"Make the firewalls of {name} match policy",
@@ -150,7 +134,7 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
         neighbours = neighbours_of(look.fleet, facts)
         ground = ground_of(look, host, facts[host.name], front, neighbours)
         rows = rows_of(ground)
-        return [_closed(rows), _reachable(rows), await _connects(look, ground, facts, neighbours)]
+        return [closed(rows), reachable(rows), await connects(look, ground, facts, neighbours)]
 
 
 def _host(name: str, look: Look) -> Host:
@@ -207,29 +191,19 @@ def _foreign(rows: tuple[Row, ...], seen: Seen) -> tuple[str, ...]:
     return tuple(f"a rule that somebody made by hand keeps a required port closed, and stays: {text}" for text in said)
 
 
-def _steps(facts: Facts) -> tuple[Step, ...]:
-    """The provider's changes lie between the new host rules and their proof: what fails takes back all before it.
-
-    A provider's step that fails after it has acted (its change does not come to an end) is taken back itself, too.
-    """
-    own = _host_steps(facts, facts.wanted) if facts.wanted is not None and not facts.already else ()
-    if not own and not facts.provider:
-        return ()
-    last = own[-1] if own else _proof(facts)
-    found: list[Step] = list(own[:-1])
-    for step in (*facts.provider, last):
-        own = (step,) if step.can_undo_itself else ()
-        undoes = tuple(earlier.id for earlier in (*found, *own) if earlier.undo)
-        found.append(step.model_copy(update={"undoes": undoes}))
-    return tuple(found)
-
-
-def _host_steps(facts: Facts, wanted: HostFirewall) -> tuple[Step, ...]:
-    return steps_of(
-        HostChange(host=facts.server, firewall=wanted, ways=facts.ways, knocks=facts.knocks, window_s=_window(facts)),
-        before=_now(facts.opened),
-        after="; ".join((told(wanted), *facts.commands)),
+def _keeps(facts: Facts) -> tuple[str, ...]:
+    which = (
+        "to ports that stay open: Robot keeps no state, and cuts the others"
+        if facts.by_robot
+        else "whatever they are to"
     )
+    return f"connections that are open now, {which}", "rules that others made, which our own table only adds to"
+
+
+def _blast_radius(facts: Facts) -> str:
+    if not facts.opened:
+        return "nobody: nothing is open beyond policy"
+    return f"whoever opens new connections to {listed(facts.opened)} on {facts.server}"
 
 
 def _commands(wanted: HostFirewall, seen: Seen) -> tuple[str, ...]:
@@ -237,76 +211,3 @@ def _commands(wanted: HostFirewall, seen: Seen) -> tuple[str, ...]:
     changes = seen.ufw_changes(wanted)
     told_ufw = (" ".join(("ufw", *words)) for words in (*changes.opens, *changes.closes))
     return (*told_ufw, *(f"firewalld lets in, {rule}" for rule in seen.firewalld_lacks(wanted)))
-
-
-def _window(facts: Facts) -> int:
-    return ROBOT_WINDOW_S if any(step.kind.startswith("hetzner_robot.") for step in facts.provider) else WINDOW_S
-
-
-def _proof(facts: Facts) -> Step:
-    name = facts.server
-    return Step(
-        id="prove",
-        kind="hosts.prove_way_in",
-        target=name,
-        summary=f"Prove that new connections get into {name}",
-        params={"host": name, "knocks": [knock.model_dump(mode="json") for knock in facts.knocks]},
-        undo_words="nothing is changed by it",
-    )
-
-
-def _now(opened: tuple[str, ...]) -> str:
-    return f"open beyond policy: {_listed(opened)}" if opened else "nothing is open beyond policy"
-
-
-def _keeps(facts: Facts) -> tuple[str, ...]:
-    by_robot = any(step.kind.startswith("hetzner_robot.") for step in facts.provider)
-    which = "to ports that stay open: Robot keeps no state, and cuts the others" if by_robot else "whatever they are to"
-    return f"connections that are open now, {which}", "rules that others made, which our own table only adds to"
-
-
-def _blast_radius(facts: Facts) -> str:
-    if not facts.opened:
-        return "nobody: nothing is open beyond policy"
-    return f"whoever opens new connections to {_listed(facts.opened)} on {facts.server}"
-
-
-def _listed(ports: tuple[str, ...]) -> str:
-    more = f" and {len(ports) - _SHOWN} more" if len(ports) > _SHOWN else ""
-    return ", ".join(ports[:_SHOWN]) + more
-
-
-async def _connects(look: Look, ground: Ground, facts: dict[str, NetworkFacts], neighbours: Neighbours) -> Check:
-    """What gets through though every layer should stop it fails; what a network in between may stop does not."""
-    target, factory = ground.facts.name, look.fleet.factory
-    known = factory.name in facts and factory.name != target
-    origins = [Origin(factory.name, ways_of(factory, facts[factory.name], neighbours))] if known else []
-    tried, failed = await knocked(look, [ground], sources={target: facts[target].came_from}, origins=origins)
-    wrong = [found for found in disagreements([ground], tried) if found.severity == "critical"]
-    if wrong:
-        return Check(name="connects", status="failed", evidence="; ".join(found.what for found in wrong[:_SHOWN]))
-    if not tried:
-        return Check(name="connects", status="skipped", evidence="nobody could try: no way there is known")
-    untried = "".join(f"; not tried: {why}" for why in failed)
-    said = f"{len(tried)} were tried; none got where none should{untried}"
-    return Check(name="connects", status="passed", evidence=said)
-
-
-def _closed(rows: tuple[Row, ...]) -> Check:
-    wrong = [row for row in rows if row.agreement in {Agreement.EXPOSED, Agreement.UNPROVEN}]
-    if wrong:
-        said = [f"{row.port} {row.exposure.family} {row.exposure.source_class}: {row.exposure.state}" for row in wrong]
-        return Check(name="closed ports", status="failed", evidence="; ".join(said[:_SHOWN]))
-    return Check(
-        name="closed ports", status="passed", evidence=f"{len(rows)} ports, classes and families computed anew"
-    )
-
-
-def _reachable(rows: tuple[Row, ...]) -> Check:
-    shut = [row for row in rows if row.agreement is Agreement.MISSING and row.exposure.decided_by != "listener"]
-    if shut:
-        said = dict.fromkeys(f"{row.port} {row.exposure.source_class}: {row.exposure.decided_by}" for row in shut)
-        return Check(name="required ports", status="failed", evidence="; ".join(list(said)[:_SHOWN]))
-    silent = sorted({row.port for row in rows if row.agreement is Agreement.MISSING})
-    words = f"no firewall closes one; nobody listens on {', '.join(silent)}" if silent else "all are reachable"
-    return Check(name="required ports", status="passed", evidence=words)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ink_infra_mcp.areas.apps import built_apps, compose_apps, proofs
 from ink_infra_mcp.areas.apps.app import App, all_apps
@@ -15,36 +15,23 @@ from ink_infra_mcp.areas.apps.home import Home, Wanted, existing, find_home, fin
 from ink_infra_mcp.areas.apps.isolation import factory_isolates, refuse_factory, unapplied
 from ink_infra_mcp.areas.apps.rollout import KNOWN
 from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services, promised
-from ink_infra_mcp.areas.apps.source import ResolvedSource, SourceArgs, image_source, resolve
+from ink_infra_mcp.areas.apps.settings import SettingArgs, refuse_weakening, wanted_settings
+from ink_infra_mcp.areas.apps.source import image_source, resolve
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
-from ink_infra_mcp.clients.coolify.bodies import AppChanges
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
-from ink_infra_mcp.core.fleet import Cpus, Domain, Memory, Name, Port, memory_bytes
-from ink_infra_mcp.core.isolation import lacking, run_options, weakening
+from ink_infra_mcp.core.fleet import Name, memory_bytes
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.systems import DNS, FACTORY, GITHUB, OPTION, SENSITIVE, STARTS_APPS, WRITE, Needs
 
-_ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 
-
-class Args(SourceArgs):
+class Args(SettingArgs):
     """What deploy_app takes."""
 
     name: Annotated[Name, Field(description="App name: a DNS label")]
     muscle: Annotated[Name | None, Field(description="Default: the one with room and the fewest apps")] = None
-    domain: Annotated[Domain | None, Field(description="Default: <name>.<the Muscle's wildcard domain>")] = None
-    port: Annotated[Port | None, Field(description="Port the app listens on")] = None
-    memory: Memory | None = None
-    cpus: Cpus | None = None
     env: Annotated[EnvArgs, Field(description="Plain values, or secret:NAME for a stored secret")] = {}
-    build_command: Annotated[str | None, Field(max_length=1000, pattern=_ONE_LINE)] = None
-    start_command: Annotated[str | None, Field(max_length=1000, pattern=_ONE_LINE)] = None
-    run_options: Annotated[
-        str | None, Field(max_length=1000, pattern=_ONE_LINE, description="More docker run options; weakening: refused")
-    ] = None
-    health_path: Annotated[str | None, Field(pattern=r"^/[\w/.~%-]*$", max_length=255)] = None
     redeploy: Annotated[bool, Field(description="Deploy even if nothing differs")] = False
     wait_s: Annotated[int, Field(ge=0, le=3600, description="Seconds to wait before answering `running`")] = 45
 
@@ -91,7 +78,7 @@ class DeployApp(Mutation[Args, Look, Facts]):
         Raises:
             InputError: the caller asks for something that cannot be. RefusedByPolicy: nothing could isolate the app.
         """
-        _refuse_weakening(args, look)
+        refuse_weakening(args, look)
         project, apps = await find_project(look), await all_apps(look)
         found = existing(args.name, apps, project)
         _refuse_without_source(args, found)
@@ -133,12 +120,6 @@ class DeployApp(Mutation[Args, Look, Facts]):
 
 def _steps(app: BuiltApp | ComposeApp) -> tuple[Step, ...]:
     return built_apps.steps_of(app) if isinstance(app, BuiltApp) else compose_apps.steps_of(app)
-
-
-def _refuse_weakening(args: Args, look: Look) -> None:
-    """What is asked for is judged together with what policy sets, because one may undo the other."""
-    if args.run_options and (reasons := weakening(_options(args, look), look.isolation)):
-        raise InputError(f"run_options would weaken isolation: {'; '.join(reasons)}.", next="Leave them out.")
 
 
 def _refuse_without_source(args: Args, found: App | None) -> None:
@@ -205,7 +186,7 @@ async def _built_app(args: Args, look: Look, home: Home, found: App | None) -> B
     app = BuiltApp(
         name=args.name,
         home=home,
-        settings=_settings(args, look, home, source, now),
+        settings=wanted_settings(args, look, home, source, now),
         source=source,
         existing=now,
         env=await envs_now(look, found.uuid if found else "", args.env),
@@ -224,56 +205,6 @@ async def _as_it_is(app: BuiltApp, now: Application, look: Look) -> BuiltApp:
     deployed = bool(last) and last[0].status == "finished" and commit in ("", last[0].commit)
     runs = await _runs(look, app.home, now.uuid)
     return replace(app, known=tuple(d.uuid for d in last), as_wanted=deployed and runs)
-
-
-def _settings(args: Args, look: Look, home: Home, source: ResolvedSource | None, now: Application | None) -> AppChanges:
-    """Return what the app shall be; of one that exists, only what the caller or the policy says.
-
-    Raises:
-        InputError: Coolify could not take one of the settings.
-    """
-    settings = (_defaults(look) if now is None else {}) | _said(args) | (source.settings if source else {})
-    if now is None or args.domain or not now.domains:
-        settings["domains"] = [home.url]
-    if not _keeps_options(args, look, now):
-        settings["custom_docker_run_options"] = _options(args, look)
-    try:
-        return AppChanges.model_validate(settings)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"Coolify cannot take this {where}: {first['msg']}.", next="Correct it.") from error
-
-
-def _defaults(look: Look) -> JsonObject:
-    defaults = look.fleet.defaults
-    return {"ports_exposes": [defaults.port], "limits_memory": defaults.memory, "limits_cpus": defaults.cpus}
-
-
-def _said(args: Args) -> JsonObject:
-    """Return the settings that the caller named."""
-    named: JsonObject = {
-        "build_command": args.build_command,
-        "start_command": args.start_command,
-        "ports_exposes": [args.port] if args.port else None,
-        "limits_memory": args.memory,
-        "limits_cpus": args.cpus,
-        "health_check_enabled": True if args.health_path else None,
-        "health_check_path": args.health_path,
-    }
-    return {name: value for name, value in named.items() if value is not None}
-
-
-def _options(args: Args, look: Look) -> str:
-    return " ".join(filter(None, (run_options(look.isolation), args.run_options)))
-
-
-def _keeps_options(args: Args, look: Look, now: Application | None) -> bool:
-    """Return whether an app's own options stay: they isolate it as policy says, and nobody asks for others."""
-    if now is None or args.run_options is not None:
-        return False
-    options = now.custom_docker_run_options
-    return not lacking(options, look.isolation) and not weakening(options, look.isolation)
 
 
 def _blast_radius(home: Home, *, new: bool) -> str:

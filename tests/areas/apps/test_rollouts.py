@@ -131,7 +131,7 @@ async def test_an_operation_that_lost_coolify_in_mid_build_is_resumed_with_the_s
     """The error names the deployment and says that it may still come up; the resumption proves that very one."""
 
     def slow(state: WorldState) -> None:
-        app_named(state, "shop").build_seconds = 60.0
+        app_named(state, "shop").build_seconds = 600.0
 
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path, change_world=slow) as it, it.client(says_yes()) as client:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -107,6 +107,18 @@ class Site:
             cache=Path(environment.get("INK_LAB_CACHE", "/var/cache/ink-infra-lab")),
             archive=environment.get("INK_LAB_ARCHIVE", ""),
         )
+
+    def beside(self, number: int) -> "Site":
+        """Return the lab with that number beside this one, for tests that run at the same time; 0 is this one.
+
+        Raises:
+            LabError: there is no room for it, in the names or in the networks.
+        """
+        if number == 0:
+            return self
+        second = int(self.block.split(".")[1]) + number
+        folder = self.folder.with_name(f"{self.folder.name}w{number}")
+        return replace(self, prefix=f"{self.prefix}w{number}", net=f"10.{second}.0", folder=folder)
 
     @property
     def block(self) -> str:

@@ -1,0 +1,48 @@
+"""Proofs that a server's ports are as policy wants: computed anew, and held against real connects."""
+
+from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.areas.ports.closing import MOST_SHOWN
+from ink_infra_mcp.areas.ports.findings import Ground, Row
+from ink_infra_mcp.areas.ports.knocks import Origin, disagreements, knocked
+from ink_infra_mcp.areas.ports.ways_in import Neighbours, ways_of
+from ink_infra_mcp.core.firewall.policy import Agreement
+from ink_infra_mcp.core.operation import Check
+from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
+
+
+async def connects(look: Look, ground: Ground, facts: dict[str, NetworkFacts], neighbours: Neighbours) -> Check:
+    """What gets through though every layer should stop it fails; what a network in between may stop does not."""
+    target, factory = ground.facts.name, look.fleet.factory
+    known = factory.name in facts and factory.name != target
+    origins = [Origin(factory.name, ways_of(factory, facts[factory.name], neighbours))] if known else []
+    tried, failed = await knocked(look, [ground], sources={target: facts[target].came_from}, origins=origins)
+    wrong = [found for found in disagreements([ground], tried) if found.severity == "critical"]
+    if wrong:
+        return Check(name="connects", status="failed", evidence="; ".join(found.what for found in wrong[:MOST_SHOWN]))
+    if not tried:
+        return Check(name="connects", status="skipped", evidence="nobody could try: no way there is known")
+    untried = "".join(f"; not tried: {why}" for why in failed)
+    said = f"{len(tried)} were tried; none got where none should{untried}"
+    return Check(name="connects", status="passed", evidence=said)
+
+
+def closed(rows: tuple[Row, ...]) -> Check:
+    """Return whether nothing is open beyond policy; what is not known to be closed counts as open."""
+    wrong = [row for row in rows if row.agreement in {Agreement.EXPOSED, Agreement.UNPROVEN}]
+    if wrong:
+        said = [f"{row.port} {row.exposure.family} {row.exposure.source_class}: {row.exposure.state}" for row in wrong]
+        return Check(name="closed ports", status="failed", evidence="; ".join(said[:MOST_SHOWN]))
+    return Check(
+        name="closed ports", status="passed", evidence=f"{len(rows)} ports, classes and families computed anew"
+    )
+
+
+def reachable(rows: tuple[Row, ...]) -> Check:
+    """Return whether no firewall closes what policy needs; a port where nobody listens is named, and no failure."""
+    shut = [row for row in rows if row.agreement is Agreement.MISSING and row.exposure.decided_by != "listener"]
+    if shut:
+        said = dict.fromkeys(f"{row.port} {row.exposure.source_class}: {row.exposure.decided_by}" for row in shut)
+        return Check(name="required ports", status="failed", evidence="; ".join(list(said)[:MOST_SHOWN]))
+    silent = sorted({row.port for row in rows if row.agreement is Agreement.MISSING})
+    words = f"no firewall closes one; nobody listens on {', '.join(silent)}" if silent else "all are reachable"
+    return Check(name="required ports", status="passed", evidence=words)
