@@ -1,11 +1,13 @@
 """What every test stands on: one event loop kind, a private home, and bounded random cases."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.programs import WITHOUT, told
 
 # their assertions tell what they compared, as those of test modules do
 pytest.register_assert_rewrite("tests.engine.killing", "tests.engine.aftermath", "tests.ink", "tests.wire")
@@ -21,6 +23,32 @@ os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
 OURS = ("INK_", "HCLOUD_", "COOLIFY_", "CLOUDFLARE_", "GITHUB_", "SSH_AUTH_SOCK")
 KEPT = frozenset({"INK_SPECS_DIR"})
 FOLDERS = (("CONFIG", ".config"), ("STATE", ".local/state"), ("DATA", ".local/share"), ("CACHE", ".cache"))
+
+
+IN_CI = os.environ.get("CI", "") == "true"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a test that did not run has failed, unless it needs a vendor's description that CI does not have."""
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail") and WITHOUT not in reason_of(report):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and CI leaves no test out that it can run: {reason_of(report)}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End with what was skipped and why, and with the one command that makes the rest run."""
+    skipped: list[pytest.TestReport] = terminalreporter.stats.get("skipped", [])
+    for line in told(map(reason_of, skipped)):
+        terminalreporter.write_line(line)
+
+
+def reason_of(report: pytest.TestReport) -> str:
+    """Return why a test was skipped."""
+    words = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return words.removeprefix("Skipped: ")
 
 
 @pytest.fixture

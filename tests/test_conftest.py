@@ -2,11 +2,16 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import keyring
+import pytest
 
 from tests.conftest import running_children
+from tests.programs import told
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_the_home_is_private_and_empty(private_environment: Path) -> None:
@@ -28,3 +33,36 @@ def test_a_running_child_is_noticed() -> None:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
         assert running_children() - before == {child.pid}
     assert running_children() - before == set()
+
+
+def test_a_run_that_lacks_programs_ends_with_the_command_that_installs_them() -> None:
+    """Sixty skipped tests are one line, with each package once; what no package brings is said beside it."""
+    sshd, busybox, spec = (
+        "there is no sshd here (Debian: apt-get install openssh-server)",
+        "there is no busybox here (Debian: apt-get install busybox)",
+        "the description is not here (set INK_SPECS_DIR)",
+    )
+    assert told([sshd, spec, busybox, sshd, spec]) == [
+        f"2 skipped: {spec}",
+        "3 skipped for want of programs: apt-get install busybox openssh-server",
+    ]
+
+
+@pytest.mark.parametrize(("reason", "fails"), [("there is no sshd here", 1), ("set INK_SPECS_DIR", 0)])
+def test_ci_leaves_no_test_out_that_it_can_run(tmp_path: Path, reason: str, fails: int) -> None:
+    """In CI a skipped test has failed, unless it needs a vendor's own description; elsewhere its reason is enough."""
+    (tmp_path / "test_it.py").write_text(f"import pytest\n\ndef test_it():\n    pytest.skip({reason!r})\n", "utf-8")
+    options = ("-n", "0", "-p", "tests.conftest", "-o", "addopts=", "--rootdir", str(tmp_path), str(tmp_path))
+    ends = [
+        subprocess.run(
+            (sys.executable, "-m", "pytest", *options),
+            cwd=ROOT,
+            env={**os.environ, "CI": ci},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        for ci in ("", "true")
+    ]
+    assert [(end.returncode, reason in end.stdout) for end in ends] == [(0, True), (fails, True)]

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ink_infra_mcp.sandbox.hosts.commands import UNKNOWN_FILE, write_commands
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Application
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+from tests.programs import program
 from tests.ssh.servers import world_of
 
 NOW = 1_800_000_000.0
@@ -68,10 +68,7 @@ class Docker:
     """Runs the command that was written for a state."""
 
     def __init__(self, folder: Path, state: WorldState, shell: list[str]) -> None:
-        program = shutil.which(shell[0])
-        if program is None:
-            pytest.skip(f"there is no {shell[0]} here")
-        self._shell = [program, *shell[1:]]
+        self._shell = [program(shell[0]), *shell[1:]]
         self._folder = folder
         self._bin = write_commands(folder, state, state.hosts["muscle-1"], now=NOW)
 

@@ -1,7 +1,6 @@
 """The pretend servers behave towards foreign SSH clients as servers do: logins, limits, refusals and trouble."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -15,6 +14,7 @@ from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
 from ink_infra_mcp.sandbox.state import Fault
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 from ink_infra_mcp.sandbox.world import World
+from tests.programs import program as needed
 from tests.ssh.openssh import new_key
 from tests.ssh.servers import ADDRESS, NAME, world_of
 
@@ -66,9 +66,6 @@ async def told(ssh: SshHosts, command: str, *, stdin: str = "") -> tuple[int | N
 
 async def openssh(ssh: SshHosts, folder: Path, *words: str, program: str = "ssh") -> subprocess.CompletedProcess[str]:
     """Use OpenSSH's client, which nobody here wrote."""
-    path = shutil.which(program)
-    if path is None:
-        pytest.skip(f"there is no {program} here (Debian: apt-get install openssh-client)")
     door = ssh.doors[NAME]
     key, known = folder / "key", folder / "known_hosts"
     key.write_text(ssh.login_private_key, encoding="utf-8")
@@ -76,7 +73,7 @@ async def openssh(ssh: SshHosts, folder: Path, *words: str, program: str = "ssh"
     known.write_text(f"[{door.host}]:{door.port} {door.host_public_key}\n", encoding="utf-8")
     options = ["-F", "none", "-i", str(key), "-o", f"UserKnownHostsFile={known}", "-o", "BatchMode=yes"]
     target = ["-P" if program == "sftp" else "-p", str(door.port), f"root@{door.host}"]
-    command = [path, *options, *target, *words]
+    command = [needed(program), *options, *target, *words]
     return await anyio.to_thread.run_sync(
         lambda: subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, input="", check=False)
     )

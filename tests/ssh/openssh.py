@@ -15,9 +15,9 @@ from typing import IO
 
 import asyncssh
 
+from tests.programs import program
+
 USER = pwd.getpwuid(os.getuid()).pw_name
-SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else "")
-MISSING = "there is no sshd here (Debian: apt-get install openssh-server)"
 START_S = 10.0
 
 
@@ -91,7 +91,7 @@ def openssh(folder: Path) -> Generator[OpenSsh]:
     (folder / "sshd_config").write_text(_config(folder, port), encoding="utf-8")
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    command = [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")]
+    command = [program("sshd"), "-D", "-e", "-f", str(folder / "sshd_config")]
     server = OpenSsh(subprocess.Popen(command, stderr=subprocess.PIPE, text=True), folder, port)
     try:
         yield server

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Protocol
 
 import anyio
-import pytest
 
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.permit import Permit
@@ -25,7 +24,7 @@ from ink_infra_mcp.ssh.links import Login, Where
 from ink_infra_mcp.ssh.pool import HostPool
 from tests.clock import FakeClock
 from tests.permits import permit_here
-from tests.ssh.openssh import MISSING, SSHD, USER, OpenSsh, openssh
+from tests.ssh.openssh import USER, OpenSsh, openssh
 
 NAME = "muscle-1"
 ADDRESS = "192.0.2.11"
@@ -181,6 +180,4 @@ async def far(kind: str, folder: Path) -> AsyncGenerator[Far]:
             world = world_of(folder)
             yield PretendServer(world, await stack.enter_async_context(await serve_hosts(world)))
             return
-        if not SSHD:
-            pytest.skip(MISSING)
         yield RealServer(stack.enter_context(openssh(folder)))

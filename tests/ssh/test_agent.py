@@ -1,7 +1,6 @@
 """Logging in with the keys of a real ssh-agent, when no key is stored."""
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Generator
@@ -12,6 +11,7 @@ import anyio
 import pytest
 
 from ink_infra_mcp.core.errors import ConfigError
+from tests.programs import program
 from tests.ssh.openssh import new_key
 from tests.ssh.servers import NAME, far, look, pool_of
 
@@ -23,11 +23,9 @@ LIMIT_S = 20
 @contextmanager
 def agent(folder: Path, *keys: str) -> Generator[str]:
     """Run an ssh-agent that holds these keys; give the path of its socket."""
-    if not shutil.which("ssh-agent"):
-        pytest.skip("there is no ssh-agent here (Debian: apt-get install openssh-client)")
     socket = folder / "agent"
     out = subprocess.run(
-        ["ssh-agent", "-a", str(socket)], capture_output=True, text=True, check=True, timeout=10
+        [program("ssh-agent"), "-a", str(socket)], capture_output=True, text=True, check=True, timeout=10
     ).stdout
     pid = int(out.split("SSH_AGENT_PID=")[1].split(";")[0])
     try:

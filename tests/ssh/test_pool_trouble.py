@@ -15,7 +15,7 @@ from ink_infra_mcp.core.secret import MASK, Secret
 from ink_infra_mcp.ssh.command import CommandResult
 from ink_infra_mcp.ssh.exchange import OUTPUT_CAP_BYTES
 from tests.clock import FakeClock
-from tests.ssh.openssh import MISSING, SSHD, openssh
+from tests.ssh.openssh import openssh
 from tests.ssh.servers import NAME, Far, PretendServer, RealServer, eventually, far, look, permit, pool_of, script
 
 pytestmark = pytest.mark.anyio
@@ -34,8 +34,6 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerat
 @pytest.fixture
 async def real(tmp_path: Path) -> AsyncGenerator[RealServer]:
     """Give a real OpenSSH server."""
-    if not SSHD:
-        pytest.skip(MISSING)
     with openssh(tmp_path) as sshd:
         yield RealServer(sshd)
 

@@ -13,7 +13,7 @@ import pytest
 from ink_infra_mcp.core.errors import HostUnreachable
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.ssh.places import Places
-from tests.ssh.openssh import MISSING, SSHD, openssh
+from tests.ssh.openssh import openssh
 from tests.ssh.servers import NAME, RealServer, look, pool_of
 
 pytestmark = pytest.mark.anyio
@@ -63,8 +63,6 @@ async def quiet(*, says: bytes = b"", hangs_up: bool = False) -> AsyncGenerator[
 @pytest.fixture
 def real(tmp_path: Path) -> Generator[RealServer]:
     """Give a real OpenSSH server."""
-    if not SSHD:
-        pytest.skip(MISSING)
     with openssh(tmp_path) as sshd:
         yield RealServer(sshd)
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-import pytest
 from psycopg import sql
+
+from tests.programs import lacking
 
 DEBIAN = Path("/usr/lib/postgresql")
 USER = "ink"
@@ -44,7 +45,7 @@ def cluster() -> Generator[Cluster]:
     """Give a running server; skips the test where PostgreSQL is not installed."""
     programs = _programs()
     if programs is None:
-        pytest.skip("PostgreSQL's server programs are not installed (Debian: postgresql)")
+        lacking("initdb")
     owner = _owner()
     folder = Path(tempfile.mkdtemp(prefix="ink-postgres-"))
     port = _free_port()

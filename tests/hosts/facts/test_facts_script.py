@@ -12,6 +12,7 @@ import pytest
 
 from ink_infra_mcp.hosts.facts.gathering import AREAS, fresh_marker
 from tests.hosts.facts.answers import ANSWERS, FACT_NAMES, FIRST, FIRST_LINE, GOOD, MARK, SECOND, SECOND_LINE, read
+from tests.programs import program
 
 SCRIPT = files("ink_infra_mcp.hosts.facts").joinpath("facts.sh").read_bytes()
 SHELLS = {"sh": ["/bin/sh"], "dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
@@ -76,10 +77,7 @@ def commands(folder: Path, **changed: str | None) -> Path:
 
 def run(shell: str, path: str, *, areas: tuple[str, ...] = AREAS, script: bytes = SCRIPT) -> str:
     """Run the script as a server would, and return what it printed."""
-    program = shutil.which(SHELLS[shell][0])
-    if program is None:
-        pytest.skip(f"there is no {SHELLS[shell][0]} here")
-    words = [program, *SHELLS[shell][1:], "-s", "--", MARK, *areas]
+    words = [program(SHELLS[shell][0]), *SHELLS[shell][1:], "-s", "--", MARK, *areas]
     ran = subprocess.run(words, input=script, capture_output=True, timeout=30, env={"PATH": path}, check=False)
     assert (ran.returncode, ran.stderr) == (0, b"")
     return ran.stdout.decode()

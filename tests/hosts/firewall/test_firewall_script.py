@@ -1,6 +1,5 @@
 """The script that changes a firewall: how it is sent, and that a part of it does nothing."""
 
-import shutil
 import subprocess
 from importlib.resources import files
 
@@ -10,6 +9,7 @@ from ink_infra_mcp.core.host_firewall import ufw
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule
 from ink_infra_mcp.core.host_firewall.nftables import render
 from ink_infra_mcp.hosts.firewall.changes import command, payload
+from tests.programs import program
 
 SCRIPT = files("ink_infra_mcp.hosts.firewall").joinpath("firewall.sh").read_text(encoding="utf-8")
 SSH = HostRule(protocol="tcp", ports="22", sources=("203.0.113.0/24",), why="SSH")
@@ -69,10 +69,7 @@ def test_a_word_that_would_become_two_is_not_sent(word: str) -> None:
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.8, 0.999])
 def test_a_script_that_arrives_only_in_part_does_nothing(shell: str, part: float) -> None:
     """The shell has read all of it before the first command, whichever shell it is."""
-    program = shutil.which(shell)
-    if program is None:
-        pytest.skip(f"there is no {shell} here")
-    words = [program, *(["sh"] if shell == "busybox" else []), "-s", "--", "ink-firewall", "look"]
+    words = [program(shell), *(["sh"] if shell == "busybox" else []), "-s", "--", "ink-firewall", "look"]
     cut = SCRIPT[: int(len(SCRIPT) * part)]
     assert not subprocess.run(words, input=cut.encode(), capture_output=True, timeout=30, check=False).stdout
 
