@@ -1,6 +1,6 @@
 # Every target works alone on a machine that has Python 3.11 or newer and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check contracts conformance wheel lab peers bench constraints clean
+.PHONY: help demo test check contracts conformance wheel lab lab-long peers bench constraints clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 SOURCES := src tests
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(RUNTIME) ## watch the server work in a pretend world; needs no account and no Docker
 	@$(BIN)/ink-infra-mcp demo
@@ -39,6 +39,9 @@ wheel: $(DEV) ## build wheel and sdist, install them elsewhere, and speak to the
 
 lab: $(DEV) ## run the tests on real servers made on this machine; needs root on Debian
 	@$(BIN)/python -m tests.lab check
+
+lab-long: $(DEV) ## run those tests on real servers that take too long for every change; before a release
+	@$(BIN)/python -m tests.lab check --long
 
 peers: $(DEV) ## measure our SSH beside what others use, on a hundred real servers; needs root on Debian
 	@$(BIN)/python -m tests.lab.peers $(HOSTS)

@@ -14,7 +14,7 @@ import ink_infra_mcp
 
 ROOT = Path(__file__).resolve().parent.parent
 PINNED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.]*$")
-MAKE = re.compile(r"`make ([a-z]+)")
+MAKE = re.compile(r"`make ([a-z-]+)")
 LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)#\s]+)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
@@ -128,7 +128,7 @@ def test_every_tool_is_in_the_documents() -> None:
 
 def test_every_make_target_in_the_documents_exists() -> None:
     """The documents name no command that the Makefile does not have."""
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = {target for path in documents() for target in MAKE.findall(path.read_text(encoding="utf-8"))}
     assert named - targets == set()
 

@@ -124,6 +124,7 @@ def parser() -> argparse.ArgumentParser:
         for argument, options in arguments:
             command.add_argument(argument, **options)  # pyright: ignore[reportArgumentType] - options as data
     rest = commands.add_parser("check", help="Run the lab's tests, from bare ground and back to it.")
+    rest.add_argument("--long", action="store_true", help="those that take too long for every change")
     rest.add_argument("pytest", nargs=argparse.REMAINDER)
     return top
 
@@ -138,7 +139,8 @@ def main(words: list[str]) -> int:
     site = Site.of(os.environ)
     try:
         if given.command == "check":
-            return check(site, given.pytest, labs=int(os.environ.get(LABS, LABS_AT_ONCE)))
+            which = "lab and long" if given.long else "lab and not long"
+            return check(site, given.pytest, which=which, labs=int(os.environ.get(LABS, LABS_AT_ONCE)))
         ACTIONS[given.command][0](Lab(site), given)
     except LabError as error:
         sys.stderr.write(f"lab: {error}\n")

@@ -69,8 +69,10 @@ def install(packages: Sequence[str]) -> None:
             raise LabError(f"apt-get {words[0]} failed: {done.stderr.strip()[-300:]}")
 
 
-def check(site: Site, more: Sequence[str], *, labs: int) -> int:
-    """Run the tests of the lab in `labs` labs at once and return pytest's exit status; nothing of them is left.
+def check(site: Site, more: Sequence[str], *, which: str, labs: int) -> int:
+    """Run the lab's tests that the marks in `which` choose, in `labs` labs at once, and return pytest's exit status.
+
+    Nothing of the labs is left afterwards.
 
     Two run in little more than half the time of one: most of what a test does is wait, for boots, deadlines and
     probation windows.
@@ -81,7 +83,7 @@ def check(site: Site, more: Sequence[str], *, labs: int) -> int:
     with ExitStack() as stack:
         sites = [site.beside(number) for number in range(labs)]
         locks = [stack.enter_context(prepared(one))[1] for one in sites]
-        return _pytest(more, locks)
+        return _pytest(which, more, locks)
 
 
 @contextmanager
@@ -105,9 +107,9 @@ def prepared(site: Site) -> Generator[tuple[Lab, int]]:
             lab.down()
 
 
-def _pytest(more: Sequence[str], locks: Sequence[int]) -> int:
+def _pytest(which: str, more: Sequence[str], locks: Sequence[int]) -> int:
     chosen = more or (str(HERE),)
-    words = (sys.executable, "-m", "pytest", "-m", "lab", "-n", str(len(locks)), "--dist", "loadgroup", *chosen)
+    words = (sys.executable, "-m", "pytest", "-m", which, "-n", str(len(locks)), "--dist", "loadgroup", *chosen)
     # the tests hold the locks too: should we be killed and not they, nobody takes the ground away from under them
     environment = os.environ | {HELD: "yes"}
     with subprocess.Popen(words, cwd=ROOT, env=environment, pass_fds=tuple(locks)) as tests:

@@ -27,6 +27,7 @@ from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import Handler
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress
+from ink_infra_mcp.hosts.docker.judging import ComposeSteps
 from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
 from ink_infra_mcp.ssh.pool import HostPool
@@ -165,7 +166,8 @@ class App:
         hosts = HostSteps(self.hosts, runtime=isolation.runtime, may_go_without=isolation.allow_without)
         cloud = HetznerCloudSteps(lambda: self._hetzner_http)
         robot = HetznerRobotSteps(lambda: self._robot_door)
-        makers = (coolify, hosts, FirewallSteps(self.hosts), cloud, robot)
+        composed = ComposeSteps(self.hosts, isolation, self.look.coolify.generated_file)
+        makers = (coolify, hosts, composed, FirewallSteps(self.hosts), cloud, robot)
         handlers = {kind: handler for maker in makers for kind, handler in maker.handlers().items()}
         wrap = wiring.wrap_handler
         return {kind: wrap(kind, handler) for kind, handler in handlers.items()} if wrap else handlers

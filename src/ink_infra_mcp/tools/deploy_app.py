@@ -64,6 +64,8 @@ class DeployApp(Mutation[Args, Look, Facts]):
         "coolify.update_service",
         "coolify.set_env_new",
         "coolify.set_env",
+        "coolify.settle_service",
+        "hosts.judge_compose",
         "coolify.note_deployments",
         "hosts.note_containers",
         "coolify.first_deploy",
@@ -104,6 +106,7 @@ class DeployApp(Mutation[Args, Look, Facts]):
             production=home.muscle.production,
             blast_radius=_blast_radius(home, new=new) if steps else "",
             keeps=() if new or not steps else ("volumes and other variables of the app",),
+            warnings=app.notes if isinstance(app, ComposeApp) and steps else (),
             pinned={"placement": home.placement.model_dump(mode="json")} if new else {},
             phrase=app.name,
             reason="" if steps else f"{app.name} runs what was asked for at {home.url}, isolated.",
@@ -171,6 +174,7 @@ async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, fo
         and await _runs(look, home, uuid, promised(file.text))
         and now.status.state == "running",
         redeploy=args.redeploy,
+        notes=file.notes,
     )
 
 

@@ -34,7 +34,7 @@ def test_the_file_that_runs_keeps_what_may_end() -> None:
     file = prepared(
         "services: {web: {image: a}, job: {image: b, restart: no}}", load_isolation(None), memory="1g", cpus="1"
     )
-    assert "restart: 'no'" in file.text
+    assert 'restart: "no"' in file.text
     assert promised(file.text) == Services(must_run=("web",), may_end=("job",))
 
 

@@ -1,30 +1,26 @@
 """Apps from a compose file (Coolify's services): gVisor is named in the file itself, so that no fork is needed."""
 
-import math
-import re
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import cast
 from urllib.parse import urlsplit
-
-from pydantic import JsonValue
 
 from ink_infra_mcp.areas.apps import rollout
 from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps
 from ink_infra_mcp.areas.apps.home import Home, home_steps, project_ref
-from ink_infra_mcp.areas.apps.limits import promised_bytes, services_of, with_limits
+from ink_infra_mcp.areas.apps.limits import compose_of, promised_bytes, services_of
 from ink_infra_mcp.areas.apps.services import promised
 from ink_infra_mcp.clients.coolify.apps import Service
-from ink_infra_mcp.core.compose import compose_problems, with_runtime
+from ink_infra_mcp.core.compose import preparing
+from ink_infra_mcp.core.compose.judging import compose_problems
+from ink_infra_mcp.core.compose.reading import read_compose
+from ink_infra_mcp.core.compose.writing import written
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.fleet import memory_bytes
 from ink_infra_mcp.core.isolation import Isolation
-from ink_infra_mcp.core.plan import JsonObject, Step
+from ink_infra_mcp.core.plan import JsonObject, Step, Undo
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.core.untrusted import clean_name
 
-MAX_VALUES = 50_000
-_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_NO_FILE = "(no compose file)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,82 +37,37 @@ class ComposeApp:
     env: EnvNow
     as_wanted: bool
     redeploy: bool
+    notes: tuple[str, ...] = ()
+    """What of the file means something else than what was given."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComposeFile:
-    """A compose file made safe: the text to run, its services by name, and the memory that it promises them in all."""
+    """A compose file made safe: the text to run, its services by name, the memory that it promises them in all, and in
+    words what of it means something else than what was given.
+    """
 
     text: str
     services: tuple[str, ...]
     memory_bytes: int
+    notes: tuple[str, ...] = ()
 
 
 def prepared(text: str, isolation: Isolation, *, memory: str, cpus: str) -> ComposeFile:
-    """Return the compose file with isolation and limits put into every service.
+    """Return the compose file with isolation and limits put into every service, as it will be shown and sent.
 
     Raises:
-        InputError: it is no compose file, or something in it would weaken isolation.
+        InputError: it is no compose file, or something in it is not known to be harmless.
     """
-    import yaml
-
-    isolated = with_runtime(_parsed(text), isolation)
-    if problems := compose_problems(isolated, isolation):
+    made = preparing.prepared(read_compose(text), isolation, memory=memory, cpus=cpus)
+    if problems := compose_problems(made.document, isolation):
         raise InputError(f"The compose file would weaken isolation: {'; '.join(problems)}.", next="Take that out.")
-    limited = with_limits(isolated, memory=memory, cpus=cpus)
     return ComposeFile(
-        text=yaml.safe_dump(limited, sort_keys=False),
-        services=tuple(services_of(limited)),
-        memory_bytes=promised_bytes(limited, otherwise=memory_bytes(memory)),
+        text=written(made.document),
+        services=tuple(services_of(made.document)),
+        memory_bytes=promised_bytes(made.document, otherwise=memory_bytes(memory)),
+        notes=tuple(made.notes),
     )
-
-
-def _parsed(text: str) -> JsonObject:
-    import yaml
-
-    try:
-        loaded: object = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark is not None else ""
-        raise InputError(f"The compose file is not YAML{where}.", next="Mend it and call again.") from error
-    if _written_out(loaded) > MAX_VALUES:
-        raise InputError("The compose file grows too large where its aliases are written out.", next="Use fewer.")
-    services = cast(JsonObject, loaded).get("services") if isinstance(loaded, dict) else None
-    if not isinstance(services, dict) or not services:
-        raise InputError("The compose file has no services.", next="Give a file with `services:`.")
-    if bad := [str(name) for name in services if not _SERVICE.fullmatch(str(name))]:
-        raise InputError(
-            f"{clean_name(bad[0])!r} is no name for a service of a compose file.",
-            next="Use letters, digits, hyphens, dots and underscores.",
-        )
-    return {
-        **cast(JsonObject, loaded),
-        "services": {str(name): _restarts(service) for name, service in services.items()},
-    }
-
-
-def _restarts(service: JsonValue) -> JsonValue:
-    """A bare `no` is false to YAML 1.1 and a word to Docker Compose, which refuses the other."""
-    if isinstance(service, dict) and service.get("restart") is False:
-        return service | {"restart": "no"}
-    return service
-
-
-def _written_out(value: object, counted: dict[int, float] | None = None) -> float:
-    """Return how many values a YAML document has once each alias is written out; infinite where one holds itself."""
-    counted = {} if counted is None else counted
-    if not isinstance(value, Collection) or isinstance(value, str | bytes):
-        return 1
-    value = cast(Collection[object], value)
-    if id(value) not in counted:
-        counted[id(value)] = math.inf
-        counted[id(value)] = 1 + sum(_written_out(part, counted) for part in _parts(value))
-    return counted[id(value)]
-
-
-def _parts(value: Collection[object]) -> Collection[object]:
-    return cast(Mapping[object, object], value).values() if isinstance(value, Mapping) else value
 
 
 def front_of(file: ComposeFile, wanted: str | None) -> str:
@@ -136,21 +87,13 @@ def front_of(file: ComposeFile, wanted: str | None) -> str:
 
 def as_image(image: str, *, port: int) -> str:
     """Return the compose file of a single image, for a Factory that cannot isolate images by a run option."""
-    import yaml
-
-    return yaml.safe_dump({"services": {"app": {"image": image, "restart": "unless-stopped", "expose": [str(port)]}}})
+    return written({"services": {"app": {"image": image, "restart": "unless-stopped", "expose": [str(port)]}}})
 
 
 def contents(compose: str) -> str:
     """Return what a compose file runs, in words: each service with its image, command and volumes."""
-    import yaml
-
-    try:
-        loaded: object = yaml.safe_load(compose)
-        services = services_of(cast(JsonObject, loaded)) if isinstance(loaded, dict) else {}
-    except (yaml.YAMLError, InputError):
-        return "(no compose file)"
-    return ", ".join(clean_name(_runs(name, service), limit=300) for name, service in services.items())
+    services = services_of(compose_of(compose) or {})
+    return ", ".join(clean_name(_runs(name, service), limit=300) for name, service in services.items()) or _NO_FILE
 
 
 def _runs(name: str, service: JsonObject) -> str:
@@ -169,6 +112,7 @@ def steps_of(app: ComposeApp) -> tuple[Step, ...]:
             *home_steps(app.home.project),
             _creation(app),
             *env_steps(app.env, target=app.name, app=ref, new=True, service=True),
+            *_judged(app, ref, undoes=("create_app",)),
             *rollout.steps(app.name, ref, _now(app), first=True, service=True),
         )
     uuid = app.existing.uuid
@@ -176,6 +120,7 @@ def steps_of(app: ComposeApp) -> tuple[Step, ...]:
     steps += env_steps(app.env, target=app.name, app=uuid, new=False, service=True)
     if steps or app.redeploy or not app.as_wanted:
         how = "restart" if app.existing.status.state == "running" else "deploy"
+        steps += _judged(app, uuid, undoes=tuple(step.id for step in steps if step.id == "update_app" and step.undo))
         steps += rollout.steps(app.name, uuid, _now(app), first=False, how=how, service=True)
     return tuple(steps)
 
@@ -201,8 +146,41 @@ def _creation(app: ComposeApp) -> Step:
             "front": app.front,
             "url": _url(app),
         },
-        undo_words="delete_app removes it",
+        undo=Undo(
+            kind="coolify.discard_service",
+            target=app.name,
+            summary=f"delete {app.name}, which has not run yet",
+            params={"app": result_of("create_app", "uuid")},
+        ),
     )
+
+
+def _judged(app: ComposeApp, ref: str | JsonObject, *, undoes: tuple[str, ...]) -> tuple[Step, Step]:
+    """Coolify writes the file anew before it starts it, so what it made is judged once more before anything starts."""
+    settle = Step(
+        id="settle",
+        kind="coolify.settle_service",
+        target=app.name,
+        summary=f"Have Coolify make the file of {app.name} that it will start",
+        params={"app": ref, "name": app.name},
+        undo_words="nothing to undo: it sets the name that the app has",
+    )
+    judge = Step(
+        id="judge",
+        kind="hosts.judge_compose",
+        target=app.name,
+        summary=f"Have Docker on {app.home.muscle.name} read the file that Coolify made, and compare it with this plan",
+        params={
+            "app": ref,
+            "muscle": app.home.muscle.name,
+            "compose": app.compose,
+            "front": app.front,
+            "url": _url(app),
+        },
+        undoes=undoes,
+        undo_words="nothing to undo: it only reads",
+    )
+    return settle, judge
 
 
 def _change(app: ComposeApp, existing: Service) -> Step:
@@ -219,13 +197,32 @@ def _change(app: ComposeApp, existing: Service) -> Step:
             "front": app.front,
             "url": _url(app),
         },
+        undo=_earlier(app, existing),
         undo_words="call deploy_app with the earlier file",
     )
 
 
+def _earlier(app: ComposeApp, existing: Service) -> Undo | None:
+    """A token that may not read the file cannot put it back."""
+    if not existing.docker_compose_raw:
+        return None
+    params: JsonObject = {"app": existing.uuid, "compose": existing.docker_compose_raw, "front": app.front}
+    return Undo(
+        kind="coolify.update_service",
+        target=app.name,
+        summary=f"put back the earlier compose file of {app.name}",
+        params={**params, "url": next((url for url in existing.urls), _url(app))},
+    )
+
+
 def _same(app: ComposeApp, existing: Service) -> bool:
-    """A token that may not read the file cannot compare it: then it is written again."""
-    return existing.docker_compose_raw.strip() == app.compose.strip() and _url(app) in existing.urls
+    """Documents are compared: Coolify writes the file anew, so its text is never the one that was sent.
+
+    A token that may not read the file cannot compare it: then it is written again.
+    """
+    now = compose_of(existing.docker_compose_raw)
+    wanted = preparing.shaped(read_compose(app.compose)).document
+    return now is not None and preparing.shaped(now).document == wanted and _url(app) in existing.urls
 
 
 def _url(app: ComposeApp) -> str:

@@ -1,11 +1,12 @@
 """Whether an app would run isolated when it is rolled out now; without that nothing may be rolled out."""
 
 from ink_infra_mcp.areas.apps.app import App
-from ink_infra_mcp.areas.apps.limits import compose_of, services_of
+from ink_infra_mcp.areas.apps.limits import compose_of
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
+from ink_infra_mcp.core.compose.judging import compose_problems
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
-from ink_infra_mcp.core.isolation import lacking
+from ink_infra_mcp.core.isolation import Isolation, lacking
 from ink_infra_mcp.hosts.docker.containers import containers_of
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 
@@ -63,7 +64,7 @@ def unapplied(application: Application) -> str:
 
 async def _weak(look: Look, app: App) -> str:
     if app.kind == "service":
-        return _weak_file(await look.coolify.service(app.uuid), look.isolation.runtime)
+        return _weak_file(await look.coolify.service(app.uuid), look.isolation)
     application = await look.coolify.application(app.uuid)
     runtime = f"--runtime={look.isolation.runtime}"
     if runtime in lacking(application.custom_docker_run_options, look.isolation):
@@ -71,8 +72,8 @@ async def _weak(look: Look, app: App) -> str:
     return unapplied(application)
 
 
-def _weak_file(service: Service, runtime: str) -> str:
+def _weak_file(service: Service, isolation: Isolation) -> str:
     """A file that the token may not read is left to the proof."""
     compose = compose_of(service.docker_compose_raw)
-    bare = [name for name, part in services_of(compose).items() if part.get("runtime") != runtime] if compose else []
-    return f"its compose file names no runtime {runtime} for {', '.join(bare)}" if bare else ""
+    problems = compose_problems(compose, isolation) if compose else ()
+    return f"in its compose file {'; '.join(problems)}" if problems else ""

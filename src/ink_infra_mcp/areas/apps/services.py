@@ -44,8 +44,7 @@ def _sorted_out(may_end: dict[str, bool]) -> Services:
 
 
 def _may_end(service: JsonObject) -> bool:
-    """YAML 1.1 reads a bare `no` as false."""
-    return service.get("restart") in ("no", False) or bool(service.get("exclude_from_hc"))
+    return service.get("restart") == "no" or bool(service.get("exclude_from_hc"))
 
 
 def _starts(service: JsonObject) -> bool:

@@ -116,6 +116,8 @@ class Service(Sent):
     environment_id: int | None = None
     service_type: Text = ""
     docker_compose_raw: Exact = ""
+    docker_compose: Exact = ""
+    """What Coolify makes of the file and starts; empty, like the file, unless the token may read sensitive fields."""
     applications: tuple[ServicePart, ...] = ()
     databases: tuple[ServicePart, ...] = ()
     created_at: When = None

@@ -99,6 +99,12 @@ class CoolifyLook:
         """Return one service with its containers."""
         return await self._one(Service, "services", uuid)
 
+    async def generated_file(self, service_uuid: str) -> str:
+        """Return the compose file that Coolify made of a service's and will start; empty where the token may not read
+        it. It may hold values of variables.
+        """
+        return (await self.service(service_uuid)).docker_compose
+
     async def envs(self, app_uuid: str) -> tuple[EnvVar, ...]:
         """Return an app's variables, those for previews included (Coolify makes such a copy of each)."""
         return await self._list(EnvVar, "applications", app_uuid, "envs")

@@ -19,6 +19,8 @@ _HANDLERS: dict[str, Callable[[CoolifyStep], Awaitable[JsonObject]]] = {
     "coolify.create_service": creating.create_service,
     "coolify.update_application": setting.update_application,
     "coolify.update_service": setting.update_service,
+    "coolify.settle_service": setting.settle_service,
+    "coolify.discard_service": ending.discard_service,
     "coolify.set_env_new": setting.set_env,
     "coolify.set_env": setting.set_env,
     "coolify.delete_env": setting.delete_env,

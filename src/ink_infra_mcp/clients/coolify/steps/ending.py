@@ -59,6 +59,27 @@ async def delete_application(step: CoolifyStep) -> JsonObject:
     return await until(step.call, gone, within_s=DELETE_S)
 
 
+async def discard_service(step: CoolifyStep) -> JsonObject:
+    """Delete the compose app that this operation has made, with its volumes; another one is left alone."""
+    uuid = step.call.given("app")
+    try:
+        made = await step.coolify.service(uuid)
+    except NotFound:
+        return {"gone": True}
+    if step.marker not in made.description:
+        return {"gone": False}
+    await step.coolify.delete_service(uuid, delete_volumes=True)
+
+    async def gone() -> JsonObject | NotYet:
+        try:
+            await step.coolify.service(uuid)
+        except NotFound:
+            return {"gone": True}
+        return _still_there()
+
+    return await until(step.call, gone, within_s=DELETE_S)
+
+
 def _still_there() -> NotYet:
     failure = StepFailed(
         f"The app is still there {DELETE_S:.0f} s after its deletion was queued.",

@@ -41,6 +41,17 @@ async def update_service(step: CoolifyStep) -> JsonObject:
     return {"uuid": uuid}
 
 
+async def settle_service(step: CoolifyStep) -> JsonObject:
+    """Have Coolify make the generated file of a compose app anew, by setting the name that it has.
+
+    After a creation or a change of its URLs the generated file is that from before them; each further change makes it
+    anew (ServicesController and serviceParser, version 4.3.11), and so does the start.
+    """
+    uuid = step.call.given("app")
+    await step.coolify.update_service(uuid, update_service_body(ServiceChanges(name=step.call.text("name"))))
+    return {"uuid": uuid}
+
+
 async def set_env(step: CoolifyStep) -> JsonObject:
     """Set variables, each with all its flags; a value `secret:NAME` is resolved now and goes to the wire only."""
     params = _EnvParams.model_validate({"variables": step.call.params["variables"]})

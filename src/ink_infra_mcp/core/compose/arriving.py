@@ -1,0 +1,56 @@
+"""Which texts of a compose file do not arrive: Coolify writes the file anew, and Docker reads what it wrote.
+
+Coolify's writer (symfony/yaml 7, `Inline::dump`) leaves texts without quotes that go-yaml takes for numbers: `0o022`,
+`0b11`, `.inf` and their like. Run with Coolify's own code and Docker Compose 2.26.
+"""
+
+import re
+from collections.abc import Iterator
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.core.compose.scalars import go_text, resolved
+from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.untrusted import clean_name
+
+_WORDS = frozenset({"", "~", "null", "true", "false", "y", "n", "yes", "no", "on", "off"})
+_QUOTED = re.compile(
+    r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"  # what PHP takes for a number
+    r"|[0-9][_0-9]*|0[xX][0-9a-fA-F_]+|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?"
+    r"|[-?|<>=!%@`].*|.*[\s'\":{}\[\],&*#?].*",
+    re.ASCII | re.DOTALL,
+)
+_NUL = "\x00"
+
+
+def lost_in_coolify(compose: JsonObject) -> tuple[str, ...]:
+    """Return a reason for each text, in keys and values, that Docker would read as something else in the end."""
+    return tuple(dict.fromkeys(reason for text in _texts(compose) if (reason := _loss(text))))
+
+
+def _loss(text: str) -> str:
+    if _NUL in text or any(0xD800 <= ord(char) <= 0xDFFF for char in text):
+        return f"{clean_name(text)!r} holds a character that no file can"
+    if "\n" in text and not text.strip():
+        return f"{text!r} does not arrive: Coolify loses lines that are all empty"
+    if text.lower() in _WORDS or _QUOTED.fullmatch(text):
+        return ""
+    try:
+        read = go_text(resolved(text))
+    except ValueError:
+        read = "a number"
+    if read == text:
+        return ""
+    return f"{text!r} does not arrive: Coolify writes it without quotes and Docker reads {read}; write it another way"
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for part in value.values():
+            yield from _texts(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)

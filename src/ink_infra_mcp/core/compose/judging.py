@@ -1,0 +1,93 @@
+"""What a compose file may ask for under an isolation policy: an allow list, key by key and value by value.
+
+What is not known to be good is a problem with its reason, so that a key of a newer Docker Compose, or a spelling that
+another reader takes differently, cannot slip through. An unexpanded `${...}` is text where text is wanted (an image, a
+command, a variable); where a path, a limit or a switch is expected it is a problem.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.core.compose import resources
+from ink_infra_mcp.core.compose.arriving import lost_in_coolify
+from ink_infra_mcp.core.compose.ground import Ground, Judge
+from ink_infra_mcp.core.compose.outside import OUTSIDE
+from ink_infra_mcp.core.compose.plain import PLAIN
+from ink_infra_mcp.core.compose.rights import RIGHTS, not_isolated
+from ink_infra_mcp.core.compose.top import top_problems
+from ink_infra_mcp.core.isolation import Isolation
+from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.shapes import table
+
+_JUDGES: Mapping[str, Judge] = {**PLAIN, **OUTSIDE, **RIGHTS, **resources.JUDGES}
+_REFUSED = {
+    "annotations": "can switch off parts of gVisor",
+    "blkio_config": "names devices of the Muscle",
+    "cgroup": "shares control groups with the host",
+    "cgroup_parent": "leaves the app's control group",
+    "credential_spec": "reads a file of the Muscle",
+    "device_cgroup_rules": "opens devices of the Muscle",
+    "devices": "opens devices of the Muscle",
+    "env_file": "reads a file that a pasted file does not bring; give its variables as `env` of deploy_app",
+    "extends": "brings in a service that this check does not see",
+    "external_links": "reaches containers of other apps",
+    "gpus": "opens devices of the Muscle",
+    "isolation": "is for Windows",
+    "label_file": "reads a file of the Muscle",
+    "mac_address": "takes an address that Docker may give to a neighbour",
+    "models": "runs a program on the Muscle",
+    "oom_kill_disable": "lets the app outlive what needs its memory",
+    "oom_score_adj": "has the kernel end something else first",
+    "post_start": "is not known to the Compose that Coolify runs",
+    "pre_start": "is not known to the Compose that Coolify runs",
+    "pre_stop": "is not known to the Compose that Coolify runs",
+    "provider": "runs a program on the Muscle",
+    "storage_opt": "is not known to be harmless",
+    "sysctls": "changes kernel settings",
+    "use_api_socket": "hands the Docker socket to the app",
+    "userns_mode": "leaves the container's user namespace",
+    "uts": "shares the host's name space for host names",
+    "volumes_from": "mounts what other containers have mounted",
+}
+_CLEARED = ("command", "entrypoint")
+_UNKNOWN = "is not known to be harmless in an isolated app"
+
+
+def compose_problems(compose: JsonObject, policy: Isolation) -> tuple[str, ...]:
+    """Return a reason for everything in a compose file that an isolated app may not have, each once.
+
+    `compose` is what `read_compose` gives, or what `docker compose config --format json` prints of it.
+    """
+    services = compose.get("services")
+    if not isinstance(services, dict) or not services:
+        return ("the file has no services",)
+    ground = Ground.of(compose, policy)
+    found = [*top_problems(compose, ground), *lost_in_coolify(compose)]
+    for name, service in services.items():
+        reasons = [*_in_service(name, service, ground)] if isinstance(service, dict) else ["is no service"]
+        found += [f"{name}: {reason}" for reason in reasons]
+    return tuple(dict.fromkeys(found))
+
+
+def _in_service(name: str, service: JsonObject, ground: Ground) -> Iterator[str]:
+    yield from not_isolated(service, ground.policy)
+    yield from resources.contradictions(service)
+    if not service.get("image") and not table(service.get("build")):
+        yield "has neither an image nor a remote build"
+    for key, value in service.items():
+        if value == [] and key in _CLEARED:
+            yield f"{key}: an empty list does not arrive, Coolify makes an empty mapping of it"
+        if is_nothing(value) or key.startswith("x-"):
+            continue
+        if key in _JUDGES:
+            yield from (f"{key}: {reason}" for reason in _JUDGES[key](value, ground))
+        else:
+            yield f"{key}: {_REFUSED.get(key, _UNKNOWN)}"
+
+
+def is_nothing(value: JsonValue) -> bool:
+    """Return whether a value says nothing: null, or an empty list or mapping. `false`, 0 and an empty text say
+    something.
+    """
+    return value is None or value == [] or value == {}

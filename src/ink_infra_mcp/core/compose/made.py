@@ -1,0 +1,226 @@
+"""What Coolify made of a compose file: held against what was approved, both as Docker's own reader takes them apart.
+
+What Coolify adds (parsers.php and docker.php of version 4.3.11: a name for the container, its network, labels for its
+proxy and itself, variables about the app, names of volumes) is known here, each with its exact value where it decides
+who is reached. All else has to be as approved.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.core.compose.forms import as_map, volume_slug
+from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.shapes import items, table
+
+_ADDED = re.compile(r"(?:COOLIFY_[A-Z_]+|SERVICE_NAME_[A-Z0-9_.-]+)")
+"""Variables that Coolify adds to every service."""
+_NAMED = re.compile(r"\$\{?(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
+_OWN_LABEL = re.compile(r"coolify\.[A-Za-z.]+")
+_FIXED_LABELS = {
+    "traefik.enable": "true",
+    "traefik.http.middlewares.gzip.compress": "true",
+    "traefik.http.middlewares.redirect-to-https.redirectscheme.scheme": "https",
+}
+_ROUTER = re.compile(r"traefik\.http\.routers\.(?P<name>https?-[0-9]+-[a-z0-9-]+)\.(?P<key>[A-Za-z.]+)")
+_SERVICE = re.compile(r"traefik\.http\.services\.(?P<name>https?-[0-9]+-[a-z0-9-]+)\.loadbalancer\.server\.port")
+_MIDDLEWARE = re.compile(r"traefik\.http\.middlewares\.(?P<name>[a-z0-9-]+)\.(?:redirectregex|stripprefix|headers)\..+")
+_CADDY = re.compile(r"caddy_(?P<number>[0-9]+)(?P<rest>\..+)?")
+_ROUTER_VALUES = {
+    "entryPoints": re.compile(r"https?"),
+    "service": re.compile(r"https?-[0-9]+-[a-z0-9-]+"),
+    "middlewares": re.compile(r"[a-z0-9,-]+"),
+    "tls": re.compile("true"),
+    "tls.certresolver": re.compile("letsencrypt"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """For whom Coolify made the file: the app's uuid, the service that gets the URL, and the parts of the URL.
+
+    `port` is the container's, as text.
+    """
+
+    uuid: str
+    front: str
+    scheme: str
+    host: str
+    path: str
+    port: str
+
+    @property
+    def rule(self) -> str:
+        """Return the only rule that a router of the app may have."""
+        return f"Host(`{self.host}`) && PathPrefix(`{self.path or '/'}`)"
+
+    def volume(self, name: str) -> str:
+        """Return what Coolify calls a volume."""
+        return f"{self.uuid}_{volume_slug(name)}"
+
+
+def differences(approved: JsonObject, stored: JsonObject, making: Making) -> tuple[str, ...]:
+    """Return in words what of a stored file is not as approved; both are what `docker compose config` prints as JSON.
+
+    An empty answer means that the same will run, but for what Coolify is known to add.
+    """
+    ours, theirs = table(approved.get("services")), table(stored.get("services"))
+    found = [f"{name}: is not in what Coolify stored" for name in ours.keys() - theirs.keys()]
+    found += [f"{name}: was not approved" for name in theirs.keys() - ours.keys()]
+    names = _variables_named(approved)
+    for name in sorted(ours.keys() & theirs.keys()):
+        pair = _Service(name, table(ours[name]), table(theirs[name]), names, making)
+        found += [f"{name}: {words}" for words in pair.differences()]
+    return (*sorted(found), *_beside(approved, stored, making))
+
+
+def without_names(compose: JsonObject, making: Making) -> JsonObject:
+    """Return what Docker Compose made of a file without the names that it gives to networks, volumes and configs."""
+    parts = ("networks", "volumes", "configs", "secrets")
+    bare: JsonObject = {
+        part: {name: _without_name(name, table(entry), making) for name, entry in table(compose[part]).items()}
+        for part in parts
+        if part in compose
+    }
+    return {key: value for key, value in compose.items() if key != "name"} | bare
+
+
+def _without_name(name: str, entry: JsonObject, making: Making) -> JsonObject:
+    given: JsonObject = {"name": f"{making.uuid}_{name}", "ipam": {}}
+    return {key: value for key, value in entry.items() if key not in given or given[key] != value}
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """A service as approved and as stored. `names` are the variables that the approved file reads."""
+
+    name: str
+    ours: JsonObject
+    theirs: JsonObject
+    names: frozenset[str]
+    making: Making
+
+    def differences(self) -> Iterator[str]:
+        """Yield what differs, key by key."""
+        for key in sorted(self.ours.keys() | self.theirs.keys()):
+            was, now = self.ours.get(key), self.theirs.get(key)
+            match key:
+                case "labels":
+                    yield from self._labels(as_map(was), as_map(now))
+                case "environment":
+                    yield from self._environment(as_map(was), as_map(now))
+                case "networks":
+                    yield from self._networks(table(was), table(now))
+                case "volumes":
+                    if [self._renamed(table(mount)) for mount in items(was)] != [_bare(table(m)) for m in items(now)]:
+                        yield "volumes are not those that were approved"
+                case _ if was != now and not self._is_added(key, was, now):
+                    yield f"{key} is {_shown(now)} and not {_shown(was)}"
+                case _:
+                    pass
+
+    def _is_added(self, key: str, was: JsonValue, now: JsonValue) -> bool:
+        if key == "container_name":
+            return now == f"{self.name}-{self.making.uuid}"
+        if key == "restart":
+            return was is None and now == "unless-stopped"
+        if key == "env_file":
+            return was is None and all(str(table(file).get("path")).endswith("/.env") for file in items(now))
+        return False
+
+    def _environment(self, was: Mapping[str, str | None], now: Mapping[str, str | None]) -> Iterator[str]:
+        for name in sorted(was.keys() | now.keys()):
+            added = name not in was and (bool(_ADDED.fullmatch(name)) or name in self.names)
+            if not added and (name not in now or was.get(name) != now[name]):
+                yield f"the variable {name} is not as it was approved"
+
+    def _networks(self, was: JsonObject, now: JsonObject) -> Iterator[str]:
+        for name in sorted(now.keys() - was.keys() - {self.making.uuid}):
+            yield f"is in the network {name}, which was not approved"
+        for name in sorted((was.keys() - {"default"}) & now.keys()):
+            if table(was[name]) != table(now[name]):
+                yield f"its settings in the network {name} are not as approved"
+
+    def _labels(self, was: Mapping[str, str | None], now: Mapping[str, str | None]) -> Iterator[str]:
+        for name in sorted(was.keys() | now.keys()):
+            if name in was and was[name] == now.get(name):
+                continue
+            if name in was or not self._is_own_label(name, now[name] or ""):
+                yield f"the label {name} is {_shown(now.get(name))}, which was not approved"
+
+    def _is_own_label(self, name: str, value: str) -> bool:
+        if _OWN_LABEL.fullmatch(name):
+            return True
+        return self.name == self.making.front and (self._is_traefik(name, value) or self._is_caddy(name, value))
+
+    def _is_traefik(self, name: str, value: str) -> bool:
+        uuid = self.making.uuid
+        if name in _FIXED_LABELS:
+            return value == _FIXED_LABELS[name]
+        if name == "traefik.docker.network":
+            return value == uuid
+        if router := _ROUTER.fullmatch(name):
+            key, is_ours = router["key"], uuid in router["name"]
+            wanted = _ROUTER_VALUES.get(key)
+            if key == "rule":
+                return is_ours and value == self.making.rule
+            return is_ours and bool(wanted and wanted.fullmatch(value))
+        if service := _SERVICE.fullmatch(name):
+            return uuid in service["name"] and value == self.making.port
+        middleware = _MIDDLEWARE.fullmatch(name)
+        return bool(middleware) and uuid in (middleware["name"] if middleware else "")
+
+    def _is_caddy(self, name: str, value: str) -> bool:
+        if name == "caddy_ingress_network":
+            return value == self.making.uuid
+        found = _CADDY.fullmatch(name)
+        if found is None:
+            return False
+        return bool(found["rest"]) or value == f"{self.making.scheme}://{self.making.host}"
+
+    def _renamed(self, mount: JsonObject) -> JsonObject:
+        bare = _bare(mount)
+        is_volume = bare.get("type") == "volume" and "source" in bare
+        return bare | {"source": self.making.volume(str(bare["source"]))} if is_volume else bare
+
+
+def _beside(approved: JsonObject, stored: JsonObject, making: Making) -> Iterator[str]:
+    for part in sorted((approved.keys() | stored.keys()) - {"services", "networks", "volumes"}):
+        if approved.get(part) != stored.get(part):
+            yield f"{part} is not as it was approved"
+    networks = table(stored.get("networks"))
+    if making.uuid in networks and networks[making.uuid] != {"name": making.uuid, "external": True}:
+        yield f"the network {making.uuid} is not the app's own"
+    yield from _parts("networks", table(approved.get("networks")), networks, {making.uuid, "default"})
+    known = {making.volume(name): {"name": making.volume(name)} for name in table(approved.get("volumes"))}
+    for name, volume in table(stored.get("volumes")).items():
+        if known.get(name, {"name": f"{making.uuid}_{name}"}) != table(volume):
+            yield f"the volume {name} is not as it was approved"
+
+
+def _parts(what: str, was: JsonObject, now: JsonObject, but: set[str]) -> Iterator[str]:
+    for name in sorted((was.keys() | now.keys()) - but):
+        if was.get(name) != now.get(name):
+            yield f"{what}.{name} is not as it was approved"
+
+
+def _bare(mount: JsonObject) -> JsonObject:
+    """Return a mount without what says nothing."""
+    return {key: value for key, value in mount.items() if value not in (None, {}, [], False)}
+
+
+def _variables_named(compose: JsonObject) -> frozenset[str]:
+    return frozenset(match["name"] for text in _texts(compose) for match in _NAMED.finditer(text))
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(part)
+
+
+def _shown(value: JsonValue) -> str:
+    return "left out" if value is None else str(value)[:200]

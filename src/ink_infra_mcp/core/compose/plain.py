@@ -1,0 +1,130 @@
+"""Keys of a service that concern the inside of its container only: what is right there is a matter of their shape."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.core.compose.forms import as_map, as_texts
+from ink_infra_mcp.core.compose.ground import Ground, Judge
+from ink_infra_mcp.core.shapes import table
+
+_MAGIC = re.compile(r"SERVICE_(?:FQDN|URL)", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:us|ms|s|m|h))+", re.ASCII)
+_WORD = re.compile(r"[A-Za-z0-9_.,:/@+-]*", re.ASCII)
+_HEALTH_TIMES = frozenset({"interval", "timeout", "start_period", "start_interval"})
+
+
+def magic(text: str) -> str:
+    """Return why Coolify would make something else of a text than Docker, or an empty text.
+
+    It publishes a service for SERVICE_FQDN_* and SERVICE_URL_*, and puts shared variables of the team into `{{...}}`
+    (source, version 4.3.11).
+    """
+    if _MAGIC.search(text):
+        return "SERVICE_FQDN and SERVICE_URL publish a domain that this plan does not name"
+    return "Coolify puts the team's variables into {{...}}" if "{{" in text else ""
+
+
+def _text(value: JsonValue, _: Ground) -> Iterator[str]:
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        yield "is no text"
+
+
+def _word(value: JsonValue, _: Ground) -> Iterator[str]:
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or not _WORD.fullmatch(str(value)):
+        yield f"{value} is no plain word"
+
+
+def _switch(value: JsonValue, _: Ground) -> Iterator[str]:
+    if not isinstance(value, bool):
+        yield f"{value} is neither true nor false"
+
+
+def _command(value: JsonValue, _: Ground) -> Iterator[str]:
+    if not isinstance(value, str) and not (isinstance(value, list) and all(isinstance(part, str) for part in value)):
+        yield "is neither a text nor a list of texts"
+
+
+def _texts(value: JsonValue, _: Ground) -> Iterator[str]:
+    if as_texts(value) is None:
+        yield "is neither a text nor a list of texts"
+
+
+def _environment(value: JsonValue, _: Ground) -> Iterator[str]:
+    if not isinstance(value, dict | list):
+        yield "is neither a mapping nor a list"
+        return
+    if any(isinstance(one, list | dict) for one in (value.values() if isinstance(value, dict) else value)):
+        yield "a value is no text; one with a colon and a space needs quotes"
+        return
+    for name, text in as_map(value).items():
+        if not _NAME.fullmatch(name):
+            yield f"{name!r} is no name of a variable"
+        if reason := magic(name) or magic(text or ""):
+            yield f"{name}: {reason}"
+
+
+def _duration(value: JsonValue, _: Ground) -> Iterator[str]:
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+        yield f"{value} is no time such as 1m30s"
+
+
+def _healthcheck(value: JsonValue, ground: Ground) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield "is no mapping"
+        return
+    for key, part in value.items():
+        match key:
+            case "test":
+                yield from _command(part, ground)
+            case "retries":
+                yield from _word(part, ground)
+            case "disable":
+                yield from _switch(part, ground)
+            case _ if key in _HEALTH_TIMES:
+                yield from _duration(part, ground)
+            case _:
+                yield f"{key} is not known"
+
+
+def _depends_on(value: JsonValue, ground: Ground) -> Iterator[str]:
+    names = list(value) if isinstance(value, dict) else as_texts(value) or []
+    if unknown := [name for name in names if name not in ground.services]:
+        yield f"the file has no service {unknown[0]}"
+    settings = [table(one) for one in value.values()] if isinstance(value, dict) else []
+    if any(set(one) - {"condition", "required", "restart"} for one in settings):
+        yield "has a setting that is not known"
+
+
+def _restart(value: JsonValue, _: Ground) -> Iterator[str]:
+    policy = str(value).partition(":")[0]
+    if policy not in {"no", "always", "on-failure", "unless-stopped"}:
+        yield f"{value} is no restart policy"
+
+
+def _pull_policy(value: JsonValue, _: Ground) -> Iterator[str]:
+    if value not in ("always", "missing", "if_not_present", "never", "build"):
+        yield f"{value} is no pull policy"
+
+
+def _ignored(value: JsonValue, _: Ground) -> Iterator[str]:
+    """What nobody reads when an app is started: Coolify names containers itself, whatever the file says."""
+    yield from ()
+
+
+PLAIN: Mapping[str, Judge] = {
+    **dict.fromkeys(("image", "working_dir", "user", "hostname", "domainname"), _text),
+    **dict.fromkeys(("platform", "stop_signal"), _word),
+    **dict.fromkeys(("init", "tty", "stdin_open", "read_only", "exclude_from_hc"), _switch),
+    **dict.fromkeys(("command", "entrypoint"), _command),
+    **dict.fromkeys(("group_add", "profiles", "expose", "dns_opt", "dns_search"), _texts),
+    **dict.fromkeys(("attach", "container_name", "develop"), _ignored),
+    "environment": _environment,
+    "stop_grace_period": _duration,
+    "healthcheck": _healthcheck,
+    "depends_on": _depends_on,
+    "restart": _restart,
+    "pull_policy": _pull_policy,
+}

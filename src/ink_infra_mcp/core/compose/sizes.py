@@ -1,0 +1,40 @@
+"""Sizes, numbers of processors and counts as Docker reads them in a compose file; what is unlimited has no number."""
+
+import re
+
+from pydantic import JsonValue
+
+_SIZE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?) ?(?:(?P<unit>[kmgtp])(?:i?b)?|b)?", re.IGNORECASE | re.ASCII)
+_POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+_PLAIN = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
+_COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+def size_bytes(value: JsonValue) -> int | None:
+    """Return a size in bytes, None for one that Docker does not read (go-units: 64GiB, 1t, 32 g, a number of bytes).
+
+    0 and less are no size: for Docker they say "no limit".
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if value > 0 else None
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return None
+    return int(float(found["number"]) * 1024 ** _POWER[(found["unit"] or "").lower()]) or None
+
+
+def processors(value: JsonValue) -> float | None:
+    """Return a number of processors above 0, None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    text = str(value)
+    number = float(text) if _PLAIN.fullmatch(text) else 0.0
+    return number if number > 0 else None
+
+
+def count(value: JsonValue) -> int | None:
+    """Return a count of 1 or more, written as a number or as text; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    number = int(value) if _COUNT.fullmatch(str(value)) else 0
+    return number if number > 0 else None

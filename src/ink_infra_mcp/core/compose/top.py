@@ -1,0 +1,92 @@
+"""What stands beside the services of a compose file: volumes, networks, configs and secrets of its own."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from ink_infra_mcp.core.compose.forms import VOLUME, volume_slug
+from ink_infra_mcp.core.compose.ground import Ground
+from ink_infra_mcp.core.compose.plain import magic
+from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.shapes import table
+
+SERVICE = re.compile(r"(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
+"""A service's name; one of digits only is a number to PHP, and breaks Coolify's parser (source, version 4.3.11)."""
+_REFUSED = {
+    "include": "brings in files that this check does not see",
+    "models": "runs a program on the Muscle",
+}
+
+
+def top_problems(compose: JsonObject, ground: Ground) -> Iterator[str]:
+    """Yield what is wrong beside the services, and with the names of services and volumes."""
+    for name in ground.services:
+        if not SERVICE.fullmatch(name):
+            yield f"{name!r} is no name for a service: use letters, digits, hyphens, dots and underscores"
+    for key, value in compose.items():
+        if key in ("services", "version", "name") or key.startswith("x-") or value in (None, {}, []):
+            continue
+        if key not in _JUDGES:
+            yield f"{key}: {_REFUSED.get(key, 'is not known to be harmless')}"
+            continue
+        for name, entry in table(value).items():
+            yield from (f"{key}.{name}: {reason}" for reason in _JUDGES[key](name, table(entry)))
+    yield from _same_folder(table(compose.get("volumes")))
+
+
+def _same_folder(volumes: JsonObject) -> Iterator[str]:
+    """Coolify makes one name of two that differ in case, underscores or dots only (Str::slug, version 4.3.11)."""
+    seen: dict[str, str] = {}
+    for name in volumes:
+        slug = volume_slug(name)
+        if slug in seen:
+            yield f"volumes: {seen[slug]} and {name} are one and the same to Coolify"
+        seen[slug] = name
+
+
+def _volume(name: str, volume: JsonObject) -> Iterator[str]:
+    if not VOLUME.fullmatch(name):
+        yield "is no name for a volume"
+    if volume.get("external") or volume.get("name"):
+        yield "names a volume that is not the app's own"
+    if volume.get("driver", "local") != "local" or volume.get("driver_opts"):
+        yield "driver options can mount any path of the Muscle"
+    yield from _unknown(volume, {"external", "name", "driver", "driver_opts"})
+
+
+def _network(name: str, network: JsonObject) -> Iterator[str]:
+    del name
+    if network.get("external") or network.get("name"):
+        yield "names a network that is not the app's own"
+    if network.get("driver", "bridge") != "bridge" or network.get("driver_opts"):
+        yield "only the bridge driver, without options, keeps the app behind Docker"
+    yield from _unknown(network, {"external", "name", "driver", "driver_opts", "internal"})
+
+
+def _config(name: str, config: JsonObject) -> Iterator[str]:
+    del name
+    if config.get("file") or config.get("external"):
+        yield "mounts a path of the Muscle; use content"
+    if reason := magic(str(config.get("content", ""))):
+        yield reason
+    yield from _unknown(config, {"file", "external", "content"})
+
+
+def _secret(name: str, secret: JsonObject) -> Iterator[str]:
+    del name
+    if secret.get("file") or secret.get("external"):
+        yield "mounts a path of the Muscle; use environment"
+    yield from _unknown(secret, {"file", "external", "environment"})
+
+
+def _unknown(entry: JsonObject, known: set[str]) -> Iterator[str]:
+    for key in sorted(set(entry) - known):
+        if not key.startswith("x-") and entry[key] not in (None, {}, []):
+            yield f"{key} is not known to be harmless"
+
+
+_JUDGES: Mapping[str, Callable[[str, JsonObject], Iterator[str]]] = {
+    "configs": _config,
+    "networks": _network,
+    "secrets": _secret,
+    "volumes": _volume,
+}

@@ -1,0 +1,80 @@
+"""Judges what Coolify made of a compose file, before anything of it starts: read by the server's own Docker Compose."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ink_infra_mcp.core.compose.judging import compose_problems
+from ink_infra_mcp.core.compose.made import Making, differences, without_names
+from ink_infra_mcp.core.compose.preparing import for_docker
+from ink_infra_mcp.core.compose.reading import read_compose
+from ink_infra_mcp.core.compose.writing import written
+from ink_infra_mcp.core.errors import StepFailed
+from ink_infra_mcp.core.isolation import Isolation
+from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.step import Handler, StepCall
+from ink_infra_mcp.hosts.docker.composing import ComposeRefused, compose_config
+from ink_infra_mcp.ssh.pool import HostPool
+
+Stored = Callable[[str], Awaitable[str]]
+"""Returns the file that Coolify will start of an app, by its uuid; empty where the token may not read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeSteps:
+    """Binds the handler to the hosts, the policy, and the reading of what Coolify stored."""
+
+    pool: HostPool
+    isolation: Isolation
+    stored: Stored
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return step kind -> handler."""
+        return {"hosts.judge_compose": self.judge_compose}
+
+    async def judge_compose(self, call: StepCall) -> JsonObject:
+        """Return the digest of the file that Coolify will start, once it is what was approved and nothing more.
+
+        Both files are taken apart by Docker Compose on the server itself: what it understands is what will run. The
+        file that Coolify made may hold values of variables, so that only its digest is kept.
+
+        Raises:
+            StepFailed: it cannot be read, Docker does not take it, or it is not what was approved.
+        """
+        muscle, uuid = call.text("muscle"), call.given("app")
+        making = _making(uuid, call.text("front"), call.text("url"))
+        stored = await self.stored(uuid)
+        if not stored:
+            raise _failed("What Coolify made of the file cannot be read.", "Give the token the ability read:sensitive.")
+        try:
+            ours = await self._understood(muscle, uuid, written(for_docker(read_compose(call.text("compose")))))
+            theirs = await self._understood(muscle, uuid, stored)
+        except ComposeRefused as error:
+            raise _failed(f"Docker Compose on {muscle} refuses the file: {error.words}", "Mend the file.") from error
+        found = differences(ours, theirs, making) or compose_problems(without_names(ours, making), self.isolation)
+        if found:
+            raise _failed(
+                f"What Coolify would start is not what was approved: {'; '.join(found[:10])}.",
+                "Look at the app in Coolify; somebody may have changed it, or its version writes files in another way.",
+            )
+        return {"sha256": hashlib.sha256(stored.encode()).hexdigest()}
+
+    async def _understood(self, muscle: str, uuid: str, text: str) -> JsonObject:
+        return await compose_config(self.pool, muscle, text, project=uuid)
+
+
+def _making(uuid: str, front: str, url: str) -> Making:
+    parts = urlsplit(url)
+    return Making(
+        uuid=uuid,
+        front=front,
+        scheme=parts.scheme,
+        host=parts.hostname or "",
+        path=parts.path,
+        port=str(parts.port or ""),
+    )
+
+
+def _failed(what: str, then: str) -> StepFailed:
+    return StepFailed(what, done="Nothing was started.", next=then, stage="judge")
