@@ -33,6 +33,9 @@ def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
+CHECKED_S = 61
+"""A start, and the check of the server after which Coolify knows of it."""
+
 BODY: dict[str, JsonValue] = {
     "project_uuid": PROJECT,
     "environment_name": "production",
@@ -45,7 +48,7 @@ BODY: dict[str, JsonValue] = {
 async def running(coolify: PretendCoolify) -> str:
     """Make and start a service and return its uuid."""
     uuid = await coolify.made("/services", {**BODY, "instant_deploy": True})
-    coolify.clock.advance(6)
+    coolify.clock.advance(CHECKED_S)
     return uuid
 
 
@@ -56,7 +59,8 @@ async def test_a_service_is_made_without_running(tmp_path: Path) -> None:
         uuid = str(fields(answer)["uuid"])
         assert (status, fields(answer)["domains"]) == (201, [f"https://web-{uuid}.s1.example.com"])
         row = await coolify.row(f"/services/{uuid}")
-        assert (row["status"], [part["name"] for part in items(row["applications"])]) == ("exited", ["web", "cache"])
+        parts = [[part["name"] for part in items(row[kind])] for kind in ("applications", "databases")]
+        assert (row["status"], parts) == ("exited", [["web"], ["cache"]])
         assert coolify.containers("muscle-1", uuid) == []
 
 
@@ -67,7 +71,8 @@ async def test_its_containers_keep_their_own_runtime_and_limits(tmp_path: Path) 
         by_name = {c.name: c for c in coolify.containers("muscle-1", uuid)}
         web, cache = by_name[f"web-{uuid}"], by_name[f"cache-{uuid}"]
         assert (web.runtime, web.pids_limit, web.memory_bytes, web.cap_drop) == ("runsc", 128, 256 * 2**20, ["ALL"])
-        assert (web.ports, web.volumes) == (["0.0.0.0:8081->80/tcp"], [f"{uuid}_data"])
+        conf = f"/data/coolify/services/{uuid}/conf:/conf"
+        assert (web.ports, web.volumes) == (["0.0.0.0:8081->80/tcp"], [conf, f"{uuid}_data"])
         assert (cache.runtime, cache.memory_bytes) == ("runc", 0)
         assert web.labels["coolify.serviceId"] == str(coolify.state().coolify.services[0].id)
         assert (await coolify.row(f"/services/{uuid}"))["status"] == "running:unknown"
@@ -89,14 +94,14 @@ async def test_a_part_that_may_end_counts_only_where_no_other_does(tmp_path: Pat
     async with pretend_coolify(tmp_path) as coolify:
         raw = encoded(f"services: {{{parts}}}")
         uuid = await coolify.made("/services", {**BODY, "docker_compose_raw": raw, "instant_deploy": True})
-        coolify.clock.advance(6)
+        coolify.clock.advance(CHECKED_S)
         assert (await coolify.row(f"/services/{uuid}"))["status"] == status
         states = {c.name.split("-")[0]: c.state for c in coolify.containers("muscle-1", uuid)}
         assert states == {"web": "running"} | ({"job": "exited"} if "job" in parts else {})
 
 
 async def test_start_and_stop_know_what_is_already_so(tmp_path: Path) -> None:
-    """400 for what needs no doing; otherwise it is queued."""
+    """400 for what needs no doing; otherwise it is queued, and known to have started at the next check only."""
     async with pretend_coolify(tmp_path) as coolify:
         uuid = await running(coolify)
         path = f"/services/{uuid}"
@@ -107,6 +112,8 @@ async def test_start_and_stop_know_what_is_already_so(tmp_path: Path) -> None:
         assert await coolify.ask("POST", f"{path}/stop") == (400, {"message": "Service is already stopped."})
         assert await coolify.ask("POST", f"{path}/start") == (200, {"message": "Service starting request queued."})
         coolify.clock.advance(6)
+        assert (await coolify.row(path))["status"] == "exited"
+        coolify.clock.advance(CHECKED_S)
         assert (await coolify.row(path))["status"] == "running:unknown"
 
 
@@ -151,7 +158,7 @@ async def test_urls_of_a_service_are_checked(tmp_path: Path) -> None:
     ("raw", "errors"),
     [
         ("services: {}", {"docker_compose_raw": "The docker_compose_raw should be base64 encoded."}),
-        (encoded("services: {}"), {"docker_compose_raw": "services must be a mapping"}),
+        (encoded("web: {}"), {"docker_compose_raw": 'Docker Compose file must contain a "services" section'}),
     ],
 )
 async def test_a_compose_file_must_be_base64_with_services(tmp_path: Path, raw: str, errors: JsonValue) -> None:
@@ -172,7 +179,8 @@ async def test_a_service_changes_and_takes_variables(tmp_path: Path) -> None:
         coolify.clock.advance(6)
         web = next(c for c in coolify.containers("muscle-1", uuid) if c.name.startswith("web"))
         assert (web.image, web.env["MODE"]) == ("registry.example.com/site:2.0", "fast")
-        assert len(coolify.state().coolify.services[0].envs) == 1
+        keys = {row.key for row in coolify.state().coolify.services[0].envs}
+        assert keys == {"MODE", "SERVICE_FQDN_WEB", "SERVICE_URL_WEB"}
 
 
 async def test_logs_of_a_service_are_per_container(tmp_path: Path) -> None:

@@ -299,6 +299,7 @@ class ServicePart(Part):
     fqdn: str | None = None
     status: str = "exited"
     exclude_from_status: bool = False
+    is_database: bool = False
 
 
 class Service(Part):
@@ -315,6 +316,8 @@ class Service(Part):
     server_uuid: str
     destination_uuid: str
     docker_compose_raw: str
+    docker_compose: str | None = None
+    """The file that is put on the server, made anew at creation, change and start."""
     connect_to_docker_network: bool = False
     is_container_label_escape_enabled: bool = True
     parts: list[ServicePart] = []

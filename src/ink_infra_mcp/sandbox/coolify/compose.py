@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, field
 
-import yaml
-from pydantic import JsonValue, TypeAdapter, ValidationError
-
+from ink_infra_mcp.sandbox.coolify.mounts import is_local
+from ink_infra_mcp.sandbox.coolify.php import Php, get, pairs_of
+from ink_infra_mcp.sandbox.coolify.published import published
 from ink_infra_mcp.sandbox.coolify.quantities import bytes_of, nano_cpus_of
-
-_Document = TypeAdapter(dict[str, JsonValue])
+from ink_infra_mcp.sandbox.coolify.symfony_read import BadYaml, parse
 
 
 class BadCompose(Exception):
@@ -16,7 +15,7 @@ class BadCompose(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ComposeService:
-    """One service of a compose file. Sizes are bytes."""
+    """One service of a compose file. Sizes are bytes; `binds` are `/folder:/target`, `volumes` names."""
 
     name: str
     image: str
@@ -26,14 +25,16 @@ class ComposeService:
     pids_limit: int = 0
     privileged: bool = False
     has_health_check: bool = False
-    is_excluded: bool = False
-    """It does not count for the status of the whole: it may end (seen in parsers.php of coollabsio/coolify)."""
+    container_name: str = ""
+    replicas: int = 1
     cap_add: list[str] = field(default_factory=list[str])
     cap_drop: list[str] = field(default_factory=list[str])
     security_opt: list[str] = field(default_factory=list[str])
     ports: list[str] = field(default_factory=list[str])
+    binds: list[str] = field(default_factory=list[str])
     volumes: list[str] = field(default_factory=list[str])
-    env: dict[str, str] = field(default_factory=dict[str, str])
+    env: dict[str, str | None] = field(default_factory=dict[str, str | None])
+    labels: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def parse_compose(text: str) -> list[ComposeService]:
@@ -43,48 +44,76 @@ def parse_compose(text: str) -> list[ComposeService]:
         BadCompose: it is not YAML, or has no services.
     """
     try:
-        services = _Document.validate_python(yaml.safe_load(text)).get("services")
-    except (yaml.YAMLError, ValidationError) as error:
+        services = get(parse(text), "services")
+    except BadYaml as error:
         raise BadCompose(f"{type(error).__name__} in the compose file") from error
     if not isinstance(services, dict) or not services:
         raise BadCompose("services must be a mapping")
-    return [_service(name, body) for name, body in services.items()]
+    return [_service(str(name), body) for name, body in services.items()]
 
 
-def _service(name: str, body: JsonValue) -> ComposeService:
+def _service(name: str, body: Php) -> ComposeService:
     if not isinstance(body, dict):
         raise BadCompose(f"services.{name} must be a mapping")
+    limits = get(body, "deploy.resources.limits")
+    ports = list(pairs_of(body.get("ports")).values())
+    mounts = [mount for mount in map(_mount, pairs_of(body.get("volumes")).values()) if mount]
     return ComposeService(
         name=name,
         image=str(body.get("image") or ""),
         runtime=str(body.get("runtime") or "runc"),
-        memory_bytes=bytes_of(body.get("mem_limit")),
-        nano_cpus=nano_cpus_of(body.get("cpus")),
-        pids_limit=int(str(body.get("pids_limit") or 0)),
-        privileged=body.get("privileged") is True,
-        has_health_check="healthcheck" in body,
-        is_excluded=body.get("restart") == "no" or bool(body.get("exclude_from_hc")),
+        memory_bytes=bytes_of(_plain(body.get("mem_limit") or get(limits, "memory"))),
+        nano_cpus=nano_cpus_of(_plain(body.get("cpus") or get(limits, "cpus"))),
+        pids_limit=_number(body.get("pids_limit") or get(limits, "pids"), 0),
+        privileged=body.get("privileged") in (True, "true"),
+        has_health_check=get(body, "healthcheck.test") is not None,
+        container_name=str(body.get("container_name") or ""),
+        replicas=_number(_first(body.get("scale"), get(body, "deploy.replicas")), 1),
         cap_add=_texts(body.get("cap_add")),
         cap_drop=_texts(body.get("cap_drop")),
         security_opt=_texts(body.get("security_opt")),
-        ports=_texts(body.get("ports")),
-        volumes=_named_volumes(body.get("volumes")),
-        env=_env(body.get("environment")),
+        ports=[one for n, port in enumerate(ports) for one in published(port, n)],
+        binds=[f"{source}:{target}" for kind, source, target in mounts if kind == "bind"],
+        volumes=[source for kind, source, _ in mounts if kind == "volume"],
+        env=_named(body.get("environment")),
+        labels={name: value or "" for name, value in _named(body.get("labels")).items()},
     )
 
 
-def _texts(value: JsonValue) -> list[str]:
+def _plain(value: Php) -> bool | int | float | str | None:
+    return None if isinstance(value, dict | list) else value
+
+
+def _first(*values: Php) -> Php:
+    return next((value for value in values if value is not None), None)
+
+
+def _number(value: Php, absent: int) -> int:
+    text = str(value)
+    return int(text) if text.removeprefix("-").isdecimal() else absent
+
+
+def _texts(value: Php) -> list[str]:
     return [str(part) for part in value] if isinstance(value, list) else []
 
 
-def _named_volumes(value: JsonValue) -> list[str]:
-    """Bind mounts start with a path; only names are volumes."""
-    sources = [text.split(":")[0] for text in _texts(value)]
-    return [source for source in sources if source and source[0] not in "./~$"]
+def _mount(volume: Php) -> tuple[str, str, str] | None:
+    """A path alone is an anonymous volume for Compose, which Docker names by a number."""
+    if isinstance(volume, str):
+        source, colon, rest = volume.partition(":")
+        kind = "bind" if is_local(source) and colon else "volume"
+        return kind, source if colon else "", rest.partition(":")[0] or source
+    source, target = get(volume, "source"), get(volume, "target")
+    return None if volume is None else (str(get(volume, "type")), str(source or ""), str(target or ""))
 
 
-def _env(value: JsonValue) -> dict[str, str]:
+def _named(value: Php) -> dict[str, str | None]:
+    """A name without a value is null."""
     if isinstance(value, dict):
-        return {name: "" if part is None else str(part) for name, part in value.items()}
-    pairs = [text.partition("=") for text in _texts(value)]
-    return {name: part for name, _, part in pairs}
+        return {str(name): _said(part) for name, part in value.items()}
+    parts = [str(text).partition("=") for text in pairs_of(value).values()]
+    return {name: part if equals else None for name, equals, part in parts}
+
+
+def _said(value: Php) -> str | None:
+    return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)

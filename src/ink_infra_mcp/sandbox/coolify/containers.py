@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from ink_infra_mcp.sandbox.compose.interpolate import BadVariable, interpolate
 from ink_infra_mcp.sandbox.coolify.compose import ComposeService
 from ink_infra_mcp.sandbox.coolify.domains import app_urls, host_of_url
 from ink_infra_mcp.sandbox.coolify.quantities import bytes_of, nano_cpus_of
@@ -66,37 +67,46 @@ def container_name(app: Application, *, pull_request_id: int = 0, at: float) -> 
 def compose_container(part: ComposeService, owner: Application | Service, name: str, at: float) -> Container:
     """Return the container of one service of a compose file, which keeps its own runtime and limits."""
     container = _started(name, part.image or f"{owner.uuid}_{part.name}:latest", at)
-    container.env = {**part.env, **_env(owner, owner.envs, name, preview=False)}
+    values = _env(owner, owner.envs, name, preview=False)
+    container.env = {**values, **_own_env(part, owner, values)}
     container.runtime = part.runtime
     container.memory_bytes = part.memory_bytes
     container.nano_cpus = part.nano_cpus
     container.pids_limit = part.pids_limit
     container.privileged = part.privileged
     container.cap_add, container.cap_drop, container.security_opt = part.cap_add, part.cap_drop, part.security_opt
-    container.ports = [_published(port) for port in part.ports]
-    container.volumes = [f"{owner.uuid}_{slug(volume)}" for volume in part.volumes]
+    container.ports = part.ports
+    container.volumes = [*part.binds, *(_volume(owner, volume) for volume in part.volumes)]
     container.health = "healthy" if part.has_health_check else ""
     return container
+
+
+def _own_env(part: ComposeService, owner: Application | Service, values: dict[str, str]) -> dict[str, str]:
+    """Return what `environment` says, which beats the rows in `.env`; null leaves it to them.
+
+    For applications of the compose build pack the rows win here, as they did before.
+    """
+    rows = set[str]() if isinstance(owner, Service) else {var.key for var in owner.envs}
+    own = {key: value for key, value in part.env.items() if value is not None and key not in rows}
+    return {key: _filled(value, values) for key, value in own.items()}
+
+
+def _filled(value: str, values: dict[str, str]) -> str:
+    try:
+        return interpolate(value, values)
+    except BadVariable:
+        return value
+
+
+def _volume(owner: Application | Service, volume: str) -> str:
+    """The file of a service has the whole name already."""
+    return volume if isinstance(owner, Service) else f"{owner.uuid}_{slug(volume)}"
 
 
 def app_labels(coolify: CoolifyState, app: Application, pull_request_id: int) -> dict[str, str]:
     """Return Coolify's own labels of an application's container."""
     base = _labels(coolify, "application", app.id, app.environment_uuid, app.text("name"))
     return {**base, "coolify.name": app.uuid, "coolify.pullRequestId": str(pull_request_id)}
-
-
-def service_labels(coolify: CoolifyState, service: Service, part_id: int, part_name: str) -> dict[str, str]:
-    """Return Coolify's own labels of a service's container."""
-    return {
-        **_labels(coolify, "service", service.id, service.environment_uuid, service.name),
-        "coolify.name": f"{slug(part_name)}-{service.uuid}",
-        "coolify.serviceName": slug(part_name),
-        "coolify.pullRequestId": "0",
-        "coolify.service.subId": str(part_id),
-        "coolify.service.subType": "application",
-        "coolify.service.subName": slug(part_name),
-        **compose_labels(service.uuid, part_name),
-    }
 
 
 def compose_labels(project: str, part_name: str) -> dict[str, str]:
@@ -127,7 +137,8 @@ def place(host: HostState, new: Iterable[Container]) -> None:
     """Put containers and their volumes on a machine."""
     for container in new:
         host.containers.append(container)
-        host.volumes += [volume for volume in container.volumes if volume not in host.volumes]
+        named = [volume for volume in container.volumes if not volume.startswith("/")]
+        host.volumes += [volume for volume in named if volume not in host.volumes]
 
 
 def refused_by_docker(host: HostState, container: Container) -> str:

@@ -7,14 +7,17 @@ from ink_infra_mcp.sandbox.coolify.builds import containers_of, image_of, reposi
 from ink_infra_mcp.sandbox.coolify.compose import BadCompose, parse_compose
 from ink_infra_mcp.sandbox.coolify.containers import (
     compose_container,
+    compose_labels,
     of_app,
     of_service,
     place,
     refused_by_docker,
     remove,
-    service_labels,
 )
+from ink_infra_mcp.sandbox.coolify.php import Broken
+from ink_infra_mcp.sandbox.coolify.service_file import generate
 from ink_infra_mcp.sandbox.coolify.statuses import refresh
+from ink_infra_mcp.sandbox.coolify.symfony_read import BadYaml
 from ink_infra_mcp.sandbox.coolify.validation import begin_install, validate
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Application, Deployment, Job, Service
@@ -61,13 +64,17 @@ def _delete_app(state: WorldState, job: Job) -> None:
 
 
 def _start_service(state: WorldState, job: Job) -> None:
+    """Nobody tells Coolify how it went: the next check of the server does."""
     service = rows.by_uuid(state.coolify.services, job.target)
     host = _workplace(state, service)
     if service is None or host is None:
         return
+    try:
+        new = _service_containers(state, service, job.due)
+    except (BadCompose, BadYaml, Broken):
+        return
     remove(host, of_service(host, service))
-    place(host, [c for c in _service_containers(state, service, job.due) if not refused_by_docker(host, c)])
-    refresh(state, rows.server_of(state.coolify, service), at=job.due)
+    place(host, [container for container in new if not refused_by_docker(host, container)])
 
 
 def _stop_service(state: WorldState, job: Job) -> None:
@@ -75,7 +82,8 @@ def _stop_service(state: WorldState, job: Job) -> None:
     host = _workplace(state, service)
     if service is not None and host is not None:
         remove(host, of_service(host, service))
-        refresh(state, rows.server_of(state.coolify, service), at=job.due)
+        for part in service.parts:
+            part.status = "exited"
 
 
 def _delete_service(state: WorldState, job: Job) -> None:
@@ -147,12 +155,15 @@ def _clear(host: HostState, gone: list[Container], owned: list[str], *, with_vol
 
 
 def _service_containers(state: WorldState, service: Service, at: float) -> list[Container]:
-    """The file was parsed when it came in, and every part is in it."""
-    parsed = {part.name: part for part in parse_compose(service.docker_compose_raw)}
+    """The file is made once more, with today's variables and domains, before it runs."""
+    server = rows.server_of(state.coolify, service)
+    if server is None:
+        return []
+    generate(state.coolify, service, server, now=at)
     made: list[Container] = []
-    for part in service.parts:
-        container = compose_container(parsed[part.name], service, f"{part.name}-{service.uuid}", at)
-        container.labels = service_labels(state.coolify, service, part.id, part.name)
+    for part in parse_compose(service.docker_compose or ""):
+        container = compose_container(part, service, part.container_name, at)
+        container.labels = {**part.labels, **compose_labels(service.uuid, part.name)}
         made.append(container)
     return made
 

@@ -201,8 +201,8 @@ def service(call: Call, row: Service, *, number: bool = False) -> JsonObject:
         "environment_id": place[1].id if place else None,
         "server_id": server.id if server else None,
         "server": server_full(call, server) if server else None,
-        "applications": [_part(part) for part in row.parts],
-        "databases": [],
+        "applications": [_part(part) for part in row.parts if not part.is_database],
+        "databases": [_part(part) for part in row.parts if part.is_database],
         "destination_id": server.destinations[0].id if server else None,
         "destination_type": "App\\Models\\StandaloneDocker",
         "service_type": None,
@@ -215,7 +215,7 @@ def service(call: Call, row: Service, *, number: bool = False) -> JsonObject:
         "deleted_at": None,
     }
     if call.sees_secrets:
-        shown |= {"docker_compose_raw": row.docker_compose_raw, "docker_compose": row.docker_compose_raw}
+        shown |= {"docker_compose_raw": row.docker_compose_raw, "docker_compose": row.docker_compose}
     return ordered({**shown, "id": row.id} if number else shown)
 
 
@@ -342,4 +342,6 @@ def _quoted(var: EnvVar) -> str | None:
 
 
 def _part(part: ServicePart) -> JsonObject:
-    return {**part.model_dump(), "human_name": None}
+    """A database has no domain."""
+    hidden = {"is_database", "fqdn"} if part.is_database else {"is_database"}
+    return {**part.model_dump(exclude=hidden), "human_name": None}

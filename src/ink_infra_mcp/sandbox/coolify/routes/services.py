@@ -7,16 +7,19 @@ from pydantic import JsonValue
 from ink_infra_mcp.sandbox.coolify import rows, shape
 from ink_infra_mcp.sandbox.coolify.app_checks import decoded
 from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, found, invalid, refusal
-from ink_infra_mcp.sandbox.coolify.compose import BadCompose, ComposeService, parse_compose
 from ink_infra_mcp.sandbox.coolify.containers import of_service
-from ink_infra_mcp.sandbox.coolify.domains import domain_errors, listed, normalized, own_domain, refuse_taken
+from ink_infra_mcp.sandbox.coolify.domains import domain_errors, listed, normalized, refuse_taken
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
 from ink_infra_mcp.sandbox.coolify.ids import new_id, new_uuid
 from ink_infra_mcp.sandbox.coolify.jobs import DELETE_S, STOP_S
 from ink_infra_mcp.sandbox.coolify.logs import container_log
+from ink_infra_mcp.sandbox.coolify.mounts import Unsafe
+from ink_infra_mcp.sandbox.coolify.php import Broken
 from ink_infra_mcp.sandbox.coolify.places import place_for
 from ink_infra_mcp.sandbox.coolify.release import OLDEST, V4_0, V4_2, Release
 from ink_infra_mcp.sandbox.coolify.rules import Rule, Rules, switch, text, validate
+from ink_infra_mcp.sandbox.coolify.service_file import generate, stored
+from ink_infra_mcp.sandbox.coolify.symfony_read import BadYaml
 from ink_infra_mcp.sandbox.state_coolify import Job, JobKind, Server, Service, ServicePart
 
 COMMON_RULES: Rules = {
@@ -44,6 +47,9 @@ NEW_FIELDS = [name for name in NEW_RULES if name != "connect_to_docker_network"]
 """`connect_to_docker_network` is not among the fields of a new service, although a later check allows it."""
 
 SINCE: dict[str, Release] = {"is_container_label_escape_enabled": V4_0, "tags": V4_2}
+
+
+SERVER_ERROR = "Server Error"
 
 
 def create_from_compose(call: Call) -> Answer:
@@ -95,7 +101,10 @@ def _made(call: Call) -> Answer:
         created_at=call.now,
         updated_at=call.now,
     )
-    _read_compose(call, service, place.server)
+    service.docker_compose_raw = _stored(call)
+    if trouble := _generated(call, service, place.server):
+        call.coolify.services.append(service)
+        return trouble
     answer = _settled(call, service, 201)
     call.coolify.services.append(service)
     return answer
@@ -105,15 +114,18 @@ def _change(call: Call) -> Answer:
     call.require_json()
     service = _service(call)
     validate(call, COMMON_RULES, allowed=COMMON_RULES.keys() & {*_new_fields(call), "connect_to_docker_network"})
+    server = found(rows.server_of(call.coolify, service), "Server not found.")
+    if "docker_compose_raw" in call.fields:
+        service.docker_compose_raw = _stored(call)
     service.name = call.text("name") or service.name
     service.description = call.text("description") or service.description
     service.connect_to_docker_network = call.switch(
         "connect_to_docker_network", default=service.connect_to_docker_network
     )
-    if call.text("docker_compose_raw"):
-        _read_compose(call, service, found(rows.server_of(call.coolify, service), "Server not found."))
+    if "is_container_label_escape_enabled" in call.fields:
+        service.is_container_label_escape_enabled = call.switch("is_container_label_escape_enabled")
     service.updated_at = call.now
-    return _settled(call, service, 200)
+    return _generated(call, service, server) or _settled(call, service, 200)
 
 
 def _settled(call: Call, service: Service, status: int) -> Answer:
@@ -166,30 +178,34 @@ def _logs(call: Call) -> Answer:
     return Answer({"logs": container_log(call, [], container)})
 
 
-def _read_compose(call: Call, service: Service, server: Server) -> None:
+def _stored(call: Call) -> str:
+    """Return the file of the request as it is kept.
+
+    Raises:
+        Refusal: 422 with a text, not a list; 500 for what is not YAML.
+    """
     raw = decoded(call, "docker_compose_raw")
     try:
-        parsed = parse_compose(raw)
-    except BadCompose as error:
+        return stored(raw)
+    except BadYaml as error:
+        raise refusal(500, SERVER_ERROR) from error
+    except Unsafe as error:
         raise invalid({"docker_compose_raw": str(error)}) from error
-    old = {part.name: part for part in service.parts}
-    service.docker_compose_raw = raw
-    service.parts = [old.get(part.name) or _part(call, server, part, service) for part in parsed]
-    for part, described in zip(service.parts, parsed, strict=True):
-        part.exclude_from_status = described.is_excluded
 
 
-def _part(call: Call, server: Server, part: ComposeService, service: Service) -> ServicePart:
-    """A part that asks for it by a SERVICE_FQDN or SERVICE_URL variable gets a domain of Coolify's own making."""
-    asks = any(name.startswith(("SERVICE_FQDN", "SERVICE_URL")) for name in part.env)
-    url = own_domain(call.coolify, server, f"{part.name}-{service.uuid}") if asks else None
-    return ServicePart(id=new_id(call.coolify), uuid=new_uuid(call.coolify), name=part.name, image=part.image, fqdn=url)
+def _generated(call: Call, service: Service, server: Server) -> Answer | None:
+    """Make the file that runs; where PHP throws, the answer is 500 and the service stays as far as it got."""
+    try:
+        generate(call.coolify, service, server, now=call.now)
+    except (BadYaml, Broken, Unsafe):
+        return Answer({"message": SERVER_ERROR}, 500)
+    return None
 
 
 def _apply_urls(call: Call, service: Service) -> None:
     """Wrong URLs make `errors` a bare list."""
     entries = list(_urls(call))
-    parts = {part.name: part for part in service.parts}
+    parts = {part.name: part for part in service.parts if not part.is_database}
     errors = [error for entry in entries for error in _url_errors(entry, parts)]
     if errors:
         raise invalid(list[JsonValue](errors))
