@@ -162,7 +162,7 @@ class App:
     def _handlers(self) -> dict[str, Handler]:
         wiring, isolation = self._wiring, self._wiring.isolation
         coolify = CoolifySteps(self._coolify_http, wiring.secrets.need, wiring.redact)
-        hosts = HostSteps(self.hosts, runtime=isolation.runtime, may_go_without=isolation.allow_without)
+        hosts = HostSteps(self.hosts, isolation)
         cloud = HetznerCloudSteps(lambda: self._hetzner_http)
         robot = HetznerRobotSteps(lambda: self._robot_door)
         makers = (coolify, hosts, FirewallSteps(self.hosts), cloud, robot)

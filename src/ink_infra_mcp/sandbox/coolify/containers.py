@@ -75,6 +75,7 @@ def compose_container(part: ComposeService, owner: Application | Service, name: 
     container.cap_add, container.cap_drop, container.security_opt = part.cap_add, part.cap_drop, part.security_opt
     container.ports = [_published(port) for port in part.ports]
     container.volumes = [f"{owner.uuid}_{slug(volume)}" for volume in part.volumes]
+    container.networks = [owner.uuid]
     container.health = "healthy" if part.has_health_check else ""
     return container
 
