@@ -163,7 +163,7 @@ class App:
     def _handlers(self) -> dict[str, Handler]:
         wiring, isolation = self._wiring, self._wiring.isolation
         coolify = CoolifySteps(self._coolify_http, wiring.secrets.need, wiring.redact)
-        hosts = HostSteps(self.hosts, runtime=isolation.runtime, may_go_without=isolation.allow_without)
+        hosts = HostSteps(self.hosts, isolation)
         cloud = HetznerCloudSteps(lambda: self._hetzner_http)
         robot = HetznerRobotSteps(lambda: self._robot_door)
         composed = ComposeSteps(self.hosts, isolation, self.look.coolify.generated_file)

@@ -78,6 +78,18 @@ class DropRule(Rule):
     value: tuple[Capability, ...]
 
 
+class SettleRule(Rule):
+    """How long a container must stay up, in seconds, before it counts as running."""
+
+    value: Annotated[float, Field(ge=0, le=120)]
+
+
+class NetworksRule(Rule):
+    """Docker networks that apps share with Coolify's proxy, beside those of their own."""
+
+    value: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")], ...]
+
+
 class AllowedRule(Rule):
     """Whether something is allowed."""
 
@@ -91,6 +103,8 @@ class IsolationRules(Frozen):
     pids_limit: PidsRule | None = None
     allow_without: AllowedRule | None = None
     cap_drop: DropRule | None = None
+    settle_s: SettleRule | None = None
+    networks: NetworksRule | None = None
     capabilities: dict[Capability, AllowedRule] = {}
     options: dict[OptionName, AllowedRule] = {}
 
@@ -99,7 +113,8 @@ class Isolation(Frozen):
     """The isolation in force. `cap_add` is what an app gets back and the most that it may have.
 
     `forbidden` maps a run option to why nobody may set it; `allow_without` lets an app run where no Muscle can
-    isolate it; `overrides` lists, in words, what the operator's overlay loosens.
+    isolate it; `overrides` lists, in words, what the operator's overlay loosens. `settle_s` is for how many seconds a
+    container must stay up to be proved; `networks` are those that an app may be in beside its own.
     """
 
     runtime: Runtime
@@ -109,6 +124,8 @@ class Isolation(Frozen):
     forbidden: Mapping[str, str]
     allow_without: bool = False
     overrides: tuple[str, ...] = ()
+    settle_s: float = 10.0
+    networks: tuple[str, ...] = ("coolify",)
 
 
 def baseline(rules: IsolationRules) -> Isolation:
@@ -119,6 +136,8 @@ def baseline(rules: IsolationRules) -> Isolation:
     """
     if not (rules.runtime and rules.pids_limit and rules.allow_without and rules.cap_drop):
         raise ValueError("runtime, pids_limit, allow_without and cap_drop are all needed")
+    if not (rules.settle_s and rules.networks):
+        raise ValueError("settle_s and networks are both needed")
     return Isolation(
         runtime=rules.runtime.value,
         pids_limit=rules.pids_limit.value,
@@ -126,6 +145,8 @@ def baseline(rules: IsolationRules) -> Isolation:
         cap_add=_allowed((), rules.capabilities),
         forbidden=_forbidden({}, rules.options),
         allow_without=rules.allow_without.allowed,
+        settle_s=rules.settle_s.value,
+        networks=rules.networks.value,
     )
 
 
@@ -144,6 +165,8 @@ def tighten(base: Isolation, overlay: IsolationRules) -> Isolation:
         forbidden=_forbidden(base.forbidden, overlay.options),
         allow_without=overlay.allow_without.allowed if overlay.allow_without else base.allow_without,
         overrides=(*base.overrides, *overrides),
+        settle_s=overlay.settle_s.value if overlay.settle_s else base.settle_s,
+        networks=overlay.networks.value if overlay.networks else base.networks,
     )
 
 
@@ -209,6 +232,10 @@ def _looser_values(base: Isolation, overlay: IsolationRules) -> Iterator[Loosene
         yield _entry(("pids_limit",), str(base.pids_limit), str(pids.value), pids)
     if (dropped := overlay.cap_drop) and not drops(dropped.value, base.cap_drop):
         yield _entry(("cap_drop",), " ".join(base.cap_drop), " ".join(dropped.value), dropped)
+    if (settle := overlay.settle_s) and settle.value < base.settle_s:
+        yield _entry(("settle_s",), f"{base.settle_s:g}", f"{settle.value:g}", settle)
+    if (networks := overlay.networks) and not set(networks.value) <= set(base.networks):
+        yield _entry(("networks",), " ".join(base.networks), " ".join(networks.value), networks)
 
 
 def _newly_allowed(base: Isolation, overlay: IsolationRules) -> Iterator[Loosened]:

@@ -1,5 +1,7 @@
 """The pretend servers: what Docker and the system on them would say."""
 
+from pydantic import JsonValue
+
 from ink_infra_mcp.sandbox.part import Part
 
 
@@ -31,6 +33,9 @@ class Container(Part):
     """Published ports as `0.0.0.0:80->80/tcp`."""
     volumes: list[str] = []
     """Names of volumes mounted."""
+    networks: list[str] = ["coolify"]
+    host_config: dict[str, JsonValue] = {}
+    """What Docker's HostConfig says beyond, or otherwise than, the fields above."""
 
 
 class Ufw(Part):
@@ -141,6 +146,10 @@ class HostState(Part):
     runsc_version: str = "release-20261012.0"
     containers: list[Container] = []
     volumes: list[str] = []
+    volume_options: dict[str, dict[str, str]] = {}
+    """Of volumes that were made with options of the local driver: which."""
+    network_drivers: dict[str, str] = {}
+    """Of networks that are no bridges: the driver."""
     firewall: HostFirewall = HostFirewall()
     without: list[str] = []
     """Programs that a server usually has, and this one has not."""

@@ -161,7 +161,7 @@ def _seen(container: ContainerFacts, look: Look) -> ContainerSeen:
         health=container.health or "",
         runtime=container.runtime or "",
         restarts=container.restart_count,
-        problems=isolation_problems(container, runtime=look.isolation.runtime),
+        problems=isolation_problems(container, look.isolation),
     )
 
 
@@ -171,7 +171,7 @@ def _isolated(containers: tuple[ContainerFacts, ...] | None, look: Look) -> bool
     running = [c for c in containers if c.state == "running"]
     if not running:
         return None
-    return not any(isolation_problems(c, runtime=look.isolation.runtime) for c in running)
+    return not any(isolation_problems(c, look.isolation) for c in running)
 
 
 def _line(container: ContainerSeen) -> str:

@@ -223,7 +223,7 @@ def _weak(seen: _Seen, look: Look) -> list[str]:
 
 def _not_isolated(name: str, facts: HostFacts, look: Look) -> list[str]:
     apps = [c for c in facts.containers or () if c.state == "running" and _APP_LABELS & c.labels.keys()]
-    bad = [clean_name(c.name) for c in apps if isolation_problems(c, runtime=look.isolation.runtime)]
+    bad = [clean_name(c.name) for c in apps if isolation_problems(c, look.isolation)]
     more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
     return [f"{name}: not isolated: {', '.join(bad[:SHOWN])}{more}"] if bad else []
 

@@ -115,5 +115,5 @@ def _runtime(containers: list[ContainerFacts] | None, look: Look) -> str:
     if not containers:
         return "-"
     runtimes = sorted({c.runtime or "runc" for c in containers})
-    weak = any(isolation_problems(c, runtime=look.isolation.runtime) for c in containers)
+    weak = any(isolation_problems(c, look.isolation) for c in containers)
     return ",".join(runtimes) + ("!" if weak else "")

@@ -9,13 +9,14 @@ import pytest
 from ink_infra_mcp.core.errors import CommandFailed, HostError, InputError
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import MASK, Secret
-from ink_infra_mcp.hosts.docker.containers import belongs_to, container_logs, containers_of, isolation_problems
-from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts, Mount
+from ink_infra_mcp.hosts.docker.containers import app_of, belongs_to, container_logs, containers_of, isolation_problems
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state_coolify import Application
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 from ink_infra_mcp.sandbox.world import World
 from ink_infra_mcp.ssh.pool import HostPool
+from tests.core.told import APP as TOLD_APP
+from tests.core.told import PLAIN, POLICY
 from tests.hosts.facts.answers import first_container
 from tests.ssh.servers import ADDRESS, NAME, PretendServer, pool_of, world_of
 
@@ -24,7 +25,6 @@ APP = "kc8sgwcg4o04wk0wckog0s4g"
 OTHER = "vk0s4cwk8sggc4o0wckog0kc"
 ASYNC = pytest.mark.anyio
 BASE = first_container()
-SAFE = BASE.model_copy(update={"cap_add": (), "mounts": ()})
 
 
 def container(number: int, name: str, *, state: str = "running", labels: dict[str, str] | None = None) -> Container:
@@ -161,61 +161,46 @@ def test_the_label_counts_where_the_name_was_chosen_by_hand() -> None:
     assert belongs_to(named, APP)
 
 
-def bind(source: str) -> Mount:
-    """Return a mount of a path of the server."""
-    return Mount.model_validate({"Source": source, "Destination": "/there", "RW": True})
+def test_a_container_is_judged_as_that_of_the_app_that_its_labels_name() -> None:
+    """Whoever looks at a whole server knows no app by heart; a preview and a part of a compose app are told, too."""
+    for label in (APP, f"web-{APP}", f"{APP}-pr-12"):
+        assert app_of(BASE.model_copy(update={"labels": {"coolify.name": label}})) == APP
+    assert app_of(BASE.model_copy(update={"labels": {}})) == ""
 
 
-def test_a_container_under_gvisor_with_nothing_extra_has_no_problem() -> None:
-    """What a default app looks like, with volumes, dropped capabilities and new privileges forbidden."""
-    plain = SAFE.model_copy(
-        update={
-            "cap_drop": ("ALL",),
-            "cap_add": ("NET_BIND_SERVICE", "CAP_CHOWN"),
-            "mounts": (bind("/var/lib/docker/volumes/v/_data"), bind("/data/coolify/applications/x/files")),
-        }
-    )
-    assert isolation_problems(plain) == ()
-
-
-@pytest.mark.parametrize(
-    ("changed", "problem"),
-    [
-        ({"runtime": "runc"}, "it runs under runc, not runsc"),
-        ({"runtime": ""}, "it runs under an unnamed runtime, not runsc"),
-        ({"privileged": True}, "it is privileged"),
-        ({"network_mode": "host"}, "it shares the server's network"),
-        ({"pid_mode": "host"}, "it sees the server's processes"),
-        ({"cap_add": ("CAP_SYS_ADMIN",)}, "it has the capability CAP_SYS_ADMIN"),
-        ({"cap_add": ("all",)}, "it has the capability all"),
-        ({"security_opt": ("seccomp=unconfined",)}, "a protection is off: seccomp=unconfined"),
-        ({"security_opt": ("apparmor:unconfined",)}, "a protection is off: apparmor:unconfined"),
-        ({"security_opt": ("label=disable",)}, "a protection is off: label=disable"),
-        ({"mounts": (bind("/var/run/docker.sock"),)}, "it reaches /var/run/docker.sock of the server"),
-        ({"mounts": (bind("/"),)}, "it reaches / of the server"),
-        ({"mounts": (bind("/etc/"),)}, "it reaches /etc/ of the server"),
-    ],
+PLAIN_FACTS = BASE.model_copy(
+    update={
+        "host_config": PLAIN.host_config,
+        "mounts": PLAIN.mounts,
+        "networks": PLAIN.networks,
+        "ports": PLAIN.ports,
+        "volumes": PLAIN.volumes,
+        "server_networks": PLAIN.server_networks,
+    }
 )
-def test_each_hole_is_named(changed: dict[str, object], problem: str) -> None:
-    """One hole, one sentence."""
-    assert isolation_problems(SAFE.model_copy(update=changed)) == (problem,)
 
 
-def test_all_holes_are_named_at_once() -> None:
-    """As Docker described a container that was started with everything switched off."""
-    open_wide: ContainerFacts = BASE.model_copy(
-        update={
-            "runtime": "runc",
-            "privileged": True,
-            "network_mode": "host",
-            "pid_mode": "host",
-            "security_opt": ("seccomp=unconfined", "label=disable"),
-            "mounts": (bind("/"), bind("/var/run/docker.sock")),
-        }
+def test_what_was_read_of_a_container_is_judged_whole() -> None:
+    """HostConfig, mounts, volumes, networks and ports all reach the allow list."""
+    assert isolation_problems(PLAIN_FACTS, POLICY, app=TOLD_APP, ports=()) == ()
+    changed = {
+        "host_config": {**PLAIN.host_config, "Privileged": True},
+        "volumes": (),
+        "server_networks": None,
+        "ports": ("0.0.0.0:8080->80/tcp",),
+    }
+    worse = PLAIN_FACTS.model_copy(update=changed)
+    assert isolation_problems(worse, POLICY, app=TOLD_APP, ports=()) == (
+        "it is privileged (Privileged is True)",
+        f"how the volume {TOLD_APP}_data was made could not be read",
+        f"how the network {TOLD_APP} was made could not be read",
+        "it publishes 0.0.0.0:8080->80/tcp, which nobody asked for",
     )
-    assert len(isolation_problems(open_wide)) == 9
+    assert len(isolation_problems(worse, POLICY, app=TOLD_APP)) == 3
 
 
-def test_another_runtime_can_be_the_promised_one() -> None:
-    """Policy names the runtime."""
-    assert isolation_problems(SAFE.model_copy(update={"runtime": "kata"}), runtime="kata") == ()
+def test_a_server_with_old_cgroups_is_known_to_the_judgement() -> None:
+    """What the server does by default is no weakness of one app."""
+    shared = PLAIN_FACTS.model_copy(update={"host_config": {**PLAIN.host_config, "CgroupnsMode": "host"}})
+    assert len(isolation_problems(shared, POLICY, app=TOLD_APP)) == 1
+    assert isolation_problems(shared.model_copy(update={"own_cgroups": False}), POLICY, app=TOLD_APP) == ()

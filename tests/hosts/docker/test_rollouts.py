@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
+from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.operation import Results
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import StepCall
@@ -26,9 +27,13 @@ LIMIT_S = 20
 APP = "kc8sgwcg4o04wk0wckog0s4g"
 
 
+POLICY = Isolation(runtime="runsc", pids_limit=512, cap_drop=("ALL",), cap_add=(), forbidden={}, settle_s=10)
+ISOLATED = {"runtime": "runsc", "memory_bytes": 2**27, "pids_limit": 512, "cap_drop": ["ALL"]}
+
+
 def container(number: int, name: str = f"{APP}-101010", **more: object) -> Container:
     """Return a container of the app that was started at that second, isolated unless said otherwise."""
-    told = {"id": f"{number:064x}", "name": name, "image": "app:1", "runtime": "runsc", "started_at": float(number)}
+    told = {"id": f"{number:064x}", "name": name, "image": "app:1", "started_at": float(number), **ISOLATED}
     return Container.model_validate(told | more)
 
 
@@ -91,7 +96,7 @@ class Muscle:
         return [str(c["name"]) for c in found if isinstance(c, dict)]
 
     async def _run(self, kind: str, params: JsonObject, results: Results, clock: FakeClock) -> JsonObject:
-        steps = HostSteps(self.pool, runtime="runsc", may_go_without=False)
+        steps = HostSteps(self.pool, POLICY)
         call = StepCall(
             operation_id="op-1",
             step_id="prove",
@@ -167,7 +172,7 @@ async def test_every_promised_service_must_run_before_the_app_is_proved(muscle: 
     clock = Unfolding(muscle.world, {2: lambda found: [*found, container(2, f"db-{APP}")]})
     assert await muscle.prove({"containers": []}, services=("web", "db"), clock=clock) == [f"db-{APP}", f"web-{APP}"]
 
-    muscle.has(container(1, f"web-{APP}"), container(2, f"db-{APP}", state="restarting"))
+    muscle.has(container(1, f"web-{APP}"), container(2, f"db-{APP}", state="exited", exit_code=1))
     with pytest.raises(StepFailed, match="No container of its service db runs on muscle-1"):
         await muscle.prove({"containers": []}, services=("web", "db"), clock=Hasty())
 
@@ -221,3 +226,78 @@ async def test_a_server_that_is_away_for_a_moment_is_asked_again(muscle: Muscle)
         away(1_000)(state)
     with pytest.raises(HostUnreachable):
         await muscle.note(Hasty())
+
+
+def become(**changed: object) -> Callable[[list[Container]], list[Container]]:
+    """Return what happens to each container: it is otherwise from now on."""
+    return lambda found: [one.model_copy(update=changed) for one in found]
+
+
+def gone(found: list[Container]) -> list[Container]:
+    """Let all be taken away."""
+    return []
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        (
+            become(restart_count=1, started_at=99.0, exit_code=3),
+            "crash-loops: restarted 1 times, last exit code 3",
+        ),
+        (become(state="restarting"), "crash-loops: restarted 0 times"),
+        (become(started_at=99.0), "crash-loops"),
+        (become(state="exited", exit_code=2), "did not stay up: it is exited, exit code 2"),
+        (gone, "did not stay: it is gone"),
+    ],
+    ids=["started anew", "restarting", "another start", "ended", "gone"],
+)
+async def test_a_container_that_does_not_stay_up_is_no_proof(
+    muscle: Muscle, later: Callable[[list[Container]], list[Container]], words: str
+) -> None:
+    """It looks well the first time it is read; after policy's time its state, restarts and start have moved."""
+    muscle.has(container(1))
+    with pytest.raises(StepFailed, match=words):
+        await muscle.prove({"containers": []}, clock=Unfolding(muscle.world, {1: later}))
+
+
+async def test_a_container_that_only_ever_restarts_is_told_so(muscle: Muscle) -> None:
+    """Docker says how often and with what it ended: that is the cause, and not that nothing runs."""
+    muscle.has(container(1, state="restarting", restart_count=7, exit_code=127, oom_killed=True))
+    words = "crash-loops: restarted 7 times, last exit code 127, out of memory"
+    with pytest.raises(StepFailed, match=words):
+        await muscle.prove({"containers": []}, clock=Hasty())
+
+
+async def test_a_container_that_stays_up_is_proved_after_policys_time(muscle: Muscle) -> None:
+    """One that was started anew before it was read the first time, and lives since, is fine."""
+    muscle.has(container(1, restart_count=2))
+    clock = FakeClock()
+    assert await muscle.prove({"containers": []}, clock=clock) == [f"{APP}-101010"]
+    assert clock.slept == [10]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"host_config": {"PidMode": "host"}}, "it sees processes of others"),
+        ({"host_config": {"NewInDocker30": "x"}}, "NewInDocker30"),
+        ({"volumes": ["/root/.ssh"]}, "it reaches /root/.ssh of the server"),
+        ({"volumes": [f"{APP}_bad"]}, f"the volume {APP}_bad at /data is made with driver local, options device, o"),
+        ({"networks": ["other"]}, "it is in the network other"),
+        ({"networks": [f"{APP}_lan"]}, "made with driver macvlan"),
+        ({"ports": ["0.0.0.0:2375->2375/tcp"]}, "it publishes 0.0.0.0:2375->2375/tcp"),
+        ({"memory_bytes": 0}, "it has no memory limit"),
+        ({"cap_drop": []}, "it keeps capabilities"),
+    ],
+)
+async def test_whatever_is_beyond_the_allow_list_is_no_proof(
+    muscle: Muscle, changed: dict[str, object], words: str
+) -> None:
+    """All that docker inspect says reaches the judgement, volumes and networks with how they were made."""
+    with muscle.world.change() as state:
+        state.hosts[NAME].volume_options = {f"{APP}_bad": {"o": "bind", "device": "/root"}}
+        state.hosts[NAME].network_drivers = {f"{APP}_lan": "macvlan"}
+    muscle.has(container(1).model_copy(update=changed))
+    with pytest.raises(StepFailed, match=words):
+        await muscle.prove({"containers": []})

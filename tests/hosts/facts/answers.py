@@ -8,24 +8,23 @@ FIRST = "de7f5ae40438207c4e2a735f14f33ce55fa0ec42d498769d5377150274b8b4fe"
 SECOND = "32a904b35b85b02e7218c6407d734b82c6df0ac12f891e742f0d7055e723294a"
 IMAGE_ID = "sha256:d4f9c6ad6c66f0a567d46cb05865bdb47a753b9740fcda7969bad44cbcadf7a3"
 
-# As Docker 20.10.24 answered the template of facts.sh, through its own client and through that of 28.2.2.
+# As Docker 26.1.5 answered the template of facts.sh.
 FIRST_LINE = (
     f'{{"id":"{FIRST}","name":"/abc-1","image":"test:1","image_id":"{IMAGE_ID}",'
-    '"labels":{"coolify.name":"abc","coolify.q":"\\"<&>","":""},"runtime":"runsc","memory_bytes":67108864,'
-    '"nano_cpus":0,"pids_limit":50,"cap_add":["NET_ADMIN"],"cap_drop":null,"security_opt":["no-new-privileges"],'
-    '"privileged":false,"network_mode":"none","pid_mode":"","mounts":[{"Type":"bind","Source":"/etc",'
-    '"Destination":"/hostetc","Mode":"ro","RW":false,"Propagation":"rprivate"}],"state":"running",'
+    '"labels":{"coolify.name":"abc","coolify.q":"\\"<&>","":""},"host_config":{"Runtime":"runsc","Memory":67108864,'
+    '"PidsLimit":50,"CapAdd":["NET_ADMIN"],"NetworkMode":"coolify"},"mounts":[{"Destination":"/hostetc","Mode":"ro",'
+    '"Propagation":"rprivate","RW":false,"Source":"/etc","Type":"bind"}],"state":"running",'
     '"health":"starting","exit_code":0,"oom_killed":false,"restart_count":0,'
     '"started_at":"2026-11-23T14:26:24.797838401Z","ports":{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"},'
     '{"HostIp":"::","HostPort":"8080"}],"443/tcp":null},'
-    '"addresses":{"coolify":{"IPAddress":"10.0.1.7","GlobalIPv6Address":"","DNSNames":null}}}'
+    '"networks":{"coolify":{"IPAddress":"10.0.1.7","GlobalIPv6Address":"","DNSNames":null}}}'
 )
 SECOND_LINE = (
-    f'{{"id":"{SECOND}","name":"/def","image":"test:1","image_id":"{IMAGE_ID}","labels":{{"":""}},"runtime":"runc",'
-    '"memory_bytes":0,"nano_cpus":0,"pids_limit":null,"cap_add":null,"cap_drop":null,"security_opt":null,'
-    '"privileged":false,"network_mode":"default","pid_mode":"","mounts":[],"state":"created","health":"",'
+    f'{{"id":"{SECOND}","name":"/def","image":"test:1","image_id":"{IMAGE_ID}","labels":{{"":""}},'
+    '"host_config":{"Runtime":"runc","Memory":0,"PidsLimit":null,"CapAdd":null,"NetworkMode":"default"},'
+    '"mounts":[],"state":"created","health":"",'
     '"exit_code":0,"oom_killed":false,"restart_count":0,"started_at":"0001-01-01T00:00:00Z","ports":{},'
-    '"addresses":{"bridge":{"IPAddress":"","GlobalIPv6Address":""}}}'
+    '"networks":{"bridge":{"IPAddress":"","GlobalIPv6Address":""}}}'
 )
 ANSWERS: dict[str, str] = {
     "clock": "1763907984",
@@ -42,6 +41,9 @@ ANSWERS: dict[str, str] = {
     "runsc": "runsc version release-20261012.0\nspec: 1.1.0-rc.1",
     "container_ids": f"{FIRST}\n{SECOND}",
     "containers": f"{FIRST_LINE}\n{SECOND_LINE}",
+    "volumes": '{"name":"abc_data","driver":"local","options":null,"scope":"local"}',
+    "networks": '{"name":"coolify","driver":"bridge","options":{},"scope":"local"}',
+    "cgroups": "cgroup2fs",
 }
 FACT_NAMES = sorted(set(HostFacts.model_fields) - {"host", "unknown"})
 

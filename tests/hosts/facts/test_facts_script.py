@@ -22,6 +22,7 @@ DOCKER = f"""case $1 in
   ps) [ "$*" = 'ps --all --quiet --no-trunc' ] && cat "$HERE/container_ids.txt" ;;
   inspect)
     [ "$2 $3 $4" = '--type container --format' ] || exit 9
+    case $5 in *println*) printf 'abc_data\\n\\nabc_data\\n'; exit ;; esac
     shift 5
     for id; do
       case $id in
@@ -30,6 +31,14 @@ DOCKER = f"""case $1 in
         *) exit 9 ;;
       esac
     done
+    ;;
+  volume) [ "$2 $3 $5 $6" = 'inspect --format abc_data abc_data' ] && cat "$HERE/volumes.txt" ;;
+  network)
+    case "$2 $3 $5" in
+      'ls --quiet ') echo 39fdc51b ;;
+      'inspect --format 39fdc51b') cat "$HERE/networks.txt" ;;
+      *) exit 9 ;;
+    esac
     ;;
   *) exit 9 ;;
 esac"""
@@ -62,6 +71,7 @@ def commands(folder: Path, **changed: str | None) -> Path:
             {"-P -k /": "disk_root", "-P -k /var/lib/docker": "disk_docker", "-P -k /data": "disk_data"}
         ),
         "docker": DOCKER,
+        "stat": by_arguments({"-f -c %T /sys/fs/cgroup": "cgroups"}),
         "runsc": by_arguments({"--version": "runsc"}),
         **changed,
     }
@@ -70,7 +80,7 @@ def commands(folder: Path, **changed: str | None) -> Path:
             command = folder / name
             command.write_text(f"#!/bin/sh\nHERE={shlex.quote(str(folder))}\n{body}\n", encoding="utf-8")
             command.chmod(0o755)
-    for name in ("docker", "container_ids"):
+    for name in ("docker", "container_ids", "volumes", "networks"):
         (folder / f"{name}.txt").write_text(ANSWERS[name] + "\n", encoding="utf-8")
     return folder
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts, Mount
+from ink_infra_mcp.core.container import Made, Mount
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts.gathering import AREAS, Disk, HostFacts, read_facts
 from ink_infra_mcp.hosts.facts.sections import Section, sections
 from tests.hosts.facts.answers import (
@@ -19,6 +20,7 @@ from tests.hosts.facts.answers import (
     MARK,
     SECOND,
     answer,
+    first_container,
     framed,
     read,
 )
@@ -36,17 +38,14 @@ def test_a_whole_answer_gives_every_fact() -> None:
         image="test:1",
         image_id=IMAGE_ID,
         labels={"coolify.name": "abc", "coolify.q": '"<&>'},
-        runtime="runsc",
-        memory_bytes=67_108_864,
-        nano_cpus=0,
-        pids_limit=50,
-        cap_add=("NET_ADMIN",),
-        cap_drop=(),
-        security_opt=("no-new-privileges",),
-        privileged=False,
-        network_mode="none",
-        pid_mode="",
-        mounts=(Mount.model_validate({"Source": "/etc", "Destination": "/hostetc", "RW": False}),),
+        host_config={
+            "Runtime": "runsc",
+            "Memory": 67_108_864,
+            "PidsLimit": 50,
+            "CapAdd": ["NET_ADMIN"],
+            "NetworkMode": "coolify",
+        },
+        mounts=(Mount(type="bind", source="/etc", destination="/hostetc", propagation="rprivate"),),
         state="running",
         health="starting",
         exit_code=0,
@@ -54,8 +53,11 @@ def test_a_whole_answer_gives_every_fact() -> None:
         restart_count=0,
         started_at=datetime(2026, 11, 23, 14, 26, 24, 797838, tzinfo=UTC),
         ports=(),
-        addresses=(),
-    ).model_copy(update={"ports": ("0.0.0.0:8080->80/tcp", "[::]:8080->80/tcp"), "addresses": ("10.0.1.7",)})
+        networks={"coolify": {"IPAddress": "10.0.1.7", "GlobalIPv6Address": "", "DNSNames": None}},
+        volumes=(Made(name="abc_data", driver="local"),),
+        server_networks=(Made(name="coolify", driver="bridge"),),
+    ).model_copy(update={"ports": ("0.0.0.0:8080->80/tcp", "[::]:8080->80/tcp")})
+    assert (first.runtime, first.network_mode, first.addresses) == ("runsc", "coolify", ("10.0.1.7",))
     assert GOOD.model_copy(update={"containers": GOOD.containers[:1] if GOOD.containers else None}) == HostFacts(
         host="muscle-1",
         epoch_s=1_763_907_984,
@@ -130,6 +132,34 @@ def test_a_container_that_went_away_while_we_looked_is_left_out() -> None:
         assert [container.id for container in facts.containers or ()] == [FIRST]
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "read_as"),
+    [
+        ("volumes", ("", 127), None),
+        ("volumes", "{damaged", None),
+        ("volumes", "", ()),
+        ("networks", ("Cannot connect to the Docker daemon", 124), None),
+        ("volumes", ('{"name":"a","driver":"local","options":{"o":"bind"},"scope":"local"}\nError: no such volume', 1),
+         (Made(name="a", driver="local", options={"o": "bind"}),)),
+    ],
+)  # fmt: skip
+def test_how_volumes_and_networks_were_made_is_known_or_not(
+    name: str, said: str | tuple[str, int], read_as: tuple[Made, ...] | None
+) -> None:
+    """What could not be asked is None and not "no options"; one that went away meanwhile hides no other."""
+    facts = read(answer(**{name: said}))
+    assert facts.containers
+    field = {"volumes": "volumes", "networks": "server_networks"}[name]
+    assert [getattr(container, field) for container in facts.containers] == [read_as] * 2
+
+
+@pytest.mark.parametrize(("said", "own"), [("cgroup2fs", True), ("tmpfs", False), (("", 127), True)])
+def test_only_a_server_with_the_old_cgroups_may_share_them(said: str | tuple[str, int], own: bool) -> None:
+    """Unknown counts as new, which allows less."""
+    facts = read(answer(cgroups=said))
+    assert [container.own_cgroups for container in facts.containers or ()] == [own] * 2
+
+
 def test_no_containers_are_none_only_when_docker_says_so() -> None:
     """An empty list from a Docker that answered is an empty list."""
     assert read(answer(container_ids="", containers=("", 127))).containers == ()
@@ -153,6 +183,10 @@ def test_a_warning_of_dockers_client_does_no_harm() -> None:
 def test_an_answer_that_breaks_off_anywhere_keeps_what_was_whole(cut: int) -> None:
     """Each fact is the right one or unknown; none is a part taken for the whole."""
     facts = read(answer()[:cut])
+    if facts.containers:
+        around = {name: getattr(first_container(), name) for name in ("volumes", "server_networks")}
+        assert all(getattr(c, name) in (None, whole) for c in facts.containers for name, whole in around.items())
+        facts = facts.model_copy(update={"containers": tuple(c.model_copy(update=around) for c in facts.containers)})
     for name in FACT_NAMES:
         assert getattr(facts, name) == getattr(GOOD, name) or name in facts.unknown
         assert (getattr(facts, name) is None) == (name in facts.unknown)

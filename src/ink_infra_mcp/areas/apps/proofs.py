@@ -13,7 +13,17 @@ from ink_infra_mcp.core.operation import Check, Results
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of
-from ink_infra_mcp.hosts.docker.rollouts import UP, Promise, judged, lingering, missing, problems, promise_of
+from ink_infra_mcp.hosts.docker.rollouts import (
+    UP,
+    Promise,
+    judged,
+    lingering,
+    missing,
+    problems,
+    promise_of,
+    restarting,
+    unsettled,
+)
 
 WEB_READY_S = 60.0
 RUNS_WITHIN_S = 60.0
@@ -29,7 +39,7 @@ async def is_isolated(look: Look, muscle: str, app_uuid: str, services: Services
     """
     promise = Promise(app=app_uuid, services=services.must_run, once=services.may_end)
     found = await containers_of(look.hosts, muscle, app_uuid)
-    return not missing(found, promise) and not problems(judged(found, promise), runtime=look.isolation.runtime)
+    return not missing(found, promise) and not problems(judged(found, promise), look.isolation, promise)
 
 
 async def running_of(look: Look, muscle: str, app_uuid: str) -> tuple[str, ...]:
@@ -64,9 +74,9 @@ def summary_of_deployment(plan: Plan, results: Results) -> JsonObject:
 
 
 async def isolation(look: Look, muscle: str, promise: Promise) -> Check:
-    """Return whether what runs is new, all that was promised, and isolated: read with docker inspect on the host.
+    """Return whether what runs is new, all that was promised, isolated, and stays up: docker inspect says so twice.
 
-    Waits up to a minute until it is new and complete.
+    Waits up to a minute until it is new and complete, then for policy's time whether it stays up.
     """
     end = look.clock.monotonic() + RUNS_WITHIN_S
     try:
@@ -74,10 +84,14 @@ async def isolation(look: Look, muscle: str, promise: Promise) -> Check:
         while (wanting := _wanting(found, promise, muscle)) and look.clock.monotonic() < end:
             await look.clock.sleep(_EVERY_S)
             found = await containers_of(look.hosts, muscle, promise.app)
+        counted = judged(found, promise)
+        wrong = problems(counted, look.isolation, promise) or restarting(found, promise) or wanting
+        if not wrong:
+            await look.clock.sleep(look.isolation.settle_s)
+            wrong = unsettled(counted, await containers_of(look.hosts, muscle, promise.app))
     except HostError as error:
         return Check(name="isolation", status="failed", evidence=f"not seen: {error.failed}")
-    counted = judged(found, promise)
-    if wrong := (problems(counted, runtime=look.isolation.runtime) or wanting):
+    if wrong:
         return Check(name="isolation", status="failed", evidence="; ".join(wrong))
     return Check(name="isolation", status="passed", evidence="; ".join(_inspected(c, muscle) for c in counted))
 

@@ -2,7 +2,9 @@
 
 import re
 
+from ink_infra_mcp.core.container import Promised, Told, problems
 from ink_infra_mcp.core.errors import HostError, InputError
+from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts.gathering import gather
 from ink_infra_mcp.ssh.command import HostCommand
@@ -11,35 +13,6 @@ from ink_infra_mcp.ssh.pool import HostPool
 LOG_LIMIT = 200_000
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _SINCE = re.compile(r"\d{1,9}[smh]|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
-_DANGEROUS_CAPS = frozenset(
-    {
-        "ALL",
-        "AUDIT_CONTROL",
-        "BPF",
-        "CHECKPOINT_RESTORE",
-        "DAC_READ_SEARCH",
-        "IPC_OWNER",
-        "LINUX_IMMUTABLE",
-        "MAC_ADMIN",
-        "MAC_OVERRIDE",
-        "NET_ADMIN",
-        "PERFMON",
-        "SYSLOG",
-        "SYS_ADMIN",
-        "SYS_BOOT",
-        "SYS_MODULE",
-        "SYS_PTRACE",
-        "SYS_RAWIO",
-        "SYS_RESOURCE",
-        "SYS_TIME",
-    }
-)
-"""Capabilities beyond Docker's default set that reach outside the container (capabilities(7))."""
-_UNCONFINED = re.compile(r"(seccomp|apparmor|systempaths)[=:]unconfined|label[=:]disable")
-_SOCKETS = ("docker.sock", "containerd.sock", "podman.sock", "crio.sock")
-_SERVER_PATHS = frozenset(
-    {"/", "/boot", "/dev", "/etc", "/proc", "/root", "/run", "/sys", "/var", "/var/lib/docker", "/var/run"}
-)
 
 
 async def containers_of(pool: HostPool, host: str, app_uuid: str) -> tuple[ContainerFacts, ...]:
@@ -98,38 +71,40 @@ async def container_logs(
         CommandFailed: there is no such container.
         HostError: the server cannot be reached.
     """
-    words = ["--timestamps", "--tail", str(_between(lines)), *_since(since), "--", _container(container_id)]
+    words = ["--timestamps", "--tail", str(_between(lines)), *_since(since), "--", container_word(container_id)]
     # docker writes the container's two outputs to its own two; only a shell can join them in their order.
     command = HostCommand(("sh", "-c", 'exec docker logs "$@" 2>&1', "sh", *words), changes=False)
     said = await pool.run(host, command, check=True)
     return pool.presentable(said.stdout, limit=LOG_LIMIT)
 
 
-def isolation_problems(container: ContainerFacts, *, runtime: str = "runsc") -> tuple[str, ...]:
-    """Return in words what makes a container less isolated than an app must be; empty means nothing was found."""
-    checks = (
-        (container.runtime != runtime, f"it runs under {container.runtime or 'an unnamed runtime'}, not {runtime}"),
-        (container.privileged, "it is privileged"),
-        (container.network_mode == "host", "it shares the server's network"),
-        (container.pid_mode == "host", "it sees the server's processes"),
-        *((_bare(cap) in _DANGEROUS_CAPS, f"it has the capability {cap}") for cap in container.cap_add),
-        *((_is_off(option), f"a protection is off: {option}") for option in container.security_opt),
-        *((_reaches_out(mount.source), f"it reaches {mount.source} of the server") for mount in container.mounts),
+def isolation_problems(
+    container: ContainerFacts, policy: Isolation, *, app: str = "", ports: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
+    """Return in words what of a container is beyond what an app may have; empty means that all was judged and is fine.
+
+    `app` is the Coolify app that it belongs to, by default the one that its labels name. `ports` are those that it was
+    promised to publish (see `core/container.py`); with None they are not judged.
+    """
+    told = Told(
+        host_config=container.host_config,
+        mounts=container.mounts,
+        networks=container.networks,
+        ports=container.ports,
+        volumes=container.volumes,
+        server_networks=container.server_networks,
+        own_cgroups=container.own_cgroups,
     )
-    return tuple(words for wrong, words in checks if wrong)
+    return problems(told, policy, Promised(app=app or app_of(container), ports=ports))
 
 
-def _is_off(option: str) -> bool:
-    return _UNCONFINED.fullmatch(option) is not None
+def app_of(container: ContainerFacts) -> str:
+    """Return the uuid of the Coolify app that a container says to belong to, or an empty text.
 
-
-def _bare(capability: str) -> str:
-    return capability.upper().removeprefix("CAP_")
-
-
-def _reaches_out(source: str) -> bool:
-    path = source.rstrip("/") if source != "/" else source
-    return path.endswith(_SOCKETS) or path in _SERVER_PATHS
+    The label coolify.name is `<uuid>` or `<service>-<uuid>`, with `-pr-<n>` for a preview; a uuid has no hyphen.
+    """
+    name = re.sub(r"-pr-\d+$", "", container.labels.get("coolify.name", ""))
+    return name.rpartition("-")[2]
 
 
 def _between(lines: int) -> int:
@@ -146,7 +121,12 @@ def _since(since: str | None) -> tuple[str, ...]:
     return ("--since", since)
 
 
-def _container(container_id: str) -> str:
+def container_word(container_id: str) -> str:
+    """Return the id or name of a container as it is, once it can be nothing else to docker.
+
+    Raises:
+        InputError: it is neither.
+    """
     if not _CONTAINER.fullmatch(container_id):
         raise InputError(
             f"{container_id!r} is neither the id nor the name of a container.", next="Use one that get_app shows."

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.operation import Results
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
@@ -20,12 +21,14 @@ class Promise:
     `services` are those of its compose file that must run, `once` those that may also have ended well; both are empty
     for an app of one container. A container counts by its id: Coolify makes new ones whenever it deploys, starts or
     restarts (source, version 4.3.11), while Docker itself gives a crashed one another start under the same id.
+    `ports` are those that it shall publish, as `0.0.0.0:8080->80/tcp`, or `8080->80/tcp` for every address.
     """
 
     app: str
     services: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
     noted: frozenset[str] = frozenset()
+    ports: tuple[str, ...] = ()
 
 
 def noted(found: Iterable[ContainerFacts]) -> list[JsonValue]:
@@ -46,6 +49,7 @@ def promise_of(app: str, params: JsonObject, results: Results) -> Promise:
         services=tuple(map(str, items(params["services"]))),
         once=tuple(map(str, items(params["once"]))),
         noted=frozenset(str(table(entry)["id"]) for entry in note),
+        ports=tuple(map(str, items(params.get("ports", [])))),
     )
 
 
@@ -71,9 +75,41 @@ def judged(found: Iterable[ContainerFacts], promise: Promise) -> tuple[Container
     return tuple(c for c in found if c.state == "running" or _counts_as_ended(c, promise))
 
 
-def problems(containers: Iterable[ContainerFacts], *, runtime: str) -> tuple[str, ...]:
+def problems(containers: Iterable[ContainerFacts], policy: Isolation, promise: Promise) -> tuple[str, ...]:
     """Return in words what makes containers less isolated than they must be, each with its container's name."""
-    return tuple(f"{c.name}: {problem}" for c in containers for problem in isolation_problems(c, runtime=runtime))
+    return tuple(
+        f"{container.name}: {problem}"
+        for container in containers
+        for problem in isolation_problems(container, policy, app=promise.app, ports=promise.ports)
+    )
+
+
+def unsettled(before: Iterable[ContainerFacts], after: Iterable[ContainerFacts]) -> tuple[str, ...]:
+    """Return in words which of the containers that counted did not stay up until they were read a second time.
+
+    One whose start moved or whose restarts grew was started anew by Docker in between: it crash-loops.
+    """
+    now = {container.id: container for container in after}
+    return tuple(words for c in before if (words := _moved(c, now.get(c.id))))
+
+
+def restarting(found: Iterable[ContainerFacts], promise: Promise) -> tuple[str, ...]:
+    """Return in words which new containers Docker starts again and again, as it says itself."""
+    new = (c for c in found if c.id not in promise.noted and not is_preview(c, promise.app))
+    return tuple(_loops(c) for c in new if c.state == "restarting")
+
+
+def _moved(was: ContainerFacts, now: ContainerFacts | None) -> str:
+    if now is None:
+        return f"{was.name} did not stay: it is gone"
+    if now.state == "restarting" or now.restart_count > was.restart_count or now.started_at != was.started_at:
+        return _loops(now)
+    return "" if now.state == was.state else f"{now.name} did not stay up: it is {now.state}, exit code {now.exit_code}"
+
+
+def _loops(container: ContainerFacts) -> str:
+    times = f"restarted {container.restart_count} times, last exit code {container.exit_code}"
+    return f"{container.name} crash-loops: {times}" + (", out of memory" if container.oom_killed else "")
 
 
 def _since(container: ContainerFacts) -> str:

@@ -3,11 +3,22 @@
 from dataclasses import dataclass
 
 from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
+from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of
-from ink_infra_mcp.hosts.docker.rollouts import Promise, judged, lingering, missing, noted, problems, promise_of
+from ink_infra_mcp.hosts.docker.rollouts import (
+    Promise,
+    judged,
+    lingering,
+    missing,
+    noted,
+    problems,
+    promise_of,
+    restarting,
+    unsettled,
+)
 from ink_infra_mcp.ssh.pool import HostPool
 
 SEEN_WITHIN_S = 60.0
@@ -18,11 +29,10 @@ Found = tuple[ContainerFacts, ...]
 
 @dataclass(frozen=True, slots=True)
 class HostSteps:
-    """Binds the handlers to the hosts. `runtime` is the one that apps must run under; `may_go_without` is policy's."""
+    """Binds the handlers to the hosts, under the isolation that policy wants."""
 
     pool: HostPool
-    runtime: str
-    may_go_without: bool
+    isolation: Isolation
 
     def handlers(self) -> dict[str, Handler]:
         """Return step kind -> handler."""
@@ -39,10 +49,11 @@ class HostSteps:
         return {"containers": noted(await self._seen(call, call.text("muscle"), call.given("app")))}
 
     async def prove_isolation(self, call: StepCall) -> JsonObject:
-        """Return what docker inspect says of the app's containers: all new since the note, all promised, all isolated.
+        """Return what docker inspect says of the app's containers: new since the note, all promised, isolated, lasting.
 
-        Waits up to ten minutes until the containers from before are gone, then a minute for the new ones. Coolify's
-        word that the app runs counts for nothing here: it may be about those from before.
+        Waits up to ten minutes until the containers from before are gone, then a minute for the new ones, and then as
+        long as policy says whether they stay up. Coolify's word that the app runs counts for nothing here: it may be
+        about those from before.
 
         Raises:
             StepFailed: it is not so, or cannot be seen for a minute: the plan then stops the app.
@@ -52,8 +63,8 @@ class HostSteps:
         if missing(found, promise):
             found = await self._complete(call, muscle, promise)
         counted = judged(found, promise)
-        wrong = problems(counted, runtime=self.runtime)
-        if wrong and not self.may_go_without:
+        wrong = problems(counted, self.isolation, promise)
+        if wrong and not self.isolation.allow_without:
             raise StepFailed(
                 f"The app does not run isolated on {muscle}: {'; '.join(wrong)}.",
                 done="It was deployed.",
@@ -61,7 +72,14 @@ class HostSteps:
                 stage="isolation",
                 probable_cause="Coolify dropped --runtime, or docker on the Muscle has no such runtime",
             )
+        await self._settled(call, muscle, promise, counted)
         return {"containers": [{"name": c.name, "id": c.id, "runtime": c.runtime} for c in counted]}
+
+    async def _settled(self, call: StepCall, muscle: str, promise: Promise, counted: Found) -> None:
+        call.say(f"waiting {self.isolation.settle_s:g} s whether it stays up on {muscle}")
+        await call.clock.sleep(self.isolation.settle_s)
+        if moved := unsettled(counted, await self._seen(call, muscle, promise.app)):
+            raise _falls(moved, muscle)
 
     async def _seen(self, call: StepCall, muscle: str, app: str) -> Found:
         """A host that is away for a moment is asked again: the plan's answer to a failed proof is to stop the app."""
@@ -87,7 +105,7 @@ class HostSteps:
             found = await self._seen(call, muscle, promise.app)
             lacking = missing(found, promise)
             words = f"waiting on {muscle} for a container of {lacking}"
-            return NotYet(words, _none_runs(lacking, muscle)) if lacking else found
+            return NotYet(words, _none_runs(found, promise, muscle)) if lacking else found
 
         return await until(call, complete, within_s=SEEN_WITHIN_S)
 
@@ -101,10 +119,22 @@ def _stays(old: tuple[str, ...], muscle: str) -> StepFailed:
     )
 
 
-def _none_runs(lacking: str, muscle: str) -> StepFailed:
+def _none_runs(found: Found, promise: Promise, muscle: str) -> StepFailed:
+    if loops := restarting(found, promise):
+        return _falls(loops, muscle)
     return StepFailed(
-        f"No container of {lacking} runs on {muscle}.",
+        f"No container of {missing(found, promise)} runs on {muscle}.",
         done="It was deployed.",
         next="Look at get_app_logs: the app may end right after its start.",
         stage="isolation",
+    )
+
+
+def _falls(moved: tuple[str, ...], muscle: str) -> StepFailed:
+    return StepFailed(
+        f"The app does not stay up on {muscle}: {'; '.join(moved)}.",
+        done="It was deployed.",
+        next="Look at get_app_logs for why it ends, then call again.",
+        stage="isolation",
+        probable_cause="the app ends right after its start, and Docker starts it again",
     )

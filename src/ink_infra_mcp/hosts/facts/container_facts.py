@@ -1,12 +1,13 @@
 """A container as Docker describes it, read from the lines of `docker inspect`."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, TypeAdapter
 
-from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.container import Made, Mount
+from ink_infra_mcp.core.plan import Frozen, JsonObject
 from ink_infra_mcp.hosts.facts.sections import Unreadable
 
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -15,7 +16,9 @@ _NOISE = "WARNING"
 _NEVER = "0001-01-01T00:00:00Z"
 _LABELS = TypeAdapter(dict[str, str])
 _PORTS = TypeAdapter(dict[str, list[dict[str, str]] | None])
-_NETWORKS = TypeAdapter(dict[str, dict[str, object]])
+_MADE = TypeAdapter(list[Made])
+_CGROUPS_1 = "tmpfs"
+"""The file system at /sys/fs/cgroup of a server with version 1 of cgroups (stat -f)."""
 
 
 def _list(value: object) -> object:
@@ -39,38 +42,25 @@ def _address(binding: dict[str, str]) -> str:
     return f"[{address}]" if ":" in address else address or "0.0.0.0"  # noqa: S104 - says where Docker listens
 
 
-def _addresses(value: object) -> tuple[str, ...]:
-    """A container has an address in each of its networks, for each family that the network has; a stopped one none."""
-    found = _NETWORKS.validate_python(value or {}).values()
-    texts = (network.get(key) for network in found for key in ("IPAddress", "GlobalIPv6Address"))
-    return tuple(text for text in texts if isinstance(text, str) and text)
-
-
 def _moment(value: object) -> object:
     """Docker says the year 1 for "never"."""
     return None if value in (_NEVER, "") else value
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_list)]
+def _endpoints(value: object) -> object:
+    """Docker writes a container without networks with null."""
+    return {} if value is None else value
+
+
 Count = Annotated[int, Field(ge=0)]
-
-
-class Mount(Frozen):
-    """A volume, or a path of the server, in a container."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    source: str = Field(default="", validation_alias="Source")
-    """The path on the server."""
-    destination: str = Field(default="", validation_alias="Destination")
-    writable: bool = Field(default=False, validation_alias="RW")
 
 
 class ContainerFacts(Frozen):
     """What Docker says of one container, running or not. Its environment is never read: it holds the app's secrets.
 
-    `memory_bytes` and `nano_cpus` are 0, and `pids_limit` None, 0 or -1, where there is no limit. `labels` are those
-    of Coolify only. `ports` are the published ones, as `0.0.0.0:80->80/tcp`; `addresses` those in Docker's networks.
+    `host_config` is Docker's own, whole: also keys that its client does not know. `labels` are those of Coolify only.
+    `ports` are the published ones, as `0.0.0.0:80->80/tcp`. `volumes` and `server_networks` say how those of the server
+    were made, and are None where that could not be read; `own_cgroups` is whether it has version 2 of cgroups.
     """
 
     id: Annotated[str, Field(pattern=_ID.pattern)]
@@ -78,16 +68,7 @@ class ContainerFacts(Frozen):
     image: str
     image_id: str
     labels: Annotated[dict[str, str], BeforeValidator(_labels)]
-    runtime: str
-    memory_bytes: Count
-    nano_cpus: Count
-    pids_limit: int | None
-    cap_add: Words
-    cap_drop: Words
-    security_opt: Words
-    privileged: bool
-    network_mode: str
-    pid_mode: str
+    host_config: JsonObject
     mounts: Annotated[tuple[Mount, ...], BeforeValidator(_list)]
     state: str
     health: str
@@ -96,7 +77,26 @@ class ContainerFacts(Frozen):
     restart_count: Count
     started_at: Annotated[AwareDatetime | None, BeforeValidator(_moment)]
     ports: Annotated[tuple[str, ...], BeforeValidator(_published)]
-    addresses: Annotated[tuple[str, ...], BeforeValidator(_addresses)]
+    networks: Annotated[dict[str, JsonObject], BeforeValidator(_endpoints)]
+    volumes: tuple[Made, ...] | None = None
+    server_networks: tuple[Made, ...] | None = None
+    own_cgroups: bool = True
+
+    @property
+    def runtime(self) -> str:
+        """Return the name of the Docker runtime that it runs under."""
+        return str(self.host_config.get("Runtime") or "")
+
+    @property
+    def network_mode(self) -> str:
+        """Return `host` where it shares the server's network, else the name or id of a network."""
+        return str(self.host_config.get("NetworkMode") or "")
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Return its address in each of its networks, for each family that the network has; a stopped one has none."""
+        texts = (at.get(key) for at in self.networks.values() for key in ("IPAddress", "GlobalIPv6Address"))
+        return tuple(text for text in texts if isinstance(text, str) and text)
 
 
 def container_ids(text: str) -> tuple[str, ...]:
@@ -132,6 +132,24 @@ def containers(text: str, *, ids: Collection[str]) -> tuple[ContainerFacts, ...]
     if seen != set(ids):
         raise Unreadable("the answer does not describe every container that it lists")
     return tuple(sorted(found, key=lambda container: container.name))
+
+
+def with_surroundings(
+    found: Iterable[ContainerFacts], *, volumes: str | None, networks: str | None, cgroups: str | None
+) -> tuple[ContainerFacts, ...]:
+    """Return the containers with what was printed of the server's volumes, networks and cgroups; None is not known."""
+    added = {"volumes": _made(volumes), "server_networks": _made(networks), "own_cgroups": cgroups != _CGROUPS_1}
+    return tuple(container.model_copy(update=added) for container in found)
+
+
+def _made(text: str | None) -> tuple[Made, ...] | None:
+    """Of several volumes one may have gone: Docker says so in a line that is no JSON, and the others count."""
+    if text is None:
+        return None
+    try:
+        return tuple(_MADE.validate_json(f"[{','.join(line for line in _lines(text) if line.startswith('{'))}]"))
+    except ValueError:
+        return None
 
 
 def _lines(text: str) -> list[str]:

@@ -3,17 +3,17 @@
 # It only reads. It must run in any POSIX shell with no other tool than the ones it asks.
 
 mark=
-format='{"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},"image_id":{{json .Image}},'\
+# `.Id` is no name that Docker's client knows, but one that its daemon says: so the client hands on all that the daemon
+# says, also keys that it does not know itself.
+format='{"id":{{json .Id}},"name":{{json .Name}},"image":{{json .Config.Image}},"image_id":{{json .Image}},'\
 '"labels":{{"{"}}{{range $key, $value := .Config.Labels}}{{if eq (printf "%.8s" $key) "coolify."}}'\
 '{{json $key}}:{{json $value}},{{end}}{{end}}"":""},'\
-'"runtime":{{json .HostConfig.Runtime}},"memory_bytes":{{json .HostConfig.Memory}},"nano_cpus":{{json .HostConfig.NanoCPUs}},'\
-'"pids_limit":{{json .HostConfig.PidsLimit}},"cap_add":{{json .HostConfig.CapAdd}},'\
-'"cap_drop":{{json .HostConfig.CapDrop}},"security_opt":{{json .HostConfig.SecurityOpt}},'\
-'"privileged":{{json .HostConfig.Privileged}},"network_mode":{{json .HostConfig.NetworkMode}},'\
-'"pid_mode":{{json .HostConfig.PidMode}},"mounts":{{json .Mounts}},"state":{{json .State.Status}},'\
-'"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}},"exit_code":{{json .State.ExitCode}},'\
+'"host_config":{{json .HostConfig}},"mounts":{{json .Mounts}},"state":{{json .State.Status}},'\
+'"health":{{if index .State "Health"}}{{json .State.Health.Status}}{{else}}""{{end}},"exit_code":{{json .State.ExitCode}},'\
 '"oom_killed":{{json .State.OOMKilled}},"restart_count":{{json .RestartCount}},'\
-'"started_at":{{json .State.StartedAt}},"ports":{{json .NetworkSettings.Ports}},"addresses":{{json .NetworkSettings.Networks}}}'
+'"started_at":{{json .State.StartedAt}},"ports":{{json .NetworkSettings.Ports}},"networks":{{json .NetworkSettings.Networks}}}'
+made='{"name":{{json .Name}},"driver":{{json .Driver}},"options":{{json .Options}},"scope":{{json .Scope}}}'
+mounted='{{range .Mounts}}{{if .Name}}{{println .Name}}{{end}}{{end}}'
 
 # ask COMMAND...: run it for at most 10 seconds where the server can limit it; 127 when there is no such command
 ask() {
@@ -58,7 +58,26 @@ containers() {
       *) set -- "$@" "$id" ;;
     esac
   done
-  [ $# -eq 0 ] || section containers ask docker inspect --type container --format "$format" "$@"
+  [ $# -gt 0 ] || return 0
+  section containers ask docker inspect --type container --format "$format" "$@"
+  section volumes volumes "$@"
+  section networks networks
+  section cgroups ask stat -f -c %T /sys/fs/cgroup
+}
+
+# volumes ID...: how the volumes in these containers were made; one that is gone meanwhile is no reason to stop
+volumes() {
+  names=$(ask docker inspect --type container --format "$mounted" "$@" 2>/dev/null)
+  set --
+  for name in $names; do set -- "$@" "$name"; done
+  [ $# -eq 0 ] || ask docker volume inspect --format "$made" "$@"
+}
+
+networks() {
+  names=$(ask docker network ls --quiet --no-trunc) || return
+  set --
+  for name in $names; do set -- "$@" "$name"; done
+  ask docker network inspect --format "$made" "$@"
 }
 
 # as_root COMMAND...: ask as root; a sudo that wants a password fails at once

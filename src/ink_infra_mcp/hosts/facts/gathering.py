@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ink_infra_mcp.core.errors import HostError, InkError
 from ink_infra_mcp.core.plan import Frozen
-from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts, container_ids, containers
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts, container_ids, containers, with_surroundings
 from ink_infra_mcp.hosts.facts.sections import Reading, Section, Unreadable, sections
 from ink_infra_mcp.ssh.command import HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
@@ -204,9 +204,16 @@ def _containers(reading: Reading) -> dict[str, object]:
     if not ids:
         return {"containers": ids}
     # docker inspect ends with 1 when one of many has gone away; the others are there all the same.
-    return {
-        "containers": reading.fact("containers", "containers", partial(containers, ids=ids), good=_VANISHED),
-    }
+    found = reading.fact("containers", "containers", partial(containers, ids=ids), good=_VANISHED)
+    if found is None:
+        return {"containers": None}
+    around = {name: _said(reading, name) for name in ("volumes", "networks", "cgroups")}
+    return {"containers": with_surroundings(found, **around)}
+
+
+def _said(reading: Reading, name: str) -> str | None:
+    section = reading.found.get(name)
+    return section.text.strip() if section is not None and section.status in _VANISHED else None
 
 
 _READERS: dict[str, Callable[[Reading], dict[str, object]]] = {

@@ -77,6 +77,7 @@ def compose_container(part: ComposeService, owner: Application | Service, name: 
     container.cap_add, container.cap_drop, container.security_opt = part.cap_add, part.cap_drop, part.security_opt
     container.ports = part.ports
     container.volumes = [*part.binds, *(_volume(owner, volume) for volume in part.volumes)]
+    container.networks = [owner.uuid]
     container.health = "healthy" if part.has_health_check else ""
     return container
 

@@ -1,25 +1,20 @@
 """Writes a `docker` command, in shell, that answers from the world as Docker's own client would."""
 
-import json
 import shlex
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
+from ink_infra_mcp.sandbox.hosts.inspected import (
+    Fields,
+    container_fields,
+    instant,
+    json_fields,
+    networks_of,
+    volumes_of,
+)
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
-Fields = Mapping[str, str]
-"""What each piece of a Go template becomes."""
-
-NEVER = "0001-01-01T00:00:00Z"
-VOLUMES = "/var/lib/docker/volumes"
 ALLOW_LIST = "/var/www/html/bootstrap/helpers/docker.php"
-
-_COOLIFY_LABELS = (
-    '{{range $key, $value := .Config.Labels}}{{if eq (printf "%.8s" $key) "coolify."}}'
-    "{{json $key}}:{{json $value}},{{end}}{{end}}"
-)
-_HEALTH = '{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}}'
 
 _SHELL = r"""
 # is PIECE: take PIECE from the front of the template
@@ -159,6 +154,20 @@ exec_() {
   esac
 }
 
+# made KIND WHAT: `docker volume inspect` and `docker network inspect`, of what the world has of that kind
+made() {
+  kind=$1 missing=''
+  shift
+  [ "$1 $2" = 'inspect --format' ] && [ $# -gt 3 ] || unknown
+  template=$3
+  shift 3
+  for reference; do
+    if "is_$kind" "$reference"; then fill "$template" "$kind"; else missing="$missing $reference"; fi
+  done
+  for reference in $missing; do printf 'Error response from daemon: get %s: no such %s\n' "$reference" "$kind" >&2; done
+  [ -z "$missing" ]
+}
+
 command=${1-}
 [ $# -eq 0 ] || shift
 case $command in
@@ -166,13 +175,12 @@ case $command in
   inspect) inspect "$@" ;;
   logs) logs "$@" ;;
   exec) exec_ "$@" ;;
+  volume) made volume "$@" ;;
+  network) if [ "$*" = 'ls --quiet --no-trunc' ]; then printf '%s\n' $networks; else made network "$@"; fi ;;
   info | version) [ "$1" = --format ] && [ $# -eq 2 ] && fill "$2" "$command" || unknown ;;
   *) unknown ;;
 esac
 """
-
-
-_NULL_WHEN_EMPTY = tuple(f".HostConfig.{name}" for name in ("PidsLimit", "CapAdd", "CapDrop", "SecurityOpt"))
 
 
 def docker_script(state: WorldState, host: HostState, *, now: float) -> str:
@@ -183,7 +191,9 @@ def docker_script(state: WorldState, host: HostState, *, now: float) -> str:
         "allow_list": ALLOW_LIST,
         "knows_runtime": "1" if state.coolify.supports_runtime_option else "0",
     }
-    parts = [*_assignments(facts)]
+    networks = networks_of(host)
+    parts = [*_assignments(facts | {"networks": " ".join(networks)})]
+    parts += [*_kind("volume", volumes_of(host)), *_kind("network", networks)]
     parts += [_function("info", _info(host)), _function("version", _version(host))]
     for n, container in enumerate(host.containers):
         parts += _container(n, container, log=_log(state, container))
@@ -198,14 +208,21 @@ def _container(n: int, container: Container, *, log: Iterable[str]) -> list[str]
         "image": container.image,
         "state": container.state,
     }
-    moment = f"{int(container.started_at)} {_instant(container.started_at)}"
+    moment = f"{int(container.started_at)} {instant(container.started_at)}"
     lines = "; ".join(f'"$1" {moment} {shlex.quote(line)}' for line in log) or ":"
     return [
         f"about_{n}() {{ {' '.join(_assignments(about))}; }}",
         f"has_label_{n}() {{ case $1 in {_label_cases(container.labels)}) ;; *) return 1 ;; esac; }}",
         f"log_{n}() {{ {lines}; }}",
-        _function(f"fields_{n}", _inspected(container)),
+        _function(f"fields_{n}", container_fields(container)),
     ]
+
+
+def _kind(kind: str, things: Mapping[str, Fields]) -> list[str]:
+    """Return how the script finds a volume or a network, and what it says of the one that it found."""
+    found = "".join(f" {shlex.quote(name)}) n={n} ;;" for n, name in enumerate(things))
+    each = [_function(f"{kind}_{n}", fields) for n, fields in enumerate(things.values())]
+    return [*each, f"is_{kind}() {{ case $1 in{found} *) return 1 ;; esac; }}", f'{kind}() {{ "{kind}_$n"; }}']
 
 
 def _assignments(values: Mapping[str, str]) -> list[str]:
@@ -227,104 +244,16 @@ def _function(name: str, fields: Fields) -> str:
 def _info(host: HostState) -> Fields:
     """Docker lists its shim beside the runtimes by name."""
     runtimes = {name: {"path": name} for name in sorted({"io.containerd.runc.v2", *host.runtimes})}
-    return _json_fields(
+    return json_fields(
         {".ServerVersion": host.docker_version, ".DefaultRuntime": "runc", ".DockerRootDir": "/var/lib/docker"}
-    ) | {"{{json .Runtimes}}": _json(runtimes)}
+    ) | json_fields({".Runtimes": runtimes})
 
 
 def _version(host: HostState) -> Fields:
-    return _json_fields({".Server.Version": host.docker_version})
-
-
-def _inspected(container: Container) -> Fields:
-    """Return the pieces of `docker inspect` under the names of Docker's Go structs, empty lists as null."""
-    values: dict[str, object] = {
-        ".ID": container.id,
-        ".Name": f"/{container.name}",
-        ".Image": container.image_id,
-        ".RestartCount": container.restart_count,
-        ".Config.Image": container.image,
-        ".HostConfig.Runtime": container.runtime,
-        ".HostConfig.Memory": container.memory_bytes,
-        ".HostConfig.NanoCPUs": container.nano_cpus,
-        ".HostConfig.PidsLimit": container.pids_limit,
-        ".HostConfig.CapAdd": container.cap_add,
-        ".HostConfig.CapDrop": container.cap_drop,
-        ".HostConfig.SecurityOpt": container.security_opt,
-        ".HostConfig.Privileged": container.privileged,
-        ".HostConfig.NetworkMode": "coolify",
-        ".HostConfig.PidMode": "",
-        ".State.Status": container.state,
-        ".State.ExitCode": container.exit_code,
-        ".State.OOMKilled": container.oom_killed,
-        ".State.StartedAt": _instant(container.started_at),
-        ".Mounts": [_mount(volume) for volume in container.volumes],
-        ".NetworkSettings.Ports": _bindings(container.ports),
-        ".NetworkSettings.Networks": {"coolify": _endpoint(container)},
-    }
-    nulls = {path: None for path in _NULL_WHEN_EMPTY if not values[path]}
-    return {
-        '{{"{"}}': "{",
-        _COOLIFY_LABELS: "".join(_coolify_labels(container.labels)),
-        _HEALTH: _json(container.health),
-        **_json_fields(values | nulls),
-    }
-
-
-def _coolify_labels(labels: Mapping[str, str]) -> list[str]:
-    return [f"{_json(key)}:{_json(value)}," for key, value in sorted(labels.items()) if key.startswith("coolify.")]
-
-
-def _json_fields(values: Mapping[str, object]) -> dict[str, str]:
-    """A field can be asked for as JSON, or bare where it is a plain value."""
-    as_json = {f"{{{{json {path}}}}}": _json(value) for path, value in values.items()}
-    bare = {f"{{{{{path}}}}}": _bare(value) for path, value in values.items() if not isinstance(value, list | dict)}
-    return as_json | bare
-
-
-def _bare(value: object) -> str:
-    if value is None:
-        return "<nil>"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _mount(volume: str) -> dict[str, object]:
-    """A volume has a name; a folder of the server is given by its path."""
-    if volume.startswith("/"):
-        source, _, target = volume.partition(":")
-        return {"Type": "bind", "Source": source, "Destination": target or source, "RW": True}
-    return {"Type": "volume", "Name": volume, "Source": f"{VOLUMES}/{volume}/_data", "Destination": "/data", "RW": True}
-
-
-def address_of(container: Container) -> str:
-    """Return the address of a container in Docker's network; its number is made from the container's id."""
-    return f"10.0.1.{2 + int(container.id[:8], 16) % 250}"
-
-
-def _endpoint(container: Container) -> dict[str, str]:
-    """Docker gives a container that runs an address of the network."""
-    return {"IPAddress": address_of(container) if container.state == "running" else "", "GlobalIPv6Address": ""}
-
-
-def _bindings(ports: Iterable[str]) -> dict[str, list[dict[str, str]]]:
-    found: dict[str, list[dict[str, str]]] = {}
-    for published in ports:
-        outer, _, inner = published.partition("->")
-        address, _, port = outer.rpartition(":")
-        found.setdefault(inner, []).append({"HostIp": address.strip("[]"), "HostPort": port})
-    return found
+    return json_fields({".Server.Version": host.docker_version})
 
 
 def _log(state: WorldState, container: Container) -> list[str]:
     """Return what the container of an app has printed since its start."""
     owner = container.labels.get("coolify.applicationId", "")
     return [line for app in state.coolify.applications if str(app.id) == owner for line in app.log_lines]
-
-
-def _instant(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z") if at else NEVER
-
-
-def _json(value: object) -> str:
-    """Docker's templates write compact JSON without escaping HTML (seen with clients 20.10 and 28.2)."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ink_infra_mcp.sandbox.hosts.docker_cli import address_of
+from ink_infra_mcp.sandbox.hosts.inspected import address_of
 from ink_infra_mcp.sandbox.hosts.ways import BRIDGE, GATEWAY, PublishedPort, published
 from ink_infra_mcp.sandbox.state_hosts import HostState
 

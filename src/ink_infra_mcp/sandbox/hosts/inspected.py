@@ -1,0 +1,205 @@
+"""What `docker inspect` says of the containers, volumes and networks of a pretend server, under the daemon's names."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+
+Fields = Mapping[str, str]
+"""What each piece of a Go template becomes."""
+
+NEVER = "0001-01-01T00:00:00Z"
+VOLUMES = "/var/lib/docker/volumes"
+
+_COOLIFY_LABELS = (
+    '{{range $key, $value := .Config.Labels}}{{if eq (printf "%.8s" $key) "coolify."}}'
+    "{{json $key}}:{{json $value}},{{end}}{{end}}"
+)
+_ENVIRONMENT = '{{range .Config.Env}}{{printf "%# x" .}}{{println}}{{end}}'
+_VOLUME_NAMES = "{{range .Mounts}}{{if .Name}}{{println .Name}}{{end}}{{end}}"
+_HEALTH = '{{if index .State "Health"}}{{json .State.Health.Status}}{{else}}""{{end}}'
+_MASKED = "asound acpi kcore keys latency_stats timer_list timer_stats sched_debug scsi"
+# As Docker 26.1 says for a container that Compose made, on a server with version 2 of cgroups.
+_DEFAULTS: dict[str, JsonValue] = {
+    **dict.fromkeys(("Binds", "VolumesFrom", "Dns", "DnsOptions", "DnsSearch", "GroupAdd", "Links", "Ulimits")),
+    **dict.fromkeys(("BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps")),
+    **dict.fromkeys(("BlkioDeviceWriteIOps", "Devices", "DeviceCgroupRules", "DeviceRequests", "MemorySwappiness")),
+    **dict.fromkeys(("ContainerIDFile", "VolumeDriver", "Cgroup", "PidMode", "UTSMode", "UsernsMode"), ""),
+    **dict.fromkeys(("Isolation", "CgroupParent", "CpusetCpus", "CpusetMems"), ""),
+    **dict.fromkeys(("OomScoreAdj", "CpuShares", "BlkioWeight", "CpuPeriod", "CpuQuota", "CpuRealtimePeriod"), 0),
+    **dict.fromkeys(("CpuRealtimeRuntime", "MemoryReservation", "CpuCount", "CpuPercent", "IOMaximumIOps"), 0),
+    **dict.fromkeys(("AutoRemove", "PublishAllPorts", "ReadonlyRootfs"), False),
+    "LogConfig": {"Type": "json-file", "Config": {"max-file": "3", "max-size": "10m"}},
+    "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
+    "ConsoleSize": [0, 0],
+    "CgroupnsMode": "private",
+    "ExtraHosts": [],
+    "IpcMode": "private",
+    "ShmSize": 67_108_864,
+    "OomKillDisable": None,
+    "IOMaximumBandwidth": 0,
+    "MaskedPaths": [*(f"/proc/{name}" for name in _MASKED.split()), "/sys/firmware", "/sys/devices/virtual/powercap"],
+    "ReadonlyPaths": [f"/proc/{name}" for name in ("bus", "fs", "irq", "sys", "sysrq-trigger")],
+}
+
+
+def container_fields(container: Container) -> Fields:
+    """Return the pieces of `docker inspect` of a container, empty lists as null."""
+    values: dict[str, object] = {
+        ".Id": container.id,
+        ".Name": f"/{container.name}",
+        ".Image": container.image_id,
+        ".RestartCount": container.restart_count,
+        ".Config.Image": container.image,
+        ".HostConfig": _host_config(container),
+        ".State.Status": container.state,
+        ".State.ExitCode": container.exit_code,
+        ".State.OOMKilled": container.oom_killed,
+        ".State.StartedAt": instant(container.started_at),
+        ".Mounts": [_mount(volume) for volume in container.volumes],
+        ".NetworkSettings.Ports": _bindings(container.ports),
+        ".NetworkSettings.Networks": {name: _endpoint(name, container) for name in container.networks},
+    }
+    names = (volume for volume in container.volumes if not volume.startswith("/"))
+    return {
+        '{{"{"}}': "{",
+        _COOLIFY_LABELS: "".join(_coolify_labels(container.labels)),
+        _HEALTH: _json(container.health),
+        _ENVIRONMENT: "".join(f"{_bytes(f'{name}={value}')}\n" for name, value in container.env.items()),
+        _VOLUME_NAMES: "".join(f"{name}\n" for name in names),
+        **json_fields(values),
+    }
+
+
+def volumes_of(host: HostState) -> dict[str, Fields]:
+    """Return the volumes of a server by name, with the pieces of `docker volume inspect`."""
+    used = (volume for container in host.containers for volume in container.volumes if not volume.startswith("/"))
+    return {
+        name: json_fields(
+            {
+                ".Name": name,
+                ".Driver": "local",
+                ".Options": host.volume_options.get(name) or None,
+                ".Scope": "local",
+            }
+        )
+        for name in dict.fromkeys((*host.volumes, *used))
+    }
+
+
+def networks_of(host: HostState) -> dict[str, Fields]:
+    """Return the networks of a server by id, with the pieces of `docker network inspect`."""
+    used = (name for container in host.containers for name in container.networks)
+    return {
+        network_id(name): json_fields(
+            {
+                ".Name": name,
+                ".Driver": host.network_drivers.get(name, "bridge"),
+                ".Options": {},
+                ".Scope": "local",
+            }
+        )
+        for name in dict.fromkeys(("bridge", "coolify", *used))
+    }
+
+
+def json_fields(values: Mapping[str, object]) -> dict[str, str]:
+    """A field can be asked for as JSON, or bare where it is a plain value."""
+    as_json = {f"{{{{json {path}}}}}": _json(value) for path, value in values.items()}
+    bare = {f"{{{{{path}}}}}": _bare(value) for path, value in values.items() if not isinstance(value, list | dict)}
+    return as_json | bare
+
+
+def address_of(container: Container) -> str:
+    """Return the address of a container in Docker's network; its number is made from the container's id."""
+    return f"10.0.1.{2 + int(container.id[:8], 16) % 250}"
+
+
+def network_id(name: str) -> str:
+    """Return the id that Docker gives a network: 64 hexadecimal digits."""
+    return hashlib.sha256(f"network {name}".encode()).hexdigest()
+
+
+def instant(at: float) -> str:
+    """Return a time as Docker writes it; 0 is never."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z") if at else NEVER
+
+
+def _host_config(container: Container) -> dict[str, JsonValue]:
+    """Docker says the memory twice as the most of memory and swap together, unless that was given."""
+    return {
+        **_DEFAULTS,
+        "NetworkMode": container.networks[0] if container.networks else "none",
+        "PortBindings": {inner: [*at] for inner, at in _bindings(container.ports).items()},
+        "Runtime": container.runtime,
+        "Memory": container.memory_bytes,
+        "MemorySwap": 2 * container.memory_bytes,
+        "NanoCpus": container.nano_cpus,
+        "PidsLimit": container.pids_limit or None,
+        "CapAdd": [*container.cap_add] or None,
+        "CapDrop": [*container.cap_drop] or None,
+        "SecurityOpt": [*container.security_opt] or None,
+        "Privileged": container.privileged,
+        "Mounts": [
+            {"Type": "volume", "Source": name, "Target": "/data", "VolumeOptions": {}}
+            for name in container.volumes
+            if not name.startswith("/")
+        ],
+        **container.host_config,
+    }
+
+
+def _coolify_labels(labels: Mapping[str, str]) -> list[str]:
+    return [f"{_json(key)}:{_json(value)}," for key, value in sorted(labels.items()) if key.startswith("coolify.")]
+
+
+def _bare(value: object) -> str:
+    if value is None:
+        return "<nil>"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _mount(volume: str) -> dict[str, object]:
+    """A volume has a name; a folder of the server is given by its path."""
+    if volume.startswith("/"):
+        source, _, target = volume.partition(":")
+        at = {"Source": source, "Destination": target or source}
+        return {"Type": "bind", **at, "Mode": "rw", "RW": True, "Propagation": "rprivate"}
+    at = {"Source": f"{VOLUMES}/{volume}/_data", "Destination": "/data", "Driver": "local"}
+    return {"Type": "volume", "Name": volume, **at, "Mode": "z", "RW": True, "Propagation": ""}
+
+
+def _endpoint(name: str, container: Container) -> dict[str, JsonValue]:
+    """Docker gives a container that runs an address of the network."""
+    return {
+        "IPAMConfig": None,
+        "Links": None,
+        "Aliases": [container.name],
+        "DriverOpts": None,
+        "NetworkID": network_id(name),
+        "IPAddress": address_of(container) if container.state == "running" else "",
+        "GlobalIPv6Address": "",
+    }
+
+
+def _bindings(ports: Iterable[str]) -> dict[str, list[dict[str, JsonValue]]]:
+    found: dict[str, list[dict[str, JsonValue]]] = {}
+    for published in ports:
+        outer, _, inner = published.partition("->")
+        address, _, port = outer.rpartition(":")
+        found.setdefault(inner, []).append({"HostIp": address.strip("[]"), "HostPort": port})
+    return found
+
+
+def _bytes(text: str) -> str:
+    """Return what the verb `%# x` of Go makes of a text: each byte as 0xHH."""
+    return " ".join(f"{byte:#04x}" for byte in text.encode())
+
+
+def _json(value: object) -> str:
+    """Docker's templates write compact JSON without escaping HTML (seen with clients 20.10 and 28.2)."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
