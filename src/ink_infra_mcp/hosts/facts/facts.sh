@@ -2,6 +2,7 @@
 # usage: sh -s -- MARKER AREA...   (areas: system docker containers network)
 # It only reads. It must run in any POSIX shell with no other tool than the ones it asks.
 
+export LC_ALL=C LANG=C LANGUAGE=C
 mark=
 format='{"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},"image_id":{{json .Image}},'\
 '"labels":{{"{"}}{{range $key, $value := .Config.Labels}}{{if eq (printf "%.8s" $key) "coolify."}}'\

@@ -5,6 +5,8 @@
 # done that the services do: no module is asked for, no sysctl set, no script of the administrator run.
 # Each part begins with a line `== NAME STATUS`.
 
+export LC_ALL=C LANG=C LANGUAGE=C
+
 # part NAME COMMAND...: what it says, and how it ended
 part() {
   part=$1

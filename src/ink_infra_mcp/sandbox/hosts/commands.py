@@ -18,6 +18,7 @@ case " $* " in *" ink-firewall "*) unknown ;; esac
 exec /bin/sh "$@"
 """
 _NAMES = {"debian": "Debian GNU/Linux", "ubuntu": "Ubuntu"}
+_UFW_GERMAN = {"Status: active": "Status: Aktiv", "Status: inactive": "Status: Inaktiv"}
 _DOCKER_FOLDER = "/var/lib/docker"
 
 
@@ -48,6 +49,8 @@ def _bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]
         "cat": "[ $# -gt 0 ] || exec /bin/cat\n" + _answers(_files(host)),
     }
     bodies |= {name: _answers(by_arguments) for name, by_arguments in network_commands(host).items()}
+    if "ufw" in bodies:
+        bodies["ufw"] = _by_language(network_commands(host)["ufw"])
     bodies["unshare"] = f'[ "$1 $2 $3" = "--net sh -c" ] || unknown\n{_printed(boot_answer(host))}'
     if host.runsc_version:
         bodies["runsc"] = _answers({"--version": f"runsc version {host.runsc_version}\nspec: 1.1.0-rc.1"})
@@ -74,6 +77,13 @@ def _head(name: str, unknown: Path) -> str:
 def _answers(by_arguments: dict[str, str]) -> str:
     cases = [f"  {shlex.quote(asked)}) {_printed(text)} ;;" for asked, text in by_arguments.items()]
     return "\n".join(["case $* in", *cases, "  *) unknown ;;", "esac"])
+
+
+def _by_language(by_arguments: dict[str, str]) -> str:
+    """ufw is written in Python, whose gettext asks LANGUAGE before LC_ALL."""
+    german = {asked: _UFW_GERMAN.get(said, said) for asked, said in by_arguments.items()}
+    english = '[ "${LC_ALL:-}" = C ] && [ "${LANGUAGE:-C}" = C ]'
+    return f"if {english}; then\n{_answers(by_arguments)}\nelse\n{_answers(german)}\nfi"
 
 
 def _printed(text: str) -> str:
