@@ -76,6 +76,15 @@ ufw_files() {
   done
 }
 
+# ipsets: the sets that rules of iptables name, without what changes all the time; all of them or none
+ipsets() {
+  all=$(as_root ipset save) || return
+  [ ${#all} -le 2000000 ] || { echo 'the sets are too long to be sent' && return 90; }
+  all=$(printf '%s\n' "$all" | sed 's/ timeout [0-9]*//; s/ packets [0-9]* bytes [0-9]*//')
+  [ ${#all} -le 400000 ] || { echo 'the sets are too long to be sent' && return 90; }
+  printf '%s\n' "$all"
+}
+
 # next_boot: run boot.sh, which whoever sends this script puts before it in a variable
 next_boot() {
   set -- timeout 25 unshare --net sh -c "${boot:?}"
@@ -97,6 +106,7 @@ network() {
   section legacy_tables6 as_root cat /proc/net/ip6_tables_names
   section iptables_legacy as_root iptables-legacy-save
   section ip6tables_legacy as_root ip6tables-legacy-save
+  section ipsets ipsets
   section ufw as_root ufw status verbose
   section ufw_files ufw_files
   section firewalld as_root firewall-cmd --state

@@ -115,6 +115,7 @@ main() {
     case $word in enabled | generated) on="$on $unit" ;; esac
   done
   for unit in $on; do load "$unit"; done
+  part ipsets ipset save
   part iptables iptables-save
   part ip6tables ip6tables-save
   case $on in *nftables* | *ink*) part nft nft -j list ruleset ;; esac
