@@ -18,8 +18,8 @@ itself passes signals on only after privilege separation, so never to commands o
 PLAIN_WORDS = "export LC_ALL=C LANG=C LANGUAGE=C"
 """Said before every command: what it answers is read by its English words, whatever language the server speaks.
 
-Set, not unset: sudo keeps variables of the caller before those of PAM (sudoers(5), env_check), and Python's gettext, which
-ufw uses, looks at LANGUAGE before LC_ALL."""
+Set, not unset: sudo keeps variables of the caller before those of PAM (sudoers(5), env_check), and Python's gettext,
+which ufw uses, looks at LANGUAGE before LC_ALL."""
 _PREAMBLE = f"{PLAIN_WORDS}; printf '{PID_MARK.decode()}%s\\n' \"$$\" >&2; exec "
 
 _OURS = "No argument of a tool should lead here: please report it."

@@ -48,7 +48,7 @@ def made(name: str, members: list[str], *, kind: str = "hash:ip") -> str:
 
 @given(st.lists(st.tuples(HOSTS.filter(bool), st.booleans(), THENS), max_size=5), st.sampled_from(("ACCEPT", "DROP")))
 def test_a_set_asks_what_the_list_of_its_members_asks(rules: list[tuple[list[str], bool, str]], policy: str) -> None:
-    """Whatever the rules do with who is in it or is not, they do the same where the members stand in the rule itself."""
+    """Whatever the rules do with who is in it or is not, they do the same where its members stand in the rule."""
     sets, by_set, by_list = "", list[str](), list[str]()
     for at, (members, negated, then) in enumerate(rules):
         turned = "! " if negated else ""

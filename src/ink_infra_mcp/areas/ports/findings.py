@@ -74,7 +74,7 @@ class Row:
 
     @classmethod
     def of(cls, exposure: Exposure, intent: Intent) -> "Row":
-        """Return it; what is not known of a port that must be open is not proved, and some who are banned close none."""
+        """Return it; what is not known of a port that must be open is not proved; some who are banned shut none."""
         untold = intent is Intent.MUST and exposure.state is State.UNKNOWN
         agrees = Agreement.UNPROVEN if untold else agreement(intent, _state_for(exposure, intent))
         return cls(exposure, intent, agrees, f"{exposure.port}/{exposure.protocol}")

@@ -23,7 +23,7 @@ Port = Door
 PROVIDER = "provider"
 MAX_EVIDENCE = 3
 MAX_SPANS = 100
-"""Of more sources than that the first ones are shown: beside a list of banned addresses it would be hundreds of thousands."""
+"""Of more sources than that the first ones are shown: beside a long list of bans it would be hundreds of thousands."""
 FEW = 256
 """Where at most one in so many of a class is kept out, its port is open with exceptions: some addresses are banned."""
 _PROTOCOLS = frozenset({"tcp", "udp"})
@@ -77,7 +77,9 @@ class Exposure(NamedTuple):
 
     `decided_by` is the first layer in the packet's way that denies or leaves it unknown, or that admits it last.
     `few_denied` says of a partly open port that it is open but for a few, such as addresses that are banned now.
-    `admitted` and `unknown` are the first of those sources. `depth` is how many layers each would deny all that is denied here; `deniers` are layers that alone deny all of it.
+    `admitted` and `unknown` are the first of those sources.
+    `depth` is how many layers each would deny all that is denied here; `deniers` are layers that alone deny all of
+    it.
     """
 
     host: str

@@ -27,8 +27,8 @@ _FILLS = re.compile(r" -j SET .*?--(?:add|del|map)-set (\S+)")
 class Members:
     """Who is in a set now; `filled` says that rules may put further ones in, or take some out, as packets come."""
 
-    v4: V4 = V4()
-    v6: V6 = V6()
+    v4: V4 = field(default_factory=V4)
+    v6: V6 = field(default_factory=V6)
     filled: bool = False
 
     def of(self, kind: type[A]) -> A:

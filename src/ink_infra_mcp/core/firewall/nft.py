@@ -106,7 +106,7 @@ def _tables(items: Iterable[Item], kind: type[A], skip: Set[str]) -> Tables[A]:
 
 
 def _filled(items: Iterable[Item]) -> Iterator[tuple[str, str, str]]:
-    """Yield the sets that rules put members into, each with its family and table: older versions need no flag for it."""
+    """Yield the sets that rules fill, each with its family and table: older versions need no flag for that."""
     for what, body in items:
         if what == "rule":
             rule = _Rule.model_validate(body)
