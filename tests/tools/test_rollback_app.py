@@ -39,7 +39,10 @@ async def test_a_git_app_goes_back_to_an_image_that_is_left(tmp_path: Path) -> N
 
     assert listed.outcome == "already_so"
     assert f"shop runs {NOW}. Earlier images: {BEFORE} (" in listed.text
-    assert f"shop has no image {'0' * 40} left that it ever ran. Nothing was changed. It has: {NOW}, {BEFORE}." in missing.text
+    assert (
+        f"shop has no image {'0' * 40} left that it ever ran. Nothing was changed. It has: {NOW}, {BEFORE}."
+        in missing.text
+    )
     assert odd.text.startswith("[invalid_input] Nothing was done. to: String should match pattern")
     assert (said.outcome, said.checks["deployment"], image) == ("applied", "passed", [f"{SHOP}:{BEFORE}"])
     assert writes == [f"coolify POST /api/v1/applications/{SHOP}/rollback"]

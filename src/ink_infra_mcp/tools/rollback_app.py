@@ -37,9 +37,9 @@ class Args(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The app and the images (tag, time) that it ran and that are still on its server, newest first; `way` is how it can go back.
+    """The app and the images (tag, time) that it ran and that are still on its server, newest first.
 
-    `current` is the tag or commit of its last deployment, empty when that did not finish.
+    `way` is how it can go back, `current` the tag or commit of its last deployment, empty when that did not finish.
     """
 
     app: App
@@ -147,7 +147,9 @@ async def _way(look: Look, application: Application) -> str:
 def _steps(to: str, facts: Facts) -> tuple[Step, ...]:
     app, tags = facts.app, [tag for tag, _ in facts.images]
     if facts.way == "image" and to not in tags:
-        raise InputError(f"{app.name} has no image {to} left that it ever ran.", next=f"It has: {', '.join(tags) or 'none'}.")
+        raise InputError(
+            f"{app.name} has no image {to} left that it ever ran.", next=f"It has: {', '.join(tags) or 'none'}."
+        )
     if facts.way == "image":
         return tuple(rollout.steps(app.name, app.uuid, facts.rollout, first=False, how="rollback", commit=to))
     now = facts.application

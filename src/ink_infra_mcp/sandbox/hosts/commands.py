@@ -110,11 +110,15 @@ def _os_release(host: HostState) -> str:
 
 
 def _df_body(host: HostState) -> str:
-    """All paths lie on the one disk; without Docker its folder is not there."""
-    there = ["/", "/data", *([_DOCKER_FOLDER] if host.docker_version else [])]
-    missing = f"df: {_DOCKER_FOLDER}: No such file or directory"
-    lost = f"[ \"$*\" != '-P -k {_DOCKER_FOLDER}' ] || {{ echo '{missing}' >&2; exit 1; }}\n"
-    return ("" if host.docker_version else lost) + _answers({f"-P -k {path}": _df(host) for path in there})
+    """All paths lie on the one disk; without Docker its folder is not there, and /data where nothing made it yet."""
+    missing = {_DOCKER_FOLDER: not host.docker_version, "/data": "/data" in host.without}
+    there = ["/", *(path for path, lost in missing.items() if not lost)]
+    lost = "".join(_lost(path) for path in missing if missing[path])
+    return lost + _answers({f"-P -k {path}": _df(host) for path in there})
+
+
+def _lost(path: str) -> str:
+    return f"[ \"$*\" != '-P -k {path}' ] || {{ echo 'df: {path}: No such file or directory' >&2; exit 1; }}\n"
 
 
 def _df(host: HostState) -> str:
