@@ -247,3 +247,14 @@ def test_a_yes_at_the_terminal_deploys(world_file: Path) -> None:
         person.expect(": applied")
         assert person.end() == 0
     assert "web" in [app.columns["name"] for app in open_world(world_file).read().coolify.applications]
+
+
+def test_the_sandbox_obeys_the_operators_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a policy refuses can be tried where nothing is at stake: the folder beside the file of --config counts."""
+    policies = tmp_path / "ours" / "policies"
+    policies.mkdir(parents=True)
+    (policies / "risk.toml").write_text('[freeze]\nactive = true\nreason = "moving house"\n', encoding="utf-8")
+    stop = json.dumps({"app": "docs", "action": "stop"})
+    config = ("--config", str(policies.parent / "fleet.toml"))
+    ended = inside(capsys, "call", "control_app", "--json", stop, *SANDBOX, *config)
+    assert (ended.status, "moving house" in ended.out + ended.err) == (1, True)

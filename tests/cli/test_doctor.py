@@ -376,6 +376,20 @@ def test_without_a_login_key_every_server_says_so(ground: Callable[..., Ground])
     assert tool(report, "deploy_app")[0] == "no"
 
 
+def test_a_muscle_without_a_running_proxy_is_a_warning(ground: Callable[..., Ground], world: Running) -> None:
+    """Apps start there and nobody reaches them; the tools work all the same."""
+    with world.world.change() as state:
+        host = state.hosts["muscle-1"]
+        host.containers = [each for each in host.containers if each.name != "coolify-proxy"]
+    report = examined(ground())
+    told = section(report, "muscle-1").findings
+    assert [(each.level, each.text) for each in told if "proxy" in each.text] == [
+        ("warning", "it has no proxy: no app on muscle-1 can be reached by its domain.")
+    ]
+    assert not [each for each in section(report, "muscle-2").findings if "proxy" in each.text]
+    assert tool(report, "deploy_app")[0] == "yes"
+
+
 def test_isolation_that_is_not_there_is_told(ground: Callable[..., Ground], world: Running) -> None:
     """An image that drops --runtime leaves compose apps; Muscles without the runtime leave nothing to start."""
     with world.world.change() as state:

@@ -246,6 +246,20 @@ def test_a_server_that_shows_no_key_is_told(world: Running, config: Path, tmp_pa
     assert (load_fleet(config).factory.host_key, "No key is recorded for factory" in person.heard) == ("", True)
 
 
+def test_a_server_that_coolify_cannot_use_is_no_muscle_unless_somebody_says_so(
+    world: Running, config: Path, tmp_path: Path
+) -> None:
+    """The reason stands in the question, and enter means no."""
+    with world.world.change() as state:
+        spare = next(server for server in state.coolify.servers if server.ip == "192.0.2.12")
+        spare.settings.is_usable = False
+    asked = ("Coolify reaches it and cannot use it: validate it there. Is muscle-2 (192.0.2.12) a Muscle", None)
+    end: Script = [("factory", True), ("muscle-1", True), ("Write this", None)]
+    person = Scripted([*tokens_script(world, login_key(world, tmp_path)), *SERVERS[:8], asked, *end])
+    assert init.create(prepared(world, person, MemoryKeyring()), config, force=False) is True
+    assert [muscle.name for muscle in load_fleet(config).muscles] == ["muscle-1"]
+
+
 def test_doubled_answers_are_refused(world: Running, config: Path, tmp_path: Path) -> None:
     """Servers that got the same name write no file."""
     doubled: Script = [*SERVERS[:9], ("Muscle muscle-2: name", "muscle-1"), SERVERS[10], ("apps get", "-")]

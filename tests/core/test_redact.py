@@ -34,6 +34,11 @@ KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAA\
         ("client-secret : 'two words'", f"client-secret : '{MASK}'"),
         ("?access_token=abcdef&x=1", f"?access_token={MASK}&x=1"),
         ("key: password: hunter22", f"key: password: {MASK}"),
+        ("password: correct horse", f"password: {MASK} horse"),
+        ("token: abcdefghijklmnopqrst is wrong", f"token: {MASK} is wrong"),
+        ("token: prices", f"token: {MASK}"),
+        ("token=prices are", f"token={MASK} are"),
+        ("api_key: k3y4 and more", f"api_key: {MASK} and more"),
         ("secret: HUNTER22", f"secret: {MASK}"),
     ],
 )
@@ -45,6 +50,8 @@ def test_what_looks_like_a_secret_is_masked(text: str, shown: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "no Hetzner Cloud token: prices are not known",
+        "the api_key: see below",
         "token: null",
         "password=true",
         "the password is wrong",

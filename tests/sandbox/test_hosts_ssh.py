@@ -12,7 +12,7 @@ import pytest
 
 from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
 from ink_infra_mcp.sandbox.state import Fault
-from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+from ink_infra_mcp.sandbox.state_hosts import Container, HostState, Ufw
 from ink_infra_mcp.sandbox.world import World
 from tests.programs import program as needed
 from tests.ssh.openssh import new_key
@@ -265,3 +265,13 @@ async def test_a_command_is_killed_when_its_connection_ends(ssh: SshHosts) -> No
         await ssh.aclose()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+async def test_a_server_speaks_german_to_whoever_does_not_ask_for_english(world: World, ssh: SshHosts) -> None:
+    """ufw is written in Python: LANGUAGE wins over LC_ALL there (gettext of Python 3.11)."""
+    with world.change() as state:
+        state.hosts[NAME].firewall.ufw = Ufw()
+    asked = "ufw status verbose"
+    assert (await told(ssh, asked))[1] == "Status: Inaktiv\n"
+    assert (await told(ssh, f"LC_ALL=C {asked}"))[1] == "Status: Inaktiv\n"
+    assert (await told(ssh, f"LC_ALL=C LANGUAGE=C {asked}"))[1] == "Status: inactive\n"

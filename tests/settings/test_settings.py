@@ -57,8 +57,8 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
     )
 
 
-def test_the_sandbox_reads_no_file_and_keeps_its_state_apart(tmp_path: Path) -> None:
-    """The pretend world has its own fleet and folder and the packaged policies, whatever lies on the machine."""
+def test_the_sandbox_has_its_own_fleet_and_state_and_the_operators_policies(tmp_path: Path) -> None:
+    """The pretend world has its own fleet and folder, whatever lies on the machine; policies hold there, too."""
     fleet = load_fleet(written(tmp_path, SMALLEST))
     found = load_settings(machine(tmp_path), Flags(sandbox=True, config=tmp_path / "missing.toml"), sandbox_fleet=fleet)
     folder = tmp_path / "home" / ".local" / "state" / "ink-infra-mcp" / "sandbox"
@@ -67,7 +67,7 @@ def test_the_sandbox_reads_no_file_and_keeps_its_state_apart(tmp_path: Path) -> 
         folder,
         f"sqlite:///{folder}/state.sqlite3",
         True,
-        None,
+        tmp_path / "policies",
     )
 
 

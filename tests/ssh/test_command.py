@@ -1,6 +1,8 @@
 """Words reach the program on the other side exactly as they are, whatever is in them."""
 
 import subprocess
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -94,3 +96,27 @@ def test_what_goes_through_stdin_is_never_shown() -> None:
     assert "hunter2" not in repr(command)
     assert command.stdin_bytes() == b"hunter2-hunter2"
     assert "plain" not in repr(HostCommand(("cat",), changes=False, stdin=b"plain"))
+
+
+def test_every_command_answers_in_plain_english_words() -> None:
+    """Whatever language the login sets: LC_ALL for C programs, LANGUAGE for Python's, set so that sudo keeps it."""
+    asked = HostCommand(("sh", "-c", 'echo "$LC_ALL $LANG $LANGUAGE"'), changes=False).remote_line
+    german = {"LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8", "LANGUAGE": "de:en", "PATH": "/usr/bin:/bin"}
+    for env in (german, {"PATH": german["PATH"]}):
+        said = subprocess.run(["/bin/sh", "-c", asked], capture_output=True, check=True, timeout=10, env=env)
+        assert said.stdout == b"C C C\n"
+
+
+SCRIPTS = sorted(path for path in Path(str(files("ink_infra_mcp.hosts"))).rglob("*.sh"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_every_script_sets_its_language_before_it_asks_anything(script: Path) -> None:
+    """Also where it runs without us, as a timer on the server does, or below a sudo that forgets the environment."""
+    code = [line for line in script.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    head = "\n".join(code[:6])
+    before = head[: head.index("LANGUAGE=C")]
+    assert "$(" not in before
+    asked = f"{before}LANGUAGE=C\nexport LC_ALL LANG LANGUAGE\nsh -c 'echo $LC_ALL $LANG $LANGUAGE'"
+    said = subprocess.run(["/bin/sh", "-c", asked], capture_output=True, check=True, timeout=10, env={"LANGUAGE": "de"})
+    assert said.stdout == b"C C C\n"

@@ -222,6 +222,31 @@ async def test_the_fleet_is_one_screen_with_its_warnings(tmp_path: Path) -> None
 
 
 @pytest.mark.anyio
+async def test_a_muscle_without_a_running_proxy_is_not_called_usable(tmp_path: Path) -> None:
+    """Whatever Coolify says of it: Docker is asked, and the reason is told. A fresh one has no /data: no news."""
+
+    def without(state: WorldState) -> None:
+        first, second = state.hosts["muscle-1"], state.hosts["muscle-2"]
+        first.containers = [each for each in first.containers if each.name != "coolify-proxy"]
+        first.without = ["/data", "traefik:v3.6"]
+        for proxy in (each for each in second.containers if each.name == "coolify-proxy"):
+            proxy.state, proxy.exit_code = "exited", 1
+
+    with anyio.fail_after(40):
+        async with ink(tmp_path, change_world=without) as it, it.client() as client:
+            fleet = await call(client, "get_fleet")
+
+    states = {server["name"]: server["state"] for server in fleet.data["servers"]}
+    assert (states["muscle-1"], states["muscle-2"]) == (
+        "ssh ok, NOT usable: it has no proxy",
+        "ssh ok, NOT usable: its proxy does not run (exited)",
+    )
+    warnings = "\n".join(fleet.data["warnings"])
+    assert "muscle-1: it has no proxy: no app there can be reached by its domain" in warnings
+    assert "/data" not in warnings
+
+
+@pytest.mark.anyio
 async def test_instructions_in_names_and_logs_change_nothing(tmp_path: Path) -> None:
     """A server, an app and a build log that tell the assistant what to do stay text on one line, inside a fence; the
     plan, the approval and what is written are the same as without them."""

@@ -7,6 +7,7 @@ import pytest
 
 from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_coolify import AppImage
 from ink_infra_mcp.sandbox.state_github import commit_sha
 from tests.ink import Ink, ink, says_yes
 from tests.tools.calls import ROLLOUT, app_named, call, deploy
@@ -38,7 +39,10 @@ async def test_a_git_app_goes_back_to_an_image_that_is_left(tmp_path: Path) -> N
 
     assert listed.outcome == "already_so"
     assert f"shop runs {NOW}. Earlier images: {BEFORE} (" in listed.text
-    assert f"shop has no image {'0' * 40} left. Nothing was changed. It has: {NOW}, {BEFORE}." in missing.text
+    assert (
+        f"shop has no image {'0' * 40} left that it ever ran. Nothing was changed. It has: {NOW}, {BEFORE}."
+        in missing.text
+    )
     assert odd.text.startswith("[invalid_input] Nothing was done. to: String should match pattern")
     assert (said.outcome, said.checks["deployment"], image) == ("applied", "passed", [f"{SHOP}:{BEFORE}"])
     assert writes == [f"coolify POST /api/v1/applications/{SHOP}/rollback"]
@@ -91,6 +95,28 @@ async def test_an_image_app_goes_back_to_a_tag_or_a_digest(tmp_path: Path, relea
 
     base = "registry.example.com/docs"
     assert ran == {"1.3": [f"{base}:1.3"], DIGEST: [f"{base}@sha256:{DIGEST}"], "1.4": [f"{base}:1.4"]}
+
+
+@pytest.mark.anyio
+async def test_only_what_the_app_ran_is_offered(tmp_path: Path) -> None:
+    """Coolify lists every tag on the server: another app's, and one that a person pulled, are none to go back to."""
+
+    def pulled(state: WorldState) -> None:
+        for name, repository in (("docs", "registry.example.com/docs"), ("shop", SHOP)):
+            app_named(state, name).images.append(AppImage(repository=repository, tag="nobodys", created_at=1.0))
+
+    with anyio.fail_after(40):
+        async with ink(tmp_path, change_world=pulled) as it, it.client(says_yes()) as client:
+            await deploy(client, name="other", image="registry.example.com/docs:9.9", port=80, muscle="muscle-1")
+            for to in ("1.5", "1.6"):
+                await call(client, "rollback_app", app="docs", to=to, wait_s=60)
+            docs, shop = [await call(client, "rollback_app", app=name) for name in ("docs", "shop")]
+            refused = await call(client, "rollback_app", app="shop", to="nobodys")
+
+    assert "Earlier images: 1.5 (" in docs.text
+    assert "1.4 (" in docs.text
+    assert [text for text in (docs.text, shop.text) if "nobodys" in text or "9.9" in text] == []
+    assert "shop has no image nobodys left that it ever ran. Nothing was changed." in refused.text
 
 
 @pytest.mark.anyio

@@ -42,13 +42,17 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A server as fleet.toml would have it. `wildcard_domain` is what Coolify says, and may be empty."""
+    """A server as fleet.toml would have it. `wildcard_domain` is what Coolify says, and may be empty.
+
+    `why_not` says why Coolify cannot use it as it is, empty where it can.
+    """
 
     name: str
     address: str
     ssh_user: str = "root"
     ssh_port: int = 22
     wildcard_domain: str = ""
+    why_not: str = ""
 
     @property
     def number(self) -> str:
@@ -200,7 +204,14 @@ def _proposal(server: Server, name: str, at: Sequence[str], known: dict[str, Clo
         ssh_user=server.user or "root",
         ssh_port=server.port,
         wildcard_domain=bare_domain(server.wildcard_domain),
+        why_not=_why_not(server),
     )
+
+
+def _why_not(server: Server) -> str:
+    if not server.reachable:
+        return "Coolify cannot reach it"
+    return "" if server.usable else "Coolify reaches it and cannot use it: validate it there"
 
 
 def _by_address(cloud: Sequence[CloudServer]) -> dict[str, CloudServer]:

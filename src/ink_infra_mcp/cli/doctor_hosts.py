@@ -8,12 +8,13 @@ from ink_infra_mcp.cli.doctor_report import Finding, Section
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.fleet import Fleet, Host, Muscle
 from ink_infra_mcp.core.systems import FACTORY, MUSCLE, OPTION, RUNTIME
+from ink_infra_mcp.hosts.docker.proxies import proxy_problem
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather
 from ink_infra_mcp.ssh.pool import HostPool
 
 CONNECT_S = 6.0
-_AREAS = ("system", "docker")
+_AREAS = ("system", "docker", "containers")
 
 
 def pool_of(ground: Ground, fleet: Fleet) -> HostPool:
@@ -84,8 +85,16 @@ def _muscle(ground: Ground, host: Host, facts: HostFacts, reached: Finding) -> S
         bad = Finding(level="failed", text=f"{why}: no app can run isolated there.", next="Install gVisor there.")
     else:
         good = Finding(level="ok", text=f"Docker has the runtime {ground.runtime} ({facts.runsc_version or '?'}).")
-        return Section(name=host.name, findings=(reached, good), gives=(MUSCLE, RUNTIME))
+        return Section(name=host.name, findings=(reached, good, *_proxy(host, facts)), gives=(MUSCLE, RUNTIME))
     return Section(name=host.name, findings=(reached, bad), gives=(MUSCLE,), lacks={RUNTIME: why})
+
+
+def _proxy(host: Host, facts: HostFacts) -> tuple[Finding, ...]:
+    problem = proxy_problem(facts.containers)
+    if not problem:
+        return ()
+    text = f"{problem}: no app on {host.name} can be reached by its domain."
+    return (Finding(level="warning", text=text, next="Start the proxy in Coolify; its log there says what failed."),)
 
 
 def _login(ground: Ground) -> str:

@@ -139,7 +139,9 @@ def _muscles(setup: Setup, found: Found, domains: Domains) -> dict[Proposal, str
     """Return the servers that run apps, each with the domain of its apps."""
     muscles: dict[Proposal, str | None] = {}
     for proposal in found.others:
-        if setup.ask.yes(f"Is {proposal.name} ({proposal.address}) a Muscle, which runs apps?", default=True):
+        why = f" {proposal.why_not}." if proposal.why_not else ""
+        question = f"{why} Is {proposal.name} ({proposal.address}) a Muscle, which runs apps?".strip()
+        if setup.ask.yes(question, default=not why):
             host = _confirmed(setup, f"Muscle {proposal.name}", proposal)
             muscles[host] = _wildcard(setup, host, len(muscles) + 1, domains)
     return muscles

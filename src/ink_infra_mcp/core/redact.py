@@ -27,6 +27,10 @@ _ASSIGNED = re.compile(
     (?P<value> " (?: \\. | [^"\\\n] ){4,}+ "? | ' (?: \\. | [^'\\\n] ){4,}+ '? | [^\s"',;&]{4,} )
     """
 )
+_MADE = re.compile(r"(?i)(?:token|api[_-]?key|private[_-]?key)$")
+"""Ends of names whose values machines make: a plain word is none of these, but may well be a password."""
+_PROSE = re.compile(r"[a-z]{1,15} [a-z]")
+"""A plain word, and behind it another one: `no token: prices are not known`."""
 _REFERENCE = re.compile(r"secret:[A-Z][A-Z0-9_]*")
 
 
@@ -65,9 +69,14 @@ def _is_no_secret(value: str) -> bool:
     return value.lower() in {"none", "null", "true", "false"} or value.startswith(MASK)
 
 
+def _is_prose(match: re.Match[str]) -> bool:
+    said = match["mid"] == ": " and _MADE.search(match["name"])
+    return bool(said and _PROSE.match(match.string, match.start("value")))
+
+
 def _mask_assigned(match: re.Match[str]) -> str:
     value = match["value"]
-    if _REFERENCE.fullmatch(match[0]) or _is_no_secret(value.strip("\"'")):
+    if _REFERENCE.fullmatch(match[0]) or _is_no_secret(value.strip("\"'")) or _is_prose(match):
         return match[0]
     before = value[0] if value[0] in "\"'" else ""
     after = before if value.endswith(before) else ""

@@ -12,6 +12,7 @@ from ink_infra_mcp.sandbox.coolify.builds import (
     may_reuse,
 )
 from ink_infra_mcp.sandbox.coolify.containers import of_app, remove
+from ink_infra_mcp.sandbox.coolify.crashes import forget_crashes
 from ink_infra_mcp.sandbox.coolify.jobs import REFRESH_S, load_compose, replace_containers, work
 from ink_infra_mcp.sandbox.coolify.queue import RUNNING, start_next
 from ink_infra_mcp.sandbox.coolify.statuses import check
@@ -110,6 +111,7 @@ def _finish(state: WorldState, host: HostState, app: Application, deployment: De
     if not may_reuse(app, deployment, image):
         _remember(app, image, at)
     if deployment.pull_request_id == 0:
+        forget_crashes(app)
         _note_success(state, app)
     _close(deployment, "finished", at)
 

@@ -121,6 +121,8 @@ class Server(Part):
     is_coolify_host: bool = False
     proxy_type: str = "TRAEFIK"
     proxy_status: str = "exited"
+    proxy_applied: bool = False
+    """Whether the proxy's own file has been written on the machine."""
     is_validating: bool = False
     validation_logs: str | None = None
     unreachable_count: int = 0

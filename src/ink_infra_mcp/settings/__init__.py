@@ -44,15 +44,16 @@ class Settings(Frozen):
     log_level: LogLevel = "info"
 
     @property
-    def policy_dir(self) -> Path | None:
-        """Return the folder of the operator's policies; the sandbox has the packaged ones alone."""
-        return None if self.sandbox else policy_folder(self.config_path)
+    def policy_dir(self) -> Path:
+        """Return the folder of the operator's policies, which need not exist; the sandbox obeys it, too."""
+        return policy_folder(self.config_path)
 
 
 def load_settings(machine: Machine, flags: Flags, *, sandbox_fleet: Fleet | None = None) -> Settings:
     """Return the settings, with the state folder made and private.
 
-    The sandbox brings its own fleet, reads no fleet.toml, and keeps its state in a folder of its own.
+    The sandbox brings its own fleet, reads no fleet.toml, and keeps its state in a folder of its own. The policies
+    beside fleet.toml hold there, too: what they refuse can be tried out.
 
     Raises:
         ConfigError: a file, a flag or the state folder is wrong.

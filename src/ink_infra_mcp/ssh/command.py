@@ -15,7 +15,12 @@ PID_MARK = b"ink-pid "
 
 sshd makes each command the leader of a session and group of its own. The number lets another command end it: sshd
 itself passes signals on only after privilege separation, so never to commands of root (tried with 9.2)."""
-_PREAMBLE = f"printf '{PID_MARK.decode()}%s\\n' \"$$\" >&2; exec "
+PLAIN_WORDS = "export LC_ALL=C LANG=C LANGUAGE=C"
+"""Said before every command: what it answers is read by its English words, whatever language the server speaks.
+
+Set, not unset: sudo keeps variables of the caller before those of PAM (sudoers(5), env_check), and Python's gettext,
+which ufw uses, looks at LANGUAGE before LC_ALL."""
+_PREAMBLE = f"{PLAIN_WORDS}; printf '{PID_MARK.decode()}%s\\n' \"$$\" >&2; exec "
 
 _OURS = "No argument of a tool should lead here: please report it."
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_./+-]+")
@@ -61,7 +66,7 @@ class HostCommand:
 
     @property
     def remote_line(self) -> str:
-        """Return the line for the login shell: it says its process group, then becomes the program."""
+        """Return the line for the login shell: plain English, its process group said, then it becomes the program."""
         return _PREAMBLE + self.line
 
     def stdin_bytes(self) -> bytes:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import anyio
 from pydantic import BaseModel, ConfigDict
 
+from ink_infra_mcp.areas.apps.muscles import muscle_warnings
 from ink_infra_mcp.areas.apps.placing import candidates
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.models import Server
@@ -16,16 +17,12 @@ from ink_infra_mcp.core.fleet import Host, Muscle
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, READ, Needs
-from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.docker.containers import isolation_problems
+from ink_infra_mcp.hosts.docker.proxies import proxy_problem
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
-from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather_all
+from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather_all, troubles
 
 UNKNOWN = "?"
 GIB = 2**30
-SHOWN = 5
-"""How many containers one warning names; it counts the others."""
-_APP_LABELS = frozenset({"coolify.applicationId", "coolify.serviceId"})
 
 
 class Args(BaseModel):
@@ -171,7 +168,7 @@ def _line(host: Host, seen: _Seen) -> ServerLine:
         name=host.name,
         role="muscle" if muscle else "factory" if host.name == seen.factory else "host",
         address=host.address,
-        state=_state(coolify, facts),
+        state=_state(coolify, facts, muscle=muscle),
         headroom=_gib(room) if muscle else "",
         apps=(UNKNOWN if apps is None else str(apps)) if muscle else "",
         eur_month=seen.prices.get(host.address, UNKNOWN),
@@ -199,11 +196,14 @@ def _measured(facts: HostFacts) -> dict[str, str]:
     }
 
 
-def _state(coolify: Server | None, facts: HostFacts | HostError | None) -> str:
+def _state(coolify: Server | None, facts: HostFacts | HostError | None, *, muscle: bool) -> str:
     ssh = "ssh ok" if isinstance(facts, HostFacts) else "ssh FAILS" if facts is not None else "ssh ?"
     if coolify is None:
         return f"{ssh}, unknown to Coolify"
-    return f"{ssh}, " + ("usable" if coolify.reachable and coolify.usable else "NOT usable for Coolify")
+    if not coolify.reachable or not coolify.usable:
+        return f"{ssh}, NOT usable for Coolify"
+    problem = proxy_problem(facts.containers) if muscle and isinstance(facts, HostFacts) else ""
+    return f"{ssh}, " + (f"NOT usable: {problem}" if problem else "usable")
 
 
 def _weak(seen: _Seen, look: Look) -> list[str]:
@@ -216,16 +216,10 @@ def _weak(seen: _Seen, look: Look) -> list[str]:
         disk = facts.disk_root
         if disk is not None and disk.free_bytes * 10 < disk.size_bytes:
             found.append(f"{name}: less than a tenth of the disk is free")
-        found += [f"{name}: {what} could not be read: {why}" for what, why in facts.unknown.items()]
-        found += _not_isolated(name, facts, look) if name in {m.name for m in look.fleet.muscles} else []
+        unread = troubles(facts, factory=name == seen.factory)
+        found += [f"{name}: {what} could not be read: {why}" for what, why in unread.items()]
+        found += muscle_warnings(facts, look.isolation) if name in {m.name for m in look.fleet.muscles} else []
     return found
-
-
-def _not_isolated(name: str, facts: HostFacts, look: Look) -> list[str]:
-    apps = [c for c in facts.containers or () if c.state == "running" and _APP_LABELS & c.labels.keys()]
-    bad = [clean_name(c.name) for c in apps if isolation_problems(c, look.isolation)]
-    more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-    return [f"{name}: not isolated: {', '.join(bad[:SHOWN])}{more}"] if bad else []
 
 
 def _gib(size: int | None) -> str:

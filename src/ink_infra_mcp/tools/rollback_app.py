@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.apps import proofs, rollout
 from ink_infra_mcp.areas.apps.app import App, find_app, is_inline
-from ink_infra_mcp.areas.apps.history import waits_for_rollout
+from ink_infra_mcp.areas.apps.history import PIN, tags_run, waits_for_rollout
 from ink_infra_mcp.areas.apps.isolation import check_rollout
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
@@ -37,9 +37,9 @@ class Args(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The app and the images (tag, time) that are still on its server, newest first; `way` is how it can go back.
+    """The app and the images (tag, time) that it ran and that are still on its server, newest first.
 
-    `current` is the tag or commit of its last deployment, empty when that did not finish.
+    `way` is how it can go back, `current` the tag or commit of its last deployment, empty when that did not finish.
     """
 
     app: App
@@ -82,11 +82,11 @@ class RollbackApp(Mutation[Args, Look, Facts]):
         way = await _way(look, application)
         if args.to is not None:
             await check_rollout(look, app)
-        found = await look.coolify.rollback_images(app.uuid) if (await look.coolify.era()).rollback_api else None
+        images = await _images(look, app) if (await look.coolify.era()).rollback_api else ()
         return Facts(
             app=app,
             application=application,
-            images=tuple((i.tag, i.created_at) for i in found.images) if found else (),
+            images=images,
             current=await _current(look, application, way),
             way=way,
             rollout=await rollout.facts(look, app),
@@ -118,6 +118,13 @@ class RollbackApp(Mutation[Args, Look, Facts]):
         return proofs.summary_of_deployment(plan, results)
 
 
+async def _images(look: Look, app: App) -> tuple[tuple[str, str], ...]:
+    """Coolify lists every tag of the image on the server, also those of other apps and of people (seen on 4.3.11)."""
+    found = await look.coolify.rollback_images(app.uuid)
+    ran = await tags_run(look, app.uuid, app.name)
+    return tuple((image.tag, image.created_at) for image in found.images if image.tag in ran)
+
+
 async def _current(look: Look, application: Application, way: str) -> str:
     """Coolify looks for the current image in a container name that rolling updates never leave: it cannot say."""
     last = await look.coolify.deployments_of(application.uuid, take=1)
@@ -140,14 +147,16 @@ async def _way(look: Look, application: Application) -> str:
 def _steps(to: str, facts: Facts) -> tuple[Step, ...]:
     app, tags = facts.app, [tag for tag, _ in facts.images]
     if facts.way == "image" and to not in tags:
-        raise InputError(f"{app.name} has no image {to} left.", next=f"It has: {', '.join(tags) or 'none'}.")
+        raise InputError(
+            f"{app.name} has no image {to} left that it ever ran.", next=f"It has: {', '.join(tags) or 'none'}."
+        )
     if facts.way == "image":
         return tuple(rollout.steps(app.name, app.uuid, facts.rollout, first=False, how="rollback", commit=to))
     now = facts.application
     before = now.docker_registry_image_tag if facts.way == "tag" else now.git_commit_sha
     settings: JsonObject = _tagged(now, to) if facts.way == "tag" else {"git_commit_sha": to}
     pin = Step(
-        id="pin",
+        id=PIN,
         kind="coolify.update_application",
         target=app.name,
         summary=f"Set {' and '.join(settings)} of {app.name}",

@@ -184,3 +184,20 @@ def test_an_unreadable_family_leaves_the_other_alone(name: str) -> None:
     kept = tuple(each for each in exposures(of, *asked) if each.family is V4.FAMILY)
     assert tuple(each for each in lost if each.family is V4.FAMILY) == kept
     assert {each.state for each in lost if each.family is V6.FAMILY} == {State.UNKNOWN}
+
+
+def test_some_who_are_banned_leave_a_port_open_but_for_few() -> None:
+    """One of the internet's 256 here; two are no few any more, and of a single admin one is all."""
+    ban = "-A INPUT -s 198.51.100.{}/32 -j DROP\n"
+    one, two = seen(host(rules=ban.format(1))), seen(host(rules=ban.format(1) + ban.format(3)))
+    assert [(found.state, found.few_denied) for found in (one, two)] == [(State.PARTLY, True), (State.PARTLY, False)]
+    assert not seen(host(rules=ban.format(1) + DROP)).few_denied
+    assert seen(host(rules="-A INPUT -s 203.0.113.66/32 -j DROP\n"), ADMIN).state is State.CLOSED
+
+
+def test_beside_a_long_list_of_addresses_only_the_first_are_shown() -> None:
+    """A blocklist of thousands makes no answer of hundreds of thousands of networks."""
+    listed = ",".join(f"198.{51 + n // 128}.{n % 128}.7" for n in range(20_000 // 128 * 8))
+    world = SourceClass("internet", V4.all(), V6(), "public")
+    found = seen(host(rules=f"-A INPUT -s {listed} -j DROP\n"), world)
+    assert (found.state, found.few_denied, len(found.admitted) < 3000) == (State.PARTLY, True, True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ink_infra_mcp.hosts.facts.gathering import AREAS, fresh_marker
+from ink_infra_mcp.hosts.facts.sections import sections
 from tests.hosts.facts.answers import ANSWERS, FACT_NAMES, FIRST, FIRST_LINE, GOOD, MARK, SECOND, SECOND_LINE, read
 from tests.programs import program
 
@@ -159,3 +160,18 @@ def test_a_script_that_arrives_only_in_part_does_nothing(part: float, tmp_path: 
 def test_markers_are_never_the_same() -> None:
     """What a server can print was fixed before it could know the marker."""
     assert len({fresh_marker() for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(("members", "status"), [(3, 0), (30_000, 90)])
+def test_sets_are_sent_without_their_times_or_not_at_all(tmp_path: Path, shell: str, members: int, status: int) -> None:
+    """What is too long for one answer would cut off what stands behind it: then no set is told."""
+    saved = f"""
+    echo 'create f2b hash:ip family inet timeout 600'
+    n=0
+    while [ $n -lt {members} ]; do echo "add f2b 2001:db8::$n timeout 431 packets 1 bytes 60"; n=$((n + 1)); done"""
+    folder = commands(tmp_path, ipset=f'[ "$*" = save ] || exit 9\n{saved}', id="echo 0", sed='exec /bin/sed "$@"')
+    found = sections(run(shell, str(folder), areas=("network",)), MARK)
+    kept = ["create f2b hash:ip family inet", *(f"add f2b 2001:db8::{n}" for n in range(members))]
+    assert found["ipsets"].status == status
+    assert found["ipsets"].text.split("\n") == (["the sets are too long to be sent"] if status else kept)

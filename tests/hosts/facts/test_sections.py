@@ -101,7 +101,7 @@ def test_a_whole_answer_gives_every_fact() -> None:
         ({"clock": "+%s"}, "epoch_s", "not understood"),
         ({"cpus": "0"}, "cpus", "not understood"),
         ({"load": "a b c"}, "load", "not understood"),
-        ({"disk_data": ("df: /data: No such file or directory", 1)}, "disk_data", "No such file"),
+        ({"disk_data": ("df: /data: No such file or directory", 1)}, "disk_data", "there is no /data"),
         ({"container_ids": ("permission denied", 1)}, "containers", "permission denied"),
         ({"container_ids": "garbage"}, "containers", "no id"),
         ({"containers": FIRST_LINE}, "containers", "every container"),

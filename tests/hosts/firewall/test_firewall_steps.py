@@ -20,7 +20,7 @@ from ink_infra_mcp.hosts.firewall.network_facts import gather_network
 from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
 from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
 from ink_infra_mcp.sandbox.state import Fault
-from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+from ink_infra_mcp.sandbox.state_hosts import Container, HostState, Ufw
 from ink_infra_mcp.sandbox.world import World
 from ink_infra_mcp.ssh.pool import HostPool
 from tests.clock import FakeClock
@@ -114,6 +114,15 @@ async def test_what_is_loaded_is_what_the_facts_of_the_network_show(ground: Grou
     assert isinstance(facts.v4, tuple)
     assert {table.name for table in facts.v4} >= {"nft inet ink"}
     assert (facts.came_from, facts.came_to, facts.ufw, facts.firewalld) == (OURS, ADDRESS, False, False)
+
+
+async def test_a_server_that_speaks_german_is_read_all_the_same(ground: Ground) -> None:
+    """Its login sets LANG and LANGUAGE; ufw says `Status: Aktiv` to whoever does not ask for plain words."""
+    for active in (True, False):
+        ufw = Ufw(active=active, rules4=["allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in"])
+        with ground.world.change() as state:
+            state.hosts[NAME].firewall.ufw = ufw
+        assert (await gather_network(ground.pool, NAME)).ufw is active
 
 
 async def test_every_step_may_run_twice(ground: Ground) -> None:

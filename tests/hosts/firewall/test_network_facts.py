@@ -122,3 +122,14 @@ def test_an_answer_of_nothing_is_all_unread() -> None:
     facts = read_network("muscle-1", {})
     assert _reasons(facts).keys() == {"v4", "v6", "interfaces", "sockets", "containers"}
     assert (facts.came_from, facts.ufw, facts.firewalld) == ("", None, None)
+
+
+def test_members_of_sets_are_read_where_ipset_is_installed(open_host: dict[str, Section]) -> None:
+    """Behind a ban of fail2ban it is known who is let in; without ipset, or where it failed, it is not."""
+    saved = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m set --match-set f2b src -j DROP\nCOMMIT"
+    sets = "create f2b hash:ip family inet hashsize 1024 maxelem 65536\nadd f2b 203.0.113.9"
+    for answer, told in ((Section(sets, 0), "203.0.113.9/32"), (Section("", 127), "None"), (Section(sets, 1), "None")):
+        v4 = read_network("muscle-1", open_host | {"iptables": Section(saved, 0), "ipsets": answer}).v4
+        assert not isinstance(v4, Unreadable)
+        (rule,) = next(table for table in v4 if table.name == "iptables filter").chains["INPUT"]
+        assert str(rule.sources) == told

@@ -2,10 +2,17 @@
 
 from ink_infra_mcp.areas.apps.rollout import NOTES, ROLLOUTS, name_lock
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.clients.coolify.buildlog import FINISHED
 from ink_infra_mcp.core.operation import Outcome
+from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.state.records import Operation
 
 VARIABLES = frozenset({"coolify.set_env_new", "coolify.set_env", "coolify.delete_env"})
+PIN = "pin"
+"""The step of a rollback that sets a tag; what was set before it, the app had run."""
+_HEAD = "HEAD"
+_DEPLOYMENTS = 10
+"""Coolify keeps two images of an app unless told otherwise; each deployment may come with a log of a megabyte."""
 _BROKEN_OFF = frozenset({Outcome.FAILED, Outcome.UNDONE, Outcome.CANCELLED})
 
 
@@ -30,6 +37,35 @@ def _changed(operation: Operation) -> bool:
 
 def _rolled_out(operation: Operation) -> bool:
     return any(step.id in operation.results and step.kind in ROLLOUTS for step in operation.plan.steps)
+
+
+async def tags_run(look: Look, app_uuid: str, name: str) -> frozenset[str]:
+    """Return the image tags and commits that the app has run: by our record, and by Coolify's last deployments.
+
+    What else lies on the server under the image's name nobody has run as this app.
+    """
+    last = await look.coolify.deployments_of(app_uuid, take=_DEPLOYMENTS)
+    found = {each.commit for each in last if each.status == FINISHED and not each.is_preview}
+    for lock in (f"app:{app_uuid}", name_lock(name)):
+        async for operation in look.archive.on_target(lock):
+            if _rolled_out(operation) and app_uuid in _apps(operation):
+                found |= _tags(operation)
+    return frozenset(found - {"", _HEAD})
+
+
+def _apps(operation: Operation) -> set[str]:
+    """Return the apps that an operation was about; the one that created it learned its uuid on the way."""
+    steps = {str(step.params.get("app")) for step in operation.plan.steps}
+    return steps | {str(table(result).get("uuid")) for result in operation.results.values()}
+
+
+def _tags(operation: Operation) -> set[str]:
+    found: set[str] = set()
+    for step in operation.plan.steps:
+        settings = table(step.params.get("settings"))
+        found |= {str(settings.get(field) or "") for field in ("docker_registry_image_tag", "git_commit_sha")}
+        found |= {str(step.params.get("commit") or ""), step.before if step.id == PIN else ""}
+    return found
 
 
 async def deleted_by(look: Look, name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ink_infra_mcp.areas.apps.app import is_inline
+from ink_infra_mcp.areas.apps.links import split_link
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.bodies import Source
@@ -37,7 +38,9 @@ class SourceArgs(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    repository: Annotated[str | None, Field(max_length=500, description="Git URL, https or git@")] = None
+    repository: Annotated[
+        str | None, Field(max_length=500, description="Git URL, https or git@; GitHub link to a folder")
+    ] = None
     branch: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9._/][A-Za-z0-9._/@+#-]{0,250}$")] = None
     access: Annotated[
         Literal["public", "github_app", "deploy_key"], Field(description="How Coolify reads the repository")
@@ -106,12 +109,23 @@ async def resolve(
     if now is not None:
         _refuse_other_kind(args, now)
     if args.repository is not None:
+        args = await _without_link(args, look)
         return await _git(args, look, args.branch or (now.git_branch if now else "") or default_branch, now)
     if args.image is not None:
         return image_source(args.image)
     if args.dockerfile is not None:
         return ResolvedSource(kind="dockerfile", label="an inline Dockerfile", dockerfile=args.dockerfile)
     return await _as_before(args, look, now) if now is not None and _kind_of(now) == "repository" else None
+
+
+async def _without_link(args: SourceArgs, look: Look) -> SourceArgs:
+    """Return the arguments with a link to a folder split into repository, branch and folder, as if said so."""
+    folder = "" if args.base_directory == "/" else args.base_directory
+    link = await split_link(args.repository or "", look.github, branch=args.branch or "", folder=folder)
+    if link is None:
+        return args
+    said = {"repository": link.repository, "branch": link.branch, "base_directory": link.folder}
+    return args.model_copy(update={name: value for name, value in said.items() if value})
 
 
 async def _git(args: SourceArgs, look: Look, branch: str, now: Application | None) -> ResolvedSource:

@@ -74,10 +74,14 @@ class Row:
 
     @classmethod
     def of(cls, exposure: Exposure, intent: Intent) -> "Row":
-        """Return it; what is not known of a port that must be open is not proved either."""
+        """Return it; what is not known of a port that must be open is not proved; some who are banned shut none."""
         untold = intent is Intent.MUST and exposure.state is State.UNKNOWN
-        agrees = Agreement.UNPROVEN if untold else agreement(intent, exposure.state)
+        agrees = Agreement.UNPROVEN if untold else agreement(intent, _state_for(exposure, intent))
         return cls(exposure, intent, agrees, f"{exposure.port}/{exposure.protocol}")
+
+
+def _state_for(exposure: Exposure, intent: Intent) -> State:
+    return State.OPEN if intent is Intent.MUST and exposure.few_denied else exposure.state
 
 
 def rows_of(ground: Ground) -> tuple[Row, ...]:

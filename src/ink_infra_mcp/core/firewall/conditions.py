@@ -186,6 +186,14 @@ class Opaque:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed(Opaque):
+    """The source is in a set of ipset by this name; opaque until its members are read."""
+
+    name: str = ""
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Never:
     """Something that no first packet of a connection to this protocol meets: `what` says it."""
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import reduce
 from typing import Generic, NamedTuple
 
-from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Family, union
+from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Addresses, Family, union
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.conditions import Question
 from ink_infra_mcp.core.firewall.docker import Containers
@@ -22,6 +22,10 @@ from ink_infra_mcp.core.firewall.walk import Evidence, Judgement
 Port = Door
 PROVIDER = "provider"
 MAX_EVIDENCE = 3
+MAX_SPANS = 100
+"""Of more sources than that the first ones are shown: beside a long list of bans it would be hundreds of thousands."""
+FEW = 256
+"""Where at most one in so many of a class is kept out, its port is open with exceptions: some addresses are banned."""
 _PROTOCOLS = frozenset({"tcp", "udp"})
 
 
@@ -72,7 +76,10 @@ class Exposure(NamedTuple):
     """How reachable one port is for one class over one family.
 
     `decided_by` is the first layer in the packet's way that denies or leaves it unknown, or that admits it last.
-    `depth` is how many layers each would deny all that is denied here; `deniers` are layers that alone deny all of it.
+    `few_denied` says of a partly open port that it is open but for a few, such as addresses that are banned now.
+    `admitted` and `unknown` are the first of those sources.
+    `depth` is how many layers each would deny all that is denied here; `deniers` are layers that alone deny all of
+    it.
     """
 
     host: str
@@ -87,6 +94,7 @@ class Exposure(NamedTuple):
     evidence: tuple[str, ...]
     admitted: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    few_denied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,9 +268,22 @@ def _told(
                 whole.depth(kept_out),
                 shown.deniers(kept_out),
                 evidence,
-                cells.sources(whole.admitted & here, door).cidrs() if state is State.PARTLY else (),
-                cells.sources(unclear, door).cidrs() if unclear and unclear != here else (),
+                _first_of(cells.sources(whole.admitted & here, door)) if state is State.PARTLY else (),
+                _first_of(cells.sources(unclear, door)) if unclear and unclear != here else (),
+                state is State.PARTLY and not unclear and _is_few(cells.sources(kept_out, door), sources),
             )
+
+
+def _first_of(sources: Addresses) -> tuple[str, ...]:
+    return type(sources)(sources.spans[:MAX_SPANS]).cidrs()
+
+
+def _is_few(some: Addresses, of_all: Addresses) -> bool:
+    return _count(some) * FEW <= _count(of_all)
+
+
+def _count(sources: Addresses) -> int:
+    return sum(last - first + 1 for first, last in sources.spans)
 
 
 def _most(sums: Sequence[_Sum]) -> _Sum:

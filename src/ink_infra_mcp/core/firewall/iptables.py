@@ -8,6 +8,7 @@ from typing import Generic
 
 from ink_infra_mcp.core.firewall.addresses import A
 from ink_infra_mcp.core.firewall.answer import Answer, Damaged, Unreadable, failed
+from ink_infra_mcp.core.firewall.ipsets import NONE, Ipsets, with_members
 from ink_infra_mcp.core.firewall.iptables_rule import read_rule
 from ink_infra_mcp.core.firewall.rules import (
     DSTNAT,
@@ -52,10 +53,13 @@ class Saved(Generic[A]):
         return frozenset(table.name.split()[-1] for table in self.tables) if self.nf_tables else frozenset()
 
 
-def read_iptables(answer: Answer, kind: type[A], label: str = "iptables") -> Saved[A] | Unreadable:
+def read_iptables(
+    answer: Answer, kind: type[A], label: str = "iptables", *, sets: Ipsets = NONE
+) -> Saved[A] | Unreadable:
     """Read an iptables-save (V4) or ip6tables-save (V6); an empty text of a good status is one without tables.
 
-    A text that is cut between two tables looks whole: that its end was seen is for the asker to know.
+    A text that is cut between two tables looks whole: that its end was seen is for the asker to know. `sets` are the
+    ipsets whose members are known.
     """
     if bad := failed(answer, f"{label}-save"):
         return bad
@@ -63,7 +67,7 @@ def read_iptables(answer: Answer, kind: type[A], label: str = "iptables") -> Sav
     comments = "\n".join(line for line in lines if line.startswith("#"))
     try:
         _check_frames(lines)
-        tables = tuple(_tables(_numbered(lines), kind, label))
+        tables = tuple(_tables(_numbered(lines), kind, label=label, sets=sets))
     except ValueError as why:
         return Unreadable(f"{label}-save: {why}")
     nf_tables = bool(_NF_TABLES.search(comments))
@@ -89,28 +93,28 @@ def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
     return ((number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#"))
 
 
-def _tables(lines: Iterator[tuple[int, str]], kind: type[A], label: str) -> Iterator[Table[A]]:
+def _tables(lines: Iterator[tuple[int, str]], kind: type[A], *, label: str, sets: Ipsets) -> Iterator[Table[A]]:
     for number, line in lines:
         if not line.startswith("*"):
             raise Damaged(f"line {number} stands outside any table")
-        yield _finished(_drafted(_Draft(line[1:]), lines, kind), label)
+        yield _finished(_drafted(_Draft(line[1:]), lines, kind, sets), label)
 
 
-def _drafted(draft: _Draft[A], lines: Iterator[tuple[int, str]], kind: type[A]) -> _Draft[A]:
+def _drafted(draft: _Draft[A], lines: Iterator[tuple[int, str]], kind: type[A], sets: Ipsets) -> _Draft[A]:
     for number, line in lines:
         if line == "COMMIT":
             return draft
-        _take(draft, number, line, kind)
+        _take(draft, number, line, kind=kind, sets=sets)
     raise Damaged(f"table {draft.name} is cut off: it has no COMMIT")
 
 
-def _take(draft: _Draft[A], number: int, line: str, kind: type[A]) -> None:
+def _take(draft: _Draft[A], number: int, line: str, *, kind: type[A], sets: Ipsets) -> None:
     if chain := _CHAIN.fullmatch(line):
         draft.chains[chain[1]] = []
         if chain[2] != "-":
             draft.policies[chain[1]] = Verdict(chain[2].lower())
     elif (rule := _RULE.fullmatch(line)) and rule[2] in draft.chains:
-        draft.chains[rule[2]].append(read_rule(rule[1], kind))
+        draft.chains[rule[2]].extend(with_members(read_rule(rule[1], kind), sets, kind))
     else:
         raise Damaged(f"line {number} is neither a chain nor a rule of one")
 

@@ -10,6 +10,7 @@ from ink_infra_mcp.core.firewall.conditions import (
     InState,
     Kind,
     Leaves,
+    Listed,
     Never,
     OneOf,
     Opaque,
@@ -25,6 +26,7 @@ from ink_infra_mcp.core.firewall.protocols import protocol_name
 _SYN = (frozenset({"fin", "syn", "rst", "ack"}), frozenset({"syn"}))
 _ALL_FLAGS = frozenset({"fin", "syn", "rst", "psh", "ack", "urg"})
 _SILENT = {"--name", "--mask", "--rsource", "--rdest", "--seconds", "--reap", "--hitcount", "--rttl"}
+_COUNTING = frozenset({"--update-counters", "--update-subcounters"})
 Found = Condition | Addresses
 
 
@@ -155,6 +157,20 @@ def _recent(options: list[Option]) -> Iterator[Condition]:
             yield Opaque(f"-m recent {option}", ordinary=option.negated if counted else None)
 
 
+def _set(options: list[Option]) -> Iterator[Condition]:
+    """Yield what a set asks: of the source alone it can be told from its members, of anything else it cannot.
+
+    Counters of members that a match reads or returns are not among what is understood; that it updates them is.
+    """
+    asked = [option for option in options if option.name not in _COUNTING]
+    text = f"-m set {' '.join(map(str, asked))}"
+    match asked:
+        case [Option("--match-set", negated, (name, "src"))]:
+            yield Listed(text, name=name, negated=negated)
+        case _:
+            yield Opaque(text)
+
+
 def _rate(what: str, *, below: bool) -> Callable[[list[Option]], Iterator[Condition]]:
     def read(options: list[Option]) -> Iterator[Condition]:
         turned = any(option.negated or option.name.endswith("-above") for option in options)
@@ -186,6 +202,7 @@ def _routing_header(options: list[Option]) -> Iterator[Condition]:
 _WHOLE: dict[str, Callable[[list[Option]], Iterator[Condition]]] = {
     "comment": _nothing,
     "recent": _recent,
+    "set": _set,
     "limit": _rate("limit", below=True),
     "hashlimit": _rate("hashlimit", below=True),
     "connlimit": _rate("connlimit", below=True),

@@ -94,23 +94,42 @@ def _items(text: str) -> tuple[Item, ...]:
 
 def _tables(items: Iterable[Item], kind: type[A], skip: Set[str]) -> Tables[A]:
     drafts: dict[Key, _Draft[A]] = {}
+    filled = frozenset(_filled(items))
     wanted = sorted(_wanted(items, kind, skip), key=lambda item: _ORDER.get(item[0], len(_ORDER)))
     for what, body in wanted:
         if what == "table":
             seen = _Seen.model_validate(body)
             drafts[seen.family, seen.name] = _Draft()
         elif what in _ORDER:
-            _take(drafts, what, body, kind)
+            _take(drafts, what, body, kind=kind, filled=filled)
     return tuple(_finished(key, draft) for key, draft in drafts.items())
 
 
-def _take(drafts: Mapping[Key, _Draft[A]], what: str, body: JsonObject, kind: type[A]) -> None:
+def _filled(items: Iterable[Item]) -> Iterator[tuple[str, str, str]]:
+    """Yield the sets that rules fill, each with its family and table: older versions need no flag for that."""
+    for what, body in items:
+        if what == "rule":
+            rule = _Rule.model_validate(body)
+            yield from ((*rule.key, name) for expression in rule.expr for name in _fills(expression))
+
+
+def _fills(expression: JsonObject) -> Iterator[str]:
+    match expression:
+        case {"set": {"set": str(name)}} | {"map": {"map": str(name)}}:
+            yield name
+        case _:
+            pass
+
+
+def _take(
+    drafts: Mapping[Key, _Draft[A]], what: str, body: JsonObject, *, kind: type[A], filled: Set[tuple[str, str, str]]
+) -> None:
     if what == "chain":
         _take_chain(drafts, _Chain.model_validate(body))
     elif what == "rule":
         _take_rule(drafts, _Rule.model_validate(body), kind)
     else:
-        _take_set(drafts, _Set.model_validate(body))
+        _take_set(drafts, _Set.model_validate(body), filled)
 
 
 def _wanted(items: Iterable[Item], kind: type[A], skip: Set[str]) -> Iterator[Item]:
@@ -146,10 +165,12 @@ def _take_chain(drafts: Mapping[Key, _Draft[A]], chain: _Chain) -> None:
     )
 
 
-def _take_set(drafts: Mapping[Key, _Draft[A]], found: _Set) -> None:
+def _take_set(drafts: Mapping[Key, _Draft[A]], found: _Set, filled: Set[tuple[str, str, str]]) -> None:
     flags = (found.flags,) if isinstance(found.flags, str) else found.flags
-    fixed = not {"dynamic", "timeout"} & set(flags)
-    _draft(drafts, found).named[f"@{found.name}"] = found.elem if fixed else None
+    # members that time out are members now; a set that rules fill has those that the next packet puts there, too
+    name = f"@{found.name}"
+    fixed = "dynamic" not in flags and (*found.key, name) not in filled
+    _draft(drafts, found).named[name] = found.elem if fixed else None
 
 
 def _take_rule(drafts: Mapping[Key, _Draft[A]], rule: _Rule, kind: type[A]) -> None:

@@ -26,7 +26,7 @@ from ink_infra_mcp.core.firewall.protocols import protocol_name
 from ink_infra_mcp.core.plan import JsonObject
 
 Named = Sequence[JsonValue] | None
-"""The elements of a named set or map; None where the kernel changes them by itself."""
+"""The elements of a named set or map; None where rules change them as packets come."""
 Found = Condition | Addresses
 
 _IP = {Family.V4: "ip", Family.V6: "ip6"}

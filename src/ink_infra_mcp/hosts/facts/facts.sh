@@ -2,6 +2,7 @@
 # usage: sh -s -- MARKER AREA...   (areas: system docker containers network)
 # It only reads. It must run in any POSIX shell with no other tool than the ones it asks.
 
+export LC_ALL=C LANG=C LANGUAGE=C
 mark=
 # `.Id` is no name that Docker's client knows, but one that its daemon says: so the client hands on all that the daemon
 # says, also keys that it does not know itself.
@@ -94,6 +95,15 @@ ufw_files() {
   done
 }
 
+# ipsets: the sets that rules of iptables name, without what changes all the time; all of them or none
+ipsets() {
+  all=$(as_root ipset save) || return
+  [ ${#all} -le 2000000 ] || { echo 'the sets are too long to be sent' && return 90; }
+  all=$(printf '%s\n' "$all" | sed 's/ timeout [0-9]*//; s/ packets [0-9]* bytes [0-9]*//')
+  [ ${#all} -le 400000 ] || { echo 'the sets are too long to be sent' && return 90; }
+  printf '%s\n' "$all"
+}
+
 # next_boot: run boot.sh, which whoever sends this script puts before it in a variable
 next_boot() {
   set -- timeout 25 unshare --net sh -c "${boot:?}"
@@ -115,6 +125,7 @@ network() {
   section legacy_tables6 as_root cat /proc/net/ip6_tables_names
   section iptables_legacy as_root iptables-legacy-save
   section ip6tables_legacy as_root ip6tables-legacy-save
+  section ipsets ipsets
   section ufw as_root ufw status verbose
   section ufw_files ufw_files
   section firewalld as_root firewall-cmd --state

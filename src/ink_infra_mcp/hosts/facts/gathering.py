@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ink_infra_mcp.core.errors import HostError, InkError
 from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts, container_ids, containers, with_surroundings
 from ink_infra_mcp.hosts.facts.sections import Reading, Section, Unreadable, sections
 from ink_infra_mcp.ssh.command import HostCommand
@@ -24,6 +25,8 @@ AREAS = ("system", "docker", "containers")
 TIMEOUT_S = 60.0
 """The script lets each command run for 10 s; at worst three of df and two of docker hang."""
 
+NO_DATA = "there is no /data"
+"""Coolify makes it on a server with the first thing that it puts there."""
 _VANISHED = frozenset({0, 1})
 _DISK = re.compile(r"(\S.*?)\s+(\d+)\s+(\d+)\s+(\d+)\s+(?:\d+%|-)\s+(/.*)")
 _OS = re.compile(r"""^(?P<name>[A-Z_]+)=(?P<quote>["']?)(?P<value>.*?)(?P=quote)\s*$""", re.MULTILINE)
@@ -77,6 +80,11 @@ class HostFacts(Frozen):
     runsc_version: str | None = None
     containers: tuple[ContainerFacts, ...] | None = None
     unknown: dict[str, str] = {}
+
+
+def troubles(facts: HostFacts, *, factory: bool) -> dict[str, str]:
+    """Return the facts that are not known and why, without those that say nothing: only the Factory needs a /data."""
+    return {name: why for name, why in facts.unknown.items() if factory or (name, why) != ("disk_data", NO_DATA)}
 
 
 def fresh_marker() -> str:
@@ -183,7 +191,7 @@ def _system(reading: Reading) -> dict[str, object]:
         "load": reading.fact("load", "load", _load),
         "disk_root": reading.fact("disk_root", "disk_root", _disk),
         "disk_docker": reading.fact("disk_docker", "disk_docker", _disk),
-        "disk_data": reading.fact("disk_data", "disk_data", _disk),
+        "disk_data": reading.fact("disk_data", "disk_data", _data_disk, good=_VANISHED),
     }
 
 
@@ -270,6 +278,12 @@ def _disk(text: str) -> Disk:
         raise ValueError("not a line of df")
     size, used, free = (int(number) * 1024 for number in found.group(2, 3, 4))
     return Disk(mount=found[5], device=found[1], size_bytes=size, used_bytes=used, free_bytes=free)
+
+
+def _data_disk(text: str) -> Disk:
+    if text.startswith("df:"):
+        raise Unreadable(NO_DATA if text.endswith("No such file or directory") else clean_name(text, limit=160))
+    return _disk(text)
 
 
 def _docker_info(text: str) -> _DockerInfo:

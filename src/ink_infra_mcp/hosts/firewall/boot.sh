@@ -5,6 +5,8 @@
 # done that the services do: no module is asked for, no sysctl set, no script of the administrator run.
 # Each part begins with a line `== NAME STATUS`.
 
+export LC_ALL=C LANG=C LANGUAGE=C
+
 # part NAME COMMAND...: what it says, and how it ended
 part() {
   part=$1
@@ -113,6 +115,7 @@ main() {
     case $word in enabled | generated) on="$on $unit" ;; esac
   done
   for unit in $on; do load "$unit"; done
+  part ipsets ipset save
   part iptables iptables-save
   part ip6tables ip6tables-save
   case $on in *nftables* | *ink*) part nft nft -j list ruleset ;; esac

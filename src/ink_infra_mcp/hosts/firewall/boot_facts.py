@@ -141,10 +141,15 @@ def _filters(found: Parts, kind: type[A], prefix: str) -> Tables[A] | Unreadable
     native = found.get("nft")
     return read_filters(
         kind,
-        iptables=None if saved.status == NOT_FOUND else Answer(saved.text, saved.status),
+        iptables=_answer(saved),
         legacy=None,
         nft=None if native is None or prefix else _json(native),
+        ipsets=_answer(found.get("ipsets")),
     )
+
+
+def _answer(section: Section | None) -> Answer | None:
+    return None if section is None or section.status == NOT_FOUND else Answer(section.text, section.status)
 
 
 def _json(section: Section) -> Answer:

@@ -13,9 +13,9 @@
 
 set -u
 umask 077
-LC_ALL=C
+LC_ALL=C LANG=C LANGUAGE=C
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
-export LC_ALL PATH
+export LC_ALL LANG LANGUAGE PATH
 
 top=/var/lib/ink-infra/firewall
 kept_table=/etc/ink-infra/firewall.nft

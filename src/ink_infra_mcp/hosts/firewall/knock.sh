@@ -2,6 +2,8 @@
 # usage: bash -s -- SECONDS ADDRESS PORT [ADDRESS PORT]...
 # It sends nothing over a connection. It needs bash (its /dev/tcp) and timeout; all tries run side by side.
 
+export LC_ALL=C LANG=C LANGUAGE=C
+
 one() {
   timeout "$1" bash -c 'exec 3<>"/dev/tcp/$1/$2"' knock "$2" "$3" 2>/dev/null
   case $? in

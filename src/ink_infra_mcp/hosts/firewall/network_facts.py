@@ -147,7 +147,8 @@ def _filters(said: _Said, kind: type[A], current: str, legacy: str, names: str) 
         return Unreadable(_NO_NFT)
     if old is None and (tables := _legacy_tables(said, names)):
         return Unreadable(tables)
-    return read_filters(kind, iptables=_answer(saved), legacy=_answer(old), nft=_answer(nft))
+    sets = _answer(said.answer("ipsets"))
+    return read_filters(kind, iptables=_answer(saved), legacy=_answer(old), nft=_answer(nft), ipsets=sets)
 
 
 def _answer(layer: Answer | Unreadable | None) -> Answer | None:

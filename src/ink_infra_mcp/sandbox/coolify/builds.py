@@ -23,9 +23,11 @@ from ink_infra_mcp.sandbox.coolify.containers import (
     compose_container,
     compose_labels,
     container_name,
+    effective_options,
     refused_by_docker,
 )
 from ink_infra_mcp.sandbox.coolify.git_rules import github_name
+from ink_infra_mcp.sandbox.coolify.run_options import refused_options
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import AppImage, Application, Deployment, ScriptLine
 from ink_infra_mcp.sandbox.state_github import GithubRepo
@@ -235,6 +237,8 @@ def _check_build(state: WorldState, app: Application) -> None:
 
 def _check_start(state: WorldState, app: Application, deployment: Deployment, host: HostState, at: float) -> None:
     made = containers_of(state, app, deployment, image="image", at=at)
+    if reason := refused_options(effective_options(state.coolify, app, pull_request_id=deployment.pull_request_id)):
+        raise BuildTrouble("start", f"validating docker-compose.yaml: {reason}")
     for container in made:
         _check_image(container.image)
         if reason := refused_by_docker(host, container):

@@ -14,6 +14,7 @@ from ink_infra_mcp.sandbox.coolify.run_options import ComposeOptions, compose_op
 from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, EnvVar, Server, Service
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
+PROXY, PROXY_IMAGE = "coolify-proxy", "traefik:v3.6"
 SECURITY_OPTION = re.compile(r".*[=:].*|no-new-privileges|disable")
 CRASHES = "crash"
 """A word in an image's name: its container starts and exits at once."""
@@ -152,7 +153,7 @@ def refused_by_docker(host: HostState, container: Container) -> str:
 
 def infrastructure(server: Server, at: float) -> list[Container]:
     """Return the proxy and the watcher that Coolify keeps on a server."""
-    proxy = _started("coolify-proxy", "traefik:v3.6", at)
+    proxy = _started(PROXY, PROXY_IMAGE, at)
     proxy.labels = {"coolify.managed": "true", "coolify.proxy": "true"}
     proxy.health = "healthy"
     proxy.ports = ["0.0.0.0:80->80/tcp", "0.0.0.0:443->443/tcp", "0.0.0.0:443->443/udp", "0.0.0.0:8080->8080/tcp"]

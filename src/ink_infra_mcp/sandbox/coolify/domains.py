@@ -1,6 +1,7 @@
 """Domains: which are well formed, which are taken, and which one a new application gets by itself."""
 
 import json
+import re
 from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
@@ -12,6 +13,8 @@ from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, Serve
 FORBIDDEN = set("`$;&|<>()\\\r\n ")
 ENTRY = {"name", "domain", "redirect"}
 MAX_CHARS = 2048
+MAX_HOST = 253
+LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 CONFLICT = "Domain conflicts detected. Use force_domain_override=true to proceed."
 WARNING = "Using the same domain for multiple resources can cause routing conflicts and unpredictable behavior."
 
@@ -101,8 +104,15 @@ def _sslip(coolify: CoolifyState, server: Server) -> str:
 
 def _url_error(url: str) -> str:
     parts = _split(url)
-    wrong = bool(FORBIDDEN & set(url)) or len(url) > MAX_CHARS
-    return f"Invalid URL: {url}" if wrong or parts is None or not parts.hostname else ""
+    wrong = bool(FORBIDDEN & set(url)) or len(url) > MAX_CHARS or not url.isascii()
+    return f"Invalid URL: {url}" if wrong or parts is None or not _is_host(parts.hostname or "") else ""
+
+
+def _is_host(host: str) -> bool:
+    """PHP takes names of letters, digits and inner hyphens, of at most 63 to a label, and addresses."""
+    if ":" in host:
+        return True
+    return len(host) <= MAX_HOST and all(LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
 
 
 def _split(url: str) -> SplitResult | None:

@@ -28,13 +28,16 @@ def repository_errors(name: str, value: JsonValue) -> list[str]:
 
 
 def branch_errors(name: str, value: JsonValue) -> list[str]:
-    """Return what is wrong with the name of a branch."""
+    """Return what is wrong with the name of a branch; an empty one is taken (seen on 4.3.11)."""
     branch = str(value)
+    if not branch:
+        return []
     checks = (
         (not re.fullmatch(BRANCH, branch), "contains invalid characters."),
         (".." in branch or "//" in branch, "contains invalid patterns."),
         (branch.startswith(("/", ".")) or branch.endswith(("/", ".")), "cannot start or end with / or ."),
         (branch == "HEAD", "cannot be HEAD."),
+        (branch.endswith(".lock"), "cannot end with .lock."),
     )
     return _first_wrong(name, checks)
 

@@ -25,6 +25,8 @@ MAPPED = {
     "--entrypoint": "entrypoint",
 }
 FORK = {"--runtime": "runtime", "--pids-limit": "pids_limit"}
+WHOLE = {"--runtime": "runtime", "--hostname": "hostname"}
+"""Options whose value is taken whole, hyphens included, and from where the option stands first."""
 ComposeOptions = dict[str, list[str] | bool]
 
 
@@ -37,10 +39,24 @@ def compose_options(text: str, *, fork: bool) -> ComposeOptions:
     mapped = MAPPED | FORK if fork else MAPPED
     options: ComposeOptions = {}
     for option, value in OPTION.findall(text):
-        if option not in mapped:
-            continue
-        _put(options, mapped[option], value)
+        if option in mapped and option not in WHOLE:
+            _put(options, mapped[option], value)
+    for option, key in WHOLE.items():
+        if option in mapped and (found := re.search(rf"{option}(?:=|\s+)(\S+)", text)):
+            options[key] = [found[1]]
     return options
+
+
+def refused_options(options: ComposeOptions) -> str:
+    """Return why Docker Compose would refuse the file with these options, or nothing (seen with Compose 2.26)."""
+    for limit in values(options, "ulimits"):
+        name, _, value = limit.partition("=")
+        if value.count(":") != 1:
+            return f"services.app.ulimits.{name} hard is required"
+    size = first(options, "shm_size", "")
+    if size and not re.fullmatch(r"\d+(?:\.\d+)?(?:[bkmgt]b?)?", size, re.IGNORECASE):
+        return f"services.app.shm_size: invalid size: '{size}'"
+    return ""
 
 
 def values(options: ComposeOptions, key: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Rows as the API shows them: the keys of Coolify 4.3.10, its hidden fields, and Laravel's way with times and order."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -106,9 +107,20 @@ def application(call: Call, app: Application, *, settings: bool = False, number:
         "updated_at": stamp(app.updated_at),
         "deleted_at": None,
     }
+    if settings:
+        row["environment"] = _environment(call, app)
     if settings and call.is_at_least(V4_2):
         row["settings"] = dict(app.settings)
     return ordered({**row, "id": app.id} if number else row)
+
+
+def _environment(call: Call, app: Application) -> JsonValue:
+    place = rows.place_of(call.coolify, app.environment_uuid)
+    if place is None:
+        return None
+    project, found = place
+    times: JsonObject = {"created_at": stamp(found.created_at), "updated_at": stamp(found.updated_at)}
+    return {**found.model_dump(exclude={"created_at", "updated_at"}), "project_id": project.id, **times}
 
 
 def _columns(call: Call, app: Application) -> JsonObject:
@@ -272,11 +284,11 @@ _PLAIN_DEPLOYMENT = {
 
 
 def _server(server: Server) -> JsonObject:
-    plain = {"id", "host", "settings", "destinations", "next_check_at", "proxy_type", "proxy_status"}
+    plain = {"id", "host", "settings", "destinations", "next_check_at", "proxy_type", "proxy_status", "proxy_applied"}
     return {
         **server.model_dump(exclude=plain),
         "team_id": TEAM_ID,
-        "proxy": {"type": server.proxy_type, "status": server.proxy_status, "redirect_enabled": True},
+        "proxy": _proxy(server),
         **dict.fromkeys(_FALSE_IN_SERVER, False),
         "swarm_cluster": None,
         "cloud_provider_token_id": None,
@@ -286,6 +298,19 @@ def _server(server: Server) -> JsonObject:
         "detected_traefik_version": None,
         "created_at": stamp(server.created_at),
         "updated_at": stamp(server.updated_at),
+    }
+
+
+def _proxy(server: Server) -> JsonObject:
+    """What was applied last is there once its file is written, whether the proxy runs or not."""
+    digest = hashlib.md5(server.proxy_type.encode(), usedforsecurity=False).hexdigest()
+    applied = digest if server.proxy_applied or server.proxy_status == "running" else None
+    return {
+        "type": server.proxy_type,
+        "status": server.proxy_status,
+        "redirect_enabled": True,
+        "last_saved_settings": applied,
+        "last_applied_settings": applied,
     }
 
 

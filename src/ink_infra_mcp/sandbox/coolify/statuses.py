@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from ink_infra_mcp.sandbox.coolify import rows
-from ink_infra_mcp.sandbox.coolify.containers import infrastructure, of_app, of_service, place
+from ink_infra_mcp.sandbox.coolify.containers import PROXY, PROXY_IMAGE, infrastructure, of_app, of_service, place
+from ink_infra_mcp.sandbox.coolify.crashes import note_crashes
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Application, Server, Service
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
@@ -49,11 +50,24 @@ def check(state: WorldState, server: Server, *, at: float) -> None:
 
 
 def ensure_proxy(host: HostState, server: Server, at: float) -> None:
-    """Start the proxy and the watcher where they are missing; build servers get none."""
+    """Start the proxy and the watcher where they are missing; build servers get none.
+
+    An image that the machine is `without` cannot be pulled there.
+    """
     if rows.is_functional(server) and not server.settings.is_build_server:
         present = _names(host)
-        place(host, [c for c in infrastructure(server, at) if c.name not in present])
-    server.proxy_status = "running" if "coolify-proxy" in _names(host) else "exited"
+        wanted = [c for c in infrastructure(server, at) if c.name not in present]
+        place(host, [c for c in wanted if c.image not in host.without])
+        server.proxy_applied = server.proxy_applied or server.proxy_type != "NONE"
+    server.proxy_status = _proxy_status(host, server)
+
+
+def _proxy_status(host: HostState, server: Server) -> str:
+    """A proxy whose image cannot be pulled is shown as starting for good (seen on 4.3.11)."""
+    proxies = [container for container in host.containers if container.name == PROXY]
+    if proxies:
+        return proxies[0].state
+    return "starting" if server.proxy_applied and PROXY_IMAGE in host.without else "exited"
 
 
 def _names(host: HostState) -> set[str]:
@@ -80,6 +94,7 @@ def _health_of(containers: list[Container]) -> str:
 
 
 def _refresh_app(host: HostState, app: Application, at: float) -> None:
+    note_crashes(host, app, at=at)
     app.status = status_of(of_app(host, app, pull_request_id=0))
     if app.status.startswith("running"):
         app.last_online_at = at

@@ -8,7 +8,8 @@ from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Job, Server
 from ink_infra_mcp.sandbox.state_hosts import HostState
 
-VALIDATE_S = 3.0
+VALIDATE_S = 4.0
+DEAD_S = 15.0
 BEGIN_S = 1.0
 INSTALL_S = 40.0
 """How long the workers take, in seconds of the world."""
@@ -51,7 +52,7 @@ def validate(state: WorldState, job: Job) -> None:
 def _judge(server: Server, host: HostState | None, job: Job) -> None:
     if host is None:
         server.settings.is_reachable = server.settings.is_usable = False
-        error = f"ssh: connect to host {server.ip} port {server.port}: Connection timed out"
+        error = f"ssh: connect to host {server.ip} port {server.port}: No route to host"
         server.validation_logs = (
             f'Server is not reachable.<br>See the {DOCS}.<br><br><div class="text-error">Error: {error}</div>'
         )
@@ -71,6 +72,8 @@ def _judge(server: Server, host: HostState | None, job: Job) -> None:
 def _trouble(host: HostState) -> str:
     if host.os_id not in SUPPORTED_OS:
         return f"Server OS {host.os_id} is not supported."
+    if "git" in host.without:
+        return "Prerequisites (git) are not installed."
     if not host.docker_version:
         return "Docker Engine is not installed."
     major = re.match(r"\d+", host.docker_version)

@@ -19,6 +19,7 @@ case " $* " in *" ink-firewall "*) unknown ;; esac
 exec /bin/sh "$@"
 """
 _NAMES = {"debian": "Debian GNU/Linux", "ubuntu": "Ubuntu"}
+_UFW_GERMAN = {"Status: active": "Status: Aktiv", "Status: inactive": "Status: Inaktiv"}
 _DOCKER_FOLDER = "/var/lib/docker"
 
 
@@ -51,6 +52,8 @@ def _bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]
         "cat": "[ $# -gt 0 ] || exec /bin/cat\n" + _answers(_files(host)),
     }
     bodies |= {name: _answers(by_arguments) for name, by_arguments in network_commands(host).items()}
+    if "ufw" in bodies:
+        bodies["ufw"] = _by_language(network_commands(host)["ufw"])
     bodies["unshare"] = f'[ "$1 $2 $3" = "--net sh -c" ] || unknown\n{_printed(boot_answer(host))}'
     if host.runsc_version:
         bodies["runsc"] = _answers({"--version": f"runsc version {host.runsc_version}\nspec: 1.1.0-rc.1"})
@@ -79,6 +82,13 @@ def _answers(by_arguments: dict[str, str]) -> str:
     return "\n".join(["case $* in", *cases, "  *) unknown ;;", "esac"])
 
 
+def _by_language(by_arguments: dict[str, str]) -> str:
+    """ufw is written in Python, whose gettext asks LANGUAGE before LC_ALL."""
+    german = {asked: _UFW_GERMAN.get(said, said) for asked, said in by_arguments.items()}
+    english = '[ "${LC_ALL:-}" = C ] && [ "${LANGUAGE:-C}" = C ]'
+    return f"if {english}; then\n{_answers(by_arguments)}\nelse\n{_answers(german)}\nfi"
+
+
 def _printed(text: str) -> str:
     return f"printf '%s\\n' {shlex.quote(text)}" if text else ":"
 
@@ -103,11 +113,15 @@ def _os_release(host: HostState) -> str:
 
 
 def _df_body(host: HostState) -> str:
-    """All paths lie on the one disk; without Docker its folder is not there."""
-    there = ["/", "/data", *([_DOCKER_FOLDER] if host.docker_version else [])]
-    missing = f"df: {_DOCKER_FOLDER}: No such file or directory"
-    lost = f"[ \"$*\" != '-P -k {_DOCKER_FOLDER}' ] || {{ echo '{missing}' >&2; exit 1; }}\n"
-    return ("" if host.docker_version else lost) + _answers({f"-P -k {path}": _df(host) for path in there})
+    """All paths lie on the one disk; without Docker its folder is not there, and /data where nothing made it yet."""
+    missing = {_DOCKER_FOLDER: not host.docker_version, "/data": "/data" in host.without}
+    there = ["/", *(path for path, lost in missing.items() if not lost)]
+    lost = "".join(_lost(path) for path in missing if missing[path])
+    return lost + _answers({f"-P -k {path}": _df(host) for path in there})
+
+
+def _lost(path: str) -> str:
+    return f"[ \"$*\" != '-P -k {path}' ] || {{ echo 'df: {path}: No such file or directory' >&2; exit 1; }}\n"
 
 
 def _df(host: HostState) -> str:

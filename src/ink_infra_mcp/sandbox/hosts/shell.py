@@ -25,6 +25,8 @@ _CHUNK = 65_536
 _KEPT = 2**20
 
 SHELL = "/bin/sh"
+GERMAN = {"LANG": "de_DE.UTF-8", "LANGUAGE": "de:en"}
+"""What the login of a pretend server sets: who wants English words from it has to say so."""
 
 
 class _Channel(Protocol):
@@ -172,7 +174,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             SHELL,
             "-c",
             self._command,
-            env={"PATH": str(commands), "HOME": str(scratch), "LC_ALL": "C", "SSH_CONNECTION": self._connection()},
+            env={"PATH": str(commands), "HOME": str(scratch), **GERMAN, "SSH_CONNECTION": self._connection()},
             cwd=scratch,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

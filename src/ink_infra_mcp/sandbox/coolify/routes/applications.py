@@ -64,14 +64,18 @@ def _storages(call: Call) -> Answer:
 
 
 def _rollback_images(call: Call) -> Answer:
-    """`current` is read from a container named like the application, which rolling updates never leave."""
+    """Every local tag of the repository is listed, whoever brought it there (seen on 4.3.11).
+
+    `current` is read from a container named like the application, which rolling updates never leave.
+    """
     app = _app(call, "Application not found.")
     host = rows.workplace_of(call.state, rows.server_of(call.coolify, app))
     if host is None:
         return Answer({"current": None, "images": []})
     current = _tag_of(host, app.uuid)
     repository = app.text("docker_registry_image_name") or app.uuid
-    mine = [image for image in app.images if image.repository == repository]
+    here = [image for each in call.coolify.applications if each.server_uuid == app.server_uuid for image in each.images]
+    mine = {image.tag: image for image in here if image.repository == repository}.values()
     images: list[JsonValue] = [
         {"tag": image.tag, "created_at": _docker_time(image.created_at), "is_current": image.tag == current}
         for image in sorted(mine, key=lambda image: -image.created_at)

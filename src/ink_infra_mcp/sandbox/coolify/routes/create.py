@@ -83,6 +83,7 @@ def _fill_public(call: Call, app: Application) -> None:
     address = call.text("git_repository")
     if urlsplit(address).hostname == "github.com":
         app.columns["git_repository"] = "/".join(urlsplit(address).path.strip("/").split("/")[:2])
+    app.columns |= {"source_id": 0, "source_type": "App\\Models\\GithubApp"}
     _fill_git(call, app)
 
 

@@ -14,7 +14,7 @@ from ink_infra_mcp.sandbox.coolify.ids import new_id, new_uuid
 from ink_infra_mcp.sandbox.coolify.release import OLDEST, V4_0, V4_1, V4_2, V4_3, Release
 from ink_infra_mcp.sandbox.coolify.rules import Rule, Rules, switch, text, validate, whole
 from ink_infra_mcp.sandbox.coolify.statuses import CHECK_S
-from ink_infra_mcp.sandbox.coolify.validation import BEGIN_S, VALIDATE_S
+from ink_infra_mcp.sandbox.coolify.validation import BEGIN_S, DEAD_S, VALIDATE_S
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState, Destination, Job, Server, ServerSettings
 
 HOST_NAME = r"(?=.{1,253}$)[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
@@ -205,7 +205,11 @@ def _maybe_validate(call: Call, server: Server) -> None:
 
 def _order_validation(call: Call, server: Server, *, install: bool) -> None:
     """The answer goes out before the job begins, so that old values still stand for a moment."""
-    job = Job(kind="validate", due=call.now + VALIDATE_S, target=server.uuid)
+    job = Job(
+        kind="validate",
+        due=call.now + (VALIDATE_S if rows.machine_of(call.state, server) else DEAD_S),
+        target=server.uuid,
+    )
     if install:
         job = Job(kind="begin_install", due=call.now + BEGIN_S, target=server.uuid)
     call.coolify.jobs.append(job)
