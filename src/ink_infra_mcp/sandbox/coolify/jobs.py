@@ -1,6 +1,7 @@
 """What Coolify's workers do in the background: stop, delete, start services, validate servers, refresh statuses."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from ink_infra_mcp.sandbox.coolify import rows
 from ink_infra_mcp.sandbox.coolify.builds import containers_of, image_of, repository_of
@@ -14,6 +15,7 @@ from ink_infra_mcp.sandbox.coolify.containers import (
     remove,
     service_labels,
 )
+from ink_infra_mcp.sandbox.coolify.dotenv import Unreadable
 from ink_infra_mcp.sandbox.coolify.statuses import refresh
 from ink_infra_mcp.sandbox.coolify.validation import begin_install, validate
 from ink_infra_mcp.sandbox.state import WorldState
@@ -66,7 +68,7 @@ def _start_service(state: WorldState, job: Job) -> None:
     if service is None or host is None:
         return
     remove(host, of_service(host, service))
-    place(host, [c for c in _service_containers(state, service, job.due) if not refused_by_docker(host, c)])
+    place(host, [c for c in _started(state, service, job.due) if not refused_by_docker(host, c)])
     refresh(state, rows.server_of(state.coolify, service), at=job.due)
 
 
@@ -114,6 +116,7 @@ def replace_containers(
 
     Raises:
         BuildTrouble: the compose file cannot be read.
+        Unreadable: Compose cannot read the variables.
     """
     new = containers_of(state, app, deployment, image=image_of(app, deployment, deployment.commit), at=at)
     if app.lingers_s and at < (deployment.ends_at or at) + app.lingers_s:
@@ -128,7 +131,8 @@ def _replace(state: WorldState, job: Job) -> None:
     app = rows.by_uuid(state.coolify.applications, deployment.application_uuid) if deployment else None
     host = _workplace(state, app)
     if deployment is not None and app is not None and host is not None:
-        replace_containers(state, host, app, deployment, at=job.due)
+        with suppress(Unreadable):
+            replace_containers(state, host, app, deployment, at=job.due)
 
 
 def _refresh(state: WorldState, job: Job) -> None:
@@ -144,6 +148,14 @@ def _clear(host: HostState, gone: list[Container], owned: list[str], *, with_vol
     if with_volumes:
         unused = set(owned).union(*(container.volumes for container in gone))
         host.volumes = [volume for volume in host.volumes if volume not in unused]
+
+
+def _started(state: WorldState, service: Service, at: float) -> list[Container]:
+    """Where Compose cannot read the variables nothing starts, and only the log of Coolify's worker would say so."""
+    try:
+        return _service_containers(state, service, at)
+    except Unreadable:
+        return []
 
 
 def _service_containers(state: WorldState, service: Service, at: float) -> list[Container]:
