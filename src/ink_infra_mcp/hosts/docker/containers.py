@@ -98,7 +98,7 @@ async def container_logs(
         CommandFailed: there is no such container.
         HostError: the server cannot be reached.
     """
-    words = ["--timestamps", "--tail", str(_between(lines)), *_since(since), "--", _container(container_id)]
+    words = ["--timestamps", "--tail", str(_between(lines)), *_since(since), "--", container_word(container_id)]
     # docker writes the container's two outputs to its own two; only a shell can join them in their order.
     command = HostCommand(("sh", "-c", 'exec docker logs "$@" 2>&1', "sh", *words), changes=False)
     said = await pool.run(host, command, check=True)
@@ -146,7 +146,12 @@ def _since(since: str | None) -> tuple[str, ...]:
     return ("--since", since)
 
 
-def _container(container_id: str) -> str:
+def container_word(container_id: str) -> str:
+    """Return the id or name of a container as it is, once it can be nothing else to docker.
+
+    Raises:
+        InputError: it is neither.
+    """
     if not _CONTAINER.fullmatch(container_id):
         raise InputError(
             f"{container_id!r} is neither the id nor the name of a container.", next="Use one that get_app shows."

@@ -1,6 +1,7 @@
 """Writes the folder of commands that a pretend server has; every other one is unknown there, loudly."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 from ink_infra_mcp.sandbox.hosts.boot import boot_answer
@@ -40,6 +41,7 @@ def _bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]
         "sh": _SHELL,
         "true": "exit 0",
         "sleep": 'exec /bin/sleep "$@"',
+        "sha256sum": f'exec {shutil.which("sha256sum") or "/usr/bin/sha256sum"} "$@"',
         "timeout": 'shift\nexec "$@"',
         "date": _answers({"+%s": str(int(now + host.clock_ahead_s))}),
         "nproc": _answers({"": str(host.cpus)}),

@@ -19,6 +19,7 @@ _COOLIFY_LABELS = (
     '{{range $key, $value := .Config.Labels}}{{if eq (printf "%.8s" $key) "coolify."}}'
     "{{json $key}}:{{json $value}},{{end}}{{end}}"
 )
+_ENVIRONMENT = '{{range .Config.Env}}{{printf "%# x" .}}{{println}}{{end}}'
 _HEALTH = '{{if .State.Health}}{{json .State.Health.Status}}{{else}}""{{end}}'
 
 _SHELL = r"""
@@ -267,6 +268,7 @@ def _inspected(container: Container) -> Fields:
         '{{"{"}}': "{",
         _COOLIFY_LABELS: "".join(_coolify_labels(container.labels)),
         _HEALTH: _json(container.health),
+        _ENVIRONMENT: "".join(f"{_bytes(f'{name}={value}')}\n" for name, value in container.env.items()),
         **_json_fields(values | nulls),
     }
 
@@ -323,6 +325,11 @@ def _log(state: WorldState, container: Container) -> list[str]:
 
 def _instant(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z") if at else NEVER
+
+
+def _bytes(text: str) -> str:
+    """Return what the verb `%# x` of Go makes of a text: each byte as 0xHH."""
+    return " ".join(f"{byte:#04x}" for byte in text.encode())
 
 
 def _json(value: object) -> str:
