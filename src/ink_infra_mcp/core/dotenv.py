@@ -20,6 +20,10 @@ _ESCAPED = (("\\", "\\\\"), ("\r", "\\r"), ("\t", "\\t"), ("\0", "\\0"), ('"', '
 _MAX_DEPTH = 500
 """PHP's json_validate gives up at 512 levels."""
 _ENCODE = "Encode it, for example with base64, and decode it in the app."
+_AGAIN = (
+    "the compose file does not name it as `NAME: ${NAME}`, so that Coolify writes it into the file, where Docker "
+    "Compose expands its dollar sign. Name it so in the file."
+)
 
 
 def arrived(value: str, *, literal: bool) -> str | None:
@@ -34,11 +38,14 @@ def arrived(value: str, *, literal: bool) -> str | None:
     return read.pop() if len(read) == 1 else None
 
 
-def unfit(value: str) -> str:
+def unfit(value: str, *, expanded_again: bool = False) -> str:
     """Return why no flags carry the value exactly into a container, and what to do; empty where it arrives exactly.
 
-    A value that does arrives exactly in builds, too: there Coolify quotes literal values properly.
+    A value that does arrives exactly in builds, too: there Coolify quotes literal values properly. `expanded_again`
+    says that it goes through Docker Compose's expansion of a compose file as well.
     """
+    if expanded_again and "$" in value:
+        return _AGAIN
     return next((why for wrong, why in _FAULTS if wrong(value)), "")
 
 
@@ -93,9 +100,7 @@ def _kind(value: str) -> str:
 
 def _parsed(value: str) -> object:
     """Numbers stay text and keys that come twice stay two: nothing of the document is lost."""
-    return json.loads(
-        value, parse_constant=_no_constant, parse_int=str, parse_float=str, object_pairs_hook=_pairs
-    )
+    return json.loads(value, parse_constant=_no_constant, parse_int=str, parse_float=str, object_pairs_hook=_pairs)
 
 
 def _pairs(pairs: list[tuple[str, object]]) -> list[object]:
@@ -176,13 +181,13 @@ _FAULTS: tuple[tuple[Callable[[str], object], str], ...] = (
     ),
     (
         _SHARED.search,
-        "Coolify may put a shared variable in the place of {{team. }}, {{project. }}, {{environment. }} or {{server. }}. "
-        "Give the text that is meant.",
+        "Coolify may put a shared variable in the place of {{team. }}, {{project. }}, {{environment. }} and "
+        "{{server. }}. Give the text that is meant.",
     ),
     (
         _spoils_json,
         "Coolify writes JSON without quotes, and neither a dollar sign, a line break nor ' #' in it arrives then. "
-        f"Write it on one line without those, or encode it and decode it in the app.",
+        "Write it on one line without those, or encode it and decode it in the app.",
     ),
     (
         lambda value: "'" in value and _is_not_exact(value),
