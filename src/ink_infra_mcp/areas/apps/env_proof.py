@@ -38,8 +38,7 @@ async def variables(look: Look, plan: Plan, results: Results) -> Check:
     prove = next((step for step in plan.steps if step.id == "prove_isolation"), None)
     uuid, service = _app_of(plan, results)
     own = {row.key: row for row in await rows_of(look, uuid, service=service) if not row.is_preview}
-    wrong = [f"{name} is missing in Coolify" for name in sorted(_wanted(plan).keys() - own.keys())]
-    wrong += [f"{name} is still in Coolify" for name in sorted(_removed(plan) & own.keys())]
+    wrong = _names_wrong(plan, own)
     if prove is None:
         return _check(wrong, "the names are as asked for")
     muscle = str(prove.params["muscle"])
@@ -52,6 +51,13 @@ async def variables(look: Look, plan: Plan, results: Results) -> Check:
     others = _others(own, wanted)
     wrong += [f"{name} in {muscle}'s containers" for name in _differing(found, wanted, others, service=service)]
     return _check(wrong, _words(len(wanted) + len(others), muscle))
+
+
+def _names_wrong(plan: Plan, own: Mapping[str, EnvVar]) -> list[str]:
+    return [
+        *(f"{name} is missing in Coolify" for name in sorted(_wanted(plan).keys() - own.keys())),
+        *(f"{name} is still in Coolify" for name in sorted(_removed(plan) & own.keys())),
+    ]
 
 
 def _check(wrong: Sequence[str], right: str) -> Check:
@@ -67,10 +73,8 @@ def _words(count: int, muscle: str) -> str:
 def _differing(found: Sequence[Digests], wanted: Digests, others: Digests, *, service: bool) -> list[str]:
     """A compose file may give a variable another value in some of its services, or give it to none."""
     wrong = [name for name, value in wanted.items() if not agrees(found, name, value)]
-    for name, value in others.items():
-        seen = {container[name] for container in found if name in container}
-        if value not in seen and (seen or not service):
-            wrong.append(name)
+    seen = {name: {container[name] for container in found if name in container} for name in others}
+    wrong += [name for name, value in others.items() if value not in seen[name] and (seen[name] or not service)]
     return sorted(wrong)
 
 

@@ -89,22 +89,33 @@ async def envs_now(look: Look, owner: Owner, wanted: dict[str, str], *, remove: 
     _refuse_unfit(look, owner, wanted)
     rows = await rows_of(look, owner.uuid, service=owner.service) if owner.uuid else ()
     own = {row.key: row for row in rows if not row.is_preview}
-    uuids: dict[str, tuple[str, ...]] = {}
-    for row in rows:
-        uuids[row.key] = (*uuids.get(row.key, ()), row.uuid)
-    values = readable(own)
-    hidden = (own.keys() & {*wanted, *remove}) - values.keys()
+    hidden = (own.keys() & {*wanted, *remove}) - readable(own).keys()
     seen = await _seen(look, owner) if hidden else ()
-    same = {key for key in wanted if key in own and _is_as_wanted(look, own[key], values.get(key), wanted[key], seen)}
-    changed = tuple(sorted(wanted.keys() - same))
+    changed = _changed(look, own, wanted, seen)
     return EnvNow(
         digests={key: digest(row.value.reveal()) if row.value else None for key, row in own.items()},
         wanted=wanted,
         changed=changed,
-        uuids=uuids,
+        uuids=_uuids(rows),
         unseen=tuple(key for key in changed if key in hidden and not any(key in container for container in seen)),
         earlier=await earlier_values(look, owner, own, {*changed, *remove}, wanted=wanted, seen=seen),
     )
+
+
+def _changed(
+    look: Look, own: Mapping[str, EnvVar], wanted: Mapping[str, str], seen: tuple[Digests, ...]
+) -> tuple[str, ...]:
+    values = readable(own)
+    there = ((key, value) for key, value in wanted.items() if key in own)
+    same = {key for key, value in there if _is_as_wanted(look, own[key], values.get(key), value, seen)}
+    return tuple(sorted(wanted.keys() - same))
+
+
+def _uuids(rows: Iterable[EnvVar]) -> dict[str, tuple[str, ...]]:
+    uuids: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        uuids[row.key] = (*uuids.get(row.key, ()), row.uuid)
+    return uuids
 
 
 def env_warnings(now: EnvNow) -> tuple[str, ...]:
@@ -172,26 +183,30 @@ def with_values_back(env: Iterable[Step], rollout: Iterable[Step]) -> list[Step]
 def _undo(now: EnvNow, names: Iterable[str], *, target: str, app: str | JsonObject, service: bool) -> Undo:
     names = tuple(names)
     added = [name for name in names if name not in now.digests]
-    back = [name for name in names if name in now.earlier]
-    lost = [name for name in names if name in now.digests and name not in now.earlier]
-    acts = (
-        (added, "remove {} again"),
-        (back, "put back {} as before"),
-        (lost, "{} cannot be put back, for only Coolify has the earlier value"),
-    )
+    back = {name: now.earlier[name] for name in names if name in now.earlier}
+    lost = sorted(set(names) - {*added, *back})
     return Undo(
         kind="coolify.restore_env",
         target=target,
-        summary="; ".join(words.format(", ".join(which)) for which, words in acts if which),
+        summary=_undo_words(added, back, lost),
         params={
             "app": app,
             "service": service,
             "added": [*added],
             "kept": [uuid for name in added for uuid in now.uuids.get(name, ())],
-            "earlier": {name: now.earlier[name] for name in back},
+            "earlier": {**back},
             "lost": [*lost],
         },
     )
+
+
+def _undo_words(added: Iterable[str], back: Iterable[str], lost: Iterable[str]) -> str:
+    acts = (
+        (added, "remove {} again"),
+        (back, "put back {} as before"),
+        (lost, "{} cannot be put back, for only Coolify has the earlier value"),
+    )
+    return "; ".join(words.format(", ".join(names)) for names, words in acts if [*names])
 
 
 def _words(changed: Iterable[str], replaced: Collection[str], secrets: Iterable[str]) -> str:
