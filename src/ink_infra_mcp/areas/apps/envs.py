@@ -200,13 +200,13 @@ def _undo(now: EnvNow, names: Iterable[str], *, target: str, app: str | JsonObje
     )
 
 
-def _undo_words(added: Iterable[str], back: Iterable[str], lost: Iterable[str]) -> str:
+def _undo_words(added: Collection[str], back: Collection[str], lost: Collection[str]) -> str:
     acts = (
         (added, "remove {} again"),
         (back, "put back {} as before"),
         (lost, "{} cannot be put back, for only Coolify has the earlier value"),
     )
-    return "; ".join(words.format(", ".join(names)) for names, words in acts if [*names])
+    return "; ".join(words.format(", ".join(names)) for names, words in acts if names)
 
 
 def _words(changed: Iterable[str], replaced: Collection[str], secrets: Iterable[str]) -> str:
