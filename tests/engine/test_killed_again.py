@@ -41,6 +41,12 @@ IN_AN_UNDO = [
     Moment("after", STOPS),
     Moment("statement", CHECKPOINT, "undo_deploy"),
 ]
+IN_PUTTING_BACK = [
+    Moment("before", "coolify.restore_env"),
+    Moment("reached", "DELETE /api/v1/applications/"),
+    Moment("after", "coolify.restore_env"),
+    Moment("statement", CHECKPOINT, "undo_set_env"),
+]
 TWICE = [
     Moment("before", "coolify.create_application"),
     Moment("statement", CHECKPOINT, "create_app"),
@@ -118,6 +124,28 @@ async def test_a_killed_undo_is_finished(tmp_path: Path) -> None:
         assert (dies, kept(it.folder)) == (dies, [replace(once(), outcome="undone", checks=frozenset())])
 
     await at_once(tmp_path, IN_AN_UNDO, die_and_succeed)
+
+
+@pytest.mark.anyio
+async def test_a_killed_putting_back_of_variables_is_finished(tmp_path: Path) -> None:
+    """Whenever the process dies that takes new values back after a failed build, the next one finishes it: the shop's
+    variables are those of before, and the operation ends as undone."""
+
+    async def die_and_succeed(it: Scene, dies: Moment) -> None:
+        with it.world.change() as state:
+            shop = app_named(state, "shop")
+            assert shop is not None
+            shop.fails_because = "npm error"
+            before = [(v.key, v.is_preview, v.value) for v in shop.envs]
+        await it.kill("set_app_env", {"app": "shop", "set": {"COLOUR": "green", "SIZE": "xl"}}, dies=dies)
+        await it.succeed()
+        shop = app_named(it.world.read(), "shop")
+
+        assert shop is not None
+        assert (dies, [(v.key, v.is_preview, v.value) for v in shop.envs]) == (dies, before)
+        assert (dies, [operation.outcome for operation in kept(it.folder)]) == (dies, ["undone"])
+
+    await at_once(tmp_path, IN_PUTTING_BACK, die_and_succeed)
 
 
 @pytest.mark.anyio

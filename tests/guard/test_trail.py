@@ -60,7 +60,9 @@ async def test_the_line_of_each_step_follows_its_begin_and_precedes_the_end(tmp_
     assert {(line.approval_id, line.plan_digest) for line in story} == {(result["approval_id"], result["plan_digest"])}
     assert [line.at for line in story] == sorted(line.at for line in story)
     assert own[0].detail["channel"] == "elicitation"
-    assert own[-1].detail["checks"] == dict.fromkeys(("deployment", "isolation", "dns", "tls", "http"), "passed")
+    assert own[-1].detail["checks"] == dict.fromkeys(
+        ("deployment", "isolation", "variables", "dns", "tls", "http"), "passed"
+    )
 
 
 @pytest.mark.parametrize("event", ["proposed", "approved", "begin"])

@@ -1,5 +1,6 @@
 """Variables in the pretend Coolify: preview twins, flags that reset themselves, and a bulk that is not atomic."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,12 +40,15 @@ async def test_a_new_variable_brings_a_twin_for_previews(tmp_path: Path) -> None
 
 
 async def test_an_update_resets_every_flag_that_it_does_not_send(tmp_path: Path) -> None:
-    """`is_literal` becomes false, the other two null when they were true; runtime and buildtime stay."""
+    """`is_literal` becomes false, runtime and buildtime stay; the other two would be null, which is 500."""
     async with pretend_coolify(tmp_path) as coolify:
-        flags = {"is_literal": True, "is_multiline": True, "is_shown_once": True, "is_runtime": False}
-        await coolify.made(ENVS, {"key": "A", "value": "1", **flags})
+        await coolify.made(ENVS, {"key": "A", "value": "1", "is_literal": True, "is_runtime": False})
         status, row = await coolify.ask("PATCH", ENVS, {"key": "A", "value": "2"})
-        assert (status, [fields(row)[flag] for flag in FLAGS]) == (201, [False, None, None, False, True])
+        assert (status, [fields(row)[flag] for flag in FLAGS]) == (201, [False, False, False, False, True])
+        for flag in ("is_multiline", "is_shown_once"):
+            await coolify.made(ENVS, {"key": flag, "value": "1", flag: True})
+            assert (await coolify.ask("PATCH", ENVS, {"key": flag, "value": "2"}))[0] == 500
+            assert (await coolify.ask("PATCH", ENVS, {"key": flag, "value": "2", flag: True}))[0] == 201
 
 
 async def test_an_update_never_creates(tmp_path: Path) -> None:
@@ -111,3 +115,59 @@ async def test_literal_values_are_quoted_in_what_is_written(tmp_path: Path) -> N
         await coolify.made(ENVS, {"key": "A", "value": "$x", "is_literal": True})
         row = (await named(coolify, "A"))[0]
         assert (row["value"], row["real_value"]) == ("$x", "'$x'")
+
+
+@pytest.mark.parametrize(
+    ("value", "plain", "literal"),
+    [
+        ("$HOME and $$", " and $", "$HOME and $$"),
+        ("p$ss}w{rd$", "p}w{rd$", "p$ss}w{rd$"),
+        ("a #b", "a", "a #b"),
+        ('say "x" C:\\d', 'say \\"x\\" C:\\\\d', 'say "x" C:\\d'),
+        ("  spaces  ", "spaces", "spaces"),
+        ('{"a": "b"}', '{"a": "b"}', '{"a": "b"}'),
+        ("`x` 100%", "`x` 100%", "`x` 100%"),
+        ("", "", ""),
+    ],
+)
+async def test_the_flags_of_a_variable_decide_what_arrives(
+    tmp_path: Path, value: str, plain: str, literal: str
+) -> None:
+    """As it was seen on a real one: expanded, cut and escaped where it is not literal, exact where it is."""
+    async with pretend_coolify(tmp_path) as coolify:
+        await coolify.made(ENVS, {"key": "PLAIN", "value": value})
+        await coolify.made(ENVS, {"key": "LITERAL", "value": value, "is_literal": True})
+        await coolify.made(ENVS, {"key": "MULTI", "value": value, "is_multiline": True})
+        await coolify.ask("POST", "/deploy", query={"uuid": SHOP})
+        coolify.clock.advance(30)
+        (container,) = coolify.containers("muscle-1", SHOP)
+        assert [container.env[key] for key in ("PLAIN", "LITERAL", "MULTI")] == [plain, literal, literal]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("it's", 'unexpected character "\'" in variable name "s\'"'),
+        ("ends\\", "unterminated quoted value 'ends\\'"),
+    ],
+)
+async def test_a_broken_file_of_variables_fails_every_deployment_until_it_is_mended(
+    tmp_path: Path, value: str, words: str
+) -> None:
+    """A quote inside a literal value, or a backslash at its end: Compose names the line; the old container stays."""
+    async with pretend_coolify(tmp_path) as coolify:
+        uuid = await coolify.made(ENVS, {"key": "ZBROKEN", "value": value, "is_literal": True})
+        (before,) = coolify.containers("muscle-1", SHOP)
+        for _ in range(2):
+            _, answer = await coolify.ask("POST", "/deploy", query={"uuid": SHOP})
+            deployment = str(items(fields(answer)["deployments"])[0]["deployment_uuid"])
+            coolify.clock.advance(30)
+            ended = await coolify.row(f"/deployments/{deployment}")
+            assert ended["status"] == "failed"
+            assert f"failed to read /artifacts/{deployment}/.env: line " in str(json.loads(str(ended["logs"])))
+            assert words in " ".join(str(line["output"]) for line in json.loads(str(ended["logs"])))
+        assert [c.id for c in coolify.containers("muscle-1", SHOP)] == [before.id]
+        await coolify.ask("DELETE", f"{ENVS}/{uuid}")
+        await coolify.ask("POST", "/deploy", query={"uuid": SHOP})
+        coolify.clock.advance(30)
+        assert [c.id for c in coolify.containers("muscle-1", SHOP)] != [before.id]

@@ -183,6 +183,33 @@ async def test_a_service_changes_and_takes_variables(tmp_path: Path) -> None:
         assert keys == {"MODE", "SERVICE_FQDN_WEB", "SERVICE_URL_WEB"}
 
 
+async def test_variables_of_a_service_reach_each_part_by_its_file_or_the_file_of_variables(tmp_path: Path) -> None:
+    """`env_file: .env` is added to every part; what the file itself says wins; `Y: ${X}` and `${X:-d}` bring the raw
+    value into the file, where it is expanded once more; a broken file of variables starts nothing."""
+    text = """services:
+  web:
+    image: registry.example.com/site:1.0
+    environment: {A: '${A}', FIXED: theirs, Y: '${B}', C: '${C:-none}'}
+  side: {image: 'registry.example.com/side:1.0'}
+"""
+    async with pretend_coolify(tmp_path) as coolify:
+        made = await coolify.ask("POST", "/services", {**BODY, "docker_compose_raw": encoded(text)})
+        uuid = str(fields(made[1])["uuid"])
+        for key in ("A", "B", "C", "FIXED"):
+            await coolify.ask("POST", f"/services/{uuid}/envs", {"key": key, "value": "p$ss", "is_literal": True})
+        await coolify.ask("POST", f"/services/{uuid}/start")
+        coolify.clock.advance(6)
+        env = {c.name.partition("-")[0]: c.env for c in coolify.containers("muscle-1", uuid)}
+        keys = ("A", "B", "C", "FIXED")
+        assert [env["web"].get(key) for key in (*keys, "Y")] == ["p$ss", "p", "p", "theirs", "p$ss"]
+        assert [env["side"].get(key) for key in keys] == ["p$ss"] * 4
+        patched = await coolify.ask("PATCH", f"/services/{uuid}/envs", {"key": "A", "value": "it's"})
+        assert fields(patched[1])["is_literal"] is True
+        await coolify.ask("POST", f"/services/{uuid}/restart")
+        coolify.clock.advance(6)
+        assert coolify.containers("muscle-1", uuid) == []
+
+
 async def test_logs_of_a_service_are_per_container(tmp_path: Path) -> None:
     """Its name must be given."""
     async with pretend_coolify(tmp_path) as coolify:

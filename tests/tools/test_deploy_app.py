@@ -26,6 +26,7 @@ async def test_an_approved_deployment_ends_proved_and_is_made_once(tmp_path: Pat
     assert {check["name"]: check["status"] for check in first["checks"]} == {
         "deployment": "passed",
         "isolation": "passed",
+        "variables": "passed",
         "dns": "passed",
         "tls": "passed",
         "http": "passed",

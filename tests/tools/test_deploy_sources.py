@@ -43,7 +43,7 @@ SOURCES: dict[str, dict[str, Any]] = {
     "dockerfile": {"dockerfile": "FROM registry.example.com/web:1\nEXPOSE 8080\n", "port": 8080},
     "compose": {"compose": COMPOSE, "compose_service": "web", "port": 80},
 }
-BUILT = {"deployment": "passed", "isolation": "passed", "dns": "passed", "tls": "passed", "http": "passed"}
+BUILT = dict.fromkeys(("deployment", "isolation", "variables", "dns", "tls", "http"), "passed")
 STARTED = {name: status for name, status in BUILT.items() if name != "deployment"}
 """A compose app has no deployments in Coolify."""
 

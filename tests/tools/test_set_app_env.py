@@ -151,8 +151,11 @@ async def test_without_a_redeployment_the_change_is_owed_and_said_to_be(tmp_path
 
 
 @pytest.mark.anyio
-async def test_after_a_failure_the_same_call_sets_what_is_left_and_deploys(tmp_path: Path) -> None:
-    """Coolify breaks off between two variables; then the build fails; each time the same call goes on from there."""
+async def test_what_a_failed_operation_did_is_taken_back_and_the_same_call_does_it_again(tmp_path: Path) -> None:
+    """Coolify breaks off between two variables; then the build fails: no value of a failed operation stays behind.
+
+    What only Coolify knew cannot be put back: the answer names it, and says how to mend it.
+    """
     arguments = {"app": "shop", "set": {"A": "1", "B": "2"}, "remove": ["GREETING"]}
 
     def broken(state: WorldState) -> None:
@@ -167,46 +170,75 @@ async def test_after_a_failure_the_same_call_sets_what_is_left_and_deploys(tmp_p
             first = await call(client, "set_app_env", **arguments, wait_s=60)
             half = (value_of(it, "A"), value_of(it, "B"), value_of(it, "GREETING"))
             second = await call(client, "set_app_env", **arguments, wait_s=60)
+            taken_back = [e.key for e in app_named(it.state, "shop").envs]
             with it.world.change() as state:
                 app_named(state, "shop").fails_because = ""
             third = await call(client, "set_app_env", **arguments, wait_s=60)
             env = in_container(it)
 
-    assert (first.outcome, half) == ("failed", ("1", None, "hello"))
+    assert (first.outcome, half) == ("undone", (None, None, "hello"))
     assert (second.outcome, [(s["id"], s["state"]) for s in second.data["steps"]]) == (
         "failed",
-        [*zip(("set_env", "delete_env", *ROLLOUT), (*["done"] * 4, "failed", "not begun"), strict=True)],
+        [("set_env", "undone"), *zip(("delete_env", *ROLLOUT), (*["done"] * 3, "failed", "not begun"), strict=True)],
     )
-    assert "add B" in second.data["steps"][0]["summary"]
-    assert (third.outcome, [s["id"] for s in third.data["steps"]]) == ("applied", ROLLOUT)
+    assert "The earlier values of GREETING could not be put back" in second.text
+    assert taken_back == ["NIXPACKS_NODE_VERSION", "NIXPACKS_NODE_VERSION"]
+    assert (third.outcome, [s["id"] for s in third.data["steps"]]) == ("applied", ["set_env", *ROLLOUT])
     assert {key: env.get(key) for key in ("A", "B", "GREETING")} == {"A": "1", "B": "2", "GREETING": None}
 
 
 @pytest.mark.anyio
-async def test_values_that_cannot_be_read_are_set_again(tmp_path: Path) -> None:
-    """A token without read:sensitive cannot compare: setting anew is right, skipping might not be."""
+async def test_earlier_values_of_ours_are_put_back_when_their_deployment_fails(tmp_path: Path) -> None:
+    """A plain value and a stored secret that we had set, and an empty one, are there again after the failure, in the
+    copies for previews, too; a value of somebody else is named as lost, and is in no byte of our state."""
+    theirs = "somebody-elses-value"
 
-    def blind(state: WorldState) -> None:
-        state.coolify.tokens[0].abilities = ["read", "write", "deploy"]
+    def somebody_else(state: WorldState) -> None:
+        row = next(e for e in app_named(state, "shop").envs if e.key == "GREETING" and not e.is_preview)
+        row.value = theirs
 
-    with anyio.fail_after(30):
-        async with ink(tmp_path, change_world=blind) as it, it.client(says_yes()) as client:
-            said = await call(client, "set_app_env", app="shop", set={"GREETING": "hello"}, wait_s=60)
-            value = value_of(it, "GREETING")
+    with anyio.fail_after(60):
+        async with ink(tmp_path, app_secrets=STORED, change_world=somebody_else) as it, it.client(says_yes()) as client:
+            earlier = {"PLAIN": "p$1", "DB": "secret:DB_URL", "EMPTY": ""}
+            await call(client, "set_app_env", app="shop", set=earlier, wait_s=60)
+            with it.world.change() as state:
+                app_named(state, "shop").fails_because = "npm error"
+            new = {"PLAIN": "x", "DB": "y", "EMPTY": "z", "ADDED": "1"}
+            said = await call(client, "set_app_env", app="shop", set=new, wait_s=60)
+            rows = {(e.key, e.is_preview): (e.value, e.is_literal) for e in app_named(it.state, "shop").envs}
+            lost = await call(client, "set_app_env", app="shop", set={"GREETING": "hi"}, wait_s=60)
+        kept = b"".join(file.read_bytes() for file in (tmp_path / "state").rglob("*") if file.is_file())
 
-    assert (said.outcome, value) == ("applied", "hello")
+    assert (said.outcome, lost.outcome) == ("undone", "failed")
+    for preview in (False, True):
+        assert rows["PLAIN", preview] == ("p$1", True)
+        assert rows["DB", preview] == (SECRET, True)
+        assert rows["EMPTY", preview] in (("", True), (None, True))
+    assert "ADDED" not in {key for key, _ in rows}
+    assert "The earlier values of GREETING could not be put back" in lost.text
+    assert (SECRET.encode() in kept, theirs.encode() in kept) == (False, False)
+
+
+def blind(state: WorldState) -> None:
+    """Take the right to read values from the token."""
+    state.coolify.tokens[0].abilities = ["read", "write", "deploy"]
 
 
 @pytest.mark.anyio
-async def test_a_compose_app_gets_its_variables_with_its_file(tmp_path: Path) -> None:
-    """set_app_env points to deploy_app, which sets them; there they are not doubled, secrets included."""
-    file = "services:\n  web: {image: 'registry.example.com/web:1'}\n"
-    arguments = {"name": "stack", "compose": file, "env": {"A": "1", "DB": "secret:DB_URL"}}
-    with anyio.fail_after(30):
-        async with ink(tmp_path, app_secrets=STORED) as it, it.client(says_yes()) as client:
-            said, again = await deploy(client, **arguments), await deploy(client, **arguments)
-            refused = await call(client, "set_app_env", app="stack", set={"A": "2"})
-            envs = {env.key: env.value for env in it.state.coolify.services[0].envs}
+async def test_without_the_right_to_read_values_the_containers_tell_what_is_so(tmp_path: Path) -> None:
+    """A token without read:sensitive plans nothing twice: the running container shows by digest what it has. What none
+    shows (it was changed and not deployed since) is set again, and the plan says why."""
+    person = says_yes()
+    with anyio.fail_after(40):
+        async with ink(tmp_path, change_world=blind) as it, it.client(person) as client:
+            same = await call(client, "set_app_env", app="shop", set={"GREETING": "hello"}, wait_s=60)
+            other = await call(client, "set_app_env", app="shop", set={"GREETING": "hi"}, wait_s=60)
+            again = await call(client, "set_app_env", app="shop", set={"GREETING": "hi"}, wait_s=60)
+            await call(client, "set_app_env", app="shop", set={"GREETING": "later"}, redeploy=False, wait_s=60)
+            unsure = await call(client, "set_app_env", app="shop", set={"GREETING": "hi"}, wait_s=60)
+            value = value_of(it, "GREETING")
 
-    assert (said.outcome, again.outcome, envs) == ("applied", "already_so", {"A": "1", "DB": SECRET})
-    assert "stack is a compose app; its variables are in its file. Nothing was changed. Use deploy_app." in refused.text
+    assert (same.outcome, other.outcome, again.outcome) == ("already_so", "applied", "already_so")
+    assert "nothing shows" not in "".join(person.asked[:2])
+    assert (unsure.outcome, value) == ("applied", "hi")
+    assert "Warning: nothing shows whether GREETING differs" in person.asked[-1]

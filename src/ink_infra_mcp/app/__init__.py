@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache, cached_property
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -21,6 +22,7 @@ from ink_infra_mcp.clients.http import Classify, Http, HttpSettings
 from ink_infra_mcp.clients.knock import Knock
 from ink_infra_mcp.clients.probe import Probe
 from ink_infra_mcp.clients.resolver import Resolver
+from ink_infra_mcp.core.dotenv import unfit
 from ink_infra_mcp.core.errors import RefusedByPolicy
 from ink_infra_mcp.core.operation import Mutation, Query
 from ink_infra_mcp.core.receipt import Receipt
@@ -156,6 +158,8 @@ class App:
             learn_secrets=cache(wiring.secrets.learn),
             has_secret=lambda name: wiring.secrets.get(name) is not None,
             is_secret=lambda name, value: wiring.secrets.get(name) == value,
+            secret_digest=lambda name: _digest(wiring.secrets.get(name)),
+            secret_unfit=lambda name, again: _unfit(wiring.secrets.get(name), expanded_again=again),
             archive=Archive(lambda: self.store),
             clock=wiring.clock,
         )
@@ -171,6 +175,14 @@ class App:
         handlers = {kind: handler for maker in makers for kind, handler in maker.handlers().items()}
         wrap = wiring.wrap_handler
         return {kind: wrap(kind, handler) for kind, handler in handlers.items()} if wrap else handlers
+
+
+def _digest(secret: Secret | None) -> str:
+    return "" if secret is None else sha256(secret.reveal().encode(errors="surrogatepass")).hexdigest()
+
+
+def _unfit(secret: Secret | None, *, expanded_again: bool) -> str:
+    return "" if secret is None else unfit(secret.reveal(), expanded_again=expanded_again)
 
 
 def _hosts(wiring: Wiring) -> HostPool:

@@ -22,7 +22,9 @@ from ink_infra_mcp.state.archive import Archive
 @dataclass(frozen=True, slots=True)
 class Look:
     """The reading side of every system. `has_secret` tells whether a stored secret exists, `is_secret` whether a value
-    is the stored one: a tool never has the value itself. `learn_secrets` makes every stored secret known to the
+    is the stored one, `secret_digest` its SHA-256 in hex (empty where it is not stored), and `secret_unfit` why it
+    could not reach a container as it is (`core.dotenv.unfit`; `expanded_again` is its second argument): a tool never
+    has the value itself, and keeps no digest of it. `learn_secrets` makes every stored secret known to the
     redactor: what an app logs may hold one that was never used here.
 
     `hetzner` is None when no token is configured, and `robot` when no webservice user is: what they would tell is then
@@ -43,5 +45,7 @@ class Look:
     learn_secrets: Callable[[], None]
     has_secret: Callable[[str], bool]
     is_secret: Callable[[str, Secret], bool]
+    secret_digest: Callable[[str], str]
+    secret_unfit: Callable[[str, bool], str]
     archive: Archive
     clock: Clock

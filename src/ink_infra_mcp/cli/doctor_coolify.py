@@ -17,6 +17,12 @@ ALL = (READ, SENSITIVE, WRITE, DEPLOY)
 MAX_SKEW_S = 60.0
 NO_TOKEN = Finding(level="failed", text="no token is set.", next="Run `ink-infra-mcp secret set coolify_token`.")
 
+_WITHOUT = {
+    SENSITIVE: " Values of variables and compose files are not read without it: a variable that no running container "
+    "shows is set again by each call, its copy for previews keeps the old value, and a compose file is written anew."
+}
+"""What does not work without an ability, where the tools' own lines do not say it."""
+
 
 async def check_coolify(ground: Ground) -> Section:
     """Return what Coolify and the token can do; raises VendorError, also for a switched-off API or a login page."""
@@ -85,7 +91,9 @@ def _words(may: Abilities) -> str:
 
 def _missing(ability: str, why: str) -> Finding:
     level = "failed" if ability == READ else "warning"
-    return Finding(level=level, text=f"{why}.", next="Make a token that has it; no ability includes another but root.")
+    without = _WITHOUT.get(ability, "")
+    next_ = "Make a token that has it; no ability includes another but root."
+    return Finding(level=level, text=f"{why}.{without}", next=next_)
 
 
 def _unknown(why: str, findings: tuple[Finding, ...] = ()) -> Section:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from ink_infra_mcp.core.engine import Ending, Program, StepEnd
 from ink_infra_mcp.core.operation import Check
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Step
+from ink_infra_mcp.core.receipt import Problem
 
 M = TypeVar("M", bound=BaseModel)
 Checkpoint = Callable[[str, Callable[[], Awaitable[str]]], Awaitable[str]]
@@ -59,14 +60,14 @@ class Course:
     async def _undo(self, plan: Plan, failed: Step, end: StepEnd) -> Ending:
         undone: list[str] = []
         bad: list[str] = []
+        problem = end.problem
         have_undo = {step.id for step in plan.steps if step.undo is not None}
         may_have_acted = [*self.done, failed.id] if end.acted else self.done
         for step_id in reversed([s for s in may_have_acted if s in failed.undoes and s in have_undo]):
             back = await self._keep(StepEnd, f"undo_{step_id}", lambda step_id=step_id: self._undo_step(step_id))
             (undone if back.state == "done" else bad).append(step_id)
-        return Ending(
-            state="failed", step_id=failed.id, problem=end.problem, undone=tuple(undone), undo_failed=tuple(bad)
-        )
+            problem = _with(problem, back.problem)
+        return Ending(state="failed", step_id=failed.id, problem=problem, undone=tuple(undone), undo_failed=tuple(bad))
 
     async def _keep(self, model: type[M], name: str, work: Callable[[], Awaitable[M]]) -> M:
         async def text() -> str:
@@ -90,3 +91,10 @@ class Course:
     async def _finish(self, ending: Ending) -> str:
         await self.program.finish(self.operation_id, ending)
         return "{}"
+
+
+def _with(problem: Problem | None, more: Problem | None) -> Problem | None:
+    """What an undo could not take back stands beside why it was to: a person has to mend both."""
+    if problem is None or more is None:
+        return problem or more
+    return problem.model_copy(update={"message": f"{problem.message} {more.message}"})

@@ -13,6 +13,7 @@ from ink_infra_mcp.sandbox.coolify.builds import (
 )
 from ink_infra_mcp.sandbox.coolify.containers import of_app, remove
 from ink_infra_mcp.sandbox.coolify.crashes import forget_crashes
+from ink_infra_mcp.sandbox.coolify.dotenv import Unreadable
 from ink_infra_mcp.sandbox.coolify.jobs import REFRESH_S, load_compose, replace_containers, work
 from ink_infra_mcp.sandbox.coolify.queue import RUNNING, start_next
 from ink_infra_mcp.sandbox.coolify.statuses import check
@@ -105,7 +106,7 @@ def _finish(state: WorldState, host: HostState, app: Application, deployment: De
     image = image_of(app, deployment, deployment.commit)
     try:
         replace_containers(state, host, app, deployment, at=at)
-    except BuildTrouble:
+    except (BuildTrouble, Unreadable):
         _fail(host, app, deployment, at)
         return
     if not may_reuse(app, deployment, image):

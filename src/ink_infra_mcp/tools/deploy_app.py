@@ -9,7 +9,8 @@ from ink_infra_mcp.areas.apps import built_apps, compose_apps, proofs
 from ink_infra_mcp.areas.apps.app import App, all_apps
 from ink_infra_mcp.areas.apps.built_apps import BuiltApp
 from ink_infra_mcp.areas.apps.compose_apps import ComposeApp, ComposeFile
-from ink_infra_mcp.areas.apps.envs import EnvArgs, envs_now
+from ink_infra_mcp.areas.apps.env_values import Owner
+from ink_infra_mcp.areas.apps.envs import EnvArgs, env_warnings, envs_now
 from ink_infra_mcp.areas.apps.history import waits_for_rollout
 from ink_infra_mcp.areas.apps.home import Home, Wanted, existing, find_home, find_project, locks
 from ink_infra_mcp.areas.apps.isolation import factory_isolates, refuse_factory, unapplied
@@ -106,7 +107,7 @@ class DeployApp(Mutation[Args, Look, Facts]):
             production=home.muscle.production,
             blast_radius=_blast_radius(home, new=new) if steps else "",
             keeps=() if new or not steps else ("volumes and other variables of the app",),
-            warnings=app.notes if isinstance(app, ComposeApp) and steps else (),
+            warnings=(*_notes(app, steps), *env_warnings(app.env)),
             pinned={"placement": home.placement.model_dump(mode="json")} if new else {},
             phrase=app.name,
             reason="" if steps else f"{app.name} runs what was asked for at {home.url}, isolated.",
@@ -169,7 +170,7 @@ async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, fo
         front=compose_apps.front_of(file, args.compose_service),
         port=args.port or compose_apps.port_of(now) or look.fleet.defaults.port,
         existing=now,
-        env=await envs_now(look, uuid, args.env, service=True),
+        env=await envs_now(look, Owner(uuid, args.name, home.muscle.name, service=True, compose=file.text), args.env),
         as_wanted=now is not None
         and await _runs(look, home, uuid, promised(file.text))
         and now.status.state == "running",
@@ -193,7 +194,7 @@ async def _built_app(args: Args, look: Look, home: Home, found: App | None) -> B
         settings=wanted_settings(args, look, home, source, now),
         source=source,
         existing=now,
-        env=await envs_now(look, found.uuid if found else "", args.env),
+        env=await envs_now(look, Owner(found.uuid if found else "", args.name, home.muscle.name), args.env),
         known=(),
         as_wanted=False,
         redeploy=args.redeploy,
@@ -215,3 +216,7 @@ def _blast_radius(home: Home, *, new: bool) -> str:
     if new:
         return f"nobody yet; {home.muscle.name} was chosen: {home.placement.why}"
     return f"users of {home.url} while it restarts"
+
+
+def _notes(app: BuiltApp | ComposeApp, steps: tuple[Step, ...]) -> tuple[str, ...]:
+    return app.notes if isinstance(app, ComposeApp) and steps else ()

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ink_infra_mcp.areas.apps import proofs, resumption
+from ink_infra_mcp.areas.apps import env_proof, proofs, resumption
 from ink_infra_mcp.areas.apps.history import VARIABLES, resumed_by
 from ink_infra_mcp.areas.apps.resumption import Rest
 from ink_infra_mcp.areas.apps.rollout import KNOWN
@@ -145,7 +145,7 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         if plan.steps[-1].kind == "coolify.delete_application":
             return await proofs.gone(look, plan)
         if {step.kind for step in plan.steps} <= VARIABLES:
-            return [await proofs.variables(look, plan)]
+            return [await env_proof.variables(look, plan, results)]
         return [Check(name="steps", status="skipped", evidence="nothing that they did was looked at again")]
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:

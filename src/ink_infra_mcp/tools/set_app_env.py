@@ -1,22 +1,36 @@
 """set_app_env: set and remove an app's variables; secrets by reference only."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ink_infra_mcp.areas.apps import proofs, rollout
+from ink_infra_mcp.areas.apps import env_proof, proofs, rollout
 from ink_infra_mcp.areas.apps.app import App, find_app
-from ink_infra_mcp.areas.apps.envs import EnvArgs, EnvNow, env_steps, envs_now
+from ink_infra_mcp.areas.apps.env_values import Owner
+from ink_infra_mcp.areas.apps.envs import (
+    EnvArgs,
+    EnvNow,
+    delete_steps,
+    env_steps,
+    env_warnings,
+    envs_now,
+    names_otherwise,
+    with_values_back,
+)
 from ink_infra_mcp.areas.apps.history import waits_for_rollout
 from ink_infra_mcp.areas.apps.isolation import check_rollout
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
-from ink_infra_mcp.core.plan import JsonObject, Plan, Step
-from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, STARTS_APPS, WRITE, Needs
+from ink_infra_mcp.core.plan import JsonObject, Plan
+from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, SENSITIVE, STARTS_APPS, WRITE, Needs
 
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=255)]
+
+
+_LATER = "the change takes effect only at the next deployment"
 
 
 class Args(BaseModel):
@@ -57,7 +71,7 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
     name: ClassVar[str] = "set_app_env"
     title: ClassVar[str] = "Set an app's variables"
     toolset: ClassVar[Toolset] = "apps"
-    needs: ClassVar[Needs] = Needs((*STARTS_APPS, WRITE), (FACTORY, OPTION, DNS))
+    needs: ClassVar[Needs] = Needs((*STARTS_APPS, WRITE), (FACTORY, OPTION, SENSITIVE, DNS))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = (
         "coolify.set_env_new",
@@ -66,15 +80,18 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
         "coolify.note_deployments",
         "hosts.note_containers",
         "coolify.deploy",
+        "coolify.restart",
         "hosts.prove_isolation",
     )
 
     async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
         """Return the app and which variables differ."""
         app = await find_app(look, args.app)
-        if app.kind == "service":
-            raise InputError(f"{app.name} is a compose app; its variables are in its file.", next="Use deploy_app.")
-        env = await envs_now(look, app.uuid, dict(args.set))
+        service = app.kind == "service"
+        compose = (await look.coolify.service(app.uuid)).docker_compose_raw if service else ""
+        _refuse_named(compose, args.remove)
+        owner = Owner(app.uuid, app.name, app.muscle, service=service, compose=compose)
+        env = await envs_now(look, owner, dict(args.set), remove=args.remove)
         owed = args.redeploy and await waits_for_rollout(look, app.uuid)
         if args.redeploy and (owed or env.changed or set(args.remove) & env.uuids.keys()):
             await check_rollout(look, app)
@@ -82,22 +99,13 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the steps for what differs; nothing differs: no steps."""
-        app = facts.app
-        steps = env_steps(facts.env, target=app.name, app=app.uuid, new=False)
-        gone = sorted(name for name in args.remove if name in facts.env.uuids)
-        if gone:
-            steps.append(
-                Step(
-                    id="delete_env",
-                    kind="coolify.delete_env",
-                    target=app.name,
-                    summary=f"Remove the variables {', '.join(gone)} of {app.name}",
-                    params={"app": app.uuid, "names": [*gone]},
-                    undo_words="set them again: their values are gone",
-                )
-            )
+        app, service = facts.app, facts.app.kind == "service"
+        steps = env_steps(facts.env, target=app.name, app=app.uuid, new=False, service=service)
+        steps += delete_steps(facts.env, args.remove, target=app.name, app=app.uuid, service=service)
         if args.redeploy and (steps or facts.owed):
-            steps += rollout.steps(app.name, app.uuid, facts.rollout, first=False)
+            how = "restart" if service and app.status.state == "running" else "deploy"
+            rolled_out = rollout.steps(app.name, app.uuid, facts.rollout, first=False, how=how, service=service)
+            steps += with_values_back(steps, rolled_out)
         return Plan(
             tool=self.name,
             title=f"Variables of {app.name}",
@@ -106,15 +114,16 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
             steps=tuple(steps),
             production=facts.rollout.production,
             blast_radius=f"{app.name}" + (", restarted with the new values" if args.redeploy else ""),
-            warnings=() if args.redeploy else ("the change takes effect only at the next deployment",),
+            warnings=(*env_warnings(facts.env), *(() if args.redeploy else (_LATER,))),
             phrase=app.name,
             reason=f"The variables of {app.name} are as asked for.",
         )
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
-        """Return whether the names are there (and gone), and the proofs of the redeployment."""
-        checks = [await proofs.variables(look, plan)]
-        return [*checks, *(await proofs.of_deployment(plan, results, look) if "deploy" in results else [])]
+        """Return whether the names are there (and gone), and the proofs of the redeployment, values among them."""
+        if "deploy" in results:
+            return await proofs.of_deployment(plan, results, look)
+        return [await env_proof.variables(look, plan, results)]
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return the names that were set and removed."""
@@ -122,3 +131,17 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
             "set": results.get("set_env", {}).get("names", []),
             "removed": results.get("delete_env", {}).get("names", []),
         }
+
+
+def _refuse_named(compose: str, names: Iterable[str]) -> None:
+    """Coolify makes a variable that a compose file names again, as soon as it reads the file.
+
+    Raises:
+        InputError: one of the names is such a one.
+    """
+    named = [name for name in names if names_otherwise(compose, name) or f"${{{name}}}" in compose]
+    if named:
+        raise InputError(
+            f"The compose file names {', '.join(named)}, and Coolify would make it again.",
+            next="Take it out of the file with deploy_app, then remove it.",
+        )

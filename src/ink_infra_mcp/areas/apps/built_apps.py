@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ink_infra_mcp.areas.apps import rollout
-from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps
+from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps, with_values_back
 from ink_infra_mcp.areas.apps.home import Home, home_steps, project_ref
 from ink_infra_mcp.areas.apps.source import ResolvedSource
 from ink_infra_mcp.clients.coolify.apps import Application, same_repository
@@ -73,9 +73,10 @@ def _creation(app: BuiltApp, source: ResolvedSource) -> Step:
 def _update(app: BuiltApp, existing: Application) -> tuple[Step, ...]:
     changes = differences(existing, app.settings)
     steps = [_change(app, existing, changes)] if changes else []
-    steps += env_steps(app.env, target=app.name, app=existing.uuid, new=False)
+    env = env_steps(app.env, target=app.name, app=existing.uuid, new=False)
+    steps += env
     if steps or app.redeploy or not app.as_wanted:
-        steps += _rollout(app, existing.uuid, first=False)
+        steps += with_values_back(env, _rollout(app, existing.uuid, first=False))
     return tuple(steps)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ink_infra_mcp.areas.apps import rollout
-from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps
+from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps, with_values_back
 from ink_infra_mcp.areas.apps.home import Home, home_steps, project_ref
 from ink_infra_mcp.areas.apps.limits import compose_of, promised_bytes, services_of
 from ink_infra_mcp.areas.apps.services import promised
@@ -117,11 +117,13 @@ def steps_of(app: ComposeApp) -> tuple[Step, ...]:
         )
     uuid = app.existing.uuid
     steps = [] if _same(app, app.existing) else [_change(app, app.existing)]
-    steps += env_steps(app.env, target=app.name, app=uuid, new=False, service=True)
+    env = env_steps(app.env, target=app.name, app=uuid, new=False, service=True)
+    steps += env
     if steps or app.redeploy or not app.as_wanted:
         how = "restart" if app.existing.status.state == "running" else "deploy"
         steps += _judged(app, uuid, undoes=tuple(step.id for step in steps if step.id == "update_app" and step.undo))
-        steps += rollout.steps(app.name, uuid, _now(app), first=False, how=how, service=True)
+        rolled_out = rollout.steps(app.name, uuid, _now(app), first=False, how=how, service=True)
+        steps += with_values_back(env, rolled_out)
     return tuple(steps)
 
 

@@ -1,20 +1,34 @@
 """Environment variables of an app: what is there, what is wanted, and the steps between; values never in words."""
 
-import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, JsonValue
 
+from ink_infra_mcp.areas.apps.env_record import earlier_values, is_value
+from ink_infra_mcp.areas.apps.env_values import (
+    SECRET_PREFIX,
+    Digests,
+    Owner,
+    agrees,
+    digest,
+    is_secret_name,
+    readable,
+    rows_of,
+    running_digests,
+    secret_key,
+    wanted_digest,
+)
+from ink_infra_mcp.areas.apps.history import waits_for_rollout
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.models import EnvVar
-from ink_infra_mcp.core.errors import InputError
-from ink_infra_mcp.core.plan import JsonObject, Step
+from ink_infra_mcp.core.dotenv import misread, unfit
+from ink_infra_mcp.core.errors import HostError, InputError
+from ink_infra_mcp.core.plan import JsonObject, Step, Undo
 from ink_infra_mcp.core.secret import Secret
 
-SECRET_PREFIX = "secret:"
 MAX_TOTAL = 256 * 1024
 MAX_KEY = 255
 _KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*$")
@@ -22,6 +36,8 @@ _SECRET_NAME = re.compile(r"^[A-Z][A-Z0-9_]{0,63}$")
 _LOOKS_SECRET = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY|^gh[pousr]_[A-Za-z0-9]{20,}|^github_pat_|^AKIA[0-9A-Z]{16}$|^sk-[A-Za-z0-9_-]{20,}"
 )
+_COOLIFYS = ("SERVICE_FQDN", "SERVICE_URL", "SERVICE_NAME")
+"""Beginnings of names that Coolify fills in by itself, from an app's domains and services."""
 
 
 def _checked(env: dict[str, str]) -> dict[str, str]:
@@ -32,12 +48,12 @@ def _checked(env: dict[str, str]) -> dict[str, str]:
             raise ValueError(
                 f"a variable's name has letters, digits, _ and ., at most {MAX_KEY}, and does not begin with a digit"
             )
-        if "\x00" in value:
-            raise ValueError(f"{key}: NUL cannot be in a value")
+        if key.startswith(_COOLIFYS):
+            raise ValueError(f"{key}: Coolify fills in this variable from the app's domains; choose another name")
         if value.startswith(SECRET_PREFIX) and not _SECRET_NAME.fullmatch(value.removeprefix(SECRET_PREFIX)):
             raise ValueError(f"{key}: a stored secret is named secret:NAME with capitals, digits and _")
-        if value != value.strip():
-            raise ValueError(f"{key}: Coolify cuts off spaces and line breaks at both ends of a value; leave them out")
+        if why := unfit(value):
+            raise ValueError(f"{key}: {why}")
         if _LOOKS_SECRET.search(value):
             raise ValueError(f"{key}: the value looks like a secret; store it and give secret:NAME instead")
     return env
@@ -54,32 +70,62 @@ class EnvNow:
     wanted: dict[str, str]
     """Wanted values as they are in the arguments (secrets by reference)."""
     changed: tuple[str, ...]
-    """Names whose value differs, or cannot be compared."""
+    """Names whose value differs, whose flags would change it on its way, or that cannot be compared."""
     uuids: dict[str, tuple[str, ...]]
     """Row uuids by name, those of the copies for previews included."""
+    unseen: tuple[str, ...] = ()
+    """Those of `changed` that may be as wanted: neither Coolify nor a container shows their value."""
+    earlier: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    """What may be put back after a failure: name -> value (plain or by reference) and flags, as they are now."""
 
 
-async def envs_now(look: Look, app_uuid: str, wanted: dict[str, str], *, service: bool = False) -> EnvNow:
-    """Return the variables of an app (none for an empty uuid) against what is wanted.
+async def envs_now(look: Look, owner: Owner, wanted: dict[str, str], *, remove: Collection[str] = ()) -> EnvNow:
+    """Return the variables of an app (none where it does not exist yet) against what is wanted.
 
     Raises:
-        InputError: a referenced secret is not stored.
+        InputError: a referenced secret is not stored, or a value cannot reach a container as it is.
     """
-    missing = [v.removeprefix(SECRET_PREFIX) for v in wanted.values() if _is_missing_secret(v, look)]
-    if missing:
-        raise InputError(
-            f"No stored secret is called {', '.join(missing)}.",
-            next=f"Run `ink-infra-mcp secret set app:{missing[0]}`.",
-        )
-    rows = await _rows(look, app_uuid, service=service) if app_uuid else ()
+    _refuse_missing(look, wanted)
+    _refuse_unfit(look, owner, wanted)
+    rows = await rows_of(look, owner.uuid, service=owner.service) if owner.uuid else ()
     own = {row.key: row for row in rows if not row.is_preview}
+    hidden = (own.keys() & {*wanted, *remove}) - readable(own).keys()
+    seen = await _seen(look, owner) if hidden else ()
+    changed = _changed(look, own, wanted, seen)
+    return EnvNow(
+        digests={key: digest(row.value.reveal()) if row.value else None for key, row in own.items()},
+        wanted=wanted,
+        changed=changed,
+        uuids=_uuids(rows),
+        unseen=tuple(key for key in changed if key in hidden and not any(key in container for container in seen)),
+        earlier=await earlier_values(look, owner, own, {*changed, *remove}, wanted=wanted, seen=seen),
+    )
+
+
+def _changed(
+    look: Look, own: Mapping[str, EnvVar], wanted: Mapping[str, str], seen: tuple[Digests, ...]
+) -> tuple[str, ...]:
+    values = readable(own)
+    there = ((key, value) for key, value in wanted.items() if key in own)
+    same = {key for key, value in there if _is_as_wanted(look, own[key], values.get(key), value, seen)}
+    return tuple(sorted(wanted.keys() - same))
+
+
+def _uuids(rows: Iterable[EnvVar]) -> dict[str, tuple[str, ...]]:
     uuids: dict[str, tuple[str, ...]] = {}
     for row in rows:
         uuids[row.key] = (*uuids.get(row.key, ()), row.uuid)
-    digests = {key: _digest(row.value.reveal()) if row.value else None for key, row in own.items()}
-    values = _values(own)
-    changed = tuple(sorted(key for key, value in wanted.items() if not _is(values.get(key), value, look)))
-    return EnvNow(digests=digests, wanted=wanted, changed=changed, uuids=uuids)
+    return uuids
+
+
+def env_warnings(now: EnvNow) -> tuple[str, ...]:
+    """Return what a person must know of variables that are set without knowing what they are."""
+    if not now.unseen:
+        return ()
+    return (
+        f"nothing shows whether {', '.join(now.unseen)} differs, so it is set again: the Coolify token lacks "
+        "read:sensitive or the variable is locked, and no container that runs shows it",
+    )
 
 
 def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, service: bool = False) -> list[Step]:
@@ -91,7 +137,8 @@ def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, ser
         return []
     replaced = [key for key in now.changed if key in now.digests]
     values: dict[str, JsonValue] = {key: now.wanted[key] for key in now.changed}
-    secrets = sorted({value for key in now.changed if (value := now.wanted[key]).startswith(SECRET_PREFIX)})
+    secrets = sorted({value for key in now.changed if is_secret_name(value := now.wanted[key])})
+    undo = None if new else _undo(now, now.changed, target=target, app=app, service=service)
     return [
         Step(
             id="set_env",
@@ -99,9 +146,67 @@ def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, ser
             target=target,
             summary=f"Variables of {target}: {_words(now.changed, replaced, secrets)}",
             params={"app": app, "variables": values, "known": list[JsonValue](replaced), "service": service},
+            undo=undo,
             undo_words="call set_app_env with the earlier values",
+            undoes=("set_env",) if undo else (),
         )
     ]
+
+
+def delete_steps(
+    now: EnvNow, names: Iterable[str], *, target: str, app: str | JsonObject, service: bool = False
+) -> list[Step]:
+    """Return the step that removes those of the names that are there, or none."""
+    gone = sorted(name for name in names if name in now.uuids)
+    if not gone:
+        return []
+    return [
+        Step(
+            id="delete_env",
+            kind="coolify.delete_env",
+            target=target,
+            summary=f"Remove the variables {', '.join(gone)} of {target}",
+            params={"app": app, "names": [*gone], "service": service},
+            undo=_undo(now, gone, target=target, app=app, service=service),
+            undoes=("delete_env",),
+        )
+    ]
+
+
+def with_values_back(env: Iterable[Step], rollout: Iterable[Step]) -> list[Step]:
+    """Return the steps of a rollout such that its failure also puts back what the steps `env` changed."""
+    ids = tuple(step.id for step in env if step.undo is not None)
+    last = ("deploy", "prove_isolation")
+    return [s.model_copy(update={"undoes": (*s.undoes, *ids)}) if s.id in last else s for s in rollout]
+
+
+def _undo(now: EnvNow, names: Iterable[str], *, target: str, app: str | JsonObject, service: bool) -> Undo:
+    names = tuple(names)
+    added = [name for name in names if name not in now.digests]
+    back = {name: now.earlier[name] for name in names if name in now.earlier}
+    lost = sorted(set(names) - {*added, *back})
+    return Undo(
+        kind="coolify.restore_env",
+        target=target,
+        summary=_undo_words(added, back, lost),
+        params={
+            "app": app,
+            "service": service,
+            "added": [*added],
+            "kept": [uuid for name in added for uuid in now.uuids.get(name, ())],
+            "earlier": {**back},
+            "lost": [*lost],
+        },
+    )
+
+
+def _undo_words(added: Collection[str], back: Collection[str], lost: Collection[str]) -> str:
+    acts = (
+        (added, "remove {} again"),
+        (back, "put back {} as before"),
+        (lost, "{} cannot be put back, for only Coolify has the earlier value"),
+    )
+    return "; ".join(words.format(", ".join(names)) for names, words in acts if names)
 
 
 def _words(changed: Iterable[str], replaced: Collection[str], secrets: Iterable[str]) -> str:
@@ -110,30 +215,52 @@ def _words(changed: Iterable[str], replaced: Collection[str], secrets: Iterable[
     return "; hands it ".join(filter(None, (acts, ", ".join(secrets))))
 
 
-async def _rows(look: Look, uuid: str, *, service: bool) -> tuple[EnvVar, ...]:
-    return await (look.coolify.service_envs(uuid) if service else look.coolify.envs(uuid))
+def _refuse_missing(look: Look, wanted: Mapping[str, str]) -> None:
+    keys = [secret_key(value) for value in wanted.values() if is_secret_name(value)]
+    if missing := [key for key in keys if not look.has_secret(key)]:
+        raise InputError(
+            f"No stored secret is called {', '.join(key.removeprefix('app:') for key in missing)}.",
+            next=f"Run `ink-infra-mcp secret set {missing[0]}`.",
+        )
 
 
-def _is_missing_secret(value: str, look: Look) -> bool:
-    return value.startswith(SECRET_PREFIX) and not look.has_secret(f"app:{value.removeprefix(SECRET_PREFIX)}")
+def _refuse_unfit(look: Look, owner: Owner, wanted: Mapping[str, str]) -> None:
+    """What cannot be carried is refused before anything is stored: a broken file would stay for good."""
+    for key, value in wanted.items():
+        again = names_otherwise(owner.compose, key)
+        if is_secret_name(value):
+            why, what = look.secret_unfit(secret_key(value), again), f"{value} for {key}"
+        else:
+            why, what = unfit(value, expanded_again=again), key
+        if why:
+            raise InputError(f"The value of {what} cannot reach the app as it is: {why}", next="Then call again.")
 
 
-def _values(own: Mapping[str, EnvVar]) -> dict[str, Secret]:
-    """Return the values that can be seen; Coolify keeps an empty one as null, like one that the token may not read."""
-    readable = any(row.value is not None for row in own.values())
-    empty = Secret("") if readable else None
-    found = ((key, empty if row.value is None and not row.is_shown_once else row.value) for key, row in own.items())
-    return {key: value for key, value in found if value is not None}
+def names_otherwise(compose: str, name: str) -> bool:
+    """Return whether a compose file names a variable in any other way than `NAME: ${NAME}`.
+
+    Coolify then writes its raw value into the file (`Y: ${NAME}` and `${NAME:-x}`, serviceParser of version 4.3.11),
+    where Docker Compose expands what is in it once more.
+    """
+    word = re.escape(name)
+    plain = re.compile(rf"\s*(?:-\s*)?(['\"]?){word}\1?\s*[:=]\s*(['\"]?)\$\{{{word}\}}\2['\"]?\s*")
+    named = re.compile(rf"(?<!\$)\$\{{?{word}(?![A-Za-z0-9_])")
+    return any(named.search(line) and not plain.fullmatch(line) for line in compose.splitlines())
 
 
-def _is(now: Secret | None, wanted: str, look: Look) -> bool:
-    """Return whether a variable has the wanted value; what cannot be seen counts as different."""
-    if now is None:
-        return False
-    if wanted.startswith(SECRET_PREFIX):
-        return look.is_secret(f"app:{wanted.removeprefix(SECRET_PREFIX)}", now)
-    return now == Secret(wanted)
+def _is_as_wanted(look: Look, row: EnvVar, now: Secret | None, wanted: str, seen: tuple[Digests, ...]) -> bool:
+    """Return whether a variable has the wanted value and hands it on unchanged; what nothing shows is not as wanted."""
+    if now is not None:
+        flags = {"literal": row.is_literal, "multiline": row.is_multiline}
+        return is_value(look, now, wanted) and not misread(now.reveal(), **flags)
+    return row.is_runtime and agrees(seen, row.key, wanted_digest(look, wanted))
 
 
-def _digest(value: str) -> str:
-    return hashlib.sha256(value.encode()).hexdigest()
+async def _seen(look: Look, owner: Owner) -> tuple[Digests, ...]:
+    """What runs shows what Coolify has only where nothing was changed in Coolify since it was rolled out."""
+    if not owner.muscle or await waits_for_rollout(look, owner.uuid):
+        return ()
+    try:
+        return await running_digests(look, owner.muscle, owner.uuid)
+    except HostError:
+        return ()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from ink_infra_mcp.areas.apps import env_proof
 from ink_infra_mcp.areas.apps.app import host_of
 from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services
 from ink_infra_mcp.areas.look import Look
@@ -56,6 +57,7 @@ async def of_deployment(plan: Plan, results: Results, look: Look) -> list[Check]
     return [
         *([await _deployment(look, str(deployment), commit)] if deployment else []),
         await isolation(look, muscle, promise_of(app, prove.params, results)),
+        await env_proof.variables(look, plan, results),
         *(await web(look, muscle, url) if url else []),
     ]
 
@@ -232,18 +234,3 @@ async def _no_container(look: Look, muscle: str, uuid: str) -> Check:
     if left:
         return Check(name=name, status="failed", evidence=f"{', '.join(c.name for c in left)} on {muscle}")
     return Check(name=name, status="passed", evidence=f"docker on {muscle} has none")
-
-
-async def variables(look: Look, plan: Plan) -> Check:
-    """Return whether the variables that the plan sets are there, and those that it removes are not."""
-    there = {row.key for row in await look.coolify.envs(str(plan.steps[0].params["app"])) if not row.is_preview}
-    wrong = [f"{name} is missing" for name in sorted(_names(plan, "set_env", "variables") - there)]
-    wrong += [f"{name} is still there" for name in sorted(_names(plan, "delete_env", "names") & there)]
-    evidence = "; ".join(wrong) or "the names are as asked for"
-    return Check(name="variables", status="failed" if wrong else "passed", evidence=evidence)
-
-
-def _names(plan: Plan, step_id: str, param: str) -> set[str]:
-    """Return the variable names in a parameter of a step, none when the plan has no such step."""
-    found = next((step.params[param] for step in plan.steps if step.id == step_id), None)
-    return {str(name) for name in found} if isinstance(found, dict | list) else set()

@@ -26,6 +26,7 @@ from ink_infra_mcp.sandbox.coolify.containers import (
     effective_options,
     refused_by_docker,
 )
+from ink_infra_mcp.sandbox.coolify.dotenv import Unreadable
 from ink_infra_mcp.sandbox.coolify.git_rules import github_name
 from ink_infra_mcp.sandbox.coolify.run_options import refused_options
 from ink_infra_mcp.sandbox.state import WorldState
@@ -111,6 +112,7 @@ def containers_of(
 
     Raises:
         BuildTrouble: the compose file cannot be read.
+        Unreadable: Compose cannot read the variables.
     """
     if app.text("build_pack") != "dockercompose":
         return [app_container(state.coolify, app, image, pull_request_id=deployment.pull_request_id, at=at)]
@@ -236,13 +238,20 @@ def _check_build(state: WorldState, app: Application) -> None:
 
 
 def _check_start(state: WorldState, app: Application, deployment: Deployment, host: HostState, at: float) -> None:
-    made = containers_of(state, app, deployment, image="image", at=at)
+    made = _made(state, app, deployment, at)
     if reason := refused_options(effective_options(state.coolify, app, pull_request_id=deployment.pull_request_id)):
         raise BuildTrouble("start", f"validating docker-compose.yaml: {reason}")
     for container in made:
         _check_image(container.image)
         if reason := refused_by_docker(host, container):
             raise BuildTrouble("start", reason)
+
+
+def _made(state: WorldState, app: Application, deployment: Deployment, at: float) -> list[Container]:
+    try:
+        return containers_of(state, app, deployment, image="image", at=at)
+    except Unreadable as error:
+        raise BuildTrouble("start", f"failed to read /artifacts/{deployment.deployment_uuid}/.env: {error}") from error
 
 
 def _check_health(state: WorldState, app: Application) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from ink_infra_mcp.sandbox.compose.interpolate import BadVariable, interpolate
+from ink_infra_mcp.sandbox.coolify import dotenv
 from ink_infra_mcp.sandbox.coolify.compose import ComposeService
 from ink_infra_mcp.sandbox.coolify.domains import app_urls, host_of_url
 from ink_infra_mcp.sandbox.coolify.quantities import bytes_of, nano_cpus_of
@@ -16,6 +17,7 @@ from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
 PROXY, PROXY_IMAGE = "coolify-proxy", "traefik:v3.6"
 SECURITY_OPTION = re.compile(r".*[=:].*|no-new-privileges|disable")
+_REFERS = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<rest>(?::?[-?].*)?)\}", re.DOTALL)
 CRASHES = "crash"
 """A word in an image's name: its container starts and exits at once."""
 ENDS = "one-shot"
@@ -23,12 +25,16 @@ ENDS = "one-shot"
 
 
 def app_container(coolify: CoolifyState, app: Application, image: str, *, pull_request_id: int, at: float) -> Container:
-    """Return the container that a finished deployment of an application starts."""
+    """Return the container that a finished deployment of an application starts.
+
+    Raises:
+        Unreadable: Compose cannot read its variables.
+    """
     name = container_name(app, pull_request_id=pull_request_id, at=at)
     options = effective_options(coolify, app, pull_request_id=pull_request_id)
     container = _started(name, image, at)
     container.labels = {**app_labels(coolify, app, pull_request_id), **traefik_labels(app)}
-    container.env = _env(app, app.envs, name, preview=pull_request_id != 0)
+    container.env = _env(app, name, preview=pull_request_id != 0)
     container.runtime = first(options, "runtime", "runc")
     container.pids_limit = int(first(options, "pids_limit", "0"))
     container.cap_add = values(options, "cap_add")
@@ -66,10 +72,13 @@ def container_name(app: Application, *, pull_request_id: int = 0, at: float) -> 
 
 
 def compose_container(part: ComposeService, owner: Application | Service, name: str, at: float) -> Container:
-    """Return the container of one service of a compose file, which keeps its own runtime and limits."""
+    """Return the container of one service of a compose file, which keeps its own runtime and limits.
+
+    Raises:
+        Unreadable: Compose cannot read its variables.
+    """
     container = _started(name, part.image or f"{owner.uuid}_{part.name}:latest", at)
-    values = _env(owner, owner.envs, name, preview=False)
-    container.env = {**values, **_own_env(part, owner, values)}
+    container.env = _of_part(part, owner, name)
     container.runtime = part.runtime
     container.memory_bytes = part.memory_bytes
     container.nano_cpus = part.nano_cpus
@@ -81,16 +90,6 @@ def compose_container(part: ComposeService, owner: Application | Service, name: 
     container.networks = [owner.uuid]
     container.health = "healthy" if part.has_health_check else ""
     return container
-
-
-def _own_env(part: ComposeService, owner: Application | Service, values: dict[str, str]) -> dict[str, str]:
-    """Return what `environment` says, which beats the rows in `.env`; null leaves it to them.
-
-    For applications of the compose build pack the rows win here, as they did before.
-    """
-    rows = set[str]() if isinstance(owner, Service) else {var.key for var in owner.envs}
-    own = {key: value for key, value in part.env.items() if value is not None and key not in rows}
-    return {key: _filled(value, values) for key, value in own.items()}
 
 
 def _filled(value: str, values: dict[str, str]) -> str:
@@ -211,20 +210,57 @@ def traefik_labels(app: Application) -> dict[str, str]:
     return {"traefik.enable": "true", **labels, **({service: port} if hosts and port else {})}
 
 
-def _env(owner: Application | Service, envs: list[EnvVar], name: str, *, preview: bool) -> dict[str, str]:
-    own = {var.key: var.value or "" for var in envs if var.is_runtime and var.is_preview == preview}
-    return {"COOLIFY_RESOURCE_UUID": owner.uuid, "COOLIFY_CONTAINER_NAME": name, **_app_env(owner), **own}
+def _env(owner: Application | Service, name: str, *, preview: bool) -> dict[str, str]:
+    """Return the variables of a container of the owner, by way of its `.env` file; Coolify's own win.
+
+    Raises:
+        Unreadable: Compose cannot read the file.
+    """
+    own = sorted((var for var in owner.envs if var.is_runtime and var.is_preview == preview), key=_needs_others)
+    found = dotenv.read([*map(dotenv.line, own), *_app_lines(owner, {var.key for var in own})])
+    return {**found, "COOLIFY_RESOURCE_UUID": owner.uuid, "COOLIFY_CONTAINER_NAME": name}
 
 
-def _app_env(owner: Application | Service) -> dict[str, str]:
+def _needs_others(var: EnvVar) -> bool:
+    """Those that refer to Coolify's own variables come last (seen in ApplicationDeploymentJob.php)."""
+    return (var.value or "").startswith(("$SERVICE_", "${SERVICE_"))
+
+
+def _app_lines(owner: Application | Service, given: set[str]) -> list[str]:
     if isinstance(owner, Service):
-        return {}
-    return {
-        "HOST": "0.0.0.0",  # noqa: S104 - what Coolify sets
-        "PORT": owner.text("ports_exposes").split(",")[0],
+        return []
+    lines = {
         "COOLIFY_URL": owner.text("fqdn"),
         "COOLIFY_BRANCH": owner.text("git_branch"),
+        "PORT": owner.text("ports_exposes").split(",")[0],
+        "HOST": "0.0.0.0",  # noqa: S104 - what Coolify sets
     }
+    return [f"{key}={value}" for key, value in lines.items() if key not in given]
+
+
+def _of_part(part: ComposeService, owner: Application | Service, name: str) -> dict[str, str]:
+    """Return the variables of one service of a compose file: all of the `.env` file, and over them what the file says.
+
+    Coolify adds `env_file: .env` to every service. Into the file of a service it has put the rows' values already; in
+    that of an application a `${VAR}` or `${VAR:-x}` under another name than VAR brings VAR's raw value in, where
+    Compose expands it once more (seen in the parsers).
+    """
+    found = _env(owner, name, preview=False)
+    said = {key: value for key, value in part.env.items() if value is not None}
+    if isinstance(owner, Application):
+        said |= _from_rows(said, {var.key: var.value or "" for var in owner.envs if not var.is_preview})
+    return {**found, **{key: _filled(value, found) for key, value in said.items()}}
+
+
+def _from_rows(said: dict[str, str], rows: dict[str, str]) -> dict[str, str]:
+    more: dict[str, str] = {}
+    for key, value in said.items():
+        refers = _REFERS.fullmatch(value)
+        if refers and refers["name"] + refers["rest"] != key and refers["name"] in rows:
+            more[refers["name"]] = rows[refers["name"]]
+        if not value and rows.get(key):
+            more[key] = rows[key]
+    return more
 
 
 def _published(mapping: str) -> str:

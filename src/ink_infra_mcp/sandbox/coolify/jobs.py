@@ -1,6 +1,7 @@
 """What Coolify's workers do in the background: stop, delete, start services, validate servers, refresh statuses."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from ink_infra_mcp.sandbox.coolify import rows
 from ink_infra_mcp.sandbox.coolify.builds import containers_of, image_of, repository_of
@@ -14,6 +15,7 @@ from ink_infra_mcp.sandbox.coolify.containers import (
     refused_by_docker,
     remove,
 )
+from ink_infra_mcp.sandbox.coolify.dotenv import Unreadable
 from ink_infra_mcp.sandbox.coolify.php import Broken
 from ink_infra_mcp.sandbox.coolify.service_file import generate
 from ink_infra_mcp.sandbox.coolify.statuses import refresh
@@ -71,7 +73,8 @@ def _start_service(state: WorldState, job: Job) -> None:
         return
     try:
         new = _service_containers(state, service, job.due)
-    except (BadCompose, BadYaml, Broken):
+    except (BadCompose, BadYaml, Broken, Unreadable):
+        # nothing starts, and only the log of Coolify's worker would say so
         return
     remove(host, of_service(host, service))
     place(host, [container for container in new if not refused_by_docker(host, container)])
@@ -122,6 +125,7 @@ def replace_containers(
 
     Raises:
         BuildTrouble: the compose file cannot be read.
+        Unreadable: Compose cannot read the variables.
     """
     new = containers_of(state, app, deployment, image=image_of(app, deployment, deployment.commit), at=at)
     if app.lingers_s and at < (deployment.ends_at or at) + app.lingers_s:
@@ -136,7 +140,8 @@ def _replace(state: WorldState, job: Job) -> None:
     app = rows.by_uuid(state.coolify.applications, deployment.application_uuid) if deployment else None
     host = _workplace(state, app)
     if deployment is not None and app is not None and host is not None:
-        replace_containers(state, host, app, deployment, at=job.due)
+        with suppress(Unreadable):
+            replace_containers(state, host, app, deployment, at=job.due)
 
 
 def _refresh(state: WorldState, job: Job) -> None:

@@ -1,6 +1,8 @@
 """Environment variables of applications and services: how they are added, found and overwritten."""
 
-from ink_infra_mcp.sandbox.coolify.call import JsonObject
+from pydantic import JsonValue
+
+from ink_infra_mcp.sandbox.coolify.call import JsonObject, refusal
 from ink_infra_mcp.sandbox.coolify.ids import new_id, new_uuid
 from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, EnvVar, Service
 
@@ -22,36 +24,46 @@ def add(coolify: CoolifyState, owner: Application | Service, given: JsonObject, 
     return var
 
 
-def overwrite(var: EnvVar, given: JsonObject, *, now: float) -> None:
-    """Change a variable: an omitted `is_literal` becomes false, other omitted flags null when they were true.
+def overwrite(owner: Application | Service, var: EnvVar, given: JsonObject, *, now: float) -> None:
+    """Change a variable. Of an application an omitted `is_literal` becomes false; of a service what is omitted stays.
 
-    Seen in ApplicationsController of coollabsio/coolify. Its database may refuse the null; here it is kept.
+    Seen in ApplicationsController and ServicesController of coollabsio/coolify.
+
+    Raises:
+        Refusal: 500 where another flag of an application was true and is omitted: its column takes no null (seen).
     """
-    value = given.get("value")
-    var.value = None if value is None else str(value)
-    var.is_literal = bool(given.get("is_literal"))
-    var.is_multiline = _compared(var.is_multiline, given.get("is_multiline"))
-    var.is_shown_once = _compared(var.is_shown_once, given.get("is_shown_once"))
-    for name in KEPT:
+    flags = _flags(var, given) if isinstance(owner, Application) else {n: bool(given[n]) for n in FLAGS if n in given}
+    var.value = _text(given.get("value"))
+    for name, flag in flags.items():
+        setattr(var, name, flag)
+    for name in KEPT if isinstance(owner, Application) else ("comment",):
         if name in given:
             setattr(var, name, given[name])
     var.updated_at = now
 
 
-def _compared(old: bool | None, new: object) -> bool | None:
+def _flags(var: EnvVar, given: JsonObject) -> dict[str, bool]:
     """PHP writes only when old and new differ loosely, and null is loosely false."""
-    if bool(old) == bool(new):
-        return old
-    return None if new is None else bool(new)
+    flags = {"is_literal": bool(given.get("is_literal"))}
+    for name, old in (("is_multiline", var.is_multiline), ("is_shown_once", var.is_shown_once)):
+        if old and given.get(name) is None:
+            raise refusal(500, "Server Error")
+        flags[name] = bool(given.get(name))
+    return flags
+
+
+def _text(value: JsonValue) -> str | None:
+    """Laravel cuts off spaces, line breaks and letters without ink at both ends of every field, and empty is null."""
+    return None if value is None else str(value).strip().strip("\u200b\u200e\ufeff").strip() or None
 
 
 def _new(coolify: CoolifyState, given: JsonObject, *, preview: bool, now: float) -> EnvVar:
-    value, comment = given.get("value"), given.get("comment")
+    comment = given.get("comment")
     return EnvVar(
         id=new_id(coolify),
         uuid=new_uuid(coolify),
         key=str(given["key"]),
-        value=None if value is None else str(value),
+        value=_text(given.get("value")),
         comment=None if comment is None else str(comment),
         is_preview=preview,
         is_literal=bool(given.get("is_literal")),

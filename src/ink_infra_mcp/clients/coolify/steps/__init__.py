@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ink_infra_mcp.clients.coolify.act import CoolifyAct
-from ink_infra_mcp.clients.coolify.steps import creating, deploying, ending, noting, setting
+from ink_infra_mcp.clients.coolify.steps import creating, deploying, ending, noting, setting, variables
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
 from ink_infra_mcp.clients.http import Http
 from ink_infra_mcp.core.plan import JsonObject
@@ -21,9 +21,10 @@ _HANDLERS: dict[str, Callable[[CoolifyStep], Awaitable[JsonObject]]] = {
     "coolify.update_service": setting.update_service,
     "coolify.settle_service": setting.settle_service,
     "coolify.discard_service": ending.discard_service,
-    "coolify.set_env_new": setting.set_env,
-    "coolify.set_env": setting.set_env,
-    "coolify.delete_env": setting.delete_env,
+    "coolify.set_env_new": variables.set_env,
+    "coolify.set_env": variables.set_env,
+    "coolify.delete_env": variables.delete_env,
+    "coolify.restore_env": variables.restore_env,
     "coolify.note_deployments": noting.note_deployments,
     "coolify.first_deploy": deploying.deploy,
     "coolify.deploy": deploying.deploy,

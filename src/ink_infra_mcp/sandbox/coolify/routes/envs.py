@@ -21,6 +21,7 @@ RULES: Rules = {
     },
     "comment": text(256, nullable=True),
 }
+ONLY_APPS = ("is_preview", "is_runtime", "is_buildtime")
 EXISTS = "Environment variable already exists. Use PATCH request to update it."
 MISSING = "Environment variable not found."
 
@@ -39,10 +40,11 @@ def _all(find: Find) -> Callable[[Call], Answer]:
 def _create(find: Find) -> Callable[[Call], Answer]:
     def handle(call: Call) -> Answer:
         owner = find(call)
-        given = validate(call, RULES, allowed=_fields(call))
+        given = _given(call, owner)
         if variables.find(owner, str(given["key"]), preview=bool(given.get("is_preview"))):
             raise refusal(409, EXISTS)
-        return Answer({"uuid": variables.add(call.coolify, owner, given, now=call.now).uuid}, 201)
+        made = variables.add(call.coolify, owner, given, now=call.now)
+        return Answer({"uuid": made.uuid} if isinstance(owner, Application) else shape.env(call, owner, made), 201)
 
     return handle
 
@@ -53,10 +55,10 @@ def _change(find: Find) -> Callable[[Call], Answer]:
     def handle(call: Call) -> Answer:
         call.require_json()
         owner = find(call)
-        given = validate(call, RULES, allowed=_fields(call))
+        given = _given(call, owner)
         var = variables.find(owner, str(given["key"]), preview=bool(given.get("is_preview")))
         changed = found(var, MISSING)
-        variables.overwrite(changed, given, now=call.now)
+        variables.overwrite(owner, changed, given, now=call.now)
         return Answer(shape.env(call, owner, changed), 201)
 
     return handle
@@ -87,7 +89,7 @@ def _upsert(call: Call, owner: Owner, item: JsonObject) -> EnvVar:
     var = variables.find(owner, str(given["key"]), preview=bool(given.get("is_preview")))
     if var is None:
         return variables.add(call.coolify, owner, given, now=call.now)
-    variables.overwrite(var, given, now=call.now)
+    variables.overwrite(owner, var, given, now=call.now)
     return var
 
 
@@ -100,6 +102,13 @@ def _delete(find: Find) -> Callable[[Call], Answer]:
         return Answer({"message": "Environment variable deleted."})
 
     return handle
+
+
+def _given(call: Call, owner: Owner) -> JsonObject:
+    """A service's variables have neither previews nor a build, and no field is too many (ServicesController)."""
+    if isinstance(owner, Application):
+        return validate(call, RULES, allowed=_fields(call))
+    return validate(call, {name: rule for name, rule in RULES.items() if name not in ONLY_APPS})
 
 
 def _fields(call: Call) -> list[str]:

@@ -1,0 +1,159 @@
+"""Sets, removes and puts back the variables of an app that exists.
+
+Every value is sent as literal, whoever made the row: a row that Coolify made itself (`${VAR}` in a compose file) is
+not, and expands or cuts what is set in it (seen). Coolify's API resets flags that are left out, so all are sent.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from ink_infra_mcp.clients.coolify.bodies import EnvSpec
+from ink_infra_mcp.clients.coolify.models import EnvVar
+from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
+from ink_infra_mcp.core.dotenv import unfit
+from ink_infra_mcp.core.errors import NotFound, StepFailed
+from ink_infra_mcp.core.plan import Frozen, JsonObject
+from ink_infra_mcp.core.secret import Secret
+
+_SECRET = "secret:"
+
+
+class _EnvParams(Frozen):
+    variables: dict[str, str]
+
+
+class _NamesParams(Frozen):
+    names: frozenset[str]
+
+
+class _Earlier(Frozen):
+    value: str
+    is_literal: bool
+    is_multiline: bool
+    is_runtime: bool
+    is_buildtime: bool
+    is_shown_once: bool
+
+
+class _RestoreParams(Frozen):
+    added: frozenset[str]
+    kept: frozenset[str]
+    """Uuids of rows of those names that were there before: copies for previews of variables that are gone."""
+    earlier: dict[str, _Earlier]
+    lost: tuple[str, ...]
+
+
+async def set_env(step: CoolifyStep) -> JsonObject:
+    """Set variables, each with all its flags; a value `secret:NAME` is resolved now and goes to the wire only.
+
+    A copy for previews that still has the variable's earlier value follows, and one that has another is left: Coolify
+    makes the copy with the variable and never touches it again (source, version 4.3.11). A copy whose value cannot be
+    read is left, too.
+
+    Raises:
+        StepFailed: a value cannot reach a container as it is; nothing was set.
+    """
+    params = _EnvParams.model_validate({"variables": step.call.params["variables"]})
+    values = {key: _value(step, value) for key, value in params.variables.items()}
+    _refuse_unfit(values)
+    uuid, rows = step.call.given("app"), _Rows(await step.app_calls.envs(step.call.given("app")))
+    for key, value in values.items():
+        await _put(step, uuid, rows, _spec(key, value, rows.own.get(key)))
+    return {"names": [*sorted(params.variables)]}
+
+
+async def delete_env(step: CoolifyStep) -> JsonObject:
+    """Remove variables with their copies for previews; what is gone already counts as removed."""
+    wanted = _NamesParams.model_validate({"names": step.call.params["names"]}).names
+    rows = await step.app_calls.envs(step.call.given("app"))
+    await _delete(step, (row for row in rows if row.key in wanted))
+    return {"names": [*sorted(wanted)]}
+
+
+async def restore_env(step: CoolifyStep) -> JsonObject:
+    """Put variables back as they were: remove those that were added, and set the earlier values with their flags.
+
+    Raises:
+        StepFailed: earlier values are known to nobody but Coolify as it was before; the others have been put back.
+    """
+    given = step.call.params
+    params = _RestoreParams.model_validate({name: given[name] for name in ("added", "kept", "earlier", "lost")})
+    uuid, rows = step.call.given("app"), await step.app_calls.envs(step.call.given("app"))
+    await _delete(step, (row for row in rows if row.key in params.added and row.uuid not in params.kept))
+    for key, was in params.earlier.items():
+        flags = was.model_dump(exclude={"value"})
+        present = _Rows(rows)
+        spec = _spec(key, _value(step, was.value), present.own.get(key)).model_copy(update=flags)
+        await _put(step, uuid, present, spec)
+    if params.lost:
+        names = ", ".join(params.lost)
+        raise StepFailed(
+            f"The earlier values of {names} could not be put back: this server never had them.",
+            done="Every other variable is as it was before.",
+            next=f"Set {names} again (set_app_env), or have them set in Coolify, before the next deployment.",
+        )
+    return {"names": [*sorted({*params.added, *params.earlier})]}
+
+
+class _Rows:
+    """An app's rows by name: the variables themselves, and their copies for previews."""
+
+    def __init__(self, rows: Iterable[EnvVar]) -> None:
+        rows = tuple(rows)
+        self.own: Mapping[str, EnvVar] = {row.key: row for row in rows if not row.is_preview}
+        self.copies: Mapping[str, EnvVar] = {row.key: row for row in rows if row.is_preview}
+
+    def is_true_copy(self, key: str) -> bool:
+        """Return whether the copy for previews is known to have the variable's own value."""
+        own, copy = self.own.get(key), self.copies.get(key)
+        return own is not None and copy is not None and own.value is not None and own.value == copy.value
+
+
+async def _put(step: CoolifyStep, uuid: str, rows: _Rows, spec: EnvSpec) -> None:
+    """The copy goes first: after a crash between the two it is equal to what is wanted, and the variable follows."""
+    app = step.app_calls
+    if rows.is_true_copy(spec.key):
+        copy = _spec(spec.key, spec.value, rows.copies[spec.key])
+        flags = {"is_preview": True, "is_literal": spec.is_literal, "is_multiline": spec.is_multiline}
+        await app.upsert_env(uuid, copy.model_copy(update=flags), exists=True)
+    await app.upsert_env(uuid, spec, exists=spec.key in rows.own)
+
+
+async def _delete(step: CoolifyStep, rows: Iterable[EnvVar]) -> None:
+    uuid = step.call.given("app")
+    for row in rows:
+        try:
+            await step.app_calls.delete_env(uuid, row.uuid)
+        except NotFound:
+            step.call.say(f"{row.key} is gone already")
+
+
+def _value(step: CoolifyStep, value: str) -> Secret:
+    if value.startswith(_SECRET):
+        return step.need_secret(f"app:{value.removeprefix(_SECRET)}")
+    return Secret(value)
+
+
+def _refuse_unfit(values: Mapping[str, Secret]) -> None:
+    """A stored secret may have become another one since the plan was made."""
+    for key, value in values.items():
+        if why := unfit(value.reveal()):
+            raise StepFailed(
+                f"The value of {key} cannot reach the app as it is: {why}",
+                done="No variable was set.",
+                next="Store it so that it can, and call again.",
+            )
+
+
+def _spec(key: str, value: Secret, now: EnvVar | None) -> EnvSpec:
+    """Return the variable with its value, literal, and with its other flags as they are."""
+    if now is None:
+        return EnvSpec(key=key, value=value)
+    return EnvSpec(
+        key=key,
+        value=value,
+        is_multiline=now.is_multiline,
+        is_shown_once=now.is_shown_once,
+        is_runtime=now.is_runtime,
+        is_buildtime=now.is_buildtime,
+        comment=now.comment,
+    )
