@@ -43,7 +43,7 @@ def fleet(proof_from: str, *, domain: str = "s1.internal") -> Callable[[Fleet], 
     return changed
 
 
-async def deployed(folder: Path, proof_from: str, change: Callable[[WorldState], object] = private) -> Said:
+async def deployed(folder: Path, proof_from: str, change: Callable[[WorldState], None] = private) -> Said:
     """Deploy one app in a private world; the pretend servers must have known every command."""
     with anyio.fail_after(30):
         async with (
