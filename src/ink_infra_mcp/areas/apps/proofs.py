@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services
 from ink_infra_mcp.areas.apps.web import web
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED
 from ink_infra_mcp.core.errors import HostError, NotFound
 from ink_infra_mcp.core.operation import Check, Results
@@ -43,8 +44,30 @@ async def of_deployment(plan: Plan, results: Results, look: Look) -> list[Check]
     return [
         *([await _deployment(look, str(deployment), commit)] if deployment else []),
         await isolation(look, muscle, promise_of(app, prove.params, results)),
-        *(await web(look, muscle, url) if url else []),
+        *(await _reached(look, muscle, url, app if deployment else "") if url else []),
     ]
+
+
+async def _reached(look: Look, muscle: str, url: str, app: str) -> list[Check]:
+    """Return the checks of the web; Coolify's count of crashes is told beside an answer that is not as it should be."""
+    checks = await web(look, muscle, url)
+    if not app or all(check.status != "failed" for check in checks if check.name == "http"):
+        return checks
+    why = restarts_of(await look.coolify.application(app))
+    return [_with(check, why) if why and check.name == "http" else check for check in checks]
+
+
+def _with(check: Check, why: str) -> Check:
+    return check.model_copy(update={"evidence": f"{check.evidence}; {why}"})
+
+
+def restarts_of(app: Application) -> str:
+    """Return in words how often Coolify saw the app start again since its deployment, or an empty text for never."""
+    if not app.restart_count:
+        return ""
+    times = "once" if app.restart_count == 1 else f"{app.restart_count} times"
+    last = f", last after a {clean_name(app.last_restart_type)}" if app.last_restart_type else ""
+    return f"Coolify saw it start again {times}{last}"
 
 
 def summary_of_deployment(plan: Plan, results: Results) -> JsonObject:

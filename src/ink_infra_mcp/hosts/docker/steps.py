@@ -6,6 +6,7 @@ from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
+from ink_infra_mcp.hosts.docker.causes import failed_with, fell, hopeless, why_not_up
 from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of
 from ink_infra_mcp.hosts.docker.rollouts import Promise, judged, lingering, missing, noted, problems, promise_of
 from ink_infra_mcp.ssh.pool import HostPool
@@ -78,6 +79,8 @@ class HostSteps:
         async def replaced() -> Found | NotYet:
             found = await self._seen(call, muscle, promise.app)
             old = lingering(found, promise)
+            if old and fell(call):
+                raise failed_with(_stays(old, muscle), await why_not_up(self.pool, muscle, promise))
             return NotYet(f"waiting on {muscle} until {old[0]} is replaced", _stays(old, muscle)) if old else found
 
         return await until(call, replaced, within_s=REPLACED_WITHIN_S)
@@ -86,10 +89,15 @@ class HostSteps:
         async def complete() -> Found | NotYet:
             found = await self._seen(call, muscle, promise.app)
             lacking = missing(found, promise)
+            if lacking and (hopeless(found, promise) or fell(call)):
+                raise _none_runs(lacking, muscle)
             words = f"waiting on {muscle} for a container of {lacking}"
             return NotYet(words, _none_runs(lacking, muscle)) if lacking else found
 
-        return await until(call, complete, within_s=SEEN_WITHIN_S)
+        try:
+            return await until(call, complete, within_s=SEEN_WITHIN_S)
+        except StepFailed as failure:
+            raise failed_with(failure, await why_not_up(self.pool, muscle, promise)) from failure
 
 
 def _stays(old: tuple[str, ...], muscle: str) -> StepFailed:

@@ -49,6 +49,8 @@ _ELSEWHERE: dict[str, JsonValue] = {
     "custom_healthcheck_found": False,
     "repository_project_id": None,
     "restart_count": 0,
+    "last_restart_at": None,
+    "last_restart_type": None,
     "source_id": None,
     "source_type": None,
     "swarm_replicas": 1,

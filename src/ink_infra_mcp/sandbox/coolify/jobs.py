@@ -65,6 +65,8 @@ def _start_service(state: WorldState, job: Job) -> None:
     host = _workplace(state, service)
     if service is None or host is None:
         return
+    if service.compose_says:
+        return
     remove(host, of_service(host, service))
     place(host, [c for c in _service_containers(state, service, job.due) if not refused_by_docker(host, c)])
     refresh(state, rows.server_of(state.coolify, service), at=job.due)

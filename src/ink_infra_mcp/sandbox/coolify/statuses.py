@@ -1,6 +1,7 @@
 """How Coolify learns the state of containers: not at once, and wrongly when it cannot reach the server."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from ink_infra_mcp.sandbox.coolify import rows
 from ink_infra_mcp.sandbox.coolify.containers import infrastructure, of_app, of_service, place
@@ -80,9 +81,18 @@ def _health_of(containers: list[Container]) -> str:
 
 
 def _refresh_app(host: HostState, app: Application, at: float) -> None:
-    app.status = status_of(of_app(host, app, pull_request_id=0))
+    mine = of_app(host, app, pull_request_id=0)
+    app.status = status_of(mine)
+    _count_restarts(app, max((c.restart_count for c in mine), default=0), at)
     if app.status.startswith("running"):
         app.last_online_at = at
+
+
+def _count_restarts(app: Application, seen: int, at: float) -> None:
+    """A count that has grown is a crash (GetContainersStatus of coollabsio/coolify)."""
+    if seen > int(app.text("restart_count") or 0):
+        moment = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+        app.columns |= {"restart_count": seen, "last_restart_type": "crash", "last_restart_at": moment}
 
 
 def _refresh_service(host: HostState, service: Service) -> None:

@@ -1,6 +1,7 @@
 """Writes a `docker` command, in shell, that answers from the world as Docker's own client would."""
 
 import json
+import math
 import shlex
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -159,6 +160,12 @@ exec_() {
   esac
 }
 
+# the one call of Docker Compose: whether it takes the file of a service, of which only trouble is said
+compose() {
+  [ "$*" = "--project-directory $2 -f $2/docker-compose.yml config --quiet" ] || unknown
+  composed "${2##*/}"
+}
+
 command=${1-}
 [ $# -eq 0 ] || shift
 case $command in
@@ -166,6 +173,7 @@ case $command in
   inspect) inspect "$@" ;;
   logs) logs "$@" ;;
   exec) exec_ "$@" ;;
+  compose) compose "$@" ;;
   info | version) [ "$1" = --format ] && [ $# -eq 2 ] && fill "$2" "$command" || unknown ;;
   *) unknown ;;
 esac
@@ -186,11 +194,22 @@ def docker_script(state: WorldState, host: HostState, *, now: float) -> str:
     parts = [*_assignments(facts)]
     parts += [_function("info", _info(host)), _function("version", _version(host))]
     for n, container in enumerate(host.containers):
-        parts += _container(n, container, log=_log(state, container))
+        parts += _container(n, container, log=_log(state, container), now=now)
+    parts.append(_composed(state))
     return "\n".join([*parts, _SHELL])
 
 
-def _container(n: int, container: Container, *, log: Iterable[str]) -> list[str]:
+def _composed(state: WorldState) -> str:
+    """A service whose file Compose takes has nothing to say; of another folder it knows nothing."""
+    said = [
+        f"{service.uuid}) " + (f"echo {shlex.quote(service.compose_says)} >&2; exit 1" if service.compose_says else ":")
+        for service in state.coolify.services
+    ]
+    missing = '*) echo "open $1/docker-compose.yml: no such file or directory" >&2; exit 1'
+    return f"composed() {{ case $1 in {' ;; '.join([*said, missing])} ;; esac; }}"
+
+
+def _container(n: int, container: Container, *, log: Iterable[str], now: float) -> list[str]:
     about = {
         "id": container.id,
         "short": container.id[:12],
@@ -204,7 +223,7 @@ def _container(n: int, container: Container, *, log: Iterable[str]) -> list[str]
         f"about_{n}() {{ {' '.join(_assignments(about))}; }}",
         f"has_label_{n}() {{ case $1 in {_label_cases(container.labels)}) ;; *) return 1 ;; esac; }}",
         f"log_{n}() {{ {lines}; }}",
-        _function(f"fields_{n}", _inspected(container)),
+        _function(f"fields_{n}", _inspected(container, now)),
     ]
 
 
@@ -236,13 +255,20 @@ def _version(host: HostState) -> Fields:
     return _json_fields({".Server.Version": host.docker_version})
 
 
-def _inspected(container: Container) -> Fields:
+def _restarts(container: Container, now: float) -> int:
+    """Docker waits twice as long before each start of what crashes, 100 ms at first."""
+    if container.state != "restarting":
+        return container.restart_count
+    return max(container.restart_count, int(math.log2(max(0.0, now - container.created_at) * 10 + 1)))
+
+
+def _inspected(container: Container, now: float) -> Fields:
     """Return the pieces of `docker inspect` under the names of Docker's Go structs, empty lists as null."""
     values: dict[str, object] = {
         ".ID": container.id,
         ".Name": f"/{container.name}",
         ".Image": container.image_id,
-        ".RestartCount": container.restart_count,
+        ".RestartCount": _restarts(container, now),
         ".Config.Image": container.image,
         ".HostConfig.Runtime": container.runtime,
         ".HostConfig.Memory": container.memory_bytes,
@@ -317,8 +343,9 @@ def _bindings(ports: Iterable[str]) -> dict[str, list[dict[str, str]]]:
 
 def _log(state: WorldState, container: Container) -> list[str]:
     """Return what the container of an app has printed since its start."""
-    owner = container.labels.get("coolify.applicationId", "")
-    return [line for app in state.coolify.applications if str(app.id) == owner for line in app.log_lines]
+    owner, of = (container.labels.get(f"coolify.{kind}Id", "") for kind in ("application", "service"))
+    apps = [line for app in state.coolify.applications if str(app.id) == owner for line in app.log_lines]
+    return apps + [line for service in state.coolify.services if str(service.id) == of for line in service.log_lines]
 
 
 def _instant(at: float) -> str:
