@@ -117,10 +117,11 @@ async def test_a_web_page_is_not_opened(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.anyio
 async def test_progress_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """Progress is shown beside the answer, never in it, and without anything that steers the terminal."""
+    """Progress is shown beside the answer, never in it, without anything that steers the terminal or says nothing."""
 
     async def handle(context: Context, params: CallToolRequestParams) -> Answer:
         await context.session.report_progress(1, 3, "Build\x1b[31m and deploy")
+        await context.session.report_progress(1.5, 3)
         return said("done")
 
     assert await use(handle) == 0

@@ -34,9 +34,27 @@ SIGNS = {
     "ERROR: No matching distribution found for flaskk==9": "pip could not install",
     "Bind for 0.0.0.0:3000 failed: port is already allocated": "port is taken",
     "New container is not healthy, rolling back to the old container.": "health check",
+    "New container is unhealthy.\nweb | Error: connect ECONNREFUSED, getaddrinfo ENOTFOUND db": "its health check:",
+    'Attempt 3 of 3 | Healthcheck status: "unhealthy"': "its health check:",
+    "sh: 1: curl: not found\nsh: 1: wget: not found | Return code: 1\nNew container is unhealthy.": "curl or wget",
+    "dependency failed to start: container db-x0k is unhealthy": "its health check:",
+    "git: 'lfs' is not a git command. See 'git --help'.": "Git LFS",
+    "git-lfs filter-process: git-lfs: command not found\nfatal: the remote end hung up unexpectedly": "Git LFS",
+    "Unable to find image 'ghcr.io/coollabsio/coolify-helper:1.0.14' locally\n"
+    'docker: Error response from daemon: Get "https://ghcr.io/v2/": dial tcp: no such host': "helper image",
+    "docker: Error response from daemon: manifest for coollabsio/coolify-helper:9 not found": "helper image",
+    'failed to read /data/x/.env: line 3: unexpected character "\'" in variable name "B=\'it\'s"': "the app's .env",
+    "services.web.ulimits.nofile hard is required": "has no hard limit",
+    "validating docker-compose.yml: services.x.ulimits.nofile hard limit is required": "has no hard limit",
     "Server is not functional.": "lost the connection",
     'process "/bin/sh -c make" did not complete successfully: exit code: 2': "command of the build failed",
 }
+
+
+PULLED = """Unable to find image 'ghcr.io/coollabsio/coolify-helper:1.0.14' locally
+1.0.14: Pulling from coollabsio/coolify-helper
+Status: Downloaded newer image for ghcr.io/coollabsio/coolify-helper:1.0.14"""
+"""A helper image that was fetched is no cause."""
 
 
 @pytest.mark.parametrize(("line", "words"), SIGNS.items())
@@ -52,7 +70,7 @@ def test_the_more_specific_cause_wins() -> None:
     assert "disk is full" in probable_cause(lines)
 
 
-@pytest.mark.parametrize("lines", [[], ["Deployment failed."], ["Building docker image completed."]])
+@pytest.mark.parametrize("lines", [[], ["Deployment failed."], [PULLED], ["Building docker image completed."]])
 def test_an_unknown_failure_has_no_made_up_cause(lines: list[str]) -> None:
     """Nothing is guessed where no sign is."""
     assert probable_cause(lines) == ""

@@ -15,6 +15,7 @@ from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import StepCall
+from ink_infra_mcp.core.watching import Seen, Watcher, blind
 from tests.clients.coolify_wire import APP, DEPLOYMENT, SERVICE
 from tests.clients.ordered import Call, Wire, ordered, permit
 
@@ -36,10 +37,21 @@ class Run:
     kind: str
     params: JsonObject = field(default_factory=dict[str, JsonValue])
     said: list[str] = field(default_factory=list[str])
+    seen: list[Seen | None] = field(default_factory=list[Seen | None])
+    """What is seen on the server, look by look."""
+
+    def watch(self, call: StepCall) -> Watcher:
+        """Watch the server."""
+
+        async def look() -> Seen | None:
+            return self.seen.pop(0)
+
+        return look
 
     async def __call__(self, wire: Wire) -> JsonObject:
         """Run the step after a note that knew one deployment, with a patience of a few real seconds."""
-        steps = CoolifySteps(wire.http, lambda name: Secret(name), Redactor())
+        watch = self.watch if self.seen else blind
+        steps = CoolifySteps(wire.http, lambda name: Secret(name), Redactor(), watch)
         call = StepCall(
             operation_id="op-test",
             step_id="deploy",
@@ -208,6 +220,7 @@ def state(status: str) -> Call:
 COMPOSE: JsonObject = {"app": SERVICE, "service": True}
 STARTS = Call("POST", f"/services/{SERVICE}/start", answer={"message": "queued"})
 RUNS = Call("POST", f"/services/{SERVICE}/start", status=400, answer={"message": "Service is already running."})
+PULLS = Call("POST", f"/services/{SERVICE}/restart?latest=true", answer={"message": "queued"})
 RESTARTS = Call("POST", f"/services/{SERVICE}/restart?latest=false", answer={"message": "queued"})
 
 
@@ -216,6 +229,26 @@ async def test_a_compose_app_that_coolify_calls_running_is_restarted_where_a_sta
     away = crash("GET", f"/services/{SERVICE}")
     with wired(RUNS, RESTARTS, state("starting:unhealthy"), away, state("running:healthy")) as wire:
         assert await Run("coolify.start", COMPOSE)(wire) == {"status": "running"}
+
+
+async def test_a_compose_app_that_fell_on_its_server_is_not_waited_for() -> None:
+    """What cannot come right any more ends the waiting at that look; what may still come is said once."""
+    falls, fell = Seen("web was started again 2 times"), Seen("web has ended, with exit status 1", over=True)
+    run = Run("coolify.first_deploy", COMPOSE, seen=[Seen(), falls, falls, fell])
+    with wired(STARTS, *[state("starting:unknown")] * 4) as wire:
+        assert await run(wire) == {"status": "starting", "seen": fell.words}
+        assert wire.clock.monotonic() < 10
+    assert run.said == ["waiting for the compose app to run (starting)", falls.words]
+
+
+async def test_coolifys_word_counts_only_where_the_server_cannot_be_seen() -> None:
+    """It may be about the containers from before: what the server shows decides, as long as it shows anything."""
+    run = Run("coolify.restart", COMPOSE, seen=[Seen(), Seen(), Seen(over=True)])
+    with wired(PULLS, *[state("running:healthy")] * 3) as wire:
+        assert await run(wire) == {"status": "running"}
+    lost = Run("coolify.restart", COMPOSE, seen=[Seen(), None])
+    with wired(PULLS, *[state("running:healthy")] * 2) as wire:
+        assert await lost(wire) == {"status": "running"}
 
 
 async def test_a_compose_app_that_does_not_come_to_run_is_left_to_the_proof() -> None:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from ink_infra_mcp.clients.probe import HttpSeen, Probe, TlsSeen, is_public
+from ink_infra_mcp.clients.probe import HttpSeen, Probe, TlsSeen, is_inside, is_public
 from ink_infra_mcp.sandbox.edge import build_edge
 from ink_infra_mcp.sandbox.listen import listen
 from ink_infra_mcp.sandbox.state import Fault
@@ -150,6 +150,32 @@ async def test_an_address_that_is_not_public_is_refused(address: str) -> None:
     with anyio.fail_after(10):
         seen = await Probe().http("http://example.com/", address=address)
     assert seen == HttpSeen(kind="refused_by_us", error=f"{address} is not a public address")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1", "fe80::1", "224.0.0.1"])
+async def test_nobody_can_allow_loopback_or_the_metadata_service(address: str) -> None:
+    """`inside` opens private networks only."""
+    with anyio.fail_after(10):
+        seen = await Probe().http("http://example.com/", address=address, inside=True)
+    assert seen.kind == "refused_by_us"
+
+
+@pytest.mark.parametrize(
+    ("address", "inside"),
+    [("10.0.0.2", True), ("100.64.0.1", True), ("fd00::1", True), ("192.0.2.1", False), ("169.254.169.254", False)],
+)
+def test_inside_are_private_networks_and_nothing_else(address: str, inside: bool) -> None:
+    """RFC 1918, RFC 6598 and unique local addresses; metadata services are on none of them."""
+    assert is_inside(address) is inside
+
+
+@pytest.mark.anyio
+async def test_a_name_is_never_followed_inside() -> None:
+    """Only an address that the caller gives may be a private one, not what a name of the URL says."""
+    with anyio.fail_after(10):
+        seen = await Probe().http("http://10.255.255.1/", inside=True)
+    assert seen.kind == "refused_by_us"
 
 
 @pytest.mark.anyio

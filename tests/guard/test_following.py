@@ -38,7 +38,7 @@ class Ear:
         self.heard.append((progress, total or 0.0, message or ""))
         self.something.set()
 
-    async def hear(self, done: float, total: float, words: str) -> None:
+    async def hear(self, done: float, total: float, words: str | None) -> None:
         """Hear one message, as the product says it."""
         await self(done, total, words)
 
@@ -91,6 +91,16 @@ async def test_a_follower_hears_at_least_every_five_seconds(tmp_path: Path) -> N
     assert len(ear.heard) >= 30 / HEARTBEAT_S
     assert ear.never_goes_back()
     assert receipts[0].outcome is Outcome.RUNNING
+
+
+async def test_what_was_said_is_not_said_again(tmp_path: Path) -> None:
+    """Signs of life carry no words: a person reads each state once, however long it lasts."""
+    ear = Ear()
+    async with toy(tmp_path) as it, followed(it, ear, wait_s=31):
+        await pass_time(it, 31)
+
+    assert len(ear.heard) > 3
+    assert [words for _, _, words in ear.heard if words] == ["starting"]
 
 
 async def test_following_ends_when_its_time_is_over(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def fleets(draw: st.DrawFn) -> Fleet:
                 branch=WORDS,
             )
         ),
-        access=draw(st.builds(Access, admin=NETWORKS, private=NETWORKS)),
+        access=draw(st.builds(Access, admin=NETWORKS, private=NETWORKS, proof_from=st.sampled_from(["", "here"]))),
         approvals=draw(
             st.builds(Approvals, ttl_minutes=st.integers(1, 1440), channel=st.sampled_from(["any", "ticket"]))
         ),

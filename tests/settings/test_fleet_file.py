@@ -217,6 +217,10 @@ def test_a_variable_that_nothing_expands_is_refused(tmp_path: Path) -> None:
             ["line 13, key `muscles[1].bastion`: no server has that name; known here: factory, s1, s2"],
         ),
         (
+            SMALLEST + '[access]\nproof_from = "facory"\n',
+            ["line 8, key `access.proof_from`: no server has that name; did you mean `factory`?"],
+        ),
+        (
             SMALLEST + 'bastion = "factory"\n',
             ["line 7, key `factory.bastion`: leads back to itself: factory -> factory"],
         ),

@@ -29,6 +29,7 @@ from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import Handler
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress
+from ink_infra_mcp.hosts.docker.causes import ContainerWatch
 from ink_infra_mcp.hosts.docker.judging import ComposeSteps
 from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
@@ -166,7 +167,8 @@ class App:
 
     def _handlers(self) -> dict[str, Handler]:
         wiring, isolation = self._wiring, self._wiring.isolation
-        coolify = CoolifySteps(self._coolify_http, wiring.secrets.need, wiring.redact)
+        watch = ContainerWatch(self.hosts).watch
+        coolify = CoolifySteps(self._coolify_http, wiring.secrets.need, wiring.redact, watch)
         hosts = HostSteps(self.hosts, isolation)
         cloud = HetznerCloudSteps(lambda: self._hetzner_http)
         robot = HetznerRobotSteps(lambda: self._robot_door)

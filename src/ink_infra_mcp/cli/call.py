@@ -117,7 +117,8 @@ async def _follow(client: Client, operation_id: str) -> int:
 
 
 async def _progress(progress: float, total: float | None, message: str | None) -> None:
-    _tell(f"[{progress:.0f}/{total:.0f}] {message or ''}" if total else f"... {message or progress}")
+    if message:
+        _tell(f"[{progress:.0f}/{total:.0f}] {message}" if total else f"... {message}")
 
 
 def _cause(group: BaseExceptionGroup[MCPError]) -> MCPError:

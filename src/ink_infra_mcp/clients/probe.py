@@ -16,6 +16,9 @@ from ink_infra_mcp.core.untrusted import clean
 START_BYTES = 2048
 START_CHARS = 200
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+_INSIDE = tuple(
+    map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
+)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 Endpoint = tuple[str, int]
 
@@ -66,8 +69,13 @@ class Probe:
         self._connect_to = dict(connect_to or {})
         self._verify = verify
 
-    async def http(self, url: str, *, address: str | None = None, timeout_s: float = 10.0) -> HttpSeen:
+    async def http(
+        self, url: str, *, address: str | None = None, inside: bool = False, timeout_s: float = 10.0
+    ) -> HttpSeen:
         """Return what a GET of `url` sees, at `address` if given, else where its name leads; trouble is a value.
+
+        `inside` lets the given address be a private one: the operator has said so. Loopback, link-local and metadata
+        addresses stay refused.
 
         Raises:
             ValueError: the URL is not http or https with a host, or it carries a user name.
@@ -75,16 +83,17 @@ class Probe:
         parts = _checked(url)
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._visit(parts, address)
+                return await self._visit(parts, address, inside=inside and address is not None)
         except TimeoutError:
             return HttpSeen(kind="timeout", error=f"no answer within {timeout_s:g} seconds")
 
-    async def _visit(self, url: httpx2.URL, address: str | None) -> HttpSeen:
+    async def _visit(self, url: httpx2.URL, address: str | None, *, inside: bool) -> HttpSeen:
         port = url.port or DEFAULT_PORTS[url.scheme]
         candidates = await self._candidates(url.host, address, port)
         if not candidates:
             return HttpSeen(kind="unresolved", error=f"{url.host} has no address")
-        endpoint = next(filter(None, (self._endpoint(candidate, port) for candidate in candidates)), None)
+        endpoints = (self._endpoint(candidate, port, inside=inside) for candidate in candidates)
+        endpoint = next(filter(None, endpoints), None)
         if endpoint is None:
             return HttpSeen(kind="refused_by_us", error=f"{candidates[0]} is not a public address")
         return await self._ask(url, endpoint)
@@ -95,10 +104,11 @@ class Probe:
             return [address]
         return [host] if (host, port) in self._connect_to else await _addresses(host, port)
 
-    def _endpoint(self, address: str, port: int) -> Endpoint | None:
+    def _endpoint(self, address: str, port: int, *, inside: bool) -> Endpoint | None:
         """Return where to connect to for an address, or None where we do not go."""
         here = (address, port)
-        return self._connect_to.get(here, here if is_public(address) else None)
+        admitted = is_public(address) or (inside and is_inside(address))
+        return self._connect_to.get(here, here if admitted else None)
 
     async def _ask(self, url: httpx2.URL, endpoint: Endpoint) -> HttpSeen:
         try:
@@ -129,6 +139,15 @@ def is_public(address: str) -> bool:
         return False
     hidden = _hidden(ip)
     return is_public(str(hidden)) if hidden else ip.is_global and not ip.is_multicast
+
+
+def is_inside(address: str) -> bool:
+    """Return whether an address is one of a private network: RFC 1918, shared by a carrier (RFC 6598), or ULA."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(ip.version == network.version and ip in network for network in _INSIDE)
 
 
 def _hidden(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

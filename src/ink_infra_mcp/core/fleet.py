@@ -7,9 +7,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+_NAME_OR_NONE = r"^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)?$"
 _DOMAIN = re.compile(r"^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$")
 _MEMORY = re.compile(r"^[1-9][0-9]{0,6}[kmg]$")
 _MIN_MEMORY_BYTES = 6 * 2**20
+HERE = "here"
+"""What `proof_from` calls the machine that we run on."""
 _CPUS = re.compile(r"^(?:[1-9][0-9]{0,2}(?:\.[0-9]{1,2})?|0\.(?!0+$)[0-9]{1,2})$")
 
 
@@ -151,10 +154,15 @@ class AppDefaults(_Section):
 
 
 class Access(_Section):
-    """From where servers may be reached: `admin` by people and by this server, `private` only by the fleet's own."""
+    """From where servers may be reached: `admin` by people and by this server, `private` only by the fleet's own.
+
+    `proof_from` is from where apps without a public address are visited to prove them: the name of a server of the
+    fleet, `here` for this machine, or empty: from nowhere.
+    """
 
     admin: tuple[Network, ...] = ()
     private: tuple[Network, ...] = ()
+    proof_from: Annotated[str, Field(pattern=_NAME_OR_NONE)] = ""
 
 
 class Approvals(_Section):

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     # the database comes with it, and a server that was not yet called has no use for one
     from ink_infra_mcp.state.records import Approval
 
-Progress = Callable[[float, float, str], Awaitable[None]]
-"""Receives (done, total, message); `done` never goes back."""
+Progress = Callable[[float, float, str | None], Awaitable[None]]
+"""Receives (done, total, message); `done` never goes back. Without news there is no message, only a sign of life."""
 
 NOT_PART_OF_A_CALL = frozenset({"wait_s"})
 

@@ -55,10 +55,11 @@ class Operations:
         """Return the receipt when the operation has ended, or `running` after `wait_s` seconds.
 
         One whose owner has died meanwhile is taken over. `progress` is called at every change and at least every 5
-        seconds, so that a client keeps its request alive.
+        seconds, so that a client keeps its request alive; what was said already is not said again.
         """
         began = self.elapsed()
-        told, last = ("", -1), began - HEARTBEAT_S
+        told: tuple[str | None, int] = (None, -1)
+        last = began - HEARTBEAT_S
         while True:
             operation = await self.get(operation_id)
             if operation.receipt is not None:
@@ -70,7 +71,7 @@ class Operations:
                 return receipts.running(operation)
             news = (operation.now_at, len(operation.results))
             if progress is not None and (news != told or self.elapsed() - last >= HEARTBEAT_S):
-                words = operation.now_at or "starting"
+                words = (operation.now_at or "starting") if operation.now_at != told[0] else None
                 await progress(_done(operation, spent), len(operation.plan.steps) + 1.0, words)
                 told, last = news, self.elapsed()
             await self.changes.wait(min(LOOK_EVERY_S, wait_s - spent))

@@ -42,12 +42,14 @@ def build_edge(world: World, host: str) -> Starlette:
     async def answer(request: Request) -> Response:
         asked = (request.url.hostname or "").lower()
         what = f"{request.method} {asked}{request.url.path}"
-        return await answered(world, "edge", what, lambda state: _answer(state, host, asked, request))
+        return await answered(world, "edge", what, lambda state: page_of(state, host, request))
 
     return Starlette(routes=[Route("/{path:path}", answer, methods=METHODS)])
 
 
-def _answer(state: WorldState, host: str, asked: str, request: Request) -> Response:
+def page_of(state: WorldState, host: str, request: Request) -> Response:
+    """Return what the proxy of the pretend host with that name answers; `CutOff` where it says nothing."""
+    asked = (request.url.hostname or "").lower()
     machine = state.hosts.get(host)
     if machine is None or not _serves(machine):
         return CutOff()

@@ -118,7 +118,10 @@ def _finish(state: WorldState, host: HostState, app: Application, deployment: De
 
 
 def _note_success(state: WorldState, app: Application) -> None:
-    """With a health check the status is written without its health, which then reads as unhealthy."""
+    """With a health check the status is written without its health, which then reads as unhealthy; restarts count
+    anew.
+    """
+    app.columns |= {"restart_count": 0, "last_restart_type": None, "last_restart_at": None}
     if app.text("build_pack") == "dockercompose":
         load_compose(state, app)
     elif app.columns.get("health_check_enabled"):

@@ -307,7 +307,9 @@ class ServicePart(Part):
 class Service(Part):
     """A service: a compose file that Coolify runs as it is, without build and without deployments.
 
-    Knob of the sandbox: `start_seconds` is how long a start or restart takes until the server shows it.
+    Knobs of the sandbox: `start_seconds` is how long a start or restart takes until the server shows it;
+    `compose_says` is what Docker Compose has against its file, and then nothing starts; `log_lines` is what its
+    containers print.
     """
 
     id: int
@@ -328,6 +330,8 @@ class Service(Part):
     created_at: float = 0.0
     updated_at: float = 0.0
     start_seconds: float = 5.0
+    compose_says: str = ""
+    log_lines: list[str] = []
 
 
 class Job(Part):

@@ -153,6 +153,10 @@ class HostState(Part):
     firewall: HostFirewall = HostFirewall()
     without: list[str] = []
     """Programs that a server usually has, and this one has not."""
+    names: dict[str, list[str]] = {}
+    """Names that only its own resolver knows, and their addresses."""
+    self_signed: bool = False
+    """Whether its proxy shows a certificate of its own making."""
     up: bool = True
     clock_ahead_s: float = 0.0
     """How far its clock is ahead of the world's."""

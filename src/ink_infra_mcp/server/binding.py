@@ -113,8 +113,9 @@ def _arguments(model: type[BaseModel], params: types.CallToolRequestParams) -> B
 
 
 def _progress(ctx: Context, backend: Backend) -> Progress:
-    async def tell(done: float, total: float, message: str) -> None:
-        await ctx.session.report_progress(done, total, answers.safe(message, backend, limit=MAX_PROGRESS))
+    async def tell(done: float, total: float, message: str | None) -> None:
+        words = None if message is None else answers.safe(message, backend, limit=MAX_PROGRESS)
+        await ctx.session.report_progress(done, total, words)
 
     return tell
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ink_infra_mcp.core.fleet import Fleet, Host
+from ink_infra_mcp.core.fleet import HERE, Fleet, Host
 from ink_infra_mcp.settings.keys import HINTS
 from ink_infra_mcp.settings.state_url import state_url_fault
 from ink_infra_mcp.settings.toml_file import Fault, nearest, read_model
@@ -35,6 +35,7 @@ def faults(fleet: Fleet) -> Iterator[Fault]:
     yield from _bastion_faults(fleet)
     yield from _domain_faults(fleet)
     yield from _host_key_faults(fleet)
+    yield from _proof_faults(fleet)
     if fault := state_url_fault(fleet.state.url):
         yield Fault(("state", "url"), fault)
 
@@ -87,6 +88,12 @@ def _bastion_faults(fleet: Fleet) -> Iterator[Fault]:
             yield Fault((*path, "bastion"), f"no server has that name; {nearest(host.bastion, hops)}")
         elif loop := _loop(host.name, hops):
             yield Fault((*path, "bastion"), f"leads back to itself: {' -> '.join(loop)}")
+
+
+def _proof_faults(fleet: Fleet) -> Iterator[Fault]:
+    wanted, names = fleet.access.proof_from, {host.name for host in fleet.hosts}
+    if wanted not in {"", HERE, *names}:
+        yield Fault(("access", "proof_from"), f"no server has that name; {nearest(wanted, {HERE, *names})}")
 
 
 def _loop(start: str, hops: dict[str, str | None]) -> list[str]:

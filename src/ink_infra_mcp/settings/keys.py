@@ -40,7 +40,7 @@ SECTION_WORDS: Final[Mapping[str, str]] = {
     "domains": "The domain that covers apps on all Muscles, and who serves its DNS.",
     "fork": "The Coolify image in service, where it is not the official one.",
     "defaults": "What an app gets when the caller does not say.",
-    "access": "From where servers may be reached, which check_firewall compares with what is open.",
+    "access": "From where servers may be reached, which check_firewall compares with what is open, and apps proved.",
     "approvals": "How long an approval may wait, and who gives it.",
     "state": "Where approvals, audit, locks and operations live.",
 }
@@ -86,6 +86,7 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "access": {
         "admin": "The addresses or networks of people, of bastions and of this server, such as `198.51.100.0/28`.",
         "private": "The private networks of the fleet (vSwitch, Cloud network), such as `10.250.0.0/16`.",
+        "proof_from": "From where apps without a public address are proved: a server's name or `here`; empty: nowhere.",
     },
     "approvals": {
         "ttl_minutes": "Minutes until an unanswered approval expires.",
@@ -98,6 +99,7 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 
 HINTS: Final[Mapping[tuple[str | int, ...], str]] = {
     ("coolify", "url"): "write scheme and host only, such as https://coolify.example.com; /api/v1 is added by itself",
+    ("access", "proof_from"): "write the name of a server of this file, or `here` for this machine",
     ("fork", "upstream_pull_request"): "write it as owner/repo#number",
     **{(part, "ssh_user"): "write a Unix user name, such as root" for part in ("factory", "muscles", "bastions")},
 }

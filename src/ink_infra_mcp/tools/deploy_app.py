@@ -171,9 +171,7 @@ async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, fo
         port=args.port or compose_apps.port_of(now) or look.fleet.defaults.port,
         existing=now,
         env=await envs_now(look, Owner(uuid, args.name, home.muscle.name, service=True, compose=file.text), args.env),
-        as_wanted=now is not None
-        and await _runs(look, home, uuid, promised(file.text))
-        and now.status.state == "running",
+        as_wanted=now is not None and await _runs(look, home, uuid, promised(file.text)),
         redeploy=args.redeploy,
         notes=file.notes,
     )

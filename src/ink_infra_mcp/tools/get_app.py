@@ -6,8 +6,10 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.apps.app import App, find_app, is_inline, limits_of
+from ink_infra_mcp.areas.apps.proofs import commit_of, restarts_of
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
+from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
@@ -57,6 +59,7 @@ class Report(Frozen):
     port: str = ""
     limits: str
     run_options: str = ""
+    restarts: str = ""
     variables: tuple[str, ...] = ()
     deployments: tuple[DeploymentSeen, ...] = ()
     containers: tuple[ContainerSeen, ...] = ()
@@ -92,6 +95,7 @@ class GetApp(Query[Args, Look, Report]):
             port=source.ports_exposes if source else "",
             limits=limits_of(app),
             run_options=source.custom_docker_run_options if source else "",
+            restarts=restarts_of(source) if source else "",
             variables=await _variables(look, app),
             deployments=await _deployments(look, app),
             containers=tuple(_seen(c, look) for c in containers or ()),
@@ -109,6 +113,7 @@ class GetApp(Query[Args, Look, Report]):
             f"limits: {report.limits}  isolated: {isolated}  port: {report.port or '-'}",
             f"variables: {', '.join(report.variables) or '-'}",
         ]
+        lines += [f"restarts: {report.restarts}"] if report.restarts else []
         lines += [f"deployment {d.at} {d.status} {d.commit[:12]} {d.uuid}" for d in report.deployments]
         lines += [_line(c) for c in report.containers]
         return "\n".join([*lines, *(f"unknown: {what}: {why}" for what, why in report.unknown.items())])
@@ -133,9 +138,15 @@ async def _deployments(look: Look, app: App) -> tuple[DeploymentSeen, ...]:
     if app.kind == "service":
         return ()
     found = await look.coolify.deployments_of(app.uuid, take=3)
-    return tuple(
-        DeploymentSeen(uuid=d.uuid, status=clean_name(d.status), commit=clean_name(d.commit), at=_iso(d.created_at))
-        for d in found
+    return tuple(map(_deployment, found))
+
+
+def _deployment(found: Deployment) -> DeploymentSeen:
+    return DeploymentSeen(
+        uuid=found.uuid,
+        status=clean_name(found.status),
+        commit=clean_name(commit_of(found.commit)),
+        at=_iso(found.created_at),
     )
 
 

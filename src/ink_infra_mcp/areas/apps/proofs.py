@@ -1,14 +1,13 @@
 """Proofs that an app is as promised: its deployment, its isolation on the host, DNS, TLS and HTTP."""
 
 from collections.abc import Iterable
-from typing import Literal
 
 from ink_infra_mcp.areas.apps import env_proof
-from ink_infra_mcp.areas.apps.app import host_of
 from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services
+from ink_infra_mcp.areas.apps.web import web
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED
-from ink_infra_mcp.clients.probe import HttpSeen
 from ink_infra_mcp.core.errors import HostError, NotFound
 from ink_infra_mcp.core.operation import Check, Results
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
@@ -26,10 +25,9 @@ from ink_infra_mcp.hosts.docker.rollouts import (
     unsettled,
 )
 
-WEB_READY_S = 60.0
+GONE_WITHIN_S = 60.0
 RUNS_WITHIN_S = 60.0
 _EVERY_S = 3.0
-_NO_ROUTE = "404 page not found"
 
 
 async def is_isolated(look: Look, muscle: str, app_uuid: str, services: Services = NO_SERVICES) -> bool:
@@ -58,21 +56,48 @@ async def of_deployment(plan: Plan, results: Results, look: Look) -> list[Check]
         *([await _deployment(look, str(deployment), commit)] if deployment else []),
         await isolation(look, muscle, promise_of(app, prove.params, results)),
         await env_proof.variables(look, plan, results),
-        *(await web(look, muscle, url) if url else []),
+        *(await _reached(look, muscle, url, app if deployment else "") if url else []),
     ]
+
+
+async def _reached(look: Look, muscle: str, url: str, app: str) -> list[Check]:
+    """Return the checks of the web; Coolify's count of crashes is told beside an answer that is not as it should be."""
+    checks = await web(look, muscle, url)
+    if not app or all(check.status != "failed" for check in checks if check.name == "http"):
+        return checks
+    why = restarts_of(await look.coolify.application(app))
+    return [_with(check, why) if why and check.name == "http" else check for check in checks]
+
+
+def _with(check: Check, why: str) -> Check:
+    return check.model_copy(update={"evidence": f"{check.evidence}; {why}"})
+
+
+def restarts_of(app: Application) -> str:
+    """Return in words how often Coolify saw the app start again since its deployment, or an empty text for never."""
+    if not app.restart_count:
+        return ""
+    times = "once" if app.restart_count == 1 else f"{app.restart_count} times"
+    last = f", last after a {clean_name(app.last_restart_type)}" if app.last_restart_type else ""
+    return f"Coolify saw it start again {times}{last}"
 
 
 def summary_of_deployment(plan: Plan, results: Results) -> JsonObject:
     """Return what the caller wants to know of a deployed app, as far as the steps came."""
     prove = _step(plan, "prove_isolation")
     done = results.get("deploy", {})
-    return {
+    said: JsonObject = {
         "url": prove.params["url"],
         "app": _uuid(prove, results),
         "muscle": prove.params["muscle"],
         "deployment": done.get("deployment", ""),
-        "commit": done.get("commit", ""),
     }
+    return said | ({"commit": commit} if (commit := commit_of(done.get("commit"))) else {})
+
+
+def commit_of(named: object) -> str:
+    """Return a deployment's commit, or an empty text: Coolify writes HEAD where the source has none, as an image."""
+    return named if isinstance(named, str) and named != "HEAD" else ""
 
 
 async def isolation(look: Look, muscle: str, promise: Promise) -> Check:
@@ -105,19 +130,6 @@ def _wanting(found: Iterable[ContainerFacts], promise: Promise, muscle: str) -> 
     return (*old, f"no container of {lacking} runs on {muscle}") if lacking else old
 
 
-async def web(look: Look, muscle: str, url: str) -> list[Check]:
-    """Return the checks of name, certificate and answer; waits up to a minute for routing and certificate."""
-    address = look.fleet.host(muscle).address
-    checks = [await _dns(look, host_of(url), address)]
-    clock = look.clock
-    end = clock.monotonic() + WEB_READY_S
-    seen = await look.probe.http(url, address=address)
-    while not _good(seen) and clock.monotonic() < end:
-        await clock.sleep(_EVERY_S)
-        seen = await look.probe.http(url, address=address)
-    return [*checks, _tls(seen, url), _http(seen, url)]
-
-
 async def _deployment(look: Look, uuid: str, commit: str) -> Check:
     deployment = await look.coolify.deployment(uuid)
     wrong_commit = bool(commit) and deployment.commit not in (commit, "HEAD", "")
@@ -126,44 +138,6 @@ async def _deployment(look: Look, uuid: str, commit: str) -> Check:
     if wrong_commit:
         evidence += f", but it deployed {clean_name(deployment.commit)} and not {commit}"
     return Check(name="deployment", status="passed" if ok else "failed", evidence=evidence)
-
-
-async def _dns(look: Look, host: str, address: str) -> Check:
-    found = await look.resolver.addresses(host)
-    addresses = (*found.ipv4, *found.ipv6)
-    if address in addresses:
-        return Check(name="dns", status="passed", evidence=f"{host} is {address}")
-    seen = ", ".join(addresses) or {"nxdomain": "no such name", "none": "no address"}.get(found.status, "no answer")
-    return Check(name="dns", status="failed", evidence=f"{host} should be {address}; seen: {seen}")
-
-
-def _good(seen: HttpSeen) -> bool:
-    return _http_status(seen) == "passed" and (seen.tls is None or seen.tls.trusted)
-
-
-def _http_status(seen: HttpSeen) -> Literal["passed", "failed"]:
-    no_route = seen.status == 404 and seen.untrusted_start.strip() == _NO_ROUTE
-    return "failed" if seen.status is None or seen.status >= 500 or no_route else "passed"
-
-
-def _http(seen: HttpSeen, url: str) -> Check:
-    if seen.status is None:
-        return Check(name="http", status="failed", evidence=f"GET {url}: {seen.error}")
-    words = f"GET {url} answers {seen.status}"
-    if _http_status(seen) == "failed" and seen.status == 404:
-        words += ": Traefik has no route for it"
-    return Check(name="http", status=_http_status(seen), evidence=words)
-
-
-def _tls(seen: HttpSeen, url: str) -> Check:
-    if url.startswith("http://"):
-        return Check(name="tls", status="skipped", evidence="the URL is plain http")
-    if seen.tls is None:
-        return Check(name="tls", status="failed", evidence=seen.error or "no TLS connection")
-    if not seen.tls.trusted:
-        return Check(name="tls", status="failed", evidence=f"certificate not trusted: {seen.tls.problem}")
-    until = f" until {seen.tls.not_after:%Y-%m-%d}" if seen.tls.not_after else ""
-    return Check(name="tls", status="passed", evidence=f"certificate of {clean_name(seen.tls.issuer)}{until}")
 
 
 def _inspected(container: ContainerFacts, muscle: str) -> str:
@@ -194,7 +168,7 @@ async def stopped(look: Look, plan: Plan, results: Results) -> Check:
     app, muscle = _uuid(step, results), str(step.params["muscle"])
     if not muscle:
         return Check(name="stopped", status="skipped", evidence="its server is not in fleet.toml")
-    end = look.clock.monotonic() + WEB_READY_S
+    end = look.clock.monotonic() + GONE_WITHIN_S
     try:
         while (running := await running_of(look, muscle, app)) and look.clock.monotonic() < end:
             await look.clock.sleep(_EVERY_S)

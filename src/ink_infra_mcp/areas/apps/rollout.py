@@ -104,6 +104,12 @@ def steps(
         "rollback": f"Go back to {commit} of {name}",
     }
     stop: JsonObject = {"app": app, "service": service}
+    promise: JsonObject = {
+        "muscle": now.muscle,
+        "noted": result_of("note_containers", "containers"),
+        "services": [*now.services.must_run],
+        "once": [*now.services.may_end],
+    }
     deploy = Step(
         id="deploy",
         kind=kind,
@@ -116,6 +122,7 @@ def steps(
             "deadline_s": BUILD_DEADLINE_S,
             "commit": commit,
             "service": service,
+            **(promise if service else {}),
         },
         undo=Undo(kind="coolify.stop_application", target=name, summary=f"stop {name}", params=stop),
     )
@@ -124,14 +131,7 @@ def steps(
         kind="hosts.prove_isolation",
         target=name,
         summary=f"Prove on {now.muscle} that every container of {name} is new and runs isolated",
-        params={
-            "app": app,
-            "muscle": now.muscle,
-            "url": now.url,
-            "noted": result_of("note_containers", "containers"),
-            "services": [*now.services.must_run],
-            "once": [*now.services.may_end],
-        },
+        params={"app": app, "muscle": now.muscle, "url": now.url, **promise},
         undoes=("deploy",),
         undo_words=_READS,
     )

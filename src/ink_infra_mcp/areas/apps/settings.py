@@ -14,6 +14,7 @@ from ink_infra_mcp.core.fleet import Cpus, Domain, Memory, Port
 from ink_infra_mcp.core.isolation import lacking, run_options, weakening
 from ink_infra_mcp.core.plan import JsonObject
 
+NO_CHECK = "none"
 _ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 
 
@@ -29,7 +30,10 @@ class SettingArgs(SourceArgs):
     run_options: Annotated[
         str | None, Field(max_length=1000, pattern=_ONE_LINE, description="More docker run options; weakening: refused")
     ] = None
-    health_path: Annotated[str | None, Field(pattern=r"^/[\w/.~%-]*$", max_length=255)] = None
+    health_path: Annotated[
+        str | None,
+        Field(pattern=r"^(?:/[\w/.~%-]*|none)$", max_length=255, description="Health check path; none: no check"),
+    ] = None
 
 
 def refuse_weakening(args: SettingArgs, look: Look) -> None:
@@ -77,10 +81,16 @@ def _said(args: SettingArgs) -> JsonObject:
         "ports_exposes": [args.port] if args.port else None,
         "limits_memory": args.memory,
         "limits_cpus": args.cpus,
-        "health_check_enabled": True if args.health_path else None,
-        "health_check_path": args.health_path,
+        **_health(args.health_path),
     }
     return {name: value for name, value in named.items() if value is not None}
+
+
+def _health(path: str | None) -> JsonObject:
+    """A check that is switched off keeps its path in Coolify: it says nothing then."""
+    if path == NO_CHECK:
+        return {"health_check_enabled": False}
+    return {"health_check_enabled": True if path else None, "health_check_path": path}
 
 
 def _options(args: SettingArgs, look: Look) -> str:

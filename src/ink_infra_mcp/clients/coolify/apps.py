@@ -15,7 +15,10 @@ class Application(Sent):
     """An app. Fields of `settings` are None in lists, which leave them out.
 
     `git_repository` is `owner/name` for GitHub and a URL otherwise: compare with `same_repository`. A limit of "0"
-    means none. `dockerfile` and `docker_compose_raw` are empty unless the token may read sensitive fields.
+    means none. `restart_count` is how often Docker started its containers again since the last deployment, and
+    `last_restart_type` then `crash` (source, version 4.3.11).
+
+    `dockerfile` and `docker_compose_raw` are empty unless the token may read sensitive fields.
     """
 
     uuid: str
@@ -59,6 +62,8 @@ class Application(Sent):
     health_check_scheme: Text = ""
     redirect: Text = ""
     restart_count: int | None = None
+    last_restart_type: Text = ""
+    last_restart_at: When = None
     created_at: When = None
     updated_at: When = None
     last_online_at: When = None

@@ -36,6 +36,40 @@ _CAUSES: tuple[_Cause, ...] = (
         "It ran out of memory: raise the memory limit, or make the build smaller.",
     ),
     _cause(
+        r"unexpected character .{1,8} in variable name|unterminated quoted value|failed to read \S*\.env\b",
+        "Docker Compose cannot read the app's .env: a variable's value holds a quote, or ends in a backslash. "
+        "Set that variable again without it.",
+    ),
+    _cause(
+        r"\bhard(?: limit)? is required|ulimits\.\S* .*missing propert\w+ .?hard",
+        "A ulimit has no hard limit: write it as --ulimit name=soft:hard.",
+    ),
+    _cause(
+        r"unable to find image '\S*coolify-helper\S*' locally\s+(?:docker: )?error"
+        r"|(?:failed to resolve reference|manifest for|no such image:?|error response from daemon).{0,80}coolify-helper"
+        r"|coolify-helper\S* not found",
+        "Coolify's helper image, in which it builds, is neither on the server nor to be had from its registry: check "
+        "that the server reaches the registry, or pull the image there.",
+    ),
+    _cause(
+        r"'lfs' is not a git command|git-lfs\S*: (?:command )?not found|'?git-lfs'? was not found on your path"
+        r"|smudge filter lfs failed|external filter 'git-lfs",
+        "The repository keeps files in Git LFS, and the fetch lacks git-lfs or could not read them: install git-lfs "
+        "where Coolify clones, or turn Git LFS off for the app.",
+    ),
+    _cause(
+        r"(?:curl|wget): (?:command )?not found[\s\S]*new container is (?:not healthy|unhealthy)"
+        r"|unable to start container process: exec: \"?/bin/sh[\s\S]*new container is (?:not healthy|unhealthy)",
+        "The new container did not pass its health check, which needs a shell with curl or wget in the image: add "
+        "one, or switch the check off (health_path none).",
+    ),
+    _cause(
+        r"new container is (?:not healthy|unhealthy)|health ?check failed|healthcheck status: \\?\"?unhealthy"
+        r"|dependency failed to start|container \S+ is unhealthy",
+        "The new container did not pass its health check: the app does not listen on the exposed port or path, "
+        "or it stops at once.",
+    ),
+    _cause(
         r"remote branch \S+ not found|couldn't find remote ref|did not match any file\(s\) known to git",
         "The branch or commit does not exist in the repository.",
     ),
@@ -83,11 +117,6 @@ _CAUSES: tuple[_Cause, ...] = (
     _cause(
         r"port is already allocated|address already in use",
         "The port is taken on the server: use a domain instead of a port mapping, or another port.",
-    ),
-    _cause(
-        r"new container is (?:not healthy|unhealthy)|health ?check failed|healthcheck status: \"?unhealthy",
-        "The new container did not pass its health check: the app does not listen on the exposed port or path, "
-        "or it stops at once.",
     ),
     _cause(
         r"server is not functional|connection to \S+ (?:closed|timed out)|ssh: connect to host|exit code:? 255",

@@ -7,6 +7,7 @@ from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
+from ink_infra_mcp.hosts.docker.causes import failed_with, fell, hopeless, why_not_up
 from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of
 from ink_infra_mcp.hosts.docker.rollouts import (
     Promise,
@@ -79,7 +80,7 @@ class HostSteps:
         call.say(f"waiting {self.isolation.settle_s:g} s whether it stays up on {muscle}")
         await call.clock.sleep(self.isolation.settle_s)
         if moved := unsettled(counted, await self._seen(call, muscle, promise.app)):
-            raise _falls(moved, muscle)
+            raise failed_with(_falls(moved, muscle), await why_not_up(self.pool, muscle, promise))
 
     async def _seen(self, call: StepCall, muscle: str, app: str) -> Found:
         """A host that is away for a moment is asked again: the plan's answer to a failed proof is to stop the app."""
@@ -96,6 +97,8 @@ class HostSteps:
         async def replaced() -> Found | NotYet:
             found = await self._seen(call, muscle, promise.app)
             old = lingering(found, promise)
+            if old and fell(call):
+                raise failed_with(_stays(old, muscle), await why_not_up(self.pool, muscle, promise))
             return NotYet(f"waiting on {muscle} until {old[0]} is replaced", _stays(old, muscle)) if old else found
 
         return await until(call, replaced, within_s=REPLACED_WITHIN_S)
@@ -104,10 +107,15 @@ class HostSteps:
         async def complete() -> Found | NotYet:
             found = await self._seen(call, muscle, promise.app)
             lacking = missing(found, promise)
+            if lacking and (hopeless(found, promise) or fell(call)):
+                raise _none_runs(found, promise, muscle)
             words = f"waiting on {muscle} for a container of {lacking}"
             return NotYet(words, _none_runs(found, promise, muscle)) if lacking else found
 
-        return await until(call, complete, within_s=SEEN_WITHIN_S)
+        try:
+            return await until(call, complete, within_s=SEEN_WITHIN_S)
+        except StepFailed as failure:
+            raise failed_with(failure, await why_not_up(self.pool, muscle, promise)) from failure
 
 
 def _stays(old: tuple[str, ...], muscle: str) -> StepFailed:

@@ -71,6 +71,8 @@ def _start_service(state: WorldState, job: Job) -> None:
     host = _workplace(state, service)
     if service is None or host is None:
         return
+    if service.compose_says:
+        return
     try:
         new = _service_containers(state, service, job.due)
     except (BadCompose, BadYaml, Broken, Unreadable):

@@ -168,6 +168,12 @@ made() {
   [ -z "$missing" ]
 }
 
+# the one call of Docker Compose: whether it takes the file of a service, of which only trouble is said
+compose() {
+  [ "$*" = "--project-directory $2 -f $2/docker-compose.yml config --quiet" ] || unknown
+  composed "${2##*/}"
+}
+
 command=${1-}
 [ $# -eq 0 ] || shift
 case $command in
@@ -177,6 +183,7 @@ case $command in
   exec) exec_ "$@" ;;
   volume) made volume "$@" ;;
   network) if [ "$*" = 'ls --quiet --no-trunc' ]; then printf '%s\n' $networks; else made network "$@"; fi ;;
+  compose) compose "$@" ;;
   info | version) [ "$1" = --format ] && [ $# -eq 2 ] && fill "$2" "$command" || unknown ;;
   *) unknown ;;
 esac
@@ -196,11 +203,22 @@ def docker_script(state: WorldState, host: HostState, *, now: float) -> str:
     parts += [*_kind("volume", volumes_of(host)), *_kind("network", networks)]
     parts += [_function("info", _info(host)), _function("version", _version(host))]
     for n, container in enumerate(host.containers):
-        parts += _container(n, container, log=_log(state, container))
+        parts += _container(n, container, log=_log(state, container), now=now)
+    parts.append(_composed(state))
     return "\n".join([*parts, _SHELL])
 
 
-def _container(n: int, container: Container, *, log: Iterable[str]) -> list[str]:
+def _composed(state: WorldState) -> str:
+    """A service whose file Compose takes has nothing to say; of another folder it knows nothing."""
+    said = [
+        f"{service.uuid}) " + (f"echo {shlex.quote(service.compose_says)} >&2; exit 1" if service.compose_says else ":")
+        for service in state.coolify.services
+    ]
+    missing = '*) echo "open $1/docker-compose.yml: no such file or directory" >&2; exit 1'
+    return f"composed() {{ case $1 in {' ;; '.join([*said, missing])} ;; esac; }}"
+
+
+def _container(n: int, container: Container, *, log: Iterable[str], now: float) -> list[str]:
     about = {
         "id": container.id,
         "short": container.id[:12],
@@ -214,7 +232,7 @@ def _container(n: int, container: Container, *, log: Iterable[str]) -> list[str]
         f"about_{n}() {{ {' '.join(_assignments(about))}; }}",
         f"has_label_{n}() {{ case $1 in {_label_cases(container.labels)}) ;; *) return 1 ;; esac; }}",
         f"log_{n}() {{ {lines}; }}",
-        _function(f"fields_{n}", container_fields(container)),
+        _function(f"fields_{n}", container_fields(container, now)),
     ]
 
 
@@ -255,5 +273,6 @@ def _version(host: HostState) -> Fields:
 
 def _log(state: WorldState, container: Container) -> list[str]:
     """Return what the container of an app has printed since its start."""
-    owner = container.labels.get("coolify.applicationId", "")
-    return [line for app in state.coolify.applications if str(app.id) == owner for line in app.log_lines]
+    owner, of = (container.labels.get(f"coolify.{kind}Id", "") for kind in ("application", "service"))
+    apps = [line for app in state.coolify.applications if str(app.id) == owner for line in app.log_lines]
+    return apps + [line for service in state.coolify.services if str(service.id) == of for line in service.log_lines]

@@ -16,6 +16,7 @@ import asyncssh
 from ink_infra_mcp.sandbox.hosts.commands import UNKNOWN_FILE, write_commands
 from ink_infra_mcp.sandbox.hosts.firewall import FirewallScript
 from ink_infra_mcp.sandbox.hosts.scripts import firewall_words, knock_words
+from ink_infra_mcp.sandbox.hosts.visits import Visitor, visit_words
 from ink_infra_mcp.sandbox.hosts.ways import CLIENT, knock, ssh_connection
 from ink_infra_mcp.sandbox.state import Fault, take_fault
 from ink_infra_mcp.sandbox.world import World
@@ -130,6 +131,8 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             return await self._changed_firewall(words)
         if words := knock_words(self._command):
             return await self._knocked(words)
+        if words := visit_words(self._command):
+            return self._visited(words)
         state = self._world.read()
         scratch = Path(tempfile.mkdtemp(prefix="ink-sandbox-"))
         try:
@@ -162,6 +165,17 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         met = ((at, port, knock(state, state.hosts[self._host], at, int(port), now=now)) for at, port in places)
         self._say("".join(f"{at} {port} {answer}\n" for at, port, answer in met) + "done\n", "")
         return 0
+
+    def _visited(self, words: tuple[str, ...]) -> int:
+        """Answer a program that asks about other servers."""
+        state = self._world.read()
+        said = Visitor(state, state.hosts[self._host], self._world.now(state)).said(words)
+        if said is None:
+            with self._world.change() as state:
+                state.journal.append(f"ssh UNKNOWN {self._host} {' '.join(words)}")
+            return 127
+        self._say(said.output, said.complaint)
+        return said.status
 
     def _say(self, text: str, complaint: str) -> None:
         with suppress(BrokenPipeError):

@@ -11,6 +11,7 @@ from ink_infra_mcp.clients.http import Http
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import Handler, StepCall
+from ink_infra_mcp.core.watching import Watch, blind
 
 _HANDLERS: dict[str, Callable[[CoolifyStep], Awaitable[JsonObject]]] = {
     "coolify.create_project": creating.create_project,
@@ -44,6 +45,7 @@ class CoolifySteps:
     http: Http
     need_secret: Callable[[str], Secret]
     redact: Callable[[str], str]
+    watch: Watch = blind
 
     def handlers(self) -> dict[str, Handler]:
         """Return step kind -> handler."""
@@ -51,4 +53,5 @@ class CoolifySteps:
 
     async def _run(self, handler: Callable[[CoolifyStep], Awaitable[JsonObject]], call: StepCall) -> JsonObject:
         act = CoolifyAct(self.http, call.permit)
-        return await handler(CoolifyStep(call=call, coolify=act, need_secret=self.need_secret, redact=self.redact))
+        step = CoolifyStep(call=call, coolify=act, need_secret=self.need_secret, redact=self.redact, watch=self.watch)
+        return await handler(step)

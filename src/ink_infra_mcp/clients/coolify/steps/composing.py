@@ -1,4 +1,4 @@
-"""Starts and restarts compose apps, which have no deployments: Coolify's word that one runs is only waited for."""
+"""Starts and restarts compose apps, which have no deployments: what comes of it is seen on the server first."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,7 +12,7 @@ RUNNING_S = 300.0
 
 
 async def start_service(step: CoolifyStep) -> JsonObject:
-    """Start a compose app, and wait until Coolify calls it running; what it calls running already is restarted.
+    """Start a compose app, and wait until it runs; what Coolify calls running already is restarted.
 
     That may be a word from before a stop, and then a start would start nothing.
     """
@@ -30,13 +30,15 @@ async def start_service(step: CoolifyStep) -> JsonObject:
 
 
 async def restart_service(step: CoolifyStep) -> JsonObject:
-    """Restart a compose app with newer images of the same tags, and wait until Coolify calls it running."""
+    """Restart a compose app with newer images of the same tags, and wait until it runs."""
     uuid = step.call.given("app")
     return await _begin_and_wait(step, uuid, lambda: step.coolify.restart_service(uuid, pull_latest=True))
 
 
 async def _begin_and_wait(step: CoolifyStep, uuid: str, begin: Callable[[], Awaitable[None]]) -> JsonObject:
     """One that does not run in time is left to the proof: it says what is wanting, and its failure stops the app.
+
+    `seen` in the result is what keeps it from running for good, as the server shows it.
 
     Raises:
         StepFailed: Coolify was lost after it was asked.
@@ -46,26 +48,36 @@ async def _begin_and_wait(step: CoolifyStep, uuid: str, begin: Callable[[], Awai
     except (Unavailable, Unreachable) as error:
         raise _lost(error) from error
     try:
-        return {"status": await _state(step, uuid)}
+        return await _outcome(step, uuid)
     except VendorError as error:
         raise _lost(error) from error
 
 
-async def _state(step: CoolifyStep, uuid: str) -> str:
-    """Return `running`, or what Coolify calls it after five minutes."""
-    clock, patience = step.call.clock, Patience()
+async def _outcome(step: CoolifyStep, uuid: str) -> JsonObject:
+    """Return what Coolify calls it once the server shows that it runs, or never will; else after five minutes.
+
+    Coolify's own word lags by up to a minute (seen, version 4.3.11), may be about the containers from before, and names
+    no cause: it counts only where the server cannot be seen.
+    """
+    clock, patience, watcher = step.call.clock, Patience(), step.watch(step.call)
     end = clock.monotonic() + RUNNING_S
+    told = ""
     while True:
         await clock.sleep(EVERY_S)
+        seen = await watcher()
         try:
             state = (await step.coolify.service(uuid)).status.state
         except AWAY as error:
             step.call.say(patience.lose(error))
             continue
         patience.seen()
-        if state == "running" or clock.monotonic() > end:
-            return state
-        step.call.say(f"waiting for the compose app to run ({state})")
+        if (seen.over if seen else state == "running") or clock.monotonic() > end:
+            said: JsonObject = {"seen": seen.words} if seen and seen.over and seen.words else {}
+            return {"status": state, **said}
+        words = (seen.words if seen else "") or f"waiting for the compose app to run ({state})"
+        if words != told:
+            step.call.say(words)
+            told = words
 
 
 def _lost(error: VendorError) -> StepFailed:

@@ -11,6 +11,7 @@ from ink_infra_mcp.clients.coolify.models import EnvVar
 from ink_infra_mcp.clients.coolify.ours import MARKER
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import StepCall
+from ink_infra_mcp.core.watching import Watch, blind
 
 
 class _Delete(Protocol):
@@ -35,12 +36,16 @@ class AppCalls:
 
 @dataclass(frozen=True, slots=True)
 class CoolifyStep:
-    """One run of one step, the client with its permit, and the way to a stored secret by its name."""
+    """One run of one step, the client with its permit, and the way to a stored secret by its name.
+
+    `watch` sees what comes of it on the server, which Coolify knows late or never.
+    """
 
     call: StepCall
     coolify: CoolifyAct
     need_secret: Callable[[str], Secret]
     redact: Callable[[str], str]
+    watch: Watch = blind
 
     @property
     def marker(self) -> str:

@@ -1,0 +1,119 @@
+"""What a pretend server's own getent and curl tell: names by its resolver, and pages of other pretend servers."""
+
+import shlex
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import dns.message
+from starlette.requests import Request
+
+from ink_infra_mcp.sandbox.edge import page_of
+from ink_infra_mcp.sandbox.hosts.ways import knock
+from ink_infra_mcp.sandbox.nameserver import reply
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_hosts import HostState
+from ink_infra_mcp.sandbox.trouble import CutOff
+
+PROGRAMS = ("getent", "curl")
+_OPTIONS = {
+    "--proto",
+    "--max-time",
+    "--max-filesize",
+    "--user-agent",
+    "--connect-to",
+    "--write-out",
+    "--url",
+    "--noproxy",
+}
+_FLAGS = frozenset(("--disable", "--silent", "--show-error", "--globoff", "--insecure"))
+_FOOT = r"%{stderr}\nink-visit %{http_code}\n"
+
+
+class Said(NamedTuple):
+    """How a program ended, and what it wrote to its two outputs."""
+
+    status: int
+    output: str
+    complaint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A program on the server `host` that asks about others."""
+
+    state: WorldState
+    host: HostState
+    now: float
+
+    def said(self, words: tuple[str, ...]) -> Said | None:
+        """Return what the program says, or None where the world does not know how it is called."""
+        if words[0] in self.host.without:
+            return Said(127, "", f"sh: 1: exec: {words[0]}: not found\n")
+        if words[0] == "getent":
+            return self._resolved(words[2]) if len(words) == 3 and words[1] == "ahosts" else None
+        asked = _options(words[1:])
+        return self._visited(asked) if asked is not None and asked.get("--write-out") == _FOOT else None
+
+    def _resolved(self, name: str) -> Said:
+        """getent lists each address once for each kind of socket, and ends with 2 where it finds none."""
+        found = self.host.names.get(name) or [a for kind in ("A", "AAAA") for a in _public(self.state, name, kind)]
+        lines = [f"{a:15} {kind:6} {name}\n" for a in found for kind in ("STREAM", "DGRAM", "RAW")]
+        return Said(0 if found else 2, "".join(lines), "")
+
+    def _visited(self, asked: dict[str, str]) -> Said:
+        url, to = urlsplit(asked["--url"]), asked["--connect-to"].removeprefix("::").removesuffix(":").strip("[]")
+        port = url.port or (443 if url.scheme == "https" else 80)
+        met = knock(self.state, self.host, to, port, now=self.now)
+        if met != "open":
+            return _failed(28, "Connection timed out") if met == "silent" else _failed(7, f"Failed to connect to {to}")
+        server = next(h for h in self.state.hosts.values() if to in (h.address, h.private_address, h.ipv6))
+        answer = page_of(self.state, server.name, _request(asked["--url"]))
+        if isinstance(answer, CutOff):
+            return _failed(52, "Empty reply from server")
+        if url.scheme == "https" and server.self_signed and "--insecure" not in asked:
+            return _failed(60, "SSL certificate problem: self-signed certificate")
+        return Said(0, bytes(answer.body).decode(), f"\nink-visit {answer.status_code}\n")
+
+
+def visit_words(command: str) -> tuple[str, ...]:
+    """Return the words of a call of getent or curl; none of another command."""
+    _, found, line = command.partition("; exec ")
+    words = tuple(shlex.split(line)) if found else ()
+    return words if words and words[0] in PROGRAMS else ()
+
+
+def _options(words: tuple[str, ...]) -> dict[str, str] | None:
+    asked: dict[str, str] = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word not in _FLAGS and (word not in _OPTIONS or not rest):
+            return None
+        asked[word] = rest.pop(0) if word in _OPTIONS else ""
+    return asked
+
+
+def _failed(status: int, why: str) -> Said:
+    return Said(status, "", f"curl: ({status}) {why}\n\nink-visit 000\n")
+
+
+def _public(state: WorldState, name: str, kind: str) -> list[str]:
+    answer = reply(state.hetzner.zones, dns.message.make_query(name, kind))
+    texts = (line.split() for rrset in answer.answer for line in rrset.to_text().splitlines())
+    return [words[4] for words in texts if words[3] == kind]
+
+
+def _request(url: str) -> Request:
+    parts = urlsplit(url)
+    return Request(
+        {
+            "type": "http",
+            "method": "GET",
+            "scheme": parts.scheme,
+            "path": parts.path or "/",
+            "query_string": parts.query.encode(),
+            "headers": [(b"host", parts.netloc.encode())],
+            "server": (parts.hostname, parts.port),
+        }
+    )
