@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from ink_infra_mcp.sandbox.compose.interpolate import BadVariable, interpolate
 from ink_infra_mcp.sandbox.coolify.compose import ComposeService
 from ink_infra_mcp.sandbox.coolify.domains import app_urls, host_of_url
 from ink_infra_mcp.sandbox.coolify.quantities import bytes_of, nano_cpus_of
@@ -67,8 +66,7 @@ def container_name(app: Application, *, pull_request_id: int = 0, at: float) -> 
 def compose_container(part: ComposeService, owner: Application | Service, name: str, at: float) -> Container:
     """Return the container of one service of a compose file, which keeps its own runtime and limits."""
     container = _started(name, part.image or f"{owner.uuid}_{part.name}:latest", at)
-    values = _env(owner, owner.envs, name, preview=False)
-    container.env = {**values, **_own_env(part, owner, values)}
+    container.env = _compose_env(part, owner, name)
     container.runtime = part.runtime
     container.memory_bytes = part.memory_bytes
     container.nano_cpus = part.nano_cpus
@@ -81,21 +79,16 @@ def compose_container(part: ComposeService, owner: Application | Service, name: 
     return container
 
 
-def _own_env(part: ComposeService, owner: Application | Service, values: dict[str, str]) -> dict[str, str]:
-    """Return what `environment` says, which beats the rows in `.env`; null leaves it to them.
-
-    For applications of the compose build pack the rows win here, as they did before.
-    """
-    rows = set[str]() if isinstance(owner, Service) else {var.key for var in owner.envs}
-    own = {key: value for key, value in part.env.items() if value is not None and key not in rows}
-    return {key: _filled(value, values) for key, value in own.items()}
+def _compose_env(part: ComposeService, owner: Application | Service, name: str) -> dict[str, str]:
+    """Return the variables of a part: of a service, Compose has filled them; of an application, rows beat the file."""
+    own = {key: value for key, value in part.env.items() if value is not None}
+    return own if isinstance(owner, Service) else {**own, **_env(owner, owner.envs, name, preview=False)}
 
 
-def _filled(value: str, values: dict[str, str]) -> str:
-    try:
-        return interpolate(value, values)
-    except BadVariable:
-        return value
+def row_values(service: Service) -> dict[str, str]:
+    """Return what the rows of a service are worth to its containers."""
+    values = _env(service, service.envs, "", preview=False)
+    return {row.key: values[row.key] for row in service.envs if row.key in values}
 
 
 def _volume(owner: Application | Service, volume: str) -> str:

@@ -2,9 +2,11 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from ink_infra_mcp.sandbox.coolify.service_files import service_files
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
@@ -166,6 +168,12 @@ case $command in
   inspect) inspect "$@" ;;
   logs) logs "$@" ;;
   exec) exec_ "$@" ;;
+  compose)
+    COMPOSE_FILES=$compose_files "$python" -m ink_infra_mcp.sandbox.compose "$now" "$@"
+    status=$?
+    [ "$status" -ne 127 ] || unknown
+    exit "$status"
+    ;;
   info | version) [ "$1" = --format ] && [ $# -eq 2 ] && fill "$2" "$command" || unknown ;;
   *) unknown ;;
 esac
@@ -182,6 +190,8 @@ def docker_script(state: WorldState, host: HostState, *, now: float) -> str:
         "containers": " ".join(str(n) for n in range(len(host.containers))),
         "allow_list": ALLOW_LIST,
         "knows_runtime": "1" if state.coolify.supports_runtime_option else "0",
+        "python": sys.executable,
+        "compose_files": json.dumps(service_files(state, host)),
     }
     parts = [*_assignments(facts)]
     parts += [_function("info", _info(host)), _function("version", _version(host))]
