@@ -36,7 +36,7 @@ class Said:
     status: int
 
 
-class _MissingFile(Exception):
+class _MissingFile(Refused):
     """A file of variables is not there."""
 
 
