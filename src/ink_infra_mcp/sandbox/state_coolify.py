@@ -322,6 +322,8 @@ class Service(Part):
     docker_compose_raw: str
     docker_compose: str | None = None
     """The file that is put on the server, made anew at creation, change and start."""
+    on_server: str | None = None
+    """The file as the last start wrote it to the server."""
     connect_to_docker_network: bool = False
     is_container_label_escape_enabled: bool = True
     parts: list[ServicePart] = []

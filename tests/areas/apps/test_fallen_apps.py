@@ -12,6 +12,7 @@ from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Service
 from ink_infra_mcp.sandbox.state_hosts import Container
+from ink_infra_mcp.settings.policy_files import load_isolation
 from tests.clients.steps import Steps
 from tests.clock import FakeClock
 from tests.ink import Ink, ink, says_yes
@@ -144,7 +145,7 @@ async def test_a_proof_waits_for_nothing_that_has_ended_for_good(tmp_path: Path)
 
     with anyio.fail_after(30):
         async with ink(tmp_path, change_world=ended) as it:
-            host_steps = HostSteps(it.app.hosts, runtime="runsc", may_go_without=False)
+            host_steps = HostSteps(it.app.hosts, load_isolation(None))
             steps = Steps(host_steps.handlers(), clock, results={"note_containers": {"containers": []}})
             with pytest.raises(StepFailed) as caught:
                 await steps.run("hosts.prove_isolation", params)

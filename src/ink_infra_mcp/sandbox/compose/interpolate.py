@@ -7,12 +7,18 @@ _VARIABLE = re.compile(r"\$(?:\$|(?P<bare>[_a-zA-Z][_a-zA-Z0-9]*)|\{)", re.ASCII
 _BRACED = re.compile(r"(?P<name>[_a-zA-Z][_a-zA-Z0-9]*)(?:(?P<operator>:?[-+?])(?P<rest>.*))?", re.ASCII | re.DOTALL)
 
 
+PLACE = "<place>"
+"""What stands in a message for the place of the text."""
+
+
 class BadVariable(Exception):
-    """A text that cannot be filled; the words are those of Compose, without the place."""
+    """A text that cannot be filled; the words are those of Compose."""
 
 
 def interpolate(text: str, values: Mapping[str, str], unset: list[str] | None = None) -> str:
     """Return the text with `${NAME}`, `${NAME:-default}` and the like filled; `$$` is one dollar sign.
+
+    A dollar sign before another sign stays.
 
     Names without a value become empty and are added to `unset`.
 
@@ -32,14 +38,11 @@ def interpolate(text: str, values: Mapping[str, str], unset: list[str] | None = 
             end = _closing(text, place)
             made.append(_braced(text[place:end], values, unset))
             place = end + 1
-    rest = text[place:]
-    if "$" in rest:
-        raise BadVariable(_wrong(text))
-    return "".join([*made, rest])
+    return "".join([*made, text[place:]])
 
 
 def _wrong(text: str) -> str:
-    return f'invalid interpolation format for {{}}.\nYou may need to escape any $ with another $.\n"{text}"'
+    return f"invalid interpolation format for {PLACE}.\nYou may need to escape any $ with another $.\n{text}"
 
 
 def _closing(text: str, start: int) -> int:

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, field
 
+from ink_infra_mcp.sandbox.compose.reader import Map, Refused, Value, entries
 from ink_infra_mcp.sandbox.coolify.mounts import is_local
 from ink_infra_mcp.sandbox.coolify.php import Php, get, pairs_of
 from ink_infra_mcp.sandbox.coolify.published import published
 from ink_infra_mcp.sandbox.coolify.quantities import bytes_of, nano_cpus_of
 from ink_infra_mcp.sandbox.coolify.symfony_read import BadYaml, parse
+
+RESERVED = "deploy.resources.reservations.memory"
 
 
 class BadCompose(Exception):
@@ -21,6 +24,7 @@ class ComposeService:
     image: str
     runtime: str = "runc"
     memory_bytes: int = 0
+    reserved_bytes: int = 0
     nano_cpus: int = 0
     pids_limit: int = 0
     privileged: bool = False
@@ -52,6 +56,34 @@ def parse_compose(text: str) -> list[ComposeService]:
     return [_service(str(name), body) for name, body in services.items()]
 
 
+def running_parts(project: Map) -> list[ComposeService]:
+    """Return the services of what Compose has made of a file.
+
+    Raises:
+        Refused: an image is to be built from a folder that is not there.
+    """
+    parts: list[ComposeService] = []
+    for name, body in entries(project.get("services")).items():
+        build = entries(body).get("build") if "build" in body else None
+        if build is not None and "dockerfile_inline" not in build and "://" not in str(build.get("context")):
+            raise Refused("failed to solve: failed to read dockerfile: open Dockerfile: no such file or directory")
+        parts.append(_service(name, _undoubled(body)))
+    return parts
+
+
+def _undoubled(value: Value) -> Php:
+    """Compose writes every dollar sign twice."""
+    match value:
+        case str():
+            return value.replace("$$", "$")
+        case list():
+            return [_undoubled(part) for part in value]
+        case dict():
+            return {key: _undoubled(part) for key, part in value.items()}
+        case _:
+            return value
+
+
 def _service(name: str, body: Php) -> ComposeService:
     if not isinstance(body, dict):
         raise BadCompose(f"services.{name} must be a mapping")
@@ -62,6 +94,7 @@ def _service(name: str, body: Php) -> ComposeService:
         name=name,
         image=str(body.get("image") or ""),
         runtime=str(body.get("runtime") or "runc"),
+        reserved_bytes=bytes_of(_plain(body.get("mem_reservation") or get(body, RESERVED))),
         memory_bytes=bytes_of(_plain(body.get("mem_limit") or get(limits, "memory"))),
         nano_cpus=nano_cpus_of(_plain(body.get("cpus") or get(limits, "cpus"))),
         pids_limit=_number(body.get("pids_limit") or get(limits, "pids"), 0),

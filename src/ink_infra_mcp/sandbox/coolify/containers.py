@@ -99,6 +99,16 @@ def _filled(value: str, values: dict[str, str]) -> str:
         return value
 
 
+def row_values(service: Service) -> dict[str, str]:
+    """Return what the rows of a service are worth to its containers, by way of its `.env`.
+
+    Raises:
+        Unreadable: Compose cannot read the file.
+    """
+    values = _env(service, "", preview=False)
+    return {row.key: values[row.key] for row in service.envs if row.key in values}
+
+
 def _volume(owner: Application | Service, volume: str) -> str:
     """The file of a service has the whole name already."""
     return volume if isinstance(owner, Service) else f"{owner.uuid}_{slug(volume)}"
@@ -241,14 +251,14 @@ def _app_lines(owner: Application | Service, given: set[str]) -> list[str]:
 def _of_part(part: ComposeService, owner: Application | Service, name: str) -> dict[str, str]:
     """Return the variables of one service of a compose file: all of the `.env` file, and over them what the file says.
 
-    Coolify adds `env_file: .env` to every service. Into the file of a service it has put the rows' values already; in
-    that of an application a `${VAR}` or `${VAR:-x}` under another name than VAR brings VAR's raw value in, where
-    Compose expands it once more (seen in the parsers).
+    Compose has filled those of a service already. Into the file of an application a `${VAR}` or `${VAR:-x}` under
+    another name than VAR brings VAR's raw value, where Compose expands it once more (seen in applicationParser).
     """
+    if isinstance(owner, Service):
+        return {key: value for key, value in part.env.items() if value is not None}
     found = _env(owner, name, preview=False)
     said = {key: value for key, value in part.env.items() if value is not None}
-    if isinstance(owner, Application):
-        said |= _from_rows(said, {var.key: var.value or "" for var in owner.envs if not var.is_preview})
+    said |= _from_rows(said, {var.key: var.value or "" for var in owner.envs if not var.is_preview})
     return {**found, **{key: _filled(value, found) for key, value in said.items()}}
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from ink_infra_mcp.sandbox.compose.project import project
+from ink_infra_mcp.sandbox.compose.reader import Refused
 from ink_infra_mcp.sandbox.coolify import rows
 from ink_infra_mcp.sandbox.coolify.builds import containers_of, image_of, repository_of
-from ink_infra_mcp.sandbox.coolify.compose import BadCompose, parse_compose
+from ink_infra_mcp.sandbox.coolify.compose import BadCompose, parse_compose, running_parts
 from ink_infra_mcp.sandbox.coolify.containers import (
     compose_container,
     compose_labels,
@@ -18,6 +20,7 @@ from ink_infra_mcp.sandbox.coolify.containers import (
 from ink_infra_mcp.sandbox.coolify.dotenv import Unreadable
 from ink_infra_mcp.sandbox.coolify.php import Broken
 from ink_infra_mcp.sandbox.coolify.service_file import generate
+from ink_infra_mcp.sandbox.coolify.service_files import given_of
 from ink_infra_mcp.sandbox.coolify.statuses import refresh
 from ink_infra_mcp.sandbox.coolify.symfony_read import BadYaml
 from ink_infra_mcp.sandbox.coolify.validation import begin_install, validate
@@ -75,7 +78,7 @@ def _start_service(state: WorldState, job: Job) -> None:
         return
     try:
         new = _service_containers(state, service, job.due)
-    except (BadCompose, BadYaml, Broken, Unreadable):
+    except (BadCompose, BadYaml, Broken, Refused, Unreadable):
         # nothing starts, and only the log of Coolify's worker would say so
         return
     remove(host, of_service(host, service))
@@ -162,13 +165,20 @@ def _clear(host: HostState, gone: list[Container], owned: list[str], *, with_vol
 
 
 def _service_containers(state: WorldState, service: Service, at: float) -> list[Container]:
-    """The file is made once more, with today's variables and domains, before it runs."""
+    """The file is made once more, with today's variables and domains, before it runs.
+
+    Raises:
+        Refused: Compose says something against it, and starts nothing.
+    """
     server = rows.server_of(state.coolify, service)
     if server is None:
         return []
     generate(state.coolify, service, server, now=at)
+    service.on_server = service.docker_compose
     made: list[Container] = []
-    for part in parse_compose(service.docker_compose or ""):
+    for part in running_parts(project(given_of(service))):
+        if 0 < part.memory_bytes < part.reserved_bytes:
+            raise Refused("Minimum memory limit can not be less than memory reservation limit, see usage")
         container = compose_container(part, service, part.container_name, at)
         container.labels = {**part.labels, **compose_labels(service.uuid, part.name)}
         made.append(container)

@@ -1,8 +1,11 @@
 """Writes a `docker` command, in shell, that answers from the world as Docker's own client would."""
 
+import json
 import shlex
+import sys
 from collections.abc import Iterable, Mapping
 
+from ink_infra_mcp.sandbox.coolify.service_files import service_files
 from ink_infra_mcp.sandbox.hosts.inspected import (
     Fields,
     container_fields,
@@ -168,12 +171,6 @@ made() {
   [ -z "$missing" ]
 }
 
-# the one call of Docker Compose: whether it takes the file of a service, of which only trouble is said
-compose() {
-  [ "$*" = "--project-directory $2 -f $2/docker-compose.yml config --quiet" ] || unknown
-  composed "${2##*/}"
-}
-
 command=${1-}
 [ $# -eq 0 ] || shift
 case $command in
@@ -183,7 +180,13 @@ case $command in
   exec) exec_ "$@" ;;
   volume) made volume "$@" ;;
   network) if [ "$*" = 'ls --quiet --no-trunc' ]; then printf '%s\n' $networks; else made network "$@"; fi ;;
-  compose) compose "$@" ;;
+  compose)
+    case "$*" in "--project-directory ${2-} -f ${2-}/docker-compose.yml config --quiet") composed "${2##*/}" ;; esac
+    COMPOSE_FILES=$compose_files "$python" -m ink_infra_mcp.sandbox.compose "$now" "$@"
+    status=$?
+    [ "$status" -ne 127 ] || unknown
+    exit "$status"
+    ;;
   info | version) [ "$1" = --format ] && [ $# -eq 2 ] && fill "$2" "$command" || unknown ;;
   *) unknown ;;
 esac
@@ -197,6 +200,8 @@ def docker_script(state: WorldState, host: HostState, *, now: float) -> str:
         "containers": " ".join(str(n) for n in range(len(host.containers))),
         "allow_list": ALLOW_LIST,
         "knows_runtime": "1" if state.coolify.supports_runtime_option else "0",
+        "python": sys.executable,
+        "compose_files": json.dumps(service_files(state, host)),
     }
     networks = networks_of(host)
     parts = [*_assignments(facts | {"networks": " ".join(networks)})]

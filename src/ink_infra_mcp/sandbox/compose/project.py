@@ -1,0 +1,335 @@
+"""`docker compose config`: what Compose makes of a file, and what it says against it (seen with 2.26.1)."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ink_infra_mcp.sandbox.compose import canonical, typed
+from ink_infra_mcp.sandbox.compose.checks import check, check_files, refuse_cycles
+from ink_infra_mcp.sandbox.compose.interpolate import PLACE, BadVariable, interpolate
+from ink_infra_mcp.sandbox.compose.reader import Map, MaybeMap, Refused, Value, entries, maybe_entries, read
+from ink_infra_mcp.sandbox.compose.schema import validate
+
+INVALID = 15
+NO_FILE = 14
+_TWINS = ("cap_add", "cap_drop", "labels", "environment", "annotations", "sysctls", "dns", "expose")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A file and where it lies: `file` is its name in messages, `files` has the variables of other files by path."""
+
+    text: str
+    name: str
+    folder: str = "/"
+    file: str = "-"
+    values: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the command writes, and how it ends."""
+
+    out: str
+    err: str
+    status: int
+
+
+class _MissingFile(Refused):
+    """A file of variables is not there."""
+
+
+def config(given: Given, *, fills: bool = True) -> Said:
+    """Return what `config --format json` says; without `fills`, what it says with --no-interpolate."""
+    unset: list[str] = []
+    try:
+        document = project(given, unset) if fills else outline(given)
+    except _MissingFile as error:
+        return Said("", f"{_warnings(unset)}{error}\n", NO_FILE if fills else 1)
+    except Refused as error:
+        return Said("", f"{_warnings(unset)}{error}\n", INVALID if fills else 1)
+    return Said(f"{json.dumps(document, indent=2, ensure_ascii=False)}\n", _warnings(unset), 0)
+
+
+def trouble(given: Given) -> str:
+    """Return what `up` says against a file before it does anything, or nothing."""
+    said = config(given)
+    return said.err.splitlines()[-1] if said.status else ""
+
+
+def _warnings(unset: list[str]) -> str:
+    words = 'The \\"{}\\" variable is not set. Defaulting to a blank string.'
+    return "".join(f'time="1970-01-01T00:00:00Z" level=warning msg="{words.format(name)}"\n' for name in unset)
+
+
+def outline(given: Given) -> Map:
+    """Return the file in long forms, its texts as they stand and nothing compared.
+
+    Raises:
+        Refused: Compose says something against it.
+    """
+    document = _canonical(given, read(given.text))
+    check_files(document)
+    services = entries(document.get("services"))
+    shown = {key: value for key, value in document.items() if key not in {"version", "name"}}
+    used = {name for service in services.values() for name in entries(service.get("networks"))}
+    own = maybe_entries(document.get("networks"))
+    sections = {kind: maybe_entries(document.get(kind)) for kind in ("volumes", "secrets", "configs")}
+    sections["networks"] = {**({"default": None} if "default" in used else {}), **own}
+    named = {kind: _named(given.name, found) for kind, found in sections.items() if found}
+    return {**shown, "name": given.name, "services": dict(services), **named}
+
+
+def project(given: Given, unset: list[str] | None = None) -> Map:
+    """Return the file as Compose runs it: texts filled, sizes in bytes, `$` doubled again.
+
+    Raises:
+        Refused: Compose says something against it.
+    """
+    document = _filled(read(given.text), given.values, unset if unset is not None else [])
+    document = _canonical(given, document, is_filled=True)
+    check_files(document)
+    services = {name: typed.service(name, body) for name, body in entries(document.get("services")).items()}
+    services = {name: body for name, body in services.items() if not body.get("profiles")}
+    made = _sections(given.name, document, services)
+    for name in sorted(services):
+        check(name, services, document)
+    refuse_cycles(services)
+    services = {name: _with_files(given, body) for name, body in services.items()}
+    extra = {key: value for key, value in document.items() if key.startswith("x-")}
+    whole: Map = {"name": given.name, "services": dict(services), **made, **extra}
+    doubled = _each(whole, lambda text, _: text.replace("$", "$$"))
+    return doubled if isinstance(doubled, dict) else whole
+
+
+def _each(value: Value, change: Callable[[str, str], str], path: str = "") -> Value:
+    match value:
+        case str():
+            return change(value, path)
+        case list():
+            return [_each(part, change, f"{path}.[]") for part in value]
+        case dict():
+            return {key: _each(part, change, f"{path}.{key}" if path else key) for key, part in value.items()}
+        case _:
+            return value
+
+
+def _filled(document: Map, values: Mapping[str, str], unset: list[str]) -> Map:
+    def fill(text: str, path: str) -> str:
+        try:
+            return interpolate(text, values, unset)
+        except BadVariable as error:
+            words = str(error)
+            placed = words.replace(PLACE, path) if PLACE in words else f"error while interpolating {path}: {words}"
+            raise Refused(placed) from error
+
+    return {key: _each(value, fill, key) if key != "version" else value for key, value in document.items()}
+
+
+def _canonical(given: Given, document: Map, *, is_filled: bool = False) -> Map:
+    document = _without_twins(document)
+    try:
+        validate(document)
+    except Refused as error:
+        raise Refused(f"validating {given.file}: {error}") from error
+    services = entries(document.get("services"))
+    made: Map = {name: _service(given, name, body, is_filled=is_filled) for name, body in services.items()}
+    return {**document, "services": made, **_placed(given, document)}
+
+
+def _placed(given: Given, document: Map) -> Map:
+    """Return the sections that name files, with these where they lie."""
+    made: Map = {}
+    for kind in ("configs", "secrets"):
+        if kind in document:
+            found = maybe_entries(document[kind])
+            made[kind] = {name: _with_path(entry or {}, "file", given.folder) for name, entry in found.items()}
+    if "volumes" in document:
+        made["volumes"] = {name: _on_device(entry, given) for name, entry in maybe_entries(document["volumes"]).items()}
+    return made
+
+
+def _with_path(entry: Map, key: str, folder: str) -> Map:
+    return {**entry, **({key: canonical.located(str(entry[key]), folder)} if key in entry else {})}
+
+
+def _on_device(entry: MaybeMap, given: Given) -> MaybeMap:
+    options = (entry or {}).get("driver_opts")
+    if entry is None or not isinstance(options, dict) or options.get("o") != "bind":
+        return entry
+    return {**entry, "driver_opts": _with_path(options, "device", given.folder)}
+
+
+def _without_twins(document: Map) -> Map:
+    services = document.get("services", {})
+    if not isinstance(services, dict):
+        raise Refused("services must be a mapping")
+    made: Map = {}
+    for name, body in services.items():
+        if not isinstance(body, dict | None):
+            raise Refused(f"services.{name} must be a mapping")
+        _check_targets(body or {}, f"services.{name}")
+        lists = {key: value for key in _TWINS if isinstance(value := (body or {}).get(key), list)}
+        made[name] = {**(body or {}), **{key: _unique(value, f"services.{name}.{key}") for key, value in lists.items()}}
+    return {**document, "services": made} if "services" in document else document
+
+
+def _check_targets(body: Map, path: str) -> None:
+    """Twins are found by their targets, before anything else is looked at."""
+    for kind, what, words in (("ports", "ports", "a target port"), ("volumes", "volume", "a mount target")):
+        found = body.get(kind)
+        for number, entry in enumerate(found if isinstance(found, list) else []):
+            if isinstance(entry, dict) and not entry.get("target"):
+                raise Refused(f"service {what} {path}.{kind}.[{number}] is missing {words}")
+
+
+def _unique(lines: list[Value], path: str) -> list[Value]:
+    """The last of two lines for one name wins, in the place of the first."""
+    found: Map = {}
+    for number, line in enumerate(lines):
+        if not isinstance(line, str) and not (path.endswith(".expose") and isinstance(line, int)):
+            raise Refused(f"{path}.[{number}]: unexpected type {_go_type(line)}")
+        found[str(line).partition("=")[0]] = line
+    return list(found.values())
+
+
+def _go_type(value: Value) -> str:
+    match value:
+        case dict():
+            return "map[string]interface {}"
+        case list():
+            return "[]interface {}"
+        case bool():
+            return "bool"
+        case _:
+            return "float64" if isinstance(value, float) else "int"
+
+
+def _service(given: Given, name: str, body: Map, *, is_filled: bool) -> Map:
+    """Return a service in long forms; ports and limits that are yet to be filled stay as they are."""
+    path = f"services.{name}"
+    made = dict(body)
+    for key, lengthen in _LENGTHEN.items():
+        if key in made:
+            made[key] = lengthen(made[key], given, f"{path}.{key}")
+    if "ports" in made:
+        made["ports"] = _ports(typed.listed(made["ports"]), f"{path}.ports", is_filled=is_filled)
+    _check_ulimits(made, path, is_filled=is_filled)
+    networks = made.get("networks")
+    if isinstance(networks, list):
+        made["networks"] = {str(network): None for network in networks}
+    elif networks is None and "network_mode" not in made:
+        made["networks"] = {"default": None}
+    needs = _implied(made) | canonical.depends_on(made.get("depends_on"))
+    return {**made, **({"depends_on": needs} if needs else {})}
+
+
+def _implied(body: Map) -> Map:
+    mode = str(body.get("network_mode") or "")
+    names = [str(link).partition(":")[0] for link in typed.listed(body.get("links") or [])]
+    names += [mode.removeprefix("service:")] if mode.startswith("service:") else []
+    started: Map = {"condition": "service_started", "required": True}
+    lenders = [str(one).partition(":")[0] for one in typed.listed(body.get("volumes_from") or [])]
+    needs: Map = {name: {**started, "restart": False} for name in lenders}
+    needs |= {name: {**started, "restart": True} for name in names}
+    return needs
+
+
+def _ports(given: list[Value], path: str, *, is_filled: bool) -> list[Value]:
+    made: list[Value] = []
+    for port in given:
+        try:
+            made += canonical.ports([port], path=path)
+        except Refused:
+            if is_filled:
+                raise
+            made.append(port)
+    return made
+
+
+def _check_ulimits(body: Map, path: str, *, is_filled: bool) -> None:
+    limits = body.get("ulimits")
+    for key, limit in limits.items() if isinstance(limits, dict) else ():
+        if isinstance(limit, str) and not is_filled:
+            raise Refused(f"{path}.ulimits.{key}: invalid type string for external")
+
+
+_LENGTHEN: Mapping[str, Callable[[Value, Given, str], Value]] = {
+    "volumes": lambda value, given, path: canonical.volumes(typed.listed(value), folder=given.folder, path=path),
+    "env_file": lambda value, given, _: canonical.env_files(value, folder=given.folder),
+    "build": lambda value, given, _: canonical.build(value, folder=given.folder),
+    "configs": lambda value, _, path: canonical.grants(typed.listed(value), path=path, is_secret=False),
+    "secrets": lambda value, _, path: canonical.grants(typed.listed(value), path=path, is_secret=True),
+    "dns": lambda value, _, __: typed.listed(value),
+    "gpus": lambda value, _, __: [{"count": value}] if isinstance(value, str) else value,
+    "devices": lambda value, _, __: [canonical.device(one) for one in typed.listed(value)],
+}
+
+
+def _named(project_name: str, given: Mapping[str, MaybeMap]) -> Map:
+    made: Map = {}
+    for key, entry in given.items():
+        shown: Map = dict(entry or {})
+        external = shown.get("external")
+        if isinstance(external, dict):
+            shown |= {"external": True, "name": external.get("name", key)}
+        shown.setdefault("name", key if shown.get("external") else f"{project_name}_{key}")
+        made[key] = shown
+    return made
+
+
+def _sections(project_name: str, document: Map, services: Mapping[str, Map]) -> Map:
+    """Return what services use of the other sections."""
+    networks = {name for body in services.values() for name in entries(body.get("networks"))}
+    used = {
+        "networks": networks,
+        "volumes": _sources(services, "volumes"),
+        "configs": _sources(services, "configs"),
+        "secrets": _sources(services, "secrets"),
+    }
+    made: Map = {}
+    for kind, names in used.items():
+        there = maybe_entries(document.get(kind))
+        found = {name: there.get(name) for name in sorted(names) if name in there or name == "default"}
+        if found:
+            made[kind] = {name: _shown(kind, entry) for name, entry in entries(_named(project_name, found)).items()}
+    return made
+
+
+def _sources(services: Mapping[str, Map], kind: str) -> set[str]:
+    found = [one for body in services.values() for one in typed.listed(body.get(kind) or [])]
+    return {str(one["source"]) for one in found if isinstance(one, dict) and one.get("source")}
+
+
+def _shown(kind: str, entry: Map) -> Map:
+    made: Map = {key: value for key, value in entry.items() if value not in (False, None, "")}
+    made |= {key: typed.texts(made[key]) for key in ("labels", "driver_opts") if key in made}
+    return {"ipam": {}, **made} if kind == "networks" else made
+
+
+def _with_files(given: Given, body: Map) -> Map:
+    """Return a service with the variables of its files, which those of its own beat.
+
+    Raises:
+        _MissingFile: a file that is needed is not there.
+    """
+    found: Map = {}
+    for file in typed.listed(body.get("env_file") or []):
+        path = str(file["path"]) if isinstance(file, dict) else str(file)
+        is_needed = not isinstance(file, dict) or file.get("required") is not False
+        if path in given.files:
+            found |= dict(given.files[path])
+        elif is_needed:
+            raise _MissingFile(f"env file {path} not found: stat {path}: no such file or directory")
+    own = body.get("environment")
+    own = {k: given.values.get(k) if v is None else v for k, v in own.items()} if isinstance(own, dict) else {}
+    environment = {**found, **own}
+    shown = {key: value for key, value in body.items() if key != "env_file"}
+    return {**shown, **({"environment": environment} if environment else {})}
+
+
+def variables(text: str) -> dict[str, str]:
+    """Return the variables of a file with one `NAME=text` a line; quotes around a text go."""
+    pairs = [line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#")]
+    return {name: value.strip("'\"") for name, _, value in pairs}
