@@ -64,7 +64,7 @@ def _tags(operation: Operation) -> set[str]:
     for step in operation.plan.steps:
         settings = table(step.params.get("settings"))
         found |= {str(settings.get(field) or "") for field in ("docker_registry_image_tag", "git_commit_sha")}
-        found |= {str(step.params.get("commit") or ""), step.before if step.id == PIN else ""}
+        found |= {str(step.params.get("commit") or ""), (step.before or "") if step.id == PIN else ""}
     return found
 
 
