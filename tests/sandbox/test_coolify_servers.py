@@ -172,7 +172,8 @@ async def test_validation_is_answered_before_it_begins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "reachable", "words"),
     [
-        ({"up": False}, False, "Server is not reachable."),
+        ({"up": False}, False, "No route to host"),
+        ({"without": ["git"]}, True, "Prerequisites (git) are not installed."),
         ({"docker_version": ""}, True, "Docker Engine is not installed."),
         ({"docker_version": "20.10.5"}, True, "older than 24"),
         ({"os_id": "freebsd"}, True, "freebsd is not supported"),
@@ -185,7 +186,7 @@ async def test_a_failed_validation_says_why_in_html(
     async with pretend_coolify(tmp_path, with_new_host(**changes)) as coolify:
         uuid = await new_server(coolify)
         await coolify.ask("POST", f"/servers/{uuid}/validate")
-        coolify.clock.advance(4)
+        coolify.clock.advance(4 if reachable else 15)
         row = await coolify.row(f"/servers/{uuid}")
         settings = fields(row["settings"])
         assert (settings["is_reachable"], settings["is_usable"]) == (reachable, False)

@@ -124,6 +124,15 @@ def test_a_set_of_another_kind_or_a_damaged_answer_tells_nothing(saved: str) -> 
     assert "s" not in read_ipsets(Answer(saved))
 
 
+def test_a_rule_that_fills_a_list_fills_the_sets_in_it() -> None:
+    """And a list with a set that rules fill is filled, too: nobody outside them is told."""
+    rules = ["-A INPUT -j SET --add-set both src"]
+    found = read_ipsets(Answer(OF_FAIL2BAN), rules=rules)
+    assert {name for name, each in found.items() if each.filled} == found.keys()
+    found = read_ipsets(Answer(OF_FAIL2BAN), rules=["-A INPUT -p tcp -j SET --add-set f2b-sshd src --exist"])
+    assert {name for name, each in found.items() if each.filled} == {"f2b-sshd", "both"}
+
+
 def test_an_answer_that_failed_tells_nothing() -> None:
     """Nor does a tool that is not there: Docker makes its sets without it."""
     assert read_ipsets(Answer(OF_FAIL2BAN, 1)) == read_ipsets(None) == {}

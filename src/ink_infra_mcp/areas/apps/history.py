@@ -45,7 +45,7 @@ async def tags_run(look: Look, app_uuid: str, name: str) -> frozenset[str]:
     What else lies on the server under the image's name nobody has run as this app.
     """
     last = await look.coolify.deployments_of(app_uuid, take=_DEPLOYMENTS)
-    found = {each.commit for each in last if each.status == FINISHED and not each.is_preview}
+    found: set[str] = {each.commit or "" for each in last if each.status == FINISHED and not each.is_preview}
     for lock in (f"app:{app_uuid}", name_lock(name)):
         async for operation in look.archive.on_target(lock):
             if _rolled_out(operation) and app_uuid in _apps(operation):

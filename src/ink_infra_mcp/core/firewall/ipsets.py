@@ -1,7 +1,7 @@
 """Who is in the sets of ipset that rules of iptables name, and what such a rule asks then; other sets stay opaque."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -52,13 +52,15 @@ def read_ipsets(answer: Answer | None, *, rules: Iterable[str] = ()) -> Ipsets:
     """Read what `ipset save` says: the sets of one-part addresses, and lists of them, by name.
 
     A set of another type, with a netmask, or with members that are taken out again is left out, and so are all where
-    the answer failed or is damaged. `rules` are the texts of iptables-save, whose SET targets fill sets.
+    the answer failed or is damaged. `rules` are the texts of iptables-save, whose SET targets fill sets; one that
+    fills a list fills the sets in it.
     """
     if answer is None or answer.status != 0:
         return NONE
     filled = {name for text in rules for name in _FILLS.findall(text)}
     try:
         drafts = _drafts(answer.text)
+        filled |= {each for name in filled & drafts.keys() for each in drafts[name].members}
         return {name: found for name in drafts if (found := _members(name, drafts, filled)) is not None}
     except ValueError:
         return NONE
@@ -94,28 +96,30 @@ def _only(words: list[str], allowed: Mapping[str, int]) -> bool:
     return at == len(words)
 
 
-def _members(name: str, drafts: Mapping[str, _Draft], filled: set[str]) -> Members | None:
+def _members(name: str, drafts: Mapping[str, _Draft], filled: Set[str]) -> Members | None:
     draft = drafts[name]
-    if not draft.known:
-        return None
-    if draft.kind in _OF_ADDRESSES:
-        v4, v6 = split(draft.members)
-        return Members(v4, v6, name in filled)
-    return _together(name, drafts, filled) if draft.kind == _OF_SETS else None
+    if draft.kind != _OF_SETS or not draft.known:
+        return _of_addresses(name, drafts, filled)
+    inner = [_of_addresses(each, drafts, filled) for each in draft.members]
+    told = [each for each in inner if each is not None]
+    return _together(told, filled=name in filled) if len(told) == len(inner) else None
 
 
-def _together(name: str, drafts: Mapping[str, _Draft], filled: set[str]) -> Members | None:
-    """Return who is in any set of a list; the kernel takes no list into a list. A rule that fills it fills its sets."""
-    inner = drafts[name].members
-    if any(drafts[each].kind == _OF_SETS for each in inner if each in drafts):
+def _of_addresses(name: str, drafts: Mapping[str, _Draft], filled: Set[str]) -> Members | None:
+    """Return who is in a set of addresses; the kernel takes no list into a list."""
+    draft = drafts.get(name)
+    if draft is None or not draft.known or draft.kind not in _OF_ADDRESSES:
         return None
-    found = [_members(each, drafts, filled) if each in drafts else None for each in inner]
-    told = [each for each in found if each is not None]
-    if len(told) != len(found):
-        return None
-    changing = name in filled or any(each.filled for each in told)
-    v4 = V4.of_spans(span for each in told for span in each.v4.spans)
-    return Members(v4, V6.of_spans(span for each in told for span in each.v6.spans), changing)
+    v4, v6 = split(draft.members)
+    return Members(v4, v6, name in filled)
+
+
+def _together(sets: Sequence[Members], *, filled: bool) -> Members:
+    return Members(
+        V4.of_spans(span for each in sets for span in each.v4.spans),
+        V6.of_spans(span for each in sets for span in each.v6.spans),
+        filled or any(each.filled for each in sets),
+    )
 
 
 def with_members(rule: Rule[A], sets: Ipsets, kind: type[A]) -> Iterator[Rule[A]]:

@@ -28,7 +28,7 @@ def repository_errors(name: str, value: JsonValue) -> list[str]:
 
 
 def branch_errors(name: str, value: JsonValue) -> list[str]:
-    """Return what is wrong with the name of a branch; an empty one is taken (seen on 4.3.11)."""
+    """Return what is wrong with the name of a branch; the rule takes an empty one (run of its source)."""
     branch = str(value)
     if not branch:
         return []
