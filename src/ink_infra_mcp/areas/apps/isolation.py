@@ -5,7 +5,7 @@ from ink_infra_mcp.areas.apps.limits import compose_of, services_of
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
-from ink_infra_mcp.core.isolation import lacking
+from ink_infra_mcp.core.run_options import lacking, weakening
 from ink_infra_mcp.hosts.docker.containers import containers_of
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 
@@ -65,9 +65,11 @@ async def _weak(look: Look, app: App) -> str:
     if app.kind == "service":
         return _weak_file(await look.coolify.service(app.uuid), look.isolation.runtime)
     application = await look.coolify.application(app.uuid)
-    runtime = f"--runtime={look.isolation.runtime}"
-    if runtime in lacking(application.custom_docker_run_options, look.isolation):
-        return f"its run options lack {runtime}"
+    options = application.custom_docker_run_options
+    if missing := lacking(options, look.isolation):
+        return f"its run options lack {', '.join(missing)}"
+    if reasons := weakening(options, look.isolation):
+        return f"of its run options {reasons[0]}"
     return unapplied(application)
 
 
