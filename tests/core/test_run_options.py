@@ -13,47 +13,12 @@ OURS = run_options(POLICY)
 PIECES = st.sampled_from(
     [
         *("--runtime", "--runtime=", "--runtime=runc", "--runtime=runsc", "--runtime=runsc-kvm", "--runtime runc"),
-        *(
-            "--runtime  runc",
-            "--runtime\t=runc",
-            '--runtime="runsc"',
-            "---runtime=runc",
-            "--x--runtime=runc",
-            "--Runtime=x",
-        ),
-        *(
-            "--runtimes=runc",
-            "--hostname=a--runtime=runc",
-            "--hostname",
-            "--entrypoint '--runtime=runc'",
-            "--entrypoint",
-        ),
+        *("--runtime  runc", "--runtime\t=runc", '--runtime="runsc"', "---runtime=runc", "--x--runtime=runc"),
+        *("--runtimes=runc", "--hostname=a--runtime=runc", "--entrypoint '--runtime=runc'", "--entrypoint"),
         *("--pids-limit", "--pids-limit=9999", "--pids-limit=64", "--pids-limit=64-9999", "--pids-limit  0"),
-        *(
-            "--cap-drop",
-            "--cap-drop=ALL",
-            "--cap-drop=CHOWN",
-            "--cap-add=CHOWN",
-            "--cap-add=ALL",
-            "--cap-add",
-            "--init",
-        ),
-        *(
-            "--cap-add",
-            "--hostname",
-            "--Runtime=x",
-            "--shm-size=1g",
-            "--ulimit=nofile=1:2",
-            "runc",
-            "=",
-            "-",
-            "--",
-            "'",
-            '"',
-            "\n",
-            "\u00a0",
-            "\v",
-        ),
+        *("--cap-drop", "--cap-drop=ALL", "--cap-drop=CHOWN", "--cap-add=CHOWN", "--cap-add=ALL", "--init"),
+        *("--cap-add", "--hostname", "--Runtime=x", "--shm-size=1g", "--ulimit=nofile=1:2", "runc", "=", "-", "--"),
+        *("'", '"', "\n", "\u00a0", "\v"),
     ]
 )
 TEXTS = st.lists(PIECES | st.text(alphabet="-=runsc \"'\t", max_size=6), max_size=6).flatmap(
