@@ -5,23 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ink_infra_mcp.core.isolation import (
-    APPLIED_OPTIONS,
     AllowedRule,
     DropRule,
     Isolation,
     IsolationRules,
-    Option,
+    NetworksRule,
     PidsRule,
     RuntimeRule,
+    SettleRule,
     baseline,
     drops,
-    lacking,
-    parse_options,
-    run_options,
     tighten,
-    weakening,
 )
 from ink_infra_mcp.core.policy import Loosens
+from ink_infra_mcp.core.run_options import APPLIED_OPTIONS, Option, lacking, parse_options, run_options, weakening
 
 POLICY = Isolation(
     runtime="runsc",
@@ -30,6 +27,7 @@ POLICY = Isolation(
     cap_add=("CHOWN", "NET_BIND_SERVICE"),
     forbidden={"--privileged": "every device", "--security-opt": "switches protections off"},
 )
+ULIMIT = "stops the deployment: write a limit's name, =, the soft limit, : and the hard one, such as nofile=1024:2048"
 HIDDEN = (
     "`--privileged` is forbidden: every device",
     "`--privileged` is read as an option though it stands inside the value of another",
@@ -101,14 +99,35 @@ def test_options_are_read_as_coolify_reads_them(text: str, read: tuple[Option, .
         ("--runtime=runc", ("`--runtime=runc` is not the isolating runtime runsc",)),
         (
             "--runtime=runsc-debug",
-            ("`--runtime=runsc-debug` does not arrive as written: Coolify reads `runsc`",),
+            (
+                "`--runtime=runsc-debug` does not arrive as written: Coolify reads `runsc`",
+                "`--runtime` is not read in one way: Coolify and the fork make `runsc`, `runsc-debug` of it",
+            ),
         ),
-        ("--runtime  runsc", ("`--runtime=runsc` does not arrive as written: Coolify reads no value",)),
+        (
+            "--runtime  runsc",
+            (
+                "`--runtime=runsc` does not arrive as written: Coolify reads no value",
+                "`--runtime` is not read in one way: Coolify and the fork make no value, `runsc` of it",
+            ),
+        ),
         ("--runtime", ("`--runtime` has no value: Coolify would drop it or write an invalid compose file",)),
-        ("--runtime=runsc --runtime=runsc", ("`--runtime` is given 2 times: only one of them counts",)),
+        (
+            "--runtime=runsc --runtime=runsc",
+            (
+                "`--runtime` is given 2 times: only one of them counts",
+                "`--runtime` is not read in one way: Coolify and the fork make `runsc` of it",
+            ),
+        ),
         ("--pids-limit=513", ("`--pids-limit=513` is not between 1 and 512",)),
         ("--pids-limit=0", ("`--pids-limit=0` is not between 1 and 512",)),
-        ("--pids-limit=-1", ("`--pids-limit=-1` does not arrive as written: Coolify reads no value",)),
+        (
+            "--pids-limit=-1",
+            (
+                "`--pids-limit=-1` does not arrive as written: Coolify reads no value",
+                "`--pids-limit` is not read in one way: Coolify and the fork make no value, `-1` of it",
+            ),
+        ),
         ("--cap-add SYS_ADMIN", ("`--cap-add=SYS_ADMIN` adds a capability that policy does not allow",)),
         ("--cap-add=CHOWN,SYS_ADMIN", ("`--cap-add=CHOWN,SYS_ADMIN` adds a capability that policy does not allow",)),
         ("--memory 2g", ("`--memory` is dropped by Coolify without a word",)),
@@ -117,7 +136,13 @@ def test_options_are_read_as_coolify_reads_them(text: str, read: tuple[Option, .
             ("`-v` is no long option: Coolify ignores it", "`data:/x` is no long option: Coolify ignores it"),
         ),
         ("--init true", ("`--init` takes no value here: Coolify would write an invalid compose file",)),
-        ("--ulimit nofile", ("`--ulimit=nofile` stops the deployment: write a name, = and a number",)),
+        ("--ulimit nofile", (f"`--ulimit=nofile` {ULIMIT}",)),
+        ("--ulimit nofile=1024", (f"`--ulimit=nofile=1024` {ULIMIT}",)),
+        ("--ulimit rtprio=99:99", (f"`--ulimit=rtprio=99:99` {ULIMIT}",)),
+        ('--shm-size="1g"', ('`--shm-size="1g"` stops the deployment: write a size without quotes, such as 64m',)),
+        ("--dns=example.com", ("`--dns=example.com` stops the deployment: write an address",)),
+        ("--hostname='shop'", ("`--hostname='shop'` stops the deployment: write a name",)),
+        ("--hostname", ("`--hostname` has no value: Coolify would drop it or write an invalid compose file",)),
         (
             "--entrypoint 'x --cap-drop' --cap-add=CHOWN",
             ("`--cap-drop` is read as an option though it stands inside the value of another",),
@@ -158,6 +183,30 @@ def test_what_isolation_lacks_is_listed_as_options_to_add() -> None:
     )
 
 
+ENOUGH = "--pids-limit=64 --cap-drop=ALL"
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        (f"--runtime=runc --runtime=runsc {ENOUGH}", ("--runtime=runsc",)),
+        (f"--runtime=runsc --runtime=runc {ENOUGH}", ("--runtime=runsc",)),
+        (f"--runtime=runsc-kvm {ENOUGH}", ("--runtime=runsc",)),
+        (f"--runtime  runc --runtime=runsc {ENOUGH}", ("--runtime=runsc",)),
+        (f"--runtime=runsc {ENOUGH} --runtime", ("--runtime=runsc",)),
+        (f"--hostname=a--runtime=runc --runtime=runsc {ENOUGH}", ("--runtime=runsc",)),
+        (f'--runtime="runsc" {ENOUGH}', ("--runtime=runsc",)),
+        ("--runtime=runsc --pids-limit=64-0 --cap-drop=ALL", ("--pids-limit=512",)),
+        ("--runtime=runsc --pids-limit=9999 --cap-drop=ALL", ("--pids-limit=512",)),
+        ("--runtime=runsc --pids-limit=64 --pids-limit=65 --cap-drop=ALL", ("--pids-limit=64",)),
+        (f"--runtime=runsc {ENOUGH} --cap-drop", ("--cap-drop=ALL",)),
+    ],
+)
+def test_where_one_of_two_readings_is_weaker_isolation_is_lacking(text: str, missing: tuple[str, ...]) -> None:
+    """The fork takes the first value with its hyphens, Coolify's expression cuts it: both must say the same."""
+    assert lacking(text, POLICY) == missing
+
+
 @pytest.mark.parametrize("runtime", ["runsc-kvm", "run sc", "", "runsc;"])
 def test_a_runtime_that_coolify_would_cut_is_no_policy(runtime: str) -> None:
     """A name with a hyphen or a space cannot be said in run options, so it is refused when the policy is read."""
@@ -193,6 +242,8 @@ def looser(override: str) -> IsolationRules:
         pids_limit=PidsRule(value=513, why="w", override=override),
         allow_without=allowed(yes=True, override=override),
         cap_drop=DropRule(value=("NET_RAW",), why="w", override=override),
+        settle_s=SettleRule(value=1, why="w", override=override),
+        networks=NetworksRule(value=("coolify", "lan"), why="w", override=override),
         capabilities={"SYS_ADMIN": allowed(yes=True, override=override)},
         options={"--privileged": allowed(yes=True, override=override)},
     )
@@ -206,6 +257,8 @@ def test_every_loosening_needs_its_reason() -> None:
         "runtime: runsc -> runc ()",
         "pids_limit: 512 -> 513 ()",
         "cap_drop: ALL -> NET_RAW ()",
+        "settle_s: 10 -> 1 ()",
+        "networks: coolify -> coolify lan ()",
         "allow_without: not allowed -> allowed ()",
         "capabilities.SYS_ADMIN: not allowed -> allowed ()",
         "options.--privileged: not allowed -> allowed ()",
@@ -223,8 +276,10 @@ def test_a_reason_loosens_openly() -> None:
         forbidden={"--security-opt": "switches protections off"},
         allow_without=True,
         overrides=found.overrides,
+        settle_s=1,
+        networks=("coolify", "lan"),
     )
-    assert len(found.overrides) == 6
+    assert len(found.overrides) == 8
     assert all(words.endswith("(lab)") for words in found.overrides)
 
 

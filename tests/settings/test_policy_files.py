@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from ink_infra_mcp.core.errors import ConfigError
-from ink_infra_mcp.core.isolation import APPLIED_OPTIONS, lacking, run_options, weakening
 from ink_infra_mcp.core.plan import Risk
 from ink_infra_mcp.core.policy import Need
+from ink_infra_mcp.core.run_options import APPLIED_OPTIONS, lacking, run_options, weakening
 from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports, policy_folder
 
 DECLARED = {

@@ -82,7 +82,7 @@ async def test_an_app_that_crashes_right_after_its_start_is_told(tmp_path: Path)
             left = [c for c in it.state.hosts["muscle-1"].containers if SHOP in c.name]
 
     assert (said.outcome, said.problem["stage"]) == ("undone", "isolation")
-    assert "No container of the app runs on muscle-1." in said.problem["message"]
+    assert "crash-loops: restarted 3 times, last exit code 1" in said.problem["message"]
     assert (stopped.outcome, left) == ("already_so", [])
 
 

@@ -1,4 +1,4 @@
-"""How apps are isolated: the rules in force, the run options that say so to Coolify, and what would weaken them."""
+"""How apps are isolated: the rules in force, and what an operator's overlay may make of them."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,25 +9,7 @@ from pydantic import AfterValidator, Field
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.policy import Loosened, Rule, admitted
 
-Option = tuple[str, str | None]
-"""An option name with its two hyphens, and its value; None where there is none."""
-
-FORK_OPTIONS = frozenset({"--runtime", "--pids-limit"})
-"""Options that only a Coolify with the runtime patch applies; an official image drops them without a word."""
-APPLIED_OPTIONS = FORK_OPTIONS | {
-    *("--cap-add", "--cap-drop", "--security-opt", "--sysctl", "--device", "--init", "--ulimit", "--privileged"),
-    *("--ip", "--ip6", "--shm-size", "--dns", "--gpus", "--hostname", "--entrypoint"),
-}
-"""What Coolify maps into the compose file it writes (bootstrap/helpers/docker.php, v4 as of 2026-08)."""
-_SINGLE = FORK_OPTIONS | {"--shm-size", "--hostname", "--entrypoint"}
-_READ_APART = frozenset({"--hostname", "--entrypoint"})
-_FLAGS = frozenset({"--init", "--privileged", "--gpus"})
-
-_COOLIFY = re.compile(r"(--\w+(?:-\w+)*)(?:\s|=)?([^\s-]+)?", re.ASCII)
-_ENTRYPOINT = re.compile(r"""--entrypoint(?:=|\s+)("(?:\\.|[^"])*"|'(?:\\.|[^'])*'|[^\s]+)""", re.ASCII)
-_WORD = re.compile(r"[^\s]+", re.ASCII)
 _CAPABILITY = re.compile(r"[A-Z][A-Z_]*")
-_DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 _RUNTIME = re.compile(r"[A-Za-z0-9_.]+", re.ASCII)
 
 
@@ -170,51 +152,6 @@ def tighten(base: Isolation, overlay: IsolationRules) -> Isolation:
     )
 
 
-def run_options(policy: Isolation) -> str:
-    """Return the text for Coolify's `custom_docker_run_options` that says exactly this isolation.
-
-    Every value is free of spaces and hyphens, so that Coolify's parser gives back what was meant.
-    """
-    options = [
-        f"--runtime={policy.runtime}",
-        f"--pids-limit={policy.pids_limit}",
-        *(f"--cap-drop={name}" for name in policy.cap_drop),
-        *(f"--cap-add={name}" for name in policy.cap_add),
-    ]
-    return " ".join(options)
-
-
-def parse_options(text: str) -> tuple[Option, ...]:
-    """Return the options that Coolify reads out of `text`, in order, including those inside another option's value.
-
-    A value ends at the first space or hyphen, and only one space or `=` may stand before it (Coolify's expression
-    in bootstrap/helpers/docker.php).
-    """
-    return tuple((match[1], match[2]) for match in _COOLIFY.finditer(text))
-
-
-def weakening(text: str, policy: Isolation) -> tuple[str, ...]:
-    """Return a reason for each part of a run option text that weakens isolation, or would not arrive as written."""
-    seen = parse_options(text)
-    reasons = [*_forbidden_reasons(seen, policy), *_value_reasons(seen, policy), *_lost(text, seen)]
-    return tuple(dict.fromkeys(reasons))
-
-
-def lacking(text: str, policy: Isolation) -> tuple[str, ...]:
-    """Return the options that isolation needs and Coolify would not read out of `text`."""
-    seen = parse_options(text)
-    needed = [
-        ("--runtime", policy.runtime),
-        ("--pids-limit", _first_value("--pids-limit", seen) or str(policy.pids_limit)),
-        *(("--cap-drop", name) for name in policy.cap_drop),
-    ]
-    return tuple(f"{name}={value}" for name, value in needed if (name, value) not in seen)
-
-
-def _first_value(name: str, seen: Iterable[Option]) -> str | None:
-    return next((value for other, value in seen if other == name and value), None)
-
-
 def _allowed(base: Iterable[str], rules: Mapping[str, AllowedRule]) -> tuple[str, ...]:
     kept = [name for name in base if name not in rules]
     return tuple(sorted([*kept, *(name for name, rule in rules.items() if rule.allowed)]))
@@ -258,91 +195,3 @@ def drops(dropped: Iterable[str], needed: Iterable[str]) -> bool:
     """Return whether dropping the first capabilities takes away at least the second ones; ALL is every one."""
     names = set(dropped)
     return "ALL" in names or names >= set(needed)
-
-
-def _forbidden_reasons(seen: Iterable[Option], policy: Isolation) -> list[str]:
-    return [f"`{name}` is forbidden: {policy.forbidden[name]}" for name, _ in seen if name in policy.forbidden]
-
-
-def _value_reasons(seen: Iterable[Option], policy: Isolation) -> list[str]:
-    return [reason for name, value in seen if value and (reason := _value_reason(name, value, policy))]
-
-
-def _value_reason(name: str, value: str, policy: Isolation) -> str:
-    match name:
-        case "--cap-add" if value.upper().removeprefix("CAP_") not in policy.cap_add:
-            return f"`--cap-add={value}` adds a capability that policy does not allow"
-        case "--runtime" if value != policy.runtime:
-            return f"`--runtime={value}` is not the isolating runtime {policy.runtime}"
-        case "--pids-limit" if not (_DIGITS.fullmatch(value) and 1 <= int(value) <= policy.pids_limit):
-            return f"`--pids-limit={value}` is not between 1 and {policy.pids_limit}"
-        case _:
-            return ""
-
-
-def _lost(text: str, seen: tuple[Option, ...]) -> list[str]:
-    meant, strays = _as_written(_ENTRYPOINT.sub(" ", text))
-    return [
-        *(f"`{word}` is no long option: Coolify ignores it" for word in strays),
-        *(reason for option in meant if (reason := _loss(option, seen))),
-        *_read_inside(seen, meant),
-        *_doubled([name for name, _ in seen]),
-    ]
-
-
-def _read_inside(seen: Iterable[Option], meant: Iterable[Option]) -> list[str]:
-    applied = dict.fromkeys(name for name, _ in seen if name in APPLIED_OPTIONS)
-    inside = applied.keys() - {name for name, _ in meant} - _READ_APART
-    return [f"`{name}` is read as an option though it stands inside the value of another" for name in sorted(inside)]
-
-
-def _doubled(names: list[str]) -> list[str]:
-    doubled = [name for name in sorted(_SINGLE) if names.count(name) > 1]
-    return [f"`{name}` is given {names.count(name)} times: only one of them counts" for name in doubled]
-
-
-def _loss(option: Option, seen: tuple[Option, ...]) -> str:
-    name, value = option
-    if name not in APPLIED_OPTIONS:
-        return f"`{name}` is dropped by Coolify without a word"
-    if name in _READ_APART:
-        return ""
-    return _loss_without_value(name) if value is None else _loss_of_value(name, value, seen)
-
-
-def _loss_without_value(name: str) -> str:
-    return "" if name in _FLAGS else f"`{name}` has no value: Coolify would drop it or write an invalid compose file"
-
-
-def _loss_of_value(name: str, value: str, seen: tuple[Option, ...]) -> str:
-    if name == "--init":
-        return "`--init` takes no value here: Coolify would write an invalid compose file"
-    if (name, value) not in seen:
-        return f"`{name}={value}` does not arrive as written: Coolify reads {_what_arrives(name, value, seen)}"
-    if name == "--ulimit" and "=" not in value:
-        return f"`--ulimit={value}` stops the deployment: write a name, = and a number"
-    return ""
-
-
-def _what_arrives(name: str, value: str, seen: tuple[Option, ...]) -> str:
-    read = next((part for other, part in seen if other == name and value.startswith(part or " ")), None)
-    return f"`{read}`" if read else "no value"
-
-
-def _as_written(text: str) -> tuple[list[Option], list[str]]:
-    """Return the options as the person who wrote them reads them, and the words that belong to none."""
-    options: list[Option] = []
-    strays: list[str] = []
-    for word in _WORD.findall(text):
-        if word.startswith("--"):
-            options.append(_split(word))
-        elif options and options[-1][1] is None and not word.startswith("-"):
-            options[-1] = (options[-1][0], word)
-        else:
-            strays.append(word)
-    return options, strays
-
-
-def _split(word: str) -> Option:
-    name, equals, value = word.partition("=")
-    return (name, value if equals else None)

@@ -6,7 +6,8 @@ from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.core.compose.judging import compose_problems
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
-from ink_infra_mcp.core.isolation import Isolation, lacking
+from ink_infra_mcp.core.isolation import Isolation
+from ink_infra_mcp.core.run_options import lacking, weakening
 from ink_infra_mcp.hosts.docker.containers import containers_of
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 
@@ -66,9 +67,11 @@ async def _weak(look: Look, app: App) -> str:
     if app.kind == "service":
         return _weak_file(await look.coolify.service(app.uuid), look.isolation)
     application = await look.coolify.application(app.uuid)
-    runtime = f"--runtime={look.isolation.runtime}"
-    if runtime in lacking(application.custom_docker_run_options, look.isolation):
-        return f"its run options lack {runtime}"
+    options = application.custom_docker_run_options
+    if missing := lacking(options, look.isolation):
+        return f"its run options lack {', '.join(missing)}"
+    if reasons := weakening(options, look.isolation):
+        return f"of its run options {reasons[0]}"
     return unapplied(application)
 
 

@@ -11,8 +11,8 @@ from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.bodies import AppChanges
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.fleet import Cpus, Domain, Memory, Port
-from ink_infra_mcp.core.isolation import lacking, run_options, weakening
 from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.run_options import lacking, run_options, weakening
 
 NO_CHECK = "none"
 _ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
