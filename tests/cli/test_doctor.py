@@ -180,6 +180,8 @@ def test_a_token_that_reads_no_secrets_leaves_build_logs_out(ground: Callable[..
         "partly",
         "without Coolify: read:sensitive: the Coolify token lacks the ability read:sensitive",
     )
+    assert tool(report, "set_app_env")[0] != "yes"
+    assert "is set again by each call" in " ".join(f.text for f in section(report, "Coolify").findings)
 
 
 def test_a_wrong_token_fails_and_is_not_shown(ground: Callable[..., Ground], world: Running) -> None:

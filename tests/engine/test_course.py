@@ -65,11 +65,13 @@ async def test_the_declared_steps_are_undone_backwards() -> None:
 
 
 async def test_an_undo_that_fails_does_not_keep_the_others_from_running() -> None:
-    """Each undo is tried; those that failed are told apart."""
+    """Each undo is tried; those that failed are told apart, and why they did stands beside why they were to run."""
     program = InMemory(THREE, bad=frozenset({"three", "undo_two"}))
     ending = await run(program)
     assert program.calls[4:] == ["undo_two", "undo_one", "finish"]
     assert (ending.undone, ending.undo_failed) == (("one",), ("two",))
+    assert ending.problem is not None
+    assert ending.problem.message == "three broke. undo_two broke."
 
 
 async def test_only_what_was_declared_is_undone() -> None:

@@ -226,9 +226,15 @@ def _env(owner: Application | Service, name: str, *, preview: bool) -> dict[str,
     Raises:
         Unreadable: Compose cannot read the file.
     """
-    own = sorted((var for var in owner.envs if var.is_runtime and var.is_preview == preview), key=_needs_others)
+    own = sorted((v for v in owner.envs if v.is_preview == preview and _is_at_runtime(owner, v)), key=_needs_others)
     found = dotenv.read([*map(dotenv.line, own), *_app_lines(owner, {var.key for var in own})])
     return {**found, "COOLIFY_RESOURCE_UUID": owner.uuid, "COOLIFY_CONTAINER_NAME": name}
+
+
+def _is_at_runtime(owner: Application | Service, var: EnvVar) -> bool:
+    """What steers a build pack reaches no application's container (Application::runtime_environment_variables)."""
+    steers = isinstance(owner, Application) and var.key.startswith(("NIXPACKS_", "RAILPACK_"))
+    return var.is_runtime and not steers
 
 
 def _needs_others(var: EnvVar) -> bool:
