@@ -95,7 +95,8 @@ async def test_a_certificate_that_the_named_server_refuses_is_not_called_proved(
     said = await deployed(tmp_path, "factory", self_signed)
 
     assert (said.outcome, said.checks["tls"], said.checks["http"]) == ("applied_unverified", "failed", "passed")
-    assert "certificate not trusted (from factory): curl: (60) SSL certificate problem" in evidence(said, "tls")
+    why = "curl: (60) SSL certificate problem: self-signed certificate"
+    assert evidence(said, "tls") == f"certificate not trusted (from factory): {why}"
 
 
 @pytest.mark.anyio

@@ -88,7 +88,8 @@ async def _curl(pool: HostPool, server: str, url: str, address: str, *more: str)
         raise _absent(server, "curl")
     told = _TOLD.search(said.stderr)
     status = int(told[1]) if told and told[1] != "000" else None
-    complaint = clean(" ".join(_TOLD.sub("", said.stderr).split()), limit=200)
+    # of a refused certificate the first line says why, and the rest how one would look away
+    complaint = clean(next((line for line in said.stderr.splitlines() if line.startswith("curl: (")), ""), limit=200)
     why = complaint or f"curl ends with exit status {said.exit_status}"
     return Visit(
         status=status,

@@ -27,6 +27,7 @@ _OPTIONS = {
     "--noproxy",
 }
 _FLAGS = frozenset(("--disable", "--silent", "--show-error", "--globoff", "--insecure"))
+_HELP = "\nMore details here: https://curl.se/docs/sslcerts.html\n\ncurl failed to verify the legitimacy of the server"
 _FOOT = r"%{stderr}\nink-visit %{http_code}\n"
 
 
@@ -72,7 +73,7 @@ class Visitor:
         if isinstance(answer, CutOff):
             return _failed(52, "Empty reply from server")
         if url.scheme == "https" and server.self_signed and "--insecure" not in asked:
-            return _failed(60, "SSL certificate problem: self-signed certificate")
+            return _failed(60, f"SSL certificate problem: self-signed certificate{_HELP}")
         return Said(0, bytes(answer.body).decode(), f"\nink-visit {answer.status_code}\n")
 
 
