@@ -8,6 +8,8 @@ from ink_infra_mcp.sandbox.compose.reader import Map, Refused, Value
 _PORT = re.compile(
     r"(?:(?P<address>\[[0-9a-fA-F:.]+\]|[^:]*(?=:[^:]*:)):)?(?:(?P<outer>[^:]*):)?(?P<inner>[^:/]*)(?:/(?P<protocol>.*))?"
 )
+SHORTEST = 2
+"""A volume that is no longer than this is not looked into."""
 _DRIVE = re.compile(r"[a-zA-Z]:[/\\]?")
 
 
@@ -79,7 +81,7 @@ def _short_volume(text: str, folder: str) -> Value:
         raise Refused("invalid empty volume spec")
     parts = _volume_parts(text)
     if len(parts) == 1:
-        return {"type": "volume", "target": parts[0], **({"volume": {}} if not parts[0].startswith("/") else {})}
+        return {"type": "volume", "target": parts[0], **({"volume": {}} if len(text) > SHORTEST else {})}
     if "" in parts:
         raise Refused(f"invalid spec: {text}: empty section between colons")
     source, target, mode = [*parts, ""][:3]

@@ -72,6 +72,7 @@ def outline(given: Given) -> Map:
     document = _canonical(given, read(given.text))
     check_files(document)
     services = entries(document.get("services"))
+    services = {name: _with_nulls(service) for name, service in services.items()}
     shown = {key: value for key, value in document.items() if key not in {"version", "name"}}
     used = {name for service in services.values() for name in entries(service.get("networks"))}
     own = maybe_entries(document.get("networks"))
@@ -79,6 +80,18 @@ def outline(given: Given) -> Map:
     sections["networks"] = {**({"default": None} if "default" in used else {}), **own}
     named = {kind: _named(given.name, found) for kind, found in sections.items() if found}
     return {**shown, "name": given.name, "services": dict(services), **named}
+
+
+def _with_nulls(service: Map) -> Map:
+    """Empty lists that Compose did not look into are null."""
+    kept = {"ports", *_LENGTHEN, *_TWINS}
+    return {key: value if key in kept else _nulled(value) for key, value in service.items()}
+
+
+def _nulled(value: Value) -> Value:
+    if isinstance(value, dict):
+        return {key: _nulled(part) for key, part in value.items()}
+    return None if value == [] else value
 
 
 def project(given: Given, unset: list[str] | None = None) -> Map:
