@@ -47,12 +47,17 @@ async def variables(look: Look, plan: Plan, results: Results) -> Check:
         found = await running_digests(look, muscle, uuid, without=promise.noted)
     except HostError as error:
         return _check([*wrong, f"the containers' were not seen: {error.failed}"], "")
-    wanted = {key: wanted_digest(look, value) for key, value in _wanted(plan).items() if _reaches(key, own.get(key))}
+    wanted = _expected(look, plan, own)
     others = _others(own, wanted)
     wrong += [f"{name} in {muscle}'s containers" for name in _differing(found, wanted, others, service=service)]
-    if not wrong and not wanted and not others:
+    count = len(wanted) + len(others)
+    if count + len(wrong) == 0:
         return _nothing_compared(own)
-    return _check(wrong, f"docker inspect on {muscle}: {len(wanted) + len(others)} compared by digest, as approved")
+    return _check(wrong, f"docker inspect on {muscle}: {count} compared by digest, as approved")
+
+
+def _expected(look: Look, plan: Plan, own: Mapping[str, EnvVar]) -> dict[str, str]:
+    return {key: wanted_digest(look, value) for key, value in _wanted(plan).items() if _reaches(key, own.get(key))}
 
 
 def _nothing_compared(own: Mapping[str, EnvVar]) -> Check:
