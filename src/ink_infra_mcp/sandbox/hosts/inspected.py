@@ -101,7 +101,7 @@ def volumes_of(host: HostState) -> dict[str, Fields]:
 
 
 def networks_of(host: HostState) -> dict[str, Fields]:
-    """Return the networks of a server by id, with the pieces of `docker network inspect`."""
+    """Return the networks of a server by id, sorted by name, with the pieces of `docker network inspect`."""
     used = (name for container in host.containers for name in container.networks)
     drivers = {"bridge": "bridge", "host": "host", "none": "null", "coolify": "bridge", **dict.fromkeys(used, "bridge")}
     return {
@@ -113,7 +113,7 @@ def networks_of(host: HostState) -> dict[str, Fields]:
                 ".Scope": "local",
             }
         )
-        for name, driver in drivers.items()
+        for name, driver in sorted(drivers.items())
     }
 
 
