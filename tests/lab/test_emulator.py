@@ -13,6 +13,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from pydantic import JsonValue
 
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.fleet import Host
@@ -128,6 +129,20 @@ def _docker(server: Server, verb: str, *options: str, command: str) -> None:
     server.say("docker", verb, *detach, "--quiet", "--network=coolify", *options, TINY, "sh", "-c", command)
 
 
+CGROUPS_2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+"""The lab's servers have the kernel of this machine."""
+CGROUPS = "cgroup2fs" if CGROUPS_2 else "tmpfs"
+BY_HAND: dict[str, JsonValue] = {
+    **{f"BlkioDevice{way}": [] for way in ("ReadBps", "ReadIOps", "WriteBps", "WriteIOps")},
+    **{key: [] for key in ("BlkioWeightDevice", "Devices", "Dns", "DnsOptions", "DnsSearch", "Ulimits")},
+    "ExtraHosts": None,
+    "LogConfig": {"Type": "json-file", "Config": {}},
+    "OomKillDisable": None if CGROUPS_2 else False,
+    "Binds": None,
+}
+"""What `docker run` says otherwise than Compose."""
+
+
 def _pretend_containers() -> list[Container]:
     app = Container(
         id="a" * 64,
@@ -147,6 +162,8 @@ def _pretend_containers() -> list[Container]:
     ended = Container(id="b" * 64, name="ended", image=TINY, state="exited", exit_code=3, started_at=BEGAN)
     made = Container(id="c" * 64, name="made", image=TINY, state="created")
     well = Container(id="d" * 64, name="well", image=TINY, health="healthy", started_at=BEGAN)
+    for one in (app, ended, made, well):
+        one.host_config = {**BY_HAND, **({"Binds": ["data:/data"]} if one is app else {})}
     return [app, ended, made, well]
 
 
@@ -165,7 +182,11 @@ def _nothing(server: Server) -> None:
 
 
 SITUATIONS = (
-    Situation("with containers", _containers, _pretend(containers=_pretend_containers())),
+    Situation(
+        "with containers",
+        _containers,
+        _pretend(containers=_pretend_containers(), cgroups=CGROUPS),
+    ),
     Situation("without Docker", _without_docker, _pretend(docker_version="", runtimes=[], runsc_version="")),
     Situation("off", Server.cut_power, _pretend(up=False)),
     Situation("with another key", _nothing, _pretend(), {"host_key": new_key().export_public_key().decode()}),

@@ -148,6 +148,8 @@ class HostState(Part):
     volumes: list[str] = []
     volume_options: dict[str, dict[str, str]] = {}
     """Of volumes that were made with options of the local driver: which."""
+    cgroups: str = "cgroup2fs"
+    """The file system at /sys/fs/cgroup: `tmpfs` with version 1 of cgroups."""
     network_drivers: dict[str, str] = {}
     """Of networks that are no bridges: the driver."""
     firewall: HostFirewall = HostFirewall()

@@ -1,7 +1,7 @@
 """Whether an app would run isolated when it is rolled out now; without that nothing may be rolled out."""
 
 from ink_infra_mcp.areas.apps.app import App
-from ink_infra_mcp.areas.apps.limits import compose_of
+from ink_infra_mcp.areas.apps.limits import compose_of, limit_bytes
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.core.compose.judging import compose_problems
@@ -42,7 +42,7 @@ async def check_rollout(look: Look, app: App) -> None:
         raise refuse_factory()
     if why := await _weak(look, app):
         raise RefusedByPolicy(
-            f"{app.name} would run without gVisor: {why}.",
+            f"{app.name} would {why}.",
             next="Call deploy_app for it, which sets its isolation, then this again.",
         )
 
@@ -69,14 +69,16 @@ async def _weak(look: Look, app: App) -> str:
     application = await look.coolify.application(app.uuid)
     options = application.custom_docker_run_options
     if missing := lacking(options, look.isolation):
-        return f"its run options lack {', '.join(missing)}"
+        return f"run without gVisor: its run options lack {', '.join(missing)}"
     if reasons := weakening(options, look.isolation):
-        return f"of its run options {reasons[0]}"
-    return unapplied(application)
+        return f"run without gVisor: of its run options {reasons[0]}"
+    if why := unapplied(application):
+        return f"run without gVisor: {why}"
+    return "" if limit_bytes(application.limits_memory) else "run without a memory limit"
 
 
 def _weak_file(service: Service, isolation: Isolation) -> str:
     """A file that the token may not read is left to the proof."""
     compose = compose_of(service.docker_compose_raw)
     problems = compose_problems(compose, isolation) if compose else ()
-    return f"in its compose file {'; '.join(problems)}" if problems else ""
+    return f"not run as policy wants: in its compose file {'; '.join(problems)}" if problems else ""

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from ink_infra_mcp.areas.apps.home import Home
+from ink_infra_mcp.areas.apps.limits import limit_bytes
 from ink_infra_mcp.areas.apps.source import ResolvedSource, SourceArgs
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
@@ -58,6 +59,8 @@ def wanted_settings(
     settings = (_defaults(look) if now is None else {}) | _said(args) | (source.settings if source else {})
     if now is None or args.domain or not now.domains:
         settings["domains"] = [home.url]
+    if now is not None and args.memory is None and not limit_bytes(now.limits_memory):
+        settings["limits_memory"] = look.fleet.defaults.memory
     if not _keeps_options(args, look, now):
         settings["custom_docker_run_options"] = _options(args, look)
     try:

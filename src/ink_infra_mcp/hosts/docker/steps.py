@@ -66,13 +66,7 @@ class HostSteps:
         counted = judged(found, promise)
         wrong = problems(counted, self.isolation, promise)
         if wrong and not self.isolation.allow_without:
-            raise StepFailed(
-                f"The app does not run isolated on {muscle}: {'; '.join(wrong)}.",
-                done="It was deployed.",
-                next="The Factory's Coolify may have dropped the option, or the Muscle's Docker lacks the runtime.",
-                stage="isolation",
-                probable_cause="Coolify dropped --runtime, or docker on the Muscle has no such runtime",
-            )
+            raise _not_isolated(wrong, muscle)
         await self._settled(call, muscle, promise, counted)
         return {"containers": [{"name": c.name, "id": c.id, "runtime": c.runtime} for c in counted]}
 
@@ -135,6 +129,22 @@ def _none_runs(found: Found, promise: Promise, muscle: str) -> StepFailed:
         done="It was deployed.",
         next="Look at get_app_logs: the app may end right after its start.",
         stage="isolation",
+    )
+
+
+def _not_isolated(wrong: tuple[str, ...], muscle: str) -> StepFailed:
+    lost = any(": it runs under " in words for words in wrong)
+    next_ = "The Factory's Coolify may have dropped the option, or the Muscle's Docker lacks the runtime."
+    return StepFailed(
+        f"The app does not run isolated on {muscle}: {'; '.join(wrong)}.",
+        done="It was deployed.",
+        next=next_
+        if lost
+        else "Take out of the app's file, or of its settings in Coolify, what is named, then call again.",
+        stage="isolation",
+        probable_cause="Coolify dropped --runtime, or docker on the Muscle has no such runtime"
+        if lost
+        else "the app asks for more than policies/isolation.toml allows",
     )
 
 

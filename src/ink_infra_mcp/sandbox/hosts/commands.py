@@ -48,7 +48,7 @@ def _bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]
         "nproc": _answers({"": str(host.cpus)}),
         "uname": _answers({"-r": host.kernel}),
         "df": _df_body(host),
-        "stat": _answers({"-f -c %T /sys/fs/cgroup": "cgroup2fs"}),
+        "stat": _answers({"-f -c %T /sys/fs/cgroup": host.cgroups}),
         "cat": "[ $# -gt 0 ] || exec /bin/cat\n" + _answers(_files(host)),
     }
     bodies |= {name: _answers(by_arguments) for name, by_arguments in network_commands(host).items()}

@@ -21,6 +21,15 @@ _COOLIFY_LABELS = (
     "{{json $key}}:{{json $value}},{{end}}{{end}}"
 )
 _ENVIRONMENT = '{{range .Config.Env}}{{printf "%# x" .}}{{println}}{{end}}'
+_EVERY = ("0.0.0.0", "::")  # noqa: S104 - what Docker says of ports that are open on every address
+_DEFAULT_BRIDGE = {
+    "com.docker.network.bridge.default_bridge": "true",
+    "com.docker.network.bridge.enable_icc": "true",
+    "com.docker.network.bridge.enable_ip_masquerade": "true",
+    "com.docker.network.bridge.host_binding_ipv4": _EVERY[0],
+    "com.docker.network.bridge.name": "docker0",
+    "com.docker.network.driver.mtu": "1500",
+}
 _VOLUME_NAMES = "{{range .Mounts}}{{if .Name}}{{println .Name}}{{end}}{{end}}"
 _HEALTH = '{{if index .State "Health"}}{{json .State.Health.Status}}{{else}}""{{end}}'
 _MASKED = "asound acpi kcore keys latency_stats timer_list timer_stats sched_debug scsi"
@@ -93,18 +102,19 @@ def volumes_of(host: HostState) -> dict[str, Fields]:
 
 
 def networks_of(host: HostState) -> dict[str, Fields]:
-    """Return the networks of a server by id, with the pieces of `docker network inspect`."""
+    """Return the networks of a server by id, sorted by name, with the pieces of `docker network inspect`."""
     used = (name for container in host.containers for name in container.networks)
+    drivers = {"bridge": "bridge", "host": "host", "none": "null", "coolify": "bridge", **dict.fromkeys(used, "bridge")}
     return {
         network_id(name): json_fields(
             {
                 ".Name": name,
-                ".Driver": host.network_drivers.get(name, "bridge"),
-                ".Options": {},
+                ".Driver": host.network_drivers.get(name, driver),
+                ".Options": _DEFAULT_BRIDGE if name == "bridge" else {},
                 ".Scope": "local",
             }
         )
-        for name in dict.fromkeys(("bridge", "coolify", *used))
+        for name, driver in sorted(drivers.items())
     }
 
 
@@ -135,7 +145,7 @@ def _host_config(container: Container) -> dict[str, JsonValue]:
     return {
         **_DEFAULTS,
         "NetworkMode": container.networks[0] if container.networks else "none",
-        "PortBindings": {inner: [*at] for inner, at in _bindings(container.ports).items()},
+        "PortBindings": _asked(container.ports),
         "Runtime": container.runtime,
         "Memory": container.memory_bytes,
         "MemorySwap": 2 * container.memory_bytes,
@@ -145,13 +155,29 @@ def _host_config(container: Container) -> dict[str, JsonValue]:
         "CapDrop": [*container.cap_drop] or None,
         "SecurityOpt": [*container.security_opt] or None,
         "Privileged": container.privileged,
-        "Mounts": [
-            {"Type": "volume", "Source": name, "Target": "/data", "VolumeOptions": {}}
-            for name in container.volumes
-            if not name.startswith("/")
-        ],
+        **({} if "Binds" in container.host_config else _mount_specs(container.volumes)),
         **container.host_config,
     }
+
+
+def _mount_specs(volumes: Iterable[str]) -> dict[str, JsonValue]:
+    """Compose asks for volumes here; without any Docker leaves the key out."""
+    named = [name for name in volumes if not name.startswith("/")]
+    specs: list[JsonValue] = [
+        {"Type": "volume", "Source": name, "Target": "/data", "VolumeOptions": {}} for name in named
+    ]
+    return {"Mounts": specs} if specs else {}
+
+
+def _asked(ports: Iterable[str]) -> dict[str, JsonValue]:
+    """What is open on every address was asked for with none."""
+    found: dict[str, list[JsonValue]] = {}
+    for inner, bindings in _bindings(ports).items():
+        for at in bindings:
+            asked = {**at, "HostIp": "" if at["HostIp"] in _EVERY else at["HostIp"]}
+            if asked not in found.setdefault(inner, []):
+                found[inner].append(asked)
+    return {inner: bound for inner, bound in found.items()}
 
 
 def _coolify_labels(labels: Mapping[str, str]) -> list[str]:
@@ -175,15 +201,25 @@ def _mount(volume: str) -> dict[str, object]:
 
 
 def _endpoint(name: str, container: Container) -> dict[str, JsonValue]:
-    """Docker gives a container that runs an address of the network."""
+    """Docker gives a container that runs an address of the network; one that never ran is not in it yet."""
+    runs, ran = container.state == "running", container.state != "created"
+    address = address_of(container)
+    names: list[JsonValue] = [container.name, container.id[:12]]
     return {
         "IPAMConfig": None,
         "Links": None,
-        "Aliases": [container.name],
+        "Aliases": None,
+        "MacAddress": "02:42:0a:00:01:02" if runs else "",
         "DriverOpts": None,
-        "NetworkID": network_id(name),
-        "IPAddress": address_of(container) if container.state == "running" else "",
+        "NetworkID": network_id(name) if ran else "",
+        "EndpointID": hashlib.sha256(container.id.encode()).hexdigest() if runs else "",
+        "Gateway": "10.0.1.1" if runs else "",
+        "IPAddress": address if runs else "",
+        "IPPrefixLen": 24 if runs else 0,
+        "IPv6Gateway": "",
         "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "DNSNames": names if ran else None,
     }
 
 
