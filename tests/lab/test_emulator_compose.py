@@ -20,7 +20,9 @@ def told(status: int, out: str, err: str) -> tuple[int, JsonValue, list[str]]:
 
 def real(server: Server, words: list[str], text: str) -> tuple[int, str, str]:
     """Return what the lab's server answers."""
-    ran = server.run("sh", "-c", 'cd /root && exec docker compose "$@"', "sh", *words, stdin=text, limit_s=LIMIT_S)
+    ran = server.run(
+        "sh", "-c", 'cd /root && HOME=/root exec docker compose "$@"', "sh", *words, stdin=text, limit_s=LIMIT_S
+    )
     return ran.returncode, ran.stdout, ran.stderr
 
 

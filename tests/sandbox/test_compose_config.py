@@ -35,7 +35,7 @@ def test_short_forms_become_long_ones() -> None:
     volumes = filled("volumes")["services"]["web"]["volumes"]
     assert isinstance(volumes, list)
     assert {"type": "bind", "source": "/srv/x", "target": "/x", "bind": {"create_host_path": True}} in volumes
-    assert {"type": "volume", "target": "/anonymous"} in volumes
+    assert {"type": "volume", "target": "/anonymous", "volume": {}} in volumes
     assert sorted(filled("volumes")["volumes"]) == ["data", "data2"]
     environment = filled("environment")["services"]["web"]["environment"]
     assert environment == {

@@ -24,6 +24,10 @@ def answer(words: list[str], *, stdin: str, files: dict[str, str], now: float) -
         return Said(f"Docker Compose version {VERSION}\n", "", 0)
     if given.command != "config" or rest or given.format != "json":
         return Said("", "", UNKNOWN)
+    return _config(given, stdin=stdin, files=files, now=now)
+
+
+def _config(given: argparse.Namespace, *, stdin: str, files: dict[str, str], now: float) -> Said:
     read_from = given.file or posixpath.join(given.project_directory or "/", "docker-compose.yml")
     text = stdin if read_from == "-" else files.get(posixpath.normpath(read_from))
     if text is None:

@@ -42,11 +42,7 @@ def check(name: str, services: Mapping[str, Map], document: Map) -> None:
     for other in entries(body.get("depends_on")):
         if other not in services:
             raise Refused(f'service "{name}" depends on undefined service "{other}": {INVALID}')
-    for kind in ("volumes", "configs", "secrets"):
-        for one in listed(body.get(kind) or []):
-            source = one.get("source") if isinstance(one, dict) and one.get("type", "volume") == "volume" else None
-            if source and source not in entries(document.get(kind)):
-                raise Refused(f'service "{name}" refers to undefined {kind[:-1]} {source}: {INVALID}')
+    _check_sources(name, body, document)
     _check_limits(name, body)
 
 
@@ -62,6 +58,14 @@ def refuse_cycles(services: Mapping[str, Map]) -> None:
             way.append(needs[0])
         if way.count(name) > 1:
             raise Refused(f"dependency cycle detected: {' -> '.join(way)}")
+
+
+def _check_sources(name: str, body: Map, document: Map) -> None:
+    for kind in ("volumes", "configs", "secrets"):
+        for one in listed(body.get(kind) or []):
+            source = one.get("source") if isinstance(one, dict) and one.get("type", "volume") == "volume" else None
+            if source and source not in entries(document.get(kind)):
+                raise Refused(f'service "{name}" refers to undefined {kind[:-1]} {source}: {INVALID}')
 
 
 def _check_test(body: Map) -> None:

@@ -327,19 +327,24 @@ def _with_files(given: Given, body: Map) -> Map:
     Raises:
         _MissingFile: a file that is needed is not there.
     """
+    found = _from_files(given, typed.listed(body.get("env_file") or []))
+    own = body.get("environment")
+    own = {k: given.values.get(k) if v is None else v for k, v in own.items()} if isinstance(own, dict) else {}
+    environment = {**found, **own}
+    shown = {key: value for key, value in body.items() if key != "env_file"}
+    return {**shown, **({"environment": environment} if environment else {})}
+
+
+def _from_files(given: Given, files: list[Value]) -> Map:
     found: Map = {}
-    for file in typed.listed(body.get("env_file") or []):
+    for file in files:
         path = str(file["path"]) if isinstance(file, dict) else str(file)
         is_needed = not isinstance(file, dict) or file.get("required") is not False
         if path in given.files:
             found |= dict(given.files[path])
         elif is_needed:
             raise _MissingFile(f"env file {path} not found: stat {path}: no such file or directory")
-    own = body.get("environment")
-    own = {k: given.values.get(k) if v is None else v for k, v in own.items()} if isinstance(own, dict) else {}
-    environment = {**found, **own}
-    shown = {key: value for key, value in body.items() if key != "env_file"}
-    return {**shown, **({"environment": environment} if environment else {})}
+    return found
 
 
 def variables(text: str) -> dict[str, str]:

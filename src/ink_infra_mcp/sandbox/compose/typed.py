@@ -1,6 +1,7 @@
 """What Docker Compose makes of a service once it has read it (seen with 2.26.1): sizes in bytes, maps of texts."""
 
 import shlex
+from collections.abc import Callable
 
 from ink_infra_mcp.sandbox.compose.amounts import count, duration, number, size, switch
 from ink_infra_mcp.sandbox.compose.reader import Map, Refused, Value
@@ -24,20 +25,25 @@ def service(name: str, given: Map) -> Map:
     made |= {"command": _words(given.get("command")), "entrypoint": _words(given.get("entrypoint"))}
     path = f"services.{name}"
     made |= _amounts(made, name, path)
-    made |= {key: texts(made[key]) for key in MAPS if key in made}
-    made |= {key: [text_of(one) for one in listed(made[key])] for key in LISTS if key in made}
-    if "environment" in made:
-        made["environment"] = texts(made["environment"], keep_null=True)
-    if "extra_hosts" in made:
-        made["extra_hosts"] = hosts(made["extra_hosts"], f"services[{name}].extra_hosts")
+    made |= _changed(made, MAPS, texts)
+    made |= _changed(made, LISTS, lambda value: [text_of(one) for one in listed(value)])
+    made |= _changed(made, ("environment",), lambda value: texts(value, keep_null=True))
+    made |= _changed(made, ("extra_hosts",), lambda value: hosts(value, f"services[{name}].extra_hosts"))
     made |= {key: one(made[key], name) for key, one in _PARTS.items() if isinstance(made.get(key), dict)}
-    made |= {"volumes": [_mount(one) for one in listed(made["volumes"])]} if "volumes" in made else {}
-    made |= {"ports": [_port(one) for one in listed(made["ports"])]} if "ports" in made else {}
-    if isinstance(made.get("gpus"), list):
-        made["gpus"] = [_all(one) for one in listed(made["gpus"])]
+    made |= _changed(made, ("volumes",), lambda value: [_mount(one) for one in listed(value)])
+    made |= _changed(made, ("ports",), lambda value: [_port(one) for one in listed(value)])
+    made |= _changed(made, ("gpus",), lambda value: [_all(one) for one in listed(value)])
+    return _without_zeroes(made)
+
+
+def _without_zeroes(made: Map) -> Map:
     zeroes = (*SWITCHES, *SIZES, *COUNTS, "cpus", "pids_limit", "oom_score_adj")
     off = [key for key in zeroes if made.get(key) in (0, "0")]
     return {key: value for key, value in made.items() if key not in off and not key.startswith("x-")}
+
+
+def _changed(made: Map, keys: tuple[str, ...], change: Callable[[Value], Value]) -> Map:
+    return {key: change(made[key]) for key in keys if key in made}
 
 
 def _amounts(made: Map, name: str, path: str) -> Map:

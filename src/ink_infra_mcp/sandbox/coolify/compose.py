@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 
 from ink_infra_mcp.sandbox.compose.reader import Map, Refused, Value, entries
 from ink_infra_mcp.sandbox.coolify.mounts import is_local
-from ink_infra_mcp.sandbox.coolify.php import Php, get, pairs_of
-from ink_infra_mcp.sandbox.coolify.published import published
+from ink_infra_mcp.sandbox.coolify.php import Pairs, Php, get, pairs_of
+from ink_infra_mcp.sandbox.coolify.published import all_published
 from ink_infra_mcp.sandbox.coolify.quantities import bytes_of, nano_cpus_of
 from ink_infra_mcp.sandbox.coolify.symfony_read import BadYaml, parse
 
+LIMITED = "deploy.resources.limits.memory"
 RESERVED = "deploy.resources.reservations.memory"
 
 
@@ -89,28 +90,36 @@ def _service(name: str, body: Php) -> ComposeService:
         raise BadCompose(f"services.{name} must be a mapping")
     limits = get(body, "deploy.resources.limits")
     ports = list(pairs_of(body.get("ports")).values())
-    mounts = [mount for mount in map(_mount, pairs_of(body.get("volumes")).values()) if mount]
+    mounts = list(filter(None, map(_mount, pairs_of(body.get("volumes")).values())))
     return ComposeService(
         name=name,
-        image=str(body.get("image") or ""),
-        runtime=str(body.get("runtime") or "runc"),
-        reserved_bytes=bytes_of(_plain(body.get("mem_reservation") or get(body, RESERVED))),
-        memory_bytes=bytes_of(_plain(body.get("mem_limit") or get(limits, "memory"))),
+        image=_word(body, "image"),
+        runtime=_word(body, "runtime", "runc"),
+        reserved_bytes=_size(body, "mem_reservation", RESERVED),
+        memory_bytes=_size(body, "mem_limit", LIMITED),
         nano_cpus=nano_cpus_of(_plain(body.get("cpus") or get(limits, "cpus"))),
         pids_limit=_number(body.get("pids_limit") or get(limits, "pids"), 0),
         privileged=body.get("privileged") in (True, "true"),
         has_health_check=get(body, "healthcheck.test") is not None,
-        container_name=str(body.get("container_name") or ""),
+        container_name=_word(body, "container_name"),
         replicas=_number(_first(body.get("scale"), get(body, "deploy.replicas")), 1),
         cap_add=_texts(body.get("cap_add")),
         cap_drop=_texts(body.get("cap_drop")),
         security_opt=_texts(body.get("security_opt")),
-        ports=[one for n, port in enumerate(ports) for one in published(port, n)],
-        binds=[f"{source}:{target}" for kind, source, target in mounts if kind == "bind"],
-        volumes=[source for kind, source, _ in mounts if kind == "volume"],
+        ports=all_published(ports),
+        binds=_bound(mounts),
+        volumes=[source for kind, source, _ in mounts if kind == "volume" and source],
         env=_named(body.get("environment")),
-        labels={name: value or "" for name, value in _named(body.get("labels")).items()},
+        labels=_labelled(body.get("labels")),
     )
+
+
+def _size(body: Pairs, key: str, path: str) -> int:
+    return bytes_of(_plain(body.get(key) or get(body, path)))
+
+
+def _word(body: Pairs, key: str, absent: str = "") -> str:
+    return str(body.get(key) or absent)
 
 
 def _plain(value: Php) -> bool | int | float | str | None:
@@ -138,6 +147,14 @@ def _mount(volume: Php) -> tuple[str, str, str] | None:
         return kind, source if colon else "", rest.partition(":")[0] or source
     source, target = get(volume, "source"), get(volume, "target")
     return None if volume is None else (str(get(volume, "type")), str(source or ""), str(target or ""))
+
+
+def _labelled(value: Php) -> dict[str, str]:
+    return {name: text or "" for name, text in _named(value).items()}
+
+
+def _bound(mounts: list[tuple[str, str, str]]) -> list[str]:
+    return [f"{source}:{target}" for kind, source, target in mounts if kind == "bind"]
 
 
 def _named(value: Php) -> dict[str, str | None]:

@@ -1,6 +1,7 @@
 """Reads the `ports` of a service in all of Compose's forms, and says what Docker publishes."""
 
 import re
+from collections.abc import Iterable
 
 from ink_infra_mcp.sandbox.coolify.php import Php, get
 
@@ -25,6 +26,11 @@ def published(port: Php, number: int) -> list[str]:
         return []
     address = found["address"] or ANY
     return _pairs(address, found["outer"] or "", found["inner"], found["protocol"] or "tcp", number)
+
+
+def all_published(ports: Iterable[Php]) -> list[str]:
+    """Return what all entries of a list publish."""
+    return [one for number, port in enumerate(ports) for one in published(port, number)]
 
 
 def _bracketed(address: str) -> str:

@@ -111,8 +111,7 @@ class _Maker:
         volumes = self.mounts.of(service)
         networks = {} if get(service, "network_mode") is not None else self._networks(service)
         environment = self._environment(part, service)
-        if get(service, "restart") == "no" or get(service, "exclude_from_hc") not in (None, False, "", 0, "0"):
-            part.exclude_from_status = True
+        part.exclude_from_status = part.exclude_from_status or _may_end(service)
         made = {key: value for key, value in pairs_of(service).items() if key != "exclude_from_hc"}
         given = get(service, "restart")
         made["container_name"] = f"{part.name}-{uuid}"
@@ -194,6 +193,10 @@ class _Maker:
             f"coolify.service.subType={'database' if part.is_database else 'application'}",
             *([f"coolify.service.subName={slug(part.name)}"] if part.name != "0" else []),
         ]
+
+
+def _may_end(service: Php) -> bool:
+    return get(service, "restart") == "no" or get(service, "exclude_from_hc") not in (None, False, "", 0, "0")
 
 
 def _escaped(value: Php) -> Php:

@@ -172,8 +172,10 @@ def _number(text: str) -> Php:
     if re.fullmatch(r"-?[0-9]+", text, re.ASCII):
         is_kept = key_of(text) == text and text != "-0"
         return text if is_kept or text == "-0" else int(text)
-    if is_numeric(text):
-        return float(text)
+    return float(text) if is_numeric(text) else _other_number(text)
+
+
+def _other_number(text: str) -> Php:
     if _HEX.fullmatch(text):
         number = int(text[2:].replace("_", "") or "0", 16)
         return 0.0 if text[1] == "X" else number if number <= LARGEST_INT else float(number)

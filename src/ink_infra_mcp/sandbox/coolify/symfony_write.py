@@ -51,13 +51,16 @@ def _dump(value: Php, depth: int, indent: int, *, literal: bool) -> str:
     for key, part in pairs_of(value).items():
         said += "\n" if said and not said.endswith("\n") else ""
         mark = f"{scalar(key)}:" if isinstance(value, dict) else "-"
-        if literal and isinstance(part, str) and "\n" in part and "\r" not in part:
-            said += f"{prefix}{mark}{_block(part, prefix)}"
-        elif depth <= 1 or not _is_filled(part):
-            said += f"{prefix}{mark} {_dump(part, depth - 1, 0, literal=literal)}\n"
-        else:
-            said += f"{prefix}{mark}\n{_dump(part, depth - 1, indent + INDENT, literal=literal)}"
+        said += prefix + mark + _after(part, depth, indent, literal=literal)
     return said
+
+
+def _after(part: Php, depth: int, indent: int, *, literal: bool) -> str:
+    if literal and isinstance(part, str) and "\n" in part and "\r" not in part:
+        return _block(part, " " * indent)
+    if depth <= 1 or not _is_filled(part):
+        return f" {_dump(part, depth - 1, 0, literal=literal)}\n"
+    return f"\n{_dump(part, depth - 1, indent + INDENT, literal=literal)}"
 
 
 def _is_filled(value: Php) -> bool:
