@@ -12,6 +12,7 @@ from ink_infra_mcp.hosts.docker.containers import containers_of
 from ink_infra_mcp.hosts.docker.rollouts import Promise
 from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.hosts.web.visiting import addresses_from, visit_from
+from ink_infra_mcp.settings.policy_files import load_isolation
 from tests.clients.steps import Steps
 from tests.clock import FakeClock
 from tests.lab.bed import Bed, meanwhile
@@ -64,7 +65,7 @@ async def test_a_real_crash_loop_is_told_with_its_log_and_what_ended_at_once(bed
             given_up = hopeless([loop], promise)
             why = await why_not_up(pool, NAME, promise)
             await meanwhile(partial(_end, server))
-            steps = Steps(HostSteps(pool, runtime="runsc", may_go_without=False).handlers(), FakeClock())
+            steps = Steps(HostSteps(pool, load_isolation(None)).handlers(), FakeClock())
             steps.results["note_containers"] = {"containers": [{"id": loop.id, "started_at": ""}]}
             with pytest.raises(StepFailed) as caught:
                 await steps.run("hosts.prove_isolation", _proof("job"))
