@@ -1,0 +1,157 @@
+"""Compose files are what the Docker Compose of a real server takes them for: read by us, and written by us."""
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from ink_infra_mcp.core.compose.arriving import lost_in_coolify
+from ink_infra_mcp.core.compose.forms import as_map
+from ink_infra_mcp.core.compose.judging import compose_problems
+from ink_infra_mcp.core.compose.preparing import prepared
+from ink_infra_mcp.core.compose.reading import read_compose
+from ink_infra_mcp.core.compose.writing import written
+from ink_infra_mcp.core.errors import InputError
+from ink_infra_mcp.settings.policy_files import load_isolation
+from tests.lab.bed import Bed
+from tests.lab.ground.hosts import Server
+
+PIECES = (
+    *"0123456789",
+    *"abeoxXTZ_.:+-=~",
+    "yes",
+    "NO",
+    "null",
+    "true",
+    "0x",
+    "0o",
+    "0b",
+    "1e",
+    ".5",
+    "2024-01-01",
+    "inf",
+)
+ROUNDS, VALUES = 12, 60
+WHOLE = """
+x-common: &common {restart: always, init: true}
+services:
+  web:
+    <<: *common
+    image: registry.example.com/a/b:1
+    command: ["sh", "-c", "exec node server.js --x=1"]
+    environment: [A=1, B, "C=x: y", PORT=3000]
+    volumes: ["data_dir:/var/data", {type: volume, source: logs.x, target: /logs, read_only: true}]
+    tmpfs: /run
+    expose: [3000]
+    labels: {org.opencontainers.image.title: "My: app"}
+    depends_on: [db]
+    networks: [inner, default]
+    healthcheck: {test: ["CMD", "curl", "-f", "http://localhost/"], interval: 30s, retries: 3}
+    user: "1000:1000"
+    stop_grace_period: 1m30s
+    logging: {driver: json-file, options: {max-size: 10m, max-file: "3"}}
+    ulimits: {nofile: {soft: 1024, hard: 2048}}
+    configs: [{source: site, target: /etc/site.conf}]
+    mem_limit: 1.5gb
+    cpus: 0.5
+    shm_size: 64m
+    extra_hosts: ["a.example.com:192.0.2.7"]
+  db:
+    image: registry.example.com/redis:7
+    deploy: {resources: {limits: {memory: 256M, cpus: "0.5", pids: 100}, reservations: {memory: 64M}}}
+    volumes: [dbdata:/data]
+    networks: {inner: {aliases: [cache]}}
+    restart: "no"
+networks: {inner: {internal: true}}
+volumes: {data_dir: , logs.x: , dbdata: }
+configs:
+  site:
+    content: |
+      server {
+        listen 80;
+      }
+"""
+OURS = frozenset({"runtime", "cap_drop", "cap_add", "pids_limit", "mem_limit", "cpus"})
+
+
+def understood(server: Server, text: str) -> dict[str, Any] | None:
+    """Return what Docker Compose on the server makes of a file; None where it refuses it."""
+    server.write("/root/compose.yml", text)
+    words = ("docker", "compose", "--project-name", "it", "--file", "/root/compose.yml", "config", "--format", "json")
+    said = server.run(*words)
+    return cast(dict[str, Any], json.loads(said.stdout)) if said.returncode == 0 else None
+
+
+def scalars(number: int) -> dict[str, str]:
+    """Return plain scalars as nobody would write them, the same ones for the same number."""
+    chance = random.Random(number)  # noqa: S311 - not for secrets
+    texts = ("".join(chance.choices(PIECES, k=chance.randint(1, 4))) for _ in range(VALUES))
+    return {f"K{place}": text for place, text in enumerate(texts)}
+
+
+def readable(values: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield those that the reader takes; what no file can hold is refused one by one."""
+    for name, text in values.items():
+        try:
+            read_compose(f"a: {text}")
+        except InputError:
+            continue
+        yield name, text
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_plain_scalars_are_what_docker_compose_reads(bed: Bed, number: int) -> None:
+    """Numbers of every base, dates, words, signs: the variable has the same text, from their file and from ours."""
+    server = bed.clean("muscle-1")
+    values = dict(readable(scalars(number)))
+    theirs_text = "services:\n  web:\n    image: a\n    environment:\n"
+    theirs_text += "".join(f"      {name}: {text}\n" for name, text in values.items())
+    theirs = understood(server, theirs_text)
+    made = prepared(read_compose(theirs_text), load_isolation(None), memory="1g", cpus="1").document
+    ours = understood(server, written(made))
+    assert theirs is not None
+    assert ours is not None
+    assert ours["services"]["web"]["environment"] == theirs["services"]["web"]["environment"]
+    kept = cast(dict[str, Any], made["services"])["web"]["environment"]
+    assert as_map(kept) == {name: value or None if values[name] in ("~", "null") else value
+                            for name, value in theirs["services"]["web"]["environment"].items()}  # fmt: skip
+
+
+def test_a_whole_file_means_what_it_meant_but_for_what_the_plan_adds(bed: Bed) -> None:
+    """Short and long forms, merges, limits, files with content: isolation and limits are all that is added."""
+    server = bed.clean("muscle-1")
+    policy = load_isolation(None)
+    made = prepared(read_compose(WHOLE), policy, memory="1g", cpus="1")
+    assert (compose_problems(made.document, policy), lost_in_coolify(made.document), made.notes) == ((), (), [])
+    theirs, ours = understood(server, WHOLE), understood(server, written(made.document))
+    assert theirs is not None
+    assert ours is not None
+    theirs.pop("x-common")
+    for name, service in ours["services"].items():
+        # a short volume says `volume: {}`, a long one leaves it out
+        for mount in (*service.get("volumes", ()), *theirs["services"][name].get("volumes", ())):
+            mount.pop("volume", None)
+        for key in OURS - theirs["services"][name].keys():
+            service.pop(key, None)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["services: {web: {image: a, mem_limit: 1x}}", "services: {web: {image: a, environment: {A: {b: c}}}}",
+     "services: {web: {image: a}, web: {image: b}}", "services: {web: {image: a, cpus: 1, deploy: {resources: {limits: "
+     "{cpus: 2}}}}}", "services: {web: {image: a, depends_on: [db]}}", "services: {web: {}}",
+     "services: {web: {image: a, networks: [x]}}"],
+    ids=range(7),
+)  # fmt: skip
+def test_what_docker_compose_refuses_is_refused_before_anybody_approves(bed: Bed, text: str) -> None:
+    """A file that would not start is a problem of the plan."""
+    assert understood(bed.clean("muscle-1"), text) is None
+    policy = load_isolation(None)
+    try:
+        problems = compose_problems(prepared(read_compose(text), policy, memory="1g", cpus="1").document, policy)
+    except InputError as error:
+        problems = (str(error),)
+    assert problems != ()
