@@ -94,14 +94,18 @@ def lacking(text: str, policy: Isolation) -> tuple[str, ...]:
     seen = parse_options(text)
     pids = forks_value("--pids-limit", text) or ""
     limit = pids if _is_limit(pids, policy) else str(policy.pids_limit)
-    missing = [
-        *(() if _readings("--runtime", text, seen) == [policy.runtime] else (f"--runtime={policy.runtime}",)),
-        *(() if _readings("--pids-limit", text, seen) == [limit] else (f"--pids-limit={limit}",)),
-    ]
+    needed = (("--runtime", policy.runtime), ("--pids-limit", limit))
+    missing = [f"{name}={value}" for name, value in needed if _readings(name, text, seen) != [value]]
+    return (*missing, *_kept(seen, policy))
+
+
+def _kept(seen: Iterable[Option], policy: Isolation) -> list[str]:
+    """Without a value an option loses those that it had before: then nothing is dropped."""
     dropped = [value for name, value in seen if name == "--cap-drop"]
-    if None in dropped or not drops([value for value in dropped if value], policy.cap_drop):
-        missing += [f"--cap-drop={name}" for name in policy.cap_drop if None in dropped or name not in dropped]
-    return tuple(missing)
+    lost = None in dropped
+    if not lost and drops([value for value in dropped if value], policy.cap_drop):
+        return []
+    return [f"--cap-drop={name}" for name in policy.cap_drop if lost or name not in dropped]
 
 
 def _readings(name: str, text: str, seen: Iterable[Option]) -> list[str | None]:
