@@ -12,12 +12,28 @@ from ink_infra_mcp.clients.hetzner_cloud import Server as CloudServer
 from ink_infra_mcp.core.fleet import dns_label
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9tJuoUlksIC3onGH1XJJiR0Y8gBTrU4oKmizVeJtIj operator@example.com"
-FACTORY = Server(uuid="uuid-0", name="localhost", ip="host.docker.internal", is_coolify_host=True)
+FACTORY = Server(
+    uuid="uuid-0",
+    name="localhost",
+    ip="host.docker.internal",
+    is_coolify_host=True,
+    reachable=True,
+    usable=True,
+)
 
 
 def muscle(name: str, ip: str, wildcard: str = "") -> Server:
     """Return a server as Coolify lists it."""
-    return Server(uuid=f"uuid-{name}", name=name, ip=ip, user="deploy", port=2222, wildcard_domain=wildcard)
+    return Server(
+        uuid=f"uuid-{name}",
+        name=name,
+        ip=ip,
+        user="deploy",
+        port=2222,
+        wildcard_domain=wildcard,
+        reachable=True,
+        usable=True,
+    )
 
 
 def cloud(number: int, *, ipv4: str, inner: str | None = None) -> CloudServer:

@@ -195,8 +195,9 @@ async def test_variables_of_a_service_reach_each_part_by_its_file_or_the_file_of
     async with pretend_coolify(tmp_path) as coolify:
         made = await coolify.ask("POST", "/services", {**BODY, "docker_compose_raw": encoded(text)})
         uuid = str(fields(made[1])["uuid"])
-        for key in ("A", "B", "C", "FIXED"):
-            await coolify.ask("POST", f"/services/{uuid}/envs", {"key": key, "value": "p$ss", "is_literal": True})
+        # the file has made rows of those that it names
+        for key, how in (("A", "PATCH"), ("B", "PATCH"), ("C", "PATCH"), ("FIXED", "POST")):
+            await coolify.ask(how, f"/services/{uuid}/envs", {"key": key, "value": "p$ss", "is_literal": True})
         await coolify.ask("POST", f"/services/{uuid}/start")
         coolify.clock.advance(6)
         env = {c.name.partition("-")[0]: c.env for c in coolify.containers("muscle-1", uuid)}

@@ -108,44 +108,39 @@ def test_ps_lists_what_docker_would(docker: Docker) -> None:
 def test_inspect_answers_by_id_short_id_and_name(docker: Docker) -> None:
     """One line for each, in the order that was asked, and the missing ones afterwards."""
     assert docker("inspect", "--format", "{{.Name}}", "db-1", WEB, DB[:12]) == (0, "/db-1\n/web-1\n/db-1\n", "")
-    asked = ("inspect", "--type", "container", "--format", "{{.HostConfig.Runtime}}", "nobody", "web-1")
-    assert docker(*asked) == (1, "runsc\n", "Error response from daemon: No such container: nobody\n")
-    assert docker("inspect", "-f", "{{.ID}}", "x") == (1, "", "Error: No such object: x\n")
+    asked = ("inspect", "--type", "container", "--format", "{{.RestartCount}}", "nobody", "web-1")
+    assert docker(*asked) == (1, "0\n", "Error response from daemon: No such container: nobody\n")
+    assert docker("inspect", "-f", "{{.Id}}", "x") == (1, "", "Error: No such object: x\n")
 
 
 def test_inspect_gives_every_field_in_dockers_shape(docker: Docker) -> None:
     """Empty lists are null, a missing health is empty, numbers are numbers, and times are those of Docker."""
     paths = (
-        "Config.Image", "HostConfig.Memory", "HostConfig.NanoCPUs", "HostConfig.PidsLimit", "HostConfig.CapAdd",
-        "HostConfig.CapDrop", "HostConfig.SecurityOpt", "HostConfig.Privileged", "State.ExitCode", "State.OOMKilled",
-        "RestartCount", "State.StartedAt", "NetworkSettings.Ports", "Mounts",
+        "Config.Image", "HostConfig", "State.ExitCode", "State.OOMKilled", "RestartCount", "State.StartedAt",
+        "NetworkSettings.Ports", "Mounts",
     )  # fmt: skip
     template = "[" + ",".join(f"{{{{json .{path}}}}}" for path in paths) + "]"
     status, out, err = docker("inspect", "--format", template, "web-1", "db-1")
     assert (status, err) == (0, "")
     web, db = (json.loads(line) for line in out.splitlines())
     bindings = {"80/tcp": [{"HostIp": "192.0.2.11", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}]}
-    mounts = [
-        {
-            "Type": "volume",
-            "Name": "data",
-            "Source": "/var/lib/docker/volumes/data/_data",
-            "Destination": "/data",
-            "RW": True,
-        },
-        {"Type": "bind", "Source": "/etc", "Destination": "/host", "RW": True},
+    keys = ("Memory", "NanoCpus", "PidsLimit", "CapAdd", "CapDrop", "SecurityOpt", "Privileged", "Runtime")
+    started, never = "2027-01-15T07:58:30.000000000Z", "0001-01-01T00:00:00Z"
+    limits = [2**29, 10**9, 256, None, ["ALL"], ["no-new-privileges"], False, "runsc"]
+    assert [web[1][key] for key in keys] == limits
+    assert [db[1][key] for key in keys] == [0, 0, None, None, None, None, False, "runc"]
+    assert (web[0], web[2:7]) == ("registry.example.com/web:1", [0, False, 0, started, bindings])
+    assert (db[0], db[2:]) == ("pg", [137, True, 2, never, {}, []])
+    assert [(mount["Type"], mount["Source"], mount["Destination"], mount["RW"]) for mount in web[7]] == [
+        ("volume", "/var/lib/docker/volumes/data/_data", "/data", True),
+        ("bind", "/etc", "/host", True),
     ]
-    started = "2027-01-15T07:58:30.000000000Z"
-    limits = [2**29, 10**9, 256, None, ["ALL"], ["no-new-privileges"]]
-    assert web == ["registry.example.com/web:1", *limits, False, 0, False, 0, started, bindings, mounts]
-    never = "0001-01-01T00:00:00Z"
-    assert db == ["pg", 0, 0, None, None, None, None, False, 137, True, 2, never, {}, []]
 
 
 def test_bare_fields_are_printed_as_go_does(docker: Docker) -> None:
-    """Without `json`, a missing number is <nil> and a switch is a word."""
-    template = "{{.HostConfig.PidsLimit}} {{.HostConfig.Privileged}} {{.HostConfig.Runtime}}"
-    assert docker("inspect", "-f", template, "web-1", "db-1")[1] == "256 false runsc\n<nil> false runc\n"
+    """Without `json`, numbers and words stand as they are, and a switch is a word."""
+    template = "{{.RestartCount}} {{.State.OOMKilled}} {{.Config.Image}}"
+    assert docker("inspect", "-f", template, "web-1", "db-1")[1] == "0 false registry.example.com/web:1\n2 true pg\n"
 
 
 def test_the_environment_of_a_container_cannot_be_asked_for(docker: Docker) -> None:

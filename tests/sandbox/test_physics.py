@@ -118,7 +118,7 @@ def test_a_finished_deployment_replaces_the_container() -> None:
     assert (prefix, digits.isdigit(), new.name != old.name, new.id != old.id) == (SHOP, True, True, True)
     assert (new.memory_bytes, new.nano_cpus) == (2**30, 1_500_000_000)
     assert (new.labels["coolify.applicationId"], new.labels["coolify.name"]) == (str(app_of(state).id), SHOP)
-    assert (new.env["GREETING"], new.env["PORT"], "NIXPACKS_NODE_VERSION" in new.env) == ("hello", "3000", True)
+    assert (new.env["GREETING"], new.env["PORT"], "NIXPACKS_NODE_VERSION" in new.env) == ("hello", "3000", False)
     assert new.image == f"{SHOP}:{state.github.repos['example/hello'].branches['main']}"
 
 

@@ -1,5 +1,6 @@
 """control_app: start, stop and restart, each proved on the host, for apps of both kinds and both Coolify eras."""
 
+import re
 from pathlib import Path
 
 import anyio
@@ -82,7 +83,7 @@ async def test_an_app_that_crashes_right_after_its_start_is_told(tmp_path: Path)
             left = [c for c in it.state.hosts["muscle-1"].containers if SHOP in c.name]
 
     assert (said.outcome, said.problem["stage"]) == ("undone", "isolation")
-    assert "crash-loops: restarted 3 times, last exit code 1" in said.problem["message"]
+    assert re.search(r"crash-loops: restarted \d+ times, last exit code 1", said.problem["message"])
     assert (stopped.outcome, left) == ("already_so", [])
 
 

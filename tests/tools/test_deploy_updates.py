@@ -182,9 +182,9 @@ async def test_a_compose_app_is_changed_by_its_file_its_port_and_its_variables(t
     assert made.outcome == "applied"
     assert {name: [step["id"] for step in said.data.get("steps", ())] for name, said in steps.items()} == {
         "same": [],
-        "port": ["update_app", *ROLLOUT[1:]],
-        "file": ["update_app", *ROLLOUT[1:]],
-        "variables": ["set_env", *ROLLOUT[1:]],
+        "port": ["update_app", "settle", "judge", *ROLLOUT[1:]],
+        "file": ["update_app", "settle", "judge", *ROLLOUT[1:]],
+        "variables": ["set_env", "settle", "judge", *ROLLOUT[1:]],
     }
     assert {said.outcome for said in steps.values()} == {"already_so", "applied"}
     assert service.parts[0].fqdn == "https://stack.s2.example.com:9090"

@@ -92,21 +92,30 @@ def problems(told: Told, policy: Isolation, promised: Promised) -> tuple[str, ..
 def _mounted(mount: Mount, told: Told, app: str) -> str:
     if mount.type == "tmpfs" and not mount.source:
         return ""
-    if mount.type != "volume":
-        what = f"{mount.source or 'something'} of the server"
-        return f"it reaches {what} at {mount.destination} (a {mount.type or 'nameless'} mount)"
+    return _odd_volume(mount, told, app) if mount.type == "volume" else _reached(mount)
+
+
+def _reached(mount: Mount) -> str:
+    what = f"{mount.source or 'something'} of the server"
+    return f"it reaches {what} at {mount.destination} (a {mount.type or 'nameless'} mount)"
+
+
+def _odd_volume(mount: Mount, told: Told, app: str) -> str:
     if not (_is_named_after(mount.name, app) or _ANONYMOUS.fullmatch(mount.name)):
         return f"the volume {mount.name} at {mount.destination} is not one of its own"
     if mount.driver != "local" or mount.propagation not in ("", "rprivate", "private"):
         return f"the volume {mount.name} at {mount.destination} is not a plain one of the local driver"
-    return _made(mount, told.volumes)
+    return _made_volume(mount, _called(mount.name, told.volumes))
 
 
-def _made(mount: Mount, volumes: Iterable[Made] | None) -> str:
-    volume = next((made for made in volumes or () if made.name == mount.name), None)
+def _called(name: str, all_made: Iterable[Made] | None) -> Made | None:
+    return next((made for made in all_made or () if made.name == name), None)
+
+
+def _made_volume(mount: Mount, volume: Made | None) -> str:
     if volume is None:
         return f"how the volume {mount.name} was made could not be read"
-    if volume.driver != "local" or not host_config.is_empty(dict(volume.options)) or volume.scope != "local":
+    if (volume.driver, volume.scope) != ("local", "local") or not host_config.is_empty(dict(volume.options)):
         options = ", ".join(sorted(volume.options)) or "none"
         return f"the volume {mount.name} at {mount.destination} is made with driver {volume.driver}, options {options}"
     return ""
@@ -118,27 +127,39 @@ def _is_named_after(name: str, app: str) -> bool:
 
 
 def _connected(told: Told, policy: Isolation, app: str) -> Iterator[str]:
-    mode = told.host_config.get("NetworkMode")
-    ids = {str(endpoint.get("NetworkID")) for endpoint in told.networks.values()}
-    if mode not in (*told.networks, *ids, "none"):
-        yield f"its network is not one of its own (NetworkMode is {mode or 'not set'})"
+    yield from _odd_mode(told)
     for name, endpoint in told.networks.items():
         if name == "none":
             continue
-        if name not in policy.networks and not _is_named_after(name, app):
+        if not _is_allowed(name, policy, app):
             yield f"it is in the network {name}, which is neither its own nor Coolify's"
         elif words := _odd_network(name, endpoint, told.server_networks):
             yield words
 
 
+def _odd_mode(told: Told) -> Iterator[str]:
+    mode = told.host_config.get("NetworkMode")
+    ids = {str(endpoint.get("NetworkID")) for endpoint in told.networks.values()}
+    if mode not in (*told.networks, *ids, "none"):
+        yield f"its network is not one of its own (NetworkMode is {mode or 'not set'})"
+
+
+def _is_allowed(network: str, policy: Isolation, app: str) -> bool:
+    return network in policy.networks or _is_named_after(network, app)
+
+
 def _odd_network(name: str, endpoint: JsonObject, networks: Iterable[Made] | None) -> str:
     if odd := [key for key in ("DriverOpts", "IPAMConfig", "Links") if not host_config.is_empty(endpoint.get(key))]:
         return f"it is in the network {name} with {', '.join(odd)} of its own"
-    network = next((made for made in networks or () if made.name == name), None)
+    return _made_network(name, _called(name, networks))
+
+
+def _made_network(name: str, network: Made | None) -> str:
     if network is None:
         return f"how the network {name} was made could not be read"
-    if (network.driver, network.scope) != ("bridge", "local") or network.options.keys() - _NETWORK_OPTIONS:
-        options = ", ".join(sorted(network.options.keys() - _NETWORK_OPTIONS)) or "none"
+    unknown = network.options.keys() - _NETWORK_OPTIONS
+    if (network.driver, network.scope) != ("bridge", "local") or unknown:
+        options = ", ".join(sorted(unknown)) or "none"
         return f"the network {name} is made with driver {network.driver}, scope {network.scope}, options {options}"
     return ""
 

@@ -17,6 +17,9 @@ _BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters without ink that Laravel's Str::trim cuts off beside spaces and format characters."""
 _PHP_BLANKS = " \n\r\t\v\0"
 _ESCAPED = (("\\", "\\\\"), ("\r", "\\r"), ("\t", "\\t"), ("\0", "\\0"), ('"', '\\"'), ("'", "\\'"))
+_QUOTED = re.compile(r"(?P<text>(?:[^'\\]|\\.)*+)'(?P<rest>.*)", re.DOTALL)
+_PAIR = re.compile(r"\\(.)", re.DOTALL)
+"""A backslash and what stands behind it."""
 _MAX_DEPTH = 500
 """PHP's json_validate gives up at 512 levels."""
 _ENCODE = "Encode it, for example with base64, and decode it in the app."
@@ -87,8 +90,10 @@ def _escaped(value: str) -> str:
 
 def _kind(value: str) -> str:
     """Return whether Coolify takes a value for JSON: `json`, `text`, or `either` where only PHP itself could tell."""
-    if value[:1] not in ("{", "["):
-        return "text"
+    return _kind_in_brackets(value) if value.startswith(("{", "[")) else "text"
+
+
+def _kind_in_brackets(value: str) -> str:
     try:
         found = _parsed(value)
     except RecursionError:
@@ -125,11 +130,15 @@ def _is_plain(found: object) -> bool:
     levels = [(found, 1)]
     while levels:
         value, depth = levels.pop()
-        if depth > _MAX_DEPTH or (isinstance(value, str) and not _is_text(value)):
+        if not _is_read_alike(value, depth):
             return False
         if isinstance(value, list):
             levels += [(part, depth + 1) for part in cast(list[object], value)]
     return True
+
+
+def _is_read_alike(value: object, depth: int) -> bool:
+    return depth <= _MAX_DEPTH and (not isinstance(value, str) or _is_text(value))
 
 
 def _is_text(value: str) -> bool:
@@ -151,17 +160,10 @@ def _read(written: str) -> str | None:
 
 def _read_quoted(text: str) -> str | None:
     """The first quote without a backslash before it closes: backslashes count in single quotes, too."""
-    kept: list[str] = []
-    escaping = False
-    for number, letter in enumerate(text):
-        if letter == "'" and not escaping:
-            return None if text[number + 1 :].strip() else "".join(kept)
-        if letter == "\\" and not escaping:
-            escaping = True
-            continue
-        kept.append(f"\\{letter}" if escaping and letter != "'" else letter)
-        escaping = False
-    return None
+    found = _QUOTED.fullmatch(text)
+    if found is None or found["rest"].strip():
+        return None
+    return _PAIR.sub(lambda pair: "'" if pair[1] == "'" else pair[0], found["text"])
 
 
 def _spoils_json(value: str) -> bool:

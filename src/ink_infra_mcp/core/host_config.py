@@ -84,14 +84,25 @@ def _unknown(config: Mapping[str, JsonValue], known: Collection[str]) -> Iterabl
 
 
 def _shown(value: JsonValue) -> str:
+    return _described(value)[:120]
+
+
+def _described(value: JsonValue) -> str:
     """Keys of tables only: options of log drivers may hold tokens."""
-    if isinstance(value, dict):
-        return f"a table of {', '.join(sorted(value)) or 'nothing'}"[:120]
-    if isinstance(value, list):
-        return (", ".join(str(part) for part in value if not isinstance(part, dict | list)) or f"{len(value)} items")[
-            :120
-        ]
-    return "not set" if value is None or value == "" else str(value)[:120]
+    match value:
+        case dict():
+            return f"a table of {', '.join(sorted(value)) or 'nothing'}"
+        case list():
+            return _listed(value)
+        case None | "":
+            return "not set"
+        case _:
+            return str(value)
+
+
+def _listed(parts: list[JsonValue]) -> str:
+    texts = ", ".join(str(part) for part in parts if not isinstance(part, dict | list))
+    return texts or f"{len(parts)} items"
 
 
 def _any(value: JsonValue) -> bool:
@@ -150,26 +161,33 @@ def _mounts(value: JsonValue) -> bool:
 
 def _is_plain_mount(value: JsonValue) -> bool:
     mount = table(value)
-    options = {key for key, said in mount.items() if not is_empty(said)}
-    if mount.get("Type") == "tmpfs":
-        return options <= {"Type", "Target", "ReadOnly", "TmpfsOptions"} and _is_sized(table(mount.get("TmpfsOptions")))
-    volume = table(mount.get("VolumeOptions"))
-    known = options <= {"Type", "Source", "Target", "ReadOnly", "VolumeOptions"}
-    return (
-        mount.get("Type") == "volume" and known and _is_volume(f"{mount.get('Source') or 'x'}:/x") and _is_local(volume)
-    )
+    return _is_plain_tmpfs(mount) if mount.get("Type") == "tmpfs" else _is_plain_volume(mount)
+
+
+def _is_plain_tmpfs(mount: JsonObject) -> bool:
+    known = _filled(mount) <= {"Type", "Target", "ReadOnly", "TmpfsOptions"}
+    return known and _is_sized(table(mount.get("TmpfsOptions")))
+
+
+def _is_plain_volume(mount: JsonObject) -> bool:
+    known = _filled(mount) <= {"Type", "Source", "Target", "ReadOnly", "VolumeOptions"}
+    named = _is_volume(f"{mount.get('Source') or 'x'}:/x")
+    return mount.get("Type") == "volume" and known and named and _is_local(table(mount.get("VolumeOptions")))
+
+
+def _filled(options: JsonObject) -> set[str]:
+    """Return the keys whose values say something."""
+    return {key for key, said in options.items() if not is_empty(said)}
 
 
 def _is_sized(options: JsonObject) -> bool:
-    return {key for key, said in options.items() if not is_empty(said)} <= {"SizeBytes", "Mode"}
+    return _filled(options) <= {"SizeBytes", "Mode"}
 
 
 def _is_local(options: JsonObject) -> bool:
     driver = table(options.get("DriverConfig"))
-    rest = {key for key, said in options.items() if not is_empty(said)} - {"DriverConfig"}
-    return (
-        rest <= {"NoCopy", "Labels"} and driver.get("Name") in (None, "", "local") and is_empty(driver.get("Options"))
-    )
+    known = _filled(options) <= {"DriverConfig", "NoCopy", "Labels"}
+    return known and driver.get("Name") in (None, "", "local") and is_empty(driver.get("Options"))
 
 
 def _log(value: JsonValue) -> bool:

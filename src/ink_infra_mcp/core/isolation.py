@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field
 
@@ -36,6 +36,7 @@ def runtime_name(value: str) -> str:
     return value
 
 
+_Rule = TypeVar("_Rule", bound=Rule)
 Capability = Annotated[str, AfterValidator(capability)]
 Runtime = Annotated[str, AfterValidator(runtime_name)]
 PidsLimit = Annotated[int, Field(ge=1, le=4_194_304)]
@@ -116,20 +117,24 @@ def baseline(rules: IsolationRules) -> Isolation:
     Raises:
         ValueError: an entry is missing.
     """
-    if not (rules.runtime and rules.pids_limit and rules.allow_without and rules.cap_drop):
-        raise ValueError("runtime, pids_limit, allow_without and cap_drop are all needed")
-    if not (rules.settle_s and rules.networks):
-        raise ValueError("settle_s and networks are both needed")
+    first = "runtime, pids_limit, allow_without and cap_drop are all needed"
+    second = "settle_s and networks are both needed"
     return Isolation(
-        runtime=rules.runtime.value,
-        pids_limit=rules.pids_limit.value,
-        cap_drop=rules.cap_drop.value,
+        runtime=_needed(rules.runtime, first).value,
+        pids_limit=_needed(rules.pids_limit, first).value,
+        cap_drop=_needed(rules.cap_drop, first).value,
         cap_add=_allowed((), rules.capabilities),
         forbidden=_forbidden({}, rules.options),
-        allow_without=rules.allow_without.allowed,
-        settle_s=rules.settle_s.value,
-        networks=rules.networks.value,
+        allow_without=_needed(rules.allow_without, first).allowed,
+        settle_s=_needed(rules.settle_s, second).value,
+        networks=_needed(rules.networks, second).value,
     )
+
+
+def _needed(rule: _Rule | None, needed: str) -> _Rule:
+    if rule is None:
+        raise ValueError(needed)
+    return rule
 
 
 def tighten(base: Isolation, overlay: IsolationRules) -> Isolation:
@@ -139,17 +144,21 @@ def tighten(base: Isolation, overlay: IsolationRules) -> Isolation:
         Loosens: an entry allows more than `base` and carries no `override`.
     """
     overrides = admitted([*_looser_values(base, overlay), *_newly_allowed(base, overlay)])
-    return Isolation(
-        runtime=overlay.runtime.value if overlay.runtime else base.runtime,
-        pids_limit=overlay.pids_limit.value if overlay.pids_limit else base.pids_limit,
-        cap_drop=overlay.cap_drop.value if overlay.cap_drop else base.cap_drop,
-        cap_add=_allowed(base.cap_add, overlay.capabilities),
-        forbidden=_forbidden(base.forbidden, overlay.options),
-        allow_without=overlay.allow_without.allowed if overlay.allow_without else base.allow_without,
-        overrides=(*base.overrides, *overrides),
-        settle_s=overlay.settle_s.value if overlay.settle_s else base.settle_s,
-        networks=overlay.networks.value if overlay.networks else base.networks,
-    )
+    given = {
+        "runtime": overlay.runtime,
+        "pids_limit": overlay.pids_limit,
+        "cap_drop": overlay.cap_drop,
+        "settle_s": overlay.settle_s,
+        "networks": overlay.networks,
+    }
+    changed: dict[str, object] = {
+        **{name: rule.value for name, rule in given.items() if rule},
+        "cap_add": _allowed(base.cap_add, overlay.capabilities),
+        "forbidden": _forbidden(base.forbidden, overlay.options),
+        "allow_without": overlay.allow_without.allowed if overlay.allow_without else base.allow_without,
+        "overrides": (*base.overrides, *overrides),
+    }
+    return Isolation.model_validate({**dict(base), **changed})
 
 
 def _allowed(base: Iterable[str], rules: Mapping[str, AllowedRule]) -> tuple[str, ...]:
@@ -163,16 +172,24 @@ def _forbidden(base: Mapping[str, str], rules: Mapping[str, AllowedRule]) -> dic
 
 
 def _looser_values(base: Isolation, overlay: IsolationRules) -> Iterator[Loosened]:
+    yield from _looser_processes(base, overlay)
+    yield from _looser_proof(base, overlay)
+    if (networks := overlay.networks) and not set(networks.value) <= set(base.networks):
+        yield _entry(("networks",), " ".join(base.networks), " ".join(networks.value), networks)
+
+
+def _looser_processes(base: Isolation, overlay: IsolationRules) -> Iterator[Loosened]:
     if (runtime := overlay.runtime) and runtime.value != base.runtime:
         yield _entry(("runtime",), base.runtime, runtime.value, runtime)
     if (pids := overlay.pids_limit) and pids.value > base.pids_limit:
         yield _entry(("pids_limit",), str(base.pids_limit), str(pids.value), pids)
+
+
+def _looser_proof(base: Isolation, overlay: IsolationRules) -> Iterator[Loosened]:
     if (dropped := overlay.cap_drop) and not drops(dropped.value, base.cap_drop):
         yield _entry(("cap_drop",), " ".join(base.cap_drop), " ".join(dropped.value), dropped)
     if (settle := overlay.settle_s) and settle.value < base.settle_s:
         yield _entry(("settle_s",), f"{base.settle_s:g}", f"{settle.value:g}", settle)
-    if (networks := overlay.networks) and not set(networks.value) <= set(base.networks):
-        yield _entry(("networks",), " ".join(base.networks), " ".join(networks.value), networks)
 
 
 def _newly_allowed(base: Isolation, overlay: IsolationRules) -> Iterator[Loosened]:

@@ -74,9 +74,14 @@ def _is_prose(match: re.Match[str]) -> bool:
     return bool(said and _PROSE.match(match.string, match.start("value")))
 
 
+def _may_be_shown(match: re.Match[str]) -> bool:
+    bare = match["value"].strip("\"'")
+    return bool(_REFERENCE.fullmatch(match[0])) or _is_no_secret(bare) or _is_prose(match)
+
+
 def _mask_assigned(match: re.Match[str]) -> str:
     value = match["value"]
-    if _REFERENCE.fullmatch(match[0]) or _is_no_secret(value.strip("\"'")) or _is_prose(match):
+    if _may_be_shown(match):
         return match[0]
     before = value[0] if value[0] in "\"'" else ""
     after = before if value.endswith(before) else ""

@@ -100,17 +100,25 @@ def lacking(text: str, policy: Isolation) -> tuple[str, ...]:
 
 
 def _kept(seen: Iterable[Option], policy: Isolation) -> list[str]:
-    """Without a value an option loses those that it had before: then nothing is dropped."""
-    dropped = [value for name, value in seen if name == "--cap-drop"]
-    lost = None in dropped
-    if not lost and drops([value for value in dropped if value], policy.cap_drop):
+    dropped = _dropped(seen)
+    if drops(dropped, policy.cap_drop):
         return []
-    return [f"--cap-drop={name}" for name in policy.cap_drop if lost or name not in dropped]
+    return [f"--cap-drop={name}" for name in policy.cap_drop if name not in dropped]
+
+
+def _dropped(seen: Iterable[Option]) -> list[str]:
+    """Without a value an option loses those that it had before: then nothing is dropped."""
+    values = [value or "" for value in _values("--cap-drop", seen)]
+    return [] if "" in values else values
+
+
+def _values(name: str, seen: Iterable[Option]) -> list[str | None]:
+    return [value for other, value in seen if other == name]
 
 
 def _readings(name: str, text: str, seen: Iterable[Option]) -> list[str | None]:
     """Return each value that somebody may take for an option of the fork's; one that is given twice has two."""
-    coolifys = [value for other, value in seen if other == name]
+    coolifys = _values(name, seen)
     return coolifys if coolifys == [forks_value(name, text)] else [*coolifys, forks_value(name, text)]
 
 
@@ -175,7 +183,7 @@ def _loss(option: Option, seen: tuple[Option, ...]) -> str:
         return f"`{name}` is dropped by Coolify without a word"
     if value is None:
         return _loss_without_value(name)
-    if name not in _READ_APART and (reason := _loss_of_value(name, value, seen)):
+    if reason := _loss_of_value(name, value, seen):
         return reason
     return "" if name in _JUDGED_BY_VALUE else _misshapen(name, value)
 
@@ -188,7 +196,7 @@ def _loss_without_value(name: str) -> str:
 def _loss_of_value(name: str, value: str, seen: tuple[Option, ...]) -> str:
     if name == "--init":
         return "`--init` takes no value here: Coolify would write an invalid compose file"
-    if (name, value) not in seen:
+    if name not in _READ_APART and (name, value) not in seen:
         return f"`{name}={value}` does not arrive as written: Coolify reads {_what_arrives(name, value, seen)}"
     return ""
 
@@ -199,7 +207,7 @@ def _misshapen(name: str, value: str) -> str:
 
 
 def _what_arrives(name: str, value: str, seen: tuple[Option, ...]) -> str:
-    read = next((part for other, part in seen if other == name and value.startswith(part or " ")), None)
+    read = next((part for part in _values(name, seen) if value.startswith(part or " ")), None)
     return f"`{read}`" if read else "no value"
 
 
@@ -210,11 +218,15 @@ def _as_written(text: str) -> tuple[list[Option], list[str]]:
     for word in _WORD.findall(text):
         if word.startswith("--"):
             options.append(_split(word))
-        elif options and options[-1][1] is None and not word.startswith("-"):
+        elif _is_value(word, options):
             options[-1] = (options[-1][0], word)
         else:
             strays.append(word)
     return options, strays
+
+
+def _is_value(word: str, before: list[Option]) -> bool:
+    return bool(before) and before[-1][1] is None and not word.startswith("-")
 
 
 def _split(word: str) -> Option:

@@ -56,6 +56,10 @@ def page_of(state: WorldState, host: str, request: Request) -> Response:
     router = _router(state, machine, asked)
     if router is None:
         return PlainTextResponse("404 page not found\n", 404)
+    return _routed_page(machine, router, request)
+
+
+def _routed_page(machine: HostState, router: _Router, request: Request) -> Response:
     if router.force_https and request.url.scheme == "http":
         secure = str(request.url.replace(scheme="https", port=None))
         return RedirectResponse(secure, 302 if request.method == "GET" else 307)
@@ -85,9 +89,13 @@ def _router(state: WorldState, machine: HostState, asked: str) -> _Router | None
     here = _servers_on(state, machine)
     for router in _known(state):
         if router.host == asked and router.server_uuid in here:
-            container = _container(machine, router)
-            return router if container is None or _routed(container, asked) else None
+            return router if _is_deployed(machine, router) else None
     return None
+
+
+def _is_deployed(machine: HostState, router: _Router) -> bool:
+    container = _container(machine, router)
+    return container is None or _routed(container, router.host)
 
 
 def _servers_on(state: WorldState, machine: HostState) -> set[str]:
@@ -141,8 +149,12 @@ def _domain(entry: JsonValue) -> str:
 def _container(machine: HostState, router: _Router) -> Container | None:
     """Return the newest container, running ones first. Coolify puts the uuid into its name and labels."""
     own = [c for c in machine.containers if _belongs(c, router.uuid)]
-    own = [c for c in own if router.part in {"", c.labels.get("com.docker.compose.service")}] or own
+    own = _of_part(own, router.part) or own
     return max(own, key=lambda c: (c.state == "running", c.created_at), default=None)
+
+
+def _of_part(containers: list[Container], part: str) -> list[Container]:
+    return [c for c in containers if part in {"", c.labels.get("com.docker.compose.service")}]
 
 
 def _belongs(container: Container, uuid: str) -> bool:

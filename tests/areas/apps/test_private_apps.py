@@ -64,6 +64,7 @@ async def test_a_private_app_is_applied_with_its_outer_proofs_skipped(tmp_path: 
     assert said.checks == {
         "deployment": "passed",
         "isolation": "passed",
+        "variables": "passed",
         "dns": "skipped",
         "tls": "skipped",
         "http": "skipped",

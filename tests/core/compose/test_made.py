@@ -17,7 +17,7 @@ APPROVED: dict[str, Any] = {
             "image": "ghcr.io/example/hello:1",
             "mem_limit": "512m",
             "runtime": "runsc",
-            "environment": {"A": "1", "KEY": "${SECRET}"},
+            "environment": {"A": "1", "KEY": "${SECRET}", "B": "${B:-none}"},
             "networks": {"default": None},
             "volumes": [{"type": "volume", "source": "my_data", "target": "/data", "volume": {}}],
         }
@@ -38,6 +38,7 @@ STORED: dict[str, Any] = {
                 "A": "1",
                 "KEY": "${SECRET}",
                 "SECRET": "hidden",
+                "B": "what the app's variable has",
                 "COOLIFY_RESOURCE_UUID": UUID,
                 "COOLIFY_FQDN": "x.example.com",
                 "SERVICE_NAME_WEB": "web",

@@ -148,7 +148,8 @@ def test_a_file_that_coolify_wrote_anew_is_the_same_document() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0o022", "0b11", "0B11", "0O17", "+0b1", ".inf", ".NaN", "1__0.5", "0b_1", "1e1_0", "\n", "\n \n", "a\0b"]
+    "text",
+    ["0o022", "0o+1", "0b11", "0B11", "0O17", "+0b1", ".inf", ".NaN", "1__0.5", "0b_1", "1e1_0", "\n", "\n \n", "a\0b"],
 )
 def test_a_text_that_coolify_writes_so_that_docker_reads_another_is_refused(text: str) -> None:
     """Run with Coolify's own parser and Docker Compose 2.26: these do not arrive."""

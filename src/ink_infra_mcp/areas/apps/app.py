@@ -1,6 +1,7 @@
 """Finds an app by what a person calls it: exact name, uuid or domain; compose apps (Coolify's services) too."""
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -65,24 +66,34 @@ async def find_app(look: Look, wanted: str) -> App:
     """
     apps = await all_apps(look)
     key = wanted.strip().lower()
-    by_uuid = [app for app in apps if app.uuid == key]
-    found = by_uuid or [app for app in apps if key in (app.name.lower(), *app.domains, *app.urls)]
+    found = _with_uuid(key, apps) or _with_name(key, apps)
     if len(found) == 1:
         return found[0]
     shown = clean_name(wanted)
     if not found:
-        near = difflib.get_close_matches(key, [app.name for app in apps], n=3)
-        hint = f" Near names: {', '.join(near)}." if near else ""
-        raise UnknownName(f"There is no app {shown!r}.{hint}", next="See list_apps.")
+        raise UnknownName(f"There is no app {shown!r}.{_near_names(key, apps)}", next="See list_apps.")
     raise AmbiguousName(
         f"{len(found)} apps answer to {shown!r}: {'; '.join(_candidate(app) for app in found[:10])}.",
         next="Use the uuid.",
     )
 
 
+def _with_uuid(key: str, apps: Iterable[App]) -> list[App]:
+    return [app for app in apps if app.uuid == key]
+
+
+def _with_name(key: str, apps: Iterable[App]) -> list[App]:
+    return [app for app in apps if key in (app.name.lower(), *app.domains, *app.urls)]
+
+
+def _near_names(key: str, apps: Iterable[App]) -> str:
+    near = difflib.get_close_matches(key, [app.name for app in apps], n=3)
+    return f" Near names: {', '.join(near)}." if near else ""
+
+
 async def muscle_by_server(coolify: CoolifyLook, fleet: Fleet) -> dict[str, Muscle]:
     """Return the Muscle of each Coolify server uuid, matched by address or private address, else by name."""
-    by_address = {a: m for m in fleet.muscles for a in (m.address, m.private_address) if a}
+    by_address = _by_address(fleet)
     by_name = {m.name: m for m in fleet.muscles}
     found: dict[str, Muscle] = {}
     for server in await coolify.servers():
@@ -90,6 +101,10 @@ async def muscle_by_server(coolify: CoolifyLook, fleet: Fleet) -> dict[str, Musc
         if muscle is not None:
             found[server.uuid] = muscle
     return found
+
+
+def _by_address(fleet: Fleet) -> dict[str, Muscle]:
+    return {a: m for m in fleet.muscles for a in (m.address, m.private_address) if a}
 
 
 def _of_service(service: Service, muscles: dict[str, Muscle]) -> App:

@@ -1,14 +1,16 @@
 """The proof of variables: what an app's containers were given, by digest, against what was approved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ink_infra_mcp.areas.apps.env_values import (
     Digests,
     agrees,
     digest,
+    own_rows,
     readable,
     rows_of,
     running_digests,
+    seen_of,
     wanted_digest,
 )
 from ink_infra_mcp.areas.look import Look
@@ -17,6 +19,7 @@ from ink_infra_mcp.core.dotenv import arrived
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.operation import Check, Results
 from ink_infra_mcp.core.plan import Plan, Step
+from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.shapes import items, table
 from ink_infra_mcp.hosts.docker.rollouts import promise_of
 
@@ -35,9 +38,9 @@ async def variables(look: Look, plan: Plan, results: Results) -> Check:
     Those of the plan must be right in every container that has them, and reach one; the others as Coolify has them, as
     far as the token may read them and their flags tell what arrives. Names only, never values.
     """
-    prove = next((step for step in plan.steps if step.id == "prove_isolation"), None)
+    prove = _step(plan, "prove_isolation")
     uuid, service = _app_of(plan, results)
-    own = {row.key: row for row in await rows_of(look, uuid, service=service) if not row.is_preview}
+    own = own_rows(await rows_of(look, uuid, service=service))
     wrong = _names_wrong(plan, own)
     if prove is None:
         return _check(wrong, "the names are as asked for")
@@ -83,9 +86,13 @@ def _check(wrong: Sequence[str], right: str) -> Check:
 def _differing(found: Sequence[Digests], wanted: Digests, others: Digests, *, service: bool) -> list[str]:
     """A compose file may give a variable another value in some of its services, or give it to none."""
     wrong = [name for name, value in wanted.items() if not agrees(found, name, value)]
-    seen = {name: {container[name] for container in found if name in container} for name in others}
-    wrong += [name for name, value in others.items() if value not in seen[name] and (seen[name] or not service)]
+    wrong += [name for name, value in others.items() if _is_lost(value, seen_of(found, name), service=service)]
     return sorted(wrong)
+
+
+def _is_lost(value: str, seen: Collection[str], *, service: bool) -> bool:
+    """Return whether no container has the value, though one has another, or one of the app had to have it."""
+    return value not in seen and (bool(seen) or not service)
 
 
 def _others(own: Mapping[str, EnvVar], wanted: Mapping[str, str]) -> dict[str, str]:
@@ -93,10 +100,14 @@ def _others(own: Mapping[str, EnvVar], wanted: Mapping[str, str]) -> dict[str, s
     found: dict[str, str] = {}
     for key, value in readable(own).items():
         row = own[key]
-        text = arrived(value.reveal(), literal=row.is_literal or row.is_multiline)
+        text = _arriving(value, row)
         if text is not None and key not in wanted and _is_theirs(key, row):
             found[key] = digest(text)
     return found
+
+
+def _arriving(value: Secret, row: EnvVar) -> str | None:
+    return arrived(value.reveal(), literal=row.is_literal or row.is_multiline)
 
 
 def _is_theirs(key: str, row: EnvVar) -> bool:

@@ -1,7 +1,7 @@
 """Values of variables where they can be seen: Coolify's rows, stored secrets, and containers by digest only."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ink_infra_mcp.areas.look import Look
@@ -9,6 +9,7 @@ from ink_infra_mcp.clients.coolify.models import EnvVar
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.hosts.docker.containers import containers_of, is_preview
 from ink_infra_mcp.hosts.docker.environment import environment_digests
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 
 SECRET_PREFIX = "secret:"
 Digests = Mapping[str, str]
@@ -53,12 +54,23 @@ async def rows_of(look: Look, uuid: str, *, service: bool) -> tuple[EnvVar, ...]
     return await (look.coolify.service_envs(uuid) if service else look.coolify.envs(uuid))
 
 
+def own_rows(rows: Iterable[EnvVar]) -> dict[str, EnvVar]:
+    """Return the variables themselves by name, without their copies for previews."""
+    return {row.key: row for row in rows if not row.is_preview}
+
+
 def readable(own: Mapping[str, EnvVar]) -> dict[str, Secret]:
     """Return the values that can be seen; Coolify keeps an empty one as null, like one that the token may not read."""
     sees = any(row.value is not None for row in own.values())
-    empty = Secret("") if sees else None
-    found = ((key, empty if row.value is None and not row.is_shown_once else row.value) for key, row in own.items())
+    found = ((key, _shown(row, sees=sees)) for key, row in own.items())
     return {key: value for key, value in found if value is not None}
+
+
+def _shown(row: EnvVar, *, sees: bool) -> Secret | None:
+    """Return a row's value; none is an empty one where the token `sees` values, and this one is not hidden for good."""
+    if row.value is None and sees and not row.is_shown_once:
+        return Secret("")
+    return row.value
 
 
 async def running_digests(
@@ -70,11 +82,19 @@ async def running_digests(
         HostError: it cannot be seen.
     """
     found = await containers_of(look.hosts, muscle, app_uuid)
-    mine = (c for c in found if c.state == "running" and not is_preview(c, app_uuid) and c.id not in without)
+    mine = (c for c in found if _runs(c, app_uuid) and c.id not in without)
     return tuple([await environment_digests(look.hosts, muscle, container.id) for container in mine])
+
+
+def _runs(container: ContainerFacts, app_uuid: str) -> bool:
+    return container.state == "running" and not is_preview(container, app_uuid)
 
 
 def agrees(found: Sequence[Digests], name: str, wanted: str) -> bool:
     """Return whether a container has the variable, and each that has it has that value."""
-    seen = {container[name] for container in found if name in container}
-    return bool(wanted) and seen == {wanted}
+    return bool(wanted) and seen_of(found, name) == {wanted}
+
+
+def seen_of(found: Sequence[Digests], name: str) -> set[str]:
+    """Return the digests that containers have of one variable; empty where none has it."""
+    return {container[name] for container in found if name in container}

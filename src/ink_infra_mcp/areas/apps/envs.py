@@ -15,6 +15,7 @@ from ink_infra_mcp.areas.apps.env_values import (
     agrees,
     digest,
     is_secret_name,
+    own_rows,
     readable,
     rows_of,
     running_digests,
@@ -44,19 +45,27 @@ def _checked(env: dict[str, str]) -> dict[str, str]:
     if sum(len(k) + len(v) for k, v in env.items()) > MAX_TOTAL:
         raise ValueError(f"variables and values may have {MAX_TOTAL // 1024} KiB in all")
     for key, value in env.items():
-        if not _KEY.fullmatch(key) or len(key) > MAX_KEY:
-            raise ValueError(
-                f"a variable's name has letters, digits, _ and ., at most {MAX_KEY}, and does not begin with a digit"
-            )
-        if key.startswith(_COOLIFYS):
-            raise ValueError(f"{key}: Coolify fills in this variable from the app's domains; choose another name")
-        if value.startswith(SECRET_PREFIX) and not _SECRET_NAME.fullmatch(value.removeprefix(SECRET_PREFIX)):
-            raise ValueError(f"{key}: a stored secret is named secret:NAME with capitals, digits and _")
-        if why := unfit(value):
-            raise ValueError(f"{key}: {why}")
-        if _LOOKS_SECRET.search(value):
-            raise ValueError(f"{key}: the value looks like a secret; store it and give secret:NAME instead")
+        _check_name(key)
+        _check_value(key, value)
     return env
+
+
+def _check_name(key: str) -> None:
+    if not _KEY.fullmatch(key) or len(key) > MAX_KEY:
+        raise ValueError(
+            f"a variable's name has letters, digits, _ and ., at most {MAX_KEY}, and does not begin with a digit"
+        )
+    if key.startswith(_COOLIFYS):
+        raise ValueError(f"{key}: Coolify fills in this variable from the app's domains; choose another name")
+
+
+def _check_value(key: str, value: str) -> None:
+    if value.startswith(SECRET_PREFIX) and not _SECRET_NAME.fullmatch(value.removeprefix(SECRET_PREFIX)):
+        raise ValueError(f"{key}: a stored secret is named secret:NAME with capitals, digits and _")
+    if why := unfit(value):
+        raise ValueError(f"{key}: {why}")
+    if _LOOKS_SECRET.search(value):
+        raise ValueError(f"{key}: the value looks like a secret; store it and give secret:NAME instead")
 
 
 EnvArgs = Annotated[dict[str, str], Field(max_length=500), AfterValidator(_checked)]
@@ -78,6 +87,16 @@ class EnvNow:
     earlier: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     """What may be put back after a failure: name -> value (plain or by reference) and flags, as they are now."""
 
+    @property
+    def replaced(self) -> list[str]:
+        """Return those of `changed` that are there already."""
+        return [key for key in self.changed if key in self.digests]
+
+    @property
+    def secrets(self) -> list[str]:
+        """Return the stored secrets that `changed` hands over, as they are named in the arguments."""
+        return sorted({value for key in self.changed if is_secret_name(value := self.wanted[key])})
+
 
 async def envs_now(look: Look, owner: Owner, wanted: dict[str, str], *, remove: Collection[str] = ()) -> EnvNow:
     """Return the variables of an app (none where it does not exist yet) against what is wanted.
@@ -88,18 +107,26 @@ async def envs_now(look: Look, owner: Owner, wanted: dict[str, str], *, remove: 
     _refuse_missing(look, wanted)
     _refuse_unfit(look, owner, wanted)
     rows = await rows_of(look, owner.uuid, service=owner.service) if owner.uuid else ()
-    own = {row.key: row for row in rows if not row.is_preview}
+    own = own_rows(rows)
     hidden = (own.keys() & {*wanted, *remove}) - readable(own).keys()
     seen = await _seen(look, owner) if hidden else ()
     changed = _changed(look, own, wanted, seen)
     return EnvNow(
-        digests={key: digest(row.value.reveal()) if row.value else None for key, row in own.items()},
+        digests=_digests(own),
         wanted=wanted,
         changed=changed,
         uuids=_uuids(rows),
-        unseen=tuple(key for key in changed if key in hidden and not any(key in container for container in seen)),
+        unseen=_unseen(changed, hidden, seen),
         earlier=await earlier_values(look, owner, own, {*changed, *remove}, wanted=wanted, seen=seen),
     )
+
+
+def _digests(own: Mapping[str, EnvVar]) -> dict[str, str | None]:
+    return {key: digest(row.value.reveal()) if row.value else None for key, row in own.items()}
+
+
+def _unseen(changed: Iterable[str], hidden: Collection[str], seen: Collection[Digests]) -> tuple[str, ...]:
+    return tuple(key for key in changed if key in hidden and not any(key in container for container in seen))
 
 
 def _changed(
@@ -135,22 +162,28 @@ def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, ser
     """
     if not now.changed:
         return []
-    replaced = [key for key in now.changed if key in now.digests]
-    values: dict[str, JsonValue] = {key: now.wanted[key] for key in now.changed}
-    secrets = sorted({value for key in now.changed if is_secret_name(value := now.wanted[key])})
+    replaced, secrets = now.replaced, now.secrets
     undo = None if new else _undo(now, now.changed, target=target, app=app, service=service)
     return [
         Step(
             id="set_env",
-            kind="coolify.set_env" if (replaced or secrets) and not new else "coolify.set_env_new",
+            kind="coolify.set_env_new" if new else _set_kind(replaced, secrets),
             target=target,
             summary=f"Variables of {target}: {_words(now.changed, replaced, secrets)}",
-            params={"app": app, "variables": values, "known": list[JsonValue](replaced), "service": service},
+            params={"app": app, "variables": _values(now), "known": list[JsonValue](replaced), "service": service},
             undo=undo,
             undo_words="call set_app_env with the earlier values",
             undoes=("set_env",) if undo else (),
         )
     ]
+
+
+def _values(now: EnvNow) -> dict[str, JsonValue]:
+    return {key: now.wanted[key] for key in now.changed}
+
+
+def _set_kind(replaced: Collection[str], secrets: Collection[str]) -> str:
+    return "coolify.set_env" if replaced or secrets else "coolify.set_env_new"
 
 
 def delete_steps(
@@ -193,11 +226,15 @@ def _undo(now: EnvNow, names: Iterable[str], *, target: str, app: str | JsonObje
             "app": app,
             "service": service,
             "added": [*added],
-            "kept": [uuid for name in added for uuid in now.uuids.get(name, ())],
+            "kept": _uuids_of(now, added),
             "earlier": {**back},
             "lost": [*lost],
         },
     )
+
+
+def _uuids_of(now: EnvNow, names: Iterable[str]) -> list[JsonValue]:
+    return [uuid for name in names for uuid in now.uuids.get(name, ())]
 
 
 def _undo_words(added: Collection[str], back: Collection[str], lost: Collection[str]) -> str:
@@ -216,12 +253,15 @@ def _words(changed: Iterable[str], replaced: Collection[str], secrets: Iterable[
 
 
 def _refuse_missing(look: Look, wanted: Mapping[str, str]) -> None:
-    keys = [secret_key(value) for value in wanted.values() if is_secret_name(value)]
-    if missing := [key for key in keys if not look.has_secret(key)]:
+    if missing := [key for key in _secret_keys(wanted) if not look.has_secret(key)]:
         raise InputError(
             f"No stored secret is called {', '.join(key.removeprefix('app:') for key in missing)}.",
             next=f"Run `ink-infra-mcp secret set {missing[0]}`.",
         )
+
+
+def _secret_keys(wanted: Mapping[str, str]) -> list[str]:
+    return [secret_key(value) for value in wanted.values() if is_secret_name(value)]
 
 
 def _refuse_unfit(look: Look, owner: Owner, wanted: Mapping[str, str]) -> None:

@@ -1,9 +1,12 @@
 """What our own record says of an app: whether its last change was brought to its end, and who did what."""
 
+from collections.abc import Iterable
+
 from ink_infra_mcp.areas.apps.rollout import NOTES, ROLLOUTS, name_lock
 from ink_infra_mcp.areas.look import Look
-from ink_infra_mcp.clients.coolify.buildlog import FINISHED
+from ink_infra_mcp.clients.coolify.buildlog import FINISHED, Deployment
 from ink_infra_mcp.core.operation import Outcome
+from ink_infra_mcp.core.plan import Step
 from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.state.records import Operation
 
@@ -22,12 +25,16 @@ async def waits_for_rollout(look: Look, app_uuid: str) -> bool:
     It broke off, was to change variables only, or is on its way there: Coolify then shows what no container has.
     """
     async for operation in look.archive.on_target(f"app:{app_uuid}"):
-        if operation.receipt is None and _changed(operation) and not _rolled_out(operation):
-            return True
         if operation.receipt is not None:
-            broke_off = operation.receipt.outcome in _BROKEN_OFF and _changed(operation)
-            return broke_off or {step.kind for step in operation.plan.steps} <= VARIABLES
+            return _left_undeployed(operation, operation.receipt.outcome)
+        if _changed(operation) and not _rolled_out(operation):
+            return True
     return False
+
+
+def _left_undeployed(operation: Operation, outcome: Outcome) -> bool:
+    broke_off = outcome in _BROKEN_OFF and _changed(operation)
+    return broke_off or {step.kind for step in operation.plan.steps} <= VARIABLES
 
 
 def _changed(operation: Operation) -> bool:
@@ -44,13 +51,16 @@ async def tags_run(look: Look, app_uuid: str, name: str) -> frozenset[str]:
 
     What else lies on the server under the image's name nobody has run as this app.
     """
-    last = await look.coolify.deployments_of(app_uuid, take=_DEPLOYMENTS)
-    found: set[str] = {each.commit or "" for each in last if each.status == FINISHED and not each.is_preview}
+    found = _finished_commits(await look.coolify.deployments_of(app_uuid, take=_DEPLOYMENTS))
     for lock in (f"app:{app_uuid}", name_lock(name)):
         async for operation in look.archive.on_target(lock):
             if _rolled_out(operation) and app_uuid in _apps(operation):
                 found |= _tags(operation)
     return frozenset(found - {"", _HEAD})
+
+
+def _finished_commits(last: Iterable[Deployment]) -> set[str]:
+    return {each.commit or "" for each in last if each.status == FINISHED and not each.is_preview}
 
 
 def _apps(operation: Operation) -> set[str]:
@@ -62,20 +72,28 @@ def _apps(operation: Operation) -> set[str]:
 def _tags(operation: Operation) -> set[str]:
     found: set[str] = set()
     for step in operation.plan.steps:
-        settings = table(step.params.get("settings"))
-        found |= {str(settings.get(field) or "") for field in ("docker_registry_image_tag", "git_commit_sha")}
+        found |= _set_tags(step)
         found |= {str(step.params.get("commit") or ""), (step.before or "") if step.id == PIN else ""}
     return found
+
+
+def _set_tags(step: Step) -> set[str]:
+    settings = table(step.params.get("settings"))
+    return {str(settings.get(field) or "") for field in ("docker_registry_image_tag", "git_commit_sha")}
 
 
 async def deleted_by(look: Look, name: str) -> str:
     """Return the id of the newest operation that deleted an app of that name or uuid, or an empty text."""
     for lock in (name_lock(name), f"app:{name}"):
         async for operation in look.archive.on_target(lock):
-            deletes = any(step.kind == "coolify.delete_application" for step in operation.plan.steps)
-            if deletes and operation.receipt is not None and operation.receipt.outcome == Outcome.APPLIED:
+            if _has_deleted(operation):
                 return operation.id
     return ""
+
+
+def _has_deleted(operation: Operation) -> bool:
+    deletes = any(step.kind == "coolify.delete_application" for step in operation.plan.steps)
+    return deletes and operation.receipt is not None and operation.receipt.outcome == Outcome.APPLIED
 
 
 async def resumed_by(look: Look, stopped: Operation) -> tuple[str, Outcome | None] | None:

@@ -7,6 +7,7 @@ from ink_infra_mcp.areas.apps.app import App, host_of
 from ink_infra_mcp.areas.apps.rollout import RolloutFacts, name_lock
 from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.clients.coolify.models import Project as ShownProject
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.fleet import Muscle
 from ink_infra_mcp.core.placement import Placement
@@ -57,16 +58,22 @@ async def find_project(look: Look) -> Project:
         InputError: Coolify has several projects of that name.
     """
     name, environment = look.fleet.coolify.project, look.fleet.coolify.environment
-    found = [p for p in await look.coolify.projects() if p.name == name]
-    if len(found) > 1:
-        raise InputError(
-            f"Coolify has {len(found)} projects named {name!r}.", next="Rename all but one, or change fleet.toml."
-        )
+    found = await _projects_named(look, name)
     if not found:
         return Project(name=name, uuid="", environment=environment, environment_id=None)
     detail = await look.coolify.project(found[0].uuid)
     ids = [e.id for e in detail.environments if e.name == environment]
     return Project(name=name, uuid=detail.uuid, environment=environment, environment_id=ids[0] if ids else None)
+
+
+async def _projects_named(look: Look, name: str) -> list[ShownProject]:
+    """Return the one project of that name, or none; raises InputError where there are several."""
+    found = [p for p in await look.coolify.projects() if p.name == name]
+    if len(found) > 1:
+        raise InputError(
+            f"Coolify has {len(found)} projects named {name!r}.", next="Rename all but one, or change fleet.toml."
+        )
+    return found
 
 
 def existing(name: str, apps: tuple[App, ...], project: Project) -> App | None:
@@ -75,13 +82,17 @@ def existing(name: str, apps: tuple[App, ...], project: Project) -> App | None:
     Raises:
         InputError: several have the name.
     """
-    same = [app for app in apps if app.name == name and app.environment_id in (project.environment_id, None)]
+    same = _namesakes(name, apps, project)
     if len(same) > 1:
         raise InputError(
             f"{len(same)} apps are named {name!r}: {', '.join(app.uuid for app in same)}.",
             next="Delete or rename all but one.",
         )
     return same[0] if same else None
+
+
+def _namesakes(name: str, apps: tuple[App, ...], project: Project) -> list[App]:
+    return [app for app in apps if app.name == name and app.environment_id in (project.environment_id, None)]
 
 
 async def find_home(

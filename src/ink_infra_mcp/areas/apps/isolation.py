@@ -30,11 +30,7 @@ async def check_rollout(look: Look, app: App) -> None:
         InputError: its server is not in fleet.toml. RefusedByPolicy: it would run without gVisor.
         HostError: the Factory or its Muscle cannot be asked, so that nothing could be proved.
     """
-    if not app.muscle:
-        raise InputError(
-            f"{app.name} runs on a server that fleet.toml does not name, where nothing can be proved.",
-            next="Add the server as a Muscle.",
-        )
+    _refuse_unknown_server(app)
     await containers_of(look.hosts, app.muscle, app.uuid)
     if look.isolation.allow_without:
         return
@@ -44,6 +40,14 @@ async def check_rollout(look: Look, app: App) -> None:
         raise RefusedByPolicy(
             f"{app.name} would {why}.",
             next="Call deploy_app for it, which sets its isolation, then this again.",
+        )
+
+
+def _refuse_unknown_server(app: App) -> None:
+    if not app.muscle:
+        raise InputError(
+            f"{app.name} runs on a server that fleet.toml does not name, where nothing can be proved.",
+            next="Add the server as a Muscle.",
         )
 
 
@@ -66,11 +70,14 @@ def unapplied(application: Application) -> str:
 async def _weak(look: Look, app: App) -> str:
     if app.kind == "service":
         return _weak_file(await look.coolify.service(app.uuid), look.isolation)
-    application = await look.coolify.application(app.uuid)
+    return _weak_options(await look.coolify.application(app.uuid), look.isolation)
+
+
+def _weak_options(application: Application, isolation: Isolation) -> str:
     options = application.custom_docker_run_options
-    if missing := lacking(options, look.isolation):
+    if missing := lacking(options, isolation):
         return f"run without gVisor: its run options lack {', '.join(missing)}"
-    if reasons := weakening(options, look.isolation):
+    if reasons := weakening(options, isolation):
         return f"run without gVisor: of its run options {reasons[0]}"
     if why := unapplied(application):
         return f"run without gVisor: {why}"

@@ -67,35 +67,48 @@ async def split_link(url: str, github: GithubLook, *, branch: str, folder: str) 
 async def _branch_of(owner: str, name: str, rest: str, github: GithubLook, said: str) -> str:
     parts = rest.split("/")
     if said:
-        if not f"{rest}/".startswith(f"{said}/"):
-            raise InputError(
-                f"The link is to {clean_name(rest, limit=120)!r}, which is not in the branch {clean_name(said)!r}.",
-                next="Give the repository without /tree/..., and its branch and base_directory.",
-            )
+        _refuse_other_branch(rest, said)
         return said
     if len(parts) == 1:
         return rest
     if len(parts) > MOST_PARTS:
         raise InputError(f"The link has more than {MOST_PARTS} parts behind /tree/.", next=_WHOLE)
+    return await _first_branch(owner, name, parts, github)
+
+
+async def _first_branch(owner: str, name: str, parts: list[str], github: GithubLook) -> str:
     for end in range(1, len(parts) + 1):
         candidate = "/".join(parts[:end])
         if await github.head(owner, name, candidate) is not None:
             return candidate
+    rest = clean_name("/".join(parts), limit=120)
     raise InputError(
-        f"GitHub shows no branch of {owner}/{name} with which {clean_name(rest, limit=120)!r} begins, so that nobody "
+        f"GitHub shows no branch of {owner}/{name} with which {rest!r} begins, so that nobody "
         "can tell the branch from the folder.",
         next="Give the repository without /tree/..., and its branch and base_directory.",
     )
 
 
+def _refuse_other_branch(rest: str, said: str) -> None:
+    if not f"{rest}/".startswith(f"{said}/"):
+        raise InputError(
+            f"The link is to {clean_name(rest, limit=120)!r}, which is not in the branch {clean_name(said)!r}.",
+            next="Give the repository without /tree/..., and its branch and base_directory.",
+        )
+
+
 def _refuse_contradiction(url: str, link: Link, folder: str) -> None:
-    if ".." in link.folder.split("/") or not _FOLDER.fullmatch(link.folder or "/"):
-        raise InputError(f"{clean_name(link.folder, limit=120)!r} is no folder that Coolify takes.", next=_WHOLE)
+    _refuse_odd_folder(link.folder)
     if folder and link.folder and folder.rstrip("/") != link.folder:
         raise InputError(
             f"The link is to the folder {link.folder or '/'}, and base_directory is {folder}.",
             next="Leave base_directory out, or give the repository without /tree/...",
         )
+
+
+def _refuse_odd_folder(folder: str) -> None:
+    if ".." in folder.split("/") or not _FOLDER.fullmatch(folder or "/"):
+        raise InputError(f"{clean_name(folder, limit=120)!r} is no folder that Coolify takes.", next=_WHOLE)
 
 
 def _no_repository(url: str, path: str) -> InputError:

@@ -4,6 +4,7 @@ from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import isolation_problems
 from ink_infra_mcp.hosts.docker.proxies import proxy_problem
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts.gathering import HostFacts
 
 SHOWN = 5
@@ -19,7 +20,10 @@ def muscle_warnings(facts: HostFacts, isolation: Isolation) -> list[str]:
 
 
 def _not_isolated(facts: HostFacts, isolation: Isolation) -> list[str]:
-    apps = [c for c in facts.containers or () if c.state == "running" and _APP_LABELS & c.labels.keys()]
-    bad = [clean_name(c.name) for c in apps if isolation_problems(c, isolation)]
+    bad = [clean_name(c.name) for c in _running_apps(facts) if isolation_problems(c, isolation)]
     more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
     return [f"{facts.host}: not isolated: {', '.join(bad[:SHOWN])}{more}"] if bad else []
+
+
+def _running_apps(facts: HostFacts) -> list[ContainerFacts]:
+    return [c for c in facts.containers or () if c.state == "running" and _APP_LABELS & c.labels.keys()]

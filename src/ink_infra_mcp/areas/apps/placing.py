@@ -1,5 +1,7 @@
 """Measures the Muscles for placement: Coolify's flags, the hosts' memory and runtimes, the limits already promised."""
 
+from collections.abc import Iterable
+
 from ink_infra_mcp.areas.apps.limits import compose_of, limit_bytes, promised_bytes
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
@@ -16,17 +18,28 @@ async def choose(look: Look, *, muscle: str | None, need_bytes: int, need_runsc:
     Raises:
         InputError: no Muscle of that name, or none that can take the app; says why for each.
     """
+    placement = place(await candidates(look, _asked_for(look, muscle)), need_bytes=need_bytes, need_runsc=need_runsc)
+    if placement.muscle is None:
+        raise _nowhere(placement)
+    return placement
+
+
+def _nowhere(placement: Placement) -> InputError:
+    why = "; ".join(f"{name}: {reason}" for name, reason in placement.rejected.items()) or "the fleet has none"
+    return InputError(
+        f"No Muscle can take the app: {why}.", next="Lower the memory limit, name another Muscle, or add one."
+    )
+
+
+def _asked_for(look: Look, muscle: str | None) -> list[Muscle]:
     names = {m.name: m for m in look.fleet.muscles}
     if muscle is not None and muscle not in names:
-        raise InputError(f"There is no Muscle {muscle!r}.", next=f"The fleet has: {', '.join(names) or 'none'}.")
-    wanted = [names[muscle]] if muscle else list(names.values())
-    placement = place(await candidates(look, wanted), need_bytes=need_bytes, need_runsc=need_runsc)
-    if placement.muscle is None:
-        why = "; ".join(f"{name}: {reason}" for name, reason in placement.rejected.items()) or "the fleet has none"
-        raise InputError(
-            f"No Muscle can take the app: {why}.", next="Lower the memory limit, name another Muscle, or add one."
-        )
-    return placement
+        raise _no_muscle(muscle, names)
+    return [names[muscle]] if muscle else list(names.values())
+
+
+def _no_muscle(name: str, there: Iterable[str]) -> InputError:
+    return InputError(f"There is no Muscle {name!r}.", next=f"The fleet has: {', '.join(there) or 'none'}.")
 
 
 async def candidates(look: Look, muscles: list[Muscle]) -> list[Candidate]:
@@ -38,10 +51,14 @@ async def candidates(look: Look, muscles: list[Muscle]) -> list[Candidate]:
     for muscle in muscles:
         server = _server(muscle, servers)
         uuid = server.uuid if server else ""
-        here = [app for app in apps if uuid and app.server_uuid == uuid]
+        here = _on(uuid, apps)
         promised = sum(_promised(app, look) for app in here)
         found.append(_candidate(muscle, uuid, _why_not(server), facts[muscle.name], promised, len(here)))
     return found
+
+
+def _on(server_uuid: str, apps: Iterable[Application | Service]) -> list[Application | Service]:
+    return [app for app in apps if server_uuid and app.server_uuid == server_uuid]
 
 
 def _server(muscle: Muscle, servers: tuple[Server, ...]) -> Server | None:

@@ -50,7 +50,7 @@ async def of_deployment(plan: Plan, results: Results, look: Look) -> list[Check]
     """Return the checks of a plan whose steps `deploy` and `prove_isolation` have run."""
     prove = _step(plan, "prove_isolation")
     app, muscle, url = _uuid(prove, results), str(prove.params["muscle"]), str(prove.params["url"])
-    commit = next((str(step.params["commit"]) for step in plan.steps if step.id == "deploy"), "")
+    commit = _approved_commit(plan)
     deployment = results.get("deploy", {}).get("deployment")
     return [
         *([await _deployment(look, str(deployment), commit)] if deployment else []),
@@ -60,16 +60,26 @@ async def of_deployment(plan: Plan, results: Results, look: Look) -> list[Check]
     ]
 
 
+def _approved_commit(plan: Plan) -> str:
+    return next((str(step.params["commit"]) for step in plan.steps if step.id == "deploy"), "")
+
+
 async def _reached(look: Look, muscle: str, url: str, app: str) -> list[Check]:
     """Return the checks of the web; Coolify's count of crashes is told beside an answer that is not as it should be."""
     checks = await web(look, muscle, url)
-    if not app or all(check.status != "failed" for check in checks if check.name == "http"):
+    if not app or not any(_is_wrong_answer(check) for check in checks):
         return checks
     why = restarts_of(await look.coolify.application(app))
-    return [_with(check, why) if why and check.name == "http" else check for check in checks]
+    return [_with(check, why) for check in checks]
+
+
+def _is_wrong_answer(check: Check) -> bool:
+    return check.name == "http" and check.status == "failed"
 
 
 def _with(check: Check, why: str) -> Check:
+    if not why or check.name != "http":
+        return check
     return check.model_copy(update={"evidence": f"{check.evidence}; {why}"})
 
 
@@ -105,22 +115,34 @@ async def isolation(look: Look, muscle: str, promise: Promise) -> Check:
 
     Waits up to a minute until it is new and complete, then for policy's time whether it stays up.
     """
-    end = look.clock.monotonic() + RUNS_WITHIN_S
     try:
-        found = await containers_of(look.hosts, muscle, promise.app)
-        while (wanting := _wanting(found, promise, muscle)) and look.clock.monotonic() < end:
-            await look.clock.sleep(_EVERY_S)
-            found = await containers_of(look.hosts, muscle, promise.app)
-        counted = judged(found, promise)
-        wrong = problems(counted, look.isolation, promise) or restarting(found, promise) or wanting
-        if not wrong:
-            await look.clock.sleep(look.isolation.settle_s)
-            wrong = unsettled(counted, await containers_of(look.hosts, muscle, promise.app))
+        counted, wrong = await _watched(look, muscle, promise)
     except HostError as error:
         return Check(name="isolation", status="failed", evidence=f"not seen: {error.failed}")
     if wrong:
         return Check(name="isolation", status="failed", evidence="; ".join(wrong))
     return Check(name="isolation", status="passed", evidence="; ".join(_inspected(c, muscle) for c in counted))
+
+
+async def _watched(look: Look, muscle: str, promise: Promise) -> tuple[tuple[ContainerFacts, ...], tuple[str, ...]]:
+    """Return the containers that count and, in words, what is wrong with them; empty where they also stayed up."""
+    found, wanting = await _complete(look, muscle, promise)
+    counted = judged(found, promise)
+    wrong = problems(counted, look.isolation, promise) or restarting(found, promise) or wanting
+    if not wrong:
+        await look.clock.sleep(look.isolation.settle_s)
+        wrong = unsettled(counted, await containers_of(look.hosts, muscle, promise.app))
+    return counted, wrong
+
+
+async def _complete(look: Look, muscle: str, promise: Promise) -> tuple[tuple[ContainerFacts, ...], tuple[str, ...]]:
+    """Return the app's containers once they are new and complete, or after a minute with what is wanting."""
+    end = look.clock.monotonic() + RUNS_WITHIN_S
+    found = await containers_of(look.hosts, muscle, promise.app)
+    while (wanting := _wanting(found, promise, muscle)) and look.clock.monotonic() < end:
+        await look.clock.sleep(_EVERY_S)
+        found = await containers_of(look.hosts, muscle, promise.app)
+    return tuple(found), wanting
 
 
 def _wanting(found: Iterable[ContainerFacts], promise: Promise, muscle: str) -> tuple[str, ...]:
@@ -168,15 +190,20 @@ async def stopped(look: Look, plan: Plan, results: Results) -> Check:
     app, muscle = _uuid(step, results), str(step.params["muscle"])
     if not muscle:
         return Check(name="stopped", status="skipped", evidence="its server is not in fleet.toml")
-    end = look.clock.monotonic() + GONE_WITHIN_S
     try:
-        while (running := await running_of(look, muscle, app)) and look.clock.monotonic() < end:
-            await look.clock.sleep(_EVERY_S)
+        running = await _left_running(look, muscle, app)
     except HostError as error:
         return Check(name="stopped", status="failed", evidence=f"not seen: {error.failed}")
     if running:
         return Check(name="stopped", status="failed", evidence=f"still running on {muscle}: {', '.join(running)}")
     return Check(name="stopped", status="passed", evidence=f"no container of it runs on {muscle}")
+
+
+async def _left_running(look: Look, muscle: str, app: str) -> tuple[str, ...]:
+    end = look.clock.monotonic() + GONE_WITHIN_S
+    while (running := await running_of(look, muscle, app)) and look.clock.monotonic() < end:
+        await look.clock.sleep(_EVERY_S)
+    return tuple(running)
 
 
 async def gone(look: Look, plan: Plan) -> list[Check]:

@@ -27,10 +27,22 @@ def why_not_public(host: str, muscle: str, resolved: Sequence[str]) -> str:
     """
     if reserved := _reserved(host):
         return f"no public DNS serves {reserved}"
+    return _private_address(host, muscle) or _private_answer(host, resolved)
+
+
+def _reserved_ending(name: str) -> str:
+    return next((end for end in _RESERVED if name == end or name.endswith(f".{end}")), "")
+
+
+def _private_address(host: str, muscle: str) -> str:
     if (spelt := spelt_address(host)) and not seems_public(spelt):
         return f"{host} stands for {spelt}, which is not a public address"
     if not seems_public(muscle):
         return f"{muscle} is not a public address"
+    return ""
+
+
+def _private_answer(host: str, resolved: Sequence[str]) -> str:
     if resolved and not any(map(seems_public, resolved)):
         return f"{host} leads to {', '.join(resolved)} only, which is not public"
     return ""
@@ -73,7 +85,6 @@ def _spelt_v6(name: str) -> str:
 
 def _reserved(host: str) -> str:
     name = host.lower().rstrip(".")
-    ending = next((end for end in _RESERVED if name == end or name.endswith(f".{end}")), "")
-    if ending:
+    if ending := _reserved_ending(name):
         return f"names that end in .{ending}"
     return "" if "." in name or ":" in name else "names without a dot"

@@ -1,5 +1,6 @@
 """What is left of an operation on an app that stopped: the steps to run again, and whether they still may."""
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from ink_infra_mcp.areas.apps import placing, proofs, rollout
@@ -31,8 +32,11 @@ def results_of(operation: Operation) -> Results:
 def kept(operation: Operation) -> tuple[str, ...]:
     """Return the steps that need not run again: what a step that is left would take back runs again with it."""
     done = {step.id for step in operation.plan.steps if step.id in operation.results}
-    again = {undone for step in operation.plan.steps if step.id not in done for undone in step.undoes}
-    return tuple(sorted(done - again))
+    return tuple(sorted(done - _taken_back(operation.plan, done)))
+
+
+def _taken_back(plan: Plan, done: Collection[str]) -> set[str]:
+    return {undone for step in plan.steps if step.id not in done for undone in step.undoes}
 
 
 async def check_creation(look: Look, operation: Operation, done: tuple[str, ...]) -> None:
@@ -88,25 +92,40 @@ def _need_bytes(create: Step) -> int:
 
 async def app_to_roll_out(look: Look, operation: Operation, done: tuple[str, ...]) -> App | None:
     """Return the app that will be rolled out, checked that it may be, or None where none is or none exists yet."""
-    left = {step.kind for step in operation.plan.steps if step.id not in done}
+    left = _kinds_left(operation.plan, done)
     if not left & ROLLOUTS:
         return None
     if "coolify.create_application" in left and not await factory_isolates(look):
         raise refuse_factory()
-    uuid = proofs.app_of(operation.plan, results_of(operation))
-    app = await find_app(look, uuid) if uuid else None
+    app = await _deployed_app(look, operation)
     if app is not None:
         await check_rollout(look, app)
     return app
 
 
+def _kinds_left(plan: Plan, done: Collection[str]) -> set[str]:
+    return {step.kind for step in plan.steps if step.id not in done}
+
+
+async def _deployed_app(look: Look, operation: Operation) -> App | None:
+    uuid = proofs.app_of(operation.plan, results_of(operation))
+    return await find_app(look, uuid) if uuid else None
+
+
 async def is_production(look: Look, plan: Plan) -> bool:
     """Return whether the plan touches a Muscle that is production: one that a step names, or that its app runs on."""
     names = {str(step.params.get("muscle", "")) for step in plan.steps}
-    uuids = {lock.removeprefix("app:") for lock in plan.locks if lock.startswith("app:")}
-    if uuids:
-        names |= {app.muscle for app in await all_apps(look) if app.uuid in uuids}
+    if uuids := _locked_apps(plan):
+        names |= await _muscles_of(look, uuids)
     return any(muscle.production for muscle in look.fleet.muscles if muscle.name in names)
+
+
+def _locked_apps(plan: Plan) -> set[str]:
+    return {lock.removeprefix("app:") for lock in plan.locks if lock.startswith("app:")}
+
+
+async def _muscles_of(look: Look, uuids: Collection[str]) -> set[str]:
+    return {app.muscle for app in await all_apps(look) if app.uuid in uuids}
 
 
 def taken_up(operation: Operation, recent: tuple[Deployment, ...]) -> str:
@@ -114,13 +133,22 @@ def taken_up(operation: Operation, recent: tuple[Deployment, ...]) -> str:
 
     Nothing is taken up where the step has an answer: that deployment was judged, and is not to be proved again.
     """
-    step = next((s for s in operation.plan.steps if s.kind in ROLLOUTS), None)
+    step = _unanswered_rollout(operation)
     note = results_of(operation).get("note_deployments")
-    if step is None or note is None or step.id in operation.results:
+    if step is None or note is None:
         return ""
     claim = Claim(known=frozenset(map(str, items(note["known"]))), wish=wish_of(step.kind, step.params))
     mine = claim.ours(recent)
-    return mine.uuid if mine is not None and (mine.is_active or mine.status == FINISHED) else ""
+    return mine.uuid if mine is not None and _may_come_up(mine) else ""
+
+
+def _unanswered_rollout(operation: Operation) -> Step | None:
+    step = next((s for s in operation.plan.steps if s.kind in ROLLOUTS), None)
+    return None if step is None or step.id in operation.results else step
+
+
+def _may_come_up(deployment: Deployment) -> bool:
+    return deployment.is_active or deployment.status == FINISHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +170,14 @@ def steps_left(rest: Rest) -> tuple[Step, ...]:
     for step in rest.operation.plan.steps:
         if step.id in rest.done or step.kind in NOTES:
             continue
-        if step.kind in ROLLOUTS and not rest.taken_up:
-            left += _notes(step, rest)
-        left.append(_again(step, rest))
+        left += _renewed(step, rest)
     return tuple(left)
+
+
+def _renewed(step: Step, rest: Rest) -> Iterator[Step]:
+    if step.kind in ROLLOUTS and not rest.taken_up:
+        yield from _notes(step, rest)
+    yield _again(step, rest)
 
 
 def _notes(step: Step, rest: Rest) -> list[Step]:
@@ -160,11 +192,15 @@ def _notes(step: Step, rest: Rest) -> list[Step]:
 def _again(step: Step, rest: Rest) -> Step:
     """A step that deploys follows the deployment that is taken up, or asks for one as it did at first."""
     update: dict[str, object] = {
-        "uses": tuple(s for s in step.uses if s not in rest.done),
-        "undoes": tuple(s for s in step.undoes if s not in rest.done),
+        "uses": _not_done(step.uses, rest),
+        "undoes": _not_done(step.undoes, rest),
     }
     if step.kind in ROLLOUTS:
         words = f"{_TAKES_UP}{rest.taken_up}" if rest.taken_up else ""
         update["summary"] = step.summary.partition(_TAKES_UP)[0] + words
         update["params"] = step.params | {"deployment": rest.taken_up}
     return step.model_copy(update=update)
+
+
+def _not_done(steps: Iterable[str], rest: Rest) -> tuple[str, ...]:
+    return tuple(step for step in steps if step not in rest.done)

@@ -34,14 +34,18 @@ class RolloutFacts:
 async def facts(look: Look, app: App) -> RolloutFacts:
     """Return what a rollout of an app that exists needs to know."""
     known = await look.coolify.deployments_of(app.uuid, take=KNOWN) if app.kind == "application" else ()
-    muscle = next((m for m in look.fleet.muscles if m.name == app.muscle), None)
     return RolloutFacts(
         muscle=app.muscle,
         url=app.urls[0] if app.urls else "",
         known=tuple(d.uuid for d in known),
-        production=muscle is not None and muscle.production,
+        production=_is_production(look, app),
         services=promised_by(await look.coolify.service(app.uuid)) if app.kind == "service" else NO_SERVICES,
     )
+
+
+def _is_production(look: Look, app: App) -> bool:
+    muscle = next((m for m in look.fleet.muscles if m.name == app.muscle), None)
+    return muscle is not None and muscle.production
 
 
 def notes(name: str, app: str | JsonObject, *, muscle: str, seen: tuple[str, ...], service: bool) -> list[Step]:

@@ -1,15 +1,17 @@
 """Where an app's code comes from: the caller's words checked against GitHub and Coolify, and made Coolify's fields."""
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ink_infra_mcp.areas.apps.app import is_inline
-from ink_infra_mcp.areas.apps.links import split_link
+from ink_infra_mcp.areas.apps.links import Link, split_link
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.bodies import Source
+from ink_infra_mcp.clients.coolify.models import GithubApp, PrivateKey
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import Frozen, JsonObject
 from ink_infra_mcp.core.untrusted import clean_name
@@ -25,6 +27,7 @@ _BRANCH = re.compile(r"(?![/.])[\w./-]+(?<![/.])", re.ASCII)
 """What Coolify takes for a branch (ValidGitBranch, source of version 4.3.11)."""
 _INTERNAL = re.compile(r"https?://(?:localhost|0\.0\.0\.0|127\.[\d.]+|[^/]*\.local)(?:[:/]|$)", re.IGNORECASE)
 HEAD = "HEAD"
+_Named = TypeVar("_Named", GithubApp, PrivateKey)
 _WORDS = {"repository": "a git repository", "image": "an image", "dockerfile": "an inline Dockerfile"}
 _IMAGE = re.compile(
     r"(?P<name>[a-z0-9]+(?:(?:[._/:]|__|-+)[a-z0-9]+)*?)(?::(?P<tag>\w[\w.-]{0,127}))?"
@@ -109,13 +112,17 @@ async def resolve(
     if now is not None:
         _refuse_other_kind(args, now)
     if args.repository is not None:
-        args = await _without_link(args, look)
-        return await _git(args, look, args.branch or (now.git_branch if now else "") or default_branch, now)
+        return await _repository(await _without_link(args, look), look, default_branch, now)
     if args.image is not None:
         return image_source(args.image)
     if args.dockerfile is not None:
         return ResolvedSource(kind="dockerfile", label="an inline Dockerfile", dockerfile=args.dockerfile)
-    return await _as_before(args, look, now) if now is not None and _kind_of(now) == "repository" else None
+    return await _as_before(args, look, now)
+
+
+async def _repository(args: SourceArgs, look: Look, default_branch: str, now: Application | None) -> ResolvedSource:
+    branch = args.branch or (now.git_branch if now else "") or default_branch
+    return await _git(args, look, branch, now)
 
 
 async def _without_link(args: SourceArgs, look: Look) -> SourceArgs:
@@ -124,6 +131,10 @@ async def _without_link(args: SourceArgs, look: Look) -> SourceArgs:
     link = await split_link(args.repository or "", look.github, branch=args.branch or "", folder=folder)
     if link is None:
         return args
+    return _with_link(args, link)
+
+
+def _with_link(args: SourceArgs, link: Link) -> SourceArgs:
     said = {"repository": link.repository, "branch": link.branch, "base_directory": link.folder}
     return args.model_copy(update={name: value for name, value in said.items() if value})
 
@@ -132,16 +143,7 @@ async def _git(args: SourceArgs, look: Look, branch: str, now: Application | Non
     url = args.repository or ""
     _check_url(url, args.access)
     _check_branch(branch)
-    said = args.model_fields_set if now else {"build_pack", "base_directory"}
-    source = ResolvedSource(
-        kind="public",
-        label=f"{clean_name(url, limit=120)} branch {branch}",
-        git_repository=url,
-        git_branch=branch,
-        git_commit_sha=HEAD if now else None,
-        build_pack=args.build_pack if "build_pack" in said else None,
-        base_directory=args.base_directory if "base_directory" in said else None,
-    )
+    source = _named_source(args, url, branch, is_new=not now)
     if args.access == "public":
         return source.model_copy(update={"commit": await _public_head(url, branch, look)})
     commit = await _seen_head(url, branch, look)
@@ -153,8 +155,24 @@ async def _git(args: SourceArgs, look: Look, branch: str, now: Application | Non
     return source.model_copy(update={**found, "commit": commit})
 
 
-async def _as_before(args: SourceArgs, look: Look, now: Application) -> ResolvedSource:
-    """The repository that the app has: what is new is the commit, unless the app is held at one."""
+def _named_source(args: SourceArgs, url: str, branch: str, *, is_new: bool) -> ResolvedSource:
+    """An app that exists keeps its build pack and folder where the caller does not name them."""
+    said = {"build_pack", "base_directory"} if is_new else args.model_fields_set
+    return ResolvedSource(
+        kind="public",
+        label=f"{clean_name(url, limit=120)} branch {branch}",
+        git_repository=url,
+        git_branch=branch,
+        git_commit_sha=None if is_new else HEAD,
+        build_pack=args.build_pack if "build_pack" in said else None,
+        base_directory=args.base_directory if "base_directory" in said else None,
+    )
+
+
+async def _as_before(args: SourceArgs, look: Look, now: Application | None) -> ResolvedSource | None:
+    """The repository that the app has, if any: what is new is the commit, unless the app is held at one."""
+    if now is None or _kind_of(now) != "repository":
+        return None
     branch = args.branch or now.git_branch
     _check_branch(branch)
     held = now.git_commit_sha not in ("", HEAD)
@@ -176,6 +194,10 @@ def _refuse_other_kind(args: SourceArgs, now: Application) -> None:
             f"{_WORDS[wanted]}.",
             next="Choose another name, or delete it first.",
         )
+    _refuse_other_dockerfile(args, now)
+
+
+def _refuse_other_dockerfile(args: SourceArgs, now: Application) -> None:
     if args.dockerfile is not None and args.dockerfile.strip() != now.dockerfile.strip():
         why = "has another Dockerfile" if now.dockerfile else "has a Dockerfile that the Coolify token may not read"
         raise InputError(
@@ -191,23 +213,34 @@ def _kind_of(now: Application) -> str:
 
 
 def _check_url(url: str, access: str) -> None:
-    if re.match(r"^[a-z+]+://[^/@\s]*:[^/@\s]*@", url):
-        raise InputError(
-            "The repository URL holds a password.", next="Leave it out; use access=github_app or access=deploy_key."
-        )
-    good = _SSH if access == "deploy_key" else _HTTPS
-    shaped = good.fullmatch(url) or (access == "github_app" and _GITHUB.fullmatch(url))
-    if not shaped or ".." in url or _INTERNAL.match(url):
+    _refuse_password(url)
+    if not _is_shaped(url, access) or ".." in url or _INTERNAL.match(url):
         shape = "git@host:owner/name.git" if access == "deploy_key" else "https://host/owner/name"
         raise InputError(f"{clean_name(url, limit=120)!r} is not a git URL for access={access}.", next=f"Use {shape}.")
 
 
+def _refuse_password(url: str) -> None:
+    if re.match(r"^[a-z+]+://[^/@\s]*:[^/@\s]*@", url):
+        raise InputError(
+            "The repository URL holds a password.", next="Leave it out; use access=github_app or access=deploy_key."
+        )
+
+
+def _is_shaped(url: str, access: str) -> bool:
+    good = _SSH if access == "deploy_key" else _HTTPS
+    return bool(good.fullmatch(url) or (access == "github_app" and _GITHUB.fullmatch(url)))
+
+
 def _check_branch(branch: str) -> None:
-    if not _BRANCH.fullmatch(branch) or ".." in branch or "//" in branch or branch == HEAD or branch.endswith(".lock"):
+    if not _BRANCH.fullmatch(branch) or _is_odd_branch(branch):
         raise InputError(
             f"Coolify takes no branch called {clean_name(branch)!r}.",
             next="Use a branch whose name has letters, digits, hyphens, dots, underscores and inner slashes.",
         )
+
+
+def _is_odd_branch(branch: str) -> bool:
+    return ".." in branch or "//" in branch or branch == HEAD or branch.endswith(".lock")
 
 
 def _short(url: str) -> str:
@@ -242,21 +275,32 @@ async def _public_head(url: str, branch: str, look: Look) -> str:
 
 
 async def _github_app(name: str | None, look: Look) -> str:
-    apps = [app for app in await look.coolify.github_apps() if not app.is_public]
-    chosen = [app for app in apps if app.name == name] if name else apps
+    apps = await _own_github_apps(look)
+    chosen = _called(name, apps) if name else apps
     if len(chosen) == 1:
         return chosen[0].uuid
-    known = ", ".join(clean_name(app.name) for app in apps) or "none"
-    raise InputError(f"Which GitHub App? Coolify has: {known}.", next="Give its name as access_name.")
+    raise _which("GitHub App", [clean_name(app.name) for app in apps])
+
+
+async def _own_github_apps(look: Look) -> list[GithubApp]:
+    return [app for app in await look.coolify.github_apps() if not app.is_public]
 
 
 async def _deploy_key(name: str | None, look: Look) -> str:
     keys = await look.coolify.private_keys()
-    chosen = [key for key in keys if name and key.name == name]
+    chosen = _called(name, keys) if name else []
     if len(chosen) == 1:
         return chosen[0].uuid
-    known = ", ".join(sorted(clean_name(key.name) for key in keys)) or "none"
-    raise InputError(f"Which deploy key? Coolify has: {known}.", next="Give its name as access_name.")
+    raise _which("deploy key", sorted(clean_name(key.name) for key in keys))
+
+
+def _called(name: str, there: Iterable[_Named]) -> list[_Named]:
+    return [one for one in there if one.name == name]
+
+
+def _which(what: str, names: Iterable[str]) -> InputError:
+    known = ", ".join(names) or "none"
+    return InputError(f"Which {what}? Coolify has: {known}.", next="Give its name as access_name.")
 
 
 def image_source(image: str) -> ResolvedSource:

@@ -79,15 +79,18 @@ async def _resolved(look: Look, host: str) -> _Resolved:
 
 async def _from(look: Look, place: _Place, muscle: Host, url: str) -> list[Check]:
     host, own = host_of(url), _own(muscle)
-    if place.server:
-        resolved = _Resolved(await addresses_from(look.hosts, place.server, host), "no such name")
-    else:
-        resolved = await _resolved(look, host)
+    resolved = await _resolved_from(look, place, host)
     target = next((address for address in own if address in resolved.addresses), muscle.address)
     dns = _dns(host, own, resolved, place)
     if dns.status == "failed" and _behind_another(muscle, resolved):
         dns = _skipped("dns", f"nothing tells whether {resolved.addresses[0]} leads to {muscle.address}")
     return [dns, *await _visited(look, url, target, place)]
+
+
+async def _resolved_from(look: Look, place: _Place, host: str) -> _Resolved:
+    if place.server:
+        return _Resolved(await addresses_from(look.hosts, place.server, host), "no such name")
+    return await _resolved(look, host)
 
 
 def _behind_another(muscle: Host, resolved: _Resolved) -> bool:
@@ -185,7 +188,11 @@ def _tls(seen: HttpSeen, url: str, place: _Place) -> Check:
     if not seen.tls.trusted:
         words = f"certificate not trusted{place.words}: {seen.tls.problem}"
         return Check(name="tls", status="failed", evidence=words)
+    return Check(name="tls", status="passed", evidence=_trusted(seen.tls, place))
+
+
+def _trusted(tls: TlsSeen, place: _Place) -> str:
     if place.server:
-        return Check(name="tls", status="passed", evidence=f"{place.server} trusts the certificate")
-    until = f" until {seen.tls.not_after:%Y-%m-%d}" if seen.tls.not_after else ""
-    return Check(name="tls", status="passed", evidence=f"certificate of {clean_name(seen.tls.issuer)}{until}")
+        return f"{place.server} trusts the certificate"
+    until = f" until {tls.not_after:%Y-%m-%d}" if tls.not_after else ""
+    return f"certificate of {clean_name(tls.issuer)}{until}"

@@ -50,10 +50,14 @@ def _outside(ground: Ground, seen: Seen) -> tuple[str, ...]:
 
 def _inside(ground: Ground, seen: Seen) -> tuple[str, ...]:
     """Bridges of containers, whatever they are called: no card of the server is plugged into them."""
-    outside, cards = set(_outside(ground, seen)), {card for card in seen.cards if not card.startswith("veth")}
+    outside, cards = set(_outside(ground, seen)), _real_cards(seen)
     return tuple(
         name for name, plugged in sorted(seen.bridges.items()) if name not in outside and not cards & set(plugged)
     )
+
+
+def _real_cards(seen: Seen) -> set[str]:
+    return {card for card in seen.cards if not card.startswith("veth")}
 
 
 def host_rules(policy: PortPolicy, role: Role, classes: Sequence[SourceClass]) -> Iterable[HostRule]:
@@ -67,12 +71,16 @@ def host_rules(policy: PortPolicy, role: Role, classes: Sequence[SourceClass]) -
 def ways_to_keep(fleet: Fleet, ground: Ground) -> tuple[WayIn, ...]:
     """Return who must still get in by SSH, whatever the rules say: the admins, and the Factory where it deploys."""
     port = ground.ssh_port
-    admin = [cidr for known in ground.classes if known.name == "admin" for cidr in _cidrs(known)]
-    found = [WayIn(name="the admins", networks=tuple(admin), port=port)] if admin else []
+    admin = _admin_networks(ground)
+    found = [WayIn(name="the admins", networks=admin, port=port)] if admin else []
     reached = factory_address(fleet, ground.facts.name)
     if reached and _is_address(reached):
         found.append(WayIn(name="the Factory", networks=(reached,), port=port))
     return tuple(found)
+
+
+def _admin_networks(ground: Ground) -> tuple[str, ...]:
+    return tuple(cidr for known in ground.classes if known.name == "admin" for cidr in _cidrs(known))
 
 
 def _cidrs(known: SourceClass) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ class Origin:
         """Return the address that a connect to `address` comes from, or None where there is no such way."""
         same = (own for own in self.ways if own.name == way.name)
         family = family_of(address)
-        return next((text for own in same for text in own.addresses if family_of(text) is family), None)
+        return next((text for own in same for text in _of_family(own.addresses, family)), None)
 
 
 async def knocked(
@@ -112,16 +112,20 @@ def _from(origin: Origin, target: Ground) -> Iterator[Knocked]:
         return
     for way in target.facts.ways:
         for address in way.addresses:
-            source = origin.towards(way, address)
-            for port in _ports(target) if source else ():
-                yield Knocked(
-                    server=target.facts.name,
-                    origin=origin.name,
-                    source=source or "",
-                    address=address,
-                    port=port,
-                    answer="silent",
-                )
+            if source := origin.towards(way, address):
+                yield from _to_each_port(origin, target, source, address)
+
+
+def _to_each_port(origin: Origin, target: Ground, source: str, address: str) -> Iterator[Knocked]:
+    for port in _ports(target):
+        yield Knocked(
+            server=target.facts.name,
+            origin=origin.name,
+            source=source,
+            address=address,
+            port=port,
+            answer="silent",
+        )
 
 
 def _of_family(addresses: Iterable[str], family: Family) -> Iterator[str]:

@@ -33,7 +33,7 @@ def lines_of(rows: Iterable[Row]) -> tuple[PortLine, ...]:
 
 
 def _line(rows: list[Row]) -> PortLine:
-    chief = next((row for row in rows if row.exposure.source_class == "internet"), rows[0])
+    chief = _chief(rows)
     return PortLine(
         port=chief.port,
         family=chief.exposure.family,
@@ -43,6 +43,10 @@ def _line(rows: list[Row]) -> PortLine:
         depth=chief.exposure.depth,
         agrees=all(row.agreement is Agreement.AGREES for row in rows),
     )
+
+
+def _chief(rows: list[Row]) -> Row:
+    return next((row for row in rows if row.exposure.source_class == "internet"), rows[0])
 
 
 def _short(intent: Intent) -> str:

@@ -70,8 +70,10 @@ def _own_steps(ground: Ground, server: int, own: CloudFirewall | None, target: R
 def _own(ground: Ground, server: int) -> CloudFirewall | None:
     """The firewall that is this server's alone: the one of our name, or the only one there is, on no other server."""
     ours = next((firewall for firewall in ground.front.known if firewall.name == f"ink-{ground.facts.name}"), None)
-    if ours is not None:
-        return ours
+    return _alone(ground, server) if ours is None else ours
+
+
+def _alone(ground: Ground, server: int) -> CloudFirewall | None:
     alone = [f for f in ground.front.cloud if f.servers == (server,) and not f.selectors]
     return alone[0] if len(alone) == len(ground.front.cloud) == 1 else None
 

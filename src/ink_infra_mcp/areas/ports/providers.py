@@ -46,13 +46,17 @@ class InFront:
 
 async def in_front_of(look: Look, hosts: tuple[Host, ...]) -> dict[str, InFront]:
     """Return what stands in front of each server; what a provider does not tell is unreadable, not absent."""
-    found = await _cloud(look, [host for host in hosts if host.provider == "hetzner_cloud"])
+    found = await _cloud(look, _at_cloud(hosts))
     for host in hosts:
         if host.provider == "hetzner_robot":
             found[host.name] = await _robot(look, host)
         elif host.provider == "other":
             found[host.name] = InFront(Gates(Gate("provider", opened_by=_NONE), Gate("provider", opened_by=_NONE)))
     return found
+
+
+def _at_cloud(hosts: tuple[Host, ...]) -> list[Host]:
+    return [host for host in hosts if host.provider == "hetzner_cloud"]
 
 
 async def _cloud(look: Look, hosts: list[Host]) -> dict[str, InFront]:
@@ -65,6 +69,10 @@ async def _cloud(look: Look, hosts: list[Host]) -> dict[str, InFront]:
         shown = [firewall.as_json() for firewall in await look.hetzner.firewalls()]
     except InkError as error:
         return _unread(hosts, error.failed)
+    return _told_by_cloud(hosts, servers, shown)
+
+
+def _told_by_cloud(hosts: list[Host], servers: tuple[Server, ...], shown: list[JsonObject]) -> dict[str, InFront]:
     firewalls = read_cloud_firewalls({"firewalls": shown})
     if isinstance(firewalls, Unreadable):
         return _unread(hosts, firewalls.reason)
@@ -77,24 +85,32 @@ def _unread(hosts: list[Host], reason: str) -> dict[str, InFront]:
 
 
 def _server_of(host: Host, servers: tuple[Server, ...]) -> Server | None:
+    return next((server for server in servers if _is_server(host, server)), None)
+
+
+def _is_server(host: Host, server: Server) -> bool:
     """A number in fleet.toml says which server it is; without one its address does."""
     if host.provider_id:
-        return next((server for server in servers if str(server.id) == host.provider_id), None)
-    return next((server for server in servers if host.address in (server.ipv4, server.ipv6)), None)
+        return str(server.id) == host.provider_id
+    return host.address in (server.ipv4, server.ipv6)
 
 
 def _of_cloud(server: Server | None, firewalls: tuple[CloudFirewall, ...], shown: Mapping[int, JsonValue]) -> InFront:
     if server is None:
         return InFront(Unreadable("the Hetzner Cloud project of the token has no such server"))
     attached = [Attachment(on.id, on.status == "applied") for on in server.public_net.firewalls]
-    ids = {on.firewall for on in attached}
     return InFront(
         cloud_gates(firewalls, attached),
         server=server.id,
-        cloud=tuple(firewall for firewall in firewalls if firewall.id in ids),
+        cloud=_attached(firewalls, attached),
         known=firewalls,
         shown=shown,
     )
+
+
+def _attached(firewalls: tuple[CloudFirewall, ...], attached: list[Attachment]) -> tuple[CloudFirewall, ...]:
+    ids = {on.firewall for on in attached}
+    return tuple(firewall for firewall in firewalls if firewall.id in ids)
 
 
 async def _robot(look: Look, host: Host) -> InFront:
@@ -107,6 +123,10 @@ async def _robot(look: Look, host: Host) -> InFront:
         shown = await look.robot.firewall(number)
     except InkError as error:
         return InFront(Unreadable(error.failed), server=number)
+    return _told_by_robot(shown, number)
+
+
+def _told_by_robot(shown: ShownFirewall, number: int) -> InFront:
     if shown.rules.input is None or shown.rules.output is None:
         return InFront(Unreadable("Robot did not tell the rules of both directions"), server=number)
     firewall = read_robot_firewall({"firewall": shown.as_json()})

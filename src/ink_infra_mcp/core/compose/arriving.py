@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.scalars import go_text, resolved
 from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.shapes import items
 from ink_infra_mcp.core.untrusted import clean_name
 
 _WORDS = frozenset({"", "~", "null", "true", "false", "y", "n", "yes", "no", "on", "off"})
@@ -29,28 +30,34 @@ def lost_in_coolify(compose: JsonObject) -> tuple[str, ...]:
 
 
 def _loss(text: str) -> str:
-    if _NUL in text or any(0xD800 <= ord(char) <= 0xDFFF for char in text):
+    if _is_unwritable(text):
         return f"{clean_name(text)!r} holds a character that no file can"
     if "\n" in text and not text.strip():
         return f"{text!r} does not arrive: Coolify loses lines that are all empty"
-    if text.lower() in _WORDS or _QUOTED.fullmatch(text):
-        return ""
-    try:
-        read = go_text(resolved(text))
-    except ValueError:
-        read = "a number"
+    read = _read_back(text)
     if read == text:
         return ""
     return f"{text!r} does not arrive: Coolify writes it without quotes and Docker reads {read}; write it another way"
 
 
+def _is_unwritable(text: str) -> bool:
+    return _NUL in text or any(0xD800 <= ord(char) <= 0xDFFF for char in text)
+
+
+def _read_back(text: str) -> str:
+    """Return what Docker reads where Coolify wrote the text, in quotes or without."""
+    if text.lower() in _WORDS or _QUOTED.fullmatch(text):
+        return text
+    try:
+        return go_text(resolved(text))
+    except ValueError:
+        return "a number"
+
+
 def _texts(value: JsonValue) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
+    if isinstance(value, dict):
         yield from value
-        for part in value.values():
-            yield from _texts(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _texts(part)
+    for part in value.values() if isinstance(value, dict) else items(value):
+        yield from _texts(part)

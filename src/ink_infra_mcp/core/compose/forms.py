@@ -15,6 +15,8 @@ VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+", re.ASCII)
 _PATH = re.compile(r"/[A-Za-z0-9._@+/ -]*", re.ASCII)
 _NOT_IN_SLUGS, _DASHES = re.compile(r"[^a-z0-9-]"), re.compile(r"-+")
 _MODES = frozenset({"", "ro", "rw", "z", "nocopy"})
+_LONG = frozenset({"type", "source", "target", "read_only", "volume"})
+"""What the long form of a volume may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +40,31 @@ def as_map(value: JsonValue) -> dict[str, str | None]:
     """
     if isinstance(value, dict):
         return {key: None if one is None else _text(one) for key, one in value.items()}
-    found: dict[str, str | None] = {}
-    for item in items(value):
-        key, equals, rest = _text(item).partition("=")
-        found[key] = rest if equals else None
-    return found
+    return dict(_assigned(_text(item)) for item in items(value))
+
+
+def _assigned(text: str) -> tuple[str, str | None]:
+    key, equals, rest = text.partition("=")
+    return key, rest if equals else None
+
+
+def is_flat(value: JsonValue) -> bool:
+    """Return whether no part of a list or mapping is one itself; whatever is neither has no parts."""
+    parts = value.values() if isinstance(value, dict) else items(value)
+    return not any(isinstance(part, dict | list) for part in parts)
 
 
 def as_texts(value: JsonValue) -> list[str] | None:
     """Return a text or a list of texts and numbers as a list; None for what is neither."""
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return [go_text(value)]
-    if not isinstance(value, list) or not all(isinstance(item, str | int | float) for item in value):
+    if isinstance(value, list):
+        return _all_texts(value)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return [_text(item) for item in value]
+    return [go_text(value)]
+
+
+def _all_texts(parts: list[JsonValue]) -> list[str] | None:
+    return [_text(part) for part in parts] if all(isinstance(part, str | int | float) for part in parts) else None
 
 
 def volume_slug(name: str) -> str:
@@ -76,30 +89,47 @@ def mounts_of(value: JsonValue) -> Iterator[Mount | str]:
 
 
 def _short(text: str) -> Mount | str:
-    parts = text.split(":")
-    if len(parts) == 1:
+    if ":" not in text:
         return Mount("", text) if _is_path(text) else _refused(text)
-    if len(parts) > 3 or not VOLUME.fullmatch(parts[0]) or not _is_path(parts[1]):
+    parts = text.split(":")
+    source, target, mode = (*parts, "")[:3]
+    if len(parts) > 3 or not _is_named_volume(source, target):
         return _refused(text)
-    modes = set(parts[2].split(",")) if len(parts) == 3 else set[str]()
+    return _with_modes(text, Mount(source, target), set(mode.split(",")))
+
+
+def _is_named_volume(source: str, target: str) -> bool:
+    return bool(VOLUME.fullmatch(source)) and _is_path(target)
+
+
+def _with_modes(text: str, mount: Mount, modes: set[str]) -> Mount | str:
     if not modes <= _MODES:
         return f"volumes: the mode of {text} is not ro or rw"
-    return Mount(parts[0], parts[1], "ro" in modes)
+    return Mount(mount.source, mount.target, "ro" in modes)
 
 
 def _long(mount: JsonObject) -> Mount | str:
-    kind, source, target = mount.get("type"), mount.get("source", ""), mount.get("target")
+    source, target = mount.get("source", ""), mount.get("target")
     if not isinstance(source, str) or not isinstance(target, str) or not _is_path(target):
         return f"volumes: {_text(target)} is no path of the container"
-    known = {"type", "source", "target", "read_only", "volume"}
-    if kind != "volume" or (source and not VOLUME.fullmatch(source)):
-        return _refused(source or _text(kind), has_content="content" in mount)
-    if unknown := sorted(set(mount) - known):
-        return f"volumes: {unknown[0]} of {source or target} is not known to be harmless"
-    options = table(mount.get("volume"))
-    if set(options) - {"nocopy"} or not isinstance(mount.get("read_only", False), bool):
-        return f"volumes: the options of {source or target} are not known to be harmless"
-    return Mount(source, target, mount.get("read_only") is True)
+    return _refusal(mount, source, target) or Mount(source, target, mount.get("read_only") is True)
+
+
+def _refusal(mount: JsonObject, source: str, target: str) -> str:
+    """Return why a mount in the long form is not a named volume and nothing else, or an empty text."""
+    kind = mount.get("type")
+    if kind == "volume" and (not source or VOLUME.fullmatch(source)):
+        return _unknown_in(mount, source, target)
+    return _refused(source or _text(kind), has_content="content" in mount)
+
+
+def _unknown_in(mount: JsonObject, source: str, target: str) -> str:
+    name = source or target
+    if unknown := sorted(set(mount) - _LONG):
+        return f"volumes: {unknown[0]} of {name} is not known to be harmless"
+    if set(table(mount.get("volume"))) - {"nocopy"} or not isinstance(mount.get("read_only", False), bool):
+        return f"volumes: the options of {name} are not known to be harmless"
+    return ""
 
 
 def _refused(text: str, *, has_content: bool = False) -> str:

@@ -59,8 +59,8 @@ def compose_problems(compose: JsonObject, policy: Isolation) -> tuple[str, ...]:
 
     `compose` is what `read_compose` gives, or what `docker compose config --format json` prints of it.
     """
-    services = compose.get("services")
-    if not isinstance(services, dict) or not services:
+    services = table(compose.get("services"))
+    if not services:
         return ("the file has no services",)
     ground = Ground.of(compose, policy)
     found = [*top_problems(compose, ground), *lost_in_coolify(compose)]
@@ -76,14 +76,22 @@ def _in_service(name: str, service: JsonObject, ground: Ground) -> Iterator[str]
     if not service.get("image") and not table(service.get("build")):
         yield "has neither an image nor a remote build"
     for key, value in service.items():
-        if value == [] and key in _CLEARED:
-            yield f"{key}: an empty list does not arrive, Coolify makes an empty mapping of it"
-        if is_nothing(value) or key.startswith("x-"):
-            continue
-        if key in _JUDGES:
-            yield from (f"{key}: {reason}" for reason in _JUDGES[key](value, ground))
-        else:
-            yield f"{key}: {_REFUSED.get(key, _UNKNOWN)}"
+        yield from (f"{key}: {reason}" for reason in _in_key(key, value, ground))
+
+
+def _in_key(key: str, value: JsonValue, ground: Ground) -> Iterator[str]:
+    if _is_cleared(key, value):
+        yield "an empty list does not arrive, Coolify makes an empty mapping of it"
+    if is_nothing(value) or key.startswith("x-"):
+        return
+    if key in _JUDGES:
+        yield from _JUDGES[key](value, ground)
+    else:
+        yield _REFUSED.get(key, _UNKNOWN)
+
+
+def _is_cleared(key: str, value: JsonValue) -> bool:
+    return value == [] and key in _CLEARED
 
 
 def is_nothing(value: JsonValue) -> bool:

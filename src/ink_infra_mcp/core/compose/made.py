@@ -79,12 +79,12 @@ def differences(approved: JsonObject, stored: JsonObject, making: Making) -> tup
 def without_names(compose: JsonObject, making: Making) -> JsonObject:
     """Return what Docker Compose made of a file without the names that it gives to networks, volumes and configs."""
     parts = ("networks", "volumes", "configs", "secrets")
-    bare: JsonObject = {
-        part: {name: _without_name(name, table(entry), making) for name, entry in table(compose[part]).items()}
-        for part in parts
-        if part in compose
-    }
+    bare: JsonObject = {part: _without_names(table(compose[part]), making) for part in parts if part in compose}
     return {key: value for key, value in compose.items() if key != "name"} | bare
+
+
+def _without_names(entries: JsonObject, making: Making) -> JsonObject:
+    return {name: _without_name(name, table(entry), making) for name, entry in entries.items()}
 
 
 def _without_name(name: str, entry: JsonObject, making: Making) -> JsonObject:
@@ -105,36 +105,47 @@ class _Service:
     def differences(self) -> Iterator[str]:
         """Yield what differs, key by key."""
         for key in sorted(self.ours.keys() | self.theirs.keys()):
-            was, now = self.ours.get(key), self.theirs.get(key)
-            match key:
-                case "labels":
-                    yield from self._labels(as_map(was), as_map(now))
-                case "environment":
-                    yield from self._environment(as_map(was), as_map(now))
-                case "networks":
-                    yield from self._networks(table(was), table(now))
-                case "volumes":
-                    if [self._renamed(table(mount)) for mount in items(was)] != [_bare(table(m)) for m in items(now)]:
-                        yield "volumes are not those that were approved"
-                case _ if was != now and not self._is_added(key, was, now):
-                    yield f"{key} is {_shown(now)} and not {_shown(was)}"
-                case _:
-                    pass
+            yield from self._differences_in(key, self.ours.get(key), self.theirs.get(key))
+
+    def _differences_in(self, key: str, was: JsonValue, now: JsonValue) -> Iterator[str]:
+        match key:
+            case "labels":
+                yield from self._labels(as_map(was), as_map(now))
+            case "environment":
+                yield from self._environment(as_map(was), as_map(now))
+            case "networks":
+                yield from self._networks(table(was), table(now))
+            case "volumes":
+                yield from self._volumes(items(was), items(now))
+            case _:
+                yield from self._plain(key, was, now)
+
+    def _plain(self, key: str, was: JsonValue, now: JsonValue) -> Iterator[str]:
+        if was != now and not self._is_added(key, was, now):
+            yield f"{key} is {_shown(now)} and not {_shown(was)}"
+
+    def _volumes(self, was: list[JsonValue], now: list[JsonValue]) -> Iterator[str]:
+        if [self._renamed(table(mount)) for mount in was] != [_bare(table(mount)) for mount in now]:
+            yield "volumes are not those that were approved"
 
     def _is_added(self, key: str, was: JsonValue, now: JsonValue) -> bool:
         if key == "container_name":
             return now == f"{self.name}-{self.making.uuid}"
+        if was is not None:
+            return False
         if key == "restart":
-            return was is None and now == "unless-stopped"
-        if key == "env_file":
-            return was is None and all(str(table(file).get("path")).endswith("/.env") for file in items(now))
-        return False
+            return now == "unless-stopped"
+        return key == "env_file" and all(map(_is_env_file, items(now)))
 
     def _environment(self, was: Mapping[str, str | None], now: Mapping[str, str | None]) -> Iterator[str]:
         for name in sorted(was.keys() | now.keys()):
-            added = name not in was and (bool(_ADDED.fullmatch(name)) or name in self.names)
-            if not added and (name not in now or was.get(name) != now[name]):
+            if self._is_added_variable(name, was):
+                continue
+            if name not in now or not (was.get(name) == now[name] or _stands_for_itself(name, was.get(name))):
                 yield f"the variable {name} is not as it was approved"
+
+    def _is_added_variable(self, name: str, was: Mapping[str, str | None]) -> bool:
+        return name not in was and (bool(_ADDED.fullmatch(name)) or name in self.names)
 
     def _networks(self, was: JsonObject, now: JsonObject) -> Iterator[str]:
         for name in sorted(now.keys() - was.keys() - {self.making.uuid}):
@@ -145,9 +156,8 @@ class _Service:
 
     def _labels(self, was: Mapping[str, str | None], now: Mapping[str, str | None]) -> Iterator[str]:
         for name in sorted(was.keys() | now.keys()):
-            if name in was and was[name] == now.get(name):
-                continue
-            if name in was or not self._is_own_label(name, now[name] or ""):
+            is_approved = was[name] == now.get(name) if name in was else self._is_own_label(name, now[name] or "")
+            if not is_approved:
                 yield f"the label {name} is {_shown(now.get(name))}, which was not approved"
 
     def _is_own_label(self, name: str, value: str) -> bool:
@@ -156,21 +166,26 @@ class _Service:
         return self.name == self.making.front and (self._is_traefik(name, value) or self._is_caddy(name, value))
 
     def _is_traefik(self, name: str, value: str) -> bool:
-        uuid = self.making.uuid
-        if name in _FIXED_LABELS:
-            return value == _FIXED_LABELS[name]
-        if name == "traefik.docker.network":
-            return value == uuid
+        fixed = {**_FIXED_LABELS, "traefik.docker.network": self.making.uuid}
+        if name in fixed:
+            return value == fixed[name]
         if router := _ROUTER.fullmatch(name):
-            key, is_ours = router["key"], uuid in router["name"]
-            wanted = _ROUTER_VALUES.get(key)
-            if key == "rule":
-                return is_ours and value == self.making.rule
-            return is_ours and bool(wanted and wanted.fullmatch(value))
+            return self._is_router(router, value)
+        return self._is_behind_router(name, value)
+
+    def _is_router(self, router: re.Match[str], value: str) -> bool:
+        if self.making.uuid not in router["name"]:
+            return False
+        if router["key"] == "rule":
+            return value == self.making.rule
+        wanted = _ROUTER_VALUES.get(router["key"])
+        return wanted is not None and wanted.fullmatch(value) is not None
+
+    def _is_behind_router(self, name: str, value: str) -> bool:
         if service := _SERVICE.fullmatch(name):
-            return uuid in service["name"] and value == self.making.port
+            return self.making.uuid in service["name"] and value == self.making.port
         middleware = _MIDDLEWARE.fullmatch(name)
-        return bool(middleware) and uuid in (middleware["name"] if middleware else "")
+        return middleware is not None and self.making.uuid in middleware["name"]
 
     def _is_caddy(self, name: str, value: str) -> bool:
         if name == "caddy_ingress_network":
@@ -194,10 +209,18 @@ def _beside(approved: JsonObject, stored: JsonObject, making: Making) -> Iterato
     if making.uuid in networks and networks[making.uuid] != {"name": making.uuid, "external": True}:
         yield f"the network {making.uuid} is not the app's own"
     yield from _parts("networks", table(approved.get("networks")), networks, {making.uuid, "default"})
-    known = {making.volume(name): {"name": making.volume(name)} for name in table(approved.get("volumes"))}
-    for name, volume in table(stored.get("volumes")).items():
+    yield from _volumes_beside(table(approved.get("volumes")), table(stored.get("volumes")), making)
+
+
+def _volumes_beside(approved: JsonObject, stored: JsonObject, making: Making) -> Iterator[str]:
+    known = {making.volume(name): {"name": making.volume(name)} for name in approved}
+    for name, volume in stored.items():
         if known.get(name, {"name": f"{making.uuid}_{name}"}) != table(volume):
             yield f"the volume {name} is not as it was approved"
+
+
+def _is_env_file(file: JsonValue) -> bool:
+    return str(table(file).get("path")).endswith("/.env")
 
 
 def _parts(what: str, was: JsonObject, now: JsonObject, but: set[str]) -> Iterator[str]:
@@ -209,6 +232,11 @@ def _parts(what: str, was: JsonObject, now: JsonObject, but: set[str]) -> Iterat
 def _bare(mount: JsonObject) -> JsonObject:
     """Return a mount without what says nothing."""
     return {key: value for key, value in mount.items() if value not in (None, {}, [], False)}
+
+
+def _stands_for_itself(name: str, value: str | None) -> bool:
+    """`B: ${B:-none}` becomes the value that the app's variable B has: Coolify writes it in (serviceParser, 4.3.11)."""
+    return bool(re.fullmatch(rf"\$\{{{re.escape(name)}:?[-?].*\}}", value or "", re.DOTALL))
 
 
 def _variables_named(compose: JsonObject) -> frozenset[str]:

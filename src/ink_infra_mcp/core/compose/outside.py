@@ -10,6 +10,7 @@ from ink_infra_mcp.core.compose.forms import as_map, as_texts, mounts_of, networ
 from ink_infra_mcp.core.compose.ground import Ground, Judge
 from ink_infra_mcp.core.compose.plain import magic
 from ink_infra_mcp.core.compose.sizes import size_bytes
+from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
 
 LABELS = ("org.opencontainers.", "org.label-schema.", "com.example.")
@@ -21,6 +22,8 @@ _TMPFS = re.compile(r"/[A-Za-z0-9._/-]+(?::(?P<options>[A-Za-z0-9,=._-]+))?", re
 _TMPFS_OPTIONS = frozenset({"size", "mode", "uid", "gid", "noexec", "nosuid", "nodev", "exec", "rw", "ro"})
 _REMOTE = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?/[\w./~+-]+\.git(?:#[\w./:-]*)?", re.ASCII)
 _BUILD = frozenset({"context", "dockerfile", "dockerfile_inline", "args", "target"})
+_GIVEN = frozenset({"source", "target", "uid", "gid", "mode"})
+"""What the long form of a config or a secret may hold."""
 
 
 def _volumes(value: JsonValue, _: Ground) -> Iterator[str]:
@@ -38,18 +41,27 @@ def _networks(value: JsonValue, ground: Ground) -> Iterator[str]:
     for name, settings in networks_of(value).items():
         if name not in ground.networks:
             yield f"the file has no network {name}"
-        if unknown := sorted(set(settings) - {"aliases", "priority"}):
-            yield f"{name}: {unknown[0]} is not known to be harmless"
-        if any(not _NAME.fullmatch(alias) for alias in as_texts(settings.get("aliases") or []) or ()):
-            yield f"{name}: an alias is no name"
+        yield from (f"{name}: {reason}" for reason in _network_settings(settings))
+
+
+def _network_settings(settings: JsonObject) -> Iterator[str]:
+    if unknown := sorted(set(settings) - {"aliases", "priority"}):
+        yield f"{unknown[0]} is not known to be harmless"
+    aliases = as_texts(settings.get("aliases") or []) or []
+    if not all(map(_NAME.fullmatch, aliases)):
+        yield "an alias is no name"
 
 
 def _labels(value: JsonValue, _: Ground) -> Iterator[str]:
     for name, text in as_map(value).items():
-        if "$" in name or "$" in (text or ""):
+        if "$" in name + (text or ""):
             yield f"{name} holds a $, which Coolify doubles"
-        if name not in PLAIN_LABELS and not name.startswith(LABELS):
+        if not _is_description(name):
             yield f"{name} may be read by the proxy, by Coolify or by Docker: an app's domain comes from its plan"
+
+
+def _is_description(label: str) -> bool:
+    return label in PLAIN_LABELS or label.startswith(LABELS)
 
 
 def _logging(value: JsonValue, _: Ground) -> Iterator[str]:
@@ -64,20 +76,28 @@ def _logging(value: JsonValue, _: Ground) -> Iterator[str]:
 
 def _dns(value: JsonValue, _: Ground) -> Iterator[str]:
     for server in as_texts(value) or [""]:
-        try:
-            ip_address(server)
-        except ValueError:
+        if not _is_address(server):
             yield f"{server} is no address"
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _extra_hosts(value: JsonValue, _: Ground) -> Iterator[str]:
-    pairs = [(name, str(address)) for name, address in value.items()] if isinstance(value, dict) else []
-    pairs += [_host(text) for text in as_texts(value) or []] if isinstance(value, list) else []
-    for name, address in pairs:
-        try:
-            ip_address(address.strip("[]"))
-        except ValueError:
+    for name, address in _hosts(value):
+        if not _is_address(address.strip("[]")):
             yield f"{name} leads to {address}, which is no address"
+
+
+def _hosts(value: JsonValue) -> list[tuple[str, str]]:
+    if isinstance(value, dict):
+        return [(name, str(address)) for name, address in value.items()]
+    return [_host(text) for text in as_texts(items(value)) or ()]
 
 
 def _host(text: str) -> tuple[str, str]:
@@ -87,27 +107,42 @@ def _host(text: str) -> tuple[str, str]:
 
 def _links(value: JsonValue, ground: Ground) -> Iterator[str]:
     for link in as_texts(value) or [""]:
-        service, _, alias = link.partition(":")
-        if service not in ground.services or (alias and not _NAME.fullmatch(alias)):
+        if not _is_link(link, ground.services):
             yield f"{link} leads to no service of the file"
+
+
+def _is_link(text: str, services: frozenset[str]) -> bool:
+    service, _, alias = text.partition(":")
+    return service in services and (not alias or _NAME.fullmatch(alias) is not None)
 
 
 def _tmpfs(value: JsonValue, _: Ground) -> Iterator[str]:
     for entry in as_texts(value) or [""]:
-        found = _TMPFS.fullmatch(entry)
-        options = (found["options"] or "").split(",") if found else []
-        names = {option.partition("=")[0] for option in options if option}
-        sizes = [option.partition("=")[2] for option in options if option.startswith("size=")]
-        if found is None or not names <= _TMPFS_OPTIONS or any(size_bytes(size) is None for size in sizes):
+        if not _is_tmpfs(entry):
             yield f"{entry} is no path of the container with known options"
+
+
+def _is_tmpfs(entry: str) -> bool:
+    found = _TMPFS.fullmatch(entry)
+    if found is None:
+        return False
+    options = (found["options"] or "").split(",")
+    return all(_is_tmpfs_option(option) for option in options if option)
+
+
+def _is_tmpfs_option(option: str) -> bool:
+    name, equals, rest = option.partition("=")
+    if name == "size" and equals:
+        return size_bytes(rest) is not None
+    return name in _TMPFS_OPTIONS
 
 
 def _given(value: JsonValue, names: frozenset[str]) -> Iterator[str]:
     for item in items(value):
-        source = table(item).get("source") if isinstance(item, dict) else item
-        if source not in names:
+        source = item.get("source") if isinstance(item, dict) else item
+        if not isinstance(source, str) or source not in names:
             yield f"the file has none called {source}"
-        if isinstance(item, dict) and set(item) - {"source", "target", "uid", "gid", "mode"}:
+        if set(table(item)) - _GIVEN:
             yield f"{source}: a setting is not known"
 
 
@@ -125,10 +160,17 @@ def _build(value: JsonValue, _: Ground) -> Iterator[str]:
         yield "a pasted file brings no folder to build from; give `image`, or a `context` such as https://.../app.git"
     if unknown := sorted(set(build) - _BUILD):
         yield f"{unknown[0]} is not known to be harmless"
-    dockerfile = str(build.get("dockerfile", ""))
-    if dockerfile.startswith(("/", "~")) or ".." in dockerfile.split("/") or "$" in dockerfile:
+    if _is_outside(str(build.get("dockerfile", ""))):
         yield "the Dockerfile lies outside its context"
-    for name, text in as_map(build.get("args")).items():
+    yield from _arguments(build.get("args"))
+
+
+def _is_outside(path: str) -> bool:
+    return path.startswith(("/", "~")) or ".." in path.split("/") or "$" in path
+
+
+def _arguments(value: JsonValue) -> Iterator[str]:
+    for name, text in as_map(value).items():
         if reason := magic(name) or magic(text or ""):
             yield f"args.{name}: {reason}"
 

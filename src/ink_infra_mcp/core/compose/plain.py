@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.core.compose.forms import as_map, as_texts
+from ink_infra_mcp.core.compose.forms import as_map, as_texts, is_flat
 from ink_infra_mcp.core.compose.ground import Ground, Judge
 from ink_infra_mcp.core.shapes import table
 
@@ -13,7 +13,6 @@ _MAGIC = re.compile(r"SERVICE_(?:FQDN|URL)", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:us|ms|s|m|h))+", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_.,:/@+-]*", re.ASCII)
-_HEALTH_TIMES = frozenset({"interval", "timeout", "start_period", "start_interval"})
 
 
 def magic(text: str) -> str:
@@ -56,14 +55,18 @@ def _environment(value: JsonValue, _: Ground) -> Iterator[str]:
     if not isinstance(value, dict | list):
         yield "is neither a mapping nor a list"
         return
-    if any(isinstance(one, list | dict) for one in (value.values() if isinstance(value, dict) else value)):
+    if not is_flat(value):
         yield "a value is no text; one with a colon and a space needs quotes"
         return
     for name, text in as_map(value).items():
-        if not _NAME.fullmatch(name):
-            yield f"{name!r} is no name of a variable"
-        if reason := magic(name) or magic(text or ""):
-            yield f"{name}: {reason}"
+        yield from _variable(name, text or "")
+
+
+def _variable(name: str, text: str) -> Iterator[str]:
+    if not _NAME.fullmatch(name):
+        yield f"{name!r} is no name of a variable"
+    if reason := magic(name) or magic(text):
+        yield f"{name}: {reason}"
 
 
 def _duration(value: JsonValue, _: Ground) -> Iterator[str]:
@@ -76,26 +79,30 @@ def _healthcheck(value: JsonValue, ground: Ground) -> Iterator[str]:
         yield "is no mapping"
         return
     for key, part in value.items():
-        match key:
-            case "test":
-                yield from _command(part, ground)
-            case "retries":
-                yield from _word(part, ground)
-            case "disable":
-                yield from _switch(part, ground)
-            case _ if key in _HEALTH_TIMES:
-                yield from _duration(part, ground)
-            case _:
-                yield f"{key} is not known"
+        if key in _HEALTH:
+            yield from _HEALTH[key](part, ground)
+        else:
+            yield f"{key} is not known"
+
+
+_HEALTH: Mapping[str, Judge] = {
+    "test": _command,
+    "retries": _word,
+    "disable": _switch,
+    **dict.fromkeys(("interval", "timeout", "start_period", "start_interval"), _duration),
+}
 
 
 def _depends_on(value: JsonValue, ground: Ground) -> Iterator[str]:
-    names = list(value) if isinstance(value, dict) else as_texts(value) or []
-    if unknown := [name for name in names if name not in ground.services]:
+    if unknown := [name for name in _needed(value) if name not in ground.services]:
         yield f"the file has no service {unknown[0]}"
-    settings = [table(one) for one in value.values()] if isinstance(value, dict) else []
-    if any(set(one) - {"condition", "required", "restart"} for one in settings):
+    settings = set[str]().union(*map(table, table(value).values()))
+    if settings - {"condition", "required", "restart"}:
         yield "has a setting that is not known"
+
+
+def _needed(value: JsonValue) -> list[str]:
+    return list(value) if isinstance(value, dict) else as_texts(value) or []
 
 
 def _restart(value: JsonValue, _: Ground) -> Iterator[str]:

@@ -1,12 +1,12 @@
 """Makes of a compose file what will run: in one shape, isolated and limited, each change of meaning put into words."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.core.compose.forms import Mount, as_map, as_texts, mounts_of
+from ink_infra_mcp.core.compose.forms import Mount, as_map, as_texts, is_flat, mounts_of
 from ink_infra_mcp.core.compose.resources import cpu_limit, memory_limit
 from ink_infra_mcp.core.compose.rights import capabilities, deploy_pids
 from ink_infra_mcp.core.compose.sizes import count
@@ -19,7 +19,7 @@ _DROPPED = frozenset({"attach", "container_name", "develop", "env_file", "scale"
 _FOR_COOLIFY = frozenset({"exclude_from_hc"})
 _OWN_ENV_FILES = (".env", "./.env", [".env"], ["./.env"])
 """Coolify gives every service its own `.env` (source, version 4.3.11)."""
-_MAPS = ("environment", "labels")
+_MAY_BE_CLEARED = ("command", "entrypoint")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
 
@@ -57,18 +57,27 @@ def for_docker(compose: JsonObject) -> JsonObject:
 
 def shaped(compose: JsonObject) -> Prepared:
     """Return the document in the one shape in which documents are compared, without isolation or limits of ours."""
-    made = Prepared({})
-    for key, value in compose.items():
-        if key not in _DROPPED_AT_TOP and not key.startswith("x-") and value not in (None, {}, []):
-            made.document[key] = value
-    named: dict[str, JsonValue] = {name: _bare(entry) for name, entry in table(compose.get("volumes")).items()}
-    services: JsonObject = {}
-    for name, service in table(compose.get("services")).items():
-        services[name] = _service(name, service, named, made.notes) if isinstance(service, dict) else service
-    made.document["services"] = services
+    made = Prepared(_kept_at_top(compose))
+    named = _named_volumes(compose)
+    made.document["services"] = {
+        name: _service(name, service, named, made.notes) if isinstance(service, dict) else service
+        for name, service in table(compose.get("services")).items()
+    }
     if named:
         made.document["volumes"] = named
     return made
+
+
+def _kept_at_top(compose: JsonObject) -> JsonObject:
+    return {key: value for key, value in compose.items() if _is_kept_at_top(key, value)}
+
+
+def _is_kept_at_top(key: str, value: JsonValue) -> bool:
+    return key not in _DROPPED_AT_TOP and not key.startswith("x-") and value not in (None, {}, [])
+
+
+def _named_volumes(compose: JsonObject) -> dict[str, JsonValue]:
+    return {name: _bare(entry) for name, entry in table(compose.get("volumes")).items()}
 
 
 def _bare(entry: JsonValue) -> JsonValue:
@@ -78,61 +87,98 @@ def _bare(entry: JsonValue) -> JsonValue:
 
 
 def _service(name: str, service: JsonObject, named: dict[str, JsonValue], notes: list[str]) -> JsonObject:
-    made: JsonObject = {}
-    for key, value in service.items():
-        if (
-            key.startswith("x-")
-            or value is None
-            or value == {}
-            or (value == [] and key not in ("command", "entrypoint"))
-        ):
-            continue
-        if key not in _DROPPED or (key == "env_file" and value not in _OWN_ENV_FILES):
-            made[key] = _shape(key, value)
+    made = _kept(service)
     notes += [f"{name}: {words}" for words in _lost(service)]
     if exposed := _exposed(service):
         made["expose"] = exposed
-    if "deploy" in made and (deploy := _deploy(table(made.pop("deploy")))):
+    if deploy := _deploy(table(made.pop("deploy", None))):
         made["deploy"] = deploy
     if "volumes" in made:
         made["volumes"] = [*_volumes(name, made["volumes"], named, notes)]
     return made
 
 
+def _kept(service: JsonObject) -> JsonObject:
+    return {key: _shape(key, value) for key, value in service.items() if _is_kept(key, value)}
+
+
+def _is_kept(key: str, value: JsonValue) -> bool:
+    if key.startswith("x-") or _says_nothing(key, value):
+        return False
+    return key not in _DROPPED or (key == "env_file" and value not in _OWN_ENV_FILES)
+
+
+def _says_nothing(key: str, value: JsonValue) -> bool:
+    """An empty command or entrypoint takes away that of the image."""
+    if value == []:
+        return key not in _MAY_BE_CLEARED
+    return value is None or value == {}
+
+
 def _shape(key: str, value: JsonValue) -> JsonValue:
-    if key in _MAPS and _is_flat(value):
-        return dict[str, JsonValue](as_map(value))
-    if key in ("dns", "dns_search", "tmpfs") and (texts := as_texts(value)) is not None:
-        return list[JsonValue](texts)
-    if key == "networks" and isinstance(value, dict) and not any(table(entry) for entry in value.values()):
-        return list[JsonValue](value)
-    if key == "build" and isinstance(value, dict) and _is_flat(value.get("args")):
-        args: JsonObject = {"args": dict[str, JsonValue](as_map(value["args"]))} if value.get("args") else {}
-        return {**{name: part for name, part in value.items() if name != "args"}, **args}
-    return value
+    shape = _SHAPES.get(key)
+    return value if shape is None else shape(value)
 
 
-def _is_flat(value: JsonValue) -> bool:
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return not any(isinstance(part, dict | list) for part in parts)
+def _as_map(value: JsonValue) -> JsonValue:
+    return dict[str, JsonValue](as_map(value)) if is_flat(value) else value
+
+
+def _as_list(value: JsonValue) -> JsonValue:
+    texts = as_texts(value)
+    return value if texts is None else list[JsonValue](texts)
+
+
+def _network_names(value: JsonValue) -> JsonValue:
+    """Return the networks as a list where none of them has settings."""
+    if not isinstance(value, dict) or any(table(entry) for entry in value.values()):
+        return value
+    return list[JsonValue](value)
+
+
+def _build(value: JsonValue) -> JsonValue:
+    if not isinstance(value, dict) or not is_flat(value.get("args")):
+        return value
+    made = dict(value)
+    args = made.pop("args", None)
+    if args:
+        made["args"] = dict[str, JsonValue](as_map(args))
+    return made
+
+
+_SHAPES: Mapping[str, Callable[[JsonValue], JsonValue]] = {
+    **dict.fromkeys(("environment", "labels"), _as_map),
+    **dict.fromkeys(("dns", "dns_search", "tmpfs"), _as_list),
+    "networks": _network_names,
+    "build": _build,
+}
 
 
 def _lost(service: JsonObject) -> Iterator[str]:
     for port in items(service.get("ports")):
-        said = table(port).get("published") or table(port).get("target") if isinstance(port, dict) else port
-        yield f"port {said} is not published on the server; users come by the proxy"
+        yield f"port {_outer(port)} is not published on the server; users come by the proxy"
     if container := service.get("container_name"):
         yield f"the name {container} is left out; Coolify names containers"
+    for copies in _copies(service):
+        yield f"runs once and not {copies} times; Coolify gives each service one container"
+
+
+def _outer(port: JsonValue) -> JsonValue:
+    return port.get("published") or port.get("target") if isinstance(port, dict) else port
+
+
+def _copies(service: JsonObject) -> Iterator[JsonValue]:
+    """Yield each number of containers above one that the service asks for."""
     for copies in (service.get("scale"), table(service.get("deploy")).get("replicas")):
         if (count(copies) or 1) > 1:
-            yield f"runs once and not {copies} times; Coolify gives each service one container"
+            yield copies
 
 
 def _exposed(service: JsonObject) -> list[JsonValue]:
     """Return the ports inside, those included that the file would publish, as text."""
     own = as_texts(service.get("expose") or []) or []
-    inner = [_inner(port) for port in items(service.get("ports"))]
-    return list[JsonValue](dict.fromkeys([*own, *(port for port in inner if port)]))
+    inner = map(_inner, items(service.get("ports")))
+    return list[JsonValue](dict.fromkeys([*own, *filter(None, inner)]))
 
 
 def _inner(port: JsonValue) -> str:
@@ -169,9 +215,11 @@ def _name_for(service: str, target: str, named: dict[str, JsonValue]) -> str:
 
 def _isolated(service: JsonObject, policy: Isolation, *, memory: str, cpus: str) -> JsonObject:
     """The policy's limits where the file has none; a stricter limit of the file stays."""
-    added: JsonObject = {"runtime": policy.runtime, "cap_drop": list[JsonValue](policy.cap_drop)}
-    wanted = service.get("cap_add")
-    added["cap_add"] = list[JsonValue](policy.cap_add if wanted is None else capabilities(wanted))
+    added: JsonObject = {
+        "runtime": policy.runtime,
+        "cap_drop": list[JsonValue](policy.cap_drop),
+        "cap_add": _added_capabilities(service.get("cap_add"), policy),
+    }
     if deploy_pids(service) is None:
         added["pids_limit"] = min(count(service.get("pids_limit")) or policy.pids_limit, policy.pids_limit)
     if memory_limit(service) is None:
@@ -179,3 +227,7 @@ def _isolated(service: JsonObject, policy: Isolation, *, memory: str, cpus: str)
     if cpu_limit(service) is None:
         added["cpus"] = cpus
     return {**service, **added}
+
+
+def _added_capabilities(wanted: JsonValue, policy: Isolation) -> list[JsonValue]:
+    return list[JsonValue](policy.cap_add if wanted is None else capabilities(wanted))

@@ -1,6 +1,6 @@
 """Reads a compose file as Docker Compose does, and refuses what another reader would take for something else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_VALUES, MAX_DEPTH = 50_000, 60
 _CORE = "tag:yaml.org,2002:"
 _MERGE = "<<"
+_TAGS = {str: "str", int: "int", float: "float", bool: "bool", type(None): "null"}
 
 
 def read_compose(text: str) -> JsonObject:
@@ -42,24 +43,27 @@ class _Builder:
 
         if depth > MAX_DEPTH:
             raise _bad(event, "is nested too deeply")
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
         before = self.made
-        match event:
-            case yaml.AliasEvent():
-                return self._alias(event)
-            case yaml.ScalarEvent():
-                made: JsonValue = _scalar(event)
-                self._count(event, 1)
-            case yaml.SequenceStartEvent():
-                _check_tag(event, "seq")
-                made = list(self._items(depth))
-                self._count(event, 1)
-            case _:
-                _check_tag(event, "map")
-                made = self._mapping(depth)
-                self._count(event, 1)
+        made = self._new(event, depth)
+        self._count(event, 1)
         if (anchor := getattr(event, "anchor", None)) is not None:
             self.anchors[anchor] = (made, self.made - before)
         return made
+
+    def _new(self, event: "Event", depth: int) -> JsonValue:
+        import yaml
+
+        match event:
+            case yaml.ScalarEvent():
+                return _scalar(event)
+            case yaml.SequenceStartEvent():
+                _check_tag(event, "seq")
+                return list(self._items(depth))
+            case _:
+                _check_tag(event, "map")
+                return self._mapping(depth)
 
     def _items(self, depth: int) -> Iterator[JsonValue]:
         import yaml
@@ -81,9 +85,7 @@ class _Builder:
                 continue
             key = _key(event, lines)
             own[key] = self.value(next(self.events), depth + 1)
-        for one in merged or ():
-            own |= {key: value for key, value in one.items() if key not in own}
-        return own
+        return _with_merged(own, merged or ())
 
     def _alias(self, event: "Event") -> JsonValue:
         name = str(getattr(event, "anchor", ""))
@@ -102,16 +104,8 @@ class _Builder:
 def _document(text: str) -> JsonObject:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        events = iter(yaml.parse(text, Loader=loader))
-        next(events)
-        if isinstance(next(events, None), yaml.StreamEndEvent | None):
-            raise InputError("The compose file is empty.", next="Give a file with `services:`.")
-        made = _Builder(events).value(next(events), 0)
-        next(events)
-        if not isinstance(next(events), yaml.StreamEndEvent):
-            raise InputError("The compose file holds several documents.", next="Give one.")
+        made = _only_value(text)
     except UnicodeError as error:
         raise InputError("The compose file holds half a character.", next="Write it in UTF-8.") from error
     except yaml.YAMLError as error:
@@ -123,19 +117,39 @@ def _document(text: str) -> JsonObject:
     return made
 
 
+def _only_value(text: str) -> JsonValue:
+    """Return the value of the one document that the text holds."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    events = iter(yaml.parse(text, Loader=loader))
+    next(events)
+    if isinstance(next(events, None), yaml.StreamEndEvent | None):
+        raise InputError("The compose file is empty.", next="Give a file with `services:`.")
+    made = _Builder(events).value(next(events), 0)
+    next(events)
+    if not isinstance(next(events), yaml.StreamEndEvent):
+        raise InputError("The compose file holds several documents.", next="Give one.")
+    return made
+
+
 def _scalar(event: "Event") -> Scalar:
-    tag = _check_tag(event, "str", "int", "float", "bool", "null")
-    text, is_plain = str(getattr(event, "value", "")), not getattr(event, "style", None)
+    tag = _check_tag(event, *_TAGS.values())
+    text, is_quoted = str(getattr(event, "value", "")), bool(getattr(event, "style", None))
+    if is_quoted and tag in ("", "str"):
+        return text
     try:
-        value = resolved(text) if is_plain or tag not in ("", "str") else text
+        value = resolved(text)
     except ValueError as error:
         raise _bad(event, str(error)) from error
-    if tag == "float" and isinstance(value, int) and not isinstance(value, bool):
+    return text if tag == "str" else _tagged(event, tag, text, value)
+
+
+def _tagged(event: "Event", tag: str, text: str, value: Scalar) -> Scalar:
+    """Return the value as its tag wants it; a whole number may be tagged as a float."""
+    if tag == "float" and type(value) is int:
         return float(value)
-    if tag == "str":
-        return text
-    names = {str: "str", int: "int", float: "float", bool: "bool", type(None): "null"}
-    if tag and names[type(value)] != tag:
+    if tag and _TAGS[type(value)] != tag:
         raise _bad(event, f"{clean_name(text)} is no {tag}")
     return value
 
@@ -160,12 +174,18 @@ def _is_merge(event: "Event") -> bool:
 
 
 def _mergeable(event: "Event", value: JsonValue) -> list[JsonObject]:
-    """Of several the first one counts, as in go-yaml."""
     parts = value if isinstance(value, list) else [value]
     found = [part for part in parts if isinstance(part, dict)]
     if len(found) != len(parts):
         raise _bad(event, "merges something that is no mapping")
     return found
+
+
+def _with_merged(own: JsonObject, merged: Iterable[JsonObject]) -> JsonObject:
+    """Of several the first one counts, as in go-yaml."""
+    for one in merged:
+        own |= {key: value for key, value in one.items() if key not in own}
+    return own
 
 
 def _key(event: "Event", lines: dict[str, int]) -> str:

@@ -9,7 +9,6 @@ from ink_infra_mcp.core.compose.sizes import count, processors, size_bytes
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import table
 
-_LIMITS = frozenset({"cpus", "memory", "pids"})
 _RESTART_POLICY = frozenset({"condition", "delay", "max_attempts", "window"})
 _NOT_FOR_DOCKER = frozenset({"mode", "endpoint_mode", "placement", "update_config", "rollback_config", "labels"})
 """What Compose passes over outside a swarm."""
@@ -38,16 +37,25 @@ def reserved_bytes(service: JsonObject) -> int:
 def contradictions(service: JsonObject) -> Iterator[str]:
     """Yield which limits of a service Docker would refuse together."""
     limits = _deployed(service, "limits")
+    yield from _stated_twice(service, limits)
+    if service.get("cpu_quota") is not None and (service.get("cpus") is not None or limits.get("cpus") is not None):
+        yield "cpus stands beside cpu_quota: Docker takes one of them"
+    yield from _below_another(service)
+
+
+def _stated_twice(service: JsonObject, limits: JsonObject) -> Iterator[str]:
     for key, deployed in (("mem_limit", "memory"), ("cpus", "cpus"), ("pids_limit", "pids")):
         if service.get(key) is not None and limits.get(deployed) is not None:
             yield f"{key} stands beside deploy.resources.limits.{deployed}: Docker takes one of them"
-    if service.get("cpu_quota") is not None and (service.get("cpus") is not None or limits.get("cpus") is not None):
-        yield "cpus stands beside cpu_quota: Docker takes one of them"
-    memory = size_bytes(memory_limit(service))
-    if memory is not None and reserved_bytes(service) > memory:
+
+
+def _below_another(service: JsonObject) -> Iterator[str]:
+    memory, swap = size_bytes(memory_limit(service)), size_bytes(service.get("memswap_limit"))
+    if memory is None:
+        return
+    if reserved_bytes(service) > memory:
         yield "the memory limit is below what the service reserves"
-    swap = size_bytes(service.get("memswap_limit"))
-    if swap is not None and memory is not None and swap < memory:
+    if swap is not None and swap < memory:
         yield "memswap_limit, which counts memory too, is below the memory limit"
 
 
@@ -87,37 +95,50 @@ def _one_container(value: JsonValue, _: Ground) -> Iterator[str]:
 
 def _ulimits(value: JsonValue, _: Ground) -> Iterator[str]:
     for name, limit in table(value).items():
-        parts = list(limit.values()) if isinstance(limit, dict) else [limit]
-        keys = set(limit) if isinstance(limit, dict) else {"soft", "hard"}
-        if keys != {"soft", "hard"} or any(part not in (0, -1) and count(part) is None for part in parts):
+        both: JsonObject = limit if isinstance(limit, dict) else {"soft": limit, "hard": limit}
+        if set(both) != {"soft", "hard"} or not all(map(_is_ulimit, both.values())):
             yield f"{name} needs a number, or soft and hard"
+
+
+def _is_ulimit(value: JsonValue) -> bool:
+    return value in (0, -1) or count(value) is not None
 
 
 def _deploy(value: JsonValue, ground: Ground) -> Iterator[str]:
     for key, part in table(value).items():
-        match key:
-            case "resources":
-                yield from _resources(table(part), ground)
-            case "replicas":
-                yield from (f"replicas: {reason}" for reason in _one_container(part, ground))
-            case "restart_policy":
-                yield from (
-                    f"restart_policy: {name} is not known" for name in table(part) if name not in _RESTART_POLICY
-                )
-            case _ if key not in _NOT_FOR_DOCKER:
-                yield f"{key} is not known to be harmless"
-            case _:
-                pass
+        if key in _DEPLOY:
+            yield from _DEPLOY[key](part, ground)
+        elif key not in _NOT_FOR_DOCKER:
+            yield f"{key} is not known to be harmless"
 
 
-def _resources(resources: JsonObject, ground: Ground) -> Iterator[str]:
-    for part, wanted in resources.items():
-        for key, value in table(wanted).items():
-            if part not in ("limits", "reservations") or key not in _LIMITS:
-                yield f"resources.{part}.{key} opens devices of the Muscle, or is not known"
-                continue
-            judge = {"memory": _size, "cpus": _processors, "pids": _count}[key]
-            yield from (f"resources.{part}.{key}: {reason}" for reason in judge(value, ground))
+def _replicas(value: JsonValue, ground: Ground) -> Iterator[str]:
+    yield from (f"replicas: {reason}" for reason in _one_container(value, ground))
+
+
+def _restart_policy(value: JsonValue, _: Ground) -> Iterator[str]:
+    yield from (f"restart_policy: {name} is not known" for name in table(value) if name not in _RESTART_POLICY)
+
+
+def _resources(value: JsonValue, ground: Ground) -> Iterator[str]:
+    for part, wanted in table(value).items():
+        for key, limit in table(wanted).items():
+            yield from _resource(part, key, limit, ground)
+
+
+def _resource(part: str, key: str, value: JsonValue, ground: Ground) -> Iterator[str]:
+    if part not in ("limits", "reservations") or key not in _LIMITS:
+        yield f"resources.{part}.{key} opens devices of the Muscle, or is not known"
+        return
+    yield from (f"resources.{part}.{key}: {reason}" for reason in _LIMITS[key](value, ground))
+
+
+_LIMITS: Mapping[str, Judge] = {"memory": _size, "cpus": _processors, "pids": _count}
+_DEPLOY: Mapping[str, Judge] = {
+    "resources": _resources,
+    "replicas": _replicas,
+    "restart_policy": _restart_policy,
+}
 
 
 JUDGES: Mapping[str, Judge] = {

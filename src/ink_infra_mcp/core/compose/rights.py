@@ -19,10 +19,15 @@ def not_isolated(service: JsonObject, policy: Isolation) -> Iterator[str]:
         yield f"runtime is not {policy.runtime}"
     if not drops(capabilities(service.get("cap_drop")), policy.cap_drop):
         yield f"cap_drop is not {', '.join(policy.cap_drop)}"
-    deployed = deploy_pids(service)
-    own = [value for value in (deployed, service.get("pids_limit")) if value is not None]
-    if not own or any(not 1 <= (count(value) or 0) <= policy.pids_limit for value in own):
+    if not _is_limited(service, policy.pids_limit):
         yield f"pids_limit is not between 1 and {policy.pids_limit}"
+
+
+def _is_limited(service: JsonObject, most: int) -> bool:
+    """Return whether every process limit of a service is between 1 and `most`, and it has one."""
+    given = (deploy_pids(service), service.get("pids_limit"))
+    counts = [count(value) or 0 for value in given if value is not None]
+    return bool(counts) and 1 <= min(counts) <= max(counts) <= most
 
 
 def deploy_pids(service: JsonObject) -> JsonValue:

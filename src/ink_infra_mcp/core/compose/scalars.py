@@ -23,6 +23,8 @@ _INT = re.compile(
     r"(?P<sign>[-+]?)(?:0[xX](?P<hex>[0-9a-fA-F]+)|0[bB](?P<bin>[01]+)|0[oO]?(?P<oct>[0-7]+)|(?P<dec>0|[1-9][0-9]*))",
     re.ASCII,
 )
+_SIGN_INSIDE = re.compile(r"0(?P<base>[ob])(?P<digits>[-+][0-7]+)", re.ASCII)
+"""`0o-7`: go-yaml cuts the prefix off and lets the rest have its sign."""
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _DOT_FLOAT = re.compile(r"\.[0-9]+([eE][-+]?[0-9]+)?", re.ASCII)
 _DATE = re.compile(
@@ -40,15 +42,17 @@ def resolved(text: str) -> Scalar:
         ValueError: it is a number that no text can hold, such as `.inf`.
     """
     if text in _WORDS:
-        word = _WORDS[text]
-        if isinstance(word, float):
-            raise ValueError(f"{text} is no number that a compose file can hold")
-        return word
-    if text[0] == ".":
-        return float(text) if _DOT_FLOAT.fullmatch(text) else text
+        return _word(text)
     if text[0] not in "+-0123456789":
-        return text
+        return float(text) if _DOT_FLOAT.fullmatch(text) else text
     return _date(text) or _number(text.replace("_", ""), text)
+
+
+def _word(text: str) -> Scalar:
+    word = _WORDS[text]
+    if isinstance(word, float):
+        raise ValueError(f"{text} is no number that a compose file can hold")
+    return word
 
 
 def go_text(value: Scalar) -> str:
@@ -65,17 +69,30 @@ def go_text(value: Scalar) -> str:
 
 
 def _number(plain: str, text: str) -> Scalar:
-    whole = _INT.fullmatch(plain)
+    whole = _whole(plain)
     if whole is not None:
-        number = _int(whole)
-        if _LEAST_INT <= number <= (_MOST_SIGNED if whole["sign"] else _MOST_INT):
-            return number
+        return whole
     if not _FLOAT.fullmatch(plain):
         return text
     number = float(plain)
-    if math.isinf(number):
-        return text
-    return number
+    return text if math.isinf(number) else number
+
+
+def _whole(plain: str) -> int | None:
+    """Return a whole number that Go has a type for, None for anything else."""
+    found = _INT.fullmatch(plain)
+    if found is None:
+        return _with_sign_inside(plain)
+    number = _int(found)
+    most = _MOST_SIGNED if found["sign"] else _MOST_INT
+    return number if _LEAST_INT <= number <= most else None
+
+
+def _with_sign_inside(plain: str) -> int | None:
+    found = _SIGN_INSIDE.fullmatch(plain)
+    if found is None or (found["base"] == "b" and set(found["digits"]) - set("+-01")):
+        return None
+    return int(found["digits"], 2 if found["base"] == "b" else 8)
 
 
 def _int(match: re.Match[str]) -> int:
@@ -88,12 +105,19 @@ def _go_float(value: float) -> str:
     """Go's %v: the shortest digits that give the value back, with an exponent below -4 and from 6 on."""
     sign = "-" if math.copysign(1.0, value) < 0 else ""
     digits, power = _shortest(abs(value))
-    if -4 <= power < 6:
-        whole = digits[: power + 1].ljust(power + 1, "0") if power >= 0 else "0"
-        rest = digits[power + 1 :] if power >= 0 else "0" * (-power - 1) + digits
-        return f"{sign}{whole}{'.' + rest if rest else ''}"
+    return sign + (_fixed(digits, power) if -4 <= power < 6 else _exponential(digits, power))
+
+
+def _fixed(digits: str, power: int) -> str:
+    if power < 0:
+        return f"0.{'0' * (-power - 1)}{digits}"
+    whole, rest = digits[: power + 1].ljust(power + 1, "0"), digits[power + 1 :]
+    return f"{whole}.{rest}" if rest else whole
+
+
+def _exponential(digits: str, power: int) -> str:
     rest = f".{digits[1:]}" if len(digits) > 1 else ""
-    return f"{sign}{digits[0]}{rest}e{'-' if power < 0 else '+'}{abs(power):02d}"
+    return f"{digits[0]}{rest}e{power:+03d}"
 
 
 def _shortest(value: float) -> tuple[str, int]:
@@ -108,17 +132,27 @@ def _shortest(value: float) -> tuple[str, int]:
 
 
 def _date(text: str) -> str:
-    """Return what Go writes for a date; an empty text for what go-yaml takes for none (a `T` has a zone behind it)."""
+    """Return what Go writes for a date; an empty text for what go-yaml takes for none."""
     found = _DATE.fullmatch(text)
-    if found is None or (found["t"] is not None and (found["t"] == " ") == bool(found["z"])):
+    if found is None or _has_odd_zone(found):
         return ""
+    parts = found.groupdict("0")
     try:
-        day = date(int(found["y"]), int(found["mo"]), int(found["d"]))
-        hour = time(int(found["h"] or 0), int(found["mi"] or 0), int(found["s"] or 0))
+        day = date(int(parts["y"]), int(parts["mo"]), int(parts["d"]))
+        hour = time(int(parts["h"]), int(parts["mi"]), int(parts["s"]))
     except ValueError:
         return ""
-    fraction = (found["f"] or "")[1:].rstrip("0")
-    return f"{day:%Y-%m-%d} {hour:%H:%M:%S}{'.' + fraction if fraction else ''} {_zone(found['z'] or 'Z')}"
+    return f"{day:%Y-%m-%d} {hour:%H:%M:%S}{_fraction(found['f'])} {_zone(found['z'] or 'Z')}"
+
+
+def _has_odd_zone(found: re.Match[str]) -> bool:
+    """A `T` has a zone behind it, a space has none."""
+    return found["t"] is not None and (found["t"] == " ") == bool(found["z"])
+
+
+def _fraction(text: str | None) -> str:
+    digits = (text or "")[1:].rstrip("0")
+    return f".{digits}" if digits else ""
 
 
 def _zone(text: str) -> str:

@@ -17,7 +17,11 @@ def size_bytes(value: JsonValue) -> int | None:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value if value > 0 else None
-    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    return _written_size(value) if isinstance(value, str) else None
+
+
+def _written_size(text: str) -> int | None:
+    found = _SIZE.fullmatch(text)
     if found is None:
         return None
     return int(float(found["number"]) * 1024 ** _POWER[(found["unit"] or "").lower()]) or None

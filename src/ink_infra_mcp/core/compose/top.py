@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+from pydantic import JsonValue
+
 from ink_infra_mcp.core.compose.forms import VOLUME, volume_slug
 from ink_infra_mcp.core.compose.ground import Ground
 from ink_infra_mcp.core.compose.plain import magic
@@ -23,14 +25,21 @@ def top_problems(compose: JsonObject, ground: Ground) -> Iterator[str]:
         if not SERVICE.fullmatch(name):
             yield f"{name!r} is no name for a service: use letters, digits, hyphens, dots and underscores"
     for key, value in compose.items():
-        if key in ("services", "version", "name") or key.startswith("x-") or value in (None, {}, []):
-            continue
-        if key not in _JUDGES:
-            yield f"{key}: {_REFUSED.get(key, 'is not known to be harmless')}"
-            continue
-        for name, entry in table(value).items():
-            yield from (f"{key}.{name}: {reason}" for reason in _JUDGES[key](name, table(entry)))
+        if not _is_passed_over(key, value):
+            yield from _in_part(key, table(value))
     yield from _same_folder(table(compose.get("volumes")))
+
+
+def _is_passed_over(key: str, value: JsonValue) -> bool:
+    return key in ("services", "version", "name") or key.startswith("x-") or value in (None, {}, [])
+
+
+def _in_part(key: str, entries: JsonObject) -> Iterator[str]:
+    if key not in _JUDGES:
+        yield f"{key}: {_REFUSED.get(key, 'is not known to be harmless')}"
+        return
+    for name, entry in entries.items():
+        yield from (f"{key}.{name}: {reason}" for reason in _JUDGES[key](name, table(entry)))
 
 
 def _same_folder(volumes: JsonObject) -> Iterator[str]:
@@ -46,20 +55,28 @@ def _same_folder(volumes: JsonObject) -> Iterator[str]:
 def _volume(name: str, volume: JsonObject) -> Iterator[str]:
     if not VOLUME.fullmatch(name):
         yield "is no name for a volume"
-    if volume.get("external") or volume.get("name"):
+    if _is_anothers(volume):
         yield "names a volume that is not the app's own"
-    if volume.get("driver", "local") != "local" or volume.get("driver_opts"):
+    if _has_odd_driver(volume, "local"):
         yield "driver options can mount any path of the Muscle"
     yield from _unknown(volume, {"external", "name", "driver", "driver_opts"})
 
 
 def _network(name: str, network: JsonObject) -> Iterator[str]:
     del name
-    if network.get("external") or network.get("name"):
+    if _is_anothers(network):
         yield "names a network that is not the app's own"
-    if network.get("driver", "bridge") != "bridge" or network.get("driver_opts"):
+    if _has_odd_driver(network, "bridge"):
         yield "only the bridge driver, without options, keeps the app behind Docker"
     yield from _unknown(network, {"external", "name", "driver", "driver_opts", "internal"})
+
+
+def _is_anothers(entry: JsonObject) -> bool:
+    return bool(entry.get("external") or entry.get("name"))
+
+
+def _has_odd_driver(entry: JsonObject, usual: str) -> bool:
+    return entry.get("driver", usual) != usual or bool(entry.get("driver_opts"))
 
 
 def _config(name: str, config: JsonObject) -> Iterator[str]:

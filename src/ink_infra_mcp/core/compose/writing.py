@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pydantic import JsonValue
 
@@ -29,28 +29,47 @@ def _mapping(value: JsonObject) -> Iterator[str]:
         yield from _under(f"{_key(key)}:", part)
 
 
+def _sequence(parts: list[JsonValue]) -> Iterator[str]:
+    for part in parts:
+        yield from _item(part)
+
+
 def _under(head: str, part: JsonValue) -> Iterator[str]:
-    if isinstance(part, dict) and part:
-        yield head
-        yield from (f"  {line}" for line in _mapping(part))
-    elif isinstance(part, list) and part:
-        yield head
-        for item in part:
-            yield from (f"  {line}" for line in _item(item))
-    elif isinstance(part, str) and _is_block(part):
-        yield f"{head} {'|' if part.endswith(chr(10)) else '|-'}"
-        yield from (f"  {line}".rstrip() for line in part.removesuffix("\n").split("\n"))
-    else:
-        yield f"{head} {_scalar(part)}"
+    match part:
+        case dict() if part:
+            yield head
+            yield from _indented(_mapping(part))
+        case list() if part:
+            yield head
+            yield from _indented(_sequence(part))
+        case str() if _is_block(part):
+            yield from _block(head, part)
+        case _:
+            yield f"{head} {_scalar(part)}"
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"  {line}" for line in lines)
+
+
+def _block(head: str, text: str) -> Iterator[str]:
+    yield f"{head} {'|' if text.endswith(chr(10)) else '|-'}"
+    yield from (f"  {line}".rstrip() for line in text.removesuffix("\n").split("\n"))
 
 
 def _item(item: JsonValue) -> Iterator[str]:
-    if isinstance(item, dict | list) and item:
-        lines = _mapping(item) if isinstance(item, dict) else (line for one in item for line in _item(one))
-        for number, line in enumerate(lines):
-            yield f"{'  ' if number else '- '}{line}"
-    else:
-        yield f"- {_scalar(item)}"
+    for number, line in enumerate(_lines(item)):
+        yield f"{'  ' if number else '- '}{line}"
+
+
+def _lines(item: JsonValue) -> Iterable[str]:
+    match item:
+        case dict() if item:
+            return _mapping(item)
+        case list() if item:
+            return _sequence(item)
+        case _:
+            return [_scalar(item)]
 
 
 def _key(key: str) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from types import MappingProxyType
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Addresses, split
@@ -57,13 +58,21 @@ def read_ipsets(answer: Answer | None, *, rules: Iterable[str] = ()) -> Ipsets:
     """
     if answer is None or answer.status != 0:
         return NONE
-    filled = {name for text in rules for name in _FILLS.findall(text)}
     try:
         drafts = _drafts(answer.text)
-        filled |= {each for name in filled & drafts.keys() for each in drafts[name].members}
-        return {name: found for name in drafts if (found := _members(name, drafts, filled)) is not None}
+        return _ipsets(drafts, _filled(rules, drafts))
     except ValueError:
         return NONE
+
+
+def _filled(rules: Iterable[str], drafts: Mapping[str, _Draft]) -> set[str]:
+    """Return the names of the sets that rules fill."""
+    named = {name for text in rules for name in _FILLS.findall(text)}
+    return named | {each for name in named & drafts.keys() for each in drafts[name].members}
+
+
+def _ipsets(drafts: Mapping[str, _Draft], filled: Set[str]) -> Ipsets:
+    return {name: found for name in drafts if (found := _members(name, drafts, filled)) is not None}
 
 
 def _drafts(text: str) -> dict[str, _Draft]:
@@ -100,7 +109,11 @@ def _members(name: str, drafts: Mapping[str, _Draft], filled: Set[str]) -> Membe
     draft = drafts[name]
     if draft.kind != _OF_SETS or not draft.known:
         return _of_addresses(name, drafts, filled)
-    inner = [_of_addresses(each, drafts, filled) for each in draft.members]
+    return _of_sets(name, drafts, filled)
+
+
+def _of_sets(name: str, drafts: Mapping[str, _Draft], filled: Set[str]) -> Members | None:
+    inner = [_of_addresses(each, drafts, filled) for each in drafts[name].members]
     told = [each for each in inner if each is not None]
     return _together(told, filled=name in filled) if len(told) == len(inner) else None
 
@@ -116,8 +129,8 @@ def _of_addresses(name: str, drafts: Mapping[str, _Draft], filled: Set[str]) -> 
 
 def _together(sets: Sequence[Members], *, filled: bool) -> Members:
     return Members(
-        V4.of_spans(span for each in sets for span in each.v4.spans),
-        V6.of_spans(span for each in sets for span in each.v6.spans),
+        V4.of_spans(chain.from_iterable(each.v4.spans for each in sets)),
+        V6.of_spans(chain.from_iterable(each.v6.spans for each in sets)),
         filled or any(each.filled for each in sets),
     )
 
@@ -127,20 +140,29 @@ def with_members(rule: Rule[A], sets: Ipsets, kind: type[A]) -> Iterator[Rule[A]
 
     Of a set that rules fill the members of now are sure and the others are not told: they are two rules.
     """
-    listed = next((one for one in rule.conditions if isinstance(one, Listed) and one.name in sets), None)
+    listed = next(_known(rule, sets), None)
     if listed is None:
         yield rule
         return
-    members = sets[listed.name]
+    for told in _told(rule, listed, sets[listed.name], kind):
+        yield from with_members(told, sets, kind)
+
+
+def _known(rule: Rule[A], sets: Ipsets) -> Iterator[Listed]:
+    return (one for one in rule.conditions if isinstance(one, Listed) and one.name in sets)
+
+
+def _told(rule: Rule[A], listed: Listed, members: Members, kind: type[A]) -> Iterator[Rule[A]]:
+    """Yield the rule without one of its sets."""
     inside = members.of(kind)
     opaque = Opaque(listed.what)
     if not members.filled:
-        yield from with_members(_narrowed(rule, listed, ~inside if listed.negated else inside), sets, kind)
+        yield _narrowed(rule, listed, ~inside if listed.negated else inside)
     elif listed.negated:
-        yield from with_members(_narrowed(rule, listed, ~inside, opaque), sets, kind)
+        yield _narrowed(rule, listed, ~inside, opaque)
     else:
-        yield from with_members(_narrowed(rule, listed, inside), sets, kind)
-        yield from with_members(_narrowed(rule, listed, None, opaque), sets, kind)
+        yield _narrowed(rule, listed, inside)
+        yield _narrowed(rule, listed, None, opaque)
 
 
 def _narrowed(rule: Rule[A], listed: Listed, sources: A | None, *more: Condition) -> Rule[A]:

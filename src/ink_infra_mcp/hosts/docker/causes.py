@@ -112,8 +112,7 @@ async def why_not_up(pool: HostPool, muscle: str, promise: Promise) -> Why:
     try:
         found = await containers_of(pool, muscle, promise.app)
         if fallen := _fallen(found, promise):
-            lines = [line for c in fallen[:LOGS_OF] for line in await _log(pool, muscle, c)]
-            return Why(trouble(fallen, promise), tuple(lines))
+            return Why(trouble(fallen, promise), await _logs(pool, muscle, fallen[:LOGS_OF]))
         return Why() if _new(found, promise) else await compose_refuses(pool, muscle, promise.app)
     except HostError:
         return Why()
@@ -135,7 +134,11 @@ async def compose_refuses(pool: HostPool, muscle: str, app: str) -> Why:
     said = await pool.run(muscle, HostCommand((*words, "config", "--quiet"), changes=False))
     if said.exit_status == 0 or _NOT_THERE.search(said.stderr) or not said.stderr.strip():
         return Why()
-    text = pool.presentable(said.stderr, limit=LOG_LINES * _LINE_CHARS)
+    return _refusal(pool.presentable(said.stderr, limit=LOG_LINES * _LINE_CHARS))
+
+
+def _refusal(text: str) -> Why:
+    """Return the likely cause of what Docker Compose says, and its words without what they quote."""
     cause = next(words for signs, words in _COMPOSE_CAUSES if signs.search(text))
     return Why(cause, _lines("docker compose config", (_QUOTED.sub(r"\1 (left out)", t) for t in text.splitlines())))
 
@@ -150,6 +153,10 @@ def failed_with(failure: StepFailed, why: Why) -> StepFailed:
         probable_cause=why.cause or failure.probable_cause,
         untrusted_log=why.untrusted_log or failure.untrusted_log,
     )
+
+
+async def _logs(pool: HostPool, muscle: str, fallen: Iterable[ContainerFacts]) -> tuple[str, ...]:
+    return tuple([line for container in fallen for line in await _log(pool, muscle, container)])
 
 
 async def _log(pool: HostPool, muscle: str, container: ContainerFacts) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 # usage: sh -s -- CONTAINER
 # It only reads. No value leaves the server, and none is a word of a command, which every list of processes shows.
 
+LC_ALL=C LANG=C LANGUAGE=C
+export LC_ALL LANG LANGUAGE
 format='{{range .Config.Env}}{{printf "%# x" .}}{{println}}{{end}}'
 
 # digest BYTE...: print the SHA-256 of these bytes, each as 0xHH
@@ -14,8 +16,6 @@ digest() {
 
 # The whole script is read before it does anything, so a connection that breaks half-way runs nothing.
 main() {
-  LC_ALL=C
-  export LC_ALL
   command -v sha256sum >/dev/null || return
   entries=$(docker inspect --type container --format "$format" "$1") || return
   printf '%s\n' "$entries" | while read -r entry; do

@@ -16,7 +16,11 @@ def proxy_problem(containers: Iterable[ContainerFacts] | None) -> str:
     """
     if containers is None:
         return ""
-    proxy = next((container for container in containers if container.name == NAME), None)
+    proxy = _proxy_among(containers)
     if proxy is None:
         return "it has no proxy"
     return "" if proxy.state == "running" else f"its proxy does not run ({proxy.state})"
+
+
+def _proxy_among(containers: Iterable[ContainerFacts]) -> ContainerFacts | None:
+    return next((container for container in containers if container.name == NAME), None)

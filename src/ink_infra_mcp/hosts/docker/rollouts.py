@@ -55,18 +55,30 @@ def promise_of(app: str, params: JsonObject, results: Results) -> Promise:
 
 def lingering(found: Iterable[ContainerFacts], promise: Promise) -> tuple[str, ...]:
     """Return the containers from before that are still up; previews are left out, which no rollout replaces."""
-    old = (c for c in found if c.id in promise.noted and c.state in UP)
-    return tuple(_since(c) for c in old if not is_preview(c, promise.app))
+    old = (c for c in found if c.id in promise.noted and not is_preview(c, promise.app))
+    return tuple(_since(c) for c in _still_up(old))
+
+
+def _still_up(containers: Iterable[ContainerFacts]) -> list[ContainerFacts]:
+    return [container for container in containers if container.state in UP]
+
+
+def _new(found: Iterable[ContainerFacts], promise: Promise) -> list[ContainerFacts]:
+    return [c for c in found if c.id not in promise.noted and not is_preview(c, promise.app)]
 
 
 def missing(found: Iterable[ContainerFacts], promise: Promise) -> str:
     """Return in words what has no new container that runs, or an empty text."""
-    new = [c for c in found if c.id not in promise.noted and not is_preview(c, promise.app)]
+    new = _new(found, promise)
     running = {service_of(c, promise.app) for c in new if c.state == "running"}
-    if not promise.services and not promise.once:
-        return "" if running else "the app"
+    if promise.services + promise.once:
+        return _missing_services(new, running, promise)
+    return "" if running else "the app"
+
+
+def _missing_services(new: Iterable[ContainerFacts], running: Collection[str], promise: Promise) -> str:
     over = {service_of(c, promise.app) for c in new if _ended_well(c)}
-    wanting = (*_without(promise.services, running), *_without(promise.once, running | over))
+    wanting = (*_without(promise.services, running), *_without(promise.once, over.union(running)))
     return f"its service {', '.join(wanting)}" if wanting else ""
 
 
@@ -95,16 +107,19 @@ def unsettled(before: Iterable[ContainerFacts], after: Iterable[ContainerFacts])
 
 def restarting(found: Iterable[ContainerFacts], promise: Promise) -> tuple[str, ...]:
     """Return in words which new containers Docker starts again and again, as it says itself."""
-    new = (c for c in found if c.id not in promise.noted and not is_preview(c, promise.app))
-    return tuple(_loops(c) for c in new if c.state == "restarting")
+    return tuple(_loops(c) for c in _new(found, promise) if c.state == "restarting")
 
 
 def _moved(was: ContainerFacts, now: ContainerFacts | None) -> str:
     if now is None:
         return f"{was.name} did not stay: it is gone"
-    if now.state == "restarting" or now.restart_count > was.restart_count or now.started_at != was.started_at:
+    if _started_anew(was, now):
         return _loops(now)
     return "" if now.state == was.state else f"{now.name} did not stay up: it is {now.state}, exit code {now.exit_code}"
+
+
+def _started_anew(was: ContainerFacts, now: ContainerFacts) -> bool:
+    return now.state == "restarting" or now.restart_count > was.restart_count or now.started_at != was.started_at
 
 
 def _loops(container: ContainerFacts) -> str:

@@ -85,8 +85,10 @@ class Seen:
         """Return the rules that firewalld has to get, with their zones; none where it does not keep this firewall."""
         if firewall.manager != "firewalld":
             return ()
-        wanted = (f"{zone} {rule}" for zone in self.zones for rule in firewalld.rich_rules(firewall))
-        return tuple(rule for rule in wanted if rule not in self.rich_rules)
+        return tuple(rule for rule in self._zone_rules(firewall) if rule not in self.rich_rules)
+
+    def _zone_rules(self, firewall: HostFirewall) -> list[str]:
+        return [f"{zone} {rule}" for zone in self.zones for rule in firewalld.rich_rules(firewall)]
 
 
 @dataclass(frozen=True, slots=True)

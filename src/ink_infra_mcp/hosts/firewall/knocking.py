@@ -28,12 +28,7 @@ async def knock_from(pool: HostPool, host: str, endpoints: Iterable[Endpoint]) -
     wanted = tuple(dict.fromkeys(endpoints))
     if len(wanted) > MOST:
         raise ValueError(f"at most {MOST} connects in one round trip")
-    words = [word for address, port in wanted for word in (address, str(port))]
-    script = files("ink_infra_mcp.hosts.firewall").joinpath("knock.sh").read_bytes()
-    command = HostCommand(
-        ("bash", "-s", "--", str(SECONDS), *words), changes=False, timeout_s=SECONDS + 30.0, stdin=script
-    )
-    said = await pool.run(host, command, check=True)
+    said = await pool.run(host, _command(wanted), check=True)
     found: dict[Endpoint, Answer] = {
         (m["address"], int(m["port"])): _answer(m["answer"]) for m in _LINE.finditer(said.stdout)
     }
@@ -44,6 +39,14 @@ async def knock_from(pool: HostPool, host: str, endpoints: Iterable[Endpoint]) -
             next="Look whether bash and timeout work there.",
         )
     return {endpoint: found[endpoint] for endpoint in wanted}
+
+
+def _command(wanted: Iterable[Endpoint]) -> HostCommand:
+    words = [word for address, port in wanted for word in (address, str(port))]
+    script = files("ink_infra_mcp.hosts.firewall").joinpath("knock.sh").read_bytes()
+    return HostCommand(
+        ("bash", "-s", "--", str(SECONDS), *words), changes=False, timeout_s=SECONDS + 30.0, stdin=script
+    )
 
 
 def _answer(word: str) -> Answer:

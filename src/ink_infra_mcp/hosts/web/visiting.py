@@ -60,7 +60,11 @@ async def addresses_from(pool: HostPool, server: str, name: str) -> tuple[str, .
             host=server,
             next="Look at /etc/resolv.conf there, or name another server.",
         )
-    found = (line.split()[0] for line in said.stdout.splitlines() if line.split())
+    return _addresses(said.stdout)
+
+
+def _addresses(listed: str) -> tuple[str, ...]:
+    found = (line.split()[0] for line in listed.splitlines() if line.split())
     return tuple(dict.fromkeys(address for address in found if _ADDRESS.fullmatch(address)))
 
 
@@ -86,17 +90,24 @@ async def _curl(pool: HostPool, server: str, url: str, address: str, *more: str)
     said = await pool.run(server, HostCommand(_words(url, address, *more), changes=False, timeout_s=SECONDS + 20.0))
     if said.exit_status == _ABSENT:
         raise _absent(server, "curl")
-    told = _TOLD.search(said.stderr)
-    status = int(told[1]) if told and told[1] != "000" else None
-    # of a refused certificate the first line says why, and the rest how one would look away
-    complaint = clean(next((line for line in said.stderr.splitlines() if line.startswith("curl: (")), ""), limit=200)
-    why = complaint or f"curl ends with exit status {said.exit_status}"
+    status = _status(said.stderr)
+    why = _complaint(said.stderr) or f"curl ends with exit status {said.exit_status}"
     return Visit(
         status=status,
         untrusted_start=clean(" ".join(said.stdout[: START_CHARS * 4].split()), limit=START_CHARS),
         refused=why if said.exit_status in _CERTIFICATE else "",
         error="" if status else why,
     )
+
+
+def _status(stderr: str) -> int | None:
+    told = _TOLD.search(stderr)
+    return int(told[1]) if told and told[1] != "000" else None
+
+
+def _complaint(stderr: str) -> str:
+    """Of a refused certificate the first line says why, and the rest how one would look away."""
+    return clean(next((line for line in stderr.splitlines() if line.startswith("curl: (")), ""), limit=200)
 
 
 def _words(url: str, address: str, *more: str) -> tuple[str, ...]:

@@ -22,25 +22,38 @@ def answer(words: list[str], *, stdin: str, files: dict[str, str], now: float) -
     given, rest = _parser().parse_known_args(words)
     if given.command == "version" and not rest:
         return Said(f"Docker Compose version {VERSION}\n", "", 0)
-    if given.command != "config" or rest or given.format != "json":
+    if rest or (given.command, given.format) != ("config", "json"):
         return Said("", "", UNKNOWN)
     return _config(given, stdin=stdin, files=files, now=now)
 
 
 def _config(given: argparse.Namespace, *, stdin: str, files: dict[str, str], now: float) -> Said:
-    read_from = given.file or posixpath.join(given.project_directory or "/", "docker-compose.yml")
+    read_from = _read_from(given)
     text = stdin if read_from == "-" else files.get(posixpath.normpath(read_from))
     if text is None:
         return Said("", f"open {read_from}: no such file or directory\n", NO_FILE)
-    folder = given.project_directory or ("/root" if read_from == "-" else posixpath.dirname(read_from))
-    values = variables(files.get(posixpath.join(folder, ".env"), ""))
-    name = given.project_name or posixpath.basename(folder)
-    read = {path: variables(body) for path, body in files.items()}
-    file = Given(text, name, folder, read_from, values, read)
-    said = config(file, fills=not given.no_interpolate)
+    said = config(_file(given, text, read_from, files), fills=not given.no_interpolate)
     stamp = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     shown = "" if given.quiet else said.out
     return Said(shown, said.err.replace("1970-01-01T00:00:00Z", stamp), said.status)
+
+
+def _read_from(given: argparse.Namespace) -> str:
+    return given.file or posixpath.join(given.project_directory or "/", "docker-compose.yml")
+
+
+def _file(given: argparse.Namespace, text: str, read_from: str, files: dict[str, str]) -> Given:
+    folder = _folder(given, read_from)
+    values = variables(files.get(posixpath.join(folder, ".env"), ""))
+    name = given.project_name or posixpath.basename(folder)
+    read = {path: variables(body) for path, body in files.items()}
+    return Given(text, name, folder, read_from, values, read)
+
+
+def _folder(given: argparse.Namespace, read_from: str) -> str:
+    if given.project_directory:
+        return given.project_directory
+    return "/root" if read_from == "-" else posixpath.dirname(read_from)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -42,7 +42,10 @@ def duration(value: Value, path: str) -> str:
     pieces = list(_PIECE.finditer(text))
     if "".join(piece[0] for piece in pieces) != text or not pieces:
         raise _undecoded(path, f'time: invalid duration "{text}"')
-    seconds = sum(float(piece["number"]) * _SECONDS[piece["unit"]] for piece in pieces)
+    return _written(sum(float(piece["number"]) * _SECONDS[piece["unit"]] for piece in pieces))
+
+
+def _written(seconds: float) -> str:
     if 0 < seconds < 1:
         return f"{seconds * 1000:g}ms"
     hours, rest = divmod(seconds, 3600)

@@ -3,7 +3,7 @@
 import posixpath
 import re
 
-from ink_infra_mcp.sandbox.compose.reader import Map, Refused, Value
+from ink_infra_mcp.sandbox.compose.reader import Map, Refused, Value, maybe_entries
 
 _PORT = re.compile(
     r"(?:(?P<address>\[[0-9a-fA-F:.]+\]|[^:]*(?=:[^:]*:)):)?(?:(?P<outer>[^:]*):)?(?P<inner>[^:/]*)(?:/(?P<protocol>.*))?"
@@ -34,17 +34,23 @@ def _short_port(text: str) -> list[Value]:
     found = _PORT.fullmatch(text)
     if found is None:
         raise Refused(f"Invalid containerPort: {text}")
-    outer, inner, protocol = found["outer"] or "", found["inner"], found["protocol"] or "tcp"
-    inside, outside = _span(inner, "containerPort"), _span(outer, "hostPort") if outer else []
-    if len(outside) > 1 and len(outside) != len(inside) and len(inside) > 1:
-        raise Refused(f"Invalid ranges specified for container and host Ports: {inner} and {outer}")
+    inside = _span(found["inner"], "containerPort")
+    pairs = zip(inside, _published(found["inner"], found["outer"], inside), strict=True)
     address: Map = {"host_ip": found["address"].strip("[]")} if found["address"] else {}
-    made: list[Value] = []
-    for place, port in enumerate(inside):
-        paired = outside[place] if len(outside) == len(inside) else outer
-        published: Map = {"published": str(paired)} if outer else {}
-        made.append({"mode": "ingress", **address, "target": port, **published, "protocol": protocol})
-    return made
+    protocol: Map = {"protocol": found["protocol"] or "tcp"}
+    return [{"mode": "ingress", **address, "target": port, **published, **protocol} for port, published in pairs]
+
+
+def _published(inner: str, outer: str | None, inside: list[int]) -> list[Map]:
+    """Return what each inner port has outside: a port of its own where both ranges are of one length."""
+    if not outer:
+        return [{}] * len(inside)
+    outside = _span(outer, "hostPort")
+    if len(outside) == len(inside):
+        return [{"published": str(port)} for port in outside]
+    if min(len(outside), len(inside)) > 1:
+        raise Refused(f"Invalid ranges specified for container and host Ports: {inner} and {outer}")
+    return [{"published": outer}] * len(inside)
 
 
 def _span(text: str, what: str) -> list[int]:
@@ -70,6 +76,10 @@ def _volume(volume: Value, folder: str, path: str) -> Value:
         return volume
     if not volume.get("target"):
         raise Refused(f"service volume {path} is missing a mount target")
+    return _long_volume(volume, folder)
+
+
+def _long_volume(volume: Map, folder: str) -> Map:
     source = volume.get("source")
     if volume.get("type") == "bind" and isinstance(source, str):
         return {**volume, "source": located(source, folder)}
@@ -85,14 +95,21 @@ def _short_volume(text: str, folder: str) -> Value:
     if "" in parts:
         raise Refused(f"invalid spec: {text}: empty section between colons")
     source, target, mode = [*parts, ""][:3]
-    read_only: Map = {"read_only": True} if "ro" in mode.split(",") else {}
+    return _mount(source, cleaned(target), mode.split(","), folder)
+
+
+def _mount(source: str, target: str, flags: list[str], folder: str) -> Map:
+    end: Map = {"target": target, **({"read_only": True} if "ro" in flags else {})}
     if source.startswith((".", "/", "~")) or _DRIVE.match(source):
-        bind: Map = {"create_host_path": True}
-        labels = [flag for flag in mode.split(",") if flag in {"z", "Z"}]
-        bind |= {"selinux": labels[-1]} if labels else {}
-        return {"type": "bind", "source": located(source, folder), "target": cleaned(target), **read_only, "bind": bind}
-    nocopy: Map = {"nocopy": True} if "nocopy" in mode.split(",") else {}
-    return {"type": "volume", "source": source, "target": cleaned(target), **read_only, "volume": nocopy}
+        bind: Map = {"create_host_path": True, **_selinux(flags)}
+        return {"type": "bind", "source": located(source, folder), **end, "bind": bind}
+    nocopy: Map = {"nocopy": True} if "nocopy" in flags else {}
+    return {"type": "volume", "source": source, **end, "volume": nocopy}
+
+
+def _selinux(flags: list[str]) -> Map:
+    labels = [flag for flag in flags if flag in {"z", "Z"}]
+    return {"selinux": labels[-1]} if labels else {}
 
 
 def _volume_parts(text: str) -> list[str]:
@@ -128,8 +145,8 @@ def depends_on(given: Value) -> Map:
     """Return what a service waits for, by name."""
     if isinstance(given, list):
         return {str(name): {"condition": "service_started", "required": True} for name in given}
-    needs = given.items() if isinstance(given, dict) else ()
-    return {name: {"required": True, **need} for name, need in needs if isinstance(need, dict)}
+    needs = maybe_entries(given).items()
+    return {name: {"required": True, **need} for name, need in needs if need is not None}
 
 
 def build(given: Value, *, folder: str) -> Map:

@@ -58,18 +58,25 @@ def _braced(content: str, values: Mapping[str, str], unset: list[str] | None) ->
     found = _BRACED.fullmatch(content)
     if found is None:
         raise BadVariable(_wrong("${" + content + "}"))
-    name, operator, rest = found["name"], found["operator"] or "", found["rest"] or ""
-    value = values.get(name)
-    has_value = bool(value) if operator.startswith(":") else value is not None
-    match operator[-1:]:
+    part = found.groupdict("")
+    value = values.get(part["name"])
+    has_value = bool(value) if part["operator"].startswith(":") else value is not None
+    if not has_value:
+        return _replaced(part, values, unset)
+    return interpolate(part["rest"], values, unset) if part["operator"].endswith("+") else values[part["name"]]
+
+
+def _replaced(part: Mapping[str, str], values: Mapping[str, str], unset: list[str] | None) -> str:
+    """Return what stands in for a variable that has no value."""
+    match part["operator"][-1:]:
         case "-":
-            return value or "" if has_value else interpolate(rest, values, unset)
+            return interpolate(part["rest"], values, unset)
         case "+":
-            return interpolate(rest, values, unset) if has_value else ""
-        case "?" if not has_value:
-            raise BadVariable(f"required variable {name} is missing a value: {rest}")
+            return ""
+        case "?":
+            raise BadVariable(f"required variable {part['name']} is missing a value: {part['rest']}")
         case _:
-            return _looked_up(name, values, unset)
+            return _looked_up(part["name"], values, unset)
 
 
 def _looked_up(name: str, values: Mapping[str, str], unset: list[str] | None) -> str:

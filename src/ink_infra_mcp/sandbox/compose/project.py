@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ink_infra_mcp.sandbox.compose import canonical, typed
+from ink_infra_mcp.sandbox.compose import canonical, sections, typed
 from ink_infra_mcp.sandbox.compose.checks import check, check_files, refuse_cycles
 from ink_infra_mcp.sandbox.compose.interpolate import PLACE, BadVariable, interpolate
-from ink_infra_mcp.sandbox.compose.reader import Map, MaybeMap, Refused, Value, entries, maybe_entries, read
+from ink_infra_mcp.sandbox.compose.reader import Map, MaybeMap, Refused, Value, entries, maybe_entries, parts, read
 from ink_infra_mcp.sandbox.compose.schema import validate
 
 INVALID = 15
@@ -45,10 +45,9 @@ def config(given: Given, *, fills: bool = True) -> Said:
     unset: list[str] = []
     try:
         document = project(given, unset) if fills else outline(given)
-    except _MissingFile as error:
-        return Said("", f"{_warnings(unset)}{error}\n", NO_FILE if fills else 1)
     except Refused as error:
-        return Said("", f"{_warnings(unset)}{error}\n", INVALID if fills else 1)
+        status = NO_FILE if isinstance(error, _MissingFile) else INVALID
+        return Said("", f"{_warnings(unset)}{error}\n", status if fills else 1)
     return Said(f"{json.dumps(document, indent=2, ensure_ascii=False)}\n", _warnings(unset), 0)
 
 
@@ -74,11 +73,7 @@ def outline(given: Given) -> Map:
     services = entries(document.get("services"))
     services = {name: _with_nulls(service) for name, service in services.items()}
     shown = {key: value for key, value in document.items() if key not in {"version", "name"}}
-    used = {name for service in services.values() for name in entries(service.get("networks"))}
-    own = maybe_entries(document.get("networks"))
-    sections = {kind: maybe_entries(document.get(kind)) for kind in ("volumes", "secrets", "configs")}
-    sections["networks"] = {**({"default": None} if "default" in used else {}), **own}
-    named = {kind: _named(given.name, found) for kind, found in sections.items() if found}
+    named = sections.outlined(given.name, document, services)
     return {**shown, "name": given.name, "services": dict(services), **named}
 
 
@@ -100,20 +95,24 @@ def project(given: Given, unset: list[str] | None = None) -> Map:
     Raises:
         Refused: Compose says something against it.
     """
-    document = _filled(read(given.text), given.values, unset if unset is not None else [])
+    document = _filled(read(given.text), given.values, unset)
     document = _canonical(given, document, is_filled=True)
     check_files(document)
-    services = {name: typed.service(name, body) for name, body in entries(document.get("services")).items()}
-    services = {name: body for name, body in services.items() if not body.get("profiles")}
-    made = _sections(given.name, document, services)
+    services = _running(document)
+    made = sections.used(given.name, document, services)
     for name in sorted(services):
         check(name, services, document)
     refuse_cycles(services)
     services = {name: _with_files(given, body) for name, body in services.items()}
     extra = {key: value for key, value in document.items() if key.startswith("x-")}
     whole: Map = {"name": given.name, "services": dict(services), **made, **extra}
-    doubled = _each(whole, lambda text, _: text.replace("$", "$$"))
-    return doubled if isinstance(doubled, dict) else whole
+    return _each_of_map(whole, lambda text, _: text.replace("$", "$$"))
+
+
+def _running(document: Map) -> dict[str, Map]:
+    """Return the services in Compose's own terms, without those that only a profile starts."""
+    services = {name: typed.service(name, body) for name, body in entries(document.get("services")).items()}
+    return {name: body for name, body in services.items() if not body.get("profiles")}
 
 
 def _each(value: Value, change: Callable[[str, str], str], path: str = "") -> Value:
@@ -123,12 +122,16 @@ def _each(value: Value, change: Callable[[str, str], str], path: str = "") -> Va
         case list():
             return [_each(part, change, f"{path}.[]") for part in value]
         case dict():
-            return {key: _each(part, change, f"{path}.{key}" if path else key) for key, part in value.items()}
+            return _each_of_map(value, change, path)
         case _:
             return value
 
 
-def _filled(document: Map, values: Mapping[str, str], unset: list[str]) -> Map:
+def _each_of_map(given: Map, change: Callable[[str, str], str], path: str = "") -> Map:
+    return {key: _each(part, change, f"{path}.{key}" if path else key) for key, part in given.items()}
+
+
+def _filled(document: Map, values: Mapping[str, str], unset: list[str] | None) -> Map:
     def fill(text: str, path: str) -> str:
         try:
             return interpolate(text, values, unset)
@@ -154,13 +157,14 @@ def _canonical(given: Given, document: Map, *, is_filled: bool = False) -> Map:
 def _placed(given: Given, document: Map) -> Map:
     """Return the sections that name files, with these where they lie."""
     made: Map = {}
-    for kind in ("configs", "secrets"):
+    for kind, place in _PLACE.items():
         if kind in document:
-            found = maybe_entries(document[kind])
-            made[kind] = {name: _with_path(entry or {}, "file", given.folder) for name, entry in found.items()}
-    if "volumes" in document:
-        made["volumes"] = {name: _on_device(entry, given) for name, entry in maybe_entries(document["volumes"]).items()}
+            made[kind] = {name: place(entry, given) for name, entry in maybe_entries(document[kind]).items()}
     return made
+
+
+def _in_file(entry: MaybeMap, given: Given) -> MaybeMap:
+    return _with_path(entry or {}, "file", given.folder)
 
 
 def _with_path(entry: Map, key: str, folder: str) -> Map:
@@ -174,25 +178,34 @@ def _on_device(entry: MaybeMap, given: Given) -> MaybeMap:
     return {**entry, "driver_opts": _with_path(options, "device", given.folder)}
 
 
+_PLACE: Mapping[str, Callable[[MaybeMap, Given], MaybeMap]] = {
+    "configs": _in_file,
+    "secrets": _in_file,
+    "volumes": _on_device,
+}
+
+
 def _without_twins(document: Map) -> Map:
     services = document.get("services", {})
     if not isinstance(services, dict):
         raise Refused("services must be a mapping")
-    made: Map = {}
-    for name, body in services.items():
-        if not isinstance(body, dict | None):
-            raise Refused(f"services.{name} must be a mapping")
-        _check_targets(body or {}, f"services.{name}")
-        lists = {key: value for key in _TWINS if isinstance(value := (body or {}).get(key), list)}
-        made[name] = {**(body or {}), **{key: _unique(value, f"services.{name}.{key}") for key, value in lists.items()}}
+    made: Map = {name: _service_without_twins(body, f"services.{name}") for name, body in services.items()}
     return {**document, "services": made} if "services" in document else document
+
+
+def _service_without_twins(given: Value, path: str) -> Map:
+    if not isinstance(given, dict | None):
+        raise Refused(f"{path} must be a mapping")
+    body = given or {}
+    _check_targets(body, path)
+    lists: Map = {key: _unique(parts(body[key]), f"{path}.{key}") for key in _TWINS if isinstance(body.get(key), list)}
+    return {**body, **lists}
 
 
 def _check_targets(body: Map, path: str) -> None:
     """Twins are found by their targets, before anything else is looked at."""
     for kind, what, words in (("ports", "ports", "a target port"), ("volumes", "volume", "a mount target")):
-        found = body.get(kind)
-        for number, entry in enumerate(found if isinstance(found, list) else []):
+        for number, entry in enumerate(parts(body.get(kind))):
             if isinstance(entry, dict) and not entry.get("target"):
                 raise Refused(f"service {what} {path}.{kind}.[{number}] is missing {words}")
 
@@ -229,24 +242,33 @@ def _service(given: Given, name: str, body: Map, *, is_filled: bool) -> Map:
     if "ports" in made:
         made["ports"] = _ports(typed.listed(made["ports"]), f"{path}.ports", is_filled=is_filled)
     _check_ulimits(made, path, is_filled=is_filled)
-    networks = made.get("networks")
-    if isinstance(networks, list):
-        made["networks"] = {str(network): None for network in networks}
-    elif networks is None and "network_mode" not in made:
-        made["networks"] = {"default": None}
+    made |= _long_networks(made)
     needs = _implied(made) | canonical.depends_on(made.get("depends_on"))
     return {**made, **({"depends_on": needs} if needs else {})}
 
 
+def _long_networks(body: Map) -> Map:
+    """Return the networks of a service where it lists them, or names none."""
+    networks = body.get("networks")
+    if isinstance(networks, list):
+        return {"networks": {str(network): None for network in networks}}
+    if networks is None and "network_mode" not in body:
+        return {"networks": {"default": None}}
+    return {}
+
+
 def _implied(body: Map) -> Map:
     mode = str(body.get("network_mode") or "")
-    names = [str(link).partition(":")[0] for link in typed.listed(body.get("links") or [])]
+    names = _before_colons(body.get("links"))
     names += [mode.removeprefix("service:")] if mode.startswith("service:") else []
     started: Map = {"condition": "service_started", "required": True}
-    lenders = [str(one).partition(":")[0] for one in typed.listed(body.get("volumes_from") or [])]
-    needs: Map = {name: {**started, "restart": False} for name in lenders}
+    needs: Map = {name: {**started, "restart": False} for name in _before_colons(body.get("volumes_from"))}
     needs |= {name: {**started, "restart": True} for name in names}
     return needs
+
+
+def _before_colons(given: Value) -> list[str]:
+    return [str(one).partition(":")[0] for one in typed.listed(given or [])]
 
 
 def _ports(given: list[Value], path: str, *, is_filled: bool) -> list[Value]:
@@ -280,47 +302,6 @@ _LENGTHEN: Mapping[str, Callable[[Value, Given, str], Value]] = {
 }
 
 
-def _named(project_name: str, given: Mapping[str, MaybeMap]) -> Map:
-    made: Map = {}
-    for key, entry in given.items():
-        shown: Map = dict(entry or {})
-        external = shown.get("external")
-        if isinstance(external, dict):
-            shown |= {"external": True, "name": external.get("name", key)}
-        shown.setdefault("name", key if shown.get("external") else f"{project_name}_{key}")
-        made[key] = shown
-    return made
-
-
-def _sections(project_name: str, document: Map, services: Mapping[str, Map]) -> Map:
-    """Return what services use of the other sections."""
-    networks = {name for body in services.values() for name in entries(body.get("networks"))}
-    used = {
-        "networks": networks,
-        "volumes": _sources(services, "volumes"),
-        "configs": _sources(services, "configs"),
-        "secrets": _sources(services, "secrets"),
-    }
-    made: Map = {}
-    for kind, names in used.items():
-        there = maybe_entries(document.get(kind))
-        found = {name: there.get(name) for name in sorted(names) if name in there or name == "default"}
-        if found:
-            made[kind] = {name: _shown(kind, entry) for name, entry in entries(_named(project_name, found)).items()}
-    return made
-
-
-def _sources(services: Mapping[str, Map], kind: str) -> set[str]:
-    found = [one for body in services.values() for one in typed.listed(body.get(kind) or [])]
-    return {str(one["source"]) for one in found if isinstance(one, dict) and one.get("source")}
-
-
-def _shown(kind: str, entry: Map) -> Map:
-    made: Map = {key: value for key, value in entry.items() if value not in (False, None, "")}
-    made |= {key: typed.texts(made[key]) for key in ("labels", "driver_opts") if key in made}
-    return {"ipam": {}, **made} if kind == "networks" else made
-
-
 def _with_files(given: Given, body: Map) -> Map:
     """Return a service with the variables of its files, which those of its own beat.
 
@@ -328,21 +309,26 @@ def _with_files(given: Given, body: Map) -> Map:
         _MissingFile: a file that is needed is not there.
     """
     found = _from_files(given, typed.listed(body.get("env_file") or []))
-    own = body.get("environment")
-    own = {k: given.values.get(k) if v is None else v for k, v in own.items()} if isinstance(own, dict) else {}
-    environment = {**found, **own}
+    environment = {**found, **_own_variables(given, body.get("environment"))}
     shown = {key: value for key, value in body.items() if key != "env_file"}
     return {**shown, **({"environment": environment} if environment else {})}
+
+
+def _own_variables(given: Given, environment: Value) -> Map:
+    """Return the variables of a service; those without a text have that of the project."""
+    if not isinstance(environment, dict):
+        return {}
+    return {name: given.values.get(name) if text is None else text for name, text in environment.items()}
 
 
 def _from_files(given: Given, files: list[Value]) -> Map:
     found: Map = {}
     for file in files:
-        path = str(file["path"]) if isinstance(file, dict) else str(file)
-        is_needed = not isinstance(file, dict) or file.get("required") is not False
+        entry: Map = file if isinstance(file, dict) else {"path": file}
+        path = str(entry["path"])
         if path in given.files:
             found |= dict(given.files[path])
-        elif is_needed:
+        elif entry.get("required") is not False:
             raise _MissingFile(f"env file {path} not found: stat {path}: no such file or directory")
     return found
 

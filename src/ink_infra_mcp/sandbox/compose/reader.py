@@ -39,9 +39,7 @@ def read(text: str) -> Map:
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark else ""
-        raise Refused(f"yaml: {line}{getattr(error, 'problem', '') or error}") from error
+        raise Refused(_trouble(error)) from error
     if node is None:
         raise Refused("empty compose file")
     if not isinstance(node, MappingNode):
@@ -50,21 +48,31 @@ def read(text: str) -> Map:
     return _map(node, "")
 
 
+def _trouble(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    line = f"line {mark.line + 1}: " if mark else ""
+    return f"yaml: {line}{getattr(error, 'problem', '') or error}"
+
+
 def _refuse_twins(node: Node) -> None:
     if isinstance(node, MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen and key.value != "<<":
-                first = seen[key.value]
-                raise Refused(
-                    f'yaml: unmarshal errors:\n  line {line}: mapping key "{key.value}" already defined at line {first}'
-                )
-            seen[str(key.value)] = line
-            _refuse_twins(value)
+        _refuse_twin_keys(node)
     elif isinstance(node, SequenceNode):
         for part in node.value:
             _refuse_twins(part)
+
+
+def _refuse_twin_keys(node: MappingNode) -> None:
+    seen: dict[str, int] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if key.value in seen and key.value != "<<":
+            first = seen[key.value]
+            raise Refused(
+                f'yaml: unmarshal errors:\n  line {line}: mapping key "{key.value}" already defined at line {first}'
+            )
+        seen[str(key.value)] = line
+        _refuse_twins(value)
 
 
 def _map(node: MappingNode, path: str) -> Map:
@@ -72,14 +80,27 @@ def _map(node: MappingNode, path: str) -> Map:
     merged: Map = {}
     for key_node, value_node in node.value:
         if key_node.tag == "plain" and key_node.value == "<<":
-            for part in value_node.value if isinstance(value_node, SequenceNode) else [value_node]:
-                merged = {**(_map(part, path) if isinstance(part, MappingNode) else {}), **merged}
+            merged = {**_merged(value_node, path), **merged}
             continue
-        key = _scalar(key_node)
-        if not isinstance(key, str):
-            raise Refused(f"Non-string key {f'in {path}' if path else 'at top level'}: {_go(key)}")
+        key = _key(key_node, path)
         own[key] = _value(value_node, f"{path}.{key}" if path else key)
     return {**merged, **own}
+
+
+def _merged(node: Node, path: str) -> Map:
+    """Return what `<<` takes in: the first of several maps wins."""
+    merged: Map = {}
+    for part in node.value if isinstance(node, SequenceNode) else [node]:
+        if isinstance(part, MappingNode):
+            merged = {**_map(part, path), **merged}
+    return merged
+
+
+def _key(node: Node, path: str) -> str:
+    key = _scalar(node)
+    if not isinstance(key, str):
+        raise Refused(f"Non-string key {f'in {path}' if path else 'at top level'}: {_go(key)}")
+    return key
 
 
 def _go(value: Value) -> str:
@@ -102,11 +123,16 @@ def _scalar(node: Node) -> Value:
         return text
     if text in _WORDS:
         return _WORDS[text]
-    bare = text.replace("_", "")
-    found = _DIGITS.fullmatch(bare)
-    if found and (number := _integer(found)) is not None:
-        return number
-    return float(bare) if _FLOAT.fullmatch(bare) else text
+    number = _number(text.replace("_", ""))
+    return text if number is None else number
+
+
+def _number(text: str) -> int | float | None:
+    found = _DIGITS.fullmatch(text)
+    number = _integer(found) if found else None
+    if number is None and _FLOAT.fullmatch(text):
+        return float(text)
+    return number
 
 
 def _integer(found: re.Match[str]) -> int | None:
@@ -117,6 +143,11 @@ def _integer(found: re.Match[str]) -> int | None:
     except ValueError:
         return None
     return -number if found["sign"] == "-" else number
+
+
+def parts(value: Value) -> list[Value]:
+    """Return the parts of a list; what is no list has none."""
+    return value if isinstance(value, list) else []
 
 
 def entries(value: Value) -> dict[str, Map]:

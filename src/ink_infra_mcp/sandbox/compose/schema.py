@@ -3,11 +3,21 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import NoneType
 
 from ink_infra_mcp.sandbox.compose.reader import Map, Refused, Value
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]+", re.ASCII)
 _NAMES = {"object": "mapping", "array": "list"}
+_TYPES: dict[str, tuple[type[object], ...]] = {
+    "null": (NoneType,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "string": (str,),
+    "array": (list,),
+    "object": (dict,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,30 +239,50 @@ def validate(document: Map) -> None:
 
 def _errors(value: Value, kind: Kind, path: tuple[str, ...]) -> Iterator[_Error]:
     if not any(_is(value, name) for name in kind.types):
-        names = [_NAMES.get(name, name) for name in ([kind.said] if kind.said else kind.types)]
-        said = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
-        yield _Error(path, f"must be a {said}", is_type=True)
+        yield _Error(path, f"must be a {_said(kind)}", is_type=True)
     elif isinstance(value, dict):
         yield from _map_errors(value, kind, path)
     elif isinstance(value, list):
         yield from _list_errors(value, kind, path)
-    elif kind.one_of and value not in kind.one_of:
+    else:
+        yield from _choice_errors(value, kind, path)
+
+
+def _said(kind: Kind) -> str:
+    names = [_NAMES.get(name, name) for name in ([kind.said] if kind.said else kind.types)]
+    return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
+
+
+def _choice_errors(value: Value, kind: Kind, path: tuple[str, ...]) -> Iterator[_Error]:
+    if kind.one_of and value not in kind.one_of:
         listed = ", ".join(f'"{word}"' for word in kind.one_of)
         yield _Error(path, f"{'.'.join(path)} must be one of the following: {listed}")
 
 
-def _map_errors(value: Map, kind: Kind, path: tuple[str, ...]) -> Iterator[_Error]:
+def _missing_errors(value: Map, kind: Kind, path: tuple[str, ...]) -> Iterator[_Error]:
     for name in kind.needed:
         if name not in value:
             yield _Error(path, f"{name} is required")
+
+
+def _map_errors(value: Map, kind: Kind, path: tuple[str, ...]) -> Iterator[_Error]:
+    yield from _missing_errors(value, kind, path)
     for key, part in value.items():
         if kind.are_names and not _NAME.fullmatch(key):
-            yield _Error(path, f"Additional property {key} is not allowed")
-        below = (kind.fields or {}).get(key) or kind.free
-        if below is not None:
-            yield from _errors(part, below, (*path, key))
-        elif kind.fields is not None and not key.startswith("x-"):
-            yield _Error(path, f"Additional property {key} is not allowed")
+            yield _unknown(key, path)
+        yield from _part_errors(key, part, kind, path)
+
+
+def _part_errors(key: str, part: Value, kind: Kind, path: tuple[str, ...]) -> Iterator[_Error]:
+    below = (kind.fields or {}).get(key, kind.free)
+    if below is not None:
+        yield from _errors(part, below, (*path, key))
+    elif kind.fields is not None and not key.startswith("x-"):
+        yield _unknown(key, path)
+
+
+def _unknown(key: str, path: tuple[str, ...]) -> _Error:
+    return _Error(path, f"Additional property {key} is not allowed")
 
 
 def _list_errors(value: list[Value], kind: Kind, path: tuple[str, ...]) -> Iterator[_Error]:
@@ -264,18 +294,6 @@ def _list_errors(value: list[Value], kind: Kind, path: tuple[str, ...]) -> Itera
 
 
 def _is(value: Value, name: str) -> bool:
-    match name:
-        case "null":
-            return value is None
-        case "boolean":
-            return isinstance(value, bool)
-        case "integer":
-            return isinstance(value, int) and not isinstance(value, bool)
-        case "number":
-            return isinstance(value, int | float) and not isinstance(value, bool)
-        case "string":
-            return isinstance(value, str)
-        case "array":
-            return isinstance(value, list)
-        case _:
-            return isinstance(value, dict)
+    if isinstance(value, bool):
+        return name == "boolean"
+    return isinstance(value, _TYPES[name])

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable
 
 from ink_infra_mcp.sandbox.compose.amounts import count, duration, number, size, switch
-from ink_infra_mcp.sandbox.compose.reader import Map, Refused, Value
+from ink_infra_mcp.sandbox.compose.reader import Map, Refused, Value, parts
 
 SIZES = ("mem_limit", "mem_reservation", "memswap_limit", "mem_swappiness", "shm_size")
 COUNTS = ("cpu_count", "cpu_percent", "cpu_shares", "cpu_quota", "cpu_period", "cpu_rt_period", "cpu_rt_runtime")
@@ -12,6 +12,8 @@ SWITCHES = ("oom_kill_disable", "privileged", "read_only", "stdin_open", "tty")
 KEPT_SWITCHES = ("attach", "init")
 MAPS = ("annotations", "labels", "sysctls")
 LISTS = ("dns", "dns_search", "tmpfs", "expose", "group_add")
+ZEROES = (*SWITCHES, *SIZES, *COUNTS, "cpus", "pids_limit", "oom_score_adj")
+"""What is left out where it is zero or off."""
 TIMES = ("interval", "timeout", "start_period", "start_interval")
 
 
@@ -23,41 +25,59 @@ def service(name: str, given: Map) -> Map:
     """
     made: Map = {key: value for key, value in given.items() if value not in (None, "", [], {})}
     made |= {"command": _words(given.get("command")), "entrypoint": _words(given.get("entrypoint"))}
-    path = f"services.{name}"
-    made |= _amounts(made, name, path)
-    made |= _changed(made, MAPS, texts)
-    made |= _changed(made, LISTS, lambda value: [text_of(one) for one in listed(value)])
-    made |= _changed(made, ("environment",), lambda value: texts(value, keep_null=True))
-    made |= _changed(made, ("extra_hosts",), lambda value: hosts(value, f"services[{name}].extra_hosts"))
+    made |= _amounts(made, name)
+    made |= changed(made, MAPS, texts)
+    made |= _each_changed(made, LISTS, text_of)
+    made |= changed(made, ("environment",), lambda value: texts(value, keep_null=True))
+    made |= _measured(made, ("extra_hosts",), hosts, f"services[{name}]")
     made |= {key: one(made[key], name) for key, one in _PARTS.items() if isinstance(made.get(key), dict)}
-    made |= _changed(made, ("volumes",), lambda value: [_mount(one) for one in listed(value)])
-    made |= _changed(made, ("ports",), lambda value: [_port(one) for one in listed(value)])
-    made |= _changed(made, ("gpus",), lambda value: [_all(one) for one in listed(value)])
+    made |= _each_changed(made, ("volumes",), _mount)
+    made |= _each_changed(made, ("ports",), _port)
+    made |= _each_changed(made, ("gpus",), _all)
     return _without_zeroes(made)
 
 
 def _without_zeroes(made: Map) -> Map:
-    zeroes = (*SWITCHES, *SIZES, *COUNTS, "cpus", "pids_limit", "oom_score_adj")
-    off = [key for key in zeroes if made.get(key) in (0, "0")]
-    return {key: value for key, value in made.items() if key not in off and not key.startswith("x-")}
+    return {key: value for key, value in made.items() if not key.startswith("x-") and not _is_zero(key, value)}
 
 
-def _changed(made: Map, keys: tuple[str, ...], change: Callable[[Value], Value]) -> Map:
+def _is_zero(key: str, value: Value) -> bool:
+    return key in ZEROES and value in (0, "0")
+
+
+def changed(made: Map, keys: tuple[str, ...], change: Callable[[Value], Value]) -> Map:
+    """Return those of the keys that there are, with their values changed."""
     return {key: change(made[key]) for key in keys if key in made}
 
 
-def _amounts(made: Map, name: str, path: str) -> Map:
-    found: Map = {key: str(size(made[key], f"services[{name}].{key}")) for key in SIZES if key in made}
-    found |= {key: count(made[key], f"{path}.{key}", reader="ParseInt") for key in COUNTS if key in made}
-    found |= {key: switch(made[key], f"{path}.{key}") for key in (*SWITCHES, *KEPT_SWITCHES) if key in made}
-    if "cpus" in made:
-        found["cpus"] = number(made["cpus"], f"{path}.cpus")
-    if "pids_limit" in made:
-        found["pids_limit"] = count(made["pids_limit"], f"{path}.pids_limit", reader="ParseInt")
-    found |= {key: count(made[key], f"{path}.{key}") for key in ("scale", "oom_score_adj") if key in made}
-    if "stop_grace_period" in made:
-        found["stop_grace_period"] = duration(made["stop_grace_period"], f"services[{name}].stop_grace_period")
-    return found
+def _each_changed(made: Map, keys: tuple[str, ...], change: Callable[[Value], Value]) -> Map:
+    return changed(made, keys, lambda value: [change(one) for one in listed(value)])
+
+
+def _measured(made: Map, keys: tuple[str, ...], measure: Callable[[Value, str], Value], path: str) -> Map:
+    """Return those of the keys that there are, each measured where it lies below the path."""
+    return {key: measure(made[key], f"{path}.{key}") for key in keys if key in made}
+
+
+def _amounts(made: Map, name: str) -> Map:
+    decoded, cast = f"services[{name}]", f"services.{name}"
+    return {
+        **_measured(made, SIZES, _bytes, decoded),
+        **_measured(made, COUNTS, _parsed, cast),
+        **_measured(made, (*SWITCHES, *KEPT_SWITCHES), switch, cast),
+        **_measured(made, ("cpus",), number, cast),
+        **_measured(made, ("pids_limit",), _parsed, cast),
+        **_measured(made, ("scale", "oom_score_adj"), count, cast),
+        **_measured(made, ("stop_grace_period",), duration, decoded),
+    }
+
+
+def _bytes(value: Value, path: str) -> str:
+    return str(size(value, path))
+
+
+def _parsed(value: Value, path: str) -> int:
+    return count(value, path, reader="ParseInt")
 
 
 def listed(value: Value) -> list[Value]:
@@ -76,13 +96,16 @@ def text_of(value: Value) -> str:
 
 def texts(value: Value, *, keep_null: bool = False) -> Map:
     """Return a map of texts, also of a list of `name=text`."""
+    pairs = value if isinstance(value, dict) else _pairs(parts(value))
+    return {key: None if part is None and keep_null else text_of(part) for key, part in pairs.items()}
+
+
+def _pairs(lines: list[Value]) -> Map:
     pairs: Map = {}
-    if isinstance(value, dict):
-        pairs = dict(value)
-    for line in value if isinstance(value, list) else []:
+    for line in lines:
         name, equals, rest = str(line).partition("=")
         pairs[name] = rest if equals else None
-    return {key: None if part is None and keep_null else text_of(part) for key, part in pairs.items()}
+    return pairs
 
 
 def hosts(value: Value, path: str) -> list[Value]:
@@ -91,14 +114,18 @@ def hosts(value: Value, path: str) -> list[Value]:
     Raises:
         Refused: one without an address.
     """
-    pairs = texts(value) if isinstance(value, dict) else {}
-    given = [str(line) for line in value] if isinstance(value, list) else []
-    for line in given:
-        if "=" not in line and ":" not in line:
-            words = f"invalid additional host, missing IP: {line}"
-            raise Refused(f"decoding failed due to the following error(s):\n\nerror decoding '{path}': {words}")
-    lines = [line if "=" in line else line.replace(":", "=", 1) for line in given]
-    return [*lines, *(f"{name}={address}" for name, address in pairs.items())]
+    if isinstance(value, dict):
+        return [f"{name}={address}" for name, address in texts(value).items()]
+    return [_host(str(line), path) for line in parts(value)]
+
+
+def _host(line: str, path: str) -> str:
+    if "=" in line:
+        return line
+    if ":" not in line:
+        words = f"invalid additional host, missing IP: {line}"
+        raise Refused(f"decoding failed due to the following error(s):\n\nerror decoding '{path}': {words}")
+    return line.replace(":", "=", 1)
 
 
 def _words(value: Value) -> Value:
@@ -111,13 +138,17 @@ def _mount(value: Value) -> Value:
     if not isinstance(value, dict):
         return value
     made = {key: part for key, part in value.items() if part not in (False, "")}
-    tmpfs = made.get("tmpfs")
-    if isinstance(tmpfs, dict) and "size" in tmpfs:
-        made["tmpfs"] = {**tmpfs, "size": str(size(tmpfs["size"], "tmpfs.size"))}
-    bind = made.get("bind")
-    if isinstance(bind, dict):
-        made["bind"] = {key: part for key, part in bind.items() if part is not False}
-    return made
+    return {**made, **changed(made, ("tmpfs",), _tmpfs), **changed(made, ("bind",), _bind)}
+
+
+def _tmpfs(value: Value) -> Value:
+    return {**value, **_measured(value, ("size",), _bytes, "tmpfs")} if isinstance(value, dict) else value
+
+
+def _bind(value: Value) -> Value:
+    if not isinstance(value, dict):
+        return value
+    return {key: part for key, part in value.items() if part is not False}
 
 
 def _port(value: Value) -> Value:
@@ -130,7 +161,7 @@ def _port(value: Value) -> Value:
 def _health(value: Value, name: str) -> Value:
     given = value if isinstance(value, dict) else {}
     made: Map = {key: part for key, part in given.items() if part not in (None, "", [], False)}
-    made |= {key: duration(made[key], f"services[{name}].healthcheck.{key}") for key in TIMES if key in made}
+    made |= _measured(made, TIMES, duration, f"services[{name}].healthcheck")
     if isinstance(made.get("test"), str):
         made["test"] = ["CMD-SHELL", made["test"]]
     return made
@@ -139,25 +170,23 @@ def _health(value: Value, name: str) -> Value:
 def _deploy(value: Value, name: str) -> Value:
     given = value if isinstance(value, dict) else {}
     made: Map = {"resources": {}, "placement": {}, **{key: part for key, part in given.items() if part is not None}}
-    if "replicas" in made:
-        made["replicas"] = count(made["replicas"], f"services.{name}.deploy.replicas")
-    if "labels" in made:
-        made["labels"] = texts(made["labels"])
-    resources = made["resources"]
-    if isinstance(resources, dict):
-        path = f"services[{name}].deploy.resources"
-        made["resources"] = {kind: _amount(part, f"{path}.{kind}") for kind, part in resources.items()}
+    made |= _measured(made, ("replicas",), count, f"services.{name}.deploy")
+    made |= changed(made, ("labels",), texts)
+    made |= _measured(made, ("resources",), _resources, f"services[{name}].deploy")
     return made
+
+
+def _resources(value: Value, path: str) -> Value:
+    if not isinstance(value, dict):
+        return value
+    return {kind: _amount(part, f"{path}.{kind}") for kind, part in value.items()}
 
 
 def _amount(value: Value, path: str) -> Value:
     made: Map = dict(value) if isinstance(value, dict) else {}
-    if "memory" in made:
-        made["memory"] = str(size(made["memory"], f"{path}.memory"))
-    if "cpus" in made:
-        made["cpus"] = number(made["cpus"], f"{path}.cpus")
-    if "pids" in made:
-        made["pids"] = count(made["pids"], f"{path}.pids")
+    made |= _measured(made, ("memory",), _bytes, path)
+    made |= _measured(made, ("cpus",), number, path)
+    made |= _measured(made, ("pids",), count, path)
     if isinstance(made.get("devices"), list):
         made["devices"] = [_all(device) for device in listed(made["devices"])]
     return made

@@ -24,7 +24,7 @@ from ink_infra_mcp.sandbox.coolify.gate import (
 )
 from ink_infra_mcp.sandbox.coolify.routes import ENDPOINTS
 from ink_infra_mcp.sandbox.state import WorldState
-from ink_infra_mcp.sandbox.state_coolify import Token
+from ink_infra_mcp.sandbox.state_coolify import Server, Token
 from ink_infra_mcp.sandbox.state_hosts import HostState
 from ink_infra_mcp.sandbox.trouble import CutOff, answered
 from ink_infra_mcp.sandbox.world import World
@@ -64,10 +64,13 @@ def build_coolify(world: World) -> Starlette:
 
 def is_up(state: WorldState, now: float) -> bool:
     """Return whether Coolify answers: its machine is up, its container runs, and it is not just restarting."""
-    own = next((server for server in state.coolify.servers if server.is_coolify_host), None)
-    host = rows.host_of(state, own)
+    host = rows.host_of(state, _own_server(state))
     runs = host is None or (host.up and _stack_runs(host))
     return runs and now >= state.coolify.down_until
+
+
+def _own_server(state: WorldState) -> Server | None:
+    return next((server for server in state.coolify.servers if server.is_coolify_host), None)
 
 
 def _stack_runs(host: HostState) -> bool:

@@ -27,13 +27,17 @@ def check_data(call: Call, server: Server, *, own_uuid: str = "") -> None:
     Raises:
         Refusal: 422 whose `errors` hold a text, or are a bare list for domains; 409 for a domain that is taken.
     """
-    outer = [mapping.split(":")[0] for mapping in call.text("ports_mappings").split(",")]
-    if len(outer) != len(set(outer)):
-        raise invalid({"ports_mappings": "The first number before : should be unique between mappings."})
+    _check_ports(call)
     if "custom_labels" in call.fields:
         decoded(call, "custom_labels")
     if "domains" in call.fields and rows.has_proxy(server):
         _check_domains(call, own_uuid)
+
+
+def _check_ports(call: Call) -> None:
+    outer = [mapping.split(":")[0] for mapping in call.text("ports_mappings").split(",")]
+    if len(outer) != len(set(outer)):
+        raise invalid({"ports_mappings": "The first number before : should be unique between mappings."})
 
 
 def _check_domains(call: Call, own_uuid: str) -> None:

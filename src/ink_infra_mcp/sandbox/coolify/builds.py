@@ -148,18 +148,25 @@ def image_of(app: Application, deployment: Deployment, commit: str) -> str:
     """Return the name of the image that a deployment makes or takes."""
     name = app.text("docker_registry_image_name")
     if app.text("build_pack") == "dockerimage":
-        return f"{name}:{deployment.docker_registry_image_tag or app.text('docker_registry_image_tag') or 'latest'}"
+        return f"{name}:{_registry_tag(app, deployment)}"
     tag = "latest" if app.columns.get("dockerfile") else commit[:128]
     return f"{name or app.uuid}:{tag}"
 
 
+def _registry_tag(app: Application, deployment: Deployment) -> str:
+    return deployment.docker_registry_image_tag or app.text("docker_registry_image_tag") or "latest"
+
+
 def may_reuse(app: Application, deployment: Deployment, image: str) -> bool:
     """Return whether the build is skipped: the image of this commit is there and nothing about the build changed."""
-    always_new = app.text("build_pack") in {"dockerimage", "dockercompose"} or bool(app.columns.get("dockerfile"))
-    if deployment.force_rebuild or always_new:
+    if deployment.force_rebuild or _is_always_new(app):
         return False
     kept = [f"{known.repository}:{known.tag}" for known in app.images]
     return image in kept and app.built_with == build_hash(app)
+
+
+def _is_always_new(app: Application) -> bool:
+    return app.text("build_pack") in {"dockerimage", "dockercompose"} or bool(app.columns.get("dockerfile"))
 
 
 def build_hash(app: Application) -> str:
@@ -212,13 +219,20 @@ def _check_image(image: str) -> None:
 def _check_repository(state: WorldState, app: Application, commit: str) -> None:
     """Old commits are taken on trust, for the pretend GitHub keeps no history: any full id will do."""
     name, branch = github_name(app.text("git_repository")), app.text("git_branch")
-    repo = repository_of(state, app)
-    if repo is None or (repo.private and not _may_read(state, app, name)):
+    repo = _readable_repository(state, app, name)
+    if repo is None:
         raise BuildTrouble("fetch", f"remote: Repository not found. fatal: repository '{name}' not found")
     if branch not in repo.branches:
         raise BuildTrouble("fetch", f"fatal: Remote branch {branch} not found in upstream origin")
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise BuildTrouble("fetch", f"fatal: reference is not a tree: {commit}")
+
+
+def _readable_repository(state: WorldState, app: Application, name: str) -> GithubRepo | None:
+    repo = repository_of(state, app)
+    if repo is None or (repo.private and not _may_read(state, app, name)):
+        return None
+    return repo
 
 
 def _may_read(state: WorldState, app: Application, name: str) -> bool:

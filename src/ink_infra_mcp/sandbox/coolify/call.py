@@ -129,12 +129,16 @@ def is_true(value: JsonValue) -> bool:
 def tidy(value: JsonValue) -> JsonValue:
     """Return a request value trimmed, with empty text turned to null, as Laravel's global middleware does."""
     if isinstance(value, str):
-        return value.strip() or None
+        return _trimmed(value)
     if isinstance(value, list):
-        return [tidy(part) for part in value]
+        return list(map(tidy, value))
     if isinstance(value, dict):
         return {name: tidy(part) for name, part in value.items()}
     return value
+
+
+def _trimmed(text: str) -> str | None:
+    return text.strip() or None
 
 
 def _json_trouble(raw: bytes, content_type: str) -> str:

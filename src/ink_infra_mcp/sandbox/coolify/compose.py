@@ -1,5 +1,6 @@
 """Reads compose files: the parts of a service that a container shows."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ink_infra_mcp.sandbox.compose.reader import Map, Refused, Value, entries
@@ -65,11 +66,15 @@ def running_parts(project: Map) -> list[ComposeService]:
     """
     parts: list[ComposeService] = []
     for name, body in entries(project.get("services")).items():
-        build = entries(body).get("build") if "build" in body else None
-        if build is not None and "dockerfile_inline" not in build and "://" not in str(build.get("context")):
-            raise Refused("failed to solve: failed to read dockerfile: open Dockerfile: no such file or directory")
+        _refuse_missing_folder(body)
         parts.append(_service(name, _undoubled(body)))
     return parts
+
+
+def _refuse_missing_folder(body: Map) -> None:
+    build = entries(body).get("build") if "build" in body else None
+    if build is not None and "dockerfile_inline" not in build and "://" not in str(build.get("context")):
+        raise Refused("failed to solve: failed to read dockerfile: open Dockerfile: no such file or directory")
 
 
 def _undoubled(value: Value) -> Php:
@@ -78,7 +83,7 @@ def _undoubled(value: Value) -> Php:
         case str():
             return value.replace("$$", "$")
         case list():
-            return [_undoubled(part) for part in value]
+            return list(map(_undoubled, value))
         case dict():
             return {key: _undoubled(part) for key, part in value.items()}
         case _:
@@ -108,7 +113,7 @@ def _service(name: str, body: Php) -> ComposeService:
         security_opt=_texts(body.get("security_opt")),
         ports=all_published(ports),
         binds=_bound(mounts),
-        volumes=[source for kind, source, _ in mounts if kind == "volume" and source],
+        volumes=_named_volumes(mounts),
         env=_named(body.get("environment")),
         labels=_labelled(body.get("labels")),
     )
@@ -142,11 +147,15 @@ def _texts(value: Php) -> list[str]:
 def _mount(volume: Php) -> tuple[str, str, str] | None:
     """A path alone is an anonymous volume for Compose, which Docker names by a number."""
     if isinstance(volume, str):
-        source, colon, rest = volume.partition(":")
-        kind = "bind" if is_local(source) and colon else "volume"
-        return kind, source if colon else "", rest.partition(":")[0] or source
+        return _short_mount(volume)
     source, target = get(volume, "source"), get(volume, "target")
     return None if volume is None else (str(get(volume, "type")), str(source or ""), str(target or ""))
+
+
+def _short_mount(volume: str) -> tuple[str, str, str]:
+    source, colon, rest = volume.partition(":")
+    kind = "bind" if is_local(source) and colon else "volume"
+    return kind, source if colon else "", rest.partition(":")[0] or source
 
 
 def _labelled(value: Php) -> dict[str, str]:
@@ -157,11 +166,19 @@ def _bound(mounts: list[tuple[str, str, str]]) -> list[str]:
     return [f"{source}:{target}" for kind, source, target in mounts if kind == "bind"]
 
 
+def _named_volumes(mounts: list[tuple[str, str, str]]) -> list[str]:
+    return [source for kind, source, _ in mounts if kind == "volume" and source]
+
+
 def _named(value: Php) -> dict[str, str | None]:
     """A name without a value is null."""
     if isinstance(value, dict):
         return {str(name): _said(part) for name, part in value.items()}
-    parts = [str(text).partition("=") for text in pairs_of(value).values()]
+    return _named_by_lines(pairs_of(value).values())
+
+
+def _named_by_lines(lines: Iterable[Php]) -> dict[str, str | None]:
+    parts = [str(line).partition("=") for line in lines]
     return {name: part if equals else None for name, equals, part in parts}
 
 

@@ -45,9 +45,14 @@ def app_container(coolify: CoolifyState, app: Application, image: str, *, pull_r
     container.nano_cpus = nano_cpus_of(app.columns.get("limits_cpus"))
     container.ports = [_published(port) for port in app.text("ports_mappings").split(",") if port]
     container.volumes = [volume.name for volume in app.volumes if not volume.host_path]
-    if app.columns.get("health_check_enabled"):
-        container.health = "healthy" if app.healthy else "unhealthy"
+    container.health = _checked_health(app)
     return container
+
+
+def _checked_health(app: Application) -> str:
+    if not app.columns.get("health_check_enabled"):
+        return ""
+    return "healthy" if app.healthy else "unhealthy"
 
 
 def effective_options(coolify: CoolifyState, app: Application, *, pull_request_id: int) -> ComposeOptions:
@@ -127,7 +132,7 @@ def compose_labels(project: str, part_name: str) -> dict[str, str]:
 
 def of_app(host: HostState, app: Application, *, pull_request_id: int | None = None) -> list[Container]:
     """Return the containers of an application: of one pull request (0: its own), or all."""
-    mine = [c for c in host.containers if c.labels.get("coolify.applicationId") == str(app.id)]
+    mine = _labelled(host, "coolify.applicationId", app.id)
     if pull_request_id is None:
         return mine
     return [c for c in mine if c.labels.get("coolify.pullRequestId", "0") == str(pull_request_id)]
@@ -135,7 +140,11 @@ def of_app(host: HostState, app: Application, *, pull_request_id: int | None = N
 
 def of_service(host: HostState, service: Service) -> list[Container]:
     """Return the containers of a service."""
-    return [c for c in host.containers if c.labels.get("coolify.serviceId") == str(service.id)]
+    return _labelled(host, "coolify.serviceId", service.id)
+
+
+def _labelled(host: HostState, label: str, id_: int) -> list[Container]:
+    return [c for c in host.containers if c.labels.get(label) == str(id_)]
 
 
 def remove(host: HostState, gone: Iterable[Container]) -> None:
@@ -148,8 +157,12 @@ def place(host: HostState, new: Iterable[Container]) -> None:
     """Put containers and their volumes on a machine."""
     for container in new:
         host.containers.append(container)
-        named = [volume for volume in container.volumes if not volume.startswith("/")]
-        host.volumes += [volume for volume in named if volume not in host.volumes]
+        host.volumes += _new_volumes(host, container)
+
+
+def _new_volumes(host: HostState, container: Container) -> list[str]:
+    named = [volume for volume in container.volumes if not volume.startswith("/")]
+    return [volume for volume in named if volume not in host.volumes]
 
 
 def refused_by_docker(host: HostState, container: Container) -> str:
@@ -260,23 +273,32 @@ def _of_part(part: ComposeService, owner: Application | Service, name: str) -> d
     Compose has filled those of a service already. Into the file of an application a `${VAR}` or `${VAR:-x}` under
     another name than VAR brings VAR's raw value, where Compose expands it once more (seen in applicationParser).
     """
-    if isinstance(owner, Service):
-        return {key: value for key, value in part.env.items() if value is not None}
-    found = _env(owner, name, preview=False)
     said = {key: value for key, value in part.env.items() if value is not None}
-    said |= _from_rows(said, {var.key: var.value or "" for var in owner.envs if not var.is_preview})
+    if isinstance(owner, Service):
+        return said
+    found = _env(owner, name, preview=False)
+    said |= _from_rows(said, _raw_values(owner))
     return {**found, **{key: _filled(value, found) for key, value in said.items()}}
+
+
+def _raw_values(app: Application) -> dict[str, str]:
+    return {var.key: var.value or "" for var in app.envs if not var.is_preview}
 
 
 def _from_rows(said: dict[str, str], rows: dict[str, str]) -> dict[str, str]:
     more: dict[str, str] = {}
     for key, value in said.items():
-        refers = _REFERS.fullmatch(value)
-        if refers and refers["name"] + refers["rest"] != key and refers["name"] in rows:
-            more[refers["name"]] = rows[refers["name"]]
+        more |= _from_other_row(key, value, rows)
         if not value and rows.get(key):
             more[key] = rows[key]
     return more
+
+
+def _from_other_row(key: str, value: str, rows: dict[str, str]) -> dict[str, str]:
+    refers = _REFERS.fullmatch(value)
+    if refers and refers["name"] + refers["rest"] != key and refers["name"] in rows:
+        return {refers["name"]: rows[refers["name"]]}
+    return {}
 
 
 def _published(mapping: str) -> str:

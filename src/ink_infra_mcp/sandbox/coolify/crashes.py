@@ -16,16 +16,26 @@ FIRST_WAIT_S = 0.1
 
 def note_crashes(host: HostState, app: Application, *, at: float) -> None:
     """Count the restarts of an application's containers; one that has crashed too often is stopped, and is gone."""
+    crashing = _crashing(host, app, at)
+    count = max((container.restart_count for container in of_app(host, app, pull_request_id=0)), default=0)
+    if count <= _number(app, "restart_count"):
+        return
+    app.columns |= {"restart_count": count, "last_restart_type": "crash", "last_restart_at": stamp(at)}
+    limit = _number(app, "max_restart_count")
+    if limit and count >= limit:
+        remove(host, crashing)
+
+
+def _crashing(host: HostState, app: Application, at: float) -> list[Container]:
+    """Return the containers that keep restarting, their restarts counted up to now."""
     crashing = [each for each in of_app(host, app, pull_request_id=0) if each.state == "restarting"]
     for container in crashing:
         container.restart_count = max(container.restart_count, _restarts(container, at))
-    count = max((container.restart_count for container in crashing), default=0)
-    if count <= int(str(app.columns.get("restart_count") or 0)):
-        return
-    app.columns |= {"restart_count": count, "last_restart_type": "crash", "last_restart_at": stamp(at)}
-    limit = int(str(app.columns.get("max_restart_count") or 0))
-    if limit and count >= limit:
-        remove(host, crashing)
+    return crashing
+
+
+def _number(app: Application, column: str) -> int:
+    return int(str(app.columns.get(column) or 0))
 
 
 def forget_crashes(app: Application) -> None:

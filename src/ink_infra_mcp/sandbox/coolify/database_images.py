@@ -29,18 +29,34 @@ def is_database(service: Php) -> bool:
     Raises:
         Broken: its image is one, and it has ports or variables in a form that PHP cannot make a text of.
     """
-    name = text(get(service, "image")).partition(":")[0]
-    if name.rpartition("/")[2] not in DATABASES or any(app in name for app in APPS):
+    if not _has_database_image(service):
         return False
-    ports = _has(_items(service, "ports"), PORTS)
+    ports = _items(service, "ports")
     variables = _items(service, "environment")
-    test = get(service, "healthcheck.test")
-    check = (" ".join(map(text, pairs_of(test).values())) if isinstance(test, dict | list) else text(test)).upper()
+    check = _health_check(service)
     needs_one = _has([str(key) for key in pairs_of(get(service, "depends_on"))], NEEDED)
-    if (_has(variables, APP_VARIABLES) and needs_one) or _has([check], APP_CHECKS):
+    if _acts_as_app(variables, check, needs_one=needs_one):
         return False
-    is_one = (ports and _has([check], DATABASE_CHECKS)) or _has(variables, SECRETS)
-    return is_one or not needs_one
+    return _acts_as_database(ports, variables, check) or not needs_one
+
+
+def _has_database_image(service: Php) -> bool:
+    name = text(get(service, "image")).partition(":")[0]
+    return name.rpartition("/")[2] in DATABASES and not any(app in name for app in APPS)
+
+
+def _health_check(service: Php) -> str:
+    test = get(service, "healthcheck.test")
+    command = " ".join(map(text, pairs_of(test).values())) if isinstance(test, dict | list) else text(test)
+    return command.upper()
+
+
+def _acts_as_app(variables: list[str], check: str, *, needs_one: bool) -> bool:
+    return (_has(variables, APP_VARIABLES) and needs_one) or _has([check], APP_CHECKS)
+
+
+def _acts_as_database(ports: list[str], variables: list[str], check: str) -> bool:
+    return (_has(ports, PORTS) and _has([check], DATABASE_CHECKS)) or _has(variables, SECRETS)
 
 
 def _items(service: Php, name: str) -> list[str]:

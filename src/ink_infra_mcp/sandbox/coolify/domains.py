@@ -104,8 +104,12 @@ def _sslip(coolify: CoolifyState, server: Server) -> str:
 
 def _url_error(url: str) -> str:
     parts = _split(url)
-    wrong = bool(FORBIDDEN & set(url)) or len(url) > MAX_CHARS or not url.isascii()
-    return f"Invalid URL: {url}" if wrong or parts is None or not _is_host(parts.hostname or "") else ""
+    wrong = _has_wrong_signs(url) or parts is None or not _is_host(parts.hostname or "")
+    return f"Invalid URL: {url}" if wrong else ""
+
+
+def _has_wrong_signs(url: str) -> bool:
+    return bool(FORBIDDEN & set(url)) or len(url) > MAX_CHARS or not url.isascii()
 
 
 def _is_host(host: str) -> bool:

@@ -139,12 +139,23 @@ def _braced(inner: str, known: Mapping[str, str]) -> str:
     parts = _BRACED.fullmatch(inner)
     if parts is None or not parts["how"]:
         return known.get(inner, "")
+    return _operated(parts, known)
+
+
+def _operated(parts: re.Match[str], known: Mapping[str, str]) -> str:
     value, how = known.get(parts["name"]), parts["how"]
-    there = bool(value) if how.startswith(":") else value is not None
+    there = _is_there(value, how)
     if how.endswith("+"):
         return substitute(parts["other"], known) if there else ""
-    if there:
-        return value or ""
-    if how.endswith("?"):
+    return (value or "") if there else _instead(parts, known)
+
+
+def _is_there(value: str | None, how: str) -> bool:
+    """A colon before the operator takes an empty value for a missing one."""
+    return bool(value) if how.startswith(":") else value is not None
+
+
+def _instead(parts: re.Match[str], known: Mapping[str, str]) -> str:
+    if parts["how"].endswith("?"):
         raise Unreadable(f"required variable {parts['name']} is missing a value: {parts['other']}")
     return substitute(parts["other"], known)

@@ -39,8 +39,12 @@ class Endpoint:
             return "unknown"
         is_new = at_least(version, V4_2)
         if not self.was or method == "POST":
-            return "unknown" if self.was == "get" and not is_new else "act"
+            return self._meaning_today(is_new=is_new)
         return "post_required" if is_new else "act"
+
+    def _meaning_today(self, *, is_new: bool) -> Meaning:
+        """Return what a request by today's method is."""
+        return "unknown" if self.was == "get" and not is_new else "act"
 
     def _exists_in(self, version: str) -> bool:
         begun = self.since is None or at_least(version, self.since)

@@ -31,9 +31,13 @@ def token_of(coolify: CoolifyState, visitor: Visitor, now: float) -> Token:
     """
     shown = visitor.authorization
     token = next((t for t in coolify.tokens if shown == f"Bearer {t.id}|{t.secret}"), None)
-    if token is None or (token.expires_at is not None and token.expires_at <= now):
+    if token is None or _is_expired(token, now):
         raise refusal(401, "Unauthenticated.")
     return token
+
+
+def _is_expired(token: Token, now: float) -> bool:
+    return token.expires_at is not None and token.expires_at <= now
 
 
 def count(coolify: CoolifyState, who: str, now: float, *, limit: int) -> dict[str, str]:
@@ -96,8 +100,12 @@ def _success_403(message: str) -> Refusal:
 
 def _is_allowed(address: str, allowed_ips: str) -> bool:
     """An empty list allows everyone."""
-    allowed = [entry for entry in allowed_ips.replace(" ", "").split(",") if entry]
+    allowed = _entries(allowed_ips)
     if not allowed or EVERYONE in allowed:
         return True
     own = ipaddress.ip_address(address)
     return any(own in ipaddress.ip_network(entry, strict=False) for entry in allowed)
+
+
+def _entries(allowed_ips: str) -> list[str]:
+    return [entry for entry in allowed_ips.replace(" ", "").split(",") if entry]

@@ -9,6 +9,10 @@ def split_image(name: str, tag: str) -> tuple[str, str]:
     digest = re.fullmatch(r"(.+)@sha256:([a-f0-9]{64})", whole)
     if digest:
         return f"{digest[1]}@sha256", digest[2]
+    return _split_at_tag(whole)
+
+
+def _split_at_tag(whole: str) -> tuple[str, str]:
     repository, colon, last = whole.rpartition(":")
     if not colon or "/" in last:
         return whole, "latest"

@@ -69,15 +69,19 @@ def _delete_app(state: WorldState, job: Job) -> None:
 
 
 def _start_service(state: WorldState, job: Job) -> None:
-    """Nobody tells Coolify how it went: the next check of the server does."""
+    """What was there is removed first; nobody tells Coolify how it went but the next check of the server."""
     service = rows.by_uuid(state.coolify.services, job.target)
     host = _workplace(state, service)
     if service is None or host is None:
         return
-    if service.compose_says:
-        return
+    remove(host, of_service(host, service))
+    if not service.compose_says:
+        _run_service(state, host, service, job.due)
+
+
+def _run_service(state: WorldState, host: HostState, service: Service, at: float) -> None:
     try:
-        new = _service_containers(state, service, job.due)
+        new = _service_containers(state, service, at)
     except (BadCompose, BadYaml, Broken, Refused, Unreadable):
         # nothing starts, and only the log of Coolify's worker would say so
         return
@@ -141,12 +145,16 @@ def replace_containers(
 
 
 def _replace(state: WorldState, job: Job) -> None:
-    deployment = next((d for d in state.coolify.deployments if d.deployment_uuid == job.target), None)
+    deployment = _deployment(state, job.target)
     app = rows.by_uuid(state.coolify.applications, deployment.application_uuid) if deployment else None
     host = _workplace(state, app)
     if deployment is not None and app is not None and host is not None:
         with suppress(Unreadable):
             replace_containers(state, host, app, deployment, at=job.due)
+
+
+def _deployment(state: WorldState, uuid: str) -> Deployment | None:
+    return next((d for d in state.coolify.deployments if d.deployment_uuid == uuid), None)
 
 
 def _refresh(state: WorldState, job: Job) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ink_infra_mcp.sandbox.coolify import variables
@@ -19,9 +20,13 @@ def environment_of(service: Php) -> Pairs:
     """Return the variables of a part by name, its build arguments among them."""
     given = merged(pairs_of(get(service, "environment")), pairs_of(get(service, "build.args")))
     if list(given) == list(range(len(given))):
-        texts = [value for value in given.values() if isinstance(value, str)]
-        return {name: value for name, _, value in (one.partition("=") for one in texts) if name not in {"", "0"}}
+        return _from_lines(given.values())
     return dict(_named(key, value) for key, value in given.items())
+
+
+def _from_lines(lines: Iterable[Php]) -> Pairs:
+    parted = (line.partition("=") for line in lines if isinstance(line, str))
+    return {name: value for name, _, value in parted if name not in {"", "0"}}
 
 
 def _named(key: int | str, value: Php) -> tuple[int | str, Php]:
@@ -59,12 +64,19 @@ class Rows:
         if found is None:
             return
         name, port = found["name"], found["port"]
-        url = _bare(part.fqdn) if part.fqdn else self._own(name.lower())
-        path = text(value) if text(value).startswith("/") and text(value) != "/" else ""
-        url = url if url.endswith(path) else f"{url}{path}"
-        host = url.partition("://")[2]
+        url = self._url(part, name, text(value))
         if not part.is_database and part.fqdn is None:
             part.fqdn = f"{url}:{port}" if port else url
+        self._put_address(name, port, url)
+
+    def _url(self, part: ServicePart, name: str, written: str) -> str:
+        """Return the URL of a part, under the path that its variable says."""
+        url = _bare(part.fqdn) if part.fqdn else self._own(name.lower())
+        path = written if written.startswith("/") and written != "/" else ""
+        return url if url.endswith(path) else f"{url}{path}"
+
+    def _put_address(self, name: str, port: str | None, url: str) -> None:
+        host = url.partition("://")[2]
         self.put(f"SERVICE_FQDN_{name}", host)
         self.put(f"SERVICE_URL_{name}", url)
         if port:
@@ -78,13 +90,22 @@ class Rows:
             self.first(key, _secret(kind, f"{self.service.uuid} {key}"))
             return
         url = self._own(name.lower().replace("_", "-"))
-        has_port = any(re.fullmatch(rf"{re.escape(key)}_[0-9]+", row.key) for row in self.service.envs)
-        is_own = _plain(part.name) == _plain(name) and not part.is_database
-        if is_own and not (self.find(key) or has_port or re.search(r":[0-9]+$", part.fqdn or "")):
+        if self._is_published_by(part, key, name):
             part.fqdn = url
-        host = url.partition("://")[2]
-        self.first(key, host if kind == "FQDN" else url)
-        self.first(f"SERVICE_{'URL' if kind == 'FQDN' else 'FQDN'}_{name.upper()}", url if kind == "FQDN" else host)
+        values = {"FQDN": url.partition("://")[2], "URL": url}
+        other = "URL" if kind == "FQDN" else "FQDN"
+        self.first(key, values[kind])
+        self.first(f"SERVICE_{other}_{name.upper()}", values[other])
+
+    def _is_published_by(self, part: ServicePart, key: str, name: str) -> bool:
+        """Return whether the variable is new, names the part itself, and no port of it is known."""
+        if part.is_database or _plain(part.name) != _plain(name):
+            return False
+        return self.find(key) is None and not self._has_port(part, key)
+
+    def _has_port(self, part: ServicePart, key: str) -> bool:
+        in_rows = any(re.fullmatch(rf"{re.escape(key)}_[0-9]+", row.key) for row in self.service.envs)
+        return in_rows or re.search(r":[0-9]+$", part.fqdn or "") is not None
 
     def _own(self, name: str) -> str:
         return own_domain(self.coolify, self.server, f"{name}-{self.service.uuid}")
@@ -113,11 +134,16 @@ class Rows:
         if "{" not in value:
             self.first(variable, default)
             return {}
-        added: Pairs = {variable: self.first(variable, default).value}
+        outer: Pairs = {variable: self.first(variable, default).value}
+        return {**outer, **self._nested(default)}
+
+    def _nested(self, default: str) -> Pairs:
+        """Make a row for every variable inside the default of another."""
+        added: Pairs = {}
         for nested in _contents(default) if "${" in default else []:
-            inner, inner_operator, inner_default = _divided(nested)
+            inner, operator, inner_default = _divided(nested)
             if not inner.startswith(("SERVICE_URL_", "SERVICE_FQDN_")):
-                added[inner] = self.first(inner, inner_default if inner_operator else None).value
+                added[inner] = self.first(inner, inner_default if operator else None).value
         return added
 
 
@@ -158,16 +184,18 @@ def _inner(value: str) -> str:
 
 def _contents(value: str) -> list[str]:
     """Return what stands in each pair of braces that is not inside another."""
-    found: list[str] = []
-    depth = start = 0
+    return [value[start:end] for start, end, depth in _braces(value) if depth == 0]
+
+
+def _braces(value: str) -> Iterator[tuple[int, int, int]]:
+    """Yield of each pair of braces where its content begins and ends, and how many others it is inside of."""
+    starts: list[int] = []
     for place, sign in enumerate(value):
         if sign == "{":
-            start = place + 1 if depth == 0 else start
-            depth += 1
-        elif sign == "}" and depth:
-            depth -= 1
-            found += [value[start:place]] if depth == 0 else []
-    return found
+            starts.append(place + 1)
+        elif sign == "}" and starts:
+            start = starts.pop()
+            yield start, place, len(starts)
 
 
 def _divided(content: str) -> tuple[str, str, str]:
@@ -175,7 +203,11 @@ def _divided(content: str) -> tuple[str, str, str]:
     depth = 0
     for place, sign in enumerate(content):
         depth += {"{": 1, "}": -1}.get(sign, 0)
-        operator = next((one for one in _OPERATORS if content.startswith(one, place)), "")
+        operator = _operator_at(content, place)
         if depth == 0 and operator:
             return content[:place], operator, content[place + len(operator) :]
     return content, "", ""
+
+
+def _operator_at(content: str, place: int) -> str:
+    return next((one for one in _OPERATORS if content.startswith(one, place)), "")

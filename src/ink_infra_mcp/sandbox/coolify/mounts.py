@@ -75,12 +75,16 @@ def check_volumes(service: Php) -> None:
 def _check_long(volume: Php) -> None:
     source, target = get(volume, "source"), get(volume, "target")
     try:
-        if isinstance(source, str) and not (_SAFE_VARIABLE.fullmatch(source) or _WITH_DEFAULT.fullmatch(source)):
+        if isinstance(source, str) and not _is_variable(source):
             check_safe(source, "volume source")
         if isinstance(target, str):
             check_safe(target, "volume target")
     except Unsafe as error:
         raise Unsafe(f"Invalid Docker volume definition (array syntax): {error}{_ADVICE}") from error
+
+
+def _is_variable(source: str) -> bool:
+    return bool(_SAFE_VARIABLE.fullmatch(source) or _WITH_DEFAULT.fullmatch(source))
 
 
 def short(written: str) -> Short:
@@ -90,11 +94,7 @@ def short(written: str) -> Short:
         Unsafe: source or target has a sign that a shell reads.
     """
     parts = _split(written.strip())
-    source = parts.source
-    variable = _VARIABLE.fullmatch(source)
-    if variable and ":-" in variable[1]:
-        name, _, default = variable[1].partition(":-")
-        source = default or f"${{{name}}}"
+    source = _defaulted(parts.source)
     try:
         if not _SAFE_VARIABLE.fullmatch(source):
             check_safe(source, "volume source")
@@ -104,18 +104,36 @@ def short(written: str) -> Short:
     return Short(source, parts.target, parts.mode)
 
 
+def _defaulted(source: str) -> str:
+    """A variable with a default is taken for its default, and for itself where that is empty."""
+    variable = _VARIABLE.fullmatch(source)
+    if not variable or ":-" not in variable[1]:
+        return source
+    name, _, default = variable[1].partition(":-")
+    return default or f"${{{name}}}"
+
+
 def _split(written: str) -> Short:
     if default := _WITH_DEFAULT.match(written):
-        target, mode = _without_mode(written[default.end() :].removeprefix(":"))
-        return Short(default[0], target, mode) if written != default[0] else Short(written, written)
+        return _split_after(default[0], written)
     if ":" not in written:
         return Short(written, written)
     if _DRIVE.match(written) and written.count(":") > 1:
-        source, _, target = written[2:].partition(":")
-        is_long = written.count(":") > 2
-        return Short(written[:2] + source, *(_without_mode(target) if is_long else (target, "")))
+        return _split_with_drive(written)
     source, _, target = written.partition(":")
     return Short(source, *_without_mode(target))
+
+
+def _split_after(source: str, written: str) -> Short:
+    if written == source:
+        return Short(written, written)
+    return Short(source, *_without_mode(written.removeprefix(source).removeprefix(":")))
+
+
+def _split_with_drive(written: str) -> Short:
+    source, _, target = written[2:].partition(":")
+    is_long = written.count(":") > 2
+    return Short(written[:2] + source, *(_without_mode(target) if is_long else (target, "")))
 
 
 def _without_mode(target: str) -> tuple[str, str]:
@@ -149,9 +167,7 @@ class Mounts:
 
     def _one(self, volume: Php) -> Php:
         if isinstance(volume, str):
-            parts = short(volume)
-            self.mode = parts.mode
-            return self._bind(parts.source, parts.target) if is_local(parts.source) else self._named(parts, volume)
+            return self._short(volume)
         if not isinstance(volume, dict | list):
             raise Broken("Call to a member function value() on null")
         _check_long(volume)
@@ -163,6 +179,11 @@ class Mounts:
                 return self._named(parts, volume)
             case _:
                 return _without_content(volume)
+
+    def _short(self, volume: str) -> Php:
+        parts = short(volume)
+        self.mode = parts.mode
+        return self._bind(parts.source, parts.target) if is_local(parts.source) else self._named(parts, volume)
 
     def _bind(self, source: str, target: str) -> str:
         placed = source if source in _UNTOUCHED else _placed(source, f"/data/coolify/services/{self.uuid}")

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -28,13 +28,16 @@ def proxy_labels(front: Front, labels: list[str], *, in_network: bool) -> list[s
 
 
 def _middlewares(labels: Iterable[str]) -> list[str]:
-    found: list[str] = []
-    for label in labels:
-        if named := _MIDDLEWARE.search(label):
-            found.append(named[1])
-        elif own := _OWN.search(label):
-            found += own[1].split(",")
-    return list(dict.fromkeys(name for name in found if name))
+    found = [name for label in labels for name in _middlewares_in(label) if name]
+    return list(dict.fromkeys(found))
+
+
+def _middlewares_in(label: str) -> list[str]:
+    if named := _MIDDLEWARE.search(label):
+        return [named[1]]
+    if own := _OWN.search(label):
+        return own[1].split(",")
+    return []
 
 
 def _traefik(front: Front, labels: list[str]) -> list[str]:
@@ -51,19 +54,24 @@ def _traefik(front: Front, labels: list[str]) -> list[str]:
 
 def _router(front: Front, number: int, url: str, own: list[str]) -> list[str]:
     parts = urlsplit(url)
+    path = parts.path or "/"
     names = {kind: f"{kind}-{number}-{front.uuid}-{_safe(front.name)}" for kind in ("http", "https")}
-    middlewares, made = _path_middlewares(front, names[parts.scheme], parts.path or "/")
-    listed = ",".join([*middlewares, *own])
-    rule = f"Host(`{parts.hostname}`) && PathPrefix(`{parts.path or '/'}`)"
-    for kind in ("https", "http") if parts.scheme == "https" else ("http",):
-        router, service = f"traefik.http.routers.{names[kind]}", f"traefik.http.services.{names[kind]}"
-        through = "redirect-to-https" if kind != parts.scheme else listed
-        made += [f"{router}.rule={rule}", f"{router}.entryPoints={kind}", f"{router}.middlewares={through}"]
-        if parts.port:
-            made += [f"{router}.service={names[kind]}", f"{service}.loadbalancer.server.port={parts.port}"]
-    router = f"traefik.http.routers.{names['https']}"
-    secure = [f"{router}.tls=true", f"{router}.tls.certresolver=letsencrypt"]
-    return [*made, *(secure if parts.scheme == "https" else [])]
+    middlewares, made = _path_middlewares(front, names[parts.scheme], path)
+    rule = f"Host(`{parts.hostname}`) && PathPrefix(`{path}`)"
+    made += _entry_point(names, parts.scheme, rule, ",".join([*middlewares, *own]), parts.port)
+    if parts.scheme == "https":
+        made += _entry_point(names, "http", rule, "redirect-to-https", parts.port)
+        router = f"traefik.http.routers.{names['https']}"
+        made += [f"{router}.tls=true", f"{router}.tls.certresolver=letsencrypt"]
+    return made
+
+
+def _entry_point(names: Mapping[str, str], kind: str, rule: str, through: str, port: int | None) -> list[str]:
+    router, service = f"traefik.http.routers.{names[kind]}", f"traefik.http.services.{names[kind]}"
+    made = [f"{router}.rule={rule}", f"{router}.entryPoints={kind}", f"{router}.middlewares={through}"]
+    if port:
+        made += [f"{router}.service={names[kind]}", f"{service}.loadbalancer.server.port={port}"]
+    return made
 
 
 def _path_middlewares(front: Front, name: str, path: str) -> tuple[list[str], list[str]]:

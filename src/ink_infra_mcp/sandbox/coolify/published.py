@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from ink_infra_mcp.sandbox.coolify.php import Php, get
+from ink_infra_mcp.sandbox.coolify.php import Pairs, Php, get
 
 ANY = "0.0.0.0"  # noqa: S104 - what Docker shows for a port on every address
 EPHEMERAL = 32768
@@ -18,10 +18,18 @@ _SHORT = re.compile(
 def published(port: Php, number: int) -> list[str]:
     """Return one `0.0.0.0:80->80/tcp` for each port that an entry publishes; `number` is its place in the list."""
     if isinstance(port, dict):
-        outer = str(get(port, "published") or "")
-        address, protocol = str(get(port, "host_ip") or ANY), str(get(port, "protocol") or "tcp")
-        return _pairs(_bracketed(address), outer, str(get(port, "target") or ""), protocol, number)
-    found = _SHORT.fullmatch(str(port))
+        return _published_by_map(port, number)
+    return _published_by_text(str(port), number)
+
+
+def _published_by_map(port: Pairs, number: int) -> list[str]:
+    outer = str(get(port, "published") or "")
+    address, protocol = str(get(port, "host_ip") or ANY), str(get(port, "protocol") or "tcp")
+    return _pairs(_bracketed(address), outer, str(get(port, "target") or ""), protocol, number)
+
+
+def _published_by_text(port: str, number: int) -> list[str]:
+    found = _SHORT.fullmatch(port)
     if found is None:
         return []
     address = found["address"] or ANY

@@ -55,14 +55,21 @@ def enqueue(state: WorldState, app: Application, uuid: str, wish: Wish, *, now: 
     """
     coolify = state.coolify
     deployment = _new(coolify, app, uuid, wish, now)
-    if _is_full(coolify, app):
-        return Queued("queue_full", "Deployment queue is full. Please wait for existing deployments to complete.")
-    if wish.may_be_skipped and _has_twin(coolify, deployment):
-        return Queued("skipped", "Deployment already queued for this commit.")
+    turned_away = _turned_away(coolify, app, deployment, wish)
+    if turned_away is not None:
+        return turned_away
     coolify.deployments.append(deployment)
     if wish.now_or_never or may_start(coolify, deployment):
         start(state, deployment, at=now)
     return Queued("queued", "Deployment queued.")
+
+
+def _turned_away(coolify: CoolifyState, app: Application, deployment: Deployment, wish: Wish) -> Queued | None:
+    if _is_full(coolify, app):
+        return Queued("queue_full", "Deployment queue is full. Please wait for existing deployments to complete.")
+    if wish.may_be_skipped and _has_twin(coolify, deployment):
+        return Queued("skipped", "Deployment already queued for this commit.")
+    return None
 
 
 def _new(coolify: CoolifyState, app: Application, uuid: str, wish: Wish, now: float) -> Deployment:
@@ -106,8 +113,12 @@ def may_start(coolify: CoolifyState, deployment: Deployment) -> bool:
     lock = (deployment.application_uuid, deployment.pull_request_id)
     if lock in [(d.application_uuid, d.pull_request_id) for d in running]:
         return False
+    return len(running) < _builds_at_once(coolify, deployment)
+
+
+def _builds_at_once(coolify: CoolifyState, deployment: Deployment) -> int:
     server = rows.server_of(coolify, deployment)
-    return len(running) < (server.settings.concurrent_builds if server else 1)
+    return server.settings.concurrent_builds if server else 1
 
 
 def start(state: WorldState, deployment: Deployment, *, at: float) -> None:

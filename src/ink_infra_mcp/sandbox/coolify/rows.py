@@ -98,9 +98,13 @@ def name_of(thing: Application | Service) -> str:
 
 def service_status(service: Service) -> str:
     """Return the status of a whole service: the worst of its parts decides, those apart that are excluded."""
-    counted = [part for part in service.parts if not part.exclude_from_status]
+    counted = _counted(service)
     status = _worst(counted or service.parts)
     return f"{status}:excluded" if not counted and status != "exited" else status
+
+
+def _counted(service: Service) -> list[ServicePart]:
+    return [part for part in service.parts if not part.exclude_from_status]
 
 
 def _worst(parts: list[ServicePart]) -> str:

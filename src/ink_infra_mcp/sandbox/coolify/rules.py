@@ -127,10 +127,12 @@ def stored(value: JsonValue, rule: Rule) -> JsonValue:
 
 
 def _messages(name: str, fields: JsonObject, rule: Rule, required: str) -> list[str]:
-    value, label = fields.get(name), name.replace("_", " ")
-    if value is None and rule.required:
-        return [required.format(label)]
-    if value is None and (rule.nullable or name not in fields):
+    value = fields.get(name)
+    if value is not None:
+        return _wrong(name, value, rule)
+    if rule.required:
+        return [required.format(name.replace("_", " "))]
+    if rule.nullable or name not in fields:
         return []
     return _wrong(name, value, rule)
 

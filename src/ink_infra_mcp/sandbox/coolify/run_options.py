@@ -5,6 +5,7 @@ Source: convertDockerRunToCompose in bootstrap/helpers/docker.php at v4.3.10; th
 """
 
 import re
+from collections.abc import Mapping
 
 OPTION = re.compile(r"(--\w+(?:-\w+)*)(?:\s|=)?([^\s-]+)?")
 MAPPED = {
@@ -41,6 +42,11 @@ def compose_options(text: str, *, fork: bool) -> ComposeOptions:
     for option, value in OPTION.findall(text):
         if option in mapped and option not in WHOLE:
             _put(options, mapped[option], value)
+    return {**options, **_whole_options(text, mapped)}
+
+
+def _whole_options(text: str, mapped: Mapping[str, str]) -> ComposeOptions:
+    options: ComposeOptions = {}
     for option, key in WHOLE.items():
         if option in mapped and (found := re.search(rf"{option}(?:=|\s+)(\S+)", text)):
             options[key] = [found[1]]

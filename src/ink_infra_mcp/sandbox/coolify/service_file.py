@@ -52,10 +52,7 @@ def generate(coolify: CoolifyState, service: Service, server: Server, *, now: fl
         BadYaml: the stored file is not YAML.
     """
     document = parse(service.docker_compose_raw)
-    services = {str(name): body for name, body in pairs_of(get(document, "services")).items()}
-    for body in services.values():
-        if not isinstance(body, dict | list | None):
-            raise Broken("isDatabaseImage(): Argument #2 ($serviceConfig) must be of type ?array")
+    services = _services(document)
     old = {part.name: part for part in service.parts}
     service.parts = [old.get(name) or _part(coolify, name, body) for name, body in services.items()]
     for part in service.parts:
@@ -66,6 +63,14 @@ def generate(coolify: CoolifyState, service: Service, server: Server, *, now: fl
     service.docker_compose_raw = dump(_without_content(document))
 
 
+def _services(document: Php) -> dict[str, Php]:
+    services = {str(name): body for name, body in pairs_of(get(document, "services")).items()}
+    for body in services.values():
+        if not isinstance(body, dict | list | None):
+            raise Broken("isDatabaseImage(): Argument #2 ($serviceConfig) must be of type ?array")
+    return services
+
+
 def _part(coolify: CoolifyState, name: str, body: Php) -> ServicePart:
     image, is_one = text(get(body, "image")), is_database(body)
     return ServicePart(id=new_id(coolify), uuid=new_uuid(coolify), name=name, image=image, is_database=is_one)
@@ -74,22 +79,36 @@ def _part(coolify: CoolifyState, name: str, body: Php) -> ServicePart:
 def _make_rows(rows: Rows, services: Mapping[str, Php]) -> None:
     for part in rows.service.parts:
         environment = environment_of(services[part.name])
-        for key, value in environment.items():
-            if str(key).startswith(("SERVICE_FQDN_", "SERVICE_URL_")):
-                rows.address(part, str(key), value)
-        for name in dict.fromkeys(name for value in environment.values() for name in references(value)):
+        _make_addresses(rows, part, environment)
+        for name in _referred(environment):
             rows.referred(part, name)
 
 
+def _make_addresses(rows: Rows, part: ServicePart, environment: Pairs) -> None:
+    for key, value in environment.items():
+        if str(key).startswith(("SERVICE_FQDN_", "SERVICE_URL_")):
+            rows.address(part, str(key), value)
+
+
+def _referred(environment: Pairs) -> list[str]:
+    """Return every SERVICE_ variable that the values name, once each."""
+    return list(dict.fromkeys(name for value in environment.values() for name in references(value)))
+
+
 def _generated(rows: Rows, document: Php, services: Mapping[str, Php]) -> str:
-    top = {name: pairs_of(get(document, name)) for name in SECTIONS}
-    top["volumes"] = {name: volume for name, volume in top["volumes"].items() if volume is not None}
+    top = _sections(document)
     maker = _Maker(rows, top, Mounts(rows.service.uuid, top["volumes"]), _service_names(services))
     made: Pairs = {}
     for part in rows.service.parts:
         made[key_of(part.name)] = array(maker.payload(part, services[part.name]))
     sections: Pairs = {name: array(pairs) for name, pairs in top.items() if pairs}
     return dump({"services": array(made), **sections})
+
+
+def _sections(document: Php) -> dict[str, Pairs]:
+    top = {name: pairs_of(get(document, name)) for name in SECTIONS}
+    top["volumes"] = {name: volume for name, volume in top["volumes"].items() if volume is not None}
+    return top
 
 
 def _service_names(services: Mapping[str, Php]) -> Pairs:
@@ -109,7 +128,7 @@ class _Maker:
         """Return what a part becomes."""
         uuid = self.rows.service.uuid
         volumes = self.mounts.of(service)
-        networks = {} if get(service, "network_mode") is not None else self._networks(service)
+        networks = self._networks(service)
         environment = self._environment(part, service)
         part.exclude_from_status = part.exclude_from_status or _may_end(service)
         made = {key: value for key, value in pairs_of(service).items() if key != "exclude_from_hc"}
@@ -117,15 +136,17 @@ class _Maker:
         made["container_name"] = f"{part.name}-{uuid}"
         made["restart"] = RESTART if given is None else text(given)
         made["labels"] = list(self._labels(part, service))
-        made |= {"networks": array(networks)} if networks else {}
-        made |= {name: array(pairs) for name in ("ports",) if (pairs := pairs_of(get(service, name)))}
-        made |= {"volumes": array(volumes)} if volumes else {}
+        made |= _unless_empty("networks", networks)
+        made |= _unless_empty("ports", pairs_of(get(service, "ports")))
+        made |= _unless_empty("volumes", volumes)
         made["environment"] = array(environment)
-        made |= {name: array(pairs) for name in ("depends_on",) if (pairs := pairs_of(get(service, name)))}
+        made |= _unless_empty("depends_on", pairs_of(get(service, "depends_on")))
         made["env_file"] = _env_files(service)
         return made
 
     def _networks(self, service: Php) -> Pairs:
+        if get(service, "network_mode") is not None:
+            return {}
         uuid = self.rows.service.uuid
         self.top["networks"].setdefault(uuid, {"name": uuid, "external": True})
         joined: Pairs = {}
@@ -138,9 +159,7 @@ class _Maker:
 
     def _environment(self, part: ServicePart, service: Php) -> Pairs:
         own = environment_of(service)
-        magic = {name for value in own.values() for name in references(value)}
-        normal = {k: v for k, v in own.items() if k not in magic and not text(v).startswith("SERVICE_")}
-        environment = {**own, **self.rows.values(normal)}
+        environment = {**own, **self.rows.values(_without_magic(own))}
         kept = {k: self._filled(str(k), v) for k, v in environment.items() if not str(k).startswith("SERVICE_FQDN_")}
         return merged(kept, self._coolify(part), self.names)
 
@@ -153,26 +172,22 @@ class _Maker:
         uuid = self.rows.service.uuid
         own: Pairs = {"COOLIFY_RESOURCE_UUID": uuid, "COOLIFY_CONTAINER_NAME": f"{part.name}-{uuid}"}
         made = {key: value for key, value in own.items() if self.rows.find(str(key)) is None}
-        urls = [_without_port(url) for url in listed(part.fqdn)] if not part.is_database else []
-        if urls:
-            made["COOLIFY_FQDN"] = ",".join(url.partition("://")[2] for url in urls)
-            made["COOLIFY_URL"] = ",".join(urls)
-        return made
+        return {**made, **_addresses(part)}
 
     def _labels(self, part: ServicePart, service: Php) -> Iterator[Php]:
-        written = get(service, "labels")
-        own = pairs_of(written)
-        as_map = isinstance(written, dict)
-        lines: list[Php] = [f"{key}={text(value)}" if as_map else value for key, value in own.items()]
-        lines += self._own_labels(part)
+        lines: list[Php] = [*_written_labels(service), *self._own_labels(part)]
         if self.rows.service.is_container_label_escape_enabled:
             lines = [_escaped(line) for line in lines]
         yield from lines
-        urls = tuple(listed(part.fqdn)) if not part.is_database else ()
-        if urls:
-            front = Front(self.rows.service.uuid, part.name, part.image, urls)
-            in_network = get(service, "network_mode") is None
-            yield from proxy_labels(front, [x for x in lines if isinstance(x, str)], in_network=in_network)
+        yield from self._proxy_labels(part, service, lines)
+
+    def _proxy_labels(self, part: ServicePart, service: Php, lines: list[Php]) -> list[str]:
+        urls = tuple(_urls_of(part))
+        if not urls:
+            return []
+        front = Front(self.rows.service.uuid, part.name, part.image, urls)
+        in_network = get(service, "network_mode") is None
+        return proxy_labels(front, [line for line in lines if isinstance(line, str)], in_network=in_network)
 
     def _own_labels(self, part: ServicePart) -> list[str]:
         service = self.rows.service
@@ -193,6 +208,33 @@ class _Maker:
             f"coolify.service.subType={'database' if part.is_database else 'application'}",
             *([f"coolify.service.subName={slug(part.name)}"] if part.name != "0" else []),
         ]
+
+
+def _unless_empty(name: str, pairs: Pairs) -> Pairs:
+    return {name: array(pairs)} if pairs else {}
+
+
+def _without_magic(own: Pairs) -> Pairs:
+    magic = set(_referred(own))
+    return {k: v for k, v in own.items() if k not in magic and not text(v).startswith("SERVICE_")}
+
+
+def _urls_of(part: ServicePart) -> list[str]:
+    """A database has none."""
+    return [] if part.is_database else listed(part.fqdn)
+
+
+def _addresses(part: ServicePart) -> Pairs:
+    urls = [_without_port(url) for url in _urls_of(part)]
+    if not urls:
+        return {}
+    return {"COOLIFY_FQDN": ",".join(url.partition("://")[2] for url in urls), "COOLIFY_URL": ",".join(urls)}
+
+
+def _written_labels(service: Php) -> list[Php]:
+    written = get(service, "labels")
+    as_map = isinstance(written, dict)
+    return [f"{key}={text(value)}" if as_map else value for key, value in pairs_of(written).items()]
 
 
 def _may_end(service: Php) -> bool:

@@ -125,9 +125,13 @@ def _environment(call: Call, app: Application) -> JsonValue:
 
 def _columns(call: Call, app: Application) -> JsonObject:
     if not call.sees_secrets:
-        return {name: value for name, value in app.columns.items() if name not in SECRET_COLUMNS}
+        return _public_columns(app)
     key = rows.by_uuid(call.coolify.keys, app.private_key_uuid or "")
     return {**app.columns, "private_key_id": key.id if key else None}
+
+
+def _public_columns(app: Application) -> JsonObject:
+    return {name: value for name, value in app.columns.items() if name not in SECRET_COLUMNS}
 
 
 def deployment(call: Call, row: Deployment, *, with_application: bool = False) -> JsonObject:
@@ -138,9 +142,8 @@ def deployment(call: Call, row: Deployment, *, with_application: bool = False) -
         **row.model_dump(include=_PLAIN_DEPLOYMENT),
         **dict.fromkeys(_NULL_IN_DEPLOYMENT),
         "application_id": str(app.id) if app else None,
+        **_server_ids(server),
         "deployment_url": f"{_page_of(call, app)}/deployment/{row.deployment_uuid}",
-        "server_id": server.id if server else None,
-        "destination_id": str(server.destinations[0].id) if server else None,
         "only_this_server": False,
         "finished_at": stamp(row.finished_at),
         "created_at": stamp(row.created_at),
@@ -149,6 +152,12 @@ def deployment(call: Call, row: Deployment, *, with_application: bool = False) -
     if call.sees_secrets:
         shown["logs"] = _logs(row)
     return ordered({**shown, "application": application(call, app, number=True)} if with_application and app else shown)
+
+
+def _server_ids(server: Server | None) -> JsonObject:
+    if server is None:
+        return {"server_id": None, "destination_id": None}
+    return {"server_id": server.id, "destination_id": str(server.destinations[0].id)}
 
 
 def _page_of(call: Call, app: Application | None) -> str:
@@ -211,11 +220,9 @@ def service(call: Call, row: Service, *, number: bool = False) -> JsonObject:
         **row.model_dump(include=_PLAIN_SERVICE),
         "is_container_label_readonly_enabled": False,
         "environment_id": place[1].id if place else None,
-        "server_id": server.id if server else None,
-        "server": server_full(call, server) if server else None,
-        "applications": [_part(part) for part in row.parts if not part.is_database],
-        "databases": [_part(part) for part in row.parts if part.is_database],
-        "destination_id": server.destinations[0].id if server else None,
+        **_home_of_service(call, server),
+        "applications": _parts(row, databases=False),
+        "databases": _parts(row, databases=True),
         "destination_type": "App\\Models\\StandaloneDocker",
         "service_type": None,
         "config_hash": None,
@@ -229,6 +236,16 @@ def service(call: Call, row: Service, *, number: bool = False) -> JsonObject:
     if call.sees_secrets:
         shown |= {"docker_compose_raw": row.docker_compose_raw, "docker_compose": row.docker_compose}
     return ordered({**shown, "id": row.id} if number else shown)
+
+
+def _home_of_service(call: Call, server: Server | None) -> JsonObject:
+    if server is None:
+        return {"server_id": None, "server": None, "destination_id": None}
+    return {"server_id": server.id, "server": server_full(call, server), "destination_id": server.destinations[0].id}
+
+
+def _parts(row: Service, *, databases: bool) -> list[JsonValue]:
+    return [_part(part) for part in row.parts if part.is_database == databases]
 
 
 _LOG_DRAIN_SECRETS = (

@@ -55,23 +55,26 @@ def ensure_proxy(host: HostState, server: Server, at: float) -> None:
     An image that the machine is `without` cannot be pulled there.
     """
     if rows.is_functional(server) and not server.settings.is_build_server:
-        present = _names(host)
-        wanted = [c for c in infrastructure(server, at) if c.name not in present]
-        place(host, [c for c in wanted if c.image not in host.without])
+        _start_missing(host, server, at)
         server.proxy_applied = server.proxy_applied or server.proxy_type != "NONE"
     server.proxy_status = _proxy_status(host, server)
 
 
+def _start_missing(host: HostState, server: Server, at: float) -> None:
+    present = {container.name for container in host.containers}
+    place(host, [c for c in infrastructure(server, at) if c.name not in present and c.image not in host.without])
+
+
 def _proxy_status(host: HostState, server: Server) -> str:
     """A proxy whose image cannot be pulled is shown as starting for good (seen on 4.3.11)."""
-    proxies = [container for container in host.containers if container.name == PROXY]
-    if proxies:
-        return proxies[0].state
+    proxy = _proxy(host)
+    if proxy is not None:
+        return proxy.state
     return "starting" if server.proxy_applied and PROXY_IMAGE in host.without else "exited"
 
 
-def _names(host: HostState) -> set[str]:
-    return {container.name for container in host.containers}
+def _proxy(host: HostState) -> Container | None:
+    return next((container for container in host.containers if container.name == PROXY), None)
 
 
 def status_of(containers: Iterable[Container]) -> str:
@@ -82,6 +85,10 @@ def status_of(containers: Iterable[Container]) -> str:
         return EXITED
     if states == {"running"}:
         return f"running:{_health_of(found)}"
+    return _status_of_some(states)
+
+
+def _status_of_some(states: set[str]) -> str:
     is_mixed = "restarting" in states or {"running", "exited"} <= states
     return "degraded:unhealthy" if is_mixed else f"{min(states)}:unknown"
 

@@ -7,7 +7,7 @@ the booleans nor the base-60 numbers of YAML 1.1.
 import base64
 import binascii
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
 import yaml
@@ -55,8 +55,7 @@ def parse(text: str) -> Php:
 
 
 def _value(node: Node, above: tuple[Node, ...]) -> Php:
-    if any(node is one for one in above):
-        raise BadYaml("Circular reference detected.")
+    _refuse_circle(node, above)
     match node:
         case ScalarNode():
             return _scalar(node)
@@ -68,6 +67,11 @@ def _value(node: Node, above: tuple[Node, ...]) -> Php:
             return array(_mapping(node, (*above, node)))
         case _:
             raise BadYaml("Unable to parse.")
+
+
+def _refuse_circle(node: Node, above: tuple[Node, ...]) -> None:
+    if any(node is one for one in above):
+        raise BadYaml("Circular reference detected.")
 
 
 def _refuse_tag(node: Node) -> None:
@@ -99,44 +103,53 @@ def _mapping(node: MappingNode, above: tuple[Node, ...]) -> Pairs:
 
 
 def _merged(data: Pairs, value: Php) -> Pairs:
-    if not isinstance(value, dict | list):
-        raise BadYaml("YAML merge keys used with a scalar value instead of an array.")
-    found = pairs_of(value)
-    for part in found.values() if 0 in found else [value]:
+    for part in _merge_items(value):
         if not isinstance(part, dict | list):
             raise BadYaml("Merge items must be arrays.")
         data = {**data, **{key: one for key, one in pairs_of(part).items() if key not in data}}
     return data
 
 
+def _merge_items(value: Php) -> list[Php]:
+    if not isinstance(value, dict | list):
+        raise BadYaml("YAML merge keys used with a scalar value instead of an array.")
+    found = pairs_of(value)
+    return list(found.values()) if 0 in found else [value]
+
+
 def _key(node: Node, value: Node, *, is_flow: bool) -> int | str:
     if not isinstance(node, ScalarNode):
         raise BadYaml("Complex mappings are not supported.")
-    if is_flow and value.start_mark.index == node.end_mark.index:
+    if is_flow:
+        return _flow_key(node, value)
+    key = _scalar_key(node)
+    return key_of(str(node.value)) if isinstance(key, str) else key
+
+
+def _flow_key(node: ScalarNode, value: Node) -> int | str:
+    if value.start_mark.index == node.end_mark.index:
         raise BadYaml(f'Malformed inline YAML string: "{node.value}".')
+    _scalar_key(node)
+    if node.tag == PLAIN and ":" in node.value:
+        raise BadYaml("Colons must be followed by a space or an indication character.")
+    return key_of(str(node.value))
+
+
+def _scalar_key(node: ScalarNode) -> int | str:
     key = _scalar(node)
     if isinstance(key, bool) or not isinstance(key, str | int):
         kind = "Numeric" if isinstance(key, float) else "Non-string"
         raise BadYaml(f"{kind} keys are not supported. Quote your evaluable mapping keys instead.")
-    if is_flow and node.tag == PLAIN and ":" in node.value:
-        raise BadYaml("Colons must be followed by a space or an indication character.")
-    return key_of(str(node.value)) if is_flow or isinstance(key, str) else key
+    return key
 
 
 def _scalar(node: ScalarNode) -> Php:
-    match node.tag.removeprefix(_TAG):
-        case "plain":
-            return plain(node.value)
-        case "quoted" | "str":
-            return str(node.value)
-        case "float":
-            return _leading_float(node.value)
-        case "binary":
-            return _binary(node.value)
-        case "!php/object" | "!php/const" | "!php/enum":
-            return None
-        case _:
-            raise _unknown_tag(node.tag)
+    name = node.tag.removeprefix(_TAG)
+    if name in _PHP_TAGS:
+        return None
+    if name not in _READERS:
+        raise _unknown_tag(node.tag)
+    return _READERS[name](node.value)
 
 
 def _leading_float(text: str) -> float:
@@ -160,43 +173,75 @@ def plain(text: str) -> Php:
     known: Hashable = text.lower() if text != "~" else text
     if known in _WORDS:
         return _WORDS[str(known)]
-    if octal := _OCTAL.fullmatch(text):
-        number = int(octal[2].replace("_", "") or "0", 8)
-        return -number if octal[1] == "-" else number
+    if found := _OCTAL.fullmatch(text):
+        return _octal(found)
     return _number(text) if text[0] in "+-.0123456789" else text
+
+
+def _octal(found: re.Match[str]) -> int:
+    number = int(found[2].replace("_", "") or "0", 8)
+    return -number if found[1] == "-" else number
 
 
 def _number(text: str) -> Php:
     if _UNDERSCORED.fullmatch(text):
         text = text.replace("_", "")
     if re.fullmatch(r"-?[0-9]+", text, re.ASCII):
-        is_kept = key_of(text) == text and text != "-0"
-        return text if is_kept or text == "-0" else int(text)
+        return _whole(text)
     return float(text) if is_numeric(text) else _other_number(text)
+
+
+def _whole(text: str) -> int | str:
+    """A number that PHP would write otherwise stays a text."""
+    return text if text == "-0" or key_of(text) == text else int(text)
 
 
 def _other_number(text: str) -> Php:
     if _HEX.fullmatch(text):
-        number = int(text[2:].replace("_", "") or "0", 16)
-        return 0.0 if text[1] == "X" else number if number <= LARGEST_INT else float(number)
+        return _hexadecimal(text)
     if text.lower() in _INFINITE:
         return _INFINITE[text.lower()]
     if _DECIMAL.fullmatch(text):
         return float(text.replace("_", ""))
-    return _instant(text) if TIMESTAMP.fullmatch(text) else text
-
-
-def _instant(text: str) -> Php:
     found = TIMESTAMP.fullmatch(text)
-    if found is None:
-        return text
+    return _instant(found) if found else text
+
+
+def _hexadecimal(text: str) -> int | float:
+    number = int(text[2:].replace("_", "") or "0", 16)
+    if text[1] == "X":
+        return 0.0
+    return number if number <= LARGEST_INT else float(number)
+
+
+def _instant(found: re.Match[str]) -> int | float:
     part = {name: int(value or 0) for name, value in found.groupdict().items() if name not in {"zone", "sign"}}
     try:
-        away = timedelta(hours=part["zone_hour"], minutes=part["zone_minute"])
-        zone = timezone(-away if found["sign"] == "-" else away) if found["sign"] else UTC
-        day = datetime(part["year"], part["month"], part["day"], tzinfo=zone)
+        day = datetime(part["year"], part["month"], part["day"], tzinfo=_zone(found["sign"], part))
         moment = day + timedelta(hours=part["hour"], minutes=part["minute"], seconds=part["second"])
     except ValueError as error:
-        raise BadYaml(f"Failed to parse time string ({text})") from error
-    fraction = float(f"0.{found['fraction'] or 0}")
+        raise BadYaml(f"Failed to parse time string ({found[0]})") from error
+    return _seconds(moment, found["fraction"])
+
+
+def _zone(sign: str | None, part: Mapping[str, int]) -> timezone:
+    away = timedelta(hours=part["zone_hour"], minutes=part["zone_minute"])
+    if not sign:
+        return UTC
+    return timezone(-away if sign == "-" else away)
+
+
+def _seconds(moment: datetime, digits: str | None) -> int | float:
+    """Return the time since 1970, a whole number unless there is a fraction."""
+    fraction = float(f"0.{digits or 0}")
     return moment.timestamp() + fraction if fraction else int(moment.timestamp())
+
+
+_PHP_TAGS = frozenset({"!php/object", "!php/const", "!php/enum"})
+_READERS: Mapping[str, Callable[[str], Php]] = {
+    PLAIN: plain,
+    QUOTED: str,
+    "str": str,
+    "float": _leading_float,
+    "binary": _binary,
+}

@@ -3,6 +3,7 @@
 import base64
 import math
 import re
+from typing import TypeGuard
 
 from ink_infra_mcp.sandbox.coolify.php import Php, float_text, is_numeric, pairs_of
 
@@ -49,18 +50,26 @@ def _dump(value: Php, depth: int, indent: int, *, literal: bool) -> str:
         return prefix + scalar(value)
     said = ""
     for key, part in pairs_of(value).items():
-        said += "\n" if said and not said.endswith("\n") else ""
         mark = f"{scalar(key)}:" if isinstance(value, dict) else "-"
-        said += prefix + mark + _after(part, depth, indent, literal=literal)
+        said = _ended(said) + prefix + mark + _after(part, depth, indent, literal=literal)
     return said
 
 
+def _ended(said: str) -> str:
+    """Return the text with a line break at its end."""
+    return f"{said}\n" if said and not said.endswith("\n") else said
+
+
 def _after(part: Php, depth: int, indent: int, *, literal: bool) -> str:
-    if literal and isinstance(part, str) and "\n" in part and "\r" not in part:
+    if literal and _has_lines(part):
         return _block(part, " " * indent)
     if depth <= 1 or not _is_filled(part):
         return f" {_dump(part, depth - 1, 0, literal=literal)}\n"
     return f"\n{_dump(part, depth - 1, indent + INDENT, literal=literal)}"
+
+
+def _has_lines(part: Php) -> TypeGuard[str]:
+    return isinstance(part, str) and "\n" in part and "\r" not in part
 
 
 def _is_filled(value: Php) -> bool:
@@ -69,47 +78,72 @@ def _is_filled(value: Php) -> bool:
 
 def _block(value: str, prefix: str) -> str:
     lines = value.split("\n")
-    first = next((line for line in lines if line.strip(" ")), "")
-    indicator = str(INDENT) if first.startswith(" ") else ""
-    chomping = "+" if value.endswith("\n\n") else "" if value.endswith("\n") else "-"
     rows = "".join(f"\n{prefix}{' ' * INDENT}{line}" if line else "\n" for line in lines)
-    return f" |{indicator}{chomping}{rows}"
+    return f" |{_indicator(lines)}{_chomping(value)}{rows}"
+
+
+def _indicator(lines: list[str]) -> str:
+    first = next((line for line in lines if line.strip(" ")), "")
+    return str(INDENT) if first.startswith(" ") else ""
+
+
+def _chomping(value: str) -> str:
+    if value.endswith("\n\n"):
+        return "+"
+    return "" if value.endswith("\n") else "-"
 
 
 def scalar(value: Php) -> str:
     """Return a value on one line."""
     match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case float():
-            return _float(value)
         case str():
             return _text(value)
-        case list() if value:
-            return f"[{', '.join(map(scalar, value))}]"
+        case float():
+            return _float(value)
+        case list() | dict():
+            return _flow(value)
         case _:
-            return f"{{ {', '.join(f'{scalar(key)}: {scalar(part)}' for key, part in pairs_of(value).items())} }}"
+            return _word(value)
+
+
+def _word(value: bool | int | None) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower()
+
+
+def _flow(value: Php) -> str:
+    if isinstance(value, list) and value:
+        return f"[{', '.join(map(scalar, value))}]"
+    return f"{{ {', '.join(f'{scalar(key)}: {scalar(part)}' for key, part in pairs_of(value).items())} }}"
 
 
 def _float(value: float) -> str:
     written = float_text(value)
     if math.isinf(value):
         return written.replace("INF", ".Inf")
-    is_whole = not math.isnan(value) and math.floor(value) == value and float(written) == value
-    return f"{written}.0" if is_whole and "E" not in written else written
+    return f"{written}.0" if _is_whole(value, written) and "E" not in written else written
+
+
+def _is_whole(value: float, written: str) -> bool:
+    return not math.isnan(value) and math.floor(value) == value and float(written) == value
 
 
 def _text(value: str) -> str:
-    if value == "" or (is_numeric(value) and not re.search(r"[\f\n\r\t\v]", value)):
+    if _is_empty_or_number(value):
         return f"'{value}'"
     if _BINARY.search(value):
         return f"!!binary {base64.b64encode(value.encode()).decode()}"
     if _DOUBLE.search(value):
         return _doubly_quoted(value)
+    return _printable(value)
+
+
+def _is_empty_or_number(value: str) -> bool:
+    return value == "" or (is_numeric(value) and not re.search(r"[\f\n\r\t\v]", value))
+
+
+def _printable(value: str) -> str:
     if value.lower() in _WORDS or _SINGLE.search(value):
         return _shorter_quoted(value)
     return f"'{value}'" if _NUMBER.fullmatch(value) or TIMESTAMP.fullmatch(value) else value

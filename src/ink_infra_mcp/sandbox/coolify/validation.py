@@ -45,8 +45,13 @@ def validate(state: WorldState, job: Job) -> None:
     server.updated_at = job.due
     host = rows.machine_of(state, server)
     if host is not None and job.install:
-        host.docker_version = host.docker_version or INSTALLED_DOCKER
+        _install_docker(host)
     _judge(server, host, job)
+
+
+def _install_docker(host: HostState) -> None:
+    """One that is there already stays."""
+    host.docker_version = host.docker_version or INSTALLED_DOCKER
 
 
 def _judge(server: Server, host: HostState | None, job: Job) -> None:
@@ -76,7 +81,11 @@ def _trouble(host: HostState) -> str:
         return "Prerequisites (git) are not installed."
     if not host.docker_version:
         return "Docker Engine is not installed."
-    major = re.match(r"\d+", host.docker_version)
-    if major is None or int(major[0]) < OLDEST_DOCKER:
+    if _is_too_old(host.docker_version):
         return f"Docker Engine {host.docker_version} is older than {OLDEST_DOCKER}."
     return ""
+
+
+def _is_too_old(docker_version: str) -> bool:
+    major = re.match(r"\d+", docker_version)
+    return major is None or int(major[0]) < OLDEST_DOCKER

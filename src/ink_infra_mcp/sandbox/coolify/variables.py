@@ -32,14 +32,22 @@ def overwrite(owner: Application | Service, var: EnvVar, given: JsonObject, *, n
     Raises:
         Refusal: 500 where another flag of an application was true and is omitted: its column takes no null (seen).
     """
-    flags = _flags(var, given) if isinstance(owner, Application) else {n: bool(given[n]) for n in FLAGS if n in given}
+    changes = _changes(owner, var, given)
     var.value = _text(given.get("value"))
-    for name, flag in flags.items():
-        setattr(var, name, flag)
-    for name in KEPT if isinstance(owner, Application) else ("comment",):
-        if name in given:
-            setattr(var, name, given[name])
+    for name, value in changes.items():
+        setattr(var, name, value)
     var.updated_at = now
+
+
+def _changes(owner: Application | Service, var: EnvVar, given: JsonObject) -> JsonObject:
+    if isinstance(owner, Application):
+        return {**_flags(var, given), **_among(given, KEPT)}
+    flags = {name: bool(value) for name, value in _among(given, FLAGS).items()}
+    return {**flags, **_among(given, ("comment",))}
+
+
+def _among(given: JsonObject, names: tuple[str, ...]) -> JsonObject:
+    return {name: given[name] for name in names if name in given}
 
 
 def _flags(var: EnvVar, given: JsonObject) -> dict[str, bool]:

@@ -55,6 +55,12 @@ def _bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]
     if "ufw" in bodies:
         bodies["ufw"] = _by_language(network_commands(host)["ufw"])
     bodies["unshare"] = f'[ "$1 $2 $3" = "--net sh -c" ] || unknown\n{_printed(boot_answer(host))}'
+    return bodies | _container_bodies(state, host, now=now)
+
+
+def _container_bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]:
+    """What runs containers is there where it is installed."""
+    bodies: dict[str, str] = {}
     if host.runsc_version:
         bodies["runsc"] = _answers({"--version": f"runsc version {host.runsc_version}\nspec: 1.1.0-rc.1"})
     if host.docker_version:
@@ -114,10 +120,14 @@ def _os_release(host: HostState) -> str:
 
 def _df_body(host: HostState) -> str:
     """All paths lie on the one disk; without Docker its folder is not there, and /data where nothing made it yet."""
-    missing = {_DOCKER_FOLDER: not host.docker_version, "/data": "/data" in host.without}
-    there = ["/", *(path for path, lost in missing.items() if not lost)]
-    lost = "".join(_lost(path) for path in missing if missing[path])
-    return lost + _answers({f"-P -k {path}": _df(host) for path in there})
+    missing = _missing_folders(host)
+    there = [path for path in ("/", _DOCKER_FOLDER, "/data") if path not in missing]
+    return "".join(map(_lost, missing)) + _answers({f"-P -k {path}": _df(host) for path in there})
+
+
+def _missing_folders(host: HostState) -> list[str]:
+    is_missing = {_DOCKER_FOLDER: not host.docker_version, "/data": "/data" in host.without}
+    return [path for path, missing in is_missing.items() if missing]
 
 
 def _lost(path: str) -> str:

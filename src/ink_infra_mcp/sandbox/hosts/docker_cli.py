@@ -15,6 +15,7 @@ from ink_infra_mcp.sandbox.hosts.inspected import (
     volumes_of,
 )
 from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_coolify import Application, Service
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
 ALLOW_LIST = "/var/www/html/bootstrap/helpers/docker.php"
@@ -279,5 +280,8 @@ def _version(host: HostState) -> Fields:
 def _log(state: WorldState, container: Container) -> list[str]:
     """Return what the container of an app has printed since its start."""
     owner, of = (container.labels.get(f"coolify.{kind}Id", "") for kind in ("application", "service"))
-    apps = [line for app in state.coolify.applications if str(app.id) == owner for line in app.log_lines]
-    return apps + [line for service in state.coolify.services if str(service.id) == of for line in service.log_lines]
+    return _printed(state.coolify.applications, owner) + _printed(state.coolify.services, of)
+
+
+def _printed(apps: Iterable[Application] | Iterable[Service], wanted: str) -> list[str]:
+    return [line for app in apps if str(app.id) == wanted for line in app.log_lines]

@@ -74,7 +74,7 @@ def container_fields(container: Container, now: float) -> Fields:
         ".NetworkSettings.Ports": _bindings(container.ports),
         ".NetworkSettings.Networks": {name: _endpoint(name, container) for name in container.networks},
     }
-    names = (volume for volume in container.volumes if not volume.startswith("/"))
+    names = _named(container.volumes)
     return {
         '{{"{"}}': "{",
         _COOLIFY_LABELS: "".join(_coolify_labels(container.labels)),
@@ -87,7 +87,7 @@ def container_fields(container: Container, now: float) -> Fields:
 
 def volumes_of(host: HostState) -> dict[str, Fields]:
     """Return the volumes of a server by name, with the pieces of `docker volume inspect`."""
-    used = (volume for container in host.containers for volume in container.volumes if not volume.startswith("/"))
+    used = (volume for container in host.containers for volume in _named(container.volumes))
     return {
         name: json_fields(
             {
@@ -151,22 +151,29 @@ def _host_config(container: Container) -> dict[str, JsonValue]:
         "MemorySwap": 2 * container.memory_bytes,
         "NanoCpus": container.nano_cpus,
         "PidsLimit": container.pids_limit or None,
-        "CapAdd": [*container.cap_add] or None,
-        "CapDrop": [*container.cap_drop] or None,
-        "SecurityOpt": [*container.security_opt] or None,
+        "CapAdd": _or_null(container.cap_add),
+        "CapDrop": _or_null(container.cap_drop),
+        "SecurityOpt": _or_null(container.security_opt),
         "Privileged": container.privileged,
         **({} if "Binds" in container.host_config else _mount_specs(container.volumes)),
         **container.host_config,
     }
 
 
+def _or_null(values: Iterable[str]) -> list[JsonValue] | None:
+    return [*values] or None
+
+
 def _mount_specs(volumes: Iterable[str]) -> dict[str, JsonValue]:
     """Compose asks for volumes here; without any Docker leaves the key out."""
-    named = [name for name in volumes if not name.startswith("/")]
     specs: list[JsonValue] = [
-        {"Type": "volume", "Source": name, "Target": "/data", "VolumeOptions": {}} for name in named
+        {"Type": "volume", "Source": name, "Target": "/data", "VolumeOptions": {}} for name in _named(volumes)
     ]
     return {"Mounts": specs} if specs else {}
+
+
+def _named(volumes: Iterable[str]) -> list[str]:
+    return [volume for volume in volumes if not volume.startswith("/")]
 
 
 def _asked(ports: Iterable[str]) -> dict[str, JsonValue]:
@@ -174,10 +181,14 @@ def _asked(ports: Iterable[str]) -> dict[str, JsonValue]:
     found: dict[str, list[JsonValue]] = {}
     for inner, bindings in _bindings(ports).items():
         for at in bindings:
-            asked = {**at, "HostIp": "" if at["HostIp"] in _EVERY else at["HostIp"]}
+            asked = _asked_address(at)
             if asked not in found.setdefault(inner, []):
                 found[inner].append(asked)
     return {inner: bound for inner, bound in found.items()}
+
+
+def _asked_address(at: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return {**at, "HostIp": "" if at["HostIp"] in _EVERY else at["HostIp"]}
 
 
 def _coolify_labels(labels: Mapping[str, str]) -> list[str]:
@@ -202,24 +213,36 @@ def _mount(volume: str) -> dict[str, object]:
 
 def _endpoint(name: str, container: Container) -> dict[str, JsonValue]:
     """Docker gives a container that runs an address of the network; one that never ran is not in it yet."""
-    runs, ran = container.state == "running", container.state != "created"
-    address = address_of(container)
-    names: list[JsonValue] = [container.name, container.id[:12]]
-    return {
+    endpoint: dict[str, JsonValue] = {
         "IPAMConfig": None,
         "Links": None,
         "Aliases": None,
-        "MacAddress": "02:42:0a:00:01:02" if runs else "",
+        "MacAddress": "",
         "DriverOpts": None,
-        "NetworkID": network_id(name) if ran else "",
-        "EndpointID": hashlib.sha256(container.id.encode()).hexdigest() if runs else "",
-        "Gateway": "10.0.1.1" if runs else "",
-        "IPAddress": address if runs else "",
-        "IPPrefixLen": 24 if runs else 0,
+        "NetworkID": "",
+        "EndpointID": "",
+        "Gateway": "",
+        "IPAddress": "",
+        "IPPrefixLen": 0,
         "IPv6Gateway": "",
         "GlobalIPv6Address": "",
         "GlobalIPv6PrefixLen": 0,
-        "DNSNames": names if ran else None,
+        "DNSNames": None,
+    }
+    if container.state != "created":
+        endpoint |= {"NetworkID": network_id(name), "DNSNames": [container.name, container.id[:12]]}
+    if container.state == "running":
+        endpoint |= _address_fields(container)
+    return endpoint
+
+
+def _address_fields(container: Container) -> dict[str, JsonValue]:
+    return {
+        "MacAddress": "02:42:0a:00:01:02",
+        "EndpointID": hashlib.sha256(container.id.encode()).hexdigest(),
+        "Gateway": "10.0.1.1",
+        "IPAddress": address_of(container),
+        "IPPrefixLen": 24,
     }
 
 

@@ -109,9 +109,14 @@ def _filter(host: HostState, *, v4: bool) -> Iterator[str]:
         return
     yield from ("*filter", f":INPUT {ufw.default if ufw else 'ACCEPT'} [0:0]")
     yield from (":FORWARD DROP [0:0]", ":OUTPUT ACCEPT [0:0]")
+    yield from _lines_of(kept)
+    yield "COMMIT"
+
+
+def _lines_of(kept: list[tuple[Iterator[str], Iterator[str]]]) -> Iterator[str]:
+    """All chains come before the first rule."""
     for lines in (*(chains for chains, _ in kept), *(rules for _, rules in kept)):
         yield from lines
-    yield "COMMIT"
 
 
 def _kept(host: HostState, *, v4: bool) -> Iterator[tuple[Iterator[str], Iterator[str]]]:

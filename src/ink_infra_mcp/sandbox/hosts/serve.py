@@ -1,7 +1,7 @@
 """Starts an SSH server on loopback for every server of the pretend world, with keys that the world keeps."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -107,14 +107,18 @@ async def serve_hosts(world: World) -> SshHosts:
 
 def _give_keys(hosts: Mapping[str, HostState]) -> str:
     """Give each server a host key of its own, and all of them the same login key, where they have none; return it."""
-    known = [(host.login_private_key, host.login_public_key) for host in hosts.values() if host.login_private_key]
-    private, public = known[0] if known else _texts(_new_key())
+    private, public = _login_key(hosts.values())
     for host in hosts.values():
         if not host.host_private_key:
             host.host_private_key, host.host_public_key = _texts(_new_key())
         if not host.login_private_key:
             host.login_private_key, host.login_public_key = private, public
     return private
+
+
+def _login_key(hosts: Iterable[HostState]) -> tuple[str, str]:
+    known = [(host.login_private_key, host.login_public_key) for host in hosts if host.login_private_key]
+    return known[0] if known else _texts(_new_key())
 
 
 def _new_key() -> asyncssh.SSHKey:

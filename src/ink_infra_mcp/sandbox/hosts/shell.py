@@ -236,9 +236,9 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         file = scratch / UNKNOWN_FILE
         asked = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         missing = [name.decode(errors="replace").strip() for name in _NOT_FOUND.findall(said)]
-        if asked or missing:
+        if unknown := [*asked, *missing]:
             with self._world.change() as state:
-                state.journal += [f"ssh UNKNOWN {self._host} {what}" for what in (*asked, *missing)]
+                state.journal += [f"ssh UNKNOWN {self._host} {what}" for what in unknown]
 
 
 async def _copy(stream: asyncio.StreamReader | None, write: Callable[[bytes], None], said: bytearray) -> None:

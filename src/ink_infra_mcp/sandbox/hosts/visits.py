@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import dns.message
 from starlette.requests import Request
@@ -52,23 +52,28 @@ class Visitor:
         if words[0] in self.host.without:
             return Said(127, "", f"sh: 1: exec: {words[0]}: not found\n")
         if words[0] == "getent":
-            return self._resolved(words[2]) if len(words) == 3 and words[1] == "ahosts" else None
+            return self._by_getent(words[1:])
         asked = _options(words[1:])
         return self._visited(asked) if asked is not None and asked.get("--write-out") == _FOOT else None
 
+    def _by_getent(self, words: tuple[str, ...]) -> Said | None:
+        return self._resolved(words[1]) if len(words) == 2 and words[0] == "ahosts" else None
+
     def _resolved(self, name: str) -> Said:
         """getent lists each address once for each kind of socket, and ends with 2 where it finds none."""
-        found = self.host.names.get(name) or [a for kind in ("A", "AAAA") for a in _public(self.state, name, kind)]
+        found = self.host.names.get(name) or _public_of_both(self.state, name)
         lines = [f"{a:15} {kind:6} {name}\n" for a in found for kind in ("STREAM", "DGRAM", "RAW")]
         return Said(0 if found else 2, "".join(lines), "")
 
     def _visited(self, asked: dict[str, str]) -> Said:
         url, to = urlsplit(asked["--url"]), asked["--connect-to"].removeprefix("::").removesuffix(":").strip("[]")
-        port = url.port or (443 if url.scheme == "https" else 80)
-        met = knock(self.state, self.host, to, port, now=self.now)
+        met = knock(self.state, self.host, to, _port(url), now=self.now)
         if met != "open":
             return _failed(28, "Connection timed out") if met == "silent" else _failed(7, f"Failed to connect to {to}")
         server = next(h for h in self.state.hosts.values() if to in (h.address, h.private_address, h.ipv6))
+        return self._page(server, url, asked)
+
+    def _page(self, server: HostState, url: SplitResult, asked: dict[str, str]) -> Said:
         answer = page_of(self.state, server.name, _request(asked["--url"]))
         if isinstance(answer, CutOff):
             return _failed(52, "Empty reply from server")
@@ -89,14 +94,26 @@ def _options(words: tuple[str, ...]) -> dict[str, str] | None:
     rest = list(words)
     while rest:
         word = rest.pop(0)
-        if word not in _FLAGS and (word not in _OPTIONS or not rest):
+        if not _is_known(word, rest):
             return None
         asked[word] = rest.pop(0) if word in _OPTIONS else ""
     return asked
 
 
+def _is_known(word: str, rest: list[str]) -> bool:
+    return word in _FLAGS or (word in _OPTIONS and bool(rest))
+
+
+def _port(url: SplitResult) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
 def _failed(status: int, why: str) -> Said:
     return Said(status, "", f"curl: ({status}) {why}\n\nink-visit 000\n")
+
+
+def _public_of_both(state: WorldState, name: str) -> list[str]:
+    return [address for kind in ("A", "AAAA") for address in _public(state, name, kind)]
 
 
 def _public(state: WorldState, name: str, kind: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Who gets to which port of a pretend server: its sockets, its own firewall, and the provider's in front of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
@@ -8,7 +8,7 @@ from ink_infra_mcp.sandbox.hosts.firewalld_table import firewalld_table
 from ink_infra_mcp.sandbox.hosts.nft_text import Packet, Table, judged, read_tables
 from ink_infra_mcp.sandbox.hosts.ufw_rules import judged_by_ufw
 from ink_infra_mcp.sandbox.state import WorldState
-from ink_infra_mcp.sandbox.state_firewalls import FirewallRule
+from ink_infra_mcp.sandbox.state_firewalls import Firewall, FirewallRule
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 from ink_infra_mcp.sandbox.state_robot import RobotRule
 
@@ -70,11 +70,15 @@ def knock(state: WorldState, source: HostState, address: str, port: int, *, now:
 
     A connect to a server's private address comes by its private card, which no provider's firewall stands before.
     """
-    target = next((host for host in state.hosts.values() if address in _addresses(host)), None)
+    target = _host_at(state, address)
     if target is None or not target.up:
         return "silent"
     verdict = "accept" if target is source else _verdict(state, target, source, (address, port), now=now)
     return _met(verdict, listens=_listens(target, address, port))
+
+
+def _host_at(state: WorldState, address: str) -> HostState | None:
+    return next((host for host in state.hosts.values() if address in _addresses(host)), None)
 
 
 def _met(verdict: str, *, listens: bool) -> str:
@@ -138,14 +142,27 @@ def _provider_lets_in(state: WorldState, target: HostState, source: str, port: i
 
 def _cloud_lets_in(state: WorldState, address: str, source: str, port: int, *, now: float) -> bool:
     """A server with firewalls is open to what any of them lets in."""
-    at = {server.id for server in state.hetzner.servers if server.ipv4 == address}
-    firewalls = [one for one in state.hetzner.firewalls if any(a.server in at and a.ready_at <= now for a in one.at)]
+    firewalls = _cloud_firewalls(state, address, now=now)
     return not firewalls or any(_cloud_rule_meets(rule, source, port) for one in firewalls for rule in one.rules)
+
+
+def _cloud_firewalls(state: WorldState, address: str, *, now: float) -> list[Firewall]:
+    """Return the Cloud firewalls that are in force before a server."""
+    at = _cloud_servers(state, address)
+    return [one for one in state.hetzner.firewalls if any(a.server in at and a.ready_at <= now for a in one.at)]
+
+
+def _cloud_servers(state: WorldState, address: str) -> set[int]:
+    return {server.id for server in state.hetzner.servers if server.ipv4 == address}
 
 
 def _cloud_rule_meets(rule: FirewallRule, source: str, port: int) -> bool:
     inbound = rule.direction == "in" and rule.protocol == "tcp" and _port_in(port, rule.port or "any")
-    return inbound and any(_address_in(source, network) for network in rule.source_ips)
+    return inbound and _address_in_any(source, rule.source_ips)
+
+
+def _address_in_any(address: str, networks: Iterable[str]) -> bool:
+    return any(_address_in(address, network) for network in networks)
 
 
 def _robot_lets_in(state: WorldState, address: str, source: str, port: int, *, now: float) -> bool:
@@ -153,20 +170,25 @@ def _robot_lets_in(state: WorldState, address: str, source: str, port: int, *, n
     for server in state.robot.servers:
         filters = server.in_force(now)
         if server.ipv4 == address and filters.status == "active":
-            met = (rule for rule in filters.input if _robot_rule_meets(rule, source, port))
-            return next((rule.action == "accept" for rule in met), False)
+            return _robot_accepts(filters.input, source, port)
     return True
 
 
+def _robot_accepts(rules: Iterable[RobotRule], source: str, port: int) -> bool:
+    met = (rule for rule in rules if _robot_rule_meets(rule, source, port))
+    return next((rule.action == "accept" for rule in met), False)
+
+
 def _robot_rule_meets(rule: RobotRule, source: str, port: int) -> bool:
-    return (
-        rule.ip_version in {None, "ipv4"}
-        and rule.protocol in {None, "tcp"}
-        and rule.src_port is None
-        and rule.tcp_flags in {None, "syn"}
-        and _port_in(port, rule.dst_port or "any")
-        and (rule.src_ip is None or _address_in(source, rule.src_ip))
-    )
+    if not _is_of_tcp(rule) or not _port_in(port, rule.dst_port or "any"):
+        return False
+    return rule.src_ip is None or _address_in(source, rule.src_ip)
+
+
+def _is_of_tcp(rule: RobotRule) -> bool:
+    """Return whether a rule is about the first packet of a TCP connection over IPv4, from whatever port."""
+    of_tcp = rule.ip_version in {None, "ipv4"} and rule.protocol in {None, "tcp"}
+    return of_tcp and rule.src_port is None and rule.tcp_flags in {None, "syn"}
 
 
 def _port_in(port: int, text: str) -> bool:

@@ -7,6 +7,7 @@ from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
 from ink_infra_mcp.core.errors import Rejected, StepFailed, Unavailable, Unreachable, VendorError
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.waiting import EVERY_S
+from ink_infra_mcp.core.watching import Seen
 
 RUNNING_S = 300.0
 
@@ -71,13 +72,27 @@ async def _outcome(step: CoolifyStep, uuid: str) -> JsonObject:
             step.call.say(patience.lose(error))
             continue
         patience.seen()
-        if (seen.over if seen else state == "running") or clock.monotonic() > end:
-            said: JsonObject = {"seen": seen.words} if seen and seen.over and seen.words else {}
-            return {"status": state, **said}
-        words = (seen.words if seen else "") or f"waiting for the compose app to run ({state})"
-        if words != told:
-            step.call.say(words)
-            told = words
+        if _is_over(seen, state) or clock.monotonic() > end:
+            return _result(seen, state)
+        told = _tell(step, seen, state, told)
+
+
+def _is_over(seen: Seen | None, state: str) -> bool:
+    return seen.over if seen else state == "running"
+
+
+def _result(seen: Seen | None, state: str) -> JsonObject:
+    if seen and seen.over and seen.words:
+        return {"status": state, "seen": seen.words}
+    return {"status": state}
+
+
+def _tell(step: CoolifyStep, seen: Seen | None, state: str, told: str) -> str:
+    """Say what is waited for where that is new, and return what was said last."""
+    words = (seen.words if seen else "") or f"waiting for the compose app to run ({state})"
+    if words != told:
+        step.call.say(words)
+    return words
 
 
 def _lost(error: VendorError) -> StepFailed:

@@ -1,6 +1,9 @@
 """Notes what Coolify has of an app before anything of ours is added to it."""
 
+from collections.abc import Iterable
+
 from ink_infra_mcp.clients.coolify.away import patiently
+from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.clients.coolify.deployments import RECENT
 from ink_infra_mcp.clients.coolify.ours import described
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
@@ -23,12 +26,16 @@ async def note_deployments(step: CoolifyStep) -> JsonObject:
 
     async def quiet() -> JsonObject | NotYet:
         recent = await step.coolify.deployments_of(uuid, take=RECENT)
-        busy = next((d for d in recent if d.is_active and not d.is_preview), None)
+        busy = _under_way(recent)
         if busy is None:
             return {"known": [d.uuid for d in recent]}
         return NotYet(f"waiting for deployment {busy.uuid}, which is not ours", _busy(described(busy), busy.uuid))
 
     return await until(step.call, patiently(quiet), within_s=OTHERS_S)
+
+
+def _under_way(recent: Iterable[Deployment]) -> Deployment | None:
+    return next((d for d in recent if d.is_active and not d.is_preview), None)
 
 
 def _busy(described: str, uuid: str) -> StepFailed:

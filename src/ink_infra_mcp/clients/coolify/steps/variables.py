@@ -78,20 +78,23 @@ async def restore_env(step: CoolifyStep) -> JsonObject:
     given = step.call.params
     params = _RestoreParams.model_validate({name: given[name] for name in ("added", "kept", "earlier", "lost")})
     uuid, rows = step.call.given("app"), await step.app_calls.envs(step.call.given("app"))
-    await _delete(step, (row for row in rows if row.key in params.added and row.uuid not in params.kept))
-    for key, was in params.earlier.items():
-        flags = was.model_dump(exclude={"value"})
-        present = _Rows(rows)
-        spec = _spec(key, _value(step, was.value), present.own.get(key)).model_copy(update=flags)
-        await _put(step, uuid, present, spec)
+    await _delete(step, _added(rows, params))
+    await _put_back(step, uuid, _Rows(rows), params.earlier)
     if params.lost:
-        names = ", ".join(params.lost)
-        raise StepFailed(
-            f"The earlier values of {names} could not be put back: this server never had them.",
-            done="Every other variable is as it was before.",
-            next=f"Set {names} again (set_app_env), or have them set in Coolify, before the next deployment.",
-        )
+        raise _not_put_back(", ".join(params.lost))
     return {"names": [*sorted({*params.added, *params.earlier})]}
+
+
+def _added(rows: Iterable[EnvVar], params: _RestoreParams) -> list[EnvVar]:
+    return [row for row in rows if row.key in params.added and row.uuid not in params.kept]
+
+
+def _not_put_back(names: str) -> StepFailed:
+    return StepFailed(
+        f"The earlier values of {names} could not be put back: this server never had them.",
+        done="Every other variable is as it was before.",
+        next=f"Set {names} again (set_app_env), or have them set in Coolify, before the next deployment.",
+    )
 
 
 class _Rows:
@@ -116,6 +119,13 @@ async def _put(step: CoolifyStep, uuid: str, rows: _Rows, spec: EnvSpec) -> None
         flags = {"is_preview": True, "is_literal": spec.is_literal, "is_multiline": spec.is_multiline}
         await app.upsert_env(uuid, copy.model_copy(update=flags), exists=True)
     await app.upsert_env(uuid, spec, exists=spec.key in rows.own)
+
+
+async def _put_back(step: CoolifyStep, uuid: str, rows: _Rows, earlier: Mapping[str, _Earlier]) -> None:
+    for key, was in earlier.items():
+        flags = was.model_dump(exclude={"value"})
+        spec = _spec(key, _value(step, was.value), rows.own.get(key)).model_copy(update=flags)
+        await _put(step, uuid, rows, spec)
 
 
 async def _delete(step: CoolifyStep, rows: Iterable[EnvVar]) -> None:

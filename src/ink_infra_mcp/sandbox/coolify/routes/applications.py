@@ -27,7 +27,7 @@ from ink_infra_mcp.sandbox.coolify.logs import container_log
 from ink_infra_mcp.sandbox.coolify.queue import Wish, enqueue
 from ink_infra_mcp.sandbox.coolify.release import V4_0, V4_3
 from ink_infra_mcp.sandbox.coolify.rules import validate
-from ink_infra_mcp.sandbox.state_coolify import Application, Job, Server
+from ink_infra_mcp.sandbox.state_coolify import AppImage, Application, Job, Server
 from ink_infra_mcp.sandbox.state_hosts import HostState
 
 BASIC_AUTH = ("http_basic_auth_username", "http_basic_auth_password")
@@ -73,14 +73,22 @@ def _rollback_images(call: Call) -> Answer:
     if host is None:
         return Answer({"current": None, "images": []})
     current = _tag_of(host, app.uuid)
-    repository = app.text("docker_registry_image_name") or app.uuid
-    here = [image for each in call.coolify.applications if each.server_uuid == app.server_uuid for image in each.images]
-    mine = {image.tag: image for image in here if image.repository == repository}.values()
     images: list[JsonValue] = [
         {"tag": image.tag, "created_at": _docker_time(image.created_at), "is_current": image.tag == current}
-        for image in sorted(mine, key=lambda image: -image.created_at)
+        for image in _local_images(call, app)
     ]
     return Answer({"current": current, "images": images})
+
+
+def _local_images(call: Call, app: Application) -> list[AppImage]:
+    """Return the images of the repository on the application's server, the newest first, one to a tag."""
+    repository = app.text("docker_registry_image_name") or app.uuid
+    by_tag = {image.tag: image for image in _images_on(call, app.server_uuid) if image.repository == repository}
+    return sorted(by_tag.values(), key=lambda image: -image.created_at)
+
+
+def _images_on(call: Call, server_uuid: str) -> list[AppImage]:
+    return [image for each in call.coolify.applications if each.server_uuid == server_uuid for image in each.images]
 
 
 def _tag_of(host: HostState, container: str) -> str | None:
@@ -132,9 +140,13 @@ def _check_basic_auth(call: Call, app: Application) -> None:
     """Both must come along when they are not both there already."""
     if call.fields.get("is_http_basic_auth_enabled") is not True or all(map(app.text, BASIC_AUTH)):
         return
-    missing: JsonObject = {name: f"The {name} is required." for name in BASIC_AUTH if not call.text(name)}
+    missing = _missing_basic_auth(call)
     if missing:
         raise invalid(missing)
+
+
+def _missing_basic_auth(call: Call) -> JsonObject:
+    return {name: f"The {name} is required." for name in BASIC_AUTH if not call.text(name)}
 
 
 def _compose_domains(call: Call, app: Application) -> dict[str, JsonObject]:

@@ -61,15 +61,18 @@ def _deploy(call: Call) -> Answer:
 
 
 def _refuse_misuse(call: Call, preview: int) -> None:
-    tags = call.text("tag")
-    misuses = (
-        (tags and call.text("uuid"), "You can only use uuid or tag, not both."),
-        (tags and preview, "You can only use tag or pr, not both."),
-        (call.text("docker_tag") and not preview, "docker_tag requires pull_request_id."),
-    )
-    for misused, words in misuses:
+    for misused, words in _misuses(call, preview):
         if misused:
             raise refusal(400, words)
+
+
+def _misuses(call: Call, preview: int) -> tuple[tuple[bool, str], ...]:
+    has_tag, has_uuid, has_docker_tag = (bool(call.text(name)) for name in ("tag", "uuid", "docker_tag"))
+    return (
+        (has_tag and has_uuid, "You can only use uuid or tag, not both."),
+        (has_tag and preview != 0, "You can only use tag or pr, not both."),
+        (has_docker_tag and preview == 0, "docker_tag requires pull_request_id."),
+    )
 
 
 def _by_uuids(call: Call, uuids: list[str], preview: int) -> Answer:
@@ -84,9 +87,13 @@ def _by_tags(call: Call, tags: str) -> Answer:
     done = [_deploy_one(call, thing, 0) for thing in _tagged(call, set(tags.split(",")))]
     if not done:
         raise refusal(404, "No resources found with this tag.")
-    queued: list[JsonValue] = [_without_message(entry) for entry in done if "deployment_uuid" in entry]
+    queued = _queued(done)
     body: JsonObject = {"message": [entry["message"] for entry in done]}
     return Answer({**body, "details": queued} if queued else body)
+
+
+def _queued(done: list[JsonObject]) -> list[JsonValue]:
+    return [_without_message(entry) for entry in done if "deployment_uuid" in entry]
 
 
 def _tagged(call: Call, tags: set[str]) -> list[Application | Service]:

@@ -106,11 +106,15 @@ def _change_environment(call: Call) -> Answer:
     project = _project(call)
     environment = _named(call, project)
     name = call.text("name") or environment.name
-    _refuse_taken(name, (other for other in project.environments if other is not environment))
+    _refuse_taken(name, _others(project, environment))
     environment.name = name
     if "description" in call.fields:
         environment.description = call.text("description") or None
     return Answer({"uuid": environment.uuid, "name": name, "description": environment.description})
+
+
+def _others(project: Project, environment: Environment) -> list[Environment]:
+    return [other for other in project.environments if other is not environment]
 
 
 def _refuse_taken(name: str, environments: Iterable[Environment]) -> None:

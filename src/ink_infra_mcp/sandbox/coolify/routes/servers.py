@@ -87,10 +87,14 @@ def _resources(call: Call) -> Answer:
 def _domains(call: Call) -> Answer:
     """`?uuid=<application>` is broken in Coolify: it is taken for the server's own uuid, and not found."""
     server = _server(call)
-    residents = rows.residents(call.coolify, server.uuid)
-    hosts = list[JsonValue](host_of_url(url) for thing in residents for url in urls_of(thing))
+    hosts = _hosts_on(call, server)
     own_address = call.coolify.public_ipv4 if server.is_coolify_host else None
     return Answer([{"ip": own_address or server.ip, "domains": hosts}] if hosts else [])
+
+
+def _hosts_on(call: Call, server: Server) -> list[JsonValue]:
+    residents = rows.residents(call.coolify, server.uuid)
+    return [host_of_url(url) for thing in residents for url in urls_of(thing)]
 
 
 def _create(call: Call) -> Answer:

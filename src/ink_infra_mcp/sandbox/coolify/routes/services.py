@@ -117,8 +117,7 @@ def _change(call: Call) -> Answer:
     server = found(rows.server_of(call.coolify, service), "Server not found.")
     if "docker_compose_raw" in call.fields:
         service.docker_compose_raw = _stored(call)
-    service.name = call.text("name") or service.name
-    service.description = call.text("description") or service.description
+    _rename(call, service)
     service.connect_to_docker_network = call.switch(
         "connect_to_docker_network", default=service.connect_to_docker_network
     )
@@ -126,6 +125,12 @@ def _change(call: Call) -> Answer:
         service.is_container_label_escape_enabled = call.switch("is_container_label_escape_enabled")
     service.updated_at = call.now
     return _generated(call, service, server) or _settled(call, service, 200)
+
+
+def _rename(call: Call, service: Service) -> None:
+    """What is empty stays as it was."""
+    service.name = call.text("name") or service.name
+    service.description = call.text("description") or service.description
 
 
 def _settled(call: Call, service: Service, status: int) -> Answer:
@@ -205,7 +210,7 @@ def _generated(call: Call, service: Service, server: Server) -> Answer | None:
 def _apply_urls(call: Call, service: Service) -> None:
     """Wrong URLs make `errors` a bare list."""
     entries = list(_urls(call))
-    parts = {part.name: part for part in service.parts if not part.is_database}
+    parts = _parts_with_urls(service)
     errors = [error for entry in entries for error in _url_errors(entry, parts)]
     if errors:
         raise invalid(list[JsonValue](errors))
@@ -213,6 +218,10 @@ def _apply_urls(call: Call, service: Service) -> None:
         part = parts[str(entry["name"])]
         refuse_taken(call, listed(normalized(entry.get("url"))), own_uuid=part.uuid)
         part.fqdn = normalized(entry.get("url"))
+
+
+def _parts_with_urls(service: Service) -> dict[str, ServicePart]:
+    return {part.name: part for part in service.parts if not part.is_database}
 
 
 def _url_errors(entry: JsonObject, parts: Mapping[str, ServicePart]) -> list[str]:
