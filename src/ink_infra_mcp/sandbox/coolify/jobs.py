@@ -69,12 +69,11 @@ def _delete_app(state: WorldState, job: Job) -> None:
 
 
 def _start_service(state: WorldState, job: Job) -> None:
-    """What was there is removed first; nobody tells Coolify how it went but the next check of the server."""
+    """Nobody tells Coolify how it went but the next check of the server."""
     service = rows.by_uuid(state.coolify.services, job.target)
     host = _workplace(state, service)
     if service is None or host is None:
         return
-    remove(host, of_service(host, service))
     if not service.compose_says:
         _run_service(state, host, service, job.due)
 

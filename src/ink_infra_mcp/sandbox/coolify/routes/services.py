@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.coolify import rows, shape
 from ink_infra_mcp.sandbox.coolify.app_checks import decoded
-from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, found, invalid, refusal
+from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, found, invalid, is_true, refusal
 from ink_infra_mcp.sandbox.coolify.containers import of_service
 from ink_infra_mcp.sandbox.coolify.domains import domain_errors, listed, normalized, refuse_taken
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
@@ -165,7 +165,10 @@ def _stop(call: Call) -> Answer:
 
 
 def _restart(call: Call) -> Answer:
+    """Without newer images it stops first, with them Compose replaces what runs (StartService.php, 4.3.11)."""
     service = _service(call)
+    if not is_true(call.fields.get("latest")):
+        _order(call, "stop_service", 0.0, service)
     _order(call, "start_service", service.start_seconds, service)
     return Answer({"message": "Service restarting request queued."})
 
