@@ -163,6 +163,7 @@ def test_what_a_service_may_not_ask_for_is_named(ask: JsonObject, problem: str) 
     assert compose_problems(file(ask), POLICY) == ((f"web: {problem}",) if problem else ())
 
 
+SWAP = "memswap_limit, which counts memory too, is not between the memory limit and twice that, Docker's default"
 MEMORY = ("mem_limit", "memswap_limit", "shm_size", "mem_reservation")
 
 
@@ -182,12 +183,13 @@ AT_ODDS: list[tuple[JsonObject, str]] = [
         {"mem_limit": "1g", "deploy": {"resources": {"limits": {"memory": "1g"}}}},
         "mem_limit stands beside deploy.resources.limits.memory: Docker takes one of them",
     ),
-    ({"cpus": 1, "cpu_quota": 5}, "cpus stands beside cpu_quota: Docker takes one of them"),
+    ({"cpus": 1, "cpu_quota": 5000}, "cpus stands beside cpu_quota: Docker takes one of them"),
     ({"mem_limit": "1g", "mem_reservation": "2g"}, "the memory limit is below what the service reserves"),
     (
         {"mem_limit": "1g", "memswap_limit": "512m"},
-        "memswap_limit, which counts memory too, is below the memory limit",
+        SWAP,
     ),
+    ({"mem_limit": "64m", "memswap_limit": "129m"}, SWAP),
 ]
 
 
@@ -197,6 +199,10 @@ def test_limits_that_docker_refuses_together_are_refused_before_anybody_approves
 ) -> None:
     """A file that Docker would not start is a problem of the plan, not of the deployment."""
     assert compose_problems(file(limits), POLICY) == (f"web: {problem}",)
+
+
+NO_SECRET = "secrets.s: mounts a path of the Muscle; use environment, with the name of a variable"
+NO_CONFIG = "configs.c: mounts a path of the Muscle; use content, which begins with something other than a variable"
 
 
 TOPS: list[tuple[JsonObject, str]] = [
@@ -217,8 +223,21 @@ TOPS: list[tuple[JsonObject, str]] = [
         {"networks": {"n": {"driver_opts": {"com.docker.network.bridge.name": "eth0"}}}},
         "networks.n: only the bridge driver, without options, keeps the app behind Docker",
     ),
-    ({"secrets": {"s": {"file": "/etc/shadow"}}}, "secrets.s: mounts a path of the Muscle; use environment"),
-    ({"configs": {"c": {"file": "./x"}}}, "configs.c: mounts a path of the Muscle; use content"),
+    ({"secrets": {"s": {}}}, NO_SECRET),
+    ({"secrets": {"s": {"environment": ""}}}, NO_SECRET),
+    ({"secrets": {"s": {"environment": "${TOKEN}"}}}, NO_SECRET),
+    ({"secrets": {"s": {"environment": "HOME"}}}, "secrets.s: HOME may be a variable of the Muscle's own"),
+    ({"secrets": {"s": {"environment": "TOKEN", "file": ""}}}, "secrets.s: file is not known to be harmless"),
+    ({"configs": {"c": {}}}, NO_CONFIG),
+    ({"configs": {"c": {"content": ""}}}, NO_CONFIG),
+    ({"configs": {"c": {"content": "${NOPE}"}}}, NO_CONFIG),
+    ({"configs": {"c": {"content": "${A:-}"}}}, NO_CONFIG),
+    ({"configs": {"c": {"content": "x", "external": False}}}, "configs.c: external is not known to be harmless"),
+    ({"configs": {"c": {"content": "x", "file": "./x"}}}, "configs.c: file is not known to be harmless"),
+    (
+        {"configs": {"c": {"content": "path ${PATH}"}}},
+        "${PATH} may be a variable of the Muscle's own, or one that steers Docker Compose",
+    ),
     ({"models": {"m": {"model": "x"}}}, "models: runs a program on the Muscle"),
 ]
 
@@ -227,6 +246,57 @@ TOPS: list[tuple[JsonObject, str]] = [
 def test_what_the_file_as_a_whole_may_not_ask_for_is_named(top: JsonObject, problem: str) -> None:
     """Volumes, networks and files that belong to somebody else are problems of the file."""
     assert compose_problems(file({}, **top), POLICY) == (problem,)
+
+
+NOT_AS_IT_LOOKS: list[tuple[JsonObject, str]] = [
+    (
+        {"build": {"context": "https://git.example.com/a/b.git"}},
+        "image stands beside build: Docker would give the built image that name, over any other on the Muscle",
+    ),
+    ({"cpus": "0.000000001"}, "cpus: 0.000000001 is no number of processors, or none at all: write one such as 0.5"),
+    (
+        {"cpu_quota": 999999999},
+        "cpu_quota: 999999999 is not between 1000 and 1000000 microseconds; `cpus` says the same in one number",
+    ),
+    (
+        {"environment": {"COMPOSE_FILE": "x"}},
+        "environment: COMPOSE_FILE: may be a variable of the Muscle's own, or steer Docker Compose; write its value",
+    ),
+    (
+        {"environment": ["PATH"]},
+        "environment: PATH: may be a variable of the Muscle's own, or steer Docker Compose; write its value",
+    ),
+]
+
+
+@pytest.mark.parametrize(("ask", "problem"), NOT_AS_IT_LOOKS, ids=[problem for _, problem in NOT_AS_IT_LOOKS])
+def test_what_docker_would_take_for_something_else_than_it_looks_is_refused(ask: JsonObject, problem: str) -> None:
+    """No limit that is none, no variable of the server, no built image under the name of another."""
+    assert compose_problems(file(ask), POLICY) == (f"web: {problem}",)
+
+
+@pytest.mark.parametrize("name", ["PATH", "HOME", "LD_PRELOAD", "SSH_CONNECTION", "DOCKER_HOST", "COMPOSE_PROFILES"])
+@pytest.mark.parametrize("form", ["${{{}}}", "${}", "x ${{{}:-y}}", "${{A:-${{{}}}}}"])
+def test_a_variable_of_the_server_is_read_nowhere(name: str, form: str) -> None:
+    """The shell that starts Docker Compose has such variables, and its values come before the app's own."""
+    reason = f"${{{name}}} may be a variable of the Muscle's own, or one that steers Docker Compose"
+    assert compose_problems(file({"environment": {"A": form.format(name)}}), POLICY) == (reason,)
+    assert compose_problems(file({"command": form.format(name)}), POLICY) == (reason,)
+
+
+def test_what_only_looks_like_a_variable_of_the_server_passes() -> None:
+    """A doubled $ is a text, and a variable of the app's own may be set to anything."""
+    ask: JsonObject = {"command": "echo $${HOME} $$PATH", "environment": {"PATH": "/app/bin", "HOME": "/app"}}
+    assert compose_problems(file(ask), POLICY) == ()
+
+
+@pytest.mark.parametrize("key", MEMORY)
+@pytest.mark.parametrize("size", ["9" * 400 + "p", "9999999999p", 2**60, "1" * 20])
+def test_a_size_that_no_server_has_is_refused(key: str, size: JsonValue) -> None:
+    """Docker's number of 64 bits runs over and becomes another one, or none."""
+    assert f"web: {key}: {size} is no size that Docker reads, or none at all: write one such as 512m" in (
+        compose_problems(file({key: size}), POLICY)
+    )
 
 
 @pytest.mark.parametrize("compose", [{}, {"services": {}}, {"services": []}, {"services": None}])

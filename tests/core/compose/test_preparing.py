@@ -91,8 +91,29 @@ def test_a_limit_of_the_file_stays_and_no_second_one_stands_beside_it() -> None:
     fixed: JsonObject = {"runtime": "runsc", "cap_drop": ["ALL"], "cap_add": ["CHOWN"]}
     assert services == {
         "a": {"image": "a", "mem_limit": "2g", "cpus": 2, "pids_limit": 64, **fixed},
-        "b": {"image": "a", "deploy": {"resources": {"limits": {"memory": "64m", "cpus": "0.5", "pids": 10}}}, **fixed},
+        "b": {"image": "a", "mem_limit": "64m", "cpus": "0.5", "pids_limit": 10, **fixed},
         "c": {"image": "a", "cpu_quota": 50000, "cpu_period": 100000, "pids_limit": 512, "mem_limit": "1g", **fixed},
+    }
+
+
+@pytest.mark.parametrize("limits", [{"memory": "64m"}, {"cpus": "0.5"}, {"pids": 10}, {"memory": "64m", "pids": 10}])
+def test_limits_stand_in_one_place_whichever_of_them_the_file_has(limits: JsonObject) -> None:
+    """Compose refuses a file with some limits under `deploy` and others beside it."""
+    places = {"memory": "mem_limit", "cpus": "cpus", "pids": "pids_limit"}
+    service: JsonObject = {"image": "a", "deploy": {"resources": {"limits": limits, "reservations": {"memory": "8m"}}}}
+    made = prepared({"services": {"a": service}}, POLICY, memory="1g", cpus="1").document
+    assert made["services"] == {
+        "a": {
+            "image": "a",
+            "deploy": {"resources": {"reservations": {"memory": "8m"}}},
+            "runtime": "runsc",
+            "cap_drop": ["ALL"],
+            "cap_add": ["CHOWN"],
+            "mem_limit": "1g",
+            "cpus": "1",
+            "pids_limit": 512,
+            **{places[key]: limit for key, limit in limits.items()},
+        }
     }
 
 

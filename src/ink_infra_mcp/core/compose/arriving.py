@@ -26,7 +26,7 @@ _NUL = "\x00"
 
 def lost_in_coolify(compose: JsonObject) -> tuple[str, ...]:
     """Return a reason for each text, in keys and values, that Docker would read as something else in the end."""
-    return tuple(dict.fromkeys(reason for text in _texts(compose) if (reason := _loss(text))))
+    return tuple(dict.fromkeys(reason for text in texts_in(compose) if (reason := _loss(text))))
 
 
 def _loss(text: str) -> str:
@@ -54,10 +54,11 @@ def _read_back(text: str) -> str:
         return "a number"
 
 
-def _texts(value: JsonValue) -> Iterator[str]:
+def texts_in(value: JsonValue) -> Iterator[str]:
+    """Yield every text of a document, its keys among them."""
     if isinstance(value, str):
         yield value
     if isinstance(value, dict):
         yield from value
     for part in value.values() if isinstance(value, dict) else items(value):
-        yield from _texts(part)
+        yield from texts_in(part)

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose import resources
-from ink_infra_mcp.core.compose.arriving import lost_in_coolify
+from ink_infra_mcp.core.compose.arriving import lost_in_coolify, texts_in
 from ink_infra_mcp.core.compose.ground import Ground, Judge
 from ink_infra_mcp.core.compose.outside import OUTSIDE
-from ink_infra_mcp.core.compose.plain import PLAIN
+from ink_infra_mcp.core.compose.plain import PLAIN, read_from_server
 from ink_infra_mcp.core.compose.rights import RIGHTS, not_isolated
 from ink_infra_mcp.core.compose.top import top_problems
 from ink_infra_mcp.core.isolation import Isolation
@@ -63,11 +63,17 @@ def compose_problems(compose: JsonObject, policy: Isolation) -> tuple[str, ...]:
     if not services:
         return ("the file has no services",)
     ground = Ground.of(compose, policy)
-    found = [*top_problems(compose, ground), *lost_in_coolify(compose)]
+    found = [*top_problems(compose, ground), *lost_in_coolify(compose), *_of_the_server(compose)]
     for name, service in services.items():
         reasons = [*_in_service(name, service, ground)] if isinstance(service, dict) else ["is no service"]
         found += [f"{name}: {reason}" for reason in reasons]
     return tuple(dict.fromkeys(found))
+
+
+def _of_the_server(compose: JsonObject) -> Iterator[str]:
+    names = dict.fromkeys(name for text in texts_in(compose) if (name := read_from_server(text)))
+    for name in names:
+        yield f"${{{name}}} may be a variable of the Muscle's own, or one that steers Docker Compose"
 
 
 def _in_service(name: str, service: JsonObject, ground: Ground) -> Iterator[str]:
@@ -75,6 +81,8 @@ def _in_service(name: str, service: JsonObject, ground: Ground) -> Iterator[str]
     yield from resources.contradictions(service)
     if not service.get("image") and not table(service.get("build")):
         yield "has neither an image nor a remote build"
+    if table(service.get("build")) and service.get("image") is not None:
+        yield "image stands beside build: Docker would give the built image that name, over any other on the Muscle"
     for key, value in service.items():
         yield from (f"{key}: {reason}" for reason in _in_key(key, value, ground))
 

@@ -236,7 +236,7 @@ def _bare(mount: JsonObject) -> JsonObject:
 
 def _stands_for_itself(name: str, value: str | None) -> bool:
     """`B: ${B:-none}` becomes the value that the app's variable B has: Coolify writes it in (serviceParser, 4.3.11)."""
-    return bool(re.fullmatch(rf"\$\{{{re.escape(name)}:?[-?].*\}}", value or "", re.DOTALL))
+    return bool(re.fullmatch(rf"\$\{{{re.escape(name)}:?[-?][^{{}}$]*\}}", value or ""))
 
 
 def _variables_named(compose: JsonObject) -> frozenset[str]:

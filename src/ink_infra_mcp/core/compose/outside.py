@@ -160,6 +160,8 @@ def _build(value: JsonValue, _: Ground) -> Iterator[str]:
         yield "a pasted file brings no folder to build from; give `image`, or a `context` such as https://.../app.git"
     if unknown := sorted(set(build) - _BUILD):
         yield f"{unknown[0]} is not known to be harmless"
+    if ".." in str(build.get("context", "")):
+        yield "the folder to build from lies outside its repository"
     if _is_outside(str(build.get("dockerfile", ""))):
         yield "the Dockerfile lies outside its context"
     yield from _arguments(build.get("args"))

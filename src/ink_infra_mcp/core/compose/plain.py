@@ -11,6 +11,14 @@ from ink_infra_mcp.core.shapes import table
 
 _MAGIC = re.compile(r"SERVICE_(?:FQDN|URL)", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+"""A variable's name, as Compose reads it in `${...}`."""
+_READ = re.compile(r"\$\{?(?P<name>[A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
+_OF_THE_SERVER = re.compile(
+    r"(?:COMPOSE|DOCKER|BUILDX|BUILDKIT|LD|SSH|SUDO|LC|XDG|BASH)_.*"
+    r"|PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|HOSTNAME|LANG|MAIL|TERM|TMPDIR|IFS|ENV|SHLVL|_",
+    re.ASCII | re.IGNORECASE,
+)
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:us|ms|s|m|h))+", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_.,:/@+-]*", re.ASCII)
 
@@ -24,6 +32,21 @@ def magic(text: str) -> str:
     if _MAGIC.search(text):
         return "SERVICE_FQDN and SERVICE_URL publish a domain that this plan does not name"
     return "Coolify puts the team's variables into {{...}}" if "{{" in text else ""
+
+
+def is_of_the_server(name: str) -> bool:
+    """Return whether the shell that starts Compose may have the variable, or Compose itself obeys it.
+
+    The shell's value comes before the app's own (seen, Compose 2.26.1), and COMPOSE_* in the app's `.env` steers
+    which services start.
+    """
+    return _OF_THE_SERVER.fullmatch(name) is not None
+
+
+def read_from_server(text: str) -> str:
+    """Return the first variable that a text reads and that may be the server's; empty for none."""
+    names = (found["name"] for found in _READ.finditer(text.replace("$$", "")))
+    return next((name for name in names if is_of_the_server(name)), "")
 
 
 def _text(value: JsonValue, _: Ground) -> Iterator[str]:
@@ -60,6 +83,8 @@ def _environment(value: JsonValue, _: Ground) -> Iterator[str]:
         return
     for name, text in as_map(value).items():
         yield from _variable(name, text or "")
+        if name.upper().startswith("COMPOSE_") or (text is None and is_of_the_server(name)):
+            yield f"{name}: may be a variable of the Muscle's own, or steer Docker Compose; write its value"
 
 
 def _variable(name: str, text: str) -> Iterator[str]:

@@ -105,6 +105,8 @@ def _kept(service: JsonObject) -> JsonObject:
 def _is_kept(key: str, value: JsonValue) -> bool:
     if key.startswith("x-") or _says_nothing(key, value):
         return False
+    if key == "scale":
+        return count(value) is None
     return key not in _DROPPED or (key == "env_file" and value not in _OWN_ENV_FILES)
 
 
@@ -215,6 +217,7 @@ def _name_for(service: str, target: str, named: dict[str, JsonValue]) -> str:
 
 def _isolated(service: JsonObject, policy: Isolation, *, memory: str, cpus: str) -> JsonObject:
     """The policy's limits where the file has none; a stricter limit of the file stays."""
+    service = _in_one_place(service)
     added: JsonObject = {
         "runtime": policy.runtime,
         "cap_drop": list[JsonValue](policy.cap_drop),
@@ -227,6 +230,29 @@ def _isolated(service: JsonObject, policy: Isolation, *, memory: str, cpus: str)
     if cpu_limit(service) is None:
         added["cpus"] = cpus
     return {**service, **added}
+
+
+_PLACES = {"memory": "mem_limit", "cpus": "cpus", "pids": "pids_limit"}
+
+
+def _in_one_place(service: JsonObject) -> JsonObject:
+    """Return the service with the limits of `deploy` where ours go: Compose refuses them in both places.
+
+    One that stands in both places, or is not known, stays to be refused with its reason.
+    """
+    deploy = table(service.get("deploy"))
+    resources = table(deploy.get("resources"))
+    limits = table(resources.get("limits"))
+    if any(key not in _PLACES or service.get(_PLACES[key]) is not None for key in limits):
+        return service
+    moved: JsonObject = {_PLACES[key]: limit for key, limit in limits.items()}
+    return _with(service, "deploy", _with(deploy, "resources", _with(resources, "limits", {}))) | moved
+
+
+def _with(parent: JsonObject, key: str, part: JsonObject) -> JsonObject:
+    """Return the mapping with another part, without it where it is empty."""
+    rest: JsonObject = {name: value for name, value in parent.items() if name != key}
+    return {**rest, key: part} if part else rest
 
 
 def _added_capabilities(wanted: JsonValue, policy: Isolation) -> list[JsonValue]:

@@ -55,8 +55,8 @@ def _below_another(service: JsonObject) -> Iterator[str]:
         return
     if reserved_bytes(service) > memory:
         yield "the memory limit is below what the service reserves"
-    if swap is not None and swap < memory:
-        yield "memswap_limit, which counts memory too, is below the memory limit"
+    if swap is not None and not memory <= swap <= 2 * memory:
+        yield "memswap_limit, which counts memory too, is not between the memory limit and twice that, Docker's default"
 
 
 def _deployed(service: JsonObject, part: str) -> JsonObject:
@@ -76,6 +76,11 @@ def _processors(value: JsonValue, _: Ground) -> Iterator[str]:
 def _count(value: JsonValue, _: Ground) -> Iterator[str]:
     if count(value) is None:
         yield f"{value} is no count above 0"
+
+
+def _microseconds(value: JsonValue, _: Ground) -> Iterator[str]:
+    if not 1000 <= (count(value) or 0) <= 1_000_000:
+        yield f"{value} is not between 1000 and 1000000 microseconds; `cpus` says the same in one number"
 
 
 def _swappiness(value: JsonValue, _: Ground) -> Iterator[str]:
@@ -143,7 +148,9 @@ _DEPLOY: Mapping[str, Judge] = {
 
 JUDGES: Mapping[str, Judge] = {
     **dict.fromkeys(("mem_limit", "mem_reservation", "memswap_limit", "shm_size"), _size),
-    **dict.fromkeys(("cpu_quota", "cpu_period", "cpu_shares"), _count),
+    "cpu_quota": _microseconds,
+    "cpu_period": _microseconds,
+    "cpu_shares": _count,
     "cpus": _processors,
     "cpuset": _cpuset,
     "mem_swappiness": _swappiness,

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.forms import VOLUME, volume_slug
 from ink_infra_mcp.core.compose.ground import Ground
-from ink_infra_mcp.core.compose.plain import magic
+from ink_infra_mcp.core.compose.plain import VARIABLE, is_of_the_server, magic
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import table
 
@@ -80,19 +80,29 @@ def _has_odd_driver(entry: JsonObject, usual: str) -> bool:
 
 
 def _config(name: str, config: JsonObject) -> Iterator[str]:
+    """A config whose content comes out empty is mounted as the folder that Compose runs in (seen, 2.26.1)."""
     del name
-    if config.get("file") or config.get("external"):
-        yield "mounts a path of the Muscle; use content"
-    if reason := magic(str(config.get("content", ""))):
+    content = config.get("content")
+    if not isinstance(content, str) or not content or content.startswith("$"):
+        yield "mounts a path of the Muscle; use content, which begins with something other than a variable"
+    elif reason := magic(content):
         yield reason
-    yield from _unknown(config, {"file", "external", "content"})
+    yield from _but(config, "content")
 
 
 def _secret(name: str, secret: JsonObject) -> Iterator[str]:
     del name
-    if secret.get("file") or secret.get("external"):
-        yield "mounts a path of the Muscle; use environment"
-    yield from _unknown(secret, {"file", "external", "environment"})
+    variable = secret.get("environment")
+    if not isinstance(variable, str) or not VARIABLE.fullmatch(variable):
+        yield "mounts a path of the Muscle; use environment, with the name of a variable"
+    elif is_of_the_server(variable):
+        yield f"{variable} may be a variable of the Muscle's own"
+    yield from _but(secret, "environment")
+
+
+def _but(entry: JsonObject, only: str) -> Iterator[str]:
+    """Yield each further key, whatever its value: `external: false` too changes what Compose mounts."""
+    yield from (f"{key} is not known to be harmless" for key in sorted(set(entry) - {only}) if not key.startswith("x-"))
 
 
 def _unknown(entry: JsonObject, known: set[str]) -> Iterator[str]:
