@@ -73,6 +73,14 @@ def test_what_coolify_is_known_to_add_is_no_difference() -> None:
     assert differences(APPROVED, STORED, MAKING) == ()
 
 
+@pytest.mark.parametrize("value", ["${B:-x} ${A} }", "${B:-x}}", "${B:-${A}}", "a${B:-x}"])
+def test_only_a_single_reference_to_itself_may_become_what_the_variable_has(value: str) -> None:
+    """Coolify writes in the value of `B: ${B:-none}`; more text than that has to arrive as it was approved."""
+    approved = copy.deepcopy(APPROVED)
+    approved["services"]["web"]["environment"]["B"] = value
+    assert differences(approved, STORED, MAKING) == ("web: the variable B is not as it was approved",)
+
+
 def changed(*path: str, value: object) -> dict[str, Any]:
     """Return what Coolify stored with one value of it set, or taken away (None)."""
     stored = copy.deepcopy(STORED)
