@@ -4,8 +4,9 @@ from pathlib import Path
 
 import anyio
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps
+from ink_infra_mcp.areas.apps.envs import EnvArgs, EnvNow, env_steps
 from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import WorldState
 from tests.ink import Ink, data, ink, says_yes
@@ -54,6 +55,13 @@ async def test_variables_are_added_replaced_and_removed_and_reach_the_container(
     assert (again.outcome, gone.outcome, len(person.asked)) == ("already_so", "already_so", 1)
     assert "A cannot be set and removed at once" in both.text
     assert "give set or remove" in nothing.text
+
+
+@pytest.mark.parametrize("name", ["COMPOSE_FILE", "COMPOSE_PROFILES", "compose_x", "SERVICE_FQDN_WEB", "1A", "A B"])
+def test_a_name_that_coolify_or_docker_compose_obeys_is_no_variable_of_an_app(name: str) -> None:
+    """COMPOSE_* in an app's `.env` chooses files and services (seen with Compose 2.26.1), SERVICE_* a domain."""
+    with pytest.raises(ValidationError, match="name"):
+        TypeAdapter[dict[str, str]](EnvArgs).validate_python({name: "x"})
 
 
 def test_every_variable_that_changes_is_named_and_no_value_is() -> None:

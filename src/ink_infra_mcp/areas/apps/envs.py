@@ -57,6 +57,8 @@ def _check_name(key: str) -> None:
         )
     if key.startswith(_COOLIFYS):
         raise ValueError(f"{key}: Coolify fills in this variable from the app's domains; choose another name")
+    if key.upper().startswith("COMPOSE_"):
+        raise ValueError(f"{key}: Docker Compose, which starts the app, would obey this variable; choose another name")
 
 
 def _check_value(key: str, value: str) -> None:
