@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.conftest import WORKER
 from tests.lab.ground import network
 from tests.lab.ground.commands import LabError, until
 from tests.lab.ground.lab import Lab
@@ -19,14 +20,16 @@ from tests.lab.run import ROOT, alone, unfit
 
 LIMIT_S = 60
 pytestmark = pytest.mark.xdist_group("the second lab")
-SECOND = {"INK_LAB_PREFIX": "inkb", "INK_LAB_NET": "10.229.0"}
+NAME = f"ink{chr(ord('b') + WORKER)}"
+SECOND = {"INK_LAB_PREFIX": NAME, "INK_LAB_NET": f"10.{229 - 2 * WORKER}.0", "INK_LAB_COUNT": "1"}
 
 
 @pytest.fixture
 def environment(ground_here: Site, tmp_path: Path) -> dict[str, str]:
     """Return what names a second lab, with the first one's cache."""
-    keys = {"INK_LAB_DIR": str(tmp_path / "inkb"), "INK_LAB_CACHE": str(ground_here.cache)}
-    return {**os.environ, **SECOND, **keys, "INK_LAB_HELD": "", "CI": ""}
+    keys = {"INK_LAB_DIR": str(tmp_path / NAME), "INK_LAB_CACHE": str(ground_here.cache)}
+    own = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_XDIST")}
+    return {**own, **SECOND, **keys, "INK_LAB_HELD": "", "CI": ""}
 
 
 @pytest.fixture
@@ -88,7 +91,7 @@ def test_two_runs_do_not_take_the_ground_from_under_each_other(second: Lab, envi
     with alone(second.site):
         done = by_hand("check", "tests/lab/test_lab.py", "--collect-only", environment=environment)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "another run of the lab 'inkb' goes on" in done.stderr
+    assert f"another run of the lab '{NAME}' goes on" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
