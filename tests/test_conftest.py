@@ -53,16 +53,35 @@ def test_ci_leaves_no_test_out_that_it_can_run(tmp_path: Path, reason: str, fail
     """In CI a skipped test has failed, unless it needs a vendor's own description; elsewhere its reason is enough."""
     (tmp_path / "test_it.py").write_text(f"import pytest\n\ndef test_it():\n    pytest.skip({reason!r})\n", "utf-8")
     options = ("-n", "0", "-p", "tests.conftest", "-o", "addopts=", "--rootdir", str(tmp_path), str(tmp_path))
-    ends = [
-        subprocess.run(
-            (sys.executable, "-m", "pytest", *options),
-            cwd=ROOT,
-            env={**os.environ, "CI": ci},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        for ci in ("", "true")
-    ]
+    ends = [pytest_run(*options, ci=ci) for ci in ("", "true")]
     assert [(end.returncode, reason in end.stdout) for end in ends] == [(0, True), (fails, True)]
+
+
+def test_tests_of_one_group_run_in_one_process(tmp_path: Path) -> None:
+    """What shares a lab, a database or the whole source is spread over no two workers."""
+    text = """import os, pathlib, pytest
+
+@pytest.mark.xdist_group("it")
+@pytest.mark.parametrize("number", range(40))
+def test_it(number):
+    pathlib.Path(os.environ["SEEN"], os.environ["PYTEST_XDIST_WORKER"]).touch()
+"""
+    (tmp_path / "test_it.py").write_text(text, "utf-8")
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    options = ("-n", "2", "--dist", "loadgroup", "-o", "addopts=", "--rootdir", str(tmp_path), str(tmp_path))
+    assert pytest_run(*options, SEEN=str(seen)).returncode == 0
+    assert len(list(seen.iterdir())) == 1
+
+
+def pytest_run(*options: str, ci: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Return how a run of pytest with nothing of ours ended."""
+    return subprocess.run(
+        (sys.executable, "-m", "pytest", *options),
+        cwd=ROOT,
+        env={**os.environ, "CI": ci, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

@@ -84,6 +84,13 @@ def understood(server: Server, text: str) -> dict[str, Any] | None:
     return cast(dict[str, Any], json.loads(said.stdout)) if said.returncode == 0 else None
 
 
+def say_limits_at_the_service(service: dict[str, Any]) -> None:
+    """Docker sets the same limit for `deploy.resources.limits` as for the service's own keys; ours has them there."""
+    limits = service.get("deploy", {}).get("resources", {}).pop("limits", {})
+    places = {"memory": "mem_limit", "cpus": "cpus", "pids": "pids_limit"}
+    service |= {places[name]: value for name, value in limits.items()}
+
+
 def scalars(number: int) -> dict[str, str]:
     """Return plain scalars as nobody would write them, the same ones for the same number."""
     chance = random.Random(number)  # noqa: S311 - not for secrets
@@ -130,6 +137,7 @@ def test_a_whole_file_means_what_it_meant_but_for_what_the_plan_adds(bed: Bed) -
     assert ours is not None
     theirs.pop("x-common")
     for name, service in ours["services"].items():
+        say_limits_at_the_service(theirs["services"][name])
         # a short volume says `volume: {}`, a long one leaves it out
         for mount in (*service.get("volumes", ()), *theirs["services"][name].get("volumes", ())):
             mount.pop("volume", None)
