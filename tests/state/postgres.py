@@ -55,7 +55,19 @@ def cluster() -> Generator[Cluster]:
         data = folder / "data"
         _run(owner, programs / "initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
         options = f"{QUICK} -h 127.0.0.1 -p {port}"
-        _run(owner, programs / "pg_ctl", "start", "-w", "-D", data, "-l", folder / "log", "-o", options)
+        _run(
+            owner,
+            programs / "pg_ctl",
+            "start",
+            "-w",
+            "-D",
+            data,
+            "-l",
+            folder / "log",
+            "-o",
+            options,
+            log=folder / "log",
+        )
         try:
             yield Cluster(port)
         finally:
@@ -79,7 +91,7 @@ def _owner() -> str | None:
     return "postgres" if "postgres" in names else "nobody"
 
 
-def _run(user: str | None, *words: str | Path) -> None:
+def _run(user: str | None, *words: str | Path, log: Path | None = None) -> None:
     done = subprocess.run(
         [str(word) for word in words],
         user=user,
@@ -91,10 +103,15 @@ def _run(user: str | None, *words: str | Path) -> None:
         timeout=50,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, f"{done.stdout}\n{log.read_text('utf-8') if log and log.exists() else ''}"
 
 
 def _free_port() -> int:
+    """One that the system gives to nobody who asks for any: the server binds it a second after this look."""
+    first = 20_000 + os.getpid() % 10_000
+    return next(port for port in range(first, first + 1_000) if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
+        return server.connect_ex(("127.0.0.1", port)) != 0
