@@ -12,7 +12,7 @@ from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step, Undo
-from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, STARTS_APPS, Needs
+from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, SENSITIVE, STARTS_APPS, WRITE, Needs
 
 Act = Literal["start", "stop", "restart"]
 _UP = frozenset({"running", "starting", "restarting", "degraded"})
@@ -45,9 +45,11 @@ class ControlApp(Mutation[Args, Look, Facts]):
     name: ClassVar[str] = "control_app"
     title: ClassVar[str] = "Start, stop or restart an app"
     toolset: ClassVar[Toolset] = "apps"
-    needs: ClassVar[Needs] = Needs(STARTS_APPS, (FACTORY, OPTION, DNS))
+    needs: ClassVar[Needs] = Needs(STARTS_APPS, (FACTORY, OPTION, DNS, WRITE, SENSITIVE))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = (
+        "coolify.settle_service",
+        "hosts.judge_compose",
         "coolify.note_deployments",
         "hosts.note_containers",
         "coolify.start",

@@ -77,6 +77,8 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
         "coolify.set_env_new",
         "coolify.set_env",
         "coolify.delete_env",
+        "coolify.settle_service",
+        "hosts.judge_compose",
         "coolify.note_deployments",
         "hosts.note_containers",
         "coolify.deploy",

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from ink_infra_mcp.core.compose.made import Making, differences
+from ink_infra_mcp.core.compose.made import Front, Making, differences
 
 UUID = "abcdefghijklmnopqrstuvwx"
-MAKING = Making(uuid=UUID, front="web", scheme="https", host="x.example.com", path="", port="3000")
+MAKING = Making(UUID, (Front("web", "https", "x.example.com", "", "3000"),))
 ROUTER = f"https-0-{UUID}-web-2567"
 APPROVED: dict[str, Any] = {
     "name": UUID,

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from ink_infra_mcp.areas.apps import rollout
 from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps, with_values_back
 from ink_infra_mcp.areas.apps.home import Home, home_steps, project_ref
+from ink_infra_mcp.areas.apps.judged import File
 from ink_infra_mcp.areas.apps.limits import compose_of, promised_bytes, services_of
 from ink_infra_mcp.areas.apps.services import promised
 from ink_infra_mcp.clients.coolify.apps import Service
@@ -112,8 +113,7 @@ def steps_of(app: ComposeApp) -> tuple[Step, ...]:
             *home_steps(app.home.project),
             _creation(app),
             *env_steps(app.env, target=app.name, app=ref, new=True, service=True),
-            *_judged(app, ref, undoes=("create_app",)),
-            *rollout.steps(app.name, ref, _now(app), first=True, service=True),
+            *rollout.steps(app.name, ref, _now(app), first=True, service=True, undoes=("create_app",)),
         )
     uuid = app.existing.uuid
     steps = [] if _same(app, app.existing) else [_change(app, app.existing)]
@@ -121,14 +121,15 @@ def steps_of(app: ComposeApp) -> tuple[Step, ...]:
     steps += env
     if steps or app.redeploy or not app.as_wanted:
         how = "restart" if app.existing.status.state == "running" else "deploy"
-        steps += _judged(app, uuid, undoes=tuple(step.id for step in steps if step.id == "update_app" and step.undo))
-        rolled_out = rollout.steps(app.name, uuid, _now(app), first=False, how=how, service=True)
+        undoes = tuple(step.id for step in steps if step.id == "update_app" and step.undo)
+        rolled_out = rollout.steps(app.name, uuid, _now(app), first=False, how=how, service=True, undoes=undoes)
         steps += with_values_back(env, rolled_out)
     return tuple(steps)
 
 
 def _now(app: ComposeApp) -> rollout.RolloutFacts:
-    return app.home.rollout(services=promised(app.compose))
+    file = File(app.compose, {app.front: (_url(app),)})
+    return app.home.rollout(services=promised(app.compose), file=file)
 
 
 def _creation(app: ComposeApp) -> Step:
@@ -155,34 +156,6 @@ def _creation(app: ComposeApp) -> Step:
             params={"app": result_of("create_app", "uuid")},
         ),
     )
-
-
-def _judged(app: ComposeApp, ref: str | JsonObject, *, undoes: tuple[str, ...]) -> tuple[Step, Step]:
-    """Coolify writes the file anew before it starts it, so what it made is judged once more before anything starts."""
-    settle = Step(
-        id="settle",
-        kind="coolify.settle_service",
-        target=app.name,
-        summary=f"Have Coolify make the file of {app.name} that it will start",
-        params={"app": ref, "name": app.name},
-        undo_words="nothing to undo: it sets the name that the app has",
-    )
-    judge = Step(
-        id="judge",
-        kind="hosts.judge_compose",
-        target=app.name,
-        summary=f"Have Docker on {app.home.muscle.name} read the file that Coolify made, and compare it with this plan",
-        params={
-            "app": ref,
-            "muscle": app.home.muscle.name,
-            "compose": app.compose,
-            "front": app.front,
-            "url": _url(app),
-        },
-        undoes=undoes,
-        undo_words="nothing to undo: it only reads",
-    )
-    return settle, judge
 
 
 def _change(app: ComposeApp, existing: Service) -> Step:

@@ -211,7 +211,7 @@ def delete_steps(
 def with_values_back(env: Iterable[Step], rollout: Iterable[Step]) -> list[Step]:
     """Return the steps of a rollout such that its failure also puts back what the steps `env` changed."""
     ids = tuple(step.id for step in env if step.undo is not None)
-    last = ("deploy", "prove_isolation")
+    last = ("judge", "deploy", "prove_isolation")
     return [s.model_copy(update={"undoes": (*s.undoes, *ids)}) if s.id in last else s for s in rollout]
 
 

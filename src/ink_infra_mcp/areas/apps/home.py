@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ink_infra_mcp.areas.apps import placing
 from ink_infra_mcp.areas.apps.app import App, host_of
+from ink_infra_mcp.areas.apps.judged import File
 from ink_infra_mcp.areas.apps.rollout import RolloutFacts, name_lock
 from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services
 from ink_infra_mcp.areas.look import Look
@@ -34,10 +35,17 @@ class Home:
     placement: Placement
     url: str
 
-    def rollout(self, known: tuple[str, ...] = (), services: Services = NO_SERVICES) -> RolloutFacts:
+    def rollout(
+        self, known: tuple[str, ...] = (), services: Services = NO_SERVICES, file: File | None = None
+    ) -> RolloutFacts:
         """Return what the rollout steps need to know."""
         return RolloutFacts(
-            muscle=self.muscle.name, url=self.url, known=known, production=self.muscle.production, services=services
+            muscle=self.muscle.name,
+            url=self.url,
+            known=known,
+            production=self.muscle.production,
+            services=services,
+            file=file,
         )
 
 

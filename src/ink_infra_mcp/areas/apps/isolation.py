@@ -1,10 +1,11 @@
 """Whether an app would run isolated when it is rolled out now; without that nothing may be rolled out."""
 
 from ink_infra_mcp.areas.apps.app import App
-from ink_infra_mcp.areas.apps.limits import compose_of, limit_bytes
+from ink_infra_mcp.areas.apps.limits import limit_bytes
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.core.compose.judging import compose_problems
+from ink_infra_mcp.core.compose.reading import read_compose
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.run_options import lacking, weakening
@@ -62,6 +63,8 @@ def refuse_factory() -> RefusedByPolicy:
 
 def unapplied(application: Application) -> str:
     """Return why Coolify would not apply the run options of an app, or an empty text (issue 11478 of Coolify)."""
+    if application.build_pack == "dockercompose":
+        return "Coolify applies no run options to an app whose compose file is in its repository"
     if application.is_consistent_container_name_enabled and application.custom_internal_name:
         return "Coolify applies no run options to an app with a consistent and a custom container name"
     return ""
@@ -85,7 +88,10 @@ def _weak_options(application: Application, isolation: Isolation) -> str:
 
 
 def _weak_file(service: Service, isolation: Isolation) -> str:
-    """A file that the token may not read is left to the proof."""
-    compose = compose_of(service.docker_compose_raw)
-    problems = compose_problems(compose, isolation) if compose else ()
+    if not service.docker_compose_raw:
+        return "run from a compose file that this Coolify token may not read, so that nobody could judge it"
+    try:
+        problems = compose_problems(read_compose(service.docker_compose_raw), isolation)
+    except InputError as error:
+        return f"not run as policy wants: {error}"
     return f"not run as policy wants: in its compose file {'; '.join(problems)}" if problems else ""

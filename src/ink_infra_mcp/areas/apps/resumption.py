@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ink_infra_mcp.areas.apps import placing, proofs, rollout
 from ink_infra_mcp.areas.apps.app import App, all_apps, find_app
 from ink_infra_mcp.areas.apps.isolation import check_rollout, factory_isolates, refuse_factory
+from ink_infra_mcp.areas.apps.judged import JUDGES
 from ink_infra_mcp.areas.apps.limits import compose_of, limit_bytes, promised_bytes
 from ink_infra_mcp.areas.apps.rollout import NOTES, ROLLOUTS
 from ink_infra_mcp.areas.look import Look
@@ -165,13 +166,21 @@ class Rest:
 
 
 def steps_left(rest: Rest) -> tuple[Step, ...]:
-    """Return the steps that are left; before a rollout the notes are taken anew, unless its deployment is taken up."""
+    """Return the steps that are left. Before a rollout its file is judged and the notes are taken anew, unless its
+    deployment is taken up.
+    """
     left: list[Step] = []
     for step in rest.operation.plan.steps:
-        if step.id in rest.done or step.kind in NOTES:
+        if step.kind in NOTES or (step.id in rest.done and not _is_judged_again(step, rest)):
             continue
         left += _renewed(step, rest)
     return tuple(left)
+
+
+def _is_judged_again(step: Step, rest: Rest) -> bool:
+    """Somebody may have changed the file in Coolify since it was judged."""
+    kinds = _kinds_left(rest.operation.plan, rest.done)
+    return step.kind in JUDGES and not rest.taken_up and bool(kinds & ROLLOUTS)
 
 
 def _renewed(step: Step, rest: Rest) -> Iterator[Step]:

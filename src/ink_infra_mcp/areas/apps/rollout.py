@@ -1,9 +1,11 @@
-"""The steps that roll an app out and prove it: notes of what there is, deploy (or restart, or go back), and proof."""
+"""The steps that roll an app out and prove it: judge, note what there is, deploy (or restart, or go back), prove."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from ink_infra_mcp.areas.apps import judged
 from ink_infra_mcp.areas.apps.app import App
+from ink_infra_mcp.areas.apps.judged import File
 from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services, promised_by
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.plan import JsonObject, Step, Undo
@@ -29,18 +31,19 @@ class RolloutFacts:
     known: tuple[str, ...] = ()
     production: bool = False
     services: Services = NO_SERVICES
+    file: File | None = None
+    """What is judged before it starts: the file of a compose app, None for any other."""
 
 
 async def facts(look: Look, app: App) -> RolloutFacts:
     """Return what a rollout of an app that exists needs to know."""
-    known = await look.coolify.deployments_of(app.uuid, take=KNOWN) if app.kind == "application" else ()
-    return RolloutFacts(
-        muscle=app.muscle,
-        url=app.urls[0] if app.urls else "",
-        known=tuple(d.uuid for d in known),
-        production=_is_production(look, app),
-        services=promised_by(await look.coolify.service(app.uuid)) if app.kind == "service" else NO_SERVICES,
-    )
+    now = RolloutFacts(muscle=app.muscle, url=app.urls[0] if app.urls else "", production=_is_production(look, app))
+    if app.kind == "application":
+        known = await look.coolify.deployments_of(app.uuid, take=KNOWN)
+        return replace(now, known=tuple(d.uuid for d in known))
+    service = await look.coolify.service(app.uuid)
+    file = None if look.isolation.allow_without else judged.file_of(service)
+    return replace(now, services=promised_by(service), file=file)
 
 
 def _is_production(look: Look, app: App) -> bool:
@@ -97,8 +100,12 @@ def steps(
     commit: str = "",
     force: bool = False,
     service: bool = False,
+    undoes: tuple[str, ...] = (),
 ) -> list[Step]:
-    """Return the notes, the step that rolls out, and the one that proves isolation, whose failure stops the app."""
+    """Return the judgement of a compose app, the notes, the step that rolls out, and the proof of isolation.
+
+    The failure of the proof stops the app; that of the judgement takes back the steps `undoes`.
+    """
     kind = "coolify.first_deploy" if first and how == "deploy" else f"coolify.{how}"
     at = f" at {commit[:12]}" if commit else ""
     words = {
@@ -139,4 +146,5 @@ def steps(
         undoes=("deploy",),
         undo_words=_READS,
     )
-    return [*notes(name, app, muscle=now.muscle, seen=now.known, service=service), deploy, prove]
+    before = judged.steps(name, app, now.file, muscle=now.muscle, undoes=undoes) if now.file is not None else []
+    return [*before, *notes(name, app, muscle=now.muscle, seen=now.known, service=service), deploy, prove]

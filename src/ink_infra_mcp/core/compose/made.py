@@ -38,14 +38,10 @@ _ROUTER_VALUES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
-    """For whom Coolify made the file: the app's uuid, the service that gets the URL, and the parts of the URL.
+class Front:
+    """A URL of a service, in its parts. `port` is the container's, as text; empty where none is said."""
 
-    `port` is the container's, as text.
-    """
-
-    uuid: str
-    front: str
+    service: str
     scheme: str
     host: str
     path: str
@@ -53,8 +49,16 @@ class Making:
 
     @property
     def rule(self) -> str:
-        """Return the only rule that a router of the app may have."""
+        """Return the rule that a router for the URL may have."""
         return f"Host(`{self.host}`) && PathPrefix(`{self.path or '/'}`)"
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """For whom Coolify made the file: the app's uuid, and the URLs that its services have."""
+
+    uuid: str
+    fronts: tuple[Front, ...]
 
     def volume(self, name: str) -> str:
         """Return what Coolify calls a volume."""
@@ -163,7 +167,11 @@ class _Service:
     def _is_own_label(self, name: str, value: str) -> bool:
         if _OWN_LABEL.fullmatch(name):
             return True
-        return self.name == self.making.front and (self._is_traefik(name, value) or self._is_caddy(name, value))
+        return bool(self._fronts) and (self._is_traefik(name, value) or self._is_caddy(name, value))
+
+    @property
+    def _fronts(self) -> tuple[Front, ...]:
+        return tuple(front for front in self.making.fronts if front.service == self.name)
 
     def _is_traefik(self, name: str, value: str) -> bool:
         fixed = {**_FIXED_LABELS, "traefik.docker.network": self.making.uuid}
@@ -177,13 +185,13 @@ class _Service:
         if self.making.uuid not in router["name"]:
             return False
         if router["key"] == "rule":
-            return value == self.making.rule
+            return value in {front.rule for front in self._fronts}
         wanted = _ROUTER_VALUES.get(router["key"])
         return wanted is not None and wanted.fullmatch(value) is not None
 
     def _is_behind_router(self, name: str, value: str) -> bool:
         if service := _SERVICE.fullmatch(name):
-            return self.making.uuid in service["name"] and value == self.making.port
+            return self.making.uuid in service["name"] and any(_is_port(front, value) for front in self._fronts)
         middleware = _MIDDLEWARE.fullmatch(name)
         return middleware is not None and self.making.uuid in middleware["name"]
 
@@ -193,7 +201,7 @@ class _Service:
         found = _CADDY.fullmatch(name)
         if found is None:
             return False
-        return bool(found["rest"]) or value == f"{self.making.scheme}://{self.making.host}"
+        return bool(found["rest"]) or value in {f"{front.scheme}://{front.host}" for front in self._fronts}
 
     def _renamed(self, mount: JsonObject) -> JsonObject:
         bare = _bare(mount)
@@ -217,6 +225,11 @@ def _volumes_beside(approved: JsonObject, stored: JsonObject, making: Making) ->
     for name, volume in stored.items():
         if known.get(name, {"name": f"{making.uuid}_{name}"}) != table(volume):
             yield f"the volume {name} is not as it was approved"
+
+
+def _is_port(front: Front, value: str) -> bool:
+    """Where a URL says no port Coolify takes one of the image's: whichever it is, it is the service's own."""
+    return value == front.port or (not front.port and value.isdecimal())
 
 
 def _is_env_file(file: JsonValue) -> bool:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ink_infra_mcp.core.compose.judging import compose_problems
-from ink_infra_mcp.core.compose.made import Making, differences, without_names
+from ink_infra_mcp.core.compose.made import Front, Making, differences, without_names
 from ink_infra_mcp.core.compose.preparing import for_docker
 from ink_infra_mcp.core.compose.reading import read_compose
 from ink_infra_mcp.core.compose.writing import written
 from ink_infra_mcp.core.errors import StepFailed
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.shapes import items, table
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.hosts.docker.composing import ComposeRefused, compose_config
 from ink_infra_mcp.ssh.pool import HostPool
@@ -43,7 +44,7 @@ class ComposeSteps:
             StepFailed: it cannot be read, Docker does not take it, or it is not what was approved.
         """
         muscle, uuid = call.text("muscle"), call.given("app")
-        making = _making(uuid, call.text("front"), call.text("url"))
+        making = Making(uuid, _fronts_of(table(call.params["urls"])))
         stored = await self.stored(uuid)
         if not stored:
             raise _failed("What Coolify made of the file cannot be read.", "Give the token the ability read:sensitive.")
@@ -64,16 +65,14 @@ class ComposeSteps:
         return await compose_config(self.pool, muscle, text, project=uuid)
 
 
-def _making(uuid: str, front: str, url: str) -> Making:
+def _fronts_of(urls: JsonObject) -> tuple[Front, ...]:
+    """Return the fronts in a mapping of services to lists of their URLs."""
+    return tuple(_front(service, str(url)) for service, listed in urls.items() for url in items(listed))
+
+
+def _front(service: str, url: str) -> Front:
     parts = urlsplit(url)
-    return Making(
-        uuid=uuid,
-        front=front,
-        scheme=parts.scheme,
-        host=parts.hostname or "",
-        path=parts.path,
-        port=str(parts.port or ""),
-    )
+    return Front(service, parts.scheme, parts.hostname or "", parts.path, str(parts.port or ""))
 
 
 def _failed(what: str, then: str) -> StepFailed:
