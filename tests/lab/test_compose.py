@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
+from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.arriving import lost_in_coolify
 from ink_infra_mcp.core.compose.forms import as_map
-from ink_infra_mcp.core.compose.judging import compose_problems
-from ink_infra_mcp.core.compose.preparing import prepared
+from ink_infra_mcp.core.compose.judging import JUDGES, compose_problems
+from ink_infra_mcp.core.compose.preparing import for_docker, prepared
 from ink_infra_mcp.core.compose.reading import read_compose
 from ink_infra_mcp.core.compose.writing import written
 from ink_infra_mcp.core.errors import InputError
+from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.settings.policy_files import load_isolation
 from tests.lab.bed import Bed
 from tests.lab.ground.hosts import Server
@@ -144,6 +146,50 @@ def test_a_whole_file_means_what_it_meant_but_for_what_the_plan_adds(bed: Bed) -
         for key in OURS - theirs["services"][name].keys():
             service.pop(key, None)
     assert ours == theirs
+
+
+ODD: tuple[JsonValue, ...] = (
+    *(True, False, 0, 1, -1, 1.5, "", "a", "-1", "a:b", "a=b", "$X", "${X:-a}"),
+    *(["a"], [1], [True], [None], [["a"]], [{"a": "b"}], [{"a": {"b": "c"}}], ["a", "a"], [""]),
+    *({"a": "b"}, {"a": 1}, {"a": None}, {"a": True}, {"a": ["b"]}, {"a": {"b": "c"}}, {"": "x"}),
+)
+"""A value of each kind that a file can hold, few of them what a key wants."""
+PARTS = {
+    "healthcheck": ("test", "interval", "timeout", "retries", "start_period", "start_interval", "disable"),
+    "deploy": ("resources", "replicas", "restart_policy", "labels", "placement", "update_config", "mode"),
+    "logging": ("driver", "options"),
+    "build": ("context", "dockerfile", "dockerfile_inline", "args", "target"),
+}
+
+
+def odd_files(key: str) -> Iterator[JsonObject]:
+    """Yield files with each of the odd values at a key of a service, of its parts, and beside the services."""
+    beside: JsonObject = {
+        "networks": {"a": None},
+        "volumes": {"aa": None},
+        "configs": {"a": {"content": "x"}},
+        "secrets": {"a": {"environment": "X"}},
+    }
+    other: JsonObject = {"image": "b:1"}
+    for odd in ODD:
+        yield {"services": {"web": {"image": "a:1", key: odd}, "a": other}, **beside}
+        for part in PARTS.get(key, ()):
+            yield {"services": {"web": {"image": "a:1", key: {part: odd}}, "a": other}, **beside}
+        if key in beside:
+            yield {"services": {"web": other, "a": other}, **beside, key: odd}
+            yield {"services": {"web": other, "a": other}, **beside, key: {"aa": odd}}
+
+
+@pytest.mark.parametrize("key", sorted(JUDGES))
+def test_whatever_stands_at_a_key_what_we_take_docker_compose_takes(bed: Bed, key: str) -> None:
+    """A text for a list, a list for a mapping, a number for a text: no plan has a file that Docker refuses for that."""
+    server, policy = bed.clean("muscle-1"), load_isolation(None)
+    taken: list[str] = []
+    for odd in odd_files(key):
+        made = prepared(read_compose(written(odd)), policy, memory="1g", cpus="1").document
+        if not compose_problems(made, policy):
+            taken.append(written(for_docker(made)))
+    assert [text for text in dict.fromkeys(taken) if understood(server, text) is None] == []
 
 
 @pytest.mark.parametrize(

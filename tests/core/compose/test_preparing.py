@@ -46,7 +46,8 @@ def test_what_is_left_out_is_told_and_nothing_else_changes() -> None:
                 expose: [9000]
                 volumes: [/cache, data:/data:ro, {type: volume, target: /more}]
                 environment: [A=1, B, "C=x: y"]
-              worker: {image: a:1, deploy: {replicas: 4}}
+              worker: {image: a:1, deploy: {replicas: 4, mode: global}, runtime: runc, pids_limit: 9999, cap_add: []}
+              other: {image: a:1, volumes: ["data:/data:z,nocopy"], deploy: {placement: {}}, pids_limit: 5}
             """
         ),
         POLICY,
@@ -62,7 +63,8 @@ def test_what_is_left_out_is_told_and_nothing_else_changes() -> None:
                 "expose": ["9000", "3000", "53/udp", "443"],
                 **ADDED,
             },
-            "worker": {"image": "a:1", **ADDED},
+            "worker": {"image": "a:1", **{key: value for key, value in ADDED.items() if key != "cap_add"}},
+            "other": {"image": "a:1", "volumes": ["data:/data"], **ADDED, "pids_limit": 5},
         },
         "volumes": {"web-cache": None, "data": None, "web-more": None},
     }
@@ -74,7 +76,13 @@ def test_what_is_left_out_is_told_and_nothing_else_changes() -> None:
         "web: the name coolify-proxy is left out; Coolify names containers",
         "web: /cache is kept in the volume web-cache",
         "web: /more is kept in the volume web-more",
+        "worker: deploy.mode is left out; it is for a swarm",
         "worker: runs once and not 4 times; Coolify gives each service one container",
+        "other: deploy.placement is left out; it is for a swarm",
+        "other: nocopy of data:/data:z,nocopy is left out",
+        "other: z of data:/data:z,nocopy is left out",
+        "worker: runtime is runsc by policy and not runc",
+        "worker: pids_limit is 512 by policy and not 9999",
     ]
 
 
@@ -85,7 +93,7 @@ def test_a_limit_of_the_file_stays_and_no_second_one_stands_beside_it() -> None:
         services:
           a: {image: a, mem_limit: 2g, cpus: 2, pids_limit: 64, cap_add: [CAP_CHOWN]}
           b: {image: a, deploy: {resources: {limits: {memory: 64m, cpus: "0.5", pids: 10}}}}
-          c: {image: a, cpu_quota: 50000, cpu_period: 100000, pids_limit: -1, cap_add: []}
+          c: {image: a, cpu_quota: 50000, cpu_period: 100000, pids_limit: -1}
         """
     )
     fixed: JsonObject = {"runtime": "runsc", "cap_drop": ["ALL"], "cap_add": ["CHOWN"]}

@@ -13,6 +13,7 @@ from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.bodies import Source
 from ink_infra_mcp.clients.coolify.models import GithubApp, PrivateKey
 from ink_infra_mcp.core.errors import InputError
+from ink_infra_mcp.core.images import image_problem, reference_of
 from ink_infra_mcp.core.plan import Frozen, JsonObject
 from ink_infra_mcp.core.untrusted import clean_name
 
@@ -29,11 +30,6 @@ _INTERNAL = re.compile(r"https?://(?:localhost|0\.0\.0\.0|127\.[\d.]+|[^/]*\.loc
 HEAD = "HEAD"
 _Named = TypeVar("_Named", GithubApp, PrivateKey)
 _WORDS = {"repository": "a git repository", "image": "an image", "dockerfile": "an inline Dockerfile"}
-_IMAGE = re.compile(
-    r"(?P<name>[a-z0-9]+(?:(?:[._/:]|__|-+)[a-z0-9]+)*?)(?::(?P<tag>\w[\w.-]{0,127}))?"
-    r"(?:@sha256:(?P<digest>[0-9a-f]{64}))?",
-    re.ASCII,
-)
 
 
 class SourceArgs(BaseModel):
@@ -309,14 +305,16 @@ def image_source(image: str) -> ResolvedSource:
     Raises:
         InputError: it is none.
     """
-    match = _IMAGE.fullmatch(image)
-    if match is None:
+    found = reference_of(image)
+    if found is None:
         raise InputError(
             f"{clean_name(image)!r} is not an image reference.", next="Use name:tag or name@sha256:digest."
         )
-    if match["digest"]:
+    if reason := image_problem(image):
+        raise InputError(f"{reason}.", next="Use an image of a registry.")
+    if found.digest:
         # Coolify keeps a digest as the name with @sha256 and the hex as the tag (source, version 4.3.11)
-        name, tag = f"{match['name']}@sha256", match["digest"]
+        name, tag = f"{found.name}@sha256", found.digest
     else:
-        name, tag = match["name"], match["tag"] or "latest"
+        name, tag = found.name, found.tag or "latest"
     return ResolvedSource(kind="dockerimage", label=f"image {image}", image_name=name, image_tag=tag)

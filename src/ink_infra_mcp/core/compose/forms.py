@@ -54,6 +54,13 @@ def is_flat(value: JsonValue) -> bool:
     return not any(isinstance(part, dict | list) for part in parts)
 
 
+def is_nothing(value: JsonValue) -> bool:
+    """Return whether a value says nothing: null, or an empty list or mapping. `false`, 0 and an empty text say
+    something.
+    """
+    return value is None or value == [] or value == {}
+
+
 def as_texts(value: JsonValue) -> list[str] | None:
     """Return a text or a list of texts and numbers as a list; None for what is neither."""
     if isinstance(value, list):

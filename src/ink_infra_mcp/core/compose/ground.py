@@ -33,5 +33,13 @@ class Ground:
         )
 
 
+COOLIFY_S = "is a name of Coolify's own, which its proxy looks up in every network that it is in"
+
+
+def is_coolify_s(name: str) -> bool:
+    """Return whether a name in a network is one that Coolify's own containers have: coolify, coolify-db, ..."""
+    return name.lower() in ("coolify", "host.docker.internal") or name.lower().startswith("coolify-")
+
+
 Judge = Callable[[JsonValue, Ground], Iterator[str]]
 """Yields what is wrong with the value of a key."""

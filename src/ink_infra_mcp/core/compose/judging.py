@@ -11,7 +11,9 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose import resources
 from ink_infra_mcp.core.compose.arriving import lost_in_coolify, texts_in
+from ink_infra_mcp.core.compose.forms import is_nothing
 from ink_infra_mcp.core.compose.ground import Ground, Judge
+from ink_infra_mcp.core.compose.kinds import wrong_kind
 from ink_infra_mcp.core.compose.outside import OUTSIDE
 from ink_infra_mcp.core.compose.plain import PLAIN, read_from_server
 from ink_infra_mcp.core.compose.rights import RIGHTS, not_isolated
@@ -20,7 +22,8 @@ from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import table
 
-_JUDGES: Mapping[str, Judge] = {**PLAIN, **OUTSIDE, **RIGHTS, **resources.JUDGES}
+JUDGES: Mapping[str, Judge] = {**PLAIN, **OUTSIDE, **RIGHTS, **resources.JUDGES}
+"""What a service may have, key by key."""
 _REFUSED = {
     "annotations": "can switch off parts of gVisor",
     "blkio_config": "names devices of the Muscle",
@@ -92,18 +95,13 @@ def _in_key(key: str, value: JsonValue, ground: Ground) -> Iterator[str]:
         yield "an empty list does not arrive, Coolify makes an empty mapping of it"
     if is_nothing(value) or key.startswith("x-"):
         return
-    if key in _JUDGES:
-        yield from _JUDGES[key](value, ground)
-    else:
+    if key not in JUDGES:
         yield _REFUSED.get(key, _UNKNOWN)
+    elif wrong := wrong_kind(key, value):
+        yield wrong
+    else:
+        yield from JUDGES[key](value, ground)
 
 
 def _is_cleared(key: str, value: JsonValue) -> bool:
     return value == [] and key in _CLEARED
-
-
-def is_nothing(value: JsonValue) -> bool:
-    """Return whether a value says nothing: null, or an empty list or mapping. `false`, 0 and an empty text say
-    something.
-    """
-    return value is None or value == [] or value == {}

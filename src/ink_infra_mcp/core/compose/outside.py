@@ -7,7 +7,8 @@ from ipaddress import ip_address
 from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.forms import as_map, as_texts, mounts_of, networks_of
-from ink_infra_mcp.core.compose.ground import Ground, Judge
+from ink_infra_mcp.core.compose.ground import COOLIFY_S, Ground, Judge, is_coolify_s
+from ink_infra_mcp.core.compose.kinds import BUILD_KINDS, LOGGING_KINDS, Kind, wrong_kind
 from ink_infra_mcp.core.compose.plain import magic
 from ink_infra_mcp.core.compose.sizes import size_bytes
 from ink_infra_mcp.core.plan import JsonObject
@@ -17,11 +18,16 @@ LABELS = ("org.opencontainers.", "org.label-schema.", "com.example.")
 """What labels may begin with: descriptions. A proxy reads traefik.* and caddy*, Coolify and Compose their own."""
 PLAIN_LABELS = frozenset({"maintainer", "description", "version", "name"})
 _LOGS = {"json-file": frozenset({"max-size", "max-file"}), "local": frozenset({"max-size", "max-file", "compress"})}
+_LOG_OPTIONS = {
+    "max-size": re.compile(r"[1-9][0-9]{0,8}[kmg]?", re.IGNORECASE | re.ASCII),
+    "max-file": re.compile(r"[1-9][0-9]{0,3}", re.ASCII),
+    "compress": re.compile(r"true|false"),
+}
+"""What Docker's log drivers read; -1 is no limit (moby, daemon/logger)."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 _TMPFS = re.compile(r"/[A-Za-z0-9._/-]+(?::(?P<options>[A-Za-z0-9,=._-]+))?", re.ASCII)
 _TMPFS_OPTIONS = frozenset({"size", "mode", "uid", "gid", "noexec", "nosuid", "nodev", "exec", "rw", "ro"})
 _REMOTE = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?/[\w./~+-]+\.git(?:#[\w./:-]*)?", re.ASCII)
-_BUILD = frozenset({"context", "dockerfile", "dockerfile_inline", "args", "target"})
 _GIVEN = frozenset({"source", "target", "uid", "gid", "mode"})
 """What the long form of a config or a secret may hold."""
 
@@ -47,15 +53,19 @@ def _networks(value: JsonValue, ground: Ground) -> Iterator[str]:
 def _network_settings(settings: JsonObject) -> Iterator[str]:
     if unknown := sorted(set(settings) - {"aliases", "priority"}):
         yield f"{unknown[0]} is not known to be harmless"
-    aliases = as_texts(settings.get("aliases") or []) or []
-    if not all(map(_NAME.fullmatch, aliases)):
+    aliases = settings.get("aliases")
+    names = [] if aliases is None else as_texts(aliases)
+    if isinstance(aliases, str) or names is None or not all(map(_NAME.fullmatch, names)):
         yield "an alias is no name"
+    yield from (f"the alias {name} {COOLIFY_S}" for name in names or () if is_coolify_s(name))
 
 
 def _labels(value: JsonValue, _: Ground) -> Iterator[str]:
     for name, text in as_map(value).items():
         if "$" in name + (text or ""):
             yield f"{name} holds a $, which Coolify doubles"
+        if text is None:
+            yield f"{name} has no value, and Coolify would give it another; write one, an empty text too"
         if not _is_description(name):
             yield f"{name} may be read by the proxy, by Coolify or by Docker: an app's domain comes from its plan"
 
@@ -65,13 +75,24 @@ def _is_description(label: str) -> bool:
 
 
 def _logging(value: JsonValue, _: Ground) -> Iterator[str]:
+    yield from _wrong_kinds(table(value), LOGGING_KINDS)
     driver = str(table(value).get("driver", "json-file"))
     if driver not in _LOGS:
         yield f"{driver} takes the log away from get_app_logs; use json-file or local"
-    elif unknown := sorted(set(table(table(value).get("options"))) - _LOGS[driver]):
-        yield f"{unknown[0]} is not known to be harmless"
-    if set(table(value)) - {"driver", "options"}:
-        yield "has a setting that is not known"
+        return
+    for name, text in table(table(value).get("options")).items():
+        if name not in _LOGS[driver]:
+            yield f"{name} is not known to be harmless"
+        elif not _LOG_OPTIONS[name].fullmatch(str(text)):
+            yield f"{name} is {text}, which Docker does not read, or no limit at all"
+
+
+def _wrong_kinds(parts: JsonObject, kinds: Mapping[str, Kind]) -> Iterator[str]:
+    for key, part in parts.items():
+        if key not in kinds:
+            yield f"{key} is not known to be harmless"
+        elif part is not None and (wrong := wrong_kind(key, part, kinds)):
+            yield f"{key}: {wrong}"
 
 
 def _dns(value: JsonValue, _: Ground) -> Iterator[str]:
@@ -90,6 +111,8 @@ def _is_address(text: str) -> bool:
 
 def _extra_hosts(value: JsonValue, _: Ground) -> Iterator[str]:
     for name, address in _hosts(value):
+        if not _NAME.fullmatch(name):
+            yield f"{name} is no name"
         if not _is_address(address.strip("[]")):
             yield f"{name} leads to {address}, which is no address"
 
@@ -156,10 +179,11 @@ def _secrets(value: JsonValue, ground: Ground) -> Iterator[str]:
 
 def _build(value: JsonValue, _: Ground) -> Iterator[str]:
     build = table(value)
+    yield from _wrong_kinds(build, BUILD_KINDS)
     if not _REMOTE.fullmatch(str(build.get("context", ""))):
         yield "a pasted file brings no folder to build from; give `image`, or a `context` such as https://.../app.git"
-    if unknown := sorted(set(build) - _BUILD):
-        yield f"{unknown[0]} is not known to be harmless"
+    if build.get("dockerfile") is not None and build.get("dockerfile_inline") is not None:
+        yield "dockerfile stands beside dockerfile_inline: Docker takes one of them"
     if ".." in str(build.get("context", "")):
         yield "the folder to build from lies outside its repository"
     if _is_outside(str(build.get("dockerfile", ""))):

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.core.compose.forms import as_map, as_texts, is_flat
+from ink_infra_mcp.core.compose.forms import as_map, as_texts
 from ink_infra_mcp.core.compose.ground import Ground, Judge
+from ink_infra_mcp.core.compose.sizes import count
+from ink_infra_mcp.core.images import image_problem
 from ink_infra_mcp.core.shapes import table
 
 _MAGIC = re.compile(r"SERVICE_(?:FQDN|URL)", re.IGNORECASE)
@@ -49,38 +51,22 @@ def read_from_server(text: str) -> str:
     return next((name for name in names if is_of_the_server(name)), "")
 
 
-def _text(value: JsonValue, _: Ground) -> Iterator[str]:
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
-        yield "is no text"
+def _any(_value: JsonValue, _: Ground) -> Iterator[str]:
+    """What is right once its kind is."""
+    yield from ()
 
 
 def _word(value: JsonValue, _: Ground) -> Iterator[str]:
-    if isinstance(value, bool) or not isinstance(value, str | int | float) or not _WORD.fullmatch(str(value)):
+    if not _WORD.fullmatch(str(value)):
         yield f"{value} is no plain word"
 
 
-def _switch(value: JsonValue, _: Ground) -> Iterator[str]:
-    if not isinstance(value, bool):
-        yield f"{value} is neither true nor false"
-
-
-def _command(value: JsonValue, _: Ground) -> Iterator[str]:
-    if not isinstance(value, str) and not (isinstance(value, list) and all(isinstance(part, str) for part in value)):
-        yield "is neither a text nor a list of texts"
-
-
-def _texts(value: JsonValue, _: Ground) -> Iterator[str]:
-    if as_texts(value) is None:
-        yield "is neither a text nor a list of texts"
+def _image(value: JsonValue, _: Ground) -> Iterator[str]:
+    if reason := image_problem(str(value)):
+        yield reason
 
 
 def _environment(value: JsonValue, _: Ground) -> Iterator[str]:
-    if not isinstance(value, dict | list):
-        yield "is neither a mapping nor a list"
-        return
-    if not is_flat(value):
-        yield "a value is no text; one with a colon and a space needs quotes"
-        return
     for name, text in as_map(value).items():
         yield from _variable(name, text or "")
         if name.upper().startswith("COMPOSE_") or (text is None and is_of_the_server(name)):
@@ -100,20 +86,36 @@ def _duration(value: JsonValue, _: Ground) -> Iterator[str]:
 
 
 def _healthcheck(value: JsonValue, ground: Ground) -> Iterator[str]:
-    if not isinstance(value, dict):
-        yield "is no mapping"
-        return
-    for key, part in value.items():
+    for key, part in table(value).items():
         if key in _HEALTH:
-            yield from _HEALTH[key](part, ground)
+            yield from (f"{key}: {reason}" for reason in _HEALTH[key](part, ground))
         else:
             yield f"{key} is not known"
 
 
+def _test(value: JsonValue, _: Ground) -> Iterator[str]:
+    """A list says first how it is meant (seen, Compose 2.26.1)."""
+    words = as_texts(value)
+    if words is None or isinstance(value, int | float):
+        yield "is neither a text nor a list of texts"
+    elif isinstance(value, list) and words[:1] not in (["CMD"], ["CMD-SHELL"], ["NONE"]):
+        yield "a list begins with CMD, CMD-SHELL or NONE"
+
+
+def _retries(value: JsonValue, _: Ground) -> Iterator[str]:
+    if isinstance(value, bool) or (count(value) is None and value != 0):
+        yield f"{value} is no count"
+
+
+def _disable(value: JsonValue, _: Ground) -> Iterator[str]:
+    if not isinstance(value, bool):
+        yield f"{value} is neither true nor false"
+
+
 _HEALTH: Mapping[str, Judge] = {
-    "test": _command,
-    "retries": _word,
-    "disable": _switch,
+    "test": _test,
+    "retries": _retries,
+    "disable": _disable,
     **dict.fromkeys(("interval", "timeout", "start_period", "start_interval"), _duration),
 }
 
@@ -147,12 +149,12 @@ def _ignored(value: JsonValue, _: Ground) -> Iterator[str]:
 
 
 PLAIN: Mapping[str, Judge] = {
-    **dict.fromkeys(("image", "working_dir", "user", "hostname", "domainname"), _text),
-    **dict.fromkeys(("platform", "stop_signal"), _word),
-    **dict.fromkeys(("init", "tty", "stdin_open", "read_only", "exclude_from_hc"), _switch),
-    **dict.fromkeys(("command", "entrypoint"), _command),
-    **dict.fromkeys(("group_add", "profiles", "expose", "dns_opt", "dns_search"), _texts),
+    **dict.fromkeys(("working_dir", "user", "hostname", "domainname", "command", "entrypoint"), _any),
+    **dict.fromkeys(("init", "tty", "stdin_open", "read_only", "exclude_from_hc"), _any),
+    **dict.fromkeys(("group_add", "profiles", "expose", "dns_opt", "dns_search"), _any),
     **dict.fromkeys(("attach", "container_name", "develop"), _ignored),
+    **dict.fromkeys(("platform", "stop_signal"), _word),
+    "image": _image,
     "environment": _environment,
     "stop_grace_period": _duration,
     "healthcheck": _healthcheck,

@@ -16,6 +16,8 @@ from ink_infra_mcp.core.shapes import items, table
 
 _DROPPED_AT_TOP = frozenset({"name", "version"})
 _DROPPED = frozenset({"attach", "container_name", "develop", "env_file", "scale", "ports"})
+_SWARM = ("mode", "endpoint_mode", "placement", "update_config", "rollback_config", "labels")
+"""What Compose passes over outside a swarm."""
 _FOR_COOLIFY = frozenset({"exclude_from_hc"})
 _OWN_ENV_FILES = (".env", "./.env", [".env"], ["./.env"])
 """Coolify gives every service its own `.env` (source, version 4.3.11)."""
@@ -39,11 +41,24 @@ def prepared(compose: JsonObject, policy: Isolation, *, memory: str, cpus: str) 
     name, since Coolify takes it for a folder of the server. What else there is stays, to be judged.
     """
     made = shaped(compose)
-    made.document["services"] = {
-        name: _isolated(service, policy, memory=memory, cpus=cpus) if isinstance(service, dict) else service
-        for name, service in table(made.document.get("services")).items()
-    }
+    services = table(made.document.get("services"))
+    for name, service in services.items():
+        if isinstance(service, dict):
+            isolated = _isolated(service, policy, memory=memory, cpus=cpus)
+            if table(table(compose.get("services")).get(name)).get("cap_add") == []:
+                isolated.pop("cap_add")
+            made.notes += [f"{name}: {words}" for words in _overruled(service, isolated)]
+            services[name] = isolated
+    made.document["services"] = services
     return made
+
+
+def _overruled(service: JsonObject, isolated: JsonObject) -> Iterator[str]:
+    """Yield what the file says of isolation and the policy says otherwise; limits that only move say the same."""
+    moved = _in_one_place(service)
+    for key in ("runtime", "cap_drop", "pids_limit"):
+        if key in moved and str(moved[key]) != str(isolated[key]):
+            yield f"{key} is {isolated[key]} by policy and not {moved[key]}"
 
 
 def for_docker(compose: JsonObject) -> JsonObject:
@@ -91,8 +106,8 @@ def _service(name: str, service: JsonObject, named: dict[str, JsonValue], notes:
     notes += [f"{name}: {words}" for words in _lost(service)]
     if exposed := _exposed(service):
         made["expose"] = exposed
-    if deploy := _deploy(table(made.pop("deploy", None))):
-        made["deploy"] = deploy
+    if isinstance(deploy := made.get("deploy"), dict):
+        made = _with(made, "deploy", _deploy(deploy))
     if "volumes" in made:
         made["volumes"] = [*_volumes(name, made["volumes"], named, notes)]
     return made
@@ -107,6 +122,8 @@ def _is_kept(key: str, value: JsonValue) -> bool:
         return False
     if key == "scale":
         return count(value) is None
+    if key == "ports":
+        return not isinstance(value, list)
     return key not in _DROPPED or (key == "env_file" and value not in _OWN_ENV_FILES)
 
 
@@ -161,8 +178,23 @@ def _lost(service: JsonObject) -> Iterator[str]:
         yield f"port {_outer(port)} is not published on the server; users come by the proxy"
     if container := service.get("container_name"):
         yield f"the name {container} is left out; Coolify names containers"
+    for key in _SWARM:
+        if table(service.get("deploy")).get(key) is not None:
+            yield f"deploy.{key} is left out; it is for a swarm"
+    for mount in items(service.get("volumes")):
+        yield from _lost_of_mount(mount)
     for copies in _copies(service):
         yield f"runs once and not {copies} times; Coolify gives each service one container"
+
+
+def _lost_of_mount(mount: JsonValue) -> Iterator[str]:
+    """Coolify keeps the source, the path and `ro` of a mount (source, version 4.3.11)."""
+    if isinstance(mount, dict):
+        if "nocopy" in table(mount.get("volume")):
+            yield f"nocopy of {mount.get('target')} is left out"
+        return
+    for mode in sorted(set(str(mount).split(":")[-1].split(",")) & {"nocopy", "z"}):
+        yield f"{mode} of {mount} is left out"
 
 
 def _outer(port: JsonValue) -> JsonValue:
@@ -192,7 +224,9 @@ def _inner(port: JsonValue) -> str:
 
 
 def _deploy(deploy: JsonObject) -> JsonObject:
-    return {key: value for key, value in deploy.items() if key != "replicas" or (count(value) is None and value != 1)}
+    one_or_more = count(deploy.get("replicas")) is not None
+    left_out = {*_SWARM, "replicas"} if one_or_more else {*_SWARM}
+    return {key: value for key, value in deploy.items() if key not in left_out}
 
 
 def _volumes(name: str, value: JsonValue, named: dict[str, JsonValue], notes: list[str]) -> Iterator[JsonValue]:

@@ -10,8 +10,6 @@ from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import table
 
 _RESTART_POLICY = frozenset({"condition", "delay", "max_attempts", "window"})
-_NOT_FOR_DOCKER = frozenset({"mode", "endpoint_mode", "placement", "update_config", "rollback_config", "labels"})
-"""What Compose passes over outside a swarm."""
 
 
 def memory_limit(service: JsonObject) -> JsonValue:
@@ -84,7 +82,7 @@ def _microseconds(value: JsonValue, _: Ground) -> Iterator[str]:
 
 
 def _swappiness(value: JsonValue, _: Ground) -> Iterator[str]:
-    if value != 0 and (count(value) or 101) > 100:
+    if isinstance(value, bool) or (value != 0 and (count(value) or 101) > 100):
         yield f"{value} is not between 0 and 100"
 
 
@@ -113,7 +111,7 @@ def _deploy(value: JsonValue, ground: Ground) -> Iterator[str]:
     for key, part in table(value).items():
         if key in _DEPLOY:
             yield from _DEPLOY[key](part, ground)
-        elif key not in _NOT_FOR_DOCKER:
+        else:
             yield f"{key} is not known to be harmless"
 
 
@@ -122,17 +120,25 @@ def _replicas(value: JsonValue, ground: Ground) -> Iterator[str]:
 
 
 def _restart_policy(value: JsonValue, _: Ground) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield "restart_policy: is not a mapping"
     yield from (f"restart_policy: {name} is not known" for name in table(value) if name not in _RESTART_POLICY)
+    if table(value).get("condition", "any") not in ("none", "on-failure", "any"):
+        yield "restart_policy: condition is not none, on-failure or any"
 
 
 def _resources(value: JsonValue, ground: Ground) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield "resources: is not a mapping"
     for part, wanted in table(value).items():
+        if part not in ("limits", "reservations") or not isinstance(wanted, dict | None):
+            yield f"resources.{part} is not known, or is not a mapping"
         for key, limit in table(wanted).items():
             yield from _resource(part, key, limit, ground)
 
 
 def _resource(part: str, key: str, value: JsonValue, ground: Ground) -> Iterator[str]:
-    if part not in ("limits", "reservations") or key not in _LIMITS:
+    if key not in _LIMITS:
         yield f"resources.{part}.{key} opens devices of the Muscle, or is not known"
         return
     yield from (f"resources.{part}.{key}: {reason}" for reason in _LIMITS[key](value, ground))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.forms import VOLUME, volume_slug
-from ink_infra_mcp.core.compose.ground import Ground
+from ink_infra_mcp.core.compose.ground import COOLIFY_S, Ground, is_coolify_s
 from ink_infra_mcp.core.compose.plain import VARIABLE, is_of_the_server, magic
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import table
@@ -24,9 +24,11 @@ def top_problems(compose: JsonObject, ground: Ground) -> Iterator[str]:
     for name in ground.services:
         if not SERVICE.fullmatch(name):
             yield f"{name!r} is no name for a service: use letters, digits, hyphens, dots and underscores"
+        if is_coolify_s(name):
+            yield f"the service {name} {COOLIFY_S}"
     for key, value in compose.items():
         if not _is_passed_over(key, value):
-            yield from _in_part(key, table(value))
+            yield from _in_part(key, value)
     yield from _same_folder(table(compose.get("volumes")))
 
 
@@ -34,11 +36,16 @@ def _is_passed_over(key: str, value: JsonValue) -> bool:
     return key in ("services", "version", "name") or key.startswith("x-") or value in (None, {}, [])
 
 
-def _in_part(key: str, entries: JsonObject) -> Iterator[str]:
+def _in_part(key: str, entries: JsonValue) -> Iterator[str]:
     if key not in _JUDGES:
         yield f"{key}: {_REFUSED.get(key, 'is not known to be harmless')}"
         return
+    if not isinstance(entries, dict):
+        yield f"{key}: is not a mapping"
+        return
     for name, entry in entries.items():
+        if not isinstance(entry, dict | None):
+            yield f"{key}.{name}: is not a mapping"
         yield from (f"{key}.{name}: {reason}" for reason in _JUDGES[key](name, table(entry)))
 
 
@@ -63,7 +70,8 @@ def _volume(name: str, volume: JsonObject) -> Iterator[str]:
 
 
 def _network(name: str, network: JsonObject) -> Iterator[str]:
-    del name
+    if not SERVICE.fullmatch(name):
+        yield "is no name for a network"
     if _is_anothers(network):
         yield "names a network that is not the app's own"
     if _has_odd_driver(network, "bridge"):
@@ -107,7 +115,7 @@ def _but(entry: JsonObject, only: str) -> Iterator[str]:
 
 def _unknown(entry: JsonObject, known: set[str]) -> Iterator[str]:
     for key in sorted(set(entry) - known):
-        if not key.startswith("x-") and entry[key] not in (None, {}, []):
+        if not key.startswith("x-") and not (key == "ipam" and entry[key] == {}):
             yield f"{key} is not known to be harmless"
 
 
