@@ -150,6 +150,8 @@ class HostState(Part):
     """Of volumes that were made with options of the local driver: which."""
     cgroups: str = "cgroup2fs"
     """The file system at /sys/fs/cgroup: `tmpfs` with version 1 of cgroups."""
+    variables: dict[str, str] = {}
+    """Of a shell that SSH starts there, as /etc/environment gives them."""
     network_drivers: dict[str, str] = {}
     """Of networks that are no bridges: the driver."""
     firewall: HostFirewall = HostFirewall()

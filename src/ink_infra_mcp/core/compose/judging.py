@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose import resources
 from ink_infra_mcp.core.compose.arriving import lost_in_coolify, texts_in
-from ink_infra_mcp.core.compose.forms import is_nothing
+from ink_infra_mcp.core.compose.forms import as_map, is_nothing
 from ink_infra_mcp.core.compose.ground import Ground, Judge
 from ink_infra_mcp.core.compose.kinds import wrong_kind
 from ink_infra_mcp.core.compose.outside import OUTSIDE
@@ -84,10 +84,18 @@ def _in_service(name: str, service: JsonObject, ground: Ground) -> Iterator[str]
     yield from resources.contradictions(service)
     if not service.get("image") and not table(service.get("build")):
         yield "has neither an image nor a remote build"
-    if table(service.get("build")) and service.get("image") is not None:
-        yield "image stands beside build: Docker would give the built image that name, over any other on the Muscle"
+    yield from _of_the_build(service, table(service.get("build")))
     for key, value in service.items():
         yield from (f"{key}: {reason}" for reason in _in_key(key, value, ground))
+
+
+def _of_the_build(service: JsonObject, build: JsonObject) -> Iterator[str]:
+    if build and service.get("image") is not None:
+        yield "image stands beside build: Docker would give the built image that name, over any other on the Muscle"
+    variables = as_map(service.get("environment"))
+    for name, value in as_map(build.get("args")).items():
+        if variables.get(name, value) != value:
+            yield f"{name} is a build argument and a variable: Coolify gives the container the argument's value"
 
 
 def _in_key(key: str, value: JsonValue, ground: Ground) -> Iterator[str]:

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.forms import as_map, volume_slug
+from ink_infra_mcp.core.compose.plain import ADDED
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
 
-_ADDED = re.compile(r"(?:COOLIFY_[A-Z_]+|SERVICE_NAME_[A-Z0-9_.-]+)")
-"""Variables that Coolify adds to every service."""
 _NAMED = re.compile(r"\$\{?(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 _OWN_LABEL = re.compile(r"coolify\.[A-Za-z.]+")
 _FIXED_LABELS = {
@@ -78,6 +77,16 @@ def differences(approved: JsonObject, stored: JsonObject, making: Making) -> tup
         pair = _Service(name, table(ours[name]), table(theirs[name]), names, making)
         found += [f"{name}: {words}" for words in pair.differences()]
     return (*sorted(found), *_beside(approved, stored, making))
+
+
+def names_read(compose: JsonObject) -> frozenset[str]:
+    """Return the variables that Docker Compose looks up: of texts, of names without a value, of secrets."""
+    services = [table(service) for service in table(compose.get("services")).values()]
+    maps = [as_map(service.get("environment")) for service in services]
+    maps += [as_map(table(service.get("build")).get("args")) for service in services]
+    bare = {name for variables in maps for name, value in variables.items() if value is None}
+    secrets = {str(table(secret).get("environment", "")) for secret in table(compose.get("secrets")).values()} - {""}
+    return _variables_named(compose) | bare | secrets
 
 
 def without_names(compose: JsonObject, making: Making) -> JsonObject:
@@ -143,13 +152,15 @@ class _Service:
 
     def _environment(self, was: Mapping[str, str | None], now: Mapping[str, str | None]) -> Iterator[str]:
         for name in sorted(was.keys() | now.keys()):
-            if self._is_added_variable(name, was):
+            if name not in was and self._is_added_variable(name, now[name]):
                 continue
             if name not in now or not (was.get(name) == now[name] or _stands_for_itself(name, was.get(name))):
                 yield f"the variable {name} is not as it was approved"
 
-    def _is_added_variable(self, name: str, was: Mapping[str, str | None]) -> bool:
-        return name not in was and (bool(_ADDED.fullmatch(name)) or name in self.names)
+    def _is_added_variable(self, name: str, value: str | None) -> bool:
+        """Coolify gives a container its build arguments, too (serviceParser, 4.3.11)."""
+        arguments = as_map(table(self.ours.get("build")).get("args"))
+        return bool(ADDED.fullmatch(name)) or name in self.names or (name in arguments and arguments[name] == value)
 
     def _networks(self, was: JsonObject, now: JsonObject) -> Iterator[str]:
         for name in sorted(now.keys() - was.keys() - {self.making.uuid}):

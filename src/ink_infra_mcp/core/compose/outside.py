@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from ink_infra_mcp.core.compose.forms import as_map, as_texts, mounts_of, networks_of
 from ink_infra_mcp.core.compose.ground import COOLIFY_S, Ground, Judge, is_coolify_s
 from ink_infra_mcp.core.compose.kinds import BUILD_KINDS, LOGGING_KINDS, Kind, wrong_kind
-from ink_infra_mcp.core.compose.plain import magic
+from ink_infra_mcp.core.compose.plain import variable_problems
 from ink_infra_mcp.core.compose.sizes import size_bytes
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
@@ -64,6 +64,8 @@ def _labels(value: JsonValue, _: Ground) -> Iterator[str]:
     for name, text in as_map(value).items():
         if "$" in name + (text or ""):
             yield f"{name} holds a $, which Coolify doubles"
+        if "=" in name:
+            yield f"{name} holds a =, at which Coolify cuts it"
         if text is None:
             yield f"{name} has no value, and Coolify would give it another; write one, an empty text too"
         if not _is_description(name):
@@ -197,8 +199,7 @@ def _is_outside(path: str) -> bool:
 
 def _arguments(value: JsonValue) -> Iterator[str]:
     for name, text in as_map(value).items():
-        if reason := magic(name) or magic(text or ""):
-            yield f"args.{name}: {reason}"
+        yield from (f"args.{reason}" for reason in variable_problems(name, text or ""))
 
 
 OUTSIDE: Mapping[str, Judge] = {

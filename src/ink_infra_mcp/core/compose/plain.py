@@ -12,6 +12,8 @@ from ink_infra_mcp.core.images import image_problem
 from ink_infra_mcp.core.shapes import table
 
 _MAGIC = re.compile(r"SERVICE_(?:FQDN|URL)", re.IGNORECASE)
+ADDED = re.compile(r"(?:COOLIFY_[A-Z_]+|SERVICE_NAME_[A-Z0-9_.-]+)")
+"""Variables that Coolify adds to every service."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """A variable's name, as Compose reads it in `${...}`."""
@@ -68,14 +70,17 @@ def _image(value: JsonValue, _: Ground) -> Iterator[str]:
 
 def _environment(value: JsonValue, _: Ground) -> Iterator[str]:
     for name, text in as_map(value).items():
-        yield from _variable(name, text or "")
+        yield from variable_problems(name, text or "")
         if name.upper().startswith("COMPOSE_") or (text is None and is_of_the_server(name)):
             yield f"{name}: may be a variable of the Muscle's own, or steer Docker Compose; write its value"
 
 
-def _variable(name: str, text: str) -> Iterator[str]:
+def variable_problems(name: str, text: str) -> Iterator[str]:
+    """Yield why Coolify or Docker would make something else of a variable."""
     if not _NAME.fullmatch(name):
         yield f"{name!r} is no name of a variable"
+    if ADDED.fullmatch(name.upper()):
+        yield f"{name}: Coolify gives the variable a value of its own"
     if reason := magic(name) or magic(text):
         yield f"{name}: {reason}"
 

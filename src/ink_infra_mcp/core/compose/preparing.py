@@ -183,6 +183,10 @@ def _lost(service: JsonObject) -> Iterator[str]:
             yield f"deploy.{key} is left out; it is for a swarm"
     for mount in items(service.get("volumes")):
         yield from _lost_of_mount(mount)
+    if "build" in service:
+        yield "is built on its Muscle outside gVisor and without limits; what was built runs inside"
+    if arguments := as_map(table(service.get("build")).get("args")):
+        yield f"Coolify gives the build arguments to its container, too: {', '.join(arguments)}"
     for copies in _copies(service):
         yield f"runs once and not {copies} times; Coolify gives each service one container"
 

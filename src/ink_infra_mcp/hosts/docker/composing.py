@@ -1,9 +1,12 @@
 """Has a server's own Docker Compose take a compose file apart: what it understands is what will run there."""
 
 import json
+from collections.abc import Collection
+from functools import cache
+from importlib.resources import files
 from typing import cast
 
-from ink_infra_mcp.core.errors import CommandFailed
+from ink_infra_mcp.core.errors import CommandFailed, HostError
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.ssh.command import HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
@@ -41,3 +44,27 @@ async def compose_config(pool: HostPool, host: str, text: str, *, project: str) 
         raise CommandFailed(
             f"Docker Compose on {host} printed no JSON.", host=host, next="Look at `docker compose version` there."
         ) from error
+
+
+async def variables_of_the_server(pool: HostPool, host: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return which of these variables the server sets for a shell that SSH starts, sorted.
+
+    Coolify runs Docker Compose in such a shell, and what the shell has comes before the app's own `.env` (seen, Compose
+    2.26.1). No value leaves the server.
+
+    Raises:
+        CommandFailed: the server lacks printenv. HostError: it cannot be asked, or its answer is not to be read.
+    """
+    if not names:
+        return ()
+    words = ("sh", "-s", "--", *sorted(names))
+    said = await pool.run(host, HostCommand(words, changes=False, stdin=_script(), timeout_s=TIMEOUT_S), check=True)
+    lines = said.stdout.splitlines()
+    if said.truncated or lines[-1:] != ["done"] or not set(lines[:-1]) <= set(names):
+        raise HostError(f"What {host} says of its variables is not to be read.", host=host, next="Call again.")
+    return tuple(sorted(lines[:-1]))
+
+
+@cache
+def _script() -> bytes:
+    return files("ink_infra_mcp.hosts.docker").joinpath("variables.sh").read_bytes()

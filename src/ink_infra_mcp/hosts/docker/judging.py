@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ink_infra_mcp.core.compose.judging import compose_problems
-from ink_infra_mcp.core.compose.made import Front, Making, differences, without_names
+from ink_infra_mcp.core.compose.made import Front, Making, differences, names_read, without_names
 from ink_infra_mcp.core.compose.preparing import for_docker
 from ink_infra_mcp.core.compose.reading import read_compose
 from ink_infra_mcp.core.compose.writing import written
@@ -15,7 +15,7 @@ from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
 from ink_infra_mcp.core.step import Handler, StepCall
-from ink_infra_mcp.hosts.docker.composing import ComposeRefused, compose_config
+from ink_infra_mcp.hosts.docker.composing import ComposeRefused, compose_config, variables_of_the_server
 from ink_infra_mcp.ssh.pool import HostPool
 
 Stored = Callable[[str], Awaitable[str]]
@@ -58,6 +58,11 @@ class ComposeSteps:
             raise _failed(
                 f"What Coolify would start is not what was approved: {'; '.join(found[:10])}.",
                 "Look at the app in Coolify; somebody may have changed it, or its version writes files in another way.",
+            )
+        if theirs := await variables_of_the_server(self.pool, muscle, names_read(ours)):
+            raise _failed(
+                f"{muscle} itself sets {', '.join(theirs)}, and its values come before those of the app.",
+                "Give the variables of the app other names, or take them out of the server's environment.",
             )
         return {"sha256": hashlib.sha256(stored.encode()).hexdigest()}
 

@@ -46,6 +46,7 @@ def _bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]
         "timeout": 'shift\nexec "$@"',
         "date": _answers({"+%s": str(int(now + host.clock_ahead_s))}),
         "nproc": _answers({"": str(host.cpus)}),
+        "printenv": _variables_of(host),
         "uname": _answers({"-r": host.kernel}),
         "df": _df_body(host),
         "stat": _answers({"-f -c %T /sys/fs/cgroup": host.cgroups}),
@@ -97,6 +98,11 @@ def _by_language(by_arguments: dict[str, str]) -> str:
 
 def _printed(text: str) -> str:
     return f"printf '%s\\n' {shlex.quote(text)}" if text else ":"
+
+
+def _variables_of(host: HostState) -> str:
+    cases = [f"  {shlex.quote(name)}) {_printed(text)} ;;" for name, text in host.variables.items()]
+    return "\n".join(["case $* in", *cases, "  *) exit 1 ;;", "esac"])
 
 
 def _files(host: HostState) -> dict[str, str]:
