@@ -139,6 +139,7 @@ async def ink(
     change_fleet: Callable[[Fleet], Fleet] | None = None,
     policy: Policy | None = None,
     isolation: Isolation | None = None,
+    policies: Path | None = None,
     app_secrets: dict[str, str] | None = None,
     wrap_handler: WrapHandler | None = None,
     read_only: bool = False,
@@ -146,7 +147,7 @@ async def ink(
     speed: float = SPEED,
 ) -> AsyncGenerator[Ink]:
     """Give the product over the world in `folder` (a new one, or the one that is there), with time `speed` times as
-    fast. `change_world` is applied before anything is opened.
+    fast. `change_world` is applied before anything is opened. `policies` is the operator's own folder of port policy.
     """
     world = open_world(folder / "world.db", speed=speed)
     if change_world is not None:
@@ -161,6 +162,7 @@ async def ink(
             change_fleet=change_fleet,
             policy=policy,
             isolation=isolation,
+            policies=policies,
             app_secrets=app_secrets,
             wrap_handler=wrap_handler,
             read_only=read_only,
@@ -182,6 +184,7 @@ def wired(
     change_fleet: Callable[[Fleet], Fleet] | None = None,
     policy: Policy | None = None,
     isolation: Isolation | None = None,
+    policies: Path | None = None,
     app_secrets: dict[str, str] | None = None,
     wrap_handler: WrapHandler | None = None,
     read_only: bool = False,
@@ -209,7 +212,7 @@ def wired(
         settings=settings,
         policy=policy or load_policy(None),
         isolation=isolation or load_isolation(None),
-        ports=load_ports,
+        ports=lambda: load_ports(policies),
         secrets=Secrets(environ, redact=redact),
         redact=redact,
         clock=ScaledClock(speed),

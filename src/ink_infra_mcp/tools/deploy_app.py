@@ -1,5 +1,6 @@
 """deploy_app: create or update an app and follow its deployment to a proved end."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
@@ -26,6 +27,8 @@ from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.systems import DNS, FACTORY, GITHUB, OPTION, SENSITIVE, STARTS_APPS, WRITE, Needs
 
+PublishedPort = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}(?:/(?:tcp|udp))?$")]
+
 
 class Args(SettingArgs):
     """What deploy_app takes."""
@@ -33,6 +36,10 @@ class Args(SettingArgs):
     name: Annotated[Name, Field(description="App name: a DNS label")]
     muscle: Annotated[Name | None, Field(description="Default: the one with room and the fewest apps")] = None
     env: Annotated[EnvArgs, Field(description="Plain values, or secret:NAME for a stored secret")] = {}
+    publish: Annotated[
+        tuple[PublishedPort, ...],
+        Field(max_length=20, description="Ports of the compose file to publish; policies/ports.toml must open them"),
+    ] = ()
     redeploy: Annotated[bool, Field(description="Deploy even if nothing differs")] = False
     wait_s: Annotated[int, Field(ge=0, le=3600, description="Seconds to wait before answering `running`")] = 45
 
@@ -154,10 +161,21 @@ async def _isolable(args: Args, look: Look, found: App | None) -> Args:
 
 
 def _compose_file(args: Args, look: Look) -> ComposeFile | None:
+    publish = frozenset(port if "/" in port else f"{port}/tcp" for port in args.publish)
     if args.compose is None:
+        _refuse_published(publish)
         return None
+    _refuse_published(publish - look.ports().publishable())
     memory, cpus = args.memory or look.fleet.defaults.memory, args.cpus or look.fleet.defaults.cpus
-    return compose_apps.prepared(args.compose, look.isolation, memory=memory, cpus=cpus)
+    return compose_apps.prepared(args.compose, look.isolation, memory=memory, cpus=cpus, publish=publish)
+
+
+def _refuse_published(ports: Collection[str]) -> None:
+    if ports:
+        raise RefusedByPolicy(
+            f"{sorted(ports)[0]} may not be published: users reach apps by the proxy of their Muscle.",
+            next="For a port of a compose file, have an operator open it for the internet in policies/ports.toml.",
+        )
 
 
 async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, found: App | None) -> ComposeApp:

@@ -12,6 +12,7 @@ from ink_infra_mcp.areas.apps.services import promised
 from ink_infra_mcp.clients.coolify.apps import Service
 from ink_infra_mcp.core.compose import preparing
 from ink_infra_mcp.core.compose.judging import compose_problems
+from ink_infra_mcp.core.compose.published import ports_in
 from ink_infra_mcp.core.compose.reading import read_compose
 from ink_infra_mcp.core.compose.writing import written
 from ink_infra_mcp.core.errors import InputError
@@ -54,14 +55,24 @@ class ComposeFile:
     notes: tuple[str, ...] = ()
 
 
-def prepared(text: str, isolation: Isolation, *, memory: str, cpus: str) -> ComposeFile:
+def prepared(
+    text: str, isolation: Isolation, *, memory: str, cpus: str, publish: frozenset[str] = frozenset()
+) -> ComposeFile:
     """Return the compose file with isolation and limits put into every service, as it will be shown and sent.
 
+    `publish` are the ports that it is to publish on its Muscle, each as `25/tcp`; whether it may is up to the caller.
+
     Raises:
-        InputError: it is no compose file, or something in it is not known to be harmless.
+        InputError: it is no compose file, something in it is not known to be harmless, or it does not publish a port
+            that it is to publish.
     """
-    made = preparing.prepared(read_compose(text), isolation, memory=memory, cpus=cpus)
-    if problems := compose_problems(made.document, isolation):
+    made = preparing.prepared(read_compose(text), isolation, memory=memory, cpus=cpus, publish=publish)
+    if missing := sorted(publish - ports_in(made.document)):
+        raise InputError(
+            f"The compose file does not publish {missing[0]}.",
+            next="Write it there as `ports`, such as 25:25/tcp, or leave it out of `publish`.",
+        )
+    if problems := compose_problems(made.document, isolation, published=publish):
         raise InputError(f"The compose file would weaken isolation: {'; '.join(problems)}.", next="Take that out.")
     return ComposeFile(
         text=written(made.document),
@@ -196,8 +207,12 @@ def _same(app: ComposeApp, existing: Service) -> bool:
     A token that may not read the file cannot compare it: then it is written again.
     """
     now = compose_of(existing.docker_compose_raw)
-    wanted = preparing.shaped(read_compose(app.compose)).document
-    return now is not None and preparing.shaped(now).document == wanted and _url(app) in existing.urls
+    if now is None or _url(app) not in existing.urls:
+        return False
+    wanted = read_compose(app.compose)
+    publish = ports_in(wanted)
+    made = preparing.shaped(now, publish)
+    return not made.notes and made.document == preparing.shaped(wanted, publish).document
 
 
 def _url(app: ComposeApp) -> str:

@@ -72,7 +72,7 @@ def unapplied(application: Application) -> str:
 
 async def _weak(look: Look, app: App) -> str:
     if app.kind == "service":
-        return _weak_file(await look.coolify.service(app.uuid), look.isolation)
+        return _weak_file(await look.coolify.service(app.uuid), look.isolation, look.ports().publishable())
     return _weak_options(await look.coolify.application(app.uuid), look.isolation)
 
 
@@ -87,11 +87,11 @@ def _weak_options(application: Application, isolation: Isolation) -> str:
     return "" if limit_bytes(application.limits_memory) else "run without a memory limit"
 
 
-def _weak_file(service: Service, isolation: Isolation) -> str:
+def _weak_file(service: Service, isolation: Isolation, publishable: frozenset[str]) -> str:
     if not service.docker_compose_raw:
         return "run from a compose file that this Coolify token may not read, so that nobody could judge it"
     try:
-        problems = compose_problems(read_compose(service.docker_compose_raw), isolation)
+        problems = compose_problems(read_compose(service.docker_compose_raw), isolation, published=publishable)
     except InputError as error:
         return f"not run as policy wants: {error}"
     return f"not run as policy wants: in its compose file {'; '.join(problems)}" if problems else ""

@@ -36,7 +36,7 @@ async def is_isolated(look: Look, muscle: str, app_uuid: str, services: Services
     Raises:
         HostError: it cannot be seen, which is not the same as "no".
     """
-    promise = Promise(app=app_uuid, services=services.must_run, once=services.may_end)
+    promise = Promise(app=app_uuid, services=services.must_run, once=services.may_end, ports=services.ports)
     found = await containers_of(look.hosts, muscle, app_uuid)
     return not missing(found, promise) and not problems(judged(found, promise), look.isolation, promise)
 

@@ -120,6 +120,7 @@ def steps(
         "noted": result_of("note_containers", "containers"),
         "services": [*now.services.must_run],
         "once": [*now.services.may_end],
+        **({"ports": [*now.services.ports]} if now.services.ports else {}),
     }
     deploy = Step(
         id="deploy",

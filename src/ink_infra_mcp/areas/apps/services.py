@@ -1,19 +1,24 @@
 """Which services of a compose app must run, and which may have ended well: what its proof is held to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ink_infra_mcp.areas.apps.limits import compose_of, services_of
 from ink_infra_mcp.clients.coolify.apps import Service
+from ink_infra_mcp.core.compose.published import ports_of
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import table
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services that must run, and those that may also have ended; none of either for an app of one container."""
+    """The services that must run, and those that may also have ended; none of either for an app of one container.
+
+    `ports` are those that they publish on their Muscle, as Docker tells them for every address: `25->25/tcp`.
+    """
 
     must_run: tuple[str, ...] = ()
     may_end: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
 
 
 NO_SERVICES = Services()
@@ -26,7 +31,9 @@ def promised(compose: str) -> Services:
     4.3.11, which sets `unless-stopped` where nothing is said). Those with profiles or without replicas are not started.
     """
     file = compose_of(compose) or {}
-    return _sorted_out({name: _may_end(service) for name, service in services_of(file).items() if _starts(service)})
+    services = services_of(file)
+    found = _sorted_out({name: _may_end(service) for name, service in services.items() if _starts(service)})
+    return replace(found, ports=tuple(port.told for service in services.values() for port in ports_of(service)))
 
 
 def promised_by(service: Service) -> Services:

@@ -12,16 +12,20 @@ from ink_infra_mcp.core.shapes import table
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The policy, and the names of the services, networks, configs and secrets of the file."""
+    """The policy, and the names of the services, networks, configs and secrets of the file.
+
+    `published` are the ports of the Muscle that the file may publish, each as `25/tcp`.
+    """
 
     policy: Isolation
     services: frozenset[str]
     networks: frozenset[str]
     configs: frozenset[str]
     secrets: frozenset[str]
+    published: frozenset[str]
 
     @classmethod
-    def of(cls, compose: JsonObject, policy: Isolation) -> "Ground":
+    def of(cls, compose: JsonObject, policy: Isolation, published: frozenset[str]) -> "Ground":
         """Return the ground of a file."""
         names = {part: frozenset(table(compose.get(part))) for part in ("services", "networks", "configs", "secrets")}
         return cls(
@@ -30,6 +34,7 @@ class Ground:
             networks=names["networks"] | {"default"},
             configs=names["configs"],
             secrets=names["secrets"],
+            published=published,
         )
 
 

@@ -57,15 +57,18 @@ _CLEARED = ("command", "entrypoint")
 _UNKNOWN = "is not known to be harmless in an isolated app"
 
 
-def compose_problems(compose: JsonObject, policy: Isolation) -> tuple[str, ...]:
+def compose_problems(
+    compose: JsonObject, policy: Isolation, *, published: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
     """Return a reason for everything in a compose file that an isolated app may not have, each once.
 
-    `compose` is what `read_compose` gives, or what `docker compose config --format json` prints of it.
+    `published` are the ports of the Muscle that it may publish, each as `25/tcp`. `compose` is what `read_compose`
+    gives, or what `docker compose config --format json` prints of it.
     """
     services = table(compose.get("services"))
     if not services:
         return ("the file has no services",)
-    ground = Ground.of(compose, policy)
+    ground = Ground.of(compose, policy, published)
     found = [*top_problems(compose, ground), *lost_in_coolify(compose), *_of_the_server(compose)]
     for name, service in services.items():
         reasons = [*_in_service(name, service, ground)] if isinstance(service, dict) else ["is no service"]

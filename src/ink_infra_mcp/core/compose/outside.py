@@ -10,6 +10,7 @@ from ink_infra_mcp.core.compose.forms import as_map, as_texts, mounts_of, networ
 from ink_infra_mcp.core.compose.ground import COOLIFY_S, Ground, Judge, is_coolify_s
 from ink_infra_mcp.core.compose.kinds import BUILD_KINDS, LOGGING_KINDS, Kind, wrong_kind
 from ink_infra_mcp.core.compose.plain import variable_problems
+from ink_infra_mcp.core.compose.published import published_port
 from ink_infra_mcp.core.compose.sizes import size_bytes
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
@@ -38,9 +39,12 @@ def _volumes(value: JsonValue, _: Ground) -> Iterator[str]:
             yield mount.removeprefix("volumes: ")
 
 
-def _ports(value: JsonValue, _: Ground) -> Iterator[str]:
-    for port in items(value) or [value]:
-        yield f"{port if not isinstance(port, dict) else port.get('target')} is published on the Muscle, past its proxy"
+def _ports(value: JsonValue, ground: Ground) -> Iterator[str]:
+    for entry in items(value) or [value]:
+        port = published_port(entry)
+        if port is None or port.name not in ground.published:
+            shown = entry if not isinstance(entry, dict) else entry.get("target")
+            yield f"{shown} is published on the Muscle, past its proxy"
 
 
 def _networks(value: JsonValue, ground: Ground) -> Iterator[str]:

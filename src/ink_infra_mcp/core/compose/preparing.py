@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.forms import Mount, as_map, as_texts, is_flat, mounts_of
+from ink_infra_mcp.core.compose.published import ports_of, published_port
 from ink_infra_mcp.core.compose.resources import cpu_limit, memory_limit
 from ink_infra_mcp.core.compose.rights import capabilities, deploy_pids
 from ink_infra_mcp.core.compose.sizes import count
@@ -33,21 +34,24 @@ class Prepared:
     notes: list[str] = field(default_factory=list[str])
 
 
-def prepared(compose: JsonObject, policy: Isolation, *, memory: str, cpus: str) -> Prepared:
+def prepared(
+    compose: JsonObject, policy: Isolation, *, memory: str, cpus: str, publish: frozenset[str] = frozenset()
+) -> Prepared:
     """Return the document with isolation and limits in every service, in the shape in which it is written.
 
-    What Coolify would lose or Docker refuse there is left out and told: published ports (users come by the proxy),
-    names of containers and numbers of copies (Coolify gives each service one container). An anonymous volume gets a
-    name, since Coolify takes it for a folder of the server. What else there is stays, to be judged.
+    What Coolify would lose or Docker refuse there is left out and told: published ports but those to `publish`, each
+    as `25/tcp` (users come by the proxy), names of containers and numbers of copies (Coolify gives each service one
+    container). An anonymous volume gets a name, since Coolify takes it for a folder of the server. What else there is
+    stays, to be judged.
     """
-    made = shaped(compose)
+    made = shaped(compose, publish)
     services = table(made.document.get("services"))
     for name, service in services.items():
         if isinstance(service, dict):
             isolated = _isolated(service, policy, memory=memory, cpus=cpus)
             if table(table(compose.get("services")).get(name)).get("cap_add") == []:
                 isolated.pop("cap_add")
-            made.notes += [f"{name}: {words}" for words in _overruled(service, isolated)]
+            made.notes += [f"{name}: {words}" for words in (*_overruled(service, isolated), *_beyond(isolated))]
             services[name] = isolated
     made.document["services"] = services
     return made
@@ -61,6 +65,16 @@ def _overruled(service: JsonObject, isolated: JsonObject) -> Iterator[str]:
             yield f"{key} is {isolated[key]} by policy and not {moved[key]}"
 
 
+def _beyond(service: JsonObject) -> Iterator[str]:
+    """Yield what of a service reaches beyond its isolation, or comes to it from somewhere else than it seems."""
+    for port in ports_of(service):
+        yield f"port {port.name} of the Muscle is published to everybody, past its proxy"
+    if "build" in service:
+        yield "is built on its Muscle outside gVisor and without limits; what was built runs inside"
+    if arguments := as_map(table(service.get("build")).get("args")):
+        yield f"Coolify gives the build arguments to its container, too: {', '.join(arguments)}"
+
+
 def for_docker(compose: JsonObject) -> JsonObject:
     """Return the document without what Coolify alone reads, which Docker Compose refuses."""
     services = {
@@ -70,12 +84,12 @@ def for_docker(compose: JsonObject) -> JsonObject:
     return {**compose, "services": dict[str, JsonValue](services)}
 
 
-def shaped(compose: JsonObject) -> Prepared:
+def shaped(compose: JsonObject, publish: frozenset[str] = frozenset()) -> Prepared:
     """Return the document in the one shape in which documents are compared, without isolation or limits of ours."""
     made = Prepared(_kept_at_top(compose))
     named = _named_volumes(compose)
     made.document["services"] = {
-        name: _service(name, service, named, made.notes) if isinstance(service, dict) else service
+        name: _service(name, service, _Beside(named, publish, made.notes)) if isinstance(service, dict) else service
         for name, service in table(compose.get("services")).items()
     }
     if named:
@@ -101,15 +115,27 @@ def _bare(entry: JsonValue) -> JsonValue:
     return None if plain in ({}, {"driver": "local"}) else entry
 
 
-def _service(name: str, service: JsonObject, named: dict[str, JsonValue], notes: list[str]) -> JsonObject:
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What the services of a file share: its volumes by name, the ports to publish, and the words so far."""
+
+    named: dict[str, JsonValue]
+    publish: frozenset[str]
+    notes: list[str]
+
+
+def _service(name: str, service: JsonObject, beside: _Beside) -> JsonObject:
     made = _kept(service)
-    notes += [f"{name}: {words}" for words in _lost(service)]
+    kept = [port for port in ports_of(service) if port.name in beside.publish]
+    if kept:
+        made["ports"] = [port.short for port in kept]
+    beside.notes.extend(f"{name}: {words}" for words in _lost(service, beside.publish))
     if exposed := _exposed(service):
         made["expose"] = exposed
     if isinstance(deploy := made.get("deploy"), dict):
         made = _with(made, "deploy", _deploy(deploy))
     if "volumes" in made:
-        made["volumes"] = [*_volumes(name, made["volumes"], named, notes)]
+        made["volumes"] = [*_volumes(name, made["volumes"], beside.named, beside.notes)]
     return made
 
 
@@ -173,9 +199,11 @@ _SHAPES: Mapping[str, Callable[[JsonValue], JsonValue]] = {
 }
 
 
-def _lost(service: JsonObject) -> Iterator[str]:
-    for port in items(service.get("ports")):
-        yield f"port {_outer(port)} is not published on the server; users come by the proxy"
+def _lost(service: JsonObject, publish: frozenset[str]) -> Iterator[str]:
+    for entry in items(service.get("ports")):
+        port = published_port(entry)
+        if port is None or port.name not in publish:
+            yield f"port {_outer(entry)} is not published on the server; users come by the proxy"
     if container := service.get("container_name"):
         yield f"the name {container} is left out; Coolify names containers"
     for key in _SWARM:
@@ -183,10 +211,7 @@ def _lost(service: JsonObject) -> Iterator[str]:
             yield f"deploy.{key} is left out; it is for a swarm"
     for mount in items(service.get("volumes")):
         yield from _lost_of_mount(mount)
-    if "build" in service:
-        yield "is built on its Muscle outside gVisor and without limits; what was built runs inside"
-    if arguments := as_map(table(service.get("build")).get("args")):
-        yield f"Coolify gives the build arguments to its container, too: {', '.join(arguments)}"
+    yield from (f"{key} is left out; it is for a terminal" for key in ("attach", "develop") if key in service)
     for copies in _copies(service):
         yield f"runs once and not {copies} times; Coolify gives each service one container"
 

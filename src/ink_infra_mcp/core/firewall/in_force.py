@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ink_infra_mcp.core.firewall.addresses import Family
 from ink_infra_mcp.core.firewall.policy import Demand, Loosening, PortPolicy, PortRule, Tightening, overlaid
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.plan import Frozen
@@ -31,12 +32,26 @@ class PortsOverlay(Frozen):
 
 
 class PortsInForce(Frozen):
-    """The policy in force. `overrides` are the operator's openings in words, for every report and plan."""
+    """The policy in force. `own` are the names of the operator's openings, and `overrides` these in words, for every
+    report and plan.
+    """
 
     policy: PortPolicy
     until_domain: tuple[str, ...] = ()
     once_domain: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
+
+    def publishable(self) -> frozenset[str]:
+        """Return the ports of a Muscle that an app may publish, each as `25/tcp`.
+
+        These are the operator's own openings for the internet over both families: Docker publishes a port to everybody,
+        past the server's own filter.
+        """
+        mine = (rule for rule in self.policy.rules if rule.name in self.own and rule.role == "muscle")
+        doors = {door for rule in mine if _is_for_everybody(rule) for door in rule.doors()}
+        shut = {port for port in doors if len(self.policy.rule_for("muscle", port)) != 1}
+        return frozenset(f"{number}/{protocol}" for protocol, number in doors - shut)
 
     def with_domain(self, *, has_domain: bool) -> PortPolicy:
         """Return the rules for a Coolify with or without a domain of its own."""
@@ -72,6 +87,7 @@ def tighten(base: PortsInForce, overlay: PortsOverlay) -> PortsInForce:
     return base.model_copy(
         update={
             "policy": PortPolicy(rules=(*policy.rules, *opened)),
+            "own": tuple(opening.name for opening in overlay.open),
             "overrides": tuple(_words(opening) for opening in overlay.open),
         }
     )
@@ -93,6 +109,11 @@ def _words(opening: Opening) -> str:
     return (
         f"ports.{opening.name}: {opening.ports}/{opening.protocol} of a {opening.role} for {who} ({opening.override})"
     )
+
+
+def _is_for_everybody(rule: PortRule) -> bool:
+    is_open = rule.demand is not Demand.FORBIDDEN and "internet" in rule.allowed
+    return is_open and set(rule.families) == {Family.V4, Family.V6}
 
 
 def _demanded(rule: PortRule, required: tuple[str, ...]) -> PortRule:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from ink_infra_mcp.core.compose.judging import compose_problems
 from ink_infra_mcp.core.compose.made import Front, Making, differences, names_read, without_names
 from ink_infra_mcp.core.compose.preparing import for_docker
+from ink_infra_mcp.core.compose.published import ports_in
 from ink_infra_mcp.core.compose.reading import read_compose
 from ink_infra_mcp.core.compose.writing import written
 from ink_infra_mcp.core.errors import StepFailed
@@ -53,7 +54,9 @@ class ComposeSteps:
             theirs = await self._understood(muscle, uuid, stored)
         except ComposeRefused as error:
             raise _failed(f"Docker Compose on {muscle} refuses the file: {error.words}", "Mend the file.") from error
-        found = differences(ours, theirs, making) or compose_problems(without_names(ours, making), self.isolation)
+        found = differences(ours, theirs, making) or compose_problems(
+            without_names(ours, making), self.isolation, published=ports_in(ours)
+        )
         if found:
             raise _failed(
                 f"What Coolify would start is not what was approved: {'; '.join(found[:10])}.",
