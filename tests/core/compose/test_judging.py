@@ -350,3 +350,47 @@ def test_a_key_that_nobody_knows_never_passes(key: str, value: JsonValue) -> Non
     says_nothing = value is None or value in ([], {})
     named = any("not known to be harmless" in problem for problem in compose_problems(file({known: value}), POLICY))
     assert named != says_nothing
+
+
+@pytest.mark.parametrize("name", ["coolify", "coolify-proxy", "Coolify-DB", "host.docker.internal"])
+def test_a_name_of_coolify_s_own_is_none_for_a_service_or_an_alias(name: str) -> None:
+    """Its proxy is in the app's network too, and would find the app where it looks for Coolify."""
+    words = "is a name of Coolify's own, which its proxy looks up in every network that it is in"
+    assert compose_problems({"services": {name: {"image": "a", **ISOLATED}}}, POLICY) == (
+        f"the service {name} {words}",
+    )
+    assert compose_problems(file({"networks": {"default": {"aliases": [name]}}}), POLICY) == (
+        f"web: networks: default: the alias {name} {words}",
+    )
+
+
+OTHERWISE: list[tuple[JsonObject, str]] = [
+    ({"image": f"docker.io/library/{'a' * 24}:1"}, f"image: docker.io/library/{'a' * 24} is what Coolify calls"),
+    ({"labels": {"com.example.a": None}}, "labels: com.example.a has no value"),
+    ({"labels": {"com.example.a=b": "c"}}, "labels: com.example.a=b holds a ="),
+    ({"logging": {"options": {"max-size": "-1"}}}, "logging: max-size is -1, which Docker does not read"),
+    ({"logging": {"options": {"max-file": 0}}}, "logging: max-file is 0, which Docker does not read"),
+    ({"extra_hosts": ["a:host-gateway=1.1.1.1"]}, "extra_hosts: a:host-gateway is no name"),
+    ({"environment": {"COOLIFY_URL": "x"}}, "environment: COOLIFY_URL: Coolify gives the variable a value of its own"),
+    ({"environment": {"SERVICE_NAME_WEB": "x"}}, "environment: SERVICE_NAME_WEB: Coolify gives the variable a value"),
+    ({"healthcheck": {"test": ["curl"]}}, "healthcheck: test: a list begins with CMD"),
+    ({"deploy": {"placement": {}}}, "deploy: placement is not known"),
+    ({"networks": "default"}, "networks: is not a list of names"),
+    ({"user": 1000}, "user: is not a text"),
+]
+
+
+@pytest.mark.parametrize(("ask", "problem"), OTHERWISE, ids=[problem for _, problem in OTHERWISE])
+def test_what_would_not_arrive_or_not_start_is_refused_in_the_plan(ask: JsonObject, problem: str) -> None:
+    """Docker or Coolify would refuse or change it later, when somebody has approved it already."""
+    (found,) = compose_problems(file(ask), POLICY)
+    assert found.startswith(f"web: {problem}")
+
+
+def test_a_build_argument_is_no_other_variable_of_the_container() -> None:
+    """Coolify gives the container its build arguments, over the variables of the file (serviceParser, 4.3.11)."""
+    build: JsonObject = {"context": "https://git.example.com/a/b.git", "args": {"A": "1", "B": "2"}}
+    service: JsonObject = {"build": build, "environment": {"A": "1", "B": "3"}, **ISOLATED}
+    assert compose_problems({"services": {"web": service}}, POLICY) == (
+        "web: B is a build argument and a variable: Coolify gives the container the argument's value",
+    )
