@@ -26,6 +26,15 @@ ADDED: JsonObject = {
 }
 
 
+def test_a_build_that_is_a_text_is_its_context() -> None:
+    """The short form is refused or taken for the same reasons as the long one."""
+    for context, problems in (("https://git.example.com/a/b.git", 0), (".", 1)):
+        compose: JsonObject = {"services": {"web": {"build": context}}}
+        made = prepared(compose, POLICY, memory="1g", cpus="1").document
+        assert made == {"services": {"web": {"build": {"context": context}, **ADDED}}}
+        assert len(compose_problems(made, POLICY)) == problems
+
+
 def made_of(text: str) -> JsonObject:
     """Return the services of a file as they will run."""
     services = prepared(read_compose(text), POLICY, memory="1g", cpus="1").document["services"]

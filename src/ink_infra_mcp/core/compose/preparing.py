@@ -182,6 +182,8 @@ def _network_names(value: JsonValue) -> JsonValue:
 
 
 def _build(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return {"context": value}
     if not isinstance(value, dict) or not is_flat(value.get("args")):
         return value
     made = dict(value)
