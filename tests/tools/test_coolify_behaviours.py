@@ -1,5 +1,6 @@
 """The tools against each odd behaviour of Coolify: what it drops, resets, doubles, forgets or says too early."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from ink_infra_mcp.sandbox.seed import SERVERS, SHOP
 from ink_infra_mcp.sandbox.state import WorldState
-from ink_infra_mcp.sandbox.state_coolify import Deployment
+from ink_infra_mcp.sandbox.state_coolify import Deployment, Volume
 from tests.ink import ink, says_yes
 from tests.tools.calls import Before, app_named, call, creations, deploy
 
@@ -117,6 +118,53 @@ async def test_run_options_are_not_given_to_an_app_that_would_not_get_them(tmp_p
 
     words = "[refused_by_policy] shop would run without gVisor: Coolify applies no run options to an app with a "
     assert [answer.text.startswith(words) for answer in said] == [True, True]
+
+
+def of_a_repository(state: WorldState) -> None:
+    """Have it run the compose file of its repository."""
+    app_named(state, "shop").columns["build_pack"] = "dockercompose"
+
+
+def publishing(state: WorldState) -> None:
+    """Have it publish a port."""
+    app_named(state, "shop").columns["ports_mappings"] = "2375:80"
+
+
+def with_a_folder(state: WorldState) -> None:
+    """Mount a folder of its server."""
+    app_named(state, "shop").volumes.append(Volume(id=90, uuid="u90", name="x", mount_path="/x", host_path="/root"))
+
+
+def with_a_file(state: WorldState) -> None:
+    """Mount a file of its server."""
+    app_named(state, "shop").volumes.append(
+        Volume(id=90, uuid="u90", name="x", mount_path="/x", host_path="/data/coolify/x", is_file=True)
+    )
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (of_a_repository, "applies no run options to an app whose compose file is in its repository"),
+        (publishing, "shop would publish 2375:80 on its Muscle, past the proxy"),
+        (with_a_folder, "shop would mount /root of its server at /x"),
+        (with_a_file, "shop would mount /data/coolify/x of its server at /x"),
+    ],
+)
+async def test_what_somebody_set_in_coolify_and_no_plan_changes_is_refused_while_the_app_still_runs(
+    tmp_path: Path, change: Callable[[WorldState], None], why: str
+) -> None:
+    """The proof after a rollout would fail and stop an app that serves users now: nothing is done, and why is said."""
+    with anyio.fail_after(30):
+        async with ink(tmp_path, change_world=change) as it, it.client(says_yes()) as client:
+            said = [
+                await deploy(client, name="shop", memory="1g"),
+                await call(client, "control_app", app="shop", action="restart"),
+                await call(client, "set_app_env", app="shop", set={"A": "1"}),
+            ]
+            assert it.journal == []
+    assert [why in answer.text for answer in said] == [True, True, True]
 
 
 @pytest.mark.anyio

@@ -176,13 +176,14 @@ class EnvVar(Part):
 
 
 class Volume(Part):
-    """A persistent storage: a Docker volume, or a folder of the host."""
+    """A persistent storage: a Docker volume, or a folder of the host; `is_file`: a file storage at `host_path`."""
 
     id: int
     uuid: str
     name: str
     mount_path: str
     host_path: str | None = None
+    is_file: bool = False
 
 
 class AppImage(Part):

@@ -6,9 +6,10 @@ from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.core.compose.judging import compose_problems
 from ink_infra_mcp.core.compose.reading import read_compose
-from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
+from ink_infra_mcp.core.errors import InputError, NotFound, RefusedByPolicy
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.run_options import lacking, weakening
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import containers_of
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 
@@ -61,19 +62,40 @@ def refuse_factory() -> RefusedByPolicy:
     )
 
 
-def unapplied(application: Application) -> str:
-    """Return why Coolify would not apply the run options of an app, or an empty text (issue 11478 of Coolify)."""
+def beyond_settings(application: Application) -> str:
+    """Return what an app would do that its policy forbids and that no setting of ours changes, or an empty text."""
     if application.build_pack == "dockercompose":
-        return "Coolify applies no run options to an app whose compose file is in its repository"
+        return "run without gVisor: Coolify applies no run options to an app whose compose file is in its repository"
     if application.is_consistent_container_name_enabled and application.custom_internal_name:
-        return "Coolify applies no run options to an app with a consistent and a custom container name"
+        # issue 11478 of Coolify
+        return (
+            "run without gVisor: Coolify applies no run options to an app with a consistent and a custom container name"
+        )
+    if application.ports_mappings:
+        return f"publish {application.ports_mappings} on its Muscle, past the proxy"
     return ""
 
 
 async def _weak(look: Look, app: App) -> str:
     if app.kind == "service":
         return _weak_file(await look.coolify.service(app.uuid), look.isolation, look.ports().publishable())
-    return _weak_options(await look.coolify.application(app.uuid), look.isolation)
+    weak = _weak_options(await look.coolify.application(app.uuid), look.isolation)
+    return weak or await mounted_from_server(look, app.uuid)
+
+
+async def mounted_from_server(look: Look, uuid: str) -> str:
+    """Return what of its server an app would mount as somebody set it in Coolify, or an empty text.
+
+    A Coolify that cannot tell (before 4.0.0) leaves it to the proof, which stops the app.
+    """
+    try:
+        storages = await look.coolify.storages(uuid)
+    except NotFound:
+        return ""
+    reached = [s for s in storages.persistent_storages if s.host_path] + [*storages.file_storages]
+    return (
+        f"mount {clean_name(reached[0].source)} of its server at {clean_name(reached[0].mount_path)}" if reached else ""
+    )
 
 
 def _weak_options(application: Application, isolation: Isolation) -> str:
@@ -82,8 +104,8 @@ def _weak_options(application: Application, isolation: Isolation) -> str:
         return f"run without gVisor: its run options lack {', '.join(missing)}"
     if reasons := weakening(options, isolation):
         return f"run without gVisor: of its run options {reasons[0]}"
-    if why := unapplied(application):
-        return f"run without gVisor: {why}"
+    if why := beyond_settings(application):
+        return why
     return "" if limit_bytes(application.limits_memory) else "run without a memory limit"
 
 

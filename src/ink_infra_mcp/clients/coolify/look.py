@@ -16,6 +16,7 @@ from ink_infra_mcp.clients.coolify.models import (
     RollbackImages,
     Server,
     ServerDomains,
+    Storages,
 )
 from ink_infra_mcp.clients.coolify.wire import M, bad_shape, parse, parse_all, path, record, rows
 from ink_infra_mcp.clients.http import Answer, Http, Query
@@ -145,6 +146,14 @@ class CoolifyLook:
     async def rollback_images(self, app_uuid: str) -> RollbackImages:
         """Return the images an app can go back to (since 4.3.0); none also when Coolify cannot reach the server."""
         return await self._one(RollbackImages, "applications", app_uuid, "rollback-images")
+
+    async def storages(self, app_uuid: str) -> Storages:
+        """Return what is mounted into an app that Coolify builds.
+
+        Raises:
+            NotFound: there is no such app, or Coolify is older than 4.0.0 and cannot tell.
+        """
+        return await self._one(Storages, "applications", app_uuid, "storages")
 
     async def private_keys(self) -> tuple[PrivateKey, ...]:
         """Return the team's keys, never their private half."""

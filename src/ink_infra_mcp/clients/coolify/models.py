@@ -135,6 +135,27 @@ class RollbackImages(Sent):
     images: tuple[RollbackImage, ...] = ()
 
 
+class Storage(Sent):
+    """Something that is mounted into an app: a volume, a folder of its server (`host_path`), or a file there."""
+
+    name: Text = ""
+    host_path: Text = ""
+    fs_path: Text = ""
+    mount_path: Text = ""
+
+    @property
+    def source(self) -> str:
+        """Return where it comes from: a path of the server, or the name of a volume."""
+        return self.host_path or self.fs_path or self.name
+
+
+class Storages(Sent):
+    """What is mounted into an app; a file storage is always a path of the server."""
+
+    persistent_storages: tuple[Storage, ...] = ()
+    file_storages: tuple[Storage, ...] = ()
+
+
 class DeployQueued(Sent):
     """The answer to a request to deploy. The uuid, where there is one, may name nothing: `follow` finds out."""
 

@@ -44,7 +44,7 @@ def app_container(coolify: CoolifyState, app: Application, image: str, *, pull_r
     container.memory_bytes = bytes_of(app.columns.get("limits_memory"))
     container.nano_cpus = nano_cpus_of(app.columns.get("limits_cpus"))
     container.ports = [_published(port) for port in app.text("ports_mappings").split(",") if port]
-    container.volumes = [volume.name for volume in app.volumes if not volume.host_path]
+    container.volumes = [f"{v.host_path}:{v.mount_path}" if v.host_path else v.name for v in app.volumes]
     container.health = _checked_health(app)
     return container
 

@@ -59,8 +59,13 @@ def _logs(call: Call) -> Answer:
 
 def _storages(call: Call) -> Answer:
     app = _app(call, "Application not found")
-    volumes: list[JsonValue] = [volume.model_dump() for volume in app.volumes]
-    return Answer({"persistent_storages": volumes, "file_storages": []})
+    volumes: list[JsonValue] = [v.model_dump(exclude={"is_file"}) for v in app.volumes if not v.is_file]
+    files: list[JsonValue] = [
+        {"id": v.id, "uuid": v.uuid, "fs_path": v.host_path, "mount_path": v.mount_path, "is_directory": False}
+        for v in app.volumes
+        if v.is_file
+    ]
+    return Answer({"persistent_storages": volumes, "file_storages": files})
 
 
 def _rollback_images(call: Call) -> Answer:
