@@ -14,6 +14,9 @@ from ink_infra_mcp.hosts.docker.containers import containers_of
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 
 
+_DROPPED = "run without gVisor: Coolify applies no run options to an app"
+
+
 async def factory_isolates(look: Look) -> bool:
     """Return whether apps can be isolated by a run option there, or policy lets them go without.
 
@@ -65,12 +68,10 @@ def refuse_factory() -> RefusedByPolicy:
 def beyond_settings(application: Application) -> str:
     """Return what an app would do that its policy forbids and that no setting of ours changes, or an empty text."""
     if application.build_pack == "dockercompose":
-        return "run without gVisor: Coolify applies no run options to an app whose compose file is in its repository"
+        return f"{_DROPPED} whose compose file is in its repository"
     if application.is_consistent_container_name_enabled and application.custom_internal_name:
         # issue 11478 of Coolify
-        return (
-            "run without gVisor: Coolify applies no run options to an app with a consistent and a custom container name"
-        )
+        return f"{_DROPPED} with a consistent and a custom container name"
     if application.ports_mappings:
         return f"publish {application.ports_mappings} on its Muscle, past the proxy"
     return ""
@@ -92,10 +93,9 @@ async def mounted_from_server(look: Look, uuid: str) -> str:
         storages = await look.coolify.storages(uuid)
     except NotFound:
         return ""
-    reached = [s for s in storages.persistent_storages if s.host_path] + [*storages.file_storages]
-    return (
-        f"mount {clean_name(reached[0].source)} of its server at {clean_name(reached[0].mount_path)}" if reached else ""
-    )
+    folders = (storage for storage in storages.persistent_storages if storage.host_path)
+    first = next(iter((*folders, *storages.file_storages)), None)
+    return f"mount {clean_name(first.source)} of its server at {clean_name(first.mount_path)}" if first else ""
 
 
 def _weak_options(application: Application, isolation: Isolation) -> str:
