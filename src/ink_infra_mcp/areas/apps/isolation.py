@@ -13,7 +13,6 @@ from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import containers_of
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 
-
 _DROPPED = "run without gVisor: Coolify applies no run options to an app"
 
 
