@@ -204,3 +204,18 @@ async def test_a_resumption_judges_again(tmp_path: Path) -> None:
             assert starts(it) == before
     assert (stopped.outcome, told.outcome) == ("failed", "failed")
     assert "image is registry.example.com/web:2" in told.problem["message"]
+
+
+async def test_a_variable_without_a_value_is_told_and_one_that_is_needed_is_asked_for(tmp_path: Path) -> None:
+    """Docker Compose puts an empty text where nothing is given, and starts nothing where the file says `:?`."""
+    reads = "services: {web: {image: 'registry.example.com/web:1', command: ['${A}', '${B:?}', '${C:-x}']}}"
+    person = says_yes()
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path) as it, it.client(person) as client:
+            refused = await call(client, "deploy_app", name="stack", compose=reads, env={"A": "1"}, wait_s=300)
+            assert it.journal == []
+            made = await call(client, "deploy_app", name="stack", compose=reads, env={"B": "2"}, wait_s=300)
+            later = await call(client, "deploy_app", name="stack", compose=reads, wait_s=300)
+    assert "The compose file needs a value for B." in refused.text
+    assert "A has no value: it is empty where the file reads it" in " ".join(person.asked[0].split())
+    assert (made.outcome, later.outcome) == ("applied", "already_so")

@@ -181,6 +181,7 @@ def _refuse_published(ports: Collection[str]) -> None:
 async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, found: App | None) -> ComposeApp:
     now = await look.coolify.service(found.uuid) if found else None
     uuid = now.uuid if now else ""
+    env = await envs_now(look, Owner(uuid, args.name, home.muscle.name, service=True, compose=file.text), args.env)
     return ComposeApp(
         name=args.name,
         home=home,
@@ -188,10 +189,10 @@ async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, fo
         front=compose_apps.front_of(file, args.compose_service),
         port=args.port or compose_apps.port_of(now) or look.fleet.defaults.port,
         existing=now,
-        env=await envs_now(look, Owner(uuid, args.name, home.muscle.name, service=True, compose=file.text), args.env),
+        env=env,
         as_wanted=now is not None and await _runs(look, home, uuid, promised(file.text)),
         redeploy=args.redeploy,
-        notes=file.notes,
+        notes=(*file.notes, *compose_apps.blanks(file, env)),
     )
 
 

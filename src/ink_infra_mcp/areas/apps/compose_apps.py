@@ -14,6 +14,7 @@ from ink_infra_mcp.core.compose import preparing
 from ink_infra_mcp.core.compose.judging import compose_problems
 from ink_infra_mcp.core.compose.published import ports_in
 from ink_infra_mcp.core.compose.reading import read_compose
+from ink_infra_mcp.core.compose.reads import reads_of
 from ink_infra_mcp.core.compose.writing import written
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.fleet import memory_bytes
@@ -95,6 +96,23 @@ def front_of(file: ComposeFile, wanted: str | None) -> str:
             f"Which service gets the URL? The file has: {', '.join(file.services)}.", next="Name it as compose_service."
         )
     return wanted
+
+
+def blanks(file: ComposeFile, env: EnvNow) -> tuple[str, ...]:
+    """Return in words which variables the file reads that nobody gives a value.
+
+    Raises:
+        InputError: Docker Compose would not start the app without one of them.
+    """
+    given = {name for name, value in env.wanted.items() if value} | (env.digests.keys() - env.wanted.keys())
+    reads = reads_of(read_compose(file.text))
+    if missing := [name for name in reads.needed if name not in given]:
+        raise InputError(
+            f"The compose file needs a value for {', '.join(missing)}.", next="Give it as `env`, or secret:NAME."
+        )
+    return tuple(
+        f"{name} has no value: it is empty where the file reads it" for name in reads.plain if name not in given
+    )
 
 
 def as_image(image: str, *, port: int) -> str:
