@@ -1,6 +1,7 @@
 """What every test stands on: one event loop kind, a private home, and bounded random cases."""
 
 import os
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -57,10 +58,16 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of all homes; the factory would look at every older one to number the next."""
+    return tmp_path_factory.mktemp("homes", numbered=False)
+
+
 @pytest.fixture(autouse=True)
-def private_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def private_environment(monkeypatch: pytest.MonkeyPatch, homes: Path) -> Path:
     """Hide the machine's configuration, secrets and key store from the test; return its empty home."""
-    home = tmp_path_factory.mktemp("home")
+    home = Path(tempfile.mkdtemp(dir=homes))
     for name in list(os.environ):
         if name.startswith(OURS) and name not in KEPT:
             monkeypatch.delenv(name)

@@ -31,9 +31,11 @@ from ink_infra_mcp.settings import Settings
 from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports
 from ink_infra_mcp.settings.secrets import Secrets
 from ink_infra_mcp.settings.system import new_id
+from tests.state.made import place_store
 
 SPEED = 100.0
 PRINCIPAL = "local:tester"
+STORE = "state.sqlite3"
 Era = Literal["auto", "legacy"]
 ERAS: tuple[Era, Era] = ("auto", "legacy")
 """Protocol 2026-07-28, and 2025-11-25."""
@@ -169,6 +171,8 @@ async def ink(
             state_url=state_url,
             speed=speed,
         )
+        if not state_url:
+            place_store(wiring.settings.state_dir / STORE)
         app = App(wiring)
         try:
             yield Ink(app=app, world=world, ends=ends)
@@ -203,7 +207,7 @@ def wired(
     settings = Settings(
         fleet=change_fleet(fleet) if change_fleet else fleet,
         config_path=folder / "fleet.toml",
-        state_url=state_url or f"sqlite:///{state_dir / 'state.sqlite3'}",
+        state_url=state_url or f"sqlite:///{state_dir / STORE}",
         state_dir=state_dir,
         read_only=read_only,
         sandbox=True,

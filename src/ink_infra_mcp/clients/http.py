@@ -3,8 +3,10 @@
 import json
 import random
 import re
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from types import TracebackType
 from typing import Protocol, Self, cast
 from urllib.parse import urlencode
@@ -140,7 +142,7 @@ class Http:
             base_url=settings.base_url,
             headers={"Accept": "application/json", "User-Agent": "ink-infra-mcp", **settings.headers},
             timeout=httpx2.Timeout(settings.read_s, connect=settings.connect_s),
-            transport=WriteGate(transport or httpx2.AsyncHTTPTransport(retries=0)),
+            transport=WriteGate(transport or httpx2.AsyncHTTPTransport(verify=_trust(), retries=0)),
             trust_env=False,
         )
 
@@ -287,6 +289,12 @@ async def _body(response: httpx2.Response) -> bytes:
         with anyio.CancelScope(shield=True):
             await response.aclose()
     return bytes(body)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Return whom we trust, read once: a machine's authorities take as long to load as ten answers to arrive."""
+    return httpx2.create_ssl_context()
 
 
 def _query(query: Query | None) -> dict[str, str | int] | None:

@@ -62,11 +62,14 @@ class World:
     def read(self) -> WorldState:
         """Return the settled state; changes made to it are not kept."""
         with self.change() as state:
-            return state.model_copy(deep=True)
+            return state
 
     @contextmanager
     def change(self) -> Generator[WorldState]:
-        """Give the settled state to change; it is kept when the block ends well, and untouched when it raises."""
+        """Give the settled state to change; it is kept when the block ends well, and untouched when it raises.
+
+        The state is the caller's own: nobody else is given the same object, and after the block it is a copy.
+        """
         with self._open() as db:
             db.execute("begin immediate")
             try:

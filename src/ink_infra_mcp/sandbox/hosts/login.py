@@ -44,6 +44,7 @@ class HostLogin(asyncssh.SSHServer):
         self._host = host
         self._sessions: list[ShellSession] = []
         self._refuse = False
+        self._wanted = ""
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         """Hang up at once when the server is down, or its firewall does not let the pretend people in."""
@@ -63,6 +64,7 @@ class HostLogin(asyncssh.SSHServer):
         """Ask for a key, always; trouble that was scripted for the login strikes here."""
         with self._world.change() as state:
             fault = _login_fault(state, f"{self._host} login {username}")
+            self._wanted = state.hosts[self._host].login_public_key
         self._refuse = fault is not None or username != USER
         return True
 
@@ -72,8 +74,7 @@ class HostLogin(asyncssh.SSHServer):
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Accept the key of the world, and write down every other one."""
-        wanted = asyncssh.import_public_key(self._world.read().hosts[self._host].login_public_key)
-        good = not self._refuse and key == wanted
+        good = not self._refuse and key == asyncssh.import_public_key(self._wanted)
         if not good:
             self._street.logins.append(f"{self._host} {username} refused")
         return good

@@ -18,7 +18,7 @@ from ink_infra_mcp.sandbox.hosts.firewall import FirewallScript
 from ink_infra_mcp.sandbox.hosts.scripts import firewall_words, knock_words
 from ink_infra_mcp.sandbox.hosts.visits import Visitor, visit_words
 from ink_infra_mcp.sandbox.hosts.ways import CLIENT, knock, ssh_connection
-from ink_infra_mcp.sandbox.state import Fault, take_fault
+from ink_infra_mcp.sandbox.state import Fault, WorldState, take_fault
 from ink_infra_mcp.sandbox.world import World
 
 _NOT_FOUND = re.compile(rb"sh: (?:line )?(?:\d+: )?(?:eval: |exec: )?([^\n:]+): (?:command )?not found")
@@ -97,11 +97,10 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         with self._world.change() as state:
             fault = take_fault(state, "ssh", f"{self._host} {self._command}")
             state.hosts[self._host].firewall.settle(self._world.now(state))
-            is_up = state.hosts[self._host].up
-        if not is_up:
+        if not state.hosts[self._host].up:
             self._hang_up()
         elif fault is None:
-            self._leave(await self._run())
+            self._leave(await self._run(state))
         else:
             await self._misbehave(fault)
 
@@ -114,7 +113,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._gone.wait(), fault.seconds)
         if fault.kind == "drop_after":
-            await self._run()
+            await self._run(self._world.read())
         self._hang_up()
 
     def _leave(self, status: int) -> None:
@@ -126,18 +125,19 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         else:
             self._channel.exit(status)
 
-    async def _run(self) -> int:
+    async def _run(self, state: WorldState) -> int:
+        """Run the command in the world as it was when the session started; return its status."""
         if words := firewall_words(self._command):
             return await self._changed_firewall(words)
         if words := knock_words(self._command):
             return await self._knocked(words)
         if words := visit_words(self._command):
-            return self._visited(words)
-        state = self._world.read()
+            return self._visited(words, state)
         scratch = Path(tempfile.mkdtemp(prefix="ink-sandbox-"))
         try:
-            commands = write_commands(scratch, state, state.hosts[self._host], now=self._world.now(state))
-            status, said = await self._in_shell(commands, scratch)
+            host = state.hosts[self._host]
+            commands = write_commands(scratch, state, host, now=self._world.now(state))
+            status, said = await self._in_shell(commands, scratch, ssh_connection(host, CLIENT))
             self._report_unknown(scratch, said)
             return status
         finally:
@@ -166,9 +166,8 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         self._say("".join(f"{at} {port} {answer}\n" for at, port, answer in met) + "done\n", "")
         return 0
 
-    def _visited(self, words: tuple[str, ...]) -> int:
+    def _visited(self, words: tuple[str, ...], state: WorldState) -> int:
         """Answer a program that asks about other servers."""
-        state = self._world.read()
         said = Visitor(state, state.hosts[self._host], self._world.now(state)).said(words)
         if said is None:
             with self._world.change() as state:
@@ -182,13 +181,13 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             self._channel.write(text.encode())
             self._channel.write_stderr(complaint.encode())
 
-    async def _in_shell(self, commands: Path, scratch: Path) -> tuple[int, bytes]:
+    async def _in_shell(self, commands: Path, scratch: Path, connection: str) -> tuple[int, bytes]:
         """Run the command with the real shell; return its status and the beginning of all that it said."""
         self._child = child = await asyncio.create_subprocess_exec(
             SHELL,
             "-c",
             self._command,
-            env={"PATH": str(commands), "HOME": str(scratch), **GERMAN, "SSH_CONNECTION": self._connection()},
+            env={"PATH": str(commands), "HOME": str(scratch), **GERMAN, "SSH_CONNECTION": connection},
             cwd=scratch,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -220,9 +219,6 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
                 child.stdin.write(data)
                 await child.stdin.drain()
         child.stdin.close()
-
-    def _connection(self) -> str:
-        return ssh_connection(self._world.read().hosts[self._host], CLIENT)
 
     def _kill(self, name: str) -> None:
         """Send a signal to the whole group, as sshd does; it may be gone already."""
