@@ -54,7 +54,7 @@ async def test_a_port_that_the_operator_opened_is_published_and_proved(tmp_path:
     question = " ".join(person.asked[0].replace("...", " ").split())
     assert "port 27015/udp of the Muscle is published to everybody, past its proxy" in question
     assert "port 8080:80 is not published on the server" in question
-    assert (ports, left) == ([["27015->27016/udp"]], [[]])
+    assert (ports, left) == ([["0.0.0.0:27015->27016/udp"]], [[]])
 
 
 @pytest.mark.parametrize(
