@@ -60,3 +60,16 @@ def test_no_text_with_a_name_of_an_app_in_front_passes(text: str) -> None:
     """Whatever follows the uuid, it is refused, unless a path makes another repository of it."""
     repository = text.partition(":")[0].partition("@")[0]
     assert image_problem(UUID + text) != "" or "/" in repository or repository[:1].isalnum()
+
+
+@pytest.mark.parametrize(
+    "image", ["7", "deadbeef", "a" * 64, "sha256:" + "a" * 64, "sha256:72e0655d368a", "sha256:${X}"]
+)
+def test_an_id_of_an_image_is_refused(image: str) -> None:
+    """Docker looks for it on the server, however short, and runs whatever was built there for somebody."""
+    assert "may be the id of an image on the Muscle" in image_problem(image)
+
+
+def test_a_registry_whose_port_is_a_variable_is_no_repository() -> None:
+    """What looks like a tag would be a port and another repository."""
+    assert image_problem("evil.example.com:${T}") != ""

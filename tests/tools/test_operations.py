@@ -220,7 +220,8 @@ async def test_a_failed_operation_is_resumed_from_where_it_stopped(tmp_path: Pat
             over = await call(client, "resume_operation", operation=resumed.data["operation_id"])
 
     assert (failed.outcome, still.outcome, resumed.outcome) == ("failed", "failed", "applied"), resumed.text
-    assert [step["id"] for step in resumed.data["steps"]] == (ROLLOUT if source == "git" else ROLLOUT[1:])
+    rollout = ROLLOUT if source == "git" else ["settle", "judge", *ROLLOUT[1:]]
+    assert [step["id"] for step in resumed.data["steps"]] == rollout
     assert (len(made), projects) == (1, ["other", "apps"])
     assert f"{operation} was resumed by {still.data['operation_id']}, which ended as failed." in blocked.text
     assert resumed.data["result"]["url"] == "https://fresh.s2.example.com"

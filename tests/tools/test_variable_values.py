@@ -131,6 +131,8 @@ async def test_variables_of_a_compose_app_are_set_replaced_and_removed(tmp_path:
     assert [step["id"] for step in changed.data["steps"]] == [
         "set_env",
         "delete_env",
+        "settle",
+        "judge",
         "note_containers",
         "deploy",
         "prove_isolation",

@@ -18,9 +18,9 @@ Fine = Callable[[JsonValue], bool]
 
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*:/[^:]*(:(?P<modes>[A-Za-z,]*))?")
 _VOLUME_MODES = frozenset({"", "rw", "ro", "z", "Z", "nocopy"})
-_TMPFS = re.compile(r"(rw|ro|exec|noexec|nosuid|nodev|(size|mode|uid|gid|nr_inodes)=\w+%?)?")
+TMPFS_OPTION = re.compile(r"(rw|ro|exec|noexec|nosuid|nodev|(size|mode|uid|gid|nr_inodes)=\w+%?)?")
 _NO_NEW_PRIVILEGES = re.compile(r"no-new-privileges([:=]true)?")
-_ULIMITS = frozenset(
+ULIMITS = frozenset(
     {"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nofile", "nproc", "rss", "sigpending", "stack"}
 )
 """Limits of Docker that an app may move; `nice`, `rtprio` and `rttime` would put it before its neighbours."""
@@ -152,7 +152,7 @@ def _is_volume(value: JsonValue) -> bool:
 
 def _tmpfs(value: JsonValue) -> bool:
     options = (option for text in table(value).values() for option in str(text).split(","))
-    return (value is None or isinstance(value, dict)) and all(map(_TMPFS.fullmatch, options))
+    return (value is None or isinstance(value, dict)) and all(map(TMPFS_OPTION.fullmatch, options))
 
 
 def _mounts(value: JsonValue) -> bool:
@@ -218,7 +218,7 @@ def _is_binding(value: JsonValue) -> bool:
 
 def _ulimits(value: JsonValue) -> bool:
     return _each(
-        value, lambda limit: table(limit).keys() <= {"Name", "Soft", "Hard"} and table(limit).get("Name") in _ULIMITS
+        value, lambda limit: table(limit).keys() <= {"Name", "Soft", "Hard"} and table(limit).get("Name") in ULIMITS
     )
 
 

@@ -11,8 +11,13 @@ _REFERENCE = re.compile(
 _BY_VARIABLE = re.compile(r"[^:@$]*(?::[0-9]+/[^:@$]*)?(?=[:@].*\$)")
 _HUB = re.compile(r"(?:(?:index\.)?docker\.io/)?(?:library/)?")
 """What Docker leaves out of a name that it looks for on the server: `docker.io/library/a` is `a` there."""
+_ID = re.compile(r"[0-9a-f]{1,64}")
+"""What Docker takes for the id of an image on the server, however short, where neither tag nor digest is said."""
 _OF_AN_APP = re.compile(r"[a-z0-9]{24}(?:[._-].*)?")
 """Coolify calls what it builds by the uuid of its app, 24 letters and digits (source, version 4.3.11)."""
+
+
+_AN_ID = "may be the id of an image on the Muscle, which may be another app's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +40,16 @@ def image_problem(image: str) -> str:
     if "$" in image:
         return _with_variable(image)
     found = reference_of(image)
-    return _foreign(found.name) if found else f"{image} is no reference such as name:tag or name@sha256:digest"
+    if found is None:
+        return f"{image} is no reference such as name:tag or name@sha256:digest"
+    if _ID.fullmatch(image):
+        return f"{image} {_AN_ID}; write its tag"
+    return _foreign(found.name)
 
 
 def _with_variable(image: str) -> str:
     found = _BY_VARIABLE.match(image)
-    if found is None or reference_of(found[0]) is None:
+    if found is None or reference_of(found[0]) is None or ("." in found[0] and "/" not in found[0]):
         return f"{image} lets a variable choose the image; it may choose the tag"
     return _foreign(found[0])
 
@@ -48,6 +57,8 @@ def _with_variable(image: str) -> str:
 def _foreign(name: str) -> str:
     """An app that runs another one's image can read all that is in it, and no registry was asked who may."""
     short = _HUB.sub("", name, count=1)
+    if name == "sha256":
+        return f"{name} {_AN_ID}"
     if "/" not in short and _OF_AN_APP.fullmatch(short):
         return f"{name} is what Coolify calls images that it built for an app on the Muscle"
     return ""

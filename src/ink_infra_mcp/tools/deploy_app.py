@@ -94,7 +94,8 @@ class DeployApp(Mutation[Args, Look, Facts]):
         _refuse_without_source(args, found)
         args = await _isolable(args, look, found)
         file = _compose_file(args, look)
-        need = file.memory_bytes if file else memory_bytes(args.memory or look.fleet.defaults.memory)
+        memory = args.memory or (look.fleet.defaults.memory if found is None else "0")
+        need = file.memory_bytes if file else memory_bytes(memory)
         wanted = Wanted(name=args.name, muscle=args.muscle, domain=args.domain, need_bytes=need)
         home = await find_home(look, wanted, project, app=found, apps=apps, approved=approved)
         if file is not None:

@@ -12,7 +12,14 @@ from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.plan import JsonObject
 
 POLICY = Isolation(runtime="runsc", pids_limit=512, cap_drop=("ALL",), cap_add=("CHOWN",), forbidden={})
-ISOLATED: JsonObject = {"runtime": "runsc", "cap_drop": ["ALL"], "cap_add": ["CHOWN"], "pids_limit": 512}
+ISOLATED: JsonObject = {
+    "runtime": "runsc",
+    "cap_drop": ["ALL"],
+    "cap_add": ["CHOWN"],
+    "pids_limit": 512,
+    "mem_limit": "1g",
+    "cpus": "1",
+}
 NO_PATH = "mounts a path of the Muscle; use a named volume, or `configs` with `content` for a file"
 PUBLISHES = "SERVICE_FQDN and SERVICE_URL publish a domain that this plan does not name"
 READ_BY = "may be read by the proxy, by Coolify or by Docker: an app's domain comes from its plan"
@@ -54,7 +61,7 @@ def test_a_usual_compose_file_is_allowed_once_isolated() -> None:
         healthcheck: {test: [CMD, pg_isready], interval: 5s, retries: 3}
         volumes: [{type: volume, source: data, target: /var/lib/postgresql/data}]
         shm_size: 128m
-        deploy: {resources: {limits: {memory: 512m, cpus: "0.5", pids: 100}}, restart_policy: {condition: any}}
+        deploy: {resources: {limits: {memory: 512m, cpus: "0.5", pids: 100}}}
         ipc: private
         privileged: false
     volumes: {uploads: {}, data: null}
@@ -72,6 +79,8 @@ def test_a_service_without_isolation_is_named_for_each_part() -> None:
         "web: runtime is not runsc",
         "web: cap_drop is not ALL",
         "web: pids_limit is not between 1 and 512",
+        "web: has no memory limit",
+        "web: has no limit of processors",
     )
 
 
@@ -183,7 +192,7 @@ AT_ODDS: list[tuple[JsonObject, str]] = [
         {"mem_limit": "1g", "deploy": {"resources": {"limits": {"memory": "1g"}}}},
         "mem_limit stands beside deploy.resources.limits.memory: Docker takes one of them",
     ),
-    ({"cpus": 1, "cpu_quota": 5000}, "cpus stands beside cpu_quota: Docker takes one of them"),
+    ({"mem_limit": "5m"}, "has a memory limit below 6m, with which Docker starts nothing"),
     ({"mem_limit": "1g", "mem_reservation": "2g"}, "the memory limit is below what the service reserves"),
     (
         {"mem_limit": "1g", "memswap_limit": "512m"},
@@ -251,13 +260,27 @@ def test_what_the_file_as_a_whole_may_not_ask_for_is_named(top: JsonObject, prob
 NOT_AS_IT_LOOKS: list[tuple[JsonObject, str]] = [
     (
         {"build": {"context": "https://git.example.com/a/b.git"}},
-        "image stands beside build: Docker would give the built image that name, over any other on the Muscle",
+        "build: runs on the Muscle outside gVisor; give `image`, or deploy the repository itself",
     ),
     ({"cpus": "0.000000001"}, "cpus: 0.000000001 is no number of processors, or none at all: write one such as 0.5"),
+    ({"cpu_quota": 999999999}, "cpu_quota: 999999999 says in two numbers what `cpus` says in one"),
+    ({"cpu_shares": 262144}, "cpu_shares: 262144 is not between 2 and 1024, what everybody has"),
     (
-        {"cpu_quota": 999999999},
-        "cpu_quota: 999999999 is not between 1000 and 1000000 microseconds; `cpus` says the same in one number",
+        {"links": ["web:db"]},
+        "links: changes the app's network past what is proved; services reach each other by their names",
     ),
+    ({"group_add": ["5"]}, "group_add: gives groups of the server to the app"),
+    ({"ulimits": {"nice": 5}}, "ulimits: nice is no limit that an app may set"),
+    ({"network_mode": "service:web"}, "network_mode: service:web leaves the app's own network"),
+    (
+        {"volumes": ["aa:/d", "bb:/d/"]},
+        "volumes: /d/ is mounted twice, or is no plain path: Docker takes the last of two",
+    ),
+    (
+        {"deploy": {"restart_policy": {"condition": "any"}}},
+        "deploy: restart_policy overrules `restart`; write that one",
+    ),
+    ({"image": "7"}, "image: 7 may be the id of an image on the Muscle, which may be another app's; write its tag"),
     (
         {"environment": {"COMPOSE_FILE": "x"}},
         "environment: COMPOSE_FILE: may be a variable of the Muscle's own, or steer Docker Compose; write its value",
@@ -276,7 +299,7 @@ def test_what_docker_would_take_for_something_else_than_it_looks_is_refused(ask:
 
 
 @pytest.mark.parametrize("name", ["PATH", "HOME", "LD_PRELOAD", "SSH_CONNECTION", "DOCKER_HOST", "COMPOSE_PROFILES"])
-@pytest.mark.parametrize("form", ["${{{}}}", "${}", "x ${{{}:-y}}", "${{A:-${{{}}}}}"])
+@pytest.mark.parametrize("form", ["${{{}}}", "${}", "x ${{{}:-y}}"])
 def test_a_variable_of_the_server_is_read_nowhere(name: str, form: str) -> None:
     """The shell that starts Docker Compose has such variables, and its values come before the app's own."""
     reason = f"${{{name}}} may be a variable of the Muscle's own, or one that steers Docker Compose"
@@ -309,7 +332,7 @@ def test_a_file_without_services_is_a_problem(compose: JsonObject) -> None:
 def test_a_service_whose_name_breaks_coolify_is_a_problem(name: str) -> None:
     """A name of digits is a number to PHP."""
     words = "is no name for a service: use letters, digits, hyphens, dots and underscores"
-    assert compose_problems({"services": {name: {"image": "a", **ISOLATED}}}, POLICY) == (f"{name!r} {words}",)
+    assert compose_problems({"services": {name: {"image": "a:1", **ISOLATED}}}, POLICY) == (f"{name!r} {words}",)
 
 
 VALUES = st.recursive(
@@ -356,7 +379,7 @@ def test_a_key_that_nobody_knows_never_passes(key: str, value: JsonValue) -> Non
 def test_a_name_of_coolify_s_own_is_none_for_a_service_or_an_alias(name: str) -> None:
     """Its proxy is in the app's network too, and would find the app where it looks for Coolify."""
     words = "is a name of Coolify's own, which its proxy looks up in every network that it is in"
-    assert compose_problems({"services": {name: {"image": "a", **ISOLATED}}}, POLICY) == (
+    assert compose_problems({"services": {name: {"image": "a:1", **ISOLATED}}}, POLICY) == (
         f"the service {name} {words}",
     )
     assert compose_problems(file({"networks": {"default": {"aliases": [name]}}}), POLICY) == (
@@ -387,10 +410,14 @@ def test_what_would_not_arrive_or_not_start_is_refused_in_the_plan(ask: JsonObje
     assert found.startswith(f"web: {problem}")
 
 
-def test_a_build_argument_is_no_other_variable_of_the_container() -> None:
-    """Coolify gives the container its build arguments, over the variables of the file (serviceParser, 4.3.11)."""
-    build: JsonObject = {"context": "https://git.example.com/a/b.git", "args": {"A": "1", "B": "2"}}
-    service: JsonObject = {"build": build, "environment": {"A": "1", "B": "3"}, **ISOLATED}
-    assert compose_problems({"services": {"web": service}}, POLICY) == (
-        "web: B is a build argument and a variable: Coolify gives the container the argument's value",
+def test_a_service_has_no_name_like_an_app_and_networks_are_few() -> None:
+    """Containers are known by the uuid in their names, and a server's addresses for networks run out."""
+    name = f"x-{'v' * 24}"
+    services: JsonObject = {name: {"image": "a:1", **ISOLATED}}
+    assert compose_problems({"services": services}, POLICY) == (
+        f"the service {name} has a part like the uuid of an app, by which containers are known",
+    )
+    networks: JsonObject = {f"n{number}": None for number in range(9)}
+    assert compose_problems(file({}, networks=networks), POLICY) == (
+        "networks: more than 8 use up the addresses of the Muscle",
     )

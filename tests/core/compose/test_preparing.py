@@ -26,15 +26,6 @@ ADDED: JsonObject = {
 }
 
 
-def test_a_build_that_is_a_text_is_its_context() -> None:
-    """The short form is refused or taken for the same reasons as the long one."""
-    for context, problems in (("https://git.example.com/a/b.git", 0), (".", 1)):
-        compose: JsonObject = {"services": {"web": {"build": context}}}
-        made = prepared(compose, POLICY, memory="1g", cpus="1").document
-        assert made == {"services": {"web": {"build": {"context": context}, **ADDED}}}
-        assert len(compose_problems(made, POLICY)) == problems
-
-
 def made_of(text: str) -> JsonObject:
     """Return the services of a file as they will run."""
     services = prepared(read_compose(text), POLICY, memory="1g", cpus="1").document["services"]
@@ -100,16 +91,16 @@ def test_a_limit_of_the_file_stays_and_no_second_one_stands_beside_it() -> None:
     services = made_of(
         """
         services:
-          a: {image: a, mem_limit: 2g, cpus: 2, pids_limit: 64, cap_add: [CAP_CHOWN]}
-          b: {image: a, deploy: {resources: {limits: {memory: 64m, cpus: "0.5", pids: 10}}}}
-          c: {image: a, cpu_quota: 50000, cpu_period: 100000, pids_limit: -1}
+          a: {image: 'a:1', mem_limit: 2g, cpus: 2, pids_limit: 64, cap_add: [CAP_CHOWN]}
+          b: {image: 'a:1', deploy: {resources: {limits: {memory: 64m, cpus: "0.5", pids: 10}}}}
+          c: {image: 'a:1', cpu_quota: 50000, cpu_period: 100000, pids_limit: -1}
         """
     )
     fixed: JsonObject = {"runtime": "runsc", "cap_drop": ["ALL"], "cap_add": ["CHOWN"]}
     assert services == {
-        "a": {"image": "a", "mem_limit": "2g", "cpus": 2, "pids_limit": 64, **fixed},
-        "b": {"image": "a", "mem_limit": "64m", "cpus": "0.5", "pids_limit": 10, **fixed},
-        "c": {"image": "a", "cpu_quota": 50000, "cpu_period": 100000, "pids_limit": 512, "mem_limit": "1g", **fixed},
+        "a": {"image": "a:1", "mem_limit": "2g", "cpus": 2, "pids_limit": 64, **fixed},
+        "b": {"image": "a:1", "mem_limit": "64m", "cpus": "0.5", "pids_limit": 10, **fixed},
+        "c": {"image": "a:1", "cpus": "0.5", "pids_limit": 512, "mem_limit": "1g", **fixed},
     }
 
 
@@ -117,11 +108,14 @@ def test_a_limit_of_the_file_stays_and_no_second_one_stands_beside_it() -> None:
 def test_limits_stand_in_one_place_whichever_of_them_the_file_has(limits: JsonObject) -> None:
     """Compose refuses a file with some limits under `deploy` and others beside it."""
     places = {"memory": "mem_limit", "cpus": "cpus", "pids": "pids_limit"}
-    service: JsonObject = {"image": "a", "deploy": {"resources": {"limits": limits, "reservations": {"memory": "8m"}}}}
+    service: JsonObject = {
+        "image": "a:1",
+        "deploy": {"resources": {"limits": limits, "reservations": {"memory": "8m"}}},
+    }
     made = prepared({"services": {"a": service}}, POLICY, memory="1g", cpus="1").document
     assert made["services"] == {
         "a": {
-            "image": "a",
+            "image": "a:1",
             "deploy": {"resources": {"reservations": {"memory": "8m"}}},
             "runtime": "runsc",
             "cap_drop": ["ALL"],
@@ -136,8 +130,8 @@ def test_limits_stand_in_one_place_whichever_of_them_the_file_has(limits: JsonOb
 
 def test_isolation_replaces_what_the_file_says_of_it() -> None:
     """Another runtime or fewer dropped capabilities are not kept; added ones are, to be refused."""
-    services = made_of("services: {a: {image: a, runtime: runc, cap_drop: [NET_RAW], cap_add: [SYS_ADMIN]}}")
-    assert services == {"a": {"image": "a", **ADDED, "cap_add": ["SYS_ADMIN"]}}
+    services = made_of("services: {a: {image: 'a:1', runtime: runc, cap_drop: [NET_RAW], cap_add: [SYS_ADMIN]}}")
+    assert services == {"a": {"image": "a:1", **ADDED, "cap_add": ["SYS_ADMIN"]}}
 
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=20)

@@ -149,6 +149,13 @@ def test_every_name_that_coolify_gives_is_recognised(name: str) -> None:
     assert belongs_to(BASE.model_copy(update={"name": name}), APP)
 
 
+@pytest.mark.parametrize("name", [f"x-{APP}-bbbbbbbbbbbbbbbbbbbbbbbb", f"{APP}-bbbbbbbbbbbbbbbbbbbbbbbb", f"{APP}_x"])
+def test_an_app_that_names_another_in_its_service_is_not_the_other(name: str) -> None:
+    """Its containers neither prove the other one nor hold its rollout up."""
+    labels = {"coolify.name": name}
+    assert not belongs_to(BASE.model_copy(update={"name": name, "labels": labels}), APP)
+
+
 @pytest.mark.parametrize("name", [f"{APP}a", f"a{APP}-1", APP[:-1], "coolify-proxy", APP.upper()])
 def test_a_name_that_only_looks_alike_is_not(name: str) -> None:
     """A part of a longer uuid is another app."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ink_infra_mcp.areas.apps import rollout
+from ink_infra_mcp.areas.apps.env_values import digest
 from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps, with_values_back
 from ink_infra_mcp.areas.apps.home import Home, home_steps, project_ref
 from ink_infra_mcp.areas.apps.judged import File
@@ -14,7 +15,7 @@ from ink_infra_mcp.core.compose import preparing
 from ink_infra_mcp.core.compose.judging import compose_problems
 from ink_infra_mcp.core.compose.published import ports_in
 from ink_infra_mcp.core.compose.reading import read_compose
-from ink_infra_mcp.core.compose.reads import reads_of
+from ink_infra_mcp.core.compose.reads import defaults_of, reads_of
 from ink_infra_mcp.core.compose.writing import written
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.fleet import memory_bytes
@@ -99,7 +100,7 @@ def front_of(file: ComposeFile, wanted: str | None) -> str:
 
 
 def blanks(file: ComposeFile, env: EnvNow) -> tuple[str, ...]:
-    """Return in words which variables the file reads that nobody gives a value.
+    """Return in words which variables the file reads that nobody gives a value, and which have another than it says.
 
     Raises:
         InputError: Docker Compose would not start the app without one of them.
@@ -110,9 +111,13 @@ def blanks(file: ComposeFile, env: EnvNow) -> tuple[str, ...]:
         raise InputError(
             f"The compose file needs a value for {', '.join(missing)}.", next="Give it as `env`, or secret:NAME."
         )
-    return tuple(
-        f"{name} has no value: it is empty where the file reads it" for name in reads.plain if name not in given
-    )
+    empty = [f"{name} has no value: it is empty where the file reads it" for name in reads.plain if name not in given]
+    kept = [
+        f"{name} keeps the value that Coolify has for it, and not the file's default {default!r}; give it as `env`"
+        for name, default in defaults_of(read_compose(file.text)).items()
+        if name not in env.wanted and env.digests.get(name) not in (None, digest(default))
+    ]
+    return (*empty, *kept)
 
 
 def as_image(image: str, *, port: int) -> str:

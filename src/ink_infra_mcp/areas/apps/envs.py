@@ -41,6 +41,16 @@ _COOLIFYS = ("SERVICE_FQDN", "SERVICE_URL", "SERVICE_NAME")
 """Beginnings of names that Coolify fills in by itself, from an app's domains and services."""
 
 
+_STEERS = re.compile(
+    r"(?:COMPOSE|DOCKER|BUILDX|BUILDKIT|BUILDCTL|GIT|LD|SSH|SUDO|BASH|XDG|OTEL|EXPERIMENTAL|SSL|GO|NIXPACKS|CURL)_.*"
+    r"|PATH|HOME|IFS|ENV|SHELL|SHELLOPTS|BASHOPTS|CDPATH|GLOBIGNORE|TMPDIR|PS4|PROMPT_COMMAND|GODEBUG|GOTRACEBACK"
+    r"|(?:HTTP|HTTPS|ALL|FTP|NO)_PROXY",
+    re.ASCII,
+)
+"""What Docker Compose, git, the dynamic linker and shells obey. Coolify gives an app's variables to the programs that
+build and start it, on the server and as root (seen: GIT_CONFIG_* and DOCKER_BUILDKIT ran a program of the app's)."""
+
+
 def _checked(env: dict[str, str]) -> dict[str, str]:
     if sum(len(k) + len(v) for k, v in env.items()) > MAX_TOTAL:
         raise ValueError(f"variables and values may have {MAX_TOTAL // 1024} KiB in all")
@@ -57,8 +67,8 @@ def _check_name(key: str) -> None:
         )
     if key.startswith(_COOLIFYS):
         raise ValueError(f"{key}: Coolify fills in this variable from the app's domains; choose another name")
-    if key.upper().startswith("COMPOSE_"):
-        raise ValueError(f"{key}: Docker Compose, which starts the app, would obey this variable; choose another name")
+    if _STEERS.fullmatch(key.upper()):
+        raise ValueError(f"{key}: the programs that build and start the app would obey it; choose another name")
 
 
 def _check_value(key: str, value: str) -> None:

@@ -112,6 +112,8 @@ async def find_home(
         InputError: no Muscle can take it, its domain belongs to another app, or it would have to move.
     """
     placement = _where_it_is(wanted, app) if app else await _placement(look, wanted, approved)
+    if app is not None:
+        await placing.check_growth(look, placement, app, need_bytes=wanted.need_bytes)
     muscle = next(m for m in look.fleet.muscles if m.name == placement.muscle)
     url = _url(look, wanted, app, muscle)
     _refuse_taken(url, apps, app)

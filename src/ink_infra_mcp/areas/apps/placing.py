@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from ink_infra_mcp.areas.apps.app import App
 from ink_infra_mcp.areas.apps.limits import compose_of, limit_bytes, promised_bytes
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
@@ -22,6 +23,35 @@ async def choose(look: Look, *, muscle: str | None, need_bytes: int, need_runsc:
     if placement.muscle is None:
         raise _nowhere(placement)
     return placement
+
+
+async def check_growth(look: Look, placement: Placement, app: App, *, need_bytes: int) -> None:
+    """Return when an app that exists has the room on its Muscle for what it shall be, counted without what it is.
+
+    One that asks for no more than it has is let through: refusing it would mend nothing.
+
+    Raises:
+        InputError: it has not.
+    """
+    muscle = next(m for m in look.fleet.muscles if m.name == placement.muscle)
+    (measured,) = await candidates(look, [muscle])
+    own = _promised(await _as_listed(look, app), look)
+    left = measured.memory_bytes - measured.committed_bytes
+    if need_bytes > own and measured.healthy and need_bytes - own > left:
+        raise InputError(
+            f"{placement.muscle} has no room for {app.name} with this memory limit: it needs {_mib(need_bytes - own)} "
+            f"more, and {_mib(max(0, left))} are not promised to others.",
+            next="Lower the memory limit.",
+        )
+
+
+def _mib(size: int) -> str:
+    return f"{size // 2**20} MiB"
+
+
+async def _as_listed(look: Look, app: App) -> Application | Service:
+    everything = (*await look.coolify.applications(), *await look.coolify.services())
+    return next(found for found in everything if found.uuid == app.uuid)
 
 
 def _nowhere(placement: Placement) -> InputError:

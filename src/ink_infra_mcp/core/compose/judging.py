@@ -11,11 +11,12 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose import resources
 from ink_infra_mcp.core.compose.arriving import lost_in_coolify, texts_in
-from ink_infra_mcp.core.compose.forms import as_map, is_nothing
+from ink_infra_mcp.core.compose.forms import is_nothing
 from ink_infra_mcp.core.compose.ground import Ground, Judge
 from ink_infra_mcp.core.compose.kinds import wrong_kind
 from ink_infra_mcp.core.compose.outside import OUTSIDE
 from ink_infra_mcp.core.compose.plain import PLAIN, read_from_server
+from ink_infra_mcp.core.compose.reads import odd_reads
 from ink_infra_mcp.core.compose.rights import RIGHTS, not_isolated
 from ink_infra_mcp.core.compose.top import top_problems
 from ink_infra_mcp.core.isolation import Isolation
@@ -26,6 +27,7 @@ JUDGES: Mapping[str, Judge] = {**PLAIN, **OUTSIDE, **RIGHTS, **resources.JUDGES}
 """What a service may have, key by key."""
 _REFUSED = {
     "annotations": "can switch off parts of gVisor",
+    "build": "runs on the Muscle outside gVisor; give `image`, or deploy the repository itself",
     "blkio_config": "names devices of the Muscle",
     "cgroup": "shares control groups with the host",
     "cgroup_parent": "leaves the app's control group",
@@ -36,8 +38,10 @@ _REFUSED = {
     "extends": "brings in a service that this check does not see",
     "external_links": "reaches containers of other apps",
     "gpus": "opens devices of the Muscle",
+    "group_add": "gives groups of the server to the app",
     "isolation": "is for Windows",
     "label_file": "reads a file of the Muscle",
+    "links": "changes the app's network past what is proved; services reach each other by their names",
     "mac_address": "takes an address that Docker may give to a neighbour",
     "models": "runs a program on the Muscle",
     "oom_kill_disable": "lets the app outlive what needs its memory",
@@ -69,7 +73,12 @@ def compose_problems(
     if not services:
         return ("the file has no services",)
     ground = Ground.of(compose, policy, published)
-    found = [*top_problems(compose, ground), *lost_in_coolify(compose), *_of_the_server(compose)]
+    found = [
+        *top_problems(compose, ground),
+        *lost_in_coolify(compose),
+        *odd_reads(compose),
+        *_of_the_server(compose),
+    ]
     for name, service in services.items():
         reasons = [*_in_service(name, service, ground)] if isinstance(service, dict) else ["is no service"]
         found += [f"{name}: {reason}" for reason in reasons]
@@ -85,20 +94,10 @@ def _of_the_server(compose: JsonObject) -> Iterator[str]:
 def _in_service(name: str, service: JsonObject, ground: Ground) -> Iterator[str]:
     yield from not_isolated(service, ground.policy)
     yield from resources.contradictions(service)
-    if not service.get("image") and not table(service.get("build")):
-        yield "has neither an image nor a remote build"
-    yield from _of_the_build(service, table(service.get("build")))
+    if not service.get("image"):
+        yield "has no image"
     for key, value in service.items():
         yield from (f"{key}: {reason}" for reason in _in_key(key, value, ground))
-
-
-def _of_the_build(service: JsonObject, build: JsonObject) -> Iterator[str]:
-    if build and service.get("image") is not None:
-        yield "image stands beside build: Docker would give the built image that name, over any other on the Muscle"
-    variables = as_map(service.get("environment"))
-    for name, value in as_map(build.get("args")).items():
-        if variables.get(name, value) != value:
-            yield f"{name} is a build argument and a variable: Coolify gives the container the argument's value"
 
 
 def _in_key(key: str, value: JsonValue, ground: Ground) -> Iterator[str]:

@@ -81,19 +81,15 @@ KINDS: Mapping[str, Kind] = {
     ),
     **dict.fromkeys(("init", "tty", "stdin_open", "read_only", "exclude_from_hc"), SWITCH),
     **dict.fromkeys(("command", "entrypoint", "dns", "dns_search", "tmpfs"), WORDS),
-    **dict.fromkeys(("profiles", "dns_opt", "links", "cap_add", "cap_drop", "security_opt"), TEXTS),
-    **dict.fromkeys(("expose", "group_add"), SCALARS),
+    **dict.fromkeys(("profiles", "dns_opt", "cap_add", "cap_drop", "security_opt"), TEXTS),
+    "expose": SCALARS,
     **dict.fromkeys(("environment", "labels", "extra_hosts"), ENTRIES),
     **dict.fromkeys(("configs", "secrets"), PARTS),
-    **dict.fromkeys(("healthcheck", "logging", "ulimits", "deploy", "build"), MAPPING),
+    **dict.fromkeys(("healthcheck", "logging", "ulimits", "deploy"), MAPPING),
     "networks": NETWORKS,
     "depends_on": NEEDED,
 }
 """Kinds of keys whose judge does not look at the kind itself."""
-BUILD_KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(("context", "dockerfile", "dockerfile_inline", "target"), TEXT),
-    "args": ENTRIES,
-}
 LOGGING_KINDS: Mapping[str, Kind] = {"driver": TEXT, "options": MAPPING}
 
 

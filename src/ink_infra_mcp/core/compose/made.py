@@ -82,8 +82,7 @@ def differences(approved: JsonObject, stored: JsonObject, making: Making) -> tup
 def names_read(compose: JsonObject) -> frozenset[str]:
     """Return the variables that Docker Compose looks up: of texts, of names without a value, of secrets."""
     services = [table(service) for service in table(compose.get("services")).values()]
-    maps = [as_map(service.get("environment")) for service in services]
-    maps += [as_map(table(service.get("build")).get("args")) for service in services]
+    maps = (as_map(service.get("environment")) for service in services)
     bare = {name for variables in maps for name, value in variables.items() if value is None}
     secrets = {str(table(secret).get("environment", "")) for secret in table(compose.get("secrets")).values()} - {""}
     return _variables_named(compose) | bare | secrets
@@ -152,15 +151,13 @@ class _Service:
 
     def _environment(self, was: Mapping[str, str | None], now: Mapping[str, str | None]) -> Iterator[str]:
         for name in sorted(was.keys() | now.keys()):
-            if name not in was and self._is_added_variable(name, now[name]):
+            if name not in was and self._is_added_variable(name):
                 continue
             if name not in now or not (was.get(name) == now[name] or _stands_for_itself(name, was.get(name))):
                 yield f"the variable {name} is not as it was approved"
 
-    def _is_added_variable(self, name: str, value: str | None) -> bool:
-        """Coolify gives a container its build arguments, too (serviceParser, 4.3.11)."""
-        arguments = as_map(table(self.ours.get("build")).get("args"))
-        return bool(ADDED.fullmatch(name)) or name in self.names or (name in arguments and arguments[name] == value)
+    def _is_added_variable(self, name: str) -> bool:
+        return bool(ADDED.fullmatch(name)) or name in self.names
 
     def _networks(self, was: JsonObject, now: JsonObject) -> Iterator[str]:
         for name in sorted(now.keys() - was.keys() - {self.making.uuid}):

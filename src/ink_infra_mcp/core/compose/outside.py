@@ -8,10 +8,9 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.forms import as_map, as_texts, mounts_of, networks_of
 from ink_infra_mcp.core.compose.ground import COOLIFY_S, Ground, Judge, is_coolify_s
-from ink_infra_mcp.core.compose.kinds import BUILD_KINDS, LOGGING_KINDS, Kind, wrong_kind
-from ink_infra_mcp.core.compose.plain import variable_problems
+from ink_infra_mcp.core.compose.kinds import LOGGING_KINDS, Kind, wrong_kind
 from ink_infra_mcp.core.compose.published import published_port
-from ink_infra_mcp.core.compose.sizes import size_bytes
+from ink_infra_mcp.core.host_config import TMPFS_OPTION
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
 
@@ -27,16 +26,20 @@ _LOG_OPTIONS = {
 """What Docker's log drivers read; -1 is no limit (moby, daemon/logger)."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 _TMPFS = re.compile(r"/[A-Za-z0-9._/-]+(?::(?P<options>[A-Za-z0-9,=._-]+))?", re.ASCII)
-_TMPFS_OPTIONS = frozenset({"size", "mode", "uid", "gid", "noexec", "nosuid", "nodev", "exec", "rw", "ro"})
-_REMOTE = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?/[\w./~+-]+\.git(?:#[\w./:-]*)?", re.ASCII)
 _GIVEN = frozenset({"source", "target", "uid", "gid", "mode"})
 """What the long form of a config or a secret may hold."""
 
 
 def _volumes(value: JsonValue, _: Ground) -> Iterator[str]:
+    seen: set[str] = set()
     for mount in mounts_of(value):
         if isinstance(mount, str):
             yield mount.removeprefix("volumes: ")
+            continue
+        target = mount.target.strip().rstrip("/")
+        if target in seen or "//" in target or "/./" in f"{target}/":
+            yield f"{mount.target} is mounted twice, or is no plain path: Docker takes the last of two"
+        seen.add(target)
 
 
 def _ports(value: JsonValue, ground: Ground) -> Iterator[str]:
@@ -134,17 +137,6 @@ def _host(text: str) -> tuple[str, str]:
     return name, address
 
 
-def _links(value: JsonValue, ground: Ground) -> Iterator[str]:
-    for link in as_texts(value) or [""]:
-        if not _is_link(link, ground.services):
-            yield f"{link} leads to no service of the file"
-
-
-def _is_link(text: str, services: frozenset[str]) -> bool:
-    service, _, alias = text.partition(":")
-    return service in services and (not alias or _NAME.fullmatch(alias) is not None)
-
-
 def _tmpfs(value: JsonValue, _: Ground) -> Iterator[str]:
     for entry in as_texts(value) or [""]:
         if not _is_tmpfs(entry):
@@ -156,14 +148,7 @@ def _is_tmpfs(entry: str) -> bool:
     if found is None:
         return False
     options = (found["options"] or "").split(",")
-    return all(_is_tmpfs_option(option) for option in options if option)
-
-
-def _is_tmpfs_option(option: str) -> bool:
-    name, equals, rest = option.partition("=")
-    if name == "size" and equals:
-        return size_bytes(rest) is not None
-    return name in _TMPFS_OPTIONS
+    return all(TMPFS_OPTION.fullmatch(option) for option in options if option)
 
 
 def _given(value: JsonValue, names: frozenset[str]) -> Iterator[str]:
@@ -183,29 +168,6 @@ def _secrets(value: JsonValue, ground: Ground) -> Iterator[str]:
     yield from _given(value, ground.secrets)
 
 
-def _build(value: JsonValue, _: Ground) -> Iterator[str]:
-    build = table(value)
-    yield from _wrong_kinds(build, BUILD_KINDS)
-    if not _REMOTE.fullmatch(str(build.get("context", ""))):
-        yield "a pasted file brings no folder to build from; give `image`, or a `context` such as https://.../app.git"
-    if build.get("dockerfile") is not None and build.get("dockerfile_inline") is not None:
-        yield "dockerfile stands beside dockerfile_inline: Docker takes one of them"
-    if ".." in str(build.get("context", "")):
-        yield "the folder to build from lies outside its repository"
-    if _is_outside(str(build.get("dockerfile", ""))):
-        yield "the Dockerfile lies outside its context"
-    yield from _arguments(build.get("args"))
-
-
-def _is_outside(path: str) -> bool:
-    return path.startswith(("/", "~")) or ".." in path.split("/") or "$" in path
-
-
-def _arguments(value: JsonValue) -> Iterator[str]:
-    for name, text in as_map(value).items():
-        yield from (f"args.{reason}" for reason in variable_problems(name, text or ""))
-
-
 OUTSIDE: Mapping[str, Judge] = {
     "volumes": _volumes,
     "ports": _ports,
@@ -214,9 +176,7 @@ OUTSIDE: Mapping[str, Judge] = {
     "logging": _logging,
     "dns": _dns,
     "extra_hosts": _extra_hosts,
-    "links": _links,
     "tmpfs": _tmpfs,
     "configs": _configs,
     "secrets": _secrets,
-    "build": _build,
 }

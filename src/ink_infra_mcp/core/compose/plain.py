@@ -20,7 +20,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _READ = re.compile(r"\$\{?(?P<name>[A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
 _OF_THE_SERVER = re.compile(
     r"(?:COMPOSE|DOCKER|BUILDX|BUILDKIT|LD|SSH|SUDO|LC|XDG|BASH)_.*"
-    r"|PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|HOSTNAME|LANG|MAIL|TERM|TMPDIR|IFS|ENV|SHLVL|_",
+    r"|PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|HOSTNAME|LANG|LANGUAGE|MAIL|TERM|TMPDIR|IFS|ENV|SHLVL|_",
     re.ASCII | re.IGNORECASE,
 )
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:us|ms|s|m|h))+", re.ASCII)
@@ -156,7 +156,7 @@ def _ignored(value: JsonValue, _: Ground) -> Iterator[str]:
 PLAIN: Mapping[str, Judge] = {
     **dict.fromkeys(("working_dir", "user", "hostname", "domainname", "command", "entrypoint"), _any),
     **dict.fromkeys(("init", "tty", "stdin_open", "read_only", "exclude_from_hc"), _any),
-    **dict.fromkeys(("group_add", "profiles", "expose", "dns_opt", "dns_search"), _any),
+    **dict.fromkeys(("profiles", "expose", "dns_opt", "dns_search"), _any),
     **dict.fromkeys(("attach", "container_name", "develop"), _ignored),
     **dict.fromkeys(("platform", "stop_signal"), _word),
     "image": _image,

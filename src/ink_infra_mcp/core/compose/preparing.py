@@ -69,10 +69,6 @@ def _beyond(service: JsonObject) -> Iterator[str]:
     """Yield what of a service reaches beyond its isolation, or comes to it from somewhere else than it seems."""
     for port in ports_of(service):
         yield f"port {port.name} of the Muscle is published to everybody, past its proxy"
-    if "build" in service:
-        yield "is built on its Muscle outside gVisor and without limits; what was built runs inside"
-    if arguments := as_map(table(service.get("build")).get("args")):
-        yield f"Coolify gives the build arguments to its container, too: {', '.join(arguments)}"
 
 
 def for_docker(compose: JsonObject) -> JsonObject:
@@ -181,23 +177,10 @@ def _network_names(value: JsonValue) -> JsonValue:
     return list[JsonValue](value)
 
 
-def _build(value: JsonValue) -> JsonValue:
-    if isinstance(value, str):
-        return {"context": value}
-    if not isinstance(value, dict) or not is_flat(value.get("args")):
-        return value
-    made = dict(value)
-    args = made.pop("args", None)
-    if args:
-        made["args"] = dict[str, JsonValue](as_map(args))
-    return made
-
-
 _SHAPES: Mapping[str, Callable[[JsonValue], JsonValue]] = {
     **dict.fromkeys(("environment", "labels"), _as_map),
     **dict.fromkeys(("dns", "dns_search", "tmpfs"), _as_list),
     "networks": _network_names,
-    "build": _build,
 }
 
 
@@ -282,7 +265,7 @@ def _name_for(service: str, target: str, named: dict[str, JsonValue]) -> str:
 
 def _isolated(service: JsonObject, policy: Isolation, *, memory: str, cpus: str) -> JsonObject:
     """The policy's limits where the file has none; a stricter limit of the file stays."""
-    service = _in_one_place(service)
+    service = _with_cpus(_in_one_place(service))
     added: JsonObject = {
         "runtime": policy.runtime,
         "cap_drop": list[JsonValue](policy.cap_drop),
@@ -297,6 +280,17 @@ def _isolated(service: JsonObject, policy: Isolation, *, memory: str, cpus: str)
     return {**service, **added}
 
 
+def _with_cpus(service: JsonObject) -> JsonObject:
+    """Return the service with a quota of processors as their number, which Docker holds against what the server has."""
+    quota, period = count(service.get("cpu_quota")), count(service.get("cpu_period", _PERIOD))
+    if service.get("cpus") is not None or not period or (quota is None and "cpu_quota" in service):
+        return service
+    rest: JsonObject = {key: value for key, value in service.items() if key not in ("cpu_quota", "cpu_period")}
+    return rest if quota is None else {**rest, "cpus": str(round(quota / period, 3))}
+
+
+_PERIOD = 100_000
+"""Docker's own, in microseconds."""
 _PLACES = {"memory": "mem_limit", "cpus": "cpus", "pids": "pids_limit"}
 
 

@@ -6,10 +6,13 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.ground import Ground, Judge
 from ink_infra_mcp.core.compose.sizes import count, processors, size_bytes
+from ink_infra_mcp.core.host_config import ULIMITS
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import table
 
-_RESTART_POLICY = frozenset({"condition", "delay", "max_attempts", "window"})
+_MOST_SHARES = 1024
+_LEAST_MEMORY = 6 * 2**20
+"""Docker starts nothing with less (seen, 26.1)."""
 
 
 def memory_limit(service: JsonObject) -> JsonValue:
@@ -19,11 +22,9 @@ def memory_limit(service: JsonObject) -> JsonValue:
 
 
 def cpu_limit(service: JsonObject) -> JsonValue:
-    """Return the limit of processors as it is written: as a number, or by a quota; None for none."""
-    for value in (service.get("cpus"), _deployed(service, "limits").get("cpus"), service.get("cpu_quota")):
-        if value is not None:
-            return value
-    return None
+    """Return the limit of processors as it is written, None for none."""
+    own = service.get("cpus")
+    return own if own is not None else _deployed(service, "limits").get("cpus")
 
 
 def reserved_bytes(service: JsonObject) -> int:
@@ -36,8 +37,6 @@ def contradictions(service: JsonObject) -> Iterator[str]:
     """Yield which limits of a service Docker would refuse together."""
     limits = _deployed(service, "limits")
     yield from _stated_twice(service, limits)
-    if service.get("cpu_quota") is not None and (service.get("cpus") is not None or limits.get("cpus") is not None):
-        yield "cpus stands beside cpu_quota: Docker takes one of them"
     yield from _below_another(service)
 
 
@@ -48,6 +47,8 @@ def _stated_twice(service: JsonObject, limits: JsonObject) -> Iterator[str]:
 
 
 def _below_another(service: JsonObject) -> Iterator[str]:
+    if 0 < (size_bytes(memory_limit(service)) or 0) < _LEAST_MEMORY:
+        yield "has a memory limit below 6m, with which Docker starts nothing"
     memory, swap = size_bytes(memory_limit(service)), size_bytes(service.get("memswap_limit"))
     if memory is None:
         return
@@ -76,9 +77,13 @@ def _count(value: JsonValue, _: Ground) -> Iterator[str]:
         yield f"{value} is no count above 0"
 
 
-def _microseconds(value: JsonValue, _: Ground) -> Iterator[str]:
-    if not 1000 <= (count(value) or 0) <= 1_000_000:
-        yield f"{value} is not between 1000 and 1000000 microseconds; `cpus` says the same in one number"
+def _quota(value: JsonValue, _: Ground) -> Iterator[str]:
+    yield f"{value} says in two numbers what `cpus` says in one"
+
+
+def _shares(value: JsonValue, _: Ground) -> Iterator[str]:
+    if not 2 <= (count(value) or 0) <= _MOST_SHARES:
+        yield f"{value} is not between 2 and {_MOST_SHARES}, what everybody has"
 
 
 def _swappiness(value: JsonValue, _: Ground) -> Iterator[str]:
@@ -98,6 +103,8 @@ def _one_container(value: JsonValue, _: Ground) -> Iterator[str]:
 
 def _ulimits(value: JsonValue, _: Ground) -> Iterator[str]:
     for name, limit in table(value).items():
+        if name not in ULIMITS:
+            yield f"{name} is no limit that an app may set"
         both: JsonObject = limit if isinstance(limit, dict) else {"soft": limit, "hard": limit}
         if set(both) != {"soft", "hard"} or not all(map(_is_ulimit, both.values())):
             yield f"{name} needs a number, or soft and hard"
@@ -112,19 +119,11 @@ def _deploy(value: JsonValue, ground: Ground) -> Iterator[str]:
         if key in _DEPLOY:
             yield from _DEPLOY[key](part, ground)
         else:
-            yield f"{key} is not known to be harmless"
+            yield _NOT_IN_DEPLOY.get(key, f"{key} is not known to be harmless")
 
 
 def _replicas(value: JsonValue, ground: Ground) -> Iterator[str]:
     yield from (f"replicas: {reason}" for reason in _one_container(value, ground))
-
-
-def _restart_policy(value: JsonValue, _: Ground) -> Iterator[str]:
-    if not isinstance(value, dict):
-        yield "restart_policy: is not a mapping"
-    yield from (f"restart_policy: {name} is not known" for name in table(value) if name not in _RESTART_POLICY)
-    if table(value).get("condition", "any") not in ("none", "on-failure", "any"):
-        yield "restart_policy: condition is not none, on-failure or any"
 
 
 def _resources(value: JsonValue, ground: Ground) -> Iterator[str]:
@@ -145,18 +144,18 @@ def _resource(part: str, key: str, value: JsonValue, ground: Ground) -> Iterator
 
 
 _LIMITS: Mapping[str, Judge] = {"memory": _size, "cpus": _processors, "pids": _count}
+_NOT_IN_DEPLOY = {"restart_policy": "restart_policy overrules `restart`; write that one"}
 _DEPLOY: Mapping[str, Judge] = {
     "resources": _resources,
     "replicas": _replicas,
-    "restart_policy": _restart_policy,
 }
 
 
 JUDGES: Mapping[str, Judge] = {
     **dict.fromkeys(("mem_limit", "mem_reservation", "memswap_limit", "shm_size"), _size),
-    "cpu_quota": _microseconds,
-    "cpu_period": _microseconds,
-    "cpu_shares": _count,
+    "cpu_quota": _quota,
+    "cpu_period": _quota,
+    "cpu_shares": _shares,
     "cpus": _processors,
     "cpuset": _cpuset,
     "mem_swappiness": _swappiness,

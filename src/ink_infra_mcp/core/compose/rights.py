@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.ground import Ground, Judge
+from ink_infra_mcp.core.compose.resources import cpu_limit, memory_limit
 from ink_infra_mcp.core.compose.sizes import count
 from ink_infra_mcp.core.isolation import Isolation, drops
 from ink_infra_mcp.core.plan import JsonObject
@@ -21,6 +22,10 @@ def not_isolated(service: JsonObject, policy: Isolation) -> Iterator[str]:
         yield f"cap_drop is not {', '.join(policy.cap_drop)}"
     if not _is_limited(service, policy.pids_limit):
         yield f"pids_limit is not between 1 and {policy.pids_limit}"
+    if memory_limit(service) is None:
+        yield "has no memory limit"
+    if cpu_limit(service) is None:
+        yield "has no limit of processors"
 
 
 def _is_limited(service: JsonObject, most: int) -> bool:
@@ -62,10 +67,9 @@ def _security_opt(value: JsonValue, _: Ground) -> Iterator[str]:
             yield f"{option} can switch off a protection"
 
 
-def _network_mode(value: JsonValue, ground: Ground) -> Iterator[str]:
-    mode = str(value)
-    if mode != "none" and not (mode.startswith("service:") and mode.removeprefix("service:") in ground.services):
-        yield f"{mode} leaves the app's own network"
+def _network_mode(value: JsonValue, _: Ground) -> Iterator[str]:
+    if value != "none":
+        yield f"{value} leaves the app's own network"
 
 
 def _pid(value: JsonValue, _: Ground) -> Iterator[str]:

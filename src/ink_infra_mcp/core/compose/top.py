@@ -13,6 +13,9 @@ from ink_infra_mcp.core.shapes import table
 
 SERVICE = re.compile(r"(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 """A service's name; one of digits only is a number to PHP, and breaks Coolify's parser (source, version 4.3.11)."""
+_OF_AN_APP = re.compile(r"(?:^|[-_.])[a-z0-9]{20,}(?:$|[-_.])", re.ASCII | re.IGNORECASE)
+_MOST_NETWORKS = 8
+"""Docker has some thirty networks for a whole server before its addresses are used up."""
 _REFUSED = {
     "include": "brings in files that this check does not see",
     "models": "runs a program on the Muscle",
@@ -24,12 +27,16 @@ def top_problems(compose: JsonObject, ground: Ground) -> Iterator[str]:
     for name in ground.services:
         if not SERVICE.fullmatch(name):
             yield f"{name!r} is no name for a service: use letters, digits, hyphens, dots and underscores"
+        if _OF_AN_APP.search(name):
+            yield f"the service {name} has a part like the uuid of an app, by which containers are known"
         if is_coolify_s(name):
             yield f"the service {name} {COOLIFY_S}"
     for key, value in compose.items():
         if not _is_passed_over(key, value):
             yield from _in_part(key, value)
     yield from _same_folder(table(compose.get("volumes")))
+    if len(table(compose.get("networks"))) > _MOST_NETWORKS:
+        yield f"networks: more than {_MOST_NETWORKS} use up the addresses of the Muscle"
 
 
 def _is_passed_over(key: str, value: JsonValue) -> bool:

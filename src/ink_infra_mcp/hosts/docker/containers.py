@@ -36,10 +36,12 @@ def belongs_to(container: ContainerFacts, app_uuid: str) -> bool:
 
     Coolify names them `<uuid>`, `<uuid>-<digits>` or `<uuid>-pr-<n>`, and those of compose apps
     `<service>-<uuid>[-<digits>]` (generateApplicationContainerName and the compose parser of Coolify 4); the label
-    coolify.name repeats the name, and coolify.applicationId is a number that the API does not show.
+    coolify.name repeats the name, and coolify.applicationId is a number that the API does not show. An app
+    chooses `<service>`, so another's uuid in it counts for nothing.
     """
-    whole = re.compile(rf"(?:^|[-_]){re.escape(app_uuid)}(?:$|[-_])")
-    return any(whole.search(name) for name in (container.name, container.labels.get("coolify.name", "")))
+    uuid = re.escape(app_uuid)
+    whole = re.compile(rf"{uuid}(?:-[0-9]+|-pr-[0-9]+|[-_].+[-_][0-9]+)?|.+-{uuid}(?:-[0-9]+|-pr-[0-9]+)?", re.DOTALL)
+    return any(whole.fullmatch(name) for name in (container.name, container.labels.get("coolify.name", "")))
 
 
 def service_of(container: ContainerFacts, app_uuid: str) -> str:

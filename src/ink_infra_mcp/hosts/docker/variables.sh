@@ -2,6 +2,9 @@
 # usage: sh -s -- NAME...
 # It only reads.
 
+LC_ALL=C LANG=C LANGUAGE=C
+export LC_ALL LANG LANGUAGE
+
 main() {
   command -v printenv >/dev/null || return
   for name in "$@"; do
