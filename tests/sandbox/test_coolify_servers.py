@@ -269,6 +269,29 @@ async def test_a_private_key_is_read_and_kept_once(tmp_path: Path) -> None:
         assert await coolify.ask("DELETE", f"/security/keys/{uuid}") == (200, {"message": "Private Key deleted."})
 
 
+def new_key() -> str:
+    """Return a private key that nobody has yet."""
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+
+
+async def test_a_changed_key_is_whole_and_the_teams_only_one(tmp_path: Path) -> None:
+    """PATCH wants the key again as it is; base64 and another row's key are 422 with `errors`, its own key is fine."""
+    async with pretend_coolify(tmp_path) as coolify:
+        first, second = new_key(), new_key()
+        uuid = await coolify.made("/security/keys", {"private_key": first})
+        await coolify.made("/security/keys", {"private_key": second})
+        path = f"/security/keys/{uuid}"
+        assert (await coolify.ask("PATCH", path, {"name": "x"}))[0] == 422
+        for wrong, words in (
+            (base64.b64encode(first.encode()).decode(), "The private key is invalid."),
+            (second, "This private key already exists."),
+        ):
+            refused = await coolify.ask("PATCH", path, {"private_key": wrong})
+            assert refused == (422, {"message": words, "errors": {"private_key": [words]}})
+        assert await coolify.ask("PATCH", path, {"private_key": first, "name": "x"}) == (201, {"uuid": uuid})
+        assert (await coolify.row(path))["name"] == "x"
+
+
 async def test_a_key_in_use_is_not_deleted(tmp_path: Path) -> None:
     """422 with details."""
     async with pretend_coolify(tmp_path) as coolify:
