@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.seed import DOCS, PROJECT, READ_TOKEN, SERVERS, SHOP
 from ink_infra_mcp.sandbox.state import WorldState
@@ -173,10 +174,11 @@ async def test_validation_is_answered_before_it_begins(tmp_path: Path) -> None:
     ("changes", "reachable", "words"),
     [
         ({"up": False}, False, "No route to host"),
-        ({"without": ["git"]}, True, "Prerequisites (git) are not installed."),
+        ({"without": ["jq", "git"]}, True, "Prerequisites (git, jq) are not installed."),
+        ({"authorized_keys": []}, False, "Permission denied (publickey,password)"),
         ({"docker_version": ""}, True, "Docker Engine is not installed."),
-        ({"docker_version": "20.10.5"}, True, "older than 24"),
-        ({"os_id": "freebsd"}, True, "freebsd is not supported"),
+        ({"docker_version": "20.10.5"}, True, "Docker Engine is not installed."),
+        ({"os_id": "freebsd"}, True, "Server OS type is not supported."),
     ],
 )
 async def test_a_failed_validation_says_why_in_html(
@@ -186,7 +188,7 @@ async def test_a_failed_validation_says_why_in_html(
     async with pretend_coolify(tmp_path, with_new_host(**changes)) as coolify:
         uuid = await new_server(coolify)
         await coolify.ask("POST", f"/servers/{uuid}/validate")
-        coolify.clock.advance(4 if reachable else 15)
+        coolify.clock.advance(15 if changes.get("up") is False else 4)
         row = await coolify.row(f"/servers/{uuid}")
         settings = fields(row["settings"])
         assert (settings["is_reachable"], settings["is_usable"]) == (reachable, False)
@@ -194,9 +196,48 @@ async def test_a_failed_validation_says_why_in_html(
         assert "<a " in str(row["validation_logs"])
 
 
+async def test_a_missing_prerequisite_leaves_a_usable_server_usable(tmp_path: Path) -> None:
+    """Only the log says it; the flag is about Docker alone."""
+
+    def without_git(state: WorldState) -> None:
+        state.hosts["muscle-1"].without = ["git"]
+
+    async with pretend_coolify(tmp_path, without_git) as coolify:
+        await coolify.ask("POST", f"{MUSCLE}/validate")
+        coolify.clock.advance(5)
+        row = await coolify.row(MUSCLE)
+        assert fields(row["settings"])["is_usable"] is True
+        assert "Prerequisites (git)" in str(row["validation_logs"])
+
+
+async def test_a_key_that_the_server_does_not_know_is_noticed_only_later(tmp_path: Path) -> None:
+    """PATCH takes it and both flags stay; the next deployment fails at once, validation turns them, both ways."""
+
+    async def flags(coolify: PretendCoolify) -> tuple[JsonValue, JsonValue]:
+        settings = fields((await coolify.row(MUSCLE))["settings"])
+        return settings["is_reachable"], settings["is_usable"]
+
+    async with pretend_coolify(tmp_path) as coolify:
+        wrong = await coolify.made("/security/keys", {"private_key": new_key()})
+        right = coolify.state().coolify.keys[1].uuid
+        assert (await coolify.ask("PATCH", MUSCLE, {"private_key_uuid": wrong}))[0] == 201
+        assert await flags(coolify) == (True, True)
+        _, queued = await coolify.ask("POST", "/deploy", {"uuid": SHOP})
+        deployment = await coolify.row(f"/deployments/{items(fields(queued)['deployments'])[0]['deployment_uuid']}")
+        assert deployment["status"] == "failed"
+        assert "Permission denied (publickey" in str(deployment["logs"])
+        await coolify.ask("POST", f"{MUSCLE}/validate")
+        coolify.clock.advance(12)
+        assert await flags(coolify) == (False, False)
+        await coolify.ask("PATCH", MUSCLE, {"private_key_uuid": right})
+        await coolify.ask("POST", f"{MUSCLE}/validate")
+        coolify.clock.advance(5)
+        assert await flags(coolify) == (True, True)
+
+
 async def test_validation_with_install_brings_docker_and_the_proxy(tmp_path: Path) -> None:
-    """While it runs, `is_validating` says so; then Docker is there, and the proxy runs."""
-    async with pretend_coolify(tmp_path, with_new_host(docker_version="")) as coolify:
+    """While it runs, `is_validating` says so; then Docker and what else was missing is there, and the proxy runs."""
+    async with pretend_coolify(tmp_path, with_new_host(docker_version="", without=["git"])) as coolify:
         uuid = await new_server(coolify)
         started = await coolify.ask("POST", f"/servers/{uuid}/validate", {"install": True})
         coolify.clock.advance(2)

@@ -209,11 +209,9 @@ def _maybe_validate(call: Call, server: Server) -> None:
 
 def _order_validation(call: Call, server: Server, *, install: bool) -> None:
     """The answer goes out before the job begins, so that old values still stand for a moment."""
-    job = Job(
-        kind="validate",
-        due=call.now + (VALIDATE_S if rows.machine_of(call.state, server) else DEAD_S),
-        target=server.uuid,
-    )
+    host = rows.host_of(call.state, server)
+    answers = host is not None and host.up
+    job = Job(kind="validate", due=call.now + (VALIDATE_S if answers else DEAD_S), target=server.uuid)
     if install:
         job = Job(kind="begin_install", due=call.now + BEGIN_S, target=server.uuid)
     call.coolify.jobs.append(job)
