@@ -157,6 +157,27 @@ async def test_a_changed_server_is_201(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("name", ["name", "ip", "port", "user"])
+async def test_a_null_where_the_database_takes_none_is_a_server_error(tmp_path: Path, name: str) -> None:
+    """The rules let it pass, the column does not; nothing is changed."""
+    async with pretend_coolify(tmp_path) as coolify:
+        assert (await coolify.ask("PATCH", MUSCLE, {name: None, "description": "x"}))[0] == 500
+        assert (await coolify.row(MUSCLE))["description"] is None
+
+
+async def test_the_rhythm_of_the_disk_check_is_a_cron_line_or_a_word(tmp_path: Path) -> None:
+    """What is neither is 422 with a list; null switches a switch off."""
+    name = "server_disk_usage_check_frequency"
+    async with pretend_coolify(tmp_path) as coolify:
+        refused = await coolify.ask("PATCH", MUSCLE, {name: "sometimes"})
+        words = "Invalid Cron / Human expression for Disk Usage Check Frequency."
+        assert refused == (422, {"message": "Validation failed.", "errors": {name: [words]}})
+        for good in ("daily", "*/5 * * * *"):
+            assert (await coolify.ask("PATCH", MUSCLE, {name: good, "is_terminal_enabled": None}))[0] == 201
+            settings = fields((await coolify.row(MUSCLE))["settings"])
+            assert (settings[name], settings["is_terminal_enabled"]) == (good, False)
+
+
 async def test_validation_is_answered_before_it_begins(tmp_path: Path) -> None:
     """Old values stand for some seconds; success is both flags and a newer look at Docker."""
     async with pretend_coolify(tmp_path, with_new_host()) as coolify:
