@@ -8,9 +8,9 @@ from pydantic import JsonValue
 from ink_infra_mcp.sandbox.coolify import rows, shape
 from ink_infra_mcp.sandbox.coolify.app_checks import (
     check_data,
+    check_nginx,
     check_no_domains,
     check_raw_compose,
-    decoded,
     put_columns,
     put_settings,
     write_labels,
@@ -132,8 +132,7 @@ def _check_early(call: Call) -> None:
     ports = call.text("ports_exposes")
     if ports and not all(port.isdigit() for port in ports.split(",")):
         raise invalid({"ports_exposes": "The ports_exposes should be a comma separated list of numbers."})
-    if call.text("custom_nginx_configuration"):
-        decoded(call, "custom_nginx_configuration")
+    check_nginx(call)
 
 
 def _check_basic_auth(call: Call, app: Application) -> None:
