@@ -78,11 +78,13 @@ def check_no_domains(call: Call, build_pack: str) -> None:
 
 
 def decoded(call: Call, field: str) -> str:
-    """Return the text behind a field that must be base64.
+    """Return the text behind a field that must be base64, and not null.
 
     Raises:
         Refusal: 422 with a text, not a list, for the field.
     """
+    if call.fields.get(field) is None:
+        raise invalid({field: NOT_BASE64.format(field)})
     try:
         raw = base64.b64decode(call.text(field), validate=True)
         plain = raw.decode()

@@ -153,8 +153,15 @@ def _compose_domains(call: Call, app: Application) -> dict[str, JsonObject]:
         return {}
     if not app.text("docker_compose_raw"):
         raise invalid({"docker_compose_domains": NO_RAW})
-    known = _service_names(app)
-    return {name: entry for name, entry in compose_domains(call, own_uuid=app.uuid).items() if name in known}
+    known, before = _service_names(app), _redirects(app)
+    found = compose_domains(call, own_uuid=app.uuid)
+    return {name: {**before.get(name, {}), **entry} for name, entry in found.items() if name in known}
+
+
+def _redirects(app: Application) -> dict[str, JsonObject]:
+    """An entry that says nothing of it keeps the redirect that it had."""
+    stored: dict[str, JsonObject] = json.loads(app.text("docker_compose_domains") or "{}")
+    return {name: {"redirect": entry["redirect"]} for name, entry in stored.items() if entry.get("redirect")}
 
 
 def _service_names(app: Application) -> set[str]:
