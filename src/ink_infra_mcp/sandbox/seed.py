@@ -232,7 +232,12 @@ def _application(coolify: CoolifyState, sketch: _Sketch, began: float) -> Applic
         environment_uuid=ENVIRONMENT,
         server_uuid=SERVERS[sketch.server],
         destination_uuid=uuid_of(f"destination {sketch.server}"),
-        columns={**new_columns(), "git_repository": "coollabsio/coolify", "git_branch": "main", **sketch.columns},
+        columns={
+            **new_columns(sketch.uuid),
+            "git_repository": "coollabsio/coolify",
+            "git_branch": "main",
+            **sketch.columns,
+        },
         settings=new_settings(),
         github_app_uuid=sketch.github_app,
         created_at=began,

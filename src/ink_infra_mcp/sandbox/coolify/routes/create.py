@@ -75,13 +75,14 @@ def _applied(given: JsonObject, kind: str) -> JsonObject:
 
 
 def _row(call: Call, place: Place, build_pack: str) -> Application:
+    number, uuid = new_id(call.coolify), new_uuid(call.coolify)
     return Application(
-        id=new_id(call.coolify),
-        uuid=new_uuid(call.coolify),
+        id=number,
+        uuid=uuid,
         environment_uuid=place.environment.uuid,
         server_uuid=place.server.uuid,
         destination_uuid=place.destination.uuid,
-        columns={**new_columns(), "build_pack": build_pack},
+        columns={**new_columns(uuid), "build_pack": build_pack},
         settings=new_settings(),
         tags=[str(tag) for tag in call.items("tags")],
         created_at=call.now,

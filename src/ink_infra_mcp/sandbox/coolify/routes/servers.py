@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.sandbox.coolify import rows, shape
+from ink_infra_mcp.sandbox.coolify import rows, server_shape, shape
 from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, found, invalid, refusal
 from ink_infra_mcp.sandbox.coolify.domains import host_of_url, urls_of
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
@@ -75,12 +75,12 @@ SETTINGS = {*SETTING_RULES, "is_build_server"}
 
 
 def _all(call: Call) -> Answer:
-    return Answer([shape.server_listed(call, server) for server in call.coolify.servers])
+    return Answer([server_shape.server_listed(call, server) for server in call.coolify.servers])
 
 
 def _one(call: Call) -> Answer:
     server = _server(call)
-    shown = shape.server_full(call, server)
+    shown = server_shape.server_full(call, server)
     if call.query.get("resources"):
         shown["resources"] = _residents(call, server)
     return Answer(shown)
