@@ -42,6 +42,13 @@ def test_the_fork_takes_the_first_runtime_whole(text: str, runtime: str) -> None
     assert len(MAPPED) == 15
 
 
+def test_the_fork_drops_what_its_base_did_not_know() -> None:
+    """`--dns` and `--ip6` are lost without a word; the official images keep both."""
+    text = "--dns=192.0.2.53 --ip6=2001:db8::5 --init"
+    assert compose_options(text, fork=True) == {"init": True}
+    assert compose_options(text, fork=False) == {"dns": ["192.0.2.53"], "ip6": ["2001:db8::5"], "init": True}
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
