@@ -42,14 +42,18 @@ def apply_urls(call: Call, service: Service) -> None:
         Refusal: 422 whose `errors` are a bare list, or 409 with the conflicts of all of them.
     """
     items = [item for item in call.items("urls") if isinstance(item, dict)]
-    _refuse([error for item in items for error in domain_errors(item.get("url"))])
-    urls = [url for item in items for url in listed(normalized(item.get("url")))]
-    _refuse(doubled(call, urls, "conflicting URLs across containers: {}. Use"))
+    _check_urls(call, items)
     fronts = {part.name: part for part in service.parts if not part.is_database}
     conflicts = [conflict for item in items for conflict in _apply(call, fronts, item)]
     named = (str(item["name"]) for item in items)
     _refuse([f"Service container with '{name}' not found." for name in named if name not in fronts])
     refuse_conflicts(conflicts)
+
+
+def _check_urls(call: Call, items: list[JsonObject]) -> None:
+    _refuse([error for item in items for error in domain_errors(item.get("url"))])
+    urls = [url for item in items for url in listed(normalized(item.get("url")))]
+    _refuse(doubled(call, urls, "conflicting URLs across containers: {}. Use"))
 
 
 def _apply(call: Call, fronts: dict[str, ServicePart], item: JsonObject) -> list[JsonObject]:
