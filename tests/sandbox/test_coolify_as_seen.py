@@ -1,17 +1,19 @@
 """The pretend Coolify refuses, keeps and shows what a real one of 4.3.11 was seen to."""
 
+import json
 from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
 
+from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.sandbox.coolify.git_rules import branch_errors
 from ink_infra_mcp.sandbox.coolify.queue import Wish, enqueue
 from ink_infra_mcp.sandbox.coolify.run_options import MAPPED, compose_options, refused_options
 from ink_infra_mcp.sandbox.physics import settle
 from ink_infra_mcp.sandbox.seed import DOCS, SERVERS, SHOP, seed
 from ink_infra_mcp.sandbox.state import WorldState
-from ink_infra_mcp.sandbox.state_coolify import AppImage, Application
+from ink_infra_mcp.sandbox.state_coolify import AppImage, Application, Token
 from tests.sandbox.test_coolify_create import GIT, IMAGE, errors
 from tests.sandbox.worlds import BEGAN, fields, items, pretend_coolify
 
@@ -40,6 +42,13 @@ def test_the_fork_takes_the_first_runtime_whole(text: str, runtime: str) -> None
     assert len(MAPPED) == 15
 
 
+def test_the_fork_drops_what_its_base_did_not_know() -> None:
+    """`--dns` and `--ip6` are lost without a word; the official images keep both."""
+    text = "--dns=192.0.2.53 --ip6=2001:db8::5 --init"
+    assert compose_options(text, fork=True) == {"init": True}
+    assert compose_options(text, fork=False) == {"dns": ["192.0.2.53"], "ip6": ["2001:db8::5"], "init": True}
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -65,7 +74,7 @@ def test_options_that_compose_refuses_fail_the_deployment(options: str, said: st
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     "host",
-    ["b\u00fccher.ch", "*.a.b", "-a.b", "a-.b", "a..b", ".a.b", f"{'a' * 64}.b", "a_b.c", "a.b/\u00fc"],
+    ["b\u00fccher.ch", "*.a.b", "-a.b", "a-.b", "a..b", ".a.b", f"{'a' * 64}.b", "a.b/\u00fc"],
 )
 async def test_a_domain_that_php_takes_for_none_is_refused(tmp_path: Path, host: str) -> None:
     """Other letters than ASCII, wildcards, hyphens at an end of a label, empty and long labels."""
@@ -73,6 +82,13 @@ async def test_a_domain_that_php_takes_for_none_is_refused(tmp_path: Path, host:
         url = f"https://{host}"
         said = errors(await coolify.ask("POST", "/applications/dockerimage", {**IMAGE, "domains": url}))
         assert said == {"domains": [f"Invalid URL: {url}"]}
+
+
+@pytest.mark.anyio
+async def test_an_underscore_in_a_host_name_passes(tmp_path: Path) -> None:
+    """PHP would refuse it; Coolify shows it a hyphen instead."""
+    async with pretend_coolify(tmp_path) as coolify:
+        await coolify.made("/applications/dockerimage", {**IMAGE, "domains": "https://a_b.example.com"})
 
 
 @pytest.mark.anyio
@@ -156,3 +172,49 @@ async def test_the_detail_of_an_application_has_what_a_real_one_has(tmp_path: Pa
         assert fields(row["environment"])["name"] == "production"
         _, listed = await coolify.ask("GET", "/applications")
         assert not [each for each in items(listed) if "environment" in each]
+
+
+WEBHOOKS = [f"manual_webhook_secret_{forge}" for forge in ("github", "gitlab", "bitbucket", "gitea")]
+
+
+@pytest.mark.anyio
+async def test_webhook_secrets_are_there_from_the_beginning_and_for_few_eyes(tmp_path: Path) -> None:
+    """Four of forty signs, each its own; a token without `read:sensitive` sees none, and text about them is masked."""
+
+    def reader(state: WorldState) -> None:
+        state.coolify.tokens.append(Token(id=9, secret="s", abilities=["read"]))
+
+    async with pretend_coolify(tmp_path, reader) as coolify:
+        uuid = await coolify.made("/applications/public", GIT)
+        row = await coolify.row(f"/applications/{uuid}")
+        secrets = {str(row[name]) for name in WEBHOOKS}
+        assert [len(secret) for secret in secrets] == [40] * 4
+        told = Redactor()(json.dumps({name: row[name] for name in WEBHOOKS}))
+        assert not [secret for secret in secrets if secret in told]
+    async with pretend_coolify(tmp_path, token="9|s") as plain:
+        assert not set(WEBHOOKS) & (await plain.row(f"/applications/{uuid}")).keys()
+
+
+@pytest.mark.anyio
+async def test_a_variable_shows_its_place_whether_it_is_shared_and_how_it_is_written(tmp_path: Path) -> None:
+    """`order` is null; double braces make it shared; JSON is bare even where it is literal, and quotes are escaped."""
+    async with pretend_coolify(tmp_path) as coolify:
+        envs = f"/applications/{SHOP}/envs"
+        for key, value, literal in (("A", "{{team.A}}", False), ("B", '{"a": 1}', True), ("C", "it's", False)):
+            await coolify.made(envs, {"key": key, "value": value, "is_literal": literal})
+        _, rows = await coolify.ask("GET", envs)
+        seen = {row["key"]: row for row in items(rows) if row["key"] in {"A", "B", "C"} and not row["is_preview"]}
+        assert [row["is_shared"] for row in seen.values()] == [True, False, False]
+        assert [row["real_value"] for row in seen.values()] == ["{{team.A}}", '{"a": 1}', "it\\'s"]
+        assert [row["order"] for row in seen.values()] == [None] * 3
+
+
+@pytest.mark.anyio
+async def test_a_server_shows_all_of_its_settings_and_what_its_proxy_got_last(tmp_path: Path) -> None:
+    """The proxy's own file is there as text, beside the fingerprints of what was saved and applied."""
+    async with pretend_coolify(tmp_path) as coolify:
+        row = await coolify.row(MUSCLE)
+        settings, proxy = fields(row["settings"]), fields(row["proxy"])
+        assert {"sentinel_push_interval_seconds", "generate_exact_labels", "compose_version"} <= settings.keys()
+        assert "services:" in str(proxy["last_saved_proxy_configuration"])
+        assert proxy["last_saved_settings"] == proxy["last_applied_settings"]

@@ -1,5 +1,6 @@
 """How applications of the pretend Coolify change and go."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,28 @@ async def test_a_compose_file_is_loaded_some_time_after_creation(tmp_path: Path)
         assert "without docker_compose_raw" in str(errors(early))
         assert "cannot be used for dockercompose" in str(errors(refused))
         assert (await coolify.row(path))["docker_compose_domains"] == '{"web": {"domain": "https://web.example.com"}}'
+
+
+async def test_domains_of_a_compose_file_are_checked_one_by_one(tmp_path: Path) -> None:
+    """Errors stand under the place in the list; the same URL twice is refused; a redirect stays that is not named."""
+    at = "docker_compose_domains"
+    good = {"name": "web", "domain": "https://web.example.com"}
+    async with pretend_coolify(tmp_path, compose_repo) as coolify:
+        path = f"/applications/{await compose_app(coolify)}"
+        coolify.clock.advance(4)
+        for entries, said in (
+            ([good, {"name": "web", "domain": "web"}], {f"{at}.1.domain": ["Invalid URL: web"]}),
+            ([{**good, "redirect": "maybe"}], {f"{at}.0.redirect": [f"The selected {at}.0.redirect is invalid."]}),
+            ([{"domain": "https://x.example.com"}], {f"{at}.0.name": [f"The {at}.0.name field is required."]}),
+        ):
+            assert errors(await coolify.ask("PATCH", path, {at: entries})) == said
+        assert "conflicting URLs: https://web.example.com Use" in str(
+            errors(await coolify.ask("PATCH", path, {at: [good, {**good, "name": "other"}]}))
+        )
+        for redirect in ({"redirect": "www"}, {}):
+            assert (await coolify.ask("PATCH", path, {at: [{**good, **redirect}]}))[0] == 200
+        kept = json.loads(str((await coolify.row(path))[at]))
+        assert kept == {"web": {"domain": "https://web.example.com", "redirect": "www"}}
 
 
 def no_proxy(state: WorldState) -> None:

@@ -30,6 +30,7 @@ IMAGE: dict[str, JsonValue] = {
     "docker_registry_image_name": "registry.example.com/docs",
     "ports_exposes": "80",
 }
+NOT_BASE64 = "The custom_nginx_configuration should be base64 encoded."
 DOCKERFILE = base64.b64encode(b"FROM nginx\nEXPOSE 8080\n").decode()
 
 
@@ -110,6 +111,12 @@ async def test_missing_fields_are_worded_differently_by_way_of_creation(tmp_path
             {"git_repository": "https://localhost/x"},
             {"git_repository": ["The git repository cannot point to internal hosts."]},
         ),
+        (
+            {"git_repository": "https://192.0.2.1/x"},
+            {"git_repository": ["The git repository cannot use IP addresses."]},
+        ),
+        ({"custom_nginx_configuration": "plain"}, {"custom_nginx_configuration": NOT_BASE64}),
+        ({"tags": ["ok", "x"]}, {"tags.1": ["The tags.1 field must be at least 2 characters."]}),
         (
             {"custom_docker_run_options": "--init; rm -rf /"},
             {"custom_docker_run_options": ["The custom docker run options field format is invalid."]},
@@ -217,6 +224,65 @@ async def test_an_inline_dockerfile_always_gets_port_80(tmp_path: Path) -> None:
         )
         plain = await coolify.ask("POST", "/applications/dockerfile", {**PLACE, "dockerfile": "FROM nginx"})
         assert errors(plain) == {"dockerfile": "The dockerfile should be base64 encoded."}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "applied"),
+    [
+        ("dockerfile", {**PLACE, "dockerfile": DOCKERFILE}, False),
+        ("dockerimage", IMAGE, False),
+        ("public", GIT, True),
+    ],
+)
+async def test_settings_that_are_for_git_are_lost_elsewhere(
+    tmp_path: Path, path: str, body: dict[str, JsonValue], applied: bool
+) -> None:
+    """They are taken without a word; those that every way applies are kept."""
+    async with pretend_coolify(tmp_path) as coolify:
+        wanted = {"is_spa": True, "is_auto_deploy_enabled": False, "is_force_https_enabled": False}
+        uuid = await coolify.made(f"/applications/{path}", {**body, **wanted})
+        settings = fields((await coolify.row(f"/applications/{uuid}"))["settings"])
+        assert (settings["is_spa"], settings["is_auto_deploy_enabled"]) == (applied, not applied)
+        assert settings["is_force_https_enabled"] is False
+
+
+async def test_an_address_that_is_not_for_git_is_refused_with_a_deploy_key_too(tmp_path: Path) -> None:
+    """Only https, http, git and git@ addresses pass: ssh:// does not."""
+    key: dict[str, JsonValue] = {"private_key_uuid": "nokey"}
+    async with pretend_coolify(tmp_path) as coolify:
+        body = {**GIT, **key, "git_repository": "ssh://git@git.example.com:2222/x.git"}
+        said = errors(await coolify.ask("POST", "/applications/private-deploy-key", body))
+        assert said == {"git_repository": ["The git repository must start with https://, http://, git://, or git@."]}
+
+
+async def test_only_what_is_at_github_has_a_source(tmp_path: Path) -> None:
+    """The public source has the number 0; the address of another host is kept whole."""
+    async with pretend_coolify(tmp_path) as coolify:
+        other = "https://git.example.com/group/x.git"
+        rows = [
+            await coolify.row(f"/applications/{await coolify.made('/applications/public', body)}")
+            for body in (GIT, {**GIT, "git_repository": other})
+        ]
+        assert [(row["source_id"], row["git_repository"]) for row in rows] == [(0, "example/hello"), (None, other)]
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (
+            f"nginx:sha256:{'a' * 64}",
+            "must use @ before sha256 digest (e.g., image@sha256:hash, not image:sha256:hash).",
+        ),
+        ("Nginx", "format is invalid. Use image:tag or image@sha256:hash format."),
+    ],
+)
+async def test_a_misshapen_image_is_refused_in_words_of_its_own(tmp_path: Path, image: str, words: str) -> None:
+    """A digest stands behind an @, names are lower case."""
+    async with pretend_coolify(tmp_path) as coolify:
+        reply = await coolify.ask("POST", "/applications/dockerimage", {**IMAGE, "docker_registry_image_name": image})
+        assert errors(reply) == {
+            "docker_registry_image_name": [f"The docker registry image name {words}"],
+        }
 
 
 @pytest.mark.parametrize(

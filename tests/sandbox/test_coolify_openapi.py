@@ -29,13 +29,6 @@ HIDDEN: Mapping[str, set[str]] = {
     "ApplicationDeploymentQueue": {"configuration_diff", "configuration_snapshot"},
     "EnvironmentVariable": {"id", "resourceable_id"},
     "Server": {"id", "proxy_type"},
-    "ServerSetting": {
-        "logdrain_axiom_dataset_name",
-        "logdrain_highlight_project_id",
-        "logdrain_newrelic_base_uri",
-        "sentinel_metrics_history_days",
-        "sentinel_metrics_refresh_rate_seconds",
-    },
     "Service": {"id"},
     "Team": {"custom_server_limit", "members"},
 }

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.seed import DOCS, PROJECT, READ_TOKEN, SERVERS, SHOP
 from ink_infra_mcp.sandbox.state import WorldState
@@ -156,6 +157,27 @@ async def test_a_changed_server_is_201(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("name", ["name", "ip", "port", "user"])
+async def test_a_null_where_the_database_takes_none_is_a_server_error(tmp_path: Path, name: str) -> None:
+    """The rules let it pass, the column does not; nothing is changed."""
+    async with pretend_coolify(tmp_path) as coolify:
+        assert (await coolify.ask("PATCH", MUSCLE, {name: None, "description": "x"}))[0] == 500
+        assert (await coolify.row(MUSCLE))["description"] is None
+
+
+async def test_the_rhythm_of_the_disk_check_is_a_cron_line_or_a_word(tmp_path: Path) -> None:
+    """What is neither is 422 with a list; null switches a switch off."""
+    name = "server_disk_usage_check_frequency"
+    async with pretend_coolify(tmp_path) as coolify:
+        refused = await coolify.ask("PATCH", MUSCLE, {name: "sometimes"})
+        words = "Invalid Cron / Human expression for Disk Usage Check Frequency."
+        assert refused == (422, {"message": "Validation failed.", "errors": {name: [words]}})
+        for good in ("daily", "*/5 * * * *"):
+            assert (await coolify.ask("PATCH", MUSCLE, {name: good, "is_terminal_enabled": None}))[0] == 201
+            settings = fields((await coolify.row(MUSCLE))["settings"])
+            assert (settings[name], settings["is_terminal_enabled"]) == (good, False)
+
+
 async def test_validation_is_answered_before_it_begins(tmp_path: Path) -> None:
     """Old values stand for some seconds; success is both flags and a newer look at Docker."""
     async with pretend_coolify(tmp_path, with_new_host()) as coolify:
@@ -173,10 +195,11 @@ async def test_validation_is_answered_before_it_begins(tmp_path: Path) -> None:
     ("changes", "reachable", "words"),
     [
         ({"up": False}, False, "No route to host"),
-        ({"without": ["git"]}, True, "Prerequisites (git) are not installed."),
+        ({"without": ["jq", "git"]}, True, "Prerequisites (git, jq) are not installed."),
+        ({"authorized_keys": []}, False, "Permission denied (publickey,password)"),
         ({"docker_version": ""}, True, "Docker Engine is not installed."),
-        ({"docker_version": "20.10.5"}, True, "older than 24"),
-        ({"os_id": "freebsd"}, True, "freebsd is not supported"),
+        ({"docker_version": "20.10.5"}, True, "Docker Engine is not installed."),
+        ({"os_id": "freebsd"}, True, "Server OS type is not supported."),
     ],
 )
 async def test_a_failed_validation_says_why_in_html(
@@ -186,7 +209,7 @@ async def test_a_failed_validation_says_why_in_html(
     async with pretend_coolify(tmp_path, with_new_host(**changes)) as coolify:
         uuid = await new_server(coolify)
         await coolify.ask("POST", f"/servers/{uuid}/validate")
-        coolify.clock.advance(4 if reachable else 15)
+        coolify.clock.advance(15 if changes.get("up") is False else 4)
         row = await coolify.row(f"/servers/{uuid}")
         settings = fields(row["settings"])
         assert (settings["is_reachable"], settings["is_usable"]) == (reachable, False)
@@ -194,9 +217,48 @@ async def test_a_failed_validation_says_why_in_html(
         assert "<a " in str(row["validation_logs"])
 
 
+async def test_a_missing_prerequisite_leaves_a_usable_server_usable(tmp_path: Path) -> None:
+    """Only the log says it; the flag is about Docker alone."""
+
+    def without_git(state: WorldState) -> None:
+        state.hosts["muscle-1"].without = ["git"]
+
+    async with pretend_coolify(tmp_path, without_git) as coolify:
+        await coolify.ask("POST", f"{MUSCLE}/validate")
+        coolify.clock.advance(5)
+        row = await coolify.row(MUSCLE)
+        assert fields(row["settings"])["is_usable"] is True
+        assert "Prerequisites (git)" in str(row["validation_logs"])
+
+
+async def test_a_key_that_the_server_does_not_know_is_noticed_only_later(tmp_path: Path) -> None:
+    """PATCH takes it and both flags stay; the next deployment fails at once, validation turns them, both ways."""
+
+    async def flags(coolify: PretendCoolify) -> tuple[JsonValue, JsonValue]:
+        settings = fields((await coolify.row(MUSCLE))["settings"])
+        return settings["is_reachable"], settings["is_usable"]
+
+    async with pretend_coolify(tmp_path) as coolify:
+        wrong = await coolify.made("/security/keys", {"private_key": new_key()})
+        right = coolify.state().coolify.keys[1].uuid
+        assert (await coolify.ask("PATCH", MUSCLE, {"private_key_uuid": wrong}))[0] == 201
+        assert await flags(coolify) == (True, True)
+        _, queued = await coolify.ask("POST", "/deploy", {"uuid": SHOP})
+        deployment = await coolify.row(f"/deployments/{items(fields(queued)['deployments'])[0]['deployment_uuid']}")
+        assert deployment["status"] == "failed"
+        assert "Permission denied (publickey" in str(deployment["logs"])
+        await coolify.ask("POST", f"{MUSCLE}/validate")
+        coolify.clock.advance(12)
+        assert await flags(coolify) == (False, False)
+        await coolify.ask("PATCH", MUSCLE, {"private_key_uuid": right})
+        await coolify.ask("POST", f"{MUSCLE}/validate")
+        coolify.clock.advance(5)
+        assert await flags(coolify) == (True, True)
+
+
 async def test_validation_with_install_brings_docker_and_the_proxy(tmp_path: Path) -> None:
-    """While it runs, `is_validating` says so; then Docker is there, and the proxy runs."""
-    async with pretend_coolify(tmp_path, with_new_host(docker_version="")) as coolify:
+    """While it runs, `is_validating` says so; then Docker and what else was missing is there, and the proxy runs."""
+    async with pretend_coolify(tmp_path, with_new_host(docker_version="", without=["git"])) as coolify:
         uuid = await new_server(coolify)
         started = await coolify.ask("POST", f"/servers/{uuid}/validate", {"install": True})
         coolify.clock.advance(2)
@@ -267,6 +329,29 @@ async def test_a_private_key_is_read_and_kept_once(tmp_path: Path) -> None:
             refused = await coolify.ask("POST", "/security/keys", {"private_key": wrong})
             assert refused == (422, {"message": "Invalid private key."})
         assert await coolify.ask("DELETE", f"/security/keys/{uuid}") == (200, {"message": "Private Key deleted."})
+
+
+def new_key() -> str:
+    """Return a private key that nobody has yet."""
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+
+
+async def test_a_changed_key_is_whole_and_the_teams_only_one(tmp_path: Path) -> None:
+    """PATCH wants the key again as it is; base64 and another row's key are 422 with `errors`, its own key is fine."""
+    async with pretend_coolify(tmp_path) as coolify:
+        first, second = new_key(), new_key()
+        uuid = await coolify.made("/security/keys", {"private_key": first})
+        await coolify.made("/security/keys", {"private_key": second})
+        path = f"/security/keys/{uuid}"
+        assert (await coolify.ask("PATCH", path, {"name": "x"}))[0] == 422
+        for wrong, words in (
+            (base64.b64encode(first.encode()).decode(), "The private key is invalid."),
+            (second, "This private key already exists."),
+        ):
+            refused = await coolify.ask("PATCH", path, {"private_key": wrong})
+            assert refused == (422, {"message": words, "errors": {"private_key": [words]}})
+        assert await coolify.ask("PATCH", path, {"private_key": first, "name": "x"}) == (201, {"uuid": uuid})
+        assert (await coolify.row(path))["name"] == "x"
 
 
 async def test_a_key_in_use_is_not_deleted(tmp_path: Path) -> None:

@@ -154,6 +154,50 @@ async def test_urls_of_a_service_are_checked(tmp_path: Path) -> None:
         assert coolify.state().coolify.services == []
 
 
+TWO = encoded("services: {web: {image: web:1}, api: {image: api:1}}")
+
+
+async def test_an_item_of_urls_that_is_misshapen_changes_nothing(tmp_path: Path) -> None:
+    """It is refused by its place before the new file is stored."""
+    async with pretend_coolify(tmp_path) as coolify:
+        uuid = await coolify.made("/services", BODY)
+        before = (await coolify.row(f"/services/{uuid}"))["docker_compose_raw"]
+        for item, said in (
+            ({"url": "https://x.example.com"}, {"urls.0.name": ["The urls.0.name field is required."]}),
+            ({"name": "web", "url": 1}, {"urls.0.url": ["The urls.0.url field must be a string."]}),
+        ):
+            body = {"docker_compose_raw": TWO, "urls": [item]}
+            status, answer = await coolify.ask("PATCH", f"/services/{uuid}", body)
+            assert (status, fields(answer)["errors"]) == (422, said)
+        assert (await coolify.row(f"/services/{uuid}"))["docker_compose_raw"] == before
+
+
+async def test_a_url_of_two_containers_is_refused_unless_forced(tmp_path: Path) -> None:
+    """422 in a bare list; `force_domain_override` lets both have it."""
+    urls: JsonValue = [{"name": name, "url": "https://x.example.com"} for name in ("web", "api")]
+    body = {**BODY, "docker_compose_raw": TWO, "urls": urls}
+    words = "conflicting URLs across containers: https://x.example.com. Use force_domain_override=true to proceed."
+    async with pretend_coolify(tmp_path) as coolify:
+        status, answer = await coolify.ask("POST", "/services", body)
+        assert (status, fields(answer)["errors"]) == (422, [f"The current request contains {words}"])
+        await coolify.made("/services", {**body, "force_domain_override": True})
+
+
+async def test_what_is_in_order_is_changed_although_the_rest_is_refused(tmp_path: Path) -> None:
+    """A container that is not there or whose URL is taken does not keep the others from theirs; null empties a text."""
+    free: JsonValue = {"name": "web", "url": "https://free.example.com"}
+    async with pretend_coolify(tmp_path) as coolify:
+        uuid = await coolify.made("/services", {**BODY, "docker_compose_raw": TWO, "description": "old"})
+        for other, expected in (("https://shop.s1.example.com", 409), ("https://y.example.com", 422)):
+            name = "api" if expected == 409 else "none"
+            urls: JsonValue = [{"name": name, "url": other}, free]
+            body: dict[str, JsonValue] = {"urls": urls, "description": None}
+            assert (await coolify.ask("PATCH", f"/services/{uuid}", body))[0] == expected
+        row = await coolify.row(f"/services/{uuid}")
+        fqdns = {part["name"]: part["fqdn"] for part in items(row["applications"])}
+        assert (fqdns, row["description"]) == ({"web": "https://free.example.com", "api": None}, None)
+
+
 @pytest.mark.parametrize(
     ("raw", "errors"),
     [

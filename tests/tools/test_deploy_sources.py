@@ -135,6 +135,27 @@ async def test_a_factory_without_the_option_runs_images_as_compose_apps_and_refu
 
 
 @pytest.mark.anyio
+async def test_an_address_that_coolify_would_refuse_makes_no_plan(tmp_path: Path) -> None:
+    """Another user than git, ssh://, an IP address, a plus sign: said before anybody approves, and nothing is sent."""
+    key = {"access": "deploy_key", "access_name": "muscles"}
+    cases = (
+        {"repository": "ssh://git@git.example.com/a/b.git", **key},
+        {"repository": "deploy@git.example.com:a/b.git", **key},
+        {"repository": "git@git.example.com:a/c++.git", **key},
+        {"repository": "https://192.0.2.1/a/b"},
+        {"repository": "https://git.example.com/a/c++"},
+    )
+    with anyio.fail_after(30):
+        async with ink(tmp_path) as it, it.client(says_yes()) as client:
+            said = [await deploy(client, name="fresh", **arguments) for arguments in cases]
+            made = creations(it)
+    for answer in said:
+        assert answer.text.startswith("[invalid_input]")
+        assert "is not a git URL" in answer.text
+    assert made == []
+
+
+@pytest.mark.anyio
 async def test_a_private_repository_is_not_guessed_at(tmp_path: Path) -> None:
     """A private repository needs a named way to read it; each missing or wrong name says which there are."""
     url, key = "https://github.com/example/private-api", "git@github.com:example/private-api.git"

@@ -1,5 +1,7 @@
 """The demo world: a Factory, two Muscles, three applications with a past, and what they live on at the vendors."""
 
+import base64
+import hashlib
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
@@ -39,6 +41,7 @@ FORK_IMAGE = "registry.example.com/ink/coolify@sha256:" + "f" * 64
 ISOLATED = "--runtime=runsc --pids-limit=256 --cap-drop=ALL --cap-add=NET_BIND_SERVICE"
 WILDCARDS = {"muscle-1": "https://s1.example.com", "muscle-2": "https://s2.example.com"}
 ADDRESSES = {"factory": "192.0.2.10", "muscle-1": "192.0.2.11", "muscle-2": "192.0.2.12"}
+OWN_KEY, MUSCLES_KEY = "localhost's key", "muscles"
 SHOP, DOCS, LEGACY = (uuid_of(f"application {name}") for name in ("shop", "docs", "legacy"))
 PROJECT = uuid_of("project apps")
 ENVIRONMENT = uuid_of("environment production")
@@ -148,7 +151,7 @@ def _coolify(began: float) -> CoolifyState:
             Token(id=1, secret=SECRET, name="operator"),
             Token(id=2, secret=READ_SECRET, name="look", abilities=["read", "read:sensitive"]),
         ],
-        keys=[_key(0, "localhost's key", began), _key(1, "muscles", began)],
+        keys=[_key(0, OWN_KEY, began), _key(1, MUSCLES_KEY, began)],
         github_apps=_github_apps(began),
         servers=[_server(number, name, began) for number, name in enumerate(ADDRESSES)],
         projects=[_project(began)],
@@ -158,7 +161,21 @@ def _coolify(began: float) -> CoolifyState:
 
 
 def _key(number: int, name: str, began: float) -> PrivateKey:
-    return PrivateKey(id=number, uuid=uuid_of(f"key {name}"), name=name, created_at=began, updated_at=began)
+    return PrivateKey(
+        id=number,
+        uuid=uuid_of(f"key {name}"),
+        name=name,
+        public_key=_public_key(name),
+        created_at=began,
+        updated_at=began,
+    )
+
+
+def _public_key(name: str) -> str:
+    """Nobody has its other half: Coolify's way in is only compared."""
+    point = hashlib.sha256(name.encode()).digest()
+    blob = b"".join(len(part).to_bytes(4, "big") + part for part in (b"ssh-ed25519", point))
+    return f"ssh-ed25519 {base64.b64encode(blob).decode()}"
 
 
 def _github_apps(began: float) -> list[GithubApp]:
@@ -215,7 +232,12 @@ def _application(coolify: CoolifyState, sketch: _Sketch, began: float) -> Applic
         environment_uuid=ENVIRONMENT,
         server_uuid=SERVERS[sketch.server],
         destination_uuid=uuid_of(f"destination {sketch.server}"),
-        columns={**new_columns(), "git_repository": "coollabsio/coolify", "git_branch": "main", **sketch.columns},
+        columns={
+            **new_columns(sketch.uuid),
+            "git_repository": "coollabsio/coolify",
+            "git_branch": "main",
+            **sketch.columns,
+        },
         settings=new_settings(),
         github_app_uuid=sketch.github_app,
         created_at=began,
@@ -233,6 +255,7 @@ def _host(name: str, began: float) -> HostState:
         name=name,
         address=ADDRESSES[name],
         role=role,
+        authorized_keys=[_public_key(OWN_KEY if role == "factory" else MUSCLES_KEY)],
         containers=_factory_stack(began) if role == "factory" else [],
         volumes=["coolify-db", "coolify-redis"] if role == "factory" else [],
     )

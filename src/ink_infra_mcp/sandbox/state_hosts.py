@@ -166,5 +166,7 @@ class HostState(Part):
     """How far its clock is ahead of the world's."""
     host_private_key: str = ""
     host_public_key: str = ""
+    authorized_keys: list[str] | None = None
+    """The public keys that let Coolify in; None: every one does."""
     login_private_key: str = ""
     login_public_key: str = ""

@@ -22,11 +22,12 @@ _GITHUB = re.compile(
     re.ASCII,
 )
 """GitHub's addresses, and the `owner/name` that Coolify keeps of them."""
-_HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?/[\w./~+-]+", re.ASCII)
-_SSH = re.compile(r"(?:ssh://)?[A-Za-z0-9_-]+@[A-Za-z0-9.-]+[:/][\w./~+-]+", re.ASCII)
+_HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::\d{1,5})?/[\w./~-]+", re.ASCII)
+_SSH = re.compile(r"git@[A-Za-z0-9.-]+:[\w./~-]+", re.ASCII)
+"""What Coolify takes for an address of a new app (ValidGitRepositoryUrl, source of version 4.3.11)."""
 _BRANCH = re.compile(r"(?![/.])[\w./-]+(?<![/.])", re.ASCII)
 """What Coolify takes for a branch (ValidGitBranch, source of version 4.3.11)."""
-_INTERNAL = re.compile(r"https?://(?:localhost|0\.0\.0\.0|127\.[\d.]+|[^/]*\.local)(?:[:/]|$)", re.IGNORECASE)
+_INTERNAL = re.compile(r"https?://(?:localhost|\d+(?:\.\d+){3}|[^/]*\.local)(?:[:/]|$)", re.IGNORECASE)
 HEAD = "HEAD"
 _Named = TypeVar("_Named", GithubApp, PrivateKey)
 _WORDS = {"repository": "a git repository", "image": "an image", "dockerfile": "an inline Dockerfile"}

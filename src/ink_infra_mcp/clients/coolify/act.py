@@ -178,7 +178,7 @@ class CoolifyAct(CoolifyLook):
         """Hand a private key (OpenSSH or PEM, without passphrase) to Coolify; return its uuid.
 
         Raises:
-            Rejected: it is no such key, or some team of this Coolify has it already (its fingerprint is unique).
+            Rejected: it is no such key, or the team has it already (a fingerprint is unique in a team; source, 4.3.11).
         """
         body: JsonObject = {"name": name, "description": description, "private_key": private_key.reveal()}
         return (await self._create(body, "security", "keys")).uuid

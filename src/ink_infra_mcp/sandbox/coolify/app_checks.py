@@ -47,6 +47,16 @@ def _check_domains(call: Call, own_uuid: str) -> None:
     refuse_taken(call, listed(normalized(call.fields["domains"])), own_uuid=own_uuid)
 
 
+def check_nginx(call: Call) -> None:
+    """Let an own configuration of nginx pass that is base64.
+
+    Raises:
+        Refusal: 422 with a text for the field.
+    """
+    if call.text("custom_nginx_configuration"):
+        decoded(call, "custom_nginx_configuration")
+
+
 def check_raw_compose(call: Call, build_pack: str) -> None:
     """Let the switch for raw compose files pass only for compose applications.
 
@@ -68,11 +78,13 @@ def check_no_domains(call: Call, build_pack: str) -> None:
 
 
 def decoded(call: Call, field: str) -> str:
-    """Return the text behind a field that must be base64.
+    """Return the text behind a field that must be base64, and not null.
 
     Raises:
         Refusal: 422 with a text, not a list, for the field.
     """
+    if call.fields.get(field) is None:
+        raise invalid({field: NOT_BASE64.format(field)})
     try:
         raw = base64.b64decode(call.text(field), validate=True)
         plain = raw.decode()

@@ -3,6 +3,8 @@
 Source: ApplicationsController and helpers/api.php of coollabsio/coolify, v4.3.10 and the tags from 4.0.0-beta.463.
 """
 
+import re
+
 from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.coolify.call import Call
@@ -19,8 +21,18 @@ IMAGE_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 IMAGE = rf"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]+)?/)?{IMAGE_PART}(?:/{IMAGE_PART})*(?:@sha256)?"
 TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 COMMAND = r"""(?:[ \t]+|&&|\|\||"[^"$`\\\n\r]*"|'[^'\n\r]*'|[a-zA-Z0-9._\-/=:@,+\[\]{}#%^~*?!]+)+"""
+WHOLE_IMAGE = rf"{IMAGE}(:{TAG}|@sha256:[a-fA-F0-9]{{64}})?"
 KEY = r"[A-Za-z_][A-Za-z0-9_.]*"
 BUILD_PACKS = ("nixpacks", "static", "dockerfile", "dockercompose", "railpack")
+
+
+def image_errors(name: str, value: JsonValue) -> list[str]:
+    """Return what is wrong with a whole image, as DockerImageFormat of coollabsio/coolify (4.3.11) words it."""
+    label = name.replace("_", " ")
+    if re.search(r":sha256?:", str(value), re.IGNORECASE):
+        return [f"The {label} must use @ before sha256 digest (e.g., image@sha256:hash, not image:sha256:hash)."]
+    shaped = re.fullmatch(WHOLE_IMAGE, str(value))
+    return [] if shaped else [f"The {label} format is invalid. Use image:tag or image@sha256:hash format."]
 
 
 def _command(high: int = 1000) -> Rule:
@@ -173,13 +185,13 @@ BY_TYPE: dict[str, Rules] = {
         "github_app_uuid": text().needed(),
     },
     "private-deploy-key": {
-        "git_repository": text().needed(),
+        "git_repository": Rule("string", required=True, check=repository_errors),
         "git_branch": COLUMN_RULES["git_branch"].needed(),
         "build_pack": COLUMN_RULES["build_pack"].needed(),
         "private_key_uuid": text().needed(),
     },
     "dockerfile": {"dockerfile": text().needed()},
-    "dockerimage": {"docker_registry_image_name": text(255, rf"{IMAGE}(:{TAG}|@sha256:[a-f0-9]{{64}})?").needed()},
+    "dockerimage": {"docker_registry_image_name": Rule("string", required=True, high=255, check=image_errors)},
 }
 """What each way of creating asks for beyond the shared rules."""
 
@@ -269,4 +281,4 @@ DOMAIN_RULES: Rules = {
     "docker_compose_domains": Rule("array", nullable=True),
 }
 SHARED_RULES: Rules = {**COLUMN_RULES, **SETTING_RULES, **DOMAIN_RULES}
-PATCH_RULES: Rules = SHARED_RULES
+PATCH_RULES: Rules = {**SHARED_RULES, "http_basic_auth_username": text(), "http_basic_auth_password": text()}

@@ -6,7 +6,7 @@ Source: GetContainersStatus of coollabsio/coolify at 379abb2526; the fields and 
 import math
 
 from ink_infra_mcp.sandbox.coolify.containers import of_app, remove
-from ink_infra_mcp.sandbox.coolify.shape import stamp
+from ink_infra_mcp.sandbox.coolify.laravel import stamp
 from ink_infra_mcp.sandbox.state_coolify import Application
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 

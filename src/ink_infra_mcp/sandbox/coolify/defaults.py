@@ -6,7 +6,9 @@ Source: the migrations of coollabsio/coolify at v4.3.10.
 from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.coolify.app_fields import COLUMN_RULES, SETTING_RULES
+from ink_infra_mcp.sandbox.coolify.ids import uuid_of
 
+WEBHOOK_SECRETS = tuple(name for name in COLUMN_RULES if name.startswith("manual_webhook_secret_"))
 BUILD_SERVER = {"use_build_server": "is_build_server_enabled"}
 """Fields of the API whose column has another name."""
 
@@ -72,9 +74,17 @@ _ON = frozenset(
 )
 
 
-def new_columns() -> dict[str, JsonValue]:
-    """Return the columns of a new application."""
-    return {**dict.fromkeys(COLUMN_RULES), **_ELSEWHERE, **_COLUMNS}
+def new_columns(uuid: str) -> dict[str, JsonValue]:
+    """Return the columns of the new application of that uuid.
+
+    Each forge has a secret of its own for webhooks from the beginning, of 40 signs (Application.php, 4.3.11).
+    """
+    secrets: dict[str, JsonValue] = {name: _secret(f"{name} {uuid}") for name in WEBHOOK_SECRETS}
+    return {**dict.fromkeys(COLUMN_RULES), **_ELSEWHERE, **_COLUMNS, **secrets}
+
+
+def _secret(name: str) -> str:
+    return f"{uuid_of(name)}{uuid_of(f'more {name}')}"[:40]
 
 
 def new_settings() -> dict[str, JsonValue]:

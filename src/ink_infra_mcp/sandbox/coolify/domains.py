@@ -12,6 +12,7 @@ from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, Serve
 
 FORBIDDEN = set("`$;&|<>()\\\r\n ")
 ENTRY = {"name", "domain", "redirect"}
+REDIRECTS = (None, "www", "non-www", "both")
 MAX_CHARS = 2048
 MAX_HOST = 253
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -45,8 +46,17 @@ def refuse_taken(call: Call, urls: list[str], *, own_uuid: str = "") -> None:
     Raises:
         Refusal: 409 that lists the conflicts, unless the request has force_domain_override.
     """
-    conflicts = conflicts_of(call.coolify, urls, own_uuid=own_uuid)
-    if conflicts and not call.switch("force_domain_override"):
+    if not call.switch("force_domain_override"):
+        refuse_conflicts(conflicts_of(call.coolify, urls, own_uuid=own_uuid))
+
+
+def refuse_conflicts(conflicts: list[JsonObject]) -> None:
+    """Let no conflict pass.
+
+    Raises:
+        Refusal: 409 that lists them.
+    """
+    if conflicts:
         raise refusal(409, CONFLICT, conflicts=list[JsonValue](conflicts), warning=WARNING)
 
 
@@ -60,15 +70,22 @@ def compose_domains(call: Call, *, own_uuid: str = "") -> dict[str, JsonObject]:
     """Return the checked `docker_compose_domains` of the request, by name of the compose service.
 
     Raises:
-        Refusal: 422 for a wrong entry, 409 for a domain that is taken.
+        Refusal: 422 for a wrong entry or a URL that stands twice, 409 for a domain that is taken.
     """
     entries = list(_entries(call.items("docker_compose_domains")))
     urls = [url for entry in entries for url in listed(entry.get("domain"))]
-    errors = list[JsonValue](filter(None, map(_url_error, urls)))
-    if errors:
-        raise invalid({"docker_compose_domains": errors})
+    if errors := doubled(call, urls, "conflicting URLs: {} Use"):
+        raise invalid({"docker_compose_domains": list[JsonValue](errors)})
     refuse_taken(call, urls, own_uuid=own_uuid)
     return {str(entry["name"]): _kept(entry) for entry in entries}
+
+
+def doubled(call: Call, urls: list[str], words: str) -> list[str]:
+    """Return what is said of URLs that the request itself has twice; nothing where it insists."""
+    twice = list(dict.fromkeys(url for place, url in enumerate(urls) if url in urls[:place]))
+    if not twice or call.switch("force_domain_override"):
+        return []
+    return [f"The current request contains {words.format(', '.join(twice))} force_domain_override=true to proceed."]
 
 
 def own_domain(coolify: CoolifyState, server: Server, uuid: str) -> str:
@@ -113,10 +130,14 @@ def _has_wrong_signs(url: str) -> bool:
 
 
 def _is_host(host: str) -> bool:
-    """PHP takes names of letters, digits and inner hyphens, of at most 63 to a label, and addresses."""
+    """PHP takes names of letters, digits and inner hyphens, of at most 63 to a label, and addresses.
+
+    Coolify shows it a hyphen for each underscore (isValidDomainUrl in domains.php, 4.3.11).
+    """
     if ":" in host:
         return True
-    return len(host) <= MAX_HOST and all(LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
+    labels = host.replace("_", "-").removesuffix(".").split(".")
+    return len(host) <= MAX_HOST and all(map(LABEL.fullmatch, labels))
 
 
 def _split(url: str) -> SplitResult | None:
@@ -135,11 +156,17 @@ def _lower(url: str) -> str:
 
 
 def _entries(given: list[JsonValue]) -> Iterator[JsonObject]:
-    for entry in given:
-        if not isinstance(entry, dict) or not entry.get("name"):
-            raise invalid({"docker_compose_domains.0.name": ["The docker_compose_domains.0.name field is required."]})
-        if not entry.keys() <= ENTRY:
-            raise invalid({"docker_compose_domains.0": [STRANGE_ENTRY]})
+    """Errors are named by the place in the list, as Laravel names them."""
+    for place, entry in enumerate(given):
+        path = f"docker_compose_domains.{place}"
+        if not isinstance(entry, dict) or not entry.keys() <= ENTRY:
+            raise invalid({path: [STRANGE_ENTRY]})
+        if not entry.get("name"):
+            raise invalid({f"{path}.name": [f"The {path}.name field is required."]})
+        if errors := list[JsonValue](domain_errors(entry.get("domain"))):
+            raise invalid({f"{path}.domain": errors})
+        if entry.get("redirect") not in REDIRECTS:
+            raise invalid({f"{path}.redirect": [f"The selected {path}.redirect is invalid."]})
         yield entry
 
 

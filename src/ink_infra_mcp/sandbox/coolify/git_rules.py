@@ -1,7 +1,9 @@
 """The rules for git addresses and branches: ValidGitRepositoryUrl and ValidGitBranch of Coolify."""
 
+import ipaddress
 import re
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
@@ -11,6 +13,7 @@ ADDRESSES = (
     r"https?://[^/?#\s]+(/[a-zA-Z0-9\-_/.@~]*)?",
     r"git://[a-zA-Z0-9.\-]+(:[0-9]+)?[:/][a-zA-Z0-9\-_/.~]+",
 )
+STARTS = ("https://", "http://", "git://", "git@")
 INTERNAL = r"https?://(localhost|127\.0\.0\.1|0\.0\.0\.0|[^/]*\.local)([:/].*)?"
 BRANCH = r"[a-zA-Z0-9\-_/.]+"
 
@@ -20,11 +23,23 @@ def repository_errors(name: str, value: JsonValue) -> list[str]:
     address = str(value)
     checks = (
         (BAD_IN_ADDRESS & set(address), "contains invalid characters."),
-        (".." in address, "contains invalid patterns."),
+        ("../" in address, "contains invalid patterns."),
+        (not address.startswith(STARTS), "must start with https://, http://, git://, or git@."),
         (not any(re.fullmatch(shape, address) for shape in ADDRESSES), "is not a valid URL."),
+        (_is_ip(address), "cannot use IP addresses."),
         (re.fullmatch(INTERNAL, address), "cannot point to internal hosts."),
     )
     return _first_wrong(name, checks)
+
+
+def _is_ip(address: str) -> bool:
+    """Only of addresses on the web is the host looked at."""
+    host = urlsplit(address).hostname if address.startswith("http") else None
+    try:
+        ipaddress.ip_address(host or "")
+    except ValueError:
+        return False
+    return True
 
 
 def branch_errors(name: str, value: JsonValue) -> list[str]:

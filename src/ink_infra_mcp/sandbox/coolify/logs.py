@@ -1,7 +1,7 @@
 """What a container printed, as the API returns it."""
 
 from ink_infra_mcp.sandbox.coolify.call import Call
-from ink_infra_mcp.sandbox.coolify.shape import stamp
+from ink_infra_mcp.sandbox.coolify.laravel import stamp
 from ink_infra_mcp.sandbox.state_hosts import Container
 
 DEFAULT_LINES = 100

@@ -45,9 +45,17 @@ def host_of(state: WorldState, server: Server | None) -> HostState | None:
 
 
 def machine_of(state: WorldState, server: Server | None) -> HostState | None:
-    """Return the machine that a server reaches, if it is up."""
+    """Return the machine that a server reaches, if it is up and takes the server's key."""
     host = host_of(state, server)
-    return host if host is not None and host.up else None
+    if server is None or host is None or not host.up:
+        return None
+    return host if takes_key(state.coolify, server, host) else None
+
+
+def takes_key(coolify: CoolifyState, server: Server, host: HostState) -> bool:
+    """Return whether the machine lets in who shows the server's key; one that nobody described takes every key."""
+    key = key_of(coolify, server)
+    return host.authorized_keys is None or (key is not None and key.public_key in host.authorized_keys)
 
 
 def workplace_of(state: WorldState, server: Server | None) -> HostState | None:

@@ -93,6 +93,16 @@ def validate(call: Call, rules: Rules, *, allowed: Iterable[str] | None = None, 
     return stored_fields(call.fields, rules)
 
 
+def check_tags(call: Call) -> None:
+    """Let tags pass that are texts of two signs or more, also after Coolify has trimmed them (HandlesTagsApi, 4.3.11).
+
+    Raises:
+        Refusal: 422.
+    """
+    tags = enumerate(call.items("tags"))
+    refuse({f"tags.{place}": wrong for place, tag in tags if (wrong := _wrong(f"tags.{place}", tag, text(low=2)))})
+
+
 def refuse(errors: Errors) -> None:
     """Let no errors pass.
 

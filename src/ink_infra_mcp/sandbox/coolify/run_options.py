@@ -1,7 +1,8 @@
 """Reads `custom_docker_run_options` as Coolify does: a silent allow-list, and values that end at a hyphen.
 
-Source: convertDockerRunToCompose in bootstrap/helpers/docker.php at v4.3.10; the two more options are those of the fork
-(pull request 8113 of coollabsio/coolify).
+Source: convertDockerRunToCompose in bootstrap/helpers/docker.php at v4.3.11, and in the fork (pull request 8113 of
+coollabsio/coolify at ec170b10dd), which adds `--runtime` and knows neither `--dns` nor `--ip6`. No known version keeps
+`--pids-limit`: the emulated fork does, because the isolation that is planned for apps says it.
 """
 
 import re
@@ -26,6 +27,7 @@ MAPPED = {
     "--entrypoint": "entrypoint",
 }
 FORK = {"--runtime": "runtime", "--pids-limit": "pids_limit"}
+NOT_IN_FORK = frozenset({"--dns", "--ip6"})
 WHOLE = {"--runtime": "runtime", "--hostname": "hostname"}
 """Options whose value is taken whole, hyphens included, and from where the option stands first."""
 ComposeOptions = dict[str, list[str] | bool]
@@ -34,10 +36,9 @@ ComposeOptions = dict[str, list[str] | bool]
 def compose_options(text: str, *, fork: bool) -> ComposeOptions:
     """Return the compose keys that `text` ends up as; an option that is not in the list is dropped without a word.
 
-    An option with a value gives a list without duplicates, one without gives True. `fork` adds `--runtime` and
-    `--pids-limit`.
+    An option with a value gives a list without duplicates, one without gives True. `fork` adds and takes away.
     """
-    mapped = MAPPED | FORK if fork else MAPPED
+    mapped = {name: key for name, key in MAPPED.items() if name not in NOT_IN_FORK} | FORK if fork else MAPPED
     options: ComposeOptions = {}
     for option, value in OPTION.findall(text):
         if option in mapped and option not in WHOLE:

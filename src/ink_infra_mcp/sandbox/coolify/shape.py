@@ -1,15 +1,14 @@
-"""Rows as the API shows them: the keys of Coolify 4.3.10, its hidden fields, and Laravel's way with times and order."""
+"""Rows as the API shows them: the keys of Coolify 4.3.10 and its hidden fields."""
 
-import hashlib
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.sandbox.coolify import rows
+from ink_infra_mcp.sandbox.coolify import dotenv, rows
 from ink_infra_mcp.sandbox.coolify.call import Call, JsonObject
+from ink_infra_mcp.sandbox.coolify.laravel import TEAM_ID, ordered, stamp
 from ink_infra_mcp.sandbox.coolify.release import V4_2
+from ink_infra_mcp.sandbox.coolify.server_shape import server_full
 from ink_infra_mcp.sandbox.state_coolify import (
     Application,
     Deployment,
@@ -22,7 +21,6 @@ from ink_infra_mcp.sandbox.state_coolify import (
     ServicePart,
 )
 
-TEAM_ID = 0
 SECRET_COLUMNS = frozenset(
     {
         "custom_labels",
@@ -36,43 +34,6 @@ SECRET_COLUMNS = frozenset(
         "manual_webhook_secret_gitlab",
     }
 )
-FIRST = ("id", "uuid", "description", "name")
-LAST = ("created_at", "updated_at")
-
-
-def stamp(at: float | None) -> str | None:
-    """Return a time as Laravel writes it in JSON: UTC with microseconds."""
-    return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def ordered(row: Mapping[str, JsonValue]) -> JsonObject:
-    """Return the keys as serializeApiResponse puts them: sorted, ids first, times last."""
-    middle = sorted(set(row) - set(FIRST) - set(LAST))
-    return {name: row[name] for name in (*FIRST, *middle, *LAST) if name in row}
-
-
-def server_listed(call: Call, server: Server) -> JsonObject:
-    """Return a server of GET /servers, which has few of its columns."""
-    return ordered(
-        {
-            "uuid": server.uuid,
-            "name": server.name,
-            "description": server.description,
-            "ip": server.ip,
-            "user": server.user,
-            "port": server.port,
-            "is_coolify_host": server.is_coolify_host,
-            "is_reachable": server.settings.is_reachable,
-            "is_usable": server.settings.is_usable,
-            "proxy": {"redirect_enabled": True},
-            "settings": _settings(call, server),
-        }
-    )
-
-
-def server_full(call: Call, server: Server) -> JsonObject:
-    """Return a server of GET /servers/{uuid}."""
-    return ordered({**_server(server), "settings": _settings(call, server)})
 
 
 def resource(thing: Application | Service) -> JsonObject:
@@ -176,7 +137,8 @@ def env(call: Call, owner: Application | Service, var: EnvVar) -> JsonObject:
     kind = "Application" if isinstance(owner, Application) else "Service"
     row: JsonObject = {
         **var.model_dump(exclude={"id", "value", "created_at", "updated_at"}),
-        "is_shared": False,
+        "order": None,
+        "is_shared": _is_reference(var.value),
         "is_required": False,
         "is_really_required": False,
         "is_buildpack_control": var.key.startswith(("NIXPACKS_", "RAILPACK_")),
@@ -186,7 +148,8 @@ def env(call: Call, owner: Application | Service, var: EnvVar) -> JsonObject:
         "updated_at": stamp(var.updated_at),
     }
     if call.sees_secrets and not var.is_shown_once:
-        row |= {"value": var.value, "real_value": _quoted(var), "resourceable_type": rf"App\Models\{kind}"}
+        written = dotenv.line(var).partition("=")[2]
+        row |= {"value": var.value, "real_value": written, "resourceable_type": rf"App\Models\{kind}"}
     return ordered(row)
 
 
@@ -248,31 +211,6 @@ def _parts(row: Service, *, databases: bool) -> list[JsonValue]:
     return [_part(part) for part in row.parts if part.is_database == databases]
 
 
-_LOG_DRAIN_SECRETS = (
-    "logdrain_axiom_api_key",
-    "logdrain_custom_config",
-    "logdrain_custom_config_parser",
-    "logdrain_newrelic_license_key",
-)
-_FALSE_IN_SERVER = (
-    "high_disk_usage_notification_sent",
-    "log_drain_notification_sent",
-    "unreachable_notification_sent",
-)
-_FALSE_IN_SETTINGS = (
-    "delete_unused_networks",
-    "delete_unused_volumes",
-    "force_server_cleanup",
-    "is_cloudflare_tunnel",
-    "is_jump_server",
-    "is_logdrain_axiom_enabled",
-    "is_logdrain_custom_enabled",
-    "is_logdrain_highlight_enabled",
-    "is_logdrain_newrelic_enabled",
-    "is_metrics_enabled",
-    "is_swarm_manager",
-    "is_swarm_worker",
-)
 _PLAIN_SERVICE = {"uuid", "name", "description", "connect_to_docker_network", "is_container_label_escape_enabled"}
 _NULL_IN_DEPLOYMENT = (
     "git_type",
@@ -300,63 +238,6 @@ _PLAIN_DEPLOYMENT = {
 }
 
 
-def _server(server: Server) -> JsonObject:
-    plain = {"id", "host", "settings", "destinations", "next_check_at", "proxy_type", "proxy_status", "proxy_applied"}
-    return {
-        **server.model_dump(exclude=plain),
-        "team_id": TEAM_ID,
-        "proxy": _proxy(server),
-        **dict.fromkeys(_FALSE_IN_SERVER, False),
-        "swarm_cluster": None,
-        "cloud_provider_token_id": None,
-        "hetzner_server_id": None,
-        "hetzner_server_status": None,
-        "server_metadata": None,
-        "detected_traefik_version": None,
-        "created_at": stamp(server.created_at),
-        "updated_at": stamp(server.updated_at),
-    }
-
-
-def _proxy(server: Server) -> JsonObject:
-    """What was applied last is there once its file is written, whether the proxy runs or not."""
-    digest = hashlib.md5(server.proxy_type.encode(), usedforsecurity=False).hexdigest()
-    applied = digest if server.proxy_applied or server.proxy_status == "running" else None
-    return {
-        "type": server.proxy_type,
-        "status": server.proxy_status,
-        "redirect_enabled": True,
-        "last_saved_settings": applied,
-        "last_applied_settings": applied,
-    }
-
-
-def _settings(call: Call, server: Server) -> JsonObject:
-    return ordered(
-        {
-            **(_secret_settings(call) if call.sees_secrets else {}),
-            **server.settings.model_dump(),
-            "id": server.id,
-            "server_id": server.id,
-            **dict.fromkeys(_FALSE_IN_SETTINGS, False),
-            "server_timezone": "UTC",
-            "is_sentinel_enabled": True,
-            "docker_cleanup_frequency": "0 0 * * *",
-            "docker_cleanup_threshold": 80,
-            "force_docker_cleanup": True,
-            "docker_version_checked_at": stamp(server.settings.docker_version_checked_at),
-            "created_at": stamp(server.created_at),
-            "updated_at": stamp(server.updated_at),
-        }
-    )
-
-
-def _secret_settings(call: Call) -> JsonObject:
-    """Servers push their state to Coolify's own address, with a token."""
-    url = f"http://{call.coolify.public_ipv4}:8000" if call.coolify.public_ipv4 else None
-    return {**dict.fromkeys(_LOG_DRAIN_SECRETS), "sentinel_token": "sandbox-sentinel", "sentinel_custom_url": url}
-
-
 def _whereabouts(call: Call, app: Application, server: Server | None) -> JsonObject:
     place = rows.place_of(call.coolify, app.environment_uuid)
     return {
@@ -376,11 +257,9 @@ def _log(entry: LogEntry) -> JsonObject:
     return {**entry.model_dump(exclude={"timestamp"}), "timestamp": stamp(entry.timestamp)}
 
 
-def _quoted(var: EnvVar) -> str | None:
-    """The value as it will be written to the environment file: literal and multi-line ones in single quotes."""
-    if var.value is None or not (var.is_literal or var.is_multiline):
-        return var.value
-    return f"'{var.value}'"
+def _is_reference(value: str | None) -> bool:
+    """A value in double braces is taken for a variable that is shared (read in EnvironmentVariable.php, 4.3.11)."""
+    return (value or "").startswith("{{") and (value or "").endswith("}}")
 
 
 def _part(part: ServicePart) -> JsonObject:

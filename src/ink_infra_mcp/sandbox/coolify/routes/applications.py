@@ -8,9 +8,9 @@ from pydantic import JsonValue
 from ink_infra_mcp.sandbox.coolify import rows, shape
 from ink_infra_mcp.sandbox.coolify.app_checks import (
     check_data,
+    check_nginx,
     check_no_domains,
     check_raw_compose,
-    decoded,
     put_columns,
     put_settings,
     write_labels,
@@ -137,8 +137,7 @@ def _check_early(call: Call) -> None:
     ports = call.text("ports_exposes")
     if ports and not all(port.isdigit() for port in ports.split(",")):
         raise invalid({"ports_exposes": "The ports_exposes should be a comma separated list of numbers."})
-    if call.text("custom_nginx_configuration"):
-        decoded(call, "custom_nginx_configuration")
+    check_nginx(call)
 
 
 def _check_basic_auth(call: Call, app: Application) -> None:
@@ -159,8 +158,15 @@ def _compose_domains(call: Call, app: Application) -> dict[str, JsonObject]:
         return {}
     if not app.text("docker_compose_raw"):
         raise invalid({"docker_compose_domains": NO_RAW})
-    known = _service_names(app)
-    return {name: entry for name, entry in compose_domains(call, own_uuid=app.uuid).items() if name in known}
+    known, before = _service_names(app), _redirects(app)
+    found = compose_domains(call, own_uuid=app.uuid)
+    return {name: {**before.get(name, {}), **entry} for name, entry in found.items() if name in known}
+
+
+def _redirects(app: Application) -> dict[str, JsonObject]:
+    """An entry that says nothing of it keeps the redirect that it had."""
+    stored: dict[str, JsonObject] = json.loads(app.text("docker_compose_domains") or "{}")
+    return {name: {"redirect": entry["redirect"]} for name, entry in stored.items() if entry.get("redirect")}
 
 
 def _service_names(app: Application) -> set[str]:

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from ink_infra_mcp.sandbox.coolify import rows, variables
 from ink_infra_mcp.sandbox.coolify.app_checks import (
     check_data,
+    check_nginx,
     check_no_domains,
     check_raw_compose,
     decoded,
@@ -24,7 +25,7 @@ from ink_infra_mcp.sandbox.coolify.app_fields import (
     SHARED_RULES,
     create_fields,
 )
-from ink_infra_mcp.sandbox.coolify.call import Answer, Call, found, refusal
+from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, found, refusal
 from ink_infra_mcp.sandbox.coolify.defaults import new_columns, new_settings
 from ink_infra_mcp.sandbox.coolify.domains import compose_domains, normalized, own_domain
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
@@ -36,10 +37,12 @@ from ink_infra_mcp.sandbox.coolify.places import Place, place_for
 from ink_infra_mcp.sandbox.coolify.queue import Wish, enqueue
 from ink_infra_mcp.sandbox.coolify.release import V4_1
 from ink_infra_mcp.sandbox.coolify.routes import services
-from ink_infra_mcp.sandbox.coolify.rules import validate
+from ink_infra_mcp.sandbox.coolify.rules import check_tags, validate
 from ink_infra_mcp.sandbox.state_coolify import Application, Job
 
 GIT_TYPES = frozenset({"public", "private-github-app", "private-deploy-key"})
+ONLY_GIT = frozenset({"is_static", "is_spa", "is_auto_deploy_enabled", "is_preserve_repository_enabled"})
+"""Settings that create_application applies to what comes from git only (read in ApplicationsController, 4.3.11)."""
 NO_REPOSITORY = "Repository not found or not accessible by the GitHub App."
 Fill = Callable[[Call, Application], None]
 
@@ -47,15 +50,17 @@ Fill = Callable[[Call, Application], None]
 def _create(call: Call, kind: str) -> Answer:
     call.require_json()
     validate(call, PLACE_RULES, allowed=create_fields(call))
+    check_tags(call)
     build_pack = call.text("build_pack") if kind in GIT_TYPES else kind
     check_raw_compose(call, build_pack)
+    check_nginx(call)
     place = place_for(call)
     given = validate(call, {**SHARED_RULES, **BY_TYPE[kind]}, short=kind not in GIT_TYPES)
     check_no_domains(call, build_pack)
     check_data(call, place.server)
     app = _row(call, place, build_pack)
     put_columns(app, given, COLUMN_RULES)
-    put_settings(app, given, SETTING_RULES)
+    put_settings(app, _applied(given, kind), SETTING_RULES)
     _FILL[kind](call, app)
     _address(call, app, place)
     call.coolify.applications.append(app)
@@ -64,14 +69,20 @@ def _create(call: Call, kind: str) -> Answer:
     return Answer({"uuid": app.uuid, "domains": app.columns["fqdn"]}, 201)
 
 
+def _applied(given: JsonObject, kind: str) -> JsonObject:
+    """Return the settings that this way of creating applies; the others are taken, and lost without a word."""
+    return given if kind in GIT_TYPES else {name: value for name, value in given.items() if name not in ONLY_GIT}
+
+
 def _row(call: Call, place: Place, build_pack: str) -> Application:
+    number, uuid = new_id(call.coolify), new_uuid(call.coolify)
     return Application(
-        id=new_id(call.coolify),
-        uuid=new_uuid(call.coolify),
+        id=number,
+        uuid=uuid,
         environment_uuid=place.environment.uuid,
         server_uuid=place.server.uuid,
         destination_uuid=place.destination.uuid,
-        columns={**new_columns(), "build_pack": build_pack},
+        columns={**new_columns(uuid), "build_pack": build_pack},
         settings=new_settings(),
         tags=[str(tag) for tag in call.items("tags")],
         created_at=call.now,
@@ -83,7 +94,7 @@ def _fill_public(call: Call, app: Application) -> None:
     address = call.text("git_repository")
     if urlsplit(address).hostname == "github.com":
         app.columns["git_repository"] = "/".join(urlsplit(address).path.strip("/").split("/")[:2])
-    app.columns |= {"source_id": 0, "source_type": "App\\Models\\GithubApp"}
+        app.columns |= {"source_id": 0, "source_type": "App\\Models\\GithubApp"}
     _fill_git(call, app)
 
 

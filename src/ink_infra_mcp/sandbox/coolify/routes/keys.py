@@ -6,7 +6,7 @@ import binascii
 import asyncssh
 
 from ink_infra_mcp.sandbox.coolify import rows, shape
-from ink_infra_mcp.sandbox.coolify.call import Answer, Call, found, refusal
+from ink_infra_mcp.sandbox.coolify.call import Answer, Call, Refusal, found, refusal
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
 from ink_infra_mcp.sandbox.coolify.ids import new_id, new_uuid
 from ink_infra_mcp.sandbox.coolify.rules import Rules, text, validate
@@ -31,7 +31,7 @@ def _create(call: Call) -> Answer:
     validate(call, RULES)
     private = _decoded(call.text("private_key"))
     public, fingerprint = _halves(private)
-    if any(row.fingerprint == fingerprint for row in call.coolify.keys):
+    if _is_taken(call.coolify, fingerprint):
         raise refusal(422, "Private key already exists.")
     uuid = new_uuid(call.coolify)
     row = PrivateKey(
@@ -50,12 +50,20 @@ def _create(call: Call) -> Answer:
 
 
 def _change(call: Call) -> Answer:
-    """The private key must be sent again even to rename it."""
+    """The private key must be sent again even to rename it, and as it is: base64 is no key here.
+
+    The row refuses it itself, with `errors` and words of its own (PrivateKey.php of coollabsio/coolify, 4.3.11).
+    """
     call.require_json()
     validate(call, RULES, allowed=RULES)
     row = _key(call)
-    private = _decoded(call.text("private_key"))
-    row.public_key, row.fingerprint = _halves(private)
+    private = call.text("private_key") + "\n"
+    halves = _read(private)
+    if halves is None:
+        raise _refused_by_row("The private key is invalid.")
+    if _is_taken(call.coolify, halves[1], by_other_than=row):
+        raise _refused_by_row("This private key already exists.")
+    row.public_key, row.fingerprint = halves
     row.private_key, row.updated_at = private, call.now
     row.name = call.text("name") or row.name
     row.description = call.text("description") or row.description
@@ -68,6 +76,15 @@ def _delete(call: Call) -> Answer:
         raise refusal(422, "Private Key is in use and cannot be deleted.", details=IN_USE)
     call.coolify.keys.remove(row)
     return Answer({"message": "Private Key deleted."})
+
+
+def _refused_by_row(words: str) -> Refusal:
+    return refusal(422, words, errors={"private_key": [words]})
+
+
+def _is_taken(coolify: CoolifyState, fingerprint: str, *, by_other_than: PrivateKey | None = None) -> bool:
+    """A team has a key once, and the pretend Coolify has one team."""
+    return any(row.fingerprint == fingerprint for row in coolify.keys if row is not by_other_than)
 
 
 def _is_used(coolify: CoolifyState, row: PrivateKey) -> bool:
@@ -86,11 +103,18 @@ def _decoded(given: str) -> str:
 
 
 def _halves(private: str) -> tuple[str, str]:
-    """The public key and its fingerprint; a key with a passphrase cannot be read and is invalid."""
+    halves = _read(private)
+    if halves is None:
+        raise refusal(422, "Invalid private key.")
+    return halves
+
+
+def _read(private: str) -> tuple[str, str] | None:
+    """The public key and its fingerprint; a key with a passphrase cannot be read."""
     try:
         key = asyncssh.import_private_key(private)
-    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-        raise refusal(422, "Invalid private key.") from error
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
+        return None
     return key.export_public_key().decode().strip(), key.get_fingerprint().removeprefix("SHA256:")
 
 

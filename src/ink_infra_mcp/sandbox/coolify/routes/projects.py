@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.sandbox.coolify import rows, shape
+from ink_infra_mcp.sandbox.coolify import laravel, rows, shape
 from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, found, refusal
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
 from ink_infra_mcp.sandbox.coolify.ids import new_id, new_uuid
@@ -32,9 +32,12 @@ def _all(call: Call) -> Answer:
 def _one(call: Call) -> Answer:
     project = _project(call)
     environments = [_environment(project, environment) for environment in project.environments]
-    times: JsonObject = {"created_at": shape.stamp(project.created_at), "updated_at": shape.stamp(project.updated_at)}
+    times: JsonObject = {
+        "created_at": laravel.stamp(project.created_at),
+        "updated_at": laravel.stamp(project.updated_at),
+    }
     return Answer(
-        shape.ordered({**_short(project), "team_id": shape.TEAM_ID, "environments": list(environments), **times})
+        laravel.ordered({**_short(project), "team_id": laravel.TEAM_ID, "environments": list(environments), **times})
     )
 
 
@@ -87,7 +90,7 @@ def _details(call: Call) -> Answer:
             inside["applications"].append(shape.application(call, thing, number=True))
         else:
             inside["services"].append(shape.service(call, thing, number=True))
-    return Answer(shape.ordered({**_environment(project, environment), **NO_DATABASES, **inside}))
+    return Answer(laravel.ordered({**_environment(project, environment), **NO_DATABASES, **inside}))
 
 
 def _create_environment(call: Call) -> Answer:
@@ -149,7 +152,7 @@ def _short(project: Project) -> JsonObject:
 
 
 def _environment(project: Project, row: Environment) -> JsonObject:
-    times: JsonObject = {"created_at": shape.stamp(row.created_at), "updated_at": shape.stamp(row.updated_at)}
+    times: JsonObject = {"created_at": laravel.stamp(row.created_at), "updated_at": laravel.stamp(row.updated_at)}
     plain: JsonObject = row.model_dump(include={"id", "uuid", "name", "description"})
     return {**plain, "project_id": project.id, **times}
 

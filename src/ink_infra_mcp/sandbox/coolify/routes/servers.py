@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.sandbox.coolify import rows, shape
+from ink_infra_mcp.sandbox.coolify import rows, server_shape, shape
 from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, found, invalid, refusal
 from ink_infra_mcp.sandbox.coolify.domains import host_of_url, urls_of
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
@@ -19,7 +19,13 @@ from ink_infra_mcp.sandbox.state_coolify import CoolifyState, Destination, Job, 
 
 HOST_NAME = r"(?=.{1,253}$)[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
 PROXIES = frozenset({"none", "traefik", "nginx", "caddy"})
+RHYTHMS = ("hourly", "daily", "weekly", "monthly", "yearly")
 NOT_FOUND = "Server not found."
+CRON_WORDS = ("every_minute", *(f"{at}{word}" for at in ("", "@") for word in RHYTHMS))
+CRON = re.compile(r"[\dA-Za-z*/,?#-]+(\s+[\dA-Za-z*/,?#-]+){4}")
+NO_CRON = "Invalid Cron / Human expression for Disk Usage Check Frequency."
+NEVER_NULL = ("name", "ip", "port", "user")
+"""Columns that take no null, although the rules let one pass."""
 
 
 def _address(name: str, value: JsonValue) -> list[str]:
@@ -69,12 +75,12 @@ SETTINGS = {*SETTING_RULES, "is_build_server"}
 
 
 def _all(call: Call) -> Answer:
-    return Answer([shape.server_listed(call, server) for server in call.coolify.servers])
+    return Answer([server_shape.server_listed(call, server) for server in call.coolify.servers])
 
 
 def _one(call: Call) -> Answer:
     server = _server(call)
-    shown = shape.server_full(call, server)
+    shown = server_shape.server_full(call, server)
     if call.query.get("resources"):
         shown["resources"] = _residents(call, server)
     return Answer(shown)
@@ -137,7 +143,10 @@ def _change(call: Call) -> Answer:
     server = _server(call)
     proxy = _proxy_type(call)
     key_id = _key_id(call, server)
+    _refuse_bad_cron(call)
     _refuse_busy_build_server(call, server)
+    if any(given.get(name, "") is None for name in NEVER_NULL):
+        raise refusal(500, "Server Error")
     _apply(server, given)
     server.private_key_id = key_id
     server.proxy_type = proxy or server.proxy_type
@@ -153,6 +162,13 @@ def _key_id(call: Call, server: Server) -> int | None:
     return found(rows.by_uuid(call.coolify.keys, wanted), "Private key not found.").id
 
 
+def _refuse_bad_cron(call: Call) -> None:
+    """Fields of a cron line are read loosely here: what is refused is refused there, too."""
+    name = "server_disk_usage_check_frequency"
+    if name in call.fields and call.text(name) not in CRON_WORDS and not CRON.fullmatch(call.text(name)):
+        raise invalid({name: [NO_CRON]})
+
+
 def _refuse_busy_build_server(call: Call, server: Server) -> None:
     becomes = call.switch("is_build_server") and not server.settings.is_build_server
     if becomes and _residents(call, server):
@@ -160,8 +176,9 @@ def _refuse_busy_build_server(call: Call, server: Server) -> None:
 
 
 def _apply(server: Server, given: JsonObject) -> None:
-    """Nulls change nothing, but the description can be emptied."""
+    """A null empties the description, switches off, and changes nothing else."""
     sent = {name: value for name, value in given.items() if value is not None}
+    sent |= {name: False for name in given.keys() & {"is_build_server", "is_terminal_enabled"} - sent.keys()}
     if sent.get("ip", server.ip) != server.ip:
         server.ip_previous, server.host = server.ip, ""
     if "description" in given:
@@ -209,11 +226,9 @@ def _maybe_validate(call: Call, server: Server) -> None:
 
 def _order_validation(call: Call, server: Server, *, install: bool) -> None:
     """The answer goes out before the job begins, so that old values still stand for a moment."""
-    job = Job(
-        kind="validate",
-        due=call.now + (VALIDATE_S if rows.machine_of(call.state, server) else DEAD_S),
-        target=server.uuid,
-    )
+    host = rows.host_of(call.state, server)
+    answers = host is not None and host.up
+    job = Job(kind="validate", due=call.now + (VALIDATE_S if answers else DEAD_S), target=server.uuid)
     if install:
         job = Job(kind="begin_install", due=call.now + BEGIN_S, target=server.uuid)
     call.coolify.jobs.append(job)

@@ -1,14 +1,11 @@
 """Services from a compose file: made, changed, started, stopped and deleted; there are no deployments of them."""
 
-from collections.abc import Iterator, Mapping
-
 from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.coolify import rows, shape
 from ink_infra_mcp.sandbox.coolify.app_checks import decoded
-from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, found, invalid, is_true, refusal
+from ink_infra_mcp.sandbox.coolify.call import Answer, Call, found, invalid, is_true, refusal
 from ink_infra_mcp.sandbox.coolify.containers import of_service
-from ink_infra_mcp.sandbox.coolify.domains import domain_errors, listed, normalized, refuse_taken
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
 from ink_infra_mcp.sandbox.coolify.ids import new_id, new_uuid
 from ink_infra_mcp.sandbox.coolify.jobs import DELETE_S, STOP_S
@@ -17,10 +14,11 @@ from ink_infra_mcp.sandbox.coolify.mounts import Unsafe
 from ink_infra_mcp.sandbox.coolify.php import Broken
 from ink_infra_mcp.sandbox.coolify.places import place_for
 from ink_infra_mcp.sandbox.coolify.release import OLDEST, V4_0, V4_2, Release
-from ink_infra_mcp.sandbox.coolify.rules import Rule, Rules, switch, text, validate
+from ink_infra_mcp.sandbox.coolify.rules import Rule, Rules, check_tags, switch, text, validate
 from ink_infra_mcp.sandbox.coolify.service_file import generate, stored
+from ink_infra_mcp.sandbox.coolify.service_urls import apply_urls, check_items
 from ink_infra_mcp.sandbox.coolify.symfony_read import BadYaml
-from ink_infra_mcp.sandbox.state_coolify import Job, JobKind, Server, Service, ServicePart
+from ink_infra_mcp.sandbox.state_coolify import Job, JobKind, Server, Service
 
 COMMON_RULES: Rules = {
     "name": text(255),
@@ -71,6 +69,8 @@ def _one(call: Call) -> Answer:
 def _create(call: Call) -> Answer:
     call.require_json()
     validate(call, NEW_RULES, allowed=_new_fields(call), short=False)
+    check_items(call)
+    check_tags(call)
     match bool(call.text("type")), bool(call.text("docker_compose_raw")):
         case False, False:
             words = "The {} field is required when {} is not present."
@@ -114,6 +114,7 @@ def _change(call: Call) -> Answer:
     call.require_json()
     service = _service(call)
     validate(call, COMMON_RULES, allowed=COMMON_RULES.keys() & {*_new_fields(call), "connect_to_docker_network"})
+    check_items(call)
     server = found(rows.server_of(call.coolify, service), "Server not found.")
     if "docker_compose_raw" in call.fields:
         service.docker_compose_raw = _stored(call)
@@ -128,14 +129,15 @@ def _change(call: Call) -> Answer:
 
 
 def _rename(call: Call, service: Service) -> None:
-    """What is empty stays as it was."""
+    """A description can be emptied, a name not: the rules take no null."""
     service.name = call.text("name") or service.name
-    service.description = call.text("description") or service.description
+    if "description" in call.fields:
+        service.description = call.text("description") or None
 
 
 def _settled(call: Call, service: Service, status: int) -> Answer:
     """Give a service its URLs, start it when that was asked for, and answer."""
-    _apply_urls(call, service)
+    apply_urls(call, service)
     if call.switch("instant_deploy"):
         _order(call, "start_service", service.start_seconds, service)
     domains = list[JsonValue](sorted(part.fqdn for part in service.parts if part.fqdn))
@@ -208,38 +210,6 @@ def _generated(call: Call, service: Service, server: Server) -> Answer | None:
     except (BadYaml, Broken, Unsafe):
         return Answer({"message": SERVER_ERROR}, 500)
     return None
-
-
-def _apply_urls(call: Call, service: Service) -> None:
-    """Wrong URLs make `errors` a bare list."""
-    entries = list(_urls(call))
-    parts = _parts_with_urls(service)
-    errors = [error for entry in entries for error in _url_errors(entry, parts)]
-    if errors:
-        raise invalid(list[JsonValue](errors))
-    for entry in entries:
-        part = parts[str(entry["name"])]
-        refuse_taken(call, listed(normalized(entry.get("url"))), own_uuid=part.uuid)
-        part.fqdn = normalized(entry.get("url"))
-
-
-def _parts_with_urls(service: Service) -> dict[str, ServicePart]:
-    return {part.name: part for part in service.parts if not part.is_database}
-
-
-def _url_errors(entry: JsonObject, parts: Mapping[str, ServicePart]) -> list[str]:
-    unknown = [] if entry["name"] in parts else [f"Service container with '{entry['name']}' not found."]
-    return [*domain_errors(entry.get("url")), *unknown]
-
-
-def _urls(call: Call) -> Iterator[JsonObject]:
-    for number, entry in enumerate(call.items("urls")):
-        if not isinstance(entry, dict) or set(entry) - {"name", "url"}:
-            words = "An item in the urls array has invalid fields. Only name and url fields are supported."
-            raise invalid({f"urls.{number}": [words]})
-        if not entry.get("name"):
-            raise invalid({f"urls.{number}.name": [f"The urls.{number}.name field is required."]})
-        yield entry
 
 
 def _new_fields(call: Call) -> list[str]:

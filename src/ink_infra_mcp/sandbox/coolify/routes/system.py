@@ -2,12 +2,12 @@
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.sandbox.coolify import shape
+from ink_infra_mcp.sandbox.coolify import laravel, shape
 from ink_infra_mcp.sandbox.coolify.call import Answer, Call, JsonObject, refusal
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
 
 TEAM: JsonObject = {
-    "id": shape.TEAM_ID,
+    "id": laravel.TEAM_ID,
     "name": "Root Team",
     "description": "The root team",
     "personal_team": True,
@@ -44,13 +44,13 @@ def _teams(call: Call) -> Answer:
 
 
 def _team_by_id(call: Call) -> Answer:
-    if call.path["id"] != str(shape.TEAM_ID):
+    if call.path["id"] != str(laravel.TEAM_ID):
         raise refusal(404, "Team not found.")
     return _team(call)
 
 
 def _members(call: Call) -> Answer:
-    began = shape.stamp(call.state.began)
+    began = laravel.stamp(call.state.began)
     member: JsonObject = {"id": 0, "name": "Root User", "email": "root@example.com", "created_at": began}
     return Answer([member])
 
@@ -72,7 +72,7 @@ def _databases(_: Call) -> Answer:
 
 
 def _stamped(call: Call) -> JsonObject:
-    began = shape.stamp(call.state.began)
+    began = laravel.stamp(call.state.began)
     return {**TEAM, "created_at": began, "updated_at": began}
 
 
