@@ -57,7 +57,14 @@ async def test_variables_are_added_replaced_and_removed_and_reach_the_container(
     assert "give set or remove" in nothing.text
 
 
-@pytest.mark.parametrize("name", ["COMPOSE_FILE", "COMPOSE_PROFILES", "compose_x", "SERVICE_FQDN_WEB", "1A", "A B"])
+STEERING = (
+    *("COMPOSE_FILE", "COMPOSE_PROFILES", "compose_x", "DOCKER_BUILDKIT", "GIT_CONFIG_COUNT", "LD_PRELOAD", "PATH"),
+    *("BASH_ENV", "IFS", "https_proxy", "DOCKER_DEFAULT_PLATFORM", "HOME"),
+)
+"""What the programs that build and start an app obey (seen: two of them ran a program of the app's as root)."""
+
+
+@pytest.mark.parametrize("name", [*STEERING, "SERVICE_FQDN_WEB", "1A", "A B"])
 def test_a_name_that_coolify_or_docker_compose_obeys_is_no_variable_of_an_app(name: str) -> None:
     """COMPOSE_* in an app's `.env` chooses files and services (seen with Compose 2.26.1), SERVICE_* a domain."""
     with pytest.raises(ValidationError, match="name"):
