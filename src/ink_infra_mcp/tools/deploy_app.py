@@ -94,8 +94,7 @@ class DeployApp(Mutation[Args, Look, Facts]):
         _refuse_without_source(args, found)
         args = await _isolable(args, look, found)
         file = _compose_file(args, look)
-        memory = args.memory or (look.fleet.defaults.memory if found is None else "0")
-        need = file.memory_bytes if file else memory_bytes(memory)
+        need = file.memory_bytes if file else _need_bytes(args, look, is_new=found is None)
         wanted = Wanted(name=args.name, muscle=args.muscle, domain=args.domain, need_bytes=need)
         home = await find_home(look, wanted, project, app=found, apps=apps, approved=approved)
         if file is not None:
@@ -169,6 +168,12 @@ def _compose_file(args: Args, look: Look) -> ComposeFile | None:
     _refuse_published(publish - look.ports().publishable())
     memory, cpus = args.memory or look.fleet.defaults.memory, args.cpus or look.fleet.defaults.cpus
     return compose_apps.prepared(args.compose, look.isolation, memory=memory, cpus=cpus, publish=publish)
+
+
+def _need_bytes(args: Args, look: Look, *, is_new: bool) -> int:
+    """Return the memory that is asked for; an app that exists and is given none keeps what it has."""
+    memory = args.memory or (look.fleet.defaults.memory if is_new else None)
+    return memory_bytes(memory) if memory else 0
 
 
 def _refuse_published(ports: Collection[str]) -> None:

@@ -11,17 +11,17 @@ from ink_infra_mcp.settings.policy_files import load_isolation
 @pytest.mark.parametrize(
     ("body", "wanted"),
     [
-        ("{image: a}", Services(must_run=("web",))),
-        ("{image: a, restart: always}", Services(must_run=("web",))),
-        ("{image: a, restart: on-failure}", Services(must_run=("web",))),
-        ("{image: a, restart: 'no'}", Services(may_end=("web",))),
-        ("{image: a, restart: no}", Services(may_end=("web",))),
-        ("{image: a, exclude_from_hc: true}", Services(may_end=("web",))),
-        ("{image: a, exclude_from_hc: false}", Services(must_run=("web",))),
-        ("{image: a, profiles: [debug]}", NO_SERVICES),
-        ("{image: a, profiles: []}", Services(must_run=("web",))),
-        ("{image: a, scale: 0}", NO_SERVICES),
-        ("{image: a, deploy: {replicas: 0}}", NO_SERVICES),
+        ("{image: nginx}", Services(must_run=("web",))),
+        ("{image: nginx, restart: always}", Services(must_run=("web",))),
+        ("{image: nginx, restart: on-failure}", Services(must_run=("web",))),
+        ("{image: nginx, restart: 'no'}", Services(may_end=("web",))),
+        ("{image: nginx, restart: no}", Services(may_end=("web",))),
+        ("{image: nginx, exclude_from_hc: true}", Services(may_end=("web",))),
+        ("{image: nginx, exclude_from_hc: false}", Services(must_run=("web",))),
+        ("{image: nginx, profiles: [debug]}", NO_SERVICES),
+        ("{image: nginx, profiles: []}", Services(must_run=("web",))),
+        ("{image: nginx, scale: 0}", NO_SERVICES),
+        ("{image: nginx, deploy: {replicas: 0}}", NO_SERVICES),
     ],
 )
 def test_a_service_must_run_unless_its_file_says_otherwise(body: str, wanted: Services) -> None:
@@ -32,7 +32,7 @@ def test_a_service_must_run_unless_its_file_says_otherwise(body: str, wanted: Se
 def test_the_file_that_runs_keeps_what_may_end() -> None:
     """A bare `no`, false to YAML 1.1, is still the word that Docker Compose and Coolify read."""
     file = prepared(
-        "services: {web: {image: a}, job: {image: b, restart: no}}", load_isolation(None), memory="1g", cpus="1"
+        "services: {web: {image: nginx}, job: {image: redis, restart: no}}", load_isolation(None), memory="1g", cpus="1"
     )
     assert 'restart: "no"' in file.text
     assert promised(file.text) == Services(must_run=("web",), may_end=("job",))
@@ -47,5 +47,5 @@ def test_an_app_whose_file_cannot_be_read_promises_what_coolify_lists() -> None:
     }
     listed = Service.model_validate(sent)
     assert promised_by(listed) == Services(must_run=("web", "db"), may_end=("job",))
-    readable = Service.model_validate({**sent, "docker_compose_raw": "services: {api: {image: a}}"})
+    readable = Service.model_validate({**sent, "docker_compose_raw": "services: {api: {image: nginx}}"})
     assert promised_by(readable) == Services(must_run=("api",))

@@ -6,7 +6,7 @@ from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.core.compose.judging import compose_problems
 from ink_infra_mcp.core.compose.reading import read_compose
-from ink_infra_mcp.core.errors import InputError, RefusedByPolicy, Rejected
+from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.run_options import lacking, weakening
 from ink_infra_mcp.core.untrusted import clean_name
@@ -88,12 +88,9 @@ async def mounted_from_server(look: Look, uuid: str) -> str:
 
     A Coolify that cannot tell (before 4.0.0) leaves it to the proof, which stops the app.
     """
-    try:
-        storages = await look.coolify.storages(uuid)
-    except Rejected as error:
-        if error.code == "unknown_endpoint":
-            return ""
-        raise
+    if not (await look.coolify.era()).storages_api:
+        return ""
+    storages = await look.coolify.storages(uuid)
     folders = (storage for storage in storages.persistent_storages if storage.host_path)
     first = next(iter((*folders, *storages.file_storages)), None)
     return f"mount {clean_name(first.source)} of its server at {clean_name(first.mount_path)}" if first else ""

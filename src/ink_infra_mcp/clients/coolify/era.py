@@ -48,6 +48,7 @@ def parse_version(text: str) -> Version | None:
 OLDEST = Version(major=4, minor=0, patch=0, pre=("beta", "463"))
 NEWEST = Version(major=4, minor=3, patch=11)
 _POST_ONLY = Version(major=4, minor=2)
+_STORAGES = Version(major=4, minor=0)
 _ROLLBACK = Version(major=4, minor=3)
 
 _SINCE: Mapping[str, Version] = {
@@ -79,6 +80,11 @@ class Era(Frozen):
     def rollback_api(self) -> bool:
         """Return whether `POST /applications/{uuid}/rollback` exists (since 4.3.0)."""
         return self._since(_ROLLBACK)
+
+    @property
+    def storages_api(self) -> bool:
+        """Return whether `GET /applications/{uuid}/storages` exists (since 4.0.0)."""
+        return self._since(_STORAGES)
 
     @property
     def supported(self) -> bool:

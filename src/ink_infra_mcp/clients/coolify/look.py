@@ -151,7 +151,7 @@ class CoolifyLook:
         """Return what is mounted into an app that Coolify builds.
 
         Raises:
-            NotFound: there is no such app, or Coolify is older than 4.0.0 and cannot tell.
+            NotFound: there is no such app. Rejected: Coolify is older than 4.0.0 and cannot tell.
         """
         return await self._one(Storages, "applications", app_uuid, "storages")
 
