@@ -168,7 +168,8 @@ def test_a_compose_file_that_holds_itself_is_refused() -> None:
 
 def test_aliases_that_share_settings_are_fine() -> None:
     """What compose files use them for goes on to work."""
-    text = "x-env: &env {A: '1'}\nservices: {web: {image: nginx, environment: *env}, job: {image: redis, environment: *env}}"
+    services = "{web: {image: nginx, environment: *env}, job: {image: redis, environment: *env}}"
+    text = f"x-env: &env {{A: '1'}}\nservices: {services}"
     assert prepared(text, load_isolation(None), memory="512m", cpus="1").services == ("web", "job")
 
 
