@@ -298,7 +298,19 @@ def test_what_docker_would_take_for_something_else_than_it_looks_is_refused(ask:
     assert compose_problems(file(ask), POLICY) == (f"web: {problem}",)
 
 
-@pytest.mark.parametrize("name", ["PATH", "HOME", "LD_PRELOAD", "SSH_CONNECTION", "DOCKER_HOST", "COMPOSE_PROFILES"])
+STEERING = (
+    "PATH",
+    "HOME",
+    "LD_PRELOAD",
+    "SSH_CONNECTION",
+    "DOCKER_HOST",
+    "COMPOSE_PROFILES",
+    "GIT_CONFIG_COUNT",
+    "https_proxy",
+)
+
+
+@pytest.mark.parametrize("name", STEERING)
 @pytest.mark.parametrize("form", ["${{{}}}", "${}", "x ${{{}:-y}}"])
 def test_a_variable_of_the_server_is_read_nowhere(name: str, form: str) -> None:
     """The shell that starts Docker Compose has such variables, and its values come before the app's own."""
@@ -400,6 +412,9 @@ OTHERWISE: list[tuple[JsonObject, str]] = [
     ({"deploy": {"placement": {}}}, "deploy: placement is not known"),
     ({"networks": "default"}, "networks: is not a list of names"),
     ({"user": 1000}, "user: is not a text"),
+    ({"tmpfs": "/run:size=0"}, "tmpfs: /run:size=0 is no path of the container with known options"),
+    ({"tmpfs": ["/run:size=many"]}, "tmpfs: /run:size=many is no path of the container with known options"),
+    ({"tmpfs": "/run:size=10.5m"}, "tmpfs: /run:size=10.5m is no path of the container with known options"),
 ]
 
 

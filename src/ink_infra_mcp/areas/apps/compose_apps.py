@@ -106,7 +106,8 @@ def blanks(file: ComposeFile, env: EnvNow) -> tuple[str, ...]:
         InputError: Docker Compose would not start the app without one of them.
     """
     given = {name for name, value in env.wanted.items() if value} | (env.digests.keys() - env.wanted.keys())
-    reads = reads_of(read_compose(file.text))
+    compose = read_compose(file.text)
+    reads = reads_of(compose)
     if missing := [name for name in reads.needed if name not in given]:
         raise InputError(
             f"The compose file needs a value for {', '.join(missing)}.", next="Give it as `env`, or secret:NAME."
@@ -114,7 +115,7 @@ def blanks(file: ComposeFile, env: EnvNow) -> tuple[str, ...]:
     empty = [f"{name} has no value: it is empty where the file reads it" for name in reads.plain if name not in given]
     kept = [
         f"{name} keeps the value that Coolify has for it, and not the file's default {default!r}; give it as `env`"
-        for name, default in defaults_of(read_compose(file.text)).items()
+        for name, default in defaults_of(compose).items()
         if name not in env.wanted and env.digests.get(name) not in (None, digest(default))
     ]
     return (*empty, *kept)

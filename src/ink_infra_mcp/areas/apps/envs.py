@@ -29,6 +29,7 @@ from ink_infra_mcp.core.dotenv import misread, unfit
 from ink_infra_mcp.core.errors import HostError, InputError
 from ink_infra_mcp.core.plan import JsonObject, Step, Undo
 from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.core.steering import steers
 
 MAX_TOTAL = 256 * 1024
 MAX_KEY = 255
@@ -39,16 +40,6 @@ _LOOKS_SECRET = re.compile(
 )
 _COOLIFYS = ("SERVICE_FQDN", "SERVICE_URL", "SERVICE_NAME")
 """Beginnings of names that Coolify fills in by itself, from an app's domains and services."""
-
-
-_STEERS = re.compile(
-    r"(?:COMPOSE|DOCKER|BUILDX|BUILDKIT|BUILDCTL|GIT|LD|SSH|SUDO|BASH|XDG|OTEL|EXPERIMENTAL|SSL|GO|NIXPACKS|CURL)_.*"
-    r"|PATH|HOME|IFS|ENV|SHELL|SHELLOPTS|BASHOPTS|CDPATH|GLOBIGNORE|TMPDIR|PS4|PROMPT_COMMAND|GODEBUG|GOTRACEBACK"
-    r"|(?:HTTP|HTTPS|ALL|FTP|NO)_PROXY",
-    re.ASCII,
-)
-"""What Docker Compose, git, the dynamic linker and shells obey. Coolify gives an app's variables to the programs that
-build and start it, on the server and as root (seen: GIT_CONFIG_* and DOCKER_BUILDKIT ran a program of the app's)."""
 
 
 def _checked(env: dict[str, str]) -> dict[str, str]:
@@ -67,7 +58,7 @@ def _check_name(key: str) -> None:
         )
     if key.startswith(_COOLIFYS):
         raise ValueError(f"{key}: Coolify fills in this variable from the app's domains; choose another name")
-    if _STEERS.fullmatch(key.upper()):
+    if steers(key):
         raise ValueError(f"{key}: the programs that build and start the app would obey it; choose another name")
 
 

@@ -35,7 +35,7 @@ async def check_growth(look: Look, placement: Placement, app: App, *, need_bytes
     """
     muscle = next(m for m in look.fleet.muscles if m.name == placement.muscle)
     (measured,) = await candidates(look, [muscle])
-    own = _promised(await _as_listed(look, app), look)
+    own = _promised(app.source, look)
     left = measured.memory_bytes - measured.committed_bytes
     if need_bytes > own and measured.healthy and need_bytes - own > left:
         raise InputError(
@@ -47,11 +47,6 @@ async def check_growth(look: Look, placement: Placement, app: App, *, need_bytes
 
 def _mib(size: int) -> str:
     return f"{size // 2**20} MiB"
-
-
-async def _as_listed(look: Look, app: App) -> Application | Service:
-    everything = (*await look.coolify.applications(), *await look.coolify.services())
-    return next(found for found in everything if found.uuid == app.uuid)
 
 
 def _nowhere(placement: Placement) -> InputError:

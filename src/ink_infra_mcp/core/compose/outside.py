@@ -10,6 +10,7 @@ from ink_infra_mcp.core.compose.forms import as_map, as_texts, mounts_of, networ
 from ink_infra_mcp.core.compose.ground import COOLIFY_S, Ground, Judge, is_coolify_s
 from ink_infra_mcp.core.compose.kinds import LOGGING_KINDS, Kind, wrong_kind
 from ink_infra_mcp.core.compose.published import published_port
+from ink_infra_mcp.core.compose.sizes import size_bytes
 from ink_infra_mcp.core.host_config import TMPFS_OPTION
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
@@ -148,7 +149,13 @@ def _is_tmpfs(entry: str) -> bool:
     if found is None:
         return False
     options = (found["options"] or "").split(",")
-    return all(TMPFS_OPTION.fullmatch(option) for option in options if option)
+    return all(_is_tmpfs_option(option) for option in options if option)
+
+
+def _is_tmpfs_option(option: str) -> bool:
+    """A size of 0 is none, and the proof on the host knows fewer options than the kernel."""
+    size = option.removeprefix("size=")
+    return TMPFS_OPTION.fullmatch(option) is not None and (size == option or size_bytes(size) is not None)
 
 
 def _given(value: JsonValue, names: frozenset[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from ink_infra_mcp.core.compose.ground import Ground, Judge
 from ink_infra_mcp.core.compose.sizes import count
 from ink_infra_mcp.core.images import image_problem
 from ink_infra_mcp.core.shapes import table
+from ink_infra_mcp.core.steering import steers
 
 _MAGIC = re.compile(r"SERVICE_(?:FQDN|URL)", re.IGNORECASE)
 ADDED = re.compile(r"(?:COOLIFY_[A-Z_]+|SERVICE_NAME_[A-Z0-9_.-]+)")
@@ -18,11 +19,10 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*", re.ASCII)
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """A variable's name, as Compose reads it in `${...}`."""
 _READ = re.compile(r"\$\{?(?P<name>[A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
-_OF_THE_SERVER = re.compile(
-    r"(?:COMPOSE|DOCKER|BUILDX|BUILDKIT|LD|SSH|SUDO|LC|XDG|BASH)_.*"
-    r"|PATH|HOME|USER|LOGNAME|SHELL|PWD|OLDPWD|HOSTNAME|LANG|LANGUAGE|MAIL|TERM|TMPDIR|IFS|ENV|SHLVL|_",
-    re.ASCII | re.IGNORECASE,
+_OF_A_SHELL = re.compile(
+    r"LC_.*|USER|LOGNAME|PWD|OLDPWD|HOSTNAME|LANG|LANGUAGE|MAIL|TERM|SHLVL|_", re.ASCII | re.IGNORECASE
 )
+"""What a shell has beside the variables that steer it."""
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:us|ms|s|m|h))+", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9_.,:/@+-]*", re.ASCII)
 
@@ -39,12 +39,12 @@ def magic(text: str) -> str:
 
 
 def is_of_the_server(name: str) -> bool:
-    """Return whether the shell that starts Compose may have the variable, or Compose itself obeys it.
+    """Return whether the shell that starts Compose may have the variable, or a program that it starts obeys it.
 
-    The shell's value comes before the app's own (seen, Compose 2.26.1), and COMPOSE_* in the app's `.env` steers
-    which services start.
+    The shell's value comes before the app's own (seen, Compose 2.26.1), and Coolify makes a line of the app's `.env` of
+    each name that a file reads.
     """
-    return _OF_THE_SERVER.fullmatch(name) is not None
+    return steers(name) or _OF_A_SHELL.fullmatch(name) is not None
 
 
 def read_from_server(text: str) -> str:
@@ -70,13 +70,12 @@ def _image(value: JsonValue, _: Ground) -> Iterator[str]:
 
 def _environment(value: JsonValue, _: Ground) -> Iterator[str]:
     for name, text in as_map(value).items():
-        yield from variable_problems(name, text or "")
+        yield from _variable(name, text or "")
         if name.upper().startswith("COMPOSE_") or (text is None and is_of_the_server(name)):
             yield f"{name}: may be a variable of the Muscle's own, or steer Docker Compose; write its value"
 
 
-def variable_problems(name: str, text: str) -> Iterator[str]:
-    """Yield why Coolify or Docker would make something else of a variable."""
+def _variable(name: str, text: str) -> Iterator[str]:
     if not _NAME.fullmatch(name):
         yield f"{name!r} is no name of a variable"
     if ADDED.fullmatch(name.upper()):
