@@ -154,10 +154,17 @@ def break_(site: Site, server: Server, how: Broken) -> None:
     for number, published in enumerate(how.published):
         server.say("docker", "run", "-d", "-q", "--name", f"p{number}", "-p", _filled(published, words), WEB)
     for address in how.listens:
-        host, _, port = _filled(address, words).rpartition(":")
-        family = "inet6" if host.startswith("[") else "inet"
-        server.say("systemd-run", "-q", "--collect", "python3", "-c", _LISTENER, family, host.strip("[]"), port)
-    server.say("sh", "-ec", "for i in 1 2 3 4 5 6 7 8 9 10; do [ $(ss -Hltn | wc -l) -ge 2 ] && break; sleep 0.2; done")
+        _listen(server, _filled(address, words))
+
+
+def _listen(server: Server, address: str) -> None:
+    """Return once it listens there: a connect that comes before is refused, and looks like a filter."""
+    host, _, port = address.rpartition(":")
+    is_six = host.startswith("[")
+    family = "inet6" if is_six else "inet"
+    server.say("systemd-run", "-q", "--collect", "python3", "-c", _LISTENER, family, host.strip("[]"), port)
+    seen = f"ss -Hltn {'-6' if is_six else '-4'} sport = :{port} | grep -q ."
+    server.say("sh", "-c", f"for i in $(seq 200); do {seen} && exit; sleep 0.1; done; exit 1")
 
 
 def _filled(text: str, words: Mapping[str, str]) -> str:
