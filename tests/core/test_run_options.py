@@ -75,3 +75,13 @@ def test_texts_that_pass_are_not_rare() -> None:
     for more in ("", "--init", "--shm-size=1g --ulimit nofile=1:2", "--hostname=shop-1 --entrypoint 'a --b=c'"):
         assert weakening(f"{OURS} {more}", POLICY) == ()
         assert lacking(f"{OURS} {more}", POLICY) == ()
+
+
+def test_options_that_docker_refuses_are_refused_before_it_does() -> None:
+    """A capability that there is none of, and a soft limit above the hard one, would stop the deployment."""
+    assert weakening(f"{OURS} --cap-drop=FOO --ulimit=nofile=5:1", POLICY) == (
+        "`--cap-drop=FOO` stops the deployment: write a capability's name",
+        "`--ulimit=nofile=5:1` stops the deployment: write a limit's name, =, the soft limit, : and the hard one, "
+        "which is not less, such as nofile=1024:2048",
+    )
+    assert weakening(f"{OURS} --cap-drop=cap_net_raw --ulimit=nofile=5:5", POLICY) == ()

@@ -36,6 +36,7 @@ PIECES = (
     "inf",
 )
 ROUNDS, VALUES = 12, 60
+COMMAND = (*"ab \\'\"`();|>&\n\t#=é", "'a b'", '"c d"', "x ")
 WHOLE = """
 x-common: &common {restart: always, init: true}
 services:
@@ -128,6 +129,23 @@ def test_plain_scalars_are_what_docker_compose_reads(bed: Bed, number: int) -> N
                             for name, value in theirs["services"]["web"]["environment"].items()}  # fmt: skip
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_a_text_for_a_command_is_taken_whole_or_refused(bed: Bed, number: int) -> None:
+    """Quotes, operators, backslashes, line breaks: no word is dropped behind the back of who approved the text."""
+    chance, server, policy = random.Random(number), bed.clean("muscle-1"), load_isolation(None)  # noqa: S311
+    texts = {"".join(chance.choices(COMMAND, k=chance.randint(1, 6))) for _ in range(VALUES * 10)}
+    services: JsonObject = {
+        f"s{place}": {"image": "a:1", "command": f"{text} end"} for place, text in enumerate(sorted(texts))
+    }
+    made = prepared(read_compose(written({"services": services})), policy, memory="1g", cpus="1").document
+    refused = {problem.partition(":")[0] for problem in compose_problems(made, policy)}
+    taken = {name: service for name, service in services.items() if name not in refused}
+    theirs = understood(server, json.dumps({"services": taken}))
+    assert len(taken) > VALUES
+    assert theirs is not None
+    assert {service["command"][-1][-3:] for service in theirs["services"].values()} == {"end"}
+
+
 def test_a_whole_file_means_what_it_meant_but_for_what_the_plan_adds(bed: Bed) -> None:
     """Short and long forms, merges, limits, files with content: isolation and limits are all that is added."""
     server = bed.clean("muscle-1")
@@ -158,7 +176,11 @@ PARTS = {
     "healthcheck": ("test", "interval", "timeout", "retries", "start_period", "start_interval", "disable"),
     "deploy": ("resources", "replicas", "restart_policy", "labels", "placement", "update_config", "mode"),
     "logging": ("driver", "options"),
+    "ulimits": ("nofile",),
 }
+PLACES = ("target", "uid", "gid", "mode")
+SETTINGS = {"configs": PLACES, "secrets": PLACES, "depends_on": ("",)}
+"""Settings in the long form of a list; an empty text for the settings of a name."""
 
 
 def odd_files(key: str) -> Iterator[JsonObject]:
@@ -174,6 +196,9 @@ def odd_files(key: str) -> Iterator[JsonObject]:
         yield {"services": {"web": {"image": "a:1", key: odd}, "a": other}, **beside}
         for part in PARTS.get(key, ()):
             yield {"services": {"web": {"image": "a:1", key: {part: odd}}, "a": other}, **beside}
+        for setting in SETTINGS.get(key, ()):
+            wanted: JsonValue = {"a": odd} if setting == "" else [{"source": "a", setting: odd}]
+            yield {"services": {"web": {"image": "a:1", key: wanted}, "a": other}, **beside}
         if key in beside:
             yield {"services": {"web": other, "a": other}, **beside, key: odd}
             yield {"services": {"web": other, "a": other}, **beside, key: {"aa": odd}}

@@ -9,6 +9,15 @@ from pydantic import AfterValidator, Field
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.policy import Loosened, Rule, admitted
 
+CAPABILITIES = frozenset({
+    *("AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN"),
+    *("DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE"),
+    *("LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST"),
+    *("NET_RAW", "PERFMON", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT"),
+    *("SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME"),
+    *("SYS_TTY_CONFIG", "WAKE_ALARM"),
+})  # fmt: skip
+"""The capabilities of Linux 6, in Docker's short spelling (capabilities(7)); Docker refuses any other."""
 _CAPABILITY = re.compile(r"[A-Z][A-Z_]*")
 _RUNTIME = re.compile(r"[A-Za-z0-9_.]+", re.ASCII)
 

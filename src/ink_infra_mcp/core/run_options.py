@@ -7,7 +7,7 @@ Coolify and the fork read such a text with regular expressions (convertDockerRun
 import re
 from collections.abc import Iterable
 
-from ink_infra_mcp.core.isolation import Isolation, drops
+from ink_infra_mcp.core.isolation import CAPABILITIES, Isolation, drops
 
 Option = tuple[str, str | None]
 """An option name with its two hyphens, and its value; None where there is none."""
@@ -29,10 +29,10 @@ _WORD = re.compile(r"[^\s]+", re.ASCII)
 _DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 _ULIMIT = (
     r"(core|cpu|data|fsize|locks|memlock|msgqueue|nofile|nproc|rss|sigpending|stack)=\d{1,18}:\d{1,18}",
-    "a limit's name, =, the soft limit, : and the hard one, such as nofile=1024:2048",
+    "a limit's name, =, the soft limit, : and the hard one, which is not less, such as nofile=1024:2048",
 )
 _SHAPES: dict[str, tuple[str, str]] = {
-    "--cap-drop": (r"[A-Za-z_]+", "a capability's name"),
+    "--cap-drop": (r"(?i:(CAP_)?(ALL|" + "|".join(sorted(CAPABILITIES)) + "))", "a capability's name"),
     "--ulimit": _ULIMIT,
     "--shm-size": (r"\d{1,15}[bkmgBKMG]?", "a size without quotes, such as 64m"),
     "--dns": (r"[0-9A-Fa-f.:]{2,45}", "an address"),
@@ -203,7 +203,13 @@ def _loss_of_value(name: str, value: str, seen: tuple[Option, ...]) -> str:
 
 def _misshapen(name: str, value: str) -> str:
     shape, words = _SHAPES.get(name, _ANY_SHAPE)
-    return "" if re.fullmatch(shape, value, re.ASCII) else f"`{name}={value}` stops the deployment: write {words}"
+    fine = re.fullmatch(shape, value, re.ASCII) and not (name == "--ulimit" and _is_upside_down(value))
+    return "" if fine else f"`{name}={value}` stops the deployment: write {words}"
+
+
+def _is_upside_down(limit: str) -> bool:
+    soft, _, hard = limit.partition("=")[2].partition(":")
+    return int(soft) > int(hard)
 
 
 def _what_arrives(name: str, value: str, seen: tuple[Option, ...]) -> str:

@@ -415,6 +415,21 @@ OTHERWISE: list[tuple[JsonObject, str]] = [
     ({"tmpfs": "/run:size=0"}, "tmpfs: /run:size=0 is no path of the container with known options"),
     ({"tmpfs": ["/run:size=many"]}, "tmpfs: /run:size=many is no path of the container with known options"),
     ({"tmpfs": "/run:size=10.5m"}, "tmpfs: /run:size=10.5m is no path of the container with known options"),
+    ({"restart": "always:5"}, "restart: always:5 is no restart policy"),
+    ({"stop_grace_period": "1h"}, "stop_grace_period: 1h is no time such as 1m30s, between 1ms and 600s"),
+    ({"healthcheck": {"interval": "1us"}}, "healthcheck: interval: 1us is no time such as 1m30s, between 1ms and"),
+    ({"healthcheck": {"timeout": "25h"}}, "healthcheck: timeout: 25h is no time such as 1m30s, between 1ms and"),
+    ({"working_dir": "app"}, "working_dir: app is no absolute path"),
+    ({"stop_signal": "SIGFOO"}, "stop_signal: SIGFOO is no signal"),
+    ({"cpuset": "0--2"}, "cpuset: 0--2 names no processors"),
+    ({"ulimits": {"nofile": {"soft": 7, "hard": 6}}}, "ulimits: nofile needs a number, or soft and hard, of which"),
+    ({"ulimits": {"nofile": {"soft": -1, "hard": 6}}}, "ulimits: nofile needs a number, or soft and hard, of which"),
+    ({"deploy": {"resources": {"reservations": {"pids": 5}}}}, "deploy: resources.reservations.pids opens devices"),
+    ({"command": "echo a && rm b"}, "command: is a text with open quotes, or with one of ` ( ) ; & | < > outside"),
+    ({"entrypoint": 'sh -c "a'}, "entrypoint: is a text with open quotes"),
+    ({"command": "a\\"}, "command: is a text with open quotes"),
+    ({"network_mode": "none", "networks": ["default"]}, "networks stands beside network_mode: Docker takes one"),
+    ({"depends_on": ["web"]}, "depends_on: leads back to web itself"),
 ]
 
 

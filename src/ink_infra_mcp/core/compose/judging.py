@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose import resources
 from ink_infra_mcp.core.compose.arriving import lost_in_coolify, texts_in
+from ink_infra_mcp.core.compose.between import between_services, within_service
 from ink_infra_mcp.core.compose.forms import is_nothing
 from ink_infra_mcp.core.compose.ground import Ground, Judge
 from ink_infra_mcp.core.compose.kinds import wrong_kind
@@ -78,6 +79,7 @@ def compose_problems(
         *lost_in_coolify(compose),
         *odd_reads(compose),
         *_of_the_server(compose),
+        *between_services(services),
     ]
     for name, service in services.items():
         reasons = [*_in_service(name, service, ground)] if isinstance(service, dict) else ["is no service"]
@@ -94,6 +96,7 @@ def _of_the_server(compose: JsonObject) -> Iterator[str]:
 def _in_service(name: str, service: JsonObject, ground: Ground) -> Iterator[str]:
     yield from not_isolated(service, ground.policy)
     yield from resources.contradictions(service)
+    yield from within_service(service)
     if not service.get("image"):
         yield "has no image"
     for key, value in service.items():

@@ -23,14 +23,16 @@ _FIXED_LABELS = {
     "traefik.http.middlewares.gzip.compress": "true",
     "traefik.http.middlewares.redirect-to-https.redirectscheme.scheme": "https",
 }
-_ROUTER = re.compile(r"traefik\.http\.routers\.(?P<name>https?-[0-9]+-[a-z0-9-]+)\.(?P<key>[A-Za-z.]+)")
-_SERVICE = re.compile(r"traefik\.http\.services\.(?P<name>https?-[0-9]+-[a-z0-9-]+)\.loadbalancer\.server\.port")
-_MIDDLEWARE = re.compile(r"traefik\.http\.middlewares\.(?P<name>[a-z0-9-]+)\.(?:redirectregex|stripprefix|headers)\..+")
+_ROUTER = re.compile(r"traefik\.http\.routers\.(?P<name>https?-[0-9]+-[A-Za-z0-9-]+)\.(?P<key>[A-Za-z.]+)")
+_SERVICE = re.compile(r"traefik\.http\.services\.(?P<name>https?-[0-9]+-[A-Za-z0-9-]+)\.loadbalancer\.server\.port")
+_MIDDLEWARE = re.compile(
+    r"traefik\.http\.middlewares\.(?P<name>[A-Za-z0-9-]+)\.(?:redirectregex|stripprefix|headers)\..+"
+)
 _CADDY = re.compile(r"caddy_(?P<number>[0-9]+)(?P<rest>\..+)?")
 _ROUTER_VALUES = {
     "entryPoints": re.compile(r"https?"),
-    "service": re.compile(r"https?-[0-9]+-[a-z0-9-]+"),
-    "middlewares": re.compile(r"[a-z0-9,-]+"),
+    "service": re.compile(r"https?-[0-9]+-[A-Za-z0-9-]+"),
+    "middlewares": re.compile(r"[A-Za-z0-9,-]+"),
     "tls": re.compile("true"),
     "tls.certresolver": re.compile("letsencrypt"),
 }

@@ -1,7 +1,7 @@
 """Keys of a service that reach beyond its container: mounts, ports, networks, labels, logs, files and builds."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
 
 from pydantic import JsonValue
@@ -27,8 +27,6 @@ _LOG_OPTIONS = {
 """What Docker's log drivers read; -1 is no limit (moby, daemon/logger)."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 _TMPFS = re.compile(r"/[A-Za-z0-9._/-]+(?::(?P<options>[A-Za-z0-9,=._-]+))?", re.ASCII)
-_GIVEN = frozenset({"source", "target", "uid", "gid", "mode"})
-"""What the long form of a config or a secret may hold."""
 
 
 def _volumes(value: JsonValue, _: Ground) -> Iterator[str]:
@@ -163,8 +161,47 @@ def _given(value: JsonValue, names: frozenset[str]) -> Iterator[str]:
         source = item.get("source") if isinstance(item, dict) else item
         if not isinstance(source, str) or source not in names:
             yield f"the file has none called {source}"
-        if set(table(item)) - _GIVEN:
-            yield f"{source}: a setting is not known"
+        yield from (f"{source}: {reason}" for reason in _placed(table(item)))
+
+
+def _placed(settings: JsonObject) -> Iterator[str]:
+    """Docker Compose 2.26.1 breaks down on a target that is no text, and takes any number for rights."""
+    for key, value in settings.items():
+        if key not in _PLACES:
+            yield f"{key} is not known to be harmless"
+        elif not _PLACES[key](value):
+            yield f"{key} is {value}: {_PLACE_WORDS[key]}"
+
+
+def _is_target(value: JsonValue) -> bool:
+    return isinstance(value, str) and _TARGET.fullmatch(value) is not None and ".." not in value.split("/")
+
+
+def _is_id(value: JsonValue) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value, re.ASCII) is not None
+
+
+def _is_mode(value: JsonValue) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_RIGHTS
+
+
+_TARGET = re.compile(r"/?[A-Za-z0-9._@+-]+(?:/[A-Za-z0-9._@+-]+)*", re.ASCII)
+_MOST_RIGHTS = 0o777
+_PLACES: Mapping[str, Callable[[JsonValue], bool]] = {
+    "source": lambda value: isinstance(value, str),
+    "target": _is_target,
+    "uid": _is_id,
+    "gid": _is_id,
+    "mode": _is_mode,
+}
+"""What the long form of a config or a secret may hold."""
+_PLACE_WORDS = {
+    "source": "write a name",
+    "target": "write a path of the container",
+    "uid": 'write a number in quotes, such as "1000"',
+    "gid": 'write a number in quotes, such as "1000"',
+    "mode": "write rights such as 0440",
+}
 
 
 def _configs(value: JsonValue, ground: Ground) -> Iterator[str]:

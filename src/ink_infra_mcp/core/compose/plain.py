@@ -7,8 +7,9 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.forms import as_map, as_texts
 from ink_infra_mcp.core.compose.ground import Ground, Judge
-from ink_infra_mcp.core.compose.sizes import count
+from ink_infra_mcp.core.compose.sizes import count, seconds
 from ink_infra_mcp.core.images import image_problem
+from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.steering import steers
 
@@ -23,7 +24,14 @@ _OF_A_SHELL = re.compile(
     r"LC_.*|USER|LOGNAME|PWD|OLDPWD|HOSTNAME|LANG|LANGUAGE|MAIL|TERM|SHLVL|_", re.ASCII | re.IGNORECASE
 )
 """What a shell has beside the variables that steer it."""
-_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:us|ms|s|m|h))+", re.ASCII)
+_LEAST_S, _MOST_S = 0.001, 86_400.0
+"""Docker takes no interval below a millisecond, but 0 for its own default; a day is more than anybody waits for."""
+_MOST_GRACE_S = 600.0
+"""How long a container may be asked to end: whoever stops, restarts or deletes the app waits for it."""
+_RESTART = re.compile(r"no|always|unless-stopped|on-failure(?::[0-9]{1,9})?", re.ASCII)
+_SIGNAL = re.compile(r"(?:SIG)?(?:HUP|INT|QUIT|ABRT|KILL|USR1|USR2|ALRM|TERM|WINCH|RTMIN\+[0-9])|[1-9]|[1-5][0-9]")
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\`])*\"""", re.DOTALL)
+_NOT_IN_WORDS = frozenset("'\"\\`();&|<>")
 _WORD = re.compile(r"[A-Za-z0-9_.,:/@+-]*", re.ASCII)
 
 
@@ -51,6 +59,9 @@ def read_from_server(text: str) -> str:
     """Return the first variable that a text reads and that may be the server's; empty for none."""
     names = (found["name"] for found in _READ.finditer(text.replace("$$", "")))
     return next((name for name in names if is_of_the_server(name)), "")
+
+
+_CONDITIONS = frozenset({"service_started", "service_healthy", "service_completed_successfully"})
 
 
 def _any(_value: JsonValue, _: Ground) -> Iterator[str]:
@@ -84,9 +95,36 @@ def _variable(name: str, text: str) -> Iterator[str]:
         yield f"{name}: {reason}"
 
 
-def _duration(value: JsonValue, _: Ground) -> Iterator[str]:
-    if not isinstance(value, str) or not _DURATION.fullmatch(value):
-        yield f"{value} is no time such as 1m30s"
+def _duration(value: JsonValue, _: Ground, most: float = _MOST_S) -> Iterator[str]:
+    taken = seconds(value)
+    if taken is None or not (taken == 0 or _LEAST_S <= taken <= most):
+        yield f"{value} is no time such as 1m30s, between 1ms and {most:.0f}s"
+
+
+def _grace(value: JsonValue, ground: Ground) -> Iterator[str]:
+    yield from _duration(value, ground, _MOST_GRACE_S)
+
+
+def _working_dir(value: JsonValue, _: Ground) -> Iterator[str]:
+    if not str(value).startswith("/"):
+        yield f"{value} is no absolute path, and Docker starts nothing with another"
+
+
+def _signal(value: JsonValue, _: Ground) -> Iterator[str]:
+    if not _SIGNAL.fullmatch(str(value)):
+        yield f"{value} is no signal that ends a program, such as SIGTERM"
+
+
+def _words(value: JsonValue, _: Ground) -> Iterator[str]:
+    """Of a text Docker Compose makes words without a shell, and drops what follows `;`, `&`, `|`, `<` or `>`.
+
+    Seen with 2.26.1, which refuses parentheses, open quotes and a last backslash.
+    """
+    if isinstance(value, str) and set(_QUOTED.sub("", value)) & _NOT_IN_WORDS:
+        yield (
+            "is a text with open quotes, or with one of ` ( ) ; & | < > outside them: Docker runs it without a shell "
+            'and drops or refuses the rest; write a list, such as ["sh", "-c", "..."]'
+        )
 
 
 def _healthcheck(value: JsonValue, ground: Ground) -> Iterator[str]:
@@ -127,9 +165,17 @@ _HEALTH: Mapping[str, Judge] = {
 def _depends_on(value: JsonValue, ground: Ground) -> Iterator[str]:
     if unknown := [name for name in _needed(value) if name not in ground.services]:
         yield f"the file has no service {unknown[0]}"
-    settings = set[str]().union(*map(table, table(value).values()))
-    if settings - {"condition", "required", "restart"}:
+    for name, settings in table(value).items():
+        yield from (f"{name}: {reason}" for reason in _need(table(settings)))
+
+
+def _need(settings: JsonObject) -> Iterator[str]:
+    if settings.keys() - {"condition", "required", "restart"}:
         yield "has a setting that is not known"
+    if settings.get("condition") not in _CONDITIONS:
+        yield f"the condition is none of {', '.join(sorted(_CONDITIONS))}"
+    if not all(isinstance(settings.get(key, True), bool) for key in ("required", "restart")):
+        yield "required and restart are true or false"
 
 
 def _needed(value: JsonValue) -> list[str]:
@@ -137,8 +183,7 @@ def _needed(value: JsonValue) -> list[str]:
 
 
 def _restart(value: JsonValue, _: Ground) -> Iterator[str]:
-    policy = str(value).partition(":")[0]
-    if policy not in {"no", "always", "on-failure", "unless-stopped"}:
+    if not _RESTART.fullmatch(str(value)):
         yield f"{value} is no restart policy"
 
 
@@ -153,14 +198,17 @@ def _ignored(value: JsonValue, _: Ground) -> Iterator[str]:
 
 
 PLAIN: Mapping[str, Judge] = {
-    **dict.fromkeys(("working_dir", "user", "hostname", "domainname", "command", "entrypoint"), _any),
+    **dict.fromkeys(("user", "hostname", "domainname"), _any),
+    **dict.fromkeys(("command", "entrypoint"), _words),
     **dict.fromkeys(("init", "tty", "stdin_open", "read_only", "exclude_from_hc"), _any),
     **dict.fromkeys(("profiles", "expose", "dns_opt", "dns_search"), _any),
     **dict.fromkeys(("attach", "container_name", "develop"), _ignored),
-    **dict.fromkeys(("platform", "stop_signal"), _word),
+    "platform": _word,
+    "stop_signal": _signal,
+    "working_dir": _working_dir,
     "image": _image,
     "environment": _environment,
-    "stop_grace_period": _duration,
+    "stop_grace_period": _grace,
     "healthcheck": _healthcheck,
     "depends_on": _depends_on,
     "restart": _restart,

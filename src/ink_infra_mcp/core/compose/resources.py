@@ -1,6 +1,8 @@
 """Limits of a service: memory, processors, files; each of them a number that Docker reads, none of them unlimited."""
 
+import re
 from collections.abc import Iterator, Mapping
+from math import inf
 
 from pydantic import JsonValue
 
@@ -11,6 +13,7 @@ from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import table
 
 _MOST_SHARES = 1024
+_CPUSET = re.compile(r"[0-9]{1,4}(?:-[0-9]{1,4})?(?:,[0-9]{1,4}(?:-[0-9]{1,4})?)*", re.ASCII)
 _LEAST_MEMORY = 6 * 2**20
 """Docker starts nothing with less (seen, 26.1)."""
 
@@ -92,7 +95,7 @@ def _swappiness(value: JsonValue, _: Ground) -> Iterator[str]:
 
 
 def _cpuset(value: JsonValue, _: Ground) -> Iterator[str]:
-    if not isinstance(value, str) or not value or set(value) - set("0123456789,-"):
+    if not isinstance(value, str) or not _CPUSET.fullmatch(value):
         yield f"{value} names no processors"
 
 
@@ -106,12 +109,20 @@ def _ulimits(value: JsonValue, _: Ground) -> Iterator[str]:
         if name not in ULIMITS:
             yield f"{name} is no limit that an app may set"
         both: JsonObject = limit if isinstance(limit, dict) else {"soft": limit, "hard": limit}
-        if set(both) != {"soft", "hard"} or not all(map(_is_ulimit, both.values())):
-            yield f"{name} needs a number, or soft and hard"
+        if set(both) != {"soft", "hard"} or not _are_ulimits(both["soft"], both["hard"]):
+            yield f"{name} needs a number, or soft and hard, of which soft is not more"
 
 
-def _is_ulimit(value: JsonValue) -> bool:
-    return value in (0, -1) or count(value) is not None
+def _are_ulimits(soft: JsonValue, hard: JsonValue) -> bool:
+    lower, upper = map(_ulimit, (soft, hard))
+    return lower is not None and upper is not None and lower <= upper
+
+
+def _ulimit(value: JsonValue) -> float | None:
+    """Return a limit as a number: -1 is none."""
+    if value == -1:
+        return inf
+    return 0 if value == 0 and not isinstance(value, bool) else count(value)
 
 
 def _deploy(value: JsonValue, ground: Ground) -> Iterator[str]:
@@ -137,7 +148,7 @@ def _resources(value: JsonValue, ground: Ground) -> Iterator[str]:
 
 
 def _resource(part: str, key: str, value: JsonValue, ground: Ground) -> Iterator[str]:
-    if key not in _LIMITS:
+    if key not in _LIMITS or (part, key) == ("reservations", "pids"):
         yield f"resources.{part}.{key} opens devices of the Muscle, or is not known"
         return
     yield from (f"resources.{part}.{key}: {reason}" for reason in _LIMITS[key](value, ground))

@@ -1,4 +1,4 @@
-"""Sizes, numbers of processors and counts as Docker reads them in a compose file; what is unlimited has no number."""
+"""Sizes, numbers of processors, counts and times as Docker reads them in a compose file; no limit is no number."""
 
 import re
 
@@ -14,6 +14,9 @@ _MOST_BYTES = 2**50
 _LEAST_PROCESSORS = 0.01
 """Below 0.00001 the daemon computes a quota of 0, which the kernel takes for none (moby, daemon_unix.go)."""
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
+_DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:us|ms|s|m|h))+", re.ASCII)
+_PART = re.compile(r"(?P<number>[0-9.]+)(?P<unit>us|ms|s|m|h)", re.ASCII)
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def size_bytes(value: JsonValue) -> int | None:
@@ -49,3 +52,10 @@ def count(value: JsonValue) -> int | None:
         return None
     number = int(value) if _COUNT.fullmatch(str(value)) else 0
     return number if number > 0 else None
+
+
+def seconds(value: JsonValue) -> float | None:
+    """Return a time such as 1m30s in seconds, None for what is none."""
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+        return None
+    return sum(float(part["number"]) * _SECONDS[part["unit"]] for part in _PART.finditer(value))
