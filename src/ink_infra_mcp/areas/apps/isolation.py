@@ -18,6 +18,7 @@ from ink_infra_mcp.hosts.docker.containers import containers_of, is_preview, iso
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 
+_BLIND = "run from a compose file that this Coolify token may not read, so that nobody could judge it"
 _DROPPED = "run without gVisor: Coolify applies no run options to an app"
 
 
@@ -54,6 +55,18 @@ async def check_rollout(look: Look, app: App) -> None:
         raise RefusedByPolicy(
             f"{app.name} would {why}.",
             next="Call deploy_app for it, which sets its isolation, then this again.",
+        )
+
+
+async def check_judgeable(look: Look) -> None:
+    """Return when what Coolify makes of a compose file can be read back, as it must be before anything starts.
+
+    Raises:
+        RefusedByPolicy: the token may not read it, so that no rollout of a compose app could end well.
+    """
+    if not look.isolation.allow_without and await look.coolify.sees_secrets() == "no":
+        raise RefusedByPolicy(
+            f"A compose app would {_BLIND}.", next="Give the token the ability read:sensitive, then call again."
         )
 
 
@@ -152,7 +165,7 @@ def _weak_options(application: Application, isolation: Isolation) -> str:
 
 def _weak_file(service: Service, isolation: Isolation, publishable: frozenset[str]) -> str:
     if not service.docker_compose_raw:
-        return "run from a compose file that this Coolify token may not read, so that nobody could judge it"
+        return _BLIND
     try:
         problems = compose_problems(read_compose(service.docker_compose_raw), isolation, published=publishable)
     except InputError as error:

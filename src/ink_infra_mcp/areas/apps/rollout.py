@@ -151,5 +151,8 @@ def steps(
         undoes=("deploy",),
         undo_words=_READS,
     )
-    before = judged.steps(name, app, now.file, muscle=now.muscle, undoes=undoes) if now.file is not None else []
-    return [*before, *notes(name, app, muscle=now.muscle, seen=now.known, service=service), deploy, prove]
+    noted = notes(name, app, muscle=now.muscle, seen=now.known, service=service)
+    if now.file is None:
+        return [*noted, deploy, prove]
+    before = judged.steps(name, app, now.file, muscle=now.muscle, undoes=undoes)
+    return [*before, *noted, deploy, prove, judged.after(name, app, now.file, muscle=now.muscle)]

@@ -9,6 +9,7 @@ from ink_infra_mcp.core.errors import HostError, InkError, StepFailed
 from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.core.watching import Seen, Watcher, blind
+from ink_infra_mcp.hosts.docker.composing import folder_of
 from ink_infra_mcp.hosts.docker.containers import container_logs, containers_of, is_preview, service_of
 from ink_infra_mcp.hosts.docker.rollouts import Promise, missing, promise_of
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
@@ -23,8 +24,6 @@ LOOKS_BEFORE_ASKING = 5
 LOG_LINES = 20
 LOGS_OF = 3
 _LINE_CHARS = 300
-_SERVICES = "/data/coolify/services"
-_UUID = re.compile(r"[a-z0-9]{8,64}")
 _NOT_THERE = re.compile(r"no such file or directory|no configuration file provided", re.IGNORECASE)
 """Coolify's worker has not written the file yet."""
 _QUOTED = re.compile(r"(in variable name|variable value|interpolation format for \S+:?) .*", re.IGNORECASE)
@@ -127,9 +126,10 @@ async def compose_refuses(pool: HostPool, muscle: str, app: str) -> Why:
     Raises:
         HostError: the server cannot be reached.
     """
-    if not _UUID.fullmatch(app):
+    try:
+        folder = folder_of(app)
+    except ValueError:
         return Why()
-    folder = f"{_SERVICES}/{app}"
     words = ("docker", "compose", "--project-directory", folder, "-f", f"{folder}/docker-compose.yml")
     said = await pool.run(muscle, HostCommand((*words, "config", "--quiet"), changes=False))
     if said.exit_status == 0 or _NOT_THERE.search(said.stderr) or not said.stderr.strip():
