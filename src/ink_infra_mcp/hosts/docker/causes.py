@@ -27,7 +27,11 @@ _SERVICES = "/data/coolify/services"
 _UUID = re.compile(r"[a-z0-9]{8,64}")
 _NOT_THERE = re.compile(r"no such file or directory|no configuration file provided", re.IGNORECASE)
 """Coolify's worker has not written the file yet."""
-_QUOTED = re.compile(r"(in variable name|variable value|interpolation format for \S+:?) .*", re.IGNORECASE)
+_QUOTED = re.compile(
+    r"(in variable name|quoted value|variable value|invalid template:|missing a value:|interpolation format for \S+:?)"
+    r" .*",
+    re.IGNORECASE | re.DOTALL,
+)
 """What Docker Compose quotes of a file that it cannot read holds the app's variables."""
 _COMPOSE_CAUSES = (
     (
@@ -140,7 +144,7 @@ async def compose_refuses(pool: HostPool, muscle: str, app: str) -> Why:
 def _refusal(text: str) -> Why:
     """Return the likely cause of what Docker Compose says, and its words without what they quote."""
     cause = next(words for signs, words in _COMPOSE_CAUSES if signs.search(text))
-    return Why(cause, _lines("docker compose config", (_QUOTED.sub(r"\1 (left out)", t) for t in text.splitlines())))
+    return Why(cause, _lines("docker compose config", _QUOTED.sub(r"\1 (left out)", text).splitlines()))
 
 
 def failed_with(failure: StepFailed, why: Why) -> StepFailed:
