@@ -38,15 +38,23 @@ def reserved_bytes(service: JsonObject) -> int:
 
 def contradictions(service: JsonObject) -> Iterator[str]:
     """Yield which limits of a service Docker would refuse together."""
-    limits = _deployed(service, "limits")
-    yield from _stated_twice(service, limits)
+    yield from _stated_twice(service)
     yield from _below_another(service)
 
 
-def _stated_twice(service: JsonObject, limits: JsonObject) -> Iterator[str]:
-    for key, deployed in (("mem_limit", "memory"), ("cpus", "cpus"), ("pids_limit", "pids")):
-        if service.get(key) is not None and limits.get(deployed) is not None:
-            yield f"{key} stands beside deploy.resources.limits.{deployed}: Docker takes one of them"
+_TWICE = (
+    ("mem_limit", "limits", "memory"),
+    ("cpus", "limits", "cpus"),
+    ("pids_limit", "limits", "pids"),
+    ("mem_reservation", "reservations", "memory"),
+)
+"""What may stand at a service and below its `deploy`, which Docker Compose refuses where the two differ."""
+
+
+def _stated_twice(service: JsonObject) -> Iterator[str]:
+    for key, part, deployed in _TWICE:
+        if service.get(key) is not None and _deployed(service, part).get(deployed) is not None:
+            yield f"{key} stands beside deploy.resources.{part}.{deployed}: Docker takes one of them"
 
 
 def _below_another(service: JsonObject) -> Iterator[str]:
