@@ -37,7 +37,10 @@ def reserved_bytes(service: JsonObject) -> int:
 
 
 def contradictions(service: JsonObject) -> Iterator[str]:
-    """Yield which limits of a service Docker would refuse together."""
+    """Yield which limits of a service with a memory limit Docker would refuse together.
+
+    Stricter than Docker in one thing: it takes any swap above the memory limit, of which an app has no need.
+    """
     yield from _stated_twice(service)
     yield from _below_another(service)
 
@@ -58,8 +61,9 @@ def _stated_twice(service: JsonObject) -> Iterator[str]:
 
 
 def _below_another(service: JsonObject) -> Iterator[str]:
-    if 0 < (size_bytes(memory_limit(service)) or 0) < _LEAST_MEMORY:
-        yield "has a memory limit below 6m, with which Docker starts nothing"
+    for what, size in (("limit", size_bytes(memory_limit(service)) or 0), ("reservation", reserved_bytes(service))):
+        if 0 < size < _LEAST_MEMORY:
+            yield f"has a memory {what} below 6m, with which Docker starts nothing"
     memory, swap = size_bytes(memory_limit(service)), size_bytes(service.get("memswap_limit"))
     if memory is None:
         return
