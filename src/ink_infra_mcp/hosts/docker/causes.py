@@ -111,13 +111,17 @@ def fell(call: StepCall) -> bool:
 async def why_not_up(pool: HostPool, muscle: str, promise: Promise) -> Why:
     """Return why an app does not come up, with the last lines of the containers that fell, or Docker Compose's words.
 
-    Nothing that cannot be found out is an error: then the answer is empty.
+    One that Docker has started again runs in between: its log tells what it did before. Nothing that cannot be found
+    out is an error: then the answer is empty.
     """
     try:
         found = await containers_of(pool, muscle, promise.app)
         if fallen := _fallen(found, promise):
             return Why(trouble(fallen, promise), await _logs(pool, muscle, fallen[:LOGS_OF]))
-        return Why() if _new(found, promise) else await compose_refuses(pool, muscle, promise.app)
+        if new := _new(found, promise):
+            again = [container for container in new if container.restart_count]
+            return Why(untrusted_log=await _logs(pool, muscle, again[:LOGS_OF]))
+        return await compose_refuses(pool, muscle, promise.app)
     except HostError:
         return Why()
 
