@@ -192,7 +192,12 @@ AT_ODDS: list[tuple[JsonObject, str]] = [
         {"mem_limit": "1g", "deploy": {"resources": {"limits": {"memory": "1g"}}}},
         "mem_limit stands beside deploy.resources.limits.memory: Docker takes one of them",
     ),
+    (
+        {"mem_reservation": "8m", "deploy": {"resources": {"reservations": {"memory": "9m"}}}},
+        "mem_reservation stands beside deploy.resources.reservations.memory: Docker takes one of them",
+    ),
     ({"mem_limit": "5m"}, "has a memory limit below 6m, with which Docker starts nothing"),
+    ({"mem_reservation": "6291455b"}, "has a memory reservation below 6m, with which Docker starts nothing"),
     ({"mem_limit": "1g", "mem_reservation": "2g"}, "the memory limit is below what the service reserves"),
     (
         {"mem_limit": "1g", "memswap_limit": "512m"},

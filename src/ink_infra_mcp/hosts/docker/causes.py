@@ -26,7 +26,11 @@ LOGS_OF = 3
 _LINE_CHARS = 300
 _NOT_THERE = re.compile(r"no such file or directory|no configuration file provided", re.IGNORECASE)
 """Coolify's worker has not written the file yet."""
-_QUOTED = re.compile(r"(in variable name|variable value|interpolation format for \S+:?) .*", re.IGNORECASE)
+_QUOTED = re.compile(
+    r"(in variable name|quoted value|variable value|invalid template:|missing a value:|interpolation format for \S+:?)"
+    r" .*",
+    re.IGNORECASE | re.DOTALL,
+)
 """What Docker Compose quotes of a file that it cannot read holds the app's variables."""
 _COMPOSE_CAUSES = (
     (
@@ -106,13 +110,17 @@ def fell(call: StepCall) -> bool:
 async def why_not_up(pool: HostPool, muscle: str, promise: Promise) -> Why:
     """Return why an app does not come up, with the last lines of the containers that fell, or Docker Compose's words.
 
-    Nothing that cannot be found out is an error: then the answer is empty.
+    One that Docker has started again runs in between: its log tells what it did before. Nothing that cannot be found
+    out is an error: then the answer is empty.
     """
     try:
         found = await containers_of(pool, muscle, promise.app)
         if fallen := _fallen(found, promise):
             return Why(trouble(fallen, promise), await _logs(pool, muscle, fallen[:LOGS_OF]))
-        return Why() if _new(found, promise) else await compose_refuses(pool, muscle, promise.app)
+        if new := _new(found, promise):
+            again = [container for container in new if container.restart_count]
+            return Why(untrusted_log=await _logs(pool, muscle, again[:LOGS_OF]))
+        return await compose_refuses(pool, muscle, promise.app)
     except HostError:
         return Why()
 
@@ -140,7 +148,7 @@ async def compose_refuses(pool: HostPool, muscle: str, app: str) -> Why:
 def _refusal(text: str) -> Why:
     """Return the likely cause of what Docker Compose says, and its words without what they quote."""
     cause = next(words for signs, words in _COMPOSE_CAUSES if signs.search(text))
-    return Why(cause, _lines("docker compose config", (_QUOTED.sub(r"\1 (left out)", t) for t in text.splitlines())))
+    return Why(cause, _lines("docker compose config", _QUOTED.sub(r"\1 (left out)", text).splitlines()))
 
 
 def failed_with(failure: StepFailed, why: Why) -> StepFailed:

@@ -126,7 +126,9 @@ def _started_anew(was: ContainerFacts, now: ContainerFacts) -> bool:
 
 
 def _loops(container: ContainerFacts) -> str:
-    times = f"restarted {container.restart_count} times, last exit code {container.exit_code}"
+    """Docker forgets how a container ended as soon as it has started it again (seen, 26.1)."""
+    ended = "" if container.state == "running" else f", last exit code {container.exit_code}"
+    times = f"restarted {container.restart_count} times{ended}"
     return f"{container.name} crash-loops: {times}" + (", out of memory" if container.oom_killed else "")
 
 
