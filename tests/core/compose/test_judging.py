@@ -161,7 +161,12 @@ ASKS: list[tuple[JsonObject, str]] = [
     ({"pids_limit": 513}, "pids_limit is not between 1 and 512"),
     ({"pids_limit": True}, "pids_limit is not between 1 and 512"),
     ({"runtime": "${R:-runsc}"}, "runtime is not runsc"),
-    ({"scale": 20}, "scale: 20: Coolify gives each service one container by a fixed name, so Docker refuses more"),
+    (
+        {"scale": 20},
+        "scale: 20: Coolify gives each service one container by a fixed name; leave it out, or the service",
+    ),
+    ({"scale": 0}, "scale: 0: Coolify gives each service one container by a fixed name; leave it out, or the service"),
+    ({"pull_policy": "build"}, "pull_policy: build is no pull policy of a service that has an image and no build"),
     ({"command": []}, "command: an empty list does not arrive, Coolify makes an empty mapping of it"),
 ]
 

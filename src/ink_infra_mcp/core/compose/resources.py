@@ -112,8 +112,8 @@ def _cpuset(value: JsonValue, _: Ground) -> Iterator[str]:
 
 
 def _one_container(value: JsonValue, _: Ground) -> Iterator[str]:
-    if isinstance(value, bool) or value not in (0, 1, "0", "1"):
-        yield f"{value}: Coolify gives each service one container by a fixed name, so Docker refuses more"
+    if isinstance(value, bool) or value not in (1, "1"):
+        yield f"{value}: Coolify gives each service one container by a fixed name; leave it out, or the service"
 
 
 def _ulimits(value: JsonValue, _: Ground) -> Iterator[str]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from ink_infra_mcp.core.compose.words import without_quoted
 from ink_infra_mcp.core.errors import HostError, InkError, StepFailed
 from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.core.untrusted import clean_name
@@ -26,12 +27,6 @@ LOGS_OF = 3
 _LINE_CHARS = 300
 _NOT_THERE = re.compile(r"no such file or directory|no configuration file provided", re.IGNORECASE)
 """Coolify's worker has not written the file yet."""
-_QUOTED = re.compile(
-    r"(in variable name|quoted value|variable value|invalid template:|missing a value:|interpolation format for \S+:?)"
-    r" .*",
-    re.IGNORECASE | re.DOTALL,
-)
-"""What Docker Compose quotes of a file that it cannot read holds the app's variables."""
 _COMPOSE_CAUSES = (
     (
         re.compile(r"unexpected character|unterminated quoted|\.env\b"),
@@ -148,7 +143,7 @@ async def compose_refuses(pool: HostPool, muscle: str, app: str) -> Why:
 def _refusal(text: str) -> Why:
     """Return the likely cause of what Docker Compose says, and its words without what they quote."""
     cause = next(words for signs, words in _COMPOSE_CAUSES if signs.search(text))
-    return Why(cause, _lines("docker compose config", _QUOTED.sub(r"\1 (left out)", text).splitlines()))
+    return Why(cause, _lines("docker compose config", without_quoted(text).splitlines()))
 
 
 def failed_with(failure: StepFailed, why: Why) -> StepFailed:

@@ -10,6 +10,7 @@ from ink_infra_mcp.core.compose.made import Front, Making, differences, names_re
 from ink_infra_mcp.core.compose.preparing import for_docker
 from ink_infra_mcp.core.compose.published import ports_in
 from ink_infra_mcp.core.compose.reading import read_compose
+from ink_infra_mcp.core.compose.words import without_quoted
 from ink_infra_mcp.core.compose.writing import written
 from ink_infra_mcp.core.errors import StepFailed
 from ink_infra_mcp.core.isolation import Isolation
@@ -59,7 +60,9 @@ class ComposeSteps:
             ours = await self._approved(call)
             theirs = await compose_config(self.pool, muscle, stored, project=uuid)
         except ComposeRefused as error:
-            raise _failed(f"Docker Compose on {muscle} refuses the file: {error.words}", "Mend the file.") from error
+            raise _failed(
+                f"Docker Compose on {muscle} refuses the file: {without_quoted(error.words)}", "Mend the file."
+            ) from error
         if found := self._found(call, ours, theirs):
             raise _failed(f"What Coolify would start is not what was approved: {'; '.join(found[:10])}.", _CHANGED)
         if theirs := await variables_of_the_server(self.pool, muscle, names_read(ours)):
@@ -83,7 +86,9 @@ class ComposeSteps:
             ours = await self._approved(call)
             theirs = await started_config(self.pool, muscle, app=uuid)
         except ComposeRefused as error:
-            raise _failed(f"Docker Compose on {muscle} refuses the file: {error.words}", "Mend the file.") from error
+            raise _failed(
+                f"Docker Compose on {muscle} refuses the file: {without_quoted(error.words)}", "Mend the file."
+            ) from error
         if found := self._found(call, ours, theirs):
             raise _failed(
                 f"What Coolify started is not what was approved: {'; '.join(found[:10])}.", _CHANGED, done=_STARTED
