@@ -257,3 +257,4 @@ async def test_without_the_right_to_read_values_the_containers_tell_what_is_so(t
     assert "nothing shows" not in "".join(person.asked[:2])
     assert (unsure.outcome, value) == ("applied", "hi")
     assert "Warning: nothing shows whether GREETING differs" in person.asked[-1]
+    assert "Warning: for previews GREETING stays as it is: the Coolify token" in person.asked[0]

@@ -270,11 +270,20 @@ async def test_a_container_that_only_ever_restarts_is_told_so(muscle: Muscle) ->
 
 
 async def test_a_container_that_stays_up_is_proved_after_policys_time(muscle: Muscle) -> None:
-    """One that was started anew before it was read the first time, and lives since, is fine."""
-    muscle.has(container(1, restart_count=2))
+    """Docker's own count of starts has not moved."""
+    muscle.has(container(1))
     clock = FakeClock()
     assert await muscle.prove({"containers": []}, clock=clock) == [f"{APP}-101010"]
     assert (clock.slept, muscle.said) == ([7], ["waiting 7 s whether it stays up on muscle-1"])
+
+
+async def test_a_container_that_has_fallen_already_must_stay_up_longer(muscle: Muscle) -> None:
+    """One that falls each half minute runs whenever somebody looks twice in a few seconds; one that only waited for its
+    database lives since, and is fine."""
+    muscle.has(container(1, restart_count=2))
+    clock = FakeClock()
+    assert await muscle.prove({"containers": []}, clock=clock) == [f"{APP}-101010"]
+    assert (clock.slept, muscle.said) == ([42], ["waiting 42 s whether it stays up on muscle-1"])
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,8 @@ class EnvNow:
     """Row uuids by name, those of the copies for previews included."""
     unseen: tuple[str, ...] = ()
     """Those of `changed` that may be as wanted: neither Coolify nor a container shows their value."""
+    copies: tuple[str, ...] = ()
+    """Those of `changed` that have a copy for previews of which nobody can say whether it has the same value."""
     earlier: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     """What may be put back after a failure: name -> value (plain or by reference) and flags, as they are now."""
 
@@ -120,6 +122,7 @@ async def envs_now(look: Look, owner: Owner, wanted: dict[str, str], *, remove: 
         changed=changed,
         uuids=_uuids(rows),
         unseen=_unseen(changed, hidden, seen),
+        copies=tuple(sorted({row.key for row in rows if row.is_preview and row.key in hidden and row.key in changed})),
         earlier=await earlier_values(look, owner, own, {*changed, *remove}, wanted=wanted, seen=seen),
     )
 
@@ -150,12 +153,16 @@ def _uuids(rows: Iterable[EnvVar]) -> dict[str, tuple[str, ...]]:
 
 def env_warnings(now: EnvNow) -> tuple[str, ...]:
     """Return what a person must know of variables that are set without knowing what they are."""
-    if not now.unseen:
-        return ()
-    return (
-        f"nothing shows whether {', '.join(now.unseen)} differs, so it is set again: the Coolify token lacks "
-        "read:sensitive or the variable is locked, and no container that runs shows it",
-    )
+    lacks = "the Coolify token lacks read:sensitive or the variable is locked"
+    warnings: list[str] = []
+    if now.unseen:
+        warnings.append(
+            f"nothing shows whether {', '.join(now.unseen)} differs, so it is set again: {lacks}, and no container "
+            "that runs shows it"
+        )
+    if now.copies:
+        warnings.append(f"for previews {', '.join(now.copies)} stays as it is: {lacks}")
+    return tuple(warnings)
 
 
 def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, service: bool = False) -> list[Step]:

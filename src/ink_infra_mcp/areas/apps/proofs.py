@@ -22,6 +22,7 @@ from ink_infra_mcp.hosts.docker.rollouts import (
     problems,
     promise_of,
     restarting,
+    settling_s,
     unsettled,
 )
 
@@ -62,33 +63,22 @@ async def of_deployment(plan: Plan, results: Results, look: Look) -> list[Check]
     deployment = results.get("deploy", {}).get("deployment")
     return [
         *([await _deployment(look, str(deployment), commit)] if deployment else []),
-        await isolation(look, muscle, promise_of(app, prove.params, results)),
+        await _with_restarts(
+            look, await isolation(look, muscle, promise_of(app, prove.params, results)), deployment, app
+        ),
         await env_proof.variables(look, plan, results),
-        *(await _reached(look, muscle, url, app if deployment else "") if url else []),
+        *(await web(look, muscle, url) if url else []),
     ]
+
+
+async def _with_restarts(look: Look, check: Check, deployment: object, app: str) -> Check:
+    """Return the check with Coolify's count of starts since the deployment, which a compose app has none of."""
+    why = restarts_of(await look.coolify.application(app)) if deployment else ""
+    return check.model_copy(update={"evidence": f"{check.evidence}; {why}"}) if why else check
 
 
 def _approved_commit(plan: Plan) -> str:
     return next((str(step.params["commit"]) for step in plan.steps if step.id == "deploy"), "")
-
-
-async def _reached(look: Look, muscle: str, url: str, app: str) -> list[Check]:
-    """Return the checks of the web; Coolify's count of crashes is told beside an answer that is not as it should be."""
-    checks = await web(look, muscle, url)
-    if not app or not any(_is_wrong_answer(check) for check in checks):
-        return checks
-    why = restarts_of(await look.coolify.application(app))
-    return [_with(check, why) for check in checks]
-
-
-def _is_wrong_answer(check: Check) -> bool:
-    return check.name == "http" and check.status == "failed"
-
-
-def _with(check: Check, why: str) -> Check:
-    if not why or check.name != "http":
-        return check
-    return check.model_copy(update={"evidence": f"{check.evidence}; {why}"})
 
 
 def restarts_of(app: Application) -> str:
@@ -138,7 +128,7 @@ async def _watched(look: Look, muscle: str, promise: Promise) -> tuple[tuple[Con
     counted = judged(found, promise)
     wrong = problems(counted, look.isolation, promise) or restarting(found, promise) or wanting
     if not wrong:
-        await look.clock.sleep(look.isolation.settle_s)
+        await look.clock.sleep(settling_s(counted, look.isolation))
         wrong = unsettled(counted, await containers_of(look.hosts, muscle, promise.app))
     return counted, wrong
 

@@ -11,6 +11,8 @@ from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
 from ink_infra_mcp.hosts.docker.containers import ContainerFacts, is_preview, isolation_problems, service_of
 
+_FALLEN = 6
+"""How many times longer than others a container has to stay up that has fallen since it was made."""
 UP = frozenset({"running", "restarting", "paused"})
 
 
@@ -97,6 +99,16 @@ def problems(containers: Iterable[ContainerFacts], policy: Isolation, promise: P
         for container in containers
         for problem in isolation_problems(container, policy, app=promise.app, ports=promise.ports, hosts=promise.hosts)
     )
+
+
+def settling_s(containers: Iterable[ContainerFacts], policy: Isolation) -> float:
+    """Return for how many seconds containers have to stay up: longer where one has fallen already.
+
+    Docker starts a container again at once after it has run for ten seconds: one that falls each half minute has run
+    all the time whenever somebody looks twice within ten seconds.
+    """
+    has_fallen = any(container.restart_count for container in containers)
+    return policy.settle_s * (_FALLEN if has_fallen else 1)
 
 
 def unsettled(before: Iterable[ContainerFacts], after: Iterable[ContainerFacts]) -> tuple[str, ...]:

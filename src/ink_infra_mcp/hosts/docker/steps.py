@@ -18,6 +18,7 @@ from ink_infra_mcp.hosts.docker.rollouts import (
     problems,
     promise_of,
     restarting,
+    settling_s,
     unsettled,
 )
 from ink_infra_mcp.ssh.pool import HostPool
@@ -71,8 +72,9 @@ class HostSteps:
         return {"containers": [{"name": c.name, "id": c.id, "runtime": c.runtime} for c in counted]}
 
     async def _settled(self, call: StepCall, muscle: str, promise: Promise, counted: Found) -> None:
-        call.say(f"waiting {self.isolation.settle_s:g} s whether it stays up on {muscle}")
-        await call.clock.sleep(self.isolation.settle_s)
+        settle_s = settling_s(counted, self.isolation)
+        call.say(f"waiting {settle_s:g} s whether it stays up on {muscle}")
+        await call.clock.sleep(settle_s)
         if moved := unsettled(counted, await self._seen(call, muscle, promise.app)):
             raise failed_with(_falls(moved, muscle), await why_not_up(self.pool, muscle, promise))
 
