@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ink_infra_mcp.sandbox.coolify import rows
+from ink_infra_mcp.sandbox.coolify import dotenv, rows
 from ink_infra_mcp.sandbox.coolify.build_log import (
+    UNSOLVED,
     Line,
     Stage,
     build_lines,
@@ -258,6 +259,18 @@ def _check_build(state: WorldState, app: Application) -> None:
         raise BuildTrouble("build", app.fails_because)
     if repo is not None and repo.build == "fails":
         raise BuildTrouble("build", "npm error Missing script: build")
+    if app.text("build_pack") == "dockerfile":
+        _check_arguments(app)
+
+
+def _check_arguments(app: Application) -> None:
+    """Coolify writes `ARG KEY=value` below FROM for each variable of the build that is not multi-line: a line break in
+    its value ends that line (add_build_env_variables_to_dockerfile, 4.3.11; words of BuildKit in moby 26.1.3).
+    """
+    for var in app.envs:
+        rest = dotenv.line(var).partition("\n")[2].split()
+        if rest and var.is_buildtime and not var.is_preview and not var.is_multiline:
+            raise BuildTrouble("build", f"{UNSOLVED}dockerfile parse error on line 3: unknown instruction: {rest[0]}")
 
 
 def _check_start(state: WorldState, app: Application, deployment: Deployment, host: HostState, at: float) -> None:

@@ -110,8 +110,7 @@ def row_values(service: Service) -> dict[str, str]:
     Raises:
         Unreadable: Compose cannot read the file.
     """
-    values = _env(service, "", preview=False)
-    return {row.key: values[row.key] for row in service.envs if row.key in values}
+    return _read(service, preview=False)
 
 
 def _volume(owner: Application | Service, volume: str) -> str:
@@ -169,6 +168,9 @@ def refused_by_docker(host: HostState, container: Container) -> str:
     """Return why Docker would not create the container, or nothing."""
     if container.runtime not in host.runtimes:
         return f"Error response from daemon: unknown or invalid runtime name: {container.runtime}"
+    if (nameless := container.env.get("")) is not None:
+        # opts.ValidateEnv of moby, 26.1.3
+        return f"Error response from daemon: invalid environment variable: ={nameless}"
     wrong = next((option for option in container.security_opt if not SECURITY_OPTION.fullmatch(option)), None)
     return "" if wrong is None else f'Error response from daemon: invalid --security-opt 1: "{wrong}"'
 
@@ -239,9 +241,16 @@ def _env(owner: Application | Service, name: str, *, preview: bool) -> dict[str,
     Raises:
         Unreadable: Compose cannot read the file.
     """
+    own = {"COOLIFY_RESOURCE_UUID": owner.uuid, "COOLIFY_CONTAINER_NAME": name}
+    return {**_read(owner, preview=preview), **own}
+
+
+def _read(owner: Application | Service, *, preview: bool) -> dict[str, str]:
+    """Coolify's own lines come first, a port and an address last (generate_runtime_environment_variables, 4.3.11)."""
     own = sorted((v for v in owner.envs if v.is_preview == preview and _is_at_runtime(owner, v)), key=_needs_others)
-    found = dotenv.read([*map(dotenv.line, own), *_app_lines(owner, {var.key for var in own})])
-    return {**found, "COOLIFY_RESOURCE_UUID": owner.uuid, "COOLIFY_CONTAINER_NAME": name}
+    given = {var.key for var in own}
+    first, last = ({}, {}) if isinstance(owner, Service) else (_about(owner), _listening(owner))
+    return dotenv.read([*_lines(first, given), *map(dotenv.line, own), *_lines(last, given)])
 
 
 def _is_at_runtime(owner: Application | Service, var: EnvVar) -> bool:
@@ -255,16 +264,16 @@ def _needs_others(var: EnvVar) -> bool:
     return (var.value or "").startswith(("$SERVICE_", "${SERVICE_"))
 
 
-def _app_lines(owner: Application | Service, given: set[str]) -> list[str]:
-    if isinstance(owner, Service):
-        return []
-    lines = {
-        "COOLIFY_URL": owner.text("fqdn"),
-        "COOLIFY_BRANCH": owner.text("git_branch"),
-        "PORT": owner.text("ports_exposes").split(",")[0],
-        "HOST": "0.0.0.0",  # noqa: S104 - what Coolify sets
-    }
-    return [f"{key}={value}" for key, value in lines.items() if key not in given]
+def _about(app: Application) -> dict[str, str]:
+    return {"COOLIFY_URL": app.text("fqdn"), "COOLIFY_BRANCH": app.text("git_branch")}
+
+
+def _listening(app: Application) -> dict[str, str]:
+    return {"PORT": app.text("ports_exposes").split(",")[0], "HOST": "0.0.0.0"}  # noqa: S104 - what Coolify sets
+
+
+def _lines(values: dict[str, str], given: set[str]) -> list[str]:
+    return [f"{key}={value}" for key, value in values.items() if key not in given]
 
 
 def _of_part(part: ComposeService, owner: Application | Service, name: str) -> dict[str, str]:

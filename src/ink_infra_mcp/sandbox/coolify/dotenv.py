@@ -81,12 +81,15 @@ def _start(text: str) -> str:
 
 
 def _key(text: str, number: int) -> tuple[str, str, bool]:
-    """The name ends at `=` or `:`, or with its line: then it is taken over from the surroundings, which have none."""
+    """The name ends at `=` or `:`, or with its line: then it is taken over from the surroundings, which have none.
+
+    Where the text ends first, all of it is the value of a variable without a name (locateKeyName): Docker refuses it.
+    """
     stripped = re.sub(r"^export\s+", "", text)
     match = _KEY.match(stripped)
     end = match.end() if match else 0
     if end == len(stripped):
-        return "", "", False
+        return "", stripped, True
     if stripped[end] not in "=:\n":
         head = stripped.split("\n")[0]
         raise Unreadable(f'line {number}: unexpected character "{stripped[end]}" in variable name "{head}"')
