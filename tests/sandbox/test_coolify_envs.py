@@ -245,3 +245,23 @@ async def test_a_line_break_in_a_value_of_a_service_starts_nothing_unless_it_is_
         coolify.clock.advance(CHECKED_S)
         found = {c.env.get("LINES") for c in coolify.containers("muscle-1", uuid)}
         assert found == (set() if how == "plain" else {value})
+
+
+@pytest.mark.parametrize(("by_name", "second"), [(True, "first"), (False, "")], ids=["by name", "as they were made"])
+async def test_a_value_refers_to_what_stands_above_it(tmp_path: Path, by_name: bool, second: str) -> None:
+    """Coolify's own variables stand above all, those of the app in the order of their names or as they were made, and
+    the port below (source, 4.3.11)."""
+
+    def ordered(state: WorldState) -> None:
+        app = next(app for app in state.coolify.applications if app.uuid == SHOP)
+        app.settings["is_env_sorting_enabled"] = by_name
+
+    async with pretend_coolify(tmp_path, ordered) as coolify:
+        given = {"B": "$A", "A": "first", "AT": "at $COOLIFY_URL", "NO": "<$HOST>"}
+        for key, value in given.items():
+            await coolify.made(ENVS, {"key": key, "value": value})
+        await coolify.ask("POST", "/deploy", query={"uuid": SHOP})
+        coolify.clock.advance(30)
+        (container,) = coolify.containers("muscle-1", SHOP)
+        url = coolify.app(SHOP).text("fqdn")
+        assert {key: container.env[key] for key in given} == {"B": second, "A": "first", "AT": f"at {url}", "NO": "<>"}

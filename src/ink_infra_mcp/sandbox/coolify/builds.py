@@ -38,6 +38,8 @@ from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
 MISSING = "missing"
 """A word in an image's name or tag: no registry has it."""
+LARGE_FILES = "git-lfs"
+"""What Coolify's helper image has, unless the server's `without` names it."""
 REUSE_SHARE = 1 / 3
 BUILD_COLUMNS = (
     "build_pack",
@@ -95,6 +97,7 @@ def foresee(state: WorldState, app: Application, deployment: Deployment, at: flo
     try:
         plan.lines += fetch_lines(app, server.name, commit)
         _check_source(state, app, plan.image, commit)
+        _check_large_files(app, host)
         plan.lines += build_lines(app, plan.image, reused=reused)
         _check_build(state, app)
         plan.lines += start_lines(app, stops_first=stops_first(app))
@@ -236,6 +239,15 @@ def _check_repository(state: WorldState, app: Application, commit: str) -> None:
         raise BuildTrouble("fetch", f"fatal: Remote branch {branch} not found in upstream origin")
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise BuildTrouble("fetch", f"fatal: reference is not a tree: {commit}")
+
+
+def _check_large_files(app: Application, host: HostState) -> None:
+    """Every clone ends with `git lfs pull`, which is the default (setGitImportSettings, 4.3.11): git's own words where
+    the helper image on the server has no git-lfs (git's help.c).
+    """
+    from_git = app.text("build_pack") != "dockerimage" and not app.columns.get("dockerfile")
+    if from_git and app.is_on("is_git_lfs_enabled") and LARGE_FILES in host.without:
+        raise BuildTrouble("fetch", "git: 'lfs' is not a git command. See 'git --help'.")
 
 
 def _readable_repository(state: WorldState, app: Application, name: str) -> GithubRepo | None:

@@ -247,7 +247,7 @@ def _env(owner: Application | Service, name: str, *, preview: bool) -> dict[str,
 
 def _read(owner: Application | Service, *, preview: bool) -> dict[str, str]:
     """Coolify's own lines come first, a port and an address last (generate_runtime_environment_variables, 4.3.11)."""
-    own = sorted((v for v in owner.envs if v.is_preview == preview and _is_at_runtime(owner, v)), key=_needs_others)
+    own = _ordered(owner, [v for v in owner.envs if v.is_preview == preview and _is_at_runtime(owner, v)])
     given = {var.key for var in own}
     first, last = ({}, {}) if isinstance(owner, Service) else (_about(owner), _listening(owner))
     return dotenv.read([*_lines(first, given), *map(dotenv.line, own), *_lines(last, given)])
@@ -259,9 +259,19 @@ def _is_at_runtime(owner: Application | Service, var: EnvVar) -> bool:
     return var.is_runtime and not steers
 
 
-def _needs_others(var: EnvVar) -> bool:
-    """Those that refer to Coolify's own variables come last (seen in ApplicationDeploymentJob.php)."""
-    return (var.value or "").startswith(("$SERVICE_", "${SERVICE_"))
+def _ordered(owner: Application | Service, rows: list[EnvVar]) -> list[EnvVar]:
+    """By name where the application says so; those that refer to Coolify's own variables after these, with
+    applications after all others (generate_runtime_environment_variables and saveComposeConfigs, 4.3.11).
+    """
+    if isinstance(owner, Service):
+        return sorted(rows, key=lambda row: 0 if row.key.startswith("SERVICE_") else 1 if _begins_with_one(row) else 2)
+    if owner.is_on("is_env_sorting_enabled"):
+        rows = sorted(rows, key=lambda row: row.key)
+    return sorted(rows, key=lambda row: (row.value or "").startswith("$SERVICE_") or "${SERVICE_" in (row.value or ""))
+
+
+def _begins_with_one(row: EnvVar) -> bool:
+    return (row.value or "").startswith(("$SERVICE_", "${SERVICE_"))
 
 
 def _about(app: Application) -> dict[str, str]:
