@@ -19,6 +19,7 @@ from ink_infra_mcp.sandbox.coolify.build_log import (
 )
 from ink_infra_mcp.sandbox.coolify.compose import BadCompose, ComposeService, parse_compose
 from ink_infra_mcp.sandbox.coolify.containers import (
+    MISSING,
     app_container,
     app_labels,
     compose_container,
@@ -36,8 +37,6 @@ from ink_infra_mcp.sandbox.state_coolify import AppImage, Application, Deploymen
 from ink_infra_mcp.sandbox.state_github import GithubRepo
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
-MISSING = "missing"
-"""A word in an image's name or tag: no registry has it."""
 LARGE_FILES = "git-lfs"
 """What Coolify's helper image has, unless the server's `without` names it."""
 REUSE_SHARE = 1 / 3

@@ -9,7 +9,7 @@ from ink_infra_mcp.sandbox.compose.interpolate import BadVariable, interpolate
 from ink_infra_mcp.sandbox.coolify import dotenv
 from ink_infra_mcp.sandbox.coolify.compose import ComposeService
 from ink_infra_mcp.sandbox.coolify.domains import app_urls, host_of_url
-from ink_infra_mcp.sandbox.coolify.quantities import bytes_of, nano_cpus_of
+from ink_infra_mcp.sandbox.coolify.quantities import NANO, bytes_of, nano_cpus_of
 from ink_infra_mcp.sandbox.coolify.rows import place_of
 from ink_infra_mcp.sandbox.coolify.run_options import ComposeOptions, compose_options, first, values
 from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, EnvVar, Server, Service
@@ -20,6 +20,8 @@ SECURITY_OPTION = re.compile(r".*[=:].*|no-new-privileges|disable")
 _REFERS = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<rest>(?::?[-?].*)?)\}", re.DOTALL)
 CRASHES = "crash"
 """A word in an image's name: its container starts and exits at once."""
+MISSING = "missing"
+"""A word in an image's name or tag: no registry has it."""
 ENDS = "one-shot"
 """A word in an image's name: its container has done its work at once, and stays ended."""
 
@@ -156,7 +158,13 @@ def place(host: HostState, new: Iterable[Container]) -> None:
     """Put containers and their volumes on a machine."""
     for container in new:
         host.containers.append(container)
+        host.images = sorted({*host.images, tagged(container.image)})
         host.volumes += _new_volumes(host, container)
+
+
+def tagged(image: str) -> str:
+    """Return the whole name of an image: `latest` is the tag of one that has none."""
+    return image if ":" in image.rpartition("/")[2] else f"{image}:latest"
 
 
 def _new_volumes(host: HostState, container: Container) -> list[str]:
@@ -168,6 +176,10 @@ def refused_by_docker(host: HostState, container: Container) -> str:
     """Return why Docker would not create the container, or nothing."""
     if container.runtime not in host.runtimes:
         return f"Error response from daemon: unknown or invalid runtime name: {container.runtime}"
+    if container.nano_cpus > host.cpus * NANO:
+        # verifyPlatformContainerResources of moby, 26.1.3
+        most = f"{host.cpus}.00, as there are only {host.cpus} CPUs available"
+        return f"Error response from daemon: Range of CPUs is from 0.01 to {most}"
     if (nameless := container.env.get("")) is not None:
         # opts.ValidateEnv of moby, 26.1.3
         return f"Error response from daemon: invalid environment variable: ={nameless}"
