@@ -16,6 +16,7 @@ from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, TextCon
 
 from ink_infra_mcp.app import App, Places, Wiring, WrapHandler
 from ink_infra_mcp.cli.opening import sandbox_fleet
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.policy import Policy
@@ -31,6 +32,7 @@ from ink_infra_mcp.settings import Settings
 from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports
 from ink_infra_mcp.settings.secrets import Secrets
 from ink_infra_mcp.settings.system import new_id
+from tests.clock import FakeClock
 from tests.state.made import place_store
 
 SPEED = 100.0
@@ -147,11 +149,16 @@ async def ink(
     read_only: bool = False,
     state_url: str = "",
     speed: float = SPEED,
+    clock: FakeClock | None = None,
 ) -> AsyncGenerator[Ink]:
     """Give the product over the world in `folder` (a new one, or the one that is there), with time `speed` times as
-    fast. `change_world` is applied before anything is opened. `policies` is the operator's own folder of port policy.
+    fast, or time that passes only while the product waits by `clock`. `change_world` is applied before anything is
+    opened. `policies` is the operator's own folder of port policy.
     """
-    world = open_world(folder / "world.db", speed=speed)
+    if clock is None:
+        world = open_world(folder / "world.db", speed=speed)
+    else:
+        world = open_world(folder / "world.db", real_now=lambda: clock.now().timestamp())
     if change_world is not None:
         with world.change() as state:
             change_world(state)
@@ -169,7 +176,7 @@ async def ink(
             wrap_handler=wrap_handler,
             read_only=read_only,
             state_url=state_url,
-            speed=speed,
+            clock=clock or ScaledClock(speed),
         )
         if not state_url:
             place_store(wiring.settings.state_dir / STORE)
@@ -193,7 +200,7 @@ def wired(
     wrap_handler: WrapHandler | None = None,
     read_only: bool = False,
     state_url: str = "",
-    speed: float = SPEED,
+    clock: Clock | None = None,
 ) -> Wiring:
     """Return what an App over running emulators is made of."""
     addresses = {name: host.address for name, host in world.read().hosts.items()}
@@ -219,7 +226,7 @@ def wired(
         ports=lambda: load_ports(policies),
         secrets=Secrets(environ, redact=redact),
         redact=redact,
-        clock=ScaledClock(speed),
+        clock=clock or ScaledClock(),
         new_id=new_id,
         places=places(ends),
         wrap_handler=wrap_handler,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import pytest
@@ -378,15 +379,26 @@ def test_without_a_login_key_every_server_says_so(ground: Callable[..., Ground])
     assert tool(report, "deploy_app")[0] == "no"
 
 
-def test_a_muscle_without_a_running_proxy_is_a_warning(ground: Callable[..., Ground], world: Running) -> None:
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [(None, "it has no proxy"), ("exited", "its proxy does not run (exited)")],
+    ids=["absent", "exited"],
+)
+def test_a_muscle_without_a_running_proxy_is_a_warning(
+    ground: Callable[..., Ground], world: Running, state: Literal["exited"] | None, words: str
+) -> None:
     """Apps start there and nobody reaches them; the tools work all the same."""
-    with world.world.change() as state:
-        host = state.hosts["muscle-1"]
-        host.containers = [each for each in host.containers if each.name != "coolify-proxy"]
+    with world.world.change() as now:
+        host = now.hosts["muscle-1"]
+        (proxy,) = [each for each in host.containers if each.name == "coolify-proxy"]
+        if state is None:
+            host.containers.remove(proxy)
+        else:
+            proxy.state = state
     report = examined(ground())
     told = section(report, "muscle-1").findings
     assert [(each.level, each.text) for each in told if "proxy" in each.text] == [
-        ("warning", "it has no proxy: no app on muscle-1 can be reached by its domain.")
+        ("warning", f"{words}: no app on muscle-1 can be reached by its domain.")
     ]
     assert not [each for each in section(report, "muscle-2").findings if "proxy" in each.text]
     assert tool(report, "deploy_app")[0] == "yes"

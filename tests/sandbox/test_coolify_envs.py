@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Token
+from tests.sandbox.test_coolify_services import BODY, CHECKED_S
 from tests.sandbox.worlds import PretendCoolify, fields, items, pretend_coolify
 
 pytestmark = pytest.mark.anyio
@@ -171,3 +172,96 @@ async def test_a_broken_file_of_variables_fails_every_deployment_until_it_is_men
         await coolify.ask("POST", "/deploy", query={"uuid": SHOP})
         coolify.clock.advance(30)
         assert [c.id for c in coolify.containers("muscle-1", SHOP)] != [before.id]
+
+
+TWO_LINES = "line one\nline two"
+ONE_WORD_EACH = "one\ntwo"
+HOW: dict[str, dict[str, bool]] = {"plain": {}, "literal": {"is_literal": True}, "multiline": {"is_multiline": True}}
+
+
+async def deployed(coolify: PretendCoolify, value: str, how: str) -> tuple[str, str, str | None]:
+    """Give the shop a variable; return how its deployment ends, its log, and what the newest container has of it."""
+    await coolify.made(ENVS, {"key": "LINES", "value": value, **HOW[how]})
+    _, answer = await coolify.ask("POST", "/deploy", query={"uuid": SHOP})
+    uuid = str(items(fields(answer)["deployments"])[0]["deployment_uuid"])
+    coolify.clock.advance(30)
+    ended = await coolify.row(f"/deployments/{uuid}")
+    log = " ".join(str(line["output"]) for line in json.loads(str(ended["logs"])))
+    return str(ended["status"]), log, coolify.containers("muscle-1", SHOP)[-1].env.get("LINES")
+
+
+@pytest.mark.parametrize(
+    ("value", "plain", "arrives"),
+    [(TWO_LINES, "failed", None), (ONE_WORD_EACH, "finished", "one")],
+    ids=["with spaces", "one word each"],
+)
+async def test_a_line_break_in_a_value_of_an_app_ends_it_unless_it_is_quoted(
+    tmp_path: Path, value: str, plain: str, arrives: str | None
+) -> None:
+    """The next line is no variable: with a space Compose reads nothing at all, as it was seen; without one it passes
+    over it, and the rest of the value is lost (locateKeyName of compose-go)."""
+    async with pretend_coolify(tmp_path / "plain") as coolify:
+        status, log, found = await deployed(coolify, value, "plain")
+        assert (status, found) == (plain, arrives)
+        assert ("key cannot contain a space" in log) == (plain == "failed")
+    for how in ("literal", "multiline"):
+        async with pretend_coolify(tmp_path / how) as coolify:
+            status, _, found = await deployed(coolify, value, how)
+            assert (status, found) == ("finished", value)
+
+
+@pytest.mark.parametrize("how", HOW)
+async def test_a_line_break_breaks_a_dockerfile_unless_the_variable_is_multi_line(tmp_path: Path, how: str) -> None:
+    """Coolify puts `ARG KEY=value` below FROM: the rest of the value is an instruction that nobody knows. A variable
+    that is not for builds is not put there."""
+
+    def built(state: WorldState) -> None:
+        next(app for app in state.coolify.applications if app.uuid == SHOP).columns["build_pack"] = "dockerfile"
+
+    async with pretend_coolify(tmp_path, built) as coolify:
+        status, log, _ = await deployed(coolify, ONE_WORD_EACH, how)
+        assert (status == "finished") == (how == "multiline")
+        assert ("dockerfile parse error on line 3: unknown instruction: two" in log) == (status == "failed")
+        (row,) = [row for row in await named(coolify, "LINES") if not row["is_preview"]]
+        await coolify.ask("DELETE", f"{ENVS}/{row['uuid']}")
+        await coolify.made(ENVS, {"key": "OTHER", "value": ONE_WORD_EACH, "is_buildtime": False, **HOW[how]})
+        await coolify.ask("POST", "/deploy", query={"uuid": SHOP})
+        coolify.clock.advance(30)
+        (container,) = coolify.containers("muscle-1", SHOP)
+        assert container.env["OTHER"] == ("one" if how == "plain" else ONE_WORD_EACH)
+
+
+@pytest.mark.parametrize("value", [TWO_LINES, ONE_WORD_EACH], ids=["with spaces", "one word each"])
+@pytest.mark.parametrize("how", HOW)
+async def test_a_line_break_in_a_value_of_a_service_starts_nothing_unless_it_is_quoted(
+    tmp_path: Path, value: str, how: str
+) -> None:
+    """As it was seen. At the end of the file what follows is a value without a name, which Docker refuses to give to a
+    container (compose-go, and opts.ValidateEnv of moby)."""
+    async with pretend_coolify(tmp_path) as coolify:
+        uuid = await coolify.made("/services", BODY)
+        await coolify.made(f"/services/{uuid}/envs", {"key": "LINES", "value": value, **HOW[how]})
+        await coolify.ask("POST", f"/services/{uuid}/start")
+        coolify.clock.advance(CHECKED_S)
+        found = {c.env.get("LINES") for c in coolify.containers("muscle-1", uuid)}
+        assert found == (set() if how == "plain" else {value})
+
+
+@pytest.mark.parametrize(("by_name", "second"), [(True, "first"), (False, "")], ids=["by name", "as they were made"])
+async def test_a_value_refers_to_what_stands_above_it(tmp_path: Path, by_name: bool, second: str) -> None:
+    """Coolify's own variables stand above all, those of the app in the order of their names or as they were made, and
+    the port below (source, 4.3.11)."""
+
+    def ordered(state: WorldState) -> None:
+        app = next(app for app in state.coolify.applications if app.uuid == SHOP)
+        app.settings["is_env_sorting_enabled"] = by_name
+
+    async with pretend_coolify(tmp_path, ordered) as coolify:
+        given = {"B": "$A", "A": "first", "AT": "at $COOLIFY_URL", "NO": "<$HOST>"}
+        for key, value in given.items():
+            await coolify.made(ENVS, {"key": key, "value": value})
+        await coolify.ask("POST", "/deploy", query={"uuid": SHOP})
+        coolify.clock.advance(30)
+        (container,) = coolify.containers("muscle-1", SHOP)
+        url = coolify.app(SHOP).text("fqdn")
+        assert {key: container.env[key] for key in given} == {"B": second, "A": "first", "AT": f"at {url}", "NO": "<>"}

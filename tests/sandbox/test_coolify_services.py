@@ -128,12 +128,12 @@ async def test_deploy_starts_a_service_and_has_no_deployment_for_it(tmp_path: Pa
         assert len(coolify.containers("muscle-1", uuid)) == 2
 
 
-async def test_a_runtime_that_the_server_lacks_keeps_a_part_from_starting(tmp_path: Path) -> None:
-    """The API never says why: the status is all there is."""
+async def test_a_runtime_that_the_server_lacks_keeps_every_part_from_starting(tmp_path: Path) -> None:
+    """Compose makes all containers before it starts any. The API never says why: the status is all there is."""
     async with pretend_coolify(tmp_path, lambda state: state.hosts["muscle-1"].runtimes.remove("runsc")) as coolify:
         uuid = await running(coolify)
-        assert [c.name for c in coolify.containers("muscle-1", uuid)] == [f"cache-{uuid}"]
-        assert (await coolify.row(f"/services/{uuid}"))["status"] == "degraded:unhealthy"
+        assert coolify.containers("muscle-1", uuid) == []
+        assert (await coolify.row(f"/services/{uuid}"))["status"] == "exited"
 
 
 async def test_urls_of_a_service_are_checked(tmp_path: Path) -> None:

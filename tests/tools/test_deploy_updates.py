@@ -192,3 +192,26 @@ async def test_a_compose_app_is_changed_by_its_file_its_port_and_its_variables(t
     assert "stack is a compose app." in kind.text
     assert "shop is not a compose app." in other.text
     assert "stack is a compose app." in bare.text
+
+
+@pytest.mark.anyio
+async def test_a_helper_without_git_lfs_is_named_as_the_cause(tmp_path: Path) -> None:
+    """Coolify ends every clone with `git lfs pull`: git's own sentence is in the log, what to do about it is said, and
+    with Git LFS switched off for the app it is deployed."""
+
+    def without(state: WorldState) -> None:
+        for host in state.hosts.values():
+            host.without = ["git-lfs"]
+
+    with anyio.fail_after(30):
+        async with ink(tmp_path, change_world=without) as it, it.client(says_yes()) as client:
+            failed = await deploy(client, name="shop", redeploy=True)
+            with it.world.change() as state:
+                app_named(state, "shop").settings["is_git_lfs_enabled"] = False
+            well = await deploy(client, name="shop", redeploy=True)
+
+    assert (failed.outcome, failed.problem["stage"], well.outcome) == ("failed", "deployment", "applied"), failed.text
+    assert failed.problem["probable_cause"].startswith(
+        "The repository keeps files in Git LFS, and the fetch lacks git-lfs"
+    )
+    assert "git: 'lfs' is not a git command. See 'git --help'." in failed.problem["untrusted_log"]

@@ -202,38 +202,6 @@ async def test_what_a_failed_operation_did_is_taken_back_and_the_same_call_does_
     assert {key: env.get(key) for key in ("A", "B", "GREETING")} == {"A": "1", "B": "2", "GREETING": None}
 
 
-@pytest.mark.anyio
-async def test_earlier_values_of_ours_are_put_back_when_their_deployment_fails(tmp_path: Path) -> None:
-    """A plain value and a stored secret that we had set, and an empty one, are there again after the failure, in the
-    copies for previews, too; a value of somebody else is named as lost, and is in no byte of our state."""
-    theirs = "somebody-elses-value"
-
-    def somebody_else(state: WorldState) -> None:
-        row = next(e for e in app_named(state, "shop").envs if e.key == "GREETING" and not e.is_preview)
-        row.value = theirs
-
-    with anyio.fail_after(60):
-        async with ink(tmp_path, app_secrets=STORED, change_world=somebody_else) as it, it.client(says_yes()) as client:
-            earlier = {"PLAIN": "p$1", "DB": "secret:DB_URL", "EMPTY": ""}
-            await call(client, "set_app_env", app="shop", set=earlier, wait_s=60)
-            with it.world.change() as state:
-                app_named(state, "shop").fails_because = "npm error"
-            new = {"PLAIN": "x", "DB": "y", "EMPTY": "z", "ADDED": "1"}
-            said = await call(client, "set_app_env", app="shop", set=new, wait_s=60)
-            rows = {(e.key, e.is_preview): (e.value, e.is_literal) for e in app_named(it.state, "shop").envs}
-            lost = await call(client, "set_app_env", app="shop", set={"GREETING": "hi"}, wait_s=60)
-        kept = b"".join(file.read_bytes() for file in (tmp_path / "state").rglob("*") if file.is_file())
-
-    assert (said.outcome, lost.outcome) == ("undone", "failed")
-    for preview in (False, True):
-        assert rows["PLAIN", preview] == ("p$1", True)
-        assert rows["DB", preview] == (SECRET, True)
-        assert rows["EMPTY", preview] in (("", True), (None, True))
-    assert "ADDED" not in {key for key, _ in rows}
-    assert "The earlier values of GREETING could not be put back" in lost.text
-    assert (SECRET.encode() in kept, theirs.encode() in kept) == (False, False)
-
-
 def blind(state: WorldState) -> None:
     """Take the right to read values from the token."""
     state.coolify.tokens[0].abilities = ["read", "write", "deploy"]

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +30,13 @@ LOOPBACK = "127.0.0.1"
 Endpoint = tuple[str, int]
 
 
-def open_world(path: Path, *, speed: float = 1.0, coolify_version: str = "") -> World:
+def open_world(
+    path: Path, *, speed: float = 1.0, coolify_version: str = "", real_now: Callable[[], float] = time.time
+) -> World:
     """Return the world at `path`, seeded with one Factory, two Muscles and a few apps if it is new.
 
-    `coolify_version` of a new world decides how its Coolify behaves, such as 4.0.0-beta.463 for the old era.
+    `coolify_version` of a new world decides how its Coolify behaves, such as 4.0.0-beta.463 for the old era. `real_now`
+    says the time from which the world's own is computed.
     """
 
     def fresh(now: float) -> WorldState:
@@ -40,7 +44,7 @@ def open_world(path: Path, *, speed: float = 1.0, coolify_version: str = "") -> 
         state.coolify.version = coolify_version or state.coolify.version
         return state
 
-    return World(path, seed=fresh, settle=settle, speed=speed)
+    return World(path, seed=fresh, settle=settle, speed=speed, real_now=real_now)
 
 
 def tokens() -> dict[str, str]:

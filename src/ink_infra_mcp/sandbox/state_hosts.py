@@ -145,6 +145,8 @@ class HostState(Part):
     runtimes: list[str] = ["runc", "runsc"]
     runsc_version: str = "release-20261012.0"
     containers: list[Container] = []
+    images: list[str] = []
+    """The images that were pulled or built there, tags included."""
     volumes: list[str] = []
     volume_options: dict[str, dict[str, str]] = {}
     """Of volumes that were made with options of the local driver: which."""

@@ -9,6 +9,8 @@ Type = Literal["stdout", "stderr"]
 Stage = Literal["fetch", "build", "start"]
 RULE = "----------------------------------------"
 STOPPED_FIRST = "Stopping the old container first: rolling update is not supported here."
+UNSOLVED = "failed to solve: "
+"""How BuildKit begins when it does not even get to a command."""
 HELPER = "ghcr.io/coollabsio/coolify-helper:1.0.15"
 
 
@@ -72,7 +74,7 @@ def failure_lines(app: Application, stage: Stage, reason: str) -> list[Line]:
     """Return the end of a log that ends badly."""
     hidden = stage == "build"
     cause = [Line(reason, "stderr", hidden=hidden)]
-    if hidden:
+    if hidden and not reason.startswith(UNSOLVED):
         cause.append(Line('process "/bin/sh -c npm run build" did not complete successfully: exit code: 1', "stderr"))
     if stage == "start" and app.columns.get("health_check_enabled"):
         cause.append(Line("Attempt 1 of 10 | Healthcheck status: unhealthy", "stderr"))

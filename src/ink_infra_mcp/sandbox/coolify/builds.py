@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ink_infra_mcp.sandbox.coolify import rows
+from ink_infra_mcp.sandbox.coolify import dotenv, rows
 from ink_infra_mcp.sandbox.coolify.build_log import (
+    UNSOLVED,
     Line,
     Stage,
     build_lines,
@@ -18,6 +19,7 @@ from ink_infra_mcp.sandbox.coolify.build_log import (
 )
 from ink_infra_mcp.sandbox.coolify.compose import BadCompose, ComposeService, parse_compose
 from ink_infra_mcp.sandbox.coolify.containers import (
+    MISSING,
     app_container,
     app_labels,
     compose_container,
@@ -35,8 +37,8 @@ from ink_infra_mcp.sandbox.state_coolify import AppImage, Application, Deploymen
 from ink_infra_mcp.sandbox.state_github import GithubRepo
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
-MISSING = "missing"
-"""A word in an image's name or tag: no registry has it."""
+LARGE_FILES = "git-lfs"
+"""What Coolify's helper image has, unless the server's `without` names it."""
 REUSE_SHARE = 1 / 3
 BUILD_COLUMNS = (
     "build_pack",
@@ -94,6 +96,7 @@ def foresee(state: WorldState, app: Application, deployment: Deployment, at: flo
     try:
         plan.lines += fetch_lines(app, server.name, commit)
         _check_source(state, app, plan.image, commit)
+        _check_large_files(app, host)
         plan.lines += build_lines(app, plan.image, reused=reused)
         _check_build(state, app)
         plan.lines += start_lines(app, stops_first=stops_first(app))
@@ -237,6 +240,15 @@ def _check_repository(state: WorldState, app: Application, commit: str) -> None:
         raise BuildTrouble("fetch", f"fatal: reference is not a tree: {commit}")
 
 
+def _check_large_files(app: Application, host: HostState) -> None:
+    """Every clone ends with `git lfs pull`, which is the default (setGitImportSettings, 4.3.11): git's own words where
+    the helper image on the server has no git-lfs (git's help.c).
+    """
+    from_git = app.text("build_pack") != "dockerimage" and not app.columns.get("dockerfile")
+    if from_git and app.is_on("is_git_lfs_enabled") and LARGE_FILES in host.without:
+        raise BuildTrouble("fetch", "git: 'lfs' is not a git command. See 'git --help'.")
+
+
 def _readable_repository(state: WorldState, app: Application, name: str) -> GithubRepo | None:
     repo = repository_of(state, app)
     if repo is None or (repo.private and not _may_read(state, app, name)):
@@ -258,6 +270,18 @@ def _check_build(state: WorldState, app: Application) -> None:
         raise BuildTrouble("build", app.fails_because)
     if repo is not None and repo.build == "fails":
         raise BuildTrouble("build", "npm error Missing script: build")
+    if app.text("build_pack") == "dockerfile":
+        _check_arguments(app)
+
+
+def _check_arguments(app: Application) -> None:
+    """Coolify writes `ARG KEY=value` below FROM for each variable of the build that is not multi-line: a line break in
+    its value ends that line (add_build_env_variables_to_dockerfile, 4.3.11; words of BuildKit in moby 26.1.3).
+    """
+    for var in app.envs:
+        rest = dotenv.line(var).partition("\n")[2].split()
+        if rest and var.is_buildtime and not var.is_preview and not var.is_multiline:
+            raise BuildTrouble("build", f"{UNSOLVED}dockerfile parse error on line 3: unknown instruction: {rest[0]}")
 
 
 def _check_start(state: WorldState, app: Application, deployment: Deployment, host: HostState, at: float) -> None:

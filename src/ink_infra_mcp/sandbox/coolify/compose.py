@@ -19,6 +19,14 @@ class BadCompose(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """What a service waits for in another one, and whether it goes on without."""
+
+    condition: str = "service_started"
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ComposeService:
     """One service of a compose file. Sizes are bytes; `binds` are `/folder:/target`, `volumes` names."""
 
@@ -33,6 +41,10 @@ class ComposeService:
     has_health_check: bool = False
     container_name: str = ""
     replicas: int = 1
+    platform: str = ""
+    pull_policy: str = ""
+    is_built: bool = False
+    needs: dict[str, Need] = field(default_factory=dict[str, Need])
     cap_add: list[str] = field(default_factory=list[str])
     cap_drop: list[str] = field(default_factory=list[str])
     security_opt: list[str] = field(default_factory=list[str])
@@ -105,9 +117,13 @@ def _service(name: str, body: Php) -> ComposeService:
         nano_cpus=nano_cpus_of(_plain(body.get("cpus") or get(limits, "cpus"))),
         pids_limit=_number(body.get("pids_limit") or get(limits, "pids"), 0),
         privileged=body.get("privileged") in (True, "true"),
-        has_health_check=get(body, "healthcheck.test") is not None,
+        has_health_check=get(body, "healthcheck.test") not in (None, ["NONE"]) and not get(body, "healthcheck.disable"),
         container_name=_word(body, "container_name"),
         replicas=_number(_first(body.get("scale"), get(body, "deploy.replicas")), 1),
+        platform=_word(body, "platform"),
+        pull_policy=_word(body, "pull_policy"),
+        is_built="build" in body,
+        needs=_needs(body.get("depends_on")),
         cap_add=_texts(body.get("cap_add")),
         cap_drop=_texts(body.get("cap_drop")),
         security_opt=_texts(body.get("security_opt")),
@@ -117,6 +133,15 @@ def _service(name: str, body: Php) -> ComposeService:
         env=_named(body.get("environment")),
         labels=_labelled(body.get("labels")),
     )
+
+
+def _needs(value: Php) -> dict[str, Need]:
+    return {str(name): _need(need) for name, need in value.items()} if isinstance(value, dict) else {}
+
+
+def _need(value: Php) -> Need:
+    condition, required = get(value, "condition"), get(value, "required")
+    return Need(str(condition or "service_started"), required is not False)
 
 
 def _size(body: Pairs, key: str, path: str) -> int:

@@ -10,7 +10,7 @@ from ink_infra_mcp.sandbox.coolify import dotenv
 from ink_infra_mcp.sandbox.coolify.compose import ComposeService
 from ink_infra_mcp.sandbox.coolify.domains import app_urls
 from ink_infra_mcp.sandbox.coolify.proxy_labels import Front, application_labels, image_labels
-from ink_infra_mcp.sandbox.coolify.quantities import bytes_of, nano_cpus_of
+from ink_infra_mcp.sandbox.coolify.quantities import NANO, bytes_of, nano_cpus_of
 from ink_infra_mcp.sandbox.coolify.rows import place_of
 from ink_infra_mcp.sandbox.coolify.run_options import ComposeOptions, compose_options, first, values
 from ink_infra_mcp.sandbox.state_coolify import Application, CoolifyState, EnvVar, Server, Service
@@ -21,6 +21,8 @@ SECURITY_OPTION = re.compile(r".*[=:].*|no-new-privileges|disable")
 _REFERS = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<rest>(?::?[-?].*)?)\}", re.DOTALL)
 CRASHES = "crash"
 """A word in an image's name: its container starts and exits at once."""
+MISSING = "missing"
+"""A word in an image's name or tag: no registry has it."""
 ENDS = "one-shot"
 """A word in an image's name: its container has done its work at once, and stays ended."""
 
@@ -112,8 +114,7 @@ def row_values(service: Service) -> dict[str, str]:
     Raises:
         Unreadable: Compose cannot read the file.
     """
-    values = _env(service, "", preview=False)
-    return {row.key: values[row.key] for row in service.envs if row.key in values}
+    return _read(service, preview=False)
 
 
 def _volume(owner: Application | Service, volume: str) -> str:
@@ -159,7 +160,13 @@ def place(host: HostState, new: Iterable[Container]) -> None:
     """Put containers and their volumes on a machine."""
     for container in new:
         host.containers.append(container)
+        host.images = sorted({*host.images, tagged(container.image)})
         host.volumes += _new_volumes(host, container)
+
+
+def tagged(image: str) -> str:
+    """Return the whole name of an image: `latest` is the tag of one that has none."""
+    return image if ":" in image.rpartition("/")[2] else f"{image}:latest"
 
 
 def _new_volumes(host: HostState, container: Container) -> list[str]:
@@ -171,6 +178,13 @@ def refused_by_docker(host: HostState, container: Container) -> str:
     """Return why Docker would not create the container, or nothing."""
     if container.runtime not in host.runtimes:
         return f"Error response from daemon: unknown or invalid runtime name: {container.runtime}"
+    if container.nano_cpus > host.cpus * NANO:
+        # verifyPlatformContainerResources of moby, 26.1.3
+        most = f"{host.cpus}.00, as there are only {host.cpus} CPUs available"
+        return f"Error response from daemon: Range of CPUs is from 0.01 to {most}"
+    if (nameless := container.env.get("")) is not None:
+        # opts.ValidateEnv of moby, 26.1.3
+        return f"Error response from daemon: invalid environment variable: ={nameless}"
     wrong = next((option for option in container.security_opt if not SECURITY_OPTION.fullmatch(option)), None)
     return "" if wrong is None else f'Error response from daemon: invalid --security-opt 1: "{wrong}"'
 
@@ -240,9 +254,16 @@ def _env(owner: Application | Service, name: str, *, preview: bool) -> dict[str,
     Raises:
         Unreadable: Compose cannot read the file.
     """
-    own = sorted((v for v in owner.envs if v.is_preview == preview and _is_at_runtime(owner, v)), key=_needs_others)
-    found = dotenv.read([*map(dotenv.line, own), *_app_lines(owner, {var.key for var in own})])
-    return {**found, "COOLIFY_RESOURCE_UUID": owner.uuid, "COOLIFY_CONTAINER_NAME": name}
+    own = {"COOLIFY_RESOURCE_UUID": owner.uuid, "COOLIFY_CONTAINER_NAME": name}
+    return {**_read(owner, preview=preview), **own}
+
+
+def _read(owner: Application | Service, *, preview: bool) -> dict[str, str]:
+    """Coolify's own lines come first, a port and an address last (generate_runtime_environment_variables, 4.3.11)."""
+    own = _ordered(owner, [v for v in owner.envs if v.is_preview == preview and _is_at_runtime(owner, v)])
+    given = {var.key for var in own}
+    first, last = ({}, {}) if isinstance(owner, Service) else (_about(owner), _listening(owner))
+    return dotenv.read([*_lines(first, given), *map(dotenv.line, own), *_lines(last, given)])
 
 
 def _is_at_runtime(owner: Application | Service, var: EnvVar) -> bool:
@@ -251,21 +272,31 @@ def _is_at_runtime(owner: Application | Service, var: EnvVar) -> bool:
     return var.is_runtime and not steers
 
 
-def _needs_others(var: EnvVar) -> bool:
-    """Those that refer to Coolify's own variables come last (seen in ApplicationDeploymentJob.php)."""
-    return (var.value or "").startswith(("$SERVICE_", "${SERVICE_"))
-
-
-def _app_lines(owner: Application | Service, given: set[str]) -> list[str]:
+def _ordered(owner: Application | Service, rows: list[EnvVar]) -> list[EnvVar]:
+    """By name where the application says so; those that refer to Coolify's own variables after these, with
+    applications after all others (generate_runtime_environment_variables and saveComposeConfigs, 4.3.11).
+    """
     if isinstance(owner, Service):
-        return []
-    lines = {
-        "COOLIFY_URL": owner.text("fqdn"),
-        "COOLIFY_BRANCH": owner.text("git_branch"),
-        "PORT": owner.text("ports_exposes").split(",")[0],
-        "HOST": "0.0.0.0",  # noqa: S104 - what Coolify sets
-    }
-    return [f"{key}={value}" for key, value in lines.items() if key not in given]
+        return sorted(rows, key=lambda row: 0 if row.key.startswith("SERVICE_") else 1 if _begins_with_one(row) else 2)
+    if owner.is_on("is_env_sorting_enabled"):
+        rows = sorted(rows, key=lambda row: row.key)
+    return sorted(rows, key=lambda row: (row.value or "").startswith("$SERVICE_") or "${SERVICE_" in (row.value or ""))
+
+
+def _begins_with_one(row: EnvVar) -> bool:
+    return (row.value or "").startswith(("$SERVICE_", "${SERVICE_"))
+
+
+def _about(app: Application) -> dict[str, str]:
+    return {"COOLIFY_URL": app.text("fqdn"), "COOLIFY_BRANCH": app.text("git_branch")}
+
+
+def _listening(app: Application) -> dict[str, str]:
+    return {"PORT": app.text("ports_exposes").split(",")[0], "HOST": "0.0.0.0"}  # noqa: S104 - what Coolify sets
+
+
+def _lines(values: dict[str, str], given: set[str]) -> list[str]:
+    return [f"{key}={value}" for key, value in values.items() if key not in given]
 
 
 def _of_part(part: ComposeService, owner: Application | Service, name: str) -> dict[str, str]:

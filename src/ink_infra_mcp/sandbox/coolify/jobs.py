@@ -7,14 +7,13 @@ from ink_infra_mcp.sandbox.compose.project import project
 from ink_infra_mcp.sandbox.compose.reader import Refused
 from ink_infra_mcp.sandbox.coolify import rows
 from ink_infra_mcp.sandbox.coolify.builds import containers_of, image_of, repository_of
-from ink_infra_mcp.sandbox.coolify.compose import BadCompose, parse_compose, running_parts
+from ink_infra_mcp.sandbox.coolify.compose import BadCompose, ComposeService, parse_compose, running_parts
 from ink_infra_mcp.sandbox.coolify.containers import (
     compose_container,
     compose_labels,
     of_app,
     of_service,
     place,
-    refused_by_docker,
     remove,
 )
 from ink_infra_mcp.sandbox.coolify.dotenv import Unreadable
@@ -23,6 +22,7 @@ from ink_infra_mcp.sandbox.coolify.service_file import generate
 from ink_infra_mcp.sandbox.coolify.service_files import given_of
 from ink_infra_mcp.sandbox.coolify.statuses import refresh
 from ink_infra_mcp.sandbox.coolify.symfony_read import BadYaml
+from ink_infra_mcp.sandbox.coolify.up import brought_up
 from ink_infra_mcp.sandbox.coolify.validation import begin_install, validate
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Application, Deployment, Job, Service
@@ -80,12 +80,12 @@ def _start_service(state: WorldState, job: Job) -> None:
 
 def _run_service(state: WorldState, host: HostState, service: Service, at: float) -> None:
     try:
-        new = _service_containers(state, service, at)
+        new = _service_containers(state, host, service, at)
     except (BadCompose, BadYaml, Broken, Refused, Unreadable):
         # nothing starts, and only the log of Coolify's worker would say so
         return
     remove(host, of_service(host, service))
-    place(host, [container for container in new if not refused_by_docker(host, container)])
+    place(host, new)
 
 
 def _stop_service(state: WorldState, job: Job) -> None:
@@ -171,7 +171,7 @@ def _clear(host: HostState, gone: list[Container], owned: list[str], *, with_vol
         host.volumes = [volume for volume in host.volumes if volume not in unused]
 
 
-def _service_containers(state: WorldState, service: Service, at: float) -> list[Container]:
+def _service_containers(state: WorldState, host: HostState, service: Service, at: float) -> list[Container]:
     """The file is made once more, with today's variables and domains, before it runs.
 
     Raises:
@@ -182,14 +182,14 @@ def _service_containers(state: WorldState, service: Service, at: float) -> list[
         return []
     generate(state.coolify, service, server, now=at)
     service.on_server = service.docker_compose
-    made: list[Container] = []
+    made: list[tuple[ComposeService, Container]] = []
     for part in running_parts(project(given_of(service))):
         if 0 < part.memory_bytes < part.reserved_bytes:
             raise Refused("Minimum memory limit can not be less than memory reservation limit, see usage")
         container = compose_container(part, service, part.container_name, at)
         container.labels = {**part.labels, **compose_labels(service.uuid, part.name)}
-        made.append(container)
-    return made
+        made.append((part, container))
+    return brought_up(host, made)
 
 
 _WORK: Mapping[str, Callable[[WorldState, Job], None]] = {
