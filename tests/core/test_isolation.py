@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ink_infra_mcp.core.isolation import (
+    CAPABILITIES,
     AllowedRule,
     DropRule,
     Isolation,
@@ -27,12 +28,15 @@ POLICY = Isolation(
     cap_add=("CHOWN", "NET_BIND_SERVICE"),
     forbidden={"--privileged": "every device", "--security-opt": "switches protections off"},
 )
-ULIMIT = "stops the deployment: write a limit's name, =, the soft limit, : and the hard one, such as nofile=1024:2048"
+ULIMIT = (
+    "stops the deployment: write a limit's name, =, the soft limit, : and the hard one, which is not less, "
+    "such as nofile=1024:2048"
+)
 HIDDEN = (
     "`--privileged` is forbidden: every device",
     "`--privileged` is read as an option though it stands inside the value of another",
 )
-NAMES = st.from_regex(r"[A-Z][A-Z_]{0,12}", fullmatch=True).filter(lambda name: not name.startswith("CAP_"))
+NAMES = st.sampled_from(sorted(CAPABILITIES))
 POLICIES = st.builds(
     Isolation,
     runtime=st.from_regex(r"[A-Za-z0-9_.]{1,12}", fullmatch=True),

@@ -88,9 +88,14 @@ WEAK = {
     "oom": Weak(("--oom-score-adj=-500",), "others are stopped before it when memory is short"),
     "log": Weak(("--log-driver=none",), "it sends its log elsewhere"),
     "processes": Weak(("--pids-limit=-1",), "it may have more than 512 processes"),
+    "label": Weak(
+        ("--label=traefik.http.routers.x.rule=Host(`other.example.com`)",),
+        "its label traefik.http.routers.x.rule is Host(`other.example.com`), which the app may not have",
+    ),
+    "capitals": Weak(("--label=Caddy_0=https://other.example.com",), "its label Caddy_0 is https://other.example.com"),
     "annotation": Weak(("--annotation=dev.gvisor.internal.x=y",), "Annotations gives it more"),
 }  # fmt: skip
-UUIDS = {name: f"{name.replace('-', ''):x<24}" for name in ("sound", "composed", *WEAK)}
+UUIDS = {name: f"{name.replace('-', ''):x<24}" for name in ("sound", "composed", "imaged", *WEAK)}
 """Each container is an app of its own: one round trip tells them apart."""
 
 
@@ -113,6 +118,10 @@ def made(muscle: Server) -> None:
         # Docker takes the last of an option that may be there once, but a container may have several networks.
         first = tuple(word for word in SOUND if not (word.startswith("--network") and last[0].startswith("--network")))
         say(muscle, "create", "--quiet", f"--name={UUIDS[name]}-1", *first, *last, TINY, "sleep", "600")
+    say(
+        muscle, "commit", "--change", "LABEL traefik.tcp.routers.x.rule=HostSNI(`*`) com.example.a=b", "donor", "claims"
+    )
+    say(muscle, "create", "--quiet", f"--name={UUIDS['imaged']}-1", *SOUND, "claims", "sleep", "600")
     uuid = UUIDS["composed"]
     say(muscle, "network", "create", "--attachable", uuid)
     muscle.write("/root/compose.yaml", COMPOSE.format(app=uuid))
@@ -130,6 +139,8 @@ async def test_a_sound_container_is_isolated_and_each_weaker_one_is_named(bed: B
                 (seen,) = await containers_of(pool, MUSCLE, uuid)
                 said[name] = isolation_problems(seen, POLICY, app=uuid, ports=())
     assert (said["sound"], said["composed"]) == ((), ())
+    claim = "its label traefik.tcp.routers.x.rule is HostSNI(`*`), which the app may not have: Traefik reads it"
+    assert said["imaged"] == (claim,)
     unnamed = {
         name: said[name]
         for name, weak in WEAK.items()

@@ -28,7 +28,9 @@ MAKES = frozenset(
 
 
 ROLLOUT = ["note_deployments", "note_containers", "deploy", "prove_isolation"]
-"""The ids of the steps that roll an app out; a compose app has no deployments to note."""
+"""The ids of the steps that roll an app out."""
+COMPOSE_ROLLOUT = ["settle", "judge", "note_containers", "deploy", "prove_isolation", "judge_started"]
+"""A compose app has no deployments to note, but a file to judge."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from ink_infra_mcp.sandbox.seed import ISOLATED, SHOP
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_github import commit_sha
 from tests.ink import ink, says_yes
-from tests.tools.calls import ROLLOUT, app_named, call, deploy, fault, push
+from tests.tools.calls import COMPOSE_ROLLOUT, ROLLOUT, app_named, call, deploy, fault, push
 
 HELLO = "https://github.com/example/hello"
 
@@ -182,9 +182,9 @@ async def test_a_compose_app_is_changed_by_its_file_its_port_and_its_variables(t
     assert made.outcome == "applied"
     assert {name: [step["id"] for step in said.data.get("steps", ())] for name, said in steps.items()} == {
         "same": [],
-        "port": ["update_app", "settle", "judge", *ROLLOUT[1:]],
-        "file": ["update_app", "settle", "judge", *ROLLOUT[1:]],
-        "variables": ["set_env", "settle", "judge", *ROLLOUT[1:]],
+        "port": ["update_app", *COMPOSE_ROLLOUT],
+        "file": ["update_app", *COMPOSE_ROLLOUT],
+        "variables": ["set_env", *COMPOSE_ROLLOUT],
     }
     assert {said.outcome for said in steps.values()} == {"already_so", "applied"}
     assert service.parts[0].fqdn == "https://stack.s2.example.com:9090"

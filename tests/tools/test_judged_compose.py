@@ -39,6 +39,7 @@ async def test_a_compose_app_is_judged_by_the_muscle_s_own_docker_and_a_second_c
         "note_containers",
         "deploy",
         "prove_isolation",
+        "judge_started",
     ]
 
 
@@ -64,6 +65,45 @@ async def test_what_coolify_stored_otherwise_starts_nothing_and_is_taken_back(tm
     assert [c.name for host in state.hosts.values() for c in host.containers if c.name.startswith("web-")] == [
         c.name for host in state.hosts.values() for c in host.containers if c.name == "web-none"
     ]
+
+
+async def test_what_was_changed_between_the_judgement_and_the_start_does_not_stay_up(tmp_path: Path) -> None:
+    """Somebody changes the file in Coolify after it was judged: what was started from it is named and stopped."""
+
+    def meddling(kind: str, handler: Handler) -> Handler:
+        async def run(call: StepCall) -> JsonObject:
+            with it.world.change() as state:
+                service = app_in(state)
+                service.docker_compose_raw = service.docker_compose_raw.replace("web:1", "other:1")
+            return await handler(call)
+
+        return run if kind == "hosts.note_containers" else handler
+
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, wrap_handler=meddling) as it, it.client(says_yes()) as client:
+            told = await call(client, "deploy_app", name="stack", compose=FILE, wait_s=300)
+            images = [c.image for host in it.state.hosts.values() for c in host.containers if c.state == "running"]
+    assert (told.outcome, told.problem["stage"]) == ("undone", "judge")
+    assert "registry.example.com/other:1" not in images
+    assert "web: image is registry.example.com/other:1 and not registry.example.com/web:1" in told.problem["message"]
+    assert "It was started." in told.problem["message"]
+
+
+@pytest.mark.parametrize("tool", ["new", "existing"])
+async def test_a_token_that_may_not_read_files_deploys_none(tmp_path: Path, tool: str) -> None:
+    """Nobody could judge what Coolify makes of the file: it is refused before anybody is asked, and nothing is sent."""
+    person = says_yes()
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path) as it, it.client(person) as client:
+            if tool == "existing":
+                await call(client, "deploy_app", name="stack", compose=FILE, wait_s=300)
+            asked, journal = len(person.asked), it.journal
+            with it.world.change() as state:
+                without_the_right(state)
+            told = await call(client, "deploy_app", name="stack", compose=FILE.replace("web:1", "web:2"), wait_s=300)
+            assert (len(person.asked), it.journal) == (asked, journal)
+    assert "a compose file that this Coolify token may not read, so that nobody could judge it" in told.text
+    assert "Give the token the ability read:sensitive, then call again." in told.text
 
 
 def starts(it: Ink) -> int:
@@ -110,12 +150,13 @@ async def test_whatever_starts_a_compose_app_judges_it_first(
     assert (told.outcome, left, told.problem["stage"]) == ("undone" if tool == "set_app_env" else "failed", 0, "judge")
     assert "web: volumes are not those that were approved" in told.problem["message"]
     assert (well.outcome, starts(it)) == ("applied", before + 1)
-    assert [step["id"] for step in well.data["steps"]][-5:] == [
+    assert [step["id"] for step in well.data["steps"]][-6:] == [
         "settle",
         "judge",
         "note_containers",
         "deploy",
         "prove_isolation",
+        "judge_started",
     ]
 
 

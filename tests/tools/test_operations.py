@@ -10,7 +10,7 @@ import pytest
 from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import WorldState
 from tests.ink import Ink, ink, says_yes
-from tests.tools.calls import ROLLOUT, Before, Held, Said, app_named, call, creations, deploy, fault
+from tests.tools.calls import COMPOSE_ROLLOUT, ROLLOUT, Before, Held, Said, app_named, call, creations, deploy, fault
 
 NEW: dict[str, Any] = {"name": "fresh", "repository": "https://github.com/example/hello"}
 LONG_S = 60_000.0
@@ -220,7 +220,7 @@ async def test_a_failed_operation_is_resumed_from_where_it_stopped(tmp_path: Pat
             over = await call(client, "resume_operation", operation=resumed.data["operation_id"])
 
     assert (failed.outcome, still.outcome, resumed.outcome) == ("failed", "failed", "applied"), resumed.text
-    rollout = ROLLOUT if source == "git" else ["settle", "judge", *ROLLOUT[1:]]
+    rollout = ROLLOUT if source == "git" else COMPOSE_ROLLOUT
     assert [step["id"] for step in resumed.data["steps"]] == rollout
     assert (len(made), projects) == (1, ["other", "apps"])
     assert f"{operation} was resumed by {still.data['operation_id']}, which ended as failed." in blocked.text

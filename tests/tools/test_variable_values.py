@@ -136,6 +136,7 @@ async def test_variables_of_a_compose_app_are_set_replaced_and_removed(tmp_path:
         "note_containers",
         "deploy",
         "prove_isolation",
+        "judge_started",
     ]
     assert {key: envs.get(key) for key in ("A", "NEW", "DB", "OLD")} == {
         "A": "p$ss}w{rd$",

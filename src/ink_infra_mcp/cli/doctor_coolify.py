@@ -19,7 +19,7 @@ NO_TOKEN = Finding(level="failed", text="no token is set.", next="Run `ink-infra
 
 _WITHOUT = {
     SENSITIVE: " Values of variables and compose files are not read without it: a variable that no running container "
-    "shows is set again by each call, its copy for previews keeps the old value, and a compose file is written anew."
+    "shows is set again by each call, its copy for previews keeps the old value, and no compose app is rolled out."
 }
 """What does not work without an ability, where the tools' own lines do not say it."""
 

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, JsonValue
 from ink_infra_mcp.core import host_config
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.plan import Frozen, JsonObject
+from ink_infra_mcp.core.routing import Routes, odd_labels
 from ink_infra_mcp.core.shapes import items, table
 
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
@@ -63,16 +64,20 @@ class Told(Frozen):
     volumes: tuple[Made, ...] | None
     server_networks: tuple[Made, ...] | None
     own_cgroups: bool
+    labels: dict[str, str] = {}
+    """Those that a proxy or Coolify reads; the image's are among them."""
 
 
 class Promised(Frozen):
     """What an app may have of its own: volumes and networks are named after it, `ports` are those it shall publish.
 
-    A port is `0.0.0.0:8080->80/tcp`, or `8080->80/tcp` for every address of the server. None is: not judged here.
+    A port is `0.0.0.0:8080->80/tcp`, or `8080->80/tcp` for every address of the server. `hosts` are those of its URLs.
+    None is: not judged here.
     """
 
     app: str
     ports: tuple[str, ...] | None = ()
+    hosts: frozenset[str] | None = None
 
 
 def problems(told: Told, policy: Isolation, promised: Promised) -> tuple[str, ...]:
@@ -85,6 +90,7 @@ def problems(told: Told, policy: Isolation, promised: Promised) -> tuple[str, ..
         *(words for mount in told.mounts if (words := _mounted(mount, told, promised.app))),
         *_connected(told, policy, promised.app),
         *(_published(told, promised.ports) if promised.ports is not None else ()),
+        *odd_labels(told.labels, Routes(promised.app, promised.hosts, policy.networks)),
     ]
     return tuple(dict.fromkeys(found))
 

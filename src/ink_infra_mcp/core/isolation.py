@@ -18,7 +18,6 @@ CAPABILITIES = frozenset({
     *("SYS_TTY_CONFIG", "WAKE_ALARM"),
 })  # fmt: skip
 """The capabilities of Linux 6, in Docker's short spelling (capabilities(7)); Docker refuses any other."""
-_CAPABILITY = re.compile(r"[A-Z][A-Z_]*")
 _RUNTIME = re.compile(r"[A-Za-z0-9_.]+", re.ASCII)
 
 
@@ -29,8 +28,8 @@ def capability(value: str) -> str:
         ValueError: it is not a name.
     """
     name = value.upper().removeprefix("CAP_")
-    if not _CAPABILITY.fullmatch(name):
-        raise ValueError("use a capability's name in capitals, such as CHOWN")
+    if name not in CAPABILITIES | {"ALL"}:
+        raise ValueError("use the name of one of Linux's capabilities in capitals, such as CHOWN")
     return name
 
 

@@ -50,6 +50,7 @@ class ControlApp(Mutation[Args, Look, Facts]):
     kinds: ClassVar[tuple[str, ...]] = (
         "coolify.settle_service",
         "hosts.judge_compose",
+        "hosts.judge_started",
         "coolify.note_deployments",
         "hosts.note_containers",
         "coolify.start",

@@ -14,7 +14,7 @@ from ink_infra_mcp.areas.apps.env_values import Owner
 from ink_infra_mcp.areas.apps.envs import EnvArgs, env_warnings, envs_now
 from ink_infra_mcp.areas.apps.history import waits_for_rollout
 from ink_infra_mcp.areas.apps.home import Home, Wanted, existing, find_home, find_project, locks
-from ink_infra_mcp.areas.apps.isolation import beyond_settings, factory_isolates, mounted_from_server, refuse_factory
+from ink_infra_mcp.areas.apps.isolation import beyond_settings, check_judgeable, factory_isolates, refuse_factory
 from ink_infra_mcp.areas.apps.rollout import KNOWN
 from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services, promised
 from ink_infra_mcp.areas.apps.settings import SettingArgs, refuse_weakening, wanted_settings
@@ -74,6 +74,7 @@ class DeployApp(Mutation[Args, Look, Facts]):
         "coolify.set_env",
         "coolify.settle_service",
         "hosts.judge_compose",
+        "hosts.judge_started",
         "coolify.note_deployments",
         "hosts.note_containers",
         "coolify.first_deploy",
@@ -185,6 +186,7 @@ def _refuse_published(ports: Collection[str]) -> None:
 
 
 async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, found: App | None) -> ComposeApp:
+    await check_judgeable(look)
     now = await look.coolify.service(found.uuid) if found else None
     uuid = now.uuid if now else ""
     env = await envs_now(look, Owner(uuid, args.name, home.muscle.name, service=True, compose=file.text), args.env)
@@ -204,7 +206,7 @@ async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, fo
 
 async def _runs(look: Look, home: Home, uuid: str, services: Services = NO_SERVICES) -> bool:
     """Return whether it runs isolated, with everything that was changed before; the host is asked, not Coolify."""
-    isolated = await proofs.is_isolated(look, home.muscle.name, uuid, services)
+    isolated = await proofs.is_isolated(look, home.muscle.name, uuid, home.hosts, services)
     return isolated and not await waits_for_rollout(look, uuid)
 
 
@@ -226,7 +228,7 @@ async def _built_app(args: Args, look: Look, home: Home, found: App | None) -> B
 
 
 async def _as_it_is(app: BuiltApp, now: Application, look: Look) -> BuiltApp:
-    if not look.isolation.allow_without and (why := beyond_settings(now) or await mounted_from_server(look, now.uuid)):
+    if not look.isolation.allow_without and (why := await beyond_settings(look, now)):
         raise RefusedByPolicy(f"{app.name} would {why}.", next="Change that in Coolify, then call again.")
     last = await look.coolify.deployments_of(now.uuid, take=KNOWN)
     commit = app.source.commit if app.source else ""

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.apps.app import App, find_app, is_inline, limits_of
+from ink_infra_mcp.areas.apps.isolation import weaknesses
 from ink_infra_mcp.areas.apps.proofs import commit_of, restarts_of
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
@@ -15,7 +16,7 @@ from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import MUSCLE, READ, Needs
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of, isolation_problems
+from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of
 
 
 class Args(BaseModel):
@@ -98,8 +99,8 @@ class GetApp(Query[Args, Look, Report]):
             restarts=restarts_of(source) if source else "",
             variables=await _variables(look, app),
             deployments=await _deployments(look, app),
-            containers=tuple(_seen(c, look) for c in containers or ()),
-            isolated=_isolated(containers, look),
+            containers=tuple(_seen(app, c, look) for c in containers or ()),
+            isolated=_isolated(app, containers, look),
             unknown={"containers": why_not} if why_not else {},
         )
 
@@ -165,24 +166,24 @@ def _source(app: App) -> str:
     return clean_name(f"{source.git_repository} branch {source.git_branch} ({source.build_pack})", limit=200)
 
 
-def _seen(container: ContainerFacts, look: Look) -> ContainerSeen:
+def _seen(app: App, container: ContainerFacts, look: Look) -> ContainerSeen:
     return ContainerSeen(
         name=container.name,
         state=container.state,
         health=container.health or "",
         runtime=container.runtime or "",
         restarts=container.restart_count,
-        problems=isolation_problems(container, look.isolation),
+        problems=weaknesses(look, app, container),
     )
 
 
-def _isolated(containers: tuple[ContainerFacts, ...] | None, look: Look) -> bool | None:
+def _isolated(app: App, containers: tuple[ContainerFacts, ...] | None, look: Look) -> bool | None:
     if containers is None:
         return None
     running = [c for c in containers if c.state == "running"]
     if not running:
         return None
-    return not any(isolation_problems(c, look.isolation) for c in running)
+    return not any(weaknesses(look, app, container) for container in running)
 
 
 def _line(container: ContainerSeen) -> str:

@@ -5,13 +5,14 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.apps.app import App, all_apps, limits_of
+from ink_infra_mcp.areas.apps.isolation import weaknesses
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.fleet import Name
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import MUSCLE, READ, Needs
-from ink_infra_mcp.hosts.docker.containers import belongs_to, isolation_problems
+from ink_infra_mcp.hosts.docker.containers import belongs_to
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather_all
 from ink_infra_mcp.tools.paging import page
@@ -90,7 +91,7 @@ def _row(app: App, facts: HostFacts | HostError | None, look: Look) -> tuple[str
         app.muscle or UNKNOWN,
         domain,
         _status(app, containers),
-        _runtime(containers, look),
+        _runtime(app, containers, look),
         limits_of(app),
     )
 
@@ -109,11 +110,11 @@ def _status(app: App, containers: list[ContainerFacts] | None) -> str:
     return f"{words}~" if bool(containers) != (state in {"running", "starting", "degraded"}) else words
 
 
-def _runtime(containers: list[ContainerFacts] | None, look: Look) -> str:
+def _runtime(app: App, containers: list[ContainerFacts] | None, look: Look) -> str:
     if containers is None:
         return UNKNOWN
     if not containers:
         return "-"
     runtimes = sorted({c.runtime or "runc" for c in containers})
-    weak = any(isolation_problems(c, look.isolation) for c in containers)
+    weak = any(weaknesses(look, app, container) for container in containers)
     return ",".join(runtimes) + ("!" if weak else "")

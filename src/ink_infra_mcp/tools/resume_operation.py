@@ -68,6 +68,7 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         "coolify.delete_env",
         "coolify.settle_service",
         "hosts.judge_compose",
+        "hosts.judge_started",
         "coolify.note_deployments",
         "hosts.note_containers",
         "coolify.first_deploy",

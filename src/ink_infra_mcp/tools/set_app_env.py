@@ -79,6 +79,7 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
         "coolify.delete_env",
         "coolify.settle_service",
         "hosts.judge_compose",
+        "hosts.judge_started",
         "coolify.note_deployments",
         "hosts.note_containers",
         "coolify.deploy",

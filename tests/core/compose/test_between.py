@@ -116,3 +116,13 @@ def test_a_file_that_uses_all_of_it_rightly_is_allowed() -> None:
     """
     made = prepared(read_compose(text), POLICY, memory="1g", cpus="1")
     assert compose_problems(made.document, POLICY) == ()
+
+
+@pytest.mark.parametrize("check", [{"disable": True}, {"test": "NONE"}, {"test": ["NONE"]}])
+def test_a_service_whose_health_check_is_off_is_never_healthy(check: dict[str, JsonValue]) -> None:
+    """Docker Compose starts nothing that waits for it, unless the need is not required."""
+    need: dict[str, JsonValue] = {"condition": "service_healthy"}
+    words = "a: depends_on: b has its health check off, so that it never is service_healthy"
+    assert problems(a={"depends_on": {"b": need}}, b={"healthcheck": check}) == (words,)
+    assert problems(a={"depends_on": {"b": {**need, "required": False}}}, b={"healthcheck": check}) == ()
+    assert problems(a={"depends_on": {"b": need}}, b={}) == ()

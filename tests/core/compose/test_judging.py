@@ -161,7 +161,12 @@ ASKS: list[tuple[JsonObject, str]] = [
     ({"pids_limit": 513}, "pids_limit is not between 1 and 512"),
     ({"pids_limit": True}, "pids_limit is not between 1 and 512"),
     ({"runtime": "${R:-runsc}"}, "runtime is not runsc"),
-    ({"scale": 20}, "scale: 20: Coolify gives each service one container by a fixed name, so Docker refuses more"),
+    (
+        {"scale": 20},
+        "scale: 20: Coolify gives each service one container by a fixed name; leave it out, or the service",
+    ),
+    ({"scale": 0}, "scale: 0: Coolify gives each service one container by a fixed name; leave it out, or the service"),
+    ({"pull_policy": "build"}, "pull_policy: build is no pull policy of a service that has an image and no build"),
     ({"command": []}, "command: an empty list does not arrive, Coolify makes an empty mapping of it"),
 ]
 
@@ -192,7 +197,12 @@ AT_ODDS: list[tuple[JsonObject, str]] = [
         {"mem_limit": "1g", "deploy": {"resources": {"limits": {"memory": "1g"}}}},
         "mem_limit stands beside deploy.resources.limits.memory: Docker takes one of them",
     ),
+    (
+        {"mem_reservation": "8m", "deploy": {"resources": {"reservations": {"memory": "9m"}}}},
+        "mem_reservation stands beside deploy.resources.reservations.memory: Docker takes one of them",
+    ),
     ({"mem_limit": "5m"}, "has a memory limit below 6m, with which Docker starts nothing"),
+    ({"mem_reservation": "6291455b"}, "has a memory reservation below 6m, with which Docker starts nothing"),
     ({"mem_limit": "1g", "mem_reservation": "2g"}, "the memory limit is below what the service reserves"),
     (
         {"mem_limit": "1g", "memswap_limit": "512m"},

@@ -181,7 +181,28 @@ def test_a_file_that_coolify_wrote_anew_is_the_same_document() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["0o022", "0o+1", "0b11", "0B11", "0O17", "+0b1", ".inf", ".NaN", "1__0.5", "0b_1", "1e1_0", "\n", "\n \n", "a\0b"],
+    [
+        "0o022",
+        "0o+1",
+        "0b11",
+        "0B11",
+        "0O17",
+        "+0b1",
+        ".inf",
+        ".NaN",
+        "1__0.5",
+        "0b_1",
+        "1e1_0",
+        "\n",
+        "\n \n",
+        "a\0b",
+        "a\x01b",
+        "\x1f",
+        "\x80",
+        "\x9f",
+        "\ufffe",
+        "\U0001ffff",
+    ],
 )
 def test_a_text_that_coolify_writes_so_that_docker_reads_another_is_refused(text: str) -> None:
     """Run with Coolify's own parser and Docker Compose 2.26: these do not arrive."""
@@ -192,7 +213,8 @@ def test_a_text_that_coolify_writes_so_that_docker_reads_another_is_refused(text
 @pytest.mark.parametrize(
     "text",
     ["yes", "NO", "12345e6", "1e3", "007", "0x1F", ".5", "1.10", "~", "null", "=", "", "2024-01-01", "0x", "-0b1",
-     "1_000", "22:22", "a: b", " x ", "a\nb\n", "it's", '"q"', "\\", "#", "0o9", "\u2028", "\x7f", "\U0001f642"],
+     "1_000", "22:22", "a: b", " x ", "a\nb\n", "it's", '"q"', "\\", "#", "0o9", "\u2028", "\x7f", "\x1b[1m",
+     "\x85", "\U0001f642"],
 )  # fmt: skip
 def test_a_text_that_arrives_is_not_refused(text: str) -> None:
     """Run with Coolify's own parser and Docker Compose 2.26: these arrive as they are."""

@@ -38,7 +38,8 @@ BREAKS_OUT = "${EE:-a\nDOCKER_BUILDKIT=0\nGIT_CONFIG_COUNT=1\nGIT_CONFIG_VALUE_0
 @pytest.mark.parametrize(
     "text",
     [BREAKS_OUT, "${EE-a\nX=1}", "${EE:?a\nX=1}", "${EE:+a\nX=1}", "${D:+x}", "${D+x}", "${A:-a b # c}", "${A:-a\tb}",
-     "${A:-${B}}", "${A:-'x'}", '${A:-"x"}', "${A:-\\x}", "${A:- x}", "${A:-x }", "${A:-a  b}", "${A!}", "${",
+     "${A:-${B}}", "${A-$B}", "${A-${B:?m}}", "${A:?${B}}", "${A?$B}", "${A:+${B}}",
+     "${A:-'x'}", '${A:-"x"}', "${A:-\\x}", "${A:- x}", "${A:-x }", "${A:-a  b}", "${A!}", "${",
      "${}", "${1}", "${A", "${A:-x$y}", "${A:-\u00e9}", "x$$${A:-\n}"],
 )  # fmt: skip
 def test_a_default_that_would_be_lines_of_its_own_or_arrive_otherwise_is_refused(text: str) -> None:

@@ -11,7 +11,7 @@ IMAGE_ID = "sha256:d4f9c6ad6c66f0a567d46cb05865bdb47a753b9740fcda7969bad44cbcadf
 # As Docker 26.1.5 answered the template of facts.sh.
 FIRST_LINE = (
     f'{{"id":"{FIRST}","name":"/abc-1","image":"test:1","image_id":"{IMAGE_ID}",'
-    '"labels":{"coolify.name":"abc","coolify.q":"\\"<&>","":""},"host_config":{"Runtime":"runsc","Memory":67108864,'
+    '"labels":{"coolify.name":"abc","coolify.serviceName":"\\"<&>","":""},"host_config":{"Runtime":"runsc","Memory":67108864,'
     '"PidsLimit":50,"CapAdd":["NET_ADMIN"],"NetworkMode":"coolify"},"mounts":[{"Destination":"/hostetc","Mode":"ro",'
     '"Propagation":"rprivate","RW":false,"Source":"/etc","Type":"bind"}],"state":"running",'
     '"health":"starting","exit_code":0,"oom_killed":false,"restart_count":0,'

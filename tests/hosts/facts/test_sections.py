@@ -37,7 +37,7 @@ def test_a_whole_answer_gives_every_fact() -> None:
         name="abc-1",
         image="test:1",
         image_id=IMAGE_ID,
-        labels={"coolify.name": "abc", "coolify.q": '"<&>'},
+        labels={"coolify.name": "abc", "coolify.serviceName": '"<&>'},
         host_config={
             "Runtime": "runsc",
             "Memory": 67_108_864,

@@ -34,6 +34,8 @@ class Home:
     muscle: Muscle
     placement: Placement
     url: str
+    domains: tuple[str, ...] = ()
+    """The host names that the app has in Coolify already."""
 
     def rollout(
         self, known: tuple[str, ...] = (), services: Services = NO_SERVICES, file: File | None = None
@@ -46,7 +48,13 @@ class Home:
             production=self.muscle.production,
             services=services,
             file=file,
+            hosts=self.hosts,
         )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Return the host names that lead to the app, those that it has already included."""
+        return tuple(dict.fromkeys((host_of(self.url), *self.domains)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +125,8 @@ async def find_home(
     muscle = next(m for m in look.fleet.muscles if m.name == placement.muscle)
     url = _url(look, wanted, app, muscle)
     _refuse_taken(url, apps, app)
-    return Home(project=project, muscle=muscle, placement=placement, url=url)
+    domains = app.domains if app is not None else ()
+    return Home(project=project, muscle=muscle, placement=placement, url=url, domains=domains)
 
 
 def home_steps(project: Project) -> tuple[Step, ...]:

@@ -1,6 +1,9 @@
 """Whether an app would run isolated when it is rolled out now; without that nothing may be rolled out."""
 
-from ink_infra_mcp.areas.apps.app import App
+import base64
+from collections.abc import Iterable
+
+from ink_infra_mcp.areas.apps.app import App, host_of
 from ink_infra_mcp.areas.apps.limits import limit_bytes
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
@@ -8,11 +11,14 @@ from ink_infra_mcp.core.compose.judging import compose_problems
 from ink_infra_mcp.core.compose.reading import read_compose
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.isolation import Isolation
+from ink_infra_mcp.core.routing import Routes, odd_labels
 from ink_infra_mcp.core.run_options import lacking, weakening
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.docker.containers import containers_of
+from ink_infra_mcp.hosts.docker.containers import containers_of, is_preview, isolation_problems
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 
+_BLIND = "run from a compose file that this Coolify token may not read, so that nobody could judge it"
 _DROPPED = "run without gVisor: Coolify applies no run options to an app"
 
 
@@ -35,9 +41,14 @@ async def check_rollout(look: Look, app: App) -> None:
         HostError: the Factory or its Muscle cannot be asked, so that nothing could be proved.
     """
     _refuse_unknown_server(app)
-    await containers_of(look.hosts, app.muscle, app.uuid)
+    there = await containers_of(look.hosts, app.muscle, app.uuid)
     if look.isolation.allow_without:
         return
+    if claims := _claims(there, routes_of(look, app)):
+        raise RefusedByPolicy(
+            f"{app.name} would claim what is not its own: {'; '.join(claims)}.",
+            next="Take the label out of its image, or of the app in Coolify, and deploy it anew.",
+        )
     if app.kind == "application" and not await factory_isolates(look):
         raise refuse_factory()
     if why := await _weak(look, app):
@@ -45,6 +56,35 @@ async def check_rollout(look: Look, app: App) -> None:
             f"{app.name} would {why}.",
             next="Call deploy_app for it, which sets its isolation, then this again.",
         )
+
+
+async def check_judgeable(look: Look) -> None:
+    """Return when what Coolify makes of a compose file can be read back, as it must be before anything starts.
+
+    Raises:
+        RefusedByPolicy: the token may not read it, so that no rollout of a compose app could end well.
+    """
+    if not look.isolation.allow_without and await look.coolify.sees_secrets() == "no":
+        raise RefusedByPolicy(
+            f"A compose app would {_BLIND}.", next="Give the token the ability read:sensitive, then call again."
+        )
+
+
+def routes_of(look: Look, app: App) -> Routes:
+    """Return what labels may send to an app: requests for its own domains."""
+    return Routes(app.uuid, frozenset(app.domains), look.isolation.networks)
+
+
+def weaknesses(look: Look, app: App, container: ContainerFacts) -> tuple[str, ...]:
+    """Return in words what of a running container is beyond what the app may have; its ports are not judged here."""
+    hosts = None if is_preview(container, app.uuid) else frozenset(app.domains)
+    return isolation_problems(container, look.isolation, app=app.uuid, hosts=hosts)
+
+
+def _claims(found: Iterable[ContainerFacts], routes: Routes) -> tuple[str, ...]:
+    """Return in words which labels of containers are not the app's to have; previews have domains of their own."""
+    own = (container for container in found if not is_preview(container, routes.app))
+    return tuple(f"{c.name}: {clean_name(words, limit=300)}" for c in own for words in odd_labels(c.labels, routes))
 
 
 def _refuse_unknown_server(app: App) -> None:
@@ -64,8 +104,12 @@ def refuse_factory() -> RefusedByPolicy:
     )
 
 
-def beyond_settings(application: Application) -> str:
+async def beyond_settings(look: Look, application: Application) -> str:
     """Return what an app would do that its policy forbids and that no setting of ours changes, or an empty text."""
+    return _beyond(application, look.isolation) or await _mounted_from_server(look, application.uuid)
+
+
+def _beyond(application: Application, isolation: Isolation) -> str:
     if application.build_pack == "dockercompose":
         return f"{_DROPPED} whose compose file is in its repository"
     if application.is_consistent_container_name_enabled and application.custom_internal_name:
@@ -73,17 +117,31 @@ def beyond_settings(application: Application) -> str:
         return f"{_DROPPED} with a consistent and a custom container name"
     if application.ports_mappings:
         return f"publish {application.ports_mappings} on its Muscle, past the proxy"
-    return ""
+    return _unlocked_labels(application, isolation)
+
+
+def _unlocked_labels(application: Application, isolation: Isolation) -> str:
+    """Coolify writes the labels of an app anew whenever it deploys, unless somebody has unlocked them (4.3.11)."""
+    if application.is_container_label_readonly_enabled is not False:
+        return ""
+    hosts = frozenset(host for url in application.urls if (host := host_of(url)))
+    try:
+        lines = base64.b64decode(application.custom_labels, validate=True).decode().splitlines()
+    except ValueError:
+        return "have container labels that nobody can read"
+    labels = {name: value for name, _, value in (line.partition("=") for line in lines)}
+    odd = next(odd_labels(labels, Routes(application.uuid, hosts, isolation.networks)), "")
+    return f"claim what is not its own: {clean_name(odd, limit=300)}" if odd else ""
 
 
 async def _weak(look: Look, app: App) -> str:
     if app.kind == "service":
         return _weak_file(await look.coolify.service(app.uuid), look.isolation, look.ports().publishable())
-    weak = _weak_options(await look.coolify.application(app.uuid), look.isolation)
-    return weak or await mounted_from_server(look, app.uuid)
+    application = await look.coolify.application(app.uuid)
+    return _weak_options(application, look.isolation) or await beyond_settings(look, application)
 
 
-async def mounted_from_server(look: Look, uuid: str) -> str:
+async def _mounted_from_server(look: Look, uuid: str) -> str:
     """Return what of its server an app would mount as somebody set it in Coolify, or an empty text.
 
     A Coolify that cannot tell (before 4.0.0) leaves it to the proof, which stops the app.
@@ -102,14 +160,12 @@ def _weak_options(application: Application, isolation: Isolation) -> str:
         return f"run without gVisor: its run options lack {', '.join(missing)}"
     if reasons := weakening(options, isolation):
         return f"run without gVisor: of its run options {reasons[0]}"
-    if why := beyond_settings(application):
-        return why
     return "" if limit_bytes(application.limits_memory) else "run without a memory limit"
 
 
 def _weak_file(service: Service, isolation: Isolation, publishable: frozenset[str]) -> str:
     if not service.docker_compose_raw:
-        return "run from a compose file that this Coolify token may not read, so that nobody could judge it"
+        return _BLIND
     try:
         problems = compose_problems(read_compose(service.docker_compose_raw), isolation, published=publishable)
     except InputError as error:

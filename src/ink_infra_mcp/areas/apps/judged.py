@@ -51,5 +51,18 @@ def steps(name: str, app: str | JsonObject, file: File, *, muscle: str, undoes: 
     return [settle, judge]
 
 
+def after(name: str, app: str | JsonObject, file: File, *, muscle: str) -> Step:
+    """Return the step that compares the file from which the app was started with the plan's; its failure stops it."""
+    return Step(
+        id="judge_started",
+        kind="hosts.judge_started",
+        target=name,
+        summary=f"Have Docker on {muscle} read the file that {name} was started from, and compare it with this plan",
+        params={"app": app, "muscle": muscle, "compose": file.compose, "urls": _by_service(file)},
+        undoes=("deploy",),
+        undo_words="nothing to undo: it only reads",
+    )
+
+
 def _by_service(file: File) -> JsonObject:
     return {service: list[JsonValue](urls) for service, urls in sorted(file.urls.items())}

@@ -30,13 +30,21 @@ RUNS_WITHIN_S = 60.0
 _EVERY_S = 3.0
 
 
-async def is_isolated(look: Look, muscle: str, app_uuid: str, services: Services = NO_SERVICES) -> bool:
-    """Return whether all that is promised of the app runs there and each container is isolated.
+async def is_isolated(
+    look: Look, muscle: str, app_uuid: str, hosts: Iterable[str], services: Services = NO_SERVICES
+) -> bool:
+    """Return whether all that is promised of the app runs there and each container is isolated, under its own `hosts`.
 
     Raises:
         HostError: it cannot be seen, which is not the same as "no".
     """
-    promise = Promise(app=app_uuid, services=services.must_run, once=services.may_end, ports=services.ports)
+    promise = Promise(
+        app=app_uuid,
+        services=services.must_run,
+        once=services.may_end,
+        ports=services.ports,
+        hosts=frozenset(hosts),
+    )
     found = await containers_of(look.hosts, muscle, app_uuid)
     return not missing(found, promise) and not problems(judged(found, promise), look.isolation, promise)
 

@@ -33,11 +33,14 @@ class RolloutFacts:
     services: Services = NO_SERVICES
     file: File | None = None
     """What is judged before it starts: the file of a compose app, None for any other."""
+    hosts: tuple[str, ...] = ()
+    """The host names of its URLs: what its containers may ask a proxy for."""
 
 
 async def facts(look: Look, app: App) -> RolloutFacts:
     """Return what a rollout of an app that exists needs to know."""
-    now = RolloutFacts(muscle=app.muscle, url=app.urls[0] if app.urls else "", production=_is_production(look, app))
+    url = app.urls[0] if app.urls else ""
+    now = RolloutFacts(muscle=app.muscle, url=url, production=_is_production(look, app), hosts=app.domains)
     if app.kind == "application":
         known = await look.coolify.deployments_of(app.uuid, take=KNOWN)
         return replace(now, known=tuple(d.uuid for d in known))
@@ -121,6 +124,7 @@ def steps(
         "services": [*now.services.must_run],
         "once": [*now.services.may_end],
         **({"ports": [*now.services.ports]} if now.services.ports else {}),
+        "hosts": [*now.hosts],
     }
     deploy = Step(
         id="deploy",
@@ -147,5 +151,8 @@ def steps(
         undoes=("deploy",),
         undo_words=_READS,
     )
-    before = judged.steps(name, app, now.file, muscle=now.muscle, undoes=undoes) if now.file is not None else []
-    return [*before, *notes(name, app, muscle=now.muscle, seen=now.known, service=service), deploy, prove]
+    noted = notes(name, app, muscle=now.muscle, seen=now.known, service=service)
+    if now.file is None:
+        return [*noted, deploy, prove]
+    before = judged.steps(name, app, now.file, muscle=now.muscle, undoes=undoes)
+    return [*before, *noted, deploy, prove, judged.after(name, app, now.file, muscle=now.muscle)]

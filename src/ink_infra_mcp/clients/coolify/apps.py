@@ -53,6 +53,8 @@ class Application(Sent):
     limits_memory_swap: Text = "0"
     limits_cpus: Text = "0"
     custom_docker_run_options: Text = ""
+    custom_labels: Exact = ""
+    """Lines `name=value` in base64; empty unless the token may read sensitive fields."""
     health_check_enabled: Flag = False
     health_check_type: Text = "http"
     health_check_command: Text = ""
@@ -75,6 +77,9 @@ class Application(Sent):
     )
     is_consistent_container_name_enabled: bool | None = Field(
         default=None, validation_alias=AliasPath("settings", "is_consistent_container_name_enabled")
+    )
+    is_container_label_readonly_enabled: bool | None = Field(
+        default=None, validation_alias=AliasPath("settings", "is_container_label_readonly_enabled")
     )
     custom_internal_name: Text = Field(default="", validation_alias=AliasPath("settings", "custom_internal_name"))
     use_build_server: bool | None = Field(

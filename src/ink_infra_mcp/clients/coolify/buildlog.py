@@ -7,6 +7,7 @@ from typing import Annotated, cast
 from pydantic import AliasChoices, AliasPath, BeforeValidator, Field
 
 from ink_infra_mcp.clients.coolify.fields import Flag, Sent, Text, When, as_instant, list_from_php, parsed_json
+from ink_infra_mcp.core.compose.words import without_quoted
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean
 
@@ -95,7 +96,7 @@ def _line(entry: Mapping[str, object], place: int) -> LogLine:
     output, stream, order = entry.get("output"), entry.get("type"), entry.get("order")
     moment = as_instant(entry.get("timestamp"))
     return LogLine(
-        untrusted_text=clean(output) if isinstance(output, str) else "",
+        untrusted_text=clean(without_quoted(output)) if isinstance(output, str) else "",
         stream=stream[:16] if isinstance(stream, str) else "stdout",
         hidden=entry.get("hidden") is True,
         order=order if isinstance(order, int) else place,

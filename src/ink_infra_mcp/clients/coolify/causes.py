@@ -36,7 +36,7 @@ _CAUSES: tuple[_Cause, ...] = (
         "It ran out of memory: raise the memory limit, or make the build smaller.",
     ),
     _cause(
-        r"unexpected character .{1,8} in variable name|unterminated quoted value|failed to read \S*\.env\b",
+        r"unexpected character .{1,12} in variable name|unterminated quoted value|failed to read \S*\.env\b",
         "Docker Compose cannot read the app's .env: a variable's value holds a quote, or ends in a backslash. "
         "Set that variable again without it.",
     ),

@@ -191,6 +191,10 @@ class CoolifyLook:
             deploy=await self._may(era, path("deploy")),
         )
 
+    async def sees_secrets(self) -> Known:
+        """Return whether the token may read sensitive fields, such as compose files and values of variables."""
+        return _sees_secrets(rows(self._service, await self._http.get("/servers")))
+
     async def _may(self, era: Era, stub: str) -> Known:
         """Ask a stub that checks the ability and then refuses GET, whatever it is asked for (source, 4.2.0-4.3.11).
 

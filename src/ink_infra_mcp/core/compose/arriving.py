@@ -5,6 +5,7 @@ Coolify's writer (symfony/yaml 7, `Inline::dump`) leaves texts without quotes th
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from pydantic import JsonValue
@@ -21,7 +22,10 @@ _QUOTED = re.compile(
     r"|[-?|<>=!%@`].*|.*[\s'\":{}\[\],&*#?].*",
     re.ASCII | re.DOTALL,
 )
-_NUL = "\x00"
+
+
+_ARRIVE = frozenset("\t\n\r\x07\x08\x0b\x0c\x1b\x7f\x85")
+"""Control characters that arrive (run with Coolify's own code and Docker Compose 2.26); of others it makes base64."""
 
 
 def lost_in_coolify(compose: JsonObject) -> tuple[str, ...]:
@@ -41,7 +45,9 @@ def _loss(text: str) -> str:
 
 
 def _is_unwritable(text: str) -> bool:
-    return _NUL in text or any(0xD800 <= ord(char) <= 0xDFFF for char in text)
+    return any(unicodedata.category(char) in ("Cc", "Cs") and char not in _ARRIVE for char in text) or any(
+        ord(char) & 0xFFFE == 0xFFFE for char in text
+    )
 
 
 def _read_back(text: str) -> str:

@@ -18,6 +18,8 @@ def between_services(services: JsonObject) -> Iterator[str]:
     for name, service in services.items():
         hidden = [other for other in sorted(needs[name] - {name}) if _is_hidden(other, table(service), services)]
         yield from (f"{name}: depends_on: {other} is in a profile that {name} is not in" for other in hidden)
+        for other in _unhealthy(table(service), services):
+            yield f"{name}: depends_on: {other} has its health check off, so that it never is service_healthy"
     ports = Counter(port.name for service in services.values() for port in ports_of(table(service)))
     yield from (f"port {port} of the Muscle is published {times} times" for port, times in ports.items() if times > 1)
 
@@ -45,6 +47,14 @@ def _leads_back(name: str, needs: Mapping[str, frozenset[str]]) -> bool:
         seen.add(one)
         ahead |= needs.get(one, frozenset()) - seen
     return name in seen
+
+
+def _unhealthy(service: JsonObject, services: JsonObject) -> Iterator[str]:
+    for name, need in table(service.get("depends_on")).items():
+        check = table(table(services.get(name)).get("healthcheck"))
+        is_off = check.get("disable") is True or check.get("test") in ("NONE", ["NONE"])
+        if is_off and table(need).get("condition") == "service_healthy" and table(need).get("required", True):
+            yield name
 
 
 def _is_hidden(name: str, service: JsonObject, services: JsonObject) -> bool:

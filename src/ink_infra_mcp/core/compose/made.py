@@ -14,28 +14,10 @@ from pydantic import JsonValue
 from ink_infra_mcp.core.compose.forms import as_map, volume_slug
 from ink_infra_mcp.core.compose.plain import ADDED
 from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.routing import Routes, is_own, is_read
 from ink_infra_mcp.core.shapes import items, table
 
 _NAMED = re.compile(r"\$\{?(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
-_OWN_LABEL = re.compile(r"coolify\.[A-Za-z.]+")
-_FIXED_LABELS = {
-    "traefik.enable": "true",
-    "traefik.http.middlewares.gzip.compress": "true",
-    "traefik.http.middlewares.redirect-to-https.redirectscheme.scheme": "https",
-}
-_ROUTER = re.compile(r"traefik\.http\.routers\.(?P<name>https?-[0-9]+-[A-Za-z0-9-]+)\.(?P<key>[A-Za-z.]+)")
-_SERVICE = re.compile(r"traefik\.http\.services\.(?P<name>https?-[0-9]+-[A-Za-z0-9-]+)\.loadbalancer\.server\.port")
-_MIDDLEWARE = re.compile(
-    r"traefik\.http\.middlewares\.(?P<name>[A-Za-z0-9-]+)\.(?:redirectregex|stripprefix|headers)\..+"
-)
-_CADDY = re.compile(r"caddy_(?P<number>[0-9]+)(?P<rest>\..+)?")
-_ROUTER_VALUES = {
-    "entryPoints": re.compile(r"https?"),
-    "service": re.compile(r"https?-[0-9]+-[A-Za-z0-9-]+"),
-    "middlewares": re.compile(r"[A-Za-z0-9,-]+"),
-    "tls": re.compile("true"),
-    "tls.certresolver": re.compile("letsencrypt"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,43 +157,18 @@ class _Service:
                 yield f"the label {name} is {_shown(now.get(name))}, which was not approved"
 
     def _is_own_label(self, name: str, value: str) -> bool:
-        if _OWN_LABEL.fullmatch(name):
+        """A label that a proxy reads is for the service's own URLs, with their paths and their port."""
+        fronts = [front for front in self.making.fronts if front.service == self.name]
+        routes = Routes(self.making.uuid, frozenset(front.host for front in fronts))
+        if not is_read(name) or not is_own(name, value, routes):
+            return False
+        if name.startswith("coolify."):
             return True
-        return bool(self._fronts) and (self._is_traefik(name, value) or self._is_caddy(name, value))
-
-    @property
-    def _fronts(self) -> tuple[Front, ...]:
-        return tuple(front for front in self.making.fronts if front.service == self.name)
-
-    def _is_traefik(self, name: str, value: str) -> bool:
-        fixed = {**_FIXED_LABELS, "traefik.docker.network": self.making.uuid}
-        if name in fixed:
-            return value == fixed[name]
-        if router := _ROUTER.fullmatch(name):
-            return self._is_router(router, value)
-        return self._is_behind_router(name, value)
-
-    def _is_router(self, router: re.Match[str], value: str) -> bool:
-        if self.making.uuid not in router["name"]:
-            return False
-        if router["key"] == "rule":
-            return value in {front.rule for front in self._fronts}
-        wanted = _ROUTER_VALUES.get(router["key"])
-        return wanted is not None and wanted.fullmatch(value) is not None
-
-    def _is_behind_router(self, name: str, value: str) -> bool:
-        if service := _SERVICE.fullmatch(name):
-            return self.making.uuid in service["name"] and any(_is_port(front, value) for front in self._fronts)
-        middleware = _MIDDLEWARE.fullmatch(name)
-        return middleware is not None and self.making.uuid in middleware["name"]
-
-    def _is_caddy(self, name: str, value: str) -> bool:
-        if name == "caddy_ingress_network":
-            return value == self.making.uuid
-        found = _CADDY.fullmatch(name)
-        if found is None:
-            return False
-        return bool(found["rest"]) or value in {f"{front.scheme}://{front.host}" for front in self._fronts}
+        if name.endswith(".rule"):
+            return value in {front.rule for front in fronts}
+        if name.endswith(".loadbalancer.server.port"):
+            return any(_is_port(front, value) for front in fronts)
+        return bool(fronts)
 
     def _renamed(self, mount: JsonObject) -> JsonObject:
         bare = _bare(mount)

@@ -188,8 +188,8 @@ def _restart(value: JsonValue, _: Ground) -> Iterator[str]:
 
 
 def _pull_policy(value: JsonValue, _: Ground) -> Iterator[str]:
-    if value not in ("always", "missing", "if_not_present", "never", "build"):
-        yield f"{value} is no pull policy"
+    if value not in ("always", "missing", "if_not_present", "never"):
+        yield f"{value} is no pull policy of a service that has an image and no build"
 
 
 def _ignored(value: JsonValue, _: Ground) -> Iterator[str]:

@@ -37,21 +37,33 @@ def reserved_bytes(service: JsonObject) -> int:
 
 
 def contradictions(service: JsonObject) -> Iterator[str]:
-    """Yield which limits of a service Docker would refuse together."""
-    limits = _deployed(service, "limits")
-    yield from _stated_twice(service, limits)
+    """Yield which limits of a service with a memory limit Docker would refuse together.
+
+    Stricter than Docker in one thing: it takes any swap above the memory limit, of which an app has no need.
+    """
+    yield from _stated_twice(service)
     yield from _below_another(service)
 
 
-def _stated_twice(service: JsonObject, limits: JsonObject) -> Iterator[str]:
-    for key, deployed in (("mem_limit", "memory"), ("cpus", "cpus"), ("pids_limit", "pids")):
-        if service.get(key) is not None and limits.get(deployed) is not None:
-            yield f"{key} stands beside deploy.resources.limits.{deployed}: Docker takes one of them"
+_TWICE = (
+    ("mem_limit", "limits", "memory"),
+    ("cpus", "limits", "cpus"),
+    ("pids_limit", "limits", "pids"),
+    ("mem_reservation", "reservations", "memory"),
+)
+"""What may stand at a service and below its `deploy`, which Docker Compose refuses where the two differ."""
+
+
+def _stated_twice(service: JsonObject) -> Iterator[str]:
+    for key, part, deployed in _TWICE:
+        if service.get(key) is not None and _deployed(service, part).get(deployed) is not None:
+            yield f"{key} stands beside deploy.resources.{part}.{deployed}: Docker takes one of them"
 
 
 def _below_another(service: JsonObject) -> Iterator[str]:
-    if 0 < (size_bytes(memory_limit(service)) or 0) < _LEAST_MEMORY:
-        yield "has a memory limit below 6m, with which Docker starts nothing"
+    for what, size in (("limit", size_bytes(memory_limit(service)) or 0), ("reservation", reserved_bytes(service))):
+        if 0 < size < _LEAST_MEMORY:
+            yield f"has a memory {what} below 6m, with which Docker starts nothing"
     memory, swap = size_bytes(memory_limit(service)), size_bytes(service.get("memswap_limit"))
     if memory is None:
         return
@@ -100,8 +112,8 @@ def _cpuset(value: JsonValue, _: Ground) -> Iterator[str]:
 
 
 def _one_container(value: JsonValue, _: Ground) -> Iterator[str]:
-    if isinstance(value, bool) or value not in (0, 1, "0", "1"):
-        yield f"{value}: Coolify gives each service one container by a fixed name, so Docker refuses more"
+    if isinstance(value, bool) or value not in (1, "1"):
+        yield f"{value}: Coolify gives each service one container by a fixed name; leave it out, or the service"
 
 
 def _ulimits(value: JsonValue, _: Ground) -> Iterator[str]:

@@ -22,7 +22,8 @@ _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 def size_bytes(value: JsonValue) -> int | None:
     """Return a size in bytes, None for one that Docker does not read (go-units: 64GiB, 1t, 32 g, a number of bytes).
 
-    0 and less are no size: for Docker they say "no limit". Nor is what no server has, 2^50 bytes and more.
+    0 and less are no size: for Docker they say "no limit". Nor is what no server has, more than 2^50 bytes; nor `64Mi`,
+    which go-units takes before 0.5 only; nor what has more than 15 digits, or 9 behind the point.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None

@@ -5,10 +5,12 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from ink_infra_mcp.core.compose.words import without_quoted
 from ink_infra_mcp.core.errors import HostError, InkError, StepFailed
 from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.core.watching import Seen, Watcher, blind
+from ink_infra_mcp.hosts.docker.composing import folder_of
 from ink_infra_mcp.hosts.docker.containers import container_logs, containers_of, is_preview, service_of
 from ink_infra_mcp.hosts.docker.rollouts import Promise, missing, promise_of
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
@@ -23,12 +25,8 @@ LOOKS_BEFORE_ASKING = 5
 LOG_LINES = 20
 LOGS_OF = 3
 _LINE_CHARS = 300
-_SERVICES = "/data/coolify/services"
-_UUID = re.compile(r"[a-z0-9]{8,64}")
 _NOT_THERE = re.compile(r"no such file or directory|no configuration file provided", re.IGNORECASE)
 """Coolify's worker has not written the file yet."""
-_QUOTED = re.compile(r"(in variable name|variable value|interpolation format for \S+:?) .*", re.IGNORECASE)
-"""What Docker Compose quotes of a file that it cannot read holds the app's variables."""
 _COMPOSE_CAUSES = (
     (
         re.compile(r"unexpected character|unterminated quoted|\.env\b"),
@@ -107,13 +105,17 @@ def fell(call: StepCall) -> bool:
 async def why_not_up(pool: HostPool, muscle: str, promise: Promise) -> Why:
     """Return why an app does not come up, with the last lines of the containers that fell, or Docker Compose's words.
 
-    Nothing that cannot be found out is an error: then the answer is empty.
+    One that Docker has started again runs in between: its log tells what it did before. Nothing that cannot be found
+    out is an error: then the answer is empty.
     """
     try:
         found = await containers_of(pool, muscle, promise.app)
         if fallen := _fallen(found, promise):
             return Why(trouble(fallen, promise), await _logs(pool, muscle, fallen[:LOGS_OF]))
-        return Why() if _new(found, promise) else await compose_refuses(pool, muscle, promise.app)
+        if new := _new(found, promise):
+            again = [container for container in new if container.restart_count]
+            return Why(untrusted_log=await _logs(pool, muscle, again[:LOGS_OF]))
+        return await compose_refuses(pool, muscle, promise.app)
     except HostError:
         return Why()
 
@@ -127,9 +129,10 @@ async def compose_refuses(pool: HostPool, muscle: str, app: str) -> Why:
     Raises:
         HostError: the server cannot be reached.
     """
-    if not _UUID.fullmatch(app):
+    try:
+        folder = folder_of(app)
+    except ValueError:
         return Why()
-    folder = f"{_SERVICES}/{app}"
     words = ("docker", "compose", "--project-directory", folder, "-f", f"{folder}/docker-compose.yml")
     said = await pool.run(muscle, HostCommand((*words, "config", "--quiet"), changes=False))
     if said.exit_status == 0 or _NOT_THERE.search(said.stderr) or not said.stderr.strip():
@@ -140,7 +143,7 @@ async def compose_refuses(pool: HostPool, muscle: str, app: str) -> Why:
 def _refusal(text: str) -> Why:
     """Return the likely cause of what Docker Compose says, and its words without what they quote."""
     cause = next(words for signs, words in _COMPOSE_CAUSES if signs.search(text))
-    return Why(cause, _lines("docker compose config", (_QUOTED.sub(r"\1 (left out)", t) for t in text.splitlines())))
+    return Why(cause, _lines("docker compose config", without_quoted(text).splitlines()))
 
 
 def failed_with(failure: StepFailed, why: Why) -> StepFailed:

@@ -1,6 +1,7 @@
 """Has a server's own Docker Compose take a compose file apart: what it understands is what will run there."""
 
 import json
+import re
 from collections.abc import Collection
 from functools import cache
 from importlib.resources import files
@@ -12,6 +13,8 @@ from ink_infra_mcp.ssh.command import HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
 TIMEOUT_S = 30.0
+_CONFIG = ("config", "--format", "json", "--no-interpolate")
+_UUID = re.compile(r"[a-z0-9]{8,64}")
 
 
 class ComposeRefused(Exception):
@@ -29,13 +32,39 @@ async def compose_config(pool: HostPool, host: str, text: str, *, project: str) 
         ComposeRefused: it takes the file for invalid. HostError: the server cannot be asked.
     """
     words = ("docker", "compose", "--project-name", project, "--file", "-")
-    command = HostCommand(
-        (*words, "config", "--format", "json", "--no-interpolate"),
-        changes=False,
-        timeout_s=TIMEOUT_S,
-        stdin=text.encode(),
-    )
+    return await _config(pool, host, HostCommand((*words, *_CONFIG), False, TIMEOUT_S, text.encode()))
+
+
+async def started_config(pool: HostPool, host: str, *, app: str) -> JsonObject:
+    """Return what the server's Docker Compose makes of the file from which Coolify started a compose app there.
+
+    Raises:
+        ComposeRefused: it takes the file for invalid, or there is none. HostError: the server cannot be asked.
+    """
+    folder = folder_of(app)
+    words = ("docker", "compose", "--project-directory", folder, "-f", f"{folder}/docker-compose.yml")
+    return await _config(pool, host, HostCommand((*words, "--project-name", app, *_CONFIG), False, TIMEOUT_S))
+
+
+def folder_of(app: str) -> str:
+    """Return where Coolify keeps the file of a compose app, with its .env, and starts it (StartService, 4.3.11).
+
+    Raises:
+        ValueError: that is no uuid of Coolify's.
+    """
+    if not _UUID.fullmatch(app):
+        raise ValueError(f"{app!r} is no uuid of Coolify's")
+    return f"/data/coolify/services/{app}"
+
+
+async def _config(pool: HostPool, host: str, command: HostCommand) -> JsonObject:
     said = await pool.run(host, command)
+    if said.truncated:
+        raise HostError(
+            f"What Docker Compose on {host} makes of the file is too long to be read.",
+            host=host,
+            next="Split the app: a file of fewer services can be judged.",
+        )
     if said.exit_status != 0:
         raise ComposeRefused(said.stderr.strip()[-1000:] or said.stdout.strip()[-1000:])
     try:

@@ -81,12 +81,17 @@ async def container_logs(
 
 
 def isolation_problems(
-    container: ContainerFacts, policy: Isolation, *, app: str = "", ports: tuple[str, ...] | None = None
+    container: ContainerFacts,
+    policy: Isolation,
+    *,
+    app: str = "",
+    ports: tuple[str, ...] | None = None,
+    hosts: frozenset[str] | None = None,
 ) -> tuple[str, ...]:
     """Return in words what of a container is beyond what an app may have; empty means that all was judged and is fine.
 
     `app` is the Coolify app that it belongs to, by default the one that its labels name. `ports` are those that it was
-    promised to publish (see `core/container.py`); with None they are not judged.
+    promised to publish (see `core/container.py`), `hosts` those of its URLs; with None they are not judged.
     """
     told = Told(
         host_config=container.host_config,
@@ -96,8 +101,9 @@ def isolation_problems(
         volumes=container.volumes,
         server_networks=container.server_networks,
         own_cgroups=container.own_cgroups,
+        labels=container.labels,
     )
-    return problems(told, policy, Promised(app=app or app_of(container), ports=ports))
+    return problems(told, policy, Promised(app=app or app_of(container), ports=ports, hosts=hosts))
 
 
 def app_of(container: ContainerFacts) -> str:

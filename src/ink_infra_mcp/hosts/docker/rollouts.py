@@ -21,7 +21,8 @@ class Promise:
     `services` are those of its compose file that must run, `once` those that may also have ended well; both are empty
     for an app of one container. A container counts by its id: Coolify makes new ones whenever it deploys, starts or
     restarts (source, version 4.3.11), while Docker itself gives a crashed one another start under the same id.
-    `ports` are those that it shall publish, as `0.0.0.0:8080->80/tcp`, or `8080->80/tcp` for every address.
+    `ports` are those that it shall publish, as `0.0.0.0:8080->80/tcp`, or `8080->80/tcp` for every address. `hosts` are
+    those of its URLs, None where they are not known.
     """
 
     app: str
@@ -29,6 +30,7 @@ class Promise:
     once: tuple[str, ...] = ()
     noted: frozenset[str] = frozenset()
     ports: tuple[str, ...] = ()
+    hosts: frozenset[str] | None = None
 
 
 def noted(found: Iterable[ContainerFacts]) -> list[JsonValue]:
@@ -50,6 +52,7 @@ def promise_of(app: str, params: JsonObject, results: Results) -> Promise:
         once=tuple(map(str, items(params["once"]))),
         noted=frozenset(str(table(entry)["id"]) for entry in note),
         ports=tuple(map(str, items(params.get("ports", [])))),
+        hosts=frozenset(map(str, items(params["hosts"]))) if "hosts" in params else None,
     )
 
 
@@ -92,7 +95,7 @@ def problems(containers: Iterable[ContainerFacts], policy: Isolation, promise: P
     return tuple(
         f"{container.name}: {problem}"
         for container in containers
-        for problem in isolation_problems(container, policy, app=promise.app, ports=promise.ports)
+        for problem in isolation_problems(container, policy, app=promise.app, ports=promise.ports, hosts=promise.hosts)
     )
 
 
@@ -123,7 +126,9 @@ def _started_anew(was: ContainerFacts, now: ContainerFacts) -> bool:
 
 
 def _loops(container: ContainerFacts) -> str:
-    times = f"restarted {container.restart_count} times, last exit code {container.exit_code}"
+    """Docker forgets how a container ended as soon as it has started it again (seen, 26.1)."""
+    ended = "" if container.state == "running" else f", last exit code {container.exit_code}"
+    times = f"restarted {container.restart_count} times{ended}"
     return f"{container.name} crash-loops: {times}" + (", out of memory" if container.oom_killed else "")
 
 

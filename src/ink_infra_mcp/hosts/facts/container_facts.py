@@ -58,9 +58,10 @@ Count = Annotated[int, Field(ge=0)]
 class ContainerFacts(Frozen):
     """What Docker says of one container, running or not. Its environment is never read: it holds the app's secrets.
 
-    `host_config` is Docker's own, whole: also keys that its client does not know. `labels` are those of Coolify only.
-    `ports` are the published ones, as `0.0.0.0:80->80/tcp`. `volumes` and `server_networks` say how those of the server
-    were made, and are None where that could not be read; `own_cgroups` is whether it has version 2 of cgroups.
+    `host_config` is Docker's own, whole: also keys that its client does not know. `labels` are those that Coolify or a
+    proxy reads, the image's own among them. `ports` are the published ones, as `0.0.0.0:80->80/tcp`. `volumes` and
+    `server_networks` say how those of the server were made, and are None where that could not be read; `own_cgroups`
+    is whether it has version 2 of cgroups.
     """
 
     id: Annotated[str, Field(pattern=_ID.pattern)]

@@ -7,7 +7,8 @@ mark=
 # `.Id` is no name that Docker's client knows, but one that its daemon says: so the client hands on all that the daemon
 # says, also keys that it does not know itself.
 format='{"id":{{json .Id}},"name":{{json .Name}},"image":{{json .Config.Image}},"image_id":{{json .Image}},'\
-'"labels":{{"{"}}{{range $key, $value := .Config.Labels}}{{if eq (printf "%.8s" $key) "coolify."}}'\
+'"labels":{{"{"}}{{range $key, $value := .Config.Labels}}{{$read := lower $key}}'\
+'{{if or (eq (printf "%.8s" $read) "coolify.") (eq (printf "%.8s" $read) "traefik.") (eq (printf "%.5s" $read) "caddy")}}'\
 '{{json $key}}:{{json $value}},{{end}}{{end}}"":""},'\
 '"host_config":{{json .HostConfig}},"mounts":{{json .Mounts}},"state":{{json .State.Status}},'\
 '"health":{{if index .State "Health"}}{{json .State.Health.Status}}{{else}}""{{end}},"exit_code":{{json .State.ExitCode}},'\

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.coolify import rows
 from ink_infra_mcp.sandbox.coolify.call import Call, JsonObject, invalid
-from ink_infra_mcp.sandbox.coolify.containers import traefik_labels
+from ink_infra_mcp.sandbox.coolify.containers import routing_labels
 from ink_infra_mcp.sandbox.coolify.defaults import setting_column
 from ink_infra_mcp.sandbox.coolify.domains import domain_errors, listed, normalized, refuse_taken
 from ink_infra_mcp.sandbox.coolify.rules import Rules
@@ -108,5 +108,5 @@ def put_settings(app: Application, given: JsonObject, rules: Rules) -> None:
 def write_labels(app: Application) -> None:
     """Put Coolify's own labels over those in the row: they are read-only by default, so custom ones do not last."""
     if app.is_on("is_container_label_readonly_enabled"):
-        lines = "\n".join(f"{name}={value}" for name, value in traefik_labels(app).items())
+        lines = "\n".join(f"{name}={value}" for name, value in routing_labels(app).items())
         app.columns["custom_labels"] = base64.b64encode(lines.encode()).decode()

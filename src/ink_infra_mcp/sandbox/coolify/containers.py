@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from ink_infra_mcp.sandbox.compose.interpolate import BadVariable, interpolate
 from ink_infra_mcp.sandbox.coolify import dotenv
 from ink_infra_mcp.sandbox.coolify.compose import ComposeService
-from ink_infra_mcp.sandbox.coolify.domains import app_urls, host_of_url
+from ink_infra_mcp.sandbox.coolify.domains import app_urls
+from ink_infra_mcp.sandbox.coolify.proxy_labels import Front, application_labels, image_labels
 from ink_infra_mcp.sandbox.coolify.quantities import NANO, bytes_of, nano_cpus_of
 from ink_infra_mcp.sandbox.coolify.rows import place_of
 from ink_infra_mcp.sandbox.coolify.run_options import ComposeOptions, compose_options, first, values
@@ -35,7 +36,8 @@ def app_container(coolify: CoolifyState, app: Application, image: str, *, pull_r
     name = container_name(app, pull_request_id=pull_request_id, at=at)
     options = effective_options(coolify, app, pull_request_id=pull_request_id)
     container = _started(name, image, at)
-    container.labels = {**app_labels(coolify, app, pull_request_id), **traefik_labels(app)}
+    own = {**app_labels(coolify, app, pull_request_id), **routing_labels(app)}
+    container.labels = {**image_labels(app.text("dockerfile")), **own}
     container.env = _env(app, name, preview=pull_request_id != 0)
     container.runtime = first(options, "runtime", "runc")
     container.pids_limit = int(first(options, "pids_limit", "0"))
@@ -238,13 +240,12 @@ def _labels(coolify: CoolifyState, kind: str, id_: int, environment_uuid: str, n
     }
 
 
-def traefik_labels(app: Application) -> dict[str, str]:
-    """Return the labels by which the proxy finds an application."""
-    hosts = [host_of_url(url) for url in app_urls(app)]
-    labels = {f"traefik.http.routers.https-{n}-{app.uuid}.rule": f"Host(`{host}`)" for n, host in enumerate(hosts)}
+def routing_labels(app: Application) -> dict[str, str]:
+    """Return the labels by which a proxy finds an application, in the network that it shares with the proxy."""
     port = app.text("ports_exposes").split(",")[0]
-    service = f"traefik.http.services.https-0-{app.uuid}.loadbalancer.server.port"
-    return {"traefik.enable": "true", **labels, **({service: port} if hosts and port else {})}
+    image = app.text("docker_registry_image_name")
+    front = Front(app.uuid, "", image, tuple(app_urls(app)), "coolify", int(port) if port.isdecimal() else None)
+    return application_labels(front)
 
 
 def _env(owner: Application | Service, name: str, *, preview: bool) -> dict[str, str]:

@@ -7,12 +7,16 @@ template of compose-spec/compose-go at v2.0.2, which Compose 2.26 has.
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from ink_infra_mcp.sandbox.state_coolify import EnvVar
 
 _PHP_BLANKS = " \n\r\t\v\0"
 _GO_BLANKS = "\t\v\f\r \x85\xa0"
 """What compose-go takes for blanks within a line."""
+_GO_SPACES = "\n\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B))) + _GO_BLANKS
+"""Go's unicode.IsSpace."""
+_GO_SHORT = {"\a": "a", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t", "\v": "v", '"': '"', "\\": "\\"}
 _KEY = re.compile(r"[\w.\-\[\]\t\v\f\r \x85\xa0]*")
 _VARIABLE = re.compile(
     r"\$(?:(?P<escaped>\$)|(?P<named>[_a-z][_a-z0-9]*)|\{(?:(?P<braced>[_a-z][_a-z0-9]*(?::?[-+?].*?)?)\}|(?P<bad>)))",
@@ -62,53 +66,88 @@ def read(lines: Iterable[str]) -> dict[str, str]:
     Raises:
         Unreadable: with Compose's words, from the number of the line on.
     """
-    text = "\n".join(lines)
-    whole, found = text, dict[str, str]()
-    while text := _start(text):
-        number = whole[: len(whole) - len(text)].count("\n") + 1
-        key, text, has_value = _key(text, number)
+    reader = _Reader("\n".join(lines))
+    while reader.begins():
+        reader.take()
+    return reader.found
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Compose's reader with what is left of the text. Its count of lines passes over one with a bare name."""
+
+    text: str
+    line: int = 1
+    found: dict[str, str] = field(default_factory=dict[str, str])
+
+    def begins(self) -> bool:
+        """Go on to the next name, if there is one."""
+        self._drop(len(self.text) - len(self.text.lstrip(_GO_SPACES)))
+        while self.text.startswith("#"):
+            comment = self.text.partition("\n")[0]
+            rest = self.text[len(comment) :]
+            self._drop(len(self.text) - len(rest.lstrip(_GO_SPACES)))
+        return self.text != ""
+
+    def take(self) -> None:
+        """Take a name with its value. A bare name is taken over from the surroundings, which have none."""
+        key, has_value = self._key()
         if has_value:
-            value, text = _value(text, found, number)
-            found[key] = value
-    return found
+            self.found[key] = self._quoted() if self.text[:1] in ("'", '"') else self._plain()
+
+    def _drop(self, count: int) -> None:
+        self.line += self.text[:count].count("\n")
+        self.text = self.text[count:]
+
+    def _key(self) -> tuple[str, bool]:
+        """The name ends at `=` or `:`, or with its line; where the file ends first, its rest is a value without one."""
+        if re.match(r"export[\t\n\f\r ]+", self.text):
+            self.text = self.text.removeprefix("export").lstrip(_GO_BLANKS)
+        name = _KEY.match(self.text)
+        end = name.end() if name else 0
+        if end == len(self.text):
+            return "", True
+        if self.text[end] not in "=:\n":
+            head = go_quoted(self.text.partition("\n")[0])
+            raise Unreadable(
+                f"line {self.line}: unexpected character {go_quoted(self.text[end])} in variable name {head}"
+            )
+        key, ended_by = self.text[:end].rstrip(_GO_SPACES), self.text[end]
+        if " " in key:
+            raise Unreadable(f"line {self.line}: key cannot contain a space")
+        self.text = self.text[end + 1 :].lstrip(_GO_BLANKS)
+        return key, ended_by != "\n"
+
+    def _plain(self) -> str:
+        value, _, self.text = self.text.partition("\n")
+        self.line += 1
+        return substitute(value.partition(" #")[0].rstrip(_GO_SPACES), self.found)
+
+    def _quoted(self) -> str:
+        quote, end = self.text[0], _closing(self.text)
+        if end < 0:
+            head = self.text.partition("\n")[0]
+            self._drop(len(self.text))
+            raise Unreadable(f"line {self.line}: unterminated quoted value {head}")
+        value = self.text[1:end].replace("\\" + quote, quote)
+        self._drop(end + 1)
+        return value if quote == "'" else substitute(value, self.found)
 
 
-def _start(text: str) -> str:
-    text = text.lstrip()
-    while text.startswith("#"):
-        text = text.partition("\n")[2].lstrip()
-    return text
+def go_quoted(text: str) -> str:
+    """Return a text as Go's `%q` writes it."""
+    return f'"{"".join(map(_in_go, text))}"'
 
 
-def _key(text: str, number: int) -> tuple[str, str, bool]:
-    """The name ends at `=` or `:`, or with its line: then it is taken over from the surroundings, which have none.
-
-    Where the text ends first, all of it is the value of a variable without a name (locateKeyName): Docker refuses it.
-    """
-    stripped = re.sub(r"^export\s+", "", text)
-    match = _KEY.match(stripped)
-    end = match.end() if match else 0
-    if end == len(stripped):
-        return "", stripped, True
-    if stripped[end] not in "=:\n":
-        head = stripped.split("\n")[0]
-        raise Unreadable(f'line {number}: unexpected character "{stripped[end]}" in variable name "{head}"')
-    key = stripped[:end].rstrip()
-    if " " in key:
-        raise Unreadable(f"line {number}: key cannot contain a space")
-    return key, stripped[end + 1 :].lstrip(_GO_BLANKS), stripped[end] != "\n"
-
-
-def _value(text: str, known: Mapping[str, str], number: int) -> tuple[str, str]:
-    if text[:1] not in ("'", '"'):
-        value, _, rest = text.partition("\n")
-        return substitute(value.partition(" #")[0].rstrip(), known), rest
-    end = _closing(text)
-    if end < 0:
-        head = text.split("\n")[0]
-        raise Unreadable(f"line {number}: unterminated quoted value {head}")
-    value = text[1:end].replace("\\" + text[0], text[0])
-    return (value if text[0] == "'" else substitute(value, known)), text[end + 1 :]
+def _in_go(char: str) -> str:
+    if (short := _GO_SHORT.get(char)) is not None:
+        return f"\\{short}"
+    if char.isprintable():
+        return char
+    number = ord(char)
+    if number < 0x80:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def _closing(text: str) -> int:
@@ -132,7 +171,7 @@ def substitute(text: str, known: Mapping[str, str]) -> str:
         if match["named"]:
             return known.get(match["named"], "")
         if match["braced"] is None:
-            raise Unreadable(f'Invalid template: "{text}"')
+            raise Unreadable(f"Invalid template: {go_quoted(text)}")
         return _braced(match["braced"], known)
 
     return _VARIABLE.sub(put, text)

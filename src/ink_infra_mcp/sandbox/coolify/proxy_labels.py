@@ -1,7 +1,8 @@
-"""The labels by which Coolify's proxies find a part of a service (read in docker.php of coollabsio/coolify 4.3.11)."""
+"""The labels by which Coolify's proxies find an app or a part of a service (read in docker.php of 4.3.11)."""
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -12,12 +13,21 @@ _OWN = re.compile(r"coolify\.traefik\.middlewares=(.*)")
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """A part of a service with its URLs; `network` is the one that the proxy reaches it by."""
+    """An application, or a part of a service (then it has a name), with its URLs.
+
+    `network` is the one that Caddy reaches it by, `port` the container's where a URL says none.
+    """
 
     uuid: str
     name: str
     image: str
     urls: tuple[str, ...]
+    network: str
+    port: int | None = None
+
+    def port_of(self, url: str) -> int | None:
+        """Return the container's port behind a URL."""
+        return urlsplit(url).port or self.port
 
 
 def proxy_labels(front: Front, labels: list[str], *, in_network: bool) -> list[str]:
@@ -25,6 +35,18 @@ def proxy_labels(front: Front, labels: list[str], *, in_network: bool) -> list[s
     asked = any(label.split("=")[0] == "traefik.docker.network" for label in labels)
     network = [f"traefik.docker.network={front.uuid}"] if in_network and not asked else []
     return [*network, *sorted(_traefik(front, [*labels, *network])), *sorted(_caddy(front))]
+
+
+def application_labels(front: Front) -> dict[str, str]:
+    """Return the labels of an application's container."""
+    lines = [*_traefik(front, []), *_caddy(front)] if front.urls else []
+    return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+
+def image_labels(dockerfile: str) -> dict[str, str]:
+    """Return the labels that a Dockerfile gives its image; the container has them too, under those of Compose."""
+    said = "\n".join(re.findall(r"^\s*LABEL\s+(.*)$", dockerfile.replace("\\\n", " "), re.MULTILINE | re.IGNORECASE))
+    return {name: value for name, equals, value in (word.partition("=") for word in shlex.split(said)) if equals}
 
 
 def _middlewares(labels: Iterable[str]) -> list[str]:
@@ -55,12 +77,14 @@ def _traefik(front: Front, labels: list[str]) -> list[str]:
 def _router(front: Front, number: int, url: str, own: list[str]) -> list[str]:
     parts = urlsplit(url)
     path = parts.path or "/"
-    names = {kind: f"{kind}-{number}-{front.uuid}-{_safe(front.name)}" for kind in ("http", "https")}
+    part = f"-{_safe(front.name)}" if front.name else ""
+    names = {kind: f"{kind}-{number}-{front.uuid}{part}" for kind in ("http", "https")}
+    port = front.port_of(url)
     middlewares, made = _path_middlewares(front, names[parts.scheme], path)
     rule = f"Host(`{parts.hostname}`) && PathPrefix(`{path}`)"
-    made += _entry_point(names, parts.scheme, rule, ",".join([*middlewares, *own]), parts.port)
+    made += _entry_point(names, parts.scheme, rule, ",".join([*middlewares, *own]), port)
     if parts.scheme == "https":
-        made += _entry_point(names, "http", rule, "redirect-to-https", parts.port)
+        made += _entry_point(names, "http", rule, "redirect-to-https", port)
         router = f"traefik.http.routers.{names['https']}"
         made += [f"{router}.tls=true", f"{router}.tls.certresolver=letsencrypt"]
     return made
@@ -97,10 +121,11 @@ def _safe(name: str) -> str:
 
 
 def _caddy(front: Front) -> list[str]:
-    made = [f"caddy_ingress_network={front.uuid}"]
+    made = [f"caddy_ingress_network={front.network}"]
     for n, url in enumerate(front.urls):
         parts = urlsplit(url)
-        upstreams = f"{{{{upstreams {parts.port}}}}}" if parts.port else "{{upstreams}}"
+        port = front.port_of(url)
+        upstreams = f"{{{{upstreams {port}}}}}" if port else "{{upstreams}}"
         made += [
             f"caddy_{n}={parts.scheme}://{parts.hostname}",
             f"caddy_{n}.header=-Server",

@@ -185,7 +185,7 @@ class _Maker:
         urls = tuple(_urls_of(part))
         if not urls:
             return []
-        front = Front(self.rows.service.uuid, part.name, part.image, urls)
+        front = Front(self.rows.service.uuid, part.name, part.image, urls, self.rows.service.uuid)
         in_network = get(service, "network_mode") is None
         return proxy_labels(front, [line for line in lines if isinstance(line, str)], in_network=in_network)
 

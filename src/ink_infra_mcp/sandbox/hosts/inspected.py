@@ -16,9 +16,10 @@ Fields = Mapping[str, str]
 NEVER = "0001-01-01T00:00:00Z"
 VOLUMES = "/var/lib/docker/volumes"
 
-_COOLIFY_LABELS = (
-    '{{range $key, $value := .Config.Labels}}{{if eq (printf "%.8s" $key) "coolify."}}'
-    "{{json $key}}:{{json $value}},{{end}}{{end}}"
+_READ_LABELS = (
+    "{{range $key, $value := .Config.Labels}}{{$read := lower $key}}"
+    '{{if or (eq (printf "%.8s" $read) "coolify.") (eq (printf "%.8s" $read) "traefik.") '
+    '(eq (printf "%.5s" $read) "caddy")}}{{json $key}}:{{json $value}},{{end}}{{end}}'
 )
 _ENVIRONMENT = '{{range .Config.Env}}{{printf "%# x" .}}{{println}}{{end}}'
 _EVERY = ("0.0.0.0", "::")  # noqa: S104 - what Docker says of ports that are open on every address
@@ -77,7 +78,7 @@ def container_fields(container: Container, now: float) -> Fields:
     names = _named(container.volumes)
     return {
         '{{"{"}}': "{",
-        _COOLIFY_LABELS: "".join(_coolify_labels(container.labels)),
+        _READ_LABELS: "".join(_read_labels(container.labels)),
         _HEALTH: _json(container.health),
         _ENVIRONMENT: "".join(f"{_bytes(f'{name}={value}')}\n" for name, value in container.env.items()),
         _VOLUME_NAMES: "".join(f"{name}\n" for name in names),
@@ -191,8 +192,9 @@ def _asked_address(at: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return {**at, "HostIp": "" if at["HostIp"] in _EVERY else at["HostIp"]}
 
 
-def _coolify_labels(labels: Mapping[str, str]) -> list[str]:
-    return [f"{_json(key)}:{_json(value)}," for key, value in sorted(labels.items()) if key.startswith("coolify.")]
+def _read_labels(labels: Mapping[str, str]) -> list[str]:
+    read = {key: value for key, value in labels.items() if key.lower().startswith(("coolify.", "traefik.", "caddy"))}
+    return [f"{_json(key)}:{_json(value)}," for key, value in sorted(read.items())]
 
 
 def _bare(value: object) -> str:

@@ -1,0 +1,152 @@
+"""Labels of a container that a proxy or Coolify reads: an allow list of those that an app's own domains need.
+
+A container has the labels of its image too, so that a `LABEL` in a Dockerfile claims a domain, or switches a middleware
+off for everybody, as well as a line in a compose file does. Who reads labels on a Muscle is Traefik (names in any case
+of letters), Caddy and Coolify; of all other names nobody there takes notice.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+_READERS = {"traefik.": "Traefik", "caddy": "Caddy", "coolify.": "Coolify"}
+_COOLIFY_S = frozenset(
+    {
+        *("coolify.managed", "coolify.version", "coolify.type", "coolify.name", "coolify.applicationId"),
+        *("coolify.serviceId", "coolify.resourceName", "coolify.projectName", "coolify.serviceName"),
+        *("coolify.environmentName", "coolify.pullRequestId", "coolify.deploymentId", "coolify.service.subId"),
+        *("coolify.service.subType", "coolify.service.subName"),
+    }
+)
+"""What Coolify writes at an app or a service itself (defaultLabels in docker.php, version 4.3.11)."""
+_RULE = re.compile(r"Host\(`(?P<host>[^`]*)`\)(?: && PathPrefix\(`/[A-Za-z0-9._~/-]*`\))?", re.ASCII)
+_CADDY = re.compile(r"caddy_(?P<number>[0-9]{1,3})(?:\.(?P<rest>.+))?", re.ASCII | re.DOTALL)
+_SITE = re.compile(r"https?://(?P<host>[^\s,/]+)", re.ASCII)
+_PATH = r"/[A-Za-z0-9._~/-]*"
+_ENTRIES: Mapping[str, str] = {
+    r"header": r"-Server",
+    r"header\.0_-Server": r"",
+    r"header\.1_X-Robots-Tag": r'"noindex, nofollow"',
+    r"try_files": r"\{path\} /index\.html /index\.php",
+    r"handle(?:_path)?": rf"(?:{_PATH})?\*",
+    r"handle(?:_path)?\.[0-9]+_reverse_proxy": r"\{\{upstreams(?: [0-9]{1,5})?\}\}",
+    r"handle_path\.[0-9]+_redir-ghost-[a-z0-9-]+\.(?:handler|rewrite\.regexp|rewrite\.replacement)": r"[^\s{}]+",
+    r"encode": r"zstd gzip",
+    r"redir": r"(?:https?|\{scheme\})://(?P<host>[^\s,/{}]+)\{uri\}",
+    r"basicauth\.[^\s.{}]+": r'"[^\s"{}]+"',
+}
+"""What Coolify has Caddy do for a site (fqdnLabelsForCaddy, version 4.3.11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The uuid of an app, the hosts of its URLs (None: not known here), and the networks that it shares."""
+
+    app: str
+    hosts: frozenset[str] | None
+    networks: tuple[str, ...] = ()
+
+    def has(self, host: str) -> bool:
+        """Return whether requests for a host may go to the app."""
+        return bool(host) and (self.hosts is None or host.lower() in self.hosts)
+
+
+def odd_labels(labels: Mapping[str, str], routes: Routes) -> Iterator[str]:
+    """Yield in words which labels would send something to a container that is not the app's, or lead Coolify astray."""
+    for name, value in sorted(labels.items()):
+        if is_read(name) and not is_own(name, value, routes):
+            yield f"its label {name} is {value[:200]}, which the app may not have: {_reader(name)} reads it"
+    if "coolify.applicationId" in labels and "coolify.serviceId" in labels:
+        yield "its labels say that it is an application and a service of Coolify's"
+
+
+def is_read(name: str) -> bool:
+    """Return whether a proxy or Coolify reads labels of that name."""
+    return name.lower().startswith(tuple(_READERS))
+
+
+def is_own(name: str, value: str, routes: Routes) -> bool:
+    """Return whether a label is one by which Coolify sends to the app what is the app's."""
+    if name.startswith("coolify."):
+        return name in _COOLIFY_S
+    if name.startswith("traefik."):
+        return _is_traefik(name, value, routes)
+    return _is_caddy(name, value, routes)
+
+
+def _reader(name: str) -> str:
+    return next(reader for start, reader in _READERS.items() if name.lower().startswith(start))
+
+
+def _is_traefik(name: str, value: str, routes: Routes) -> bool:
+    return any(re.fullmatch(key, name) and holds(value, routes) for key, holds in _traefik(routes).items())
+
+
+def _traefik(routes: Routes) -> Mapping[str, Callable[[str, Routes], bool]]:
+    """Return what Coolify has Traefik do for an app (fqdnLabelsForTraefik, 4.3.11): names by expression, and values.
+
+    Names of routers, services and middlewares are shared by all containers of a server: each has the uuid in it, but
+    for the two that every app defines in the same way.
+    """
+    uuid = re.escape(routes.app) + "(?:-pr-[0-9]+)?"
+    own = rf"https?-[0-9]+-{uuid}(?:-[A-Za-z0-9-]+)?"
+    through = (
+        rf"gzip|redirect-to-https|{own}-stripprefix|redir-ghost-{uuid}|[0-9]+-{uuid}-(?:noindex|to-www|to-non-www)"
+    )
+    through = rf"(?:{through}|http-basic-auth-{uuid})"
+    router, middleware = rf"traefik\.http\.routers\.{own}\.", r"traefik\.http\.middlewares\."
+    redirect = rf"[0-9]+-{uuid}-to-(?:www|non-www)\.redirectregex\."
+    return {
+        r"traefik\.enable": _is("true|false"),
+        r"traefik\.docker\.network": _is_network,
+        router + "rule": _is_rule,
+        router + "entryPoints": _is("https?"),
+        router + "service": _is(own),
+        router + "middlewares": _is(rf"{through}(?:,{through})*"),
+        router + "tls": _is("true"),
+        router + r"tls\.certresolver": _is("letsencrypt"),
+        rf"traefik\.http\.services\.{own}\.loadbalancer\.server\.port": _is("[0-9]{1,5}"),
+        middleware + r"gzip\.compress": _is("true"),
+        middleware + r"redirect-to-https\.redirectscheme\.scheme": _is("https"),
+        middleware + rf"{own}-stripprefix\.stripprefix\.prefixes": _is(_PATH),
+        middleware + rf"redir-ghost-{uuid}\.redirectregex\.regex": _is(rf"\^(?:{_PATH})?/\(\.\*\)"),
+        middleware + rf"redir-ghost-{uuid}\.redirectregex\.replacement": _is(r"/\$1"),
+        middleware + redirect + "regex": _is(r"\^\(http\|https\)://(?:\(\?:www\\\.\)\?|www\\\.)\(\.\+\)"),
+        middleware + redirect + "replacement": _is(r"\${1,2}\{1\}://(?:www\.)?\${1,2}\{2\}"),
+        middleware + redirect + "permanent": _is("false"),
+        middleware + rf"[0-9]+-{uuid}-noindex\.headers\.customresponseheaders\.X-Robots-Tag": _is("noindex, nofollow"),
+        middleware + rf"http-basic-auth-{uuid}\.basicauth\.users": _is(r"[^\s,]+"),
+    }
+
+
+def _is(shape: str) -> Callable[[str, Routes], bool]:
+    return lambda value, _: re.fullmatch(shape, value) is not None
+
+
+def _is_network(value: str, routes: Routes) -> bool:
+    return value == routes.app or value in routes.networks
+
+
+def _is_rule(value: str, routes: Routes) -> bool:
+    found = _RULE.fullmatch(value)
+    return found is not None and routes.has(found["host"])
+
+
+def _is_caddy(name: str, value: str, routes: Routes) -> bool:
+    if name == "caddy_ingress_network":
+        return _is_network(value, routes)
+    found = _CADDY.fullmatch(name)
+    if found is None:
+        return False
+    if found["rest"] is None:
+        sites = [_SITE.fullmatch(site) for site in value.split(", ")]
+        return all(site is not None and routes.has(site["host"]) for site in sites)
+    return any(re.fullmatch(key, found["rest"]) and _fits(shape, value, routes) for key, shape in _ENTRIES.items())
+
+
+def _fits(shape: str, value: str, routes: Routes) -> bool:
+    found = re.fullmatch(shape, value)
+    if found is None:
+        return False
+    host = found.groupdict().get("host")
+    return host is None or any(map(routes.has, (host, f"www.{host}", host.removeprefix("www."))))

@@ -1,0 +1,107 @@
+"""Labels that a proxy or Coolify reads: what Coolify writes for an app's own domains passes, all else is named."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ink_infra_mcp.core.routing import Routes, is_own, is_read, odd_labels
+
+RECORDED = json.loads((Path(__file__).parents[1] / "recorded" / "coolify_labels.json").read_text())
+APP: str = RECORDED["app"]
+CASES: dict[str, list[str]] = RECORDED["cases"]
+OWN = Routes(APP, frozenset({"shop.example.com", "www.shop.example.com"}), ("coolify",))
+OTHER = Routes("zyxwvutsrqponmlkjihgfedc", frozenset({"other.example.com"}), ("coolify",))
+ROUTER = f"traefik.http.routers.https-0-{APP}"
+SHARED = frozenset(
+    {
+        *("traefik.enable=true", "traefik.http.middlewares.gzip.compress=true", "caddy_ingress_network=coolify"),
+        "traefik.http.middlewares.redirect-to-https.redirectscheme.scheme=https",
+    }
+)
+"""What every app defines in the same way."""
+
+
+def labels(case: str) -> dict[str, str]:
+    """Return the labels of a case as Docker has them: of several lines with one name the last."""
+    return {name: value for name, _, value in (line.partition("=") for line in CASES[case])}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_coolify_writes_for_an_app_passes(case: str) -> None:
+    """Recorded from Coolify's own functions (4.3.11): paths, ports, www, passwords, Ghost, robots."""
+    assert list(odd_labels(labels(case), OWN)) == []
+    assert list(odd_labels(labels(case), Routes(APP, None, ("coolify",)))) == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_coolify_writes_for_an_app_is_wrong_at_another(case: str) -> None:
+    """Whatever has a name or a host of its own in it is the other's, though its shape is right."""
+    taken = {name: value for name, value in labels(case).items() if is_own(name, value, OTHER)}
+    shared = {f"{name}={value}" for name, value in taken.items() if name.startswith("traefik") or name in SHARED}
+    assert shared <= SHARED
+    assert not any("example.com" in value for value in taken.values())
+
+
+CLAIMS = {
+    "another's host": (f"{ROUTER}.rule", "Host(`other.example.com`)"),
+    "any host": (f"{ROUTER}.rule", "HostRegexp(`.*`)"),
+    "a host beside its own": (f"{ROUTER}.rule", "Host(`shop.example.com`) || Host(`other.example.com`)"),
+    "two hosts in one": (f"{ROUTER}.rule", "Host(`shop.example.com`, `other.example.com`)"),
+    "a path only": (f"{ROUTER}.rule", "PathPrefix(`/`)"),
+    "a router of nobody": ("traefik.http.routers.x.rule", "Host(`shop.example.com`)"),
+    "a priority": (f"{ROUTER}.priority", "100000"),
+    "Traefik itself": (f"{ROUTER}.service", "api@internal"),
+    "a service elsewhere": (f"traefik.http.services.https-0-{APP}.loadbalancer.server.url", "http://192.0.2.1"),
+    "the middleware of everybody": ("traefik.http.middlewares.gzip.headers.customrequestheaders.X", "1"),
+    "the middleware of everybody, another value": ("traefik.http.middlewares.gzip.compress", "false"),
+    "a network of another": ("traefik.docker.network", "zyxwvutsrqponmlkjihgfedc"),
+    "a TCP router": ("traefik.tcp.routers.x.rule", "HostSNI(`*`)"),
+    "capitals": ("Traefik.HTTP.Routers.x.Rule", "Host(`other.example.com`)"),
+    "capitals in what is allowed": ("TRAEFIK.enable", "true"),
+    "another's site": ("caddy_7", "https://other.example.com"),
+    "a site for all": ("caddy", ":80"),
+    "another's site beside its own": ("caddy_0", "https://shop.example.com, https://other.example.com"),
+    "the proxy's own files": ("caddy_0.file_server", "browse"),
+    "the proxy's own socket": ("caddy_0.handle_path.0_reverse_proxy", "unix//var/run/docker.sock"),
+    "a snippet": ("caddy_0.header", "-Server\n import /etc/passwd"),
+    "a line more": ("caddy_0.encode", "zstd gzip\n"),
+    "Caddy's servers": ("caddy_controlled_server", ""),
+    "the proxy's name": ("coolify.proxy", "true"),
+    "a database": ("coolify.databaseId", "1"),
+    "what Coolify may come to read": ("coolify.more", "1"),
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_what_an_image_or_a_person_adds_is_named(claim: str) -> None:
+    """A LABEL of a Dockerfile is a label of the container: the proxy does not know who wrote it."""
+    name, value = CLAIMS[claim]
+    found = list(odd_labels({**labels("plain"), name: value}, OWN))
+    reader = next(full for full in ("Traefik", "Caddy", "Coolify") if name.lower().startswith(full.lower()))
+    assert found == [f"its label {name} is {value}, which the app may not have: {reader} reads it"]
+
+
+def test_an_application_is_not_a_service_too() -> None:
+    """By the two numbers Coolify finds the containers that it stops: an image may not make it stop another's."""
+    both = {**labels("plain"), "coolify.serviceId": "3"}
+    assert list(odd_labels(both, OWN)) == ["its labels say that it is an application and a service of Coolify's"]
+
+
+@pytest.mark.parametrize("name", ["org.opencontainers.image.title", "maintainer", "com.docker.compose.project", "x"])
+def test_what_nobody_on_a_muscle_reads_passes(name: str) -> None:
+    """Images have labels of all kinds."""
+    assert list(odd_labels({name: "Host(`other.example.com`)"}, OWN)) == []
+
+
+@given(
+    st.sampled_from(("traefik.", "caddy", "coolify.", "TRAEFIK.", "Caddy_")), st.text(max_size=30), st.text(max_size=9)
+)
+def test_a_name_that_nobody_knows_never_passes(start: str, rest: str, value: str) -> None:
+    """The list is one of what Coolify writes: whatever else a reader may come to know is named."""
+    name = f"{start}{rest}"
+    assert is_read(name)
+    known = name in labels("plain") or name in ("traefik.enable", "traefik.docker.network")
+    assert known or list(odd_labels({name: value}, OWN)) != []
