@@ -1,5 +1,6 @@
 """What the pretend server's `docker compose up` starts of a file, creates only, or refuses as a real one does."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,114 +10,90 @@ from ink_infra_mcp.sandbox.compose.project import Given, project
 from ink_infra_mcp.sandbox.compose.reader import Refused
 from ink_infra_mcp.sandbox.coolify.compose import Need, running_parts
 from ink_infra_mcp.sandbox.coolify.containers import compose_container
-from ink_infra_mcp.sandbox.coolify.up import brought_up, unmet
+from ink_infra_mcp.sandbox.coolify.up import Up, brought_up, unmet
 from ink_infra_mcp.sandbox.state_coolify import Service
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+from tests.sandbox.starting_files import HERE, STARTS
 from tests.sandbox.test_coolify_compose import started, web
 from tests.sandbox.worlds import pretend_coolify
 
-APP = "u"
-HERE = "registry.example.com/here:1"
-CHECK = "healthcheck: {test: [CMD, 'true']}"
-Pairs = list[tuple[str, str]]
+APP, CPUS = "u", 8
+DAEMON = "Error response from daemon: "
+OF_ANOTHER = "was found but does not match the specified platform: wanted linux/arm64, actual: linux/amd64"
 
 
-def server() -> HostState:
-    """Return a server with eight processors and one image."""
-    return HostState(name="m", address="192.0.2.1", role="muscle", images=[HERE])
-
-
-def up(services: str) -> Pairs:
-    """Return the services of a file with the state in which `docker compose up` leaves their containers."""
+def up(text: str) -> Up:
+    """Return what is left of a file on a server with eight processors and one image."""
+    server = HostState(name="m", address="192.0.2.1", role="muscle", images=[HERE], cpus=CPUS)
     owner = Service(
         id=1, uuid=APP, name="x", environment_uuid="", server_uuid="", destination_uuid="", docker_compose_raw=""
     )
-    given = Given(f"services:\n{services}", APP, "/x", "/x/docker-compose.yml", {}, {})
-    made = [(part, compose_container(part, owner, part.name, 1.0)) for part in running_parts(project(given))]
-    return [(container.name, container.state) for container in brought_up(server(), made)]
+    parts = running_parts(project(Given(text, APP, "/x", "/x/docker-compose.yml", {}, {})))
+    return brought_up(server, [(part, compose_container(part, owner, f"{APP}-{part.name}-1", 1.0)) for part in parts])
 
 
-@pytest.mark.parametrize(
-    ("services", "found"),
-    [
-        ("  a: {image: 'a:1', scale: 0}\n  b: {image: 'b:1'}", [("b", "running")]),
-        ("  a: {image: 'a:1', deploy: {replicas: 0}}", []),
-        ("  a: {image: 'a:1', scale: 1, cpus: 8}", [("a", "running")]),
-        (f"  a: {{image: '{HERE}', pull_policy: never, platform: linux/amd64}}", [("a", "running")]),
-        (
-            "  a: {image: 'a:1', platform: linux}\n  b: {image: b, platform: x86_64}",
-            [("a", "running"), ("b", "running")],
-        ),
-        ("  a: {image: a, build: {dockerfile_inline: FROM x}, pull_policy: build}", [("a", "running")]),
-    ],
-    ids=["scale", "replicas", "cpus", "never", "platform", "build"],
-)
-def test_what_a_server_can_start_runs(services: str, found: Pairs) -> None:
-    """Of a service that is scaled to 0 no container is made; all processors are not too many; an image that is there
-    needs no pull, and a platform may be named in several ways."""
-    assert up(services) == found
+def seen(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return what a file is refused with, or what of it never starts, and the services that run."""
+    try:
+        left = up(text)
+    except Refused as refused:
+        return str(refused), ()
+    running = sorted(c.name.split("-")[1] for c in left.containers if c.state == "running")
+    return left.words, tuple(running)
+
+
+NOT_PRETENDED = frozenset({"needs the health of one that lacks it", "needs the end of one that fails"})
+"""Their containers run `false`, and pretend ones run nothing; their words are in the last table below."""
+REGISTRY = ("/absent:", "/missing:")
+"""The pretend registry has every image but those with this word."""
+
+
+@pytest.mark.parametrize("name", [name for name in STARTS if name not in NOT_PRETENDED])
+def test_what_a_real_one_starts_and_refuses_the_pretend_one_does_too(name: str) -> None:
+    """The same files as on a real server, with the same words and the same services that run."""
+    start = STARTS[name]
+    words = start.words.format(project=APP, cpus=CPUS, last=CPUS - 1).replace(*REGISTRY)
+    assert seen(json.dumps(start.file).replace(*REGISTRY)) == (words, start.runs)
 
 
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ("image: 'a:1', cpus: 8.5", "Range of CPUs is from 0.01 to 8.00, as there are only 8 CPUs available"),
-        (
-            "image: 'a:1', deploy: {resources: {limits: {cpus: '500'}}}",
-            "Range of CPUs is from 0.01 to 8.00, as there are only 8 CPUs available",
-        ),
-        ("image: 'a:1', pull_policy: never", "No such image: a:1"),
-        ("image: x/a, pull_policy: build", "No such image: x/a:latest"),
-        (
-            "image: 'a:1', platform: linux/s390x",
-            "no matching manifest for linux/s390x in the manifest list entries",
-        ),
-        (
-            f"image: '{HERE}', platform: linux/arm64",
-            "no matching manifest for linux/arm64 in the manifest list entries",
-        ),
-        (
-            f"image: '{HERE}', platform: arm64, pull_policy: never",
-            f"image with reference {HERE} was found but does not match the specified platform: "
-            "wanted linux/arm64, actual: linux/amd64",
-        ),
-        ("image: 'missing:1'", "manifest for missing:1 not found: manifest unknown: manifest unknown"),
-        ("image: 'a:1', runtime: kata", "unknown or invalid runtime name: kata"),
+        ("image: a, platform: linux, cpus: 8, cpuset: 0-7", ""),
+        ("image: a, platform: x86_64", ""),
+        ("image: a, build: {dockerfile_inline: FROM x}, pull_policy: build", ""),
+        (f"image: '{HERE}', platform: arm64, pull_policy: never", f"{DAEMON}image with reference {HERE} {OF_ANOTHER}"),
+        ("image: x/a, pull_policy: build", f"{DAEMON}No such image: x/a:latest"),
+        ("image: a, cpuset: 0-8", f"{DAEMON}Requested CPUs are not available - requested 0-8, available: 0-7"),
+        ("image: a, runtime: kata", f"{DAEMON}unknown or invalid runtime name: kata"),
     ],
 )
 def test_what_docker_refuses_starts_nothing_of_the_app(lines: str, words: str) -> None:
-    """In the daemon's own words (source, 26.1.3); a service beside it that is well does not start either."""
-    with pytest.raises(Refused) as caught:
-        up(f"  a: {{{lines}}}\n  b: {{image: 'b:1'}}")
-    assert str(caught.value) == f"Error response from daemon: {words}"
+    """In the daemon's own words (source, 26.1.3); a service beside it that is well does not start either. A platform
+    may be named in several ways."""
+    runs = () if words else ("b", "web")
+    assert seen(f"services:\n  web: {{{lines}}}\n  b: {{image: 'b:1'}}") == (words, runs)
 
 
-NEEDS = "depends_on: {db: {condition: service_healthy"
+NEEDS = "depends_on: {db: {condition: service_healthy}}"
 
 
 @pytest.mark.parametrize(
-    ("db", "needs", "left"),
+    ("db", "state"),
     [
-        ("image: 'db:1'", "}}", "created"),
-        ("image: 'db:1', healthcheck: {disable: true}", "}}", "created"),
-        ("image: 'db:1', healthcheck: {test: [NONE]}", "}}", "created"),
-        (f"image: 'one-shot:1', {CHECK}", "}}", "created"),
-        ("image: 'db:1'", ", required: false}}", "running"),
-        (f"image: 'db:1', {CHECK}", "}}", "running"),
+        ("image: 'db:1'", "created"),
+        ("image: 'db:1', healthcheck: {test: [NONE]}", "created"),
+        ("image: 'one-shot:1', healthcheck: {test: [CMD, 'true']}", "created"),
+        ("image: 'db:1', healthcheck: {test: [CMD, 'true']}", "running"),
+        ("image: 'db:1', scale: 0", "running"),
     ],
-    ids=["no check", "disabled", "none", "ended", "not required", "checked"],
+    ids=["no check", "none", "ended", "checked", "no copies"],
 )
-def test_a_service_waits_in_vain_for_one_that_never_becomes_healthy(db: str, needs: str, left: str) -> None:
-    """What it waits for runs, it and what waits for it are created and never started (source, Compose 2.26.1)."""
-    text = f"  db: {{{db}}}\n  web: {{image: 'w:1', {NEEDS}{needs}}}\n  edge: {{image: 'e:1', depends_on: [web]}}"
-    ended = "exited" if "one-shot" in db else "running"
-    assert dict(up(text)) == {"db": ended, "web": left, "edge": left}
-
-
-def test_one_that_is_scaled_to_nothing_is_not_waited_for() -> None:
-    """Compose leaves it out of the waiting (shouldWaitForDependency)."""
-    text = f"  db: {{image: 'db:1', scale: 0}}\n  web: {{image: 'w:1', {NEEDS}}}}}}}"
-    assert up(text) == [("web", "running")]
+def test_what_waits_in_vain_is_made_and_never_started(db: str, state: str) -> None:
+    """And so is what needs it, in turn (source, Compose 2.26.1)."""
+    text = f"services:\n  db: {{{db}}}\n  web: {{image: 'w:1', {NEEDS}}}\n  edge: {{image: 'e:1', depends_on: [web]}}"
+    states = {container.name: container.state for container in up(text).containers}
+    assert (states["u-web-1"], states["u-edge-1"]) == (state, state)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +102,8 @@ def test_one_that_is_scaled_to_nothing_is_not_waited_for() -> None:
 def test_a_service_waits_for_the_good_end_of_another(image: str, left: str) -> None:
     """One that ends well lets it start; for one that runs on, or falls again and again, it waits for good."""
     needs = "depends_on: {job: {condition: service_completed_successfully}}"
-    text = f"  job: {{image: '{image}'}}\n  web: {{image: 'w:1', {needs}}}"
-    assert dict(up(text))["web"] == left
+    text = f"services:\n  job: {{image: '{image}'}}\n  web: {{image: 'w:1', {needs}}}"
+    assert up(text).containers[-1].state == left
 
 
 @pytest.mark.parametrize(

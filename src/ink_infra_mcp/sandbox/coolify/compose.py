@@ -41,6 +41,7 @@ class ComposeService:
     has_health_check: bool = False
     container_name: str = ""
     replicas: int = 1
+    cpuset: str = ""
     platform: str = ""
     pull_policy: str = ""
     is_built: bool = False
@@ -120,6 +121,7 @@ def _service(name: str, body: Php) -> ComposeService:
         has_health_check=get(body, "healthcheck.test") not in (None, ["NONE"]) and not get(body, "healthcheck.disable"),
         container_name=_word(body, "container_name"),
         replicas=_number(_first(body.get("scale"), get(body, "deploy.replicas")), 1),
+        cpuset=_word(body, "cpuset"),
         platform=_word(body, "platform"),
         pull_policy=_word(body, "pull_policy"),
         is_built="build" in body,

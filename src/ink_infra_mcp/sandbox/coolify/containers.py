@@ -91,6 +91,7 @@ def compose_container(part: ComposeService, owner: Application | Service, name: 
     container.runtime = part.runtime
     container.memory_bytes = part.memory_bytes
     container.nano_cpus = part.nano_cpus
+    container.host_config = {"CpusetCpus": part.cpuset} if part.cpuset else {}
     container.pids_limit = part.pids_limit
     container.privileged = part.privileged
     container.cap_add, container.cap_drop, container.security_opt = part.cap_add, part.cap_drop, part.security_opt
@@ -178,15 +179,23 @@ def refused_by_docker(host: HostState, container: Container) -> str:
     """Return why Docker would not create the container, or nothing."""
     if container.runtime not in host.runtimes:
         return f"Error response from daemon: unknown or invalid runtime name: {container.runtime}"
-    if container.nano_cpus > host.cpus * NANO:
-        # verifyPlatformContainerResources of moby, 26.1.3
-        most = f"{host.cpus}.00, as there are only {host.cpus} CPUs available"
-        return f"Error response from daemon: Range of CPUs is from 0.01 to {most}"
+    if reason := _beyond_processors(host, container):
+        return f"Error response from daemon: {reason}"
     if (nameless := container.env.get("")) is not None:
         # opts.ValidateEnv of moby, 26.1.3
         return f"Error response from daemon: invalid environment variable: ={nameless}"
     wrong = next((option for option in container.security_opt if not SECURITY_OPTION.fullmatch(option)), None)
     return "" if wrong is None else f'Error response from daemon: invalid --security-opt 1: "{wrong}"'
+
+
+def _beyond_processors(host: HostState, container: Container) -> str:
+    """In the words of verifyPlatformContainerResources of moby (26.1.3, seen)."""
+    if container.nano_cpus > host.cpus * NANO:
+        return f"Range of CPUs is from 0.01 to {host.cpus}.00, as there are only {host.cpus} CPUs available"
+    wanted = str(container.host_config.get("CpusetCpus") or "")
+    if any(int(number) >= host.cpus for number in re.findall(r"[0-9]+", wanted)):
+        return f"Requested CPUs are not available - requested {wanted}, available: 0-{host.cpus - 1}"
+    return ""
 
 
 def infrastructure(server: Server, at: float) -> list[Container]:

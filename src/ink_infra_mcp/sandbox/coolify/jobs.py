@@ -189,7 +189,7 @@ def _service_containers(state: WorldState, host: HostState, service: Service, at
         container = compose_container(part, service, part.container_name, at)
         container.labels = {**part.labels, **compose_labels(service.uuid, part.name)}
         made.append((part, container))
-    return brought_up(host, made)
+    return brought_up(host, made).containers
 
 
 _WORK: Mapping[str, Callable[[WorldState, Job], None]] = {

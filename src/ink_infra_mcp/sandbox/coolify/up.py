@@ -1,10 +1,12 @@
 """What `docker compose up -d` does with the services of a file: what it refuses, what runs, what is only created.
 
 Sources: pkg/compose of docker/compose at v2.26.1 (pullRequiredImages, getLocalImagesDigests, startService,
-waitDependencies, isServiceHealthy, isServiceCompleted), and moby at v26.1.3 for the daemon's words.
+waitDependencies, isServiceHealthy, isServiceCompleted), and moby at v26.1.3 for the daemon's words. What was seen with
+both stands in tests/sandbox/starting_files.py.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ink_infra_mcp.sandbox.compose.reader import Refused
 from ink_infra_mcp.sandbox.coolify.compose import ComposeService, Need
@@ -18,9 +20,17 @@ _ALIASES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
 Made = Sequence[tuple[ComposeService, Container]]
 
 
-def brought_up(host: HostState, made: Made) -> list[Container]:
-    """Return the containers of services as they are left: running, or created and never started since they wait for
-    one that cannot be waited for. Of a service that is scaled to 0 there is none.
+@dataclass(frozen=True, slots=True)
+class Up:
+    """The containers of services as they are left, and why some of them never start, in the words of Compose."""
+
+    containers: list[Container]
+    words: str = ""
+
+
+def brought_up(host: HostState, made: Made) -> Up:
+    """Return what is left of services: they run, or are created and never started, since they wait for one that cannot
+    be waited for. Of a service that is scaled to 0 there is no container.
 
     Images come from a registry that has them for the server's own platform only, and bring no health check.
 
@@ -34,13 +44,14 @@ def brought_up(host: HostState, made: Made) -> list[Container]:
     for _, container in wanted:
         if reason := refused_by_docker(host, container):
             raise Refused(reason)
-    waiting = stuck(wanted)
-    return [
-        container.model_copy(
-            update={"state": "created", "health": "", "started_at": 0.0} if part.name in waiting else {}
-        )
-        for part, container in wanted
-    ]
+    containers = {part.name: container for part, container in wanted}
+    vain = {part.name: words for part, _ in wanted if (words := next(_in_vain(part, containers), ""))}
+    stuck = _with_those_behind(vain, [part for part, _ in wanted])
+    return Up([_created(c) if part.name in stuck else c for part, c in wanted], next(iter(vain.values()), ""))
+
+
+def _created(container: Container) -> Container:
+    return container.model_copy(update={"state": "created", "health": "", "started_at": 0.0})
 
 
 def _refuse_image(host: HostState, part: ComposeService) -> None:
@@ -52,9 +63,7 @@ def _refuse_image(host: HostState, part: ComposeService) -> None:
     elif not there:
         raise Refused(f"{_DAEMON}No such image: {tagged(part.image)}")
     elif not fits:
-        wanted = f"wanted {_platform(host, part.platform)}, actual: linux/{_architecture(host)}"
-        words = f"{tagged(part.image)} was found but does not match the specified platform: {wanted}"
-        raise Refused(f"{_DAEMON}image with reference {words}")
+        raise Refused(_DAEMON + _of_another(host, part))
 
 
 def _present(host: HostState) -> set[str]:
@@ -62,12 +71,16 @@ def _present(host: HostState) -> set[str]:
 
 
 def _refuse_pull(host: HostState, part: ComposeService, *, fits: bool) -> None:
+    """An image for one platform only is pulled whatever is wanted, and then not found."""
     if MISSING in part.image:
         raise Refused(f"{_DAEMON}manifest for {part.image} not found: manifest unknown: manifest unknown")
     if not fits:
-        raise Refused(
-            f"{_DAEMON}no matching manifest for {_platform(host, part.platform)} in the manifest list entries"
-        )
+        raise Refused(_of_another(host, part))
+
+
+def _of_another(host: HostState, part: ComposeService) -> str:
+    wanted = f"wanted {_platform(host, part.platform)}, actual: linux/{_architecture(host)}"
+    return f"image with reference {part.image} was found but does not match the specified platform: {wanted}"
 
 
 def _fits(host: HostState, platform: str) -> bool:
@@ -86,22 +99,22 @@ def _platform(host: HostState, text: str) -> str:
     return "/".join(parts) if len(parts) > 1 else f"linux/{parts[0]}"
 
 
-def stuck(made: Made) -> frozenset[str]:
-    """Return the services that never start: they wait in vain, or for one that does."""
-    containers = {part.name: container for part, container in made}
-    waiting: set[str] = set()
-    while more := {part.name for part, _ in made if _waits_in_vain(part, containers, waiting)} - waiting:
-        waiting |= more
-    return frozenset(waiting)
-
-
-def _waits_in_vain(part: ComposeService, containers: Mapping[str, Container], waiting: Iterable[str]) -> bool:
+def _in_vain(part: ComposeService, containers: Mapping[str, Container]) -> Iterator[str]:
     """One without a container, since it is scaled to 0, is not waited for."""
-    return any(
-        need.required and (name in waiting or bool(unmet(need, containers[name])))
-        for name, need in part.needs.items()
-        if name in containers
-    )
+    for name, need in part.needs.items():
+        if need.required and name in containers and (words := unmet(need, containers[name])):
+            yield words
+
+
+def _with_those_behind(vain: Mapping[str, str], parts: Sequence[ComposeService]) -> set[str]:
+    stuck = set(vain)
+    while more := {part.name for part in parts if _needs_one_of(part, stuck)} - stuck:
+        stuck |= more
+    return stuck
+
+
+def _needs_one_of(part: ComposeService, stuck: set[str]) -> bool:
+    return any(need.required and name in stuck for name, need in part.needs.items())
 
 
 def unmet(need: Need, container: Container) -> str:
