@@ -192,6 +192,8 @@ def test_a_file_that_coolify_wrote_anew_is_the_same_document() -> None:
         ".NaN",
         "1__0.5",
         "0b_1",
+        " \na",
+        "\n  \n#",
         "1e1_0",
         "\n",
         "\n \n",
@@ -213,7 +215,7 @@ def test_a_text_that_coolify_writes_so_that_docker_reads_another_is_refused(text
 @pytest.mark.parametrize(
     "text",
     ["yes", "NO", "12345e6", "1e3", "007", "0x1F", ".5", "1.10", "~", "null", "=", "", "2024-01-01", "0x", "-0b1",
-     "1_000", "22:22", "a: b", " x ", "a\nb\n", "it's", '"q"', "\\", "#", "0o9", "\u2028", "\x7f", "\x1b[1m",
+     "1_000", "22:22", "a: b", " x ", "\n  a", "a\n \nb", "a\nb\n", "it's", '"q"', "\\", "#", "0o9", "\u2028", "\x7f", "\x1b[1m",
      "\x85", "\U0001f642"],
 )  # fmt: skip
 def test_a_text_that_arrives_is_not_refused(text: str) -> None:

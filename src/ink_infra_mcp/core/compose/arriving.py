@@ -24,6 +24,7 @@ _QUOTED = re.compile(
 )
 
 
+_BLANKS_FIRST = re.compile(r"\n* +\n")
 _ARRIVE = frozenset("\t\n\r\x07\x08\x0b\x0c\x1b\x7f\x85")
 """Control characters that arrive (run with Coolify's own code and Docker Compose 2.26); of others it makes base64."""
 
@@ -36,8 +37,8 @@ def lost_in_coolify(compose: JsonObject) -> tuple[str, ...]:
 def _loss(text: str) -> str:
     if _is_unwritable(text):
         return f"{clean_name(text)!r} holds a character that no file can"
-    if "\n" in text and not text.strip():
-        return f"{text!r} does not arrive: Coolify loses lines that are all empty"
+    if ("\n" in text and not text.strip()) or _BLANKS_FIRST.match(text):
+        return f"{text!r} does not arrive: Coolify loses the blanks of its first lines"
     read = _read_back(text)
     if read == text:
         return ""
