@@ -215,8 +215,8 @@ def test_a_text_that_coolify_writes_so_that_docker_reads_another_is_refused(text
 @pytest.mark.parametrize(
     "text",
     ["yes", "NO", "12345e6", "1e3", "007", "0x1F", ".5", "1.10", "~", "null", "=", "", "2024-01-01", "0x", "-0b1",
-     "1_000", "22:22", "a: b", " x ", "\n  a", "a\n \nb", "a\nb\n", "it's", '"q"', "\\", "#", "0o9", "\u2028", "\x7f", "\x1b[1m",
-     "\x85", "\U0001f642"],
+     "1_000", "22:22", "a: b", " x ", "\n  a", "a\n \nb", "a\nb\n", "it's", '"q"', "\\", "#", "0o9", "\u2028", "\x7f",
+     "\x1b[1m", "\x85", "\U0001f642"],
 )  # fmt: skip
 def test_a_text_that_arrives_is_not_refused(text: str) -> None:
     """Run with Coolify's own parser and Docker Compose 2.26: these arrive as they are."""
