@@ -18,8 +18,14 @@ def between_services(services: JsonObject) -> Iterator[str]:
     for name, service in services.items():
         hidden = [other for other in sorted(needs[name] - {name}) if _is_hidden(other, table(service), services)]
         yield from (f"{name}: depends_on: {other} is in a profile that {name} is not in" for other in hidden)
-        for other in _unhealthy(table(service), services):
-            yield f"{name}: depends_on: {other} has its health check off, so that it never is service_healthy"
+        off = _unhealthy(table(service), services)
+        yield from (
+            f"{name}: depends_on: {o} has its health check off, so that it never is service_healthy" for o in off
+        )
+    yield from _published_twice(services)
+
+
+def _published_twice(services: JsonObject) -> Iterator[str]:
     ports = Counter(port.name for service in services.values() for port in ports_of(table(service)))
     yield from (f"port {port} of the Muscle is published {times} times" for port, times in ports.items() if times > 1)
 
