@@ -20,33 +20,44 @@ pytestmark = pytest.mark.anyio
 
 LIMIT_S = 60
 MUSCLE = "muscle-1"
+FOLDER = f"/data/coolify/services/{APP}"
 WHOLE = next(made for made in MADE if made.name == "whole")
 
 
-async def judged(bed: Bed, made: Made, stored: str) -> JsonObject:
-    """Return what the step returns when Coolify stored that file."""
+async def judged(bed: Bed, made: Made, stored: str, *, started: bool = False) -> JsonObject:
+    """Return what the step returns when Coolify stored that file, or started the app from it."""
 
     async def read(uuid: str) -> str:
         assert uuid == APP
         return stored
 
-    bed.clean(MUSCLE)
+    server = bed.clean(MUSCLE)
+    if started:
+        server.say("mkdir", "-p", FOLDER)
+        server.write(f"{FOLDER}/docker-compose.yml", stored)
+        server.write(f"{FOLDER}/.env", "B='a value'\nTOKEN='another'\n")
     said: list[str] = []
     async with bed.pool() as pool:
         steps = ComposeSteps(pool=pool, isolation=load_isolation(None), stored=read)
         with anyio.fail_after(LIMIT_S):
             urls: JsonObject = {name: [*found] for name, found in made.urls.items()}
             params: JsonObject = {"app": APP, "muscle": MUSCLE, "compose": made.approved, "urls": urls}
-            kind = "hosts.judge_compose"
+            kind = "hosts.judge_started" if started else "hosts.judge_compose"
             permit = permit_here(kind=kind)
             call = StepCall("op-test", "judge", kind, "site", params, {}, permit, SystemClock(), said.append)
-            return await steps.judge_compose(call)
+            return await (steps.judge_started if started else steps.judge_compose)(call)
 
 
 @pytest.mark.parametrize("made", MADE, ids=lambda made: made.name)
 async def test_what_coolify_made_of_a_file_is_what_was_approved(bed: Bed, made: Made) -> None:
     """Its known additions pass, for every key that an app may have; the digest is that of the file that will start."""
     assert set(await judged(bed, made, made.generated)) == {"sha256"}
+
+
+@pytest.mark.parametrize("made", MADE, ids=lambda made: made.name)
+async def test_what_coolify_started_of_a_file_is_what_was_approved(bed: Bed, made: Made) -> None:
+    """In the app's folder, beside its `.env`: what Docker Compose fills in there makes no difference."""
+    assert await judged(bed, made, made.generated, started=True) == {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +121,16 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 async def test_a_file_that_differs_starts_nothing(bed: Bed, change: Change) -> None:
     """Mounts, rights, labels, networks, ports, limits, values: whatever somebody changes between is named."""
-    with pytest.raises(StepFailed) as told:
-        await judged(bed, WHOLE, change.make(WHOLE.generated))
-    assert told.value.stage == "judge"
-    assert change.words in told.value.failed
+    for started in (False, True):
+        with pytest.raises(StepFailed) as told:
+            await judged(bed, WHOLE, change.make(WHOLE.generated), started=started)
+        assert told.value.stage == "judge"
+        assert change.words in told.value.failed
 
 
 @pytest.mark.parametrize("stored", ["", "services: [", "services: {web: {image: a, mem_limit: 1x}}", "services: {}"])
 async def test_a_file_that_docker_compose_does_not_take_starts_nothing(bed: Bed, stored: str) -> None:
     """Unreadable, invalid or empty: what was not compared is not started."""
-    with pytest.raises(StepFailed):
-        await judged(bed, WHOLE, stored)
+    for started in (False, True):
+        with pytest.raises(StepFailed):
+            await judged(bed, WHOLE, stored, started=started)
