@@ -71,8 +71,29 @@ CLAIMS = {
     "Caddy's servers": ("caddy_controlled_server", ""),
     "the proxy's name": ("coolify.proxy", "true"),
     "a database": ("coolify.databaseId", "1"),
+    "below what Coolify reads": ("com.docker.compose.service.x", "1"),
+    "above what Coolify reads": ("com.docker", "1"),
+    "all that Coolify reads": ("coolify", "1"),
+    "a login": ("traefik.http.middlewares.auth.basicauth.users", "admin:$apr1$H6uskkkW$IgXLP6ewTrSuBkTrqE8wj/"),
+    "a header": ("traefik.http.middlewares.auth.headers.customrequestheaders.X-Api-Key", "s3cr3tKey0123456789"),
     "what Coolify may come to read": ("coolify.more", "1"),
 }
+
+
+SECRETS = frozenset(
+    {
+        *(
+            "a service elsewhere",
+            "the middleware of everybody",
+            "the middleware of everybody, another value",
+            "a login",
+        ),
+        *("the proxy's own files", "the proxy's own socket", "a snippet", "a line more", "Caddy's servers", "a header"),
+        *("the proxy's name", "a database", "what Coolify may come to read", "below what Coolify reads"),
+        *("above what Coolify reads", "all that Coolify reads"),
+    }
+)
+"""Claims whose values may be secrets, as far as the name tells."""
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
@@ -80,8 +101,9 @@ def test_what_an_image_or_a_person_adds_is_named(claim: str) -> None:
     """A LABEL of a Dockerfile is a label of the container: the proxy does not know who wrote it."""
     name, value = CLAIMS[claim]
     found = list(odd_labels({**labels("plain"), name: value}, OWN))
-    reader = next(full for full in ("Traefik", "Caddy", "Coolify") if name.lower().startswith(full.lower()))
-    assert found == [f"its label {name} is {value}, which the app may not have: {reader} reads it"]
+    reader = next((full for full in ("Traefik", "Caddy") if name.lower().startswith(full.lower())), "Coolify")
+    said = "has a value of its own" if claim in SECRETS else f"is {value}"
+    assert found == [f"its label {name} {said}, which the app may not have: {reader} reads it"]
 
 
 def test_an_application_is_not_a_service_too() -> None:
@@ -90,7 +112,9 @@ def test_an_application_is_not_a_service_too() -> None:
     assert list(odd_labels(both, OWN)) == ["its labels say that it is an application and a service of Coolify's"]
 
 
-@pytest.mark.parametrize("name", ["org.opencontainers.image.title", "maintainer", "com.docker.compose.project", "x"])
+@pytest.mark.parametrize(
+    "name", ["org.opencontainers.image.title", "maintainer", "com.docker.compose.project", "com.docker.x", "x"]
+)
 def test_what_nobody_on_a_muscle_reads_passes(name: str) -> None:
     """Images have labels of all kinds."""
     assert list(odd_labels({name: "Host(`other.example.com`)"}, OWN)) == []
@@ -103,5 +127,30 @@ def test_a_name_that_nobody_knows_never_passes(start: str, rest: str, value: str
     """The list is one of what Coolify writes: whatever else a reader may come to know is named."""
     name = f"{start}{rest}"
     assert is_read(name)
-    known = name in labels("plain") or name in ("traefik.enable", "traefik.docker.network")
+    known = name in labels("plain") or name in ("traefik.enable", "traefik.docker.network", "coolify.slug")
     assert known or list(odd_labels({name: value}, OWN)) != []
+
+
+def test_a_preview_has_names_below_the_app_s_own() -> None:
+    """Coolify calls them `{{pr_id}}.{{domain}}`; no other container of the app may have them, and no preview others."""
+    claims = {f"traefik.http.routers.https-0-{APP}-pr-7.rule": "Host(`7.shop.example.com`) && PathPrefix(`/`)"}
+    other = {name: value.replace("shop.", "") for name, value in claims.items()}
+    preview = Routes(APP, frozenset({"shop.example.com"}), ("coolify",), is_preview=True)
+    assert list(odd_labels(claims, preview)) == []
+    assert len(list(odd_labels(other, preview))) == 1
+    assert len(list(odd_labels(claims, OWN))) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hosts"),
+    [
+        ("caddy_0.basicauth.admin@example.com", '"$2y$10$aaaa"', ("shop.example.com",)),
+        (f"{ROUTER}.rule", "Host(`shop.example.com`) && PathPrefix(`/@app/a%20b/c++:x`)", ("shop.example.com",)),
+        (f"{ROUTER}.rule", "Host(`[2001:db8::1]`) && PathPrefix(`/`)", ("2001:db8::1",)),
+        (f"{ROUTER}.rule", "Host(`X.Example.com`) && PathPrefix(`/`)", ("x.example.com",)),
+        ("caddy_0.redir", "https://aexample.com{uri}", ("www.awww.example.com",)),
+    ],
+)
+def test_what_coolify_writes_of_odd_settings_passes(name: str, value: str, hosts: tuple[str, ...]) -> None:
+    """Run with Coolify's own functions: a login with a dot, paths with signs, an address, capitals, www inside."""
+    assert list(odd_labels({name: value}, Routes(APP, frozenset(hosts), ("coolify",)))) == []

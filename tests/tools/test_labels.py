@@ -53,15 +53,14 @@ def claiming(state: WorldState) -> None:
                 container.labels[CLAIM] = RULE
 
 
-def unlocked(state: WorldState) -> None:
-    """Let somebody have unlocked the labels of shop in Coolify, and written one of their own."""
+def stored(state: WorldState) -> None:
+    """Let somebody have written a label of their own into those that Coolify has stored of shop."""
     shop = app_named(state, "shop")
-    shop.settings["is_container_label_readonly_enabled"] = False
     shop.columns["custom_labels"] = base64.b64encode(f"traefik.enable=true\n{CLAIM}={RULE}".encode()).decode()
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("change", [claiming, unlocked])
+@pytest.mark.parametrize("change", [claiming, stored])
 async def test_an_app_that_claims_another_domain_is_not_rolled_out(
     tmp_path: Path, change: Callable[[WorldState], None]
 ) -> None:
@@ -88,3 +87,22 @@ async def test_a_container_that_claims_another_domain_is_shown_as_not_isolated(t
     assert WORDS in app.text
     assert "runsc!" in next(line for line in apps.text.splitlines() if line.startswith("shop"))
     assert "not isolated" in fleet.text
+
+
+def previewed(state: WorldState) -> None:
+    """Let a preview of shop run, with the name that Coolify gives it."""
+    uuid = app_named(state, "shop").uuid
+    host, running = next((host, c) for host in state.hosts.values() for c in host.containers if c.name.startswith(uuid))
+    name, router = f"{uuid}-pr-7", f"traefik.http.routers.https-0-{uuid}-pr-7.rule"
+    own = {"coolify.pullRequestId": "7", router: "Host(`7.shop.s1.example.com`) && PathPrefix(`/`)"}
+    labels = {key: value for key, value in running.labels.items() if not key.startswith("traefik.http.routers")}
+    host.containers.append(running.model_copy(update={"id": "7" * 64, "name": name, "labels": labels | own}))
+
+
+@pytest.mark.anyio
+async def test_a_preview_with_a_name_below_the_app_s_own_stops_no_rollout(tmp_path: Path) -> None:
+    """Coolify calls it `7.shop...`: the app is restarted and proved."""
+    with anyio.fail_after(40):
+        async with ink(tmp_path, change_world=previewed) as it, it.client(says_yes()) as client:
+            said = await call(client, "control_app", app="shop", action="restart", wait_s=60)
+    assert said.outcome == "applied", said.text

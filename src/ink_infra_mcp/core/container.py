@@ -78,6 +78,7 @@ class Promised(Frozen):
     app: str
     ports: tuple[str, ...] | None = ()
     hosts: frozenset[str] | None = None
+    is_preview: bool = False
 
 
 def problems(told: Told, policy: Isolation, promised: Promised) -> tuple[str, ...]:
@@ -90,7 +91,7 @@ def problems(told: Told, policy: Isolation, promised: Promised) -> tuple[str, ..
         *(words for mount in told.mounts if (words := _mounted(mount, told, promised.app))),
         *_connected(told, policy, promised.app),
         *(_published(told, promised.ports) if promised.ports is not None else ()),
-        *odd_labels(told.labels, Routes(promised.app, promised.hosts, policy.networks)),
+        *odd_labels(told.labels, Routes(promised.app, promised.hosts, policy.networks, promised.is_preview)),
     ]
     return tuple(dict.fromkeys(found))
 

@@ -2,14 +2,30 @@
 
 A container has the labels of its image too, so that a `LABEL` in a Dockerfile claims a domain, or switches a middleware
 off for everybody, as well as a line in a compose file does. Who reads labels on a Muscle is Traefik (names in any case
-of letters), Caddy and Coolify; of all other names nobody there takes notice.
+of letters), Caddy, Docker Compose and Coolify, which makes a tree of all dotted names (Arr::undot in
+GetContainersStatus.php, 4.3.11): one name below another that it reads ends the look at every app of the server.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-_READERS = {"traefik.": "Traefik", "caddy": "Caddy", "coolify.": "Coolify"}
+_READERS = {"traefik.": "Traefik", "caddy": "Caddy", "coolify": "Coolify", "com.docker.compose": "Coolify"}
+_ABOVE = frozenset({"com", "com.docker"})
+"""Names above those that Coolify reads."""
+_COMPOSE_S = frozenset(
+    f"com.docker.compose.{name}"
+    for name in (
+        *("project", "service", "container-number", "oneoff", "slug", "config-hash", "image", "depends_on", "version"),
+        *("replace", "project.config_files", "project.working_dir", "project.environment_file"),
+    )
+)
+"""What Docker Compose writes (pkg/api/labels.go, 2.26.1)."""
+_SHOWN = re.compile(
+    r"(?i)traefik\.enable|traefik\.docker\.network|traefik\..*\.(?:rule|service|middlewares|entrypoints|priority|port)"
+    r"|caddy(?:_[0-9]+)?"
+)
+"""Names whose values are no secrets; a login or a header may hold one."""
 _COOLIFY_S = frozenset(
     {
         *("coolify.managed", "coolify.version", "coolify.type", "coolify.name", "coolify.applicationId"),
@@ -19,10 +35,10 @@ _COOLIFY_S = frozenset(
     }
 )
 """What Coolify writes at an app or a service itself (defaultLabels in docker.php, version 4.3.11)."""
-_RULE = re.compile(r"Host\(`(?P<host>[^`]*)`\)(?: && PathPrefix\(`/[A-Za-z0-9._~/-]*`\))?", re.ASCII)
 _CADDY = re.compile(r"caddy_(?P<number>[0-9]{1,3})(?:\.(?P<rest>.+))?", re.ASCII | re.DOTALL)
 _SITE = re.compile(r"https?://(?P<host>[^\s,/]+)", re.ASCII)
-_PATH = r"/[A-Za-z0-9._~/-]*"
+_PATH = r"/[A-Za-z0-9._~/@%+:=,!-]*"
+_RULE = re.compile(rf"Host\(`(?P<host>[^`]*)`\)(?: && PathPrefix\(`{_PATH}`\))?", re.ASCII)
 _ENTRIES: Mapping[str, str] = {
     r"header": r"-Server",
     r"header\.0_-Server": r"",
@@ -33,7 +49,7 @@ _ENTRIES: Mapping[str, str] = {
     r"handle_path\.[0-9]+_redir-ghost-[a-z0-9-]+\.(?:handler|rewrite\.regexp|rewrite\.replacement)": r"[^\s{}]+",
     r"encode": r"zstd gzip",
     r"redir": r"(?:https?|\{scheme\})://(?P<host>[^\s,/{}]+)\{uri\}",
-    r"basicauth\.[^\s.{}]+": r'"[^\s"{}]+"',
+    r"basicauth\.[^\s{}\"`]+": r'"[^\s"{}]+"',
 }
 """What Coolify has Caddy do for a site (fqdnLabelsForCaddy, version 4.3.11)."""
 
@@ -45,37 +61,47 @@ class Routes:
     app: str
     hosts: frozenset[str] | None
     networks: tuple[str, ...] = ()
+    is_preview: bool = False
+    """A preview has names below the app's own: `{{pr_id}}.{{domain}}`, as Coolify makes them unless it is told."""
 
     def has(self, host: str) -> bool:
         """Return whether requests for a host may go to the app."""
-        return bool(host) and (self.hosts is None or host.lower() in self.hosts)
+        plain = host.lower().strip("[]")
+        if not plain or self.hosts is None:
+            return bool(plain)
+        return plain in self.hosts or (self.is_preview and any(plain.endswith(f".{own}") for own in self.hosts))
 
 
 def odd_labels(labels: Mapping[str, str], routes: Routes) -> Iterator[str]:
     """Yield in words which labels would send something to a container that is not the app's, or lead Coolify astray."""
     for name, value in sorted(labels.items()):
         if is_read(name) and not is_own(name, value, routes):
-            yield f"its label {name} is {value[:200]}, which the app may not have: {_reader(name)} reads it"
+            yield f"its label {label_shown(name, value)}, which the app may not have: {_reader(name)} reads it"
     if "coolify.applicationId" in labels and "coolify.serviceId" in labels:
         yield "its labels say that it is an application and a service of Coolify's"
 
 
+def label_shown(name: str, value: str) -> str:
+    """Return a label in words, with its value only where that can be no secret."""
+    return f"{name[:200]} is {value[:200]}" if _SHOWN.fullmatch(name) else f"{name[:200]} has a value of its own"
+
+
 def is_read(name: str) -> bool:
-    """Return whether a proxy or Coolify reads labels of that name."""
-    return name.lower().startswith(tuple(_READERS))
+    """Return whether a proxy, Docker Compose or Coolify reads labels of that name, or of one below it."""
+    return name.lower().startswith(tuple(_READERS)) or name in _ABOVE
 
 
 def is_own(name: str, value: str, routes: Routes) -> bool:
     """Return whether a label is one by which Coolify sends to the app what is the app's."""
-    if name.startswith("coolify."):
-        return name in _COOLIFY_S
+    if name.startswith(("coolify", "com")):
+        return name in _COOLIFY_S | _COMPOSE_S
     if name.startswith("traefik."):
         return _is_traefik(name, value, routes)
     return _is_caddy(name, value, routes)
 
 
 def _reader(name: str) -> str:
-    return next(reader for start, reader in _READERS.items() if name.lower().startswith(start))
+    return next((reader for start, reader in _READERS.items() if name.lower().startswith(start)), "Coolify")
 
 
 def _is_traefik(name: str, value: str, routes: Routes) -> bool:
@@ -149,4 +175,6 @@ def _fits(shape: str, value: str, routes: Routes) -> bool:
     if found is None:
         return False
     host = found.groupdict().get("host")
-    return host is None or any(map(routes.has, (host, f"www.{host}", host.removeprefix("www."))))
+    if host is None or routes.hosts is None:
+        return True
+    return host in {name for own in routes.hosts for name in (own, f"www.{own}", own.replace("www.", ""))}

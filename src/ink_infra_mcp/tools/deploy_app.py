@@ -190,12 +190,15 @@ async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, fo
     now = await look.coolify.service(found.uuid) if found else None
     uuid = now.uuid if now else ""
     env = await envs_now(look, Owner(uuid, args.name, home.muscle.name, service=True, compose=file.text), args.env)
+    front = compose_apps.front_of(file, args.compose_service)
+    port = args.port or compose_apps.port_of(now, front) or look.fleet.defaults.port
+    urls = compose_apps.urls_of(now, front, home, domain=args.domain, port=port)
     return ComposeApp(
         name=args.name,
-        home=home,
+        home=replace(home, url=compose_apps.without_port(urls[0])),
         compose=file.text,
-        front=compose_apps.front_of(file, args.compose_service),
-        port=args.port or compose_apps.port_of(now) or look.fleet.defaults.port,
+        front=front,
+        urls=urls,
         existing=now,
         env=env,
         as_wanted=now is not None and await _runs(look, home, uuid, promised(file.text)),

@@ -1,13 +1,14 @@
 """Apps from a compose file (Coolify's services): gVisor is named in the file itself, so that no fork is needed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from ink_infra_mcp.areas.apps import rollout
 from ink_infra_mcp.areas.apps.env_values import digest
 from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps, with_values_back
 from ink_infra_mcp.areas.apps.home import Home, home_steps, project_ref
-from ink_infra_mcp.areas.apps.judged import File
+from ink_infra_mcp.areas.apps.judged import File, file_of
 from ink_infra_mcp.areas.apps.limits import compose_of, promised_bytes, services_of
 from ink_infra_mcp.areas.apps.services import promised
 from ink_infra_mcp.clients.coolify.apps import Service
@@ -36,7 +37,8 @@ class ComposeApp:
     compose: str
     front: str
     """Which of its services gets the URL."""
-    port: int
+    urls: tuple[str, ...]
+    """Those of the front, each with the port that its container listens on, which is how Coolify takes them."""
     existing: Service | None
     env: EnvNow
     as_wanted: bool
@@ -163,7 +165,11 @@ def steps_of(app: ComposeApp) -> tuple[Step, ...]:
 
 
 def _now(app: ComposeApp) -> rollout.RolloutFacts:
-    file = File(app.compose, {app.front: (_url(app),)})
+    """The URLs of the other services stay as they are: Coolify sets those that it is given."""
+    there = services_of(compose_of(app.compose) or {})
+    others = dict(file_of(app.existing).urls) if app.existing is not None else dict[str, tuple[str, ...]]()
+    kept = {service: urls for service, urls in others.items() if service in there}
+    file = File(app.compose, {**kept, app.front: app.urls})
     return app.home.rollout(services=promised(app.compose), file=file)
 
 
@@ -182,7 +188,7 @@ def _creation(app: ComposeApp) -> Step:
             "server": app.home.placement.server_uuid,
             "compose": app.compose,
             "front": app.front,
-            "url": _url(app),
+            "urls": [*app.urls],
         },
         undo=Undo(
             kind="coolify.discard_service",
@@ -199,13 +205,13 @@ def _change(app: ComposeApp, existing: Service) -> Step:
         kind="coolify.update_service",
         target=app.name,
         summary=f"Change the compose file of {app.name}",
-        before=contents(existing.docker_compose_raw) if existing.docker_compose_raw else "(not readable)",
-        after=contents(app.compose),
+        before=_told(existing.docker_compose_raw, _urls_of(existing, app.front)),
+        after=_told(app.compose, app.urls),
         params={
             "app": existing.uuid,
             "compose": app.compose,
             "front": app.front,
-            "url": _url(app),
+            "urls": [*app.urls],
         },
         undo=_earlier(app, existing),
         undo_words="call deploy_app with the earlier file",
@@ -221,7 +227,7 @@ def _earlier(app: ComposeApp, existing: Service) -> Undo | None:
         kind="coolify.update_service",
         target=app.name,
         summary=f"put back the earlier compose file of {app.name}",
-        params={**params, "url": next((url for url in existing.urls), _url(app))},
+        params={**params, "urls": [*(_urls_of(existing, app.front) or app.urls)]},
     )
 
 
@@ -231,7 +237,7 @@ def _same(app: ComposeApp, existing: Service) -> bool:
     A token that may not read the file cannot compare it: then it is written again.
     """
     now = compose_of(existing.docker_compose_raw)
-    if now is None or _url(app) not in existing.urls:
+    if now is None or _urls_of(existing, app.front) != app.urls:
         return False
     wanted = read_compose(app.compose)
     publish = ports_in(wanted)
@@ -239,12 +245,34 @@ def _same(app: ComposeApp, existing: Service) -> bool:
     return not made.notes and made.document == preparing.shaped(wanted, publish).document
 
 
-def _url(app: ComposeApp) -> str:
-    """The URL with the port that the container listens on, which is how Coolify takes it for services."""
-    return f"{app.home.url}:{app.port}"
+def urls_of(existing: Service | None, front: str, home: Home, *, domain: str | None, port: int) -> tuple[str, ...]:
+    """Return the URLs that the front shall have: those that it has, unless a domain is given; each with its port."""
+    has = _urls_of(existing, front) if domain is None else ()
+    return tuple(_with_port(url, port) for url in has or (home.url,))
 
 
-def port_of(existing: Service | None) -> int | None:
-    """Return the container's port in the first URL of a compose app, or None."""
-    ports = (urlsplit(url).port for url in existing.urls) if existing else iter(())
+def without_port(url: str) -> str:
+    """Return a URL as users call it."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.hostname or ""))
+
+
+def _with_port(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{parts.hostname}:{port}"))
+
+
+def _urls_of(existing: Service | None, front: str) -> tuple[str, ...]:
+    return file_of(existing).urls.get(front, ()) if existing is not None else ()
+
+
+def _told(compose: str, urls: Iterable[str]) -> str:
+    at = f"; at {', '.join(urls)}" if urls else ""
+    return f"{contents(compose) if compose else '(not readable)'}{at}"
+
+
+def port_of(existing: Service | None, front: str = "") -> int | None:
+    """Return the container's port in the first URL of the front, or of the whole app where none is named, or None."""
+    urls = (_urls_of(existing, front) if front else existing.urls) if existing else ()
+    ports = (urlsplit(url).port for url in urls)
     return next((port for port in ports if port), None)

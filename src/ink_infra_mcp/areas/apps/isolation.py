@@ -1,6 +1,7 @@
 """Whether an app would run isolated when it is rolled out now; without that nothing may be rolled out."""
 
 import base64
+import re
 from collections.abc import Iterable
 
 from ink_infra_mcp.areas.apps.app import App, host_of
@@ -77,8 +78,7 @@ def routes_of(look: Look, app: App) -> Routes:
 
 def weaknesses(look: Look, app: App, container: ContainerFacts) -> tuple[str, ...]:
     """Return in words what of a running container is beyond what the app may have; its ports are not judged here."""
-    hosts = None if is_preview(container, app.uuid) else frozenset(app.domains)
-    return isolation_problems(container, look.isolation, app=app.uuid, hosts=hosts)
+    return isolation_problems(container, look.isolation, app=app.uuid, hosts=frozenset(app.domains))
 
 
 def _claims(found: Iterable[ContainerFacts], routes: Routes) -> tuple[str, ...]:
@@ -117,19 +117,21 @@ def _beyond(application: Application, isolation: Isolation) -> str:
         return f"{_DROPPED} with a consistent and a custom container name"
     if application.ports_mappings:
         return f"publish {application.ports_mappings} on its Muscle, past the proxy"
-    return _unlocked_labels(application, isolation)
+    return _stored_labels(application, isolation)
 
 
-def _unlocked_labels(application: Application, isolation: Isolation) -> str:
-    """Coolify writes the labels of an app anew whenever it deploys, unless somebody has unlocked them (4.3.11)."""
-    if application.is_container_label_readonly_enabled is not False:
+def _stored_labels(application: Application, isolation: Isolation) -> str:
+    """Coolify takes the labels that it has stored for an app, which somebody may have changed (4.3.11)."""
+    if not application.custom_labels:
         return ""
     hosts = frozenset(host for url in application.urls if (host := host_of(url)))
     try:
-        lines = base64.b64decode(application.custom_labels, validate=True).decode().splitlines()
+        lines = re.split(r"\r\n|\n|\r", base64.b64decode(application.custom_labels, validate=True).decode())
     except ValueError:
         return "have container labels that nobody can read"
     labels = {name: value for name, _, value in (line.partition("=") for line in lines)}
+    if by_variable := next((name for name in labels if "$" in name), ""):
+        return f"have a label whose name a variable makes: {clean_name(by_variable)}"
     odd = next(odd_labels(labels, Routes(application.uuid, hosts, isolation.networks)), "")
     return f"claim what is not its own: {clean_name(odd, limit=300)}" if odd else ""
 

@@ -78,9 +78,6 @@ class Application(Sent):
     is_consistent_container_name_enabled: bool | None = Field(
         default=None, validation_alias=AliasPath("settings", "is_consistent_container_name_enabled")
     )
-    is_container_label_readonly_enabled: bool | None = Field(
-        default=None, validation_alias=AliasPath("settings", "is_container_label_readonly_enabled")
-    )
     custom_internal_name: Text = Field(default="", validation_alias=AliasPath("settings", "custom_internal_name"))
     use_build_server: bool | None = Field(
         default=None, validation_alias=AliasPath("settings", "is_build_server_enabled")

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from ink_infra_mcp.core.compose.forms import as_map, volume_slug
 from ink_infra_mcp.core.compose.plain import ADDED
 from ink_infra_mcp.core.plan import JsonObject
-from ink_infra_mcp.core.routing import Routes, is_own, is_read
+from ink_infra_mcp.core.routing import Routes, is_own, is_read, label_shown
 from ink_infra_mcp.core.shapes import items, table
 
 _NAMED = re.compile(r"\$\{?(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
@@ -154,18 +154,18 @@ class _Service:
         for name in sorted(was.keys() | now.keys()):
             is_approved = was[name] == now.get(name) if name in was else self._is_own_label(name, now[name] or "")
             if not is_approved:
-                yield f"the label {name} is {_shown(now.get(name))}, which was not approved"
+                yield f"the label {_label(name, now.get(name))}, which was not approved"
 
     def _is_own_label(self, name: str, value: str) -> bool:
         """A label that a proxy reads is for the service's own URLs, with their paths and their port."""
         fronts = [front for front in self.making.fronts if front.service == self.name]
-        routes = Routes(self.making.uuid, frozenset(front.host for front in fronts))
+        routes = Routes(self.making.uuid, frozenset(front.host.lower() for front in fronts))
         if not is_read(name) or not is_own(name, value, routes):
             return False
         if name.startswith("coolify."):
             return True
         if name.endswith(".rule"):
-            return value in {front.rule for front in fronts}
+            return value.lower() in {front.rule.lower() for front in fronts}
         if name.endswith(".loadbalancer.server.port"):
             return any(_is_port(front, value) for front in fronts)
         return bool(fronts)
@@ -228,6 +228,10 @@ def _texts(value: JsonValue) -> Iterator[str]:
         yield value
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from _texts(part)
+
+
+def _label(name: str, value: str | None) -> str:
+    return f"{name} is left out" if value is None else label_shown(name, value)
 
 
 def _shown(value: JsonValue) -> str:

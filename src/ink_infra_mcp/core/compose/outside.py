@@ -25,11 +25,14 @@ _LOG_OPTIONS = {
     "compress": re.compile(r"true|false"),
 }
 """What Docker's log drivers read; -1 is no limit (moby, daemon/logger)."""
+_MOST_MOUNTS = 50
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 _TMPFS = re.compile(r"/[A-Za-z0-9._/-]+(?::(?P<options>[A-Za-z0-9,=._-]+))?", re.ASCII)
 
 
 def _volumes(value: JsonValue, _: Ground) -> Iterator[str]:
+    if len(items(value)) > _MOST_MOUNTS:
+        yield f"more than {_MOST_MOUNTS} are too many to be looked through whenever somebody asks for the Muscle's apps"
     seen: set[str] = set()
     for mount in mounts_of(value):
         if isinstance(mount, str):

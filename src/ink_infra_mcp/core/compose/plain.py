@@ -28,6 +28,7 @@ _LEAST_S, _MOST_S = 0.001, 86_400.0
 """Docker takes no interval below a millisecond, but 0 for its own default; a day is more than anybody waits for."""
 _MOST_GRACE_S = 600.0
 """How long a container may be asked to end: whoever stops, restarts or deletes the app waits for it."""
+_HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _RESTART = re.compile(r"no|always|unless-stopped|on-failure(?::[0-9]{1,9})?", re.ASCII)
 _SIGNAL = re.compile(r"(?:SIG)?(?:HUP|INT|QUIT|ABRT|KILL|USR1|USR2|ALRM|TERM|WINCH|RTMIN\+[0-9])|[1-9]|[1-5][0-9]")
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\`])*\"""", re.DOTALL)
@@ -108,6 +109,11 @@ def _grace(value: JsonValue, ground: Ground) -> Iterator[str]:
 def _working_dir(value: JsonValue, _: Ground) -> Iterator[str]:
     if not str(value).startswith("/"):
         yield f"{value} is no absolute path, and Docker starts nothing with another"
+
+
+def _host_name(value: JsonValue, _: Ground) -> Iterator[str]:
+    if not _HOST_NAME.fullmatch(str(value)):
+        yield f"{str(value)[:80]} is no name of at most 63 letters, digits, hyphens and dots"
 
 
 def _signal(value: JsonValue, _: Ground) -> Iterator[str]:
@@ -198,7 +204,8 @@ def _ignored(value: JsonValue, _: Ground) -> Iterator[str]:
 
 
 PLAIN: Mapping[str, Judge] = {
-    **dict.fromkeys(("user", "hostname", "domainname"), _any),
+    "user": _any,
+    **dict.fromkeys(("hostname", "domainname"), _host_name),
     **dict.fromkeys(("command", "entrypoint"), _words),
     **dict.fromkeys(("init", "tty", "stdin_open", "read_only", "exclude_from_hc"), _any),
     **dict.fromkeys(("profiles", "expose", "dns_opt", "dns_search"), _any),

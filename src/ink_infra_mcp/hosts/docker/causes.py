@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from ink_infra_mcp.core.compose.words import without_quoted
-from ink_infra_mcp.core.errors import HostError, InkError, StepFailed
+from ink_infra_mcp.core.errors import HostError, InkError, InputError, StepFailed
 from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.core.watching import Seen, Watcher, blind
@@ -131,7 +131,7 @@ async def compose_refuses(pool: HostPool, muscle: str, app: str) -> Why:
     """
     try:
         folder = folder_of(app)
-    except ValueError:
+    except InputError:
         return Why()
     words = ("docker", "compose", "--project-directory", folder, "-f", f"{folder}/docker-compose.yml")
     said = await pool.run(muscle, HostCommand((*words, "config", "--quiet"), changes=False))

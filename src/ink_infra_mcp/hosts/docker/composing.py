@@ -7,14 +7,14 @@ from functools import cache
 from importlib.resources import files
 from typing import cast
 
-from ink_infra_mcp.core.errors import CommandFailed, HostError
+from ink_infra_mcp.core.errors import CommandFailed, HostError, InputError
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.ssh.command import HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
 TIMEOUT_S = 30.0
 _CONFIG = ("config", "--format", "json", "--no-interpolate")
-_UUID = re.compile(r"[a-z0-9]{8,64}")
+_UUID = re.compile(r"[a-z0-9]{1,64}")
 
 
 class ComposeRefused(Exception):
@@ -50,10 +50,10 @@ def folder_of(app: str) -> str:
     """Return where Coolify keeps the file of a compose app, with its .env, and starts it (StartService, 4.3.11).
 
     Raises:
-        ValueError: that is no uuid of Coolify's.
+        InputError: that is no uuid of Coolify's.
     """
     if not _UUID.fullmatch(app):
-        raise ValueError(f"{app!r} is no uuid of Coolify's")
+        raise InputError(f"{app!r} is no uuid of Coolify's.", next="Look the app up with list_apps.")
     return f"/data/coolify/services/{app}"
 
 

@@ -103,7 +103,9 @@ def isolation_problems(
         own_cgroups=container.own_cgroups,
         labels=container.labels,
     )
-    return problems(told, policy, Promised(app=app or app_of(container), ports=ports, hosts=hosts))
+    own = app or app_of(container)
+    promised = Promised(app=own, ports=ports, hosts=hosts, is_preview=is_preview(container, own))
+    return problems(told, policy, promised)
 
 
 def app_of(container: ContainerFacts) -> str:

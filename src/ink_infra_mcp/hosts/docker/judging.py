@@ -20,6 +20,7 @@ from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.hosts.docker.composing import (
     ComposeRefused,
     compose_config,
+    folder_of,
     started_config,
     variables_of_the_server,
 )
@@ -53,6 +54,7 @@ class ComposeSteps:
             StepFailed: it cannot be read, Docker does not take it, or it is not what was approved.
         """
         muscle, uuid = call.text("muscle"), call.given("app")
+        folder_of(uuid)  # that the app could not be judged after its start is said before it
         stored = await self.stored(uuid)
         if not stored:
             raise _failed("What Coolify made of the file cannot be read.", "Give the token the ability read:sensitive.")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
+from ink_infra_mcp.core.errors import HostError, HostUnreachable, StepFailed
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
@@ -84,7 +84,9 @@ class HostSteps:
         async def seen() -> Found | NotYet:
             try:
                 return await containers_of(self.pool, muscle, app)
-            except HostUnreachable as error:
+            except HostError as error:
+                if not _may_pass(error):
+                    raise
                 return NotYet(f"waiting for {muscle} to answer", error)
 
         return await until(call, seen, within_s=SEEN_WITHIN_S)
@@ -112,6 +114,11 @@ class HostSteps:
             return await until(call, complete, within_s=SEEN_WITHIN_S)
         except StepFailed as failure:
             raise failed_with(failure, await why_not_up(self.pool, muscle, promise)) from failure
+
+
+def _may_pass(error: HostError) -> bool:
+    """Return whether the server may answer in a moment; a refused login or another host key never does."""
+    return isinstance(error, HostUnreachable) or type(error) is HostError
 
 
 def _stays(old: tuple[str, ...], muscle: str) -> StepFailed:

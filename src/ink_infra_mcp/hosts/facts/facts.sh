@@ -4,18 +4,21 @@
 
 export LC_ALL=C LANG=C LANGUAGE=C
 mark=
+# What an image can make large is cut, so that no app hides the others: labels, mounts, ports that are only exposed.
 # `.Id` is no name that Docker's client knows, but one that its daemon says: so the client hands on all that the daemon
 # says, also keys that it does not know itself.
 format='{"id":{{json .Id}},"name":{{json .Name}},"image":{{json .Config.Image}},"image_id":{{json .Image}},'\
-'"labels":{{"{"}}{{range $key, $value := .Config.Labels}}{{$read := lower $key}}'\
-'{{if or (eq (printf "%.8s" $read) "coolify.") (eq (printf "%.8s" $read) "traefik.") (eq (printf "%.5s" $read) "caddy")}}'\
-'{{json $key}}:{{json $value}},{{end}}{{end}}"":""},'\
-'"host_config":{{json .HostConfig}},"mounts":{{json .Mounts}},"state":{{json .State.Status}},'\
+'"labels":{{"{"}}{{if gt (len .Config.Labels) 300}}"traefik.crowd":"",{{else}}{{range $key, $value := .Config.Labels}}{{$read := lower $key}}'\
+'{{if or (eq (printf "%.8s" $read) "coolify.") (eq (printf "%.8s" $read) "traefik.") (eq (printf "%.5s" $read) "caddy") '\
+'(eq (printf "%.18s" $read) "com.docker.compose") (eq $read "com") (eq $read "com.docker") (eq $read "coolify")}}'\
+'{{json (printf "%.300s" $key)}}:{{json (printf "%.500s" $value)}},{{end}}{{end}}{{end}}"":""},'\
+'"host_config":{{json .HostConfig}},"mounts":{{if gt (len .Mounts) 200}}[{"Type":"crowd"}]{{else}}{{json .Mounts}}{{end}},"state":{{json .State.Status}},'\
 '"health":{{if index .State "Health"}}{{json .State.Health.Status}}{{else}}""{{end}},"exit_code":{{json .State.ExitCode}},'\
 '"oom_killed":{{json .State.OOMKilled}},"restart_count":{{json .RestartCount}},'\
-'"started_at":{{json .State.StartedAt}},"ports":{{json .NetworkSettings.Ports}},"networks":{{json .NetworkSettings.Networks}}}'
+'"started_at":{{json .State.StartedAt}},"ports":{{"{"}}{{range $port, $at := .NetworkSettings.Ports}}{{if $at}}{{json $port}}:{{json $at}},{{end}}{{end}}"":null},'\
+'"networks":{{json .NetworkSettings.Networks}}}'
 made='{"name":{{json .Name}},"driver":{{json .Driver}},"options":{{json .Options}},"scope":{{json .Scope}}}'
-mounted='{{range .Mounts}}{{if .Name}}{{println .Name}}{{end}}{{end}}'
+mounted='{{if le (len .Mounts) 200}}{{range .Mounts}}{{if .Name}}{{println .Name}}{{end}}{{end}}{{end}}'
 
 # ask COMMAND...: run it for at most 10 seconds where the server can limit it; 127 when there is no such command
 ask() {

@@ -17,10 +17,16 @@ NEVER = "0001-01-01T00:00:00Z"
 VOLUMES = "/var/lib/docker/volumes"
 
 _READ_LABELS = (
+    '{{if gt (len .Config.Labels) 300}}"traefik.crowd":"",{{else}}'
     "{{range $key, $value := .Config.Labels}}{{$read := lower $key}}"
     '{{if or (eq (printf "%.8s" $read) "coolify.") (eq (printf "%.8s" $read) "traefik.") '
-    '(eq (printf "%.5s" $read) "caddy")}}{{json $key}}:{{json $value}},{{end}}{{end}}'
+    '(eq (printf "%.5s" $read) "caddy") (eq (printf "%.18s" $read) "com.docker.compose") (eq $read "com") '
+    '(eq $read "com.docker") (eq $read "coolify")}}'
+    '{{json (printf "%.300s" $key)}}:{{json (printf "%.500s" $value)}},{{end}}{{end}}{{end}}'
 )
+_PORTS = "{{range $port, $at := .NetworkSettings.Ports}}{{if $at}}{{json $port}}:{{json $at}},{{end}}{{end}}"
+_MOUNTS = '{{if gt (len .Mounts) 200}}[{"Type":"crowd"}]{{else}}{{json .Mounts}}{{end}}'
+_MOST_LABELS, _MOST_MOUNTS = 300, 200
 _ENVIRONMENT = '{{range .Config.Env}}{{printf "%# x" .}}{{println}}{{end}}'
 _EVERY = ("0.0.0.0", "::")  # noqa: S104 - what Docker says of ports that are open on every address
 _DEFAULT_BRIDGE = {
@@ -31,7 +37,7 @@ _DEFAULT_BRIDGE = {
     "com.docker.network.bridge.name": "docker0",
     "com.docker.network.driver.mtu": "1500",
 }
-_VOLUME_NAMES = "{{range .Mounts}}{{if .Name}}{{println .Name}}{{end}}{{end}}"
+_VOLUME_NAMES = "{{if le (len .Mounts) 200}}{{range .Mounts}}{{if .Name}}{{println .Name}}{{end}}{{end}}{{end}}"
 _HEALTH = '{{if index .State "Health"}}{{json .State.Health.Status}}{{else}}""{{end}}'
 _MASKED = "asound acpi kcore keys latency_stats timer_list timer_stats sched_debug scsi"
 # As Docker 26.1 says for a container that Compose made, on a server with version 2 of cgroups.
@@ -71,16 +77,19 @@ def container_fields(container: Container, now: float) -> Fields:
         ".State.ExitCode": container.exit_code,
         ".State.OOMKilled": container.oom_killed,
         ".State.StartedAt": instant(container.started_at),
-        ".Mounts": [_mount(volume) for volume in container.volumes],
-        ".NetworkSettings.Ports": _bindings(container.ports),
         ".NetworkSettings.Networks": {name: _endpoint(name, container) for name in container.networks},
     }
-    names = _named(container.volumes)
+    mounts = [_mount(volume) for volume in container.volumes]
+    is_crowd = len(mounts) > _MOST_MOUNTS
+    names = [] if is_crowd else _named(container.volumes)
+    published = ((port, at) for port, at in _bindings(container.ports).items() if at)
     return {
         '{{"{"}}': "{",
         _READ_LABELS: "".join(_read_labels(container.labels)),
         _HEALTH: _json(container.health),
         _ENVIRONMENT: "".join(f"{_bytes(f'{name}={value}')}\n" for name, value in container.env.items()),
+        _MOUNTS: '[{"Type":"crowd"}]' if is_crowd else _json(mounts),
+        _PORTS: "".join(f"{_json(port)}:{_json(at)}," for port, at in published),
         _VOLUME_NAMES: "".join(f"{name}\n" for name in names),
         **json_fields(values),
     }
@@ -193,8 +202,11 @@ def _asked_address(at: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def _read_labels(labels: Mapping[str, str]) -> list[str]:
-    read = {key: value for key, value in labels.items() if key.lower().startswith(("coolify.", "traefik.", "caddy"))}
-    return [f"{_json(key)}:{_json(value)}," for key, value in sorted(read.items())]
+    if len(labels) > _MOST_LABELS:
+        return ['"traefik.crowd":"",']
+    starts, whole = ("coolify.", "traefik.", "caddy", "com.docker.compose"), ("com", "com.docker", "coolify")
+    read = {key: value for key, value in labels.items() if key.lower().startswith(starts) or key.lower() in whole}
+    return [f"{_json(key[:300])}:{_json(value[:500])}," for key, value in sorted(read.items())]
 
 
 def _bare(value: object) -> str:

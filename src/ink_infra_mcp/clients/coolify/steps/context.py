@@ -10,6 +10,7 @@ from ink_infra_mcp.clients.coolify.bodies import EnvSpec
 from ink_infra_mcp.clients.coolify.models import EnvVar
 from ink_infra_mcp.clients.coolify.ours import MARKER
 from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.core.shapes import items
 from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.core.watching import Watch, blind
 
@@ -78,3 +79,8 @@ class CoolifyStep:
             upsert_env=act.upsert_env,
             delete_env=act.delete_env,
         )
+
+
+def urls_given(step: CoolifyStep) -> tuple[str, ...]:
+    """Return the URLs in the parameters of a step."""
+    return tuple(map(str, items(step.call.params["urls"])))

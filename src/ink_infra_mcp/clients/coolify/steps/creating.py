@@ -13,7 +13,7 @@ from ink_infra_mcp.clients.coolify.bodies import (
     update_body,
 )
 from ink_infra_mcp.clients.coolify.models import Created
-from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
+from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep, urls_given
 from ink_infra_mcp.clients.coolify.steps.once import make_once
 from ink_infra_mcp.core.errors import Conflict, StepFailed
 from ink_infra_mcp.core.plan import Frozen, JsonObject
@@ -102,7 +102,7 @@ async def create_service(step: CoolifyStep) -> JsonObject:
         name=text("name"),
         description=f"Deployed by ink-infra-mcp. {step.marker}",
         compose=text("compose"),
-        urls=(ServiceUrl(name=text("front"), urls=(text("url"),)),),
+        urls=(ServiceUrl(name=text("front"), urls=urls_given(step)),),
         project_uuid=step.call.given("project"),
         environment_name=text("environment"),
         server_uuid=text("server"),

@@ -7,7 +7,7 @@ from ink_infra_mcp.clients.coolify.bodies import (
     update_body,
     update_service_body,
 )
-from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
+from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep, urls_given
 from ink_infra_mcp.core.plan import JsonObject
 
 
@@ -22,7 +22,7 @@ async def update_application(step: CoolifyStep) -> JsonObject:
 async def update_service(step: CoolifyStep) -> JsonObject:
     """Set the compose file and the URL of a compose app; setting them again changes nothing."""
     text, uuid = step.call.text, step.call.given("app")
-    changes = ServiceChanges(compose=text("compose"), urls=(ServiceUrl(name=text("front"), urls=(text("url"),)),))
+    changes = ServiceChanges(compose=text("compose"), urls=(ServiceUrl(name=text("front"), urls=urls_given(step)),))
     await step.coolify.update_service(uuid, update_service_body(changes))
     return {"uuid": uuid}
 
