@@ -99,7 +99,9 @@ def test_a_run_that_is_interrupted_takes_the_lab_down(
     second: Lab, environment: dict[str, str], number: signal.Signals
 ) -> None:
     """Ctrl-C in the middle of coming up leaves nothing, and is no success; nor does the end of a CI job."""
-    command = (sys.executable, "-m", "tests.lab", "check", "tests/lab/test_lab.py", "-q", "-k", "whole_debian")
+    # in the background of a shell Ctrl-C is ignored, and whoever is started there inherits that
+    listening = ("env", "--default-signal=INT", sys.executable)
+    command = (*listening, "-m", "tests.lab", "check", "tests/lab/test_lab.py", "-q", "-k", "whole_debian")
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as run:
