@@ -45,7 +45,10 @@ async def judged(bed: Bed, made: Made, stored: str, *, started: bool = False) ->
             kind = "hosts.judge_started" if started else "hosts.judge_compose"
             permit = permit_here(kind=kind)
             call = StepCall("op-test", "judge", kind, "site", params, {}, permit, SystemClock(), said.append)
-            return await (steps.judge_started if started else steps.judge_compose)(call)
+            try:
+                return await (steps.judge_started if started else steps.judge_compose)(call)
+            finally:
+                server.say("rm", "-rf", "/data")
 
 
 @pytest.mark.parametrize("made", MADE, ids=lambda made: made.name)
