@@ -93,6 +93,11 @@ WEAK = {
         "its label traefik.http.routers.x.rule is Host(`other.example.com`), which the app may not have",
     ),
     "capitals": Weak(("--label=Caddy_0=https://other.example.com",), "its label Caddy_0 is https://other.example.com"),
+    "many-labels": Weak(
+        tuple(f"--label=com.example.l{number}=x" for number in range(301)), "its label traefik.crowd has a value"
+    ),
+    "many-mounts": Weak(tuple(f"--volume=/m{number}" for number in range(201)), "it reaches something of the server"),
+    "below": Weak(("--label=com.docker.compose.service.x=1",), "its label com.docker.compose.service.x has a value"),
     "annotation": Weak(("--annotation=dev.gvisor.internal.x=y",), "Annotations gives it more"),
 }  # fmt: skip
 UUIDS = {name: f"{name.replace('-', ''):x<24}" for name in ("sound", "composed", "imaged", *WEAK)}

@@ -12,6 +12,7 @@ from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.operation import Results
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import StepCall
+from ink_infra_mcp.hosts.docker.containers import containers_of, isolation_problems
 from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state import Fault, WorldState
@@ -310,3 +311,23 @@ async def test_whatever_is_beyond_the_allow_list_is_no_proof(
     muscle.has(container(1).model_copy(update=changed))
     with pytest.raises(StepFailed, match=words):
         await muscle.prove({"containers": []})
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"volumes": [f"{APP}_{number}" for number in range(201)]}, "it reaches something of the server"),
+        ({"labels": {f"l{number}": "x" for number in range(301)}}, "its label traefik.crowd has a value of its own"),
+        ({"labels": {"caddy": "x" * 2_000_000}}, "its label caddy is xxx"),
+    ],
+)
+async def test_a_container_with_a_crowd_of_mounts_or_labels_is_no_proof_and_hides_no_other(
+    muscle: Muscle, more: dict[str, object], words: str
+) -> None:
+    """What an image makes large is cut on the server: the answer about all others stays whole."""
+    other = "o" * 24
+    muscle.has(container(1, f"{other}-101010", **more), container(2))
+    assert await muscle.prove({"containers": []}) == [f"{APP}-101010"]
+    with anyio.fail_after(LIMIT_S):
+        (crowd,) = await containers_of(muscle.pool, NAME, other)
+    assert any(words in problem for problem in isolation_problems(crowd, POLICY, app=other))
