@@ -66,6 +66,8 @@ _DEFAULTS: dict[str, JsonValue] = {
 
 def container_fields(container: Container, now: float) -> Fields:
     """Return the pieces of `docker inspect` of a container, empty lists as null."""
+    mounts = [_mount(volume) for volume in container.volumes]
+    bindings = _bindings(container.ports)
     values: dict[str, object] = {
         ".Id": container.id,
         ".Name": f"/{container.name}",
@@ -77,12 +79,13 @@ def container_fields(container: Container, now: float) -> Fields:
         ".State.ExitCode": container.exit_code,
         ".State.OOMKilled": container.oom_killed,
         ".State.StartedAt": instant(container.started_at),
+        ".Mounts": mounts,
+        ".NetworkSettings.Ports": bindings,
         ".NetworkSettings.Networks": {name: _endpoint(name, container) for name in container.networks},
     }
-    mounts = [_mount(volume) for volume in container.volumes]
     is_crowd = len(mounts) > _MOST_MOUNTS
     names = [] if is_crowd else _named(container.volumes)
-    published = ((port, at) for port, at in _bindings(container.ports).items() if at)
+    published = ((port, at) for port, at in bindings.items() if at)
     return {
         '{{"{"}}': "{",
         _READ_LABELS: "".join(_read_labels(container.labels)),
