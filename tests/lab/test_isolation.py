@@ -94,9 +94,9 @@ WEAK = {
     ),
     "capitals": Weak(("--label=Caddy_0=https://other.example.com",), "its label Caddy_0 is https://other.example.com"),
     "many-labels": Weak(
-        tuple(f"--label=com.example.l{number}=x" for number in range(301)), "its label traefik.crowd has a value"
+        tuple(f"--label=com.example.l{number}=x" for number in range(301)), "it has more than 300 labels"
     ),
-    "many-mounts": Weak(tuple(f"--volume=/m{number}" for number in range(201)), "it reaches something of the server"),
+    "many-mounts": Weak(tuple(f"--volume=/m{number}" for number in range(201)), "it has more than 200 mounts"),
     "below": Weak(("--label=com.docker.compose.service.x=1",), "its label com.docker.compose.service.x has a value"),
     "annotation": Weak(("--annotation=dev.gvisor.internal.x=y",), "Annotations gives it more"),
 }  # fmt: skip

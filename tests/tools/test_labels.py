@@ -59,8 +59,27 @@ def stored(state: WorldState) -> None:
     shop.columns["custom_labels"] = base64.b64encode(f"traefik.enable=true\n{CLAIM}={RULE}".encode()).decode()
 
 
+def previewed(state: WorldState) -> None:
+    """Let a preview of shop run, with the name that Coolify gives it."""
+    uuid = app_named(state, "shop").uuid
+    host, running = next((host, c) for host in state.hosts.values() for c in host.containers if c.name.startswith(uuid))
+    name, router = f"{uuid}-pr-7", f"traefik.http.routers.https-0-{uuid}-pr-7.rule"
+    own = {"coolify.pullRequestId": "7", router: "Host(`7.shop.s1.example.com`) && PathPrefix(`/`)"}
+    labels = {key: value for key, value in running.labels.items() if not key.startswith("traefik.http.routers")}
+    host.containers.append(running.model_copy(update={"id": "7" * 64, "name": name, "labels": labels | own}))
+
+
+def claiming_in_a_preview(state: WorldState) -> None:
+    """Let a preview of shop have the label, which its author may have given it."""
+    previewed(state)
+    for host in state.hosts.values():
+        for container in host.containers:
+            if container.name.endswith("-pr-7"):
+                container.labels[CLAIM] = RULE
+
+
 @pytest.mark.anyio
-@pytest.mark.parametrize("change", [claiming, stored])
+@pytest.mark.parametrize("change", [claiming, stored, claiming_in_a_preview])
 async def test_an_app_that_claims_another_domain_is_not_rolled_out(
     tmp_path: Path, change: Callable[[WorldState], None]
 ) -> None:
@@ -87,16 +106,6 @@ async def test_a_container_that_claims_another_domain_is_shown_as_not_isolated(t
     assert WORDS in app.text
     assert "runsc!" in next(line for line in apps.text.splitlines() if line.startswith("shop"))
     assert "not isolated" in fleet.text
-
-
-def previewed(state: WorldState) -> None:
-    """Let a preview of shop run, with the name that Coolify gives it."""
-    uuid = app_named(state, "shop").uuid
-    host, running = next((host, c) for host in state.hosts.values() for c in host.containers if c.name.startswith(uuid))
-    name, router = f"{uuid}-pr-7", f"traefik.http.routers.https-0-{uuid}-pr-7.rule"
-    own = {"coolify.pullRequestId": "7", router: "Host(`7.shop.s1.example.com`) && PathPrefix(`/`)"}
-    labels = {key: value for key, value in running.labels.items() if not key.startswith("traefik.http.routers")}
-    host.containers.append(running.model_copy(update={"id": "7" * 64, "name": name, "labels": labels | own}))
 
 
 @pytest.mark.anyio

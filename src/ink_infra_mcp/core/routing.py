@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 _READERS = {"traefik.": "Traefik", "caddy": "Caddy", "coolify": "Coolify", "com.docker.compose": "Coolify"}
+CROWD = "traefik.crowd"
+"""The one label that facts.sh tells instead of too many."""
 _ABOVE = frozenset({"com", "com.docker"})
 """Names above those that Coolify reads."""
 _COMPOSE_S = frozenset(
@@ -75,7 +77,9 @@ class Routes:
 def odd_labels(labels: Mapping[str, str], routes: Routes) -> Iterator[str]:
     """Yield in words which labels would send something to a container that is not the app's, or lead Coolify astray."""
     for name, value in sorted(labels.items()):
-        if is_read(name) and not is_own(name, value, routes):
+        if name == CROWD:
+            yield "it has more than 300 labels, too many to be read"
+        elif is_read(name) and not is_own(name, value, routes):
             yield f"its label {label_shown(name, value)}, which the app may not have: {_reader(name)} reads it"
     if "coolify.applicationId" in labels and "coolify.serviceId" in labels:
         yield "its labels say that it is an application and a service of Coolify's"

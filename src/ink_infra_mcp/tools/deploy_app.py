@@ -9,7 +9,7 @@ from pydantic import Field
 from ink_infra_mcp.areas.apps import built_apps, compose_apps, proofs
 from ink_infra_mcp.areas.apps.app import App, all_apps
 from ink_infra_mcp.areas.apps.built_apps import BuiltApp
-from ink_infra_mcp.areas.apps.compose_apps import ComposeApp, ComposeFile
+from ink_infra_mcp.areas.apps.compose_apps import At, ComposeApp, ComposeFile
 from ink_infra_mcp.areas.apps.env_values import Owner
 from ink_infra_mcp.areas.apps.envs import EnvArgs, env_warnings, envs_now
 from ink_infra_mcp.areas.apps.history import waits_for_rollout
@@ -191,8 +191,7 @@ async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, fo
     uuid = now.uuid if now else ""
     env = await envs_now(look, Owner(uuid, args.name, home.muscle.name, service=True, compose=file.text), args.env)
     front = compose_apps.front_of(file, args.compose_service)
-    port = args.port or compose_apps.port_of(now, front) or look.fleet.defaults.port
-    urls = compose_apps.urls_of(now, front, home, domain=args.domain, port=port)
+    urls = compose_apps.urls_of(now, front, home, At(args.domain, args.port, look.fleet.defaults.port))
     return ComposeApp(
         name=args.name,
         home=replace(home, url=compose_apps.without_port(urls[0])),
@@ -209,7 +208,7 @@ async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, fo
 
 async def _runs(look: Look, home: Home, uuid: str, services: Services = NO_SERVICES) -> bool:
     """Return whether it runs isolated, with everything that was changed before; the host is asked, not Coolify."""
-    isolated = await proofs.is_isolated(look, home.muscle.name, uuid, home.hosts, services)
+    isolated = await proofs.is_isolated(look, home.muscle.name, uuid, home.domains, services)
     return isolated and not await waits_for_rollout(look, uuid)
 
 

@@ -6,24 +6,13 @@ from pydantic import JsonValue
 from ink_infra_mcp.core.compose.judging import compose_problems
 from ink_infra_mcp.core.compose.preparing import prepared
 from ink_infra_mcp.core.compose.reading import read_compose
-from ink_infra_mcp.core.isolation import Isolation
-
-POLICY = Isolation(runtime="runsc", pids_limit=512, cap_drop=("ALL",), cap_add=("CHOWN",), forbidden={})
-ISOLATED: dict[str, JsonValue] = {
-    "image": "a:1",
-    "runtime": "runsc",
-    "cap_drop": ["ALL"],
-    "cap_add": ["CHOWN"],
-    "pids_limit": 512,
-    "mem_limit": "1g",
-    "cpus": "1",
-}
+from tests.core.compose.given import ISOLATED, POLICY
 
 
 def problems(**services: dict[str, JsonValue]) -> tuple[str, ...]:
     """Return what is wrong with a file of isolated services that may publish one port."""
     compose: dict[str, JsonValue] = {
-        "services": {name: {**ISOLATED, **service} for name, service in services.items()},
+        "services": {name: {"image": "a:1", **ISOLATED, **service} for name, service in services.items()},
         "configs": {"c": {"content": "x"}},
         "secrets": {"s": {"environment": "TOKEN"}},
     }

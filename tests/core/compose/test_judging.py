@@ -8,18 +8,9 @@ from pydantic import JsonValue
 from ink_infra_mcp.core.compose.judging import compose_problems
 from ink_infra_mcp.core.compose.preparing import prepared
 from ink_infra_mcp.core.compose.reading import read_compose
-from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.plan import JsonObject
+from tests.core.compose.given import ISOLATED, POLICY
 
-POLICY = Isolation(runtime="runsc", pids_limit=512, cap_drop=("ALL",), cap_add=("CHOWN",), forbidden={})
-ISOLATED: JsonObject = {
-    "runtime": "runsc",
-    "cap_drop": ["ALL"],
-    "cap_add": ["CHOWN"],
-    "pids_limit": 512,
-    "mem_limit": "1g",
-    "cpus": "1",
-}
 NO_PATH = "mounts a path of the Muscle; use a named volume, or `configs` with `content` for a file"
 PUBLISHES = "SERVICE_FQDN and SERVICE_URL publish a domain that this plan does not name"
 READ_BY = "may be read by the proxy, by Coolify or by Docker: an app's domain comes from its plan"

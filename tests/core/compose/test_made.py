@@ -131,6 +131,15 @@ CHANGES = {
         with_label("caddy_1=https://shop.example.com"),
         "web: the label caddy_1 is https://shop.example.com, which was not approved",
     ),
+    "a name of Docker Compose's": (
+        with_label("com.docker.compose.project=other"),
+        "web: the label com.docker.compose.project has a value of its own, which was not approved",
+    ),
+    "a path in other letters": (
+        with_label(f"traefik.http.routers.{ROUTER}.rule=Host(`x.example.com`) && PathPrefix(`/A`)"),
+        f"web: the label traefik.http.routers.{ROUTER}.rule is Host(`x.example.com`) && PathPrefix(`/A`), "
+        "which was not approved",
+    ),
     "another network": (
         changed("services", "web", "networks", "coolify", value={}),
         "web: is in the network coolify, which was not approved",

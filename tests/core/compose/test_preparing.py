@@ -12,18 +12,8 @@ from ink_infra_mcp.core.compose.preparing import prepared, shaped
 from ink_infra_mcp.core.compose.reading import read_compose
 from ink_infra_mcp.core.compose.writing import written
 from ink_infra_mcp.core.errors import InputError
-from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.plan import JsonObject
-
-POLICY = Isolation(runtime="runsc", pids_limit=512, cap_drop=("ALL",), cap_add=("CHOWN",), forbidden={})
-ADDED: JsonObject = {
-    "runtime": "runsc",
-    "cap_drop": ["ALL"],
-    "cap_add": ["CHOWN"],
-    "pids_limit": 512,
-    "mem_limit": "1g",
-    "cpus": "1",
-}
+from tests.core.compose.given import ISOLATED, POLICY
 
 
 def made_of(text: str) -> JsonObject:
@@ -61,10 +51,10 @@ def test_what_is_left_out_is_told_and_nothing_else_changes() -> None:
                 "volumes": ["web-cache:/cache", "data:/data:ro", "web-more:/more"],
                 "environment": {"A": "1", "B": None, "C": "x: y"},
                 "expose": ["9000", "3000", "53/udp", "443"],
-                **ADDED,
+                **ISOLATED,
             },
-            "worker": {"image": "a:1", **{key: value for key, value in ADDED.items() if key != "cap_add"}},
-            "other": {"image": "a:1", "volumes": ["data:/data"], **ADDED, "pids_limit": 5},
+            "worker": {"image": "a:1", **{key: value for key, value in ISOLATED.items() if key != "cap_add"}},
+            "other": {"image": "a:1", "volumes": ["data:/data"], **ISOLATED, "pids_limit": 5},
         },
         "volumes": {"web-cache": None, "data": None, "web-more": None},
     }
@@ -131,7 +121,7 @@ def test_limits_stand_in_one_place_whichever_of_them_the_file_has(limits: JsonOb
 def test_isolation_replaces_what_the_file_says_of_it() -> None:
     """Another runtime or fewer dropped capabilities are not kept; added ones are, to be refused."""
     services = made_of("services: {a: {image: 'a:1', runtime: runc, cap_drop: [NET_RAW], cap_add: [SYS_ADMIN]}}")
-    assert services == {"a": {"image": "a:1", **ADDED, "cap_add": ["SYS_ADMIN"]}}
+    assert services == {"a": {"image": "a:1", **ISOLATED, "cap_add": ["SYS_ADMIN"]}}
 
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=20)

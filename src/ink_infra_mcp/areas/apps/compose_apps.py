@@ -1,10 +1,11 @@
 """Apps from a compose file (Coolify's services): gVisor is named in the file itself, so that no fork is needed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit, urlunsplit
 
 from ink_infra_mcp.areas.apps import rollout
+from ink_infra_mcp.areas.apps.app import host_of
 from ink_infra_mcp.areas.apps.env_values import digest
 from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps, with_values_back
 from ink_infra_mcp.areas.apps.home import Home, home_steps, project_ref
@@ -165,12 +166,13 @@ def steps_of(app: ComposeApp) -> tuple[Step, ...]:
 
 
 def _now(app: ComposeApp) -> rollout.RolloutFacts:
-    """The URLs of the other services stay as they are: Coolify sets those that it is given."""
+    """Coolify sets the URLs of the services that it is given: those of the others stay."""
     there = services_of(compose_of(app.compose) or {})
     others = dict(file_of(app.existing).urls) if app.existing is not None else dict[str, tuple[str, ...]]()
     kept = {service: urls for service, urls in others.items() if service in there}
     file = File(app.compose, {**kept, app.front: app.urls})
-    return app.home.rollout(services=promised(app.compose), file=file)
+    hosts = tuple(dict.fromkeys(host_of(url) for urls in file.urls.values() for url in urls))
+    return replace(app.home.rollout(services=promised(app.compose), file=file), hosts=hosts)
 
 
 def _creation(app: ComposeApp) -> Step:
@@ -245,10 +247,24 @@ def _same(app: ComposeApp, existing: Service) -> bool:
     return not made.notes and made.document == preparing.shaped(wanted, publish).document
 
 
-def urls_of(existing: Service | None, front: str, home: Home, *, domain: str | None, port: int) -> tuple[str, ...]:
-    """Return the URLs that the front shall have: those that it has, unless a domain is given; each with its port."""
-    has = _urls_of(existing, front) if domain is None else ()
-    return tuple(_with_port(url, port) for url in has or (home.url,))
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where the front shall be reached: what the caller gives of it, and the port where nothing says another."""
+
+    domain: str | None
+    port: int | None
+    usual_port: int
+
+
+def urls_of(existing: Service | None, front: str, home: Home, at: At) -> tuple[str, ...]:
+    """Return the URLs that the front shall have, each with the container's port.
+
+    Those that it has stay, each with its own port, unless a domain or a port is given.
+    """
+    has = _urls_of(existing, front)
+    if at.domain is None and has:
+        return tuple(_with_port(url, at.port or urlsplit(url).port or at.usual_port) for url in has)
+    return (_with_port(home.url, at.port or _port_of(has) or at.usual_port),)
 
 
 def without_port(url: str) -> str:
@@ -271,8 +287,10 @@ def _told(compose: str, urls: Iterable[str]) -> str:
     return f"{contents(compose) if compose else '(not readable)'}{at}"
 
 
-def port_of(existing: Service | None, front: str = "") -> int | None:
-    """Return the container's port in the first URL of the front, or of the whole app where none is named, or None."""
-    urls = (_urls_of(existing, front) if front else existing.urls) if existing else ()
-    ports = (urlsplit(url).port for url in urls)
-    return next((port for port in ports if port), None)
+def _port_of(urls: Iterable[str]) -> int | None:
+    return next((port for url in urls if (port := urlsplit(url).port)), None)
+
+
+def port_of(existing: Service | None) -> int | None:
+    """Return the container's port in the first URL of a compose app that has one, or None."""
+    return _port_of(existing.urls) if existing else None

@@ -35,7 +35,9 @@ class Home:
     placement: Placement
     url: str
     domains: tuple[str, ...] = ()
-    """The host names that the app has in Coolify already."""
+    """The host names that the app has in Coolify now."""
+    keeps_domains: bool = False
+    """Whether it keeps them; else the URL takes their place."""
 
     def rollout(
         self, known: tuple[str, ...] = (), services: Services = NO_SERVICES, file: File | None = None
@@ -53,8 +55,8 @@ class Home:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Return the host names that lead to the app, those that it has already included."""
-        return tuple(dict.fromkeys((host_of(self.url), *self.domains)))
+        """Return the host names that shall lead to the app."""
+        return tuple(dict.fromkeys((host_of(self.url), *(self.domains if self.keeps_domains else ()))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ async def find_home(
     url = _url(look, wanted, app, muscle)
     _refuse_taken(url, apps, app)
     domains = app.domains if app is not None else ()
-    return Home(project=project, muscle=muscle, placement=placement, url=url, domains=domains)
+    keeps = wanted.domain is None
+    return Home(project=project, muscle=muscle, placement=placement, url=url, domains=domains, keeps_domains=keeps)
 
 
 def home_steps(project: Project) -> tuple[Step, ...]:

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ink_infra_mcp.areas.apps.app import App, host_of
 from ink_infra_mcp.areas.apps.limits import limit_bytes
@@ -45,7 +45,7 @@ async def check_rollout(look: Look, app: App) -> None:
     there = await containers_of(look.hosts, app.muscle, app.uuid)
     if look.isolation.allow_without:
         return
-    if claims := _claims(there, routes_of(look, app)):
+    if claims := tuple(_claims(look, app, there)):
         raise RefusedByPolicy(
             f"{app.name} would claim what is not its own: {'; '.join(claims)}.",
             next="Take the label out of its image, or of the app in Coolify, and deploy it anew.",
@@ -71,20 +71,19 @@ async def check_judgeable(look: Look) -> None:
         )
 
 
-def routes_of(look: Look, app: App) -> Routes:
-    """Return what labels may send to an app: requests for its own domains."""
-    return Routes(app.uuid, frozenset(app.domains), look.isolation.networks)
-
-
 def weaknesses(look: Look, app: App, container: ContainerFacts) -> tuple[str, ...]:
     """Return in words what of a running container is beyond what the app may have; its ports are not judged here."""
     return isolation_problems(container, look.isolation, app=app.uuid, hosts=frozenset(app.domains))
 
 
-def _claims(found: Iterable[ContainerFacts], routes: Routes) -> tuple[str, ...]:
-    """Return in words which labels of containers are not the app's to have; previews have domains of their own."""
-    own = (container for container in found if not is_preview(container, routes.app))
-    return tuple(f"{c.name}: {clean_name(words, limit=300)}" for c in own for words in odd_labels(c.labels, routes))
+def _claims(look: Look, app: App, found: Iterable[ContainerFacts]) -> Iterator[str]:
+    """Yield in words which labels of containers are not the app's to have; the proof would judge previews, too."""
+    hosts, networks = frozenset(app.domains), look.isolation.networks
+    for container in found:
+        routes = Routes(app.uuid, hosts, networks, is_preview(container, app.uuid))
+        yield from (
+            f"{container.name}: {clean_name(words, limit=300)}" for words in odd_labels(container.labels, routes)
+        )
 
 
 def _refuse_unknown_server(app: App) -> None:

@@ -14,9 +14,10 @@ from pydantic import JsonValue
 from ink_infra_mcp.core.compose.forms import as_map, volume_slug
 from ink_infra_mcp.core.compose.plain import ADDED
 from ink_infra_mcp.core.plan import JsonObject
-from ink_infra_mcp.core.routing import Routes, is_own, is_read, label_shown
+from ink_infra_mcp.core.routing import Routes, is_own, label_shown
 from ink_infra_mcp.core.shapes import items, table
 
+_HOST = re.compile(r"(?<=^Host\(`)[^`]*")
 _NAMED = re.compile(r"\$\{?(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -160,12 +161,12 @@ class _Service:
         """A label that a proxy reads is for the service's own URLs, with their paths and their port."""
         fronts = [front for front in self.making.fronts if front.service == self.name]
         routes = Routes(self.making.uuid, frozenset(front.host.lower() for front in fronts))
-        if not is_read(name) or not is_own(name, value, routes):
+        if not name.startswith(("coolify.", "traefik.", "caddy")) or not is_own(name, value, routes):
             return False
         if name.startswith("coolify."):
             return True
         if name.endswith(".rule"):
-            return value.lower() in {front.rule.lower() for front in fronts}
+            return _HOST.sub(lambda host: host[0].lower(), value) in {_lowered(front) for front in fronts}
         if name.endswith(".loadbalancer.server.port"):
             return any(_is_port(front, value) for front in fronts)
         return bool(fronts)
@@ -228,6 +229,11 @@ def _texts(value: JsonValue) -> Iterator[str]:
         yield value
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from _texts(part)
+
+
+def _lowered(front: Front) -> str:
+    """Hosts differ in letters only for nobody, paths do for Traefik."""
+    return _HOST.sub(lambda host: host[0].lower(), front.rule)
 
 
 def _label(name: str, value: str | None) -> str:
