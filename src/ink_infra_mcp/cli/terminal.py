@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import shutil
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from ink_infra_mcp.core.errors import ApprovalInvalid, InputError
+from ink_infra_mcp.core.quoting import WIDTH
 from ink_infra_mcp.core.untrusted import clean
 
 NO_PERSON = "Standard input and output must both be a terminal: a person answers here, no program."
@@ -79,6 +81,21 @@ def decide_in_person() -> None:
             f"This decision is a person's. {NO_PERSON}",
             done="Nothing was decided, and nothing was changed.",
             next="Run the same command in a terminal of your own.",
+        )
+
+
+def wide_enough() -> None:
+    """Do nothing when the terminal shows a row of a plan as one row: a narrower one would break it where a text wants.
+
+    Raises:
+        ApprovalInvalid: it is too narrow.
+    """
+    columns = shutil.get_terminal_size(fallback=(WIDTH, 0)).columns
+    if columns < WIDTH:
+        raise ApprovalInvalid(
+            f"This terminal shows {columns} columns, and the rows of a plan have {WIDTH}.",
+            done="Nothing was decided, and nothing was changed.",
+            next="Make the window wider, and run the same command again.",
         )
 
 

@@ -8,13 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from ink_infra_mcp.core.quoting import folded, quoted
-from ink_infra_mcp.core.untrusted import clean
-
 CANNOT_BE_UNDONE = "cannot be undone"
-SHOWN_WHOLE = ("dockerfile", "compose")
-"""Parameters of steps whose text runs: a person reads it whole before saying yes."""
-
 JsonObject = dict[str, JsonValue]
 
 
@@ -27,6 +21,11 @@ class Risk(StrEnum):
     DISRUPTIVE = "disruptive"
     DESTRUCTIVE = "destructive"
     CRITICAL = "critical"
+
+    @property
+    def word(self) -> str:
+        """Return the class in one word, as the README's table and every question have it."""
+        return {Risk.READ: "reads", Risk.COSTS_MONEY: "costs"}.get(self, self.value)
 
     @property
     def rank(self) -> int:
@@ -45,23 +44,40 @@ class Frozen(BaseModel):
 
 
 class Undo(Frozen):
-    """The step that takes another one back."""
+    """The step that takes another one back. `effect` says what becomes of something that runs: `shop is stopped`."""
 
     kind: str
     target: str
     summary: str
+    effect: str = ""
     params: JsonObject = {}
 
 
+class Change(Frozen):
+    """A setting as it is and as it shall be; None: it is not set."""
+
+    name: str
+    before: str | None = None
+    after: str | None = None
+
+
 class Step(Frozen):
-    """One act of a plan: a handler named by `kind`, all that it needs in `params`, and the line a person approves."""
+    """One act of a plan: a handler named by `kind`, all that it needs in `params`, and the line a person approves.
+
+    `servers` and `apps` are the names, as the fleet and Coolify have them, of all that it touches: policy looks at all
+    of them. One that only `reads` gets no permit to write.
+    """
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     kind: Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$")]
     target: str
     summary: str
+    servers: tuple[str, ...] = ()
+    apps: tuple[str, ...] = ()
+    reads: bool = False
     before: str | None = None
     after: str | None = None
+    changes: tuple[Change, ...] = ()
     params: JsonObject = {}
     uses: tuple[str, ...] = ()
     undo: Undo | None = None
@@ -155,78 +171,15 @@ def risk_of(plan: Plan, kinds: Mapping[str, Risk]) -> Risk:
     return worst.one_higher() if plan.production else worst
 
 
-def render(plan: Plan, *, risk: Risk) -> str:
-    """Return the plan as the text that a person approves, the same for every channel.
-
-    Each of its texts stays on a line of its own, folded behind a mark: words from outside can make no line that looks
-    like the plan's. Texts that run (an inline Dockerfile, a compose file) follow their step whole, see `quoted`.
-    """
-    if plan.is_noop:
-        return _one_line(f"{plan.title}: nothing to do. {plan.reason}")
-    head = [plan.title, f"Target: {plan.target} | risk: {_risk_words(plan, risk)} | cost: {_cost(plan)}", ""]
-    numbers = {step.id: number for number, step in enumerate(plan.steps, 1)}
-    steps = [row for step in plan.steps for row in _step_rows(step, numbers)]
-    foot = [f"Affects: {plan.blast_radius}"] if plan.blast_radius else []
-    foot += [f"Stays as it is: {kept}" for kept in plan.keeps]
-    foot += [f"Warning: {warning}" for warning in (*plan.warnings, *_not_shown(plan))]
-    return "\n".join([*_rows(head), *steps, *_rows(foot), f"Plan {plan.digest[:12]}"])
-
-
-def _rows(lines: Iterable[str]) -> list[str]:
-    return [row for line in lines for row in folded(_one_line(line))]
-
-
-def _one_line(text: str) -> str:
-    """Nothing is cut off here: what a person cannot see in full is not put to them at all."""
-    return clean(" ".join(text.replace("\t", " ").splitlines()), limit=len(text) + 1)
-
-
-def _risk_words(plan: Plan, risk: Risk) -> str:
-    return risk.value.replace("_", " ") + (" (production)" if plan.production else "")
-
-
-def _cost(plan: Plan) -> str:
-    return "nothing new is bought" if plan.monthly_cost_eur is None else f"{plan.monthly_cost_eur} EUR a month"
-
-
-def _step_rows(step: Step, numbers: Mapping[str, int]) -> list[str]:
-    lines = [f" {numbers[step.id]}. {step.summary}", *_change_lines(step), *_setting_lines(step)]
-    texts = [row for name, text in _texts(step) for row in quoted(text, name=name)[0]]
-    last = [f"      if it fails, this is undone: {', '.join(_undone_with(step, numbers))}"] if step.undoes else []
-    last.append(f"      undo: {step.undo.summary if step.undo else step.undo_words}")
-    return [*_rows(lines), *texts, *_rows(last)]
-
-
-def _undone_with(step: Step, numbers: Mapping[str, int]) -> list[str]:
-    """Return what is taken back, in the order in which it is."""
-    last_first = sorted((numbers[id_] for id_ in step.undoes), reverse=True)
-    return ["this step itself" if number == numbers[step.id] else f"step {number}" for number in last_first]
-
-
-def _change_lines(step: Step) -> list[str]:
-    if step.before is None and step.after is None:
-        return []
-    return [f"      {step.before or '(nothing)'}  ->  {step.after or '(nothing)'}"]
-
-
-def _setting_lines(step: Step) -> list[str]:
-    """What a thing is made with; of one that is changed, `before` and `after` say it."""
-    settings = step.params.get("settings")
-    if step.before is not None or not isinstance(settings, dict) or not settings:
-        return []
-    return [f"      with: {'; '.join(f'{name}={_plain(value)}' for name, value in settings.items())}"]
-
-
-def _plain(value: JsonValue) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _texts(step: Step) -> list[tuple[str, str]]:
-    given = ((name, step.params.get(name)) for name in SHOWN_WHOLE)
-    return [(name, text) for name, text in given if isinstance(text, str) and text]
-
-
-def _not_shown(plan: Plan) -> list[str]:
-    texts = [(number, *text) for number, step in enumerate(plan.steps, 1) for text in _texts(step)]
-    hidden = ((number, name, quoted(text, name=name)[1]) for number, name, text in texts)
-    return [f"{count} lines of the {name} of step {number} are not shown" for number, name, count in hidden if count]
+def placed(steps: Iterable[Step], *, servers: Iterable[str] = (), apps: Iterable[str] = ()) -> tuple[Step, ...]:
+    """Return the steps such that each names these servers and apps, beside those that it names already."""
+    more, names = tuple(filter(None, servers)), tuple(filter(None, apps))
+    return tuple(
+        step.model_copy(
+            update={
+                "servers": tuple(dict.fromkeys((*step.servers, *more))),
+                "apps": tuple(dict.fromkeys((*step.apps, *names))),
+            }
+        )
+        for step in steps
+    )

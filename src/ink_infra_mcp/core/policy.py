@@ -7,10 +7,11 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from ink_infra_mcp.core.plan import Frozen, Plan, Risk, render
+from ink_infra_mcp.core.plan import Frozen, Plan, Risk, Step
+from ink_infra_mcp.core.rendering import render
 
-MAX_PLAN_TEXT = 20_000
-"""Characters of a plan as it is shown: less than any channel cuts off."""
+MAX_PLAN_TEXT = 40_000
+"""Characters of a plan as a terminal shows it: ten sheets of paper, of which the most is one text that runs."""
 
 
 _STOPS = frozenset({"operations.request_cancel"})
@@ -165,7 +166,8 @@ class Policy(Frozen):
             return None
         if self.freeze and any(step.kind not in _STOPS for step in plan.steps):
             return f"Changes are frozen: {_sentence(self.freeze)}"
-        if hit := sorted(set(self.protected) & names_touched(plan)):
+        touched = {name.casefold() for name in names_touched(plan)}
+        if hit := [name for name in self.protected if name.casefold() in touched]:
             return f"{', '.join(hit)} is protected by policy; no tool may change it."
         if len(render(plan, risk=risk)) > MAX_PLAN_TEXT:
             return f"The plan is longer than {MAX_PLAN_TEXT} characters; nobody could read what they approve."
@@ -182,14 +184,26 @@ class Policy(Frozen):
 
 
 def names_touched(plan: Plan) -> set[str]:
-    """Return every name by which a plan says what it changes: target, typed phrase, step targets, Muscles and locks.
+    """Return every name by which a plan says what it changes: target, typed phrase, locks, and all of each step.
 
-    A lock such as `app:shop` counts as itself and as `shop`; what happens to an app happens to its Muscle.
+    That is its target and that of its undo, its servers and its apps. A lock such as `app:shop` counts as itself and as
+    `shop`; what happens to an app happens to its Muscle. Steps of a plan from before steps had servers name them as
+    `muscle` and `host` only.
     """
     locks = {name for lock in plan.locks for name in (lock, lock.partition(":")[2])}
-    muscles = {str(step.params.get("muscle", "")) for step in plan.steps}
-    names = {plan.target, plan.phrase, *(step.target for step in plan.steps), *muscles, *locks}
-    return names - {""}
+    steps = {name for step in plan.steps for name in _names_of(step)}
+    return {plan.target, plan.phrase, *steps, *locks} - {""}
+
+
+def servers_touched(plan: Plan) -> set[str]:
+    """Return the servers that the steps of a plan name."""
+    named = {str(step.params.get(name, "")) for step in plan.steps for name in ("muscle", "host")}
+    return {*named, *(server for step in plan.steps for server in step.servers)} - {""}
+
+
+def _names_of(step: Step) -> set[str]:
+    told = {str(step.params.get(name, "")) for name in ("muscle", "host")}
+    return {step.target, step.undo.target if step.undo else "", *step.servers, *step.apps, *told}
 
 
 def baseline(rules: RiskRules) -> Policy:

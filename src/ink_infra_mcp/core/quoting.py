@@ -1,38 +1,31 @@
-"""Puts long and foreign text into what a person approves: row by row, bounded, and unable to pass for the plan."""
+"""Puts long and foreign text into what a person approves: row by row, whole, and unable to pass for the plan."""
 
-import hashlib
 import unicodedata
+
+from ink_infra_mcp.core.untrusted import written_out
 
 WIDTH = 78
 """Columns of a row, so that no usual terminal breaks it where the text wants it broken."""
-MAX_ROWS = 200
-HEAD_ROWS = 150
 _MARK = "      ... "
 _NUMBER = 10
 _BAR = f"{'':{_NUMBER}} | "
 
-Row = tuple[int, str, str]
-"""The number of a line, the gutter before one part of it, and that part."""
+Row = tuple[str, str]
+"""The gutter before one part of a line, and that part."""
 
 
-def quoted(text: str, *, name: str) -> tuple[list[str], int]:
-    """Return the rows that show a text whole, and how many of its lines they do not show.
+def quoted(text: str, *, name: str) -> list[str]:
+    """Return the rows that show a text whole.
 
     Each row stands behind a gutter that only such rows have, what cannot be seen is written out as `<U+202E>`, and only
-    line feeds end a line, as they do for whoever runs the text. Of one that needs more than 200 rows the first 150 and
-    the last 50 are shown, and between them how many lines are missing, with the SHA-256 of the whole.
+    line feeds end a line, as they do for whoever runs the text. Where all lines end as on Windows, the header says so.
     """
-    rows = _rows(text)
-    if len(rows) <= MAX_ROWS:
-        return [_header(name, rows, "whole"), *map(_shown, rows)], 0
-    hidden = rows[HEAD_ROWS : HEAD_ROWS - MAX_ROWS]
-    first, last = hidden[0][0], hidden[-1][0]
-    missing = [
-        f"  *** lines {first}-{last} of {rows[-1][0]} are NOT shown ({_size(hidden)} characters); the whole text has",
-        f"  *** sha256 {hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}",
-    ]
-    head, tail = map(_shown, rows[:HEAD_ROWS]), map(_shown, rows[HEAD_ROWS - MAX_ROWS :])
-    return [_header(name, rows, "NOT whole"), *head, *missing, *tail], last - first + 1
+    windows = 0 < text.count("\n") == text.count("\r\n")
+    rows = _rows(text.replace("\r\n", "\n") if windows else text)
+    count = f"{sum(gutter.endswith('|') for gutter, _ in rows)} lines" + (
+        " with the ends of Windows" if windows else ""
+    )
+    return [f"      {name}, {count}, whole; behind the bars is its text:", *map(_shown, rows)]
 
 
 def folded(line: str) -> list[str]:
@@ -43,31 +36,19 @@ def folded(line: str) -> list[str]:
     return [first.rstrip(), *(f"{_MARK}{part.strip()}" for part in rest if part.strip())]
 
 
-def _header(name: str, rows: list[Row], how: str) -> str:
-    return f"      {name}, {rows[-1][0]} lines, {how}; behind the bars is the caller's text:"
-
-
 def _rows(text: str) -> list[Row]:
-    lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
-    return [row for number, line in enumerate(lines, 1) for row in _rows_of(number, _visible(line.expandtabs(4)))]
+    lines = text.removesuffix("\n").split("\n")
+    return [row for number, line in enumerate(lines, 1) for row in _rows_of(number, written_out(line.expandtabs(4)))]
 
 
 def _rows_of(number: int, line: str) -> list[Row]:
     first, *rest = _broken(line, WIDTH - len(_BAR))
-    return [(number, f"{number:>{_NUMBER}} |", first), *((number, f"{'':{_NUMBER}} +", part) for part in rest)]
+    return [(f"{number:>{_NUMBER}} |", first), *((f"{'':{_NUMBER}} +", part) for part in rest)]
 
 
 def _shown(row: Row) -> str:
-    _, gutter, part = row
+    gutter, part = row
     return f"{gutter} {part}" if part else gutter
-
-
-def _size(rows: list[Row]) -> int:
-    return sum(len(part) for _, _, part in rows)
-
-
-def _visible(line: str) -> str:
-    return line if line.isprintable() else "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in line)
 
 
 def _columns(text: str) -> int:

@@ -7,10 +7,14 @@ from ink_infra_mcp.core.effects import Clock, NewId
 from ink_infra_mcp.core.errors import ApprovalInvalid
 from ink_infra_mcp.core.plan import Plan, Risk
 from ink_infra_mcp.core.policy import Need
+from ink_infra_mcp.core.untrusted import written_out
 from ink_infra_mcp.guard.caller import Answer, Caller
 from ink_infra_mcp.state import approvals, audit
 from ink_infra_mcp.state.records import Approval, ApprovalState, AuditEvent
 from ink_infra_mcp.state.store import Connection, Store
+
+MAX_TYPED = 40
+"""Characters that a person can be asked to type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +118,9 @@ class Approvals:
 
 
 def _phrase(plan: Plan) -> str:
-    """A name that cannot be typed, such as one of invisible characters only, leaves the start of the digest."""
-    return plan.phrase.strip() or plan.target.strip() or plan.digest[:12]
+    """A name that nobody types, since it is long or has what a keyboard has not, leaves the start of the digest."""
+    name = plan.phrase.strip() or plan.target.strip()
+    return name if 0 < len(name) <= MAX_TYPED and name == written_out(name) else plan.digest[:12]
 
 
 def _check_principal(approval: Approval | None, principal: str | None) -> None:

@@ -3,10 +3,29 @@
 from datetime import UTC, datetime
 
 from ink_infra_mcp.core.operation import Outcome
-from ink_infra_mcp.core.plan import Plan, Risk, render
+from ink_infra_mcp.core.plan import Plan, Risk
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.core.receipt import Receipt
+from ink_infra_mcp.core.rendering import cut, render
 from ink_infra_mcp.state.records import Approval, Lock, Operation, steps_so_far
+
+_MAX_SHOWN = 10_000
+"""Characters of a plan that a client is trusted to show whole: a longer one is put to a person on a terminal only."""
+
+
+def question(approval: Approval, *, sandbox: bool) -> str:
+    """Return the text that a person approves, whole, the same on every channel."""
+    return render(approval.plan, risk=approval.risk, phrase=approval.phrase, sandbox=sandbox)
+
+
+def is_shown_whole(text: str) -> bool:
+    """Return whether the text of a plan is short enough for a client to show all of it."""
+    return len(text) <= _MAX_SHOWN
+
+
+def shortened(plan: Plan, text: str) -> str:
+    """Return the text of a plan as a client is given it: what is left out of a very long one is said."""
+    return cut(text, limit=_MAX_SHOWN, digest=plan.digest)
 
 
 def already_so(plan: Plan) -> Receipt:
@@ -14,12 +33,12 @@ def already_so(plan: Plan) -> Receipt:
     return Receipt(outcome=Outcome.ALREADY_SO, message=f"{plan.reason} Nothing was changed.")
 
 
-def refused(plan: Plan, risk: Risk, why: str) -> Receipt:
+def refused(plan: Plan, risk: Risk, why: str, *, sandbox: bool) -> Receipt:
     """Return the receipt of a plan that policy forbids."""
     return Receipt(
         outcome=Outcome.REFUSED_BY_POLICY,
         message=f"{why} Nothing was changed.",
-        plan=render(plan, risk=risk),
+        plan=shortened(plan, render(plan, risk=risk, sandbox=sandbox)),
         plan_digest=plan.digest,
     )
 
@@ -28,15 +47,17 @@ def approval_required(approval: Approval, *, sandbox: bool) -> Receipt:
     """Return the receipt that tells how a person approves."""
     until = when(approval.expires_at)
     command = f"ink-infra-mcp approve {approval.id}" + (" --sandbox" if sandbox else "")
+    text = question(approval, sandbox=sandbox)
     typed = f" and type {approval.phrase!r}" if approval.phrase else ""
+    long = "" if is_shown_whole(text) else " It is too long for a client, and shown whole there."
     return Receipt(
         outcome=Outcome.APPROVAL_REQUIRED,
         message=(
             f"A person must approve this plan by {until}. Nothing was changed. On a terminal of this machine: "
-            f"`{command}`{typed}; then call the tool again with the same arguments."
+            f"`{command}`{typed}; then call the tool again with the same arguments.{long}"
         ),
         approval_id=approval.id,
-        plan=render(approval.plan, risk=approval.risk),
+        plan=shortened(approval.plan, text),
         plan_digest=approval.plan_digest,
     )
 
@@ -51,13 +72,13 @@ def not_approved(approval: Approval, why: str) -> Receipt:
     )
 
 
-def plan_drifted(plan: Plan, risk: Risk, need: Need) -> Receipt:
+def plan_drifted(plan: Plan, risk: Risk, need: Need, *, sandbox: bool) -> Receipt:
     """Return the receipt of an approval whose plan is no longer right, with the new plan."""
     again = "call again to have it approved" if need is not Need.NONE else "call again"
     return Receipt(
         outcome=Outcome.PLAN_DRIFTED,
         message=f"The world changed since the plan was made. Nothing was changed. This is the plan now; {again}.",
-        plan=render(plan, risk=risk),
+        plan=shortened(plan, render(plan, risk=risk, sandbox=sandbox)),
         plan_digest=plan.digest,
     )
 

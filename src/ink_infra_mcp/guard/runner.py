@@ -11,9 +11,10 @@ from ink_infra_mcp.core.effects import Clock, NewId
 from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
 from ink_infra_mcp.core.errors import ApprovalInvalid, StateError, StateUnavailable
 from ink_infra_mcp.core.operation import Mutation, Outcome
-from ink_infra_mcp.core.plan import JsonObject, Plan, Risk, render, risk_of
+from ink_infra_mcp.core.plan import JsonObject, Plan, Risk, risk_of
 from ink_infra_mcp.core.policy import Need, Policy
 from ink_infra_mcp.core.receipt import Receipt
+from ink_infra_mcp.core.rendering import render
 from ink_infra_mcp.guard import receipts
 from ink_infra_mcp.guard.approval import Approvals
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller, digest_of_args
@@ -93,9 +94,11 @@ class Guard:
             return await self.approvals.withdraw(approval_id, by=who, channel=caller.channel, principal=who)
 
     def need_for(self, plan: Plan) -> tuple[Risk, Need]:
-        """Return the plan's risk, and what that risk asks for."""
+        """Return the plan's risk, and what that risk asks for; a plan that no client shows whole needs a terminal."""
         risk = risk_of(plan, self.policy.kinds)
-        return risk, self.policy.approval[risk]
+        need = self.policy.approval[risk]
+        whole = need is Need.NONE or receipts.is_shown_whole(render(plan, risk=risk, sandbox=self.sandbox))
+        return risk, need if whole else Need.TICKET
 
     def _suffices(self, approval: Approval) -> bool:
         """Policy may have become stricter since the approval was asked for."""
@@ -112,7 +115,7 @@ class Guard:
             return await self._end_without_change(call, plan, receipts.already_so(plan))
         risk, need = self.need_for(plan)
         if why := self.policy.refusal(plan, risk):
-            return await self._end_without_change(call, plan, receipts.refused(plan, risk, why))
+            return await self._refused(call, plan, risk, why)
         if (held := await self._held(call, plan)) is not None:
             return held
         if need is Need.NONE:
@@ -123,7 +126,7 @@ class Guard:
                 call.caller, plan, args_digest=call.args_digest, risk=risk, need=need
             )
         if call.caller.can_ask and need is not Need.TICKET:
-            return Asked(approval=approval, text=render(plan, risk=risk))
+            return Asked(approval=approval, text=receipts.question(approval, sandbox=self.sandbox))
         return receipts.approval_required(approval, sandbox=self.sandbox)
 
     async def _held(self, call: Call, plan: Plan) -> Receipt | None:
@@ -176,13 +179,14 @@ class Guard:
         if fresh.digest == plan.digest:
             risk, _ = self.need_for(plan)
             why = self.policy.refusal(plan, risk)
-            return await self._end_without_change(call, plan, receipts.refused(plan, risk, why)) if why else None
+            return await self._refused(call, plan, risk, why) if why else None
         if approval is not None:
             await self.store.run(lambda c: approvals.mark_drifted(c, approval.id))
         if fresh.is_noop:
             return await self._end_without_change(call, fresh, receipts.already_so(fresh))
         risk, need = self.need_for(fresh)
-        return await self._end_without_change(call, fresh, receipts.plan_drifted(fresh, risk, need))
+        drifted = receipts.plan_drifted(fresh, risk, need, sandbox=self.sandbox)
+        return await self._end_without_change(call, fresh, drifted)
 
     async def _commit_or_know_why(self, call: Call, plan: Plan, approval: Approval | None, operation_id: str) -> None:
         """An answer of the store that got lost is no proof that nothing was written: look before saying so."""
@@ -233,6 +237,9 @@ class Guard:
         if found is None:
             raise ApprovalInvalid(f"Operation {operation_id} is unknown.", next="See list_operations.")
         return found
+
+    async def _refused(self, call: Call, plan: Plan, risk: Risk, why: str) -> Receipt:
+        return await self._end_without_change(call, plan, receipts.refused(plan, risk, why, sandbox=self.sandbox))
 
     async def _end_without_change(self, call: Call, plan: Plan, receipt: Receipt) -> Receipt:
         now = self.clock.now().timestamp()

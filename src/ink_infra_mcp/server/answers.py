@@ -2,7 +2,9 @@
 
 import json
 import secrets
-from typing import Any, cast
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any, TypeVar, cast
 
 from mcp import types
 from pydantic import BaseModel, ValidationError
@@ -10,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.receipt import Problem, Receipt
-from ink_infra_mcp.core.untrusted import clean, fence
+from ink_infra_mcp.core.untrusted import clean, fence, written_out
 from ink_infra_mcp.server.backend import AnyQuery, Backend
 
 MAX_TEXT = 40_000
@@ -24,12 +26,18 @@ _NOT_DONE = {
     Outcome.PLAN_DRIFTED,
     Outcome.LOCKED,
 }
+UNTRUSTED = "untrusted_"
+"""How fields begin that hold texts of others: logs, pages, answers of vendors."""
+_LONGEST = 10
+"""Characters that one character can become when it is written out."""
+AnyReport = TypeVar("AnyReport", bound=BaseModel)
 SANDBOX = "[sandbox: a pretend world, nothing real was touched]"
 
 
 def of_report(query: AnyQuery, report: BaseModel, backend: Backend) -> types.CallToolResult:
     """Return the result of a query; one that is too large for any client becomes an error that says so."""
-    data = data_of(report, backend)
+    shown = screened(report, backend)
+    data = _json(shown)
     size = len(json.dumps(data, ensure_ascii=False))
     if size > MAX_DATA:
         return _error(
@@ -37,21 +45,35 @@ def of_report(query: AnyQuery, report: BaseModel, backend: Backend) -> types.Cal
             "Ask for less: a smaller limit, or one thing by its name.",
             backend,
         )
-    return types.CallToolResult(content=[_text(query.render(report), backend)], structured_content=data)
+    return types.CallToolResult(content=[_text(query.render(shown), backend)], structured_content=data)
 
 
 def of_receipt(receipt: Receipt, backend: Backend) -> types.CallToolResult:
-    """Return the result of a mutation; an outcome that is not what was asked for is marked as an error."""
+    """Return the result of a mutation; an outcome that is not what was asked for is marked as an error.
+
+    Its plan is the text that a person approves: it is the same here, to the last character.
+    """
+    shown = screened(receipt, backend).model_copy(update={"plan": receipt.plan})
     return types.CallToolResult(
-        content=[_text(receipt_text(receipt), backend)],
-        structured_content=data_of(receipt, backend),
+        content=[_text(receipt_text(shown), backend)],
+        structured_content=_json(shown),
         is_error=receipt.outcome in _NOT_DONE,
     )
 
 
+def screened(report: AnyReport, backend: Backend) -> AnyReport:
+    """Return a report with every value in it as it may be shown, before anything is laid out.
+
+    Each text is one line, but for the fields `untrusted_*` that hold texts of others; what cannot be seen is written
+    out, secrets are masked, and each is bounded. A list of lines is masked as the one text that it is.
+    """
+    values = {name: _shown(getattr(report, name), backend, name) for name in type(report).model_fields}
+    return report.model_copy(update=values)
+
+
 def data_of(report: BaseModel, backend: Backend) -> dict[str, Any]:
-    """Return a report as JSON: what equals its default left out, every text cleaned, redacted and bounded."""
-    return _shown(report.model_dump(mode="json", exclude_defaults=True), backend)
+    """Return a report as JSON: what equals its default left out, every text as `screened` has it."""
+    return _json(screened(report, backend))
 
 
 def of_error(error: InkError, backend: Backend | None) -> types.CallToolResult:
@@ -76,9 +98,7 @@ def of_crash(error: Exception) -> types.CallToolResult:
 
 def safe(text: str, backend: Backend, *, limit: int = MAX_TEXT) -> str:
     """Return a text as it may leave the process: cleaned, redacted, and cut at `limit` characters."""
-    # cleaned first: a secret with an invisible character inside would not be known, and shown whole afterwards
-    shown = backend.redact(clean(text, limit=len(text)))
-    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+    return _bounded(backend.redact(clean(text, limit=len(text) * _LONGEST)), limit)
 
 
 def receipt_text(receipt: Receipt) -> str:
@@ -123,14 +143,41 @@ def _error(text: str, backend: Backend | None) -> types.CallToolResult:
 
 def _text(text: str, backend: Backend) -> types.TextContent:
     marked = f"{SANDBOX}\n{text}" if backend.sandbox else text
-    return types.TextContent(text=safe(marked, backend))
+    return types.TextContent(text=marked if len(marked) <= MAX_TEXT else f"{marked[: MAX_TEXT - 1]}…")
 
 
-def _shown(value: Any, backend: Backend) -> Any:
+def _json(shown: BaseModel) -> dict[str, Any]:
+    return shown.model_dump(mode="json", exclude_defaults=True)
+
+
+def _shown(value: Any, backend: Backend, name: str) -> Any:
+    if isinstance(value, Enum):
+        return cast(object, value)
     if isinstance(value, str):
-        return safe(value, backend, limit=MAX_FIELD)
-    if isinstance(value, list):
-        return [_shown(item, backend) for item in cast(list[Any], value)]
+        return _bounded(backend.redact(_readable(value, name)), MAX_FIELD)
+    if isinstance(value, BaseModel):
+        return screened(value, backend)
     if isinstance(value, dict):
-        return {_shown(key, backend): _shown(item, backend) for key, item in cast(dict[str, Any], value).items()}
+        pairs = cast(dict[str, Any], value).items()
+        return {_shown(key, backend, ""): _shown(part, backend, name) for key, part in pairs}
+    if isinstance(value, tuple | list):
+        parts = cast(Sequence[Any], value)
+        if parts and all(isinstance(part, str) and not isinstance(part, Enum) for part in parts):
+            return type(parts)(_lines([_readable(part, name) for part in parts], backend))  # pyright: ignore[reportCallIssue]
+        return type(parts)(_shown(part, backend, name) for part in parts)  # pyright: ignore[reportCallIssue]
     return value
+
+
+def _readable(text: str, name: str) -> str:
+    return clean(text, limit=len(text) * _LONGEST) if name.startswith(UNTRUSTED) else written_out(text)
+
+
+def _lines(lines: list[str], backend: Backend) -> list[str]:
+    """A secret of several lines is known only where they stand together."""
+    masked = backend.redact("\n".join(lines)).split("\n")
+    found = masked if len(masked) == len(lines) else [backend.redact(line) for line in lines]
+    return [_bounded(line, MAX_FIELD) for line in found]
+
+
+def _bounded(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -62,16 +62,14 @@ def _form(asked: Asked) -> types.ElicitRequestFormParams:
 
 
 def _message(asked: Asked) -> str:
-    if asked.approval.phrase:
-        return f"{asked.text}\n\nTo approve, type: {asked.approval.phrase}"
-    return f"{asked.text}\n\nApprove this plan?"
+    return asked.text if asked.approval.phrase else f"{asked.text}\n\nApprove this plan?"
 
 
 def _schema(asked: Asked) -> dict[str, Any]:
     # empty for a plain yes: clients turn an untouched checkbox into a refusal
     if not asked.approval.phrase:
         return {"type": "object", "properties": {}}
-    field = {"type": "string", "title": "Name of the target", "description": f"Type {asked.approval.phrase}"}
+    field = {"type": "string", "title": "Name of the target", "description": "What the last line of the plan says"}
     return {"type": "object", "properties": {TYPED: field}, "required": [TYPED]}
 
 

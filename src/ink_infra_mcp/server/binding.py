@@ -82,7 +82,6 @@ class Binding:
                 return answers.of_receipt(refused, backend)
         said = await backend.change(tool, args, caller)
         if isinstance(said, Asked) and reply is None:
-            said = replace(said, text=answers.safe(said.text, backend))
             if asking.is_modern(ctx):
                 return asking.question(said)
             said = await self._ask_and_change(ctx, said, Call(tool, args, caller), backend)

@@ -57,6 +57,8 @@ class CancelOperation(Mutation[Args, Look, Facts]):
             id="cancel",
             kind="operations.request_cancel",
             target=operation.id,
+            servers=tuple(sorted({name for step in operation.plan.steps for name in step.servers})),
+            apps=tuple(sorted({name for step in operation.plan.steps for name in step.apps})),
             summary=f"Stop {operation.id} ({operation.plan.title}) before its next step",
             params={"operation": operation.id},
             undo_words="call the tool again: it plans what is left",

@@ -11,7 +11,7 @@ from ink_infra_mcp.areas.apps.isolation import check_rollout
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
-from ink_infra_mcp.core.plan import JsonObject, Plan, Step, Undo
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step, Undo, placed
 from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, SENSITIVE, STARTS_APPS, WRITE, Needs
 
 Act = Literal["start", "stop", "restart"]
@@ -76,7 +76,7 @@ class ControlApp(Mutation[Args, Look, Facts]):
             title=f"{args.action.capitalize()} {app.name} on {app.muscle or 'its server'}",
             target=app.name,
             locks=rollout.locks(app),
-            steps=() if so else _steps(args, facts),
+            steps=() if so else placed(_steps(args, facts), servers=[app.muscle], apps=[app.name]),
             production=facts.rollout.production,
             blast_radius=_effect(args.action, app),
             keeps=("settings, variables and volumes",),

@@ -83,6 +83,8 @@ class DeleteApp(Mutation[Args, Look, Facts]):
                     id="delete_app",
                     kind="coolify.delete_application",
                     target=app.name,
+                    servers=(app.muscle,) if app.muscle else (),
+                    apps=(app.name,),
                     summary=f"Delete {app.name} ({app.uuid}) from {app.muscle or 'its server'}. {volumes}".strip(),
                     before=f"serves {', '.join(app.domains) or 'no domain'}",
                     params={

@@ -24,7 +24,7 @@ from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.fleet import Name, memory_bytes
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
-from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step, placed
 from ink_infra_mcp.core.systems import DNS, FACTORY, GITHUB, OPTION, SENSITIVE, STARTS_APPS, WRITE, Needs
 
 PublishedPort = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}(?:/(?:tcp|udp))?$")]
@@ -131,7 +131,8 @@ class DeployApp(Mutation[Args, Look, Facts]):
 
 
 def _steps(app: BuiltApp | ComposeApp) -> tuple[Step, ...]:
-    return built_apps.steps_of(app) if isinstance(app, BuiltApp) else compose_apps.steps_of(app)
+    steps = built_apps.steps_of(app) if isinstance(app, BuiltApp) else compose_apps.steps_of(app)
+    return placed(steps, servers=[app.home.muscle.name], apps=[app.name])
 
 
 def _refuse_without_source(args: Args, found: App | None) -> None:

@@ -15,7 +15,7 @@ from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
-from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step, placed
 from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, STARTS_APPS, WRITE, Needs
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -101,7 +101,7 @@ class RollbackApp(Mutation[Args, Look, Facts]):
             title=f"Roll {app.name} back" + (f" to {args.to}" if args.to else ""),
             target=app.name,
             locks=rollout.locks(app),
-            steps=steps,
+            steps=placed(steps, servers=[app.muscle], apps=[app.name]),
             production=facts.rollout.production,
             blast_radius=f"users of {', '.join(app.domains) or app.name} get the earlier version",
             keeps=("variables, settings and volumes, as they are now",),

@@ -24,7 +24,7 @@ from ink_infra_mcp.areas.apps.isolation import check_rollout
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
-from ink_infra_mcp.core.plan import JsonObject, Plan
+from ink_infra_mcp.core.plan import JsonObject, Plan, placed
 from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, SENSITIVE, STARTS_APPS, WRITE, Needs
 
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=255)]
@@ -114,7 +114,7 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
             title=f"Variables of {app.name}",
             target=app.name,
             locks=rollout.locks(app),
-            steps=tuple(steps),
+            steps=placed(steps, servers=[app.muscle], apps=[app.name]),
             production=facts.rollout.production,
             blast_radius=f"{app.name}" + (", restarted with the new values" if args.redeploy else ""),
             warnings=(*env_warnings(facts.env), *(() if args.redeploy else (_LATER,))),

@@ -8,7 +8,7 @@ from ink_infra_mcp.areas.apps.home import Home, home_steps, project_ref
 from ink_infra_mcp.areas.apps.source import ResolvedSource
 from ink_infra_mcp.clients.coolify.apps import Application, same_repository
 from ink_infra_mcp.clients.coolify.bodies import AppChanges
-from ink_infra_mcp.core.plan import Step
+from ink_infra_mcp.core.plan import Change, Step
 from ink_infra_mcp.core.step import result_of
 
 
@@ -86,8 +86,7 @@ def _change(app: BuiltApp, existing: Application, changes: dict[str, tuple[str, 
         kind="coolify.update_application",
         target=app.name,
         summary=f"Change {', '.join(changes)} of {app.name}",
-        before="; ".join(f"{field}={was or '(none)'}" for field, (was, _) in changes.items()),
-        after="; ".join(f"{field}={now}" for field, (_, now) in changes.items()),
+        changes=tuple(Change(name=field, before=was or None, after=now) for field, (was, now) in changes.items()),
         params={
             "app": existing.uuid,
             "settings": app.settings.model_dump(mode="json", exclude_none=True, include=set(changes)),

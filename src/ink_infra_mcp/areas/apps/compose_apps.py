@@ -196,6 +196,7 @@ def _creation(app: ComposeApp) -> Step:
             kind="coolify.discard_service",
             target=app.name,
             summary=f"delete {app.name}, which has not run yet",
+            effect=f"{app.name}, which has not run yet, is deleted",
             params={"app": result_of("create_app", "uuid")},
         ),
     )

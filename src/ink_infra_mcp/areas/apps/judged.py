@@ -45,6 +45,7 @@ def steps(name: str, app: str | JsonObject, file: File, *, muscle: str, undoes: 
         target=name,
         summary=f"Have Docker on {muscle} read the file that Coolify made, and compare it with this plan",
         params={"app": app, "muscle": muscle, "compose": file.compose, "urls": _by_service(file)},
+        reads=True,
         undoes=tuple(undoes),
         undo_words="nothing to undo: it only reads",
     )
@@ -59,6 +60,7 @@ def after(name: str, app: str | JsonObject, file: File, *, muscle: str) -> Step:
         target=name,
         summary=f"Have Docker on {muscle} read the file that {name} was started from, and compare it with this plan",
         params={"app": app, "muscle": muscle, "compose": file.compose, "urls": _by_service(file)},
+        reads=True,
         undoes=("deploy",),
         undo_words="nothing to undo: it only reads",
     )

@@ -67,6 +67,7 @@ def notes(name: str, app: str | JsonObject, *, muscle: str, seen: tuple[str, ...
         target=name,
         summary=f"Note which deployments of {name} Coolify has before, once none is under way",
         params={"app": app, "seen": [*seen]},
+        reads=True,
         undo_words=_READS,
     )
     containers = Step(
@@ -75,6 +76,7 @@ def notes(name: str, app: str | JsonObject, *, muscle: str, seen: tuple[str, ...
         target=name,
         summary=f"Note which containers of {name} are on {muscle} before, so that none of them counts as proof",
         params={"app": app, "muscle": muscle},
+        reads=True,
         undo_words=_READS,
     )
     return [containers] if service else [deployments, containers]
@@ -140,7 +142,13 @@ def steps(
             "service": service,
             **(promise if service else {}),
         },
-        undo=Undo(kind="coolify.stop_application", target=name, summary=f"stop {name}", params=stop),
+        undo=Undo(
+            kind="coolify.stop_application",
+            target=name,
+            summary=f"stop {name}",
+            effect=f"{name} is stopped",
+            params=stop,
+        ),
     )
     prove = Step(
         id="prove_isolation",
@@ -148,6 +156,7 @@ def steps(
         target=name,
         summary=f"Prove on {now.muscle} that every container of {name} is new and runs isolated",
         params={"app": app, "muscle": now.muscle, "url": now.url, **promise},
+        reads=True,
         undoes=("deploy",),
         undo_words=_READS,
     )

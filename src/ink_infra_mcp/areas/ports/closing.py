@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ink_infra_mcp.areas.ports.host_target import told
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, WayIn
 from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, steps_of
-from ink_infra_mcp.core.plan import Step
+from ink_infra_mcp.core.plan import Step, placed
 
 WINDOW_S = 180
 ROBOT_WINDOW_S = 480
@@ -56,7 +56,7 @@ def closing_steps(change: Closing) -> tuple[Step, ...]:
         own = (step,) if step.can_undo_itself else ()
         undoes = tuple(earlier.id for earlier in (*found, *own) if earlier.undo)
         found.append(step.model_copy(update={"undoes": undoes}))
-    return tuple(found)
+    return placed(found, servers=[change.server])
 
 
 def _host_steps(change: Closing, wanted: HostFirewall) -> tuple[Step, ...]:
@@ -77,6 +77,7 @@ def _proof(change: Closing) -> Step:
         target=name,
         summary=f"Prove that new connections get into {name}",
         params={"host": name, "knocks": [knock.model_dump(mode="json") for knock in change.knocks]},
+        reads=True,
         undo_words="nothing is changed by it",
     )
 
