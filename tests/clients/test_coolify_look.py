@@ -344,7 +344,7 @@ async def test_container_logs_are_cleaned_and_asked_for_within_bounds() -> None:
         Call("GET", f"/applications/{APP}/logs?lines=5", answer={"logs": ["a"]}),
         Call("GET", f"/applications/{APP}/logs?lines=5", status=400, answer={"message": "Application is not running."}),
     ) as it:
-        assert await it.look.app_logs(APP, lines=0) == "a\nb"
+        assert await it.look.app_logs(APP, lines=0) == "a\nb<U+202E>"
         assert await it.look.app_logs(APP, lines=99_999) == ""
         with pytest.raises(BadAnswer, match="field logs has another type"):
             await it.look.app_logs(APP, lines=5)

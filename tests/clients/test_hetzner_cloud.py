@@ -371,7 +371,7 @@ def test_each_code_of_the_vendor_has_its_error(status: int, code: str, kind: typ
     answer = Answer(method="POST", path="/servers", status=status, headers=headers, text=json.dumps(body), json=body)
     error = classify("hetzner_cloud", answer)
     assert (type(error), error.vendor_code, error.request_id, error.status) == (kind, code, "abc", status)
-    assert error.failed == f"hetzner_cloud answered {status} {code} to POST /servers: some words."
+    assert error.failed == f"hetzner_cloud answered {status} {code} to POST /servers: some words<U+202E>."
 
 
 def test_an_error_that_is_not_hetzner_s_is_told_by_its_status() -> None:

@@ -361,7 +361,7 @@ def test_each_code_of_robot_has_its_error(status: int, code: str, kind: type[Ven
     found = classify("Hetzner Robot", _answer(status, {"error": error}))
     assert (type(found), found.vendor_code, found.status) == (kind, code, status)
     assert found.failed == (
-        f"Hetzner Robot answered {status} {code} to POST {PATH}: some words (missing: a; invalid: rules, b, c)."
+        f"Hetzner Robot answered {status} {code} to POST {PATH}: some words<U+202E> (missing: a; invalid: rules, b, c)."
     )
 
 

@@ -10,10 +10,11 @@ from mcp.client.session import ElicitationFnT
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Query, Results, Toolset
-from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Risk, Step, render
+from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Risk, Step
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.core.rendering import render
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.systems import Needs
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress
@@ -139,7 +140,7 @@ def question(plan: Plan, *, phrase: str = "") -> Asked:
         created_at=0.0,
         expires_at=3600.0,
     )
-    return Asked(approval=approval, text=render(plan, risk=risk))
+    return Asked(approval=approval, text=render(plan, risk=risk, phrase=phrase))
 
 
 def receipt(outcome: Outcome, message: str, result: JsonObject | None = None) -> Receipt:

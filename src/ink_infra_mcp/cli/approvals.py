@@ -24,6 +24,5 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _row(approval: Approval, now: float) -> tuple[str, ...]:
     minutes = max(1, round((approval.expires_at - now) / 60))
-    risk = approval.risk.value.replace("_", " ")
     who = approval.principal
-    return (approval.id, approval.tool, approval.plan.target, risk, approval.need, who, f"{minutes} min")
+    return (approval.id, approval.tool, approval.plan.target, approval.risk.word, approval.need, who, f"{minutes} min")

@@ -24,7 +24,7 @@ Redact = Callable[[str], str]
 
 def tail(text: str, *, limit: int, redact: Redact) -> str:
     """Return the last `limit` characters of `text`, cleaned first, so that no control character splits a secret."""
-    safe = redact(clean(text, limit=len(text) + 1)).strip()
+    safe = redact(clean(text, limit=None)).strip()
     return safe if len(safe) <= limit else "…" + safe[1 - limit :]
 
 
