@@ -35,6 +35,7 @@ from ink_infra_mcp.hosts.docker.causes import ContainerWatch
 from ink_infra_mcp.hosts.docker.judging import ComposeSteps
 from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
+from ink_infra_mcp.hosts.readings import READINGS
 from ink_infra_mcp.ssh.pool import HostPool
 from ink_infra_mcp.state.archive import Archive
 from ink_infra_mcp.tools import ALL
@@ -196,6 +197,7 @@ def _hosts(wiring: Wiring) -> HostPool:
         login=lambda: wiring.secrets.get("ssh_key"),
         clock=wiring.clock,
         redact=wiring.redact,
+        reads=READINGS,
         connect_to=wiring.places.connect_to,
     )
 
