@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.coolify.errors import classify_coolify, domain_conflicts, flatten_errors
 from ink_infra_mcp.clients.coolify.models import DomainConflict
-from ink_infra_mcp.clients.http import Answer
 from ink_infra_mcp.core import errors
 from tests.clients.coolify_wire import APP, coolify, refusal
 from tests.clients.ordered import TOKEN, Call

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from ink_infra_mcp.clients.hetzner_cloud import Action, HetznerCloudAct, HetznerCloudLook, Zone, classify
+from ink_infra_mcp.clients.answers import Answer
+from ink_infra_mcp.clients.hetzner_cloud import READS, Action, HetznerCloudAct, HetznerCloudLook, Zone, classify
 from ink_infra_mcp.clients.hetzner_cloud.act import txt_value
-from ink_infra_mcp.clients.http import Answer, Http, HttpSettings
+from ink_infra_mcp.clients.http import Http, HttpSettings
 from ink_infra_mcp.core.errors import (
     BadAnswer,
     Conflict,
@@ -47,7 +48,7 @@ pytestmark = pytest.mark.anyio
 
 def _http(transport: httpx2.AsyncBaseTransport | None, clock: FakeClock, *, token: str, base_url: str) -> Http:
     secret = Secret(token)
-    settings = HttpSettings(service="hetzner_cloud", base_url=base_url, token=secret)
+    settings = HttpSettings(service="hetzner_cloud", base_url=base_url, reads=READS, token=secret)
     return Http(settings, clock=clock, redact=Redactor([secret]), classify=classify, transport=transport)
 
 

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from pydantic import JsonValue
 
+from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.hetzner_robot import (
     HetznerRobotAct,
     HetznerRobotLook,
@@ -25,7 +26,7 @@ from ink_infra_mcp.clients.hetzner_robot import (
 )
 from ink_infra_mcp.clients.hetzner_robot.rules import form_of
 from ink_infra_mcp.clients.hetzner_robot.steps import HetznerRobotSteps
-from ink_infra_mcp.clients.http import Answer, Http
+from ink_infra_mcp.clients.http import Http
 from ink_infra_mcp.core.errors import (
     BadAnswer,
     Conflict,
