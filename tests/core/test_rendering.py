@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from ink_infra_mcp.core.plan import Change, Plan, Risk, Step, Undo
+from ink_infra_mcp.core.plan import Change, JsonObject, Plan, Risk, Step, Undo
 from ink_infra_mcp.core.policy import MAX_PLAN_TEXT
 from ink_infra_mcp.core.quoting import WIDTH
 from ink_infra_mcp.core.rendering import SANDBOX, cut, render
@@ -62,7 +62,7 @@ def rendered(text: str) -> dict[str, tuple[list[str], str]]:
     """Return what hosts that render Markdown show of a text: tags and text by renderer."""
     return {
         "CommonMark": seen_in(MarkdownIt("commonmark").render(text)),
-        "GFM": seen_in(cmarkgfm.github_flavored_markdown_to_html(text)),
+        "GFM": seen_in(str(cmarkgfm.github_flavored_markdown_to_html(text))),  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     }
 
 
@@ -303,7 +303,13 @@ def test_a_text_is_shown_once_and_named_where_it_is_used_again() -> None:
 
 def test_a_reference_to_what_a_step_will_return_is_no_text() -> None:
     """What stands for the result of an earlier step, and what is empty, is not put to a person."""
-    given_ = {"settings": {"a": "1"}, "later": {"step": "stop", "field": "uuid"}, "empty": "", "none": None, "no": []}
+    given_: JsonObject = {
+        "settings": {"a": "1"},
+        "later": {"step": "stop", "field": "uuid"},
+        "empty": "",
+        "none": None,
+        "no": [],
+    }
     rows = inside(render(plan(step().model_copy(update={"params": given_})), risk=Risk.SAFE))
     assert rows[5:-2] == ["      a = 1"]
 
