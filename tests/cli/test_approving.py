@@ -8,8 +8,9 @@ from ink_infra_mcp.cli import approve
 from ink_infra_mcp.cli.store import opened
 from ink_infra_mcp.cli.terminal import operator
 from ink_infra_mcp.core.errors import ApprovalInvalid
-from ink_infra_mcp.core.plan import Risk, render
+from ink_infra_mcp.core.plan import Risk
 from ink_infra_mcp.core.policy import Need
+from ink_infra_mcp.core.rendering import render
 from ink_infra_mcp.guard.caller import Answer
 from ink_infra_mcp.state.records import ApprovalState
 from tests.cli.people import Scripted

@@ -1,7 +1,8 @@
 """Builds the MCP server: one set of handlers for every protocol revision and transport."""
 
 import logging
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mcp import MCPError, types
@@ -13,7 +14,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from pydantic import ValidationError
 
 from ink_infra_mcp import __version__
-from ink_infra_mcp.server.asking import Context
+from ink_infra_mcp.server.asking import Context, readable_answers
 from ink_infra_mcp.server.backend import Open
 from ink_infra_mcp.server.binding import Binding, Result
 from ink_infra_mcp.server.catalogue import Catalogue
@@ -35,7 +36,10 @@ class Extra(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What a server is built from. `state_keys` seal requestState; replicas share them."""
+    """What a server is built from. `state_keys` seal requestState; replicas share them.
+
+    `connection` names what a yes of this server's client is bound to, as no other process or connection is ever named.
+    """
 
     catalogue: Catalogue
     open: Open
@@ -43,6 +47,7 @@ class ServerSettings:
     instructions: str
     approval_ttl_s: float = 3600.0
     state_keys: tuple[bytes, ...] = ()
+    connection: str = field(default_factory=lambda: f"cn-{secrets.token_hex(8)}")
 
 
 def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Server[Any]":
@@ -55,7 +60,11 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         raise ValueError(f"the instructions have {len(settings.instructions)} characters; clients cut at 2,048")
     catalogue = settings.catalogue
     binding = Binding(
-        catalogue=catalogue, open=settings.open, principal=settings.principal, ask_s=settings.approval_ttl_s
+        catalogue=catalogue,
+        open=settings.open,
+        principal=settings.principal,
+        connection=settings.connection,
+        ask_s=settings.approval_ttl_s,
     )
     reading, prompts = Reading(catalogue=catalogue, open=settings.open), Prompts()
 
@@ -83,6 +92,7 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
     )
     server.middleware.append(_contained)
     server.middleware.append(RequestStateBoundary(_security(settings), default_audience=NAME))
+    server.middleware.append(readable_answers)
     if extra is not None:
         extra.register(server)
     return server
