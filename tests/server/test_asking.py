@@ -97,9 +97,7 @@ async def test_why_something_is_asked_again_stands_before_the_plan(era: Era) -> 
     """A person who said yes already reads what became of that, and then the plan, whole."""
     person, asked = accepts(), replace(question(PLAN), note="An earlier yes is void.")
     await stopped(Desk([Stop()], asked=asked), era, person)
-    assert [form.message for form in person.shown] == [
-        f"An earlier yes is void.\n\n{asked.text}\n\nApprove this plan?"
-    ]
+    assert [form.message for form in person.shown] == [f"An earlier yes is void.\n\n{asked.text}\n\nApprove this plan?"]
 
 
 async def test_a_client_that_cannot_ask_gets_the_command(era: Era) -> None:
