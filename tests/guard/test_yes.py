@@ -1,9 +1,10 @@
 """A yes belongs to its call: it is used by it or withdrawn with it, whatever ends the call, and by nobody else."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.anyio
 LIMIT_S = 30
 HERE, THERE = replace(ANNA, connection="cn-here"), replace(ANNA, connection="cn-there")
 NO = Answer(action="decline")
+Moment = Callable[[anyio.CancelScope], Coroutine[Any, Any, None]]
 
 
 async def replied(it: Toy, asked: Asked, answer: Answer = YES, caller: Caller = HERE) -> Receipt | Asked:
@@ -39,7 +41,7 @@ async def state_of(it: Toy, asked: Asked) -> ApprovalState:
     return found.state
 
 
-async def cancelled_when(it: Toy, asked: Asked, moment: Callable[[anyio.CancelScope], Awaitable[None]]) -> None:
+async def cancelled_when(it: Toy, asked: Asked, moment: Moment) -> None:
     """Say yes, and cancel the call at that moment of it."""
     with anyio.fail_after(LIMIT_S), anyio.CancelScope() as scope:
         async with anyio.create_task_group() as group:

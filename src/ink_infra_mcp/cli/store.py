@@ -36,9 +36,10 @@ class Desk:
         """Return what `work` returns, in one transaction; raises StateError."""
         return self.store.run_sync(work)
 
-    def pending(self) -> tuple[Approval, ...]:
-        """Return what waits for a person, oldest first."""
-        return anyio.run(self._approvals().pending)
+    def open_approvals(self) -> tuple[Approval, ...]:
+        """Return what waits for a person and each yes that nothing has used yet, oldest first."""
+        found = (*anyio.run(self._approvals().pending), *anyio.run(self._approvals().unused))
+        return tuple(sorted(found, key=lambda approval: (approval.created_at, approval.id)))
 
     def question(self, approval_id: str) -> Approval:
         """Return an approval that can still be decided.
