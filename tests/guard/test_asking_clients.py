@@ -119,7 +119,7 @@ async def test_an_answer_cannot_be_brought_to_other_arguments(tmp_path: Path) ->
                     await retried(client, state, {**STOP, "app": "docs"})
                 with pytest.raises(MCPError, match=STRANGE):
                     await retried(client, state, TYPED, "delete_app")
-            assert (await told(it)) == ["proposed"]
+            assert (await told(it)) == ["proposed", "refused forged_state", "refused forged_state"]
 
 
 @pytest.mark.parametrize("forged", ["", "ap-0123456789", "v1.AAAA.BBBB"])
@@ -132,7 +132,7 @@ async def test_a_state_that_was_not_sealed_is_refused(tmp_path: Path, forged: st
             with nothing_is_written(it), pytest.raises(MCPError, match=STRANGE):
                 await retried(client, forged.replace("ap-0123456789", shown))
             assert receipt.request_state != shown
-            assert await told(it) == ["proposed"]
+            assert await told(it) == ["proposed", "refused forged_state"]
 
 
 async def test_a_state_sealed_by_another_key_is_refused(tmp_path: Path) -> None:

@@ -63,6 +63,23 @@ class Reply:
     answer: Answer
 
 
+RefusalKind = Literal["forged_state", "unknown_tool", "bad_arguments"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call that was refused before the guard saw it. `arguments` are names that the tool declares, never values."""
+
+    kind: RefusalKind
+    principal: str
+    tool: str
+    arguments: tuple[str, ...] = ()
+
+
+Note = Callable[[Refusal], Awaitable[None]]
+"""Has a refusal written into the audit; it raises nothing that the caller would have to know."""
+
+
 def digest_of_args(args: BaseModel) -> str:
     """Return the SHA-256 of the arguments that decide what happens (how long to wait does not)."""
     return hashlib.sha256(canonical(args.model_dump(mode="json", exclude=set(NOT_PART_OF_A_CALL)))).hexdigest()

@@ -145,6 +145,8 @@ class Guard:
         return plan.model_copy(update={"warnings": (*plan.warnings, *warnings)}) if warnings else plan
 
     async def _decide(self, call: Call, plan: Plan, earlier: Approval | None) -> Receipt | Asked:
+        if plan.is_noop and call.tool.only_lists(call.args):
+            return receipts.already_so(plan)
         if plan.is_noop:
             return await self._end_without_change(call, plan, receipts.already_so(plan))
         risk, need = self.need_for(plan)

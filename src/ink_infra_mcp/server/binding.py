@@ -7,7 +7,7 @@ import anyio
 from mcp import MCPError, types
 from pydantic import BaseModel, ValidationError
 
-from ink_infra_mcp.core.errors import InkError
+from ink_infra_mcp.core.errors import InkError, InputError
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.guard.caller import Asked, Caller, Progress, Reply
@@ -15,6 +15,7 @@ from ink_infra_mcp.server import answers, asking
 from ink_infra_mcp.server.asking import Context
 from ink_infra_mcp.server.backend import AnyMutation, Backend, Open
 from ink_infra_mcp.server.catalogue import Catalogue
+from ink_infra_mcp.server.noting import Noting
 
 log = logging.getLogger(__name__)
 Result = types.CallToolResult | types.InputRequiredResult
@@ -46,6 +47,7 @@ class Binding:
     open: Open
     principal: str
     connection: str
+    noting: Noting
     ask_s: float = 3600.0
 
     async def call(self, ctx: Context, params: types.CallToolRequestParams) -> Result:
@@ -53,12 +55,16 @@ class Binding:
         backend: Backend | None = None
         try:
             if params.name not in self.catalogue.contracts:
+                await self.noting.unknown(params.name)
                 return _unknown(params.name, self.catalogue)
             backend = await self.open()
             return await self._known(ctx, params, backend)
         except _BadArguments as error:
+            await self.noting.arguments(params.name, error.found)
             return answers.of_bad_arguments(error.found, backend)
         except InkError as error:
+            if isinstance(error, InputError) and backend is not None and params.name in backend.mutations:
+                await self.noting.refused(params.name)
             return answers.of_error(error, backend)
         except Exception as error:
             log.exception("tool %s broke", params.name)

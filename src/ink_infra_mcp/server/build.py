@@ -14,16 +14,22 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from pydantic import ValidationError
 
 from ink_infra_mcp import __version__
+from ink_infra_mcp.guard.caller import Note, Refusal
 from ink_infra_mcp.server.asking import Context, readable_answers
 from ink_infra_mcp.server.backend import Open
 from ink_infra_mcp.server.binding import Binding, Result
 from ink_infra_mcp.server.catalogue import Catalogue
+from ink_infra_mcp.server.noting import Noting
 from ink_infra_mcp.server.prompts import MAX_INSTRUCTIONS, Prompts
 from ink_infra_mcp.server.reading import Reading
 
 NAME = "ink-infra-mcp"
 _HOUR_MS = 3_600_000
 log = logging.getLogger(__name__)
+
+
+async def _only_logged(_: Refusal) -> None:
+    """Write no audit line, for a server that has no audit."""
 
 
 class Extra(Protocol):
@@ -39,6 +45,7 @@ class ServerSettings:
     """What a server is built from. `state_keys` seal requestState; replicas share them.
 
     `connection` names what a yes of this server's client is bound to, as no other process or connection is ever named.
+    `note` has refused calls written into the audit.
     """
 
     catalogue: Catalogue
@@ -48,6 +55,7 @@ class ServerSettings:
     approval_ttl_s: float = 3600.0
     state_keys: tuple[bytes, ...] = ()
     connection: str = field(default_factory=lambda: f"cn-{secrets.token_hex(8)}")
+    note: Note = _only_logged
 
 
 def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Server[Any]":
@@ -59,11 +67,13 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
     if len(settings.instructions) > MAX_INSTRUCTIONS:
         raise ValueError(f"the instructions have {len(settings.instructions)} characters; clients cut at 2,048")
     catalogue = settings.catalogue
+    noting = Noting(note=settings.note, catalogue=catalogue, principal=settings.principal)
     binding = Binding(
         catalogue=catalogue,
         open=settings.open,
         principal=settings.principal,
         connection=settings.connection,
+        noting=noting,
         ask_s=settings.approval_ttl_s,
     )
     reading, prompts = Reading(catalogue=catalogue, open=settings.open), Prompts()
@@ -91,6 +101,7 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus(), max_subscriptions=64),
     )
     server.middleware.append(_contained)
+    server.middleware.append(noting.watch)
     server.middleware.append(RequestStateBoundary(_security(settings), default_audience=NAME))
     server.middleware.append(readable_answers)
     if extra is not None:
