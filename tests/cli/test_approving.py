@@ -37,9 +37,9 @@ def test_pending_approvals_are_listed(shelf: Shelf, capsys: pytest.CaptureFixtur
     assert (ended.status, ended.out.splitlines()) == (
         0,
         [
-            "id             tool         target  risk        needs   asked by    expires in",
-            f"{first.id}  delete_app   shop    disruptive  person  local:anna  10 min",
-            f"{second.id}  control_app  docs    critical    ticket  local:anna  10 min",
+            "id             state  tool         target  risk        needs   asked by    expires in",
+            f"{first.id}  waits  delete_app   shop    disruptive  person  local:anna  10 min",
+            f"{second.id}  waits  control_app  docs    critical    ticket  local:anna  10 min",
             "",
             "Show a plan and decide: ink-infra-mcp approve ID, or ink-infra-mcp deny ID",
         ],
@@ -48,7 +48,30 @@ def test_pending_approvals_are_listed(shelf: Shelf, capsys: pytest.CaptureFixtur
 
 def test_no_approvals_are_said_to_be_none(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty list says so."""
-    assert inside(capsys, "approvals", *shelf.flags).out == "Nothing waits for a person.\n"
+    said = "Nothing waits for a person, and no yes is left unused.\n"
+    assert inside(capsys, "approvals", *shelf.flags).out == said
+
+
+def test_a_yes_that_nothing_has_used_is_listed_until_it_is_taken_back(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was approved and did not begin is no secret of the store: it is listed as such, and denying ends it."""
+    approval = shelf.propose()
+    with opened(shelf.arguments) as desk:
+        desk.decide(approval.id, Answer("accept"), by="terminal:anna")
+    listed = inside(capsys, "approvals", *shelf.flags).out.splitlines()
+    with at_terminal("deny", approval.id, *shelf.flags) as person:
+        person.expect("Turned down: Delete shop. Nothing was changed.")
+        status = person.end()
+    assert listed == [
+        "id             state             tool        target  risk        needs   asked by    expires in",
+        f"{approval.id}  approved, unused  delete_app  shop    disruptive  person  local:anna  10 min",
+        "",
+        "Show a plan and decide: ink-infra-mcp approve ID, or ink-infra-mcp deny ID",
+        "A yes that nothing has used is taken back by: ink-infra-mcp deny ID",
+    ]
+    assert (status, shelf.approval(approval.id).state) == (0, ApprovalState.WITHDRAWN)
+    assert inside(capsys, "approvals", *shelf.flags).out.startswith("Nothing waits for a person")
 
 
 @pytest.mark.parametrize("words", ["approve", "deny"])

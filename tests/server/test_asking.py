@@ -20,7 +20,7 @@ from mcp.types import (
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.guard.caller import Answer, Caller
 from tests.ink import ERAS, Era, data, text
-from tests.server.backends import Desk, Stop, client_of, question, receipt, stop_plan
+from tests.server.backends import CONNECTION, Desk, Stop, client_of, question, receipt, stop_plan
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("era", ERAS)]
 
@@ -89,18 +89,26 @@ async def test_a_no_is_carried_to_the_guard(era: Era, action: Any) -> None:
     assert (data(result)["outcome"], desk.answers, len(desk.callers)) == ("not_approved", [Answer(action=action)], 1)
 
 
-async def test_what_is_no_text_counts_as_not_typed(era: Era) -> None:
-    """A number where a name was asked for is no name; the guard decides what that means."""
-    desk = Desk([Stop()], asked=question(PLAN, phrase="7"))
-    await stopped(desk, era, accepts(name=7))
-    assert desk.answers == [Answer(action="accept", typed="")]
+@pytest.mark.parametrize("content", [{"name": 7}, {"name": "shop", "confirm": True}, {"approve": "yes"}])
+async def test_an_answer_to_another_question_is_none(era: Era, content: dict[str, str | int]) -> None:
+    """A number in the place of the name, and fields that nobody asked for, make no yes, whatever the name is."""
+    desk = Desk([Stop()], asked=question(PLAN, phrase="shop"))
+    result = await stopped(desk, era, accepts(**content))
+    assert (data(result)["outcome"], desk.answers) == ("not_approved", [Answer(action="unreadable")])
+
+
+async def test_why_something_is_asked_again_stands_before_the_plan(era: Era) -> None:
+    """A person who said yes already reads what became of that, and then the plan, whole."""
+    person, asked = accepts(), replace(question(PLAN), note="An earlier yes is void.")
+    await stopped(Desk([Stop()], asked=asked), era, person)
+    assert [form.message for form in person.shown] == [f"An earlier yes is void.\n\n{asked.text}\n\nApprove this plan?"]
 
 
 async def test_a_client_that_cannot_ask_gets_the_command(era: Era) -> None:
     """Without a form in the client, nothing is asked; the answer tells the person what to run."""
     desk = Desk([Stop()], asked=question(PLAN))
     result = await stopped(desk, era, None)
-    assert desk.callers == [Caller(principal="local:tester", channel="elicitation", can_ask=False)]
+    assert desk.callers == [Caller("local:tester", "elicitation", can_ask=False, connection=CONNECTION)]
     assert (data(result)["outcome"], result.is_error) == ("approval_required", False)
     assert "`ink-infra-mcp approve ap-0000000001`" in text(result)
 

@@ -30,7 +30,7 @@ from ink_infra_mcp.core.operation import Mutation, Query
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import Handler
-from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress
+from ink_infra_mcp.guard.caller import Asked, Caller, Progress, Reply
 from ink_infra_mcp.hosts.docker.causes import ContainerWatch
 from ink_infra_mcp.hosts.docker.judging import ComposeSteps
 from ink_infra_mcp.hosts.docker.steps import HostSteps
@@ -92,9 +92,13 @@ class App:
             raise RefusedByPolicy("This server only reads.", next="Start one without --read-only to change anything.")
         return await self.guarded.guard.call(tool, args, caller)
 
-    async def answer(self, approval_id: str, answer: Answer, caller: Caller) -> Receipt | None:
-        """Take a person's answer that came through a client; None means yes."""
-        return await self.guarded.guard.answer(approval_id, answer, caller)
+    async def reply(self, tool: AnyMutation, args: BaseModel, reply: Reply, caller: Caller) -> Receipt | Asked:
+        """Take the answer to the question of a call, and begin what it approves; a yes does not outlive its call."""
+        return await self.guarded.guard.reply(tool, args, reply, caller)
+
+    async def leave(self, approval_id: str, caller: Caller) -> None:
+        """Take back a question that nobody waits for any more."""
+        await self.guarded.guard.leave(approval_id, caller)
 
     async def follow(self, operation_id: str, wait_s: float, progress: Progress | None) -> Receipt:
         """Wait for an operation, up to `wait_s` seconds."""

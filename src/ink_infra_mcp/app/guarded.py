@@ -57,6 +57,7 @@ class Guarded:
             clock=wiring.clock,
             new_id=wiring.new_id,
             ttl_s=settings.fleet.approvals.ttl_minutes * 60.0,
+            sandbox=settings.sandbox,
         )
         self.guard = Guard(
             store=store,

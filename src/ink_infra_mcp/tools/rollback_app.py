@@ -113,6 +113,10 @@ class RollbackApp(Mutation[Args, Look, Facts]):
         """Return the proofs of the rollout."""
         return await proofs.of_deployment(plan, results, look)
 
+    def only_lists(self, args: Args) -> bool:
+        """Return whether no image is named to go back to."""
+        return args.to is None
+
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return url, app and deployment."""
         return proofs.summary_of_deployment(plan, results)
