@@ -28,6 +28,9 @@ NOT_SHOWN: Mapping[str, str] = {
     "hosts": "the domains that the plan says the app has",
     "services": "names of the file's services, which is shown",
     "once": "names of the file's services, which is shown",
+    "pins": "digests of all that is not shown of the app: a difference stops the step",
+    "pinned_by": "a name of the key of those digests",
+    "free": "what Coolify itself sets with the plan's own changes",
     "ports": "what the file that is shown publishes",
     "seen": "uuids of deployments from before",
     "known": "uuids of deployments, or names of variables, from before",
@@ -48,7 +51,7 @@ NOT_SHOWN: Mapping[str, str] = {
     "knocks": "from where the proof connects",
 }
 """Parameters that a person need not read, each with its reason. Whatever else a step is given is shown."""
-_TABLES = frozenset({"settings", "variables"})
+_TABLES = frozenset({"settings", "variables", "runs"})
 _PLAIN = 200
 """Characters up to which a value of one line stands on the plan's own rows."""
 
