@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
-from pydantic import JsonValue
+from pydantic import GetCoreSchemaHandler, JsonValue
+from pydantic_core import CoreSchema, core_schema
 
-from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.core.secret import MASK, Secret
 
 UNREADABLE = "unreadable"
 """What stands before the slash of a facet whose value the token may not read."""
@@ -32,6 +34,12 @@ class Pinning:
     def __init__(self, token: Secret) -> None:
         self._key = hmac.digest(token.reveal().encode(errors="surrogatepass"), b"ink-infra-mcp pins", "sha256")
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pinning) and other._key == self._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
     @property
     def by(self) -> str:
         """Return a name of the key: digests under another one cannot be compared."""
@@ -40,6 +48,17 @@ class Pinning:
     def of(self, text: str) -> str:
         """Return the digest of a text: `#` and 16 hex digits."""
         return "#" + hmac.new(self._key, text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()[:_HEX]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read a token, as facts that are written down have one; the key itself is never written."""
+        return core_schema.no_info_plain_validator_function(
+            cls._validate, serialization=core_schema.plain_serializer_function_ser_schema(lambda _: MASK)
+        )
+
+    @classmethod
+    def _validate(cls, value: object) -> "Pinning":
+        return value if isinstance(value, Pinning) else cls(Secret(str(value)))
 
     def of_json(self, value: JsonValue) -> str:
         """Return the digest of a value, whatever the order of its keys."""

@@ -99,7 +99,8 @@ class DeployApp(Mutation[Args, Look, Facts]):
         need = file.memory_bytes if file else _need_bytes(args, look, is_new=found is None)
         wanted = Wanted(name=args.name, muscle=args.muscle, domain=args.domain, need_bytes=need)
         home = await find_home(look, wanted, project, app=found, apps=apps, approved=approved)
-        now = await present(look, found.uuid if found else "", args.name, service=file is not None)
+        uuid = found.uuid if found else ""
+        now = await present(look, uuid, args.name, service=file is not None, values=args.env.values())
         if file is not None:
             return Facts(app=await _compose_app(args, look, home, file, found, now), found=found)
         return Facts(app=await _built_app(args, look, home, found, now), found=found)

@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.apps import env_proof, proofs, resumption
+from ink_infra_mcp.areas.apps.app import App
 from ink_infra_mcp.areas.apps.history import VARIABLES, resumed_by
-from ink_infra_mcp.areas.apps.pinning import Present, pinned, present, warnings_of
+from ink_infra_mcp.areas.apps.pinning import Present, pinned, present, values_of, warnings_of
 from ink_infra_mcp.areas.apps.resumption import Rest
 from ink_infra_mcp.areas.apps.rollout import KNOWN
 from ink_infra_mcp.areas.look import Look
@@ -112,7 +113,7 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         await resumption.check_creation(look, found, done)
         app = await resumption.app_to_roll_out(look, found, done)
         production = await resumption.is_production(look, found.plan)
-        now = await present(look, app.uuid, app.name, service=app.kind == "service") if app else None
+        now = await _present(look, app, found) if app else None
         if app is None or app.kind != "application":
             return Facts(operation=found, done=done, known=(), production=production, present=now)
         recent = await look.coolify.deployments_of(app.uuid, take=KNOWN)
@@ -163,6 +164,11 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         resumed: JsonObject = {"resumed": plan.pinned["resumes"]}
         proved = any(step.id == "prove_isolation" for step in plan.steps)
         return resumed | (proofs.summary_of_deployment(plan, results) if proved else {})
+
+
+async def _present(look: Look, app: App, stopped: Operation) -> Present:
+    values = values_of(stopped.plan.steps)
+    return await present(look, app.uuid, app.name, service=app.kind == "service", values=values)
 
 
 async def _resumed(look: Look, stopped: Operation) -> str | None:

@@ -106,7 +106,7 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
             app=app,
             env=env,
             rollout=await rollout.facts(look, app),
-            present=await present(look, app.uuid, app.name, service=service),
+            present=await present(look, app.uuid, app.name, service=service, values=args.set.values()),
             owed=owed,
             commit=await commit_to_build(look, app.source) if args.redeploy else "",
         )

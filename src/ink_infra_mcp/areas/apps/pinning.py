@@ -5,7 +5,7 @@ right before the request.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ink_infra_mcp.areas.apps.env_values import is_secret_name, secret_key
 from ink_infra_mcp.areas.apps.history import Ran, last_ran
@@ -15,7 +15,7 @@ from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED
 from ink_infra_mcp.clients.coolify.runs import COMMANDS, COMPOSE, PART, PLAIN, STORAGE, VARIABLE, of_setting
 from ink_infra_mcp.core.compose.reads import defaults_of, reads_of
-from ink_infra_mcp.core.fingerprint import UNREADABLE, Facets, differing, matches
+from ink_infra_mcp.core.fingerprint import UNREADABLE, Facets, Pinning, differing, matches
 from ink_infra_mcp.core.plan import JsonObject, Step
 from ink_infra_mcp.core.shapes import items, table
 from ink_infra_mcp.core.untrusted import clean_name
@@ -57,8 +57,10 @@ _FOLLOWS: Mapping[str, tuple[str, ...]] = {
 class Present:
     """What would run of an app if it were started now, and what is known of when it last was; nothing for a new app."""
 
-    look: Look
-    facets: Facets
+    pinning: Pinning
+    facets: Facets = field(default_factory=dict[str, str])
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The digests of the stored secrets that are wanted as values, by what they are called in the arguments."""
     ran: Ran | None = None
     since: str = ""
     """The deployment after the last one of our record, which somebody else asked for."""
@@ -78,7 +80,7 @@ class Present:
             )
         if not ran.by:
             return (f"what was changed since it last ran ({ran.operation}) is not known: the record does not tell",)
-        if ran.by != self.look.pinning.by:
+        if ran.by != self.pinning.by:
             return (f"what was changed since {ran.operation} is not known: another Coolify token was in use then",)
         if names := differing(ran.facets, self.facets, free=_MADE_AT_THE_START):
             return (f"changed since it last ran ({ran.operation}): {_few(names)}",)
@@ -91,14 +93,18 @@ class Present:
         return (f"Coolify shows this token no value of {_few(hidden)}: what they are when it starts is not pinned",)
 
 
-async def present(look: Look, uuid: str, name: str, *, service: bool) -> Present:
-    """Return what there is of an app, and of its last start in our record; `uuid` is empty for one that is not yet."""
+async def present(look: Look, uuid: str, name: str, *, service: bool, values: Iterable[str] = ()) -> Present:
+    """Return what there is of an app, and of its last start in our record; `uuid` is empty for one that is not yet.
+
+    `values` are those that its variables shall have, as they are in the arguments.
+    """
+    secrets = {value: look.secret_pin(secret_key(value)) for value in values if is_secret_name(value)}
     if not uuid:
-        return Present(look, {})
+        return Present(look.pinning, secrets=secrets)
     facets = await look.coolify.would_run(uuid, look.pinning, service=service)
     ran = await last_ran(look, uuid, name)
     since = "" if service or ran is None else await _deployed_since(look, uuid, ran)
-    return Present(look, facets, ran, since)
+    return Present(look.pinning, facets, secrets, ran, since)
 
 
 async def _deployed_since(look: Look, uuid: str, ran: Ran) -> str:
@@ -133,7 +139,7 @@ def _pins(steps: Iterable[Step], now: Present) -> JsonObject:
     runs: JsonObject = {name: expected[name] for name in sorted(shown)}
     pins: JsonObject = {name: expected[name] for name in sorted(expected.keys() - shown)}
     free = dict.fromkeys((*anew, *(pattern for step in steps for pattern in _may_come(step))))
-    return {"runs": runs, "pins": pins, "pinned_by": now.look.pinning.by, "free": [*free]}
+    return {"runs": runs, "pins": pins, "pinned_by": now.pinning.by, "free": [*free]}
 
 
 def _sets(step: Step, now: Present) -> dict[str, str]:
@@ -141,17 +147,23 @@ def _sets(step: Step, now: Present) -> dict[str, str]:
     if step.kind in _SETTINGS:
         settings = dict(table(step.params.get("settings")))
         dockerfile = {"dockerfile": step.params["dockerfile"]} if step.params.get("dockerfile") else {}
-        return {name: of_setting(name, value, now.look.pinning) for name, value in (settings | dockerfile).items()}
+        return {name: of_setting(name, value, now.pinning) for name, value in (settings | dockerfile).items()}
     if step.kind in _ENV:
         variables = table(step.params["variables"])
-        return {f"{VARIABLE}{name}": _pin(str(value), now.look) for name, value in variables.items()}
+        return {f"{VARIABLE}{name}": _pin(str(value), now) for name, value in variables.items()}
     if step.kind == "coolify.delete_env":
         return {f"{VARIABLE}{name}": "" for name in items(step.params["names"])}
     return {}
 
 
-def _pin(value: str, look: Look) -> str:
-    return look.secret_pin(secret_key(value)) if is_secret_name(value) else look.pinning.of(value)
+def _pin(value: str, now: Present) -> str:
+    return now.secrets[value] if is_secret_name(value) else now.pinning.of(value)
+
+
+def values_of(steps: Iterable[Step]) -> tuple[str, ...]:
+    """Return the values that steps give to variables, as they are in their parameters."""
+    sets = (table(step.params["variables"]) for step in steps if step.kind in _ENV)
+    return tuple(str(value) for variables in sets for value in variables.values())
 
 
 def _set_anew(step: Step) -> Iterator[str]:
@@ -178,4 +190,4 @@ def _is_placeholder(name: str, expected: Facets) -> bool:
 def _few(names: Iterable[str]) -> str:
     names = tuple(names)
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(clean_name(name.removeprefix(VARIABLE), limit=100) for name in names[:_NAMED]) + more
+    return ", ".join(clean_name(name, limit=100) for name in names[:_NAMED]) + more
