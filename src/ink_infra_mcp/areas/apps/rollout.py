@@ -115,7 +115,7 @@ def steps(
     at = f" at {commit[:12]}" if commit else ""
     words = {
         "deploy": f"Start {name}" if service else f"Build and deploy {name}{at}",
-        "start": f"Start {name}",
+        "start": f"Start {name}{at}",
         "restart": f"Restart {name}",
         "rollback": f"Go back to {commit} of {name}",
     }

@@ -1,6 +1,6 @@
 """Looks, right before a request that starts something, whether what would run is still what was approved."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from ink_infra_mcp.clients.coolify.runs import PLAIN
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
@@ -62,19 +62,18 @@ def _told(names: Iterable[str], expected: Facets, found: Facets) -> str:
     return "; ".join(_difference(name, expected, found) for name in names[:_NAMED]) + more
 
 
-def _difference(name: str, expected: Mapping[str, str], found: Mapping[str, str]) -> str:
+def _difference(name: str, expected: Facets, found: Facets) -> str:
     shown = clean_name(name, limit=120)
-    if name not in PLAIN:
-        return f"{shown} is another" if name in expected and name in found else f"{shown} {_came(name in found)}"
-    return f"{shown} is {_quoted(found.get(name))} and not {_quoted(expected.get(name))}"
+    if name not in found:
+        return f"{shown} is gone"
+    now = f" {_quoted(found[name])}" if name in PLAIN else ""
+    if name not in expected:
+        return f"{shown}{now} was added"
+    return f"{shown} is{now} and not {_quoted(expected[name])}" if now else f"{shown} is another"
 
 
-def _came(there: bool) -> str:
-    return "was added" if there else "is gone"
-
-
-def _quoted(text: str | None) -> str:
-    return "not set" if text is None else repr(clean_name(text, limit=120))
+def _quoted(text: str) -> str:
+    return repr(clean_name(text, limit=120))
 
 
 def _drifted(what: str) -> StepFailed:
