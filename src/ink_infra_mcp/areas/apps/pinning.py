@@ -6,6 +6,7 @@ right before the request.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from ink_infra_mcp.areas.apps.env_values import is_secret_name, secret_key
 from ink_infra_mcp.areas.apps.history import Ran, last_ran
@@ -127,19 +128,27 @@ def pinned(steps: Iterable[Step], now: Present) -> tuple[Step, ...]:
     )
 
 
-def _pins(steps: Iterable[Step], now: Present) -> JsonObject:
+def _pins(steps: tuple[Step, ...], now: Present) -> JsonObject:
     """A facet that Coolify sets anew with one of the plan's changes is left open, what is not there yet included."""
-    steps = tuple(steps)
-    anew = [pattern for step in steps for pattern in _set_anew(step)]
-    expected = {name: text for name, text in now.facets.items() if not matches(name, anew)}
+    anew = [*chain.from_iterable(map(_set_anew, steps))]
+    expected = _expected(steps, now, anew)
+    shown = {name: text for name, text in expected.items() if _is_shown(name, expected)}
+    pins: JsonObject = {name: text for name, text in expected.items() if name not in shown}
+    free = dict.fromkeys((*anew, *chain.from_iterable(map(_may_come, steps))))
+    return {"runs": {**shown}, "pins": pins, "pinned_by": now.pinning.by, "free": [*free]}
+
+
+def _expected(steps: tuple[Step, ...], now: Present, anew: list[str]) -> dict[str, str]:
+    """Return the facets as they shall be after the plan's own changes, by name, less those that are set `anew`."""
+    found = {name: text for name, text in now.facets.items() if not matches(name, anew)}
     for step in steps:
-        expected |= _sets(step, now)
-    expected = {name: text for name, text in expected.items() if text}
-    shown = {name for name in expected if name in PLAIN and not _is_placeholder(name, expected)}
-    runs: JsonObject = {name: expected[name] for name in sorted(shown)}
-    pins: JsonObject = {name: expected[name] for name in sorted(expected.keys() - shown)}
-    free = dict.fromkeys((*anew, *(pattern for step in steps for pattern in _may_come(step))))
-    return {"runs": runs, "pins": pins, "pinned_by": now.pinning.by, "free": [*free]}
+        found |= _sets(step, now)
+    return {name: found[name] for name in sorted(found) if found[name]}
+
+
+def _is_shown(name: str, expected: Facets) -> bool:
+    """What Coolify writes where an app has no repository is nothing that a person should read as its source."""
+    return name in PLAIN and not (name in _GIT and expected.get("git_repository") == _PLACEHOLDER)
 
 
 def _sets(step: Step, now: Present) -> dict[str, str]:
@@ -181,10 +190,6 @@ def _may_come(step: Step) -> Iterator[str]:
         compose = compose_of(str(step.params["compose"])) or {}
         reads = reads_of(compose)
         yield from (f"{VARIABLE}{name}" for name in dict.fromkeys((*reads.needed, *reads.plain, *defaults_of(compose))))
-
-
-def _is_placeholder(name: str, expected: Facets) -> bool:
-    return name in _GIT and expected.get("git_repository") == _PLACEHOLDER
 
 
 def _few(names: Iterable[str]) -> str:
