@@ -160,7 +160,9 @@ async def test_without_a_redeployment_the_change_is_owed_and_said_to_be(tmp_path
         "hi",
         "already_so",
     )
-    assert "Warning: the change takes effect only at the next deployment" in person.asked[0]
+    assert "Warning: the change takes effect at the next start or deployment" in person.asked[0].replace(
+        "\n      ... ", " "
+    )
     assert [step["id"] for step in later.data["steps"]] == ROLLOUT
     assert (deployed.outcome, "GREETING" in finally_) == ("applied", False)
 
