@@ -70,7 +70,8 @@ class Facts:
 
 class SetAppEnv(Mutation[Args, Look, Facts]):
     """Set or remove environment variables of an app and redeploy it so that they take effect. Values are plain, or
-    secret:NAME for one that a person stored; its plan shows plain values, its answer names only. It never takes a secret's value as an argument.
+    secret:NAME for one that a person stored; its plan shows plain values, its answer names only. It never takes a
+    secret's value as an argument.
     """
 
     name: ClassVar[str] = "set_app_env"
