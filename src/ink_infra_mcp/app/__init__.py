@@ -26,6 +26,7 @@ from ink_infra_mcp.clients.probe import Probe
 from ink_infra_mcp.clients.resolver import Resolver
 from ink_infra_mcp.core.dotenv import unfit
 from ink_infra_mcp.core.errors import RefusedByPolicy
+from ink_infra_mcp.core.fingerprint import Pinning
 from ink_infra_mcp.core.operation import Mutation, Query
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.secret import Secret
@@ -61,6 +62,7 @@ class App:
         self.sandbox = settings.sandbox
         self._https: list[Http] = []
         self.hosts = _hosts(wiring)
+        self._pinning = Pinning(wiring.secrets.need("coolify_token"))
         self._coolify_http = self._http(_coolify_settings(wiring), classify_coolify)
         self.look = self._look()
         tools = [tool() for tool in ALL]
@@ -168,6 +170,8 @@ class App:
             is_secret=lambda name, value: wiring.secrets.get(name) == value,
             secret_digest=lambda name: _digest(wiring.secrets.get(name)),
             secret_unfit=lambda name, again: _unfit(wiring.secrets.get(name), expanded_again=again),
+            secret_pin=lambda name: _pin(wiring.secrets.get(name), self._pinning),
+            pinning=self._pinning,
             archive=Archive(lambda: self.store),
             clock=wiring.clock,
         )
@@ -175,7 +179,7 @@ class App:
     def _handlers(self) -> dict[str, Handler]:
         wiring, isolation = self._wiring, self._wiring.isolation
         watch = ContainerWatch(self.hosts).watch
-        coolify = CoolifySteps(self._coolify_http, wiring.secrets.need, wiring.redact, watch)
+        coolify = CoolifySteps(self._coolify_http, wiring.secrets.need, wiring.redact, self._pinning, watch)
         hosts = HostSteps(self.hosts, isolation)
         cloud = HetznerCloudSteps(lambda: self._hetzner_http)
         robot = HetznerRobotSteps(lambda: self._robot_door)
@@ -188,6 +192,10 @@ class App:
 
 def _digest(secret: Secret | None) -> str:
     return "" if secret is None else sha256(secret.reveal().encode(errors="surrogatepass")).hexdigest()
+
+
+def _pin(secret: Secret | None, pinning: Pinning) -> str:
+    return "" if secret is None else pinning.of(secret.reveal())
 
 
 def _unfit(secret: Secret | None, *, expanded_again: bool) -> str:

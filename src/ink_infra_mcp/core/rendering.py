@@ -28,6 +28,9 @@ NOT_SHOWN: Mapping[str, str] = {
     "hosts": "the domains that the plan says the app has",
     "services": "names of the file's services, which is shown",
     "once": "names of the file's services, which is shown",
+    "pins": "digests of all that is not shown of the app: a difference stops the step",
+    "pinned_by": "a name of the key of those digests",
+    "free": "what Coolify itself sets with the plan's own changes",
     "ports": "what the file that is shown publishes",
     "seen": "uuids of deployments from before",
     "known": "uuids of deployments, or names of variables, from before",
@@ -48,7 +51,7 @@ NOT_SHOWN: Mapping[str, str] = {
     "knocks": "from where the proof connects",
 }
 """Parameters that a person need not read, each with its reason. Whatever else a step is given is shown."""
-_TABLES = frozenset({"settings", "variables"})
+_TABLES = frozenset({"settings", "variables", "runs"})
 
 
 def render(plan: Plan, *, risk: Risk, phrase: str = "", sandbox: bool = False) -> str:
@@ -159,10 +162,11 @@ class _Steps:
         """Say in plain words what becomes of things that run, and which steps are undone, last first."""
         ids, own = {id_ for step in steps for id_ in step.undoes}, {step.id for step in steps}
         undone = [(number, step) for number, step in enumerate(self.plan.steps, 1) if step.id in ids][::-1]
-        effects = [step.undo.effect for _, step in undone if step.undo and step.undo.effect]
+        if not undone:
+            return []
         said = ", ".join("this step" if step.id in own else f"step {number}" for number, step in undone)
         when = "if it fails" if len(steps) == 1 else "if one of them fails"
-        return [f"      {when}, {'; '.join([*effects, f'this is undone: {said}'])}"] if undone else []
+        return [f"      {when}, {'; '.join([*_effects(undone), f'this is undone: {said}'])}"]
 
     def _given(self, number: int, step: Step) -> Iterator[str]:
         changed = {change.name for change in step.changes}
@@ -179,6 +183,10 @@ class _Steps:
             yield from _rows([f"      {name}: the text that is shown with step {earlier}"])
         else:
             yield from quoted(text, name=name)
+
+
+def _effects(undone: Iterable[tuple[int, Step]]) -> list[str]:
+    return [step.undo.effect for _, step in undone if step.undo and step.undo.effect]
 
 
 def _value(name: str, text: str | None) -> list[str]:

@@ -19,6 +19,7 @@ ROLLOUTS = frozenset(f"coolify.{how}" for how in ("first_deploy", "deploy", "sta
 """The kinds of step that bring up containers."""
 
 
+How = Literal["deploy", "start", "restart", "rollback"]
 _READS = "nothing to undo: it only reads"
 
 
@@ -111,7 +112,7 @@ def steps(
     now: RolloutFacts,
     *,
     first: bool,
-    how: Literal["deploy", "start", "restart", "rollback"] = "deploy",
+    how: How = "deploy",
     commit: str = "",
     force: bool = False,
     service: bool = False,
@@ -122,13 +123,6 @@ def steps(
     The failure of the proof stops the app; that of the judgement takes back the steps `undoes`.
     """
     kind = "coolify.first_deploy" if first and how == "deploy" else f"coolify.{how}"
-    at = f" at {commit[:12]}" if commit else ""
-    words = {
-        "deploy": f"Start {name}" if service else f"Build and deploy {name}{at}",
-        "start": f"Start {name}",
-        "restart": f"Restart {name}",
-        "rollback": f"Go back to {commit} of {name}",
-    }
     promise: JsonObject = {
         "muscle": now.muscle,
         "noted": result_of("note_containers", "containers"),
@@ -141,7 +135,7 @@ def steps(
         id="deploy",
         kind=kind,
         target=name,
-        summary=words[how],
+        summary=_words(name, how, commit, service=service),
         params={
             "app": app,
             "known": [] if service else result_of("note_deployments", "known"),
@@ -168,3 +162,13 @@ def steps(
         return [*noted, deploy, prove]
     before = judged.steps(name, app, now.file, muscle=now.muscle, undoes=undoes)
     return [*before, *noted, deploy, prove, judged.after(name, app, now.file, muscle=now.muscle)]
+
+
+def _words(name: str, how: How, commit: str, *, service: bool) -> str:
+    at = f" at {commit[:12]}" if commit else ""
+    return {
+        "deploy": f"Start {name}" if service else f"Build and deploy {name}{at}",
+        "start": f"Start {name}{at}",
+        "restart": f"Restart {name}",
+        "rollback": f"Go back to {commit} of {name}",
+    }[how]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from ink_infra_mcp.clients.answers import Answer
+from ink_infra_mcp.clients.coolify import runs
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.clients.coolify.era import Era, era_of
@@ -23,6 +24,7 @@ from ink_infra_mcp.clients.coolify.reads import NOTHING
 from ink_infra_mcp.clients.coolify.wire import M, bad_shape, parse, parse_all, path, record, rows
 from ink_infra_mcp.clients.http import Http, Query
 from ink_infra_mcp.core.errors import BadAnswer, Forbidden, Rejected, Unavailable, Unreachable
+from ink_infra_mcp.core.fingerprint import Pinning
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.untrusted import clean
 
@@ -114,6 +116,18 @@ class CoolifyLook:
     async def service_envs(self, service_uuid: str) -> tuple[EnvVar, ...]:
         """Return a service's variables."""
         return await self._list(EnvVar, "services", service_uuid, "envs")
+
+    async def would_run(self, uuid: str, pinning: Pinning, *, service: bool) -> dict[str, str]:
+        """Return the facets of what would run of an app if it were started now (see `runs`)."""
+        kind = "services" if service else "applications"
+        row = record(self._service, await self._get(None, kind, uuid))
+        variables = rows(self._service, await self._get(None, kind, uuid, "envs"))
+        found = runs.of_service(row, pinning) if service else runs.of_application(row, pinning)
+        found |= runs.of_variables(variables, pinning)
+        if service or not (await self.era()).storages_api:
+            return found
+        mounted = record(self._service, await self._get(None, kind, uuid, "storages"))
+        return found | runs.of_storages(mounted, pinning)
 
     async def running_deployments(self) -> tuple[Deployment, ...]:
         """Return the team's deployments that wait or run."""

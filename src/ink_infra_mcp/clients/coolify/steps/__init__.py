@@ -8,6 +8,7 @@ from ink_infra_mcp.clients.coolify.act import CoolifyAct
 from ink_infra_mcp.clients.coolify.steps import creating, deploying, ending, noting, setting, variables
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
 from ink_infra_mcp.clients.http import Http
+from ink_infra_mcp.core.fingerprint import Pinning
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import Handler, StepCall
@@ -45,6 +46,7 @@ class CoolifySteps:
     http: Http
     need_secret: Callable[[str], Secret]
     redact: Callable[[str], str]
+    pinning: Pinning
     watch: Watch = blind
 
     def handlers(self) -> dict[str, Handler]:
@@ -53,5 +55,12 @@ class CoolifySteps:
 
     async def _run(self, handler: Callable[[CoolifyStep], Awaitable[JsonObject]], call: StepCall) -> JsonObject:
         act = CoolifyAct(self.http, call.permit)
-        step = CoolifyStep(call=call, coolify=act, need_secret=self.need_secret, redact=self.redact, watch=self.watch)
+        step = CoolifyStep(
+            call=call,
+            coolify=act,
+            need_secret=self.need_secret,
+            redact=self.redact,
+            pinning=self.pinning,
+            watch=self.watch,
+        )
         return await handler(step)
