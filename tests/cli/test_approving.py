@@ -88,7 +88,7 @@ def test_a_yes_approves_what_needs_a_person(shelf: Shelf) -> None:
     """At a terminal the plan is shown as every channel shows it; a yes approves it, as a ticket of this user."""
     approval = shelf.propose()
     with at_terminal("approve", approval.id, *shelf.flags) as person:
-        person.expect(render(PLAN, risk=Risk.DISRUPTIVE))
+        person.expect(render(PLAN, risk=Risk.DISRUPTIVE, sandbox=True))
         person.expect("Asked for by local:anna.")
         person.expect("Approve this plan? [y/N] ")
         person.type("y")
@@ -160,11 +160,11 @@ def test_a_plan_without_a_phrase_still_asks_for_the_target(shelf: Shelf) -> None
 
 
 def test_words_from_outside_cannot_repaint_the_plan(shelf: Shelf) -> None:
-    """A name that holds terminal commands is shown bare, so that no line of the plan can be hidden."""
+    """Terminal commands in a name are written out, so that no line of the plan can be hidden."""
     plan = PLAN.model_copy(update={"title": "Delete shop\x1b[1A\x1b[2KDeploy docs"})
     approval = shelf.propose(plan=plan)
     with at_terminal("approve", approval.id, *shelf.flags) as person:
-        person.expect("Delete shopDeploy docs\n")
+        person.expect("Delete shop<U+001B>[1A<U+001B>[2KDeploy docs\n")
         person.expect("[y/N] ")
         person.type("n")
         person.end()

@@ -183,7 +183,7 @@ async def test_a_used_approval_is_refused_in_both_eras(tmp_path: Path, era: Era)
                 result = await client.call_tool("control_app", {**STOP, "action": action})
                 assert data(result)["outcome"] == "applied"
             assert stops(it) == 2
-    assert [question.splitlines()[0] for question in person.asked].count("Stop shop on muscle-1") == 2
+    assert [question.splitlines()[1] for question in person.asked].count("Stop shop on muscle-1") == 2
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -197,7 +197,7 @@ async def test_a_wrong_name_typed_in_the_client_deletes_nothing(tmp_path: Path, 
             assert await told(it) == ["proposed", "denied accept"]
     assert data(result)["outcome"] == "not_approved"
     assert "The name typed was not the target's. Nothing was changed." in text(result)
-    assert person.asked[0].endswith("To approve, type: shop")
+    assert person.asked[0].endswith("\nTo approve, type: shop\n```")
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -141,7 +141,7 @@ def question(plan: Plan, *, phrase: str = "") -> Asked:
         created_at=0.0,
         expires_at=3600.0,
     )
-    return Asked(approval=approval, text=render(plan, risk=risk))
+    return Asked(approval=approval, text=render(plan, risk=risk, phrase=phrase))
 
 
 def receipt(outcome: Outcome, message: str, result: JsonObject | None = None) -> Receipt:

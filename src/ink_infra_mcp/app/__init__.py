@@ -10,15 +10,17 @@ from pydantic import BaseModel
 from ink_infra_mcp.app.wiring import Places, Wiring, WrapHandler
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients import github, hetzner_cloud, hetzner_robot
+from ink_infra_mcp.clients.answers import Classify
 from ink_infra_mcp.clients.coolify.errors import classify_coolify
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
+from ink_infra_mcp.clients.coolify.reads import READS
 from ink_infra_mcp.clients.coolify.steps import CoolifySteps
 from ink_infra_mcp.clients.github import GithubLook
 from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
 from ink_infra_mcp.clients.hetzner_cloud.steps import HetznerCloudSteps
 from ink_infra_mcp.clients.hetzner_robot import HetznerRobotLook, RobotDoor
 from ink_infra_mcp.clients.hetzner_robot.steps import HetznerRobotSteps
-from ink_infra_mcp.clients.http import Classify, Http, HttpSettings
+from ink_infra_mcp.clients.http import Http, HttpSettings
 from ink_infra_mcp.clients.knock import Knock
 from ink_infra_mcp.clients.probe import Probe
 from ink_infra_mcp.clients.resolver import Resolver
@@ -33,6 +35,7 @@ from ink_infra_mcp.hosts.docker.causes import ContainerWatch
 from ink_infra_mcp.hosts.docker.judging import ComposeSteps
 from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
+from ink_infra_mcp.hosts.readings import READINGS
 from ink_infra_mcp.ssh.pool import HostPool
 from ink_infra_mcp.state.archive import Archive
 from ink_infra_mcp.tools import ALL
@@ -198,6 +201,7 @@ def _hosts(wiring: Wiring) -> HostPool:
         login=lambda: wiring.secrets.get("ssh_key"),
         clock=wiring.clock,
         redact=wiring.redact,
+        reads=READINGS,
         connect_to=wiring.places.connect_to,
     )
 
@@ -206,12 +210,14 @@ def _coolify_settings(wiring: Wiring) -> HttpSettings:
     return HttpSettings(
         service="Coolify",
         base_url=f"{wiring.settings.fleet.coolify.url}/api/v1/",
+        reads=READS,
         token=wiring.secrets.need("coolify_token"),
     )
 
 
 def _hetzner_settings(wiring: Wiring, token: Secret) -> HttpSettings:
-    return HttpSettings(service="Hetzner Cloud", base_url=f"{wiring.places.hetzner_cloud}/", token=token)
+    url = f"{wiring.places.hetzner_cloud}/"
+    return HttpSettings(service="Hetzner Cloud", base_url=url, reads=hetzner_cloud.READS, token=token)
 
 
 def _robot_settings(wiring: Wiring) -> HttpSettings:
@@ -227,6 +233,7 @@ def _github_settings(wiring: Wiring) -> HttpSettings:
     return HttpSettings(
         service="GitHub",
         base_url=f"{wiring.places.github}/",
+        reads=github.READS,
         token=wiring.secrets.get("github_token"),
         headers=github.HEADERS,
     )

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ink_infra_mcp.app.wiring import Wiring
 from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.operation import Mutation
+from ink_infra_mcp.core.screening import screened
 from ink_infra_mcp.core.step import Handler
 from ink_infra_mcp.guard.approval import Approvals
 from ink_infra_mcp.guard.changes import Changes
@@ -66,6 +68,10 @@ class Guarded:
             clock=wiring.clock,
             new_id=wiring.new_id,
             look=outside.look,
+            screen=partial(
+                screened, by_value=wiring.redact.by_value, of_outside=wiring.redact, names_in=wiring.redact.names_in
+            ),
+            production=frozenset(muscle.name for muscle in settings.fleet.muscles if muscle.production),
             sandbox=settings.sandbox,
         )
 

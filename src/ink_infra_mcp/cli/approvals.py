@@ -27,14 +27,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _row(approval: Approval, now: float) -> tuple[str, ...]:
     minutes = max(1, round((approval.expires_at - now) / 60))
-    risk = approval.risk.value.replace("_", " ")
     who = approval.principal
     return (
         approval.id,
         _STATES[approval.state],
         approval.tool,
         approval.plan.target,
-        risk,
+        approval.risk.word,
         approval.need,
         who,
         f"{minutes} min",

@@ -56,10 +56,19 @@ class Redactor:
         self._values = sorted([*self._values, *fresh], key=len, reverse=True)
         return secret
 
-    def __call__(self, text: str) -> str:
-        """Return `text` with every known value and every secret-shaped run masked."""
+    def by_value(self, text: str) -> str:
+        """Return `text` with every known value masked."""
         for value in self._values:
             text = text.replace(value, MASK)
+        return text
+
+    def names_in(self, text: str) -> tuple[str, ...]:
+        """Return the names of the stored secrets whose value stands in `text`."""
+        return tuple("?" for value in self._values if value in text)
+
+    def __call__(self, text: str) -> str:
+        """Return `text` with every known value and every secret-shaped run masked."""
+        text = self.by_value(text)
         for shape in _SHAPES:
             text = shape.sub(MASK, text)
         return _ASSIGNED.sub(_mask_assigned, text)

@@ -1,7 +1,7 @@
 """The one sequence that every mutation goes through, from observing to handing an approved plan to the engine."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
 from ink_infra_mcp.core.errors import ApprovalInvalid, StateError, StateUnavailable
 from ink_infra_mcp.core.operation import Mutation, Outcome
 from ink_infra_mcp.core.plan import JsonObject, Plan, Risk, risk_of
-from ink_infra_mcp.core.policy import Need, Policy
+from ink_infra_mcp.core.policy import Need, Policy, servers_touched
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.rendering import render
 from ink_infra_mcp.guard import receipts
@@ -58,6 +58,10 @@ class Guard:
     clock: Clock
     new_id: NewId
     look: object
+    screen: Callable[[Plan], Plan]
+    """Keeps stored secrets out of a plan, see `core.screening`."""
+    production: frozenset[str] = frozenset()
+    """The servers that are production, whatever a tool knew of that."""
     sandbox: bool = False
 
     async def call(self, tool: AnyMutation, args: BaseModel, caller: Caller) -> Receipt | Asked:
@@ -142,7 +146,11 @@ class Guard:
     async def _plan(self, call: Call, pinned: Plan | None) -> Plan:
         plan = call.tool.plan(call.args, await call.tool.observe(call.args, self.look, pinned))
         warnings = [f"policy override in force: {words}" for words in self.policy.overrides]
-        return plan.model_copy(update={"warnings": (*plan.warnings, *warnings)}) if warnings else plan
+        known = {
+            "warnings": (*plan.warnings, *warnings),
+            "production": plan.production or not self.production.isdisjoint(servers_touched(plan)),
+        }
+        return self.screen(plan.model_copy(update=known))
 
     async def _decide(self, call: Call, plan: Plan, earlier: Approval | None) -> Receipt | Asked:
         if plan.is_noop and call.tool.only_lists(call.args):

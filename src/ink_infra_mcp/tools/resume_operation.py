@@ -12,7 +12,8 @@ from ink_infra_mcp.areas.apps.rollout import KNOWN
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results, Toolset
-from ink_infra_mcp.core.plan import JsonObject, Plan
+from ink_infra_mcp.core.plan import JsonObject, Plan, placed
+from ink_infra_mcp.core.policy import apps_touched, servers_touched
 from ink_infra_mcp.core.systems import DEPLOY, FACTORY, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
 from ink_infra_mcp.state.records import Operation
 
@@ -130,7 +131,7 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
             update={
                 "tool": self.name,
                 "title": f"Resume {facts.operation.id}: {old.title}",
-                "steps": left,
+                "steps": placed(left, servers=sorted(servers_touched(old)), apps=sorted(apps_touched(old))),
                 "production": old.production or facts.production,
                 "pinned": {"results": finished, "resumes": facts.operation.id},
                 "reason": f"Every step of {facts.operation.id} is done.",

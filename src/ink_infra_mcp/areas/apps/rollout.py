@@ -95,6 +95,16 @@ def name_lock(name: str) -> str:
     return f"name:{name}"
 
 
+def _stop(name: str, app: str | JsonObject, *, service: bool) -> Undo:
+    return Undo(
+        kind="coolify.stop_application",
+        target=name,
+        summary=f"stop {name}",
+        effect=f"{name} is stopped",
+        params={"app": app, "service": service},
+    )
+
+
 def steps(
     name: str,
     app: str | JsonObject,
@@ -119,7 +129,6 @@ def steps(
         "restart": f"Restart {name}",
         "rollback": f"Go back to {commit} of {name}",
     }
-    stop: JsonObject = {"app": app, "service": service}
     promise: JsonObject = {
         "muscle": now.muscle,
         "noted": result_of("note_containers", "containers"),
@@ -142,13 +151,7 @@ def steps(
             "service": service,
             **(promise if service else {}),
         },
-        undo=Undo(
-            kind="coolify.stop_application",
-            target=name,
-            summary=f"stop {name}",
-            effect=f"{name} is stopped",
-            params=stop,
-        ),
+        undo=_stop(name, app, service=service),
     )
     prove = Step(
         id="prove_isolation",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.clients.coolify.era import Era, era_of
@@ -18,14 +19,14 @@ from ink_infra_mcp.clients.coolify.models import (
     ServerDomains,
     Storages,
 )
+from ink_infra_mcp.clients.coolify.reads import NOTHING
 from ink_infra_mcp.clients.coolify.wire import M, bad_shape, parse, parse_all, path, record, rows
-from ink_infra_mcp.clients.http import Answer, Http, Query
+from ink_infra_mcp.clients.http import Http, Query
 from ink_infra_mcp.core.errors import BadAnswer, Forbidden, Rejected, Unavailable, Unreachable
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.untrusted import clean
 
 MAX_LOG_LINES = 10_000
-_NO_SERVER = "none"
 _TOLD: Mapping[str | None, Known] = {"post_required": "yes", "missing_ability": "no"}
 """What a stub's refusal tells of the token's ability."""
 
@@ -187,8 +188,8 @@ class CoolifyLook:
         return Abilities(
             read="yes",
             read_sensitive=_sees_secrets(servers),
-            write=await self._may(era, path("servers", _NO_SERVER, "validate")),
-            deploy=await self._may(era, path("deploy")),
+            write=await self._may(era, path("servers", NOTHING, "validate")),
+            deploy=await self._may(era, path("applications", NOTHING, "start")),
         )
 
     async def sees_secrets(self) -> Known:
@@ -198,7 +199,7 @@ class CoolifyLook:
     async def _may(self, era: Era, stub: str) -> Known:
         """Ask a stub that checks the ability and then refuses GET, whatever it is asked for (source, 4.2.0-4.3.11).
 
-        In older versions the same GET would act: they are not asked.
+        In older versions the same GET would act, on a thing that is not there: they are not asked.
         """
         if not era.post_only:
             return "unknown"
