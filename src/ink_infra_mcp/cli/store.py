@@ -83,13 +83,13 @@ class Desk:
 
 
 @contextmanager
-def opened(arguments: argparse.Namespace) -> Generator[Desk]:
-    """Give the store that the configuration, --state or --sandbox names.
+def opened(arguments: argparse.Namespace, *, checked: bool = True, anew: bool = False) -> Generator[Desk]:
+    """Give the store that the configuration, --state or --sandbox names; `checked` and `anew` as for the store.
 
     Raises:
         ConfigError: fleet.toml, --state or the state folder cannot be used.
     """
-    store = Store(state_url(arguments))
+    store = Store(state_url(arguments), checked=checked, anew=anew)
     try:
         yield Desk(store=store, clock=SystemClock())
     finally:
