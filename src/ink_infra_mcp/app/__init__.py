@@ -215,7 +215,7 @@ def _robot_settings(wiring: Wiring) -> HttpSettings:
     user, password = (wiring.secrets.need(name) for name in ROBOT_LOGIN)
     settings = hetzner_robot.robot_settings(user, password, base_url=wiring.places.hetzner_robot)
     if settings.token is not None:
-        wiring.redact.add(settings.token)
+        wiring.redact.add(settings.token, name=ROBOT_LOGIN[1])
     return settings
 
 
