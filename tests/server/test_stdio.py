@@ -140,7 +140,7 @@ def test_logs_are_json_lines_on_standard_error(tmp_path: Path) -> None:
     [line] = crash(tmp_path / "log", "warning")
     assert (line["level"], line["logger"], line["error"]) == ("error", "ink_infra_mcp.server.binding", "RuntimeError")
     assert line["message"] == "tool list_operations broke"
-    assert f"the inside of things, Bearer {mask(16)}, {mask(len(COOLIFY_SECRET))}" in line["trace"]
+    assert f"the inside of things, Bearer {mask(16)}, {mask(2 + len(COOLIFY_SECRET))}" in line["trace"]
     assert set(line) == {"at", "level", "logger", "message", "error", "trace"}
 
 
