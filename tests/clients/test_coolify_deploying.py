@@ -51,7 +51,7 @@ class Run:
     async def __call__(self, wire: Wire) -> JsonObject:
         """Run the step after a note that knew one deployment, with a patience of a few real seconds."""
         watch = self.watch if self.seen else blind
-        steps = CoolifySteps(wire.http, lambda name: Secret(name), Redactor(), watch)
+        steps = CoolifySteps(wire.http, lambda name: Secret(name), lambda: Secret("random"), Redactor(), watch)
         call = StepCall(
             operation_id="op-test",
             step_id="deploy",

@@ -155,6 +155,7 @@ class App:
             probe=Probe(places.connect_to, places.trust),
             resolver=Resolver(places.nameservers),
             isolation=wiring.isolation,
+            secrecy=wiring.secrecy,
             ports=wiring.ports,
             learn_secrets=cache(wiring.secrets.learn),
             has_secret=lambda name: wiring.secrets.get(name) is not None,
@@ -165,10 +166,13 @@ class App:
             clock=wiring.clock,
         )
 
+    def _new_password(self) -> Secret:
+        return self._wiring.redact.add(Secret(self._wiring.new_password()))
+
     def _handlers(self) -> dict[str, Handler]:
         wiring, isolation = self._wiring, self._wiring.isolation
         watch = ContainerWatch(self.hosts).watch
-        coolify = CoolifySteps(self._coolify_http, wiring.secrets.need, wiring.redact, watch)
+        coolify = CoolifySteps(self._coolify_http, wiring.secrets.need, self._new_password, wiring.redact, watch)
         hosts = HostSteps(self.hosts, isolation)
         cloud = HetznerCloudSteps(lambda: self._hetzner_http)
         robot = HetznerRobotSteps(lambda: self._robot_door)

@@ -49,7 +49,7 @@ _SCHEME = re.compile(
     r"(?i)(?P<header>\bauthorization[\"']?\s*+[:=]\s*+[\"']?)?+\b(?:bearer|basic) (?P<value>[\w.~+/|=-]{8,})"
 )
 _FOR_TOKEN = re.compile(r"(?i)(?<=for token ')(?P<value>[A-Za-z0-9]{16,})")
-_ASSIGNED = re.compile(
+ASSIGNED = re.compile(
     r"""(?ix)
     (?<! [\w.-] )
     (?= [\w.-]*? (?: passw(?:or)?d | passphrase | secret | token | api[_-]?key | private[_-]?key | access[_-]?key
@@ -80,11 +80,11 @@ def shapes_in(text: str) -> Iterator[Span]:
     count only as long as they are nothing but base64.
     """
     yield from (match.span() for match in VENDOR_TOKENS.finditer(text))
-    yield from chain.from_iterable(_of_key(text, begin) for begin in KEY_BEGIN.finditer(text))
+    yield from lines_of_keys(text)
     yield from (match.span("value") for match in URL_PASSWORD.finditer(text) if _is_value(match["value"]))
     yield from (match.span("value") for match in _SCHEME.finditer(text) if _is_credential(match))
     yield from (match.span("value") for match in _FOR_TOKEN.finditer(text))
-    yield from chain.from_iterable(_assigned(match) for match in _ASSIGNED.finditer(text))
+    yield from chain.from_iterable(assigned_in(match) for match in ASSIGNED.finditer(text))
 
 
 def _is_value(text: str) -> bool:
@@ -96,7 +96,13 @@ def _is_credential(match: re.Match[str]) -> bool:
     return bool(match["header"]) or not _WORD.fullmatch(match["value"])
 
 
-def _assigned(match: re.Match[str]) -> Iterator[Span]:
+def lines_of_keys(text: str) -> Iterator[Span]:
+    """Give where the base64 of private keys stands."""
+    return chain.from_iterable(_of_key(text, begin) for begin in KEY_BEGIN.finditer(text))
+
+
+def assigned_in(match: re.Match[str]) -> Iterator[Span]:
+    """Give where the value of a match of `ASSIGNED` stands, unless it is a reference, a mere word, or prose."""
     kind = match.lastgroup or "bare"
     value = match[kind]
     if _REFERENCE.fullmatch(match[0]) or not _is_value(value) or _is_prose(match, kind):

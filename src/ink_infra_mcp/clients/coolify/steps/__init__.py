@@ -44,6 +44,7 @@ class CoolifySteps:
 
     http: Http
     need_secret: Callable[[str], Secret]
+    new_password: Callable[[], Secret]
     redact: Callable[[str], str]
     watch: Watch = blind
 
@@ -53,5 +54,12 @@ class CoolifySteps:
 
     async def _run(self, handler: Callable[[CoolifyStep], Awaitable[JsonObject]], call: StepCall) -> JsonObject:
         act = CoolifyAct(self.http, call.permit)
-        step = CoolifyStep(call=call, coolify=act, need_secret=self.need_secret, redact=self.redact, watch=self.watch)
+        step = CoolifyStep(
+            call=call,
+            coolify=act,
+            need_secret=self.need_secret,
+            new_password=self.new_password,
+            redact=self.redact,
+            watch=self.watch,
+        )
         return await handler(step)

@@ -37,7 +37,7 @@ class AppCalls:
 
 @dataclass(frozen=True, slots=True)
 class CoolifyStep:
-    """One run of one step, the client with its permit, and the way to a stored secret by its name.
+    """One run of one step, the client with its permit, and the way to a stored secret by its name and to a random one.
 
     `watch` sees what comes of it on the server, which Coolify knows late or never.
     """
@@ -45,6 +45,7 @@ class CoolifyStep:
     call: StepCall
     coolify: CoolifyAct
     need_secret: Callable[[str], Secret]
+    new_password: Callable[[], Secret]
     redact: Callable[[str], str]
     watch: Watch = blind
 
