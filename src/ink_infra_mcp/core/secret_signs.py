@@ -21,7 +21,7 @@ from ink_infra_mcp.core.secret_shapes import (
 )
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_TELLING = re.compile(r"passwords?|passwd|pass|pwd|passphrase|secrets?|tokens?|credentials?|apikey")
+_TELLING = re.compile(r"[a-z]*passwords?|[a-z]*passwd|pass|pwd|passphrase|secrets?|tokens?|credentials?|apikey")
 _MAKES_A_KEY = re.compile(r"api|private|access|secret|encrypt|encryption|signing|master|auth|app|cipher|jwt|session")
 """What makes a secret of a word `key` behind it."""
 _HARMLESS = re.compile(
@@ -36,6 +36,8 @@ _PUBLIC = re.compile(r"public|publishable|site|vite|anon")
 _NOTHING = re.compile(r"true|false|yes|no|on|off|none|null|enabled|disabled|required|optional|auto|default")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,12}(?:\.[0-9]+)?[a-z]{0,2}")
 _PATH = re.compile(r"\.{0,2}/[\w./@-]*")
+_DEFAULT = re.compile(r"\$\{(?P<name>\w++):?-(?P<value>[^}\s]*+)\}")
+"""What a compose file takes where nobody gives a value: `${NAME:-default}`."""
 _OPAQUE = re.compile(r"[A-Za-z0-9+/=_-]{32,}")
 _HEX = re.compile(r"[0-9a-fA-F-]+")
 _MADE = re.compile(r"[A-Za-z0-9+/_.=~-]{16,}")
@@ -83,10 +85,15 @@ def _signs(text: str) -> Iterator[str]:
         yield by_form
     if any(is_made_by_machine(match["value"]) for match in URL_PASSWORD.finditer(text)):
         yield "it is a URL with a password"
+    for name, value in _named(text):
+        if _tells([word.lower() for word in _WORDS.findall(name)]) and is_made_by_machine(value):
+            yield f"{name} has a value that only a machine makes"
+
+
+def _named(text: str) -> Iterator[tuple[str, str]]:
     for match in ASSIGNED.finditer(text):
-        words = [word.lower() for word in _WORDS.findall(match["name"])]
-        if _tells(words) and any(is_made_by_machine(text[start:end]) for start, end in assigned_in(match)):
-            yield f"{match['name']} has a value that only a machine makes"
+        yield from ((match["name"], text[start:end]) for start, end in assigned_in(match))
+    yield from ((match["name"], match["value"]) for match in _DEFAULT.finditer(text))
 
 
 def _is_plainly_nothing(value: str) -> bool:
