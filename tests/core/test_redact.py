@@ -69,6 +69,8 @@ def test_what_looks_like_a_secret_is_masked(text: str, shown: str) -> None:
         "password=true",
         "password=${DB_PASSWORD}",
         "password: generate:",
+        "DB_PASSWORD: `generate:` makes one",
+        "then give `secret:DB_URL`. Or `secret:B`)",
         "postgres://shop:${DB_PASSWORD}@db/shop",
         "the password is wrong",
         "https://coolify.example.com:8000/project/x@y",

@@ -66,7 +66,7 @@ _MADE = re.compile(r"(?i)(?:token|api[_-]?key|private[_-]?key)$")
 _PROSE = re.compile(r"[a-z]{1,15} [a-z(]")
 """A plain word, and behind it another one, or what is hidden already: `no token: prices are not known`."""
 _WORD = re.compile(r"[A-Za-z]?[a-z]*")
-_REFERENCE = re.compile(r"secret:[A-Z][A-Z0-9_]*")
+_REFERENCE = re.compile(r"secret:[A-Z][A-Z0-9_]*[`.:)\]]*")
 STANDS_FOR = re.compile(r"\$\{?[A-Za-z_][\s\S]*|\{\{[\s\S]*\}\}|<[^<>]*>|\*+|%[sv]")
 """What stands for a value and is none: `${NAME}`, `{{ name }}`, `<password>`, `***`."""
 _NO_SECRETS = frozenset({"none", "null", "true", "false", "generate:"})
@@ -88,7 +88,7 @@ def shapes_in(text: str) -> Iterator[Span]:
 
 
 def _is_value(text: str) -> bool:
-    return text.lower() not in _NO_SECRETS and not STANDS_FOR.fullmatch(text)
+    return text.lower().strip("`") not in _NO_SECRETS and not STANDS_FOR.fullmatch(text)
 
 
 def _is_credential(match: re.Match[str]) -> bool:
