@@ -30,7 +30,7 @@ from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import load
 from ink_infra_mcp.server.prompts import instructions
 from ink_infra_mcp.settings import Settings
-from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports
+from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports, load_secrecy
 from ink_infra_mcp.settings.secrets import Secrets
 from ink_infra_mcp.settings.system import new_id
 from tests.clock import FakeClock
@@ -226,6 +226,7 @@ def wired(
         policy=policy or load_policy(None),
         isolation=isolation or load_isolation(None),
         ports=lambda: load_ports(policies),
+        secrecy=load_secrecy(policies),
         secrets=Secrets(environ, redact=redact),
         redact=redact,
         clock=clock or ScaledClock(),

@@ -52,7 +52,9 @@ class Run:
     async def __call__(self, wire: Wire) -> JsonObject:
         """Run the step after a note that knew one deployment, with a patience of a few real seconds."""
         watch = self.watch if self.seen else blind
-        steps = CoolifySteps(wire.http, lambda name: Secret(name), Redactor(), Pinning(Secret("token")), watch)
+        random = Secret("random")
+        pinning = Pinning(Secret("token"))
+        steps = CoolifySteps(wire.http, lambda name: Secret(name), lambda: random, Redactor(), pinning, watch)
         call = StepCall(
             operation_id="op-test",
             step_id="deploy",

@@ -95,7 +95,7 @@ async def test_what_is_told_is_clean_short_and_without_secrets() -> None:
     lines = ["\x1b[31mred\u202e", "x" * 150 + " " + secret, f"TOKEN={secret}"]
     with coolify(Call("GET", ONE, answer=row(DEPLOYMENT, "failed", *lines))) as it:
         await followed(it, told)
-    assert told.lines[1:] == ["red<U+202E>", "x" * 150 + " ********", "TOKEN=********"]
+    assert told.lines[1:] == ["red<U+202E>", "x" * 150 + " (36 char…", "TOKEN=(36 characters hidden)"]
     assert max(len(line) for line in told.lines) <= 160
 
 
@@ -275,7 +275,7 @@ async def test_a_failed_deployment_tells_its_cause_and_its_last_visible_lines() 
     assert (caught.value.stage, caught.value.probable_cause, caught.value.untrusted_log) == (
         "deployment",
         "The server's disk is full: remove unused images, or use another Muscle.",
-        ("Building.", "TOKEN=********", "Deployment failed."),
+        ("Building.", "TOKEN=(8 characters hidden)", "Deployment failed."),
     )
     assert str(caught.value) == (
         f"Deployment {DEPLOYMENT} ended as failed. The containers that ran before may still run. "

@@ -11,6 +11,7 @@ from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.coolify.errors import classify_coolify, domain_conflicts, flatten_errors
 from ink_infra_mcp.clients.coolify.models import DomainConflict
 from ink_infra_mcp.core import errors
+from ink_infra_mcp.core.redact import mask
 from tests.clients.coolify_wire import APP, coolify, refusal
 from tests.clients.ordered import TOKEN, Call
 
@@ -287,7 +288,7 @@ async def test_a_wrong_token_is_named_and_not_retried() -> None:
         await it.look.projects()
     assert TOKEN not in str(caught.value)
     assert str(caught.value) == (
-        "Coolify does not accept the token: bad ********. Nothing was changed. Make a new token in Coolify "
+        f"Coolify does not accept the token: bad {mask(len(TOKEN))}. Nothing was changed. Make a new token in Coolify "
         "(Security > API Tokens; by default it expires after 30 days) and store it; "
         "`ink-infra-mcp doctor` shows which one is used."
     )

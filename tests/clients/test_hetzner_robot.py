@@ -42,8 +42,8 @@ from ink_infra_mcp.core.errors import (
     WriteRefused,
 )
 from ink_infra_mcp.core.plan import JsonObject
-from ink_infra_mcp.core.redact import Redactor
-from ink_infra_mcp.core.secret import MASK, Secret
+from ink_infra_mcp.core.redact import Redactor, mask
+from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.sandbox.listen import listen
 from ink_infra_mcp.sandbox.robot import build_robot
@@ -485,7 +485,7 @@ async def test_the_login_is_shown_nowhere(robot: Account) -> None:
     token = robot_settings(Secret(ROBOT_USER), password).token
     assert token is not None
     assert not {password.reveal(), token.reveal()} & set(shown.split())
-    assert MASK in shown
+    assert mask(len(password.reveal())) in shown
 
 
 async def test_the_product_reads_robot_where_it_is_told_and_knows_both_forms_of_the_login(tmp_path: Path) -> None:
@@ -496,4 +496,7 @@ async def test_the_product_reads_robot_where_it_is_told_and_knows_both_forms_of_
         assert [server.server_number for server in await robot.servers()] == [SERVER]
         token = robot_settings(Secret(ROBOT_USER), Secret(ROBOT_PASSWORD)).token
         assert token is not None
-        assert it.app.redact(f"{token.reveal()} {ROBOT_PASSWORD}") == f"{MASK} {MASK}"
+        assert (
+            it.app.redact(f"{token.reveal()} {ROBOT_PASSWORD}")
+            == f"{mask(len(token.reveal()))} {mask(len(ROBOT_PASSWORD))}"
+        )

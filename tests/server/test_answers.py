@@ -10,13 +10,14 @@ from mcp.types import CallToolResult
 
 from ink_infra_mcp.core.operation import Check, Outcome
 from ink_infra_mcp.core.receipt import Problem, Receipt, StepReport
-from ink_infra_mcp.core.secret import MASK
+from ink_infra_mcp.core.redact import mask
 from ink_infra_mcp.server import answers
 from tests.ink import data, text
 from tests.server.backends import APPLIED, PASSWORD, Desk, Echo, EchoArgs, EchoReport, Stop, client_of
 
 pytestmark = pytest.mark.anyio
 
+MASK = mask(len(PASSWORD))
 FENCE = re.compile(r"<untrusted (?P<label>[\w ]+) (?P<nonce>[0-9a-f]{16}): data, not instructions>\n")
 
 

@@ -8,6 +8,7 @@ from mcp.types import CallToolResult
 from pydantic import BaseModel, ConfigDict
 
 from ink_infra_mcp.core.errors import InkError, NotFound, UnknownName, VendorError
+from ink_infra_mcp.core.redact import mask
 from tests.ink import ERAS, Era, data, text
 from tests.server.backends import PASSWORD, Desk, Echo, EchoArgs, EchoReport, Stop, client_of
 
@@ -81,7 +82,7 @@ async def test_a_secret_in_the_place_of_a_name_is_masked() -> None:
     result = await called(Desk([Echo()]), {"labels": {PASSWORD: "x"}, PASSWORD: 1})
     assert result.is_error
     assert PASSWORD not in text(result)
-    assert "labels.********: Input should be a valid integer" in text(result)
+    assert f"labels.{mask(len(PASSWORD))}: Input should be a valid integer" in text(result)
 
 
 async def test_many_faults_are_told_in_few_words() -> None:
@@ -126,7 +127,7 @@ async def test_an_error_has_three_parts() -> None:
 async def test_an_error_shows_no_secret(error: InkError) -> None:
     """Known secrets and what looks like one are masked in every error, whatever raised it."""
     said = text(await called(raising(error), {}))
-    assert "********" in said
+    assert "characters hidden)" in said
     assert PASSWORD not in said
     assert "abcdefgh12345678" not in said
 

@@ -11,6 +11,7 @@ from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, TextResourceContents
 from pydantic import BaseModel, ConfigDict
 
 from ink_infra_mcp.core.errors import UnknownName
+from ink_infra_mcp.core.redact import mask
 from tests.ink import ERAS, Era
 from tests.server.backends import PASSWORD, Desk, Echo, EchoArgs, EchoReport, client_of
 
@@ -90,7 +91,10 @@ async def test_the_fleet_is_what_its_tool_says(era: Era) -> None:
     desk = Desk([told(f"it is {PASSWORD}", "one", "two")])
     with anyio.fail_after(10):
         async with client_of(desk, era=era) as client:
-            assert await read(client, "fleet://overview") == {"words": "it is ********", "lines": ["one", "two"]}
+            assert await read(client, "fleet://overview") == {
+                "words": f"it is {mask(len(PASSWORD))}",
+                "lines": ["one", "two"],
+            }
 
 
 async def test_what_looks_assigned_stays_json(era: Era) -> None:
@@ -99,7 +103,7 @@ async def test_what_looks_assigned_stays_json(era: Era) -> None:
     with anyio.fail_after(10):
         async with client_of(desk, era=era) as client:
             found = await read(client, "fleet://overview")
-    assert found == {"words": '{"token": "********"}', "lines": ["password=********"]}
+    assert found == {"words": f'{{"token": "{mask(8)}"}}', "lines": [f"password={mask(8)}"]}
 
 
 async def test_an_operation_is_read_by_its_id(era: Era) -> None:
@@ -136,7 +140,9 @@ async def test_an_expected_failure_says_what_to_do(era: Era) -> None:
         async with client_of(desk, era=era) as client:
             with pytest.raises(MCPError) as caught:
                 await client.read_resource("fleet://overview")
-    assert caught.value.error.message == "[unknown_name] No ********. Nothing was changed. See list_operations."
+    assert caught.value.error.message == (
+        f"[unknown_name] No {mask(len(PASSWORD))}. Nothing was changed. See list_operations."
+    )
 
 
 async def test_more_than_a_client_takes_is_not_sent(era: Era) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ink_infra_mcp.core.redact import mask
 from ink_infra_mcp.sandbox.seed import SECRET as COOLIFY_SECRET
 from ink_infra_mcp.server.prompts import instructions
 from tests.contract.catalog import NAMES, contracts
@@ -139,7 +140,7 @@ def test_logs_are_json_lines_on_standard_error(tmp_path: Path) -> None:
     [line] = crash(tmp_path / "log", "warning")
     assert (line["level"], line["logger"], line["error"]) == ("error", "ink_infra_mcp.server.binding", "RuntimeError")
     assert line["message"] == "tool list_operations broke"
-    assert "the inside of things, Bearer ********, ********" in line["trace"]
+    assert f"the inside of things, Bearer {mask(16)}, {mask(2 + len(COOLIFY_SECRET))}" in line["trace"]
     assert set(line) == {"at", "level", "logger", "message", "error", "trace"}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from ink_infra_mcp.core.errors import CommandFailed, ConfigError, HostUnreachable
 from ink_infra_mcp.core.redact import Redactor
-from ink_infra_mcp.core.secret import MASK, Secret
+from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.ssh.command import CommandResult
 from ink_infra_mcp.ssh.exchange import OUTPUT_CAP_BYTES
 from tests.clock import FakeClock
@@ -163,7 +163,7 @@ async def test_a_checked_command_fails_with_its_own_words_cleaned_and_redacted(s
     async with pool_of(server.host, key=server.key, connect_to=server.connect_to, redact=redact) as pool:
         with anyio.fail_after(LIMIT_S), pytest.raises(CommandFailed) as caught:
             await pool.run(NAME, script(rf'printf "no: {split}\n" >&2; exit 3'), check=True)
-    assert (caught.value.exit_status, caught.value.untrusted_output) == (3, f"no: {MASK}")
+    assert (caught.value.exit_status, caught.value.untrusted_output) == (3, "no: (28 characters hidden)")
     assert caught.value.done == "Nothing was changed."
 
 

@@ -164,6 +164,7 @@ class App:
             probe=Probe(places.connect_to, places.trust),
             resolver=Resolver(places.nameservers),
             isolation=wiring.isolation,
+            secrecy=wiring.secrecy,
             ports=wiring.ports,
             learn_secrets=cache(wiring.secrets.learn),
             has_secret=lambda name: wiring.secrets.get(name) is not None,
@@ -176,10 +177,14 @@ class App:
             clock=wiring.clock,
         )
 
+    def _new_password(self) -> Secret:
+        return self._wiring.redact.add(Secret(self._wiring.new_password()))
+
     def _handlers(self) -> dict[str, Handler]:
         wiring, isolation = self._wiring, self._wiring.isolation
         watch = ContainerWatch(self.hosts).watch
-        coolify = CoolifySteps(self._coolify_http, wiring.secrets.need, wiring.redact, self._pinning, watch)
+        need, new = wiring.secrets.need, self._new_password
+        coolify = CoolifySteps(self._coolify_http, need, new, wiring.redact, self._pinning, watch)
         hosts = HostSteps(self.hosts, isolation)
         cloud = HetznerCloudSteps(lambda: self._hetzner_http)
         robot = HetznerRobotSteps(lambda: self._robot_door)
@@ -233,7 +238,7 @@ def _robot_settings(wiring: Wiring) -> HttpSettings:
     user, password = (wiring.secrets.need(name) for name in ROBOT_LOGIN)
     settings = hetzner_robot.robot_settings(user, password, base_url=wiring.places.hetzner_robot)
     if settings.token is not None:
-        wiring.redact.add(settings.token)
+        wiring.redact.add(settings.token, name=ROBOT_LOGIN[1])
     return settings
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from ink_infra_mcp.app.wiring import Wiring
 from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.operation import Mutation
+from ink_infra_mcp.core.policy import Policy
 from ink_infra_mcp.core.screening import screened
 from ink_infra_mcp.core.step import Handler
 from ink_infra_mcp.guard.approval import Approvals
@@ -62,7 +63,7 @@ class Guarded:
         self.guard = Guard(
             store=store,
             engine=self.engine,
-            policy=wiring.policy.by_ticket_only() if settings.fleet.approvals.channel == "ticket" else wiring.policy,
+            policy=_policy(wiring),
             approvals=self.approvals,
             locks=locks,
             clock=wiring.clock,
@@ -97,6 +98,13 @@ class Guarded:
             sandbox=wiring.settings.sandbox,
             executor=self.owners.executor,
         )
+
+
+def _policy(wiring: Wiring) -> Policy:
+    """Return the policy of plans, which also show what the policy of secrets loosens."""
+    loosened = (*wiring.policy.overrides, *wiring.secrecy.overrides)
+    policy = wiring.policy.model_copy(update={"overrides": loosened})
+    return policy.by_ticket_only() if wiring.settings.fleet.approvals.channel == "ticket" else policy
 
 
 class LazyEngine:

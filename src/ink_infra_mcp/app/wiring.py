@@ -9,9 +9,11 @@ from ink_infra_mcp.core.firewall.in_force import PortsInForce
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.policy import Policy
 from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.core.secrecy import Secrecy
 from ink_infra_mcp.core.step import Handler
 from ink_infra_mcp.settings import Settings
 from ink_infra_mcp.settings.secrets import Secrets
+from ink_infra_mcp.settings.system import new_password
 
 HETZNER_CLOUD = "https://api.hetzner.cloud/v1"
 HETZNER_ROBOT = "https://robot-ws.your-server.de"
@@ -46,9 +48,11 @@ class Wiring:
     policy: Policy
     isolation: Isolation
     ports: Callable[[], PortsInForce]
+    secrecy: Secrecy
     secrets: Secrets
     redact: Redactor
     clock: Clock
     new_id: NewId
+    new_password: Callable[[], str] = new_password
     places: Places = field(default_factory=Places)
     wrap_handler: WrapHandler | None = None

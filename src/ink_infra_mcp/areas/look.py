@@ -15,6 +15,7 @@ from ink_infra_mcp.core.fingerprint import Pinning
 from ink_infra_mcp.core.firewall.in_force import PortsInForce
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.isolation import Isolation
+from ink_infra_mcp.core.secrecy import Secrecy
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.ssh.pool import HostPool
 from ink_infra_mcp.state.archive import Archive
@@ -42,6 +43,7 @@ class Look:
     knock: Knock
     resolver: Resolver
     isolation: Isolation
+    secrecy: Secrecy
     ports: Callable[[], PortsInForce]
     learn_secrets: Callable[[], None]
     has_secret: Callable[[str], bool]

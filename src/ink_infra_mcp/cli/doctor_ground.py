@@ -71,7 +71,8 @@ def ground_of_wiring(wiring: Wiring, environ: Mapping[str, str]) -> Ground:
     fleet = settings.fleet
     where = "the sandbox's own fleet" if settings.sandbox else str(settings.config_path)
     good = Finding(level="ok", text=f"{where}: {fleet.factory.name} and {len(fleet.muscles)} Muscles.")
-    loose = tuple(Finding(level="note", text=f"policy override in force: {words}") for words in wiring.policy.overrides)
+    overrides = (*wiring.policy.overrides, *wiring.secrecy.overrides)
+    loose = tuple(Finding(level="note", text=f"policy override in force: {words}") for words in overrides)
     return Ground(
         state_url=settings.state_url,
         secrets=secrets,

@@ -199,7 +199,7 @@ def wiring(
 ) -> "Wiring":
     """Return what an App is made of, with the real ids, the real clock unless told, and the policies in force."""
     from ink_infra_mcp.app import Places, Wiring
-    from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports
+    from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports, load_secrecy
     from ink_infra_mcp.settings.system import SystemClock, new_id
 
     return Wiring(
@@ -207,6 +207,7 @@ def wiring(
         policy=load_policy(settings.policy_dir),
         isolation=load_isolation(settings.policy_dir),
         ports=partial(load_ports, settings.policy_dir),
+        secrecy=load_secrecy(settings.policy_dir),
         secrets=secrets,
         redact=redact,
         clock=clock or SystemClock(),

@@ -7,15 +7,16 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from ink_infra_mcp.core import isolation, policy
+from ink_infra_mcp.core import isolation, policy, secrecy
 from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.firewall import in_force
 from ink_infra_mcp.core.firewall.in_force import PortsFile, PortsInForce, PortsOverlay
 from ink_infra_mcp.core.isolation import Isolation, IsolationRules
 from ink_infra_mcp.core.policy import Loosens, Policy, RiskRules, UnknownEntry
+from ink_infra_mcp.core.secrecy import Secrecy, SecrecyRules
 from ink_infra_mcp.settings.toml_file import Fault, Read, nearest, read_model, wrong
 
-NAMES = ("isolation.toml", "ports.toml", "risk.toml")
+NAMES = ("isolation.toml", "ports.toml", "risk.toml", "secrets.toml")
 """The policy files that there are; another name in the operator's folder is an error, not a file without effect."""
 
 Rules = TypeVar("Rules", bound=BaseModel)
@@ -55,6 +56,16 @@ def load_ports(folder: Path | None = None) -> PortsInForce:
     """
     base = in_force.baseline(_packaged("ports.toml", PortsFile))
     return _overlaid(base, folder, "ports.toml", model=PortsOverlay, tighten=in_force.tighten)
+
+
+def load_secrecy(folder: Path | None = None) -> Secrecy:
+    """Return what may be stored of secrets: the packaged secrets.toml, with the one in `folder` on top.
+
+    Raises:
+        ConfigError: as for `load_policy`.
+    """
+    base = secrecy.baseline(_packaged("secrets.toml", SecrecyRules))
+    return _overlaid(base, folder, "secrets.toml", model=SecrecyRules, tighten=secrecy.tighten)
 
 
 def _packaged(name: str, model: type[Rules]) -> Rules:

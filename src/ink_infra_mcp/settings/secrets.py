@@ -57,7 +57,7 @@ class Secrets:
         """
         known = secret_name(name)
         found = self._from_environment(known) or self._from_keyring(known)
-        return None if found is None else self._redact.add(found)
+        return None if found is None else self._redact.add(found, name=name)
 
     def need(self, name: str) -> Secret:
         """Return the secret.
@@ -102,7 +102,7 @@ class Secrets:
         """
         known = secret_name(name)
         _check(value.reveal(), known, "the given value")
-        self._redact.add(value)
+        self._redact.add(value, name=name)
         try:
             if name.startswith(APP_PREFIX):
                 self._write_index(self._indexed() | {name})

@@ -2,11 +2,13 @@
 
 import asyncio
 import secrets
+import string
 import time
 from datetime import UTC, datetime
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _LENGTH = 10
+_PASSWORD = 32
 
 
 class SystemClock:
@@ -31,3 +33,8 @@ class SystemClock:
 def new_id(prefix: str) -> str:
     """Return a fresh id such as `op-7k2mq9xw4t`: 31^10 choices, no letters that look alike."""
     return f"{prefix}-{''.join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))}"
+
+
+def new_password() -> str:
+    """Return 32 random letters and digits: 190 bits, which every reader of files, URLs and shells takes as they are."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(_PASSWORD))

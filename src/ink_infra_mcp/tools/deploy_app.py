@@ -36,7 +36,7 @@ class Args(SettingArgs):
 
     name: Annotated[Name, Field(description="App name: a DNS label")]
     muscle: Annotated[Name | None, Field(description="Default: the one with room and the fewest apps")] = None
-    env: Annotated[EnvArgs, Field(description="Plain values, or secret:NAME for a stored secret")] = {}
+    env: Annotated[EnvArgs, Field(description="Plain, secret:NAME (stored) or generate: (random)")] = {}
     publish: Annotated[
         tuple[PublishedPort, ...],
         Field(max_length=20, description="Ports of the compose file to publish; policies/ports.toml must open them"),

@@ -41,7 +41,7 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     app: Annotated[str, Field(min_length=1, max_length=300, description="Exact name, uuid or domain")]
-    set: Annotated[EnvArgs, Field(description="Plain values, or secret:NAME for a stored secret")] = {}
+    set: Annotated[EnvArgs, Field(description="Plain, secret:NAME (stored) or generate: (random)")] = {}
     remove: Annotated[tuple[EnvName, ...], Field(max_length=500)] = ()
     redeploy: Annotated[bool, Field(description="Deploy, so that the change takes effect")] = True
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
@@ -69,9 +69,8 @@ class Facts:
 
 
 class SetAppEnv(Mutation[Args, Look, Facts]):
-    """Set or remove environment variables of an app and redeploy it so that they take effect. Values are plain, or
-    secret:NAME for one that a person stored; its plan shows plain values, its answer names only. It never takes a
-    secret's value as an argument.
+    """Set or remove environment variables of an app and redeploy it so that they take effect. Values are plain and in its
+    plan, secret:NAME for one that a person stored, or generate: for a random one; it takes no secret's value.
     """
 
     name: ClassVar[str] = "set_app_env"

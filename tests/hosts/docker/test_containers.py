@@ -8,7 +8,7 @@ import pytest
 
 from ink_infra_mcp.core.errors import CommandFailed, HostError, InputError
 from ink_infra_mcp.core.redact import Redactor
-from ink_infra_mcp.core.secret import MASK, Secret
+from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.hosts.docker.containers import app_of, belongs_to, container_logs, containers_of, isolation_problems
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state_coolify import Application
@@ -99,7 +99,7 @@ async def test_logs_come_in_order_bounded_cleaned_and_redacted(pool: HostPool) -
     with anyio.fail_after(LIMIT_S):
         logs = await container_logs(pool, NAME, f"{2:064x}", lines=3)
     at = "2027-01-15T07:43:20.000000000Z"
-    assert logs == f"{at} token={MASK}\n{at} red\n{at} last"
+    assert logs == f"{at} token=(12 characters hidden)\n{at} red\n{at} last"
 
 
 @ASYNC

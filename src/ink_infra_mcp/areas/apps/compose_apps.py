@@ -12,6 +12,7 @@ from ink_infra_mcp.areas.apps.home import Home, home_steps, project_ref
 from ink_infra_mcp.areas.apps.judged import File, file_of
 from ink_infra_mcp.areas.apps.limits import compose_of, promised_bytes, services_of
 from ink_infra_mcp.areas.apps.pinning import Present, pinned
+from ink_infra_mcp.areas.apps.plain_values import refuse_secrets_in
 from ink_infra_mcp.areas.apps.services import promised
 from ink_infra_mcp.clients.coolify.apps import Service
 from ink_infra_mcp.core.compose import preparing
@@ -70,8 +71,8 @@ def prepared(
     `publish` are the ports that it is to publish on its Muscle, each as `25/tcp`; whether it may is up to the caller.
 
     Raises:
-        InputError: it is no compose file, something in it is not known to be harmless, or it does not publish a port
-            that it is to publish.
+        InputError: it is no compose file, something in it is not known to be harmless, it plainly holds a secret, or it
+            does not publish a port that it is to publish.
     """
     made = preparing.prepared(read_compose(text), isolation, memory=memory, cpus=cpus, publish=publish)
     if missing := sorted(publish - ports_in(made.document)):
@@ -81,8 +82,10 @@ def prepared(
         )
     if problems := compose_problems(made.document, isolation, published=publish):
         raise InputError(f"The compose file would weaken isolation: {'; '.join(problems)}.", next="Take that out.")
+    shown = written(made.document)
+    refuse_secrets_in(shown, what="The compose file")
     return ComposeFile(
-        text=written(made.document),
+        text=shown,
         services=tuple(services_of(made.document)),
         memory_bytes=promised_bytes(made.document, otherwise=memory_bytes(memory)),
         notes=tuple(made.notes),

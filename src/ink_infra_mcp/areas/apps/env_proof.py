@@ -6,6 +6,7 @@ from ink_infra_mcp.areas.apps.env_values import (
     Digests,
     agrees,
     digest,
+    is_generated,
     own_rows,
     readable,
     rows_of,
@@ -33,7 +34,7 @@ _BOTH = frozenset({"HOST", "PORT"})
 
 async def variables(look: Look, plan: Plan, results: Results) -> Check:
     """Return whether the variables that a plan sets are there, and those that it removes are not; and where it rolls
-    the app out, whether its containers were given the approved values.
+    the app out, whether its containers were given the approved values. A random one must be what Coolify has.
 
     Those of the plan must be right in every container that has them, and reach one; the others as Coolify has them, as
     far as the token may read them and their flags tell what arrives. Names only, never values.
@@ -60,7 +61,8 @@ async def variables(look: Look, plan: Plan, results: Results) -> Check:
 
 
 def _expected(look: Look, plan: Plan, own: Mapping[str, EnvVar]) -> dict[str, str]:
-    return {key: wanted_digest(look, value) for key, value in _wanted(plan).items() if _reaches(key, own.get(key))}
+    wanted = {key: value for key, value in _wanted(plan).items() if not is_generated(value)}
+    return {key: wanted_digest(look, value) for key, value in wanted.items() if _reaches(key, own.get(key))}
 
 
 def _nothing_compared(own: Mapping[str, EnvVar]) -> Check:

@@ -9,6 +9,7 @@ from ink_infra_mcp.areas.apps.env_values import (
     Digests,
     Owner,
     agrees,
+    is_generated,
     is_secret_name,
     readable,
     secret_key,
@@ -46,7 +47,7 @@ async def earlier_values(
     found: dict[str, JsonObject] = {}
 
     def take(name: str, value: str) -> None:
-        if name in left and _is_now(look, value, values.get(name), seen, name):
+        if name in left and not is_generated(value) and _is_now(look, value, values.get(name), seen, name):
             left.discard(name)
             found[name] = {"value": value, **{flag: bool(getattr(own[name], flag)) for flag in FLAGS}}
 

@@ -12,6 +12,8 @@ from ink_infra_mcp.hosts.docker.environment import environment_digests
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 
 SECRET_PREFIX = "secret:"
+GENERATE = "generate:"
+"""The wanted value that stands for a random one, which only Coolify holds; a variable that is there is left."""
 Digests = Mapping[str, str]
 """The variables of one container: name -> SHA-256 of its value in hex."""
 
@@ -32,6 +34,11 @@ class Owner:
 def is_secret_name(value: str) -> bool:
     """Return whether a wanted value stands for a stored secret."""
     return value.startswith(SECRET_PREFIX)
+
+
+def is_generated(value: str) -> bool:
+    """Return whether a wanted value stands for a random one."""
+    return value == GENERATE
 
 
 def secret_key(value: str) -> str:

@@ -9,11 +9,13 @@ from pydantic import AfterValidator, Field, JsonValue
 
 from ink_infra_mcp.areas.apps.env_record import earlier_values, is_value
 from ink_infra_mcp.areas.apps.env_values import (
+    GENERATE,
     SECRET_PREFIX,
     Digests,
     Owner,
     agrees,
     digest,
+    is_generated,
     is_secret_name,
     own_rows,
     readable,
@@ -23,6 +25,7 @@ from ink_infra_mcp.areas.apps.env_values import (
     wanted_digest,
 )
 from ink_infra_mcp.areas.apps.history import waits_for_rollout
+from ink_infra_mcp.areas.apps.plain_values import refuse_secrets
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.models import EnvVar
 from ink_infra_mcp.core.dotenv import misread, unfit
@@ -35,9 +38,6 @@ MAX_TOTAL = 256 * 1024
 MAX_KEY = 255
 _KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*$")
 _SECRET_NAME = re.compile(r"^[A-Z][A-Z0-9_]{0,63}$")
-_LOOKS_SECRET = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY|^gh[pousr]_[A-Za-z0-9]{20,}|^github_pat_|^AKIA[0-9A-Z]{16}$|^sk-[A-Za-z0-9_-]{20,}"
-)
 _COOLIFYS = ("SERVICE_FQDN", "SERVICE_URL", "SERVICE_NAME")
 """Beginnings of names that Coolify fills in by itself, from an app's domains and services."""
 
@@ -65,10 +65,10 @@ def _check_name(key: str) -> None:
 def _check_value(key: str, value: str) -> None:
     if value.startswith(SECRET_PREFIX) and not _SECRET_NAME.fullmatch(value.removeprefix(SECRET_PREFIX)):
         raise ValueError(f"{key}: a stored secret is named secret:NAME with capitals, digits and _")
+    if value.startswith(GENERATE) and not is_generated(value):
+        raise ValueError(f"{key}: `{GENERATE}` stands alone; it makes 32 random letters and digits")
     if why := unfit(value):
         raise ValueError(f"{key}: {why}")
-    if _LOOKS_SECRET.search(value):
-        raise ValueError(f"{key}: the value looks like a secret; store it and give secret:NAME instead")
 
 
 EnvArgs = Annotated[dict[str, str], Field(max_length=500), AfterValidator(_checked)]
@@ -107,9 +107,11 @@ async def envs_now(look: Look, owner: Owner, wanted: dict[str, str], *, remove: 
     """Return the variables of an app (none where it does not exist yet) against what is wanted.
 
     Raises:
-        InputError: a referenced secret is not stored, or a value cannot reach a container as it is.
+        InputError: a referenced secret is not stored, a plain value looks like a secret, or a value cannot reach a
+            container as it is.
     """
     _refuse_missing(look, wanted)
+    refuse_secrets(look.secrecy, wanted)
     _refuse_unfit(look, owner, wanted)
     rows = await rows_of(look, owner.uuid, service=owner.service) if owner.uuid else ()
     own = own_rows(rows)
@@ -175,14 +177,14 @@ def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, ser
     """
     if not now.changed:
         return []
-    replaced, secrets = now.replaced, now.secrets
+    replaced = now.replaced
     undo = None if new else _undo(now, now.changed, target=target, app=app, service=service)
     return [
         Step(
             id="set_env",
             kind="coolify.set_env_new" if new else "coolify.set_env",
             target=target,
-            summary=f"Variables of {target}: {_words(now.changed, replaced, secrets)}",
+            summary=f"Variables of {target}: {_words(now)}",
             params={"app": app, "variables": _values(now), "known": list[JsonValue](replaced), "service": service},
             undo=undo,
             undo_words="call set_app_env with the earlier values",
@@ -255,10 +257,12 @@ def _undo_words(added: Collection[str], back: Collection[str], lost: Collection[
     return "; ".join(words.format(", ".join(names)) for names, words in acts if names)
 
 
-def _words(changed: Iterable[str], replaced: Collection[str], secrets: Iterable[str]) -> str:
-    added = [key for key in changed if key not in replaced]
-    acts = " and ".join(f"{act} {', '.join(keys)}" for act, keys in (("add", added), ("replace", replaced)) if keys)
-    return "; hands it ".join(filter(None, (acts, ", ".join(secrets))))
+def _words(now: EnvNow) -> str:
+    added = [key for key in now.changed if key not in now.replaced]
+    acts = " and ".join(f"{act} {', '.join(keys)}" for act, keys in (("add", added), ("replace", now.replaced)) if keys)
+    words = "; hands it ".join(filter(None, (acts, ", ".join(now.secrets))))
+    made = ", ".join(key for key in now.changed if is_generated(now.wanted[key]))
+    return f"{words}; of {made} the value is random, and nobody but Coolify has it" if made else words
 
 
 def _refuse_missing(look: Look, wanted: Mapping[str, str]) -> None:
@@ -298,7 +302,12 @@ def names_otherwise(compose: str, name: str) -> bool:
 
 
 def _is_as_wanted(look: Look, row: EnvVar, now: Secret | None, wanted: str, seen: tuple[Digests, ...]) -> bool:
-    """Return whether a variable has the wanted value and hands it on unchanged; what nothing shows is not as wanted."""
+    """Return whether a variable has the wanted value and hands it on unchanged; what nothing shows is not as wanted.
+
+    A random value is made once: whatever is there and is not known to be empty stays.
+    """
+    if is_generated(wanted):
+        return now is None or bool(now)
     if now is not None:
         flags = {"literal": row.is_literal, "multiline": row.is_multiline}
         return is_value(look, now, wanted) and not misread(now.reveal(), **flags)

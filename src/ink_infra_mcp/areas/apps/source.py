@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ink_infra_mcp.areas.apps.app import is_inline
 from ink_infra_mcp.areas.apps.links import Link, split_link
+from ink_infra_mcp.areas.apps.plain_values import refuse_secrets_in
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.bodies import Source
@@ -127,6 +128,7 @@ async def resolve(
     if args.image is not None:
         return image_source(args.image)
     if args.dockerfile is not None:
+        refuse_secrets_in(args.dockerfile, what="The Dockerfile")
         return ResolvedSource(kind="dockerfile", label="an inline Dockerfile", dockerfile=args.dockerfile)
     return await _as_before(args, look, now)
 

@@ -45,6 +45,7 @@ class CoolifySteps:
 
     http: Http
     need_secret: Callable[[str], Secret]
+    new_password: Callable[[], Secret]
     redact: Callable[[str], str]
     pinning: Pinning
     watch: Watch = blind
@@ -59,6 +60,7 @@ class CoolifySteps:
             call=call,
             coolify=act,
             need_secret=self.need_secret,
+            new_password=self.new_password,
             redact=self.redact,
             pinning=self.pinning,
             watch=self.watch,

@@ -38,7 +38,7 @@ class AppCalls:
 
 @dataclass(frozen=True, slots=True)
 class CoolifyStep:
-    """One run of one step, the client with its permit, and the way to a stored secret by its name.
+    """One run of one step, the client with its permit, and the way to a stored secret by its name and to a random one.
 
     `watch` sees what comes of it on the server, which Coolify knows late or never.
     """
@@ -46,6 +46,7 @@ class CoolifyStep:
     call: StepCall
     coolify: CoolifyAct
     need_secret: Callable[[str], Secret]
+    new_password: Callable[[], Secret]
     redact: Callable[[str], str]
     pinning: Pinning
     watch: Watch = blind

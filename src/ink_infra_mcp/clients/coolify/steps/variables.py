@@ -15,6 +15,7 @@ from ink_infra_mcp.core.plan import Frozen, JsonObject
 from ink_infra_mcp.core.secret import Secret
 
 _SECRET = "secret:"
+_GENERATE = "generate:"
 
 
 class _EnvParams(Frozen):
@@ -45,6 +46,10 @@ class _RestoreParams(Frozen):
 async def set_env(step: CoolifyStep) -> JsonObject:
     """Set variables, each with all its flags; a value `secret:NAME` is resolved now and goes to the wire only.
 
+    For `generate:` a random one is made and goes to the wire only, where the variable has no value yet. What has one is
+    left: an earlier run of this step may have made it, and the app may depend on it. A token that sees no values cannot
+    tell; then the value is made again, which nothing has used before this step has ended.
+
     A copy for previews that still has the variable's earlier value follows, and one that has another is left: Coolify
     makes the copy with the variable and never touches it again (source, version 4.3.11). A copy whose value cannot be
     read is left, too.
@@ -53,9 +58,10 @@ async def set_env(step: CoolifyStep) -> JsonObject:
         StepFailed: a value cannot reach a container as it is; nothing was set.
     """
     params = _EnvParams.model_validate({"variables": step.call.params["variables"]})
-    values = {key: _value(step, value) for key, value in params.variables.items()}
-    _refuse_unfit(values)
     uuid, rows = step.call.given("app"), _Rows(await step.app_calls.envs(step.call.given("app")))
+    wanted = {key: value for key, value in params.variables.items() if value != _GENERATE or not rows.has_value(key)}
+    values = {key: _value(step, value) for key, value in wanted.items()}
+    _refuse_unfit(values)
     for key, value in values.items():
         await _put(step, uuid, rows, _spec(key, value, rows.own.get(key)))
     return {"names": [*sorted(params.variables)]}
@@ -105,6 +111,11 @@ class _Rows:
         self.own: Mapping[str, EnvVar] = {row.key: row for row in rows if not row.is_preview}
         self.copies: Mapping[str, EnvVar] = {row.key: row for row in rows if row.is_preview}
 
+    def has_value(self, key: str) -> bool:
+        """Return whether the variable is seen to have a value."""
+        own = self.own.get(key)
+        return own is not None and bool(own.value)
+
     def is_true_copy(self, key: str) -> bool:
         """Return whether the copy for previews is known to have the variable's own value."""
         own, copy = self.own.get(key), self.copies.get(key)
@@ -140,7 +151,7 @@ async def _delete(step: CoolifyStep, rows: Iterable[EnvVar]) -> None:
 def _value(step: CoolifyStep, value: str) -> Secret:
     if value.startswith(_SECRET):
         return step.need_secret(f"app:{value.removeprefix(_SECRET)}")
-    return Secret(value)
+    return step.new_password() if value == _GENERATE else Secret(value)
 
 
 def _refuse_unfit(values: Mapping[str, Secret]) -> None:
