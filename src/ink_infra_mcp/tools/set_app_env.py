@@ -69,8 +69,8 @@ class Facts:
 
 
 class SetAppEnv(Mutation[Args, Look, Facts]):
-    """Set or remove environment variables of an app and redeploy it so that they take effect. Values are plain and in its
-    plan, secret:NAME for one that a person stored, or generate: for a random one; it takes no secret's value.
+    """Set or remove environment variables of an app and redeploy it so that they take effect. Values are plain and in
+    its plan, secret:NAME for one that a person stored, or generate: for a random one; it takes no secret's value.
     """
 
     name: ClassVar[str] = "set_app_env"
