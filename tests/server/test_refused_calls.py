@@ -189,7 +189,7 @@ async def test_a_store_that_is_away_changes_no_refusal(tmp_path: Path, caplog: p
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 2 * WINDOW_S)), max_size=60))
 def test_no_hour_has_more_lines_of_a_kind_than_two_windows_let_through(steps: list[tuple[str, float]]) -> None:
-    """Whatever comes in whatever order: a window has its lines and one last, and an hour touches two windows at most."""
+    """Whatever comes in whatever order: an hour touches two windows at most."""
     bound, now = Bound(most=2), 0.0
     taken: dict[str, list[tuple[float, Room]]] = {}
     for kind, later in steps:
