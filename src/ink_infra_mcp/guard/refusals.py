@@ -82,7 +82,7 @@ def _event(refusal: Refusal, now: float, left_out_until: float | None) -> AuditE
     detail: dict[str, JsonValue] = {}
     if left_out_until is not None:
         until = datetime.fromtimestamp(left_out_until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        detail = {"more": f"more of these are left out until {until}; the server's log has them"}
+        detail = {"more": f"more of these are left out until {until}; the log at --log-level info has them"}
     elif refusal.arguments:
         detail = {"arguments": [*refusal.arguments]}
     return AuditEvent(
