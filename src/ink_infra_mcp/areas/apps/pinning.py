@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
-from ink_infra_mcp.areas.apps.env_values import is_secret_name, secret_key
+from pydantic import JsonValue
+
+from ink_infra_mcp.areas.apps.env_values import is_generated, is_secret_name, secret_key
 from ink_infra_mcp.areas.apps.history import Ran, last_ran
 from ink_infra_mcp.areas.apps.limits import compose_of
 from ink_infra_mcp.areas.apps.rollout import KNOWN, ROLLOUTS
@@ -158,11 +160,15 @@ def _sets(step: Step, now: Present) -> dict[str, str]:
         dockerfile = {"dockerfile": step.params["dockerfile"]} if step.params.get("dockerfile") else {}
         return {name: of_setting(name, value, now.pinning) for name, value in (settings | dockerfile).items()}
     if step.kind in _ENV:
-        variables = table(step.params["variables"])
-        return {f"{VARIABLE}{name}": _pin(str(value), now) for name, value in variables.items()}
+        given = {name: str(value) for name, value in table(step.params["variables"]).items()}
+        return {f"{VARIABLE}{name}": _pin(value, now) for name, value in given.items() if not is_generated(value)}
     if step.kind == "coolify.delete_env":
         return {f"{VARIABLE}{name}": "" for name in items(step.params["names"])}
     return {}
+
+
+def _is_random(value: JsonValue) -> bool:
+    return isinstance(value, str) and is_generated(value)
 
 
 def _pin(value: str, now: Present) -> str:
@@ -176,6 +182,9 @@ def values_of(steps: Iterable[Step]) -> tuple[str, ...]:
 
 
 def _set_anew(step: Step) -> Iterator[str]:
+    if step.kind in _ENV:
+        # a random value is made when the step runs: nobody knows its digest before
+        yield from (f"{VARIABLE}{name}" for name, value in table(step.params["variables"]).items() if _is_random(value))
     if step.kind in _CREATES:
         yield from _NEW
     if step.kind in _SERVICES:
