@@ -13,7 +13,7 @@ from ink_infra_mcp.app import App
 from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import load
-from tests.ink import PRINCIPAL, Ink, data, ink
+from tests.ink import PRINCIPAL, Ink, data, ink, says_yes
 from tests.server.backends import INSTRUCTIONS
 from tests.server.raw import Raw, envelope, raw
 
@@ -82,7 +82,7 @@ async def test_an_operation_can_be_read_as_a_resource(tmp_path: Path) -> None:
     """The address of an operation holds what get_operation says of it: its tool, its end and its audit lines."""
     safe = {"app": "shop", "set": {"MODE": "fast"}, "redeploy": False, "wait_s": 60}
     with anyio.fail_after(30):
-        async with ink(tmp_path) as it, it.client() as client:
+        async with ink(tmp_path) as it, it.client(says_yes()) as client:
             done = data(await client.call_tool("set_app_env", safe))
             [contents] = (await client.read_resource(f"operation://{done['operation_id']}")).contents
             told = data(await client.call_tool("get_operation", {"operation": done["operation_id"]}))

@@ -179,8 +179,7 @@ def test_a_client_that_breaks_off_cancels_nothing() -> None:
     with subprocess.Popen(SERVE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         wire = Wire(child, patience_s=20)
         stopped = approved(wire, "control_app", {"app": "docs", "action": "stop"})
-        start = {"name": "control_app", "arguments": {"app": "docs", "action": "start", "wait_s": 0}}
-        begun = wire.request("tools/call", {**start, "_meta": envelope({})})
+        begun = approved(wire, "control_app", {"app": "docs", "action": "start", "wait_s": 0})
         assert child.stdin is not None
         assert child.stdout is not None
         child.stdout.close()

@@ -99,8 +99,8 @@ VARIABLES: dict[str, tuple[dict[str, str], str]] = {
     "new line": ({"A\n": "1"}, "a variable's name has letters, digits, _ and ."),
     "nul": ({"A": "\x00"}, "A: NUL cannot be in a variable"),
     "spaces": ({"A": " x "}, "A: Coolify cuts off spaces, line breaks and letters without ink at both ends of a value"),
-    "token": ({"A": "ghp_" + "a" * 36}, "A: the value looks like a secret; store it"),
-    "private key": ({"A": "-----BEGIN PRIVATE KEY-----\nx"}, "A: the value looks like a secret; store it"),
+    "token": ({"A": "ghp_" + "a" * 36}, "A (it is a token whose form tells whose it is)"),
+    "private key": ({"A": "-----BEGIN PRIVATE KEY-----\nx"}, "A (it is a private key)"),
     "bad reference": ({"A": "secret:../x"}, "A: a stored secret is named secret:NAME"),
     "missing": ({"A": "secret:NOT_STORED"}, "No stored secret is called NOT_STORED. Nothing was changed."),
 }

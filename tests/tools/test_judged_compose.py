@@ -162,13 +162,13 @@ async def test_whatever_starts_a_compose_app_judges_it_first(
 
 async def test_a_variable_of_the_server_stands_for_none_of_the_app(tmp_path: Path) -> None:
     """What the server's shell sets comes before the app's `.env`: an app that reads such a name is not started."""
-    reads = "services: {web: {image: 'registry.example.com/web:1', environment: {A: '${TOKEN}', REGION: }}}"
+    reads = "services: {web: {image: 'registry.example.com/web:1', environment: {A: '${TITLE}', REGION: }}}"
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             with it.world.change() as state:
                 for host in state.hosts.values():
                     host.variables = {"REGION": "eu", "OTHER": "x"}
-            env = {"TOKEN": "t", "REGION": "us"}
+            env = {"TITLE": "t", "REGION": "us"}
             told = await call(client, "deploy_app", name="stack", compose=reads, env=env, wait_s=300)
             with it.world.change() as state:
                 for host in state.hosts.values():

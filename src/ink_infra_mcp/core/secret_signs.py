@@ -53,6 +53,8 @@ def sign_in_value(name: str, value: str) -> str:
     """
     if _is_plainly_nothing(value):
         return ""
+    if KEY_BEGIN.search(value):
+        return "it is a private key"
     if by_form := sign_of_form(value):
         return by_form
     if any(not STANDS_FOR.fullmatch(match["value"]) for match in URL_PASSWORD.finditer(value)):
