@@ -84,6 +84,11 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Result:
         return await binding.call(ctx, params)
 
+    async def readable(ctx: Context, call_next: CallNext) -> HandlerResult:
+        # what others registered asks questions of its own
+        ours = (ctx.params or {}).get("name") in catalogue.contracts
+        return await (readable_answers(ctx, call_next) if ours else call_next(ctx))
+
     server: Server[Any] = Server(
         NAME,
         version=__version__,
@@ -103,7 +108,7 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
     server.middleware.append(_contained)
     server.middleware.append(noting.watch)
     server.middleware.append(RequestStateBoundary(_security(settings), default_audience=NAME))
-    server.middleware.append(readable_answers)
+    server.middleware.append(readable)
     if extra is not None:
         extra.register(server)
     return server
