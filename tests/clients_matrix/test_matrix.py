@@ -112,7 +112,7 @@ def test_the_typescript_client_mends_a_firewall() -> None:
     said = typescript({"era": "legacy", "command": SLOWLY, "answer": "accept", "calls": calls})
     mended, checked = (result["structuredContent"] for result in said["results"])
     [question] = said["questions"]
-    assert question.startswith("Make the firewalls of muscle-2 match policy")
+    assert question.startswith("```text\nMake the firewalls of muscle-2 match policy\n")
     assert (proofs(mended), verdict(checked)) == (MENDED, ("clean", True, []))
 
 
@@ -176,7 +176,7 @@ def test_a_shell_that_answers_the_question(era: str, tmp_path: Path) -> None:
         deployed = do("elicitation/respond", pending["elicitationId"], "{}")
         apps = do("tools/call", "list_apps")
     assert names(fleet["structuredContent"], "servers") == SERVERS
-    assert pending["message"].startswith("Deploy hello on ")
+    assert pending["message"].startswith("```text\nDeploy hello on ")
     assert pending["requestedSchema"] == {"type": "object", "properties": {}}
     assert proofs(deployed["structuredContent"]) == PROOFS
     assert names(apps["structuredContent"], "rows") == APPS
@@ -187,5 +187,5 @@ def test_a_shell_that_answers_the_question_of_a_firewall(tmp_path: Path) -> None
     with mcpdo(servers_file(tmp_path, SLOWLY), "modern") as do:
         pending = do("tools/call", "apply_firewall", json.dumps(MEND))["elicitationPending"]
         mended = do("elicitation/respond", pending["elicitationId"], "{}")
-    assert pending["message"].startswith("Make the firewalls of muscle-2 match policy")
+    assert pending["message"].startswith("```text\nMake the firewalls of muscle-2 match policy\n")
     assert proofs(mended["structuredContent"]) == MENDED
