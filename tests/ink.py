@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from mcp import Client
 from mcp.client import ClientRequestContext
+from mcp.client.session import ElicitationFnT
 from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, TextContent
 
 from ink_infra_mcp.app import App, Places, Wiring, WrapHandler
@@ -106,7 +107,7 @@ class Ink:
 
     @asynccontextmanager
     async def client(
-        self, person: Person | None = None, *, era: Era = "auto", read_only: bool = False, toolsets: str = ""
+        self, person: ElicitationFnT | None = None, *, era: Era = "auto", read_only: bool = False, toolsets: str = ""
     ) -> AsyncGenerator[Client]:
         """Give an MCP client in memory; without a person it declares no elicitation."""
 

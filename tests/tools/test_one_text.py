@@ -69,7 +69,7 @@ async def test_every_channel_and_renderer_shows_the_same_text(
             async with it.client(None, era=era) as client:
                 receipt = await client.call_tool("deploy_app", arguments)
             by_hand = call.Person(line=_nothing)
-            async with it.client(by_hand.answer, era=era) as client:  # pyright: ignore[reportArgumentType]
+            async with it.client(by_hand.answer, era=era) as client:
                 await client.call_tool("deploy_app", arguments)
             printed = capsys.readouterr().err
             async with it.client(None, era=era) as client:
@@ -136,3 +136,19 @@ async def test_a_name_that_is_too_long_to_type_is_approved_by_the_digest(tmp_pat
             async with it.client(says_yes(digest)) as client:
                 done = data(await client.call_tool("delete_app", {"app": uuid, "wait_s": 30}))
     assert done["outcome"] == "applied"
+
+
+@pytest.mark.parametrize("name", ["Wiki  of  all", "wiki für alle"])
+async def test_a_compose_app_keeps_the_name_that_people_gave_it(tmp_path: Path, name: str) -> None:
+    """Coolify makes its file anew when the name is set that it has: it is that name, and not the one that is shown."""
+    compose = "services: {web: {image: 'registry.example.com/web:1', expose: ['8080']}}"
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path) as it, it.client(says_yes()) as client:
+            made = data(await client.call_tool("deploy_app", {"name": "wiki", "compose": compose, "wait_s": 300}))
+            with it.world.change() as state:
+                (service,) = [each for each in state.coolify.services if each.name == "wiki"]
+                service.name, uuid = name, service.uuid
+            restart = {"app": uuid, "action": "restart", "wait_s": 300}
+            again = data(await client.call_tool("control_app", restart))
+            names = [each.name for each in it.state.coolify.services if each.uuid == uuid]
+    assert (made["outcome"], again["outcome"], names) == ("applied", "applied", [name])

@@ -171,7 +171,7 @@ class _Steps:
     def _given(self, number: int, step: Step) -> Iterator[str]:
         changed = {change.name for change in step.changes}
         for name, value in runs(step).items():
-            for key, part in value.items() if name in _TABLES and isinstance(value, dict) else ((name, value),):
+            for key, part in rows_of(name, value):
                 if key not in changed:
                     yield from self._text(number, key, _plain(part))
 
@@ -205,8 +205,10 @@ def _brief(text: str | None) -> str | None:
     return f"({len(text.splitlines())} lines, {len(text)} characters, which this replaces)"
 
 
-def _is_nothing(value: JsonValue) -> bool:
-    return value in ("", None, [], {}) or (isinstance(value, dict) and value.keys() == {"step", "field"})
+def _is_nothing(name: str, value: JsonValue) -> bool:
+    """A table is none that stands for a result, whatever its entries are called: their names are the caller's."""
+    stands_for = name not in _TABLES and isinstance(value, dict) and value.keys() == {"step", "field"}
+    return stands_for or value in ("", None, [], {})
 
 
 def _plain(value: JsonValue) -> str:
@@ -219,4 +221,9 @@ def _plain(value: JsonValue) -> str:
 
 def runs(step: Step) -> JsonObject:
     """Return what of a step's parameters is put to a person: what runs, or steers what runs."""
-    return {name: value for name, value in step.params.items() if name not in NOT_SHOWN and not _is_nothing(value)}
+    return {n: value for n, value in step.params.items() if n not in NOT_SHOWN and not _is_nothing(n, value)}
+
+
+def rows_of(name: str, value: JsonValue) -> tuple[tuple[str, JsonValue], ...]:
+    """Return what a person reads of one parameter, by name: the entries of a table, else the parameter itself."""
+    return tuple(value.items()) if name in _TABLES and isinstance(value, dict) else ((name, value),)

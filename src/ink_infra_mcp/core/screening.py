@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import Plan, Step, Undo
-from ink_infra_mcp.core.rendering import runs
+from ink_infra_mcp.core.rendering import rows_of, runs
 
 Mask = Callable[[str], str]
 _LOST = "cannot be put back: what there is holds the value of a stored secret"
@@ -39,8 +39,9 @@ def screened(plan: Plan, *, by_value: Mask, of_outside: Mask, names_in: Callable
 
 
 def _refuse_secret(step: Step, names_in: Callable[[str], tuple[str, ...]]) -> None:
-    given = {**runs(step), **{change.name: change.after for change in step.changes}}
-    for field, value in given.items():
+    given = [row for name, value in runs(step).items() for row in rows_of(name, value)]
+    given += [(change.name, change.after) for change in step.changes]
+    for field, value in given:
         if names := _named(value, names_in):
             raise InputError(
                 f"The {field} of {step.target} holds the value of the stored secret {names[0]}.",

@@ -160,12 +160,15 @@ def _shown(value: Any, backend: Backend, name: str) -> Any:
     if isinstance(value, dict):
         pairs = cast(dict[str, Any], value).items()
         return {_shown(key, backend, ""): _shown(part, backend, name) for key, part in pairs}
-    if isinstance(value, tuple | list):
-        parts = cast(Sequence[Any], value)
-        if parts and all(isinstance(part, str) and not isinstance(part, Enum) for part in parts):
-            return type(parts)(_lines(cast(Sequence[str], parts), backend, _reader(name)))  # pyright: ignore[reportCallIssue]
-        return type(parts)(_shown(part, backend, name) for part in parts)  # pyright: ignore[reportCallIssue]
-    return value
+    if isinstance(value, tuple):
+        return tuple(_parts(cast(tuple[Any, ...], value), backend, name))
+    return _parts(cast(list[Any], value), backend, name) if isinstance(value, list) else value
+
+
+def _parts(parts: Sequence[Any], backend: Backend, name: str) -> list[Any]:
+    if all(isinstance(part, str) and not isinstance(part, Enum) for part in parts):
+        return _lines(parts, backend, _reader(name))
+    return [_shown(part, backend, name) for part in parts]
 
 
 def _reader(name: str) -> Reader:

@@ -18,11 +18,14 @@ class File:
 
     compose: str = ""
     urls: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    name: str = ""
+    """What Coolify calls the app, to the last character; empty for one that is called as we do."""
 
 
 def file_of(service: Service) -> File:
     """Return the file and the URLs of a compose app as Coolify has them; no text where the token may not read it."""
-    return File(service.docker_compose_raw, {part.name: part.domains for part in service.applications if part.domains})
+    urls = {part.name: part.domains for part in service.applications if part.domains}
+    return File(service.docker_compose_raw, urls, service.name)
 
 
 def steps(name: str, app: str | JsonObject, file: File, *, muscle: str, undoes: Iterable[str] = ()) -> list[Step]:
@@ -36,7 +39,7 @@ def steps(name: str, app: str | JsonObject, file: File, *, muscle: str, undoes: 
         kind="coolify.settle_service",
         target=name,
         summary=f"Have Coolify make the file of {name} that it will start",
-        params={"app": app, "name": name},
+        params={"app": app, "name": file.name or name},
         undo_words="nothing to undo: it sets the name that the app has",
     )
     judge = Step(

@@ -116,7 +116,7 @@ class Service(Sent):
     """A compose file that Coolify runs; `applications` and `databases` are filled only by a look at one service."""
 
     uuid: str
-    name: Text = ""
+    name: Exact = ""
     description: Text = ""
     status: StatusField = Status()
     server_uuid: Text = Field(default="", validation_alias=_SERVER_UUID)
