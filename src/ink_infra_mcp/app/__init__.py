@@ -87,6 +87,7 @@ class App:
         """
         if self.settings.read_only:
             raise RefusedByPolicy("This server only reads.", next="Start one without --read-only to change anything.")
+        await self.guarded.forgetting.if_due()
         return await self.guarded.guard.call(tool, args, caller)
 
     async def answer(self, approval_id: str, answer: Answer, caller: Caller) -> Receipt | None:
@@ -102,8 +103,16 @@ class App:
         return self._wiring.redact(text)
 
     async def take_over_orphans(self) -> tuple[str, ...]:
-        """Go on with what a dead process left; a read-only server leaves it to others."""
-        return () if self.settings.read_only else await self.guarded.operations.take_over_orphans()
+        """Go on with what a dead process left; a read-only server leaves it to others.
+
+        Plans that nobody needs any more are thinned as well.
+        """
+        if self.settings.read_only:
+            return ()
+        taken = await self.guarded.operations.take_over_orphans()
+        await self.guarded.approvals.expire()
+        await self.guarded.forgetting.if_due()
+        return taken
 
     async def drain(self) -> None:
         """Wait until no operation of this process runs any more: a client that goes away cancels nothing."""

@@ -3,6 +3,7 @@
 import argparse
 import os
 import ssl
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -59,10 +60,11 @@ class Opener:
         return self._sandbox() if self._arguments.sandbox else self._configured()
 
     async def recover(self) -> None:
-        """Go on with operations that a dead process left, if the state store may hold any."""
-        from ink_infra_mcp.state.hint import may_have_running
+        """Go on with operations that a dead process left, and thin old plans, if the state store may hold any."""
+        from ink_infra_mcp.state.hint import may_have_work
 
-        if may_have_running(self._state_url()):
+        url, retention_s = self._state()
+        if may_have_work(url, now=time.time(), retention_s=retention_s):
             await (await self.open()).take_over_orphans()
 
     async def drain(self) -> None:
@@ -78,13 +80,17 @@ class Opener:
         while self._closing:
             self._closing.pop()()
 
-    def _state_url(self) -> str:
+    def _state(self) -> tuple[str, float]:
+        """Return the url of the state store, and the retention of the policy in force in seconds."""
         from ink_infra_mcp.settings import STATE_FILE, load_settings
         from ink_infra_mcp.settings.paths import this_machine
+        from ink_infra_mcp.settings.policy_files import load_secrecy
 
         if self._arguments.sandbox:
-            return self._arguments.state or f"sqlite:///{self._sandbox_folder() / STATE_FILE}"
-        return load_settings(this_machine(), flags(self._arguments)).state_url
+            url = self._arguments.state or f"sqlite:///{self._sandbox_folder() / STATE_FILE}"
+            return url, load_secrecy(None).retention_s
+        settings = load_settings(this_machine(), flags(self._arguments))
+        return settings.state_url, load_secrecy(settings.policy_dir).retention_s
 
     def _configured(self) -> "Wiring":
         from ink_infra_mcp.settings import load_settings

@@ -28,7 +28,7 @@ class Approvals:
 
     async def open_for(self, caller: Caller, *, tool: str, args_digest: str) -> Approval | None:
         """Return the pending or approved approval of this very call, or None."""
-        now = await self._expire()
+        now = await self.expire()
         return await self.store.run(
             lambda c: approvals.open_for(c, principal=caller.principal, tool=tool, args_digest=args_digest, now=now)
         )
@@ -72,7 +72,7 @@ class Approvals:
         Raises:
             ApprovalInvalid: unknown, expired, already decided, or this channel may not decide it.
         """
-        now = await self._expire()
+        now = await self.expire()
 
         def work(connection: Connection) -> Approval:
             found = approvals.get(connection, approval_id)
@@ -95,7 +95,7 @@ class Approvals:
         Raises:
             ApprovalInvalid: there is no such yes any more.
         """
-        now = await self._expire()
+        now = await self.expire()
 
         def work(connection: Connection) -> Approval:
             _check_principal(approvals.get(connection, approval_id), principal)
@@ -105,7 +105,7 @@ class Approvals:
 
         return await self.store.run(work)
 
-    async def _expire(self) -> float:
+    async def expire(self) -> float:
         """Write down which approvals have run out of time by now, in a transaction of its own; return the time."""
         now = self.clock.now().timestamp()
 
