@@ -21,6 +21,7 @@ from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.policy import Policy
 from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.guard.refusals import Refusals
 from ink_infra_mcp.sandbox.running import Endpoints, Sandbox, open_world, tokens
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.world import World
@@ -119,6 +120,7 @@ class Ink:
                 open=opened,
                 principal=PRINCIPAL,
                 instructions=instructions(),
+                note=Refusals(self.app.store, ScaledClock()).note,
             )
         )
         async with Client(server, mode=era, elicitation_callback=person) as client:

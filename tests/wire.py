@@ -55,15 +55,29 @@ class Wire:
         self.notify("notifications/initialized")
         return answer
 
+    def say(self, line: bytes) -> None:
+        """Send a line as it is."""
+        stdin = _open(self._child.stdin)
+        stdin.write(line + b"\n")
+        stdin.flush()
+
+    def hear(self) -> dict[str, Any]:
+        """Return the next message of the server.
+
+        Raises:
+            WireError: the server ended, or said nothing in time.
+        """
+        for message in self._messages():
+            return message
+        raise WireError("the server ended")
+
     def resident_mib(self) -> float:
         """Return how much memory the server has in use (Linux only)."""
         pages = int(Path(f"/proc/{self._child.pid}/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def _send(self, message: Mapping[str, object]) -> None:
-        stdin = _open(self._child.stdin)
-        stdin.write(json.dumps(message).encode() + b"\n")
-        stdin.flush()
+        self.say(json.dumps(message).encode())
 
     def _messages(self) -> Iterator[dict[str, Any]]:
         deadline = time.monotonic() + self._patience_s

@@ -8,8 +8,9 @@ from ink_infra_mcp.cli import approve
 from ink_infra_mcp.cli.store import opened
 from ink_infra_mcp.cli.terminal import operator
 from ink_infra_mcp.core.errors import ApprovalInvalid
-from ink_infra_mcp.core.plan import Risk, render
+from ink_infra_mcp.core.plan import Risk
 from ink_infra_mcp.core.policy import Need
+from ink_infra_mcp.core.rendering import render
 from ink_infra_mcp.guard.caller import Answer
 from ink_infra_mcp.state.records import ApprovalState
 from tests.cli.people import Scripted
@@ -36,9 +37,9 @@ def test_pending_approvals_are_listed(shelf: Shelf, capsys: pytest.CaptureFixtur
     assert (ended.status, ended.out.splitlines()) == (
         0,
         [
-            "id             tool         target  risk        needs   asked by    expires in",
-            f"{first.id}  delete_app   shop    disruptive  person  local:anna  10 min",
-            f"{second.id}  control_app  docs    critical    ticket  local:anna  10 min",
+            "id             state  tool         target  risk        needs   asked by    expires in",
+            f"{first.id}  waits  delete_app   shop    disruptive  person  local:anna  10 min",
+            f"{second.id}  waits  control_app  docs    critical    ticket  local:anna  10 min",
             "",
             "Show a plan and decide: ink-infra-mcp approve ID, or ink-infra-mcp deny ID",
         ],
@@ -47,7 +48,30 @@ def test_pending_approvals_are_listed(shelf: Shelf, capsys: pytest.CaptureFixtur
 
 def test_no_approvals_are_said_to_be_none(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty list says so."""
-    assert inside(capsys, "approvals", *shelf.flags).out == "Nothing waits for a person.\n"
+    said = "Nothing waits for a person, and no yes is left unused.\n"
+    assert inside(capsys, "approvals", *shelf.flags).out == said
+
+
+def test_a_yes_that_nothing_has_used_is_listed_until_it_is_taken_back(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was approved and did not begin is no secret of the store: it is listed as such, and denying ends it."""
+    approval = shelf.propose()
+    with opened(shelf.arguments) as desk:
+        desk.decide(approval.id, Answer("accept"), by="terminal:anna")
+    listed = inside(capsys, "approvals", *shelf.flags).out.splitlines()
+    with at_terminal("deny", approval.id, *shelf.flags) as person:
+        person.expect("Turned down: Delete shop. Nothing was changed.")
+        status = person.end()
+    assert listed == [
+        "id             state             tool        target  risk        needs   asked by    expires in",
+        f"{approval.id}  approved, unused  delete_app  shop    disruptive  person  local:anna  10 min",
+        "",
+        "Show a plan and decide: ink-infra-mcp approve ID, or ink-infra-mcp deny ID",
+        "A yes that nothing has used is taken back by: ink-infra-mcp deny ID",
+    ]
+    assert (status, shelf.approval(approval.id).state) == (0, ApprovalState.WITHDRAWN)
+    assert inside(capsys, "approvals", *shelf.flags).out.startswith("Nothing waits for a person")
 
 
 @pytest.mark.parametrize("words", ["approve", "deny"])
@@ -64,7 +88,7 @@ def test_a_yes_approves_what_needs_a_person(shelf: Shelf) -> None:
     """At a terminal the plan is shown as every channel shows it; a yes approves it, as a ticket of this user."""
     approval = shelf.propose()
     with at_terminal("approve", approval.id, *shelf.flags) as person:
-        person.expect(render(PLAN, risk=Risk.DISRUPTIVE))
+        person.expect(render(PLAN, risk=Risk.DISRUPTIVE, sandbox=True))
         person.expect("Asked for by local:anna.")
         person.expect("Approve this plan? [y/N] ")
         person.type("y")
@@ -136,11 +160,11 @@ def test_a_plan_without_a_phrase_still_asks_for_the_target(shelf: Shelf) -> None
 
 
 def test_words_from_outside_cannot_repaint_the_plan(shelf: Shelf) -> None:
-    """A name that holds terminal commands is shown bare, so that no line of the plan can be hidden."""
+    """Terminal commands in a name are written out, so that no line of the plan can be hidden."""
     plan = PLAN.model_copy(update={"title": "Delete shop\x1b[1A\x1b[2KDeploy docs"})
     approval = shelf.propose(plan=plan)
     with at_terminal("approve", approval.id, *shelf.flags) as person:
-        person.expect("Delete shopDeploy docs\n")
+        person.expect("Delete shop<U+001B>[1A<U+001B>[2KDeploy docs\n")
         person.expect("[y/N] ")
         person.type("n")
         person.end()

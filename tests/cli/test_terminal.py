@@ -8,7 +8,7 @@ from ink_infra_mcp.core.errors import ApprovalInvalid
 
 def test_what_is_shown_cannot_steer_the_terminal() -> None:
     """Escape sequences, carriage returns and invisible characters of others never reach the terminal."""
-    assert terminal.shown("a\x1b[2Kb\rc\u202ed\u200be\nf\tg") == "abcde\nf\tg"
+    assert terminal.shown("a\x1b[2Kb\rc\u202ed\u200be\nf\tg") == "abc<U+202E>d<U+200B>e\nf\tg"
 
 
 def test_long_texts_are_shown_in_full() -> None:

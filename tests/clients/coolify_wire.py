@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.coolify.act import CoolifyAct
 from ink_infra_mcp.clients.coolify.errors import classify_coolify
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
-from ink_infra_mcp.clients.http import Answer
 from tests.clients.ordered import Call, Ordered, ordered, permit
 from tests.clock import FakeClock
 

@@ -9,7 +9,10 @@ from typing import cast
 import httpx2
 from pydantic import JsonValue
 
-from ink_infra_mcp.clients.http import Classify, Http, HttpSettings, classify_plainly
+from ink_infra_mcp.clients.answers import Classify, classify_plainly
+from ink_infra_mcp.clients.coolify.reads import READS
+from ink_infra_mcp.clients.http import Http, HttpSettings
+from ink_infra_mcp.clients.reading import Reads
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
@@ -85,13 +88,14 @@ def ordered(
     service: str = "Coolify",
     base_url: str = "https://factory.example.com/api/v1",
     classify: Classify = classify_plainly,
+    reads: Reads = READS,
 ) -> Generator[Wire]:
-    """Give the door to a vendor that expects exactly `calls`."""
+    """Give the door to a vendor that expects exactly `calls`; without a permit only `reads` pass, Coolify's."""
     clock = FakeClock()
     vendor = Ordered(calls, base_path=httpx2.URL(base_url).path.rstrip("/"))
     token = Secret(TOKEN)
     http = Http(
-        HttpSettings(service=service, base_url=base_url, token=token),
+        HttpSettings(service=service, base_url=base_url, reads=reads, token=token),
         clock=clock,
         redact=Redactor([token]),
         classify=classify,

@@ -11,6 +11,7 @@ from ink_infra_mcp.clients.coolify.away import PATIENCE
 from ink_infra_mcp.clients.coolify.errors import classify_coolify
 from ink_infra_mcp.clients.coolify.steps import CoolifySteps
 from ink_infra_mcp.core.errors import StepFailed, Unavailable
+from ink_infra_mcp.core.fingerprint import Pinning
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
@@ -51,7 +52,8 @@ class Run:
     async def __call__(self, wire: Wire) -> JsonObject:
         """Run the step after a note that knew one deployment, with a patience of a few real seconds."""
         watch = self.watch if self.seen else blind
-        steps = CoolifySteps(wire.http, lambda name: Secret(name), lambda: Secret("random"), Redactor(), watch)
+        secret, random = Secret("token"), Secret("random")
+        steps = CoolifySteps(wire.http, Secret, lambda: random, Redactor(), Pinning(secret), watch)
         call = StepCall(
             operation_id="op-test",
             step_id="deploy",

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.coolify.errors import classify_coolify, domain_conflicts, flatten_errors
 from ink_infra_mcp.clients.coolify.models import DomainConflict
-from ink_infra_mcp.clients.http import Answer
 from ink_infra_mcp.core import errors
 from ink_infra_mcp.core.redact import mask
 from tests.clients.coolify_wire import APP, coolify, refusal
@@ -304,7 +304,7 @@ async def test_a_wrong_token_is_named_and_not_retried() -> None:
         ("one", ("one",)),
         (None, ()),
         ({"a": []}, ()),
-        ({"a": "\x1b[31mred\u202e\x00"}, ("a: red",)),
+        ({"a": "\x1b[31mred\u202e\x00"}, ("a: <U+001B>[31mred<U+202E><U+0000>",)),
     ],
 )
 def test_field_errors_of_any_shape_are_flat_texts(shape: JsonValue, texts: tuple[str, ...]) -> None:

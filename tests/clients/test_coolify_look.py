@@ -29,6 +29,7 @@ from tests.clients.ordered import Call
 
 pytestmark = pytest.mark.anyio
 
+MISSING = "Missing required permissions"
 STUB: JsonValue = {"message": "This endpoint has changed to a POST request."}
 LISTED_SERVER: dict[str, JsonValue] = {
     "uuid": SERVER,
@@ -344,7 +345,7 @@ async def test_container_logs_are_cleaned_and_asked_for_within_bounds() -> None:
         Call("GET", f"/applications/{APP}/logs?lines=5", answer={"logs": ["a"]}),
         Call("GET", f"/applications/{APP}/logs?lines=5", status=400, answer={"message": "Application is not running."}),
     ) as it:
-        assert await it.look.app_logs(APP, lines=0) == "a\nb"
+        assert await it.look.app_logs(APP, lines=0) == "a\nb<U+202E>"
         assert await it.look.app_logs(APP, lines=99_999) == ""
         with pytest.raises(BadAnswer, match="field logs has another type"):
             await it.look.app_logs(APP, lines=5)
@@ -416,7 +417,7 @@ async def test_a_missing_app_is_not_found_but_a_missing_endpoint_or_coolify_is_n
     ("calls", "abilities"),
     [
         (
-            (Call("GET", "/servers", status=403, answer={"message": "Missing required permissions: read"}),),
+            (Call("GET", "/servers", status=403, answer={"message": f"{MISSING}: read"}),),
             Abilities(read="no", read_sensitive="no", write="unknown", deploy="unknown"),
         ),
         (
@@ -431,7 +432,12 @@ async def test_a_missing_app_is_not_found_but_a_missing_endpoint_or_coolify_is_n
                 Call("GET", "/servers", answer=[{"uuid": SERVER, "settings": {"sentinel_token": None}}]),
                 Call("GET", "/version", text="4.3.10", content_type="text/plain"),
                 Call("GET", "/servers/none/validate", status=405, answer=STUB),
-                Call("GET", "/deploy", status=403, answer={"message": "Missing required permissions: deploy"}),
+                Call(
+                    "GET",
+                    "/applications/none/start",
+                    status=403,
+                    answer={"message": "Missing required permissions: deploy"},
+                ),
             ),
             Abilities(read="yes", read_sensitive="yes", write="yes", deploy="no"),
         ),
@@ -440,7 +446,7 @@ async def test_a_missing_app_is_not_found_but_a_missing_endpoint_or_coolify_is_n
                 Call("GET", "/servers", answer=[]),
                 Call("GET", "/version", text="4.3.10", content_type="text/plain"),
                 Call("GET", "/servers/none/validate", status=404, answer={"message": "Not found.", "docs": "x"}),
-                Call("GET", "/deploy", answer={}),
+                Call("GET", "/applications/none/start", answer={}),
             ),
             Abilities(read="yes", read_sensitive="unknown", write="unknown", deploy="unknown"),
         ),

@@ -8,7 +8,7 @@ import anyio
 import httpx2
 import pytest
 
-from ink_infra_mcp.clients.github import HEADERS, GithubLook, Repository, classify
+from ink_infra_mcp.clients.github import HEADERS, READS, GithubLook, Repository, classify
 from ink_infra_mcp.clients.http import Http, HttpSettings
 from ink_infra_mcp.core.errors import BadAnswer, Forbidden, InputError, RateLimited, Unauthorized
 from ink_infra_mcp.core.redact import Redactor
@@ -35,6 +35,7 @@ class Hub:
         settings = HttpSettings(
             service="github",
             base_url="http://github.example.com",
+            reads=READS,
             token=Secret(token) if token else None,
             headers=HEADERS,
         )

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from ink_infra_mcp.clients.hetzner_cloud import Action, HetznerCloudAct, HetznerCloudLook, Zone, classify
+from ink_infra_mcp.clients.answers import Answer
+from ink_infra_mcp.clients.hetzner_cloud import READS, Action, HetznerCloudAct, HetznerCloudLook, Zone, classify
 from ink_infra_mcp.clients.hetzner_cloud.act import txt_value
-from ink_infra_mcp.clients.http import Answer, Http, HttpSettings
+from ink_infra_mcp.clients.http import Http, HttpSettings
 from ink_infra_mcp.core.errors import (
     BadAnswer,
     Conflict,
@@ -47,7 +48,7 @@ pytestmark = pytest.mark.anyio
 
 def _http(transport: httpx2.AsyncBaseTransport | None, clock: FakeClock, *, token: str, base_url: str) -> Http:
     secret = Secret(token)
-    settings = HttpSettings(service="hetzner_cloud", base_url=base_url, token=secret)
+    settings = HttpSettings(service="hetzner_cloud", base_url=base_url, reads=READS, token=secret)
     return Http(settings, clock=clock, redact=Redactor([secret]), classify=classify, transport=transport)
 
 
@@ -371,7 +372,7 @@ def test_each_code_of_the_vendor_has_its_error(status: int, code: str, kind: typ
     answer = Answer(method="POST", path="/servers", status=status, headers=headers, text=json.dumps(body), json=body)
     error = classify("hetzner_cloud", answer)
     assert (type(error), error.vendor_code, error.request_id, error.status) == (kind, code, "abc", status)
-    assert error.failed == f"hetzner_cloud answered {status} {code} to POST /servers: some words."
+    assert error.failed == f"hetzner_cloud answered {status} {code} to POST /servers: some words<U+202E>."
 
 
 def test_an_error_that_is_not_hetzner_s_is_told_by_its_status() -> None:

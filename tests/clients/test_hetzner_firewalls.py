@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
+from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.hetzner_cloud import (
+    READS,
     Firewall,
     HetznerCloudAct,
     HetznerCloudLook,
@@ -24,7 +26,7 @@ from ink_infra_mcp.clients.hetzner_cloud import (
 )
 from ink_infra_mcp.clients.hetzner_cloud.act import server_resource
 from ink_infra_mcp.clients.hetzner_cloud.steps import HetznerCloudSteps
-from ink_infra_mcp.clients.http import Answer, Http, HttpSettings
+from ink_infra_mcp.clients.http import Http, HttpSettings
 from ink_infra_mcp.core.errors import (
     BadAnswer,
     Conflict,
@@ -66,7 +68,8 @@ DETACH = "hetzner_cloud.detach_firewall"
 
 def _http(transport: httpx2.AsyncBaseTransport | None, clock: FakeClock, *, base_url: str = "") -> Http:
     secret = Secret(HETZNER_TOKEN)
-    settings = HttpSettings(service="hetzner_cloud", base_url=base_url or "http://cloud.example.com/v1", token=secret)
+    url = base_url or "http://cloud.example.com/v1"
+    settings = HttpSettings(service="hetzner_cloud", base_url=url, reads=READS, token=secret)
     return Http(settings, clock=clock, redact=Redactor([secret]), classify=classify, transport=transport)
 
 

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from pydantic import JsonValue
 
+from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.hetzner_robot import (
     HetznerRobotAct,
     HetznerRobotLook,
@@ -25,7 +26,7 @@ from ink_infra_mcp.clients.hetzner_robot import (
 )
 from ink_infra_mcp.clients.hetzner_robot.rules import form_of
 from ink_infra_mcp.clients.hetzner_robot.steps import HetznerRobotSteps
-from ink_infra_mcp.clients.http import Answer, Http
+from ink_infra_mcp.clients.http import Http
 from ink_infra_mcp.core.errors import (
     BadAnswer,
     Conflict,
@@ -361,7 +362,7 @@ def test_each_code_of_robot_has_its_error(status: int, code: str, kind: type[Ven
     found = classify("Hetzner Robot", _answer(status, {"error": error}))
     assert (type(found), found.vendor_code, found.status) == (kind, code, status)
     assert found.failed == (
-        f"Hetzner Robot answered {status} {code} to POST {PATH}: some words (missing: a; invalid: rules, b, c)."
+        f"Hetzner Robot answered {status} {code} to POST {PATH}: some words<U+202E> (missing: a; invalid: rules, b, c)."
     )
 
 

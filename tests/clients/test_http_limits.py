@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from ink_infra_mcp.clients.http import MAX_BODY_BYTES, Http, HttpSettings
+from ink_infra_mcp.clients.reading import Reads
 from ink_infra_mcp.core.errors import BadAnswer, RateLimited, Unreachable
 from ink_infra_mcp.core.redact import Redactor
 from tests.clients.ordered import permit
@@ -33,7 +34,7 @@ class Drips(httpx2.AsyncByteStream):
 def door(response: httpx2.Response, *, whole_s: float = 10.0) -> Http:
     """Return a door behind which everything is answered with `response`."""
     return Http(
-        HttpSettings(service="Example", base_url="https://api.example.com/", whole_s=whole_s),
+        HttpSettings(service="Example", base_url="https://api.example.com/", reads=Reads("/apps"), whole_s=whole_s),
         clock=FakeClock(),
         redact=Redactor(),
         transport=httpx2.MockTransport(lambda _: response),

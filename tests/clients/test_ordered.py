@@ -2,15 +2,18 @@
 
 import pytest
 
+from ink_infra_mcp.clients.reading import Reads
 from tests.clients.ordered import Call, ordered, permit
 from tests.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
 
+LISTED = Reads("/a?n")
+
 
 async def test_expected_calls_are_answered_in_order() -> None:
     """Each call gets its own answer, with query and body compared."""
-    with ordered(Call("GET", "/a?n=1", answer=[1]), Call("POST", "/b", body={"x": 1}, answer={})) as wire:
+    with ordered(Call("GET", "/a?n=1", answer=[1]), Call("POST", "/b", body={"x": 1}, answer={}), reads=LISTED) as wire:
         assert (await wire.http.get("/a", {"n": 1})).json == [1]
         assert (await wire.http.send("POST", "/b", permit=permit(), body={"x": 1})).json == {}
 
@@ -21,7 +24,7 @@ async def test_expected_calls_are_answered_in_order() -> None:
 )
 async def test_an_unexpected_call_fails_at_once(calls: tuple[Call, ...]) -> None:
     """Another path, method, query or body than expected, or one call too many, fails where it happens."""
-    with pytest.raises(AssertionError), ordered(*calls) as wire:
+    with pytest.raises(AssertionError), ordered(*calls, reads=LISTED) as wire:
         await wire.http.get("/a")
 
 

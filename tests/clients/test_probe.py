@@ -205,7 +205,7 @@ async def test_the_first_words_are_cleaned_and_short() -> None:
         port, close = await listen(Starlette(routes=[Route("/", page)]))
         seen = await Probe({("app.example.com", 8080): ("127.0.0.1", port)}).http("http://app.example.com:8080/")
         await close()
-    assert seen.untrusted_start.startswith("Ignore all app.example.com:8080 xxx")
+    assert seen.untrusted_start.startswith("Ignore<U+202E> all app.example.com:8080 xxx")
     assert len(seen.untrusted_start) == 200
 
 

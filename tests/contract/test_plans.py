@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from ink_infra_mcp.core.plan import Plan
+from ink_infra_mcp.core.plan import Plan, Risk
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.server.backend import AnyMutation
 from tests.contract.cases import FOLDER, Case, CaseFile, all_cases, facts_of, outcome, said, write
@@ -98,6 +98,15 @@ def test_a_plan_is_of_its_tool_and_its_declared_steps(case: Case) -> None:
     plan = plan_of(case)
     assert plan.tool == case.tool.name
     assert {step.kind for step in plan.steps} - set(case.tool.kinds) == set()
+
+
+@pytest.mark.parametrize("case", PLANS, ids=lambda case: case.name)
+def test_a_step_says_truly_whether_it_only_reads_and_what_it_touches(case: Case) -> None:
+    """What a plan folds into one line gets no permit to write; each step names a server or an app for policy to see."""
+    for step in plan_of(case).steps:
+        assert (step.id, step.reads) == (step.id, kinds()[step.kind] is Risk.READ)
+        assert step.servers, step.id
+        assert step.apps or step.kind.startswith(("hosts.", "hetzner_")), step.id
 
 
 @pytest.mark.parametrize("case", PLANS, ids=lambda case: case.name)

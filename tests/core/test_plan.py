@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
-from ink_infra_mcp.core.plan import Plan, Risk, Step, Undo, canonical, render, risk_of
+from ink_infra_mcp.core.plan import Plan, Risk, Step, Undo, canonical, placed, risk_of
 from ink_infra_mcp.core.step import result_of
 from tests.core.plans import plan, step
 
@@ -135,43 +135,18 @@ def test_risks_are_ordered_and_end_at_critical() -> None:
     ]
 
 
-def test_a_person_reads_the_whole_plan() -> None:
-    """The text holds target, risk, cost, every step with its change and undo, what stays, warnings and the digest."""
-    create = Step(
-        id="create",
-        kind="dns.add_record",
-        target="shop.example.com",
-        summary="Add the record shop.example.com",
-        after="192.0.2.7",
-        undo=Undo(kind="dns.remove_record", target="shop.example.com", summary="remove the record"),
-        undoes=("create",),
-    )
-    stop = step().model_copy(update={"before": "running", "after": "exited", "undoes": ("create",)})
-    asked = plan(create, stop, cost="4.51", production=True).model_copy(
-        update={"blast_radius": "users of shop", "keeps": ("volumes",), "warnings": ("no backup",)}
-    )
-    assert render(asked, risk=Risk.DESTRUCTIVE) == (
-        "Stop shop\n"
-        "Target: shop | risk: destructive (production) | cost: 4.51 EUR a month\n"
-        "\n"
-        " 1. Add the record shop.example.com\n"
-        "      (nothing)  ->  192.0.2.7\n"
-        "      if it fails, this is undone: this step itself\n"
-        "      undo: remove the record\n"
-        " 2. Stop shop\n"
-        "      running  ->  exited\n"
-        "      if it fails, this is undone: step 1\n"
-        "      undo: cannot be undone\n"
-        "Affects: users of shop\n"
-        "Stays as it is: volumes\n"
-        "Warning: no backup\n"
-        f"Plan {asked.digest[:12]}"
-    )
+def test_a_risk_is_one_word_everywhere() -> None:
+    """What a question says of a plan and what the README's table says of a tool are the same words."""
+    assert [risk.word for risk in Risk] == ["reads", "safe", "costs", "disruptive", "destructive", "critical"]
 
 
-def test_a_plan_without_steps_is_one_line() -> None:
-    """Nothing to do is said with its reason."""
-    assert render(plan(), risk=Risk.READ) == "Stop shop: nothing to do. It is stopped already."
+def test_steps_are_placed_beside_what_they_name_already() -> None:
+    """Policy looks at every server and app of a step; one that is named twice stands once, and none is empty."""
+    named = step().model_copy(update={"servers": ("muscle-2",)})
+    assert placed([named, step("two")], servers=["muscle-1", "", "muscle-2"], apps=["shop"]) == (
+        named.model_copy(update={"servers": ("muscle-2", "muscle-1"), "apps": ("shop",)}),
+        step("two").model_copy(update={"servers": ("muscle-1", "muscle-2"), "apps": ("shop",)}),
+    )
 
 
 def test_a_plan_cannot_be_changed() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ink_infra_mcp.core.plan import Plan, Risk
+from ink_infra_mcp.core.plan import Plan, Risk, Undo
 from ink_infra_mcp.core.policy import (
     Freeze,
     KindRule,
@@ -17,8 +17,10 @@ from ink_infra_mcp.core.policy import (
     Protected,
     RiskRules,
     UnknownEntry,
+    apps_touched,
     baseline,
     names_touched,
+    servers_touched,
     tighten,
 )
 from tests.core.plans import plan, step
@@ -87,6 +89,27 @@ def test_a_plan_touches_its_target_its_steps_targets_and_its_locks() -> None:
     """A protected server is found whether a plan names it as target, as a step's target or as a lock."""
     asked = plan(step(target="s1"), target="shop").model_copy(update={"locks": ("app:shop", "host:s2")})
     assert names_touched(asked) == {"shop", "s1", "app:shop", "host:s2", "s2"}
+
+
+def test_policy_looks_at_all_that_the_steps_touch() -> None:
+    """A server or app that any step names is protected, however it is spelt, also where an old plan does."""
+    named = step().model_copy(update={"servers": ("muscle-2",), "apps": ("docs",)})
+    undo = Undo(kind="coolify.start", target="tills", summary="start")
+    old = step("old").model_copy(update={"params": {"muscle": "muscle-3", "host": "factory"}, "undo": undo})
+    asked = plan(step("first"), named, old)
+    assert names_touched(asked) == {"shop", "app:shop", "muscle-2", "docs", "muscle-3", "factory", "tills"}
+    assert (servers_touched(asked), apps_touched(asked)) == ({"muscle-2", "muscle-3", "factory"}, {"docs"})
+    for name in ("MUSCLE-2", "docs", "muscle-3", "tills"):
+        rules = BASE.model_copy(update={"protected": (name,)})
+        assert rules.refusal(asked, Risk.SAFE) == f"{name} is protected by policy; no tool may change it."
+
+
+def test_the_apps_of_an_old_plan_are_its_target() -> None:
+    """A plan from before steps named apps is about the app that it locks."""
+    assert (apps_touched(plan(step())), apps_touched(plan(step()).model_copy(update={"locks": ("host:x",)}))) == (
+        {"shop"},
+        set(),
+    )
 
 
 def test_an_overlay_makes_rules_stricter() -> None:

@@ -1,6 +1,5 @@
 """Texts that run, shown whole in what a person approves: nothing in them can pass for the plan, nothing hides."""
 
-import hashlib
 import re
 from unicodedata import east_asian_width
 
@@ -8,25 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ink_infra_mcp.core.quoting import HEAD_ROWS, MAX_ROWS, WIDTH, folded, quoted
+from ink_infra_mcp.core.quoting import WIDTH, folded, quoted
+from ink_infra_mcp.core.untrusted import written_out
 
 ROW = re.compile(r"^ {4,}(\d+ \||\+) ?")
-HIDDEN = re.compile(
-    r"^  \*\*\* (?:lines (\d+)-(\d+) of \d+ are NOT shown \(\d+ characters\); the whole text has|sha256 .{64})$"
-)
 
 
 def test_a_short_text_is_shown_whole_with_its_line_numbers() -> None:
     """Each line stands in its own numbered row below a header that says whose words these are."""
-    assert quoted("FROM alpine:3\n\n\tRUN true\n", name="dockerfile") == (
-        [
-            "      dockerfile, 3 lines, whole; behind the bars is the caller's text:",
-            "         1 | FROM alpine:3",
-            "         2 |",
-            "         3 |     RUN true",
-        ],
-        0,
-    )
+    assert quoted("FROM alpine:3\n\n\tRUN true\n", name="dockerfile") == [
+        "      dockerfile, 3 lines, whole, behind bars:",
+        "         1 | FROM alpine:3",
+        "         2 |",
+        "         3 |     RUN true",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +36,7 @@ def test_a_short_text_is_shown_whole_with_its_line_numbers() -> None:
 )
 def test_a_line_that_looks_like_the_plan_is_still_behind_its_bar(line: str) -> None:
     """Whatever the text says, no row begins as a line of the plan does, and no fence can be closed."""
-    rows, _ = quoted(f"FROM a\n{line}\n", name="compose")
+    rows = quoted(f"FROM a\n{line}\n", name="compose")
     assert rows[2].lstrip().startswith("2 | ")
     assert line in rows[2]
 
@@ -63,36 +57,18 @@ def test_a_line_that_looks_like_the_plan_is_still_behind_its_bar(line: str) -> N
 )
 def test_what_cannot_be_seen_is_written_out(text: str, shown: str) -> None:
     """Control, bidirectional and invisible characters are shown as what they are, not dropped: they would run too."""
-    rows, _ = quoted(text, name="dockerfile")
+    rows = quoted(text, name="dockerfile")
     assert rows[1:] == [f"         1 | {shown}"]
 
 
-def test_line_ends_of_another_system_are_no_characters() -> None:
-    """A file written on Windows reads as it does everywhere."""
-    assert quoted("a\r\nb\r\n", name="compose")[0][1:] == ["         1 | a", "         2 | b"]
-
-
-def test_of_a_long_text_head_and_tail_are_shown_and_the_rest_is_said_to_be_missing() -> None:
-    """Of 5,000 lines a person sees the first and the last ones, which are missing, and the SHA-256 of them all."""
-    text = "\n".join(f"RUN step-{number}" for number in range(1, 5001))
-    rows, hidden = quoted(text, name="dockerfile")
-    match = HIDDEN.match(rows[1 + HEAD_ROWS])
-    assert match is not None
-    assert (rows[HEAD_ROWS], match.groups(), rows[2 + HEAD_ROWS], rows[-1]) == (
-        "       150 | RUN step-150",
-        ("151", "4950"),
-        f"  *** sha256 {hashlib.sha256(text.encode()).hexdigest()}",
-        "      5000 | RUN step-5000",
-    )
-    assert (len(rows), hidden) == (MAX_ROWS + 3, 4800)
-    assert "NOT whole" in rows[0]
-
-
-def test_a_single_endless_line_is_bounded_too() -> None:
-    """A text without line breaks cannot fill the screen either, and says what is missing."""
-    rows, hidden = quoted("x" * 200_000, name="compose")
-    assert (len(rows), hidden) == (MAX_ROWS + 3, 1)
-    assert HIDDEN.match(rows[1 + HEAD_ROWS])
+def test_line_ends_of_another_system_are_said_once() -> None:
+    """A file written on Windows reads as it does everywhere, and its header tells; a stray one is written out."""
+    assert quoted("a\r\nb\r\n", name="compose") == [
+        "      compose, 2 lines (ends of Windows), whole, behind bars:",
+        "         1 | a",
+        "         2 | b",
+    ]
+    assert quoted("a\r\nb\n", name="compose")[1:] == ["         1 | a<U+000D>", "         2 | b"]
 
 
 def columns(row: str) -> int:
@@ -103,16 +79,16 @@ def columns(row: str) -> int:
 @given(st.text(st.characters() | st.sampled_from(" \n\t\r`|世"), max_size=2000))
 def test_no_text_makes_a_row_without_its_bar_or_one_that_a_terminal_would_break(text: str) -> None:
     """Every row has its bar, fits a terminal of 80 columns, and holds nothing that could steer it."""
-    rows, _ = quoted(text, name="dockerfile")
-    assert all(ROW.match(row) or HIDDEN.match(row) for row in rows[1:])
+    rows = quoted(text, name="dockerfile")
+    assert all(ROW.match(row) for row in rows[1:])
     assert all(columns(row) <= WIDTH and row.isprintable() for row in rows[1:])
 
 
 @given(st.text(st.characters(categories=["L", "Nd"]) | st.sampled_from("  |:"), max_size=600))
 def test_nothing_of_a_text_that_fits_is_lost(text: str) -> None:
     """What stands behind the bars, put together again, is the text."""
-    rows, hidden = quoted(text, name="dockerfile")
-    assert ("".join(ROW.sub("", row) for row in rows[1:]), hidden) == (text, 0)
+    rows = quoted(text, name="dockerfile")
+    assert "".join(ROW.sub("", row) for row in rows[1:]) == written_out(text)
 
 
 def test_a_long_line_of_the_plan_is_folded_where_words_end() -> None:

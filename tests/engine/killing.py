@@ -22,7 +22,7 @@ from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.step import Handler, StepCall
-from ink_infra_mcp.guard.caller import Answer, Asked, Caller
+from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Reply
 from ink_infra_mcp.sandbox.physics import settle
 from ink_infra_mcp.sandbox.running import Endpoints, Sandbox
 from ink_infra_mcp.sandbox.seed import seed
@@ -186,8 +186,8 @@ async def called(app: App, tool: str, arguments: Mapping[str, object]) -> Receip
     args = mutation.args.model_validate(dict(arguments))
     said = await app.change(mutation, args, CALLER)
     if isinstance(said, Asked):
-        await app.answer(said.approval.id, Answer("accept", typed=said.approval.phrase), CALLER)
-        said = await app.change(mutation, args, CALLER)
+        yes = Reply(said.approval.id, Answer("accept", typed=said.approval.phrase))
+        said = await app.reply(mutation, args, yes, CALLER)
     assert isinstance(said, Receipt), said
     return said
 

@@ -10,10 +10,10 @@ from tests.engine.killing import CHECKPOINT, Moment, Scene, at_once, begin_forki
 from tests.tools.calls import app_named
 
 GENERATE = {"app": "shop", "set": {"DB_PASSWORD": "generate:"}}
-BEFORE = [Moment("before", "coolify.set_env_new")]
+BEFORE = [Moment("before", "coolify.set_env")]
 MADE = [
     Moment("reached", "/envs"),
-    Moment("after", "coolify.set_env_new"),
+    Moment("after", "coolify.set_env"),
     Moment("statement", CHECKPOINT, "set_env"),
     Moment("reached", "POST /api/v1/deploy"),
 ]

@@ -10,7 +10,7 @@ import anyio
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.step import Handler, StepCall
-from ink_infra_mcp.guard.caller import Answer, Asked, Caller
+from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Reply
 from ink_infra_mcp.state import audit, locks
 from ink_infra_mcp.state.records import AuditLine
 from tests.ink import PRINCIPAL, Ink
@@ -69,9 +69,9 @@ async def begun(it: Ink, tool: str, arguments: dict[str, Any], caller: Caller = 
     """Call a tool, say yes to what it asks, and return the receipt of the begun operation."""
     said = await call(it, tool, arguments, caller)
     if isinstance(said, Asked):
-        answer = Answer(action="accept", typed=said.approval.phrase)
-        assert await it.app.answer(said.approval.id, answer, caller) is None
-        said = await call(it, tool, arguments, caller)
+        mutation = it.app.mutations[tool]
+        yes = Reply(said.approval.id, Answer(action="accept", typed=said.approval.phrase))
+        said = await it.app.reply(mutation, mutation.args.model_validate(arguments), yes, caller)
     assert isinstance(said, Receipt), said
     return said
 

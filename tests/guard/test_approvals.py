@@ -134,7 +134,7 @@ async def test_a_plan_that_drifted_voids_the_approval_for_good(tmp_path: Path) -
 
     assert drifted.outcome is Outcome.PLAN_DRIFTED
     assert "Nothing was changed." in drifted.message
-    assert "1  ->  3" in drifted.plan
+    assert "      before: 1\n      after: 3\n" in drifted.plan
     assert asked.approval.id != approval
     assert it.ran == []
     assert told == ["proposed", "approved accept", "stopped plan_drifted", "proposed"]

@@ -88,7 +88,7 @@ async def test_a_replayed_answer_runs_nothing_twice(tmp_path: Path) -> None:
 
 
 async def test_answers_replayed_at_once_begin_one_operation(tmp_path: Path) -> None:
-    """Five copies of one answer that arrive together begin one operation; the rest are told so."""
+    """Five copies of one answer that arrive together begin one operation: each gets that one, or is told of it."""
     results: list[CallToolResult] = []
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
@@ -103,8 +103,10 @@ async def test_answers_replayed_at_once_begin_one_operation(tmp_path: Path) -> N
             assert stops(it) == 1
             assert (await told(it)).count("begin") == 1
 
-    outcomes = sorted(data(r).get("outcome", "refused") for r in results)
-    assert outcomes == ["applied", "refused", "refused", "refused", "refused"]
+    begun = {data(result)["operation_id"] for result in results if not result.is_error}
+    refused = [result for result in results if result.is_error]
+    assert (len(results), len(begun)) == (5, 1)
+    assert all(f"was already used by operation {min(begun)}" in text(result) for result in refused)
 
 
 async def test_an_answer_cannot_be_brought_to_other_arguments(tmp_path: Path) -> None:
@@ -117,7 +119,7 @@ async def test_an_answer_cannot_be_brought_to_other_arguments(tmp_path: Path) ->
                     await retried(client, state, {**STOP, "app": "docs"})
                 with pytest.raises(MCPError, match=STRANGE):
                     await retried(client, state, TYPED, "delete_app")
-            assert (await told(it)) == ["proposed"]
+            assert (await told(it)) == ["proposed", "refused forged_state", "refused forged_state"]
 
 
 @pytest.mark.parametrize("forged", ["", "ap-0123456789", "v1.AAAA.BBBB"])
@@ -130,7 +132,7 @@ async def test_a_state_that_was_not_sealed_is_refused(tmp_path: Path, forged: st
             with nothing_is_written(it), pytest.raises(MCPError, match=STRANGE):
                 await retried(client, forged.replace("ap-0123456789", shown))
             assert receipt.request_state != shown
-            assert await told(it) == ["proposed"]
+            assert await told(it) == ["proposed", "refused forged_state"]
 
 
 async def test_a_state_sealed_by_another_key_is_refused(tmp_path: Path) -> None:
@@ -181,7 +183,7 @@ async def test_a_used_approval_is_refused_in_both_eras(tmp_path: Path, era: Era)
                 result = await client.call_tool("control_app", {**STOP, "action": action})
                 assert data(result)["outcome"] == "applied"
             assert stops(it) == 2
-    assert [question.splitlines()[0] for question in person.asked].count("Stop shop on muscle-1") == 2
+    assert [question.splitlines()[1] for question in person.asked].count("Stop shop on muscle-1") == 2
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -195,7 +197,7 @@ async def test_a_wrong_name_typed_in_the_client_deletes_nothing(tmp_path: Path, 
             assert await told(it) == ["proposed", "denied accept"]
     assert data(result)["outcome"] == "not_approved"
     assert "The name typed was not the target's. Nothing was changed." in text(result)
-    assert person.asked[0].endswith("To approve, type: shop")
+    assert person.asked[0].endswith("\nTo approve, type: shop\n```")
 
 
 @pytest.mark.parametrize("era", ERAS)

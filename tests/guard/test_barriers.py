@@ -18,7 +18,9 @@ import ink_infra_mcp
 from ink_infra_mcp.clients.coolify.act import CoolifyAct
 from ink_infra_mcp.clients.coolify.bodies import EnvSpec, Source
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
+from ink_infra_mcp.clients.coolify.reads import READS
 from ink_infra_mcp.clients.http import Http, HttpSettings, WriteGate
+from ink_infra_mcp.clients.reading import Reads
 from ink_infra_mcp.core.errors import WriteRefused
 from ink_infra_mcp.core.permit import RUNNING, Permit, RunningStep
 from ink_infra_mcp.core.plan import JsonObject
@@ -132,7 +134,8 @@ class Vendor:
 
 async def through_gate(vendor: Vendor, method: str, extensions: dict[str, Any] | None = None) -> None:
     """Send a request through the gate itself."""
-    async with httpx2.AsyncClient(transport=WriteGate(httpx2.MockTransport(vendor))) as client:
+    gate = WriteGate(httpx2.MockTransport(vendor), Reads("/x"), base_url="https://api.example.com/")
+    async with httpx2.AsyncClient(transport=gate) as client:
         await client.send(client.build_request(method, "https://api.example.com/x", extensions=extensions or {}))
 
 
@@ -293,7 +296,9 @@ async def test_a_token_that_may_only_read_changes_nothing(tmp_path: Path, tool: 
 @asynccontextmanager
 async def coolify_door(url: str, transport: httpx2.AsyncBaseTransport | None = None) -> AsyncGenerator[Http]:
     """Give the door to a Coolify with the token that may do everything."""
-    settings = HttpSettings(service="Coolify", base_url=f"{url}/api/v1/", token=Secret(tokens()["coolify_token"]))
+    settings = HttpSettings(
+        service="Coolify", base_url=f"{url}/api/v1/", reads=READS, token=Secret(tokens()["coolify_token"])
+    )
     async with Http(settings, clock=FakeClock(), redact=Redactor(), transport=transport) as http:
         yield http
 

@@ -239,6 +239,7 @@ async def toy(
         clock=clock,
         new_id=new_id,
         look=world,
+        screen=lambda plan: plan,
     )
     operations = Operations(
         store=store, engine=engine, owners=owners, clock=clock, changes=changes, elapsed=_never_still(clock, looks)

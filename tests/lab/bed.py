@@ -1,6 +1,6 @@
 """The lab as a test sees it: its servers as the product's fleet has them, clean when asked for, dirty when used up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -9,7 +9,9 @@ import anyio.to_thread
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.hosts.readings import READINGS
 from ink_infra_mcp.settings.system import SystemClock
+from ink_infra_mcp.ssh.command import HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.ground.commands import until
 from tests.lab.ground.hosts import Server
@@ -22,9 +24,10 @@ DIRTY: set[str] = set()
 
 @dataclass
 class Bed:
-    """What one test does with the lab."""
+    """What one test does with the lab; its pools take `reads` for commands that only read."""
 
     lab: Lab
+    reads: Container[HostCommand] = READINGS
     _struck: set[str] = field(default_factory=set[str])
     _filtered: set[str] = field(default_factory=set[str])
 
@@ -76,6 +79,7 @@ class Bed:
             login=lambda: login,
             clock=SystemClock(),
             redact=Redactor(),
+            reads=self.reads,
             connect_timeout_s=connect_timeout_s,
             fan_out=fan_out,
         )

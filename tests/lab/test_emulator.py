@@ -35,7 +35,7 @@ from tests.lab.ground.commands import until
 from tests.lab.ground.hosts import Server
 from tests.lab.shapes import Shape, shape
 from tests.ssh.openssh import new_key
-from tests.ssh.servers import look, permit, script, world_of
+from tests.ssh.servers import AtTheirWord, look, permit, script, world_of
 
 pytestmark = pytest.mark.anyio
 
@@ -228,6 +228,7 @@ async def answers(side: Side, situation: Situation, questions: Mapping[str, Ask]
         login=lambda: login,
         clock=SystemClock(),
         redact=Redactor(),
+        reads=AtTheirWord(),
         connect_to=side.connect_to,
         connect_timeout_s=1,
     ) as pool:

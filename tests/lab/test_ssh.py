@@ -12,7 +12,7 @@ from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.bed import Bed, eventually, meanwhile
 from tests.lab.ground.hosts import Server
 from tests.ssh.openssh import new_key
-from tests.ssh.servers import look, permit, script
+from tests.ssh.servers import AtTheirWord, look, permit, script
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +51,12 @@ async def while_it_runs(
         await eventually(lambda: server.run("test", "-s", MARK).returncode == 0, what="the command did not begin")
         await meanwhile(action)
     return outcomes[0]
+
+
+@pytest.fixture(autouse=True)
+def at_their_word(bed: Bed) -> None:
+    """Take commands at their word: which of them need a permit is not what is tried here."""
+    bed.reads = AtTheirWord()
 
 
 async def all_at_once(count: int, action: Callable[[], Coroutine[object, object, object]]) -> None:

@@ -10,6 +10,7 @@ from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.host_firewall.model import Manager
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.hosts.readings import READINGS
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state_hosts import Container, Firewalld, HostFirewall, HostState, Ufw
 from ink_infra_mcp.settings.system import SystemClock
@@ -188,6 +189,7 @@ async def pretend(situation: Situation, folder: Path) -> AsyncGenerator[Twin]:
             login=lambda: login,
             clock=SystemClock(),
             redact=Redactor(),
+            reads=READINGS,
             connect_to=ssh.connect_to,
         ) as pool:
             found = (state.address, state.ipv6, state.private_address, state.private_ipv6)

@@ -10,13 +10,14 @@ from mcp.client.session import ElicitationFnT
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Query, Results, Toolset
-from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Risk, Step, render
+from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Risk, Step
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.core.rendering import render
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.systems import Needs
-from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress
+from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress, Reply
 from ink_infra_mcp.server.backend import AnyMutation, AnyQuery
 from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
@@ -27,6 +28,7 @@ from tests.ink import Era
 PASSWORD = "correct-horse-battery-staple"
 """A secret that the process knows; no shape gives it away."""
 INSTRUCTIONS = "Look first, then change."
+CONNECTION = "cn-test"
 
 
 async def unopened() -> NoReturn:
@@ -139,7 +141,7 @@ def question(plan: Plan, *, phrase: str = "") -> Asked:
         created_at=0.0,
         expires_at=3600.0,
     )
-    return Asked(approval=approval, text=render(plan, risk=risk))
+    return Asked(approval=approval, text=render(plan, risk=risk, phrase=phrase))
 
 
 def receipt(outcome: Outcome, message: str, result: JsonObject | None = None) -> Receipt:
@@ -163,6 +165,7 @@ class Desk:
     look: object = None
     answers: list[Answer] = field(default_factory=list[Answer])
     callers: list[Caller] = field(default_factory=list[Caller])
+    left: list[str] = field(default_factory=list[str])
 
     @property
     def queries(self) -> dict[str, AnyQuery]:
@@ -181,10 +184,16 @@ class Desk:
             return self.ends
         return self.asked if caller.can_ask else REQUIRED
 
-    async def answer(self, approval_id: str, answer: Answer, caller: Caller) -> Receipt | None:
+    async def reply(self, tool: AnyMutation, args: BaseModel, reply: Reply, caller: Caller) -> Receipt | Asked:
         """Keep the answer; only a yes lets the change go on."""
-        self.answers.append(answer)
-        return None if answer.action == "accept" else receipt(Outcome.NOT_APPROVED, "Nothing was changed.")
+        self.answers.append(reply.answer)
+        if reply.answer.action != "accept":
+            return receipt(Outcome.NOT_APPROVED, "Nothing was changed.")
+        return await self.change(tool, args, caller)
+
+    async def leave(self, approval_id: str, caller: Caller) -> None:
+        """Keep which question nobody waits for any more."""
+        self.left.append(approval_id)
 
     async def follow(self, operation_id: str, wait_s: float, progress: Progress | None) -> Receipt:
         """Tell the progress, then say that it is done."""
@@ -212,6 +221,7 @@ async def client_of(desk: Desk, *, era: Era = "auto", person: ElicitationFnT | N
             open=opened,
             principal="local:tester",
             instructions=INSTRUCTIONS,
+            connection=CONNECTION,
         )
     )
     async with Client(server, mode=era, elicitation_callback=person) as client:

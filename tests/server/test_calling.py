@@ -94,7 +94,7 @@ async def test_many_faults_are_told_in_few_words() -> None:
 async def test_control_characters_do_not_come_back() -> None:
     """An argument name with escape sequences is shown without them."""
     result = await called(Desk([Echo()]), {"\x1b[31mred\u202e": 1})
-    assert text(result) == "[invalid_input] Nothing was done. red: Extra inputs are not permitted"
+    assert text(result) == "[invalid_input] Nothing was done. red<U+202E>: Extra inputs are not permitted"
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -12,8 +12,8 @@ from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, loa
 
 DECLARED = {
     Risk.READ: ["coolify.note_deployments", "hosts.note_containers", "hosts.prove_isolation"],
-    Risk.SAFE: ["coolify.create_project", "coolify.create_environment", "coolify.set_env_new", "coolify.start"],
-    Risk.COSTS_MONEY: ["coolify.create_application", "coolify.create_service", "coolify.first_deploy"],
+    Risk.SAFE: ["coolify.create_project", "coolify.create_environment", "coolify.set_env_new"],
+    Risk.COSTS_MONEY: ["coolify.create_application", "coolify.create_service", "coolify.first_deploy", "coolify.start"],
     Risk.DISRUPTIVE: [
         *("coolify.update_application", "coolify.set_env", "coolify.delete_env", "coolify.deploy", "coolify.stop"),
         *("coolify.restart", "coolify.rollback", "coolify.stop_application"),

@@ -1,6 +1,6 @@
 """Servers to try the pool on: a pretend one and a real OpenSSH, behind one handle; and small odd ones."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Container
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,12 +48,20 @@ def permit() -> Permit:
     return permit_here(PERMIT_ID, "hosts.test")
 
 
+class AtTheirWord:
+    """The commands that say of themselves that they only read: for tests of the way to a server, not of its gate."""
+
+    def __contains__(self, command: object) -> bool:
+        return isinstance(command, HostCommand) and not command.changes
+
+
 def pool_of(
     *hosts: Host,
     key: str | Login,
     connect_to: Where,
     clock: FakeClock | None = None,
     redact: Redactor | None = None,
+    reads: Container[HostCommand] = AtTheirWord(),
     connect_timeout_s: float = 5.0,
     keep_s: float = 300.0,
     fan_out: int = 32,
@@ -65,6 +73,7 @@ def pool_of(
         login=login,
         clock=clock or FakeClock(),
         redact=redact or Redactor(),
+        reads=reads,
         connect_to=connect_to,
         connect_timeout_s=connect_timeout_s,
         keep_s=keep_s,

@@ -12,12 +12,13 @@ import anyio
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from ink_infra_mcp.core.errors import StateCorrupt, StateUnavailable
-from ink_infra_mcp.state import operations
+from ink_infra_mcp.core.errors import ApprovalInvalid, StateCorrupt, StateUnavailable
+from ink_infra_mcp.state import approvals, operations
 from ink_infra_mcp.state.hint import may_have_work
+from ink_infra_mcp.state.records import ApprovalState
 from ink_infra_mcp.state.store import Store
 from ink_infra_mcp.state.tables import meta
-from tests.state.stores import file_of, operation, rewrite, sqlite_store
+from tests.state.stores import approval, file_of, operation, rewrite, sqlite_store
 
 NOTHING = r"Nothing was changed\."
 
@@ -111,11 +112,11 @@ def test_the_store_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Pat
     """What a newer version wrote is not guessed at: nothing is added, nothing is changed."""
     with sqlite_store(tmp_path) as store:
         keys(store)
-    rewrite(tmp_path, "update ink_meta set value = '3'")
+    rewrite(tmp_path, "update ink_meta set value = '4'")
     rewrite(tmp_path, "drop table ink_locks")
     with sqlite_store(tmp_path) as store:
         for _ in range(2):
-            with pytest.raises(StateCorrupt, match=rf"has schema 3; this version knows 2\. {NOTHING}"):
+            with pytest.raises(StateCorrupt, match=rf"has schema 4; this version knows 3\. {NOTHING}"):
                 keys(store)
     assert tables(tmp_path) == [
         *("ink_approvals", "ink_audit", "ink_forgotten", "ink_meta", "ink_operation_targets", "ink_operations"),
@@ -134,6 +135,25 @@ def test_the_store_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> 
         with sqlite_store(tmp_path) as store:
             found = store.run_sync(lambda c: operations.on_target(c, "app:shop", limit=5))
         assert [one.id for one in found] == ["op-old"]
+
+
+def test_an_older_store_learns_where_a_yes_came_from(tmp_path: Path) -> None:
+    """Schema 2 did not know of connections: its approvals stay, and a yes that a client brought counts for none."""
+    with sqlite_store(tmp_path) as store:
+        store.run_sync(lambda c: approvals.add(c, approval()))
+    rewrite(tmp_path, "update ink_approvals set state = 'approved', channel = 'elicitation'")
+    rewrite(tmp_path, "alter table ink_approvals drop column connection")
+    rewrite(tmp_path, "update ink_meta set value = '2' where key = 'schema'")
+    old = approval().model_copy(update={"state": ApprovalState.APPROVED, "channel": "elicitation"})
+    for _ in range(2):
+        with sqlite_store(tmp_path) as store:
+            assert store.run_sync(lambda c: approvals.get(c, "ap-1")) == old
+            with pytest.raises(ApprovalInvalid):
+                store.run_sync(
+                    lambda c: approvals.consume(
+                        c, "ap-1", digest=old.plan_digest, operation_id="op-1", now=1.0, came_by="cn-1"
+                    )
+                )
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

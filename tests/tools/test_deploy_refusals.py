@@ -226,7 +226,7 @@ async def test_unknown_ambiguous_and_deleted_names_say_what_there_is(tmp_path: P
     assert "[ambiguous_name] 2 apps answer to 'docs': docs " in ambiguous.text
     assert "twinofdocs0000000000000a on muscle-2" in ambiguous.text
     assert "2 apps are named 'docs': " in several.text
-    assert "There is no app 'shop'." in marked.text
+    assert "There is no app '<U+202E>shop<U+001B>[2J'. Near names: shop." in marked.text
     assert by_domain.data["name"] == by_uuid.data["name"] == "shop"
     assert "[unknown_name] There is no app 'shop'." in gone.text
     assert journal == []

@@ -33,7 +33,7 @@ async def test_an_update_changes_what_is_asked_for_and_nothing_else(tmp_path: Pa
             deployed = it.state.coolify.deployments[-1]
 
     assert (said.outcome, again.outcome, len(person.asked)) == ("applied", "already_so", 1), said.text
-    assert "limits_memory=512m  ->  limits_memory=1g" in person.asked[0]
+    assert "      before limits_memory = 512m\n      after limits_memory = 1g\n" in person.asked[0]
     assert {name: columns[name] for name in ("fqdn", "build_pack", "git_branch", "limits_cpus", "limits_memory")} == {
         "fqdn": "https://shop.s1.example.com,https://www.example.org/shop",
         "build_pack": "dockerfile",

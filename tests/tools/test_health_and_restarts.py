@@ -37,7 +37,7 @@ async def test_a_health_check_that_was_set_is_switched_off_by_the_word_none(tmp_
 
     assert (checked.outcome, health) == ("applied", "healthy"), checked.text
     assert (dropped.outcome, after) == ("applied", ""), dropped.text
-    assert "health_check_enabled=true  ->  health_check_enabled=false" in person.asked[-1]
+    assert "      before health_check_enabled = true\n      after health_check_enabled = false\n" in person.asked[-1]
     assert (again.outcome, kept.outcome) == ("already_so", "already_so")
     assert (columns["health_check_enabled"], columns["health_check_path"]) == (False, "/ready")
 

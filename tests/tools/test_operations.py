@@ -285,7 +285,7 @@ async def test_an_app_that_is_deleted_between_the_yes_and_the_run_is_noticed(tmp
     def gone(state: WorldState) -> None:
         state.coolify.applications = [a for a in state.coolify.applications if a.uuid != SHOP]
 
-    meanwhile = Before(tmp_path, "coolify.set_env_new", gone)
+    meanwhile = Before(tmp_path, "coolify.set_env", gone)
     with anyio.fail_after(30):
         async with ink(tmp_path, wrap_handler=meanwhile) as it, it.client(says_yes()) as client:
             said = await call(client, "set_app_env", app="shop", set={"A": "1"}, wait_s=60)

@@ -57,5 +57,5 @@ async def test_what_is_or_was_production_is_resumed_as_production(tmp_path: Path
     with anyio.fail_after(40):
         said = await resumed(tmp_path, await failed(tmp_path, in_production=then), in_production=now)
     assert said.outcome == "approval_required"
-    assert "risk: destructive (production)" in said.data["plan"]
+    assert "Risk: destructive, on production" in said.data["plan"]
     assert "and type 'shop'" in said.text

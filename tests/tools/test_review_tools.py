@@ -61,7 +61,7 @@ async def test_an_app_that_was_not_proved_is_rolled_out_again_by_the_resumption(
     assert (outcome, resumed.outcome) == (Outcome.FAILED, "applied")
     assert len(person.asked) == 1
     assert "Build and deploy hello" in person.asked[0]
-    assert "if it fails, this is undone: step 3" in person.asked[0]
+    assert "if it fails, hello is stopped; this is undone: step 3" in person.asked[0]
 
 
 async def test_a_resumption_that_broke_off_can_be_resumed_with_all_that_was_done_before(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ async def test_an_old_coolify_goes_back_by_holding_the_commit(tmp_path: Path) ->
         [f"{SHOP}:{BEFORE}"],
         BEFORE,
     )
-    assert f"HEAD  ->  {BEFORE}" in person.asked[0]
+    assert f"      before: HEAD\n      after: {BEFORE}\n" in person.asked[0]
     assert (again.outcome, unknown) == ("already_so", [])
 
 

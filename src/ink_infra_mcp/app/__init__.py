@@ -10,29 +10,33 @@ from pydantic import BaseModel
 from ink_infra_mcp.app.wiring import Places, Wiring, WrapHandler
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients import github, hetzner_cloud, hetzner_robot
+from ink_infra_mcp.clients.answers import Classify
 from ink_infra_mcp.clients.coolify.errors import classify_coolify
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
+from ink_infra_mcp.clients.coolify.reads import READS
 from ink_infra_mcp.clients.coolify.steps import CoolifySteps
 from ink_infra_mcp.clients.github import GithubLook
 from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
 from ink_infra_mcp.clients.hetzner_cloud.steps import HetznerCloudSteps
 from ink_infra_mcp.clients.hetzner_robot import HetznerRobotLook, RobotDoor
 from ink_infra_mcp.clients.hetzner_robot.steps import HetznerRobotSteps
-from ink_infra_mcp.clients.http import Classify, Http, HttpSettings
+from ink_infra_mcp.clients.http import Http, HttpSettings
 from ink_infra_mcp.clients.knock import Knock
 from ink_infra_mcp.clients.probe import Probe
 from ink_infra_mcp.clients.resolver import Resolver
 from ink_infra_mcp.core.dotenv import unfit
 from ink_infra_mcp.core.errors import RefusedByPolicy
+from ink_infra_mcp.core.fingerprint import Pinning
 from ink_infra_mcp.core.operation import Mutation, Query
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import Handler
-from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress
+from ink_infra_mcp.guard.caller import Asked, Caller, Progress, Reply
 from ink_infra_mcp.hosts.docker.causes import ContainerWatch
 from ink_infra_mcp.hosts.docker.judging import ComposeSteps
 from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
+from ink_infra_mcp.hosts.readings import READINGS
 from ink_infra_mcp.ssh.pool import HostPool
 from ink_infra_mcp.state.archive import Archive
 from ink_infra_mcp.tools import ALL
@@ -58,6 +62,7 @@ class App:
         self.sandbox = settings.sandbox
         self._https: list[Http] = []
         self.hosts = _hosts(wiring)
+        self._pinning = Pinning(wiring.secrets.need("coolify_token"))
         self._coolify_http = self._http(_coolify_settings(wiring), classify_coolify)
         self.look = self._look()
         tools = [tool() for tool in ALL]
@@ -90,9 +95,13 @@ class App:
         await self.guarded.forgetting.if_due()
         return await self.guarded.guard.call(tool, args, caller)
 
-    async def answer(self, approval_id: str, answer: Answer, caller: Caller) -> Receipt | None:
-        """Take a person's answer that came through a client; None means yes."""
-        return await self.guarded.guard.answer(approval_id, answer, caller)
+    async def reply(self, tool: AnyMutation, args: BaseModel, reply: Reply, caller: Caller) -> Receipt | Asked:
+        """Take the answer to the question of a call, and begin what it approves; a yes does not outlive its call."""
+        return await self.guarded.guard.reply(tool, args, reply, caller)
+
+    async def leave(self, approval_id: str, caller: Caller) -> None:
+        """Take back a question that nobody waits for any more."""
+        await self.guarded.guard.leave(approval_id, caller)
 
     async def follow(self, operation_id: str, wait_s: float, progress: Progress | None) -> Receipt:
         """Wait for an operation, up to `wait_s` seconds."""
@@ -171,6 +180,8 @@ class App:
             is_secret=lambda name, value: wiring.secrets.get(name) == value,
             secret_digest=lambda name: _digest(wiring.secrets.get(name)),
             secret_unfit=lambda name, again: _unfit(wiring.secrets.get(name), expanded_again=again),
+            secret_pin=lambda name: _pin(wiring.secrets.get(name), self._pinning),
+            pinning=self._pinning,
             archive=Archive(lambda: self.store),
             clock=wiring.clock,
         )
@@ -181,7 +192,9 @@ class App:
     def _handlers(self) -> dict[str, Handler]:
         wiring, isolation = self._wiring, self._wiring.isolation
         watch = ContainerWatch(self.hosts).watch
-        coolify = CoolifySteps(self._coolify_http, wiring.secrets.need, self._new_password, wiring.redact, watch)
+        coolify = CoolifySteps(
+            self._coolify_http, wiring.secrets.need, self._new_password, wiring.redact, self._pinning, watch
+        )
         hosts = HostSteps(self.hosts, isolation)
         cloud = HetznerCloudSteps(lambda: self._hetzner_http)
         robot = HetznerRobotSteps(lambda: self._robot_door)
@@ -196,6 +209,10 @@ def _digest(secret: Secret | None) -> str:
     return "" if secret is None else sha256(secret.reveal().encode(errors="surrogatepass")).hexdigest()
 
 
+def _pin(secret: Secret | None, pinning: Pinning) -> str:
+    return "" if secret is None else pinning.of(secret.reveal())
+
+
 def _unfit(secret: Secret | None, *, expanded_again: bool) -> str:
     return "" if secret is None else unfit(secret.reveal(), expanded_again=expanded_again)
 
@@ -207,6 +224,7 @@ def _hosts(wiring: Wiring) -> HostPool:
         login=lambda: wiring.secrets.get("ssh_key"),
         clock=wiring.clock,
         redact=wiring.redact,
+        reads=READINGS,
         connect_to=wiring.places.connect_to,
     )
 
@@ -215,12 +233,14 @@ def _coolify_settings(wiring: Wiring) -> HttpSettings:
     return HttpSettings(
         service="Coolify",
         base_url=f"{wiring.settings.fleet.coolify.url}/api/v1/",
+        reads=READS,
         token=wiring.secrets.need("coolify_token"),
     )
 
 
 def _hetzner_settings(wiring: Wiring, token: Secret) -> HttpSettings:
-    return HttpSettings(service="Hetzner Cloud", base_url=f"{wiring.places.hetzner_cloud}/", token=token)
+    url = f"{wiring.places.hetzner_cloud}/"
+    return HttpSettings(service="Hetzner Cloud", base_url=url, reads=hetzner_cloud.READS, token=token)
 
 
 def _robot_settings(wiring: Wiring) -> HttpSettings:
@@ -236,6 +256,7 @@ def _github_settings(wiring: Wiring) -> HttpSettings:
     return HttpSettings(
         service="GitHub",
         base_url=f"{wiring.places.github}/",
+        reads=github.READS,
         token=wiring.secrets.get("github_token"),
         headers=github.HEADERS,
     )

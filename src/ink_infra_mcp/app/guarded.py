@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ink_infra_mcp.app.wiring import Wiring
 from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.operation import Mutation
 from ink_infra_mcp.core.policy import Policy
+from ink_infra_mcp.core.screening import screened
 from ink_infra_mcp.core.step import Handler
 from ink_infra_mcp.guard.approval import Approvals
 from ink_infra_mcp.guard.changes import Changes
@@ -57,6 +59,7 @@ class Guarded:
             clock=wiring.clock,
             new_id=wiring.new_id,
             ttl_s=settings.fleet.approvals.ttl_minutes * 60.0,
+            sandbox=settings.sandbox,
         )
         self.forgetting = Forgetting(
             store=store,
@@ -74,6 +77,10 @@ class Guarded:
             clock=wiring.clock,
             new_id=wiring.new_id,
             look=outside.look,
+            screen=partial(
+                screened, by_value=wiring.redact.by_value, of_outside=wiring.redact, names_in=wiring.redact.names_in
+            ),
+            production=frozenset(muscle.name for muscle in settings.fleet.muscles if muscle.production),
             sandbox=settings.sandbox,
         )
 

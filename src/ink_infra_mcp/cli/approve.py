@@ -33,9 +33,10 @@ def answered(approval: Approval, person: Ask, *, sandbox: bool = False) -> Answe
     person.tell(f"{question(approval, sandbox=sandbox)}\n\nAsked for by {approval.principal}.")
     if approval.need == Need.PERSON:
         return Answer("accept" if person.yes("Approve this plan?", default=False) else "decline")
-    typed = person.text(f"To approve, type {approval.phrase}").strip()
-    if typed != approval.phrase:
-        person.tell(f"That is not {approval.phrase}.")
+    wanted = approval.phrase or approval.plan.target
+    typed = person.text(f"To approve, type {wanted}").strip()
+    if typed != wanted:
+        person.tell(f"That is not {wanted}.")
         return Answer("decline")
     return Answer("accept", typed=approval.phrase)
 

@@ -1,4 +1,4 @@
-"""`audit`: shows, exports and verifies the audit."""
+"""`audit`: shows, exports and verifies the audit; and has a person accept that lines of it are lost."""
 
 import argparse
 import json
@@ -6,21 +6,35 @@ from collections.abc import Iterator
 from functools import partial
 
 from ink_infra_mcp.cli.store import Desk, opened
-from ink_infra_mcp.cli.terminal import columns, readable, when
-from ink_infra_mcp.core.errors import StateCorrupt
+from ink_infra_mcp.cli.terminal import Ask, Terminal, columns, decide_in_person, operator, readable, when
+from ink_infra_mcp.core.errors import InputError, StateCorrupt
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.state import audit
 from ink_infra_mcp.state.audit import GENESIS
-from ink_infra_mcp.state.records import AuditLine
+from ink_infra_mcp.state.records import AuditEvent, AuditLine
 from ink_infra_mcp.state.store import Connection
+from ink_infra_mcp.state.witness import End
 
 HEAD = ("line", "at", "event", "tool", "target", "by", "outcome", "operation", "approval")
 SHOWN = 50
 PAGE = 500
+MAX_REASON = 300
+ACCEPT = "accept-loss"
+WORD = "lost"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show the newest lines, export them (all, unless --limit says how many), or verify the chain."""
-    with opened(arguments) as desk, readable():
+    """Show the newest lines, export them (all, unless --limit says how many), verify the chain, or accept a loss.
+
+    Raises:
+        InputError: a loss is to be accepted without a reason. ApprovalInvalid: no person sits at this terminal.
+    """
+    if arguments.action == ACCEPT:
+        reason = _reason(arguments)
+        decide_in_person()
+        return accept(arguments, reason, Terminal())
+    # what is left is shown, however little it is
+    with opened(arguments, checked=False) as desk, readable():
         if arguments.action == "verify":
             return _verify(desk, as_json=arguments.json)
         if arguments.json:
@@ -28,6 +42,56 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             _show(desk, arguments.limit or SHOWN)
     return 0
+
+
+def accept(arguments: argparse.Namespace, reason: str, person: Ask) -> int:
+    """Have a lost end accepted by the person who types the word; the exit status is 0 when that was done."""
+    with opened(arguments, checked=False, anew=True) as desk:
+        known, unreadable = _known(desk)
+        lost = unreadable or desk.store.missing() or desk.read(lambda connection: audit.loss(connection, known))
+        if not lost:
+            person.tell("The audit ends where it should. There is nothing to accept, and nothing was changed.")
+            return 1
+        person.tell(
+            f"{lost}\nAccepting brings nothing back. It writes into the audit that you accepted this, and lets the "
+            "store be opened again. A backup that can be restored is better."
+        )
+        if person.text(f"To accept it, type {WORD}").strip() != WORD:
+            person.tell(f"That is not {WORD}. Nothing was changed.")
+            return 1
+        line = desk.read(lambda connection: audit.accept_loss(connection, _accepted(desk, lost, reason)))
+        if desk.store.witness is not None:
+            desk.store.witness.put(End(line.seq, line.hash))
+    person.tell(f"Accepted, in line {line.seq} of the audit.")
+    return 0
+
+
+def _known(desk: Desk) -> tuple[End | None, str]:
+    """What is remembered, or why that cannot be told: that is a loss, too."""
+    try:
+        return desk.store.remembered(), ""
+    except StateCorrupt as error:
+        return None, error.failed
+
+
+def _accepted(desk: Desk, lost: str, reason: str) -> AuditEvent:
+    return AuditEvent(
+        at=desk.clock.now().timestamp(),
+        event="loss accepted",
+        principal=f"terminal:{operator()}",
+        tool="",
+        detail={"lost": lost, "reason": reason},
+    )
+
+
+def _reason(arguments: argparse.Namespace) -> str:
+    reason = clean_name(arguments.reason or "", limit=MAX_REASON)
+    if not reason:
+        raise InputError(
+            "To accept a loss, a reason must be given.",
+            next=f"Write `audit {ACCEPT} --reason TEXT`; the audit keeps the reason.",
+        )
+    return reason
 
 
 def _export(desk: Desk, limit: int | None) -> None:
@@ -41,9 +105,9 @@ def _show(desk: Desk, limit: int) -> None:
 
 
 def _verify(desk: Desk, *, as_json: bool) -> int:
-    """Say how far the chain holds. Lines cut off at its end leave a shorter whole chain: compare count and hash."""
+    """Say how far the chain holds. Who cuts it and what is remembered beside it leaves a whole one: compare copies."""
     try:
-        count, last = desk.read(_whole)
+        count, last = desk.read(partial(_whole, remembered=desk.store.remembered()))
     except StateCorrupt as error:
         print(json.dumps({"whole": False, "why": str(error)}) if as_json else f"BROKEN. {error}")
         return 1
@@ -54,8 +118,8 @@ def _verify(desk: Desk, *, as_json: bool) -> int:
     return 0
 
 
-def _whole(connection: Connection) -> tuple[int, str]:
-    count = audit.verify(connection)
+def _whole(connection: Connection, *, remembered: End | None) -> tuple[int, str]:
+    count = audit.verify(connection, remembered)
     end = audit.read(connection, after=count - 1, limit=1)
     return count, end[0].hash if count else GENESIS
 

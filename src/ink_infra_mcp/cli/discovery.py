@@ -13,11 +13,11 @@ import anyio
 
 from ink_infra_mcp.app import Places
 from ink_infra_mcp.cli.hurry import Hurried, coolify_http, hetzner_http
+from ink_infra_mcp.clients.answers import not_the_api
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
 from ink_infra_mcp.clients.coolify.models import Abilities, Server
 from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
 from ink_infra_mcp.clients.hetzner_cloud import Server as CloudServer
-from ink_infra_mcp.clients.http import not_the_api
 from ink_infra_mcp.clients.resolver import Resolver
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.fleet import Provider

@@ -11,6 +11,7 @@ from ink_infra_mcp.core.systems import FACTORY, MUSCLE, OPTION, RUNTIME
 from ink_infra_mcp.hosts.docker.proxies import proxy_problem
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather
+from ink_infra_mcp.hosts.readings import READINGS
 from ink_infra_mcp.ssh.pool import HostPool
 
 CONNECT_S = 6.0
@@ -24,6 +25,7 @@ def pool_of(ground: Ground, fleet: Fleet) -> HostPool:
         login=lambda: ground.secrets.get("ssh_key"),
         clock=ground.clock,
         redact=ground.redact,
+        reads=READINGS,
         connect_to=ground.places.connect_to,
         connect_timeout_s=CONNECT_S,
     )

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from ink_infra_mcp.app import Places
 from ink_infra_mcp.clients import github, hetzner_cloud, hetzner_robot
 from ink_infra_mcp.clients.coolify.errors import classify_coolify
+from ink_infra_mcp.clients.coolify.reads import READS
 from ink_infra_mcp.clients.hetzner_robot import RobotDoor, robot_settings
 from ink_infra_mcp.clients.http import Http, HttpSettings
 from ink_infra_mcp.core.redact import Redactor
@@ -26,20 +27,31 @@ class Hurried(SystemClock):
 
 def coolify_http(url: str, token: Secret | None, redact: Redactor, *, below: str = "/api/v1/") -> Http:
     """Return Coolify's door; `url` is without /api/v1."""
-    settings = HttpSettings(service="Coolify", base_url=f"{url}{below}", token=token, read_s=READ_S)
+    settings = HttpSettings(service="Coolify", base_url=f"{url}{below}", reads=READS, token=token, read_s=READ_S)
     return Http(settings, clock=Hurried(), redact=redact, classify=classify_coolify)
 
 
 def hetzner_http(places: Places, token: Secret, redact: Redactor) -> Http:
     """Return Hetzner Cloud's door."""
-    settings = HttpSettings(service="Hetzner Cloud", base_url=f"{places.hetzner_cloud}/", token=token, read_s=READ_S)
+    settings = HttpSettings(
+        service="Hetzner Cloud",
+        base_url=f"{places.hetzner_cloud}/",
+        reads=hetzner_cloud.READS,
+        token=token,
+        read_s=READ_S,
+    )
     return Http(settings, clock=Hurried(), redact=redact, classify=hetzner_cloud.classify)
 
 
 def github_http(places: Places, token: Secret | None, redact: Redactor) -> Http:
     """Return GitHub's door."""
     settings = HttpSettings(
-        service="GitHub", base_url=f"{places.github}/", token=token, read_s=READ_S, headers=github.HEADERS
+        service="GitHub",
+        base_url=f"{places.github}/",
+        reads=github.READS,
+        token=token,
+        read_s=READ_S,
+        headers=github.HEADERS,
     )
     return Http(settings, clock=Hurried(), redact=redact, classify=github.classify)
 

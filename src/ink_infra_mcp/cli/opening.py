@@ -1,6 +1,7 @@
 """Opens the application for a command: the configured one, or the sandbox's. Nothing heavy is imported before that."""
 
 import argparse
+import logging
 import os
 import ssl
 import time
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
     from ink_infra_mcp.app import App, Places, Wiring
     from ink_infra_mcp.core.effects import Clock
     from ink_infra_mcp.core.fleet import Fleet
+    from ink_infra_mcp.guard.caller import Refusal
+    from ink_infra_mcp.guard.refusals import Refusals
     from ink_infra_mcp.settings import Flags, Settings
     from ink_infra_mcp.settings.secrets import Secrets
 
+log = logging.getLogger(__name__)
 SANDBOX_ADMIN = "198.51.100.7"
 """The address from which this server comes to the pretend servers."""
 SANDBOX_DOMAIN = "example.com"
@@ -35,6 +39,8 @@ class Opener:
         self._arguments = arguments
         self._redact = redact or Redactor()
         self._closing: list[Callable[[], None]] = []
+        self._refusals: Refusals | None = None
+        self._is_fresh = not arguments.fresh
         self._lock = anyio.Lock()
         self.app: App | None = None
 
@@ -67,6 +73,29 @@ class Opener:
         if may_have_work(url, now=time.time(), retention_s=retention_s):
             await (await self.open()).take_over_orphans()
 
+    async def note(self, refusal: "Refusal") -> None:
+        """Write a refused call into the audit: the state store alone is opened for it, at the first one."""
+        from ink_infra_mcp.core.errors import ConfigError
+
+        try:
+            if self._refusals is None:
+                self._refusals = self._opened_refusals()
+        except ConfigError as error:
+            log.warning("a refused call could not be written down: %s", error)
+            return
+        await self._refusals.note(refusal)
+
+    def _opened_refusals(self) -> "Refusals":
+        from ink_infra_mcp.guard.refusals import Refusals
+        from ink_infra_mcp.settings.system import SystemClock
+        from ink_infra_mcp.state.store import Store
+
+        if self._arguments.sandbox:
+            self._begin_anew(self._sandbox_folder())
+        store = Store(self._state()[0])
+        self._closing.append(store.close)
+        return Refusals(store=store, clock=SystemClock())
+
     async def drain(self) -> None:
         """Let running operations end."""
         if self.app is not None:
@@ -91,6 +120,12 @@ class Opener:
             return url, load_secrecy(None).retention_s
         settings = load_settings(this_machine(), flags(self._arguments))
         return settings.state_url, load_secrecy(settings.policy_dir).retention_s
+
+    def _begin_anew(self, folder: Path) -> None:
+        """Forget the sandbox's past once, where that was asked for: who writes first must not lose what it wrote."""
+        if not self._is_fresh:
+            forget(folder)
+            self._is_fresh = True
 
     def _configured(self) -> "Wiring":
         from ink_infra_mcp.settings import load_settings
@@ -117,8 +152,7 @@ class Opener:
         from ink_infra_mcp.settings.system import SystemClock
 
         folder = private_folder(self._sandbox_folder())
-        if self._arguments.fresh:
-            forget(folder)
+        self._begin_anew(folder)
         world = open_world(
             folder / "world.db", speed=self._arguments.speed, coolify_version=self._arguments.coolify_version
         )

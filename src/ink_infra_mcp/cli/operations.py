@@ -9,7 +9,7 @@ import anyio
 from ink_infra_mcp.cli.store import opened, state_url
 from ink_infra_mcp.cli.terminal import Ask, Terminal, columns, decide_in_person, operator, readable, when
 from ink_infra_mcp.core.errors import InputError
-from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.core.untrusted import clean_name, without_unseen
 from ink_infra_mcp.guard.abandoning import Abandoning, Left
 from ink_infra_mcp.settings.system import new_id
 from ink_infra_mcp.state import operations
@@ -61,7 +61,7 @@ def _end_workflow(url: str, operation_id: str) -> None:
 
 
 def _reason(arguments: argparse.Namespace) -> str:
-    reason = clean_name(arguments.reason or "", limit=MAX_REASON)
+    reason = clean_name(without_unseen(arguments.reason or ""), limit=MAX_REASON)
     if not arguments.id or not reason:
         raise InputError(
             "To abandon an operation, its id and a reason must be given.",

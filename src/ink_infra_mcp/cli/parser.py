@@ -18,11 +18,11 @@ _COMMANDS = {
     "doctor": "check every system, secret and tool",
     "secret": "set, list and remove secrets",
     "call": "call a tool as a client, and approve on the terminal",
-    "approvals": "list what waits for a person",
+    "approvals": "list what waits for a person, and each yes that is unused",
     "approve": "approve a plan",
-    "deny": "turn a plan down",
+    "deny": "turn a plan down, or take an unused yes back",
     "operations": "list operations, or abandon one that cannot end",
-    "audit": "show or verify the audit",
+    "audit": "show or verify the audit, or accept that its end is lost",
     "contracts": "check or update the tool contracts",
     "demo": "run the main job in the sandbox",
 }
@@ -71,7 +71,8 @@ def parser() -> argparse.ArgumentParser:
     made["operations"].add_argument("id", nargs="?", help="the operation to abandon, op-...")
     made["operations"].add_argument("--reason", metavar="TEXT", help="why it is abandoned, for the audit")
     made["operations"].add_argument("--limit", type=_count, default=20, metavar="N", help="the newest N")
-    made["audit"].add_argument("action", nargs="?", choices=["show", "verify"], default="show")
+    made["audit"].add_argument("action", nargs="?", choices=["show", "verify", "accept-loss"], default="show")
+    made["audit"].add_argument("--reason", metavar="TEXT", help="why a loss is accepted, for the audit")
     made["audit"].add_argument("--json", action="store_true", help="print JSON lines: all of them, or --limit")
     made["audit"].add_argument("--limit", type=_count, metavar="N", help="the newest N lines (default 50)")
     made["contracts"].add_argument("--update", action="store_true", help="write what differs")

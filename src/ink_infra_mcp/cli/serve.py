@@ -37,6 +37,7 @@ async def _serve(arguments: argparse.Namespace, redact: Redactor) -> int:
         open=opener.open,
         principal=f"local:{operator()}",
         instructions=instructions(),
+        note=opener.note,
     )
 
     async def at_start() -> None:

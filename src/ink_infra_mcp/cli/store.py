@@ -19,11 +19,10 @@ from ink_infra_mcp.settings.paths import private_folder, state_folder, this_mach
 from ink_infra_mcp.settings.state_url import state_url_fault
 from ink_infra_mcp.settings.system import SystemClock, new_id
 from ink_infra_mcp.state import approvals
-from ink_infra_mcp.state.records import Approval, ApprovalState
+from ink_infra_mcp.state.records import TICKET, Approval, ApprovalState
 from ink_infra_mcp.state.store import Connection, Store
 
 T = TypeVar("T")
-CHANNEL = "ticket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,10 @@ class Desk:
         """Return what `work` returns, in one transaction; raises StateError."""
         return self.store.run_sync(work)
 
-    def pending(self) -> tuple[Approval, ...]:
-        """Return what waits for a person, oldest first."""
-        return anyio.run(self._approvals().pending)
+    def open_approvals(self) -> tuple[Approval, ...]:
+        """Return what waits for a person and each yes that nothing has used yet, oldest first."""
+        found = (*anyio.run(self._approvals().pending), *anyio.run(self._approvals().unused))
+        return tuple(sorted(found, key=lambda approval: (approval.created_at, approval.id)))
 
     def question(self, approval_id: str) -> Approval:
         """Return an approval that can still be decided.
@@ -56,7 +56,7 @@ class Desk:
 
     def decide(self, approval_id: str, answer: Answer, *, by: str) -> Approval:
         """Return the approval after the operator's answer, which the audit then holds; raises ApprovalInvalid."""
-        return anyio.run(partial(self._approvals().decide, approval_id, answer, by=by, channel=CHANNEL))
+        return anyio.run(partial(self._approvals().decide, approval_id, answer, by=by, channel=TICKET))
 
     def deny(self, approval_id: str, *, by: str) -> Approval:
         """Return the approval after the operator's no, which takes back a yes that nothing has used yet.
@@ -66,7 +66,7 @@ class Desk:
         """
         found = self.read(lambda connection: approvals.get(connection, approval_id))
         if found is not None and found.state is ApprovalState.APPROVED:
-            return anyio.run(partial(self._approvals().withdraw, approval_id, by=by, channel=CHANNEL))
+            return anyio.run(partial(self._approvals().withdraw, approval_id, by=by, channel=TICKET))
         return self.decide(self.question(approval_id).id, Answer("decline"), by=by)
 
     def _approvals(self) -> Approvals:
@@ -83,13 +83,13 @@ class Desk:
 
 
 @contextmanager
-def opened(arguments: argparse.Namespace) -> Generator[Desk]:
-    """Give the store that the configuration, --state or --sandbox names.
+def opened(arguments: argparse.Namespace, *, checked: bool = True, anew: bool = False) -> Generator[Desk]:
+    """Give the store that the configuration, --state or --sandbox names; `checked` and `anew` as for the store.
 
     Raises:
         ConfigError: fleet.toml, --state or the state folder cannot be used.
     """
-    store = Store(state_url(arguments))
+    store = Store(state_url(arguments), checked=checked, anew=anew)
     try:
         yield Desk(store=store, clock=SystemClock())
     finally:

@@ -112,8 +112,8 @@ def operator() -> str:
 
 
 def shown(text: str) -> str:
-    """Return all of the text without control, colour and invisible characters: it may hold words from outside."""
-    return clean(text, limit=len(text) + 1)
+    """Return all of the text, without control and colour, the unseen written out: it may hold words from outside."""
+    return clean(text, limit=None)
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:

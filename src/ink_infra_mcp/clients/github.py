@@ -8,11 +8,14 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ink_infra_mcp.clients.http import Answer, Http, classify_plainly, retry_after_s
+from ink_infra_mcp.clients.answers import Answer, classify_plainly, retry_after_s
+from ink_infra_mcp.clients.http import Http
+from ink_infra_mcp.clients.reading import Reads
 from ink_infra_mcp.core.errors import BadAnswer, InputError, NotFound, RateLimited, VendorError
 
 BASE_URL = "https://api.github.com"
 HEADERS: Mapping[str, str] = {"X-GitHub-Api-Version": "2022-11-28", "Accept": "application/vnd.github+json"}
+READS = Reads("/repos/{word}/{word}", "/repos/{word}/{word}/branches/{word}", "/rate_limit")
 _OWNER = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})$")
 _NAME = re.compile(r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}$")
 _BRANCH = re.compile(r"^(?!.*(?:\.\.|//|@\{))[^\s\x00-\x1f~^:?*\[\\/][^\x00-\x20~^:?*\[\\]{0,249}$")

@@ -9,6 +9,7 @@ InkError                      code, retryable, and three sentences: what failed,
 ├── GuardError                the guard stopped a change; nothing was done
 │   ├── RefusedByPolicy       data in policies/ says no
 │   ├── ApprovalInvalid       unknown, expired, used or foreign approval
+│   ├── TooManyWaiting        so many plans of this caller wait for a person already
 │   ├── PlanDrifted           the world is no longer the one that was approved
 │   ├── TargetLocked          another operation holds the target
 │   └── WriteRefused          the write gate met a change without a live permit
@@ -101,6 +102,12 @@ class ApprovalInvalid(GuardError):
     """The approval is unknown, expired, already used, or somebody else's."""
 
     code = "approval_invalid"
+
+
+class TooManyWaiting(GuardError):
+    """As many plans of the caller wait for a person as may; the message names the oldest, and how to turn it down."""
+
+    code = "too_many_waiting"
 
 
 class PlanDrifted(GuardError):

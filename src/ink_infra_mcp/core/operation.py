@@ -97,6 +97,10 @@ class Mutation(ABC, Generic[A, L, F]):
     async def verify(self, plan: Plan, results: Results, look: L) -> list[Check]:
         """Return what is now true of the world, statement by statement."""
 
+    def only_lists(self, args: A) -> bool:
+        """Return whether a call with these arguments only asks what there is to choose from, and can change nothing."""
+        return False
+
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return the tool's own result fields (url, uuid ...) from what the steps returned."""
         return {}

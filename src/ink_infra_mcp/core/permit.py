@@ -22,10 +22,10 @@ RUNNING: ContextVar[RunningStep | None] = ContextVar("ink_running_step", default
 class Permit:
     """Opens the write gate for the steps of one plan while it lives. Only `guard.permit` makes one.
 
-    `kinds` are the step kinds of the plan, those of its undos included. The gate opens while a step of this very
-    operation and of one of these kinds runs in the task that writes. That keeps a permit from being used by another
-    operation's step, by code that no step runs, and after its step. It does not look at the request: what a handler
-    writes while its own step runs is held by review and tests.
+    `kinds` are the step kinds of the plan that write, those of its undos included. The gate opens while a step of this
+    very operation and of one of these kinds runs in the task that writes. That keeps a permit from being used by
+    another operation's step, by code that no step runs, and after its step. It does not look at the request: what a
+    handler writes while its own step runs is held by review and tests.
     """
 
     operation_id: str

@@ -201,6 +201,13 @@ def servers_touched(plan: Plan) -> set[str]:
     return {*named, *(server for step in plan.steps for server in step.servers)} - {""}
 
 
+def apps_touched(plan: Plan) -> set[str]:
+    """Return the apps that the steps of a plan name; of one from before steps had apps, its target, if that is one."""
+    named = {app for step in plan.steps for app in step.apps}
+    is_app = any(lock.startswith(("app:", "name:")) for lock in plan.locks)
+    return named or ({plan.target} if is_app else set())
+
+
 def _names_of(step: Step) -> set[str]:
     told = {str(step.params.get(name, "")) for name in ("muscle", "host")}
     return {step.target, step.undo.target if step.undo else "", *step.servers, *step.apps, *told}

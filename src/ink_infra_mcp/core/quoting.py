@@ -22,10 +22,8 @@ def quoted(text: str, *, name: str) -> list[str]:
     """
     windows = 0 < text.count("\n") == text.count("\r\n")
     rows = _rows(text.replace("\r\n", "\n") if windows else text)
-    count = f"{sum(gutter.endswith('|') for gutter, _ in rows)} lines" + (
-        " with the ends of Windows" if windows else ""
-    )
-    return [f"      {name}, {count}, whole; behind the bars is its text:", *map(_shown, rows)]
+    count = f"{sum(gutter.endswith('|') for gutter, _ in rows)} lines" + (" (ends of Windows)" if windows else "")
+    return [*folded(f"      {name}, {count}, whole, behind bars:"), *map(_shown, rows)]
 
 
 def folded(line: str) -> list[str]:

@@ -28,6 +28,9 @@ NOT_SHOWN: Mapping[str, str] = {
     "hosts": "the domains that the plan says the app has",
     "services": "names of the file's services, which is shown",
     "once": "names of the file's services, which is shown",
+    "pins": "digests of all that is not shown of the app: a difference stops the step",
+    "pinned_by": "a name of the key of those digests",
+    "free": "what Coolify itself sets with the plan's own changes",
     "ports": "what the file that is shown publishes",
     "seen": "uuids of deployments from before",
     "known": "uuids of deployments, or names of variables, from before",
@@ -48,9 +51,7 @@ NOT_SHOWN: Mapping[str, str] = {
     "knocks": "from where the proof connects",
 }
 """Parameters that a person need not read, each with its reason. Whatever else a step is given is shown."""
-_TABLES = frozenset({"settings", "variables"})
-_PLAIN = 200
-"""Characters up to which a value of one line stands on the plan's own rows."""
+_TABLES = frozenset({"settings", "variables", "runs"})
 
 
 def render(plan: Plan, *, risk: Risk, phrase: str = "", sandbox: bool = False) -> str:
@@ -159,27 +160,20 @@ class _Steps:
 
     def _failing(self, steps: list[Step]) -> list[str]:
         """Say in plain words what becomes of things that run, and which steps are undone, last first."""
-        undone = {id_ for step in steps for id_ in step.undoes}
+        ids, own = {id_ for step in steps for id_ in step.undoes}, {step.id for step in steps}
+        undone = [(number, step) for number, step in enumerate(self.plan.steps, 1) if step.id in ids][::-1]
         if not undone:
             return []
-        numbered = [(number, step) for number, step in enumerate(self.plan.steps, 1) if step.id in undone]
-        effects = [step.undo.effect for _, step in numbered[::-1] if step.undo and step.undo.effect]
-        own = {step.id for step in steps}
-        said = ["this step" if step.id in own else f"step {number}" for number, step in numbered[::-1]]
+        said = ", ".join("this step" if step.id in own else f"step {number}" for number, step in undone)
         when = "if it fails" if len(steps) == 1 else "if one of them fails"
-        return [f"      {when}, {'; '.join([*effects, 'this is undone: ' + ', '.join(said)])}"]
+        return [f"      {when}, {'; '.join([*_effects(undone), f'this is undone: {said}'])}"]
 
     def _given(self, number: int, step: Step) -> Iterator[str]:
         changed = {change.name for change in step.changes}
-        for name, value in step.params.items():
-            if name in NOT_SHOWN or _is_nothing(value):
-                continue
-            if name in _TABLES and isinstance(value, dict):
-                for key, part in value.items():
-                    if key not in changed:
-                        yield from self._text(number, key, _plain(part))
-            elif name not in changed:
-                yield from self._text(number, name, _plain(value))
+        for name, value in runs(step).items():
+            for key, part in value.items() if name in _TABLES and isinstance(value, dict) else ((name, value),):
+                if key not in changed:
+                    yield from self._text(number, key, _plain(part))
 
     def _text(self, number: int, name: str, text: str | None) -> Iterator[str]:
         """A text that stands in the plan already is not shown twice: the second would be passed over by the eye."""
@@ -191,17 +185,22 @@ class _Steps:
             yield from quoted(text, name=name)
 
 
+def _effects(undone: Iterable[tuple[int, Step]]) -> list[str]:
+    return [step.undo.effect for _, step in undone if step.undo and step.undo.effect]
+
+
 def _value(name: str, text: str | None) -> list[str]:
     """A value that a row of the plan could show otherwise than it is stands behind bars."""
-    if text is None:
-        return _rows([f"      {name} is not set"])
-    exact = text == text.strip() and "  " not in text and "\n" not in text
-    return _rows([f"      {name} = {text}"]) if text and exact and len(text) <= _PLAIN else quoted(text, name=name)
+    if not text:
+        return _rows([f"      {name} is {'not set' if text is None else 'empty'}"])
+    exact = text == text.strip() and "  " not in text and text == written_out(text)
+    row = f"      {name} = {text}"
+    return [row] if exact and folded(row) == [row] else quoted(text, name=name)
 
 
 def _brief(text: str | None) -> str | None:
     """What is replaced runs no more: of a long one it is said how long it was."""
-    if text is None or ("\n" not in text and len(text) <= WIDTH):
+    if text is None or ("\n" not in text and len(text) <= 5 * WIDTH):
         return text
     return f"({len(text.splitlines())} lines, {len(text)} characters, which this replaces)"
 

@@ -5,7 +5,8 @@ import unicodedata
 from itertools import groupby
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_KEEP = {"\n", "\t"}
+_KEEP = frozenset("\n\t")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _ELLIPSIS = "…"
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\U0001d159")
 """Printable by their category and yet blank in every font (Default_Ignorable_Code_Point of Unicode, and two more)."""
@@ -23,10 +24,10 @@ def written_out(text: str) -> str:
     return text if text.isascii() and text.isprintable() else _written(text, keep=frozenset(), turn=True)
 
 
-def clean(text: str, *, limit: int = 10_000) -> str:
+def clean(text: str, *, limit: int | None = 10_000) -> str:
     """Return `text` as it may be read: colours and control characters dropped, what cannot be seen written out.
 
-    New lines and tabs stay. It is cut at `limit` characters; a cut is marked with an ellipsis.
+    New lines and tabs stay. It is cut at `limit` characters, None: nowhere; a cut is marked with an ellipsis.
     """
     bare = _ANSI.sub("", text)
     if not bare.isprintable():
@@ -34,7 +35,15 @@ def clean(text: str, *, limit: int = 10_000) -> str:
         bare = _written(kept, keep=_KEEP, turn=False)
     elif not bare.isascii():
         bare = _written(bare, keep=_KEEP, turn=False)
-    return bare if len(bare) <= limit else bare[: max(0, limit - 1)] + _ELLIPSIS
+    return bare if limit is None or len(bare) <= limit else bare[: max(0, limit - 1)] + _ELLIPSIS
+
+
+def without_unseen(text: str) -> str:
+    """Return `text` without colours, and without control, bidirectional, invisible and surrogate characters.
+
+    For whoever looks for something that such characters may be strewn into; new lines and tabs stay.
+    """
+    return "".join(c for c in _ANSI.sub("", text) if c in _KEEP or unicodedata.category(c) not in _UNSEEN)
 
 
 def clean_name(text: str, *, limit: int = 64) -> str:
@@ -69,7 +78,7 @@ def code_block(text: str) -> str:
     return f"{bar}text\n{text}\n{bar}"
 
 
-def _written(text: str, *, keep: frozenset[str] | set[str], turn: bool) -> str:
+def _written(text: str, *, keep: frozenset[str], turn: bool) -> str:
     found: list[str] = []
     marks, on_letter = 0, False
     for char in text:

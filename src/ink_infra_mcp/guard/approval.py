@@ -4,17 +4,20 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from ink_infra_mcp.core.effects import Clock, NewId
-from ink_infra_mcp.core.errors import ApprovalInvalid
+from ink_infra_mcp.core.errors import ApprovalInvalid, TooManyWaiting
 from ink_infra_mcp.core.plan import Plan, Risk
 from ink_infra_mcp.core.policy import Need
-from ink_infra_mcp.core.untrusted import written_out
+from ink_infra_mcp.core.untrusted import clean_name, written_out
 from ink_infra_mcp.guard.caller import Answer, Caller
+from ink_infra_mcp.guard.receipts import when
 from ink_infra_mcp.state import approvals, audit
-from ink_infra_mcp.state.records import Approval, ApprovalState, AuditEvent
+from ink_infra_mcp.state.records import TICKET, Approval, ApprovalState, AuditEvent
 from ink_infra_mcp.state.store import Connection, Store
 
 MAX_TYPED = 40
 """Characters that a person can be asked to type."""
+MAX_WAITING = 20
+"""Plans of one principal that may wait for a person at once: nobody can judge more, and a loop must come to an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Approvals:
     clock: Clock
     new_id: NewId
     ttl_s: float
+    sandbox: bool = False
 
     async def open_for(self, caller: Caller, *, tool: str, args_digest: str) -> Approval | None:
         """Return the pending or approved approval of this very call, or None."""
@@ -34,7 +38,11 @@ class Approvals:
         )
 
     async def propose(self, caller: Caller, plan: Plan, *, args_digest: str, risk: Risk, need: Need) -> Approval:
-        """Return a new pending approval for the plan."""
+        """Return a new pending approval for the plan.
+
+        Raises:
+            TooManyWaiting: so many other plans of the caller wait already; the oldest is named.
+        """
         now = self.clock.now().timestamp()
         approval = Approval(
             id=self.new_id("ap"),
@@ -51,6 +59,7 @@ class Approvals:
         )
 
         def work(connection: Connection) -> None:
+            _check_room(approvals.pending(connection, now=now, principal=caller.principal), approval, self.sandbox)
             approvals.add(connection, approval)
             audit.append(connection, _event(approval, "proposed", now, caller.principal))
 
@@ -62,12 +71,25 @@ class Approvals:
         now = self.clock.now().timestamp()
         return await self.store.run(lambda c: approvals.pending(c, now=now))
 
-    async def decide(
-        self, approval_id: str, answer: Answer, *, by: str, channel: str, principal: str | None = None
-    ) -> Approval:
-        """Return the approval after a person's answer; a wrong phrase counts as a refusal.
+    async def unused(self) -> tuple[Approval, ...]:
+        """Return each yes that nothing has used yet, oldest first."""
+        now = self.clock.now().timestamp()
+        return await self.store.run(lambda c: approvals.unused(c, now=now))
 
-        With a `principal`, only an approval of its own calls can be decided.
+    async def decide(
+        self,
+        approval_id: str,
+        answer: Answer,
+        *,
+        by: str,
+        channel: str,
+        principal: str | None = None,
+        came_by: str = "",
+    ) -> Approval:
+        """Return the approval after a person's answer; a wrong phrase, or no answer at all, counts as a refusal.
+
+        With a `principal`, only an approval of its own calls can be decided. A yes that `came_by` a client's connection
+        can be used by that one only.
 
         Raises:
             ApprovalInvalid: unknown, expired, already decided, or this channel may not decide it.
@@ -80,7 +102,9 @@ class Approvals:
             if found is not None:
                 _check_channel(found, channel)
             state = _state(found, answer)
-            decided = approvals.decide(connection, approval_id, state=state, channel=channel, decided_by=by, now=now)
+            decided = approvals.decide(
+                connection, approval_id, state=state, channel=channel, decided_by=by, now=now, came_by=came_by
+            )
             word = "approved" if state is ApprovalState.APPROVED else "denied"
             audit.append(connection, _event(decided, word, now, by, outcome=answer.action, channel=channel))
             return decided
@@ -105,6 +129,21 @@ class Approvals:
 
         return await self.store.run(work)
 
+    async def let_go(self, approval_id: str, *, was: ApprovalState, by: str, why: str) -> bool:
+        """Return whether a question, or a client's yes, is void now that the call which it belongs to is over.
+
+        `was` says which of the two it must still be. What was decided at a terminal stands.
+        """
+        now = self.clock.now().timestamp()
+
+        def work(connection: Connection) -> bool:
+            gone = approvals.let_go(connection, approval_id, was=was)
+            if gone is not None:
+                audit.append(connection, _event(gone, "withdrawn", now, by, outcome=why))
+            return gone is not None
+
+        return await self.store.run(work)
+
     async def expire(self) -> float:
         """Write down which approvals have run out of time by now, in a transaction of its own; return the time."""
         now = self.clock.now().timestamp()
@@ -115,6 +154,19 @@ class Approvals:
 
         await self.store.run(work)
         return now
+
+
+def _check_room(waiting: tuple[Approval, ...], new: Approval, sandbox: bool) -> None:
+    others = [old for old in waiting if (old.tool, old.args_digest) != (new.tool, new.args_digest)]
+    if len(others) < MAX_WAITING:
+        return
+    oldest, flag = others[0], " --sandbox" if sandbox else ""
+    raise TooManyWaiting(
+        f"{len(others)} plans of {new.principal} wait for a person already. The oldest is {oldest.id}: {oldest.tool} "
+        f"of {clean_name(oldest.plan.target)}, which waits since {when(oldest.created_at)}.",
+        next=f"Have a person decide it first: `ink-infra-mcp deny {oldest.id}{flag}` turns it down, and "
+        f"`ink-infra-mcp approvals{flag}` lists them all.",
+    )
 
 
 def _phrase(plan: Plan) -> str:
@@ -129,7 +181,7 @@ def _check_principal(approval: Approval | None, principal: str | None) -> None:
 
 
 def _check_channel(approval: Approval, channel: str) -> None:
-    if approval.need == Need.TICKET and channel != "ticket":
+    if approval.need == Need.TICKET and channel != TICKET:
         raise ApprovalInvalid(
             f"The approval {approval.id} needs an operator at a terminal.",
             next=f"Run `ink-infra-mcp approve {approval.id}`.",
@@ -141,7 +193,7 @@ def _state(approval: Approval | None, answer: Answer) -> ApprovalState:
         case "accept":
             right = approval is None or answer.typed.strip() == approval.phrase
             return ApprovalState.APPROVED if right else ApprovalState.DENIED
-        case "decline" | "cancel":
+        case "decline" | "cancel" | "unreadable":
             return ApprovalState.DENIED
         case _:
             assert_never(answer.action)

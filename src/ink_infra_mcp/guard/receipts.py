@@ -7,7 +7,7 @@ from ink_infra_mcp.core.plan import Plan, Risk
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.rendering import cut, render
-from ink_infra_mcp.state.records import Approval, Lock, Operation, steps_so_far
+from ink_infra_mcp.state.records import TICKET, Approval, Lock, Operation, steps_so_far
 
 _MAX_SHOWN = 10_000
 """Characters of a plan that a client is trusted to show whole: a longer one is put to a person on a terminal only."""
@@ -43,8 +43,8 @@ def refused(plan: Plan, risk: Risk, why: str, *, sandbox: bool) -> Receipt:
     )
 
 
-def approval_required(approval: Approval, *, sandbox: bool) -> Receipt:
-    """Return the receipt that tells how a person approves."""
+def approval_required(approval: Approval, *, sandbox: bool, note: str = "") -> Receipt:
+    """Return the receipt that tells how a person approves; `note` is why it is asked anew, where that is so."""
     until = when(approval.expires_at)
     command = f"ink-infra-mcp approve {approval.id}" + (" --sandbox" if sandbox else "")
     text = question(approval, sandbox=sandbox)
@@ -54,7 +54,7 @@ def approval_required(approval: Approval, *, sandbox: bool) -> Receipt:
         outcome=Outcome.APPROVAL_REQUIRED,
         message=(
             f"A person must approve this plan by {until}. Nothing was changed. On a terminal of this machine: "
-            f"`{command}`{typed}; then call the tool again with the same arguments.{long}"
+            f"`{command}`{typed}; then call the tool again with the same arguments.{long}{f' {note}' if note else ''}"
         ),
         approval_id=approval.id,
         plan=shortened(approval.plan, text),
@@ -83,14 +83,33 @@ def plan_drifted(plan: Plan, risk: Risk, need: Need, *, sandbox: bool) -> Receip
     )
 
 
-def locked(lock: Lock) -> Receipt:
-    """Return the receipt of a call that met another operation."""
+def locked(lock: Lock, approval: Approval | None = None) -> Receipt:
+    """Return the receipt of a call that met another operation, and what becomes of the yes that it came with."""
     return Receipt(
         outcome=Outcome.LOCKED,
         message=(
             f"{lock.target} is held by operation {lock.operation_id} of {lock.principal} ({lock.purpose}) since "
             f"{when(lock.since)}. Nothing was changed. Wait for it, or look at it with get_operation."
+            f"{_yes_of(approval)}"
         ),
+        approval_id=approval.id if approval else None,
+    )
+
+
+def _yes_of(approval: Approval | None) -> str:
+    if approval is None:
+        return ""
+    if approval.channel == TICKET:
+        return f" The approval {approval.id} stands until {when(approval.expires_at)}: call again before that."
+    return " The yes to this plan is withdrawn with this call: the next one asks again."
+
+
+def asked_again(void: Approval) -> str:
+    """Return why a plan is asked for once more to which somebody had said yes."""
+    at = when(void.decided_at or void.created_at)
+    return (
+        f"Somebody said yes to this call at {at}, over a connection that did not use it, and that yes counts for no "
+        "other one. It is void: this is asked anew."
     )
 
 

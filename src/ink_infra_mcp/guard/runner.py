@@ -1,6 +1,7 @@
 """The one sequence that every mutation goes through, from observing to handing an approved plan to the engine."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +13,19 @@ from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
 from ink_infra_mcp.core.errors import ApprovalInvalid, StateError, StateUnavailable
 from ink_infra_mcp.core.operation import Mutation, Outcome
 from ink_infra_mcp.core.plan import JsonObject, Plan, Risk, risk_of
-from ink_infra_mcp.core.policy import Need, Policy
+from ink_infra_mcp.core.policy import Need, Policy, servers_touched
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.rendering import render
 from ink_infra_mcp.guard import receipts
 from ink_infra_mcp.guard.approval import Approvals
-from ink_infra_mcp.guard.caller import Answer, Asked, Caller, digest_of_args
+from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Reply, digest_of_args
 from ink_infra_mcp.guard.locking import Locks
+from ink_infra_mcp.guard.yes import is_of, is_yes_for, says_yes, why_not
 from ink_infra_mcp.state import approvals, audit, operations
 from ink_infra_mcp.state.records import Approval, ApprovalState, AuditEvent, Lock, Operation, OperationHead
 from ink_infra_mcp.state.store import Connection, Store
 
+log = logging.getLogger(__name__)
 AnyMutation = Mutation[Any, Any, Any]
 BEGIN_LOOKS = 300
 BEGIN_EVERY_S = 0.05
@@ -38,6 +41,10 @@ class Call:
     caller: Caller
     args_digest: str
 
+    def has(self, approval: Approval) -> bool:
+        """Return whether the approval is about this call."""
+        return is_of(approval, self.caller, tool=self.tool.name, args_digest=self.args_digest)
+
 
 @dataclass(frozen=True, slots=True)
 class Guard:
@@ -51,23 +58,54 @@ class Guard:
     clock: Clock
     new_id: NewId
     look: object
+    screen: Callable[[Plan], Plan]
+    """Keeps stored secrets out of a plan, see `core.screening`."""
+    production: frozenset[str] = frozenset()
+    """The servers that are production, whatever a tool knew of that."""
     sandbox: bool = False
 
     async def call(self, tool: AnyMutation, args: BaseModel, caller: Caller) -> Receipt | Asked:
         """Return a receipt, or the question that a person must answer first.
 
         An approved and unused approval of the very same call is used up here; then the plan is made anew, and only
-        if it is the approved one does the operation begin. A call whose twin is running gets that operation.
+        if it is the approved one does the operation begin. A yes that a client brought counts for its own connection
+        only. A call whose twin is running gets that operation.
 
         Raises:
+            TooManyWaiting: a person has too many plans of this caller to decide already.
             InkError: the world could not be observed, or the store not used; nothing was changed.
         """
         call = Call(tool=tool, args=args, caller=caller, args_digest=digest_of_args(args))
         earlier = await self.approvals.open_for(caller, tool=tool.name, args_digest=call.args_digest)
-        if earlier is not None and earlier.state is ApprovalState.APPROVED and self._suffices(earlier):
-            return self._mark(await self._begin(call, earlier.plan, earlier))
+        if earlier is not None and is_yes_for(earlier, caller) and self._suffices(earlier):
+            return self._mark(await self._spend(call, earlier.id))
         plan = await self._plan(call, earlier.plan if earlier else None)
         return self._mark(await self._decide(call, plan, earlier))
+
+    async def reply(self, tool: AnyMutation, args: BaseModel, reply: Reply, caller: Caller) -> Receipt | Asked:
+        """Take the answer to the question of this call; a yes is used by this very call, or withdrawn with it.
+
+        Whatever ends the call before its operation has begun takes the yes with it: a lock in the way, an error, a
+        caller who cancels or goes away. Who says yes to a plan that another connection has begun meanwhile gets that
+        operation while it runs.
+
+        Raises:
+            ApprovalInvalid: as for `answer`. InkError: as for `call`.
+        """
+        call = Call(tool=tool, args=args, caller=caller, args_digest=digest_of_args(args))
+        try:
+            # a yes that is written down is always known to this call, which answers for it
+            with anyio.CancelScope(shield=True):
+                if (refused := await self.answer(reply.approval_id, reply.answer, caller)) is not None:
+                    return refused
+        except ApprovalInvalid as late:
+            return self._mark(await self._begun_by_another(call, reply, late))
+        return self._mark(await self._answered_for(call, reply.approval_id))
+
+    async def leave(self, approval_id: str, caller: Caller) -> None:
+        """Take back a question whose call is over; one that was decided meanwhile stays as it is."""
+        with anyio.CancelScope(shield=True):
+            await self._let_go(approval_id, ApprovalState.PENDING, caller, "cancelled")
 
     async def answer(self, approval_id: str, answer: Answer, caller: Caller) -> Receipt | None:
         """Take the answer that came through the caller's client; return None when it is a yes, else the refusal.
@@ -78,16 +116,16 @@ class Guard:
         decided = await self._decided(approval_id, answer, caller)
         if decided.state is ApprovalState.APPROVED:
             return None
-        typed_wrong = answer.action == "accept"
-        why = "The name typed was not the target's" if typed_wrong else f"The person chose {answer.action}"
-        refusal = self._mark(receipts.not_approved(decided, why))
+        refusal = self._mark(receipts.not_approved(decided, why_not(answer)))
         return refusal if isinstance(refusal, Receipt) else None
 
     async def _decided(self, approval_id: str, answer: Answer, caller: Caller) -> Approval:
         """A no counts also after a yes that came another way, as long as nothing has begun with that."""
         who = caller.principal
         try:
-            return await self.approvals.decide(approval_id, answer, by=who, channel=caller.channel, principal=who)
+            return await self.approvals.decide(
+                approval_id, answer, by=who, channel=caller.channel, principal=who, came_by=caller.connection
+            )
         except ApprovalInvalid:
             if answer.action != "decline":
                 raise
@@ -108,9 +146,15 @@ class Guard:
     async def _plan(self, call: Call, pinned: Plan | None) -> Plan:
         plan = call.tool.plan(call.args, await call.tool.observe(call.args, self.look, pinned))
         warnings = [f"policy override in force: {words}" for words in self.policy.overrides]
-        return plan.model_copy(update={"warnings": (*plan.warnings, *warnings)}) if warnings else plan
+        known = {
+            "warnings": (*plan.warnings, *warnings),
+            "production": plan.production or not self.production.isdisjoint(servers_touched(plan)),
+        }
+        return self.screen(plan.model_copy(update=known))
 
     async def _decide(self, call: Call, plan: Plan, earlier: Approval | None) -> Receipt | Asked:
+        if plan.is_noop and call.tool.only_lists(call.args):
+            return receipts.already_so(plan)
         if plan.is_noop:
             return await self._end_without_change(call, plan, receipts.already_so(plan))
         risk, need = self.need_for(plan)
@@ -120,20 +164,28 @@ class Guard:
             return held
         if need is Need.NONE:
             return await self._begin(call, plan, None)
+        note = await self._void(earlier, call.caller)
         approval = earlier
-        if approval is None or (approval.plan_digest, approval.need) != (plan.digest, need):
+        if approval is None or note or (approval.plan_digest, approval.need) != (plan.digest, need):
             approval = await self.approvals.propose(
                 call.caller, plan, args_digest=call.args_digest, risk=risk, need=need
             )
         if call.caller.can_ask and need is not Need.TICKET:
-            return Asked(approval=approval, text=receipts.question(approval, sandbox=self.sandbox))
-        return receipts.approval_required(approval, sandbox=self.sandbox)
+            return Asked(approval=approval, text=receipts.question(approval, sandbox=self.sandbox), note=note)
+        return receipts.approval_required(approval, sandbox=self.sandbox, note=note)
+
+    async def _void(self, earlier: Approval | None, caller: Caller) -> str:
+        """Return why somebody is asked anew who had said yes: over a connection that did not use it."""
+        if earlier is None or earlier.state is not ApprovalState.APPROVED or is_yes_for(earlier, caller):
+            return ""
+        await self._let_go(earlier.id, ApprovalState.APPROVED, caller, "unused")
+        return receipts.asked_again(earlier)
 
     async def _held(self, call: Call, plan: Plan) -> Receipt | None:
         lock = await self.locks.in_the_way(plan.locks)
         return None if lock is None else await self._met(call, plan, lock)
 
-    async def _met(self, call: Call, plan: Plan, lock: Lock) -> Receipt:
+    async def _met(self, call: Call, plan: Plan, lock: Lock, approval: Approval | None = None) -> Receipt:
         twin = await self._begun(call, lock)
         if twin is not None and (twin.tool, twin.principal, twin.args_digest) == (
             call.tool.name,
@@ -141,7 +193,7 @@ class Guard:
             call.args_digest,
         ):
             return receipts.running(await self._operation(twin.id))
-        return await self._end_without_change(call, plan, receipts.locked(lock))
+        return await self._end_without_change(call, plan, receipts.locked(lock, approval))
 
     async def _begun(self, call: Call, lock: Lock) -> OperationHead | None:
         """Return the operation behind a lock, None when there is none.
@@ -156,12 +208,64 @@ class Guard:
             await self.clock.sleep(BEGIN_EVERY_S)
         return None
 
+    async def _answered_for(self, call: Call, approval_id: str) -> Receipt | Asked:
+        """Begin what this call has the yes for, and see to it that a client's yes does not outlive its call."""
+        ended = "failed"
+        try:
+            said = await self._spend(call, approval_id)
+            ended = said.outcome if isinstance(said, Receipt) else "asked anew"
+            return said
+        except anyio.get_cancelled_exc_class():
+            ended = "cancelled"
+            raise
+        finally:
+            # nothing is left to be withdrawn once it is used, void, or superseded by a new question
+            with anyio.CancelScope(shield=True):
+                await self._let_go(approval_id, ApprovalState.APPROVED, call.caller, ended)
+
+    async def _spend(self, call: Call, approval_id: str) -> Receipt | Asked:
+        approval = await self._given(call, approval_id)
+        if self._suffices(approval):
+            return await self._begin(call, approval.plan, approval)
+        return await self._decide(call, await self._plan(call, approval.plan), approval)
+
+    async def _given(self, call: Call, approval_id: str) -> Approval:
+        found = await self.store.run(lambda c: approvals.get(c, approval_id))
+        if found is None or not call.has(found):
+            raise ApprovalInvalid(f"The approval {approval_id} is for another call.", next="Call the tool again.")
+        return found
+
+    async def _let_go(self, approval_id: str, was: ApprovalState, caller: Caller, why: str) -> None:
+        try:
+            await self.approvals.let_go(approval_id, was=was, by=caller.principal, why=why)
+        except StateError as error:
+            # it stays bound to its connection and ends with its time
+            log.warning("the approval %s could not be withdrawn: %s", approval_id, error)
+
+    async def _begun_by_another(self, call: Call, reply: Reply, late: ApprovalInvalid) -> Receipt | Asked:
+        """Of two who say yes to one plan the second gets the operation of the first, as long as that runs."""
+        for _ in range(BEGIN_LOOKS):
+            found = await self.store.run(lambda c: approvals.get(c, reply.approval_id))
+            if found is None or not call.has(found) or not says_yes(reply.answer, found):
+                raise late
+            if found.state is ApprovalState.CONSUMED:
+                operation = await self._operation(found.operation_id)
+                if operation.state != "running":
+                    raise late
+                return receipts.running(operation)
+            if found.state is not ApprovalState.APPROVED:
+                raise late
+            if is_yes_for(found, call.caller):
+                return await self._spend(call, found.id)
+            await self.clock.sleep(BEGIN_EVERY_S)
+        raise late
+
     async def _begin(self, call: Call, plan: Plan, approval: Approval | None) -> Receipt:
         operation_id = self.new_id("op")
         try:
             lock = await self.locks.take(plan.locks, operation_id, call.caller.principal, plan.title)
             if lock is not None:
-                return await self._met(call, plan, lock)
+                return await self._met(call, plan, lock, approval)
             stopped = await self._stopped_by_new_facts(call, plan, approval)
             if stopped is not None:
                 return stopped
@@ -225,7 +329,14 @@ class Guard:
 
         def work(connection: Connection) -> None:
             if approval is not None:
-                approvals.consume(connection, approval.id, digest=plan.digest, operation_id=operation_id, now=now)
+                approvals.consume(
+                    connection,
+                    approval.id,
+                    digest=plan.digest,
+                    operation_id=operation_id,
+                    now=now,
+                    came_by=call.caller.connection,
+                )
             operations.add(connection, operation)
             detail: JsonObject = {"steps": [step.summary for step in plan.steps], "channel": operation.channel}
             audit.append(connection, _line(call, plan, "begin", now, operation=operation, detail=detail))

@@ -2,8 +2,9 @@
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from mcp import types
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.receipt import Problem, Receipt
-from ink_infra_mcp.core.untrusted import clean, fence, written_out
+from ink_infra_mcp.core.untrusted import clean, fence, without_unseen, written_out
 from ink_infra_mcp.server.backend import AnyQuery, Backend
 
 MAX_TEXT = 40_000
@@ -28,8 +29,7 @@ _NOT_DONE = {
 }
 UNTRUSTED = "untrusted_"
 """How fields begin that hold texts of others: logs, pages, answers of vendors."""
-_LONGEST = 10
-"""Characters that one character can become when it is written out."""
+Reader = Callable[[str], str]
 AnyReport = TypeVar("AnyReport", bound=BaseModel)
 SANDBOX = "[sandbox: a pretend world, nothing real was touched]"
 
@@ -98,7 +98,7 @@ def of_crash(error: Exception) -> types.CallToolResult:
 
 def safe(text: str, backend: Backend, *, limit: int = MAX_TEXT) -> str:
     """Return a text as it may leave the process: cleaned, redacted, and cut at `limit` characters."""
-    return _bounded(backend.redact(clean(text, limit=len(text) * _LONGEST)), limit)
+    return _bounded(_masked(text, backend, partial(clean, limit=None)), limit)
 
 
 def receipt_text(receipt: Receipt) -> str:
@@ -154,7 +154,7 @@ def _shown(value: Any, backend: Backend, name: str) -> Any:
     if isinstance(value, Enum):
         return cast(object, value)
     if isinstance(value, str):
-        return _bounded(backend.redact(_readable(value, name)), MAX_FIELD)
+        return _bounded(_masked(value, backend, _reader(name)), MAX_FIELD)
     if isinstance(value, BaseModel):
         return screened(value, backend)
     if isinstance(value, dict):
@@ -163,20 +163,27 @@ def _shown(value: Any, backend: Backend, name: str) -> Any:
     if isinstance(value, tuple | list):
         parts = cast(Sequence[Any], value)
         if parts and all(isinstance(part, str) and not isinstance(part, Enum) for part in parts):
-            return type(parts)(_lines([_readable(part, name) for part in parts], backend))  # pyright: ignore[reportCallIssue]
+            return type(parts)(_lines(cast(Sequence[str], parts), backend, _reader(name)))  # pyright: ignore[reportCallIssue]
         return type(parts)(_shown(part, backend, name) for part in parts)  # pyright: ignore[reportCallIssue]
     return value
 
 
-def _readable(text: str, name: str) -> str:
-    return clean(text, limit=len(text) * _LONGEST) if name.startswith(UNTRUSTED) else written_out(text)
+def _reader(name: str) -> Reader:
+    return partial(clean, limit=None) if name.startswith(UNTRUSTED) else written_out
 
 
-def _lines(lines: list[str], backend: Backend) -> list[str]:
+def _masked(text: str, backend: Backend, read: Reader) -> str:
+    """A secret is known also where somebody has strewn in what cannot be seen: then that is dropped."""
+    bare = without_unseen(text)
+    found = backend.redact(bare)
+    return read(found) if found != bare != text else backend.redact(read(text))
+
+
+def _lines(lines: Sequence[str], backend: Backend, read: Reader) -> list[str]:
     """A secret of several lines is known only where they stand together."""
-    masked = backend.redact("\n".join(lines)).split("\n")
-    found = masked if len(masked) == len(lines) else [backend.redact(line) for line in lines]
-    return [_bounded(line, MAX_FIELD) for line in found]
+    found = [_masked(line, backend, read) for line in lines]
+    masked = backend.redact("\n".join(found)).split("\n")
+    return [_bounded(line, MAX_FIELD) for line in (masked if len(masked) == len(found) else found)]
 
 
 def _bounded(text: str, limit: int) -> str:

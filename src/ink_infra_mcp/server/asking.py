@@ -1,16 +1,24 @@
 """Asks a person through the client, in both protocol eras, and reads the answer."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
 
 import anyio
 from mcp import types
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 
-from ink_infra_mcp.guard.caller import Answer, Asked
+from ink_infra_mcp.guard.caller import Answer, Asked, Reply
 
 KEY = "approval"
 TYPED = "name"
+_RESPONSES = "inputResponses"
+_STATE = "requestState"
+_UNREADABLE = "unreadable"
+_NO: dict[str, Any] = {"action": "cancel", "content": {_UNREADABLE: True}}
+"""What stands in the place of an answer that is none: the SDK would refuse it before anybody could take it for a no."""
 Context = ServerRequestContext[Any, Any]
 
 
@@ -37,22 +45,38 @@ def question(asked: Asked) -> types.InputRequiredResult:
     return types.InputRequiredResult(input_requests={KEY: request}, request_state=asked.approval.id)
 
 
-def answered(params: types.CallToolRequestParams) -> tuple[str, Answer] | None:
-    """Return the approval id and the answer that a retried call brings, or None on a first call."""
+def answered(params: types.CallToolRequestParams) -> Reply | None:
+    """Return the answer that a retried call brings, and to which approval; None on a first call."""
     reply = (params.input_responses or {}).get(KEY)
     if params.request_state is None or not isinstance(reply, types.ElicitResult):
         return None
-    return params.request_state, _answer(reply)
+    return Reply(params.request_state, _answer(reply))
+
+
+async def readable_answers(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Let an answer in a retried call that is none arrive as a no, not as a fault of the request (middleware).
+
+    It stands inside what unseals the state. A retry that brings no answer at all is asked again.
+    """
+    params = ctx.params
+    if ctx.method != "tools/call" or not params or params.get(_STATE) is None or params.get(_RESPONSES) is None:
+        return await call_next(ctx)
+    return await call_next(replace(ctx, params={**params, _RESPONSES: _readable(params[_RESPONSES])}))
 
 
 async def ask_now(ctx: Context, asked: Asked, *, timeout_s: float) -> Answer:
     """Return the person's answer to a question sent in mid-call (protocols before 2026-07-28).
 
-    No answer within `timeout_s` counts as cancelled.
+    No answer within `timeout_s` counts as cancelled, and one that is none as a no.
     """
     form = _form(asked)
     with anyio.move_on_after(timeout_s):
-        reply = await ctx.session.elicit_form(form.message, form.requested_schema, related_request_id=ctx.request_id)
+        try:
+            reply = await ctx.session.elicit_form(
+                form.message, form.requested_schema, related_request_id=ctx.request_id
+            )
+        except ValidationError:
+            return Answer(action="unreadable")
         return _answer(reply)
     return Answer(action="cancel")
 
@@ -62,7 +86,8 @@ def _form(asked: Asked) -> types.ElicitRequestFormParams:
 
 
 def _message(asked: Asked) -> str:
-    return asked.text if asked.approval.phrase else f"{asked.text}\n\nApprove this plan?"
+    noted = f"{asked.note}\n\n{asked.text}" if asked.note else asked.text
+    return noted if asked.approval.phrase else f"{noted}\n\nApprove this plan?"
 
 
 def _schema(asked: Asked) -> dict[str, Any]:
@@ -74,5 +99,24 @@ def _schema(asked: Asked) -> dict[str, Any]:
 
 
 def _answer(reply: types.ElicitResult) -> Answer:
-    typed = (reply.content or {}).get(TYPED, "")
-    return Answer(action=reply.action, typed=typed if isinstance(typed, str) else "")
+    """A yes has nothing in it but the name: an answer with more is to another question."""
+    content = reply.content or {}
+    typed = content.get(TYPED, "")
+    if reply.action != "accept":
+        return Answer(action="unreadable" if _UNREADABLE in content else reply.action)
+    if set(content) - {TYPED} or not isinstance(typed, str):
+        return Answer(action="unreadable")
+    return Answer(action="accept", typed=typed)
+
+
+def _readable(responses: object) -> dict[str, Any]:
+    if not isinstance(responses, Mapping):
+        return {KEY: _NO}
+    given = cast(Mapping[str, object], responses)
+    if KEY not in given:
+        return {}
+    try:
+        found = types.ElicitResult.model_validate(given[KEY], by_name=False)
+    except ValidationError:
+        return {KEY: _NO}
+    return {KEY: found.model_dump(by_alias=True, mode="json", include={"action", "content"}, exclude_none=True)}

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from ink_infra_mcp.core.operation import Mutation, Query
 from ink_infra_mcp.core.receipt import Receipt
-from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress
+from ink_infra_mcp.guard.caller import Asked, Caller, Progress, Reply
 
 AnyMutation = Mutation[Any, Any, Any]
 AnyQuery = Query[Any, Any, Any]
@@ -40,8 +40,12 @@ class Backend(Protocol):
         """Run the guard's sequence up to the begin of the operation."""
         ...
 
-    async def answer(self, approval_id: str, answer: Answer, caller: Caller) -> Receipt | None:
-        """Take a person's answer; None means yes."""
+    async def reply(self, tool: AnyMutation, args: BaseModel, reply: Reply, caller: Caller) -> Receipt | Asked:
+        """Take a person's answer to the question of this call, and begin what it approves."""
+        ...
+
+    async def leave(self, approval_id: str, caller: Caller) -> None:
+        """Take back a question that nobody waits for any more."""
         ...
 
     async def follow(self, operation_id: str, wait_s: float, progress: Progress | None) -> Receipt:

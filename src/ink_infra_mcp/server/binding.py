@@ -3,17 +3,19 @@
 import logging
 from dataclasses import dataclass, replace
 
+import anyio
 from mcp import MCPError, types
 from pydantic import BaseModel, ValidationError
 
-from ink_infra_mcp.core.errors import InkError
+from ink_infra_mcp.core.errors import InkError, InputError
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.receipt import Receipt
-from ink_infra_mcp.guard.caller import Asked, Caller, Progress
+from ink_infra_mcp.guard.caller import Asked, Caller, Progress, Reply
 from ink_infra_mcp.server import answers, asking
 from ink_infra_mcp.server.asking import Context
 from ink_infra_mcp.server.backend import AnyMutation, Backend, Open
 from ink_infra_mcp.server.catalogue import Catalogue
+from ink_infra_mcp.server.noting import Noting
 
 log = logging.getLogger(__name__)
 Result = types.CallToolResult | types.InputRequiredResult
@@ -39,11 +41,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Answers tools/call. `principal` is who this connection acts for; `ask_s` bounds a question asked in mid-call."""
+    """Answers tools/call. `principal` is who the `connection` acts for; `ask_s` bounds a question asked in mid-call."""
 
     catalogue: Catalogue
     open: Open
     principal: str
+    connection: str
+    noting: Noting
     ask_s: float = 3600.0
 
     async def call(self, ctx: Context, params: types.CallToolRequestParams) -> Result:
@@ -51,12 +55,16 @@ class Binding:
         backend: Backend | None = None
         try:
             if params.name not in self.catalogue.contracts:
+                await self.noting.unknown(params.name)
                 return _unknown(params.name, self.catalogue)
             backend = await self.open()
             return await self._known(ctx, params, backend)
         except _BadArguments as error:
+            await self.noting.arguments(params.name, error.found)
             return answers.of_bad_arguments(error.found, backend)
         except InkError as error:
+            if isinstance(error, InputError) and backend is not None and params.name in backend.mutations:
+                await self.noting.refused(params.name)
             return answers.of_error(error, backend)
         except Exception as error:
             log.exception("tool %s broke", params.name)
@@ -74,13 +82,14 @@ class Binding:
         self, ctx: Context, params: types.CallToolRequestParams, tool: AnyMutation, backend: Backend
     ) -> Result:
         args = _arguments(tool.args, params)
-        caller = Caller(principal=self.principal, channel="elicitation", can_ask=asking.can_ask(ctx))
+        caller = Caller(
+            principal=self.principal, channel="elicitation", can_ask=asking.can_ask(ctx), connection=self.connection
+        )
         reply = asking.answered(params)
-        if reply is not None:
-            refused = await backend.answer(*reply, caller)
-            if refused is not None:
-                return answers.of_receipt(refused, backend)
-        said = await backend.change(tool, args, caller)
+        if reply is None:
+            said = await backend.change(tool, args, caller)
+        else:
+            said = await backend.reply(tool, args, reply, caller)
         if isinstance(said, Asked) and reply is None:
             if asking.is_modern(ctx):
                 return asking.question(said)
@@ -91,11 +100,16 @@ class Binding:
     async def _ask_and_change(self, ctx: Context, asked: Asked, call: Call, backend: Backend) -> Receipt | Asked:
         try:
             answer = await asking.ask_now(ctx, asked, timeout_s=self.ask_s)
+        except anyio.get_cancelled_exc_class():
+            await backend.leave(asked.approval.id, call.caller)
+            raise
         except MCPError as error:
+            if error.error.code == types.CONNECTION_CLOSED:
+                await backend.leave(asked.approval.id, call.caller)
+                raise
             log.warning("the client could not ask its person: %s", error)
             return await backend.change(call.tool, call.args, replace(call.caller, can_ask=False))
-        refused = await backend.answer(asked.approval.id, answer, call.caller)
-        return refused or await backend.change(call.tool, call.args, call.caller)
+        return await backend.reply(call.tool, call.args, Reply(asked.approval.id, answer), call.caller)
 
     async def _followed(self, ctx: Context, receipt: Receipt, args: BaseModel, backend: Backend) -> Receipt:
         if receipt.outcome is not Outcome.RUNNING or receipt.operation_id is None:

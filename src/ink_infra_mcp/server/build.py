@@ -1,7 +1,8 @@
 """Builds the MCP server: one set of handlers for every protocol revision and transport."""
 
 import logging
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mcp import MCPError, types
@@ -13,16 +14,22 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from pydantic import ValidationError
 
 from ink_infra_mcp import __version__
-from ink_infra_mcp.server.asking import Context
+from ink_infra_mcp.guard.caller import Note, Refusal
+from ink_infra_mcp.server.asking import Context, readable_answers
 from ink_infra_mcp.server.backend import Open
 from ink_infra_mcp.server.binding import Binding, Result
 from ink_infra_mcp.server.catalogue import Catalogue
+from ink_infra_mcp.server.noting import Noting
 from ink_infra_mcp.server.prompts import MAX_INSTRUCTIONS, Prompts
 from ink_infra_mcp.server.reading import Reading
 
 NAME = "ink-infra-mcp"
 _HOUR_MS = 3_600_000
 log = logging.getLogger(__name__)
+
+
+async def _only_logged(_: Refusal) -> None:
+    """Write no audit line, for a server that has no audit."""
 
 
 class Extra(Protocol):
@@ -35,7 +42,11 @@ class Extra(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What a server is built from. `state_keys` seal requestState; replicas share them."""
+    """What a server is built from. `state_keys` seal requestState; replicas share them.
+
+    `connection` names what a yes of this server's client is bound to, as no other process or connection is ever named.
+    `note` has refused calls written into the audit.
+    """
 
     catalogue: Catalogue
     open: Open
@@ -43,6 +54,8 @@ class ServerSettings:
     instructions: str
     approval_ttl_s: float = 3600.0
     state_keys: tuple[bytes, ...] = ()
+    connection: str = field(default_factory=lambda: f"cn-{secrets.token_hex(8)}")
+    note: Note = _only_logged
 
 
 def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Server[Any]":
@@ -54,8 +67,14 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
     if len(settings.instructions) > MAX_INSTRUCTIONS:
         raise ValueError(f"the instructions have {len(settings.instructions)} characters; clients cut at 2,048")
     catalogue = settings.catalogue
+    noting = Noting(note=settings.note, catalogue=catalogue, principal=settings.principal)
     binding = Binding(
-        catalogue=catalogue, open=settings.open, principal=settings.principal, ask_s=settings.approval_ttl_s
+        catalogue=catalogue,
+        open=settings.open,
+        principal=settings.principal,
+        connection=settings.connection,
+        noting=noting,
+        ask_s=settings.approval_ttl_s,
     )
     reading, prompts = Reading(catalogue=catalogue, open=settings.open), Prompts()
 
@@ -82,7 +101,9 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus(), max_subscriptions=64),
     )
     server.middleware.append(_contained)
+    server.middleware.append(noting.watch)
     server.middleware.append(RequestStateBoundary(_security(settings), default_audience=NAME))
+    server.middleware.append(readable_answers)
     if extra is not None:
         extra.register(server)
     return server

@@ -6,6 +6,7 @@ import select
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 _STDIN = 0
 _CHUNK = 65_536
@@ -13,25 +14,31 @@ _CHUNK = 65_536
 
 @contextmanager
 def endable_input() -> Generator["EndableInput"]:
-    """Put a pipe in the place of standard input while the block runs; what comes in is handed on through it."""
+    """Hand on what comes in at standard input through a pipe, while standard input itself is empty.
+
+    So a child, or whatever else reads standard input, finds its end there and takes nothing of the client's.
+    """
     outer = fcntl.fcntl(_STDIN, fcntl.F_DUPFD_CLOEXEC, 3)
+    empty = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(empty, _STDIN)
+    os.close(empty)
     reads, writes = os.pipe()
-    os.dup2(reads, _STDIN)
-    os.close(reads)
-    hand = EndableInput(outer, writes)
+    hand = EndableInput(outer, writes, os.fdopen(reads, "rb"))
     try:
         yield hand
     finally:
         hand.end()
         hand.join()
+        hand.stream.close()
         os.dup2(outer, _STDIN)
         os.close(outer)
 
 
 class EndableInput:
-    """Hands on what comes in at `outer` to the pipe `inner`, until either side or `end` ends it."""
+    """Hands on what comes in at `outer` to the pipe `inner`, until either side or `end` ends it; `stream` reads it."""
 
-    def __init__(self, outer: int, inner: int) -> None:
+    def __init__(self, outer: int, inner: int, stream: BinaryIO) -> None:
+        self.stream = stream
         self._outer = outer
         self._inner = inner
         self._woken, self._wake = os.pipe()

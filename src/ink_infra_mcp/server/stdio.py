@@ -1,25 +1,30 @@
 """Serves one client over stdin and stdout, until the client goes away or a signal ends the process."""
 
 import contextlib
+import io
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
 
 from ink_infra_mcp.server.ending_input import EndableInput, endable_input
+from ink_infra_mcp.server.incoming import Lines, hand_on
 
 log = logging.getLogger(__name__)
 GRACE_S = 5.0
 """Seconds that closing may take after a signal; the process ends then, whatever still keeps it."""
 Work = Callable[[], Awaitable[None]]
+Messages = MemoryObjectReceiveStream[SessionMessage | Exception]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +50,17 @@ async def serve_stdio(server: "Server[Any]", life: Life) -> int:
         async with anyio.create_task_group() as beside:
             beside.start_soon(ended.by_signal)
             with serving:
-                await _serve(server, life, until_the_end)
+                await _serve(server, life, stdin, until_the_end)
                 await life.at_end()
             await life.close()
             beside.cancel_scope.cancel()
     return ended.signal
 
 
-async def _serve(server: "Server[Any]", life: Life, until_the_end: contextlib.ExitStack) -> None:
+async def _serve(server: "Server[Any]", life: Life, stdin: EndableInput, until_the_end: contextlib.ExitStack) -> None:
     async with anyio.create_task_group() as background:
         try:
-            async with stdio_server() as (reads, writes):
+            async with _streams(stdin) as (reads, writes):
                 # the SDK diverts the descriptor while it serves; what lies in a buffer would come out afterwards
                 until_the_end.enter_context(contextlib.redirect_stdout(sys.stderr))
                 background.start_soon(_quietly, life.at_start)
@@ -63,6 +68,18 @@ async def _serve(server: "Server[Any]", life: Life, until_the_end: contextlib.Ex
         except* OSError as gone:
             log.info("the client went away while something was said to it: %s", gone.exceptions[0])
         background.cancel_scope.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _streams(stdin: EndableInput) -> AsyncGenerator[tuple[Messages, Any]]:
+    """Give the client's messages and the way to it. The SDK writes; it does not read, since it answers no bad line."""
+    nothing = anyio.wrap_file(io.StringIO())
+    async with stdio_server(stdin=nothing) as (unread, writes):
+        await unread.aclose()
+        to_server, reads = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+        async with anyio.create_task_group() as reading:
+            reading.start_soon(hand_on, Lines(stdin.stream), to_server, writes)
+            yield reads, writes
 
 
 class _Ended:

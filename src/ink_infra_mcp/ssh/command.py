@@ -31,8 +31,9 @@ _RESERVED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class HostCommand:
-    """One command for a server: its words, whether it changes anything there, and how long it may run.
+    """One command for a server: its words, whether it is said to change anything there, and how long it may run.
 
+    `changes` is its maker's word, and counts only where it is true: what is no listed reading needs a permit anyhow.
     The words reach the program exactly as they are; nothing in them is read by a shell. Secrets go through `stdin`,
     which no list of processes shows, and never into words.
 

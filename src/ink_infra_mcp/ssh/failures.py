@@ -24,7 +24,7 @@ Redact = Callable[[str], str]
 
 def tail(text: str, *, limit: int, redact: Redact) -> str:
     """Return the last `limit` characters of `text`, cleaned first, so that no control character splits a secret."""
-    safe = redact(clean(text, limit=len(text) + 1)).strip()
+    safe = redact(clean(text, limit=None)).strip()
     return safe if len(safe) <= limit else "…" + safe[1 - limit :]
 
 
@@ -50,14 +50,14 @@ def no_connection(name: str, place: str, why: str) -> HostUnreachable:
     )
 
 
-def connection_lost(host: Host, command: HostCommand, why: str, *, redact: Redact) -> HostUnreachable:
-    """Return the error for a connection that broke after the command had been sent."""
+def connection_lost(host: Host, command: HostCommand, why: str, *, acts: bool, redact: Redact) -> HostUnreachable:
+    """Return the error for a connection that broke after the command had been sent; `acts`: it may change things."""
     unsure = "The command had been sent: it is not known whether it ran to its end."
     return HostUnreachable(
         f"The SSH connection to {host.name} broke while `{_shown(command, redact)}` ran: {clean_name(why, limit=200)}.",
         host=host.name,
-        done=unsure if command.changes else NOTHING_DONE,
-        next="Look at the server's state before anything is repeated." if command.changes else "Call again.",
+        done=unsure if acts else NOTHING_DONE,
+        next="Look at the server's state before anything is repeated." if acts else "Call again.",
     )
 
 
@@ -130,7 +130,9 @@ def no_login_key(why: str) -> ConfigError:
     )
 
 
-def timed_out(host: Host, command: HostCommand, said: CommandResult, *, stopped: bool, redact: Redact) -> CommandFailed:
+def timed_out(
+    host: Host, command: HostCommand, said: CommandResult, *, acts: bool, stopped: bool, redact: Redact
+) -> CommandFailed:
     """Return the error for a command that did not end within its limit."""
     changed = (
         "It was stopped part-way: what it had changed until then stays changed."
@@ -140,19 +142,21 @@ def timed_out(host: Host, command: HostCommand, said: CommandResult, *, stopped:
     return CommandFailed(
         f"`{_shown(command, redact)}` on {host.name} did not end within {command.timeout_s:g} s.",
         host=host.name,
-        done=changed if command.changes else NOTHING_DONE,
+        done=changed if acts else NOTHING_DONE,
         next="Look at the server's load and disk; something on it hangs.",
         untrusted_output=_output(said, redact),
     )
 
 
-def command_failed(host: Host, command: HostCommand, said: CommandResult, *, redact: Redact) -> CommandFailed:
+def command_failed(
+    host: Host, command: HostCommand, said: CommandResult, *, acts: bool, redact: Redact
+) -> CommandFailed:
     """Return the error for a command that ended with a status other than 0."""
     ran = "The command ran; what it had changed before it failed stays changed."
     return CommandFailed(
         f"`{_shown(command, redact)}` on {host.name} ended with exit status {said.exit_status}.",
         host=host.name,
-        done=ran if command.changes else NOTHING_DONE,
+        done=ran if acts else NOTHING_DONE,
         next="Its own words are in the output.",
         exit_status=said.exit_status,
         untrusted_output=_output(said, redact),

@@ -1,6 +1,6 @@
 """Runs commands on servers: behind the write gate, over kept connections, each one at most once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ class HostPool:
     At most `fan_out` commands run at the same time over all servers, and as many logins. A server that is silent holds
     up nobody else: it takes no place before it has greeted, and lends that of its command until it answers.
 
+    `reads` is the closed list of commands that only read: all others need a permit, whatever they say of themselves.
     `login` gives the private key (OpenSSH or PEM text), or None to use the ssh-agent. `connect_to` dials another
     address in place of a server's own, by (address, port). `connect_timeout_s` is how long a server may take to greet,
     and then again to let us in. A connection that nobody used for `keep_s` seconds is closed. Times are seconds.
@@ -38,6 +39,7 @@ class HostPool:
         login: "Login",
         clock: Clock,
         redact: Redactor,
+        reads: Container[HostCommand] = (),
         connect_to: "Where" = MappingProxyType({}),
         connect_timeout_s: float = 10.0,
         fan_out: int = 32,
@@ -45,6 +47,7 @@ class HostPool:
     ) -> None:
         self.hosts = hosts
         self.redact = redact
+        self._reads = reads
         self._login = login
         self._clock = clock
         self._connect_to = connect_to
@@ -75,7 +78,7 @@ class HostPool:
 
         Raises:
             UnknownName: the fleet has no such server.
-            WriteRefused: the command changes something and there is no live permit; no connection was made.
+            WriteRefused: the command is no listed reading, and there is no live permit; no connection was made.
             HostUnreachable: no connection, or it broke; `done` says whether the command may have run.
             HostKeyChanged, HostLoginRefused: nothing was sent.
             CommandFailed: it did not end in time and was stopped, or (with `check`) it failed.
@@ -83,10 +86,10 @@ class HostPool:
             ConfigError: there is no usable login key, or the bastions are wrong.
         """
         host = self._host(host_name)
-        _gate(command, host, permit)
+        acts = self._gate(command, host, permit)
         said = await self._run(host, command, permit)
         if check and said.exit_status != 0:
-            raise failures.command_failed(host, command, said, redact=self.redact)
+            raise failures.command_failed(host, command, said, acts=acts, redact=self.redact)
         return said
 
     async def try_new_connection(self, host_name: str) -> None:
@@ -126,6 +129,16 @@ class HostPool:
             )
         return host
 
+    def _gate(self, command: HostCommand, host: Host, permit: Permit | None) -> bool:
+        """Let a listed reading pass, and all else with a live permit; return whether it may change something."""
+        acts = self._acts(command)
+        if acts:
+            refuse_without_permit(permit, f"run {command.words[0]!r} on {host.name}")
+        return acts
+
+    def _acts(self, command: HostCommand) -> bool:
+        return command.changes or command not in self._reads
+
     def _links(self) -> "Links":
         """SSH is imported with the first connection: a server that never needs it does not pay for it."""
         from ink_infra_mcp.ssh.links import Links
@@ -161,15 +174,18 @@ class HostPool:
         link = await links.acquire(host)
         try:
             async with link.sessions, self._places.taken() as begun:
-                _gate(command, host, permit)
+                self._gate(command, host, permit)
                 return await self._exchange(link, command, begun)
         except exchange.NotSent:
             links.drop(link)
             raise
         except exchange.Cut as error:
-            raise failures.connection_lost(host, command, str(error), redact=self.redact) from error
+            why = str(error)
+            raise failures.connection_lost(host, command, why, acts=self._acts(command), redact=self.redact) from error
         except exchange.OutOfTime as error:
-            raise failures.timed_out(host, command, error.said, stopped=error.stopped, redact=self.redact) from error
+            raise failures.timed_out(
+                host, command, error.said, acts=self._acts(command), stopped=error.stopped, redact=self.redact
+            ) from error
         finally:
             links.release(link)
 
@@ -185,8 +201,3 @@ class HostPool:
                     raise failures.no_session(link.host, str(error)) from error
                 await self._clock.sleep(SESSION_PAUSE_S * 2**attempt)
         raise AssertionError("unreachable")
-
-
-def _gate(command: HostCommand, host: Host, permit: Permit | None) -> None:
-    if command.changes:
-        refuse_without_permit(permit, f"run {command.words[0]!r} on {host.name}")

@@ -5,11 +5,11 @@ Of one that will never run, or has been used, the row keeps digest, title and ta
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, or_, select, update
 
 from ink_infra_mcp.core.errors import ApprovalInvalid
 from ink_infra_mcp.state.forgetting import forget_approvals
-from ink_infra_mcp.state.records import Approval, ApprovalState
+from ink_infra_mcp.state.records import TICKET, Approval, ApprovalState
 from ink_infra_mcp.state.rows import fields, load
 from ink_infra_mcp.state.tables import approvals
 
@@ -49,17 +49,33 @@ def open_for(connection: Connection, *, principal: str, tool: str, args_digest: 
     )
 
 
-def pending(connection: Connection, *, now: float) -> tuple[Approval, ...]:
-    """Return all approvals that wait for a person, oldest first."""
+def pending(connection: Connection, *, now: float, principal: str | None = None) -> tuple[Approval, ...]:
+    """Return all approvals that wait for a person, oldest first; with a `principal`, only those of its calls."""
     c = approvals.c
-    query = select(approvals).where(c.state == ApprovalState.PENDING, c.expires_at > now).order_by(c.created_at)
+    query = select(approvals).where(c.state == ApprovalState.PENDING, c.expires_at > now).order_by(c.created_at, c.id)
+    if principal is not None:
+        query = query.where(c.principal == principal)
+    return tuple(_approval(row) for row in connection.execute(query))
+
+
+def unused(connection: Connection, *, now: float) -> tuple[Approval, ...]:
+    """Return every yes that nothing has used yet and that still counts, oldest first."""
+    c = approvals.c
+    query = select(approvals).where(c.state == ApprovalState.APPROVED, c.expires_at > now).order_by(c.created_at, c.id)
     return tuple(_approval(row) for row in connection.execute(query))
 
 
 def decide(
-    connection: Connection, approval_id: str, *, state: ApprovalState, channel: str, decided_by: str, now: float
+    connection: Connection,
+    approval_id: str,
+    *,
+    state: ApprovalState,
+    channel: str,
+    decided_by: str,
+    now: float,
+    came_by: str = "",
 ) -> Approval:
-    """Return the approval after a person's answer.
+    """Return the approval after a person's answer, which `came_by` that connection of a client; empty: a terminal.
 
     Raises:
         ApprovalInvalid: it is unknown, expired, or no longer pending.
@@ -68,7 +84,7 @@ def decide(
     changed = connection.execute(
         update(approvals)
         .where(c.id == approval_id, c.state == ApprovalState.PENDING, c.expires_at > now)
-        .values(state=state, channel=channel, decided_by=decided_by, decided_at=now)
+        .values(state=state, channel=channel, connection=came_by, decided_by=decided_by, decided_at=now)
     )
     forget_approvals(connection, c.id == approval_id)
     found = get(connection, approval_id)
@@ -80,7 +96,7 @@ def decide(
 
 
 def withdraw(connection: Connection, approval_id: str, *, channel: str, decided_by: str, now: float) -> Approval:
-    """Return the approval after a person took back a yes that nothing has used yet.
+    """Return the approval after a yes was taken back that nothing has used yet.
 
     Raises:
         ApprovalInvalid: it is not approved, has expired, or was used.
@@ -89,7 +105,7 @@ def withdraw(connection: Connection, approval_id: str, *, channel: str, decided_
     changed = connection.execute(
         update(approvals)
         .where(c.id == approval_id, c.state == ApprovalState.APPROVED, c.expires_at > now)
-        .values(state=ApprovalState.DENIED, channel=channel, decided_by=decided_by, decided_at=now)
+        .values(state=ApprovalState.WITHDRAWN, channel=channel, decided_by=decided_by, decided_at=now)
     )
     forget_approvals(connection, c.id == approval_id)
     found = get(connection, approval_id)
@@ -98,16 +114,19 @@ def withdraw(connection: Connection, approval_id: str, *, channel: str, decided_
     return found
 
 
-def consume(connection: Connection, approval_id: str, *, digest: str, operation_id: str, now: float) -> Approval:
-    """Return the approval, used up by `operation_id`: it can never be used again.
+def consume(
+    connection: Connection, approval_id: str, *, digest: str, operation_id: str, now: float, came_by: str = ""
+) -> Approval:
+    """Return the approval, used up by `operation_id` of a call that `came_by` a connection: it is never used again.
 
     Raises:
-        ApprovalInvalid: it is not approved, has expired, or is for another plan.
+        ApprovalInvalid: it is not approved, has expired, is for another plan, or was given over another connection.
     """
     c = approvals.c
     changed = connection.execute(
         update(approvals)
         .where(c.id == approval_id, c.state == ApprovalState.APPROVED, c.expires_at > now, c.plan_digest == digest)
+        .where(or_(c.channel == TICKET, c.connection == came_by))
         .values(state=ApprovalState.CONSUMED, operation_id=operation_id)
     )
     forget_approvals(connection, c.id == approval_id)
@@ -117,6 +136,18 @@ def consume(connection: Connection, approval_id: str, *, digest: str, operation_
             f"The approval {approval_id} {_why_not(found, now)}.", next="Call the tool again to get a new plan."
         )
     return found
+
+
+def let_go(connection: Connection, approval_id: str, *, was: ApprovalState) -> Approval | None:
+    """Return the approval, void now because the call that it belongs to is over; None where it is not what it `was`."""
+    c = approvals.c
+    changed = connection.execute(
+        update(approvals)
+        .where(c.id == approval_id, c.state == was, c.channel != TICKET)
+        .values(state=ApprovalState.WITHDRAWN)
+    )
+    forget_approvals(connection, c.id == approval_id)
+    return get(connection, approval_id) if changed.rowcount == 1 else None
 
 
 def mark_drifted(connection: Connection, approval_id: str) -> None:

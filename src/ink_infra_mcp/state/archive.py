@@ -75,7 +75,9 @@ class Archive:
         """Return in words whether every audit line is as it was written."""
         from ink_infra_mcp.state import audit
 
+        store = self.open()
         try:
-            return f"verified, {await self.open().run(audit.verify)} lines"
+            remembered = store.remembered()
+            return f"verified, {await store.run(lambda c: audit.verify(c, remembered))} lines"
         except StateCorrupt as error:
             return f"BROKEN: {error.failed}"

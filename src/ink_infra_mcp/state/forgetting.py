@@ -17,6 +17,7 @@ from ink_infra_mcp.state.tables import operations as operation_rows
 
 CLOSED = (
     ApprovalState.DENIED,
+    ApprovalState.WITHDRAWN,
     ApprovalState.CONSUMED,
     ApprovalState.DRIFTED,
     ApprovalState.SUPERSEDED,

@@ -7,6 +7,9 @@ from pydantic import FiniteFloat, JsonValue
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Risk
 from ink_infra_mcp.core.receipt import Receipt, StepReport
 
+TICKET = "ticket"
+"""The channel of decisions at a terminal: a yes from there counts for every connection of its principal."""
+
 
 class AuditEvent(Frozen):
     """What one line says. `event` is proposed, approved, denied, begin, step, end ...; `at` is in Unix seconds."""
@@ -40,11 +43,16 @@ class ApprovalState(StrEnum):
     CONSUMED = "consumed"
     DRIFTED = "drifted"
     SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
 
 
 class Approval(Frozen):
-    """A plan that was shown, and what a person said. `need` is person, typed or ticket."""
+    """A plan that was shown, and what a person said. `need` is person, typed or ticket.
+
+    `connection` is where a yes came from that a client brought; only that connection can use it. A yes from a terminal
+    has none.
+    """
 
     id: str
     principal: str
@@ -57,6 +65,7 @@ class Approval(Frozen):
     phrase: str
     state: ApprovalState = ApprovalState.PENDING
     channel: str = ""
+    connection: str = ""
     decided_by: str = ""
     created_at: float
     expires_at: float

@@ -1,5 +1,6 @@
 """Opens the state store and runs transactions on it; turns database trouble into StateError."""
 
+import logging
 import os
 import stat
 import threading
@@ -15,8 +16,10 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ink_infra_mcp.core.errors import StateCorrupt, StateError, StateUnavailable
-from ink_infra_mcp.state import schema
+from ink_infra_mcp.state import audit, schema
+from ink_infra_mcp.state.witness import WHAT_NEXT, End, Witness
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 _BUSY_S = 15.0
 _HUNG_S = 60.0
@@ -28,10 +31,15 @@ class Store:
     """One state store. `run` executes a function in one transaction, in a worker thread.
 
     Every transaction begins as the only writer, waits up to 15 seconds for that, and is on the disk when `run` returns.
+    A store whose audit is gone, or shorter than it was, is not opened. Without `checked` it is, to be looked at;
+    with `anew` it is made where it is gone.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, checked: bool = True, anew: bool = False) -> None:
         self.url = make_url(url)
+        self.witness = _witness(self.url)
+        self._checked = checked
+        self._anew = anew
         self._engine: Engine | None = None
         self._opening = threading.Lock()
 
@@ -47,9 +55,36 @@ class Store:
         """Do the same as `run`, in this thread."""
         try:
             with self._open().begin() as connection:
-                return work(connection)
+                connection.info.pop(audit.APPENDED, None)
+                result = work(connection)
+                end: End | None = connection.info.pop(audit.APPENDED, None)
         except (SQLAlchemyError, OSError) as error:
             raise self._told(error) from error
+        if end is not None:
+            self._remember(end)
+        return result
+
+    def remembered(self) -> End | None:
+        """Return the end of the audit that is remembered beside the store; None where nothing is.
+
+        Raises:
+            StateError: what is remembered cannot be read.
+        """
+        try:
+            return self.witness.read() if self.witness else None
+        except OSError as error:
+            raise self._told(error) from error
+
+    def missing(self) -> str:
+        """Return in a sentence that the store is gone which there was, or nothing.
+
+        Raises:
+            StateError: what is remembered of it cannot be read.
+        """
+        if self.witness is None or self.witness.store.exists() or (end := self.remembered()) is None:
+            return ""
+        where = self.url.render_as_string(hide_password=True)
+        return f"The state store {where} is gone: its audit had {end.seq} lines at least."
 
     def close(self) -> None:
         """Close the connections."""
@@ -60,8 +95,33 @@ class Store:
     def _open(self) -> Engine:
         with self._opening:
             if self._engine is None:
-                self._engine = _opened(self.url)
+                self._engine = self._opened()
             return self._engine
+
+    def _opened(self) -> Engine:
+        if not self._anew and (why := self.missing()):
+            raise StateCorrupt(why, next=WHAT_NEXT)
+        remembered = self.remembered() if self._checked else None
+        engine = _opened(self.url)
+        if self._checked:
+            try:
+                with engine.begin() as connection:
+                    audit.check_end(connection, remembered)
+                    end = audit.end_of(connection)
+            except BaseException:
+                engine.dispose()
+                raise
+            self._remember(end)
+        return engine
+
+    def _remember(self, end: End) -> None:
+        """What was written stays written: a file that cannot follow is behind, which is told and harms nothing now."""
+        if self.witness is None or end.seq == 0:
+            return
+        try:
+            self.witness.keep(end)
+        except (OSError, StateCorrupt) as error:
+            log.warning("the end of the audit could not be remembered in %s: %s", self.witness.path, error)
 
     def _told(self, error: Exception) -> StateError:
         words = str(getattr(error, "orig", None) or error).splitlines()[0]
@@ -89,6 +149,12 @@ def _opened(url: URL) -> Engine:
     if not sqlite:
         event.listen(engine, "begin", _alone)
     return engine
+
+
+def _witness(url: URL) -> Witness | None:
+    """A file beside the store; where several machines share a database there is no such place."""
+    on_disk = url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:"
+    return Witness(Path(url.database)) if on_disk and url.database else None
 
 
 def _sqlite(url: URL) -> Engine:

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -22,6 +22,7 @@ approvals = Table(
     Column("phrase", String(300), nullable=False),
     Column("state", String(20), nullable=False),
     Column("channel", String(40), nullable=False),
+    Column("connection", String(40), nullable=False, server_default=""),
     Column("decided_by", String(200), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.core.policy import apps_touched, servers_touched
 from ink_infra_mcp.core.systems import STATE, Needs
 from ink_infra_mcp.state.records import Operation
 
@@ -57,8 +58,8 @@ class CancelOperation(Mutation[Args, Look, Facts]):
             id="cancel",
             kind="operations.request_cancel",
             target=operation.id,
-            servers=tuple(sorted({name for step in operation.plan.steps for name in step.servers})),
-            apps=tuple(sorted({name for step in operation.plan.steps for name in step.apps})),
+            servers=tuple(sorted(servers_touched(operation.plan))),
+            apps=tuple(sorted(apps_touched(operation.plan))),
             summary=f"Stop {operation.id} ({operation.plan.title}) before its next step",
             params={"operation": operation.id},
             undo_words="call the tool again: it plans what is left",

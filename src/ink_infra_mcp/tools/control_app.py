@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ink_infra_mcp.areas.apps import proofs, rollout
+from ink_infra_mcp.areas.apps import pinning, proofs, rollout, source
 from ink_infra_mcp.areas.apps.app import App, find_app
 from ink_infra_mcp.areas.apps.isolation import check_rollout
 from ink_infra_mcp.areas.look import Look
@@ -35,6 +35,9 @@ class Facts:
     app: App
     up: bool
     rollout: rollout.RolloutFacts
+    present: pinning.Present
+    commit: str = ""
+    """What a start would build of the app's repository, where that can be known."""
 
 
 class ControlApp(Mutation[Args, Look, Facts]):
@@ -65,21 +68,30 @@ class ControlApp(Mutation[Args, Look, Facts]):
         up = await _is_up(look, app, unseen=args.action == "stop")
         if args.action == "restart" or (args.action == "start" and not up):
             await check_rollout(look, app)
-        return Facts(app=app, up=up, rollout=await rollout.facts(look, app))
+        commit = await source.commit_to_build(look, app.source) if args.action == "start" else ""
+        return Facts(
+            app=app,
+            up=up,
+            rollout=await rollout.facts(look, app),
+            present=await pinning.present(look, app.uuid, app.name, service=app.kind == "service"),
+            commit=commit,
+        )
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the one act and its proof; an app that is so already needs none."""
         app = facts.app
         so = facts.up == (args.action != "stop") and args.action != "restart"
+        steps = () if so else placed(_steps(args, facts), servers=[app.muscle], apps=[app.name])
         return Plan(
             tool=self.name,
             title=f"{args.action.capitalize()} {app.name} on {app.muscle or 'its server'}",
             target=app.name,
             locks=rollout.locks(app),
-            steps=() if so else placed(_steps(args, facts), servers=[app.muscle], apps=[app.name]),
+            steps=steps,
             production=facts.rollout.production,
             blast_radius=_effect(args.action, app),
             keeps=("settings, variables and volumes",),
+            warnings=pinning.warnings_of(steps, facts.present),
             phrase=app.name,
             reason=f"{app.name} {'runs' if facts.up else 'does not run'}.",
         )
@@ -128,7 +140,8 @@ def _steps(args: Args, facts: Facts) -> tuple[Step, ...]:
         )
     # `start` of something that runs is refused by Coolify; a restart starts what is stopped, too
     how = "restart" if args.action == "restart" else "start"
-    return tuple(rollout.steps(app.name, app.uuid, facts.rollout, first=False, how=how, service=service))
+    steps = rollout.steps(app.name, app.uuid, facts.rollout, first=False, how=how, commit=facts.commit, service=service)
+    return pinning.pinned(steps, facts.present)
 
 
 def _effect(action: Act, app: App) -> str:

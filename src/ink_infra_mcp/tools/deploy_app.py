@@ -15,13 +15,14 @@ from ink_infra_mcp.areas.apps.envs import EnvArgs, env_warnings, envs_now
 from ink_infra_mcp.areas.apps.history import waits_for_rollout
 from ink_infra_mcp.areas.apps.home import Home, Wanted, existing, find_home, find_project, locks
 from ink_infra_mcp.areas.apps.isolation import beyond_settings, check_judgeable, factory_isolates, refuse_factory
+from ink_infra_mcp.areas.apps.pinning import Present, present, warnings_of
 from ink_infra_mcp.areas.apps.rollout import KNOWN
 from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services, promised
 from ink_infra_mcp.areas.apps.settings import SettingArgs, refuse_weakening, wanted_settings
-from ink_infra_mcp.areas.apps.source import image_source, resolve
+from ink_infra_mcp.areas.apps.source import image_source, refuse_without_source, resolve
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
-from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
+from ink_infra_mcp.core.errors import RefusedByPolicy
 from ink_infra_mcp.core.fleet import Name, memory_bytes
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step, placed
@@ -92,15 +93,17 @@ class DeployApp(Mutation[Args, Look, Facts]):
         refuse_weakening(args, look)
         project, apps = await find_project(look), await all_apps(look)
         found = existing(args.name, apps, project)
-        _refuse_without_source(args, found)
+        refuse_without_source(args, args.name, kind=found.kind if found else "")
         args = await _isolable(args, look, found)
         file = _compose_file(args, look)
         need = file.memory_bytes if file else _need_bytes(args, look, is_new=found is None)
         wanted = Wanted(name=args.name, muscle=args.muscle, domain=args.domain, need_bytes=need)
         home = await find_home(look, wanted, project, app=found, apps=apps, approved=approved)
+        uuid = found.uuid if found else ""
+        now = await present(look, uuid, args.name, service=file is not None, values=args.env.values())
         if file is not None:
-            return Facts(app=await _compose_app(args, look, home, file, found), found=found)
-        return Facts(app=await _built_app(args, look, home, found), found=found)
+            return Facts(app=await _compose_app(args, look, home, file, found, now), found=found)
+        return Facts(app=await _built_app(args, look, home, found, now), found=found)
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the steps: what is missing is created, what differs is changed, then deployed and proved."""
@@ -115,7 +118,7 @@ class DeployApp(Mutation[Args, Look, Facts]):
             production=home.muscle.production,
             blast_radius=_blast_radius(home, new=new) if steps else "",
             keeps=() if new or not steps else ("volumes and other variables of the app",),
-            warnings=(*_notes(app, steps), *env_warnings(app.env)),
+            warnings=(*_notes(app, steps), *env_warnings(app.env), *warnings_of(steps, app.present)),
             pinned={"placement": home.placement.model_dump(mode="json")} if new else {},
             phrase=app.name,
             reason="" if steps else f"{app.name} runs what was asked for at {home.url}, isolated.",
@@ -133,16 +136,6 @@ class DeployApp(Mutation[Args, Look, Facts]):
 def _steps(app: BuiltApp | ComposeApp) -> tuple[Step, ...]:
     steps = built_apps.steps_of(app) if isinstance(app, BuiltApp) else compose_apps.steps_of(app)
     return placed(steps, servers=[app.home.muscle.name], apps=[app.name])
-
-
-def _refuse_without_source(args: Args, found: App | None) -> None:
-    given = (args.repository, args.image, args.dockerfile, args.compose)
-    if found is None and not any(given):
-        raise InputError(f"There is no app {args.name!r} yet.", next="Give repository, image, dockerfile or compose.")
-    if found is not None and found.kind == "service" and not (args.compose or args.image):
-        raise InputError(f"{args.name} is a compose app.", next="Give its compose file again.")
-    if found is not None and found.kind == "application" and args.compose:
-        raise InputError(f"{args.name} is not a compose app.", next="Choose another name, or delete it first.")
 
 
 async def _isolable(args: Args, look: Look, found: App | None) -> Args:
@@ -186,7 +179,9 @@ def _refuse_published(ports: Collection[str]) -> None:
         )
 
 
-async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, found: App | None) -> ComposeApp:
+async def _compose_app(
+    args: Args, look: Look, home: Home, file: ComposeFile, found: App | None, seen: Present
+) -> ComposeApp:
     await check_judgeable(look)
     now = await look.coolify.service(found.uuid) if found else None
     uuid = now.uuid if now else ""
@@ -201,6 +196,7 @@ async def _compose_app(args: Args, look: Look, home: Home, file: ComposeFile, fo
         urls=urls,
         existing=now,
         env=env,
+        present=seen,
         as_wanted=now is not None and await _runs(look, home, uuid, promised(file.text)),
         redeploy=args.redeploy,
         notes=(*file.notes, *compose_apps.blanks(file, env)),
@@ -213,7 +209,7 @@ async def _runs(look: Look, home: Home, uuid: str, services: Services = NO_SERVI
     return isolated and not await waits_for_rollout(look, uuid)
 
 
-async def _built_app(args: Args, look: Look, home: Home, found: App | None) -> BuiltApp:
+async def _built_app(args: Args, look: Look, home: Home, found: App | None, seen: Present) -> BuiltApp:
     now = await look.coolify.application(found.uuid) if found else None
     source = await resolve(args, look, default_branch=look.fleet.defaults.branch, now=now)
     app = BuiltApp(
@@ -223,6 +219,7 @@ async def _built_app(args: Args, look: Look, home: Home, found: App | None) -> B
         source=source,
         existing=now,
         env=await envs_now(look, Owner(found.uuid if found else "", args.name, home.muscle.name), args.env),
+        present=seen,
         known=(),
         as_wanted=False,
         redeploy=args.redeploy,

@@ -6,13 +6,16 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.apps import env_proof, proofs, resumption
+from ink_infra_mcp.areas.apps.app import App
 from ink_infra_mcp.areas.apps.history import VARIABLES, resumed_by
+from ink_infra_mcp.areas.apps.pinning import Present, pinned, present, values_of, warnings_of
 from ink_infra_mcp.areas.apps.resumption import Rest
 from ink_infra_mcp.areas.apps.rollout import KNOWN
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results, Toolset
-from ink_infra_mcp.core.plan import JsonObject, Plan
+from ink_infra_mcp.core.plan import JsonObject, Plan, placed
+from ink_infra_mcp.core.policy import apps_touched, servers_touched
 from ink_infra_mcp.core.systems import DEPLOY, FACTORY, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
 from ink_infra_mcp.core.thinning import is_thinned
 from ink_infra_mcp.state.records import Operation
@@ -43,6 +46,8 @@ class Facts:
     taken_up: str = ""
     production: bool = False
     """Whether it touches a Muscle that is production now, whatever it was when the operation was approved."""
+    present: Present | None = None
+    """What there is of its app, where one exists that is still to be started."""
     resumed: str = ""
     """The operation that brought it to its end already."""
 
@@ -112,12 +117,13 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         await resumption.check_creation(look, found, done)
         app = await resumption.app_to_roll_out(look, found, done)
         production = await resumption.is_production(look, found.plan)
+        now = await _present(look, app, found) if app else None
         if app is None or app.kind != "application":
-            return Facts(operation=found, done=done, known=(), production=production)
+            return Facts(operation=found, done=done, known=(), production=production, present=now)
         recent = await look.coolify.deployments_of(app.uuid, take=KNOWN)
         known = tuple(d.uuid for d in recent)
         taken_up = resumption.taken_up(found, recent)
-        return Facts(operation=found, done=done, known=known, taken_up=taken_up, production=production)
+        return Facts(operation=found, done=done, known=known, taken_up=taken_up, production=production, present=now)
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the steps that are left, with what the finished ones returned."""
@@ -125,6 +131,10 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         if facts.resumed:
             return _ended(self.name, facts)
         left = resumption.steps_left(Rest(facts.operation, facts.done, facts.known, facts.taken_up))
+        warnings = old.warnings
+        if facts.present is not None and not facts.taken_up:
+            left = pinned(left, facts.present)
+            warnings = tuple(dict.fromkeys((*warnings, *warnings_of(left, facts.present))))
         again = {step.id for step in left}
         finished: JsonObject = {
             k: v for k, v in sorted(resumption.results_of(facts.operation).items()) if k not in again
@@ -133,7 +143,8 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
             update={
                 "tool": self.name,
                 "title": f"Resume {facts.operation.id}: {old.title}",
-                "steps": left,
+                "steps": placed(left, servers=sorted(servers_touched(old)), apps=sorted(apps_touched(old))),
+                "warnings": warnings,
                 "production": old.production or facts.production,
                 "pinned": {"results": finished, "resumes": facts.operation.id},
                 "reason": f"Every step of {facts.operation.id} is done.",
@@ -157,6 +168,11 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         resumed: JsonObject = {"resumed": plan.pinned["resumes"]}
         proved = any(step.id == "prove_isolation" for step in plan.steps)
         return resumed | (proofs.summary_of_deployment(plan, results) if proved else {})
+
+
+async def _present(look: Look, app: App, stopped: Operation) -> Present:
+    values = values_of(stopped.plan.steps)
+    return await present(look, app.uuid, app.name, service=app.kind == "service", values=values)
 
 
 async def _resumed(look: Look, stopped: Operation) -> str | None:

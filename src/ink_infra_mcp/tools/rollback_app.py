@@ -10,6 +10,7 @@ from ink_infra_mcp.areas.apps import proofs, rollout
 from ink_infra_mcp.areas.apps.app import App, find_app, is_inline
 from ink_infra_mcp.areas.apps.history import PIN, tags_run, waits_for_rollout
 from ink_infra_mcp.areas.apps.isolation import check_rollout
+from ink_infra_mcp.areas.apps.pinning import Present, pinned, present, warnings_of
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED
@@ -48,6 +49,7 @@ class Facts:
     current: str
     way: str
     rollout: rollout.RolloutFacts
+    present: Present
 
 
 class RollbackApp(Mutation[Args, Look, Facts]):
@@ -90,6 +92,7 @@ class RollbackApp(Mutation[Args, Look, Facts]):
             current=await _current(look, application, way),
             way=way,
             rollout=await rollout.facts(look, app),
+            present=await present(look, app.uuid, app.name, service=False),
         )
 
     def plan(self, args: Args, facts: Facts) -> Plan:
@@ -101,10 +104,11 @@ class RollbackApp(Mutation[Args, Look, Facts]):
             title=f"Roll {app.name} back" + (f" to {args.to}" if args.to else ""),
             target=app.name,
             locks=rollout.locks(app),
-            steps=placed(steps, servers=[app.muscle], apps=[app.name]),
+            steps=placed(pinned(steps, facts.present), servers=[app.muscle], apps=[app.name]),
             production=facts.rollout.production,
             blast_radius=f"users of {', '.join(app.domains) or app.name} get the earlier version",
             keeps=("variables, settings and volumes, as they are now",),
+            warnings=warnings_of(steps, facts.present),
             phrase=app.name,
             reason=_list(args.to, facts),
         )
@@ -112,6 +116,10 @@ class RollbackApp(Mutation[Args, Look, Facts]):
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
         """Return the proofs of the rollout."""
         return await proofs.of_deployment(plan, results, look)
+
+    def only_lists(self, args: Args) -> bool:
+        """Return whether no image is named to go back to."""
+        return args.to is None
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return url, app and deployment."""

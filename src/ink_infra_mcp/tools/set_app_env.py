@@ -21,6 +21,8 @@ from ink_infra_mcp.areas.apps.envs import (
 )
 from ink_infra_mcp.areas.apps.history import waits_for_rollout
 from ink_infra_mcp.areas.apps.isolation import check_rollout
+from ink_infra_mcp.areas.apps.pinning import Present, pinned, present, warnings_of
+from ink_infra_mcp.areas.apps.source import commit_to_build
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
@@ -30,7 +32,7 @@ from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, SENSITIVE, STARTS_A
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=255)]
 
 
-_LATER = "the change takes effect only at the next deployment"
+_LATER = "the change takes effect at the next start or deployment, whoever asks for that"
 
 
 class Args(BaseModel):
@@ -60,12 +62,16 @@ class Facts:
     app: App
     env: EnvNow
     rollout: rollout.RolloutFacts
+    present: Present
     owed: bool = False
+    commit: str = ""
+    """What a deployment would build of the app's repository, where that can be known."""
 
 
 class SetAppEnv(Mutation[Args, Look, Facts]):
     """Set or remove environment variables of an app and redeploy it so that they take effect. Values are plain,
-    secret:NAME for one that a person stored, or generate: for a random one; it never takes a secret's value.
+    secret:NAME for one that a person stored, or generate: for a random one; its plan shows plain values, its answer
+    names only. It never takes a secret's value as an argument.
     """
 
     name: ClassVar[str] = "set_app_env"
@@ -74,7 +80,6 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
     needs: ClassVar[Needs] = Needs((*STARTS_APPS, WRITE), (FACTORY, OPTION, SENSITIVE, DNS))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = (
-        "coolify.set_env_new",
         "coolify.set_env",
         "coolify.delete_env",
         "coolify.settle_service",
@@ -98,7 +103,14 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
         owed = args.redeploy and await waits_for_rollout(look, app.uuid)
         if args.redeploy and (owed or env.changed or set(args.remove) & env.uuids.keys()):
             await check_rollout(look, app)
-        return Facts(app=app, env=env, rollout=await rollout.facts(look, app), owed=owed)
+        return Facts(
+            app=app,
+            env=env,
+            rollout=await rollout.facts(look, app),
+            present=await present(look, app.uuid, app.name, service=service, values=args.set.values()),
+            owed=owed,
+            commit=await commit_to_build(look, app.source) if args.redeploy else "",
+        )
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the steps for what differs; nothing differs: no steps."""
@@ -107,17 +119,23 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
         steps += delete_steps(facts.env, args.remove, target=app.name, app=app.uuid, service=service)
         if args.redeploy and (steps or facts.owed):
             how = "restart" if service and app.status.state == "running" else "deploy"
-            rolled_out = rollout.steps(app.name, app.uuid, facts.rollout, first=False, how=how, service=service)
+            rolled_out = rollout.steps(
+                app.name, app.uuid, facts.rollout, first=False, how=how, commit=facts.commit, service=service
+            )
             steps += with_values_back(steps, rolled_out)
         return Plan(
             tool=self.name,
             title=f"Variables of {app.name}",
             target=app.name,
             locks=rollout.locks(app),
-            steps=placed(steps, servers=[app.muscle], apps=[app.name]),
+            steps=placed(pinned(steps, facts.present), servers=[app.muscle], apps=[app.name]),
             production=facts.rollout.production,
             blast_radius=f"{app.name}" + (", restarted with the new values" if args.redeploy else ""),
-            warnings=(*env_warnings(facts.env), *(() if args.redeploy else (_LATER,))),
+            warnings=(
+                *env_warnings(facts.env),
+                *warnings_of(steps, facts.present),
+                *(() if args.redeploy else (_LATER,)),
+            ),
             phrase=app.name,
             reason=f"The variables of {app.name} are as asked for.",
         )

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ink_infra_mcp.areas.apps.links import Link, split_link
-from ink_infra_mcp.clients.github import HEADERS, GithubLook, classify
+from ink_infra_mcp.clients.github import HEADERS, READS, GithubLook, classify
 from ink_infra_mcp.clients.http import Http, HttpSettings
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.redact import Redactor
@@ -37,7 +37,8 @@ async def world(tmp_path: Path) -> AsyncGenerator[World]:
 
 def github(world: World) -> GithubLook:
     """Return a client without a token."""
-    settings = HttpSettings(service="github", base_url="http://github.example.com", token=None, headers=HEADERS)
+    url = "http://github.example.com"
+    settings = HttpSettings(service="github", base_url=url, reads=READS, headers=HEADERS)
     transport = httpx2.ASGITransport(app=build_github(world))
     return GithubLook(Http(settings, clock=FakeClock(), redact=Redactor(), classify=classify, transport=transport))
 

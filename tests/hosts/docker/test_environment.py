@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ink_infra_mcp.core.errors import CommandFailed, HostError, InputError
 from ink_infra_mcp.hosts.docker.environment import AMBIGUOUS, digests, environment_digests
+from ink_infra_mcp.hosts.readings import READINGS
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 from ink_infra_mcp.sandbox.world import World
@@ -73,7 +74,7 @@ async def pool(tmp_path: Path) -> AsyncGenerator[HostPool]:
     world: World = world_of(tmp_path, HostState(name=NAME, address=ADDRESS, role="muscle", containers=containers))
     async with await serve_hosts(world) as ssh:
         there = PretendServer(world, ssh)
-        async with pool_of(there.host, key=there.key, connect_to=there.connect_to) as made:
+        async with pool_of(there.host, key=there.key, reads=READINGS, connect_to=there.connect_to) as made:
             yield made
         assert not [line for line in world.read().journal if "UNKNOWN" in line]
 

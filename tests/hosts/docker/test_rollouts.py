@@ -14,6 +14,7 @@ from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.hosts.docker.containers import containers_of, isolation_problems
 from ink_infra_mcp.hosts.docker.steps import HostSteps
+from ink_infra_mcp.hosts.readings import READINGS
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
@@ -119,7 +120,7 @@ async def muscle(tmp_path: Path) -> AsyncGenerator[Muscle]:
     world = world_of(tmp_path, HostState(name=NAME, address=ADDRESS, role="muscle"))
     async with await serve_hosts(world) as ssh:
         there = PretendServer(world, ssh)
-        async with pool_of(there.host, key=there.key, connect_to=there.connect_to) as pool:
+        async with pool_of(there.host, key=there.key, reads=READINGS, connect_to=there.connect_to) as pool:
             yield Muscle(world, pool)
 
 

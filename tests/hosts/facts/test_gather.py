@@ -17,6 +17,7 @@ from ink_infra_mcp.core.errors import (
 )
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather, gather_all
+from ink_infra_mcp.hosts.readings import READINGS
 from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
 from ink_infra_mcp.sandbox.state import Fault
 from ink_infra_mcp.sandbox.state_hosts import HostState
@@ -60,7 +61,7 @@ def kind(outcome: HostFacts | HostError) -> str:
 
 async def test_all_facts_of_a_pretend_server_are_known(ssh: SshHosts, world: World) -> None:
     """The sandbox answers all that the script asks, and nothing of it was unknown there."""
-    async with pool_of(*fleet(ssh), key=ssh.login_private_key, connect_to=ssh.connect_to) as pool:
+    async with pool_of(*fleet(ssh), key=ssh.login_private_key, reads=READINGS, connect_to=ssh.connect_to) as pool:
         with anyio.fail_after(LIMIT_S):
             facts = await gather(pool, "muscle-1")
     assert (facts.unknown, facts.containers, facts.docker_version) == ({}, (), "28.5.1")
@@ -75,7 +76,9 @@ async def test_many_servers_are_asked_at_once_and_each_has_its_own_end(ssh: SshH
     one, two, three = fleet(ssh)
     wrong = three.model_copy(update={"host_key": new_key().export_public_key().decode()})
     bare = one.model_copy(update={"name": "muscle-4", "host_key": ""})
-    async with pool_of(one, two, wrong, bare, key=ssh.login_private_key, connect_to=ssh.connect_to) as pool:
+    async with pool_of(
+        one, two, wrong, bare, key=ssh.login_private_key, reads=READINGS, connect_to=ssh.connect_to
+    ) as pool:
         with anyio.fail_after(LIMIT_S):
             found = await gather_all(pool, (*NAMES, "muscle-4", "muscle-1"))
     assert {name: kind(outcome) for name, outcome in found.items()} == {
@@ -90,7 +93,7 @@ async def test_many_servers_are_asked_at_once_and_each_has_its_own_end(ssh: SshH
 
 async def test_what_concerns_every_server_is_raised_once(ssh: SshHosts) -> None:
     """A missing login key is not the fault of any server, and a name that nobody has is the caller's."""
-    async with pool_of(*fleet(ssh), key="no key", connect_to=ssh.connect_to) as pool:
+    async with pool_of(*fleet(ssh), key="no key", reads=READINGS, connect_to=ssh.connect_to) as pool:
         with anyio.fail_after(LIMIT_S):
             with pytest.raises(ConfigError):
                 await gather_all(pool, NAMES)
@@ -101,7 +104,7 @@ async def test_what_concerns_every_server_is_raised_once(ssh: SshHosts) -> None:
 async def test_a_login_that_every_server_refuses_is_tried_once_on_each(ssh: SshHosts) -> None:
     """A fan-out with a wrong key does not hammer, and neither does the next one."""
     stranger = new_key().export_private_key().decode()
-    async with pool_of(*fleet(ssh), key=stranger, connect_to=ssh.connect_to) as pool:
+    async with pool_of(*fleet(ssh), key=stranger, reads=READINGS, connect_to=ssh.connect_to) as pool:
         with anyio.fail_after(LIMIT_S):
             for _ in range(3):
                 found = await gather_all(pool, NAMES)
@@ -113,7 +116,7 @@ async def test_a_server_without_a_posix_shell_says_so(ssh: SshHosts, world: Worl
     """An account that cannot run the script gives an error, not a page of unknown facts."""
     with world.change() as state:
         state.faults = [Fault(system="ssh", match="sh -s", kind="status", status=127, body="sh: not found")]
-    async with pool_of(*fleet(ssh), key=ssh.login_private_key, connect_to=ssh.connect_to) as pool:
+    async with pool_of(*fleet(ssh), key=ssh.login_private_key, reads=READINGS, connect_to=ssh.connect_to) as pool:
         with anyio.fail_after(LIMIT_S), pytest.raises(CommandFailed) as caught:
             await gather(pool, "muscle-1")
     assert (caught.value.exit_status, caught.value.untrusted_output) == (127, "sh: not found")

@@ -18,6 +18,7 @@ from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.hosts.firewall import changes as changes
 from ink_infra_mcp.hosts.firewall.network_facts import gather_network
 from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
+from ink_infra_mcp.hosts.readings import READINGS
 from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
 from ink_infra_mcp.sandbox.state import Fault
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState, Ufw
@@ -80,7 +81,8 @@ async def ground(tmp_path: Path) -> AsyncGenerator[Ground]:
             Host(name=name, address=door_address, host_key=ssh.doors[name].host_public_key)
             for name, door_address in ((NAME, ADDRESS), ("factory", FACTORY.address))
         ]
-        async with pool_of(*hosts, key=ssh.login_private_key, connect_to=ssh.connect_to, clock=clock) as pool:
+        key = ssh.login_private_key
+        async with pool_of(*hosts, key=key, reads=READINGS, connect_to=ssh.connect_to, clock=clock) as pool:
             yield Ground(world, ssh, pool, clock)
 
 

@@ -16,6 +16,7 @@ from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, ask_all, gather
+from ink_infra_mcp.hosts.readings import READINGS
 from ink_infra_mcp.settings.system import SystemClock
 from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.bed import host_of
@@ -106,6 +107,7 @@ def _pool(hosts: Sequence[Host], key: str) -> HostPool:
         login=lambda: Secret(key, source="the lab"),
         clock=SystemClock(),
         redact=Redactor(),
+        reads=READINGS,
         connect_timeout_s=CONNECT_S,
         fan_out=FAN_OUT,
     )

@@ -15,6 +15,8 @@ from ink_infra_mcp.core.fleet import Fleet, Muscle
 from ink_infra_mcp.core.untrusted import clean_name
 
 _PLACEHOLDER = "coollabsio/coolify"
+LONGEST_NAME = 2600
+"""Characters of a name as it is written out: Coolify keeps 255, each of which may be one that cannot be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def _app(
     return App(
         kind=kind,
         uuid=source.uuid,
-        name=clean_name(source.name),
+        name=clean_name(source.name, limit=LONGEST_NAME),
         urls=urls,
         status=source.status,
         server_uuid=source.server_uuid,

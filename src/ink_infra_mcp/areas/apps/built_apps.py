@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ink_infra_mcp.areas.apps import rollout
 from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps, with_values_back
 from ink_infra_mcp.areas.apps.home import Home, home_steps, project_ref
+from ink_infra_mcp.areas.apps.pinning import Present, pinned
 from ink_infra_mcp.areas.apps.source import ResolvedSource
 from ink_infra_mcp.clients.coolify.apps import Application, same_repository
 from ink_infra_mcp.clients.coolify.bodies import AppChanges
@@ -22,6 +23,7 @@ class BuiltApp:
     source: ResolvedSource | None
     existing: Application | None
     env: EnvNow
+    present: Present
     known: tuple[str, ...]
     """Uuids of the app's last deployments."""
     as_wanted: bool
@@ -31,7 +33,8 @@ class BuiltApp:
 
 def steps_of(app: BuiltApp) -> tuple[Step, ...]:
     """Return the steps: what is missing is created, what differs is changed, then it is deployed and proved."""
-    return _update(app, app.existing) if app.existing else _create(app, app.source)
+    steps = _update(app, app.existing) if app.existing else _create(app, app.source)
+    return pinned(steps, app.present)
 
 
 def _create(app: BuiltApp, source: ResolvedSource | None) -> tuple[Step, ...]:

@@ -11,6 +11,7 @@ from ink_infra_mcp.areas.apps.envs import EnvNow, env_steps, with_values_back
 from ink_infra_mcp.areas.apps.home import Home, home_steps, project_ref
 from ink_infra_mcp.areas.apps.judged import File, file_of
 from ink_infra_mcp.areas.apps.limits import compose_of, promised_bytes, services_of
+from ink_infra_mcp.areas.apps.pinning import Present, pinned
 from ink_infra_mcp.areas.apps.plain_values import refuse_secrets_in
 from ink_infra_mcp.areas.apps.services import promised
 from ink_infra_mcp.clients.coolify.apps import Service
@@ -43,6 +44,7 @@ class ComposeApp:
     """Those of the front, each with the port that its container listens on, which is how Coolify takes them."""
     existing: Service | None
     env: EnvNow
+    present: Present
     as_wanted: bool
     redeploy: bool
     notes: tuple[str, ...] = ()
@@ -148,6 +150,10 @@ def _runs(name: str, service: JsonObject) -> str:
 
 def steps_of(app: ComposeApp) -> tuple[Step, ...]:
     """Return the steps: create or change the file, set variables, start and prove."""
+    return pinned(_steps_of(app), app.present)
+
+
+def _steps_of(app: ComposeApp) -> tuple[Step, ...]:
     if app.existing is None:
         ref = result_of("create_app", "uuid")
         return (

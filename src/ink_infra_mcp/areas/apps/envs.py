@@ -168,18 +168,21 @@ def env_warnings(now: EnvNow) -> tuple[str, ...]:
 
 
 def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, service: bool = False) -> list[Step]:
-    """Return the step that sets what differs, or none; its summary names every variable, and no value.
+    """Return the step that sets what differs, or none; its summary names every variable, and the plan shows each value
+    that is no stored secret.
 
-    A stored secret that an app gets is named in full and needs a person: its code can give the value to anybody.
+    `new`: the same plan creates the app. To set a variable of one that exists needs a person, whether it is rolled out
+    again or not: the next start obeys it. A stored secret that an app gets is named in full: its code can give the
+    value to anybody.
     """
     if not now.changed:
         return []
-    replaced, secrets = now.replaced, now.secrets
+    replaced = now.replaced
     undo = None if new else _undo(now, now.changed, target=target, app=app, service=service)
     return [
         Step(
             id="set_env",
-            kind="coolify.set_env_new" if new else _set_kind(replaced, secrets),
+            kind="coolify.set_env_new" if new else "coolify.set_env",
             target=target,
             summary=f"Variables of {target}: {_words(now)}",
             params={"app": app, "variables": _values(now), "known": list[JsonValue](replaced), "service": service},
@@ -192,10 +195,6 @@ def env_steps(now: EnvNow, *, target: str, app: str | JsonObject, new: bool, ser
 
 def _values(now: EnvNow) -> dict[str, JsonValue]:
     return {key: now.wanted[key] for key in now.changed}
-
-
-def _set_kind(replaced: Collection[str], secrets: Collection[str]) -> str:
-    return "coolify.set_env" if replaced or secrets else "coolify.set_env_new"
 
 
 def delete_steps(

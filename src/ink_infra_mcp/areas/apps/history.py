@@ -1,10 +1,12 @@
 """What our own record says of an app: whether its last change was brought to its end, and who did what."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ink_infra_mcp.areas.apps.rollout import NOTES, ROLLOUTS, name_lock
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED, Deployment
+from ink_infra_mcp.core.fingerprint import Facets
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.plan import Step
 from ink_infra_mcp.core.shapes import table
@@ -17,6 +19,19 @@ _HEAD = "HEAD"
 _DEPLOYMENTS = 10
 """Coolify keeps two images of an app unless told otherwise; each deployment may come with a log of a megabyte."""
 _BROKEN_OFF = frozenset({Outcome.FAILED, Outcome.UNDONE, Outcome.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What our record says that an app last ran: the facets of it, the key of their digests, and the deployment.
+
+    `by` is empty where the record has no facets: those of earlier versions have none.
+    """
+
+    operation: str
+    facets: Facets
+    by: str
+    deployment: str
 
 
 async def waits_for_rollout(look: Look, app_uuid: str) -> bool:
@@ -44,6 +59,30 @@ def _changed(operation: Operation) -> bool:
 
 def _rolled_out(operation: Operation) -> bool:
     return any(step.id in operation.results and step.kind in ROLLOUTS for step in operation.plan.steps)
+
+
+async def last_ran(look: Look, app_uuid: str, name: str) -> Ran | None:
+    """Return what the newest operation that rolled the app out started, or None where our record knows of none."""
+    newest: Operation | None = None
+    for lock in (f"app:{app_uuid}", name_lock(name)):
+        async for operation in look.archive.on_target(lock):
+            if _rolled_out(operation) and app_uuid in _apps(operation):
+                newest = operation if newest is None or operation.created_at > newest.created_at else newest
+                break
+    return None if newest is None else _ran(newest)
+
+
+def _ran(operation: Operation) -> Ran:
+    step = next(step for step in operation.plan.steps if step.kind in ROLLOUTS and step.id in operation.results)
+    result = operation.results[step.id]
+    facets = table(step.params.get("runs")) | table(step.params.get("pins")) | table(result.get("also"))
+    known = "pins" in step.params and "also" in result
+    return Ran(
+        operation=operation.id,
+        facets={name: str(text) for name, text in facets.items()} if known else {},
+        by=str(step.params["pinned_by"]) if known else "",
+        deployment=str(result.get("deployment") or ""),
+    )
 
 
 async def tags_run(look: Look, app_uuid: str, name: str) -> frozenset[str]:

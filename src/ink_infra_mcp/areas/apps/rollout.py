@@ -19,6 +19,7 @@ ROLLOUTS = frozenset(f"coolify.{how}" for how in ("first_deploy", "deploy", "sta
 """The kinds of step that bring up containers."""
 
 
+How = Literal["deploy", "start", "restart", "rollback"]
 _READS = "nothing to undo: it only reads"
 
 
@@ -95,13 +96,23 @@ def name_lock(name: str) -> str:
     return f"name:{name}"
 
 
+def _stop(name: str, app: str | JsonObject, *, service: bool) -> Undo:
+    return Undo(
+        kind="coolify.stop_application",
+        target=name,
+        summary=f"stop {name}",
+        effect=f"{name} is stopped",
+        params={"app": app, "service": service},
+    )
+
+
 def steps(
     name: str,
     app: str | JsonObject,
     now: RolloutFacts,
     *,
     first: bool,
-    how: Literal["deploy", "start", "restart", "rollback"] = "deploy",
+    how: How = "deploy",
     commit: str = "",
     force: bool = False,
     service: bool = False,
@@ -112,14 +123,6 @@ def steps(
     The failure of the proof stops the app; that of the judgement takes back the steps `undoes`.
     """
     kind = "coolify.first_deploy" if first and how == "deploy" else f"coolify.{how}"
-    at = f" at {commit[:12]}" if commit else ""
-    words = {
-        "deploy": f"Start {name}" if service else f"Build and deploy {name}{at}",
-        "start": f"Start {name}",
-        "restart": f"Restart {name}",
-        "rollback": f"Go back to {commit} of {name}",
-    }
-    stop: JsonObject = {"app": app, "service": service}
     promise: JsonObject = {
         "muscle": now.muscle,
         "noted": result_of("note_containers", "containers"),
@@ -132,7 +135,7 @@ def steps(
         id="deploy",
         kind=kind,
         target=name,
-        summary=words[how],
+        summary=_words(name, how, commit, service=service),
         params={
             "app": app,
             "known": [] if service else result_of("note_deployments", "known"),
@@ -142,13 +145,7 @@ def steps(
             "service": service,
             **(promise if service else {}),
         },
-        undo=Undo(
-            kind="coolify.stop_application",
-            target=name,
-            summary=f"stop {name}",
-            effect=f"{name} is stopped",
-            params=stop,
-        ),
+        undo=_stop(name, app, service=service),
     )
     prove = Step(
         id="prove_isolation",
@@ -165,3 +162,13 @@ def steps(
         return [*noted, deploy, prove]
     before = judged.steps(name, app, now.file, muscle=now.muscle, undoes=undoes)
     return [*before, *noted, deploy, prove, judged.after(name, app, now.file, muscle=now.muscle)]
+
+
+def _words(name: str, how: How, commit: str, *, service: bool) -> str:
+    at = f" at {commit[:12]}" if commit else ""
+    return {
+        "deploy": f"Start {name}" if service else f"Build and deploy {name}{at}",
+        "start": f"Start {name}{at}",
+        "restart": f"Restart {name}",
+        "rollback": f"Go back to {commit} of {name}",
+    }[how]

@@ -10,7 +10,7 @@ from ink_infra_mcp.areas.apps.app import is_inline
 from ink_infra_mcp.areas.apps.links import Link, split_link
 from ink_infra_mcp.areas.apps.plain_values import refuse_secrets_in
 from ink_infra_mcp.areas.look import Look
-from ink_infra_mcp.clients.coolify.apps import Application
+from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.bodies import Source
 from ink_infra_mcp.clients.coolify.models import GithubApp, PrivateKey
 from ink_infra_mcp.core.errors import InputError
@@ -94,6 +94,20 @@ class ResolvedSource(Frozen):
             "docker_registry_image_tag": self.image_tag,
         }
         return {name: value for name, value in named.items() if value is not None}
+
+
+def refuse_without_source(args: SourceArgs, name: str, *, kind: str) -> None:
+    """Return when the arguments have the source that an app of this kind needs; `kind` is empty for a new one.
+
+    Raises:
+        InputError: they have none, or one of another kind.
+    """
+    if not kind and not any((args.repository, args.image, args.dockerfile, args.compose)):
+        raise InputError(f"There is no app {name!r} yet.", next="Give repository, image, dockerfile or compose.")
+    if kind == "service" and not (args.compose or args.image):
+        raise InputError(f"{name} is a compose app.", next="Give its compose file again.")
+    if kind == "application" and args.compose:
+        raise InputError(f"{name} is not a compose app.", next="Choose another name, or delete it first.")
 
 
 async def resolve(
@@ -181,6 +195,15 @@ async def _as_before(args: SourceArgs, look: Look, now: Application | None) -> R
         commit=now.git_commit_sha if held else await _seen_head(now.git_repository, branch, look),
         git_branch=args.branch,
     )
+
+
+async def commit_to_build(look: Look, now: Application | Service) -> str:
+    """Return the commit that a deployment of an app as it is would build, empty where that cannot be known."""
+    if isinstance(now, Service) or _kind_of(now) != "repository":
+        return ""
+    if now.git_commit_sha not in ("", HEAD):
+        return now.git_commit_sha
+    return await _seen_head(now.git_repository, now.git_branch, look)
 
 
 def _refuse_other_kind(args: SourceArgs, now: Application) -> None:

@@ -2,11 +2,12 @@
 
 from pydantic import JsonValue
 
+from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.coolify.bodies import EnvSpec, Source, env_flags, service_env_flags
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
 from ink_infra_mcp.clients.coolify.models import Created, DeployQueued
 from ink_infra_mcp.clients.coolify.wire import parse, path, record, rows, uuid_word
-from ink_infra_mcp.clients.http import Answer, Http, Query
+from ink_infra_mcp.clients.http import Http, Query
 from ink_infra_mcp.core.errors import Conflict, Forbidden, NotFound
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import JsonObject

@@ -142,9 +142,10 @@ def same_repository(one: str, other: str) -> bool:
     Coolify cuts `https://github.com/owner/name.git` down to `owner/name` when it creates a public app (source,
     version 4.3.11). Case, a trailing `.git` and slashes do not count.
     """
-    return _repository(one) == _repository(other)
+    return same_spelling(one) == same_spelling(other)
 
 
-def _repository(spelling: str) -> str:
+def same_spelling(spelling: str) -> str:
+    """Return the one spelling of a repository by which it is compared."""
     short = _GITHUB.sub("", spelling.strip(), count=1) if _GITHUB.match(spelling.strip()) else spelling.strip()
     return short.rstrip("/").removesuffix(".git").rstrip("/").lower()

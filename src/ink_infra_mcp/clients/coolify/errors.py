@@ -4,15 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pydantic import JsonValue, ValidationError
 
+from ink_infra_mcp.clients.answers import Answer, classify_plainly, done_words, not_the_api, retry_after_s, vendor_words
 from ink_infra_mcp.clients.coolify.models import DomainConflict
-from ink_infra_mcp.clients.http import (
-    Answer,
-    classify_plainly,
-    done_words,
-    not_the_api,
-    retry_after_s,
-    vendor_words,
-)
 from ink_infra_mcp.core.errors import (
     Conflict,
     Forbidden,

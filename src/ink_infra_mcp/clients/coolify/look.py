@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from ink_infra_mcp.clients.answers import Answer
+from ink_infra_mcp.clients.coolify import runs
 from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.clients.coolify.era import Era, era_of
@@ -18,14 +20,15 @@ from ink_infra_mcp.clients.coolify.models import (
     ServerDomains,
     Storages,
 )
+from ink_infra_mcp.clients.coolify.reads import NOTHING
 from ink_infra_mcp.clients.coolify.wire import M, bad_shape, parse, parse_all, path, record, rows
-from ink_infra_mcp.clients.http import Answer, Http, Query
+from ink_infra_mcp.clients.http import Http, Query
 from ink_infra_mcp.core.errors import BadAnswer, Forbidden, Rejected, Unavailable, Unreachable
+from ink_infra_mcp.core.fingerprint import Pinning
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.untrusted import clean
 
 MAX_LOG_LINES = 10_000
-_NO_SERVER = "none"
 _TOLD: Mapping[str | None, Known] = {"post_required": "yes", "missing_ability": "no"}
 """What a stub's refusal tells of the token's ability."""
 
@@ -114,6 +117,18 @@ class CoolifyLook:
         """Return a service's variables."""
         return await self._list(EnvVar, "services", service_uuid, "envs")
 
+    async def would_run(self, uuid: str, pinning: Pinning, *, service: bool) -> dict[str, str]:
+        """Return the facets of what would run of an app if it were started now (see `runs`)."""
+        kind = "services" if service else "applications"
+        row = record(self._service, await self._get(None, kind, uuid))
+        variables = rows(self._service, await self._get(None, kind, uuid, "envs"))
+        found = runs.of_service(row, pinning) if service else runs.of_application(row, pinning)
+        found |= runs.of_variables(variables, pinning)
+        if service or not (await self.era()).storages_api:
+            return found
+        mounted = record(self._service, await self._get(None, kind, uuid, "storages"))
+        return found | runs.of_storages(mounted, pinning)
+
     async def running_deployments(self) -> tuple[Deployment, ...]:
         """Return the team's deployments that wait or run."""
         return await self._list(Deployment, "deployments")
@@ -187,8 +202,8 @@ class CoolifyLook:
         return Abilities(
             read="yes",
             read_sensitive=_sees_secrets(servers),
-            write=await self._may(era, path("servers", _NO_SERVER, "validate")),
-            deploy=await self._may(era, path("deploy")),
+            write=await self._may(era, path("servers", NOTHING, "validate")),
+            deploy=await self._may(era, path("applications", NOTHING, "start")),
         )
 
     async def sees_secrets(self) -> Known:
@@ -198,7 +213,7 @@ class CoolifyLook:
     async def _may(self, era: Era, stub: str) -> Known:
         """Ask a stub that checks the ability and then refuses GET, whatever it is asked for (source, 4.2.0-4.3.11).
 
-        In older versions the same GET would act: they are not asked.
+        In older versions the same GET would act, on a thing that is not there: they are not asked.
         """
         if not era.post_only:
             return "unknown"

@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.coolify.fields import list_from_php
-from ink_infra_mcp.clients.http import READS, Answer
 from ink_infra_mcp.core.errors import BadAnswer, InputError
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.untrusted import clean_name
@@ -43,7 +43,7 @@ def bad_shape(service: str, answer: Answer, what: str) -> BadAnswer:
         f"{service} answered {answer.method} {answer.path} in a shape that is not known: {what}.",
         service=service,
         status=answer.status,
-        done="Nothing was changed." if answer.method in READS else "The change was probably made: it was accepted.",
+        done="Nothing was changed." if answer.only_read else "The change was probably made: it was accepted.",
         next="Compare the version of Coolify with the supported range; `ink-infra-mcp doctor` shows both.",
     )
 

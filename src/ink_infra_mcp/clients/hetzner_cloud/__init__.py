@@ -3,11 +3,12 @@
 from ink_infra_mcp.clients.hetzner_cloud.act import HetznerCloudAct
 from ink_infra_mcp.clients.hetzner_cloud.errors import classify
 from ink_infra_mcp.clients.hetzner_cloud.firewalls import Firewall, FirewallRule, NewRule, RuleSet, same_rules
-from ink_infra_mcp.clients.hetzner_cloud.look import BASE_URL, HetznerCloudLook
+from ink_infra_mcp.clients.hetzner_cloud.look import BASE_URL, READS, HetznerCloudLook
 from ink_infra_mcp.clients.hetzner_cloud.models import Action, Pricing, Record, RRset, Server, ServerType, Zone
 
 __all__ = [
     "BASE_URL",
+    "READS",
     "Action",
     "Firewall",
     "FirewallRule",

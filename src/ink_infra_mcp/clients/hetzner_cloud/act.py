@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
+from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.hetzner_cloud.firewalls import Firewall, NewFirewall
 from ink_infra_mcp.clients.hetzner_cloud.look import HetznerCloudLook, listed, parsed, rrset_path
 from ink_infra_mcp.clients.hetzner_cloud.models import Action
-from ink_infra_mcp.clients.http import Answer, Http
+from ink_infra_mcp.clients.http import Http
 from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import Conflict, NotFound, Rejected
 from ink_infra_mcp.core.permit import Permit

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.clients.http import Answer, classify_plainly, done_words, retry_after_s
+from ink_infra_mcp.clients.answers import Answer, classify_plainly, done_words, retry_after_s
 from ink_infra_mcp.core.errors import (
     Conflict,
     Forbidden,

@@ -6,13 +6,29 @@ from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.hetzner_cloud.firewalls import Firewall
 from ink_infra_mcp.clients.hetzner_cloud.models import Action, Meta, Pricing, RRset, Server, ServerType, Zone
-from ink_infra_mcp.clients.http import Answer, Http
+from ink_infra_mcp.clients.http import Http
+from ink_infra_mcp.clients.reading import Reads
 from ink_infra_mcp.core.errors import BadAnswer, NotFound
 from ink_infra_mcp.core.shapes import table
 
 BASE_URL = "https://api.hetzner.cloud/v1"
+READS = Reads(
+    "/servers?name&page&per_page",
+    "/servers/{number}",
+    "/firewalls?name&label_selector&page&per_page",
+    "/firewalls/{number}",
+    "/firewalls/{number}/actions?status&page&per_page",
+    "/server_types?page&per_page",
+    "/pricing",
+    "/zones?page&per_page",
+    "/zones/{word}/rrsets/{word}/{word}",
+    "/actions?id&per_page",
+    "/actions/{number}",
+)
+"""No GET of this API changes anything (documentation); listed is what we ask."""
 PER_PAGE = 50
 MAX_PAGES = 200
 ACTIONS_EACH = 25
@@ -192,7 +208,7 @@ def _bad(answer: Answer, why: str) -> BadAnswer:
         f"Hetzner Cloud answered {answer.method} {answer.path} with something else than documented: {why}.",
         service="hetzner_cloud",
         status=answer.status,
-        done="Nothing was changed." if answer.method == "GET" else "The change was accepted.",
+        done="Nothing was changed." if answer.only_read else "The change was accepted.",
         next="Update ink-infra-mcp; if that does not help, report it.",
         request_id=answer.headers.get("x-correlation-id"),
     )

@@ -6,15 +6,19 @@ from functools import cache
 
 import anyio
 
+from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.hetzner_robot.errors import classify
 from ink_infra_mcp.clients.hetzner_robot.models import error_of
-from ink_infra_mcp.clients.http import Answer, Form, Http, HttpSettings
+from ink_infra_mcp.clients.http import Form, Http, HttpSettings
+from ink_infra_mcp.clients.reading import Reads
 from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import Unauthorized
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.secret import Secret
 
 BASE_URL = "https://robot-ws.your-server.de"
+READS = Reads("/server", "/server/{number}", "/firewall/{number}", "/firewall/template", "/firewall/template/{number}")
+"""No GET of this API changes anything, but some tell secrets (/boot/{number}/rescue has root's password)."""
 BLOCK_S = 600.0
 """Robot blocks an address for 10 minutes after 3 failed logins (documentation)."""
 
@@ -24,7 +28,13 @@ def robot_settings(user: Secret, password: Secret, *, base_url: str = BASE_URL, 
     pair = f"{user.reveal()}:{password.reveal()}".encode()
     login = Secret(base64.b64encode(pair).decode(), source=password.source)
     return HttpSettings(
-        service="Hetzner Robot", base_url=f"{base_url}/", token=login, scheme="Basic", connect_s=5.0, read_s=read_s
+        service="Hetzner Robot",
+        base_url=f"{base_url}/",
+        reads=READS,
+        token=login,
+        scheme="Basic",
+        connect_s=5.0,
+        read_s=read_s,
     )
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
+from ink_infra_mcp.clients.answers import Answer, classify_plainly, done_words
 from ink_infra_mcp.clients.hetzner_robot.models import error_of
-from ink_infra_mcp.clients.http import Answer, classify_plainly, done_words
 from ink_infra_mcp.core.errors import (
     Conflict,
     NotFound,

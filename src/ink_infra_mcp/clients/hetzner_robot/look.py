@@ -4,10 +4,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.hetzner_robot.door import RobotDoor
 from ink_infra_mcp.clients.hetzner_robot.errors import FIREWALL_IN_PROCESS, NOTHING_THERE
 from ink_infra_mcp.clients.hetzner_robot.models import RobotFirewall, RobotServer, Template
-from ink_infra_mcp.clients.http import Answer
 from ink_infra_mcp.core.errors import BadAnswer, Conflict, NotFound
 from ink_infra_mcp.core.shapes import table
 

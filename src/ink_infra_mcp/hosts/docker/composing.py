@@ -3,12 +3,11 @@
 import json
 import re
 from collections.abc import Collection
-from functools import cache
-from importlib.resources import files
 from typing import cast
 
 from ink_infra_mcp.core.errors import CommandFailed, HostError, InputError
 from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.hosts.scripts import packaged
 from ink_infra_mcp.ssh.command import HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -87,13 +86,9 @@ async def variables_of_the_server(pool: HostPool, host: str, names: Collection[s
     if not names:
         return ()
     words = ("sh", "-s", "--", *sorted(names))
-    said = await pool.run(host, HostCommand(words, changes=False, stdin=_script(), timeout_s=TIMEOUT_S), check=True)
+    script = packaged("docker/variables.sh").encode()
+    said = await pool.run(host, HostCommand(words, changes=False, stdin=script, timeout_s=TIMEOUT_S), check=True)
     lines = said.stdout.splitlines()
     if said.truncated or lines[-1:] != ["done"] or not set(lines[:-1]) <= set(names):
         raise HostError(f"What {host} says of its variables is not to be read.", host=host, next="Call again.")
     return tuple(sorted(lines[:-1]))
-
-
-@cache
-def _script() -> bytes:
-    return files("ink_infra_mcp.hosts.docker").joinpath("variables.sh").read_bytes()

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from functools import cache
-from importlib.resources import files
 
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.hosts.docker.containers import container_word
+from ink_infra_mcp.hosts.scripts import packaged
 from ink_infra_mcp.ssh.command import HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -28,7 +27,9 @@ async def environment_digests(pool: HostPool, host: str, container_id: str) -> d
         HostError: the server cannot be reached, or its answer is not to be read.
     """
     words = ("sh", "-s", "--", container_word(container_id))
-    said = await pool.run(host, HostCommand(words, changes=False, stdin=_script()), check=True)
+    said = await pool.run(
+        host, HostCommand(words, changes=False, stdin=packaged("docker/environment.sh").encode()), check=True
+    )
     lines = said.stdout.splitlines()
     if said.truncated or lines[-1:] != ["done"]:
         raise _unreadable(host)
@@ -49,11 +50,6 @@ def digests(host: str, lines: Iterable[str]) -> dict[str, str]:
         name = bytes(int(byte, 16) for byte in match[1].split()).decode(errors="replace")
         found[name] = match[2] if found.get(name, match[2]) == match[2] else AMBIGUOUS
     return found
-
-
-@cache
-def _script() -> bytes:
-    return files("ink_infra_mcp.hosts.docker").joinpath("environment.sh").read_bytes()
 
 
 def _unreadable(host: str) -> HostError:

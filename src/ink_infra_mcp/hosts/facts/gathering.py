@@ -4,8 +4,7 @@ import re
 import secrets
 import shlex
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from functools import cache, partial
-from importlib.resources import files
+from functools import partial
 from typing import Annotated, TypeVar
 
 import anyio
@@ -16,6 +15,7 @@ from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts, container_ids, containers, with_surroundings
 from ink_infra_mcp.hosts.facts.sections import Reading, Section, Unreadable, sections
+from ink_infra_mcp.hosts.scripts import packaged
 from ink_infra_mcp.ssh.command import HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -115,15 +115,10 @@ async def ask_areas(
         HostError: the server cannot be reached, or runs no POSIX shell for us.
     """
     said_first = f"boot={shlex.quote(second)}\n" if second else ""
-    script = f"{said_first}{_first()}".encode()
+    script = f"{said_first}{packaged('facts/facts.sh')}".encode()
     command = HostCommand(("sh", "-s", "--", marker, *areas), changes=False, timeout_s=TIMEOUT_S, stdin=script)
     said = await pool.run(host, command, check=True)
     return sections(said.stdout, marker)
-
-
-@cache
-def _first() -> str:
-    return files("ink_infra_mcp.hosts.facts").joinpath("facts.sh").read_text("utf-8")
 
 
 async def gather_all(pool: HostPool, names: Iterable[str]) -> dict[str, HostFacts | HostError]:

@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
 from ink_infra_mcp.core.errors import CommandFailed, HostError, StepFailed
 from ink_infra_mcp.core.firewall.addresses import Family
@@ -13,6 +12,7 @@ from ink_infra_mcp.core.host_firewall import firewalld, nftables, ufw
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, Manager
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.hosts.scripts import packaged
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -258,7 +258,7 @@ def _not_run(host: str, words: str, status: int) -> HostError:
 
 
 def _script() -> str:
-    return files("ink_infra_mcp.hosts.firewall").joinpath("firewall.sh").read_text(encoding="utf-8")
+    return packaged("firewall/firewall.sh")
 
 
 def _sum(text: str) -> str:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from importlib.resources import files
 from typing import Literal
 
 from ink_infra_mcp.core.errors import CommandFailed
+from ink_infra_mcp.hosts.scripts import packaged
 from ink_infra_mcp.ssh.command import HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -43,7 +43,7 @@ async def knock_from(pool: HostPool, host: str, endpoints: Iterable[Endpoint]) -
 
 def _command(wanted: Iterable[Endpoint]) -> HostCommand:
     words = [word for address, port in wanted for word in (address, str(port))]
-    script = files("ink_infra_mcp.hosts.firewall").joinpath("knock.sh").read_bytes()
+    script = packaged("firewall/knock.sh").encode()
     return HostCommand(
         ("bash", "-s", "--", str(SECONDS), *words), changes=False, timeout_s=SECONDS + 30.0, stdin=script
     )

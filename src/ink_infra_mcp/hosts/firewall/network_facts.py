@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from importlib.resources import files
+from functools import partial
 from typing import TypeVar
 
 from ink_infra_mcp.core.errors import HostError
@@ -19,6 +18,7 @@ from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts, container_
 from ink_infra_mcp.hosts.facts.gathering import ask_all, ask_areas, fresh_marker
 from ink_infra_mcp.hosts.facts.sections import NOT_FOUND, Reading, Section
 from ink_infra_mcp.hosts.firewall.boot_facts import read_boot
+from ink_infra_mcp.hosts.scripts import packaged
 from ink_infra_mcp.ssh.pool import HostPool
 
 T = TypeVar("T")
@@ -57,12 +57,9 @@ async def gather_network(pool: HostPool, host: str, *, new_marker: Callable[[], 
     Raises:
         HostError: the server cannot be reached, or runs no POSIX shell for us.
     """
-    return read_network(host, await ask_areas(pool, host, areas=AREAS, marker=new_marker(), second=_boot()))
-
-
-@cache
-def _boot() -> str:
-    return files("ink_infra_mcp.hosts.firewall").joinpath("boot.sh").read_text("utf-8")
+    return read_network(
+        host, await ask_areas(pool, host, areas=AREAS, marker=new_marker(), second=packaged("firewall/boot.sh"))
+    )
 
 
 async def gather_networks(pool: HostPool) -> tuple[dict[str, NetworkFacts], dict[str, HostError]]:

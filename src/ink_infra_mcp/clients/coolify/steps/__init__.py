@@ -8,6 +8,7 @@ from ink_infra_mcp.clients.coolify.act import CoolifyAct
 from ink_infra_mcp.clients.coolify.steps import creating, deploying, ending, noting, setting, variables
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
 from ink_infra_mcp.clients.http import Http
+from ink_infra_mcp.core.fingerprint import Pinning
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import Handler, StepCall
@@ -46,6 +47,7 @@ class CoolifySteps:
     need_secret: Callable[[str], Secret]
     new_password: Callable[[], Secret]
     redact: Callable[[str], str]
+    pinning: Pinning
     watch: Watch = blind
 
     def handlers(self) -> dict[str, Handler]:
@@ -60,6 +62,7 @@ class CoolifySteps:
             need_secret=self.need_secret,
             new_password=self.new_password,
             redact=self.redact,
+            pinning=self.pinning,
             watch=self.watch,
         )
         return await handler(step)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from ink_infra_mcp.clients.coolify.away import AWAY, Patience
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
+from ink_infra_mcp.clients.coolify.steps.pinned import require_pinned
 from ink_infra_mcp.core.errors import Rejected, StepFailed, Unavailable, Unreachable, VendorError
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.waiting import EVERY_S
@@ -42,14 +43,15 @@ async def _begin_and_wait(step: CoolifyStep, uuid: str, begin: Callable[[], Awai
     `seen` in the result is what keeps it from running for good, as the server shows it.
 
     Raises:
-        StepFailed: Coolify was lost after it was asked.
+        StepFailed: Coolify was lost after it was asked, or what would run is not what was approved.
     """
+    noted = await require_pinned(step)
     try:
         await begin()
     except (Unavailable, Unreachable) as error:
         raise _lost(error) from error
     try:
-        return await _outcome(step, uuid)
+        return {**await _outcome(step, uuid), **noted}
     except VendorError as error:
         raise _lost(error) from error
 

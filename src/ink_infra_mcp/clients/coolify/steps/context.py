@@ -9,6 +9,7 @@ from ink_infra_mcp.clients.coolify.apps import Application, Service
 from ink_infra_mcp.clients.coolify.bodies import EnvSpec
 from ink_infra_mcp.clients.coolify.models import EnvVar
 from ink_infra_mcp.clients.coolify.ours import MARKER
+from ink_infra_mcp.core.fingerprint import Pinning
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.shapes import items
 from ink_infra_mcp.core.step import StepCall
@@ -47,6 +48,7 @@ class CoolifyStep:
     need_secret: Callable[[str], Secret]
     new_password: Callable[[], Secret]
     redact: Callable[[str], str]
+    pinning: Pinning
     watch: Watch = blind
 
     @property

@@ -10,6 +10,7 @@ from ink_infra_mcp.clients.coolify.ours import Claim, wish_of
 from ink_infra_mcp.clients.coolify.steps.composing import restart_service, start_service
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
 from ink_infra_mcp.clients.coolify.steps.once import make_once
+from ink_infra_mcp.clients.coolify.steps.pinned import require_pinned, seen_afterwards
 from ink_infra_mcp.core.errors import Rejected, StepFailed, Unavailable, Unreachable, VendorError
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
@@ -55,7 +56,8 @@ async def rollback(step: CoolifyStep) -> JsonObject:
 
 async def _begin_and_follow(step: CoolifyStep, begin: Callable[[str], Awaitable[DeployQueued]]) -> JsonObject:
     claim = Claim(known=_known(step), wish=wish_of(step.call.kind, step.call.params))
-    begun = str(step.call.params.get("deployment") or "") or await _begun(step, claim, begin)
+    noted: JsonObject = {}
+    begun = str(step.call.params.get("deployment") or "") or await _begun(step, claim, begin, noted)
     deployment = await follow(
         step.coolify,
         step.call.given("app"),
@@ -69,7 +71,8 @@ async def _begin_and_follow(step: CoolifyStep, begin: Callable[[str], Awaitable[
     if not deployment.is_over:
         deployment = await _cancelled(step, deployment.uuid)
     finished = require_finished(deployment, redact=step.redact)
-    return {"deployment": finished.uuid, "commit": finished.commit, "status": finished.status}
+    ended: JsonObject = {"deployment": finished.uuid, "commit": finished.commit, "status": finished.status}
+    return ended | (noted or await seen_afterwards(step))
 
 
 def _known(step: CoolifyStep) -> frozenset[str]:
@@ -79,8 +82,16 @@ def _known(step: CoolifyStep) -> frozenset[str]:
     return frozenset(map(str, items(note)))
 
 
-async def _begun(step: CoolifyStep, claim: Claim, begin: Callable[[str], Awaitable[DeployQueued]]) -> str | None:
-    """Return the deployment that an earlier run of this step asked for, or else what Coolify says to a request."""
+async def _begun(
+    step: CoolifyStep, claim: Claim, begin: Callable[[str], Awaitable[DeployQueued]], noted: JsonObject
+) -> str | None:
+    """Return the deployment that an earlier run of this step asked for, or else what Coolify says to a request.
+
+    `noted` is told what would run, as it was seen right before the request.
+
+    Raises:
+        StepFailed: one that is not ours came in between, or what would run is not what was approved.
+    """
     uuid, asked = step.call.given("app"), False
 
     async def there() -> str | None:
@@ -93,6 +104,7 @@ async def _begun(step: CoolifyStep, claim: Claim, begin: Callable[[str], Awaitab
 
     async def queued() -> str | None:
         nonlocal asked
+        noted.update(await require_pinned(step))
         asked = True
         return (await begin(uuid)).deployment_uuid
 

@@ -1,0 +1,202 @@
+"""Pins what a plan starts: all that Coolify has of the app, with what the plan itself changes of it.
+
+The pins are parameters of the step that starts it, and so part of what is approved. Its handler reads everything again
+right before the request.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+
+from ink_infra_mcp.areas.apps.env_values import is_generated, is_secret_name, secret_key
+from ink_infra_mcp.areas.apps.history import Ran, last_ran
+from ink_infra_mcp.areas.apps.limits import compose_of
+from ink_infra_mcp.areas.apps.rollout import KNOWN, ROLLOUTS
+from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.clients.coolify.buildlog import FINISHED
+from ink_infra_mcp.clients.coolify.runs import COMMANDS, COMPOSE, PART, PLAIN, STORAGE, VARIABLE, of_setting
+from ink_infra_mcp.core.compose.reads import defaults_of, reads_of
+from ink_infra_mcp.core.fingerprint import UNREADABLE, Facets, Pinning, differing, matches
+from ink_infra_mcp.core.plan import JsonObject, Step
+from ink_infra_mcp.core.shapes import items, table
+from ink_infra_mcp.core.untrusted import clean_name
+
+_PLACEHOLDER = "coollabsio/coolify"
+"""What Coolify writes as the repository of an app that has none (source, version 4.3.11)."""
+_GIT = frozenset({"git_repository", "git_branch", "git_commit_sha"})
+_NAMED = 20
+"""How many changes a warning names."""
+_CREATES = frozenset({"coolify.create_application", "coolify.create_service"})
+_SERVICES = frozenset({"coolify.create_service", "coolify.update_service"})
+_SETTINGS = frozenset({"coolify.create_application", "coolify.update_application"})
+_ENV = frozenset({"coolify.set_env", "coolify.set_env_new"})
+_NEW = (
+    "*",
+    *(f"!{name}" for name in sorted(COMMANDS)),
+    f"!{VARIABLE}*",
+    f"!{STORAGE}*",
+    *(f"{VARIABLE}{name}" for name in ("SERVICE_*", "NIXPACKS_NODE_VERSION")),
+)
+"""What a new app may have beside what its plan sets: Coolify's defaults, but no command, mount or variable, save those
+that Coolify makes (Application.php and parsers.php, version 4.3.11)."""
+_MADE_AT_THE_START = ("custom_labels",)
+"""Coolify makes the labels of an app that has none when it deploys it (ApplicationDeploymentJob, version 4.3.11)."""
+_FOLLOWS: Mapping[str, tuple[str, ...]] = {
+    "domains": ("custom_labels", "noindex_domains"),
+    "build_pack": (
+        "docker_compose_domains",
+        "docker_compose_raw",
+        "dockerfile",
+        "dockerfile_location",
+        "dockerfile_target_build",
+    ),
+}
+"""What Coolify sets anew with a setting (ApplicationsController and Application, version 4.3.11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What would run of an app if it were started now, and what is known of when it last was; nothing for a new app."""
+
+    pinning: Pinning
+    facets: Facets = field(default_factory=dict[str, str])
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The digests of the stored secrets that are wanted as values, by what they are called in the arguments."""
+    ran: Ran | None = None
+    since: str = ""
+    """The deployment after the last one of our record, which somebody else asked for."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what a person must know before it is started: what was changed since, and what cannot be pinned."""
+        return (*self._changed(), *self._hidden()) if self.facets else ()
+
+    def _changed(self) -> tuple[str, ...]:
+        ran = self.ran
+        if ran is None:
+            return ("what ran before is not known: no start of it stands in this server's record",)
+        if self.since:
+            return (
+                f"what ran before is not known: somebody else had it deployed since {ran.operation} ({self.since})",
+            )
+        if not ran.by:
+            return (f"what was changed since it last ran ({ran.operation}) is not known: the record does not tell",)
+        if ran.by != self.pinning.by:
+            return (f"what was changed since {ran.operation} is not known: another Coolify token was in use then",)
+        if names := differing(ran.facets, self.facets, free=_MADE_AT_THE_START):
+            return (f"changed since it last ran ({ran.operation}): {_few(names)}",)
+        return ()
+
+    def _hidden(self) -> tuple[str, ...]:
+        hidden = [name for name, text in sorted(self.facets.items()) if text.startswith(f"{UNREADABLE}/")]
+        if not hidden:
+            return ()
+        return (f"Coolify shows this token no value of {_few(hidden)}: what they are when it starts is not pinned",)
+
+
+async def present(look: Look, uuid: str, name: str, *, service: bool, values: Iterable[str] = ()) -> Present:
+    """Return what there is of an app, and of its last start in our record; `uuid` is empty for one that is not yet.
+
+    `values` are those that its variables shall have, as they are in the arguments.
+    """
+    secrets = {value: look.secret_pin(secret_key(value)) for value in values if is_secret_name(value)}
+    if not uuid:
+        return Present(look.pinning, secrets=secrets)
+    facets = await look.coolify.would_run(uuid, look.pinning, service=service)
+    ran = await last_ran(look, uuid, name)
+    since = "" if service or ran is None else await _deployed_since(look, uuid, ran)
+    return Present(look.pinning, facets, secrets, ran, since)
+
+
+async def _deployed_since(look: Look, uuid: str, ran: Ran) -> str:
+    deployments = await look.coolify.deployments_of(uuid, take=KNOWN)
+    last = next((d.uuid for d in deployments if d.status == FINISHED and not d.is_preview), ran.deployment)
+    return "" if last == ran.deployment else last
+
+
+def warnings_of(steps: Iterable[Step], now: Present) -> tuple[str, ...]:
+    """Return the warnings of what there is where one of the steps starts it."""
+    return now.warnings if any(step.kind in ROLLOUTS for step in steps) else ()
+
+
+def pinned(steps: Iterable[Step], now: Present) -> tuple[Step, ...]:
+    """Return the steps such that each that starts something says all that it will run."""
+    steps = tuple(steps)
+    params = _pins(steps, now)
+    return tuple(
+        step.model_copy(update={"params": step.params | params}) if step.kind in ROLLOUTS else step for step in steps
+    )
+
+
+def _pins(steps: tuple[Step, ...], now: Present) -> JsonObject:
+    """A facet that Coolify sets anew with one of the plan's changes is left open, what is not there yet included."""
+    anew = [*chain.from_iterable(map(_set_anew, steps))]
+    expected = _expected(steps, now, anew)
+    shown = {name: text for name, text in expected.items() if _is_shown(name, expected)}
+    pins: JsonObject = {name: text for name, text in expected.items() if name not in shown}
+    free = dict.fromkeys((*anew, *chain.from_iterable(map(_may_come, steps))))
+    return {"runs": {**shown}, "pins": pins, "pinned_by": now.pinning.by, "free": [*free]}
+
+
+def _expected(steps: tuple[Step, ...], now: Present, anew: list[str]) -> dict[str, str]:
+    """Return the facets as they shall be after the plan's own changes, by name, less those that are set `anew`."""
+    found = {name: text for name, text in now.facets.items() if not matches(name, anew)}
+    for step in steps:
+        found |= _sets(step, now)
+    return {name: found[name] for name in sorted(found) if found[name]}
+
+
+def _is_shown(name: str, expected: Facets) -> bool:
+    """What Coolify writes where an app has no repository is nothing that a person should read as its source."""
+    return name in PLAIN and not (name in _GIT and expected.get("git_repository") == _PLACEHOLDER)
+
+
+def _sets(step: Step, now: Present) -> dict[str, str]:
+    """Return the facets that a step sets; an empty text for one that it takes away."""
+    if step.kind in _SETTINGS:
+        settings = dict(table(step.params.get("settings")))
+        dockerfile = {"dockerfile": step.params["dockerfile"]} if step.params.get("dockerfile") else {}
+        return {name: of_setting(name, value, now.pinning) for name, value in (settings | dockerfile).items()}
+    if step.kind in _ENV:
+        variables = table(step.params["variables"])
+        known = {name: str(value) for name, value in variables.items() if not is_generated(str(value))}
+        return {f"{VARIABLE}{name}": _pin(value, now) for name, value in known.items()}
+    if step.kind == "coolify.delete_env":
+        return {f"{VARIABLE}{name}": "" for name in items(step.params["names"])}
+    return {}
+
+
+def _pin(value: str, now: Present) -> str:
+    return now.secrets[value] if is_secret_name(value) else now.pinning.of(value)
+
+
+def values_of(steps: Iterable[Step]) -> tuple[str, ...]:
+    """Return the values that steps give to variables, as they are in their parameters."""
+    sets = (table(step.params["variables"]) for step in steps if step.kind in _ENV)
+    return tuple(str(value) for variables in sets for value in variables.values())
+
+
+def _set_anew(step: Step) -> Iterator[str]:
+    if step.kind in _ENV:
+        variables = table(step.params["variables"])
+        yield from (f"{VARIABLE}{name}" for name, value in variables.items() if is_generated(str(value)))
+    if step.kind in _CREATES:
+        yield from _NEW
+    if step.kind in _SERVICES:
+        yield from (COMPOSE, f"{PART}*", f"{VARIABLE}SERVICE_*")
+    for name in table(step.params.get("settings")):
+        yield from _FOLLOWS.get(name, ())
+
+
+def _may_come(step: Step) -> Iterator[str]:
+    """Coolify gives an app each variable that its compose file reads (parsers.php, version 4.3.11)."""
+    if step.kind in _SERVICES:
+        compose = compose_of(str(step.params["compose"])) or {}
+        reads = reads_of(compose)
+        yield from (f"{VARIABLE}{name}" for name in dict.fromkeys((*reads.needed, *reads.plain, *defaults_of(compose))))
+
+
+def _few(names: Iterable[str]) -> str:
+    names = tuple(names)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(clean_name(name, limit=100) for name in names[:_NAMED]) + more

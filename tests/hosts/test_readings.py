@@ -1,0 +1,184 @@
+"""What is read on servers stands on one list: every reading of ours is on it, and nothing that was changed in it."""
+
+import ast
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ink_infra_mcp.hosts
+from ink_infra_mcp.core.errors import InkError
+from ink_infra_mcp.core.fleet import Host
+from ink_infra_mcp.core.permit import Permit
+from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.hosts.docker.causes import compose_refuses
+from ink_infra_mcp.hosts.docker.composing import (
+    ComposeRefused,
+    compose_config,
+    started_config,
+    variables_of_the_server,
+)
+from ink_infra_mcp.hosts.docker.containers import container_logs
+from ink_infra_mcp.hosts.docker.environment import environment_digests
+from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
+from ink_infra_mcp.hosts.facts.gathering import gather
+from ink_infra_mcp.hosts.firewall import changes
+from ink_infra_mcp.hosts.firewall.knocking import knock_from
+from ink_infra_mcp.hosts.firewall.network_facts import gather_network
+from ink_infra_mcp.hosts.readings import READINGS
+from ink_infra_mcp.hosts.web.visiting import addresses_from, visit_from
+from ink_infra_mcp.ssh.command import CommandResult, HostCommand
+from ink_infra_mcp.ssh.pool import HostPool
+from tests.clock import FakeClock
+
+APP = "a0app4pp4pp4pp4pp4pp4pp4"
+HOST = Host(name="muscle-1", address="192.0.2.11")
+UNPRIVILEGED = HOST.model_copy(update={"name": "muscle-2", "ssh_user": "ordinary"})
+Read = Callable[[HostPool], Awaitable[object]]
+READS: tuple[Read, ...] = (
+    lambda pool: gather(pool, HOST.name),
+    lambda pool: gather(pool, HOST.name, areas=("containers",)),
+    lambda pool: gather_network(pool, HOST.name),
+    lambda pool: environment_digests(pool, HOST.name, f"{1:064x}"),
+    lambda pool: compose_config(pool, HOST.name, "services: {a: {image: a}}", project=APP),
+    lambda pool: started_config(pool, HOST.name, app=APP),
+    lambda pool: variables_of_the_server(pool, HOST.name, ["PATH", "_odd.name-1"]),
+    lambda pool: compose_refuses(pool, HOST.name, APP),
+    lambda pool: container_logs(pool, HOST.name, "web-1", lines=5_000),
+    lambda pool: container_logs(pool, HOST.name, "web-1", since="10m"),
+    lambda pool: container_logs(pool, HOST.name, "web-1", since="2030-01-31T12:00:00.5Z"),
+    lambda pool: knows_runtime_option(pool, HOST.name),
+    lambda pool: addresses_from(pool, HOST.name, "shop.example.com"),
+    lambda pool: visit_from(pool, HOST.name, "https://shop.example.com/?a=b&c='d'", address="192.0.2.1"),
+    lambda pool: visit_from(pool, HOST.name, "http://shop.example.com", address="2001:db8::1"),
+    lambda pool: knock_from(pool, HOST.name, [("192.0.2.1", 22), ("2001:db8::1", 443)]),
+    lambda pool: changes.look(pool, HOST.name),
+    lambda pool: changes.look(pool, UNPRIVILEGED.name),
+)
+HOSTILE = (
+    "--privileged",
+    "-f",
+    "; reboot",
+    "$(reboot)",
+    "../../etc/x",
+    "",
+    "\n",
+    "web-1\n--follow",
+    "set",
+    "revert",
+    "é",
+)
+
+
+class Deaf(HostPool):
+    """Runs nothing, and keeps what it was told to run; its answer makes whoever asks ask for all that there is."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            {host.name: host for host in (HOST, UNPRIVILEGED)},
+            login=lambda: None,
+            clock=FakeClock(),
+            redact=Redactor(),
+        )
+        self.ran: list[HostCommand] = []
+
+    async def run(
+        self, host_name: str, command: HostCommand, *, permit: Permit | None = None, check: bool = False
+    ) -> CommandResult:
+        """Say what curl says of a certificate that it does not trust."""
+        assert permit is None
+        self.ran.append(command)
+        return CommandResult(60, "", "curl: (60) a certificate that nobody knows\n")
+
+
+def sent(*reads: Read) -> list[HostCommand]:
+    """Return every command that these send."""
+    pool = Deaf()
+
+    async def ask() -> None:
+        for read in reads:
+            with suppress(InkError, ComposeRefused):
+                await read(pool)
+
+    anyio.run(ask)
+    return pool.ran
+
+
+ALL = sent(*READS)
+
+
+def test_every_reading_of_ours_is_listed() -> None:
+    """Whatever our readings send, for root and for another user, runs without a permit; none says that it changes."""
+    assert [command.words for command in ALL if command not in READINGS or command.changes] == []
+    assert len(ALL) == len(READS) + 2, "each visit asks a second time"
+
+
+def test_no_command_is_made_that_was_not_tried_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each place in `hosts` that makes a command was gone through above: a new one is judged before it is used."""
+    made: set[tuple[str, str]] = set()
+    check = HostCommand.__post_init__
+
+    def noting(self: HostCommand) -> None:
+        maker = inspect.stack()[2]
+        made.add((Path(maker.filename).name, maker.function))
+        check(self)
+
+    monkeypatch.setattr(HostCommand, "__post_init__", noting)
+    sent(*READS)
+    assert made == set(makers())
+
+
+def makers() -> list[tuple[str, str]]:
+    """Return file and function of each place in `hosts` that makes a command."""
+    found: list[tuple[str, str]] = []
+    for file in sorted(Path(ink_infra_mcp.hosts.__file__).parent.rglob("*.py")):
+        for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                calls = (node for node in ast.walk(function) if isinstance(node, ast.Call))
+                found += [(file.name, function.name) for call in calls if ast.unparse(call.func) == "HostCommand"]
+    return found
+
+
+@given(command=st.sampled_from(ALL), word=st.sampled_from(HOSTILE), data=st.data())
+def test_a_word_that_is_another_is_refused(command: HostCommand, word: str, data: st.DataObject) -> None:
+    """In any place of a listed command, more or in place of one: an option, a path, another verb, a second line."""
+    at = data.draw(st.integers(0, len(command.words)))
+    more = (*command.words[:at], word, *command.words[at:])
+    other = (*command.words[:at], word, *command.words[at + 1 :])
+    for words in (more, other):
+        assert not words[0] or HostCommand(words, changes=False, stdin=command.stdin) not in READINGS
+
+
+@given(command=st.sampled_from([c for c in ALL if c.words[0] != "docker"]), data=st.data())
+def test_a_script_with_one_byte_changed_is_refused(command: HostCommand, data: st.DataObject) -> None:
+    """What a shell is given is compared to the byte: changed, added or cut off, it is another script."""
+    script = command.stdin_bytes()
+    at = data.draw(st.integers(0, max(0, len(script) - 1)))
+    others = {script + b"#", script[:at] + b"\x07" + script[at + 1 :], script[:at], b"reboot\n" + script} - {script}
+    for other in others:
+        assert HostCommand(command.words, changes=False, stdin=other) not in READINGS
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("save", "op-1"),
+        ("set", "op-1"),
+        ("keep", "op-1", "0"),
+        ("revert", "op-1"),
+        ("fire", "op-1", "1"),
+        ("look", "x"),
+    ],
+)
+@pytest.mark.parametrize("as_root", [True, False])
+def test_the_verbs_that_change_a_firewall_need_a_permit(words: tuple[str, ...], as_root: bool) -> None:
+    """They are those of the very script whose `look` is listed, whatever they say of themselves."""
+    asked = changes.command(words, as_root=as_root, changes=False, timeout_s=1)
+    assert asked not in READINGS
+    assert changes.command(("look",), as_root=as_root, changes=False, timeout_s=1) in READINGS
+    assert changes.command(("look",), as_root=as_root, changes=False, timeout_s=1, data="x\n") not in READINGS
