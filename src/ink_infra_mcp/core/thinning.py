@@ -17,8 +17,9 @@ _PIN = "pin"
 """The step whose `before` is the tag that the app had run."""
 _REFERENCE = "secret:"
 _LONG = 200
+_BRIEF = 120
 _MOST = 30
-"""Characters of a text, and entries of a list, that stay."""
+"""Characters of a name, characters of a sentence, and entries of a list, that stay."""
 
 
 def remembered(plan: Plan) -> Plan:
@@ -34,7 +35,10 @@ def remembered(plan: Plan) -> Plan:
 
 
 def thinned(plan: Plan) -> Plan:
-    """Return what stays of a plan that ran: its steps by name, without values, texts and ways back."""
+    """Return what stays of a plan that ran: its steps by name, without values, texts and ways back.
+
+    In words the steps stand in the receipt alone.
+    """
     pinned = {name: value for name, value in plan.pinned.items() if name in _PINNED}
     return remembered(plan).model_copy(
         update={
@@ -77,7 +81,7 @@ def _step(step: Step) -> Step:
         id=step.id,
         kind=step.kind,
         target=_cut(step.target),
-        summary=_cut(step.summary),
+        summary="",
         servers=step.servers[:_MOST],
         apps=step.apps[:_MOST],
         reads=step.reads,
@@ -116,11 +120,11 @@ def _uuid(result: JsonObject) -> JsonObject:
 
 
 def _report(step: StepReport) -> StepReport:
-    return step.model_copy(update={"summary": _cut(step.summary)})
+    return step.model_copy(update={"summary": _cut(step.summary, _BRIEF)})
 
 
 def _check(check: Check) -> Check:
-    return check.model_copy(update={"evidence": _cut(check.evidence)})
+    return check.model_copy(update={"evidence": _cut(check.evidence, _BRIEF)})
 
 
 def _problem(problem: Problem) -> Problem:
@@ -136,5 +140,5 @@ def _scalars(result: Mapping[str, JsonValue]) -> JsonObject:
     return {name: value for name, value in list(result.items())[:_MOST] if _is_name(value)}
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
+def _cut(text: str, limit: int = _LONG) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
