@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from ink_infra_mcp.app.wiring import Places, Wiring, WrapHandler
+from ink_infra_mcp.areas.apps.own_values import OwnLogs
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients import github, hetzner_cloud, hetzner_robot
 from ink_infra_mcp.clients.answers import Classify
@@ -201,6 +202,7 @@ class App:
         composed = ComposeSteps(self.hosts, isolation, self.look.coolify.generated_file)
         makers = (coolify, hosts, composed, FirewallSteps(self.hosts), cloud, robot)
         handlers = {kind: handler for maker in makers for kind, handler in maker.handlers().items()}
+        handlers = OwnLogs(self.look.coolify).wrap(handlers)
         wrap = wiring.wrap_handler
         return {kind: wrap(kind, handler) for kind, handler in handlers.items()} if wrap else handlers
 
