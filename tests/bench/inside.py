@@ -23,10 +23,14 @@ class Nothing:
     def __init__(self) -> None:
         self.ended = asyncio.Event()
 
-    async def load(self, operation_id: str) -> tuple[Plan, Results]:
+    async def plan(self, operation_id: str) -> Plan:
         """Return a plan of many empty steps."""
         steps = tuple(Step(id=f"s{n}", kind="bench.nothing", target="none", summary="nothing") for n in range(STEPS))
-        return Plan(tool="bench", title="bench", target="none", locks=(), steps=steps), {}
+        return Plan(tool="bench", title="bench", target="none", locks=(), steps=steps)
+
+    async def load(self, operation_id: str) -> Results:
+        """Return nothing: no earlier attempt left anything."""
+        return {}
 
     async def step(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
         """Do nothing."""

@@ -65,7 +65,7 @@ class InMemory:
     `bad` steps and undos fail, having `acted` or not; before `cancel_at` it is cancelled.
     """
 
-    plan: Plan
+    approved: Plan
     bad: frozenset[str] = frozenset()
     cancel_at: str = ""
     acted: bool = False
@@ -75,11 +75,16 @@ class InMemory:
     seen: dict[str, Results] = field(default_factory=dict[str, Results])
     endings: list[Ending] = field(default_factory=list[Ending])
 
-    async def load(self, operation_id: str) -> tuple[Plan, Results]:
+    async def plan(self, operation_id: str) -> Plan:
         """Return the plan."""
         assert operation_id == OPERATION
+        return self.approved
+
+    async def load(self, operation_id: str) -> Results:
+        """Return what an earlier attempt left."""
+        assert operation_id == OPERATION
         self._note("load")
-        return self.plan, self.seeds
+        return self.seeds
 
     async def step(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
         """Run a step."""

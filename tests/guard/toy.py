@@ -3,7 +3,7 @@
 Store, approvals, locks, program and receipts are the product's own; only the world and the engine's driver are small.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,6 +130,9 @@ class InlineEngine:
         self.started.append(operation_id)
         if not self.holds:
             await self.finish(operation_id)
+
+    async def forget(self, operation_ids: Sequence[str]) -> None:
+        """Nothing is recorded here."""
 
     def has(self, operation_id: str) -> bool:
         """Return whether the operation was started here and has not ended."""

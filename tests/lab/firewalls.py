@@ -56,7 +56,7 @@ class Operation:
     """One change, step by step, as an operation of the product; `meddle` runs before the step of that name."""
 
     pool: HostPool
-    plan: Plan
+    approved: Plan
     id: str = "op-1"
     meddle: Mapping[str, Meddle] = field(default_factory=dict[str, Meddle])
     said: list[str] = field(default_factory=list[str])
@@ -86,18 +86,22 @@ class Operation:
         assert self.ending
         return self.ending.problem.message if self.ending.problem else ""
 
-    async def load(self, operation_id: str) -> tuple[Plan, Results]:
+    async def plan(self, operation_id: str) -> Plan:
         """Return the plan."""
-        return self.plan, {}
+        return self.approved
+
+    async def load(self, operation_id: str) -> Results:
+        """Return nothing: no earlier attempt left anything."""
+        return {}
 
     async def step(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
         """Run a step."""
-        step = next(step for step in self.plan.steps if step.id == step_id)
+        step = next(step for step in self.approved.steps if step.id == step_id)
         return await self._call(step_id, step.kind, step.target, step.params, results)
 
     async def undo(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
         """Run the undo of a step."""
-        undo = next(step.undo for step in self.plan.steps if step.id == step_id)
+        undo = next(step.undo for step in self.approved.steps if step.id == step_id)
         assert undo
         return await self._call(f"undo_{step_id}", undo.kind, undo.target, undo.params, results)
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select
 
 from ink_infra_mcp.core.errors import ApprovalInvalid, StateCorrupt, StateUnavailable
 from ink_infra_mcp.state import approvals, operations
-from ink_infra_mcp.state.hint import may_have_running
+from ink_infra_mcp.state.hint import may_have_work
 from ink_infra_mcp.state.records import ApprovalState
 from ink_infra_mcp.state.store import Store
 from ink_infra_mcp.state.tables import meta
@@ -118,7 +118,9 @@ def test_the_store_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Pat
         for _ in range(2):
             with pytest.raises(StateCorrupt, match=rf"has schema 4; this version knows 3\. {NOTHING}"):
                 keys(store)
-    assert tables(tmp_path) == ["ink_approvals", "ink_audit", "ink_meta", "ink_operation_targets", "ink_operations"]
+    assert tables(tmp_path) == [
+        *("ink_approvals", "ink_audit", "ink_forgotten", "ink_meta", "ink_operation_targets", "ink_operations"),
+    ]
 
 
 def test_the_store_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -185,25 +187,46 @@ def test_trouble_never_shows_a_password(tmp_path: Path) -> None:
     assert "hunter2" not in f"{caught.value} {caught.value.__cause__}"
 
 
-def test_the_hint_says_no_only_where_nothing_can_be_running(tmp_path: Path) -> None:
-    """Without a file or without a running operation there is nothing to take over; all else may hold some."""
+def may_have(url: str) -> bool:
+    """Return the hint, a thousand seconds after the epoch, with a retention of a hundred."""
+    return may_have_work(url, now=1000.0, retention_s=100.0)
+
+
+def test_the_hint_says_no_only_where_nothing_can_be_to_do(tmp_path: Path) -> None:
+    """Without a file, without a running operation and without plans that are past their time there is nothing to take
+    over and nothing to thin; all else may hold some."""
     url = f"sqlite:///{file_of(tmp_path)}"
-    assert not may_have_running(url)
+    assert not may_have(url)
     with sqlite_store(tmp_path) as store:
         keys(store)
-        assert not may_have_running(url)
+        assert not may_have(url)
     rewrite(tmp_path, OPERATION)
-    assert may_have_running(url)
-    rewrite(tmp_path, "update ink_operations set state = 'ended'")
-    assert not may_have_running(url)
+    assert may_have(url)
+    rewrite(tmp_path, "update ink_operations set state = 'ended', ended_at = 950")
+    assert not may_have(url)
+    rewrite(tmp_path, "update ink_operations set ended_at = 850")
+    assert may_have(url)
+    rewrite(tmp_path, "insert into ink_forgotten select id, 900 from ink_operations")
+    assert not may_have(url)
+    rewrite(tmp_path, APPROVAL)
+    assert may_have(url)
+    rewrite(tmp_path, "update ink_approvals set expires_at = 1001")
+    assert not may_have(url)
+    rewrite(tmp_path, "drop table ink_forgotten")
+    assert may_have(url)
     file_of(tmp_path).write_bytes(b"damaged" * 1000)
-    assert may_have_running(url)
-    assert may_have_running("postgresql://ink@db.example.com/ink")
+    assert may_have(url)
+    assert may_have("postgresql://ink@db.example.com/ink")
 
 
 OPERATION = (
     "insert into ink_operations values "
     "('op-1', 't', 'p', 'a', '{}', 'd', 'ap-1', 'c', 'ex-1', '1', 'running', '', 0, '{}', '', 1.0, null)"
+)
+APPROVAL = (
+    "insert into ink_approvals (id, principal, tool, args_digest, plan_digest, plan, risk, need, phrase, state, "
+    "channel, decided_by, created_at, expires_at, operation_id) "
+    "values ('ap-1', 'p', 't', 'a', 'd', '{}', 'safe', 'person', '', 'pending', '', '', 1.0, 999.0, '')"
 )
 
 

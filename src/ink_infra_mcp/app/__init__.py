@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from ink_infra_mcp.app.wiring import Places, Wiring, WrapHandler
+from ink_infra_mcp.areas.apps.own_values import OwnLogs
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients import github, hetzner_cloud, hetzner_robot
 from ink_infra_mcp.clients.answers import Classify
@@ -92,6 +93,7 @@ class App:
         """
         if self.settings.read_only:
             raise RefusedByPolicy("This server only reads.", next="Start one without --read-only to change anything.")
+        await self.guarded.forgetting.if_due()
         return await self.guarded.guard.call(tool, args, caller)
 
     async def reply(self, tool: AnyMutation, args: BaseModel, reply: Reply, caller: Caller) -> Receipt | Asked:
@@ -111,8 +113,16 @@ class App:
         return self._wiring.redact(text)
 
     async def take_over_orphans(self) -> tuple[str, ...]:
-        """Go on with what a dead process left; a read-only server leaves it to others."""
-        return () if self.settings.read_only else await self.guarded.operations.take_over_orphans()
+        """Go on with what a dead process left; a read-only server leaves it to others.
+
+        Plans that nobody needs any more are thinned as well.
+        """
+        if self.settings.read_only:
+            return ()
+        taken = await self.guarded.operations.take_over_orphans()
+        await self.guarded.approvals.expire()
+        await self.guarded.forgetting.if_due()
+        return taken
 
     async def drain(self) -> None:
         """Wait until no operation of this process runs any more: a client that goes away cancels nothing."""
@@ -171,6 +181,7 @@ class App:
             is_secret=lambda name, value: wiring.secrets.get(name) == value,
             secret_digest=lambda name: _digest(wiring.secrets.get(name)),
             secret_unfit=lambda name, again: _unfit(wiring.secrets.get(name), expanded_again=again),
+            redact=wiring.redact,
             secret_pin=lambda name: _pin(wiring.secrets.get(name), self._pinning),
             pinning=self._pinning,
             archive=Archive(lambda: self.store),
@@ -191,6 +202,7 @@ class App:
         composed = ComposeSteps(self.hosts, isolation, self.look.coolify.generated_file)
         makers = (coolify, hosts, composed, FirewallSteps(self.hosts), cloud, robot)
         handlers = {kind: handler for maker in makers for kind, handler in maker.handlers().items()}
+        handlers = OwnLogs(self.look.coolify).wrap(handlers)
         wrap = wiring.wrap_handler
         return {kind: wrap(kind, handler) for kind, handler in handlers.items()} if wrap else handlers
 

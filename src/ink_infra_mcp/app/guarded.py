@@ -1,6 +1,6 @@
 """The half of the application that changes go through: state store, guard, engine. Imported at the first change."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from ink_infra_mcp.core.step import Handler
 from ink_infra_mcp.guard.approval import Approvals
 from ink_infra_mcp.guard.changes import Changes
 from ink_infra_mcp.guard.following import Operations
+from ink_infra_mcp.guard.forgetting import Forgetting
 from ink_infra_mcp.guard.locking import Locks
 from ink_infra_mcp.guard.program import GuardedProgram
 from ink_infra_mcp.guard.runner import Guard
@@ -59,6 +60,13 @@ class Guarded:
             new_id=wiring.new_id,
             ttl_s=settings.fleet.approvals.ttl_minutes * 60.0,
             sandbox=settings.sandbox,
+        )
+        self.forgetting = Forgetting(
+            store=store,
+            engine=self.engine,
+            approvals=self.approvals,
+            clock=wiring.clock,
+            retention_s=wiring.secrecy.retention_s,
         )
         self.guard = Guard(
             store=store,
@@ -124,6 +132,12 @@ class LazyEngine:
         if self._engine is None:
             self._engine = self._make()
         await self._engine.start(operation_id)
+
+    async def forget(self, operation_ids: Sequence[str]) -> None:
+        """Drop what is recorded of operations that have ended."""
+        if self._engine is None:
+            self._engine = self._make()
+        await self._engine.forget(operation_ids)
 
     def has(self, operation_id: str) -> bool:
         """Return whether the operation was started here and has not ended."""

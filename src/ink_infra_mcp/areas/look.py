@@ -50,6 +50,8 @@ class Look:
     is_secret: Callable[[str, Secret], bool]
     secret_digest: Callable[[str], str]
     secret_unfit: Callable[[str, bool], str]
+    redact: Callable[[str], str]
+    """Masks what is known, or looks, to be secret: for words that are cut, as a part of a secret is known to nobody."""
     secret_pin: Callable[[str], str]
     """Returns the digest of a stored secret that may stand in a plan, empty where it is not stored."""
     pinning: Pinning

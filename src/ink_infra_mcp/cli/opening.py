@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import ssl
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -65,10 +66,11 @@ class Opener:
         return self._sandbox() if self._arguments.sandbox else self._configured()
 
     async def recover(self) -> None:
-        """Go on with operations that a dead process left, if the state store may hold any."""
-        from ink_infra_mcp.state.hint import may_have_running
+        """Go on with operations that a dead process left, and thin old plans, if the state store may hold any."""
+        from ink_infra_mcp.state.hint import may_have_work
 
-        if may_have_running(self._state_url()):
+        url, retention_s = self._state()
+        if may_have_work(url, now=time.time(), retention_s=retention_s):
             await (await self.open()).take_over_orphans()
 
     async def note(self, refusal: "Refusal") -> None:
@@ -90,7 +92,7 @@ class Opener:
 
         if self._arguments.sandbox:
             self._begin_anew(self._sandbox_folder())
-        store = Store(self._state_url())
+        store = Store(self._state()[0])
         self._closing.append(store.close)
         return Refusals(store=store, clock=SystemClock())
 
@@ -107,13 +109,17 @@ class Opener:
         while self._closing:
             self._closing.pop()()
 
-    def _state_url(self) -> str:
+    def _state(self) -> tuple[str, float]:
+        """Return the url of the state store, and the retention of the policy in force in seconds."""
         from ink_infra_mcp.settings import STATE_FILE, load_settings
         from ink_infra_mcp.settings.paths import this_machine
+        from ink_infra_mcp.settings.policy_files import load_secrecy
 
         if self._arguments.sandbox:
-            return self._arguments.state or f"sqlite:///{self._sandbox_folder() / STATE_FILE}"
-        return load_settings(this_machine(), flags(self._arguments)).state_url
+            url = self._arguments.state or f"sqlite:///{self._sandbox_folder() / STATE_FILE}"
+            return url, load_secrecy(None).retention_s
+        settings = load_settings(this_machine(), flags(self._arguments))
+        return settings.state_url, load_secrecy(settings.policy_dir).retention_s
 
     def _begin_anew(self, folder: Path) -> None:
         """Forget the sandbox's past once, where that was asked for: who writes first must not lose what it wrote."""

@@ -1,5 +1,6 @@
 """What the engine runs, and what it promises: the words that guard and engine share without knowing each other."""
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from ink_infra_mcp.core.operation import Check, Results
@@ -37,8 +38,12 @@ class Ending(Frozen):
 class Program(Protocol):
     """What the engine calls for an operation; every method is safe to call again after a crash."""
 
-    async def load(self, operation_id: str) -> tuple[Plan, Results]:
-        """Return the approved plan, and results that earlier attempts left."""
+    async def plan(self, operation_id: str) -> Plan:
+        """Return the approved plan, which is the same in every run."""
+        ...
+
+    async def load(self, operation_id: str) -> Results:
+        """Return the results that earlier attempts left."""
         ...
 
     async def step(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
@@ -63,6 +68,10 @@ class Engine(Protocol):
 
     async def start(self, operation_id: str) -> None:
         """Begin (or go on with) the operation; returns at once."""
+        ...
+
+    async def forget(self, operation_ids: Sequence[str]) -> None:
+        """Drop what is recorded of operations that have ended; what is not recorded any more is no trouble."""
         ...
 
     def has(self, operation_id: str) -> bool:

@@ -159,12 +159,13 @@ class Policy(Frozen):
     def refusal(self, plan: Plan, risk: Risk) -> str | None:
         """Return why the plan may not run whatever a person says, in whole sentences, or None.
 
-        A plan that changes nothing is never refused, and a freeze does not keep a running operation from being stopped.
-        A cost that cannot be read counts as too high.
+        A plan that only reads is never refused, and no rule keeps a running operation from being stopped. What a step
+        does tells whether it reads, and not what an overlay calls its risk. A cost that cannot be read counts as too
+        high.
         """
-        if plan.is_noop or risk is Risk.READ:
+        if all(step.reads or step.kind in _STOPS for step in plan.steps):
             return None
-        if self.freeze and any(step.kind not in _STOPS for step in plan.steps):
+        if self.freeze:
             return f"Changes are frozen: {_sentence(self.freeze)}"
         touched = {name.casefold() for name in names_touched(plan)}
         if hit := [name for name in self.protected if name.casefold() in touched]:
@@ -237,10 +238,12 @@ def tighten(base: Policy, overlay: RiskRules) -> Policy:
     Raises:
         Loosens: an entry allows more than `base` and carries no `override`.
         UnknownEntry: a step kind that `base` does not have: a rule that would never apply.
-        ValueError: the result asks less for a higher risk.
+        ValueError: the result asks less for a higher risk, or a kind that acts is called one that reads.
     """
     if strangers := sorted(overlay.flat_kinds.keys() - base.kinds.keys()):
         raise UnknownEntry(("kinds", *strangers[0].split(".", 1)), base.kinds)
+    if hidden := [kind for kind, rule in overlay.flat_kinds.items() if _hides_an_act(base.kinds[kind], rule.risk)]:
+        raise ValueError(f"{hidden[0]} acts, so that its risk is never `read`; what it needs is said under `approval`")
     overrides = admitted(_loosened(base, overlay))
     limits = overlay.limits
     return Policy(
@@ -264,6 +267,10 @@ def admitted(entries: Iterable[Loosened]) -> tuple[str, ...]:
     if bare := tuple(entry for entry in found if not entry.override.strip()):
         raise Loosens(bare)
     return tuple(str(entry) for entry in found)
+
+
+def _hides_an_act(was: Risk, now: Risk) -> bool:
+    return now is Risk.READ and was is not Risk.READ
 
 
 def _limit(rule: LimitRule | None, otherwise: int) -> int:

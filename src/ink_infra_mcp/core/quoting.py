@@ -61,6 +61,9 @@ def _broken(line: str, width: int) -> list[str]:
     begin = 0
     while begin < len(line):
         end = begin + _fitting(line[begin : begin + width], width)
+        while end > begin + 1 and end < len(line) and unicodedata.category(line[end])[0] == "M":
+            # a mark at the beginning of a row would stand on nothing
+            end -= 1
         if end < len(line) and (space := line.rfind(" ", begin + (end - begin) // 2, end)) > 0:
             end = space + 1
         parts.append(line[begin:end])

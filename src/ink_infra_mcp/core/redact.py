@@ -5,8 +5,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from ink_infra_mcp.core.secret import Secret
-from ink_infra_mcp.core.secret_forms import SHORTEST_VALUE, forms_of, is_plain_word, parts_of
+from ink_infra_mcp.core.secret_forms import SHORTEST_VALUE, forms_of, is_plain_word, parts_of, wholes_of
 from ink_infra_mcp.core.secret_shapes import Span, shapes_in
+from ink_infra_mcp.core.secret_signs import holds_what_a_machine_made
 
 _MASK = re.compile(r"\([0-9]{1,12} characters? hidden\)")
 _ARMOUR = re.compile(r"-----(?:BEGIN|END) [A-Z0-9 ]{1,60}-----")
@@ -39,8 +40,10 @@ class Redactor:
         value = secret.reveal()
         if (value, name) not in self._known:
             self._known.add((value, name))
+            wholes = wholes_of(value)
             for part in parts_of(value):
-                told = {name} if name and not is_plain_word(part) else set[str]()
+                is_telling = not is_plain_word(part) if part in wholes else holds_what_a_machine_made(part)
+                told = {name} if name and is_telling else set[str]()
                 for form in forms_of(part):
                     self._learn(form, told)
         return secret
@@ -48,8 +51,8 @@ class Redactor:
     def names_in(self, text: str) -> tuple[str, ...]:
         """Return the names of the secrets whose value stands in a text in any form, sorted.
 
-        A value, or a line of one, that is nothing but a plain lower-case word or fewer than 12 digits is not looked
-        for: such stand everywhere.
+        A value that is nothing but a plain lower-case word or fewer than 12 digits is not looked for, and of a value of
+        several lines a single one only where a machine made something in it: others stand everywhere.
         """
         return tuple(sorted({name for _, _, form in self._found(text) for name in self._names[form]}))
 

@@ -207,8 +207,13 @@ def _brief(text: str | None) -> str | None:
 
 def _is_nothing(name: str, value: JsonValue) -> bool:
     """A table is none that stands for a result, whatever its entries are called: their names are the caller's."""
-    stands_for = name not in _TABLES and isinstance(value, dict) and value.keys() == {"step", "field"}
-    return stands_for or value in ("", None, [], {})
+    return value in ("", None, [], {}) or (name not in _TABLES and _stands_for_a_result(value))
+
+
+def _stands_for_a_result(value: JsonValue) -> bool:
+    if not isinstance(value, dict) or value.keys() != {"step", "field"}:
+        return False
+    return all(isinstance(part, str) for part in value.values())
 
 
 def _plain(value: JsonValue) -> str:

@@ -45,7 +45,8 @@ def _refuse_secret(step: Step, names_in: Callable[[str], tuple[str, ...]]) -> No
         if names := _named(value, names_in):
             raise InputError(
                 f"The {field} of {step.target} holds the value of the stored secret {names[0]}.",
-                next=f"Give a variable the value secret:{names[0].removeprefix('app:')}, and read the variable there.",
+                next=f"Give a variable the value secret:{names[0].removeprefix('app:')}, and read the variable there. "
+                f"If it is no secret (a name, an address), a person runs `ink-infra-mcp secret remove {names[0]}`.",
             )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from html import escape
 from itertools import product
 
+from ink_infra_mcp.core.untrusted import clean, written_out
+
 SHORTEST_VALUE = 6
 """Characters from which a whole value is looked for: shorter ones would mask ordinary words."""
 SHORTEST = 8
@@ -25,26 +27,33 @@ _SPACES = ("%20", "+")
 _TILDES = ("~", "%7E")
 _DOUBLE = ('"', "&quot;", "&#34;")
 _SINGLE = ("'", "&#039;", "&#39;", "&#x27;", "&apos;")
+_ROWS = (64, 76)
+"""Characters of a line of base64 as openssl and `base64` write it."""
 _UNSETTLED = (0, 2, 3)
 """Characters of base64 that hold bits of what stands before the value as well, for 0, 1 and 2 bytes of it."""
 
 
+def wholes_of(value: str) -> frozenset[str]:
+    """Return a value as it is, without blanks round it, and the second part of a token `<id>|<secret>`."""
+    bare = value.strip()
+    return frozenset({value, bare, *(m["secret"] for m in [_TWO_PARTS.fullmatch(bare)] if m)})
+
+
 def parts_of(value: str) -> frozenset[str]:
-    """Return the texts by which a value is known: itself without blanks round it, the second part of a token
-    `<id>|<secret>`, and each line of a value of several, from 8 characters.
+    """Return the texts by which a value is known: its wholes, and each line of one of several, from 8 characters.
 
     Lines that every key has (`-----BEGIN ...`), and those without a letter or digit, are none of them.
     """
-    bare = value.strip()
-    wholes = {value, bare, *(m["secret"] for m in [_TWO_PARTS.fullmatch(bare)] if m)}
-    lines = {line.strip() for line in bare.splitlines()} - wholes
+    wholes = wholes_of(value)
+    lines = {line.strip() for line in value.splitlines()} - wholes
     kept = {line for line in lines if len(line) >= SHORTEST and _LETTER.search(line) and not _ARMOUR.fullmatch(line)}
     return frozenset({part for part in wholes if len(part) >= SHORTEST_VALUE} | kept)
 
 
 def forms_of(part: str) -> frozenset[str]:
-    """Return how a part of a value is written: plain, in JSON, percent-encoded, in HTML, in base64 also where it stands
-    in the middle of a longer text. Long ones are given in pieces of 256 characters.
+    """Return how a part of a value is written: plain, in JSON and percent-encoded once and twice, in HTML, in hex, in
+    shells and compose files, in base64 in lines of its own and where it stands in the middle of a longer text. Long
+    ones are given in pieces of 256 characters.
     """
     others = {form for form in _written(part) if len(form) >= SHORTEST}
     return frozenset(piece for form in {part, *others} for piece in _pieces(form))
@@ -61,9 +70,18 @@ def _pieces(form: str) -> Iterator[str]:
 
 
 def _written(part: str) -> Iterator[str]:
-    yield from _in_json(part)
+    """The first two are ours: what cannot be seen is written out in whatever we show; then compose files and shells."""
+    yield written_out(part)
+    yield clean(part, limit=None)
+    yield from (part.replace("$", "$$"), part.replace("$", "\\$"), part.replace("'", "''"), part.replace("'", "\\'"))
+    for text in _in_json(part):
+        yield text
+        yield from _in_json(text)
     raw = part.encode(errors="surrogatepass")
-    yield from _percent_encoded(raw)
+    for text in _percent_encoded(raw):
+        yield text
+        yield text.replace("%", "%25")
+    yield from (raw.hex(), raw.hex().upper())
     yield from _in_html(part)
     yield from _in_base64(raw)
 
@@ -99,6 +117,8 @@ def _in_base64(raw: bytes) -> Iterator[str]:
         padded = bytes(before) + raw
         settled = len(padded) * 8 // 6
         found.add(base64.b64encode(padded).decode()[unsettled:settled])
+    for width in _ROWS:
+        found.update(alone[begin : begin + width] for begin in range(0, len(alone), width))
     for text in found:
         yield text
         yield text.translate({ord("+"): "-", ord("/"): "_"})

@@ -67,8 +67,15 @@ _PROSE = re.compile(r"[a-z]{1,15} [a-z(]")
 """A plain word, and behind it another one, or what is hidden already: `no token: prices are not known`."""
 _WORD = re.compile(r"[A-Za-z]?[a-z]*")
 _REFERENCE = re.compile(r"secret:[A-Z][A-Z0-9_]*[`.:)\]]*")
-STANDS_FOR = re.compile(r"\$\{?[A-Za-z_][\s\S]*|\{\{[\s\S]*\}\}|<[^<>]*>|\*+|%[sv]")
-"""What stands for a value and is none: `${NAME}`, `{{ name }}`, `<password>`, `***`."""
+STANDS_FOR = re.compile(
+    r"""(?x)
+    (?: \$[A-Z_][A-Z0-9_]*+ | \$\{\w++ (?: :?\?[^{}]*+ | :?[-+](?:\$\{\w++\})?+ )?+ \} | [./:@,-] )++ (?<![./:@,-])
+    | \{\{[^{}]*+\}\} | <[^<>]*+> | \*+ | %[sv]
+    """
+)
+"""What stands for a value and is none: `${NAME}`, `{{ name }}`, `<password>`, `***`. A default that is written beside
+the name (`${NAME:-default}`) is a value.
+"""
 _NO_SECRETS = frozenset({"none", "null", "true", "false", "generate:"})
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 

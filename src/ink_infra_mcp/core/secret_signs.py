@@ -28,15 +28,17 @@ _HARMLESS = re.compile(
     r"""(?x) ur[il]|file|path|dir|folder|name|ids?|ttl|expir(?:y|es|ed|e|ation)|age|length|min|max|size|alg|algorithm
     |type|enabled?|disabled?|required?|headers?|fields?|prefix|suffix|endpoint|host|port|issuer|audience|mode|policy
     |count|limit|timeout|lifetime|duration|days|hours|minutes|seconds|version|cookie|provider|store|backend|driver
-    |rounds|cost|hint|reset|login|format|scopes?|public"""
+    |rounds|cost|hint|reset|login|format|scopes?|public|symbol|address|subject|charset|encryption|hash(?:ing)?
+    |algo|strategy|rotation|label|title|count(?:er)?|template|pattern|regex|field|class|service|style"""
 )
 """Last words of names that speak of a secret and hold none: `TOKEN_URL`, `DB_PASSWORD_FILE`, `PASSWORD_MIN_LENGTH`."""
 _PUBLIC = re.compile(r"public|publishable|site|vite|anon")
-"""Words of names whose values every visitor gets."""
+"""Words of names whose values every visitor gets, unless another word says that it is none for visitors."""
+_NEVER_PUBLIC = re.compile(r"[a-z]*passwords?|[a-z]*passwd|pass|pwd|passphrase|secrets?|private|credentials?")
 _NOTHING = re.compile(r"true|false|yes|no|on|off|none|null|enabled|disabled|required|optional|auto|default")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,12}(?:\.[0-9]+)?[a-z]{0,2}")
 _PATH = re.compile(r"\.{0,2}/[\w./@-]*")
-_DEFAULT = re.compile(r"\$\{(?P<name>\w++):?-(?P<value>[^}\s]*+)\}")
+_DEFAULT = re.compile(r"\$\{(?P<name>\w{1,255}+):?-(?P<value>[^}\s]{0,500}+)\}")
 """What a compose file takes where nobody gives a value: `${NAME:-default}`."""
 _OPAQUE = re.compile(r"[A-Za-z0-9+/=_-]{32,}")
 _HEX = re.compile(r"[0-9a-fA-F-]+")
@@ -59,7 +61,9 @@ def sign_in_value(name: str, value: str) -> str:
         return by_form
     if any(not STANDS_FOR.fullmatch(match["value"]) for match in URL_PASSWORD.finditer(value)):
         return "it is a URL with a password"
-    words = [word.lower() for word in _WORDS.findall(name)]
+    if told := next(_given_inside(value), ""):
+        return f"it has a value for {told}"
+    words = _words_of(name)
     if _tells(words):
         return "its name says so"
     return "it is text that only a machine makes" if _is_opaque(words, value) else ""
@@ -77,6 +81,11 @@ def sign_of_form(text: str) -> str:
     return "it is a token whose form tells whose it is" if VENDOR_TOKENS.search(text) else ""
 
 
+def holds_what_a_machine_made(text: str) -> bool:
+    """Return whether a word of a text is one that no person would have thought out, or shows by itself what it is."""
+    return bool(sign_of_form(text)) or any(map(is_made_by_machine, _MADE.findall(text)))
+
+
 def is_made_by_machine(text: str) -> bool:
     """Return whether no person would have thought a text out: 16 characters in which letters and digits take turns."""
     return bool(_MADE.fullmatch(text)) and len(_CHANGES.findall(text)) >= _LEAST_CHANGES
@@ -88,8 +97,17 @@ def _signs(text: str) -> Iterator[str]:
     if any(is_made_by_machine(match["value"]) for match in URL_PASSWORD.finditer(text)):
         yield "it is a URL with a password"
     for name, value in _named(text):
-        if _tells([word.lower() for word in _WORDS.findall(name)]) and is_made_by_machine(value):
+        if _tells(_words_of(name)) and is_made_by_machine(value):
             yield f"{name} has a value that only a machine makes"
+
+
+def _given_inside(value: str) -> Iterator[str]:
+    """Connection strings and JSON carry a password under a name of their own; `password: ` in prose is none."""
+    for match in ASSIGNED.finditer(value):
+        is_given = "=" in match["mid"] or match["mid"][0] in "\\\"'"
+        told = [value[start:end] for start, end in assigned_in(match)] if is_given else []
+        if any(not _is_plainly_nothing(text) for text in told) and _tells(_words_of(match["name"])):
+            yield match["name"]
 
 
 def _named(text: str) -> Iterator[tuple[str, str]]:
@@ -112,8 +130,15 @@ def _tells(words: list[str]) -> bool:
     return any(map(_TELLING.fullmatch, words)) or any(map(_MAKES_A_KEY.fullmatch, keys))
 
 
+def _words_of(name: str) -> list[str]:
+    return [word.lower() for word in _WORDS.findall(name)]
+
+
 def _is_harmless(words: list[str]) -> bool:
-    return bool(words) and (_HARMLESS.fullmatch(words[-1]) is not None or any(map(_PUBLIC.fullmatch, words)))
+    if not words:
+        return False
+    is_public = any(map(_PUBLIC.fullmatch, words)) and not any(map(_NEVER_PUBLIC.fullmatch, words))
+    return is_public or _HARMLESS.fullmatch(words[-1]) is not None
 
 
 def _is_opaque(words: list[str], value: str) -> bool:

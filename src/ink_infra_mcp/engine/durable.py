@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
 from ink_infra_mcp.core.engine import STEP_FORMAT, Program
-from ink_infra_mcp.core.errors import NotOurs
+from ink_infra_mcp.core.errors import NotOurs, StateUnavailable
 from ink_infra_mcp.engine.workflow import Course
 
 log = logging.getLogger(__name__)
@@ -73,12 +73,34 @@ class DurableEngine:
         Raises:
             RuntimeError: another engine is open in this process.
         """
-        if _Process.engine not in (None, self):
-            raise RuntimeError("this process has an open engine already")
-        _Process.engine = self
+        self._claim_process()
         if operation_id not in self._watches:
             self._ends[operation_id] = asyncio.get_running_loop().create_future()
             self._watches[operation_id] = asyncio.create_task(self._watch(operation_id))
+
+    async def forget(self, operation_ids: Sequence[str]) -> None:
+        """Drop what DBOS has recorded of operations that have ended.
+
+        Raises:
+            RuntimeError: another engine is open in this process.
+            StateUnavailable: DBOS could not do it; nothing else was done.
+        """
+        self._claim_process()
+        (broken,) = await asyncio.gather(self._delete(operation_ids), return_exceptions=True)
+        if broken is not None:
+            raise StateUnavailable(
+                f"The engine could not let go of {len(operation_ids)} ended operations: {type(broken).__name__}.",
+                next="It is tried again within the hour.",
+            ) from broken
+
+    async def _delete(self, operation_ids: Sequence[str]) -> None:
+        self._launch()
+        await DBOS.delete_workflows_async(list(operation_ids))
+
+    def _claim_process(self) -> None:
+        if _Process.engine not in (None, self):
+            raise RuntimeError("this process has an open engine already")
+        _Process.engine = self
 
     def has(self, operation_id: str) -> bool:
         """Return whether the operation was started here and has not ended; one that broke and waits counts."""

@@ -17,8 +17,11 @@ Checkpoint = Callable[[str, Callable[[], Awaitable[str]]], Awaitable[str]]
 
 
 class _Loaded(Frozen):
-    plan: Plan
+    """The results that an operation begins from. Its plan is kept by the guard alone, which lets go of it one day."""
+
     results: dict[str, JsonObject]
+    plan: Plan | None = None
+    """Checkpoints of older versions hold the plan, too."""
 
 
 class _Checks(Frozen):
@@ -27,7 +30,11 @@ class _Checks(Frozen):
 
 @dataclass(slots=True)
 class Course:
-    """One run of an operation. Its decisions depend on checkpointed values only, so a second run takes the same way."""
+    """One run of an operation.
+
+    Its decisions depend on its plan, which never changes while it runs, and on checkpointed values only, so a second
+    run takes the same way.
+    """
 
     operation_id: str
     program: Program
@@ -39,7 +46,7 @@ class Course:
         """Run to the end; returns when the end is written."""
         loaded = await self._keep(_Loaded, "load", self._load)
         self.results.update(loaded.results)
-        ending = await self._steps(loaded.plan)
+        ending = await self._steps(loaded.plan or await self.program.plan(self.operation_id))
         if ending.state == "done":
             seen = await self._keep(_Checks, "verify", self._verify)
             ending = ending.model_copy(update={"checks": seen.checks})
@@ -76,8 +83,7 @@ class Course:
         return model.model_validate_json(await self.checkpoint(name, text))
 
     async def _load(self) -> _Loaded:
-        plan, results = await self.program.load(self.operation_id)
-        return _Loaded(plan=plan, results=dict(results))
+        return _Loaded(results=dict(await self.program.load(self.operation_id)))
 
     async def _step(self, step_id: str) -> StepEnd:
         return await self.program.step(self.operation_id, step_id, dict(self.results))

@@ -7,7 +7,7 @@ from ink_infra_mcp.core.effects import Clock, NewId
 from ink_infra_mcp.core.errors import ApprovalInvalid, TooManyWaiting
 from ink_infra_mcp.core.plan import Plan, Risk
 from ink_infra_mcp.core.policy import Need
-from ink_infra_mcp.core.untrusted import clean_name, written_out
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.guard.caller import Answer, Caller
 from ink_infra_mcp.guard.receipts import when
 from ink_infra_mcp.state import approvals, audit
@@ -32,7 +32,7 @@ class Approvals:
 
     async def open_for(self, caller: Caller, *, tool: str, args_digest: str) -> Approval | None:
         """Return the pending or approved approval of this very call, or None."""
-        now = await self._expire()
+        now = await self.expire()
         return await self.store.run(
             lambda c: approvals.open_for(c, principal=caller.principal, tool=tool, args_digest=args_digest, now=now)
         )
@@ -94,7 +94,7 @@ class Approvals:
         Raises:
             ApprovalInvalid: unknown, expired, already decided, or this channel may not decide it.
         """
-        now = await self._expire()
+        now = await self.expire()
 
         def work(connection: Connection) -> Approval:
             found = approvals.get(connection, approval_id)
@@ -119,7 +119,7 @@ class Approvals:
         Raises:
             ApprovalInvalid: there is no such yes any more.
         """
-        now = await self._expire()
+        now = await self.expire()
 
         def work(connection: Connection) -> Approval:
             _check_principal(approvals.get(connection, approval_id), principal)
@@ -144,7 +144,7 @@ class Approvals:
 
         return await self.store.run(work)
 
-    async def _expire(self) -> float:
+    async def expire(self) -> float:
         """Write down which approvals have run out of time by now, in a transaction of its own; return the time."""
         now = self.clock.now().timestamp()
 
@@ -172,7 +172,8 @@ def _check_room(waiting: tuple[Approval, ...], new: Approval, sandbox: bool) -> 
 def _phrase(plan: Plan) -> str:
     """A name that nobody types, since it is long or has what a keyboard has not, leaves the start of the digest."""
     name = plan.phrase.strip() or plan.target.strip()
-    return name if 0 < len(name) <= MAX_TYPED and name == written_out(name) else plan.digest[:12]
+    can_be_typed = name.isascii() and name.isprintable()
+    return name if can_be_typed and 0 < len(name) <= MAX_TYPED else plan.digest[:12]
 
 
 def _check_principal(approval: Approval | None, principal: str | None) -> None:

@@ -45,10 +45,13 @@ class GuardedProgram:
     """The process that runs it; steps of an operation that belongs to another one are not run."""
     _begun: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]], init=False, compare=False)
 
-    async def load(self, operation_id: str) -> tuple[Plan, Results]:
-        """Return the plan, and the results that a resumed operation starts from."""
-        operation = await self.operation(operation_id)
-        return operation.plan, _seeded(operation.plan)
+    async def plan(self, operation_id: str) -> Plan:
+        """Return the plan: this store alone keeps it, so that it can be let go of."""
+        return (await self.operation(operation_id)).plan
+
+    async def load(self, operation_id: str) -> Results:
+        """Return the results that a resumed operation starts from."""
+        return _seeded(await self.plan(operation_id))
 
     async def operation(self, operation_id: str) -> Operation:
         """Return the stored operation.

@@ -17,7 +17,7 @@ from ink_infra_mcp.core.policy import Need, Policy, servers_touched
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.rendering import render
 from ink_infra_mcp.guard import receipts
-from ink_infra_mcp.guard.approval import Approvals
+from ink_infra_mcp.guard.approval import MAX_TYPED, Approvals
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Reply, digest_of_args
 from ink_infra_mcp.guard.locking import Locks
 from ink_infra_mcp.guard.yes import is_of, is_yes_for, says_yes, why_not
@@ -135,7 +135,8 @@ class Guard:
         """Return the plan's risk, and what that risk asks for; a plan that no client shows whole needs a terminal."""
         risk = risk_of(plan, self.policy.kinds)
         need = self.policy.approval[risk]
-        whole = need is Need.NONE or receipts.is_shown_whole(render(plan, risk=risk, sandbox=self.sandbox))
+        longest = render(plan, risk=risk, phrase="x" * MAX_TYPED, sandbox=self.sandbox)
+        whole = need is Need.NONE or receipts.is_shown_whole(longest)
         return risk, need if whole else Need.TICKET
 
     def _suffices(self, approval: Approval) -> bool:

@@ -179,7 +179,7 @@ def _masked(text: str, backend: Backend, read: Reader) -> str:
     """A secret is known also where somebody has strewn in what cannot be seen: then that is dropped."""
     bare = without_unseen(text)
     found = backend.redact(bare)
-    return read(found) if found != bare != text else backend.redact(read(text))
+    return read(found) if found != bare != text else backend.redact(read(backend.redact(text)))
 
 
 def _lines(lines: Sequence[str], backend: Backend, read: Reader) -> list[str]:

@@ -174,6 +174,9 @@ def _id_of(value: Mapping[str, Any]) -> types.RequestId | None:
     found = value.get("id")
     if isinstance(found, str):
         return found if len(found) <= _MAX_ID and _is_text(found) else None
+    if isinstance(found, float) and found.is_integer():
+        # JSON has one kind of number, and some languages write 1 as 1.0
+        return int(found)
     return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 

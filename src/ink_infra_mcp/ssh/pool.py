@@ -117,9 +117,13 @@ class HostPool:
         dial, dial_port = self._connect_to.get((address, port), (address, port))
         return await wire.offered_key(dial, dial_port, name=address, limit_s=self._connect_timeout_s)
 
-    def presentable(self, text: str, *, limit: int) -> str:
-        """Return the last `limit` characters of a server's words, cleaned and without secrets."""
-        return failures.tail(text, limit=limit, redact=self.redact)
+    def presentable(self, text: str, *, limit: int, mask: Callable[[str], str] = str) -> str:
+        """Return the last `limit` characters of a server's words, cleaned and without secrets.
+
+        `mask` masks those that only the caller knows; it is the first, since what looks like a secret may be a part
+        of one.
+        """
+        return failures.tail(text, limit=limit, redact=lambda words: self.redact(mask(words)))
 
     def _host(self, name: str) -> Host:
         host = self.hosts.get(name)

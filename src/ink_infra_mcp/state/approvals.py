@@ -1,10 +1,14 @@
-"""Approvals: one row for each question put to a person; single use, bound to a plan, a caller and a time."""
+"""Approvals: one row for each question put to a person; single use, bound to a plan, a caller and a time.
+
+Of one that will never run, or has been used, the row keeps digest, title and target of the plan only.
+"""
 
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, or_, select, update
 
 from ink_infra_mcp.core.errors import ApprovalInvalid
+from ink_infra_mcp.state.forgetting import forget_approvals
 from ink_infra_mcp.state.records import TICKET, Approval, ApprovalState
 from ink_infra_mcp.state.rows import fields, load
 from ink_infra_mcp.state.tables import approvals
@@ -18,6 +22,11 @@ def add(connection: Connection, approval: Approval) -> None:
         .where(c.principal == approval.principal, c.tool == approval.tool, c.args_digest == approval.args_digest)
         .where(c.state.in_([ApprovalState.PENDING, ApprovalState.APPROVED]))
         .values(state=ApprovalState.SUPERSEDED)
+    )
+    forget_approvals(
+        connection,
+        *(c.principal == approval.principal, c.tool == approval.tool, c.args_digest == approval.args_digest),
+        c.state == ApprovalState.SUPERSEDED,
     )
     connection.execute(approvals.insert().values(**approval.model_dump() | {"plan": approval.plan.model_dump_json()}))
 
@@ -77,6 +86,7 @@ def decide(
         .where(c.id == approval_id, c.state == ApprovalState.PENDING, c.expires_at > now)
         .values(state=state, channel=channel, connection=came_by, decided_by=decided_by, decided_at=now)
     )
+    forget_approvals(connection, c.id == approval_id)
     found = get(connection, approval_id)
     if changed.rowcount != 1 or found is None:
         raise ApprovalInvalid(
@@ -97,6 +107,7 @@ def withdraw(connection: Connection, approval_id: str, *, channel: str, decided_
         .where(c.id == approval_id, c.state == ApprovalState.APPROVED, c.expires_at > now)
         .values(state=ApprovalState.WITHDRAWN, channel=channel, decided_by=decided_by, decided_at=now)
     )
+    forget_approvals(connection, c.id == approval_id)
     found = get(connection, approval_id)
     if changed.rowcount != 1 or found is None:
         raise ApprovalInvalid(f"The approval {approval_id} {_why_not(found, now)}.", next="See list_operations.")
@@ -118,6 +129,7 @@ def consume(
         .where(or_(c.channel == TICKET, c.connection == came_by))
         .values(state=ApprovalState.CONSUMED, operation_id=operation_id)
     )
+    forget_approvals(connection, c.id == approval_id)
     found = get(connection, approval_id)
     if changed.rowcount != 1 or found is None:
         raise ApprovalInvalid(
@@ -134,6 +146,7 @@ def let_go(connection: Connection, approval_id: str, *, was: ApprovalState) -> A
         .where(c.id == approval_id, c.state == was, c.channel != TICKET)
         .values(state=ApprovalState.WITHDRAWN)
     )
+    forget_approvals(connection, c.id == approval_id)
     return get(connection, approval_id) if changed.rowcount == 1 else None
 
 
@@ -145,6 +158,7 @@ def mark_drifted(connection: Connection, approval_id: str) -> None:
         .where(c.id == approval_id, c.state.in_([ApprovalState.PENDING, ApprovalState.APPROVED]))
         .values(state=ApprovalState.DRIFTED)
     )
+    forget_approvals(connection, c.id == approval_id)
 
 
 def expire(connection: Connection, *, now: float) -> tuple[Approval, ...]:
@@ -154,6 +168,7 @@ def expire(connection: Connection, *, now: float) -> tuple[Approval, ...]:
     query = select(approvals).where(*over).order_by(c.expires_at, c.id)
     ended = tuple(_approval(row) for row in connection.execute(query))
     connection.execute(update(approvals).where(*over).values(state=ApprovalState.EXPIRED))
+    forget_approvals(connection, c.id.in_([approval.id for approval in ended]))
     return ended
 
 

@@ -168,6 +168,7 @@ def _sqlite(url: URL) -> Engine:
         cursor = dbapi.cursor()
         cursor.execute("pragma journal_mode = wal")
         cursor.execute("pragma synchronous = full")
+        cursor.execute("pragma secure_delete = on")
         cursor.close()
 
     def on_begin(connection: Connection) -> None:

@@ -92,3 +92,11 @@ audit = Table(
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
 )
+
+forgotten = Table(
+    "ink_forgotten",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("at", Float, nullable=False),
+)
+"""Operations and approvals of which only names and digests are left, and since when."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from ink_infra_mcp.core.errors import StateCorrupt
 
 SUFFIX = ".audit-end"
+_SEQ = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Witness:
             return None
         except UnicodeDecodeError:
             seq, last = "", ""
-        if not seq.isdecimal() or len(last) != 64:
+        if not _SEQ.fullmatch(seq) or len(last) != 64:
             raise StateCorrupt(f"{self.path} does not say where the audit ended.", next=WHAT_NEXT)
         return End(int(seq), last)
 

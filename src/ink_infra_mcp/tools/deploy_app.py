@@ -18,7 +18,7 @@ from ink_infra_mcp.areas.apps.isolation import beyond_settings, check_judgeable,
 from ink_infra_mcp.areas.apps.pinning import Present, present, warnings_of
 from ink_infra_mcp.areas.apps.rollout import KNOWN
 from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services, promised
-from ink_infra_mcp.areas.apps.settings import SettingArgs, refuse_weakening, wanted_settings
+from ink_infra_mcp.areas.apps.settings import SettingArgs, refuse_unfit, wanted_settings
 from ink_infra_mcp.areas.apps.source import image_source, refuse_without_source, resolve
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
@@ -90,7 +90,7 @@ class DeployApp(Mutation[Args, Look, Facts]):
         Raises:
             InputError: the caller asks for something that cannot be. RefusedByPolicy: nothing could isolate the app.
         """
-        refuse_weakening(args, look)
+        refuse_unfit(args, look)
         project, apps = await find_project(look), await all_apps(look)
         found = existing(args.name, apps, project)
         refuse_without_source(args, args.name, kind=found.kind if found else "")

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.apps.app import App, find_app
+from ink_infra_mcp.areas.apps.own_values import OwnValues, own_values
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import InputError, Rejected
 from ink_infra_mcp.core.operation import Query, Toolset
@@ -35,7 +36,10 @@ class Args(BaseModel):
 
 
 class Report(Frozen):
-    """Lines `first` to `last` of `total`, counted from 1; `before` is the cursor to earlier lines, if there are any."""
+    """Lines `first` to `last` of `total`, counted from 1; `before` is the cursor to earlier lines, if there are any.
+
+    `note` says of which of the app's own variables the values could not be masked.
+    """
 
     app: str
     kind: str
@@ -45,6 +49,7 @@ class Report(Frozen):
     last: int
     total: int
     before: int | None = None
+    note: str = ""
     untrusted_lines: tuple[str, ...]
 
 
@@ -64,12 +69,16 @@ class GetAppLogs(Query[Args, Look, Report]):
         """Return one page of lines, newest page first."""
         look.learn_secrets()
         app = await find_app(look, args.app)
+        own = await own_values(look.coolify, app.uuid, service=app.kind == "service")
         if args.kind == "runtime":
-            lines, deployment, status = await _runtime(look, app), "", app.status.state
+            lines, deployment, status = await _runtime(look, app, own), "", app.status.state
         else:
             lines, deployment, status = await _build(look, app, args.deployment)
+        lines = own.lines(clean(line, limit=None) for line in lines)
         end = min(len(lines), args.before - 1) if args.before else len(lines)
         start = _first(lines, end, at_most=args.lines)
+        # masked before it is cut: nobody knows the half of a secret
+        page = look.redact("\n".join(lines[start:end])).split("\n") if start < end else []
         return Report(
             app=app.name,
             kind=args.kind,
@@ -79,7 +88,8 @@ class GetAppLogs(Query[Args, Look, Report]):
             last=end,
             total=len(lines),
             before=start + 1 if start > 0 else None,
-            untrusted_lines=tuple(clean(line, limit=LINE) for line in lines[start:end]),
+            note=own.note,
+            untrusted_lines=tuple(clean(line, limit=LINE) for line in page),
         )
 
     def render(self, report: Report) -> str:
@@ -88,7 +98,7 @@ class GetAppLogs(Query[Args, Look, Report]):
         head = f"{report.kind} log of {report.app}{which}: lines {report.first}-{report.last} of {report.total}"
         body = fence("\n".join(report.untrusted_lines), nonce=secrets.token_hex(8), label=f"{report.kind} log")
         more = [f"earlier lines: before={report.before}"] if report.before else []
-        return "\n".join([head, body, *more])
+        return "\n".join([head, body, *more, *([report.note] if report.note else [])])
 
 
 def _first(lines: list[str], end: int, *, at_most: int) -> int:
@@ -100,9 +110,9 @@ def _first(lines: list[str], end: int, *, at_most: int) -> int:
     return start if room >= 0 else start + 1
 
 
-async def _runtime(look: Look, app: App) -> list[str]:
+async def _runtime(look: Look, app: App, own: OwnValues) -> list[str]:
     if app.kind == "service":
-        return await _of_containers(look, app)
+        return await _of_containers(look, app, own)
     try:
         text = await look.coolify.app_logs(app.uuid, lines=MOST)
     except Rejected as error:
@@ -112,7 +122,7 @@ async def _runtime(look: Look, app: App) -> list[str]:
     return text.splitlines()
 
 
-async def _of_containers(look: Look, app: App) -> list[str]:
+async def _of_containers(look: Look, app: App, own: OwnValues) -> list[str]:
     """Coolify shows no joined log of a compose app; Docker on its Muscle has one for each container, with times."""
     if not app.muscle:
         raise InputError(f"{app.name} runs on a server that fleet.toml does not name.", next="Add it as a Muscle.")
@@ -120,7 +130,7 @@ async def _of_containers(look: Look, app: App) -> list[str]:
     for container in await containers_of(look.hosts, app.muscle, app.uuid):
         if container.state == "running":
             name = container.labels.get("coolify.service.subName", container.name)
-            text = await container_logs(look.hosts, app.muscle, container.id, lines=MOST)
+            text = await container_logs(look.hosts, app.muscle, container.id, lines=MOST, mask=own.mask)
             found += [(line, name) for line in text.splitlines()]
     if not found:
         raise InputError(

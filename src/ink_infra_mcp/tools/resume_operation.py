@@ -17,6 +17,7 @@ from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results, Tool
 from ink_infra_mcp.core.plan import JsonObject, Plan, placed
 from ink_infra_mcp.core.policy import apps_touched, servers_touched
 from ink_infra_mcp.core.systems import DEPLOY, FACTORY, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
+from ink_infra_mcp.core.thinning import is_thinned
 from ink_infra_mcp.state.records import Operation
 
 RESUMABLE = frozenset({Outcome.FAILED, Outcome.CANCELLED})
@@ -108,6 +109,8 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
             raise InputError(f"{found.id} is still running.", next="Follow it with get_operation.")
         if found.receipt.outcome not in RESUMABLE:
             raise InputError(f"{found.id} ended as {found.receipt.outcome}.", next="There is nothing to resume.")
+        if is_thinned(found.plan):
+            raise InputError(f"The plan of {found.id} is no longer kept.", next=f"Call {found.tool} again.")
         if (by := await _resumed(look, found)) is not None:
             return Facts(operation=found, done=(), known=(), resumed=by)
         done = resumption.kept(found)

@@ -25,9 +25,11 @@ from ink_infra_mcp.areas.apps.env_values import (
     wanted_digest,
 )
 from ink_infra_mcp.areas.apps.history import waits_for_rollout
+from ink_infra_mcp.areas.apps.limits import compose_of
 from ink_infra_mcp.areas.apps.plain_values import refuse_secrets
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.models import EnvVar
+from ink_infra_mcp.core.compose.reads import defaults_of
 from ink_infra_mcp.core.dotenv import misread, unfit
 from ink_infra_mcp.core.errors import HostError, InputError
 from ink_infra_mcp.core.plan import JsonObject, Step, Undo
@@ -107,14 +109,15 @@ async def envs_now(look: Look, owner: Owner, wanted: dict[str, str], *, remove: 
     """Return the variables of an app (none where it does not exist yet) against what is wanted.
 
     Raises:
-        InputError: a referenced secret is not stored, a plain value looks like a secret, or a value cannot reach a
-            container as it is.
+        InputError: a referenced secret is not stored, a plain value looks like a secret, a random one is wanted where
+            the compose file's default stands, or a value cannot reach a container as it is.
     """
     _refuse_missing(look, wanted)
     refuse_secrets(look.secrecy, wanted)
     _refuse_unfit(look, owner, wanted)
     rows = await rows_of(look, owner.uuid, service=owner.service) if owner.uuid else ()
     own = own_rows(rows)
+    _refuse_defaults(owner, readable(own), wanted)
     hidden = (own.keys() & {*wanted, *remove}) - readable(own).keys()
     seen = await _seen(look, owner) if hidden else ()
     changed = _changed(look, own, wanted, seen)
@@ -270,6 +273,18 @@ def _refuse_missing(look: Look, wanted: Mapping[str, str]) -> None:
         raise InputError(
             f"No stored secret is called {', '.join(key.removeprefix('app:') for key in missing)}.",
             next=f"Run `ink-infra-mcp secret set {missing[0]}`.",
+        )
+
+
+def _refuse_defaults(owner: Owner, now: Mapping[str, Secret], wanted: Mapping[str, str]) -> None:
+    """What is there stays where a random value is wanted; but a default of the file was never random."""
+    defaults = defaults_of(compose_of(owner.compose) or {}) if owner.compose else {}
+    named = (key for key, value in wanted.items() if is_generated(value) and key in defaults and key in now)
+    if known := [key for key in named if now[key] == Secret(defaults[key])]:
+        raise InputError(
+            f"{known[0]} has the default of the compose file, which everybody can read, and `{GENERATE}` keeps what is there.",
+            next="Give a stored secret (secret:NAME) instead; what has kept the old value, such as a database, needs "
+            "the new one, too.",
         )
 
 

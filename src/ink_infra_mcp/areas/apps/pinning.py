@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
-from pydantic import JsonValue
-
 from ink_infra_mcp.areas.apps.env_values import is_generated, is_secret_name, secret_key
 from ink_infra_mcp.areas.apps.history import Ran, last_ran
 from ink_infra_mcp.areas.apps.limits import compose_of
@@ -17,7 +15,7 @@ from ink_infra_mcp.areas.apps.rollout import KNOWN, ROLLOUTS
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED
 from ink_infra_mcp.clients.coolify.runs import COMMANDS, COMPOSE, PART, PLAIN, STORAGE, VARIABLE, of_setting
-from ink_infra_mcp.core.compose.reads import defaults_of, reads_of
+from ink_infra_mcp.core.compose.reads import defaults_of, kept_by_coolify, reads_of
 from ink_infra_mcp.core.fingerprint import UNREADABLE, Facets, Pinning, differing, matches
 from ink_infra_mcp.core.plan import JsonObject, Step
 from ink_infra_mcp.core.shapes import items, table
@@ -30,6 +28,8 @@ _NAMED = 20
 """How many changes a warning names."""
 _CREATES = frozenset({"coolify.create_application", "coolify.create_service"})
 _SERVICES = frozenset({"coolify.create_service", "coolify.update_service"})
+_READS_FILE = _SERVICES | {"coolify.settle_service"}
+"""The kinds of step with which Coolify reads a compose file anew."""
 _SETTINGS = frozenset({"coolify.create_application", "coolify.update_application"})
 _ENV = frozenset({"coolify.set_env", "coolify.set_env_new"})
 _NEW = (
@@ -43,17 +43,15 @@ _NEW = (
 that Coolify makes (Application.php and parsers.php, version 4.3.11)."""
 _MADE_AT_THE_START = ("custom_labels",)
 """Coolify makes the labels of an app that has none when it deploys it (ApplicationDeploymentJob, version 4.3.11)."""
-_FOLLOWS: Mapping[str, tuple[str, ...]] = {
-    "domains": ("custom_labels", "noindex_domains"),
-    "build_pack": (
-        "docker_compose_domains",
-        "docker_compose_raw",
-        "dockerfile",
-        "dockerfile_location",
-        "dockerfile_target_build",
-    ),
+_OF_PACK: Mapping[str, tuple[str, ...]] = {
+    "dockerfile": ("dockerfile", "dockerfile_location", "dockerfile_target_build"),
+    "dockercompose": ("docker_compose_domains", "docker_compose_raw"),
 }
-"""What Coolify sets anew with a setting (ApplicationsController and Application, version 4.3.11)."""
+"""What Coolify clears of an app that is no longer built in that way (Application.php, version 4.3.11)."""
+_LABELS_ARE_COOLIFYS = "is_container_label_readonly_enabled"
+_ADDRESSES = tuple(f"{VARIABLE}SERVICE_{what}_*" for what in ("FQDN", "URL", "NAME"))
+"""Variables of a compose app that Coolify writes anew whenever it reads the file; of others it makes those that are
+missing, and leaves those that are there (parsers.php, version 4.3.11)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Present:
     """The digests of the stored secrets that are wanted as values, by what they are called in the arguments."""
     ran: Ran | None = None
     since: str = ""
-    """The deployment after the last one of our record, which somebody else asked for."""
+    """Why the last start of our record may not be what runs, in words: somebody else had it deployed."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -78,9 +76,7 @@ class Present:
         if ran is None:
             return ("what ran before is not known: no start of it stands in this server's record",)
         if self.since:
-            return (
-                f"what ran before is not known: somebody else had it deployed since {ran.operation} ({self.since})",
-            )
+            return (f"what ran before is not known: {self.since}",)
         if not ran.by:
             return (f"what was changed since it last ran ({ran.operation}) is not known: the record does not tell",)
         if ran.by != self.pinning.by:
@@ -112,8 +108,12 @@ async def present(look: Look, uuid: str, name: str, *, service: bool, values: It
 
 async def _deployed_since(look: Look, uuid: str, ran: Ran) -> str:
     deployments = await look.coolify.deployments_of(uuid, take=KNOWN)
-    last = next((d.uuid for d in deployments if d.status == FINISHED and not d.is_preview), ran.deployment)
-    return "" if last == ran.deployment else last
+    last = next((d.uuid for d in deployments if d.status == FINISHED and not d.is_preview), None)
+    if last is None and ran.deployment not in {d.uuid for d in deployments}:
+        return f"Coolify's last {KNOWN} deployments do not tell which one runs"
+    if last in (None, ran.deployment):
+        return ""
+    return f"somebody else had it deployed since {ran.operation} ({last})"
 
 
 def warnings_of(steps: Iterable[Step], now: Present) -> tuple[str, ...]:
@@ -132,11 +132,12 @@ def pinned(steps: Iterable[Step], now: Present) -> tuple[Step, ...]:
 
 def _pins(steps: tuple[Step, ...], now: Present) -> JsonObject:
     """A facet that Coolify sets anew with one of the plan's changes is left open, what is not there yet included."""
-    anew = [*chain.from_iterable(map(_set_anew, steps))]
+    compose = _compose_in(steps)
+    anew = [*chain.from_iterable(_set_anew(step, now, compose) for step in steps)]
     expected = _expected(steps, now, anew)
     shown = {name: text for name, text in expected.items() if _is_shown(name, expected)}
     pins: JsonObject = {name: text for name, text in expected.items() if name not in shown}
-    free = dict.fromkeys((*anew, *chain.from_iterable(map(_may_come, steps))))
+    free = dict.fromkeys((*anew, *(_may_come(compose) if _reads_file(steps) else ())))
     return {"runs": {**shown}, "pins": pins, "pinned_by": now.pinning.by, "free": [*free]}
 
 
@@ -160,15 +161,12 @@ def _sets(step: Step, now: Present) -> dict[str, str]:
         dockerfile = {"dockerfile": step.params["dockerfile"]} if step.params.get("dockerfile") else {}
         return {name: of_setting(name, value, now.pinning) for name, value in (settings | dockerfile).items()}
     if step.kind in _ENV:
-        given = {name: str(value) for name, value in table(step.params["variables"]).items()}
-        return {f"{VARIABLE}{name}": _pin(value, now) for name, value in given.items() if not is_generated(value)}
+        variables = table(step.params["variables"])
+        known = {name: str(value) for name, value in variables.items() if not is_generated(str(value))}
+        return {f"{VARIABLE}{name}": _pin(value, now) for name, value in known.items()}
     if step.kind == "coolify.delete_env":
         return {f"{VARIABLE}{name}": "" for name in items(step.params["names"])}
     return {}
-
-
-def _is_random(value: JsonValue) -> bool:
-    return isinstance(value, str) and is_generated(value)
 
 
 def _pin(value: str, now: Present) -> str:
@@ -181,24 +179,45 @@ def values_of(steps: Iterable[Step]) -> tuple[str, ...]:
     return tuple(str(value) for variables in sets for value in variables.values())
 
 
-def _set_anew(step: Step) -> Iterator[str]:
+def _compose_in(steps: Iterable[Step]) -> JsonObject:
+    """Return the compose file that will be read, empty where there is none."""
+    texts = (text for step in steps if isinstance(text := step.params.get("compose"), str))
+    return compose_of(next(texts, "")) or {}
+
+
+def _reads_file(steps: Iterable[Step]) -> bool:
+    return any(step.kind in _READS_FILE for step in steps)
+
+
+def _set_anew(step: Step, now: Present, compose: JsonObject) -> Iterator[str]:
     if step.kind in _ENV:
         # a random value is made when the step runs: nobody knows its digest before
-        yield from (f"{VARIABLE}{name}" for name, value in table(step.params["variables"]).items() if _is_random(value))
+        variables = table(step.params["variables"])
+        yield from (f"{VARIABLE}{name}" for name, value in variables.items() if is_generated(str(value)))
     if step.kind in _CREATES:
         yield from _NEW
     if step.kind in _SERVICES:
-        yield from (COMPOSE, f"{PART}*", f"{VARIABLE}SERVICE_*")
-    for name in table(step.params.get("settings")):
-        yield from _FOLLOWS.get(name, ())
+        yield from (COMPOSE, f"{PART}*")
+    if step.kind in _READS_FILE:
+        yield from (*_ADDRESSES, *(f"{VARIABLE}{name}" for name in kept_by_coolify(compose)))
+    yield from _follow(table(step.params.get("settings")), now)
 
 
-def _may_come(step: Step) -> Iterator[str]:
-    """Coolify gives an app each variable that its compose file reads (parsers.php, version 4.3.11)."""
-    if step.kind in _SERVICES:
-        compose = compose_of(str(step.params["compose"])) or {}
-        reads = reads_of(compose)
-        yield from (f"{VARIABLE}{name}" for name in dict.fromkeys((*reads.needed, *reads.plain, *defaults_of(compose))))
+def _follow(settings: JsonObject, now: Present) -> Iterator[str]:
+    """Give what Coolify sets anew with a setting (ApplicationsController and Application, version 4.3.11)."""
+    if "domains" in settings:
+        yield "noindex_domains"
+        if now.facets.get(_LABELS_ARE_COOLIFYS) == now.pinning.of("true"):
+            yield "custom_labels"
+    if "build_pack" in settings:
+        yield from _OF_PACK.get(now.facets.get("build_pack", ""), ())
+
+
+def _may_come(compose: JsonObject) -> Iterator[str]:
+    """Coolify gives an app each variable that its compose file reads and that is not there (parsers.php)."""
+    reads = reads_of(compose)
+    yield f"{VARIABLE}SERVICE_*"
+    yield from (f"{VARIABLE}{name}" for name in dict.fromkeys((*reads.needed, *reads.plain, *defaults_of(compose))))
 
 
 def _few(names: Iterable[str]) -> str:

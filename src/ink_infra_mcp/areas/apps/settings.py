@@ -6,6 +6,7 @@ from pydantic import Field, ValidationError
 
 from ink_infra_mcp.areas.apps.home import Home
 from ink_infra_mcp.areas.apps.limits import limit_bytes
+from ink_infra_mcp.areas.apps.plain_values import refuse_secrets_in
 from ink_infra_mcp.areas.apps.source import ResolvedSource, SourceArgs
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
@@ -37,13 +38,16 @@ class SettingArgs(SourceArgs):
     ] = None
 
 
-def refuse_weakening(args: SettingArgs, look: Look) -> None:
-    """Return when the run options that are asked for weaken nothing, together with what policy sets: one may undo the
-    other.
+def refuse_unfit(args: SettingArgs, look: Look) -> None:
+    """Return when no command or option plainly holds a secret, and the run options that are asked for weaken nothing,
+    together with what policy sets: one may undo the other.
 
     Raises:
-        InputError: they would weaken isolation, and how.
+        InputError: they would weaken isolation, and how; or one holds a secret.
     """
+    refuse_secrets_in(args.build_command or "", what="The build command")
+    refuse_secrets_in(args.start_command or "", what="The start command")
+    refuse_secrets_in(args.run_options or "", what="run_options")
     if args.run_options and (reasons := weakening(_options(args, look), look.isolation)):
         raise InputError(f"run_options would weaken isolation: {'; '.join(reasons)}.", next="Leave them out.")
 

@@ -7,6 +7,8 @@ from pydantic import AliasChoices, AliasPath, Field
 from ink_infra_mcp.clients.coolify.fields import ComposeDomains, Domains, Exact, Flag, Sent, StatusField, Text, When
 from ink_infra_mcp.clients.coolify.status import Status
 
+_OF_GITHUB = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+"""How Coolify keeps a repository of GitHub."""
 _GITHUB = re.compile(r"(?:https?://(?:www\.)?github\.com/|git@github\.com:|ssh://git@github\.com/)")
 _SERVER_UUID = AliasChoices(AliasPath("destination", "server", "uuid"), AliasPath("server", "uuid"), "server_uuid")
 
@@ -140,12 +142,15 @@ def same_repository(one: str, other: str) -> bool:
     """Return whether two spellings name one repository.
 
     Coolify cuts `https://github.com/owner/name.git` down to `owner/name` when it creates a public app (source,
-    version 4.3.11). Case, a trailing `.git` and slashes do not count.
+    version 4.3.11). There case, a trailing `.git` and slashes do not count; elsewhere the server says what counts.
     """
     return same_spelling(one) == same_spelling(other)
 
 
 def same_spelling(spelling: str) -> str:
     """Return the one spelling of a repository by which it is compared."""
-    short = _GITHUB.sub("", spelling.strip(), count=1) if _GITHUB.match(spelling.strip()) else spelling.strip()
+    bare = spelling.strip()
+    short = _GITHUB.sub("", bare, count=1)
+    if short == bare and not _OF_GITHUB.fullmatch(bare):
+        return bare
     return short.rstrip("/").removesuffix(".git").rstrip("/").lower()

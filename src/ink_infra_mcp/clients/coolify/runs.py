@@ -46,7 +46,7 @@ PLAIN = COMMANDS | {
 }
 """Facets that a plan holds as they are, since a person reads them; it has digests of all others."""
 _SHARED = "{{"
-"""A value that begins so stands for a variable of the team, the project or the environment."""
+"""A value with it has a variable of the team, the project or the environment in it (EnvironmentVariable.php)."""
 _LISTS = frozenset({"domains", "ports_exposes"})
 """What we give Coolify as a list it keeps as a text with commas."""
 _PEOPLE = "a word for people"
@@ -201,6 +201,6 @@ def _flags(row: JsonObject, pinning: Pinning) -> str:
     value = row.get("value")
     if not isinstance(value, str):
         flags["updated_at"] = row.get("updated_at")
-    elif value.startswith(_SHARED):
+    elif _SHARED in value:
         flags["real_value"] = row.get("real_value")
     return pinning.of_json(flags)[1:9]

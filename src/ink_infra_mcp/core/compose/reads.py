@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.arriving import texts_in
+from ink_infra_mcp.core.shapes import items, table
 
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
 _TOKEN = re.compile(
@@ -16,6 +17,7 @@ _COOLIFYS = re.compile(r"(?:SERVICE|COOLIFY)_.*")
 """Coolify fills these in: names, addresses, and passwords that it makes (source, version 4.3.11)."""
 
 
+_OWN = re.compile(r"\$\{?SERVICE_", re.ASCII)
 _GOOD = re.compile(
     rf"\$\{{{_NAME}(?::?[-?](?P<default>(?:[A-Za-z0-9._/:@,+=~%?&*();-]+(?: (?! |\}}))?)*))?\}}", re.ASCII
 )
@@ -41,6 +43,23 @@ def reads_of(compose: JsonValue) -> Reads:
             if not _COOLIFYS.fullmatch(name):
                 (needed if how.endswith("?") else plain)[name] = None
     return Reads(needed=tuple(needed), plain=tuple(name for name in plain if name not in needed))
+
+
+def kept_by_coolify(compose: JsonValue) -> tuple[str, ...]:
+    """Return the variables of containers whose value begins with one of Coolify's own (`KEY: ${SERVICE_...}`).
+
+    Coolify keeps a row of its own for each, and writes it anew whenever it reads the file (serviceParser of version
+    4.3.11).
+    """
+    services = table(table(compose).get("services")).values()
+    pairs = (pair for service in services for pair in _environment(table(service).get("environment")))
+    return tuple(dict.fromkeys(name for name, value in pairs if _OWN.match(value)))
+
+
+def _environment(given: JsonValue) -> list[tuple[str, str]]:
+    if isinstance(given, dict):
+        return [(name, value) for name, value in given.items() if isinstance(value, str)]
+    return [(name, value) for name, _, value in (str(entry).partition("=") for entry in items(given))]
 
 
 def odd_reads(compose: JsonValue) -> tuple[str, ...]:

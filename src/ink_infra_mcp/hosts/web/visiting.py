@@ -94,7 +94,7 @@ async def _curl(pool: HostPool, server: str, url: str, address: str, *more: str)
     why = _complaint(said.stderr) or f"curl ends with exit status {said.exit_status}"
     return Visit(
         status=status,
-        untrusted_start=clean(" ".join(said.stdout[: START_CHARS * 4].split()), limit=START_CHARS),
+        untrusted_start=clean(pool.redact(" ".join(said.stdout.split())), limit=START_CHARS),
         refused=why if said.exit_status in _CERTIFICATE else "",
         error="" if status else why,
     )

@@ -46,9 +46,9 @@ class _RestoreParams(Frozen):
 async def set_env(step: CoolifyStep) -> JsonObject:
     """Set variables, each with all its flags; a value `secret:NAME` is resolved now and goes to the wire only.
 
-    For `generate:` a random one is made and goes to the wire only, where the variable has no value yet. What has one is
-    left: an earlier run of this step may have made it, and the app may depend on it. A token that sees no values cannot
-    tell; then the value is made again, which nothing has used before this step has ended.
+    For `generate:` a random one is made and goes to the wire only. No plan has that for a variable which had a value:
+    whatever stands there now is Coolify's (of an app that it has just made it fills in what the compose file gives as
+    default: parsers.php, version 4.3.11) or of an earlier run of this step, and nothing uses it before the step ends.
 
     A copy for previews that still has the variable's earlier value follows, and one that has another is left: Coolify
     makes the copy with the variable and never touches it again (source, version 4.3.11). A copy whose value cannot be
@@ -59,8 +59,7 @@ async def set_env(step: CoolifyStep) -> JsonObject:
     """
     params = _EnvParams.model_validate({"variables": step.call.params["variables"]})
     uuid, rows = step.call.given("app"), _Rows(await step.app_calls.envs(step.call.given("app")))
-    wanted = {key: value for key, value in params.variables.items() if value != _GENERATE or not rows.has_value(key)}
-    values = {key: _value(step, value) for key, value in wanted.items()}
+    values = {key: _value(step, value) for key, value in params.variables.items()}
     _refuse_unfit(values)
     for key, value in values.items():
         await _put(step, uuid, rows, _spec(key, value, rows.own.get(key)))
@@ -110,11 +109,6 @@ class _Rows:
         rows = tuple(rows)
         self.own: Mapping[str, EnvVar] = {row.key: row for row in rows if not row.is_preview}
         self.copies: Mapping[str, EnvVar] = {row.key: row for row in rows if row.is_preview}
-
-    def has_value(self, key: str) -> bool:
-        """Return whether the variable is seen to have a value."""
-        own = self.own.get(key)
-        return own is not None and bool(own.value)
 
     def is_true_copy(self, key: str) -> bool:
         """Return whether the copy for previews is known to have the variable's own value."""
