@@ -203,7 +203,8 @@ def test_no_compose_domains_break_an_app(value: JsonValue) -> None:
         ("git@github.com:example/shop.git", "https://github.com/example/shop/", True),
         ("ssh://git@github.com/example/shop", "example/shop", True),
         ("https://git.example.com/example/shop", "example/shop", False),
-        ("https://git.example.com/example/shop.git", "https://git.example.com/example/shop", True),
+        ("https://git.example.com/example/shop.git", "https://git.example.com/example/shop", False),
+        ("https://git.example.com/example/Shop", "https://git.example.com/example/shop", False),
         ("example/shop", "example/shop2", False),
     ],
 )

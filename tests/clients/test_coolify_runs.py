@@ -87,6 +87,26 @@ def test_the_content_of_a_mounted_file_counts() -> None:
     assert files[0] != files[1]
 
 
+def test_two_mounts_on_one_place_count_both() -> None:
+    """The one that is listed last hides no change of the other."""
+    kinds = ("persistent_storages", "file_storages")
+    one, other = (
+        of_storages(
+            {kind: [{"mount_path": "/data", "name": name}] for kind, name in zip(kinds, names, strict=True)}, PINNING
+        )
+        for names in (("a", "b"), ("evil", "b"))
+    )
+    assert (one.keys(), one != other) == ({"storage /data"}, True)
+
+
+def test_a_shared_variable_inside_a_longer_value_is_what_it_stands_for() -> None:
+    """Coolify puts the team's value in wherever its name stands."""
+    rows: list[JsonObject] = [
+        {"key": "A", "value": "postgres://{{team.X}}@db", "real_value": f"postgres://{value}@db"} for value in "12"
+    ]
+    assert of_variables(rows[:1], PINNING) != of_variables(rows[1:], PINNING)
+
+
 def test_a_compose_file_counts_by_what_it_says() -> None:
     """Coolify writes it anew as often as it reads it: another spelling is the same, another image is not."""
     texts = (

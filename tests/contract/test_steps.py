@@ -7,6 +7,7 @@ from types import MethodType
 import anyio
 import pytest
 
+from ink_infra_mcp.areas.apps.own_values import OwnLogs
 from ink_infra_mcp.core.plan import Plan, Risk
 from ink_infra_mcp.core.step import Handler
 from ink_infra_mcp.guard.steps import OperationSteps
@@ -82,7 +83,10 @@ async def test_a_handler_is_bound_to_the_vendor_of_its_kind(tmp_path: Path) -> N
 
 
 def _maker(handler: Handler) -> str:
-    """Return the name of the class whose method a handler is, through any partial call of it."""
+    """Return the name of the class whose method a handler is, through any partial call of it, and what masks logs."""
     method = handler.func if isinstance(handler, partial) else handler
     assert isinstance(method, MethodType)
+    if isinstance(method.__self__, OwnLogs):
+        assert isinstance(handler, partial)
+        return _maker(handler.args[-1])
     return type(method.__self__).__name__

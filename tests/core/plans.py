@@ -3,9 +3,9 @@
 from ink_infra_mcp.core.plan import Plan, Step
 
 
-def step(step_id: str = "stop", kind: str = "coolify.stop", target: str = "shop") -> Step:
+def step(step_id: str = "stop", kind: str = "coolify.stop", target: str = "shop", *, reads: bool = False) -> Step:
     """Return a step that stops an app."""
-    return Step(id=step_id, kind=kind, target=target, summary=f"Stop {target}")
+    return Step(id=step_id, kind=kind, target=target, summary=f"Stop {target}", reads=reads)
 
 
 def plan(*steps: Step, target: str = "shop", cost: str | None = None, production: bool = False) -> Plan:

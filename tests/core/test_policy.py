@@ -69,7 +69,14 @@ def kind(risk: Risk, override: str = "") -> dict[str, dict[str, KindRule]]:
             Risk.SAFE,
             "Changes are frozen: holidays.",
         ),
-        (BASE.model_copy(update={"freeze": "holidays"}), plan(step()), Risk.READ, None),
+        (BASE.model_copy(update={"freeze": "holidays"}), plan(step(reads=True)), Risk.READ, None),
+        (BASE.model_copy(update={"freeze": "holidays"}), plan(step()), Risk.READ, "Changes are frozen: holidays."),
+        (
+            BASE.model_copy(update={"freeze": "holidays", "protected": ("shop",)}),
+            plan(step("request_cancel", kind="operations.request_cancel")),
+            Risk.SAFE,
+            None,
+        ),
         (BASE.model_copy(update={"freeze": "holidays", "protected": ("shop",)}), plan(), Risk.DISRUPTIVE, None),
         (
             BASE.model_copy(update={"protected": ("shop", "till")}),
@@ -145,6 +152,12 @@ def test_a_looser_entry_needs_a_reason_and_names_itself() -> None:
         (("approval", "destructive"), "typed", "person"),
         (("limits", "max_monthly_eur"), "100", "101"),
     ]
+
+
+def test_what_acts_is_never_said_to_read() -> None:
+    """A kind that acts cannot be called `read`, whatever reason is given: reading is what a step does."""
+    with pytest.raises(ValueError, match=r"coolify\.stop acts, so that its risk is never `read`"):
+        tighten(BASE, RiskRules(kinds=kind(Risk.READ, "test fleet")))
 
 
 def test_an_override_loosens_openly() -> None:

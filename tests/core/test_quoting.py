@@ -1,7 +1,7 @@
 """Texts that run, shown whole in what a person approves: nothing in them can pass for the plan, nothing hides."""
 
 import re
-from unicodedata import east_asian_width
+from unicodedata import category, east_asian_width
 
 import pytest
 from hypothesis import given
@@ -89,6 +89,13 @@ def test_nothing_of_a_text_that_fits_is_lost(text: str) -> None:
     """What stands behind the bars, put together again, is the text."""
     rows = quoted(text, name="dockerfile")
     assert "".join(ROW.sub("", row) for row in rows[1:]) == written_out(text)
+
+
+def test_no_row_begins_with_a_mark_that_belongs_to_the_row_before() -> None:
+    """A combining mark would stand on the bar, where nobody sees what it changes."""
+    for length in range(50, 75):
+        rows = quoted("x" * length + "e\u0301" * 40, name="dockerfile")
+        assert [row for row in rows[1:] if category(ROW.sub("", row)[0]) == "Mn"] == []
 
 
 def test_a_long_line_of_the_plan_is_folded_where_words_end() -> None:

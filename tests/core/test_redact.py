@@ -171,6 +171,17 @@ def test_the_names_of_what_stands_in_a_text_are_told() -> None:
     assert redact.by_value("image: postgres") == f"image: {mask(8)}"
 
 
+def test_a_line_that_stands_everywhere_names_no_secret() -> None:
+    """A whole .env file may be a stored secret: that an app has one of its ordinary lines is no reason to refuse."""
+    redact = Redactor()
+    redact.add(
+        Secret("NODE_ENV=production\nlisten 0.0.0.0:8080\nTOKEN=hV7kQ2mZ9xW4tR8pL3nB6cF1\n"), name="app:ENV_FILE"
+    )
+    assert redact.names_in("ENV NODE_ENV=production\nRUN listen 0.0.0.0:8080") == ()
+    assert redact.names_in("ENV TOKEN=hV7kQ2mZ9xW4tR8pL3nB6cF1") == ("app:ENV_FILE",)
+    assert redact.by_value("NODE_ENV=production") == mask(19)
+
+
 JSON: dict[str, Callable[[str], str]] = {
     "plain": str,
     "json": lambda v: json.dumps(v)[1:-1],
@@ -184,6 +195,12 @@ JSON: dict[str, Callable[[str], str]] = {
     "base64": lambda v: base64.b64encode(v.encode()).decode(),
     "base64 without its end": lambda v: base64.b64encode(v.encode()).decode().rstrip("="),
     "base64 for URLs": lambda v: base64.urlsafe_b64encode(v.encode()).decode(),
+    "hex": lambda v: v.encode().hex(),
+    "json in json": lambda v: json.dumps(json.dumps(v)[1:-1])[1:-1],
+    "percent twice": lambda v: urllib.parse.quote(urllib.parse.quote(v, safe=""), safe=""),
+    "compose file": lambda v: v.replace("$", "$$"),
+    "shell, double quotes": lambda v: v.replace("$", "\\$"),
+    "single quotes of YAML and SQL": lambda v: v.replace("'", "''"),
 }
 
 
@@ -205,6 +222,18 @@ def test_a_secret_is_known_in_every_form(form: str, lines: list[str]) -> None:
     assert shown.split("\t") == ["<", "\n".join(mask(len(part)) for part in written.split("\n")), ">"]
     for line in lines:
         assert redact.by_value(f"\t{JSON[form](line.strip())}\t") == f"\t{mask(len(JSON[form](line.strip())))}\t"
+
+
+@given(st.sampled_from([64, 76]), st.text(st.characters(codec="utf-8"), min_size=8, max_size=400))
+def test_a_secret_is_known_in_lines_of_base64(width: int, value: str) -> None:
+    """`base64` and openssl break their lines: of each one with 8 characters nothing is left."""
+    assume(value.strip() == value and "hidden" not in value)
+    alone = base64.b64encode(value.encode()).decode()
+    lines = [alone[begin : begin + width] for begin in range(0, len(alone), width)]
+    shown = Redactor([Secret(value)]).by_value("\n".join(lines)).split("\n")
+    assert [new for old, new in zip(lines, shown, strict=True) if len(old) >= 8] == [
+        mask(len(line)) for line in lines if len(line) >= 8
+    ]
 
 
 @given(st.binary(max_size=7), st.text(min_size=8, max_size=60), st.binary(max_size=7))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from pydantic import JsonValue
 
 from ink_infra_mcp.core.plan import Change, JsonObject, Plan, Risk, Step, Undo
 from ink_infra_mcp.core.policy import MAX_PLAN_TEXT
@@ -315,6 +316,15 @@ def test_a_reference_to_what_a_step_will_return_is_no_text() -> None:
     }
     rows = inside(render(plan(step().model_copy(update={"params": given_})), risk=Risk.SAFE))
     assert rows[5:-2] == ["      a = 1"]
+
+
+@pytest.mark.parametrize("part", [1, None, ["x"], {"a": "b"}])
+def test_what_only_has_the_names_of_a_reference_is_shown(part: JsonValue) -> None:
+    """The parts of a reference are texts: something else under these names is what runs."""
+    rows = inside(
+        render(plan(step().model_copy(update={"params": {"options": {"step": part, "field": "x"}}})), risk=Risk.SAFE)
+    )
+    assert [row for row in rows if row.startswith("      options")]
 
 
 @given(st.lists(st.text("x `", max_size=70), min_size=300, max_size=400))

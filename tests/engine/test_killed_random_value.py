@@ -1,4 +1,4 @@
-"""A process that is killed while it makes a random value: there is one value in the end, and it is the first."""
+"""A process that is killed while it makes a random value: there is one in the end, and the app runs with that one."""
 
 from pathlib import Path
 
@@ -11,12 +11,8 @@ from tests.tools.calls import app_named
 
 GENERATE = {"app": "shop", "set": {"DB_PASSWORD": "generate:"}}
 BEFORE = [Moment("before", "coolify.set_env")]
-MADE = [
-    Moment("reached", "/envs"),
-    Moment("after", "coolify.set_env"),
-    Moment("statement", CHECKPOINT, "set_env"),
-    Moment("reached", "POST /api/v1/deploy"),
-]
+MADE = [Moment("reached", "/envs"), Moment("after", "coolify.set_env")]
+ENDED = [Moment("statement", CHECKPOINT, "set_env"), Moment("reached", "POST /api/v1/deploy")]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,8 +32,24 @@ def in_containers(state: WorldState) -> set[str | None]:
 
 
 @pytest.mark.anyio
-async def test_a_random_value_that_was_made_before_the_kill_stays(tmp_path: Path) -> None:
-    """The next process looks first, leaves what it finds, and rolls it out."""
+async def test_a_random_value_that_nothing_has_used_yet_is_made_again(tmp_path: Path) -> None:
+    """The step had not ended, so that what stands in Coolify may be anybody's: the next process makes its own."""
+
+    async def die_and_succeed(it: Scene, dies: Moment) -> None:
+        await it.kill("set_app_env", GENERATE, dies=dies)
+        made = passwords(it.world.read())
+        await it.succeed()
+        now = passwords(it.world.read())
+
+        assert (dies, len(made), len(now), None in now, made & now) == (dies, 1, 1, False, set())
+        assert (dies, in_containers(it.world.read())) == (dies, now)
+
+    await at_once(tmp_path, MADE, die_and_succeed)
+
+
+@pytest.mark.anyio
+async def test_a_random_value_stays_once_its_step_has_ended(tmp_path: Path) -> None:
+    """From then on a container may have it: the next process rolls out that very one."""
 
     async def die_and_succeed(it: Scene, dies: Moment) -> None:
         await it.kill("set_app_env", GENERATE, dies=dies)
@@ -47,7 +59,7 @@ async def test_a_random_value_that_was_made_before_the_kill_stays(tmp_path: Path
         assert (dies, len(made), None in made) == (dies, 1, False)
         assert (dies, passwords(it.world.read()), in_containers(it.world.read())) == (dies, made, made)
 
-    await at_once(tmp_path, MADE, die_and_succeed)
+    await at_once(tmp_path, ENDED, die_and_succeed)
 
 
 @pytest.mark.anyio

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from mcp.types import INVALID_REQUEST, PARSE_ERROR
 
-from ink_infra_mcp.server.incoming import MAX_LINE
+from ink_infra_mcp.server.incoming import MAX_LINE, read_line
 from tests.guard.bed import nothing_is_written, told
 from tests.ink import ERAS, Era, ink
 from tests.server.raw import Raw, envelope, raw
@@ -64,6 +64,14 @@ def greeted(wire: Wire, era: Era) -> dict[str, Any]:
     wire.request("initialize", about)
     wire.notify("notifications/initialized")
     return {}
+
+
+@pytest.mark.parametrize(("written", "id_"), [(b"71.0", 71), (b"7.5", None), (b"true", None), (b"1e2", 100)])
+def test_a_number_that_is_whole_is_an_id_however_it_is_written(written: bytes, id_: int | None) -> None:
+    """JSON has one kind of number: 71.0 is 71, and whoever sent it hears of it under that."""
+    read = read_line(b'{"jsonrpc": "2.0", "method": "ping", "params": 7, "id": ' + written + b"}")
+    assert read.refusal is not None
+    assert read.refusal.id == id_
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -141,7 +141,7 @@ def test_another_audit_of_the_same_length_is_refused(tmp_path: Path) -> None:
 def test_what_remembers_nothing_readable_is_no_reason_to_go_on(tmp_path: Path) -> None:
     """A file that says something else is not taken for one that says nothing."""
     written(tmp_path)
-    for words in ("", "five", f"5 {'x' * 63}", "-1 " + "0" * 64, "\xff"):
+    for words in ("", "five", f"5 {'x' * 63}", "-1 " + "0" * 64, "9" * 5000 + " " + "0" * 64, "\xff"):
         Witness(file_of(tmp_path)).path.write_bytes(words.encode("latin-1"))
         assert "does not say where the audit ended." in refused(tmp_path)
 

@@ -239,6 +239,37 @@ async def test_a_new_app_is_started_as_it_was_planned_and_nothing_counts_as_chan
     assert [warning(text) for text in person.asked[-2:]] == ["", ""]
 
 
+async def test_a_compose_app_whose_variables_are_coolify_s_own_is_deployed(tmp_path: Path) -> None:
+    """`KEY: ${SERVICE_PASSWORD_...}` makes a row that Coolify fills in when it reads the file: that is no drift."""
+    file = FILE.replace("GREETING: '${GREETING}'", "KEY: '${SERVICE_PASSWORD_WEB}', USER: '${SERVICE_USER_WEB}'")
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path) as it, it.client(says_yes()) as client:
+            said = [
+                await deploy(client, name="stack", compose=file, port=80),
+                await deploy(client, name="stack", compose=file.replace("web:1", "web:2"), port=80),
+                await call(client, "control_app", app="stack", action="restart", wait_s=60),
+            ]
+    assert [told.outcome for told in said] == ["applied"] * 3, [told.text for told in said]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        column("shop", "dockerfile", "FROM evil"),
+        column("shop", "dockerfile_location", "/evil"),
+    ],
+    ids=["dockerfile", "dockerfile_location"],
+)
+async def test_a_change_of_the_build_pack_lets_nothing_else_in(tmp_path: Path, change: Change) -> None:
+    """What Coolify clears of another pack is no door for what somebody else sets meanwhile."""
+    person = meddled(tmp_path)
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path) as it, it.client(person) as client:
+            person.changes.append(change)
+            told = await deploy(client, name="shop", build_pack="static", domain="other.example.com")
+    assert told.outcome == "plan_drifted", told.text
+
+
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_start_pins_the_commit_that_it_would_build(tmp_path: Path, era: Era) -> None:
     """The plan names the head of the branch; pushed to while the question is open, it is another plan."""

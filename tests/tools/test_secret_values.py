@@ -72,11 +72,17 @@ async def test_text_that_runs_and_plainly_holds_a_secret_is_refused(tmp_path: Pa
             built = await deploy(client, name="fresh", dockerfile=f"FROM alpine\nENV KEY={secret}\n")
             file = FILE.replace("'${DB_PASSWORD}'", f"'{secret}'")
             composed = await deploy(client, name="stack", compose=file, compose_service="web")
+            commands = {
+                "The build command": await deploy(client, name="shop", build_command=f"KEY={secret} make"),
+                "The start command": await deploy(client, name="shop", start_command=f"node app.js --key {secret}"),
+                "run_options": await deploy(client, name="shop", run_options=f"--label KEY={secret}"),
+            }
             journal = it.journal
+    assert [what for what, said in commands.items() if f"{what} plainly holds a secret" not in said.text] == []
     assert "The Dockerfile plainly holds a secret" in built.text
     assert "The compose file plainly holds a secret" in composed.text
     assert "Write `${NAME}` there and give NAME as `env`: `secret:NAME`" in composed.text
-    assert secret not in built.text + composed.text
+    assert secret not in "".join(said.text for said in (built, composed, *commands.values()))
     assert (journal, secret.encode() in stored(tmp_path)) == ([], False)
 
 
@@ -143,6 +149,22 @@ async def test_a_random_value_of_a_new_compose_app_is_the_same_in_all_its_servic
     assert (said.outcome, said.checks["variables"], again.outcome, kept) == ("applied", "passed", "already_so", values)
     assert {env["DB_PASSWORD"] for env in envs if "DB_PASSWORD" in env} == values
     assert str(value).encode() not in stored(tmp_path)
+
+
+async def test_a_default_that_everybody_can_read_is_not_called_random(tmp_path: Path) -> None:
+    """Coolify fills in a compose file's default before we come: the random value takes its place, and later a person
+    hears that the default is what there is."""
+    file = FILE.replace("${DB_PASSWORD}", "${DB_PASSWORD:-changeme}")
+    arguments = {"name": "stack", "compose": file, "compose_service": "web", "env": {"DB_PASSWORD": "generate:"}}
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path) as it, it.client(says_yes()) as client:
+            said = await deploy(client, **arguments)
+            (value,) = values_of(it, "DB_PASSWORD")
+            with it.world.change() as state:
+                next(row for row in stack(state).envs if row.key == "DB_PASSWORD").value = "changeme"
+            kept = await call(client, "set_app_env", app="stack", set={"DB_PASSWORD": "generate:"}, wait_s=60)
+    assert (said.outcome, bool(MADE.fullmatch(str(value)))) == ("applied", True)
+    assert "DB_PASSWORD has the default of the compose file, which everybody can read" in kept.text
 
 
 async def test_a_random_value_of_a_failed_operation_is_taken_away_again(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.judging import compose_problems
 from ink_infra_mcp.core.compose.preparing import prepared
-from ink_infra_mcp.core.compose.reads import Reads, defaults_of, odd_reads, reads_of
+from ink_infra_mcp.core.compose.reads import Reads, defaults_of, kept_by_coolify, odd_reads, reads_of
 from ink_infra_mcp.core.isolation import Isolation
 
 
@@ -30,6 +31,22 @@ from ink_infra_mcp.core.isolation import Isolation
 def test_what_is_read_whatever_the_values(text: str, needed: tuple[str, ...], plain: tuple[str, ...]) -> None:
     """With a default, or inside of one, a name needs no value; Coolify's own it fills in; `$$` is a dollar."""
     assert reads_of({"services": {"web": {"command": [text]}}}) == Reads(needed, plain)
+
+
+@pytest.mark.parametrize(
+    ("environment", "kept"),
+    [
+        (
+            {"KEY": "${SERVICE_PASSWORD_DB}", "URL": "$SERVICE_URL_WEB", "OTHER": "x${SERVICE_USER_A}", "N": 1},
+            ("KEY", "URL"),
+        ),
+        (["KEY=${SERVICE_PASSWORD_DB}", "PLAIN=${OTHER}", "SERVICE_FQDN_WEB"], ("KEY",)),
+        (None, ()),
+    ],
+)
+def test_variables_that_are_coolify_s_own_ones_are_known(environment: JsonValue, kept: tuple[str, ...]) -> None:
+    """Coolify keeps a row for each and writes it anew whenever it reads the file."""
+    assert kept_by_coolify({"services": {"web": {"environment": environment}}}) == kept
 
 
 BREAKS_OUT = "${EE:-a\nDOCKER_BUILDKIT=0\nGIT_CONFIG_COUNT=1\nGIT_CONFIG_VALUE_0=!id > /tmp/x;}"

@@ -282,7 +282,8 @@ def _refuse_defaults(owner: Owner, now: Mapping[str, Secret], wanted: Mapping[st
     named = (key for key, value in wanted.items() if is_generated(value) and key in defaults and key in now)
     if known := [key for key in named if now[key] == Secret(defaults[key])]:
         raise InputError(
-            f"{known[0]} has the default of the compose file, which everybody can read, and `{GENERATE}` keeps what is there.",
+            f"{known[0]} has the default of the compose file, which everybody can read, and `{GENERATE}` keeps what "
+            "is there.",
             next="Give a stored secret (secret:NAME) instead; what has kept the old value, such as a database, needs "
             "the new one, too.",
         )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ink_infra_mcp.areas.apps.env_values import own_rows, readable
 from ink_infra_mcp.areas.apps.rollout import ROLLOUTS
@@ -94,19 +95,16 @@ class OwnLogs:
 
     def wrap(self, handlers: Mapping[str, Handler]) -> dict[str, Handler]:
         """Return the handlers, each with its words masked."""
-        return {kind: self._masking(kind, handler) for kind, handler in handlers.items()}
+        return {kind: partial(self._run, kind, handler) for kind, handler in handlers.items()}
 
-    def _masking(self, kind: str, handler: Handler) -> Handler:
-        async def run(call: StepCall) -> JsonObject:
-            own = await self._of(call) if kind in ROLLOUTS else None
-            try:
-                return await handler(call if own is None else _masked(call, own))
-            except StepFailed as error:
-                if error.untrusted_log:
-                    _mask(error, own or await self._of(call))
-                raise
-
-        return run
+    async def _run(self, kind: str, handler: Handler, call: StepCall) -> JsonObject:
+        own = await self._of(call) if kind in ROLLOUTS else None
+        try:
+            return await handler(call if own is None else _masked(call, own))
+        except StepFailed as error:
+            if error.untrusted_log:
+                _mask(error, own or await self._of(call))
+            raise
 
     async def _of(self, call: StepCall) -> OwnValues:
         if "app" not in call.params:

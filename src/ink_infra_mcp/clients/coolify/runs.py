@@ -146,12 +146,12 @@ def of_variables(rows: Iterable[JsonObject], pinning: Pinning) -> dict[str, str]
 
 
 def of_storages(answer: JsonObject, pinning: Pinning) -> dict[str, str]:
-    """Return a facet of each thing that is mounted, by its place in the container; contents of files count."""
-    return {
-        f"{STORAGE}{table(row).get('mount_path')}": pinning.of_json(_less(table(row), NOT_OF_STORAGES))
-        for kind in ("persistent_storages", "file_storages")
-        for row in items(answer.get(kind))
-    }
+    """Return a facet of each place where something is mounted in the container; contents of files count."""
+    found: dict[str, list[JsonValue]] = {}
+    for kind in ("persistent_storages", "file_storages"):
+        for row in map(table, items(answer.get(kind))):
+            found.setdefault(f"{STORAGE}{row.get('mount_path')}", []).append(_less(row, NOT_OF_STORAGES))
+    return {place: pinning.of_json(mounts[0] if len(mounts) == 1 else mounts) for place, mounts in found.items()}
 
 
 def _less(row: JsonObject, left_out: Mapping[str, str]) -> JsonObject:
