@@ -25,6 +25,8 @@ from ink_infra_mcp.server.contracts import Tool, contract_of
 from ink_infra_mcp.state.records import Approval
 from tests.ink import Era
 
+UNSEEN = "pass\u200bword-\u202e-42"
+"""A password with characters that nobody sees."""
 PASSWORD = "correct-horse-battery-staple"
 """A secret that the process knows; no shape gives it away."""
 INSTRUCTIONS = "Look first, then change."
@@ -203,8 +205,8 @@ class Desk:
         return APPLIED
 
     def redact(self, text: str) -> str:
-        """Mask the password, and what looks like a secret."""
-        return Redactor([Secret(PASSWORD)])(text)
+        """Mask the passwords, and what looks like a secret."""
+        return Redactor([Secret(PASSWORD), Secret(UNSEEN)])(text)
 
 
 @asynccontextmanager

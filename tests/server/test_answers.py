@@ -13,7 +13,7 @@ from ink_infra_mcp.core.receipt import Problem, Receipt, StepReport
 from ink_infra_mcp.core.redact import mask
 from ink_infra_mcp.server import answers
 from tests.ink import data, text
-from tests.server.backends import APPLIED, PASSWORD, Desk, Echo, EchoArgs, EchoReport, Stop, client_of
+from tests.server.backends import APPLIED, PASSWORD, UNSEEN, Desk, Echo, EchoArgs, EchoReport, Stop, client_of
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +52,11 @@ def test_a_secret_with_something_invisible_inside_is_masked(at: int, hidden: str
     desk = Desk([])
     split = f"<{PASSWORD[:at]}{hidden}{PASSWORD[at:]}>"
     assert answers.safe(split, desk) == f"<{MASK}>"
+
+
+def test_a_secret_whose_own_text_cannot_be_seen_is_masked() -> None:
+    """It is known as it is, before what cannot be seen is written out or dropped."""
+    assert answers.safe(f"it is {UNSEEN}.", Desk([])) == f"it is {mask(len(UNSEEN))}."
 
 
 @given(st.integers(0, 60))

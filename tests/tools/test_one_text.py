@@ -124,11 +124,13 @@ async def test_a_name_from_outside_hides_and_adds_nothing(tmp_path: Path, name: 
     assert f"\nDelete {written}\n" in f"\n{shown}"
 
 
-async def test_a_name_that_is_too_long_to_type_is_approved_by_the_digest(tmp_path: Path) -> None:
-    """An app whose name has 200 characters can be deleted: what is typed for it are 12 characters of the plan."""
+@pytest.mark.parametrize("name", ["docs-" + "x" * 195, "d\u043ecs"], ids=["long", "cyrillic"])
+async def test_a_name_that_is_too_long_to_type_is_approved_by_the_digest(tmp_path: Path, name: str) -> None:
+    """An app whose name has 200 characters, or letters that only look like those of a keyboard, can be deleted: what is
+    typed for it are 12 characters of the plan."""
     with anyio.fail_after(LIMIT_S):
-        async with ink(tmp_path, change_world=_named("docs-" + "x" * 195)) as it:
-            (uuid,) = [a.uuid for a in it.state.coolify.applications if str(a.columns["name"]).startswith("docs-x")]
+        async with ink(tmp_path, change_world=_named(name)) as it:
+            (uuid,) = [a.uuid for a in it.state.coolify.applications if a.columns["name"] == name]
             async with it.client(None) as client:
                 asked = data(await client.call_tool("delete_app", {"app": uuid}))
             digest = asked["plan_digest"][:12]
