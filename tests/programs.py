@@ -12,6 +12,7 @@ PACKAGES = {
     "bash": "bash",
     "busybox": "busybox",
     "dash": "dash",
+    "docker-registry": "docker-registry",
     "initdb": "postgresql",
     "sftp": "openssh-client",
     "sh": "dash",

@@ -35,7 +35,7 @@ SEEDS = (
     Seed("layers point down only", "areas/seeded.py", "import ink_infra_mcp.guard.seeded", ("guard/seeded.py",)),
     Seed("layers point down only", "seeded.py", ""),
     Seed("only the server and the command line know the MCP SDK", "app.py", "import mcp_types"),
-    Seed("HTTP leaves through one module, and the prober", "clients/seeded.py", "import httpx2"),
+    Seed("HTTP leaves through one module, and those that ask strangers", "clients/seeded.py", "import httpx2"),
     Seed("SSH is spoken by the way there and the sandbox only", "hosts/seeded.py", "import asyncssh"),
     Seed("durable execution is the engine's only", "guard/seeded.py", "import dbos"),
     Seed("the database is reached by the state and the engine only", "tools/seeded.py", "import sqlalchemy"),

@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from ink_infra_mcp.clients.probe import HttpSeen, Probe, TlsSeen, is_inside, is_public
+from ink_infra_mcp.clients.outside import is_inside, is_public
+from ink_infra_mcp.clients.probe import HttpSeen, Probe, TlsSeen
 from ink_infra_mcp.sandbox.edge import build_edge
 from ink_infra_mcp.sandbox.listen import listen
 from ink_infra_mcp.sandbox.state import Fault

@@ -1,5 +1,7 @@
 """An approval is one person's yes to one plan of one caller, for one use and a limited time."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -9,7 +11,9 @@ from ink_infra_mcp.core.errors import ApprovalInvalid
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.core.receipt import Receipt
-from ink_infra_mcp.guard.caller import Answer, Asked
+from ink_infra_mcp.guard.approval import Approvals
+from ink_infra_mcp.guard.caller import Answer, Asked, Caller
+from ink_infra_mcp.state.records import Approval
 from tests.guard.toy import ANNA, BERT, TTL_S, YES, Fill, Toy, toy
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +76,43 @@ async def test_two_calls_at_once_share_one_approval_and_one_operation(tmp_path: 
 
     (operation,) = it.engine.started
     assert [(receipt.outcome, receipt.operation_id) for receipt in receipts] == [(Outcome.RUNNING, operation)] * 2
+
+
+@dataclass(frozen=True)
+class Overtaken(Approvals):
+    """Between the look for a yes and its use, something else happens, once."""
+
+    meanwhile: list[Callable[[], Awaitable[object]]] = field(default_factory=list[Callable[[], Awaitable[object]]])
+
+    async def open_for(self, caller: Caller, *, tool: str, args_digest: str) -> Approval | None:
+        """Return what there was before it happened."""
+        found = await Approvals.open_for(self, caller, tool=tool, args_digest=args_digest)
+        if self.meanwhile:
+            await self.meanwhile.pop()()
+        return found
+
+
+@pytest.mark.parametrize("runs", [True, False])
+async def test_a_yes_that_was_used_in_the_very_moment_gives_the_operation_that_runs(tmp_path: Path, runs: bool) -> None:
+    """The twin of a call begins between its look for the yes and its use: it gets that operation, or hears that the
+    yes is used where that has ended; nothing begins a second time."""
+    async with toy(tmp_path) as it:
+        it.engine.holds = runs
+        await it.approved()
+        now = it.guard.approvals
+        overtaken = Overtaken(now.store, now.clock, now.new_id, now.ttl_s, meanwhile=[it.receipt])
+        late = replace(it.guard, approvals=overtaken)
+        if runs:
+            said = await late.call(it.tool, Fill(), ANNA)
+            assert isinstance(said, Receipt)
+            assert (said.outcome, [said.operation_id]) == (Outcome.RUNNING, it.engine.started)
+        else:
+            with pytest.raises(ApprovalInvalid, match=r"is consumed by now\. Nothing was changed"):
+                await late.call(it.tool, Fill(), ANNA)
+        assert (len(it.engine.started), [word for word in await it.told() if word.startswith("begin")]) == (
+            1,
+            ["begin"],
+        )
 
 
 @pytest.mark.parametrize("answered_before_the_end", [True, False])

@@ -25,6 +25,7 @@ from ink_infra_mcp.hosts.docker.composing import (
 )
 from ink_infra_mcp.hosts.docker.containers import container_logs
 from ink_infra_mcp.hosts.docker.environment import environment_digests
+from ink_infra_mcp.hosts.docker.images import digests_of
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.facts.gathering import gather
 from ink_infra_mcp.hosts.firewall import changes
@@ -45,6 +46,7 @@ READS: tuple[Read, ...] = (
     lambda pool: gather(pool, HOST.name, areas=("containers",)),
     lambda pool: gather_network(pool, HOST.name),
     lambda pool: environment_digests(pool, HOST.name, f"{1:064x}"),
+    lambda pool: digests_of(pool, HOST.name, f"sha256:{1:064x}"),
     lambda pool: compose_config(pool, HOST.name, "services: {a: {image: a}}", project=APP),
     lambda pool: started_config(pool, HOST.name, app=APP),
     lambda pool: variables_of_the_server(pool, HOST.name, ["PATH", "_odd.name-1"]),

@@ -11,6 +11,7 @@ import asyncssh
 import pytest
 
 from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
+from ink_infra_mcp.sandbox.hosts.commands import released
 from ink_infra_mcp.sandbox.state import Fault
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState, Ufw
 from ink_infra_mcp.sandbox.world import World
@@ -275,3 +276,16 @@ async def test_a_server_speaks_german_to_whoever_does_not_ask_for_english(world:
     assert (await told(ssh, asked))[1] == "Status: Inaktiv\n"
     assert (await told(ssh, f"LC_ALL=C {asked}"))[1] == "Status: Inaktiv\n"
     assert (await told(ssh, f"LC_ALL=C LANGUAGE=C {asked}"))[1] == "Status: inactive\n"
+
+
+@pytest.mark.anyio
+async def test_no_program_is_run_while_somebody_writes_it(tmp_path: Path) -> None:
+    """A process that is started elsewhere at that moment holds the open file for an instant: it is waited for."""
+    script = tmp_path / "true"
+    with script.open("w") as writing:
+        with anyio.move_on_after(0.05) as waited:
+            await released(tmp_path)
+        writing.write("#!/bin/sh\n")
+    with anyio.fail_after(5):
+        await released(tmp_path)
+    assert waited.cancelled_caught

@@ -24,6 +24,8 @@ from ink_infra_mcp.clients.hetzner_robot.steps import HetznerRobotSteps
 from ink_infra_mcp.clients.http import Http, HttpSettings
 from ink_infra_mcp.clients.knock import Knock
 from ink_infra_mcp.clients.probe import Probe
+from ink_infra_mcp.clients.registry.look import RegistryLook
+from ink_infra_mcp.clients.registry.steps import RegistrySteps
 from ink_infra_mcp.clients.resolver import Resolver
 from ink_infra_mcp.core.dotenv import unfit
 from ink_infra_mcp.core.errors import RefusedByPolicy
@@ -158,6 +160,13 @@ class App:
         settings = _robot_settings(wiring)
         return RobotDoor(lambda: self._http(settings, hetzner_robot.classify), clock=wiring.clock)
 
+    @cached_property
+    def _registries(self) -> RegistryLook:
+        places, settings = self._wiring.places, self.settings
+        return RegistryLook(
+            settings.fleet.images, self._wiring.clock, places.connect_to, places.trust, confined=settings.sandbox
+        )
+
     def _has(self, *names: str) -> bool:
         return all(self._wiring.secrets.get(name) is not None for name in names)
 
@@ -170,6 +179,7 @@ class App:
             github=GithubLook(self._http(_github_settings(wiring), github.classify)),
             hetzner=HetznerCloudLook(self._hetzner_http) if self._has("hetzner_cloud_token") else None,
             robot=HetznerRobotLook(self._robot_door) if self._has(*ROBOT_LOGIN) else None,
+            registries=self._registries,
             knock=Knock(places.connect_to, confined=self.settings.sandbox),
             probe=Probe(places.connect_to, places.trust),
             resolver=Resolver(places.nameservers),
@@ -200,7 +210,8 @@ class App:
         cloud = HetznerCloudSteps(lambda: self._hetzner_http)
         robot = HetznerRobotSteps(lambda: self._robot_door)
         composed = ComposeSteps(self.hosts, isolation, self.look.coolify.generated_file)
-        makers = (coolify, hosts, composed, FirewallSteps(self.hosts), cloud, robot)
+        registries = RegistrySteps(self._registries)
+        makers = (coolify, hosts, composed, FirewallSteps(self.hosts), cloud, robot, registries)
         handlers = {kind: handler for maker in makers for kind, handler in maker.handlers().items()}
         handlers = OwnLogs(self.look.coolify).wrap(handlers)
         wrap = wiring.wrap_handler

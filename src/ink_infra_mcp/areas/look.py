@@ -9,6 +9,7 @@ from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
 from ink_infra_mcp.clients.hetzner_robot import HetznerRobotLook
 from ink_infra_mcp.clients.knock import Knock
 from ink_infra_mcp.clients.probe import Probe
+from ink_infra_mcp.clients.registry.look import RegistryLook
 from ink_infra_mcp.clients.resolver import Resolver
 from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.fingerprint import Pinning
@@ -39,6 +40,7 @@ class Look:
     github: GithubLook
     hetzner: HetznerCloudLook | None
     robot: HetznerRobotLook | None
+    registries: RegistryLook
     probe: Probe
     knock: Knock
     resolver: Resolver

@@ -224,7 +224,16 @@ def wiring(
 
 def sandbox_fleet(coolify_url: str, addresses: dict[str, str], host_keys: dict[str, str]) -> "Fleet":
     """Return the fleet of the pretend world: the factory, and each muscle-N with the wildcard domain sN."""
-    from ink_infra_mcp.core.fleet import Access, CoolifySettings, Domains, Fleet, Host, Muscle
+    from ink_infra_mcp.core.fleet import (
+        PUBLIC_REGISTRIES,
+        Access,
+        CoolifySettings,
+        Domains,
+        Fleet,
+        Host,
+        Images,
+        Muscle,
+    )
 
     muscles = sorted(name for name in addresses if name.startswith("muscle-"))
     return Fleet(
@@ -242,6 +251,7 @@ def sandbox_fleet(coolify_url: str, addresses: dict[str, str], host_keys: dict[s
         ),
         domains=Domains(fleet=SANDBOX_DOMAIN, dns="hetzner"),
         access=Access(admin=(SANDBOX_ADMIN,)),
+        images=Images(registries=(*PUBLIC_REGISTRIES, f"registry.{SANDBOX_DOMAIN}")),
     )
 
 

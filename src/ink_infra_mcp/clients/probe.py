@@ -1,8 +1,6 @@
 """One request to a public URL, as a visitor makes it: status, certificate, and the first words of the answer."""
 
 import asyncio
-import ipaddress
-import socket
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,16 +9,12 @@ from typing import Literal, cast
 import httpx2
 from pydantic import BaseModel, ConfigDict
 
+from ink_infra_mcp.clients.outside import Endpoint, addresses, is_inside, is_public
 from ink_infra_mcp.core.untrusted import clean
 
 START_BYTES = 2048
 START_CHARS = 200
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
-_INSIDE = tuple(
-    map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
-)
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-Endpoint = tuple[str, int]
 
 
 class _Seen(BaseModel):
@@ -102,7 +96,7 @@ class Probe:
         """A host that is sent elsewhere needs no address of its own."""
         if address:
             return [address]
-        return [host] if (host, port) in self._connect_to else await _addresses(host, port)
+        return [host] if (host, port) in self._connect_to else await addresses(host, port)
 
     def _endpoint(self, address: str, port: int, *, inside: bool) -> Endpoint | None:
         """Return where to connect to for an address, or None where we do not go."""
@@ -131,33 +125,6 @@ class Probe:
         return self._verify or _blind()
 
 
-def is_public(address: str) -> bool:
-    """Return whether an address is one of the public internet, also when an IPv6 address hides an IPv4 one."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    hidden = _hidden(ip)
-    return is_public(str(hidden)) if hidden else ip.is_global and not ip.is_multicast
-
-
-def is_inside(address: str) -> bool:
-    """Return whether an address is one of a private network: RFC 1918, shared by a carrier (RFC 6598), or ULA."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(ip.version == network.version and ip in network for network in _INSIDE)
-
-
-def _hidden(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """Return the IPv4 address that a mapped, 6to4 or NAT64 address leads to."""
-    if isinstance(ip, ipaddress.IPv4Address):
-        return None
-    behind_nat64 = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
-    return ip.ipv4_mapped or ip.sixtofour or behind_nat64
-
-
 def _checked(url: str) -> httpx2.URL:
     try:
         parts = httpx2.URL(url)
@@ -166,16 +133,6 @@ def _checked(url: str) -> httpx2.URL:
     if parts.scheme not in DEFAULT_PORTS or not parts.host or parts.userinfo:
         raise ValueError("use http:// or https:// with a host and no user name")
     return parts
-
-
-async def _addresses(host: str, port: int) -> list[str]:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-        )
-    except OSError:
-        return []
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 async def _get(url: httpx2.URL, endpoint: Endpoint, context: ssl.SSLContext) -> HttpSeen:

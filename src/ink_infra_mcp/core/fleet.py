@@ -11,6 +11,12 @@ _NAME_OR_NONE = r"^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)?$"
 _DOMAIN = re.compile(r"^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$")
 _MEMORY = re.compile(r"^[1-9][0-9]{0,6}[kmg]$")
 _MIN_MEMORY_BYTES = 6 * 2**20
+_LAST_PORT = 65535
+PUBLIC_REGISTRIES = (
+    *("docker.io", "ghcr.io", "quay.io", "registry.gitlab.com", "public.ecr.aws", "mcr.microsoft.com", "gcr.io"),
+    *("registry.k8s.io", "lscr.io", "docker.n8n.io"),
+)
+"""Registries that are asked unless an operator says otherwise: nobody who may read their logs learns of us there."""
 HERE = "here"
 """What `proof_from` calls the machine that we run on."""
 _CPUS = re.compile(r"^(?:[1-9][0-9]{0,2}(?:\.[0-9]{1,2})?|0\.(?!0+$)[0-9]{1,2})$")
@@ -87,12 +93,25 @@ def network(value: str) -> str:
         ) from None
 
 
+def registry(value: str) -> str:
+    """Return `value` if it is the host of an image registry, with its port where it is not 443.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    host, colon, port = value.partition(":")
+    if colon and not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= _LAST_PORT):
+        raise ValueError("use a host such as ghcr.io, with a port only as in registry.example.com:5000")
+    return f"{domain(host)}{colon}{port}"
+
+
 Name = Annotated[str, AfterValidator(dns_label)]
 Domain = Annotated[str, AfterValidator(domain)]
 Address = Annotated[str, AfterValidator(address)]
 Memory = Annotated[str, AfterValidator(memory_limit)]
 Cpus = Annotated[str, AfterValidator(cpu_limit)]
 Network = Annotated[str, AfterValidator(network)]
+Registry = Annotated[str, AfterValidator(registry)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Provider = Literal["hetzner_cloud", "hetzner_robot", "other"]
 
@@ -153,6 +172,21 @@ class AppDefaults(_Section):
     branch: str = "main"
 
 
+class Images(_Section):
+    """The registries that are asked which image a tag names, before and after it is deployed.
+
+    Those of `inner` may have an address of a private network.
+    """
+
+    registries: tuple[Registry, ...] = PUBLIC_REGISTRIES
+    inner: tuple[Registry, ...] = ()
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Return the registries of both kinds."""
+        return frozenset({*self.registries, *self.inner})
+
+
 class Access(_Section):
     """From where servers may be reached: `admin` by people and by this server, `private` only by the fleet's own.
 
@@ -189,6 +223,7 @@ class Fleet(_Section):
     fork: Fork = Fork()
     defaults: AppDefaults = AppDefaults()
     access: Access = Access()
+    images: Images = Images()
     approvals: Approvals = Approvals()
     state: State = State()
 

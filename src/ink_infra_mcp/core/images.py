@@ -29,6 +29,28 @@ class Reference:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where Docker looks for a name: the registry, as `host` or `host:port`, and the repository there."""
+
+    registry: str
+    repository: str
+
+
+def source_of(name: str) -> Source:
+    """Return where the name of a reference leads, as Docker reads it (distribution/reference, normalize.go).
+
+    What stands before the first slash is a registry where it has a dot or a colon, or is `localhost`; all else is
+    Docker Hub's (`docker.io`), whose own images are in `library`.
+    """
+    first, _, rest = name.partition("/")
+    is_registry = bool(rest) and ("." in first or ":" in first or first == "localhost" or first != first.lower())
+    registry, repository = (first.lower(), rest) if is_registry else ("docker.io", name)
+    if registry in ("docker.io", "index.docker.io"):
+        return Source("docker.io", repository if "/" in repository else f"library/{repository}")
+    return Source(registry, repository)
+
+
 def reference_of(image: str) -> Reference | None:
     """Return the parts of a reference, None for what is none."""
     found = _REFERENCE.fullmatch(image)

@@ -34,6 +34,8 @@ NOT_SHOWN: Mapping[str, str] = {
     "ports": "what the file that is shown publishes",
     "seen": "uuids of deployments from before",
     "known": "uuids of deployments, or names of variables, from before",
+    "image": "the image that the summary names",
+    "image_digest": "the digest that is shown with the step that looks once more",
     "noted": "ids of containers from before",
     "deployment": "the uuid of the deployment that the summary names",
     "deadline_s": "how long is waited",

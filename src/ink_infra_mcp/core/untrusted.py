@@ -13,6 +13,8 @@ _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800
 _SELECTORS = ((0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 _MARKS_OF_A_LETTER = 2
+_RUNS = re.compile(r"[ -~]+|[\s\S]")
+"""Text that is seen as it is, as long as it goes, and each other character by itself."""
 
 
 def written_out(text: str) -> str:
@@ -81,7 +83,12 @@ def code_block(text: str) -> str:
 def _written(text: str, *, keep: frozenset[str], turn: bool) -> str:
     found: list[str] = []
     marks, on_letter = 0, False
-    for char in text:
+    for match in _RUNS.finditer(text):
+        char = match[0]
+        if char.isascii() and char.isprintable():
+            found.append(char)
+            marks, on_letter = 0, char[-1].isalpha()
+            continue
         kind = unicodedata.category(char)
         if kind == "Mn":
             marks += 1

@@ -226,9 +226,19 @@ class Guard:
 
     async def _spend(self, call: Call, approval_id: str) -> Receipt | Asked:
         approval = await self._given(call, approval_id)
+        if approval.state is not ApprovalState.APPROVED:
+            return await self._gone_meanwhile(approval)
         if self._suffices(approval):
             return await self._begin(call, approval.plan, approval)
         return await self._decide(call, await self._plan(call, approval.plan), approval)
+
+    async def _gone_meanwhile(self, approval: Approval) -> Receipt:
+        """A call with the same yes may have used it since: while that runs, its operation is this call's, too."""
+        if approval.state is ApprovalState.CONSUMED:
+            operation = await self._operation(approval.operation_id)
+            if operation.state == "running":
+                return receipts.running(operation)
+        raise ApprovalInvalid(f"The approval {approval.id} is {approval.state} by now.", next="Call the tool again.")
 
     async def _given(self, call: Call, approval_id: str) -> Approval:
         found = await self.store.run(lambda c: approvals.get(c, approval_id))

@@ -10,6 +10,7 @@ from ink_infra_mcp.ssh.reading import Reading, Readings, exactly, whatever
 _MARKER = re.compile(r"ink-[0-9a-f]{16}")
 _AREA = re.compile(r"system|docker|containers|network")
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_IMAGE = re.compile(r"sha256:[0-9a-f]{64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}")
 _APP = re.compile(r"[a-z0-9]{1,64}")
 _FOLDER = re.compile(r"/data/coolify/services/[a-z0-9]{1,64}")
@@ -52,6 +53,7 @@ READINGS = Readings(
     Reading(("bash", "-s", "--", "3"), exactly(partial(packaged, "firewall/knock.sh")), more=(_ADDRESS, _PORT)),
     Reading(("sh", "-s", "--", _CONTAINER), exactly(partial(packaged, "docker/environment.sh"))),
     Reading(("sh", "-s", "--"), exactly(partial(packaged, "docker/variables.sh")), more=(_VARIABLE,)),
+    Reading(("docker", "image", "inspect", "--format", "{{json .RepoDigests}}", _IMAGE)),
     Reading((*_LOGS, "--", _CONTAINER)),
     Reading((*_LOGS, "--since", _SINCE, "--", _CONTAINER)),
     Reading(("docker", "compose", "--project-name", _APP, "--file", "-", *_CONFIG), whatever),

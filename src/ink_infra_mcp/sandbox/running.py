@@ -17,11 +17,13 @@ from ink_infra_mcp.sandbox.hetzner.app import build_hetzner
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.listen import Close, listen
 from ink_infra_mcp.sandbox.physics import settle
+from ink_infra_mcp.sandbox.registry import build_registry
 from ink_infra_mcp.sandbox.robot import build_robot
 from ink_infra_mcp.sandbox.seed import TOKEN, seed
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_github import GITHUB_TOKEN
 from ink_infra_mcp.sandbox.state_hetzner import HETZNER_TOKEN
+from ink_infra_mcp.sandbox.state_registry import REGISTRIES
 from ink_infra_mcp.sandbox.state_robot import ROBOT_PASSWORD, ROBOT_USER
 from ink_infra_mcp.sandbox.tls import edge_tls
 from ink_infra_mcp.sandbox.world import World
@@ -119,7 +121,7 @@ class Sandbox:
         hosts = await serve_hosts(world)
         closing.append(hosts.aclose)
         state = world.read()
-        context, authority = edge_tls(_names(world))
+        context, authority = edge_tls([*_names(world), *REGISTRIES])
         urls: list[str] = []
         for app in (build_coolify(world), build_hetzner(world), build_github(world), build_robot(world)):
             port, close = await listen(app)
@@ -131,6 +133,9 @@ class Sandbox:
                 at, close = await listen(build_edge(world, name), tls=tls)
                 closing.append(close)
                 connect_to[host.address, port] = (LOOPBACK, at)
+        at, close = await listen(build_registry(world), tls=context)
+        closing.append(close)
+        connect_to |= {(host, 443): (LOOPBACK, at) for host in REGISTRIES}
         dns_port, close = await nameserver.serve(world)
         closing.append(close)
         return Endpoints(

@@ -7,15 +7,17 @@ from ink_infra_mcp.sandbox.state_coolify import CoolifyState
 from ink_infra_mcp.sandbox.state_github import GithubState
 from ink_infra_mcp.sandbox.state_hetzner import HetznerState
 from ink_infra_mcp.sandbox.state_hosts import HostState
+from ink_infra_mcp.sandbox.state_registry import RegistryState
 from ink_infra_mcp.sandbox.state_robot import RobotState, seed_robot
 
 
 class Fault(Part):
     """Scripted trouble: after `skip` matching requests, the next `times` ones fail.
 
-    `system` is coolify, hetzner, robot, github, edge or ssh; `match` is a substring of `METHOD /path` (or of the SSH
-    command). `kind` is status (answer `status` with `body` and `headers`), hang (no answer for `seconds`), drop (close
-    the connection), drop_after (act, then close without an answer), html (answer a login page), refuse (SSH: no login).
+    `system` is coolify, hetzner, robot, github, registry, edge or ssh; `match` is a substring of `METHOD /path` (or of
+    the SSH command). `kind` is status (answer `status` with `body` and `headers`), hang (no answer for `seconds`), drop
+    (close the connection), drop_after (act, then close without an answer), html (answer a login page), refuse (SSH: no
+    login).
     """
 
     system: str
@@ -42,6 +44,7 @@ class WorldState(Part):
     hetzner: HetznerState
     github: GithubState
     hosts: dict[str, HostState]
+    registry: RegistryState = RegistryState()
     robot: RobotState = Field(default_factory=seed_robot)
     faults: list[Fault] = []
     journal: list[str] = []

@@ -12,6 +12,8 @@ class Container(Part):
     name: str
     image: str
     image_id: str = "sha256:" + "0" * 64
+    image_digests: list[str] = []
+    """Under which its image was pulled, as `name@sha256:...`."""
     labels: dict[str, str] = {}
     env: dict[str, str] = {}
     runtime: str = "runc"

@@ -14,6 +14,7 @@ from ink_infra_mcp.core.fleet import (
     Fleet,
     Fork,
     Host,
+    Images,
     Muscle,
     State,
 )
@@ -27,6 +28,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "fork": Fork,
     "defaults": AppDefaults,
     "access": Access,
+    "images": Images,
     "approvals": Approvals,
     "state": State,
 }
@@ -41,6 +43,7 @@ SECTION_WORDS: Final[Mapping[str, str]] = {
     "fork": "The Coolify image in service, where it is not the official one.",
     "defaults": "What an app gets when the caller does not say.",
     "access": "From where servers may be reached, which check_firewall compares with what is open, and apps proved.",
+    "images": "Registries that are asked which image a tag names, when it is planned and before it is started.",
     "approvals": "How long an approval may wait, and who gives it.",
     "state": "Where approvals, audit, locks and operations live.",
 }
@@ -87,6 +90,10 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "admin": "The addresses or networks of people, of bastions and of this server, such as `198.51.100.0/28`.",
         "private": "The private networks of the fleet (vSwitch, Cloud network), such as `10.250.0.0/16`.",
         "proof_from": "From where apps without a public address are proved: a server's name or `here`; empty: nowhere.",
+    },
+    "images": {
+        "registries": "Registries on the internet; the images of others are known by their tags only.",
+        "inner": "Registries that may have an address in a private network, such as `registry.example.com:5000`.",
     },
     "approvals": {
         "ttl_minutes": "Minutes until an unanswered approval expires.",

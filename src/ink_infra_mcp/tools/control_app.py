@@ -59,6 +59,7 @@ class ControlApp(Mutation[Args, Look, Facts]):
         "coolify.start",
         "coolify.restart",
         "coolify.stop",
+        "registry.same_image",
         "hosts.prove_isolation",
     )
 

@@ -78,6 +78,7 @@ class DeployApp(Mutation[Args, Look, Facts]):
         "hosts.judge_started",
         "coolify.note_deployments",
         "hosts.note_containers",
+        "registry.same_image",
         "coolify.first_deploy",
         "coolify.deploy",
         "coolify.restart",
@@ -100,7 +101,8 @@ class DeployApp(Mutation[Args, Look, Facts]):
         wanted = Wanted(name=args.name, muscle=args.muscle, domain=args.domain, need_bytes=need)
         home = await find_home(look, wanted, project, app=found, apps=apps, approved=approved)
         uuid = found.uuid if found else ""
-        now = await present(look, uuid, args.name, service=file is not None, values=args.env.values())
+        service, values = file is not None, args.env.values()
+        now = await present(look, uuid, args.name, service=service, values=values, image=args.image)
         if file is not None:
             return Facts(app=await _compose_app(args, look, home, file, found, now), found=found)
         return Facts(app=await _built_app(args, look, home, found, now), found=found)

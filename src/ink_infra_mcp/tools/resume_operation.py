@@ -84,6 +84,7 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         "coolify.rollback",
         "coolify.stop",
         "coolify.delete_application",
+        "registry.same_image",
         "hosts.prove_isolation",
         "hosts.save_firewall",
         "hosts.set_firewall",

@@ -68,6 +68,7 @@ class RollbackApp(Mutation[Args, Look, Facts]):
         "coolify.rollback",
         "coolify.update_application",
         "coolify.deploy",
+        "registry.same_image",
         "hosts.prove_isolation",
     )
 
@@ -92,7 +93,7 @@ class RollbackApp(Mutation[Args, Look, Facts]):
             current=await _current(look, application, way),
             way=way,
             rollout=await rollout.facts(look, app),
-            present=await present(look, app.uuid, app.name, service=False),
+            present=await present(look, app.uuid, app.name, service=False, image=_image(args.to, application, way)),
         )
 
     def plan(self, args: Args, facts: Facts) -> Plan:
@@ -124,6 +125,13 @@ class RollbackApp(Mutation[Args, Look, Facts]):
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return url, app and deployment."""
         return proofs.summary_of_deployment(plan, results)
+
+
+def _image(to: str | None, application: Application, way: str) -> str | None:
+    """Return the image that a tag shall be pulled by; None where it stays, or is not pulled by a tag."""
+    if to is None or way != "tag":
+        return None
+    return "" if _DIGEST.fullmatch(to) else f"{application.docker_registry_image_name.removesuffix(_DIGEST_MARK)}:{to}"
 
 
 async def _images(look: Look, app: App) -> tuple[tuple[str, str], ...]:

@@ -88,6 +88,7 @@ class SetAppEnv(Mutation[Args, Look, Facts]):
         "hosts.note_containers",
         "coolify.deploy",
         "coolify.restart",
+        "registry.same_image",
         "hosts.prove_isolation",
     )
 

@@ -10,6 +10,8 @@ from itertools import chain
 
 from ink_infra_mcp.areas.apps.env_values import is_generated, is_secret_name, secret_key
 from ink_infra_mcp.areas.apps.history import Ran, last_ran
+from ink_infra_mcp.areas.apps.images import TaggedImage, reference_in, tagged, with_digest
+from ink_infra_mcp.areas.apps.images import warnings_of as image_warnings
 from ink_infra_mcp.areas.apps.limits import compose_of
 from ink_infra_mcp.areas.apps.rollout import KNOWN, ROLLOUTS
 from ink_infra_mcp.areas.look import Look
@@ -63,13 +65,16 @@ class Present:
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
     """The digests of the stored secrets that are wanted as values, by what they are called in the arguments."""
     ran: Ran | None = None
+    image: TaggedImage | None = None
+    """What its tag names now, of an app that Coolify pulls."""
     since: str = ""
     """Why the last start of our record may not be what runs, in words: somebody else had it deployed."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Return what a person must know before it is started: what was changed since, and what cannot be pinned."""
-        return (*self._changed(), *self._hidden()) if self.facets else ()
+        of_image = image_warnings(self.image) if self.image else ()
+        return (*(self._changed() if self.facets else ()), *self._hidden(), *of_image)
 
     def _changed(self) -> tuple[str, ...]:
         ran = self.ran
@@ -92,18 +97,22 @@ class Present:
         return (f"Coolify shows this token no value of {_few(hidden)}: what they are when it starts is not pinned",)
 
 
-async def present(look: Look, uuid: str, name: str, *, service: bool, values: Iterable[str] = ()) -> Present:
+async def present(
+    look: Look, uuid: str, name: str, *, service: bool, values: Iterable[str] = (), image: str | None = None
+) -> Present:
     """Return what there is of an app, and of its last start in our record; `uuid` is empty for one that is not yet.
 
-    `values` are those that its variables shall have, as they are in the arguments.
+    `values` are those that its variables shall have, as they are in the arguments; `image` is the one that it shall
+    have, None where that stays.
     """
     secrets = {value: look.secret_pin(secret_key(value)) for value in values if is_secret_name(value)}
     if not uuid:
-        return Present(look.pinning, secrets=secrets)
+        return Present(look.pinning, secrets=secrets, image=await tagged(look, image or ""))
     facets = await look.coolify.would_run(uuid, look.pinning, service=service)
     ran = await last_ran(look, uuid, name)
     since = "" if service or ran is None else await _deployed_since(look, uuid, ran)
-    return Present(look.pinning, facets, secrets, ran, since)
+    by_tag = await tagged(look, (reference_in(facets) if image is None else image) if not service else "")
+    return Present(look.pinning, facets, secrets, ran, by_tag, since)
 
 
 async def _deployed_since(look: Look, uuid: str, ran: Ran) -> str:
@@ -125,9 +134,10 @@ def pinned(steps: Iterable[Step], now: Present) -> tuple[Step, ...]:
     """Return the steps such that each that starts something says all that it will run."""
     steps = tuple(steps)
     params = _pins(steps, now)
-    return tuple(
+    found = tuple(
         step.model_copy(update={"params": step.params | params}) if step.kind in ROLLOUTS else step for step in steps
     )
+    return tuple(with_digest(found, now.image)) if now.image and now.image.digest else found
 
 
 def _pins(steps: tuple[Step, ...], now: Present) -> JsonObject:

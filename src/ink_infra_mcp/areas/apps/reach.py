@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 
-from ink_infra_mcp.clients.probe import is_public
+from ink_infra_mcp.clients.outside import is_public
 
 _RESERVED = ("local", "internal", "test", "example", "invalid", "localhost", "onion", "alt", "home.arpa")
 """Names that no public DNS serves: RFC 2606, 6761, 6762, 7686, 8375, 9476, and ICANN's `internal` of 2024."""

@@ -9,6 +9,7 @@ from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.docker.causes import failed_with, fell, hopeless, why_not_up
 from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of
+from ink_infra_mcp.hosts.docker.images import digests_of
 from ink_infra_mcp.hosts.docker.rollouts import (
     Promise,
     judged,
@@ -57,6 +58,8 @@ class HostSteps:
         long as policy says whether they stay up. Coolify's word that the app runs counts for nothing here: it may be
         about those from before.
 
+        Where the plan has the digest of an image, that is what the containers run.
+
         Raises:
             StepFailed: it is not so, or cannot be seen for a minute: the plan then stops the app.
         """
@@ -68,8 +71,15 @@ class HostSteps:
         wrong = problems(counted, self.isolation, promise)
         if wrong and not self.isolation.allow_without:
             raise _not_isolated(wrong, muscle)
+        if "image_digest" in call.params:
+            await self._is_image(muscle, counted, call.text("image_digest"))
         await self._settled(call, muscle, promise, counted)
         return {"containers": [{"name": c.name, "id": c.id, "runtime": c.runtime} for c in counted]}
+
+    async def _is_image(self, muscle: str, counted: Found, digest: str) -> None:
+        for container in counted:
+            if digest not in await digests_of(self.pool, muscle, container.image_id):
+                raise _another_image(container, digest, muscle)
 
     async def _settled(self, call: StepCall, muscle: str, promise: Promise, counted: Found) -> None:
         settle_s = settling_s(counted, self.isolation)
@@ -154,6 +164,16 @@ def _not_isolated(wrong: tuple[str, ...], muscle: str) -> StepFailed:
         probable_cause="Coolify dropped --runtime, or docker on the Muscle has no such runtime"
         if lost
         else "the app asks for more than policies/isolation.toml allows",
+    )
+
+
+def _another_image(container: ContainerFacts, digest: str, muscle: str) -> StepFailed:
+    return StepFailed(
+        f"{container.name} on {muscle} does not run the image that was approved, {digest[:19]}.",
+        done="It was deployed.",
+        next="Call the tool again: its new plan has the image that the tag names now. Or give the image by its digest.",
+        stage="isolation",
+        probable_cause="the tag was moved to another image between the last look and the pull",
     )
 
 

@@ -36,7 +36,10 @@ from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import AppImage, Application, Deployment, ScriptLine, Server
 from ink_infra_mcp.sandbox.state_github import GithubRepo
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+from ink_infra_mcp.sandbox.state_registry import whole_name
 
+_HASHED = "@sha256"
+"""How Coolify marks a name whose tag is the hex of a digest (source, version 4.3.11)."""
 LARGE_FILES = "git-lfs"
 """What Coolify's helper image has, unless the server's `without` names it."""
 REUSE_SHARE = 1 / 3
@@ -127,7 +130,8 @@ def containers_of(
         Unreadable: Compose cannot read the variables.
     """
     if app.text("build_pack") != "dockercompose":
-        return [app_container(state.coolify, app, image, pull_request_id=deployment.pull_request_id, at=at)]
+        only = app_container(state.coolify, app, image, pull_request_id=deployment.pull_request_id, at=at)
+        return [_pulled(state, only) if app.text("build_pack") == "dockerimage" else only]
     labels = app_labels(state.coolify, app, deployment.pull_request_id)
     name = container_name(app, pull_request_id=deployment.pull_request_id, at=at)
     made: list[Container] = []
@@ -136,6 +140,16 @@ def containers_of(
         container.labels = {**labels, **compose_labels(app.uuid, part.name)}
         made.append(container)
     return made
+
+
+def _pulled(state: WorldState, container: Container) -> Container:
+    """Coolify has Docker pull the image before each start of an app that is one (source, version 4.3.11)."""
+    name, tag = whole_name(container.image)
+    digest = f"sha256:{tag}" if name.endswith(_HASHED) else state.registry.digest(name, tag)
+    shown = container.image.rpartition(":")[0].removesuffix(_HASHED)
+    container.image_digests = [f"{shown}@{digest}"]
+    container.image_id = f"sha256:{hashlib.sha256(digest.encode()).hexdigest()}"
+    return container
 
 
 def compose_of(state: WorldState, app: Application) -> list[ComposeService]:

@@ -1,5 +1,8 @@
 """Writes the folder of commands that a pretend server has; every other one is unknown there, loudly."""
 
+import asyncio
+import fcntl
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -35,6 +38,31 @@ def write_commands(scratch: Path, state: WorldState, host: HostState, *, now: fl
         script.write_text(_head(name, scratch / UNKNOWN_FILE) + body + "\n", encoding="utf-8")
         script.chmod(0o700)
     return folder
+
+
+async def released(folder: Path) -> None:
+    """Return once nobody has a script there open for writing: the kernel runs no program that is being written.
+
+    A process that another thread starts at that moment has a copy of the open file until it runs its own program.
+    """
+    for script in list(folder.iterdir()):  # noqa: ASYNC240 - a folder in memory, of thirty files
+        while _is_written(script):  # noqa: ASYNC110 - the kernel tells nobody of it
+            await asyncio.sleep(0.001)
+
+
+def _is_written(script: Path) -> bool:
+    """The kernel lends a file to its readers only where nobody writes it (fcntl, F_SETLEASE)."""
+    descriptor = os.open(script, os.O_RDONLY)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        # a file system that lends nothing
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]:

@@ -9,6 +9,7 @@ from ink_infra_mcp.sandbox.coolify.service_files import service_files
 from ink_infra_mcp.sandbox.hosts.inspected import (
     Fields,
     container_fields,
+    images_of,
     instant,
     json_fields,
     networks_of,
@@ -180,6 +181,7 @@ case $command in
   logs) logs "$@" ;;
   exec) exec_ "$@" ;;
   volume) made volume "$@" ;;
+  image) made image "$@" ;;
   network) if [ "$*" = 'ls --quiet --no-trunc' ]; then printf '%s\n' $networks; else made network "$@"; fi ;;
   compose)
     case "$*" in "--project-directory ${2-} -f ${2-}/docker-compose.yml config --quiet") composed "${2##*/}" ;; esac
@@ -206,7 +208,7 @@ def docker_script(state: WorldState, host: HostState, *, now: float) -> str:
     }
     networks = networks_of(host)
     parts = [*_assignments(facts | {"networks": " ".join(networks)})]
-    parts += [*_kind("volume", volumes_of(host)), *_kind("network", networks)]
+    parts += [*_kind("volume", volumes_of(host)), *_kind("network", networks), *_kind("image", images_of(host))]
     parts += [_function("info", _info(host)), _function("version", _version(host))]
     for n, container in enumerate(host.containers):
         parts += _container(n, container, log=_log(state, container), now=now)

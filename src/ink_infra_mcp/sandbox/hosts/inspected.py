@@ -98,6 +98,11 @@ def container_fields(container: Container, now: float) -> Fields:
     }
 
 
+def images_of(host: HostState) -> dict[str, Fields]:
+    """Return the images of a server's containers by id, with the pieces of `docker image inspect`."""
+    return {c.image_id: json_fields({".RepoDigests": c.image_digests}) for c in host.containers}
+
+
 def volumes_of(host: HostState) -> dict[str, Fields]:
     """Return the volumes of a server by name, with the pieces of `docker volume inspect`."""
     used = (volume for container in host.containers for volume in _named(container.volumes))

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import asyncssh
 
-from ink_infra_mcp.sandbox.hosts.commands import UNKNOWN_FILE, write_commands
+from ink_infra_mcp.sandbox.hosts.commands import UNKNOWN_FILE, released, write_commands
 from ink_infra_mcp.sandbox.hosts.firewall import FirewallScript
 from ink_infra_mcp.sandbox.hosts.scripts import firewall_words, knock_words
 from ink_infra_mcp.sandbox.hosts.visits import Visitor, visit_words
@@ -137,6 +137,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         try:
             host = state.hosts[self._host]
             commands = write_commands(scratch, state, host, now=self._world.now(state))
+            await released(commands)
             status, said = await self._in_shell(commands, scratch, ssh_connection(host, CLIENT))
             self._report_unknown(scratch, said)
             return status

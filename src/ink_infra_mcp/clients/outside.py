@@ -1,0 +1,67 @@
+"""Addresses that we may connect to: public ones, and inner ones where an operator says so; where a name leads."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Mapping
+
+Endpoint = tuple[str, int]
+_INSIDE = tuple(
+    map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
+)
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+async def way_to(host: str, port: int, connect_to: Mapping[Endpoint, Endpoint], *, inside: bool) -> Endpoint | None:
+    """Return where to connect to for a host: what `connect_to` says, else its first address that we go to.
+
+    None: it has no address, or none that is public; with `inside` an inner one will do. Loopback, link-local and
+    metadata addresses never do.
+    """
+    if (host, port) in connect_to:
+        return connect_to[host, port]
+    here = ((address, port) for address in await addresses(host, port))
+    ways = (connect_to.get(at, at if _admitted(at[0], inside=inside) else None) for at in here)
+    return next(filter(None, ways), None)
+
+
+def _admitted(address: str, *, inside: bool) -> bool:
+    return is_public(address) or (inside and is_inside(address))
+
+
+def is_public(address: str) -> bool:
+    """Return whether an address is one of the public internet, also when an IPv6 address hides an IPv4 one."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    hidden = _hidden(ip)
+    return is_public(str(hidden)) if hidden else ip.is_global and not ip.is_multicast
+
+
+def is_inside(address: str) -> bool:
+    """Return whether an address is one of a private network: RFC 1918, shared by a carrier (RFC 6598), or ULA."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(ip.version == network.version and ip in network for network in _INSIDE)
+
+
+def _hidden(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that a mapped, 6to4 or NAT64 address leads to."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return None
+    behind_nat64 = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
+    return ip.ipv4_mapped or ip.sixtofour or behind_nat64
+
+
+async def addresses(host: str, port: int) -> list[str]:
+    """Return the addresses of a name, as this machine's resolver gives them; none where it has none."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+    except OSError:
+        return []
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))

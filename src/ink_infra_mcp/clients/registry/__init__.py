@@ -1,0 +1,1 @@
+"""Image registries: which image a tag names at this moment."""

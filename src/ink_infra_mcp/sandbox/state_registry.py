@@ -1,0 +1,35 @@
+"""The pretend registries: which image each tag names."""
+
+import hashlib
+
+from ink_infra_mcp.sandbox.part import Part
+
+REGISTRIES = ("registry.example.com", "registry-1.docker.io", "ghcr.io")
+"""Those that there are, by the host that Docker asks."""
+_HUB = {"docker.io", "index.docker.io"}
+
+
+class RegistryState(Part):
+    """A tag names an image of its own unless it was `moved`: `host/repository:tag` -> `sha256:...`.
+
+    `private` are repositories, as `host/repository`, that nobody sees without a login.
+    """
+
+    moved: dict[str, str] = {}
+    private: list[str] = []
+
+    def digest(self, name: str, tag: str) -> str:
+        """Return the digest that a tag of `host/repository` names."""
+        whole = f"{name}:{tag}"
+        return self.moved.get(whole) or f"sha256:{hashlib.sha256(whole.encode()).hexdigest()}"
+
+
+def whole_name(image: str) -> tuple[str, str]:
+    """Return `host/repository` and tag of an image as Docker reads it, by the host that it asks."""
+    name, _, tag = image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, "", "latest")
+    host, slash, rest = name.partition("/")
+    if not slash or not ("." in host or ":" in host or host == "localhost"):
+        host, rest = "docker.io", name
+    if host in _HUB:
+        host, rest = "registry-1.docker.io", rest if "/" in rest else f"library/{rest}"
+    return f"{host}/{rest}", tag
