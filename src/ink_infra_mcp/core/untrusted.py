@@ -15,6 +15,7 @@ _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 _MARKS_OF_A_LETTER = 2
 _RUNS = re.compile(r"[ -~]+|[\s\S]")
 """Text that is seen as it is, as long as it goes, and each other character by itself."""
+_PLAIN = re.compile(r"[ -~]")
 
 
 def written_out(text: str) -> str:
@@ -83,25 +84,24 @@ def code_block(text: str) -> str:
 def _written(text: str, *, keep: frozenset[str], turn: bool) -> str:
     found: list[str] = []
     marks, on_letter = 0, False
-    for match in _RUNS.finditer(text):
-        char = match[0]
-        if char.isascii() and char.isprintable():
-            found.append(char)
-            marks, on_letter = 0, char[-1].isalpha()
+    for run in _RUNS.findall(text):
+        if _PLAIN.match(run):
+            found.append(run)
+            marks, on_letter = 0, run[-1].isalpha()
             continue
-        kind = unicodedata.category(char)
-        if kind == "Mn":
-            marks += 1
-            seen = on_letter and marks <= _MARKS_OF_A_LETTER and not _is_blank(char)
-        else:
-            marks, on_letter = 0, kind[0] == "L"
-            seen = char in keep or (char.isprintable() and kind != "Me" and not _is_blank(char))
-        if seen and not (turn and unicodedata.bidirectional(char) in _RIGHT_TO_LEFT):
-            found.append(char)
-        else:
-            found.append(f"<U+{ord(char):04X}>")
-            on_letter = False
+        kind = unicodedata.category(run)
+        marks = marks + 1 if kind == "Mn" else 0
+        seen = run in keep or _is_seen(run, kind, is_carried=on_letter and marks <= _MARKS_OF_A_LETTER, turn=turn)
+        found.append(run if seen else f"<U+{ord(run):04X}>")
+        on_letter = seen and (on_letter if kind == "Mn" else kind[0] == "L")
     return "".join(found)
+
+
+def _is_seen(char: str, kind: str, *, is_carried: bool, turn: bool) -> bool:
+    """A mark is seen on a letter that carries it, as many as people write there."""
+    if _is_blank(char) or (turn and unicodedata.bidirectional(char) in _RIGHT_TO_LEFT):
+        return False
+    return is_carried if kind == "Mn" else char.isprintable() and kind != "Me"
 
 
 def _is_blank(char: str) -> bool:

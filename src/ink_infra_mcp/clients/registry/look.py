@@ -4,6 +4,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import httpx2
@@ -108,17 +109,13 @@ class RegistryLook:
 
     async def _told(self, source: Source, tag: str) -> ImageSeen:
         """Trouble that may pass is waited for: a plan without a digest is another plan than the one with it."""
-        for pause_s in (*_PAUSES_S, None):
-            try:
+        for pause_s in _PAUSES_S:
+            with suppress(_Silent):
                 answer = await self._asked(source, tag)
-            except _Silent:
-                if pause_s is None:
-                    raise
-            else:
-                if pause_s is None or answer.status not in _MAY_PASS:
+                if answer.status not in _MAY_PASS:
                     return _seen(source, answer)
             await self.clock.sleep(pause_s)
-        raise AssertionError("the last try ends it")
+        return _seen(source, await self._asked(source, tag))
 
     async def _asked(self, source: Source, tag: str) -> _Answer:
         host = _HUB_API if source.registry == "docker.io" else source.registry
