@@ -99,9 +99,7 @@ async def test_an_image_that_its_registry_shows_nobody_is_said_to_be_known_by_it
         async with ink(tmp_path, change_world=private) as it, it.client(person) as client:
             told = await deploy(client, name="docs", memory="200m")
     assert told.outcome == "applied"
-    known = (
-        f"{NAME}:1.4 is known by its tag only, which may be moved: registry.example.com: it shows that image"
-    )
+    known = f"{NAME}:1.4 is known by its tag only, which may be moved: registry.example.com: it shows that image"
     assert known in flat(person.asked[0])
 
 
