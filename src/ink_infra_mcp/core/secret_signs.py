@@ -44,6 +44,8 @@ _OPAQUE = re.compile(r"[A-Za-z0-9+/=_-]{32,}")
 _HEX = re.compile(r"[0-9a-fA-F-]+")
 _MADE = re.compile(r"[A-Za-z0-9+/_.=~-]{16,}")
 _CHANGES = re.compile(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
+_OF_A_KEY = 16
+"""Characters from which what stands behind BEGIN is a key, and not the text that goes on."""
 _LEAST_CHANGES = 3
 """Times that letters and digits take turns in text that a machine made; a name with a version or a year has fewer."""
 
@@ -76,7 +78,7 @@ def signs_in_text(text: str) -> tuple[str, ...]:
 
 def sign_of_form(text: str) -> str:
     """Return what kind of secret stands in a text that shows by itself what it is; empty when none does."""
-    if KEY_BEGIN.search(text) and any(True for _ in lines_of_keys(text)):
+    if KEY_BEGIN.search(text) and any(end - start >= _OF_A_KEY for start, end in lines_of_keys(text)):
         return "it is a private key"
     return "it is a token whose form tells whose it is" if VENDOR_TOKENS.search(text) else ""
 
