@@ -28,6 +28,7 @@ from tests.ink import Era
 UNSEEN = "pass\u200bword-\u202e-42"
 """A password with characters that nobody sees."""
 PASSWORD = "correct-horse-battery-staple"
+_REDACT = Redactor([Secret(PASSWORD), Secret(UNSEEN)])
 """A secret that the process knows; no shape gives it away."""
 INSTRUCTIONS = "Look first, then change."
 CONNECTION = "cn-test"
@@ -206,7 +207,7 @@ class Desk:
 
     def redact(self, text: str) -> str:
         """Mask the passwords, and what looks like a secret."""
-        return Redactor([Secret(PASSWORD), Secret(UNSEEN)])(text)
+        return _REDACT(text)
 
 
 @asynccontextmanager
