@@ -145,6 +145,15 @@ async def test_a_realm_inside_is_not_asked() -> None:
                 assert await look.image(f"{HOST}/docs:1") == ImageSeen(why=f"{inner} has no public address")
 
 
+@pytest.mark.parametrize("name", [f"{'a' * 70}.example.com", "a..example.com"])
+async def test_a_realm_that_dns_cannot_have_is_not_asked(name: str) -> None:
+    """A registry that sends us to a name which is none gets no further."""
+    with anyio.fail_after(LIMIT_S):
+        async with served(challenge(f'Bearer realm="https://{name}/token"')) as look:
+            seen = await look.image(f"{HOST}/docs:1")
+    assert seen in (LOGIN, ImageSeen(why=f"{name} has no public address"))
+
+
 async def test_a_certificate_that_nobody_signed_is_no_registry() -> None:
     """What the answer of a stranger is worth nothing is known of."""
     with anyio.fail_after(LIMIT_S):

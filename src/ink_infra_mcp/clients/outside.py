@@ -21,11 +21,12 @@ async def way_to(host: str, port: int, connect_to: Mapping[Endpoint, Endpoint], 
     if (host, port) in connect_to:
         return connect_to[host, port]
     here = ((address, port) for address in await addresses(host, port))
-    ways = (connect_to.get(at, at if _admitted(at[0], inside=inside) else None) for at in here)
+    ways = (connect_to.get(at, at if is_admitted(at[0], inside=inside) else None) for at in here)
     return next(filter(None, ways), None)
 
 
-def _admitted(address: str, *, inside: bool) -> bool:
+def is_admitted(address: str, *, inside: bool) -> bool:
+    """Return whether we connect to an address: a public one, and with `inside` one of a private network."""
     return is_public(address) or (inside and is_inside(address))
 
 
@@ -62,6 +63,7 @@ async def addresses(host: str, port: int) -> list[str]:
         found = await asyncio.get_running_loop().getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
         )
-    except OSError:
+    except (OSError, UnicodeError):
+        # a name with a label that DNS cannot have is refused by its encoding already
         return []
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -9,7 +9,7 @@ from typing import Literal, cast
 import httpx2
 from pydantic import BaseModel, ConfigDict
 
-from ink_infra_mcp.clients.outside import Endpoint, addresses, is_inside, is_public
+from ink_infra_mcp.clients.outside import Endpoint, addresses, is_admitted
 from ink_infra_mcp.core.untrusted import clean
 
 START_BYTES = 2048
@@ -101,8 +101,7 @@ class Probe:
     def _endpoint(self, address: str, port: int, *, inside: bool) -> Endpoint | None:
         """Return where to connect to for an address, or None where we do not go."""
         here = (address, port)
-        admitted = is_public(address) or (inside and is_inside(address))
-        return self._connect_to.get(here, here if admitted else None)
+        return self._connect_to.get(here, here if is_admitted(address, inside=inside) else None)
 
     async def _ask(self, url: httpx2.URL, endpoint: Endpoint) -> HttpSeen:
         try:

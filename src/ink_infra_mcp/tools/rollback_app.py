@@ -12,7 +12,7 @@ from ink_infra_mcp.areas.apps.history import PIN, tags_run, waits_for_rollout
 from ink_infra_mcp.areas.apps.isolation import check_rollout
 from ink_infra_mcp.areas.apps.pinning import Present, pinned, present, warnings_of
 from ink_infra_mcp.areas.look import Look
-from ink_infra_mcp.clients.coolify.apps import Application
+from ink_infra_mcp.clients.coolify.apps import DIGEST_MARK, Application
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
@@ -20,7 +20,6 @@ from ink_infra_mcp.core.plan import JsonObject, Plan, Step, placed
 from ink_infra_mcp.core.systems import DNS, FACTORY, OPTION, STARTS_APPS, WRITE, Needs
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_DIGEST_MARK = "@sha256"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -131,7 +130,7 @@ def _image(to: str | None, application: Application, way: str) -> str | None:
     """Return the image that a tag shall be pulled by; None where it stays, or is not pulled by a tag."""
     if to is None or way != "tag":
         return None
-    return "" if _DIGEST.fullmatch(to) else f"{application.docker_registry_image_name.removesuffix(_DIGEST_MARK)}:{to}"
+    return "" if _DIGEST.fullmatch(to) else f"{application.docker_registry_image_name.removesuffix(DIGEST_MARK)}:{to}"
 
 
 async def _images(look: Look, app: App) -> tuple[tuple[str, str], ...]:
@@ -190,7 +189,7 @@ def _steps(to: str, facts: Facts) -> tuple[Step, ...]:
 def _tagged(now: Application, to: str) -> JsonObject:
     """Coolify keeps a digest as its hex in the tag, and marks it in the name (source, version 4.3.11)."""
     name = now.docker_registry_image_name
-    wanted = name.removesuffix(_DIGEST_MARK) + (_DIGEST_MARK if _DIGEST.fullmatch(to) else "")
+    wanted = name.removesuffix(DIGEST_MARK) + (DIGEST_MARK if _DIGEST.fullmatch(to) else "")
     tag: JsonObject = {"docker_registry_image_tag": to}
     return tag if wanted == name else {"docker_registry_image_name": wanted, **tag}
 

@@ -88,10 +88,12 @@ class Muscle:
         services: tuple[str, ...] = (),
         once: tuple[str, ...] = (),
         clock: FakeClock | None = None,
+        image: str = "",
     ) -> list[str]:
         """Return the names of the containers that are proved."""
         source: JsonObject = {"step": "note", "field": "containers"}
         params: JsonObject = {"noted": source, "services": [*services], "once": [*once]}
+        params |= {"image_digest": image} if image else {}
         result = await self._run("hosts.prove_isolation", params, {"note": note}, clock or FakeClock())
         found = result["containers"]
         assert isinstance(found, list)
@@ -212,6 +214,24 @@ async def test_the_container_of_a_pull_request_neither_proves_the_app_nor_has_to
         await muscle.prove({"containers": []}, clock=Hasty())
     muscle.has(preview, container(2, f"{APP}-202020"))
     assert await muscle.prove(note) == [f"{APP}-202020", f"{APP}-pr-7"]
+
+
+async def test_the_image_is_the_one_that_was_approved_and_a_preview_has_its_own(muscle: Muscle) -> None:
+    """Another image is a failed proof; that of a pull request's container is none of the app's. A server that is away
+    while its image is asked for is asked again."""
+    approved, other = (f"sha256:{digit * 64}" for digit in "56")
+    note: JsonObject = {"containers": []}
+    own = container(1, image_id=f"sha256:{1:064x}", image_digests=[f"registry.example.com/web@{approved}"])
+    preview = container(
+        2, f"{APP}-pr-7", image_id=f"sha256:{2:064x}", image_digests=[f"registry.example.com/web@{other}"]
+    )
+    muscle.has(own, preview)
+    with muscle.world.change() as state:
+        state.faults.append(Fault(system="ssh", match="docker image inspect", kind="drop", times=2))
+    assert await muscle.prove(note, image=approved) == [own.name, preview.name]
+    assert "waiting for muscle-1 to answer" in " ".join(muscle.said)
+    with pytest.raises(StepFailed, match=f"{own.name} on {NAME} does not run the image that was approved, sha256:6666"):
+        await muscle.prove(note, image=other)
 
 
 async def test_a_server_that_is_away_for_a_moment_is_asked_again(muscle: Muscle) -> None:

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from ink_infra_mcp.areas.apps.rollout import ROLLOUTS
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.clients.coolify.apps import DIGEST_MARK
 from ink_infra_mcp.core.fingerprint import Facets
 from ink_infra_mcp.core.images import reference_of
 from ink_infra_mcp.core.plan import JsonObject, Step
 
 _BUILT = frozenset({"coolify.rollback"})
 """Kinds of rollout that take an image of the server's own, and pull none."""
-_HASHED = "@sha256"
-"""Coolify keeps a digest as its hex in the tag, and marks it in the name (source, version 4.3.11)."""
 _HASH_TAG = "sha256-"
+"""How a tag begins that Coolify takes for a digest (ApplicationDeploymentJob.php, version 4.3.11)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def reference_in(facets: Facets) -> str:
     Empty for one that Coolify builds, and for one that is named by its digest already.
     """
     name, tag = facets.get("docker_registry_image_name", ""), facets.get("docker_registry_image_tag") or "latest"
-    if facets.get("build_pack") != "dockerimage" or not name or name.endswith(_HASHED) or tag.startswith(_HASH_TAG):
+    if facets.get("build_pack") != "dockerimage" or not name or name.endswith(DIGEST_MARK) or tag.startswith(_HASH_TAG):
         return ""
     return f"{name}:{tag}"
 

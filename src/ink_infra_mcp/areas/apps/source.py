@@ -10,7 +10,7 @@ from ink_infra_mcp.areas.apps.app import is_inline
 from ink_infra_mcp.areas.apps.links import Link, split_link
 from ink_infra_mcp.areas.apps.plain_values import refuse_secrets_in
 from ink_infra_mcp.areas.look import Look
-from ink_infra_mcp.clients.coolify.apps import Application, Service
+from ink_infra_mcp.clients.coolify.apps import DIGEST_MARK, Application, Service
 from ink_infra_mcp.clients.coolify.bodies import Source
 from ink_infra_mcp.clients.coolify.models import GithubApp, PrivateKey
 from ink_infra_mcp.core.errors import InputError
@@ -339,8 +339,7 @@ def image_source(image: str) -> ResolvedSource:
     if reason := image_problem(image):
         raise InputError(f"{reason}.", next="Use an image of a registry.")
     if found.digest:
-        # Coolify keeps a digest as the name with @sha256 and the hex as the tag (source, version 4.3.11)
-        name, tag = f"{found.name}@sha256", found.digest
+        name, tag = f"{found.name}{DIGEST_MARK}", found.digest
     else:
         name, tag = found.name, found.tag or "latest"
     return ResolvedSource(kind="dockerimage", label=f"image {image}", image_name=name, image_tag=tag)

@@ -7,6 +7,8 @@ from pydantic import AliasChoices, AliasPath, Field
 from ink_infra_mcp.clients.coolify.fields import ComposeDomains, Domains, Exact, Flag, Sent, StatusField, Text, When
 from ink_infra_mcp.clients.coolify.status import Status
 
+DIGEST_MARK = "@sha256"
+"""Ends the name of an image whose tag is the hex of a digest: so Coolify keeps `name@sha256:...` (version 4.3.11)."""
 _OF_GITHUB = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 """How Coolify keeps a repository of GitHub."""
 _GITHUB = re.compile(r"(?:https?://(?:www\.)?github\.com/|git@github\.com:|ssh://git@github\.com/)")

@@ -1,6 +1,9 @@
 """The step handlers that read notes and proofs on hosts, by kind."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from ink_infra_mcp.core.errors import HostError, HostUnreachable, StepFailed
 from ink_infra_mcp.core.isolation import Isolation
@@ -8,7 +11,7 @@ from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.docker.causes import failed_with, fell, hopeless, why_not_up
-from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of
+from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of, is_preview
 from ink_infra_mcp.hosts.docker.images import digests_of
 from ink_infra_mcp.hosts.docker.rollouts import (
     Promise,
@@ -28,6 +31,7 @@ SEEN_WITHIN_S = 60.0
 REPLACED_WITHIN_S = 600.0
 """A restart of a compose app first pulls its images, and Coolify's workers may be busy."""
 Found = tuple[ContainerFacts, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,17 @@ class HostSteps:
         if wrong and not self.isolation.allow_without:
             raise _not_isolated(wrong, muscle)
         if "image_digest" in call.params:
-            await self._is_image(muscle, counted, call.text("image_digest"))
+            await self._is_image(call, muscle, counted, call.text("image_digest"))
         await self._settled(call, muscle, promise, counted)
         return {"containers": [{"name": c.name, "id": c.id, "runtime": c.runtime} for c in counted]}
 
-    async def _is_image(self, muscle: str, counted: Found, digest: str) -> None:
+    async def _is_image(self, call: StepCall, muscle: str, counted: Found, digest: str) -> None:
+        """A preview has an image of its own."""
         for container in counted:
-            if digest not in await digests_of(self.pool, muscle, container.image_id):
+            if is_preview(container, call.given("app")):
+                continue
+            known = await self._asked(call, muscle, partial(digests_of, self.pool, muscle, container.image_id))
+            if digest not in known:
                 raise _another_image(container, digest, muscle)
 
     async def _settled(self, call: StepCall, muscle: str, promise: Promise, counted: Found) -> None:
@@ -89,17 +97,20 @@ class HostSteps:
             raise failed_with(_falls(moved, muscle), await why_not_up(self.pool, muscle, promise))
 
     async def _seen(self, call: StepCall, muscle: str, app: str) -> Found:
+        return await self._asked(call, muscle, partial(containers_of, self.pool, muscle, app))
+
+    async def _asked(self, call: StepCall, muscle: str, ask: Callable[[], Awaitable[T]]) -> T:
         """A host that is away for a moment is asked again: the plan's answer to a failed proof is to stop the app."""
 
-        async def seen() -> Found | NotYet:
+        async def told() -> T | NotYet:
             try:
-                return await containers_of(self.pool, muscle, app)
+                return await ask()
             except HostError as error:
                 if not _may_pass(error):
                     raise
                 return NotYet(f"waiting for {muscle} to answer", error)
 
-        return await until(call, seen, within_s=SEEN_WITHIN_S)
+        return await until(call, told, within_s=SEEN_WITHIN_S)
 
     async def _replaced(self, call: StepCall, muscle: str, promise: Promise) -> Found:
         async def replaced() -> Found | NotYet:
