@@ -23,8 +23,8 @@ class Question:
 
     `protocol` and `port` None are those that the cells of the walk tell; a translation gives another port. `interface`
     is where they arrive, `leaving` where they would go on to; None is not known. `local` says that the destination is
-    one of the host's own addresses. `tracked` None is not known. `ordinary` asks what a first packet meets where nothing is exhausted: rates are
-    not used up, and its route back exists.
+    one of the host's own addresses. `tracked` None is not known. `ordinary` asks what a first packet meets where
+    nothing is exhausted: rates are not used up, and its route back exists.
     """
 
     protocol: str | None
@@ -60,7 +60,6 @@ class OneOf:
                 if word == name or (name[-1:] == "*" and word.startswith(name[:-1])):
                     return not self.negated
         return self.negated
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +118,8 @@ class Leaves:
 class InState:
     """The state of the connection in conntrack's words; ours is `new`, and `dnat` once it is translated.
 
-    A packet that is not tracked is in the state `untracked`; of `more`, a status or a direction, it has none (xt_conntrack
-    and nft_ct match nothing then, not even what is negated).
+    A packet that is not tracked is in the state `untracked`; of `more`, a status or a direction, it has none
+    (xt_conntrack and nft_ct match nothing then, not even what is negated).
     """
 
     wanted: OneOf

@@ -48,7 +48,7 @@ def read_filters(
         return older
     if nft is None:
         return _without_nft(saved, older)
-    shown = _shown_by_nft(saved, older, native_tables(nft, kind))
+    shown = _shown_by_nft(saved, older, {} if saved.nf_tables else native_tables(nft, kind))
     native = read_nft(nft, kind, Beside(tuple(text for text in saved.texts if text.name in shown), *_beside(known)))
     if isinstance(native, Unreadable):
         return native

@@ -30,6 +30,7 @@ _ALL_FLAGS = frozenset({"fin", "syn", "rst", "psh", "ack", "urg"})
 _SILENT = {"--name", "--mask", "--rsource", "--rdest", "--seconds", "--reap", "--hitcount", "--rttl"}
 _COUNTING = frozenset({"--update-counters", "--update-subcounters"})
 
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One option of a rule, and what it was given."""

@@ -22,7 +22,10 @@ class Marked(Opaque):
 
 @dataclass(frozen=True, slots=True)
 class SetMark:
-    """What becomes of a bearer's mark: (its own & keep) ^ (the other bearer's & take) ^ flip; `told` False is anything."""
+    """What becomes of a bearer's mark: (its own & keep) ^ (the other bearer's & take) ^ flip.
+
+    `told` False is one of which nobody can tell.
+    """
 
     of: Bearer
     keep: int = 0

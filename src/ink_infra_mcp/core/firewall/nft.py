@@ -1,7 +1,7 @@
 """Reads what `nft -j list ruleset` says into tables of one family; a document that is cut or odd is unreadable."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -169,11 +169,10 @@ def _filled(rules: Iterable[_Rule]) -> Filled:
     """Return the sets that rules fill: older versions need no flag for that."""
     found: dict[tuple[str, str, str], list[tuple[str, bool]]] = {}
     for rule in rules:
-        rated = False
-        for expression in rule.expr:
-            # the rate may stand within the statement or before it
-            rated = rated or "'inv': True" in str(expression)
+        for at, expression in enumerate(rule.expr):
             for name, how in _fills(expression):
+                # the rate may stand within the statement or before it
+                rated = "'inv': True" in str(rule.expr[: at + 1])
                 found.setdefault((*rule.key, name), []).append((how, rated))
     return found
 
@@ -221,9 +220,9 @@ def _take_set(drafts: Mapping[Key, _Draft[A]], found: _Set, filled: Filled) -> N
     changes = filled.get((*found.key, name), ())
     asking = any(statement.keys() - {"counter"} for statement in found.stmt)
     lasting = all(how in _FREE_TO_ADD for how, _ in changes)
-    filled = bool(changes) or "dynamic" in ((found.flags,) if isinstance(found.flags, str) else found.flags)
+    changing = bool(changes) or "dynamic" in ((found.flags,) if isinstance(found.flags, str) else found.flags)
     rated = bool(changes) and all(rated for _, rated in changes)
-    _draft(drafts, found).named[name] = Named(found.elem, filled, rated) if lasting and not asking else None
+    _draft(drafts, found).named[name] = Named(found.elem, changing, rated) if lasting and not asking else None
 
 
 def _take_rule(drafts: Mapping[Key, _Draft[A]], rule: _Rule) -> None:
@@ -256,10 +255,11 @@ _LEADING = frozenset({Verdict.JUMP, Verdict.GOTO})
 def _read(rule: _Rule, line: str | None, draft: _Draft[A], kind: type[A], beside: Beside) -> Rules[A]:
     has_xt = any("xt" in expression for expression in rule.expr)
     told = extensions(rule.expr, line, kind, beside.queues) if has_xt and line is not None else None
-    read = read_rules(rule.expr, kind, draft.named, _origin(rule), queues=beside.queues, extensions=told)
+    read = read_rules(rule.expr, kind, draft.named, line or "", queues=beside.queues, extensions=told)
     if line is not None and (told is not None or says_the_same(read, line, kind, beside.queues)):
-        return tuple(replace(one, origin=line) for one in read)
-    return read
+        return read
+    origin = _origin(rule)
+    return tuple(replace(one, origin=origin) for one in read)
 
 
 def _origin(rule: _Rule) -> str:

@@ -39,11 +39,11 @@ def outcomes(what: str, body: JsonValue, kind: type[A], named: Known, queues: Qu
     match what, body:
         case _, _ if verdict := _VERDICTS.get(what):
             return (Outcome(verdict),)
-        case ("jump" | "goto"), {"target": str(target)}:
+        case (("jump" | "goto"), {"target": str(target)}):
             return (Outcome(Verdict(what), target),)
         case "notrack", _:
             return (Outcome(Verdict.UNTRACK),)
-        case ("dnat" | "redirect"), None | dict():
+        case (("dnat" | "redirect"), None | dict()):
             return tuple(_translated(what, body or {}, kind, named))
         case "queue", None | dict():
             return (Outcome(_queued(body or {}, queues)),)
@@ -272,11 +272,11 @@ def may_break(value: JsonValue) -> bool:
 def opaque_statement(what: str, body: JsonValue) -> Opaque | None:
     """Return what a statement asks that ends its rule where a rate is overstepped, or a set full; None asks nothing."""
     match what, body:
-        case ("limit" | "ct count" | "quota"), dict():
+        case (("limit" | "ct count" | "quota"), dict()):
             return Opaque(what, ordinary=not body.get("inv", False))
-        case ("limit" | "ct count" | "quota"), _:
+        case (("limit" | "ct count" | "quota"), _):
             return Opaque(what)
-        case ("set" | "meter" | "map"), dict():
+        case (("set" | "meter" | "map"), dict()):
             return Opaque(what, ordinary="'inv': True" not in str(body))
         case _:
             return Opaque(what) if may_break(body) else None

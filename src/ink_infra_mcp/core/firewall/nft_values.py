@@ -60,10 +60,7 @@ class Asked:
         """
         if self.op not in _EQUAL:
             raise NotUnderstood
-        if "*" in self.values:
-            found = kind.all()
-        else:
-            found = kind.of(_address_text(value) for value in self.values)
+        found = kind.all() if "*" in self.values else kind.of(map(_address_text, self.values))
         return ~found if self.negated else found
 
     def ports(self) -> Ports:

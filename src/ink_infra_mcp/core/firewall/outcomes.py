@@ -87,9 +87,7 @@ def to_pool(rule: Rule[A], pool: Pool) -> Iterator[Rule[A]]:
     """
     if pool.ports and pool.ports[0] < pool.ports[1] and not pool.spread and not _is_vague(pool):
         kept = ToPort(Ports.of_spans([pool.ports]))
-        yield from chosen(
-            replace(rule, conditions=(*rule.conditions, kept)), replace(pool, ports=None).translations
-        )
+        yield from chosen(replace(rule, conditions=(*rule.conditions, kept)), replace(pool, ports=None).translations)
     yield from chosen(rule, pool.translations)
 
 

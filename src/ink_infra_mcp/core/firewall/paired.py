@@ -1,7 +1,7 @@
 """Pairs a rule as nft shows it with the line that iptables-save has for it, where the two surely speak of one rule.
 
-nft tells matches and targets of xtables by their names alone; what they ask stands in iptables-save, which in turn leaves
-out what it cannot say. So the kernel's words decide, and the line tells what is behind the names, nothing else.
+nft tells matches and targets of xtables by their names alone; what they ask stands in iptables-save, which in turn
+leaves out what it cannot say. So the kernel's words decide, and the line tells what is behind the names, nothing else.
 """
 
 from collections import Counter

@@ -26,6 +26,7 @@ T = TypeVar("T")
 AREAS = ("network", "containers")
 _VANISHED = frozenset({0, 1})
 _NOT_ASKED = Unreadable("nobody asked what the next boot loads")
+_DOCUMENT = '{"nftables"'
 _NO_NFT = "nft is not installed there, and without it nobody can tell which rules the kernel has (package nftables)"
 
 
@@ -116,7 +117,7 @@ class _Said:
         answer = self.answer(name)
         if not isinstance(answer, Answer) or answer.status != 0:
             return answer
-        return replace(answer, text="\n".join(line for line in answer.text.split("\n") if line.startswith("{")))
+        return replace(answer, text="\n".join(line for line in answer.text.split("\n") if line.startswith(_DOCUMENT)))
 
     def layer(self, name: str, read: Callable[[Answer], T | Unreadable]) -> T | Unreadable:
         answer = self.answer(name)
@@ -145,7 +146,14 @@ def _filters(said: _Said, kind: type[A], current: str, legacy: str, names: str) 
     if old is None and (tables := _legacy_tables(said, names)):
         return Unreadable(tables)
     sets = _answer(said.answer("ipsets"))
-    return read_filters(kind, iptables=_answer(saved), legacy=_answer(old), nft=_answer(nft), ipsets=sets)
+    return read_filters(
+        kind,
+        iptables=_answer(saved),
+        legacy=_answer(old),
+        nft=_answer(nft),
+        ipsets=sets,
+        queues=_answer(said.answer("queues")),
+    )
 
 
 def _answer(layer: Answer | Unreadable | None) -> Answer | None:

@@ -13,7 +13,8 @@ from ink_infra_mcp.sandbox.state_hosts import HostFirewall, HostState, Ufw
 _NFT: Json = {"version": "1.0.6", "release_name": "Lester Gooch #5", "json_schema_version": 1}
 _LEGACY = ("iptables-legacy-save", "ip6tables-legacy-save")
 _NEAR = ("fe80::1", 64)
-NAMES = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")
+NAMES = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names", "/proc/net/netfilter/nfnetlink_queue")
+"""Lists of the kernel in which nothing stands: tables of legacy iptables, and queues that a program waits at."""
 Answers = dict[str, str]
 """What a command says, by its arguments."""
 
