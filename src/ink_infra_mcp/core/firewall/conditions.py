@@ -33,7 +33,7 @@ class Question:
     leaving: str | None = None
     local: bool = True
     translated: bool = False
-    tracked: bool = True
+    tracked: bool | None = True
     port: int | None = None
     asked_destination: int | None = None
     flags: frozenset[str] = SYN

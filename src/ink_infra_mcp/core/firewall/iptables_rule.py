@@ -131,7 +131,9 @@ def _verdict(target: _Target) -> Verdict:
 def _translation(target: _Target, kind: type[A]) -> Translation:
     if target.name == "REDIRECT":
         port = target.options.get("--to-ports", "")
-        return Translation(port=int(port)) if port.isdigit() else Translation(vague=bool(port))
+        return Translation(
+            port=int(port) if port.isdigit() else None, vague=not port.isdigit() and bool(port), redirected=True
+        )
     found = _TO.fullmatch(target.options.get("--to-destination", "?"))
     return _to(found.groupdict(), kind) if found else Translation(vague=True)
 

@@ -100,9 +100,9 @@ def _outcome(what: str, body: JsonValue, kind: type[A]) -> _Outcome | None:
 def _translation(what: str, body: JsonValue, kind: type[A]) -> Translation:
     match what, body:
         case "redirect", None:
-            return Translation()
+            return Translation(redirected=True)
         case "redirect", {"port": int(port)}:
-            return Translation(port=port)
+            return Translation(port=port, redirected=True)
         case "dnat", {"addr": str(address), "port": int(port)}:
             return Translation(kind.parse(address).spans[0][0], port)
         case "dnat", {"addr": str(address), **others} if "port" not in others:

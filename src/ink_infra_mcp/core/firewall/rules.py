@@ -32,11 +32,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """Where a destination is rewritten to. `address` None keeps the host's own; `vague` is one that we cannot tell."""
+    """Where a destination is rewritten to. `address` None keeps it; `vague` is one that we cannot tell.
+
+    `redirected` is to the address that the interface has on which the packet came in.
+    """
 
     address: int | None = None
     port: int | None = None
     vague: bool = False
+    redirected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
