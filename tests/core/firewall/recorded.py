@@ -12,8 +12,9 @@ from ink_infra_mcp.core.firewall.docker import read_containers
 from ink_infra_mcp.core.firewall.exposure import HostFacts, SourceClass, WayIn
 from ink_infra_mcp.core.firewall.gates import Gate, Gates
 from ink_infra_mcp.core.firewall.host import read_filters
-from ink_infra_mcp.core.firewall.interfaces import read_interfaces
+from ink_infra_mcp.core.firewall.interfaces import Interfaces, read_interfaces
 from ink_infra_mcp.core.firewall.sockets import read_sockets
+from tests.core.firewall.routed import routed
 
 DATA = Path(__file__).resolve().parent / "data"
 NAMES = tuple(sorted(file.stem for file in (DATA / "situations").glob("*.sh")))
@@ -77,7 +78,7 @@ def facts(name: str) -> HostFacts:
         v6=read_filters(
             V6, iptables=said.answer("ip6tables"), legacy=said.answer("ip6tables_legacy"), nft=said.answer("nft")
         ),
-        interfaces=read_interfaces(said.answer("addresses")),
+        interfaces=routed(_interfaces(said)),
         sockets=read_sockets(said.answer("ss")),
         containers=read_containers(played),
         ways=(
@@ -85,3 +86,9 @@ def facts(name: str) -> HostFacts:
             WayIn("private", ("10.214.0.11",), "eth0", gated=False),
         ),
     )
+
+
+def _interfaces(said: Situation) -> Interfaces:
+    found = read_interfaces(said.answer("addresses"))
+    assert isinstance(found, Interfaces)
+    return found

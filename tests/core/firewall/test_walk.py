@@ -12,6 +12,7 @@ from ink_infra_mcp.core.firewall.netfilter import passage, way
 from tests.core.firewall.asking import at_host, words
 from tests.core.firewall.naive import CONTAINER, HOST, Packet, Plain, PlainTable, outcomes
 from tests.core.firewall.recorded import situation
+from tests.core.firewall.routed import routed
 
 SOURCES = range(6)
 PORTS = (80, 8000)
@@ -73,12 +74,11 @@ def interfaces() -> Interfaces:
     known = read_interfaces(situation("open").answer("addresses"))
     assert isinstance(known, Interfaces)
     family = V4.FAMILY
-    return Interfaces(
-        (
-            OwnAddress("eth0", family, HOST, number, V4.parse("203.0.113.0/24"), 24),
-            OwnAddress("docker0", family, "172.17.0.1", bridge, V4.parse("172.17.0.0/16"), 16),
-        )
+    own = (
+        OwnAddress("eth0", family, HOST, number, V4.parse("203.0.113.0/24"), 24),
+        OwnAddress("docker0", family, "172.17.0.1", bridge, V4.parse("172.17.0.0/16"), 16),
     )
+    return routed(Interfaces(own))
 
 
 @given(translations(), table(), st.none() | table(), st.sampled_from(PORTS), st.sampled_from(("tcp", "udp")))
@@ -149,12 +149,13 @@ def test_untracked_packets_leave_states_open() -> None:
     )
 
 
-def test_untracked_packets_may_or_may_not_be_sent_on() -> None:
-    """A translation needs conntrack: where packets may bypass it, both the container and the host itself are meant."""
-    raw = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j CT --notrack\nCOMMIT\n"
+def test_untracked_packets_are_not_sent_on() -> None:
+    """A translation needs conntrack: what is taken out of it stays at the host, what may be goes both ways."""
+    raw = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp {}-j CT --notrack\nCOMMIT\n"
     nat = f"*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j DNAT --to-destination {CONTAINER}:80\nCOMMIT\n"
     text = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"
-    for before, answer in (("", (ALL, NOBODY, NOBODY)), (raw, (NOBODY, NOBODY, ALL))):
+    either = (raw.format("-m mark --mark 0x1 "), (NOBODY, NOBODY, ALL))
+    for before, answer in (("", (ALL, NOBODY, NOBODY)), (raw.format(""), (NOBODY, ALL, NOBODY)), either):
         tables = read_filters(V4, iptables=Answer(before + nat + text), legacy=None, nft=None)
         assert words(at_host(tables, V4.parse(ALL), 22, interfaces=interfaces())) == answer
 

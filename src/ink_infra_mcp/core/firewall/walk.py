@@ -1,7 +1,9 @@
 """Walks cells of doors and sources through rules and says which pass, which are stopped, and of which it cannot tell.
 
 Where a rule asks something opaque, its part goes both ways. So `passed` and `stopped` are those that may pass and those
-that may be stopped; what is in both is unknown, and where all ways agree nothing is.
+that may be stopped; what is in both is unknown, and where all ways agree nothing is. Where a rule does something that
+cannot be placed (it may change the packet, hand it to a program, send it elsewhere), its part leaves the walk: nothing
+behind it tells what becomes of it, so that it is `lost`, and unknown to the end.
 """
 
 from collections.abc import Iterable
@@ -61,7 +63,11 @@ class Walk(Generic[A]):
     stops: list[Evidence] = field(default_factory=list[Evidence])
     doubts: list[Evidence] = field(default_factory=list[Evidence])
     rewrites: list[tuple[Cells, Rule[A]]] = field(default_factory=list[tuple[Cells, Rule[A]]])
+    lost: Cells = 0
+    """What no rule behind can tell anything of."""
     untracked: Cells = 0
+    """What a rule may have taken out of connection tracking; `left_tracked` is what it may have left in it."""
+    left_tracked: Cells = 0
     benign: bool = False
     """Whether an opaque part was met that an ordinary packet would meet in a known way."""
 
@@ -87,8 +93,8 @@ class Walk(Generic[A]):
     def _chain(self, table: Table[A], name: str, here: Cells, *, depth: int) -> Cells:
         """Return the cells that come back from a chain, undecided."""
         if depth > MAX_DEPTH:
-            self._unclear(table, here, f"chain {name} is nested too deep to be followed")
-            return here
+            self._lose(table, here, f"chain {name} is nested too deep to be followed")
+            return 0
         back = 0
         for rule in table.chains[name]:
             covered, sure = self._covered(rule, here)
@@ -108,11 +114,17 @@ class Walk(Generic[A]):
                 here &= self._at_door(condition)
                 if not here:
                     return 0, True
+                # what was asked for at first is known to connection tracking alone
+                sure = sure and not (isinstance(condition, ToPort) and condition.original and not self._tracked)
             elif (met := condition.met(self.question)) is not True:
                 if met is False:
                     return 0, True
                 sure = False
         return (here if rule.sources is None else here & self.grid.of(rule.sources)), sure
+
+    @property
+    def _tracked(self) -> bool:
+        return self.question.tracked is True
 
     def _at_door(self, condition: ToPort | Protocol) -> Cells:
         if isinstance(condition, Protocol):
@@ -153,10 +165,11 @@ class Walk(Generic[A]):
                 self.rewrites.append((covered, rule))
             case Verdict.UNTRACK:
                 self.untracked |= covered
+                self.left_tracked |= 0 if stay != here else covered
                 return here
             case Verdict.UNKNOWN:
-                self._unclear(table, covered, rule.origin)
-                return here
+                self._lose(table, covered, rule.origin)
+                return here & ~covered
             case _:
                 self.stops.append(evidence)
         return stay
@@ -165,11 +178,9 @@ class Walk(Generic[A]):
         self.benign = self.benign or known(rule.conditions, ordinary(self.question))
         self.doubts.append(Evidence(covered, f"{table.name}: {rule.origin}"))
 
-    def _unclear(self, table: Table[A], covered: Cells, says: str) -> None:
-        evidence = Evidence(covered, f"{table.name}: {says}")
-        self.doubts.append(evidence)
-        self.passes.append(evidence)
-        self.stops.append(evidence)
+    def _lose(self, table: Table[A], covered: Cells, says: str) -> None:
+        self.lost |= covered
+        self.doubts.append(Evidence(covered, f"{table.name}: {says}"))
 
 
 def known(conditions: Iterable[Condition], question: Question) -> bool:

@@ -108,6 +108,13 @@ ipsets() {
   printf '%s\n' "$all"
 }
 
+# routes FAMILY: all routes of all tables; a router of the internet has too many to be sent
+routes() {
+  all=$(ask ip -j "$1" route show table all) || return
+  [ ${#all} -le 400000 ] || { echo 'the routes are too many to be sent' && return 90; }
+  printf '%s\n' "$all"
+}
+
 # next_boot: run boot.sh, which whoever sends this script puts before it in a variable
 next_boot() {
   set -- timeout 25 unshare --net sh -c "${boot:?}" boot "$mark"
@@ -119,7 +126,10 @@ network() {
   user=$(id -u)
   # Where only root works at all, sudo finds what is in sbin; so that `missing` is told from `not root`, look there too.
   [ "$user" = 0 ] || PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-  section addresses ask ip -j address show
+  section addresses ask ip -j -d address show
+  section routes4 routes -4
+  section routes6 routes -6
+  section localnet ask grep -rs --include=route_localnet . /proc/sys/net/ipv4/conf
   section came_from printf '%s\n' "${SSH_CONNECTION:-}"
   section sockets as_root ss -H -l -n -t -u -p
   section nft as_root nft -j list ruleset
