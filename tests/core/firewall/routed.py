@@ -11,9 +11,7 @@ _ALL = {Family.V4: V4.all(), Family.V6: V6.all()}
 _LOOPBACK = Route(Family.V4, V4.parse("127.0.0.0/8"), ("lo",), "local", delivered=True)
 
 
-def routed(
-    known: Interfaces, *more: Route, uplink: str = "eth0", localnet: frozenset[str] = frozenset()
-) -> Interfaces:
+def routed(known: Interfaces, *more: Route, uplink: str = "eth0", localnet: frozenset[str] = frozenset()) -> Interfaces:
     """Return the interfaces with their routes: each address is delivered, each network lies behind its interface."""
     made = (*_made(known), *(Route(family, _ALL[family], (uplink,)) for family in Family), _LOOPBACK, *more)
     return replace(known, routes=Routes(made), localnet=localnet)
