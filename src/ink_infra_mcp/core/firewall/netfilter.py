@@ -248,9 +248,12 @@ class _Crossing(Generic[A]):
         return cells
 
     def _is_met(self, base: Base) -> bool | None:
-        """Return whether packets meet a chain that hangs at devices; below a bridge or a VLAN they may."""
+        """Return whether packets meet a chain that hangs at devices; below a bridge or a VLAN they may.
+
+        nft does not always say which devices those are (1.0.6 on Linux 6.18 leaves `dev` out).
+        """
         if not base.devices:
-            return True
+            return None if base.hook == "ingress" else True
         wanted = OneOf(base.devices)
         if (met := wanted.holds(self._question.interface)) is not False:
             return met

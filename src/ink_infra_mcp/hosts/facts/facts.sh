@@ -117,7 +117,7 @@ routes() {
 
 # next_boot: run boot.sh, which whoever sends this script puts before it in a variable
 next_boot() {
-  set -- timeout 25 unshare --net sh -c "${boot:?}"
+  set -- timeout 25 unshare --net sh -c "${boot:?}" boot "$mark"
   command -v unshare >/dev/null 2>&1 && command -v timeout >/dev/null 2>&1 || return 127
   if [ "$user" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
@@ -140,6 +140,7 @@ network() {
   section iptables_legacy as_root iptables-legacy-save
   section ip6tables_legacy as_root ip6tables-legacy-save
   section ipsets ipsets
+  section queues as_root cat /proc/net/netfilter/nfnetlink_queue
   section ufw as_root ufw status verbose
   section ufw_files ufw_files
   section firewalld as_root firewall-cmd --state

@@ -32,6 +32,7 @@ _THERE = frozenset({"running", "paused"})
 _BEHIND = frozenset({"bridge", "overlay", "host", "null"})
 """Drivers of Docker's whose networks lie behind the server; those of others may stand beside it."""
 _NOT_ASKED = Unreadable("nobody asked what the next boot loads")
+_DOCUMENT = '{"nftables"'
 _NO_NFT = "nft is not installed there, and without it nobody can tell which rules the kernel has (package nftables)"
 
 
@@ -122,7 +123,7 @@ class _Said:
         answer = self.answer(name)
         if not isinstance(answer, Answer) or answer.status != 0:
             return answer
-        return replace(answer, text="\n".join(line for line in answer.text.split("\n") if line.startswith("{")))
+        return replace(answer, text="\n".join(line for line in answer.text.split("\n") if line.startswith(_DOCUMENT)))
 
     def layer(self, name: str, read: Callable[[Answer], T | Unreadable]) -> T | Unreadable:
         answer = self.answer(name)
@@ -162,7 +163,14 @@ def _filters(said: _Said, kind: type[A], current: str, legacy: str, names: str) 
     if old is None and (tables := _legacy_tables(said, names)):
         return Unreadable(tables)
     sets = _answer(said.answer("ipsets"))
-    return read_filters(kind, iptables=_answer(saved), legacy=_answer(old), nft=_answer(nft), ipsets=sets)
+    return read_filters(
+        kind,
+        iptables=_answer(saved),
+        legacy=_answer(old),
+        nft=_answer(nft),
+        ipsets=sets,
+        queues=_answer(said.answer("queues")),
+    )
 
 
 def _answer(layer: Answer | Unreadable | None) -> Answer | None:

@@ -14,7 +14,8 @@ _NFT: Json = {"version": "1.0.6", "release_name": "Lester Gooch #5", "json_schem
 _LEGACY = ("iptables-legacy-save", "ip6tables-legacy-save")
 _NEAR = ("fe80::1", 64)
 _SETTINGS = "/proc/sys/net/ipv4/conf"
-NAMES = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")
+NAMES = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names", "/proc/net/netfilter/nfnetlink_queue")
+"""Lists of the kernel in which nothing stands: tables of legacy iptables, and queues that a program waits at."""
 Answers = dict[str, str]
 """What a command says, by its arguments."""
 

@@ -108,6 +108,13 @@ BRIDGE = (
     "ip route add default via 203.0.113.66",
     "ip -6 route add default via 2001:db8::66",
 )
+
+
+def ingress(rules: str) -> str:
+    """Return a table that filters what comes in by the card, before all else."""
+    return f"table netdev d {{ chain n {{ type filter hook ingress device eth0 priority 0; {rules}; }} ; }}"
+
+
 WORLDS = {
     "redirect to the first address": World(
         (*SECOND, *REDIRECTS),
@@ -163,7 +170,7 @@ WORLDS = {
             *BRIDGE,
             *nft(
                 "table ip f {" + chain("i", "input", "tcp dport 9100 drop") + "}",
-                "table netdev d { chain n { type filter hook ingress device eth0 priority 0; tcp dport 9101 drop; } ; }",
+                ingress("tcp dport 9101 drop"),
             ),
         ),
         (*((a, 9100) for a in ANY), *((a, 9101) for a in ANY)),
@@ -253,9 +260,7 @@ WORLDS = {
             "ip link add v0 type veth peer name v1",
             "ip link set v0 up",
             "ip link set v1 up",
-            *nft(
-                "table netdev d { chain n { type filter hook ingress device eth0 priority 0; tcp dport 9200 fwd to v0; } ; }"
-            ),
+            *nft(ingress("tcp dport 9200 fwd to v0")),
         ),
         ((ANY[0], 9200), (ANY[0], 9201)),
         tries=((FOUR, 9200), (FOUR, 9201)),
