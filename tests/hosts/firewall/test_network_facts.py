@@ -27,6 +27,7 @@ def _recorded(situation: str) -> dict[str, Section]:
         "came_from": Section("203.0.113.66 51000 192.0.2.11 22", 0),
         "container_ids": Section(FIRST, 0),
         "containers": Section(FIRST_LINE, 0),
+        "networks": Section('{"name":"coolify","driver":"bridge","options":{},"scope":"local"}', 0),
         "firewalld": Section("not running", 252),
     }
 

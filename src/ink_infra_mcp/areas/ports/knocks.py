@@ -174,8 +174,8 @@ def _disagreement(ground: Ground, knocked: Knocked) -> Finding | None:
 
 def computed(ground: Ground, knocked: Knocked) -> State:
     """Return what the layers say of one connect: one source, one address, one port."""
-    way = next(way for way in ground.facts.ways if knocked.address in way.addresses)
-    facts = replace(ground.facts, ways=(replace(way, addresses=(knocked.address,)),))
+    way = next(way for way in ground.facts.ways if way.has(knocked.address))
+    facts = replace(ground.facts, ways=(way.only(knocked.address),))
     four = family_of(knocked.source) is Family.V4
     source = SourceClass(
         knocked.origin,

@@ -16,6 +16,7 @@ from typing import Generic, NamedTuple
 
 from ink_infra_mcp.core.firewall.addresses import A, Addresses
 from ink_infra_mcp.core.firewall.conditions import SYN_ACK, OneOf, Question
+from ink_infra_mcp.core.firewall.destinations import destinations_named
 from ink_infra_mcp.core.firewall.grid import Cells, Grid, grid
 from ink_infra_mcp.core.firewall.interfaces import Interfaces
 from ink_infra_mcp.core.firewall.ports import Ports
@@ -33,6 +34,7 @@ from ink_infra_mcp.core.firewall.rules import (
     Work,
     sources_named,
 )
+from ink_infra_mcp.core.firewall.spans import Spans
 from ink_infra_mcp.core.firewall.walk import Evidence, Judgement, Walk, ordinary, union
 
 HOST = "host"
@@ -82,7 +84,8 @@ class Way(Generic[A]):
 
     `raw` come before connection tracking, `edge` at its place, `tracked` between it and translation, `beside` at the
     place of the translation: at one place either may be first. `answering` and `returning` are what answers of the
-    host and of others behind it pass. `told_apart` are the sources that the rules name.
+    host and of others behind it pass. `told_apart` are the sources that the rules name, `destinations` the
+    addresses that they tell apart.
     """
 
     ingress: Chains[A]
@@ -97,6 +100,7 @@ class Way(Generic[A]):
     answering: Chains[A]
     returning: Chains[A]
     told_apart: frozenset[A]
+    destinations: frozenset[Spans]
 
 
 def way(tables: Tables[A]) -> Way[A]:
@@ -117,6 +121,7 @@ def way(tables: Tables[A]) -> Way[A]:
         answering=_hung(answering, "input", "filter"),
         returning=_hung(returning, "input", "filter"),
         told_apart=sources_named(tables) | sources_named(answering) | sources_named(returning),
+        destinations=destinations_named((*tables, *answering, *returning)),
     )
 
 
@@ -243,9 +248,12 @@ class _Crossing(Generic[A]):
         return cells
 
     def _is_met(self, base: Base) -> bool | None:
-        """Return whether packets meet a chain that hangs at devices; below a bridge or a VLAN they may."""
+        """Return whether packets meet a chain that hangs at devices; below a bridge or a VLAN they may.
+
+        nft does not always say which devices those are (1.0.6 on Linux 6.18 leaves `dev` out).
+        """
         if not base.devices:
-            return True
+            return None if base.hook == "ingress" else True
         wanted = OneOf(base.devices)
         if (met := wanted.holds(self._question.interface)) is not False:
             return met
