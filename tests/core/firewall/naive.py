@@ -58,7 +58,7 @@ class Plain:
         if self.asked_port is not None:
             words += ["-m", "conntrack", "--ctorigdstport", str(self.asked_port)]
         if self.opaque:
-            words += ["-m", "mark", "--mark", "0x1"]
+            words += ["-m", "geoip", "--source-country", "XX"]
         verb, _, target = self.then.partition(" ")
         if verb == "DNAT":
             return " ".join([*words, "-j", "DNAT", "--to-destination", target])

@@ -149,7 +149,7 @@ ALL, NOBODY = "10.0.0.0/30", "nobody"
 
 
 def test_nft_matches_are_read_or_opaque() -> None:
-    """Ranges, comparisons and sets are exact; a set that the kernel changes, a mark and xt are unknown."""
+    """Ranges, comparisons and sets are exact; the others of a set that the kernel changes, and xt, are unknown."""
     accept = {"accept": None}
     assert nft_verdict([match(PORT, {"range": [20, 25]}), accept]) == (ALL, NOBODY, NOBODY)
     assert nft_verdict([match(PORT, 1024, "<"), accept]) == (ALL, NOBODY, NOBODY)
@@ -160,11 +160,9 @@ def test_nft_matches_are_read_or_opaque() -> None:
         "10.0.0.0/32",
         NOBODY,
     )
-    for opaque in (
-        match(FOUR, "@seen"),
-        match({"meta": {"key": "mark"}}, 1),
-        {"xt": {"type": "match", "name": "geoip"}},
-    ):
+    assert nft_verdict([match(FOUR, "@seen"), accept]) == ("10.0.0.1/32", NOBODY, "10.0.0.0/32, 10.0.0.2/31")
+    assert nft_verdict([match({"meta": {"key": "mark"}}, 1), accept]) == (NOBODY, ALL, NOBODY)
+    for opaque in (match({"meta": {"key": "cpu"}}, 1), {"xt": {"type": "match", "name": "geoip"}}):
         assert nft_verdict([opaque, accept]) == (NOBODY, NOBODY, ALL), opaque
     assert nft_verdict([{"queue": None}]) == (NOBODY, NOBODY, ALL)
     assert nft_verdict([{"limit": {"rate": 3, "per": "minute"}}, accept]) == (ALL, NOBODY, NOBODY)

@@ -143,7 +143,7 @@ def test_what_stands_before_an_unknown_expression_says_for_whom_it_is_unknown(
 
 @given(st.data(), st.sampled_from([name for name in NAMES if name != "open"]))
 def test_an_unknown_rule_in_what_the_tools_print_shuts_nobody_out(data: st.DataObject, name: str) -> None:
-    """The same through the readers: nft shows a rule of a kind that is not known, which iptables-save does not print."""
+    """The same through the readers: nft shows a rule of an unknown kind, which iptables-save does not print."""
     said, known = situation(name), facts(name)
     document = json.loads(said.answer("nft").text)
     items = document["nftables"]

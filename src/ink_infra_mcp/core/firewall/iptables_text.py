@@ -48,7 +48,7 @@ def read_text(text: str) -> tuple[tuple[SavedTable, ...], tuple[str, ...]]:
 
 
 def read_part(text: str) -> tuple[SavedTable, ...]:
-    """Return the tables of an iptables-save that failed on its way, as far as it came; what is no line of it is left out.
+    """Return the tables of an iptables-save that failed on its way, as far as it came, without what is no line of it.
 
     It fails at rules that it cannot say (`range with unknown payload base`, 1.8.11), and has none of what comes after.
     """

@@ -13,6 +13,8 @@ from typing import Generic, NamedTuple
 from ink_infra_mcp.core.firewall.addresses import A
 from ink_infra_mcp.core.firewall.conditions import Condition, Protocol, Question, ToPort
 from ink_infra_mcp.core.firewall.grid import Cells, Grid
+from ink_infra_mcp.core.firewall.marked import Carried
+from ink_infra_mcp.core.firewall.marks import Marked
 from ink_infra_mcp.core.firewall.rules import Base, Rule, Table, Verdict
 
 MAX_DEPTH = 64
@@ -68,6 +70,8 @@ class Walk(Generic[A]):
     untracked: Cells = 0
     """What a rule may have taken out of connection tracking; `left_tracked` is what it may have left in it."""
     left_tracked: Cells = 0
+    carried: Carried | None = None
+    """The marks of the cells, None where they are not followed: then a test of one is opaque."""
     benign: bool = False
     """Whether an opaque part was met that an ordinary packet would meet in a known way."""
 
@@ -116,6 +120,10 @@ class Walk(Generic[A]):
                     return 0, True
                 # what was asked for at first is known to connection tracking alone
                 sure = sure and not (isinstance(condition, ToPort) and condition.original and not self._tracked)
+            elif isinstance(condition, Marked) and self.carried is not None:
+                may, may_not = self.carried.meeting(condition, tracked=self.question.tracked)
+                here &= may
+                sure = sure and not here & may_not
             elif (met := condition.met(self.question)) is not True:
                 if met is False:
                     return 0, True
@@ -143,6 +151,8 @@ class Walk(Generic[A]):
         """Return what goes on to the next rule, and what returns from this chain."""
         if not sure and rule.verdict is not Verdict.CONTINUE:
             self._doubt(table, rule, covered)
+        if rule.marks and self.carried is not None:
+            self.carried.set(rule.marks, covered, sure=sure, tracked=self.question.tracked)
         stay = here & ~covered if sure else here
         match rule.verdict:
             case Verdict.CONTINUE:
@@ -177,6 +187,8 @@ class Walk(Generic[A]):
     def _doubt(self, table: Table[A], rule: Rule[A], covered: Cells) -> None:
         self.benign = self.benign or known(rule.conditions, ordinary(self.question))
         self.doubts.append(Evidence(covered, f"{table.name}: {rule.origin}"))
+        if self.carried is not None:
+            self.carried.doubtful |= covered
 
     def _lose(self, table: Table[A], covered: Cells, says: str) -> None:
         self.lost |= covered
