@@ -27,6 +27,11 @@ class Dice:
     random: Random
     count: int = 0
     served: list[int] = field(default_factory=list[int])
+    near: tuple[int, ...] = field(init=False)
+    """The ports that most rules of this server are about, so that they meet each other."""
+
+    def __post_init__(self) -> None:
+        self.near = tuple(self.some(DOORS, 3, least=2))
 
     def one(self, *of: T) -> T:
         """Return one of them."""
@@ -57,7 +62,7 @@ class Dice:
 
     def door(self) -> int:
         """Return a port that is knocked at."""
-        return self.one(*DOORS)
+        return self.one(*self.near) if self.chance(75) else self.one(*DOORS)
 
     def to(self) -> int:
         """Return a port that something listens on, mostly."""

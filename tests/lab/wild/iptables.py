@@ -68,6 +68,25 @@ _ODD = (
     "-m devgroup --src-group 0",
     "-m cpu --cpu 0",
     "-m quota --quota 1000000",
+    "-m quota --quota 60",
+    "-m limit --limit 1/hour --limit-burst 1",
+    "-m hashlimit --hashlimit-above 1/hour --hashlimit-burst 1 --hashlimit-name c --hashlimit-mode srcip",
+    "-m connlimit --connlimit-above 0",
+    "-m connlimit --connlimit-upto 0",
+    "-m connbytes --connbytes 0:1000 --connbytes-dir both --connbytes-mode packets",
+    "-m recent --name r --update --hitcount 3",
+    "-m nfacct --nfacct-name none",
+    "-m bpf --bytecode '1,6 0 0 1'",
+    "-m realm --realm 0",
+    "-m cgroup --cgroup 0",
+    "-m osf --genre Linux",
+    "-m ecn --ecn-ip-ect 0",
+    "-m cluster --cluster-total-nodes 2 --cluster-local-node 1 --cluster-hash-seed 1",
+    "-m connlabel --label 1",
+    "-m ipv6header --soft --header none",
+    "-m time --datestart 2020-01-01",
+    "-m conntrack --ctexpire 1:100",
+    "-m owner --uid-owner 0",
     "-m policy --dir in --pol none",
     "-m physdev --physdev-in eth0",
     "-m tcpmss --mss 500:9000",
@@ -125,6 +144,9 @@ def source_match(dice: Dice, six: bool) -> str:
 
 def matches(dice: Dice, *, six: bool, reply: bool) -> str:
     """Return what a rule asks."""
+    if not reply and dice.chance(6):
+        alone = dice.one("$OUTSIDE6", "$FLEET6") if six else dice.one("$OUTSIDE4", "$FLEET4")
+        return dice.one(f"-s {alone}", f"! -p udp -s {alone}", f"-p tcp -s {alone}")
     door = f"--sport {dice.to()}" if reply else door_match(dice)
     daddr = dice.one("-d $PUBLIC6", "! -d $PUBLIC6", "-d $SECOND6") if six else (
         dice.one("-d $PUBLIC4", "! -d $PUBLIC4", "-d $SECOND4", "-d $HELD4", "-m conntrack --ctorigdst $PUBLIC4")
@@ -225,6 +247,24 @@ def translations(dice: Dice) -> Iterator[str]:
         )
         asked = matches(dice, six=six, reply=False)
         yield f"{tool} -t nat {dice.one('-A', '-I')} PREROUTING {asked} -j {done}"
+
+
+def synproxy(dice: Dice) -> Iterator[str]:
+    """Yield what answers the first packets itself, whoever listens, and then perhaps lets the connection through."""
+    tool, port = dice.one("iptables", "ip6tables", "iptables-legacy"), dice.door()
+    yield f"{tool} -t raw -A PREROUTING -p tcp --dport {port} --syn -j CT --notrack"
+    yield (
+        f"{tool} -A INPUT -p tcp --dport {port} -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --sack-perm"
+        " --timestamp --wscale 7 --mss 1460"
+    )
+    yield f"{tool} -A INPUT -p tcp --dport {port} {dice.one('-m conntrack --ctstate INVALID', '')} -j DROP"
+
+
+def prefixes(dice: Dice) -> Iterator[str]:
+    """Yield IPv6 prefixes that are swapped without conntrack."""
+    of, to = dice.one(("$PUBLIC6", "$INNER6"), ("$INNER6", "$PUBLIC6"), ("$PUBLIC6", "$HELD6"))
+    yield f"ip6tables -t mangle -A PREROUTING -p tcp --dport {dice.door()} -d {of} -j DNPT --src-pfx {of}/64 --dst-pfx {to}/64"
+    yield f"ip6tables -t mangle -A POSTROUTING -p tcp -s {to} -j SNPT --src-pfx {to}/64 --dst-pfx {of}/64"
 
 
 def comments(dice: Dice) -> Iterator[str]:

@@ -9,7 +9,8 @@ import socket
 import sys
 from pathlib import Path
 
-MPTCP, TRANSPARENT, FREEBIND = 262, 19, 15
+MPTCP = 262
+TRANSPARENT4, TRANSPARENT6 = (socket.SOL_IP, 19), (socket.IPPROTO_IPV6, 75)
 
 
 def listening(address: str, port: int, how: str) -> socket.socket:
@@ -26,7 +27,7 @@ def listening(address: str, port: int, how: str) -> socket.socket:
     if how == "device":
         found.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
     if how == "transparent":
-        found.setsockopt(socket.SOL_IPV6 if six else socket.SOL_IP, 75 if six else TRANSPARENT, 1)
+        found.setsockopt(*(TRANSPARENT6 if six else TRANSPARENT4), 1)
     found.bind(("::" if address == "*" else address, port))
     found.listen(64)
     found.setblocking(False)

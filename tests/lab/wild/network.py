@@ -13,7 +13,7 @@ def listens(dice: Dice) -> list[str]:
     """Return where something listens: an address, a port and how, in words that the listener takes."""
     found: list[str] = []
     for port in dice.some(SERVED, 5, least=2):
-        for address in dice.some(_ANY, 2) if dice.chance(55) else dice.some(_ONE, 2):
+        for address in dice.some(_ANY, 2) if dice.chance(70) else dice.some(_ONE, 2):
             how = dice.one(*["plain"] * 8, "mptcp", "device", "transparent", "reuse")
             found.append(f"{address} {port} {how}")
         dice.served.append(port)
@@ -45,6 +45,8 @@ def routes(dice: Dice) -> Iterator[str]:
         "ip -6 route add local $ANYNET6 dev lo",
         "ip rule add fwmark 1 table 100; ip route add local default dev lo table 100",
         "ip -6 rule add fwmark 1 table 100; ip -6 route add local default dev lo table 100",
+        "ip rule add to $ANYNET4 table 200; ip route add local $ANYNET4 dev lo table 200",
+        "ip route add local $ANYNET4 dev eth0",
         "ip route add unreachable $OUTSIDE4/32",
         "ip route add blackhole $FLEET4/32",
     )
@@ -63,26 +65,37 @@ def settings(dice: Dice) -> Iterator[str]:
             "echo 1 >/proc/sys/net/ipv4/ip_nonlocal_bind",
             f"echo {dice.one(0, 1)} >/proc/sys/net/bridge/bridge-nf-call-iptables",
             f"echo {dice.one(0, 1)} >/proc/sys/net/bridge/bridge-nf-call-ip6tables",
-            f"echo {dice.one(0, 1)} >/proc/sys/net/ipv4/tcp_l3mdev_accept",
+            "echo 1 >/proc/sys/net/ipv6/conf/lo/disable_ipv6",
+            f"echo {dice.one(0, 1)} >{_CONF}/all/arp_ignore",
         ),
         4,
     ):
         yield each
 
 
+def by_shaper(dice: Dice) -> Iterator[str]:
+    """Yield rules of the traffic shaper, which packets come by before any filter."""
+    yield "ip link add v0 type veth peer name v1 && ip link set v0 up && ip link set v1 up"
+    yield "tc qdisc add dev eth0 ingress"
+    asked = f"u32 match ip protocol 6 0xff match ip dport {dice.door()} 0xffff"
+    done = dice.one("mirred ingress redirect dev v0", "mirred egress redirect dev v0", "mirred egress mirror dev v0")
+    yield f"tc filter add dev eth0 parent ffff: protocol ip {asked} action {done}"
+    yield "echo 1 >/proc/sys/net/ipv4/conf/v0/accept_local; echo 0 >/proc/sys/net/ipv4/conf/v0/rp_filter"
+
+
 def bridged(dice: Dice) -> Iterator[str]:
     """Yield the card in a bridge that has the addresses, and what may filter there."""
     yield (
-        "ip link add br-wan type bridge forward_delay 0 mcast_snooping 0 && ip link set br-wan address $(cat"
-        " /sys/class/net/eth0/address) && ip link set br-wan up && ip addr flush dev eth0 && ip link set eth0 master"
+        "ip link add br-wan type bridge forward_delay 0 mcast_snooping 0 && ip link set br-wan address $(ip -o"
+        " link show eth0 | sed 's/.*ether //; s/ .*//') && ip link set br-wan up && ip addr flush dev eth0 && ip link set eth0 master"
         " br-wan && ip addr add $PUBLIC4/16 dev br-wan && ip addr add $PUBLIC6/64 dev br-wan nodad && ip route add"
-        " default via $GATEWAY4 && ip -6 route add default via $GATEWAY6"
+        " default via $GATEWAY4 && ip -6 route flush default && ip -6 route add default via $GATEWAY6"
     )
     if dice.chance(50):
         yield "nft add table bridge b"
         hook = dice.one("prerouting", "input", "forward")
         yield f'nft "add chain bridge b c {{ type filter hook {hook} priority 0; }}"'
-        done = dice.one("drop", "accept", "meta pkttype set host")
+        done = dice.one("drop", "accept", "meta pkttype set host", "meta broute set 1")
         yield f'nft "add rule bridge b c tcp dport {dice.door()} {done}"'
     if dice.chance(50):
         tool = dice.one("iptables", "ip6tables")
@@ -90,20 +103,14 @@ def bridged(dice: Dice) -> Iterator[str]:
 
 
 def guest(dice: Dice) -> Iterator[str]:
-    """Yield a virtual machine, in a namespace of its own, behind a bridge of the server's or beside the server."""
+    """Yield a virtual machine, in a namespace of its own, behind a bridge of the server's."""
     yield "mkdir -p /run/netns && ip netns add guest && ip -n guest link set lo up"
-    if dice.chance(70):
-        yield (
-            "ip link add vmbr0 type bridge && ip addr add $GUESTGW4/24 dev vmbr0 && ip link set vmbr0 up && ip link add"
-            " tap0 type veth peer name eth0 netns guest && ip link set tap0 master vmbr0 up && ip -n guest addr add"
-            " $GUEST4/24 dev eth0 && ip -n guest link set eth0 up && ip -n guest route add default via $GUESTGW4"
-        )
-        yield "echo 1 >/proc/sys/net/ipv4/ip_forward"
-        door = dice.door()
-        yield f"iptables -t nat -A PREROUTING -i eth0 -p tcp --dport {door} -j DNAT --to-destination $GUEST4:8080"
-    else:
-        yield (
-            "ip link add eth9 link eth0 netns guest type macvlan mode bridge && ip -n guest addr add $SECOND4/16 dev"
-            " eth9 && ip -n guest link set eth9 up"
-        )
+    yield (
+        "ip link add vmbr0 type bridge && ip addr add $GUESTGW4/24 dev vmbr0 && ip link set vmbr0 up && ip link add"
+        " tap0 type veth peer name eth0 netns guest && ip link set tap0 master vmbr0 up && ip -n guest addr add"
+        " $GUEST4/24 dev eth0 && ip -n guest link set eth0 up && ip -n guest route add default via $GUESTGW4"
+    )
+    yield "echo 1 >/proc/sys/net/ipv4/ip_forward"
+    door = dice.door()
+    yield f"iptables -t nat -A PREROUTING -i eth0 -p tcp --dport {door} -j DNAT --to-destination $GUEST4:8080"
     yield "ip netns exec guest setsid python3 /run/listener.py /run/guest '0.0.0.0 8080 plain' </dev/null >/dev/null 2>&1 &"

@@ -41,9 +41,46 @@ _ODD = (
     "fib daddr . iif type local",
     "limit rate 10000/second",
     "limit rate over 10000/second",
+    "limit rate 1/hour burst 1 packets",
+    "limit rate over 1/hour burst 1 packets",
+    "ct count over 0",
+    "ct count 1",
+    "quota over 60 bytes",
+    "quota until 60 bytes",
+    "limit name slow",
+    "quota name little",
+    "meta l4proto vmap { tcp : continue }",
+    "ip saddr vmap { 192.0.2.0/24 : drop, * : continue }",
+    "exthdr frag exists",
+    "tcp option fastopen missing",
+    "iif . tcp dport { eth0 . 9100, eth0 . 80 }",
+    "meta iifname . meta nfproto { eth0 . ipv4 }",
     "meta pkttype host",
     "meta pkttype != host",
     "ip ttl > 1",
+    "ip6 hoplimit > 1",
+    "ether saddr != 02:00:00:00:00:01",
+    "ct id > 0",
+    "ct expiration > 1s",
+    "ct bytes > 0",
+    "ct packets < 3",
+    "ct protocol tcp",
+    "ct l3proto ipv4",
+    "meta protocol ip",
+    "meta protocol { ip, ip6 }",
+    "meta iifkind veth",
+    "socket wildcard 1",
+    "rt ipsec missing",
+    "meta secpath missing",
+    "meta rtclassid 0",
+    "tcp window > 0",
+    "tcp sequence >= 0",
+    "tcp doff > 5",
+    "tcp urgptr 0",
+    "ip frag-off & 0x1fff == 0",
+    "ip hdrlength 5",
+    "ip checksum > 0",
+    "symhash mod 2 0",
     "meta length < 200",
     "tcp sport 1024-65535",
     "tcp sport < 1024",
@@ -72,6 +109,14 @@ _ODD = (
     "counter",
     'log prefix "x"',
 )
+_ALONE = (
+    "ip saddr $OUTSIDE4",
+    "ip saddr { $OUTSIDE4, $FLEET4 }",
+    "ip6 saddr $FLEET6",
+    "ip6 saddr { $OUTSIDE6, $FLEET6 }",
+    "ip saddr 192.0.2.0-198.51.100.255",
+)
+"""Matches of whole sources; neither the admin nor the Factory is one of them."""
 _REACH = ("$PUBLIC4", "$SECOND4", "$INNER4", "$HELD4", "$ANYNET4")
 _REACH6 = ("$PUBLIC6", "$SECOND6", "$INNER6", "$HELD6")
 _CARDS = (
@@ -148,6 +193,8 @@ def matches(dice: Dice, *, reply: bool = False) -> str:
     door = door_match(dice)
     if reply:
         door = f"tcp sport {dice.to()}" if dice.chance(80) else "tcp sport != 22"
+    if not reply and dice.chance(8):
+        return dice.mixed([dice.one(*_ALONE), *dice.maybe(30, *_CARDS)])
     more = [
         *dice.maybe(30, source_match(dice)),
         *dice.maybe(12, destination_match(dice)),
@@ -177,6 +224,19 @@ def verdict(dice: Dice, jumps: list[str]) -> str:
         "meta mark set ct mark",
         f"tcp dport vmap {{ {dice.door()} : accept, {dice.door()} : drop }}",
         f"ip saddr vmap {{ {dice.one(*SOURCES4)} : accept, 0.0.0.0/1 : drop }}",
+        "limit rate 1/hour burst 2 packets accept",
+        "limit rate over 1/hour burst 2 packets drop",
+        f"jump {{ ip saddr {dice.one(*SOURCES4)} accept; drop; }}",
+        f"goto {{ ip6 saddr {dice.one(*SOURCES6)} drop; }}",
+        f"ip saddr . tcp dport vmap {{ {dice.one(*SOURCES4)} . {dice.door()} : drop, 192.0.2.0/24 . 1-99 : accept }}",
+        f"ip saddr vmap {{ {dice.one(*SOURCES4)} : drop, * : accept }}",
+        "numgen random mod 2 vmap { 0 : accept, 1 : drop }",
+        "ct state vmap { new : drop, established : accept }",
+        'iifname vmap { "eth0" : drop, "lo" : accept }',
+        "synproxy mss 1460 wscale 7 timestamp sack-perm",
+        "counter log prefix \"y\" accept",
+        "log drop",
+        "notrack accept",
         "notrack",
         "meta nftrace set 1",
         "meta priority set 1:1",
@@ -254,6 +314,9 @@ def _sets(dice: Dice, where: str) -> Iterator[str]:
     if dice.chance(15):
         yield nft(f"add set {where} pairs {{ type ipv4_addr . inet_service; flags interval; }}")
         yield nft(f"add element {where} pairs {{ {dice.four()} . {dice.door()} }}")
+    if dice.chance(20):
+        yield nft(f"add limit {where} slow {{ rate 1/hour burst 1 packets; }}")
+        yield nft(f"add quota {where} little {{ over 60 bytes; }}")
     if dice.chance(15):
         yield nft(f"add map {where} ways {{ type inet_service : verdict; }}")
         yield nft(f"add element {where} ways {{ {dice.door()} : {dice.one('drop', 'accept')} }}")
@@ -271,6 +334,8 @@ def _base(dice: Dice, where: str, jumps: list[str], *, has_sets: bool) -> Iterat
         yield from (nft(f"add rule {where} {chain} {rule}") for rule in _GUARD.split("; ") if dice.chance(97))
         yield nft(f"add rule {where} {chain} tcp dport {dice.to()} accept")
     reply = hook in ("output", "postrouting")
+    if hook == "output" and dice.chance(10):
+        yield nft(f"add chain {where} {chain}r {{ type route hook output priority {priority}; }}")
     for _ in range(dice.random.randint(1, 4)):
         asked = matches(dice, reply=reply)
         if has_sets and not reply and dice.chance(40):
