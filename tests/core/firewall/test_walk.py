@@ -223,10 +223,10 @@ ALL, NOBODY = "10.0.0.0/30", "nobody"
 
 
 def test_an_opaque_match_is_unknown_unless_both_ways_agree() -> None:
-    """Accept if marked and else accept is open, drop if marked and else drop is closed, anything else is unknown."""
-    assert verdicts("-m mark --mark 0x1 -j ACCEPT", "-j ACCEPT") == (ALL, NOBODY, NOBODY)
-    assert verdicts("-m mark --mark 0x1 -j DROP") == (NOBODY, ALL, NOBODY)
-    assert verdicts("-m mark --mark 0x1 -j ACCEPT") == (NOBODY, NOBODY, ALL)
+    """Accept if met and else accept is open, drop if met and else drop is closed, anything else is unknown."""
+    assert verdicts("-m geoip --source-country XX -j ACCEPT", "-j ACCEPT") == (ALL, NOBODY, NOBODY)
+    assert verdicts("-m geoip --source-country XX -j DROP") == (NOBODY, ALL, NOBODY)
+    assert verdicts("-m geoip --source-country XX -j ACCEPT") == (NOBODY, NOBODY, ALL)
     half = verdicts("-s 10.0.0.0/31 -m set --match-set friends src -j ACCEPT")
     assert half == (NOBODY, "10.0.0.2/31", "10.0.0.0/31")
     assert verdicts("-m geoip --source-country XX -j DROP", policy="ACCEPT") == (NOBODY, NOBODY, ALL)
@@ -262,7 +262,7 @@ def test_untracked_packets_are_not_sent_on() -> None:
     raw = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp {}-j CT --notrack\nCOMMIT\n"
     nat = f"*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j DNAT --to-destination {CONTAINER}:80\nCOMMIT\n"
     text = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"
-    either = (raw.format("-m mark --mark 0x1 "), (NOBODY, NOBODY, ALL))
+    either = (raw.format("-m geoip --source-country XX "), (NOBODY, NOBODY, ALL))
     for before, answer in (("", (ALL, NOBODY, NOBODY)), (raw.format(""), (NOBODY, ALL, NOBODY)), either):
         tables = read_filters(V4, iptables=Answer(before + nat + text), legacy=None, nft=None)
         assert words(at_host(tables, V4.parse(ALL), 22, interfaces=interfaces())) == answer

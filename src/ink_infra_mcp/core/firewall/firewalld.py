@@ -27,7 +27,7 @@ class Zone(Frozen):
 
     @property
     def lasting(self) -> tuple[object, ...]:
-        """Return what makes a zone, in an order of ours: firewalld lists its lasting rules in another than those of now.
+        """Return what makes a zone, in an order of ours: firewalld lists lasting rules in another than those of now.
 
         Interfaces are bound to a zone when they come up, and are not part of it.
         """

@@ -52,7 +52,7 @@ def read_filters(
     native = read_nft(nft, kind, Beside(tuple(text for text in saved.texts if text.name in shown), *_beside(known)))
     if isinstance(native, Unreadable):
         return native
-    own = [table for table, text in zip(saved.tables, saved.texts, strict=True) if text.name not in shown]
+    own = [table for table, text in zip(saved.tables, saved.texts, strict=False) if text.name not in shown]
     return (*own, *older.tables, *native)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from ink_infra_mcp.core.firewall.answer import Damaged
@@ -17,11 +17,21 @@ _RULE = re.compile(r"(?:\[\d+:\d+\] )?(-A (\S+)(?: .*)?)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class SavedTable:
-    """One table as it was printed: the rules of each chain, and the policies of those that are built in."""
+    """One table as it was printed: the rules of each chain, and the policies of those that are built in.
+
+    `cut` is the chain within which iptables-save failed: what is there is its beginning.
+    """
 
     name: str
     chains: Mapping[str, tuple[str, ...]]
     policies: Mapping[str, str]
+    cut: str = ""
+
+    def lines(self, chain: str, count: int) -> Iterator[str | None]:
+        """Yield the lines of a chain that has so many rules, rule by rule; None where it is not told which is which."""
+        found = self.chains.get(chain, ())
+        told = found if len(found) == count or chain == self.cut else ()
+        yield from (told[at] if at < len(told) else None for at in range(count))
 
 
 def read_text(text: str) -> tuple[tuple[SavedTable, ...], tuple[str, ...]]:
@@ -35,6 +45,45 @@ def read_text(text: str) -> tuple[tuple[SavedTable, ...], tuple[str, ...]]:
     _check_frames(comments)
     numbered = ((number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#"))
     return tuple(_tables(numbered)), comments
+
+
+def read_part(text: str) -> tuple[SavedTable, ...]:
+    """Return the tables of an iptables-save that failed on its way, as far as it came, without what is no line of it.
+
+    It fails at rules that it cannot say (`range with unknown payload base`, 1.8.11), and has none of what comes after.
+    """
+    tables: dict[str, _Draft] = {}
+    draft, last = _Draft(), ""
+    for line in _until_damaged(text):
+        if line.startswith("*"):
+            draft = tables.setdefault(line[1:], _Draft())
+        elif tables and (_CHAIN.fullmatch(line) or _is_rule_of(draft, line)):
+            last = _take(draft, 0, line)
+    *whole, cut = (_saved(name, each) for name, each in tables.items()) if tables else (_saved("", draft),)
+    return (*whole, _cut(cut, last))
+
+
+def _until_damaged(text: str) -> Iterator[str]:
+    try:
+        yield from _lines(text.split("\n"))
+    except Damaged:
+        return
+
+
+def _is_rule_of(draft: "_Draft", line: str) -> bool:
+    rule = _RULE.fullmatch(line)
+    return rule is not None and rule[2] in draft.chains
+
+
+def _cut(table: SavedTable, last: str) -> SavedTable:
+    """Return the table as it is cut: the last line of its last chain is one that may have no end."""
+    lines = table.chains.get(last, ())
+    return replace(table, chains=MappingProxyType({**table.chains, last: lines[:-1]}), cut=last)
+
+
+def _saved(name: str, draft: "_Draft") -> SavedTable:
+    chains = {chain: tuple(rules) for chain, rules in draft.chains.items()}
+    return SavedTable(name, MappingProxyType(chains), MappingProxyType(draft.policies))
 
 
 def _lines(printed: Iterable[str]) -> Iterator[str]:
@@ -90,18 +139,19 @@ def _table(name: str, lines: Iterator[tuple[int, str]]) -> SavedTable:
     draft = _Draft()
     for number, line in lines:
         if line == "COMMIT":
-            chains = {chain: tuple(rules) for chain, rules in draft.chains.items()}
-            return SavedTable(name, MappingProxyType(chains), MappingProxyType(draft.policies))
+            return _saved(name, draft)
         _take(draft, number, line)
     raise Damaged(f"table {name} is cut off: it has no COMMIT")
 
 
-def _take(draft: _Draft, number: int, line: str) -> None:
+def _take(draft: _Draft, number: int, line: str) -> str:
+    """Take a line in; return the chain that it speaks of."""
     if chain := _CHAIN.fullmatch(line):
         draft.chains[chain[1]] = []
         if chain[2] != "-":
             draft.policies[chain[1]] = chain[2].lower()
-    elif (rule := _RULE.fullmatch(line)) and rule[2] in draft.chains:
+        return chain[1]
+    if (rule := _RULE.fullmatch(line)) and rule[2] in draft.chains:
         draft.chains[rule[2]].append(rule[1])
-    else:
-        raise Damaged(f"line {number} is neither a chain nor a rule of one")
+        return rule[2]
+    raise Damaged(f"line {number} is neither a chain nor a rule of one")

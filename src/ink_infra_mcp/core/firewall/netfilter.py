@@ -19,6 +19,7 @@ from ink_infra_mcp.core.firewall.conditions import SYN_ACK, OneOf, Question
 from ink_infra_mcp.core.firewall.destinations import destinations_named
 from ink_infra_mcp.core.firewall.grid import Cells, Grid, grid
 from ink_infra_mcp.core.firewall.interfaces import Interfaces
+from ink_infra_mcp.core.firewall.marked import Carried
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.firewall.replies import turned
 from ink_infra_mcp.core.firewall.routes import Delivery
@@ -50,6 +51,11 @@ class Hung(NamedTuple, Generic[A]):
     table: Table[A]
     base: Base
     loses: bool
+
+    @property
+    def marks(self) -> bool:
+        """Return whether its table sets marks."""
+        return any(rule.marks for rules in self.table.chains.values() for rule in rules)
 
 
 Chains = tuple[Hung[A], ...]
@@ -177,6 +183,7 @@ class _Crossing(Generic[A]):
         self._interfaces = interfaces
         self._whole = whole
         self._walks: list[Walk[A]] = []
+        self._carried = Carried.fresh(cells.whole)
 
     @property
     def benign(self) -> bool:
@@ -186,7 +193,7 @@ class _Crossing(Generic[A]):
     def passage(self) -> Passage:
         """Walk them; return what may pass, what may be stopped, and where each may arrive."""
         # before connection tracking a packet has no state, and is not exempt from having one either
-        first, raw, edge = (self._walk(replace(self._question, tracked=None)) for _ in range(3))
+        first, raw, edge = (self._walk(replace(self._question, tracked=None), self._carried) for _ in range(3))
         here = self._through(first, self._filters.ingress, self._whole)
         here = self._through(raw, self._filters.raw, here)
         here = self._through(edge, self._filters.edge, here)
@@ -197,8 +204,8 @@ class _Crossing(Generic[A]):
                 passed |= self._beyond(those, here & those, arrivals, tracked=tracked)
         return self._told(passed, arrivals)
 
-    def _walk(self, question: Question) -> Walk[A]:
-        walk = Walk(question, self._cells)
+    def _walk(self, question: Question, carried: Carried | None) -> Walk[A]:
+        walk = Walk(question, self._cells, carried=carried)
         self._walks.append(walk)
         return walk
 
@@ -212,8 +219,10 @@ class _Crossing(Generic[A]):
 
     def _beyond(self, those: Cells, here: Cells, arrivals: list[Arrival], *, tracked: bool | None) -> Cells:
         """Add where the cells arrive, whatever stopped them before; return what of those still here may get there."""
-        walk = self._walk(replace(self._question, tracked=tracked))
+        walk = self._walk(replace(self._question, tracked=tracked), self._carried)
         here = self._through(walk, self._filters.tracked, here)
+        if any(hung.marks for hung in (*self._filters.beside, *self._filters.translating)):
+            self._carried.forget()
         beside = [(hung, walk.base(hung.table, hung.base, here)) for hung in self._filters.beside]
         passed = 0
         for arrival in self._arrivals(those, here, tracked=tracked):
@@ -239,8 +248,11 @@ class _Crossing(Generic[A]):
     def _through(self, walk: Walk[A], hung: Chains[A], cells: Cells) -> Cells:
         """Return what may go on behind some chains; what one of them loses, it may lose before another of its place."""
         for _, together in groupby(hung, key=lambda each: (each.base.hook, each.base.priority)):
-            here = cells
-            for table, base, loses in together:
+            here, chains = cells, list(together)
+            if walk.carried is not None and len(chains) > 1 and any(hung.marks for hung in chains):
+                # whichever comes first may be the one that sets what the other asks for
+                walk.carried.forget()
+            for table, base, loses in chains:
                 there = self._is_met(base)
                 if there is not False and here:
                     went_on = walk.base(table, base, here if loses else cells)
@@ -261,7 +273,7 @@ class _Crossing(Generic[A]):
 
     def _arrivals(self, those: Cells, still_here: Cells, *, tracked: bool | None) -> list[Arrival]:
         """Return where cells arrive, those that no translation takes last; a drop in a nat chain is in the walk."""
-        walk = self._walk(replace(self._question, tracked=tracked))
+        walk = self._walk(replace(self._question, tracked=tracked), self._carried)
         here = those
         for _, together in groupby(self._filters.translating, key=lambda each: each.base.priority):
             # what is not tracked meets no nat chain; of several of one priority each may be the first
@@ -314,7 +326,7 @@ class _Crossing(Generic[A]):
         self, arrival: Arrival, here: Cells, beside: Sequence[tuple[Hung[A], Cells]], *, tracked: bool | None
     ) -> Cells:
         """Return what of an arrival may get through the chains behind the translation, and get its answers."""
-        walk = self._walk(self._arrived(arrival, tracked=tracked))
+        walk = self._walk(self._arrived(arrival, tracked=tracked), self._carried.copy())
         if arrival.vague:
             reason = Evidence(here, f"{HOST}: the destination is rewritten in a way that the rules do not tell")
             walk.doubts.append(reason)
@@ -357,7 +369,7 @@ class _Crossing(Generic[A]):
             tracked=question.tracked or None,
             flags=SYN_ACK,
         )
-        return (here & ~waiting) | self._through(self._walk(answer), hung, waiting)
+        return (here & ~waiting) | self._through(self._walk(answer, None), hung, waiting)
 
 
 def _pieces(walks: Iterable[Walk[A]], of: Callable[[Walk[A]], list[Evidence]]) -> tuple[Evidence, ...]:

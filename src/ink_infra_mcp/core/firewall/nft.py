@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import repeat
 from types import MappingProxyType
 from typing import Generic, cast
 
@@ -240,9 +241,8 @@ def _finished(key: Key, draft: _Draft[A], kind: type[A], beside: Beside) -> Tabl
 
 def _rules(chain: str, draft: _Draft[A], kind: type[A], beside: Beside) -> Iterator[Rule[A]]:
     rules = draft.chains[chain]
-    lines: Sequence[str] = () if draft.saved is None else draft.saved.chains.get(chain, ())
-    pairs = zip(rules, lines, strict=True) if len(rules) == len(lines) else ((rule, None) for rule in rules)
-    for rule, line in pairs:
+    lines = repeat(None) if draft.saved is None else draft.saved.lines(chain, len(rules))
+    for rule, line in zip(rules, lines, strict=False):
         for one in _read(rule, line, draft, kind, beside):
             if one.verdict in _LEADING and one.target not in draft.chains:
                 raise Damaged(f"rule {rule.handle} jumps to the chain {one.target}, which is missing")

@@ -13,6 +13,8 @@ from typing import Generic, NamedTuple
 from ink_infra_mcp.core.firewall.addresses import A
 from ink_infra_mcp.core.firewall.conditions import Condition, Protocol, Question, ToPort
 from ink_infra_mcp.core.firewall.grid import Cells, Grid
+from ink_infra_mcp.core.firewall.marked import Carried
+from ink_infra_mcp.core.firewall.marks import Marked
 from ink_infra_mcp.core.firewall.rules import Base, Rule, Table, Verdict
 
 MAX_DEPTH = 64
@@ -68,6 +70,8 @@ class Walk(Generic[A]):
     untracked: Cells = 0
     """What a rule may have taken out of connection tracking; `left_tracked` is what it may have left in it."""
     left_tracked: Cells = 0
+    carried: Carried | None = None
+    """The marks of the cells, None where they are not followed: then a test of one is opaque."""
     benign: bool = False
     """Whether an opaque part was met that an ordinary packet would meet in a known way."""
 
@@ -113,6 +117,10 @@ class Walk(Generic[A]):
             if isinstance(condition, ToPort | Protocol):
                 here &= self._at_door(condition)
                 met = self._knows(condition)
+            elif isinstance(condition, Marked) and self.carried is not None:
+                may, may_not = self.carried.meeting(condition, tracked=self.question.tracked)
+                here &= may
+                met = None if here & may_not else True
             else:
                 met = condition.met(self.question)
             if met is False or not here:
@@ -141,6 +149,8 @@ class Walk(Generic[A]):
         """Return what goes on to the next rule, and what returns from this chain."""
         if not sure and rule.verdict is not Verdict.CONTINUE:
             self._doubt(table, rule, covered)
+        if rule.marks and self.carried is not None:
+            self.carried.set(rule.marks, covered, sure=sure, tracked=self.question.tracked)
         stay = here & ~covered if sure else here
         match rule.verdict:
             case Verdict.CONTINUE:
@@ -175,6 +185,8 @@ class Walk(Generic[A]):
     def _doubt(self, table: Table[A], rule: Rule[A], covered: Cells) -> None:
         self.benign = self.benign or known(rule.conditions, ordinary(self.question))
         self.doubts.append(Evidence(covered, f"{table.name}: {rule.origin}"))
+        if self.carried is not None:
+            self.carried.doubtful |= covered
 
     def _lose(self, table: Table[A], covered: Cells, says: str) -> None:
         self.lost |= covered
