@@ -50,6 +50,22 @@ async def test_a_muscle_is_closed_to_policy_in_front_of_it_and_on_it(tmp_path: P
     )
     assert (after["verdict"], after.get("findings", []), after["connects"] > 0) == ("clean", [], True)
     assert after["probed_from"] == ["this machine", "factory", "muscle-1"]
+    assert [note for note in after.get("notes", []) if "probe=true" in note] == []
+
+
+async def test_what_rests_on_a_servers_own_word_is_offered_to_be_tried(tmp_path: Path) -> None:
+    """Over the wire, and in the text that a person reads: which servers it concerns, and the call that tries it."""
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path) as it, it.client() as client:
+            whole = await client.call_tool("check_firewall", {})
+            one = await client.call_tool("check_firewall", {"server": "muscle-2"})
+    (note,) = (note for note in data(one)["notes"] if "probe=true" in note)
+    assert note.endswith(
+        "TCP ports of muscle-2 rests on what the server itself says of its filters, routes and listeners, or is not "
+        "known: check_firewall server=muscle-2 probe=true tries it"
+    )
+    assert f"note: {note}" in text(one)
+    assert "check_firewall probe=true tries it" in " ".join(data(whole)["notes"])
 
 
 def large(fleet: Fleet) -> Fleet:

@@ -11,6 +11,7 @@ from ink_infra_mcp.areas.ports.findings import RANKS, Finding, Ground, Row, find
 from ink_infra_mcp.areas.ports.ground import ground_of
 from ink_infra_mcp.areas.ports.knocks import Knocked, Origin, disagreements, knocked
 from ink_infra_mcp.areas.ports.lines import PortLine, lines_of
+from ink_infra_mcp.areas.ports.offers import probe_offered
 from ink_infra_mcp.areas.ports.providers import in_front_of
 from ink_infra_mcp.areas.ports.ways_in import neighbours_of, ways_of
 from ink_infra_mcp.core.errors import HostError, UnknownName
@@ -87,6 +88,7 @@ class CheckFirewall(Query[Args, Look, Report]):
         judged = [(ground, rows_of(ground)) for ground in grounds]
         missing = {host: away[host.name] for host in hosts if host.name in away}
         tried, notes = await _tried(look, grounds, facts) if args.probe else ([], [])
+        offered = () if args.probe else probe_offered((ground.facts.name, rows) for ground, rows in judged)
         findings = _sorted(
             *(finding for ground, rows in judged for finding in _of_one(ground, rows)),
             *map(_unreached, missing, missing.values()),
@@ -103,7 +105,7 @@ class CheckFirewall(Query[Args, Look, Report]):
             more_findings=max(0, len(findings) - MAX_FINDINGS),
             connects=len(tried),
             probed_from=_origins_of(tried),
-            notes=(*look.ports().overrides, *_missing_settings(look), *notes),
+            notes=(*look.ports().overrides, *_missing_settings(look), *offered, *notes),
         )
 
     def render(self, report: Report) -> str:

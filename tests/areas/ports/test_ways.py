@@ -2,7 +2,9 @@
 
 import pytest
 
+from ink_infra_mcp.areas.ports.findings import findings_of, rows_of
 from ink_infra_mcp.areas.ports.knocks import computed
+from ink_infra_mcp.core.firewall.exposure import State
 from tests.areas.ports.recorded_ways import NAMES, connects, ground_for, network
 
 UNTOLD = {
@@ -31,3 +33,54 @@ def test_what_is_computed_of_a_world_is_what_connects_came_to(name: str) -> None
         else ("open" if each.answer == "open" else "closed")
         for each in connects(name)
     }
+
+
+def at(name: str, port: str, **changed: str) -> dict[str, State]:
+    """Return how reachable a port of a world's host is, by `family class`."""
+    rows = rows_of(ground_for(network(name, **changed)))
+    return {f"{r.exposure.family} {r.exposure.source_class}": r.exposure.state for r in rows if r.port == port}
+
+
+def test_an_address_on_the_loopback_is_one_that_the_internet_calls() -> None:
+    """What listens on a floating IP of `lo` alone is open for everybody, and so it says in the report."""
+    assert at("an_address_on_the_loopback", "9302/tcp")["ipv4 internet"] is State.OPEN
+    assert at("an_address_on_a_veth", "9301/tcp")["ipv4 internet"] is State.OPEN
+
+
+def test_a_card_in_a_bridge_is_reported_over_both_families() -> None:
+    """The bridge has the default route, so it is the way in, whatever it is called: IPv6 is open where IPv4 is not."""
+    found = at("a_card_in_a_bridge", "9100/tcp")
+    assert {key: found[key] for key in found if "internet" in key or "admin" in key} == {
+        "ipv4 internet": State.CLOSED,
+        "ipv4 admin": State.CLOSED,
+        "ipv6 internet": State.OPEN,
+        "ipv6 admin": State.OPEN,
+    }
+
+
+def test_a_whole_network_of_the_hosts_own_is_asked_about() -> None:
+    """It is local by a route, not by an address; of its parts the rules close one, and the rest is open."""
+    ways = ground_for(network("a_network_of_its_own_by_a_route")).facts.ways
+    assert [(way.interface, way.also) for way in ways] == [("eth0", ("198.51.100.0/28",))]
+    assert at("a_network_of_its_own_by_a_route", "9102/tcp")["ipv4 internet"] is State.OPEN
+
+
+UNREAD = ("routes4", "routes6", "localnet", "addresses", "nft", "sockets")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("lost", UNREAD)
+def test_what_is_not_read_closes_nothing_that_answers(name: str, lost: str) -> None:
+    """Without any one of a host's answers, no connect that really came through is called closed."""
+    ground = ground_for(network(name, **{lost: "cut o"}))
+    there = [each for each in connects(name) if any(way.has(each.address) for way in ground.facts.ways)]
+    assert [each for each in there if each.answer == "open" and computed(ground, each) is State.CLOSED] == []
+
+
+def test_routes_that_are_not_read_are_a_finding() -> None:
+    """What is delivered where, nobody can tell without them."""
+    ground = ground_for(network("a_card_in_a_bridge", routes6="cut o"))
+    found = [finding for finding in findings_of(ground, rows_of(ground)) if finding.code == "unreadable_layer"]
+    assert [(finding.severity, finding.what, finding.evidence) for finding in found] == [
+        ("high", "the routes could not be read: what passes there is unknown", "what ip -j route said is not its JSON")
+    ]

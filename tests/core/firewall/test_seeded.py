@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ink_infra_mcp.core.firewall.addresses import V4, V6, A
+from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Family
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable
 from ink_infra_mcp.core.firewall.conditions import Question
 from ink_infra_mcp.core.firewall.exposure import HostFacts, State, exposures
@@ -24,11 +24,8 @@ from ink_infra_mcp.core.plan import JsonObject
 from tests.core.firewall.recorded import CLASSES, NAMES, facts, filters, situation
 
 SEED = "something that nobody knows"
-FRONT = {V4: "203.0.113.11", V6: "2001:db8::11"}
-CALLERS = {
-    V4: {one.name: one.v4 for one in CLASSES if one.way == "public"},
-    V6: {one.name: one.v6 for one in CLASSES if one.way == "public"},
-}
+FRONT = {Family.V4: "203.0.113.11", Family.V6: "2001:db8::11"}
+PUBLIC = [one for one in CLASSES if one.way == "public"]
 Door = tuple[str, int]
 
 
@@ -64,13 +61,13 @@ def doors(name: str) -> tuple[Door, ...]:
 
 def reached(tables: Tables[A], place: Place, known: HostFacts, kind: type[A]) -> set[tuple[str, Door]]:
     """Return whose packets to which ports may come to a place: those that a drop there may stop."""
-    callers = cast("dict[str, A]", CALLERS[kind])
+    callers = {one.name: kind((one.v4 if kind.FAMILY is Family.V4 else one.v6).spans) for one in PUBLIC}
     assert isinstance(known.interfaces, Interfaces)
     everybody = kind.of_spans(span for one in callers.values() for span in one.spans)
     dropping = way(seeded(tables, place, Verdict.DROP))
     told_apart = dropping.told_apart | set(callers.values())
     cells = grid(everybody, told_apart, doors(known.name))
-    question = Question(None, kind.parse(FRONT[kind]).spans[0][0], "eth0")
+    question = Question(None, kind.parse(FRONT[kind.FAMILY]).spans[0][0], "eth0")
     stops = crossing(dropping, question, cells, known.interfaces).judgement.stops
     stopped = 0
     for here, says in stops:
@@ -85,8 +82,8 @@ def reached(tables: Tables[A], place: Place, known: HostFacts, kind: type[A]) ->
 
 def shut(tables: Tables[A], known: HostFacts, kind: type[A]) -> set[tuple[str, Door]]:
     """Return who is said to be shut out of which port."""
-    changed = replace(known, v4=tables) if kind is V4 else replace(known, v6=tables)
-    found = exposures(changed, CLASSES[:2], doors(known.name))
+    changed = replace(known, **{"v4" if kind.FAMILY is Family.V4 else "v6": tables})
+    found = exposures(changed, PUBLIC, doors(known.name))
     return {
         (one.source_class, (one.protocol, one.port))
         for one in found

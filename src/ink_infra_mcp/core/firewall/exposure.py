@@ -227,7 +227,8 @@ def _layers(side: _Side[A], way_in: WayIn, question: Question, cells: Grid[A]) -
     """Return what each layer alone does with everybody who comes this way, in the packet's order."""
     provider = (_at_gate(side.gate, question, cells),) if way_in.gated else ()
     host, arrivals = _at_host(side, question, cells)
-    listeners = Listeners(question, cells, side.facts.sockets, side.facts.containers)
+    facts = side.facts
+    listeners = Listeners(question, cells, facts.sockets, facts.containers, facts.interfaces)
     return (*provider, host, listeners.judged(arrivals))
 
 

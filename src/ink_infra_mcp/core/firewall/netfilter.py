@@ -225,7 +225,7 @@ class _Crossing(Generic[A]):
             self._carried.forget()
         beside = [(hung, walk.base(hung.table, hung.base, here)) for hung in self._filters.beside]
         passed = 0
-        for arrival in self._arrivals(walk, those, tracked=tracked):
+        for arrival in self._arrivals(those, here, tracked=tracked):
             arrivals.append(arrival)
             passed |= self._delivered(arrival, here & arrival.cells, beside, tracked=tracked)
         return passed
@@ -271,16 +271,21 @@ class _Crossing(Generic[A]):
             return met
         return None if wanted.any_of(self._interfaces.under(self._question.interface)) else False
 
-    def _arrivals(self, walk: Walk[A], cells: Cells, *, tracked: bool | None) -> list[Arrival]:
-        """Return where the cells arrive, those that no translation takes last; a drop in a nat chain is in the walk."""
-        here = cells
+    def _arrivals(self, those: Cells, still_here: Cells, *, tracked: bool | None) -> list[Arrival]:
+        """Return where cells arrive, those that no translation takes last; a drop in a nat chain is in the walk."""
+        walk = self._walk(replace(self._question, tracked=tracked), self._carried)
+        here = those
         for _, together in groupby(self._filters.translating, key=lambda each: each.base.priority):
             # what is not tracked meets no nat chain; of several of one priority each may be the first
             untaken = [walk.base(table, base, here) for table, base, _ in together] if tracked is not False else []
             here = reduce(int.__and__, untaken, here) if tracked else here
         found = [arrival for covered, rule in walk.rewrites for arrival in self._rewritten(walk, covered, rule)]
-        whole = Arrival(here, walk.question.destination, local=walk.question.local)
-        return [*found, whole] if here else found
+        if walk.lost:
+            found.append(Arrival(walk.lost, walk.question.destination, vague=True))
+            walk.lost &= still_here
+        if here:
+            found.append(Arrival(here, walk.question.destination, local=walk.question.local))
+        return found
 
     def _rewritten(self, walk: Walk[A], covered: Cells, rule: Rule[A]) -> Iterator[Arrival]:
         """Yield where a translation sends cells; those that it sends where they go anyway count as not moved."""
@@ -360,6 +365,8 @@ class _Crossing(Generic[A]):
             interface="" if local else question.leaving,
             leaving=self._interfaces.answers_by(self._question.interface, self._cells.nobody.FAMILY),
             local=False,
+            # whether an answer is tracked, where its question was not, is said by other rules
+            tracked=question.tracked or None,
             flags=SYN_ACK,
         )
         return (here & ~waiting) | self._through(self._walk(answer, None), hung, waiting)

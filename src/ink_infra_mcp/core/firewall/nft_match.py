@@ -51,6 +51,8 @@ _WITHOUT_PORTS = frozenset({"icmp", "icmpv6"})
 _TRANSPORTS = frozenset({"tcp", "udp", "sctp", "th"}) | _WITHOUT_PORTS
 _INTERFACES = {"iifname": Arrives, "iif": Arrives, "oifname": Leaves, "oif": Leaves}
 
+_NOT_NOTHING = Asked([0], negated=True, op="!=")
+
 
 def matched(body: JsonObject, kind: type[A], named: Known) -> tuple[Asks, ...]:
     """Return what a match asks of a packet of the family: all that is in one of the alternatives must hold.
@@ -137,6 +139,8 @@ def _matched(left: JsonValue, asked: Asked, kind: type[A]) -> Iterator[Found]:
         case {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, mask]}:
             yield Protocol(OneOf(("tcp",)))
             yield asked.flags_of(mask)
+        case {"&": [{"payload": {"protocol": "ip", "field": "frag-off"}}, 0x1FFF]} if asked == _NOT_NOTHING:
+            yield Never("later fragments")
         case {"meta": {"key": "mark"}} | {"ct": {"key": "mark"}} | {"&": _}:
             yield _mark(left, asked)
         case {"meta": {"key": str(key)}}:

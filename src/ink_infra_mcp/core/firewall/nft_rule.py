@@ -19,6 +19,8 @@ from ink_infra_mcp.core.plan import JsonObject
 _LIMITING = frozenset({"limit", "ct count", "quota", "set", "meter", "map"})
 _GOING_ON = frozenset({Verdict.CONTINUE, Verdict.UNTRACK})
 """After these the next expression of a rule still counts."""
+_LAST = frozenset({"dnat", "redirect", "vmap"})
+"""What is not met by these goes on behind the rule (NFT_BREAK)."""
 _TRANSPARENT = frozenset({"comment"})
 """Matches of xtables that every packet meets."""
 
@@ -56,6 +58,7 @@ class _Reading(Generic[A]):
             yield from self._mangled(body)
         elif (found := outcomes(what, body, self.kind, self.named, self.queues)) is not None:
             yield from self.decided(found)
+            self.ended = self.ended or what in _LAST
         elif what not in PASSING and what not in _LIMITING:
             yield from self.decided((UNKNOWN,))
         elif (asked := opaque_statement(what, body)) is not None:

@@ -116,23 +116,21 @@ class Walk(Generic[A]):
         for condition in rule.conditions:
             if isinstance(condition, ToPort | Protocol):
                 here &= self._at_door(condition)
-                if not here:
-                    return 0, True
-                # what was asked for at first is known to connection tracking alone
-                sure = sure and not (isinstance(condition, ToPort) and condition.original and not self._tracked)
+                met = self._knows(condition)
             elif isinstance(condition, Marked) and self.carried is not None:
                 may, may_not = self.carried.meeting(condition, tracked=self.question.tracked)
                 here &= may
-                sure = sure and not here & may_not
-            elif (met := condition.met(self.question)) is not True:
-                if met is False:
-                    return 0, True
-                sure = False
+                met = None if here & may_not else True
+            else:
+                met = condition.met(self.question)
+            if met is False or not here:
+                return 0, True
+            sure = sure and met is True
         return (here if rule.sources is None else here & self.grid.of(rule.sources)), sure
 
-    @property
-    def _tracked(self) -> bool:
-        return self.question.tracked is True
+    def _knows(self, condition: ToPort | Protocol) -> bool | None:
+        """Return whether a packet can meet it at all: what was asked for at first, connection tracking alone knows."""
+        return self.question.tracked if isinstance(condition, ToPort) and condition.original else True
 
     def _at_door(self, condition: ToPort | Protocol) -> Cells:
         if isinstance(condition, Protocol):

@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -279,7 +279,7 @@ def inside(name: str, command: str, *, check: bool = True) -> str:
 
 
 @contextmanager
-def two_namespaces() -> Iterator[None]:
+def two_namespaces() -> Generator[None]:
     """Make the host and the client, joined by a cable, with documentation addresses."""
     for name in (HOST, CLIENT):
         subprocess.run(["ip", "netns", "add", name], check=True)
