@@ -114,21 +114,23 @@ class Walk(Generic[A]):
         """Return the cells that a rule may match, and whether it surely does."""
         sure = True
         for condition in rule.conditions:
-            if isinstance(condition, ToPort | Protocol):
-                here &= self._at_door(condition)
-                if not here:
-                    return 0, True
-                # what was asked for at first is known to connection tracking alone
-                sure = sure and not (isinstance(condition, ToPort) and condition.original and not self._tracked)
-            elif isinstance(condition, Marked) and self.carried is not None:
-                may, may_not = self.carried.meeting(condition, tracked=self.question.tracked)
-                here &= may
-                sure = sure and not here & may_not
-            elif (met := condition.met(self.question)) is not True:
-                if met is False:
-                    return 0, True
-                sure = False
+            here, told = self._meeting(condition, here)
+            if not here:
+                return 0, True
+            sure = sure and told
         return (here if rule.sources is None else here & self.grid.of(rule.sources)), sure
+
+    def _meeting(self, condition: Condition, here: Cells) -> tuple[Cells, bool]:
+        """Return the cells that may meet a condition, and whether they surely do."""
+        if isinstance(condition, ToPort | Protocol):
+            # what was asked for at first is known to connection tracking alone
+            told = self._tracked or not (isinstance(condition, ToPort) and condition.original)
+            return here & self._at_door(condition), told
+        if isinstance(condition, Marked) and self.carried is not None:
+            may, may_not = self.carried.meeting(condition, tracked=self.question.tracked)
+            return here & may, not here & may & may_not
+        met = condition.met(self.question)
+        return (0 if met is False else here), met is True
 
     @property
     def _tracked(self) -> bool:
