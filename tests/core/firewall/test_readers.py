@@ -158,7 +158,9 @@ def test_incompatible_tables_are_read_from_nft() -> None:
     assert isinstance(read_filters(V4, iptables=saved, legacy=None, nft=None), Unreadable)
 
 
-def nft_verdict(expressions: list[object], *, kind: type[V4] | type[V6] = V4, port: int = 22) -> tuple[str, str, str]:
+def nft_verdict(
+    expressions: list[object], *, kind: type[V4] | type[V6] = V4, port: int = 22, before: list[object] | None = None
+) -> tuple[str, str, str]:
     """Return who is admitted, denied and unknown where one nft rule stands before a policy of drop."""
     chain = {
         "family": "inet",
@@ -171,8 +173,9 @@ def nft_verdict(expressions: list[object], *, kind: type[V4] | type[V6] = V4, po
     }
     changing = {"family": "inet", "table": "t", "name": "seen", "flags": ["dynamic"], "elem": ["10.0.0.1"]}
     rule = {"family": "inet", "table": "t", "chain": "in", "expr": expressions}
+    first = {**rule, "expr": before or []}
     items: list[object] = [{"metainfo": {}}, {"table": {"family": "inet", "name": "t"}}, {"chain": chain}]
-    document = json.dumps({"nftables": [*items, {"set": changing}, {"rule": rule}]})
+    document = json.dumps({"nftables": [*items, {"set": changing}, {"rule": first}, {"rule": rule}]})
     if kind is V4:
         return words(at_host(_whole(read_nft(Answer(document), V4)), V4.parse("10.0.0.0/30"), port))
     return words(at_host(_whole(read_nft(Answer(document), V6)), V6.parse("2001:db8::/126"), port))
@@ -212,6 +215,8 @@ def test_nft_matches_are_read_or_opaque() -> None:
     assert nft_verdict([{"queue": None}]) == (NOBODY, NOBODY, ALL)
     assert nft_verdict([{"queue": {"num": 3, "flags": "bypass"}}]) == (NOBODY, NOBODY, ALL)
     assert nft_verdict([{"limit": {"rate": 3, "per": "minute"}}, accept]) == (ALL, NOBODY, NOBODY)
+    filling = "jump {\n\t\t\tmeta l4proto udp delete @seen { ip saddr }\n\t\t}"
+    assert nft_verdict([match(FOUR, "@seen"), accept], before=[match(PORT, 1), filling]) == (NOBODY, NOBODY, ALL)
 
 
 def test_an_nft_rule_on_ipv4_says_nothing_of_ipv6() -> None:
@@ -279,10 +284,11 @@ def test_what_stands_before_a_change_is_asked_once() -> None:
         {"fwd": {"dev": "lo"}},
         {"synproxy": {"mss": 1460}},
         {"newfangled": {"of": "tomorrow"}},
+        "jump {\n\t\t\tip saddr 10.0.0.1 accept\n\t\t}",
     ],
 )
 def test_behind_a_packet_that_is_changed_nothing_is_told(change: object) -> None:
-    """A header that is set, a socket or a device that it is handed to, a statement of another day: all is unknown."""
+    """A header that is set, a socket or a device that it is handed to, a chain without a name: all is unknown."""
     assert nft_verdict([change]) == (NOBODY, NOBODY, ALL)
     assert nft_verdict([match(PORT, 80), change]) == (NOBODY, ALL, NOBODY)
 

@@ -175,3 +175,18 @@ def test_sets_are_sent_without_their_times_or_not_at_all(tmp_path: Path, shell: 
     kept = ["create f2b hash:ip family inet", *(f"add f2b 2001:db8::{n}" for n in range(members))]
     assert found["ipsets"].status == status
     assert found["ipsets"].text.split("\n") == (["the sets are too long to be sent"] if status else kept)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_iptables_save_complains_of_stands_behind_its_rules(tmp_path: Path, shell: str) -> None:
+    """It warns on the other way out while a part of a rule is still on its way: no rule is torn by that."""
+    parted = "printf '*filter\\n-A IN'; echo '# Warning: tables of the old kind' >&2; echo 'Warning: no file' >&2"
+    folder = commands(tmp_path, **{"iptables-save": f"{parted}\nprintf 'PUT -j DROP\\nCOMMIT\\n'"}, id="echo 0")
+    commands(folder, **{"ip6tables-save": "echo 'no rights' >&2; exit 4"})
+    found = sections(run(shell, str(folder), areas=("network",)), MARK)
+    torn = "*filter\n-A INPUT -j DROP\nCOMMIT\n# Warning: tables of the old kind\n# Warning: no file"
+    assert {name: (found[name].text, found[name].status) for name in ("iptables", "ip6tables")} == {
+        "iptables": (torn, 0),
+        "ip6tables": ("no rights", 4),
+    }
+    assert found["iptables_legacy"].status == 127

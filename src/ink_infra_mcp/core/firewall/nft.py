@@ -1,6 +1,7 @@
 """Reads what `nft -j list ruleset` says into tables of one family; a document that is cut or odd is unreadable."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -8,7 +9,7 @@ from itertools import repeat
 from types import MappingProxyType
 from typing import Generic, cast
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, field_validator
 
 from ink_infra_mcp.core.firewall.addresses import A, Family
 from ink_infra_mcp.core.firewall.answer import Answer, Damaged, Unreadable, failed
@@ -27,6 +28,9 @@ _ORDER = {"table": 0, "chain": 1, "set": 2, "map": 2, "rule": 3}
 """In which order things are read, so that what a rule names is there."""
 _OF_IPTABLES = {Family.V4: "ip", Family.V6: "ip6"}
 _FREE_TO_ADD = frozenset({"add", "update"})
+_TYPED = "as it is typed"
+"""Stands for an expression that nft prints as text: what it does is not read."""
+_NAMED_SET = re.compile(r"@[\w/\\.-]+")
 Item = tuple[str, JsonObject]
 """One thing of a document, such as a table or a rule, and what it says."""
 Key = tuple[str, str]
@@ -86,6 +90,14 @@ class _Rule(_Seen):
     handle: int = 0
     comment: str = ""
     expr: tuple[JsonObject, ...] = ()
+
+    @field_validator("expr", mode="before")
+    @classmethod
+    def _told(cls, expressions: object) -> object:
+        """Take an expression that has no JSON: nft prints `jump { ... }`, a chain without a name, as it is typed."""
+        if not isinstance(expressions, list):
+            return expressions
+        return [{_TYPED: each} if isinstance(each, str) else each for each in cast("list[object]", expressions)]
 
 
 class _Set(_Seen):
@@ -182,6 +194,8 @@ def _fills(expression: JsonObject) -> Iterator[tuple[str, str]]:
     match expression:
         case {"set": {"set": str(name), **more}} | {"map": {"map": str(name), **more}}:
             yield name, str(more.get("op", ""))
+        case {"as it is typed": str(text)}:
+            yield from ((name, "") for name in _NAMED_SET.findall(text))
         case _:
             pass
 

@@ -91,6 +91,20 @@ as_root() {
   if [ "$user" = 0 ]; then ask "$@"; else ask sudo -n "$@"; fi
 }
 
+# whole COMMAND...: what it prints, and behind it what it complains of, as comments: where the two are not kept apart a
+# complaint stands in the middle of a rule, since what is printed leaves in pieces of 4 KiB
+whole() {
+  {
+    complaints=$({ as_root "$@" >&3; } 2>&1)
+    ended=$?
+  } 3>&1
+  [ -z "$complaints" ] || printf '%s\n' "$complaints" | while IFS= read -r line; do
+    case $ended$line in 0[!#]*) line="# $line" ;; esac
+    printf '%s\n' "$line"
+  done
+  return "$ended"
+}
+
 ufw_files() {
   for file in /etc/ufw/ufw.conf /etc/ufw/user.rules /etc/ufw/user6.rules; do
     [ -e "$file" ] || continue
@@ -133,12 +147,12 @@ network() {
   section came_from printf '%s\n' "${SSH_CONNECTION:-}"
   section sockets as_root ss -H -l -n -t -u -p
   section nft as_root nft -j list ruleset
-  section iptables as_root iptables-save
-  section ip6tables as_root ip6tables-save
+  section iptables whole iptables-save
+  section ip6tables whole ip6tables-save
   section legacy_tables as_root cat /proc/net/ip_tables_names
   section legacy_tables6 as_root cat /proc/net/ip6_tables_names
-  section iptables_legacy as_root iptables-legacy-save
-  section ip6tables_legacy as_root ip6tables-legacy-save
+  section iptables_legacy whole iptables-legacy-save
+  section ip6tables_legacy whole ip6tables-legacy-save
   section ipsets ipsets
   section queues as_root cat /proc/net/netfilter/nfnetlink_queue
   section ufw as_root ufw status verbose
