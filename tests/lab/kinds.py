@@ -107,7 +107,9 @@ KINDS: Mapping[str, Kind] = {
         (
             _SECOND,
             *_table(
-                "inet own", f"chain inet own pre {{ {_REDIRECTED} -100; }}", "rule inet own pre tcp dport 8081 redirect to :9100"
+                "inet own",
+                f"chain inet own pre {{ {_REDIRECTED} -100; }}",
+                "rule inet own pre tcp dport 8081 redirect to :9100",
             ),
         ),
         ("$PUBLIC4 9100 plain",),
@@ -162,13 +164,25 @@ KINDS: Mapping[str, Kind] = {
     ),
     "a redirect and a filter of one priority": Kind(
         (
-            *_table("ip one", f"chain ip one pre {{ {_HOOKED} prerouting priority -100; }}", "rule ip one pre tcp dport 8081 drop"),
-            *_table("ip two", f"chain ip two pre {{ {_REDIRECTED} -100; }}", "rule ip two pre tcp dport 8081 redirect to :9100"),
+            *_table(
+                "ip one",
+                f"chain ip one pre {{ {_HOOKED} prerouting priority -100; }}",
+                "rule ip one pre tcp dport 8081 drop",
+            ),
+            *_table(
+                "ip two",
+                f"chain ip two pre {{ {_REDIRECTED} -100; }}",
+                "rule ip two pre tcp dport 8081 redirect to :9100",
+            ),
         ),
         untold=frozenset({8081}),
     ),
     "a network of its own by a route": Kind(
-        ("ip route add local $ANYNET4 dev lo", f"{_SENT_ON} $ANYHOST4:9100", "iptables -A INPUT -d $PUBLIC4 -p tcp --dport 9100 -j DROP"),
+        (
+            "ip route add local $ANYNET4 dev lo",
+            f"{_SENT_ON} $ANYHOST4:9100",
+            "iptables -A INPUT -d $PUBLIC4 -p tcp --dport 9100 -j DROP",
+        ),
         ("0.0.0.0 9100 plain",),
     ),
     "answers that are dropped": Kind(("iptables -A OUTPUT -p tcp --sport 9100 -j DROP",)),

@@ -108,8 +108,8 @@ _ODD = (
     "-f",
 )
 _LINES = (
-    'x\n-A INPUT -p tcp --dport 9100 -j DROP',
-    'x\n:INPUT DROP [0:0]',
+    "x\n-A INPUT -p tcp --dport 9100 -j DROP",
+    "x\n:INPUT DROP [0:0]",
     'x"\n-A INPUT -p tcp -j DROP -m comment --comment "y',
     "x\nCOMMIT\n*filter\n:INPUT DROP [0:0]\nCOMMIT",
     "x\\\n-A INPUT -j DROP",
@@ -135,10 +135,14 @@ def door_match(dice: Dice) -> str:
 def source_match(dice: Dice, six: bool) -> str:
     """Return what asks for the source."""
     source = dice.six() if six else dice.four()
-    return dice.one(f"-s {source}", f"! -s {source}") if six or dice.chance(80) else dice.one(
-        "-m iprange --src-range 10.0.0.1-198.51.100.255",
-        "-m iprange ! --src-range 10.0.0.1-198.51.100.255",
-        f"-m conntrack --ctorigsrc {dice.one(*SOURCES4)}",
+    return (
+        dice.one(f"-s {source}", f"! -s {source}")
+        if six or dice.chance(80)
+        else dice.one(
+            "-m iprange --src-range 10.0.0.1-198.51.100.255",
+            "-m iprange ! --src-range 10.0.0.1-198.51.100.255",
+            f"-m conntrack --ctorigsrc {dice.one(*SOURCES4)}",
+        )
     )
 
 
@@ -148,8 +152,10 @@ def matches(dice: Dice, *, six: bool, reply: bool) -> str:
         alone = dice.one("$OUTSIDE6", "$FLEET6") if six else dice.one("$OUTSIDE4", "$FLEET4")
         return dice.one(f"-s {alone}", f"! -p udp -s {alone}", f"-p tcp -s {alone}")
     door = f"--sport {dice.to()}" if reply else door_match(dice)
-    daddr = dice.one("-d $PUBLIC6", "! -d $PUBLIC6", "-d $SECOND6") if six else (
-        dice.one("-d $PUBLIC4", "! -d $PUBLIC4", "-d $SECOND4", "-d $HELD4", "-m conntrack --ctorigdst $PUBLIC4")
+    daddr = (
+        dice.one("-d $PUBLIC6", "! -d $PUBLIC6", "-d $SECOND6")
+        if six
+        else (dice.one("-d $PUBLIC4", "! -d $PUBLIC4", "-d $SECOND4", "-d $HELD4", "-m conntrack --ctorigdst $PUBLIC4"))
     )
     source = source_match(dice, six)
     if reply:
@@ -231,8 +237,10 @@ def translations(dice: Dice) -> Iterator[str]:
     six = tool.startswith("ip6")
     for _ in range(dice.random.randint(1, 2)):
         port = dice.to()
-        at = dice.one("[$PUBLIC6]", "[$SECOND6]", "[::1]") if six else (
-            dice.one("$PUBLIC4", "$SECOND4", "$INNER4", "127.0.0.1", "127.0.0.2", "$ANYHOST4", "$GUEST4")
+        at = (
+            dice.one("[$PUBLIC6]", "[$SECOND6]", "[::1]")
+            if six
+            else (dice.one("$PUBLIC4", "$SECOND4", "$INNER4", "127.0.0.1", "127.0.0.2", "$ANYHOST4", "$GUEST4"))
         )
         done = dice.one(
             *[f"REDIRECT --to-ports {port}"] * 2,

@@ -92,9 +92,7 @@ async def shrunk(world: World, shows: Callable[[World], Awaitable[bool]], *, mos
     return World(world.seed, steps, listens)
 
 
-async def _fewest(
-    parts: tuple[str, ...], shows: Callable[[tuple[str, ...]], Awaitable[bool]]
-) -> tuple[str, ...]:
+async def _fewest(parts: tuple[str, ...], shows: Callable[[tuple[str, ...]], Awaitable[bool]]) -> tuple[str, ...]:
     size = len(parts)
     while size := size // 2 if size > 1 else 0:
         at = 0

@@ -31,7 +31,10 @@ def addresses(dice: Dice) -> Iterator[str]:
             "ip addr add $INNER6/64 dev v0 nodad",
         ),
         ("ip link add br-in type bridge && ip link set br-in up", "ip addr add $INNER4/24 dev br-in"),
-        ("ip link add mac0 link eth0 type macvlan mode bridge && ip link set mac0 up", "ip addr add $SECOND4/16 dev mac0"),
+        (
+            "ip link add mac0 link eth0 type macvlan mode bridge && ip link set mac0 up",
+            "ip addr add $SECOND4/16 dev mac0",
+        ),
     )
     for kind in dice.some(kinds, 3):
         yield from kind

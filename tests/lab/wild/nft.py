@@ -234,7 +234,7 @@ def verdict(dice: Dice, jumps: list[str]) -> str:
         "ct state vmap { new : drop, established : accept }",
         'iifname vmap { "eth0" : drop, "lo" : accept }',
         "synproxy mss 1460 wscale 7 timestamp sack-perm",
-        "counter log prefix \"y\" accept",
+        'counter log prefix "y" accept',
         "log drop",
         "notrack accept",
         "notrack",
@@ -342,8 +342,10 @@ def _base(dice: Dice, where: str, jumps: list[str], *, has_sets: bool) -> Iterat
             asked = dice.mixed([door_match(dice), _of_set(dice)])
         done = rewriting(dice) if dice.chance(12) and not reply else verdict(dice, [] if reply else jumps)
         # continue, counter and the like leave the decision to others
-        yield nft(f"{dice.one('add', 'add', 'insert')} rule {where} {chain} {asked} {done}") if policy != "drop" else (
-            nft(f"add rule {where} {chain} {asked} {done}")
+        yield (
+            nft(f"{dice.one('add', 'add', 'insert')} rule {where} {chain} {asked} {done}")
+            if policy != "drop"
+            else (nft(f"add rule {where} {chain} {asked} {done}"))
         )
     if policy == "drop":
         yield f"nft \"list chain {where} {chain}\" | grep -q 'dport 22 accept' && " + nft(
@@ -406,13 +408,16 @@ def _own_chain(dice: Dice, family: str) -> Iterator[str]:
     inside, chain = dice.one("nat", "filter", "mangle"), dice.name("early")
     where = f"{family} {inside} {chain}"
     if inside == "nat":
-        yield f"{family.replace('ip6', 'ip6tables').replace('ip', 'iptables', 1) if family == 'ip' else 'ip6tables'}" + (
-            f" -t nat -A PREROUTING -p tcp --dport {dice.door()} -j REDIRECT --to-ports {dice.to()}"
+        yield (
+            f"{family.replace('ip6', 'ip6tables').replace('ip', 'iptables', 1) if family == 'ip' else 'ip6tables'}"
+            + (f" -t nat -A PREROUTING -p tcp --dport {dice.door()} -j REDIRECT --to-ports {dice.to()}")
         )
         yield nft(f"add chain {where} {{ type nat hook prerouting priority {dice.one(-110, -100, -90)}; }}")
         yield nft(f"add rule {where} tcp dport {dice.door()} redirect to :{dice.to()}")
         return
-    yield nft(f"add chain {where} {{ type filter hook {dice.one('input', 'prerouting')} priority {dice.one(-150, -1, 5)}; }}")
+    yield nft(
+        f"add chain {where} {{ type filter hook {dice.one('input', 'prerouting')} priority {dice.one(-150, -1, 5)}; }}"
+    )
     yield nft(f"add rule {where} {matches(dice)} {verdict(dice, [])}")
 
 

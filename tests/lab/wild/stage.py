@@ -92,7 +92,7 @@ class Stage:
         return tuple(world.steps[int(at)] for at in refused)
 
     def _listen(self, server: Server, wanted: Sequence[str]) -> None:
-        begun = "setsid python3 /run/listener.py /run/ready \"$@\" </dev/null >/run/listener.log 2>&1 &"
+        begun = 'setsid python3 /run/listener.py /run/ready "$@" </dev/null >/run/listener.log 2>&1 &'
         there = "for i in $(seq 500); do [ -e /run/ready ] && exit; sleep 0.02; done; cat /run/listener.log; exit 1"
         server.say("sh", "-c", f"{begun}\n{there}", "sh", *wanted)
 
