@@ -64,10 +64,11 @@ def network(name: str, **changed: str) -> NetworkFacts:
         "ipsets",
         "ufw",
         "firewalld",
+        "shapers",
     )
     others = {**dict.fromkeys(missing, _MISSING), "legacy_tables": _NO_TABLES, "legacy_tables6": _NO_TABLES}
     came = Section("203.0.113.66 51000 203.0.113.11 22", 0)
-    return read_network("muscle-1", answers | others | {"came_from": came})
+    return read_network("muscle-1", others | answers | {"came_from": came})
 
 
 def ground_for(facts: NetworkFacts) -> Ground:

@@ -15,6 +15,8 @@ UNTOLD = {
     ("headers_that_are_rewritten", 9100): "headers are rewritten on the way out",
     ("a_transparent_proxy", 8095): "a listener takes what was for another port",
     ("sent_to_another_device", 9200): "it leaves by another device",
+    ("taken_in_by_another_card", 9100): "tc decides before any rule",
+    ("taken_in_by_another_card", 9101): "tc decides before any rule",
     ("states_before_there_are_any", 9200): "before conntrack a packet has no state",
     ("states_before_there_are_any", 9201): "before conntrack a packet has no state",
     ("a_card_in_a_bridge", 9101): "which port of the bridge it came in by is not told",

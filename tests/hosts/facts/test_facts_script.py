@@ -190,3 +190,19 @@ def test_what_iptables_save_complains_of_stands_behind_its_rules(tmp_path: Path,
         "ip6tables": ("no rights", 4),
     }
     assert found["iptables_legacy"].status == 127
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_cards_on_which_tc_or_xdp_decides_are_named(tmp_path: Path, shell: str) -> None:
+    """Filters at the way in and programs of XDP, card by card; a server without tc says that it has no such command."""
+    links = "1: lo: <LOOPBACK,UP> mtu 65536\\n2: eth0@if7: <UP> mtu 1500\\n3: eth1: <UP> mtu 1500 xdp qdisc mq"
+    folder = commands(
+        tmp_path,
+        ip=f"[ \"$*\" = '-o link show' ] || exit 9\nprintf '{links}\\n'",
+        tc='[ "$*" = "filter show dev eth0 ingress" ] && echo "filter protocol ip u32"; true',
+        id="echo 0",
+    )
+    found = sections(run(shell, str(folder), areas=("network",)), MARK)["shapers"]
+    assert (found.text, found.status) == ("eth0\neth1", 0)
+    (folder / "tc").unlink()
+    assert sections(run(shell, str(folder), areas=("network",)), MARK)["shapers"].status == 127

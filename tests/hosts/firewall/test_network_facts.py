@@ -166,6 +166,29 @@ def test_routes_and_what_the_loopback_lets_in_are_read(open_host: dict[str, Sect
             assert isinstance(unread, Unreadable), (name, section)
 
 
+def test_cards_on_which_something_decides_before_any_rule_are_told(open_host: dict[str, Section]) -> None:
+    """What tc or XDP does there no rule tells; a server without tc has none that it was told by, one cut off may."""
+    answers = {"cut": None, "none": Section("", 0), "two": Section("eth0\nveth0", 0), "no tc": Section("", 127)}
+    found = {
+        name: read_network("muscle-1", {k: v for k, v in {**open_host, "shapers": said}.items() if v}).interfaces
+        for name, said in {**answers, "hung": Section("", 124)}.items()
+    }
+    told = {name: isinstance(one, Interfaces) and one.shaped for name, one in found.items()}
+    assert {name: said if isinstance(said, frozenset) else None for name, said in told.items()} == {
+        "cut": None,
+        "none": frozenset(),
+        "two": frozenset({"eth0", "veth0"}),
+        "no tc": frozenset(),
+        "hung": None,
+    }
+    two, hung = found["two"], found["hung"]
+    assert isinstance(two, Interfaces)
+    assert isinstance(hung, Interfaces)
+    assert two.before_rules("eth0") == "on eth0 tc or XDP decides of packets before any rule"
+    assert two.before_rules("eth9") == ""
+    assert hung.before_rules("eth9") == "tc filter show ended with status 124"
+
+
 def test_a_paused_container_is_there_and_one_of_macvlan_is_apart(open_host: dict[str, Section]) -> None:
     """The kernel answers for a paused one; what is not known to be behind the server is told apart."""
     paused = FIRST_LINE.replace('"state":"running"', '"state":"paused"')

@@ -244,6 +244,8 @@ def _at_host(side: _Side[A], question: Question, cells: Grid[A]) -> tuple[Judgem
         return _unknown(HOST, cells.whole, side.filters.reason), anywhere
     if isinstance(side.facts.interfaces, Unreadable):
         return _unknown(HOST, cells.whole, side.facts.interfaces.reason), anywhere
+    if before := side.facts.interfaces.before_rules(question.interface):
+        return _unknown(HOST, cells.whole, before), anywhere
     found = crossing(side.filters, question, cells, side.facts.interfaces)
     return found.judgement, found.arrivals
 

@@ -88,13 +88,15 @@ class OwnAddress:
 class Interfaces:
     """What a host says of its own addresses, in the kernel's order, of its links, and of its routes.
 
-    `localnet` are the interfaces on which packets for 127.0.0.0/8 are not dropped.
+    `localnet` are the interfaces on which packets for 127.0.0.0/8 are not dropped, `shaped` those on which something
+    that is no packet filter decides of packets before any rule does: filters of tc, programs of XDP.
     """
 
     addresses: tuple[OwnAddress, ...] = ()
     links: tuple[Link, ...] = ()
     routes: Routes | Unreadable = field(default=_NOT_ASKED)
     localnet: frozenset[str] | Unreadable = field(default=_NOT_ASKED)
+    shaped: frozenset[str] | Unreadable = frozenset()
 
     def has(self, number: int, family: Family) -> bool:
         """Return whether an address is one that an interface of the host has."""
@@ -177,6 +179,13 @@ class Interfaces:
     def _is_inner_bridge(self, link: Link) -> bool:
         plugged = (port.kind for port in self.links if port.master == link.name)
         return link.kind == "bridge" and all(kind in _PLUGS for kind in plugged)
+
+    def before_rules(self, interface: str | None) -> str:
+        """Return why the rules alone do not tell what becomes of what comes in by an interface; empty where they do."""
+        if isinstance(self.shaped, Unreadable):
+            return self.shaped.reason
+        there = self.shaped if interface is None else self.shaped & {interface, *self.under(interface)}
+        return f"on {', '.join(sorted(there))} tc or XDP decides of packets before any rule" if there else ""
 
     def own_networks(self, family: Family) -> Iterator[V4 | V6]:
         """Yield what the host answers for beside the addresses of its interfaces: whole networks, by its routes."""

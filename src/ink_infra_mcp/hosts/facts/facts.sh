@@ -129,6 +129,18 @@ routes() {
   printf '%s\n' "$all"
 }
 
+# shapers: the cards on which something decides of packets before any rule does: filters of tc, or a program of XDP
+shapers() {
+  command -v tc >/dev/null 2>&1 || return 127
+  cards=$(ask ip -o link show) || return
+  printf '%s\n' "$cards" | while IFS=': ' read -r _ card rest; do
+    card=${card%@*}
+    case $rest in *xdp*) printf '%s\n' "$card" ;; esac
+    filters=$(ask tc filter show dev "$card" ingress 2>/dev/null)
+    [ -z "$filters" ] || printf '%s\n' "$card"
+  done
+}
+
 # next_boot: run boot.sh, which whoever sends this script puts before it in a variable
 next_boot() {
   set -- timeout 25 unshare --net sh -c "${boot:?}" boot "$mark"
@@ -144,6 +156,7 @@ network() {
   section routes4 routes -4
   section routes6 routes -6
   section localnet ask grep -rs --include=route_localnet . /proc/sys/net/ipv4/conf
+  section shapers shapers
   section came_from printf '%s\n' "${SSH_CONNECTION:-}"
   section sockets as_root ss -H -l -n -t -u -p
   section nft as_root nft -j list ruleset

@@ -8,7 +8,7 @@ from typing import TypeVar
 from ink_infra_mcp.core.container import Made
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Family
-from ink_infra_mcp.core.firewall.answer import Answer, Unreadable
+from ink_infra_mcp.core.firewall.answer import Answer, Unreadable, failed
 from ink_infra_mcp.core.firewall.boot import NextBoot
 from ink_infra_mcp.core.firewall.docker import Container, Containers, Published
 from ink_infra_mcp.core.firewall.host import read_filters
@@ -150,7 +150,17 @@ def _interfaces(said: _Said) -> Interfaces | Unreadable:
     answers = ((Family.V4, said.answer("routes4")), (Family.V6, said.answer("routes6")))
     told = [(family, answer) for family, answer in answers if isinstance(answer, Answer)]
     routes = read_routes(told) if len(told) == len(answers) else Unreadable("the server did not tell its routes")
-    return replace(found, routes=routes, localnet=said.layer("localnet", read_localnet))
+    return replace(found, routes=routes, localnet=said.layer("localnet", read_localnet), shaped=_shaped(said))
+
+
+def _shaped(said: _Said) -> frozenset[str] | Unreadable:
+    """Return the cards on which tc or XDP decides; without tc there is nothing that it was told by."""
+    answer = said.answer("shapers")
+    if isinstance(answer, Unreadable):
+        return answer
+    if answer is None:
+        return frozenset()
+    return failed(answer, "tc filter show") or frozenset(answer.text.split())
 
 
 def _filters(said: _Said, kind: type[A], current: str, legacy: str, names: str) -> Tables[A] | Unreadable:

@@ -23,6 +23,8 @@ COMMANDS = {
     "routes4": "ip -j -4 route show table all",
     "routes6": "ip -j -6 route show table all",
     "localnet": "grep -rs --include=route_localnet . /proc/sys/net/ipv4/conf",
+    "shapers": 'for card in $(ls /proc/sys/net/ipv4/conf); do [ -z "$(tc filter show dev "$card" ingress 2>&1)" ] || echo "$card";'
+    " done",
     "nft": "nft -j list ruleset",
     "sockets": "ss -H -l -n -t -u -p",
 }
@@ -254,6 +256,20 @@ WORLDS = {
         (("127.0.0.1", 9500), (ANY[0], 9501)),
         tries=((FOUR, 8095), (FOUR, 9500), (FOUR, 9501)),
         transparent=True,
+    ),
+    "taken in by another card": World(
+        (
+            "ip link add v0 type veth peer name v1",
+            "ip link set v0 up",
+            "ip link set v1 up",
+            "echo 1 >/proc/sys/net/ipv4/conf/v0/accept_local; echo 0 >/proc/sys/net/ipv4/conf/v0/rp_filter",
+            "tc qdisc add dev eth0 ingress",
+            "tc filter add dev eth0 parent ffff: protocol ip u32 match ip protocol 6 0xff match ip dport 9100 0xffff"
+            " action mirred ingress redirect dev v0",
+            *nft("table inet t {" + chain("i", "input", "iifname eth0 tcp dport { 9100, 9101 } drop") + "}"),
+        ),
+        ((ANY[0], 9100), (ANY[0], 9101)),
+        tries=((FOUR, 9100), (FOUR, 9101)),
     ),
     "sent to another device": World(
         (
