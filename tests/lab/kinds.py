@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.lab.broken import WEB
+from tests.lab.wild.network import GUEST, IN_A_BRIDGE
 from tests.lab.wild.nft import nft
 from tests.lab.wild.worlds import World
 
@@ -37,6 +38,7 @@ def _publish(*more: str) -> str:
 _MADE = "iptables -A INPUT -p tcp --dport 6001 -j DROP; ip6tables -A INPUT -p tcp --dport 6001 -j DROP"
 _LOCALNET = "echo 1 >/proc/sys/net/ipv4/conf/eth0/route_localnet"
 _SECOND = "ip addr add $SECOND4/16 dev eth0"
+_LINES = "x\n-A INPUT -p tcp --dport 9100 -j DROP"
 _SENT_ON = "iptables -t nat -A PREROUTING -p tcp --dport 8081 -j DNAT --to-destination"
 
 KINDS: Mapping[str, Kind] = {
@@ -149,16 +151,13 @@ KINDS: Mapping[str, Kind] = {
     ),
     "a comment that holds a rule": Kind(
         (
-            'iptables -A INPUT -p tcp --dport 9100 -m comment --comment "x\n-A INPUT -p tcp --dport 9100 -j DROP" -j ACCEPT',
-            'iptables-legacy -A INPUT -p tcp --dport 9100 -m comment --comment "x\n-A INPUT -j DROP" -j ACCEPT',
+            f'iptables -A INPUT -p tcp --dport 9100 -m comment --comment "{_LINES}" -j ACCEPT',
+            f'iptables-legacy -A INPUT -p tcp --dport 9100 -m comment --comment "{_LINES}" -j ACCEPT',
         ),
     ),
     "the card in a bridge, and IPv4 filtered alone": Kind(
         (
-            "ip link add br-wan type bridge forward_delay 0 mcast_snooping 0 && ip link set br-wan address $(ip"
-            " -o link show eth0 | sed 's/.*ether //; s/ .*//') && ip link set br-wan up && ip addr flush dev eth0 && ip link set eth0"
-            " master br-wan && ip addr add $PUBLIC4/16 dev br-wan && ip addr add $PUBLIC6/64 dev br-wan nodad && ip"
-            " route add default via $GATEWAY4 && ip -6 route flush default && ip -6 route add default via $GATEWAY6",
+            IN_A_BRIDGE,
             "iptables -A INPUT -i br-wan -p tcp --dport 9100 -j DROP",
         )
     ),
@@ -249,12 +248,9 @@ KINDS: Mapping[str, Kind] = {
     ),
     "a guest behind a bridge": Kind(
         (
-            "mkdir -p /run/netns && ip netns add guest && ip link add vmbr0 type bridge && ip addr add $GUESTGW4/24 dev"
-            " vmbr0 && ip link set vmbr0 up && ip link add tap0 type veth peer name eth0 netns guest && ip link set tap0"
-            " master vmbr0 up && ip -n guest addr add $GUEST4/24 dev eth0 && ip -n guest link set eth0 up && ip -n guest"
-            " route add default via $GUESTGW4",
-            "echo 1 >/proc/sys/net/ipv4/ip_forward; iptables -P FORWARD ACCEPT; iptables -t nat -A PREROUTING -i eth0 -p tcp --dport 8081 -j DNAT --to-destination $GUEST4:8080",
-            "ip netns exec guest setsid python3 /run/listener.py /run/guest '0.0.0.0 8080 plain' </dev/null >/dev/null 2>&1 &",
+            *GUEST,
+            "iptables -P FORWARD ACCEPT",
+            f"{_SENT_ON} $GUEST4:8080",
         ),
         untold=frozenset({8081}),
     ),

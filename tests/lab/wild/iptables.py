@@ -60,7 +60,7 @@ _ODD = (
     "-m mac ! --mac-source 02:00:00:00:00:01",
     "-m statistic --mode random --probability 0.5",
     "-m statistic --mode nth --every 2",
-    "-m u32 --u32 0>>28=4",
+    "-m u32 --u32 '0>>28=4'",
     "-m socket",
     "-m socket --transparent",
     "-m rpfilter",
@@ -271,7 +271,8 @@ def synproxy(dice: Dice) -> Iterator[str]:
 def prefixes(dice: Dice) -> Iterator[str]:
     """Yield IPv6 prefixes that are swapped without conntrack."""
     of, to = dice.one(("$PUBLIC6", "$INNER6"), ("$INNER6", "$PUBLIC6"), ("$PUBLIC6", "$HELD6"))
-    yield f"ip6tables -t mangle -A PREROUTING -p tcp --dport {dice.door()} -d {of} -j DNPT --src-pfx {of}/64 --dst-pfx {to}/64"
+    asked = f"-p tcp --dport {dice.door()} -d {of}"
+    yield f"ip6tables -t mangle -A PREROUTING {asked} -j DNPT --src-pfx {of}/64 --dst-pfx {to}/64"
     yield f"ip6tables -t mangle -A POSTROUTING -p tcp -s {to} -j SNPT --src-pfx {to}/64 --dst-pfx {of}/64"
 
 

@@ -79,4 +79,5 @@ def docker(dice: Dice) -> Iterator[str]:
     if dice.chance(50):
         asked = dice.one("--dport 8080", f"-m conntrack --ctorigdstport {dice.door()}", f"--dport {dice.door()}")
         source = dice.one("", "", f"-s {dice.four()}", f"! -s {dice.one(*SOURCES4)}")
-        yield f"iptables -I DOCKER-USER {dice.one('-i eth0', '')} {source} -p tcp {asked} -j {dice.one('DROP', 'RETURN')}"
+        done = dice.one("DROP", "RETURN")
+        yield f"iptables -I DOCKER-USER {dice.one('-i eth0', '')} {source} -p tcp {asked} -j {done}"

@@ -9,6 +9,25 @@ _ANY = ("0.0.0.0", "::", "::", "*")  # noqa: S104 - what a server of the lab lis
 _ONE = ("$PUBLIC4", "$PUBLIC6", "127.0.0.1", "127.0.0.2", "::1", "$SECOND4", "$SECOND6", "$INNER4", "$HELD4", "$HELD6")
 
 
+IN_A_BRIDGE = (
+    "mac=$(ip -o link show eth0 | sed 's/.*ether //; s/ .*//') && ip link add br-wan type bridge forward_delay 0"
+    " mcast_snooping 0 && ip link set br-wan address $mac && ip link set br-wan up && ip addr flush dev eth0 && ip link"
+    " set eth0 master br-wan && ip addr add $PUBLIC4/16 dev br-wan && ip addr add $PUBLIC6/64 dev br-wan nodad && ip"
+    " route add default via $GATEWAY4 && ip -6 route flush default && ip -6 route add default via $GATEWAY6"
+)
+"""The card becomes a port of a bridge, which takes over its addresses and its routes."""
+GUEST = (
+    "mkdir -p /run/netns && ip netns add guest && ip -n guest link set lo up",
+    "ip link add vmbr0 type bridge && ip addr add $GUESTGW4/24 dev vmbr0 && ip link set vmbr0 up",
+    "ip link add tap0 type veth peer name eth0 netns guest && ip link set tap0 master vmbr0 up",
+    "ip -n guest addr add $GUEST4/24 dev eth0 && ip -n guest link set eth0 up",
+    "ip -n guest route add default via $GUESTGW4",
+    "echo 1 >/proc/sys/net/ipv4/ip_forward",
+    "ip netns exec guest setsid python3 /run/listener.py /run/guest '0.0.0.0 8080 plain' </dev/null >/dev/null 2>&1 &",
+)
+"""A virtual machine behind a bridge, with a listener on port 8080."""
+
+
 def listens(dice: Dice) -> list[str]:
     """Return where something listens: an address, a port and how, in words that the listener takes."""
     found: list[str] = []
@@ -57,7 +76,7 @@ def routes(dice: Dice) -> Iterator[str]:
 
 def settings(dice: Dice) -> Iterator[str]:
     """Yield settings of the kernel that decide where packets may come from and go."""
-    for each in dice.some(
+    yield from dice.some(
         (
             f"echo 1 >{_CONF}/eth0/route_localnet",
             f"echo 1 >{_CONF}/all/route_localnet",
@@ -72,8 +91,7 @@ def settings(dice: Dice) -> Iterator[str]:
             f"echo {dice.one(0, 1)} >{_CONF}/all/arp_ignore",
         ),
         4,
-    ):
-        yield each
+    )
 
 
 def by_shaper(dice: Dice) -> Iterator[str]:
@@ -88,12 +106,7 @@ def by_shaper(dice: Dice) -> Iterator[str]:
 
 def bridged(dice: Dice) -> Iterator[str]:
     """Yield the card in a bridge that has the addresses, and what may filter there."""
-    yield (
-        "ip link add br-wan type bridge forward_delay 0 mcast_snooping 0 && ip link set br-wan address $(ip -o"
-        " link show eth0 | sed 's/.*ether //; s/ .*//') && ip link set br-wan up && ip addr flush dev eth0 && ip link set eth0 master"
-        " br-wan && ip addr add $PUBLIC4/16 dev br-wan && ip addr add $PUBLIC6/64 dev br-wan nodad && ip route add"
-        " default via $GATEWAY4 && ip -6 route flush default && ip -6 route add default via $GATEWAY6"
-    )
+    yield IN_A_BRIDGE
     if dice.chance(50):
         yield "nft add table bridge b"
         hook = dice.one("prerouting", "input", "forward")
@@ -107,13 +120,6 @@ def bridged(dice: Dice) -> Iterator[str]:
 
 def guest(dice: Dice) -> Iterator[str]:
     """Yield a virtual machine, in a namespace of its own, behind a bridge of the server's."""
-    yield "mkdir -p /run/netns && ip netns add guest && ip -n guest link set lo up"
-    yield (
-        "ip link add vmbr0 type bridge && ip addr add $GUESTGW4/24 dev vmbr0 && ip link set vmbr0 up && ip link add"
-        " tap0 type veth peer name eth0 netns guest && ip link set tap0 master vmbr0 up && ip -n guest addr add"
-        " $GUEST4/24 dev eth0 && ip -n guest link set eth0 up && ip -n guest route add default via $GUESTGW4"
-    )
-    yield "echo 1 >/proc/sys/net/ipv4/ip_forward"
+    yield from GUEST
     door = dice.door()
     yield f"iptables -t nat -A PREROUTING -i eth0 -p tcp --dport {door} -j DNAT --to-destination $GUEST4:8080"
-    yield "ip netns exec guest setsid python3 /run/listener.py /run/guest '0.0.0.0 8080 plain' </dev/null >/dev/null 2>&1 &"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from tests.lab.wild.dice import DOORS, SOURCES4, SOURCES6, Dice
+from tests.lab.wild.dice import SOURCES4, SOURCES6, Dice
+from tests.lab.wild.nft_words import ALONE, CARDS, ODD, REACH, REACH6
 
 _HOOKS = ("prerouting", "input", "input", "input", "forward", "output", "postrouting")
 _PRIORITIES = (-350, -300, -200, -150, -110, -100, -100, -90, -1, 0, 0, 0, 0, 10, 50, 100)
@@ -11,125 +12,6 @@ _GUARD = (
     " ct state established,related accept"
 )
 """What every chain that drops begins with: SSH, neighbours, and answers."""
-_ODD = (
-    "meta mark 0x1",
-    "meta mark and 0xff == 0x1",
-    "ct mark 0x1",
-    "ct state new",
-    "ct state established",
-    "ct state untracked",
-    "ct state != established",
-    "ct state vmap { established : accept, invalid : drop }",
-    "ct status dnat",
-    "ct status != dnat",
-    "ct direction original",
-    "tcp flags syn",
-    "tcp flags & (fin|syn|rst|ack) == syn",
-    "tcp flags & (fin|syn) == 0x0",
-    "tcp flags & (fin|syn) == fin|syn",
-    "tcp flags != syn",
-    "meta nfproto ipv4",
-    "meta nfproto ipv6",
-    "meta l4proto tcp",
-    "meta l4proto { tcp, udp }",
-    "ip protocol tcp",
-    "ip6 nexthdr tcp",
-    "fib daddr type local",
-    "fib daddr type != local",
-    "fib saddr . iif oif missing",
-    "fib saddr . iif oif exists",
-    "fib daddr . iif type local",
-    "limit rate 10000/second",
-    "limit rate over 10000/second",
-    "limit rate 1/hour burst 1 packets",
-    "limit rate over 1/hour burst 1 packets",
-    "ct count over 0",
-    "ct count 1",
-    "quota over 60 bytes",
-    "quota until 60 bytes",
-    "limit name slow",
-    "quota name little",
-    "meta l4proto vmap { tcp : continue }",
-    "ip saddr vmap { 192.0.2.0/24 : drop, * : continue }",
-    "exthdr frag exists",
-    "tcp option fastopen missing",
-    "iif . tcp dport { eth0 . 9100, eth0 . 80 }",
-    "meta iifname . meta nfproto { eth0 . ipv4 }",
-    "meta pkttype host",
-    "meta pkttype != host",
-    "ip ttl > 1",
-    "ip6 hoplimit > 1",
-    "ether saddr != 02:00:00:00:00:01",
-    "ct id > 0",
-    "ct expiration > 1s",
-    "ct bytes > 0",
-    "ct packets < 3",
-    "ct protocol tcp",
-    "ct l3proto ipv4",
-    "meta protocol ip",
-    "meta protocol { ip, ip6 }",
-    "meta iifkind veth",
-    "socket wildcard 1",
-    "rt ipsec missing",
-    "meta secpath missing",
-    "meta rtclassid 0",
-    "tcp window > 0",
-    "tcp sequence >= 0",
-    "tcp doff > 5",
-    "tcp urgptr 0",
-    "ip frag-off & 0x1fff == 0",
-    "ip hdrlength 5",
-    "ip checksum > 0",
-    "symhash mod 2 0",
-    "meta length < 200",
-    "tcp sport 1024-65535",
-    "tcp sport < 1024",
-    "ip dscp cs0",
-    "tcp option maxseg size 1-65535",
-    "tcp option sack-perm exists",
-    'meta hour "00:00"-"23:59"',
-    "meta time > 1000000000",
-    "numgen random mod 2 0",
-    "numgen inc mod 2 0",
-    "jhash tcp sport mod 2 0",
-    "meta iifgroup default",
-    "meta iiftype ether",
-    "rt mtu > 100",
-    "socket transparent 0",
-    "osf name unknown",
-    "ct count over 1000",
-    "quota over 100 mbytes",
-    "quota until 100 mbytes",
-    "@th,0,16 > 0",
-    "@nh,0,4 4",
-    "ct zone 0",
-    "ip version 4",
-    "meta cpu < 64",
-    "meta skuid 0",
-    "counter",
-    'log prefix "x"',
-)
-_ALONE = (
-    "ip saddr $OUTSIDE4",
-    "ip saddr { $OUTSIDE4, $FLEET4 }",
-    "ip6 saddr $FLEET6",
-    "ip6 saddr { $OUTSIDE6, $FLEET6 }",
-    "ip saddr 192.0.2.0-198.51.100.255",
-)
-"""Matches of whole sources; neither the admin nor the Factory is one of them."""
-_REACH = ("$PUBLIC4", "$SECOND4", "$INNER4", "$HELD4", "$ANYNET4")
-_REACH6 = ("$PUBLIC6", "$SECOND6", "$INNER6", "$HELD6")
-_CARDS = (
-    'iifname "eth0"',
-    "iif eth0",
-    'iifname "eth*"',
-    'iifname != "lo"',
-    'iifname { "eth0", "wg0" }',
-    'iifname "nothere"',
-    'iifname != "eth0"',
-    'oifname "eth0"',
-    'oifname ""',
-)
 
 
 def nft(command: str) -> str:
@@ -180,11 +62,11 @@ def source_match(dice: Dice) -> str:
 def destination_match(dice: Dice) -> str:
     """Return what asks for the destination address."""
     return dice.one(
-        f"ip daddr {dice.one(*_REACH)}",
-        f"ip daddr != {dice.one(*_REACH)}",
-        f"ip6 daddr {dice.one(*_REACH6)}",
-        f"ip daddr {{ {dice.one(*_REACH)}, 192.0.2.1 }}",
-        f"ct original ip daddr {dice.one(*_REACH)}",
+        f"ip daddr {dice.one(*REACH)}",
+        f"ip daddr != {dice.one(*REACH)}",
+        f"ip6 daddr {dice.one(*REACH6)}",
+        f"ip daddr {{ {dice.one(*REACH)}, 192.0.2.1 }}",
+        f"ct original ip daddr {dice.one(*REACH)}",
     )
 
 
@@ -194,12 +76,12 @@ def matches(dice: Dice, *, reply: bool = False) -> str:
     if reply:
         door = f"tcp sport {dice.to()}" if dice.chance(80) else "tcp sport != 22"
     if not reply and dice.chance(8):
-        return dice.mixed([dice.one(*_ALONE), *dice.maybe(30, *_CARDS)])
+        return dice.mixed([dice.one(*ALONE), *dice.maybe(30, *CARDS)])
     more = [
         *dice.maybe(30, source_match(dice)),
         *dice.maybe(12, destination_match(dice)),
-        *dice.maybe(15, *_CARDS),
-        *dice.maybe(25, *_ODD),
+        *dice.maybe(15, *CARDS),
+        *dice.maybe(25, *ODD),
     ]
     if reply:
         more = [each.replace("saddr", "daddr") for each in more]
@@ -408,19 +290,11 @@ def _own_chain(dice: Dice, family: str) -> Iterator[str]:
     inside, chain = dice.one("nat", "filter", "mangle"), dice.name("early")
     where = f"{family} {inside} {chain}"
     if inside == "nat":
-        yield (
-            f"{family.replace('ip6', 'ip6tables').replace('ip', 'iptables', 1) if family == 'ip' else 'ip6tables'}"
-            + (f" -t nat -A PREROUTING -p tcp --dport {dice.door()} -j REDIRECT --to-ports {dice.to()}")
-        )
+        tool = "iptables" if family == "ip" else "ip6tables"
+        yield f"{tool} -t nat -A PREROUTING -p tcp --dport {dice.door()} -j REDIRECT --to-ports {dice.to()}"
         yield nft(f"add chain {where} {{ type nat hook prerouting priority {dice.one(-110, -100, -90)}; }}")
         yield nft(f"add rule {where} tcp dport {dice.door()} redirect to :{dice.to()}")
         return
-    yield nft(
-        f"add chain {where} {{ type filter hook {dice.one('input', 'prerouting')} priority {dice.one(-150, -1, 5)}; }}"
-    )
+    hook, priority = dice.one("input", "prerouting"), dice.one(-150, -1, 5)
+    yield nft(f"add chain {where} {{ type filter hook {hook} priority {priority}; }}")
     yield nft(f"add rule {where} {matches(dice)} {verdict(dice, [])}")
-
-
-def doors() -> tuple[int, ...]:
-    """Return what rules are about."""
-    return DOORS

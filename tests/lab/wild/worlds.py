@@ -8,7 +8,9 @@ from tests.lab.wild import iptables, managers, network, nft
 from tests.lab.wild.dice import Dice
 
 Part = Callable[[Dice], Iterator[str]]
-LIGHT: Mapping[str, tuple[Part, int]] = {
+Parts = Mapping[str, tuple[Part, int]]
+"""What a server may be made of, by name, each with how often it is taken."""
+LIGHT: Parts = {
     "nft": (nft.table, 10),
     "nft at the card": (nft.ingress, 2),
     "nft in iptables' tables": (nft.into_iptables, 5),
@@ -26,8 +28,8 @@ LIGHT: Mapping[str, tuple[Part, int]] = {
     "a guest": (network.guest, 2),
     "ufw": (managers.ufw, 2),
 }
-"""What any server can have, each with how often it is taken."""
-WHOLE: Mapping[str, tuple[Part, int]] = {
+"""What any server can have."""
+WHOLE: Parts = {
     **{name: LIGHT[name] for name in LIGHT if name != "ufw"},
     "ufw": (managers.ufw, 4),
     "firewalld": (managers.firewalld, 4),
@@ -52,7 +54,7 @@ class World:
         return "\n".join((f"# seed {self.seed}", *self.steps, *(f"listen {each}" for each in self.listens)))
 
 
-def world(seed: int, parts: Mapping[str, tuple[Part, int]] = LIGHT) -> World:
+def world(seed: int, parts: Parts = LIGHT) -> World:
     """Return the server of a seed; the same seed and parts give the same server."""
     dice = Dice(Random(seed))  # noqa: S311 - a choice that can be repeated
     listens = network.listens(dice)

@@ -23,8 +23,7 @@ COMMANDS = {
     "routes4": "ip -j -4 route show table all",
     "routes6": "ip -j -6 route show table all",
     "localnet": "grep -rs --include=route_localnet . /proc/sys/net/ipv4/conf",
-    "shapers": 'for card in $(ls /proc/sys/net/ipv4/conf); do [ -z "$(tc filter show dev "$card" ingress 2>&1)" ] || echo "$card";'
-    " done",
+    "shapers": "for card in eth0 v0; do tc filter show dev $card ingress 2>&1 | grep -q u32 && echo $card; done; true",
     "nft": "nft -j list ruleset",
     "sockets": "ss -H -l -n -t -u -p",
 }
