@@ -15,11 +15,15 @@ _REDIRECTED = "type nat hook prerouting priority"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind: what is done to the server, what listens, and the ports of which the product cannot tell."""
+    """One kind: what is done to the server, what listens, and the ports of which the product cannot tell.
+
+    `outcome` is how apply_firewall ends there.
+    """
 
     steps: tuple[str, ...]
     listens: tuple[str, ...] = ALL
     untold: frozenset[int] = field(default=frozenset[int]())
+    outcome: str = "applied"
 
     @property
     def world(self) -> World:

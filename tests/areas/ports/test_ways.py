@@ -79,6 +79,20 @@ def test_what_is_not_read_closes_nothing_that_answers(name: str, lost: str) -> N
     assert [each for each in there if each.answer == "open" and computed(ground, each) is State.CLOSED] == []
 
 
+def test_a_connect_is_judged_by_the_way_that_leads_to_its_source() -> None:
+    """One address, and two ways that do not come to the same: by the one whose interface leads back to the source it is
+    open, by the other it is not; where routes do not tell which, it is unknown.
+    """
+    name = "an_address_on_a_veth"
+    near = next(each for each in connects(name) if each.address == "192.0.2.129")
+    known, cut = ground_for(network(name)), ground_for(network(name, routes4="cut o"))
+    assert len([way for way in cut.facts.ways if way.has(near.address)]) > 1
+    far = near.model_copy(update={"source": "198.51.100.7"})
+    inner = near.model_copy(update={"source": "192.0.2.130"})
+    assert [str(computed(known, each)) for each in (near, far)] == ["open", "open"]
+    assert [str(computed(cut, each)) for each in (near, inner, far)] == ["open", "closed", "unknown"]
+
+
 def test_routes_that_are_not_read_are_a_finding() -> None:
     """What is delivered where, nobody can tell without them."""
     ground = ground_for(network("a_card_in_a_bridge", routes6="cut o"))

@@ -1,7 +1,7 @@
 """Makes random servers of a server of the lab, one after the other, and holds each against connects from everywhere."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,17 +133,22 @@ class Stage:
     async def judged(self, world: World) -> Judged:
         """Return a world as it was made, with what was computed and what was seen of every connect."""
         made: list[tuple[str, ...]] = []
-        seen: list[Knocked] = []
         await meanwhile(lambda: made.append(self.make(world)))
+        return Judged(world, await self.seen(), made[0])
+
+    async def seen(self) -> tuple[tuple[Knocked, State | None], ...]:
+        """Return every connect to the server as it is now, with what is computed of it."""
         ground = await self.ground()
-        await meanwhile(lambda: seen.extend(trying.tried(self.bed.lab.site, self.wanted(), limit_s=SEEN_S)))
-        states = [(each, told(ground, each)) for each in seen]
+        states = [(each, told(ground, each)) for each in await self._tried(self.wanted, SEEN_S)]
         # a busy machine is late
         late = [each for each, state in states if state is State.OPEN and each.answer == "silent"]
-        again: list[Knocked] = []
-        await meanwhile(lambda: again.extend(trying.tried(self.bed.lab.site, late, limit_s=AT_LEISURE_S)))
-        met = {_place(each): each for each in again}
-        return Judged(world, tuple((met.get(_place(each), each), state) for each, state in states), made[0])
+        met = {_place(each): each for each in await self._tried(lambda: late, AT_LEISURE_S)}
+        return tuple((met.get(_place(each), each), state) for each, state in states)
+
+    async def _tried(self, wanted: Callable[[], list[Knocked]], limit_s: float) -> list[Knocked]:
+        seen: list[Knocked] = []
+        await meanwhile(lambda: seen.extend(trying.tried(self.bed.lab.site, wanted(), limit_s=limit_s)))
+        return seen
 
     async def held(self, world: World, tally: Tally) -> None:
         """Count a world in; of one with a wrong `closed`, find the least that shows it."""
