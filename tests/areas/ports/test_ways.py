@@ -1,11 +1,13 @@
 """Where packets really go on a Linux host, recorded: what is computed is what connects came to, and never closed."""
 
+import json
+
 import pytest
 
 from ink_infra_mcp.areas.ports.findings import findings_of, rows_of
 from ink_infra_mcp.areas.ports.knocks import computed
 from ink_infra_mcp.core.firewall.exposure import State
-from tests.areas.ports.recorded_ways import NAMES, connects, ground_for, network
+from tests.areas.ports.recorded_ways import NAMES, connects, ground_for, network, recorded
 
 UNTOLD = {
     ("a_filter_first_at_one_priority", 8090): "either of two chains may come first",
@@ -65,6 +67,22 @@ def test_a_whole_network_of_the_hosts_own_is_asked_about() -> None:
     ways = ground_for(network("a_network_of_its_own_by_a_route")).facts.ways
     assert [(way.interface, way.also) for way in ways] == [("eth0", ("198.51.100.0/28",))]
     assert at("a_network_of_its_own_by_a_route", "9102/tcp")["ipv4 internet"] is State.OPEN
+
+
+def test_a_network_that_rules_of_routing_may_lead_to_is_asked_about() -> None:
+    """In a table of one's own it is the server's for whoever a rule sends there; a default route of such a table, which
+    a transparent proxy needs, makes nothing more the server's own.
+    """
+    name = "a_network_of_its_own_by_a_route"
+    routes = [
+        {**route, "table": "200"} if route["dst"] == "198.51.100.0/28" else route
+        for route in json.loads(recorded(name).answers["routes4"])
+    ]
+    proxy = {"type": "local", "dst": "default", "dev": "lo", "table": "100", "flags": []}
+    ground = ground_for(network(name, routes4=json.dumps([*routes, proxy])))
+    assert [(way.interface, way.also) for way in ground.facts.ways] == [("eth0", ("198.51.100.0/28",))]
+    answered = [each for each in connects(name) if each.answer == "open"]
+    assert [each for each in answered if computed(ground, each) is State.CLOSED] == []
 
 
 UNREAD = ("routes4", "routes6", "localnet", "addresses", "nft", "sockets")

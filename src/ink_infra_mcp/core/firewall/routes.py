@@ -91,11 +91,14 @@ class Routes:
         return frozenset(device for route in defaults for device in route.devices)
 
     def own(self, family: Family) -> Iterator[V4 | V6]:
-        """Yield the networks that are delivered to the host whatever rules of routing there are."""
+        """Yield the networks that are delivered to the host, also those that rules of routing may lead to.
+
+        A default route of another table is none: it serves a transparent proxy, and makes no address the host's own.
+        """
         yield from (
             route.network
             for route in self.found
-            if route.delivered and route.family is family and route.table in _ORDER
+            if route.delivered and route.family is family and (route.table in _ORDER or not route.network.is_all)
         )
 
     def _covering(self, number: int, family: Family) -> list[Route]:
