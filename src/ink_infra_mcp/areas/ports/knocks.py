@@ -174,7 +174,7 @@ def _disagreement(ground: Ground, knocked: Knocked) -> Finding | None:
 
 def computed(ground: Ground, knocked: Knocked) -> State:
     """Return what the layers say of one connect: one source, one address, one port."""
-    way = next(way for way in ground.facts.ways if way.has(knocked.address))
+    way = _way_to(ground, knocked.address)
     facts = replace(ground.facts, ways=(way.only(knocked.address),))
     four = family_of(knocked.source) is Family.V4
     source = SourceClass(
@@ -184,3 +184,9 @@ def computed(ground: Ground, knocked: Knocked) -> State:
         way.name,
     )
     return next((each.state for each in exposures(facts, [source], [("tcp", knocked.port)])), State.UNKNOWN)
+
+
+def _way_to(ground: Ground, address: str) -> WayIn:
+    """Return the way that an address lies on; the kernel answers for it on others, too."""
+    ways = sorted(ground.facts.ways, key=lambda way: address not in way.addresses)
+    return next(way for way in ways if way.has(address))

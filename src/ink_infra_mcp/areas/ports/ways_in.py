@@ -43,19 +43,19 @@ class Neighbours:
 def neighbours_of(fleet: Fleet, facts: Mapping[str, NetworkFacts]) -> Neighbours:
     """Return what is known of the fleet's addresses: those of fleet.toml, and those that servers say they have."""
     private = split(fleet.access.private)
-    own = {host.name: _own(host, facts.get(host.name)) for host in fleet.hosts}
+    own = {host.name: _own(host, facts.get(host.name), private) for host in fleet.hosts}
     admin = split(fleet.access.admin)
     for bastion in fleet.bastions:
         admin = _both(admin, own[bastion.name])
     return Neighbours(own=own, admin=admin, private=private)
 
 
-def _own(host: Host, facts: NetworkFacts | None) -> tuple[V4, V6]:
+def _own(host: Host, facts: NetworkFacts | None, private: tuple[V4, V6]) -> tuple[V4, V6]:
     texts = [text for text in (host.address, host.private_address) if text and _is_address(text)]
     if facts is not None and isinstance(facts.interfaces, Interfaces):
-        inner = facts.interfaces.inner()
+        outside = _outside(host, facts, facts.interfaces, private)
         reached = (own for own in facts.interfaces.addresses if not own.near)
-        texts += [own.text for own in reached if own.interface not in inner or _is_global(own)]
+        texts += [own.text for own in reached if own.interface in outside or _is_global(own)]
     return split(texts)
 
 
@@ -71,7 +71,7 @@ def _is_global(own: OwnAddress) -> bool:
     return own.number in _INTERNET[own.family]
 
 
-def _outside(host: Host, facts: NetworkFacts, interfaces: Interfaces, neighbours: Neighbours) -> frozenset[str]:
+def _outside(host: Host, facts: NetworkFacts, interfaces: Interfaces, private: tuple[V4, V6]) -> frozenset[str]:
     """Return the interfaces that others come in by.
 
     Those that default routes lead to, those that the server is called on, and those with an address of the internet's
@@ -83,10 +83,13 @@ def _outside(host: Host, facts: NetworkFacts, interfaces: Interfaces, neighbours
     if isinstance(interfaces.routes, Unreadable):
         return frozenset(every)
     inner = interfaces.inner()
+    # the end of a cable in another namespace may be a card to whoever lives there
+    cables = {link.name for link in interfaces.links if link.kind == "veth"}
     named = {interfaces.holding(text) for text in (host.address, host.private_address or "", facts.came_to)}
-    known = {own.interface for own in interfaces.addresses if _is_global(own) or _is_private(own, neighbours)} - inner
-    found = (interfaces.routes.uplinks() | {name for name in named if name} | known) - loops
-    return frozenset(found or every)
+    found = {*interfaces.routes.uplinks(), *(name for name in named if name)}
+    found |= {own.interface for own in interfaces.addresses if _is_global(own)} - inner
+    found |= {own.interface for own in interfaces.addresses if _is_private(own, private)} - (inner - cables)
+    return frozenset(found - loops or every)
 
 
 def ways_of(host: Host, facts: NetworkFacts, neighbours: Neighbours) -> tuple[WayIn, ...]:
@@ -120,11 +123,11 @@ def _by_name(host: Host) -> dict[tuple[str, str], list[str]]:
 def _by_interface(
     host: Host, facts: NetworkFacts, interfaces: Interfaces, neighbours: Neighbours
 ) -> dict[tuple[str, str], list[str]]:
-    outside = _outside(host, facts, interfaces, neighbours)
+    outside = _outside(host, facts, interfaces, neighbours.private)
     found: dict[tuple[str, str], list[str]] = {}
     for own in interfaces.addresses:
         if own.interface in outside and not own.near:
-            private = own.text == host.private_address or _is_private(own, neighbours)
+            private = own.text == host.private_address or _is_private(own, neighbours.private)
             found.setdefault((PRIVATE if private else PUBLIC, own.interface), []).append(own.text)
     for name in sorted(outside - {interface for _, interface in found}):
         found[PUBLIC, name] = []
@@ -167,8 +170,8 @@ def _meets_internet(network: V4 | V6) -> bool:
     return bool(intersection(network.spans, _INTERNET[network.FAMILY].spans))
 
 
-def _is_private(own: OwnAddress, neighbours: Neighbours) -> bool:
-    return any(own.number in each for each in neighbours.private if each.FAMILY is own.family)
+def _is_private(own: OwnAddress, private: tuple[V4, V6]) -> bool:
+    return any(own.number in each for each in private if each.FAMILY is own.family)
 
 
 def classes_of(host: Host, fleet: Fleet, neighbours: Neighbours) -> tuple[SourceClass, ...]:

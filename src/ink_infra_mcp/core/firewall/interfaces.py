@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from ink_infra_mcp.core.firewall.addresses import V4, V6, Family
+from ink_infra_mcp.core.firewall.addresses import V4, V6, Addresses, Family
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable, failed
 from ink_infra_mcp.core.firewall.routes import Delivery, Routes
 
@@ -129,11 +129,15 @@ class Interfaces:
         behind = [own for own in self.addresses if own.family is family and number in own.network]
         return max(behind, key=lambda own: own.prefix).interface if behind else None
 
-    def answers_by(self, interface: str | None, family: Family) -> str | None:
-        """Return the interface by which answers to what came in by one leave, or None where that is not told."""
+    def answers_by(self, interface: str | None, sources: Addresses) -> str | None:
+        """Return the interface by which answers leave to those who came in by one, or None where that is not told.
+
+        It is the same one where the routes to them lead there; networks on the host itself are not among them.
+        """
         if interface is None or isinstance(self.routes, Unreadable):
             return None
-        return interface if self.routes.uplinks(family) == frozenset({interface}) else None
+        leading = self.routes.leading(sources.spans, sources.FAMILY)
+        return interface if interface in leading and leading - self.inner() <= {interface} else None
 
     def redirected(self, interface: str | None, family: Family) -> int | None:
         """Return the address that a redirection on an interface leads to, or None where that is not told.
