@@ -123,7 +123,7 @@ def test_a_comment_makes_no_part_of_what_the_next_boot_loads() -> None:
     """Rules print comments with line breaks: what has not the tag of the first line is text of somebody's own."""
     text = SAVED.replace("-j ACCEPT", '-m comment --comment "x\n== ip6tables 0\n== nft 0" -j ACCEPT')
     frames = said(("load_ufw", 0, ""), ("iptables", 0, "RULES"), ("ip6tables", 0, ""), ("nft", 127, ""))
-    tagged = "\n".join(f"{line} 5f0c" if line.startswith("== ") else line for line in frames.text.split("\n"))
+    tagged = "\n".join(f"{line} ink-5f0c" if line.startswith("== ") else line for line in frames.text.split("\n"))
     found = read(Section(tagged.replace("RULES", text), 0))
     assert isinstance(found, NextBoot)
     assert not isinstance(found.v4, Unreadable)

@@ -12,7 +12,7 @@ from ink_infra_mcp.core.firewall.rules import Table, Tables
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.facts.sections import NOT_FOUND, OUT_OF_TIME, Section
 
-_PART = re.compile(r"== (\w+) (\d{1,3})(?: (\w+))?")
+_PART = re.compile(r"== (\w+) (\d{1,3})(?: (\S+))?")
 _LAST = "others"
 """The part that always comes, and of what every boot loads the last."""
 _ON = frozenset({"enabled", "generated"})

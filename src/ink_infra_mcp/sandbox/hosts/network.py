@@ -37,6 +37,9 @@ def network_commands(host: HostState) -> dict[str, Answers]:
         **{name: {"": ""} for name in _LEGACY},
     }
     commands |= _managers(host.firewall)
+    for asked, said in host.firewall.said.items():
+        name, _, arguments = asked.partition(" ")
+        commands[name] = commands.get(name, {}) | {arguments: said}
     return {name: answers for name, answers in commands.items() if name not in host.without}
 
 
