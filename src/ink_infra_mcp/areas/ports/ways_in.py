@@ -78,18 +78,24 @@ def _outside(host: Host, facts: NetworkFacts, interfaces: Interfaces, private: t
     or of the fleet's networks, unless they lead to nothing but what is on the server itself. Where the routes are not
     known, it is all of them.
     """
-    loops = {link.name for link in interfaces.links if link.kind == "loopback"}
+    loops = interfaces.of_kind("loopback")
     every = {own.interface for own in interfaces.addresses if not own.near} - loops
     if isinstance(interfaces.routes, Unreadable):
         return frozenset(every)
-    inner = interfaces.inner()
-    # the end of a cable in another namespace may be a card to whoever lives there
-    cables = {link.name for link in interfaces.links if link.kind == "veth"}
-    named = {interfaces.holding(text) for text in (host.address, host.private_address or "", facts.came_to)}
-    found = {*interfaces.routes.uplinks(), *(name for name in named if name)}
-    found |= {own.interface for own in interfaces.addresses if _is_global(own)} - inner
-    found |= {own.interface for own in interfaces.addresses if _is_private(own, private)} - (inner - cables)
+    named = map(interfaces.holding, (host.address, host.private_address or "", facts.came_to))
+    found = {*interfaces.routes.uplinks(), *filter(None, named), *_by_address(interfaces, private)}
     return frozenset(found - loops or every)
+
+
+def _by_address(interfaces: Interfaces, private: tuple[V4, V6]) -> set[str]:
+    """Return the interfaces that have an address which others have a way to, but for those that lead inside.
+
+    The end of a cable in another namespace may be a card to whoever lives there.
+    """
+    inner = interfaces.inner()
+    known = {own.interface for own in interfaces.addresses if _is_global(own)} - inner
+    shared = {own.interface for own in interfaces.addresses if _is_private(own, private)}
+    return known | (shared - (inner - interfaces.of_kind("veth")))
 
 
 def ways_of(host: Host, facts: NetworkFacts, neighbours: Neighbours) -> tuple[WayIn, ...]:
@@ -106,9 +112,15 @@ def ways_of(host: Host, facts: NetworkFacts, neighbours: Neighbours) -> tuple[Wa
     else:
         found = _by_interface(host, facts, interfaces, neighbours)
         also = {way: _answered_too(way, texts, interfaces) for way, texts in found.items()}
+    known = isinstance(interfaces, Interfaces) and isinstance(interfaces.routes, Routes)
     return tuple(
         WayIn(
-            name, tuple(texts), interface or None, gated=name == PUBLIC or gated, also=also.get((name, interface), ())
+            name,
+            tuple(texts),
+            # without routes nobody can tell by which interface packets come
+            (interface or None) if known else None,
+            gated=name == PUBLIC or gated,
+            also=also.get((name, interface), ()),
         )
         for (name, interface), texts in found.items()
     )

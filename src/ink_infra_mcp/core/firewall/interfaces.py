@@ -157,6 +157,10 @@ class Interfaces:
         """Return the interface that has an address, as it is printed, or None."""
         return next((own.interface for own in self.addresses if own.text == text), None)
 
+    def of_kind(self, kind: str) -> frozenset[str]:
+        """Return the interfaces of a kind."""
+        return frozenset(link.name for link in self.links if link.kind == kind)
+
     def under(self, interface: str | None) -> frozenset[str]:
         """Return the interfaces through which packets come that an interface then has: ports, and what it lies on."""
         found: set[str] = set()
