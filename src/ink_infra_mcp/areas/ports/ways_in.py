@@ -20,6 +20,7 @@ from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 PUBLIC, PRIVATE = "public", "private"
 DOCKER = ("docker", "br-")
 """How Docker's bridges begin: docker0, and br-<id> for each network that is made."""
+_LOOPBACK = ("127.0.0.0/8",)
 _NOT_INTERNET = V4.of(
     (
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
@@ -137,10 +138,8 @@ def _by_interface(
 ) -> dict[tuple[str, str], list[str]]:
     outside = _outside(host, facts, interfaces, neighbours.private)
     found: dict[tuple[str, str], list[str]] = {}
-    for own in interfaces.addresses:
-        if own.interface in outside and not own.near:
-            private = own.text == host.private_address or _is_private(own, neighbours.private)
-            found.setdefault((PRIVATE if private else PUBLIC, own.interface), []).append(own.text)
+    for own in (own for own in interfaces.addresses if own.interface in outside and not own.near):
+        found.setdefault((_name_of(own, host, neighbours), own.interface), []).append(own.text)
     for name in sorted(outside - {interface for _, interface in found}):
         found[PUBLIC, name] = []
     held = {text for texts in found.values() for text in texts}
@@ -148,6 +147,11 @@ def _by_interface(
         for way in _called_by_name(facts, interfaces, outside):
             found.setdefault(way, []).append(host.address)
     return found
+
+
+def _name_of(own: OwnAddress, host: Host, neighbours: Neighbours) -> str:
+    is_private = own.text == host.private_address or _is_private(own, neighbours.private)
+    return PRIVATE if is_private else PUBLIC
 
 
 def _called_by_name(facts: NetworkFacts, interfaces: Interfaces, outside: frozenset[str]) -> Iterable[tuple[str, str]]:
@@ -167,15 +171,18 @@ def _answered_too(way: tuple[str, str], texts: list[str], interfaces: Interfaces
     where the way itself has an address that is not (behind a NAT, say), who sends what is not known.
     """
     name, interface = way
-    here = interfaces.on(interface)
-    every = name == PRIVATE or not all(_is_global(own) or own.near for own in here)
+    all_of_them = name == PRIVATE or _has_other_addresses(interfaces.on(interface))
     held = [own for own in interfaces.addresses if not own.near and own.text not in texts]
-    found = [own.text for own in held if every or _is_global(own)]
-    for network in (*interfaces.own_networks(Family.V4), *interfaces.own_networks(Family.V6)):
-        found += network.cidrs() if every or _meets_internet(network) else ()
-    if every and not isinstance(interfaces.localnet, Unreadable) and interface in interfaces.localnet:
-        found += ["127.0.0.0/8"]
-    return tuple(dict.fromkeys(found))
+    networks = [*interfaces.own_networks(Family.V4), *interfaces.own_networks(Family.V6)]
+    if not all_of_them:
+        held, networks = [*filter(_is_global, held)], [*filter(_meets_internet, networks)]
+    loopback = _LOOPBACK if all_of_them and interfaces.lets_in_to_loopback(interface) else ()
+    cidrs = (cidr for network in networks for cidr in network.cidrs())
+    return tuple(dict.fromkeys((*(own.text for own in held), *cidrs, *loopback)))
+
+
+def _has_other_addresses(held: Iterable[OwnAddress]) -> bool:
+    return not all(_is_global(own) or own.near for own in held)
 
 
 def _meets_internet(network: V4 | V6) -> bool:

@@ -122,6 +122,10 @@ class Interfaces:
             return Delivery.UNTOLD
         return Delivery.HERE if interface in self.localnet else Delivery.NOWHERE
 
+    def lets_in_to_loopback(self, interface: str) -> bool:
+        """Return whether packets for 127.0.0.0/8 are known to be let in on an interface."""
+        return not isinstance(self.localnet, Unreadable) and interface in self.localnet
+
     def towards(self, number: int, family: Family) -> str | None:
         """Return the interface that leads to an address, or None where that is not told."""
         if isinstance(self.routes, Routes) and self.routes.found:
