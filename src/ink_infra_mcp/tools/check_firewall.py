@@ -88,7 +88,6 @@ class CheckFirewall(Query[Args, Look, Report]):
         judged = [(ground, rows_of(ground)) for ground in grounds]
         missing = {host: away[host.name] for host in hosts if host.name in away}
         tried, notes = await _tried(look, grounds, facts) if args.probe else ([], [])
-        offered = () if args.probe else probe_offered((ground.facts.name, rows) for ground, rows in judged)
         findings = _sorted(
             *(finding for ground, rows in judged for finding in _of_one(ground, rows)),
             *map(_unreached, missing, missing.values()),
@@ -105,7 +104,7 @@ class CheckFirewall(Query[Args, Look, Report]):
             more_findings=max(0, len(findings) - MAX_FINDINGS),
             connects=len(tried),
             probed_from=_origins_of(tried),
-            notes=(*look.ports().overrides, *_missing_settings(look), *offered, *notes),
+            notes=(*look.ports().overrides, *_missing_settings(look), *_offered(args, judged), *notes),
         )
 
     def render(self, report: Report) -> str:
@@ -193,6 +192,10 @@ def _verdict(findings: list[Finding]) -> str:
 
 
 _UNKNOWN = frozenset({"not_reached", "unreadable_layer", "not_known"})
+
+
+def _offered(args: Args, judged: list[tuple[Ground, tuple[Row, ...]]]) -> tuple[str, ...]:
+    return () if args.probe else probe_offered((ground.facts.name, rows) for ground, rows in judged)
 
 
 def _missing_settings(look: Look) -> list[str]:

@@ -20,6 +20,7 @@ from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 PUBLIC, PRIVATE = "public", "private"
 DOCKER = ("docker", "br-")
 """How Docker's bridges begin: docker0, and br-<id> for each network that is made."""
+_LOOPBACK = ("127.0.0.0/8",)
 _NOT_INTERNET = V4.of(
     (
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
@@ -43,19 +44,19 @@ class Neighbours:
 def neighbours_of(fleet: Fleet, facts: Mapping[str, NetworkFacts]) -> Neighbours:
     """Return what is known of the fleet's addresses: those of fleet.toml, and those that servers say they have."""
     private = split(fleet.access.private)
-    own = {host.name: _own(host, facts.get(host.name)) for host in fleet.hosts}
+    own = {host.name: _own(host, facts.get(host.name), private) for host in fleet.hosts}
     admin = split(fleet.access.admin)
     for bastion in fleet.bastions:
         admin = _both(admin, own[bastion.name])
     return Neighbours(own=own, admin=admin, private=private)
 
 
-def _own(host: Host, facts: NetworkFacts | None) -> tuple[V4, V6]:
+def _own(host: Host, facts: NetworkFacts | None, private: tuple[V4, V6]) -> tuple[V4, V6]:
     texts = [text for text in (host.address, host.private_address) if text and _is_address(text)]
     if facts is not None and isinstance(facts.interfaces, Interfaces):
-        inner = facts.interfaces.inner()
+        outside = _outside(host, facts, facts.interfaces, private)
         reached = (own for own in facts.interfaces.addresses if not own.near)
-        texts += [own.text for own in reached if own.interface not in inner or _is_global(own)]
+        texts += [own.text for own in reached if own.interface in outside or _is_global(own)]
     return split(texts)
 
 
@@ -71,22 +72,31 @@ def _is_global(own: OwnAddress) -> bool:
     return own.number in _INTERNET[own.family]
 
 
-def _outside(host: Host, facts: NetworkFacts, interfaces: Interfaces, neighbours: Neighbours) -> frozenset[str]:
+def _outside(host: Host, facts: NetworkFacts, interfaces: Interfaces, private: tuple[V4, V6]) -> frozenset[str]:
     """Return the interfaces that others come in by.
 
     Those that default routes lead to, those that the server is called on, and those with an address of the internet's
     or of the fleet's networks, unless they lead to nothing but what is on the server itself. Where the routes are not
     known, it is all of them.
     """
-    loops = {link.name for link in interfaces.links if link.kind == "loopback"}
+    loops = interfaces.of_kind("loopback")
     every = {own.interface for own in interfaces.addresses if not own.near} - loops
     if isinstance(interfaces.routes, Unreadable):
         return frozenset(every)
+    named = map(interfaces.holding, (host.address, host.private_address or "", facts.came_to))
+    found = {*interfaces.routes.uplinks(), *filter(None, named), *_by_address(interfaces, private)}
+    return frozenset(found - loops or every)
+
+
+def _by_address(interfaces: Interfaces, private: tuple[V4, V6]) -> set[str]:
+    """Return the interfaces that have an address which others have a way to, but for those that lead inside.
+
+    The end of a cable in another namespace may be a card to whoever lives there.
+    """
     inner = interfaces.inner()
-    named = {interfaces.holding(text) for text in (host.address, host.private_address or "", facts.came_to)}
-    known = {own.interface for own in interfaces.addresses if _is_global(own) or _is_private(own, neighbours)} - inner
-    found = (interfaces.routes.uplinks() | {name for name in named if name} | known) - loops
-    return frozenset(found or every)
+    known = {own.interface for own in interfaces.addresses if _is_global(own)} - inner
+    shared = {own.interface for own in interfaces.addresses if _is_private(own, private)}
+    return known | (shared - (inner - interfaces.of_kind("veth")))
 
 
 def ways_of(host: Host, facts: NetworkFacts, neighbours: Neighbours) -> tuple[WayIn, ...]:
@@ -103,9 +113,15 @@ def ways_of(host: Host, facts: NetworkFacts, neighbours: Neighbours) -> tuple[Wa
     else:
         found = _by_interface(host, facts, interfaces, neighbours)
         also = {way: _answered_too(way, texts, interfaces) for way, texts in found.items()}
+    known = isinstance(interfaces, Interfaces) and isinstance(interfaces.routes, Routes)
     return tuple(
         WayIn(
-            name, tuple(texts), interface or None, gated=name == PUBLIC or gated, also=also.get((name, interface), ())
+            name,
+            tuple(texts),
+            # without routes nobody can tell by which interface packets come
+            (interface or None) if known else None,
+            gated=name == PUBLIC or gated,
+            also=also.get((name, interface), ()),
         )
         for (name, interface), texts in found.items()
     )
@@ -120,12 +136,10 @@ def _by_name(host: Host) -> dict[tuple[str, str], list[str]]:
 def _by_interface(
     host: Host, facts: NetworkFacts, interfaces: Interfaces, neighbours: Neighbours
 ) -> dict[tuple[str, str], list[str]]:
-    outside = _outside(host, facts, interfaces, neighbours)
+    outside = _outside(host, facts, interfaces, neighbours.private)
     found: dict[tuple[str, str], list[str]] = {}
-    for own in interfaces.addresses:
-        if own.interface in outside and not own.near:
-            private = own.text == host.private_address or _is_private(own, neighbours)
-            found.setdefault((PRIVATE if private else PUBLIC, own.interface), []).append(own.text)
+    for own in (own for own in interfaces.addresses if own.interface in outside and not own.near):
+        found.setdefault((_name_of(own, host, neighbours), own.interface), []).append(own.text)
     for name in sorted(outside - {interface for _, interface in found}):
         found[PUBLIC, name] = []
     held = {text for texts in found.values() for text in texts}
@@ -133,6 +147,11 @@ def _by_interface(
         for way in _called_by_name(facts, interfaces, outside):
             found.setdefault(way, []).append(host.address)
     return found
+
+
+def _name_of(own: OwnAddress, host: Host, neighbours: Neighbours) -> str:
+    is_private = own.text == host.private_address or _is_private(own, neighbours.private)
+    return PRIVATE if is_private else PUBLIC
 
 
 def _called_by_name(facts: NetworkFacts, interfaces: Interfaces, outside: frozenset[str]) -> Iterable[tuple[str, str]]:
@@ -152,23 +171,26 @@ def _answered_too(way: tuple[str, str], texts: list[str], interfaces: Interfaces
     where the way itself has an address that is not (behind a NAT, say), who sends what is not known.
     """
     name, interface = way
-    here = interfaces.on(interface)
-    every = name == PRIVATE or not all(_is_global(own) or own.near for own in here)
+    all_of_them = name == PRIVATE or _has_other_addresses(interfaces.on(interface))
     held = [own for own in interfaces.addresses if not own.near and own.text not in texts]
-    found = [own.text for own in held if every or _is_global(own)]
-    for network in (*interfaces.own_networks(Family.V4), *interfaces.own_networks(Family.V6)):
-        found += network.cidrs() if every or _meets_internet(network) else ()
-    if every and not isinstance(interfaces.localnet, Unreadable) and interface in interfaces.localnet:
-        found += ["127.0.0.0/8"]
-    return tuple(dict.fromkeys(found))
+    networks = [*interfaces.own_networks(Family.V4), *interfaces.own_networks(Family.V6)]
+    if not all_of_them:
+        held, networks = [*filter(_is_global, held)], [*filter(_meets_internet, networks)]
+    loopback = _LOOPBACK if all_of_them and interfaces.lets_in_to_loopback(interface) else ()
+    cidrs = (cidr for network in networks for cidr in network.cidrs())
+    return tuple(dict.fromkeys((*(own.text for own in held), *cidrs, *loopback)))
+
+
+def _has_other_addresses(held: Iterable[OwnAddress]) -> bool:
+    return not all(_is_global(own) or own.near for own in held)
 
 
 def _meets_internet(network: V4 | V6) -> bool:
     return bool(intersection(network.spans, _INTERNET[network.FAMILY].spans))
 
 
-def _is_private(own: OwnAddress, neighbours: Neighbours) -> bool:
-    return any(own.number in each for each in neighbours.private if each.FAMILY is own.family)
+def _is_private(own: OwnAddress, private: tuple[V4, V6]) -> bool:
+    return any(own.number in each for each in private if each.FAMILY is own.family)
 
 
 def classes_of(host: Host, fleet: Fleet, neighbours: Neighbours) -> tuple[SourceClass, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from ink_infra_mcp.core.firewall.addresses import V4, V6, Family
+from ink_infra_mcp.core.firewall.addresses import V4, V6, Addresses, Family
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable, failed
 from ink_infra_mcp.core.firewall.routes import Delivery, Routes
 
@@ -124,6 +124,10 @@ class Interfaces:
             return Delivery.UNTOLD
         return Delivery.HERE if interface in self.localnet else Delivery.NOWHERE
 
+    def lets_in_to_loopback(self, interface: str) -> bool:
+        """Return whether packets for 127.0.0.0/8 are known to be let in on an interface."""
+        return not isinstance(self.localnet, Unreadable) and interface in self.localnet
+
     def towards(self, number: int, family: Family) -> str | None:
         """Return the interface that leads to an address, or None where that is not told."""
         if isinstance(self.routes, Routes) and self.routes.found:
@@ -131,11 +135,15 @@ class Interfaces:
         behind = [own for own in self.addresses if own.family is family and number in own.network]
         return max(behind, key=lambda own: own.prefix).interface if behind else None
 
-    def answers_by(self, interface: str | None, family: Family) -> str | None:
-        """Return the interface by which answers to what came in by one leave, or None where that is not told."""
+    def answers_by(self, interface: str | None, sources: Addresses) -> str | None:
+        """Return the interface by which answers leave to those who came in by one, or None where that is not told.
+
+        It is the same one where the routes to them lead there; networks on the host itself are not among them.
+        """
         if interface is None or isinstance(self.routes, Unreadable):
             return None
-        return interface if self.routes.uplinks(family) == frozenset({interface}) else None
+        leading = self.routes.leading(sources.spans, sources.FAMILY)
+        return interface if interface in leading and leading - self.inner() <= {interface} else None
 
     def redirected(self, interface: str | None, family: Family) -> int | None:
         """Return the address that a redirection on an interface leads to, or None where that is not told.
@@ -154,6 +162,10 @@ class Interfaces:
     def holding(self, text: str) -> str | None:
         """Return the interface that has an address, as it is printed, or None."""
         return next((own.interface for own in self.addresses if own.text == text), None)
+
+    def of_kind(self, kind: str) -> frozenset[str]:
+        """Return the interfaces of a kind."""
+        return frozenset(link.name for link in self.links if link.kind == kind)
 
     def under(self, interface: str | None) -> frozenset[str]:
         """Return the interfaces through which packets come that an interface then has: ports, and what it lies on."""

@@ -9,7 +9,7 @@ nf_hook_entries_grow and nf_nat_inet_fn; each tried with real connects.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import groupby
 from operator import attrgetter
 from typing import Generic, NamedTuple
@@ -363,13 +363,22 @@ class _Crossing(Generic[A]):
         answer = replace(
             question,
             interface="" if local else question.leaving,
-            leaving=self._interfaces.answers_by(self._question.interface, self._cells.nobody.FAMILY),
+            leaving=None,
             local=False,
             # whether an answer is tracked, where its question was not, is said by other rules
             tracked=question.tracked or None,
             flags=SYN_ACK,
         )
-        return (here & ~waiting) | self._through(self._walk(answer, None), hung, waiting)
+        same = waiting & self._answered_there
+        back = self._through(self._walk(replace(answer, leaving=self._question.interface), None), hung, same)
+        other = self._through(self._walk(answer, None), hung, waiting & ~same)
+        return (here & ~waiting) | back | other
+
+    @cached_property
+    def _answered_there(self) -> Cells:
+        """Return the cells of those whose answers leave by the interface that they came in by."""
+        interface = self._question.interface
+        return self._cells.of_kinds(lambda kind: self._interfaces.answers_by(interface, kind) is not None)
 
 
 def _pieces(walks: Iterable[Walk[A]], of: Callable[[Walk[A]], list[Evidence]]) -> tuple[Evidence, ...]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6, Family
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable, failed
+from ink_infra_mcp.core.firewall.spans import Spans, complement, intersection
 
 _KIND = {Family.V4: V4, Family.V6: V6}
 _LOCAL, _MAIN, _DEFAULT = "local", "main", "default"
@@ -80,6 +81,25 @@ class Routes:
             return None
         others = {route.devices for route in self._covering(number, family) if route.table not in _ORDER}
         return best.devices[0] if others <= {best.devices} else None
+
+    def leading(self, spans: Spans, family: Family) -> frozenset[str]:
+        """Return every device that leads to some of the addresses, in whatever table."""
+        found: set[str] = set()
+        for table in (_MAIN, _DEFAULT):
+            found.update(self._leading(spans, [route for route in self._of(family) if route.table == table]))
+        others = (route for route in self._of(family) if route.table not in _ORDER)
+        met = (route for route in others if intersection(spans, route.network.spans))
+        return frozenset(found | {device for route in met for device in route.devices})
+
+    def _of(self, family: Family) -> Iterator[Route]:
+        return (route for route in self.found if route.family is family)
+
+    def _leading(self, spans: Spans, routes: list[Route]) -> Iterator[str]:
+        """Yield the devices of those routes that decide for some of the addresses: the smallest networks first."""
+        for route in sorted(routes, key=lambda route: route.size):
+            if intersection(spans, route.network.spans):
+                yield from route.devices
+                spans = intersection(spans, complement(route.network.spans, route.network.LIMIT))
 
     def uplinks(self, family: Family | None = None) -> frozenset[str]:
         """Return the devices that default routes lead to, in whatever table."""

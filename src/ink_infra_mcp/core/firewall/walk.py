@@ -123,17 +123,16 @@ class Walk(Generic[A]):
     def _meeting(self, condition: Condition, here: Cells) -> tuple[Cells, bool]:
         """Return the cells that may meet a condition, and whether they surely do."""
         if isinstance(condition, ToPort | Protocol):
-            known = self._knows(condition)
-            return (0 if known is False else here & self._at_door(condition)), known is True
+            there = here & self._at_door(condition)
+            if isinstance(condition, ToPort) and condition.original:
+                # what was asked for at first is known to connection tracking alone
+                return (0 if self.question.tracked is False else there), self.question.tracked is True
+            return there, True
         if isinstance(condition, Marked) and self.carried is not None:
             may, may_not = self.carried.meeting(condition, tracked=self.question.tracked)
             return here & may, not here & may & may_not
         met = condition.met(self.question)
         return (0 if met is False else here), met is True
-
-    def _knows(self, condition: ToPort | Protocol) -> bool | None:
-        """Return whether a packet can meet it at all: what was asked for at first, connection tracking alone knows."""
-        return self.question.tracked if isinstance(condition, ToPort) and condition.original else True
 
     def _at_door(self, condition: ToPort | Protocol) -> Cells:
         if isinstance(condition, Protocol):

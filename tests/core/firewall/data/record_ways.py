@@ -8,7 +8,6 @@ import json
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,7 +52,6 @@ class World:
     client: tuple[str, ...] = ()
     tries: tuple[tuple[str, int], ...] = ()
     transparent: bool = False
-    bridged: bool = False
 
 
 def nft(*tables: str) -> tuple[str, ...]:
@@ -99,7 +97,7 @@ HEADERS = (
     + "}"
 )
 BRIDGE = (
-    "ip link add br-wan type bridge",
+    "ip link add br-wan type bridge forward_delay 0",
     "ip link set br-wan up",
     "ip -6 route flush default",
     "ip addr flush dev eth0",
@@ -176,7 +174,6 @@ WORLDS = {
         ),
         (*((a, 9100) for a in ANY), *((a, 9101) for a in ANY)),
         tries=tuple((a, p) for a in (FOUR, SIX) for p in (9100, 9101)),
-        bridged=True,
     ),
     "translation first at one priority": World(nft(FILTER_8090, NAT_8090), ((ANY[0], 9200),), tries=((FOUR, 8090),)),
     "a filter first at one priority": World(nft(NAT_8090, FILTER_8090), ((ANY[0], 9200),), tries=((FOUR, 8090),)),
@@ -338,7 +335,6 @@ def record(name: str, world: World) -> None:
             for each in listeners:
                 assert each.stdout is not None
                 each.stdout.readline()
-            time.sleep(2.5 if world.bridged else 0.2)
             seen = [{"address": a, "port": p, "saw": connect(a, p)} for a, p in world.tries]
             answers = {key: inside(HOST, command, check=False) for key, command in COMMANDS.items()}
         finally:
