@@ -17,12 +17,14 @@ _REDIRECTED = "type nat hook prerouting priority"
 class Kind:
     """One kind: what is done to the server, what listens, and the ports of which the product cannot tell.
 
-    `outcome` is how apply_firewall ends there.
+    `called_open` are those that are taken for open, though nobody listens inside a container. `outcome` is how
+    apply_firewall ends there.
     """
 
     steps: tuple[str, ...]
     listens: tuple[str, ...] = ALL
     untold: frozenset[int] = field(default=frozenset[int]())
+    called_open: frozenset[int] = field(default=frozenset[int]())
     outcome: str = "applied"
 
     @property
@@ -189,7 +191,9 @@ KINDS: Mapping[str, Kind] = {
         ("0.0.0.0 9100 plain",),
     ),
     "answers that are dropped": Kind(("iptables -A OUTPUT -p tcp --sport 9100 -j DROP",)),
-    "a published range beyond its listener": Kind((_publish("-p", "8080-8081:8080-8081"),), ()),
+    "a published range beyond its listener": Kind(
+        (_publish("-p", "8080-8081:8080-8081"),), (), called_open=frozenset({8081})
+    ),
     "a container that is paused": Kind((_publish("-p", "8080:8080"), "docker pause p0"), ()),
     "a bridge of containers by a name of one's own": Kind(
         (
