@@ -78,7 +78,7 @@ def test_a_network_that_rules_of_routing_may_lead_to_is_asked_about() -> None:
         {**route, "table": "200"} if route["dst"] == "198.51.100.0/28" else route
         for route in json.loads(recorded(name).answers["routes4"])
     ]
-    proxy = {"type": "local", "dst": "default", "dev": "lo", "table": "100", "flags": []}
+    proxy = {"type": "local", "dst": "default", "dev": "lo", "table": "100"}
     ground = ground_for(network(name, routes4=json.dumps([*routes, proxy])))
     assert [(way.interface, way.also) for way in ground.facts.ways] == [("eth0", ("198.51.100.0/28",))]
     answered = [each for each in connects(name) if each.answer == "open"]
