@@ -141,6 +141,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         ("127.0.0.1 9100 transparent",),
         untold=frozenset({8081}),
+        outcome="applied_unverified",
     ),
     "an address on the loopback": Kind(
         ("ip addr add $HELD4/32 dev lo", "ip addr add $HELD6/128 dev lo"), ("$HELD4 9100 plain", "$HELD6 9101 plain")
@@ -210,7 +211,8 @@ KINDS: Mapping[str, Kind] = {
             "ipset create nets hash:net; ipset add nets 192.0.2.0/24",
             "iptables -A INPUT -p tcp --dport 9100 -m set --match-set f2b src -j DROP",
             "iptables -A INPUT -p tcp ! --dport 22 -m set --match-set nets src -j DROP",
-        )
+        ),
+        (*ALL, "* 80 plain", "* 443 plain"),
     ),
     "translation of one family in a table of both": Kind(
         _table(
