@@ -32,6 +32,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.timeout(LIMIT_S))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests tell of their random servers: how many connects came to what was computed."""
+    told = [
+        f"{said}"
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, said in report.user_properties
+        if name == "random servers"
+    ]
+    if told:
+        terminalreporter.section("random servers")
+        for line in told:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def ground_here() -> Site:
     """Return where a lab can stand; the test is skipped where none can."""

@@ -20,7 +20,7 @@ from ink_infra_mcp.core.firewall.conditions import (
 )
 from ink_infra_mcp.core.firewall.docker import Containers
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, OwnAddress
-from ink_infra_mcp.core.firewall.rules import Rule, Table, Tables
+from ink_infra_mcp.core.firewall.rules import Rule, Table, Tables, Verdict
 from ink_infra_mcp.core.firewall.sockets import Socket, Sockets
 from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 from tests.lab.shapes import Shape
@@ -114,14 +114,20 @@ def _containers(found: Containers | Unreadable) -> Shape:
 def _tables(found: Tables[A] | Unreadable) -> Shape:
     if isinstance(found, Unreadable):
         return found.reason
-    return {table.name: _inbound(table) if table.name in DIFFERENCES else _table(table) for table in found}
+    told = (table for table in found if any(table.chains.values()) or not table.name.startswith("iptables"))
+    return {table.name: _inbound(table) if table.name in DIFFERENCES else _table(table) for table in told}
 
 
 def _table(table: Table[A]) -> Shape:
-    """Rules stay in their order; those of one kind are as many as there are ports or networks, and are said once."""
-    bases = [f"{b.chain} {b.hook} {b.priority} {b.policy} {b.work}" for b in table.bases]
-    chains = {name: [*dict.fromkeys(_rule(rule) for rule in rules)] for name, rules in table.chains.items()}
-    return {"bases": sorted(bases), "chains": chains}
+    """Rules stay in their order; those of one kind are as many as there are ports or networks, and are said once.
+
+    iptables-save prints chains that the kernel does not have yet: a chain at a hook that does nothing is not compared.
+    """
+    bases = [base for base in table.bases if table.chains[base.chain] or base.policy is not Verdict.ACCEPT]
+    idle = {base.chain for base in table.bases} - {base.chain for base in bases}
+    rules = {name: [*dict.fromkeys(map(_rule, each))] for name, each in table.chains.items() if name not in idle}
+    said = (f"{b.chain} {b.hook} {b.priority} {b.policy} {b.work}" for b in bases)
+    return {"bases": sorted(said), "chains": rules}
 
 
 def _inbound(table: Table[A]) -> Shape:
@@ -148,7 +154,7 @@ def _rule(rule: Rule[A]) -> str:
         str(rule.verdict),
         rule.target,
         "" if rule.sources is None else "from some",
-        *map(_condition, rule.conditions),
+        *sorted({_condition(condition) for condition in rule.conditions}),
         "to another place" if rule.translation else "",
     )
     return " ".join(filter(None, words))
@@ -161,7 +167,8 @@ def _condition(condition: Condition) -> str:
         case ToPort(ports, original):
             return f"ToPort({ports}{' at first' if original else ''})"
         case Opaque(what) | Never(what):
-            return f"{type(condition).__name__}({plain(what)})"
+            # iptables asks for a rate by a module, nft by a statement
+            return f"{type(condition).__name__}({plain(what).removeprefix('-m ')})"
         case _:
             return type(condition).__name__
 

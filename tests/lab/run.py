@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,8 @@ LABS, LABS_AT_ONCE = "INK_LAB_COUNT", 2
 """How many labs the tests use at once, and what names another number."""
 HELD = "INK_LAB_HELD"
 """Set for tests whose caller already sees to it that the lab is theirs, and sweeps it before and after."""
+SEED = "INK_LAB_SEED"
+"""Names the first seed of the random servers of a long run; without it they are new ones each time."""
 
 NEEDED: Mapping[str, str] = {
     "mmdebstrap": "mmdebstrap",
@@ -113,7 +116,8 @@ def _pytest(which: str, more: Sequence[str], locks: Sequence[int]) -> int:
     workers = str(len(locks)) if len(locks) > 1 else "0"
     words = (sys.executable, "-m", "pytest", "-m", which, "-n", workers, "--dist", "loadgroup", *chosen)
     # the tests hold the locks too: should we be killed and not they, nobody takes the ground away from under them
-    environment = os.environ | {HELD: "yes"}
+    seed = os.environ.get(SEED) or str(secrets.randbelow(10**9))
+    environment = os.environ | {HELD: "yes", SEED: seed}
     with subprocess.Popen(words, cwd=ROOT, env=environment, pass_fds=tuple(locks)) as tests:
         try:
             return tests.wait()

@@ -130,6 +130,17 @@ WRITTEN: Mapping[str, Written] = {
         foreseen=False,
     ),
     "firewalld lasts": Written(FIREWALLD),
+    "firewalld lasts with zones of sources and rich rules": Written(
+        f"""{FIREWALLD}
+        lasting() {{ firewall-cmd -q --permanent "$@"; }}
+        lasting --zone=trusted --add-source={{admin4}}
+        lasting --zone=drop --add-source=198.51.100.0/24
+        lasting --zone=drop --add-source=192.0.2.0/24
+        lasting --add-rich-rule='rule family="ipv4" source address="203.0.113.0/24" service name="http" drop'
+        lasting --add-rich-rule='rule family="ipv4" source address="198.51.100.7" accept'
+        lasting --add-rich-rule='rule priority="-5" family="ipv6" source address="2001:db8:1::/48" drop'
+        firewall-cmd -q --reload"""
+    ),
 }
 
 

@@ -99,6 +99,8 @@ class HostFirewall(Part):
     ufw: Ufw | None = Ufw()
     firewalld: Firewalld | None = None
     changes: dict[str, FirewallChange] = {}
+    said: dict[str, str] = {}
+    """What commands say in place of what is computed for them, such as `nft -j list ruleset` on a real server."""
 
     @property
     def manager(self) -> str:

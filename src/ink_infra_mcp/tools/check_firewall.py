@@ -11,6 +11,7 @@ from ink_infra_mcp.areas.ports.findings import RANKS, Finding, Ground, Row, find
 from ink_infra_mcp.areas.ports.ground import ground_of
 from ink_infra_mcp.areas.ports.knocks import Knocked, Origin, disagreements, knocked
 from ink_infra_mcp.areas.ports.lines import PortLine, lines_of
+from ink_infra_mcp.areas.ports.offers import probe_offered
 from ink_infra_mcp.areas.ports.providers import in_front_of
 from ink_infra_mcp.areas.ports.ways_in import neighbours_of, ways_of
 from ink_infra_mcp.core.errors import HostError, UnknownName
@@ -103,7 +104,7 @@ class CheckFirewall(Query[Args, Look, Report]):
             more_findings=max(0, len(findings) - MAX_FINDINGS),
             connects=len(tried),
             probed_from=_origins_of(tried),
-            notes=(*look.ports().overrides, *_missing_settings(look), *notes),
+            notes=(*look.ports().overrides, *_missing_settings(look), *_offered(args, judged), *notes),
         )
 
     def render(self, report: Report) -> str:
@@ -191,6 +192,10 @@ def _verdict(findings: list[Finding]) -> str:
 
 
 _UNKNOWN = frozenset({"not_reached", "unreadable_layer", "not_known"})
+
+
+def _offered(args: Args, judged: list[tuple[Ground, tuple[Row, ...]]]) -> tuple[str, ...]:
+    return () if args.probe else probe_offered((ground.facts.name, rows) for ground, rows in judged)
 
 
 def _missing_settings(look: Look) -> list[str]:

@@ -6,14 +6,16 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from ink_infra_mcp.core.firewall.addresses import V4, V6
-from ink_infra_mcp.core.firewall.answer import Answer
+from ink_infra_mcp.core.firewall.addresses import V4, V6, A
+from ink_infra_mcp.core.firewall.answer import Answer, Unreadable
 from ink_infra_mcp.core.firewall.docker import read_containers
 from ink_infra_mcp.core.firewall.exposure import HostFacts, SourceClass, WayIn
 from ink_infra_mcp.core.firewall.gates import Gate, Gates
 from ink_infra_mcp.core.firewall.host import read_filters
-from ink_infra_mcp.core.firewall.interfaces import read_interfaces
+from ink_infra_mcp.core.firewall.interfaces import Interfaces, read_interfaces
+from ink_infra_mcp.core.firewall.rules import Tables
 from ink_infra_mcp.core.firewall.sockets import read_sockets
+from tests.core.firewall.routed import routed
 
 DATA = Path(__file__).resolve().parent / "data"
 NAMES = tuple(sorted(file.stem for file in (DATA / "situations").glob("*.sh")))
@@ -63,6 +65,18 @@ def situation(name: str) -> Situation:
     return Situation.model_validate_json(text)
 
 
+def filters(kind: type[A], said: Situation, nft: Answer | None = None) -> Tables[A] | Unreadable:
+    """Return the packet filters of a family, or those that there would be had nft said something else."""
+    names = ("iptables", "iptables_legacy") if kind is V4 else ("ip6tables", "ip6tables_legacy")
+    return read_filters(
+        kind,
+        iptables=said.answer(names[0]),
+        legacy=said.answer(names[1]),
+        nft=nft or said.answer("nft"),
+        queues=said.answer("queues") if "queues" in said.answers else None,
+    )
+
+
 @cache
 def facts(name: str) -> HostFacts:
     """Return a recorded situation as facts, behind an open provider; the played container of docker_nft is added."""
@@ -71,13 +85,9 @@ def facts(name: str) -> HostFacts:
     return HostFacts(
         name=name,
         provider=OPEN_GATES,
-        v4=read_filters(
-            V4, iptables=said.answer("iptables"), legacy=said.answer("iptables_legacy"), nft=said.answer("nft")
-        ),
-        v6=read_filters(
-            V6, iptables=said.answer("ip6tables"), legacy=said.answer("ip6tables_legacy"), nft=said.answer("nft")
-        ),
-        interfaces=read_interfaces(said.answer("addresses")),
+        v4=filters(V4, said),
+        v6=filters(V6, said),
+        interfaces=routed(_interfaces(said)),
         sockets=read_sockets(said.answer("ss")),
         containers=read_containers(played),
         ways=(
@@ -85,3 +95,9 @@ def facts(name: str) -> HostFacts:
             WayIn("private", ("10.214.0.11",), "eth0", gated=False),
         ),
     )
+
+
+def _interfaces(said: Situation) -> Interfaces:
+    found = read_interfaces(said.answer("addresses"))
+    assert isinstance(found, Interfaces)
+    return found

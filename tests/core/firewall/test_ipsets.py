@@ -157,10 +157,26 @@ def nft_told(flags: list[str], *before: object) -> Told:
     return words(at_host(read_nft(Answer(json.dumps({"nftables": items})), V4), EVERYBODY, 22))
 
 
-def test_members_of_nft_that_time_out_are_members_now_unless_rules_fill_the_set() -> None:
-    """CrowdSec's sets are told; one that is dynamic, or that a rule updates (old versions without a flag), is not."""
-    unknown = ("nobody", "nobody", str(EVERYBODY))
-    assert nft_told(["timeout"]) == ("10.0.0.0/32, 10.0.0.2/31, 10.0.0.4/30", "10.0.0.1/32", "nobody")
-    assert nft_told(["timeout", "dynamic"]) == unknown
+def test_members_of_nft_that_time_out_are_members_now_and_rules_may_add_to_them() -> None:
+    """CrowdSec's sets are told; of one that is dynamic, or that a rule updates (old versions without a flag), who is in
+    it now is, and nobody else. One that a rule takes members out of tells nothing.
+    """
+    others, member = "10.0.0.0/32, 10.0.0.2/31, 10.0.0.4/30", "10.0.0.1/32"
+    assert nft_told(["timeout"]) == (others, member, "nobody")
+    assert nft_told(["timeout", "dynamic"]) == ("nobody", member, others)
     source = {"payload": {"protocol": "ip", "field": "saddr"}}
-    assert nft_told(["timeout"], {"set": {"op": "update", "elem": source, "set": "@banned"}}) == unknown
+    assert nft_told(["timeout"], {"set": {"op": "update", "elem": source, "set": "@banned"}}) == (
+        "nobody",
+        member,
+        others,
+    )
+    deletes = {"set": {"op": "delete", "elem": source, "set": "@banned"}}
+    assert nft_told(["timeout"], deletes) == ("nobody", "nobody", str(EVERYBODY))
+
+
+def test_whoever_keeps_a_rate_is_not_in_the_set_that_it_fills() -> None:
+    """A rule bans who oversteps a rate: who is banned now is shut out, and an ordinary first packet gets in."""
+    source = {"payload": {"protocol": "ip", "field": "saddr"}}
+    over = {"limit": {"rate": 3, "burst": 5, "per": "minute", "inv": True}}
+    bans = {"set": {"op": "add", "elem": source, "set": "@banned", "stmt": [over]}}
+    assert nft_told(["dynamic", "timeout"], bans) == ("10.0.0.0/32, 10.0.0.2/31, 10.0.0.4/30", "10.0.0.1/32", "nobody")

@@ -1,5 +1,7 @@
 """Real hosts, recorded: what is computed of each is what real connects from outside have seen."""
 
+from itertools import product
+
 import pytest
 
 from ink_infra_mcp.core.firewall.addresses import V4, Family
@@ -10,14 +12,17 @@ from ink_infra_mcp.core.firewall.firewalld import read_firewalld
 from ink_infra_mcp.core.firewall.ufw import UfwRule, UfwStatus, read_ufw_rules, read_ufw_status
 from tests.core.firewall.recorded import CLASSES, NAMES, facts, situation
 
+CALLERS = (*product(("ipv4", "ipv6"), ("stranger", "admin")), ("ipv4", "neighbour"))
 NOT_TOLD = {
     ("by_hand", "ipv4", 22, "stranger"),
     ("by_hand", "ipv4", 22, "admin"),
     ("by_hand", "ipv4", 9000, "stranger"),
     ("by_hand", "ipv4", 9000, "admin"),
     ("by_hand", "ipv4", 9000, "neighbour"),
+    *(("sets_and_choices", family, 89, source) for family, source in CALLERS),
+    *(("changed_headers", family, 8081, source) for family, source in CALLERS),
 }
-"""Ports behind a knock and behind a search of the packet's text: which way they go, the rules do not tell."""
+"""Ports behind a knock, a search of the packet's text, a time and a header that is set: the rules do not tell them."""
 
 
 def computed(name: str) -> dict[tuple[str, int, str], Exposure]:

@@ -175,3 +175,34 @@ def test_sets_are_sent_without_their_times_or_not_at_all(tmp_path: Path, shell: 
     kept = ["create f2b hash:ip family inet", *(f"add f2b 2001:db8::{n}" for n in range(members))]
     assert found["ipsets"].status == status
     assert found["ipsets"].text.split("\n") == (["the sets are too long to be sent"] if status else kept)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_iptables_save_complains_of_stands_behind_its_rules(tmp_path: Path, shell: str) -> None:
+    """It warns on the other way out while a part of a rule is still on its way: no rule is torn by that."""
+    parted = "printf '*filter\\n-A IN'; echo '# Warning: tables of the old kind' >&2; echo 'Warning: no file' >&2"
+    folder = commands(tmp_path, **{"iptables-save": f"{parted}\nprintf 'PUT -j DROP\\nCOMMIT\\n'"}, id="echo 0")
+    commands(folder, **{"ip6tables-save": "echo 'no rights' >&2; exit 4"})
+    found = sections(run(shell, str(folder), areas=("network",)), MARK)
+    torn = "*filter\n-A INPUT -j DROP\nCOMMIT\n# Warning: tables of the old kind\n# Warning: no file"
+    assert {name: (found[name].text, found[name].status) for name in ("iptables", "ip6tables")} == {
+        "iptables": (torn, 0),
+        "ip6tables": ("no rights", 4),
+    }
+    assert found["iptables_legacy"].status == 127
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_cards_on_which_tc_or_xdp_decides_are_named(tmp_path: Path, shell: str) -> None:
+    """Filters at the way in and programs of XDP, card by card; a server without tc says that it has no such command."""
+    links = "1: lo: <LOOPBACK,UP> mtu 65536\\n2: eth0@if7: <UP> mtu 1500\\n3: eth1: <UP> mtu 1500 xdp qdisc mq"
+    folder = commands(
+        tmp_path,
+        ip=f"[ \"$*\" = '-o link show' ] || exit 9\nprintf '{links}\\n'",
+        tc='[ "$*" = "filter show dev eth0 ingress" ] && echo "filter protocol ip u32"; true',
+        id="echo 0",
+    )
+    found = sections(run(shell, str(folder), areas=("network",)), MARK)["shapers"]
+    assert (found.text, found.status) == ("eth0\neth1", 0)
+    (folder / "tc").unlink()
+    assert sections(run(shell, str(folder), areas=("network",)), MARK)["shapers"].status == 127

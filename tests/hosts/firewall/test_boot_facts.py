@@ -2,8 +2,10 @@
 
 import pytest
 
+from ink_infra_mcp.core.firewall.addresses import V4
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.boot import NextBoot, Stored
+from ink_infra_mcp.core.firewall.rules import Table
 from ink_infra_mcp.hosts.facts.sections import Section
 from ink_infra_mcp.hosts.firewall.boot_facts import read_boot
 
@@ -115,3 +117,30 @@ def test_filters_that_are_not_known_now_are_not_known_after_a_boot() -> None:
     """Docker's own rules are those of now; without them nothing is told of that family, and the other one is."""
     found = read_boot(said(("iptables", 0, ""), ("ip6tables", 0, "")), Unreadable("cut off"), ())
     assert found == NextBoot(Unreadable("cut off"), ())
+
+
+def test_a_comment_makes_no_part_of_what_the_next_boot_loads() -> None:
+    """Rules print comments with line breaks: what has not the tag of the first line is text of somebody's own."""
+    text = SAVED.replace("-j ACCEPT", '-m comment --comment "x\n== ip6tables 0\n== nft 0" -j ACCEPT')
+    frames = said(("load_ufw", 0, ""), ("iptables", 0, "RULES"), ("ip6tables", 0, ""), ("nft", 127, ""))
+    tagged = "\n".join(f"{line} ink-5f0c" if line.startswith("== ") else line for line in frames.text.split("\n"))
+    found = read(Section(tagged.replace("RULES", text), 0))
+    assert isinstance(found, NextBoot)
+    assert not isinstance(found.v4, Unreadable)
+    assert [len(rules) for table in found.v4 for rules in table.chains.values()] == [1]
+
+
+def test_firewalld_may_list_its_lasting_rules_in_another_order() -> None:
+    """Sources and rich rules come in an order of their own; what is loaded beside the zones must be the same."""
+    rich = '\n\trule family="ipv4" source address="203.0.113.0/24" accept\n\trule service name="http" drop'
+    now = ZONE.replace("sources: ", "sources: 198.51.100.0/24 192.0.2.0/24") + rich
+    lasting = ZONE.replace("(default, active)", "(default)").replace(
+        "sources: ", "sources: 192.0.2.0/24 198.51.100.0/24"
+    )
+    lasting += "\n".join(["", *reversed(rich.split("\n")[1:])])
+    own: Table[V4] = Table("nft inet firewalld", {}, ())
+    for more, known in (("no rules", True), ("-p tcp -j DROP", False)):
+        parts = [("firewalld_now", 0, now), ("firewalld_lasting", 0, lasting), ("firewalld_now_more", 0, "no rules")]
+        found = read_boot(said(*parts, ("firewalld_lasting_more", 0, more)), (own,), ())
+        assert isinstance(found, NextBoot)
+        assert (found.v4 == (own,)) is known

@@ -7,8 +7,11 @@ from typing import cast
 
 import pytest
 
+from ink_infra_mcp.core.firewall.addresses import V4, Family
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.docker import Container, Containers, Published
+from ink_infra_mcp.core.firewall.interfaces import Interfaces
+from ink_infra_mcp.core.firewall.routes import Delivery, Routes
 from ink_infra_mcp.hosts.facts.sections import Section
 from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts, read_network
 from tests.hosts.facts.answers import FIRST, FIRST_LINE
@@ -27,6 +30,7 @@ def _recorded(situation: str) -> dict[str, Section]:
         "came_from": Section("203.0.113.66 51000 192.0.2.11 22", 0),
         "container_ids": Section(FIRST, 0),
         "containers": Section(FIRST_LINE, 0),
+        "networks": Section('{"name":"coolify","driver":"bridge","options":{},"scope":"local"}', 0),
         "firewalld": Section("not running", 252),
     }
 
@@ -133,3 +137,66 @@ def test_members_of_sets_are_read_where_ipset_is_installed(open_host: dict[str, 
         assert not isinstance(v4, Unreadable)
         (rule,) = next(table for table in v4 if table.name == "iptables filter").chains["INPUT"]
         assert str(rule.sources) == told
+
+
+ROUTES = {
+    "routes4": '[{"dst":"default","gateway":"203.0.113.1","dev":"eth0","flags":[]},'
+    '{"type":"local","dst":"198.51.100.0/28","dev":"lo","table":"local","scope":"host","flags":[]}]',
+    "routes6": '[{"dst":"default","gateway":"fe80::1","dev":"eth0","metric":1024,"flags":[],"pref":"medium"}]',
+    "localnet": "/proc/sys/net/ipv4/conf/all/route_localnet:0\n/proc/sys/net/ipv4/conf/eth0/route_localnet:1",
+}
+
+
+def test_routes_and_what_the_loopback_lets_in_are_read(open_host: dict[str, Section]) -> None:
+    """Of both families, with the interfaces that they belong to; what is missing, cut or odd is unread, never none."""
+    told = {name: Section(text, 0) for name, text in ROUTES.items()}
+    known = read_network("muscle-1", open_host | told).interfaces
+    assert isinstance(known, Interfaces)
+    assert isinstance(known.routes, Routes)
+    assert (known.routes.uplinks(), known.localnet) == (frozenset({"eth0"}), frozenset({"eth0"}))
+    number = V4.parse("198.51.100.9").spans[0][0]
+    assert known.delivery(number, Family.V4, "eth0") is Delivery.HERE
+    odd = (None, Section("", 127), Section("[{", 0), Section("the routes are too many to be sent", 90))
+    for name in ("routes4", "routes6", "localnet"):
+        for section in odd:
+            changed = {**open_host, **told} | ({name: section} if section else {})
+            found = read_network("muscle-1", changed if section else {k: v for k, v in changed.items() if k != name})
+            assert isinstance(found.interfaces, Interfaces)
+            unread = found.interfaces.localnet if name == "localnet" else found.interfaces.routes
+            assert isinstance(unread, Unreadable), (name, section)
+
+
+def test_cards_on_which_something_decides_before_any_rule_are_told(open_host: dict[str, Section]) -> None:
+    """What tc or XDP does there no rule tells; a server without tc has none that it was told by, one cut off may."""
+    answers = {"cut": None, "none": Section("", 0), "two": Section("eth0\nveth0", 0), "no tc": Section("", 127)}
+    found = {
+        name: read_network("muscle-1", {k: v for k, v in {**open_host, "shapers": said}.items() if v}).interfaces
+        for name, said in {**answers, "hung": Section("", 124)}.items()
+    }
+    told = {name: isinstance(one, Interfaces) and one.shaped for name, one in found.items()}
+    assert {name: said if isinstance(said, frozenset) else None for name, said in told.items()} == {
+        "cut": None,
+        "none": frozenset(),
+        "two": frozenset({"eth0", "veth0"}),
+        "no tc": frozenset(),
+        "hung": None,
+    }
+    two, hung = found["two"], found["hung"]
+    assert isinstance(two, Interfaces)
+    assert isinstance(hung, Interfaces)
+    assert two.before_rules("eth0") == "on eth0 tc or XDP decides of packets before any rule"
+    assert two.before_rules("eth9") == ""
+    assert hung.before_rules("eth9") == "tc filter show ended with status 124"
+
+
+def test_a_paused_container_is_there_and_one_of_macvlan_is_apart(open_host: dict[str, Section]) -> None:
+    """The kernel answers for a paused one; what is not known to be behind the server is told apart."""
+    paused = FIRST_LINE.replace('"state":"running"', '"state":"paused"')
+    beside = '{"name":"coolify","driver":"macvlan","options":{"parent":"eth0"},"scope":"local"}'
+    for networks, apart in ((open_host["networks"], ()), (Section(beside, 0), ("10.0.1.7",)), (None, ("10.0.1.7",))):
+        sections = {**open_host, "containers": Section(paused, 0)} | ({"networks": networks} if networks else {})
+        known = read_network(
+            "muscle-1", sections if networks else {k: v for k, v in sections.items() if k != "networks"}
+        )
+        assert isinstance(known.containers, Containers)
+        assert [(each.name, each.apart) for each in known.containers.running] == [("abc-1", apart)]

@@ -52,7 +52,7 @@ def members(prefix: str, name: str = "") -> set[int]:
 
 def end_all(prefix: str, name: str = "") -> None:
     """Kill all that is in a group: whatever is there is the lab's, also when its record is lost."""
-    _thaw_all(prefix, name)
+    thaw_all(prefix, name)
     pids = members(prefix, name)
     for pid in pids:
         with suppress(ProcessLookupError):
@@ -80,8 +80,8 @@ def freeze(prefix: str, name: str, *, on: bool) -> None:
             new.write_text("1" if on else "0", encoding="ascii")
 
 
-def _thaw_all(prefix: str, name: str) -> None:
-    """Let go of what is frozen: with version 1 not even SIGKILL reaches it."""
+def thaw_all(prefix: str, name: str) -> None:
+    """Let go of what is frozen, a group or one below it: with version 1 not even SIGKILL reaches it."""
     for folder in folders(prefix, name):
         for state in folder.rglob("freezer.state"):
             state.write_text("THAWED", encoding="ascii")

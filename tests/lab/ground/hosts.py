@@ -126,7 +126,8 @@ class Server:
         if port_exists(self.site, self.machine.port):
             # the network namespace outlives the server a little, and would say that nobody listens
             faults.strike(self.site, self.machine, faults.Fault("drop"))
-        self.thaw()
+        # a container that is paused, too
+        cgroups.thaw_all(self.site.prefix, self.name)
         pids = [pid for pid in (self.init,) if pid is not None]
         # the supervisor first, or it would boot the server again
         end(self.home / "supervisor.pid")

@@ -60,7 +60,7 @@ def open_from(site: Site, place: str, address: str, port: int, *, limit_s: float
         OSError: there is none; TimeoutError where nobody answered.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    caller = _socket_at(site, place, family)
+    caller = socket_at(site, place, family)
     try:
         caller.settimeout(limit_s)
         caller.connect((address, port))
@@ -77,17 +77,29 @@ def connect_from(site: Site, place: str, address: str, port: int, *, limit_s: fl
     except TimeoutError:
         return "silent"
     except OSError as error:
-        return _MEANINGS.get(error.errno or 0) or _unknown(error)
+        return met_by(error)
     return "open"
 
 
-def _unknown(error: OSError) -> Met:
+def met_by(error: OSError) -> Met:
+    """Return what a connection met that failed with an error of the system.
+
+    Raises:
+        LabError: it is none that a network gives.
+    """
+    if found := _MEANINGS.get(error.errno or 0):
+        return found
     if error.errno == errno.ETIMEDOUT:
         return "silent"
     raise LabError(f"a connection met {os.strerror(error.errno or 0)}") from error
 
 
-def _socket_at(site: Site, place: str, family: socket.AddressFamily) -> socket.socket:
+def socket_at(site: Site, place: str, family: socket.AddressFamily) -> socket.socket:
+    """Return a TCP socket of a place.
+
+    Raises:
+        LabError: there is no such place.
+    """
     if place == ADMIN:
         return socket.socket(family, socket.SOCK_STREAM)
     namespace = site.internet if place == OUTSIDE else site.namespace(place)

@@ -37,6 +37,7 @@ PACKAGES = tuple(
         "fdisk",
         "firewalld",
         "iproute2",
+        "ipset",
         "iptables",
         "iputils-ping",
         "jq",

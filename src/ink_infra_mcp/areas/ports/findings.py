@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from ink_infra_mcp.areas.ports.beside import beside
 from ink_infra_mcp.areas.ports.providers import InFront
 from ink_infra_mcp.areas.ports.ways_in import DOCKER
 from ink_infra_mcp.core.firewall.addresses import V4, Family
@@ -24,6 +25,7 @@ from ink_infra_mcp.core.firewall.interfaces import Interfaces, OwnAddress
 from ink_infra_mcp.core.firewall.listening import LISTENER
 from ink_infra_mcp.core.firewall.netfilter import Way, passage, way
 from ink_infra_mcp.core.firewall.policy import Agreement, Intent, Intents, PortPolicy, Role, agreement, intents
+from ink_infra_mcp.core.firewall.routes import Routes
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean_name
 
@@ -145,6 +147,7 @@ def _unreadable(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
         "the IPv4 filters": ground.facts.v4,
         "the IPv6 filters": ground.facts.v6,
         "the interfaces": ground.facts.interfaces,
+        "the routes": _routes(ground),
         "the sockets": ground.facts.sockets,
         "the containers": ground.facts.containers,
     }
@@ -158,6 +161,24 @@ def _unreadable(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
                 clean_name(layer.reason, limit=200),
                 mend="Put right what kept it from being read, then check again.",
             )
+
+
+def _routes(ground: Ground) -> Routes | Unreadable | None:
+    return ground.facts.interfaces.routes if isinstance(ground.facts.interfaces, Interfaces) else None
+
+
+def _beside(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
+    for container, addresses in beside(ground.facts):
+        name = clean_name(container.name, limit=60)
+        yield _finding(
+            ground,
+            "high",
+            "container_beside",
+            f"container {name} has an address of its own beside the server: what it listens on counts as open there, "
+            "for no filter of the server stands before it",
+            f"{listed(list(addresses))}, in a network of Docker that is none behind the server (macvlan, ipvlan ...)",
+            mend="Attach it to a bridge network and publish its ports, or filter it in front; apply_firewall cannot.",
+        )
 
 
 def _exposed(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
@@ -372,4 +393,5 @@ _JUDGES: tuple[Callable[[Ground, tuple[Row, ...]], Iterator[Finding]], ...] = (
     _one_layer,
     _provider,
     _metadata,
+    _beside,
 )

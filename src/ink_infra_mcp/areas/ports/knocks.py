@@ -11,6 +11,7 @@ from ink_infra_mcp.areas.ports.findings import Finding, Ground
 from ink_infra_mcp.areas.ports.ways_in import PUBLIC
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of
+from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.exposure import SourceClass, State, WayIn, exposures, ports_that_matter
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.hosts.firewall.knocking import MOST, knock_from
@@ -173,9 +174,32 @@ def _disagreement(ground: Ground, knocked: Knocked) -> Finding | None:
 
 
 def computed(ground: Ground, knocked: Knocked) -> State:
-    """Return what the layers say of one connect: one source, one address, one port."""
-    way = next(way for way in ground.facts.ways if knocked.address in way.addresses)
-    facts = replace(ground.facts, ways=(replace(way, addresses=(knocked.address,)),))
+    """Return what the layers say of one connect: one source, one address, one port.
+
+    Where several ways lead to the address and do not come to the same, it is unknown; so it is where none does.
+    """
+    told = {_by(ground, knocked, way) for way in _leading_to(ground, knocked)}
+    return told.pop() if len(told) == 1 else State.UNKNOWN
+
+
+def _leading_to(ground: Ground, knocked: Knocked) -> list[WayIn]:
+    """Return the ways by which an address is called from a source: those of the interfaces that lead to the source.
+
+    Where none does, or it is not told which, it is all that answer for the address.
+    """
+    having = [way for way in ground.facts.ways if way.has(knocked.address)]
+    interfaces = ground.facts.interfaces
+    if isinstance(interfaces, Unreadable):
+        return having
+    source = (V4 if family_of(knocked.source) is Family.V4 else V6).parse(knocked.source)
+    number, family = source.spans[0][0], source.FAMILY
+    wires = {own.interface for own in interfaces.addresses if own.family is family and number in own.network}
+    wires |= {interfaces.towards(number, family) or ""}
+    return [way for way in having if way.interface in wires] or having
+
+
+def _by(ground: Ground, knocked: Knocked, way: WayIn) -> State:
+    facts = replace(ground.facts, ways=(way.only(knocked.address),))
     four = family_of(knocked.source) is Family.V4
     source = SourceClass(
         knocked.origin,

@@ -1,21 +1,26 @@
-"""From where and on which addresses a server is reached: its ways in, and the classes of sources that use them."""
+"""From where and on which addresses a server is reached: its ways in, and the classes of sources that use them.
+
+What lies outside is said by routes and addresses, never by the name of an interface. And the kernel answers on every
+interface for every address of the server: one that lies on the loopback (a floating IP), on a bridge or on a veth is
+called by the ways in as well.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ink_infra_mcp.core.firewall.addresses import V4, V6, A, split
+from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Family, split
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.exposure import SourceClass, WayIn
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, OwnAddress
+from ink_infra_mcp.core.firewall.routes import Routes
+from ink_infra_mcp.core.firewall.spans import intersection
 from ink_infra_mcp.core.fleet import Fleet, Host
 from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 
 PUBLIC, PRIVATE = "public", "private"
 DOCKER = ("docker", "br-")
 """How Docker's bridges begin: docker0, and br-<id> for each network that is made."""
-_INSIDE = ("lo", *DOCKER, "veth")
-"""How interfaces begin whose traffic comes from the server itself."""
-_LINK_LOCAL = (V4.parse("169.254.0.0/16"), V6.parse("fe80::/10"))
+_LOOPBACK = ("127.0.0.0/8",)
 _NOT_INTERNET = V4.of(
     (
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
@@ -24,6 +29,7 @@ _NOT_INTERNET = V4.of(
 )
 """IPv4 that no router of the internet sends on (RFC 6890); documentation networks count as internet here."""
 _INTERNET6 = V6.parse("2000::/3")
+_INTERNET: Mapping[Family, V4 | V6] = {Family.V4: ~_NOT_INTERNET, Family.V6: _INTERNET6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +44,19 @@ class Neighbours:
 def neighbours_of(fleet: Fleet, facts: Mapping[str, NetworkFacts]) -> Neighbours:
     """Return what is known of the fleet's addresses: those of fleet.toml, and those that servers say they have."""
     private = split(fleet.access.private)
-    own = {host.name: _own(host, facts.get(host.name)) for host in fleet.hosts}
+    own = {host.name: _own(host, facts.get(host.name), private) for host in fleet.hosts}
     admin = split(fleet.access.admin)
     for bastion in fleet.bastions:
         admin = _both(admin, own[bastion.name])
     return Neighbours(own=own, admin=admin, private=private)
 
 
-def _own(host: Host, facts: NetworkFacts | None) -> tuple[V4, V6]:
+def _own(host: Host, facts: NetworkFacts | None, private: tuple[V4, V6]) -> tuple[V4, V6]:
     texts = [text for text in (host.address, host.private_address) if text and _is_address(text)]
     if facts is not None and isinstance(facts.interfaces, Interfaces):
-        texts += [own.text for own in _outside(facts.interfaces)]
+        outside = _outside(host, facts, facts.interfaces, private)
+        reached = (own for own in facts.interfaces.addresses if not own.near)
+        texts += [own.text for own in reached if own.interface in outside or _is_global(own)]
     return split(texts)
 
 
@@ -60,17 +68,35 @@ def _both(one: tuple[V4, V6], other: tuple[V4, V6]) -> tuple[V4, V6]:
     return one[0] | other[0], one[1] | other[1]
 
 
-def _outside(interfaces: Interfaces) -> list[OwnAddress]:
-    """Return the addresses that others than the server itself can have a way to."""
-    return [
-        own
-        for own in interfaces.addresses
-        if not own.interface.startswith(_INSIDE) and not any(own.number in each for each in _local(own))
-    ]
+def _is_global(own: OwnAddress) -> bool:
+    return own.number in _INTERNET[own.family]
 
 
-def _local(own: OwnAddress) -> Iterable[V4 | V6]:
-    return (each for each in _LINK_LOCAL if each.FAMILY is own.family)
+def _outside(host: Host, facts: NetworkFacts, interfaces: Interfaces, private: tuple[V4, V6]) -> frozenset[str]:
+    """Return the interfaces that others come in by.
+
+    Those that default routes lead to, those that the server is called on, and those with an address of the internet's
+    or of the fleet's networks, unless they lead to nothing but what is on the server itself. Where the routes are not
+    known, it is all of them.
+    """
+    loops = interfaces.of_kind("loopback")
+    every = {own.interface for own in interfaces.addresses if not own.near} - loops
+    if isinstance(interfaces.routes, Unreadable):
+        return frozenset(every)
+    named = map(interfaces.holding, (host.address, host.private_address or "", facts.came_to))
+    found = {*interfaces.routes.uplinks(), *filter(None, named), *_by_address(interfaces, private)}
+    return frozenset(found - loops or every)
+
+
+def _by_address(interfaces: Interfaces, private: tuple[V4, V6]) -> set[str]:
+    """Return the interfaces that have an address which others have a way to, but for those that lead inside.
+
+    The end of a cable in another namespace may be a card to whoever lives there.
+    """
+    inner = interfaces.inner()
+    known = {own.interface for own in interfaces.addresses if _is_global(own)} - inner
+    shared = {own.interface for own in interfaces.addresses if _is_private(own, private)}
+    return known | (shared - (inner - interfaces.of_kind("veth")))
 
 
 def ways_of(host: Host, facts: NetworkFacts, neighbours: Neighbours) -> tuple[WayIn, ...]:
@@ -81,16 +107,22 @@ def ways_of(host: Host, facts: NetworkFacts, neighbours: Neighbours) -> tuple[Wa
     connection came to.
     """
     gated = host.provider == "hetzner_robot"
-    if isinstance(facts.interfaces, Unreadable):
-        found = _by_name(host)
+    interfaces = facts.interfaces
+    if isinstance(interfaces, Unreadable):
+        found, also = _by_name(host), dict[tuple[str, str], tuple[str, ...]]()
     else:
-        found = _by_interface(host, facts.interfaces, neighbours)
-        held = {text for texts in found.values() for text in texts}
-        if host.address not in held and _is_address(host.address):
-            behind = facts.interfaces.holding(facts.came_to) or ""
-            found.setdefault((PUBLIC, behind), []).append(host.address)
+        found = _by_interface(host, facts, interfaces, neighbours)
+        also = {way: _answered_too(way, texts, interfaces) for way, texts in found.items()}
+    known = isinstance(interfaces, Interfaces) and isinstance(interfaces.routes, Routes)
     return tuple(
-        WayIn(name, tuple(texts), interface or None, gated=name == PUBLIC or gated)
+        WayIn(
+            name,
+            tuple(texts),
+            # without routes nobody can tell by which interface packets come
+            (interface or None) if known else None,
+            gated=name == PUBLIC or gated,
+            also=also.get((name, interface), ()),
+        )
         for (name, interface), texts in found.items()
     )
 
@@ -101,16 +133,64 @@ def _by_name(host: Host) -> dict[tuple[str, str], list[str]]:
     return {(PUBLIC, ""): [host.address], **private}
 
 
-def _by_interface(host: Host, interfaces: Interfaces, neighbours: Neighbours) -> dict[tuple[str, str], list[str]]:
+def _by_interface(
+    host: Host, facts: NetworkFacts, interfaces: Interfaces, neighbours: Neighbours
+) -> dict[tuple[str, str], list[str]]:
+    outside = _outside(host, facts, interfaces, neighbours.private)
     found: dict[tuple[str, str], list[str]] = {}
-    for own in _outside(interfaces):
-        private = own.text == host.private_address or _is_private(own, neighbours)
-        found.setdefault((PRIVATE if private else PUBLIC, own.interface), []).append(own.text)
+    for own in (own for own in interfaces.addresses if own.interface in outside and not own.near):
+        found.setdefault((_name_of(own, host, neighbours), own.interface), []).append(own.text)
+    for name in sorted(outside - {interface for _, interface in found}):
+        found[PUBLIC, name] = []
+    held = {text for texts in found.values() for text in texts}
+    if host.address not in held and _is_address(host.address):
+        for way in _called_by_name(facts, interfaces, outside):
+            found.setdefault(way, []).append(host.address)
     return found
 
 
-def _is_private(own: OwnAddress, neighbours: Neighbours) -> bool:
-    return any(own.number in each for each in neighbours.private if each.FAMILY is own.family)
+def _name_of(own: OwnAddress, host: Host, neighbours: Neighbours) -> str:
+    is_private = own.text == host.private_address or _is_private(own, neighbours.private)
+    return PRIVATE if is_private else PUBLIC
+
+
+def _called_by_name(facts: NetworkFacts, interfaces: Interfaces, outside: frozenset[str]) -> Iterable[tuple[str, str]]:
+    """Yield the ways by which the public address is called where no outer interface has it: the loopback, or a NAT."""
+    behind = interfaces.holding(facts.came_to)
+    uplinks = interfaces.routes.uplinks() if isinstance(interfaces.routes, Routes) else frozenset[str]()
+    if behind in outside:
+        yield PUBLIC, behind or ""
+    else:
+        yield from ((PUBLIC, name) for name in sorted(uplinks) or [""])
+
+
+def _answered_too(way: tuple[str, str], texts: list[str], interfaces: Interfaces) -> tuple[str, ...]:
+    """Return what else the server answers for on a way: addresses of other interfaces, and networks, by its routes.
+
+    Whoever is on the same wire can send to any of them. Routers of the internet send on what is the internet's; but
+    where the way itself has an address that is not (behind a NAT, say), who sends what is not known.
+    """
+    name, interface = way
+    all_of_them = name == PRIVATE or _has_other_addresses(interfaces.on(interface))
+    held = [own for own in interfaces.addresses if not own.near and own.text not in texts]
+    networks = [*interfaces.own_networks(Family.V4), *interfaces.own_networks(Family.V6)]
+    if not all_of_them:
+        held, networks = [*filter(_is_global, held)], [*filter(_meets_internet, networks)]
+    loopback = _LOOPBACK if all_of_them and interfaces.lets_in_to_loopback(interface) else ()
+    cidrs = (cidr for network in networks for cidr in network.cidrs())
+    return tuple(dict.fromkeys((*(own.text for own in held), *cidrs, *loopback)))
+
+
+def _has_other_addresses(held: Iterable[OwnAddress]) -> bool:
+    return not all(_is_global(own) or own.near for own in held)
+
+
+def _meets_internet(network: V4 | V6) -> bool:
+    return bool(intersection(network.spans, _INTERNET[network.FAMILY].spans))
+
+
+def _is_private(own: OwnAddress, private: tuple[V4, V6]) -> bool:
+    return any(own.number in each for each in private if each.FAMILY is own.family)
 
 
 def classes_of(host: Host, fleet: Fleet, neighbours: Neighbours) -> tuple[SourceClass, ...]:

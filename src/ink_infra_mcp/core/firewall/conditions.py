@@ -23,8 +23,8 @@ class Question:
 
     `protocol` and `port` None are those that the cells of the walk tell; a translation gives another port. `interface`
     is where they arrive, `leaving` where they would go on to; None is not known. `local` says that the destination is
-    one of the host's own addresses. `ordinary` asks what a first packet meets where nothing is exhausted: rates are
-    not used up, and its route back exists.
+    one of the host's own addresses. `tracked` None is not known. `ordinary` asks what a first packet meets where
+    nothing is exhausted: rates are not used up, and its route back exists.
     """
 
     protocol: str | None
@@ -33,7 +33,7 @@ class Question:
     leaving: str | None = None
     local: bool = True
     translated: bool = False
-    tracked: bool = True
+    tracked: bool | None = True
     port: int | None = None
     asked_destination: int | None = None
     flags: frozenset[str] = SYN
@@ -42,7 +42,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """Whether a word is one of some names; a name ending in `*` or `+` stands for all that begin so."""
+    """Whether a word is one of some names; a name ending in `*` stands for all that begin so."""
 
     names: tuple[str, ...]
     negated: bool = False
@@ -57,12 +57,9 @@ class OneOf:
         """Return whether any of the words is meant, or none where the names are negated."""
         for word in words:
             for name in self.names:
-                if word == name or (name[-1:] in _WILD and word.startswith(name[:-1])):
+                if word == name or (name[-1:] == "*" and word.startswith(name[:-1])):
                     return not self.negated
         return self.negated
-
-
-_WILD = frozenset({"*", "+"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +86,8 @@ class ToAddress:
 
     def met(self, q: Question) -> bool | None:
         """Return whether the packet meets it."""
+        if self.original and not q.tracked:
+            return q.tracked
         asked = q.destination if q.asked_destination is None else q.asked_destination
         return (asked if self.original else q.destination) in self.addresses
 
@@ -117,14 +116,21 @@ class Leaves:
 
 @dataclass(frozen=True, slots=True)
 class InState:
-    """The state of the connection in conntrack's words; ours is `new`, and `dnat` once it is translated."""
+    """The state of the connection in conntrack's words; ours is `new`, and `dnat` once it is translated.
+
+    A packet that is not tracked is in the state `untracked`; of `more`, a status or a direction, it has none
+    (xt_conntrack and nft_ct match nothing then, not even what is negated).
+    """
 
     wanted: OneOf
+    more: bool = False
 
     def met(self, q: Question) -> bool | None:
         """Return whether the packet meets it."""
-        if not q.tracked:
+        if q.tracked is None:
             return None
+        if not q.tracked:
+            return False if self.more else self.wanted.any_of(("untracked",))
         return self.wanted.any_of(("new", "dnat") if q.translated else ("new",))
 
 

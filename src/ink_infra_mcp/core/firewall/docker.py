@@ -71,12 +71,17 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container that runs: its own addresses, and what it publishes; `host_network` has no addresses of its own."""
+    """A container that runs, or is paused: its own addresses, and what it publishes.
+
+    `host_network` has no addresses of its own. `apart` are those addresses that lie in a network which is not known to
+    be behind the server, such as one of macvlan or ipvlan.
+    """
 
     name: str
     addresses: tuple[str, ...]
     host_network: bool
     published: tuple[Published, ...]
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,15 @@
 """What is really reachable of a host: provider and host path and listener, for each port and class of sources."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import reduce
 from typing import Generic, NamedTuple
 
-from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Addresses, Family, union
+from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Addresses, Family, family_of, union
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.conditions import Question
+from ink_infra_mcp.core.firewall.destinations import Destinations
 from ink_infra_mcp.core.firewall.docker import Containers
 from ink_infra_mcp.core.firewall.gates import Gate, Gates, judged
 from ink_infra_mcp.core.firewall.grid import Cells, Door, Grid, grid
@@ -17,6 +18,7 @@ from ink_infra_mcp.core.firewall.listening import Listeners
 from ink_infra_mcp.core.firewall.netfilter import HOST, Arrival, Way, crossing, way
 from ink_infra_mcp.core.firewall.rules import Tables, opened_ports
 from ink_infra_mcp.core.firewall.sockets import Sockets
+from ink_infra_mcp.core.firewall.spans import Spans
 from ink_infra_mcp.core.firewall.walk import Evidence, Judgement
 
 Port = Door
@@ -27,6 +29,10 @@ MAX_SPANS = 100
 FEW = 256
 """Where at most one in so many of a class is kept out, its port is open with exceptions: some addresses are banned."""
 _PROTOCOLS = frozenset({"tcp", "udp"})
+
+
+def _spans(text: str) -> Spans:
+    return (V4 if family_of(text) is Family.V4 else V6).parse(text).spans
 
 
 class State(StrEnum):
@@ -40,12 +46,28 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WayIn:
-    """A way to the host: the addresses that it is called by and the interface they lie on; `gated` by the provider."""
+    """A way to the host: the addresses that it is called by and the interface they lie on; `gated` by the provider.
+
+    `also` are further addresses and networks that the host answers for on that interface; whether anybody has a way
+    there, the network alone knows, so that nobody is to try them from anywhere.
+    """
 
     name: str
     addresses: tuple[str, ...]
     interface: str | None = None
     gated: bool = True
+    also: tuple[str, ...] = ()
+
+    def has(self, text: str) -> bool:
+        """Return whether the host answers for an address on this way."""
+        return text in self.addresses or any(
+            family_of(each) is family_of(text) and _spans(each)[0][0] <= _spans(text)[0][0] <= _spans(each)[0][1]
+            for each in self.also
+        )
+
+    def only(self, text: str) -> "WayIn":
+        """Return the same way with one address alone."""
+        return replace(self, addresses=(text,), also=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +130,22 @@ class _Side(Generic[A]):
     classes: dict[str, list[tuple[str, A]]]
 
     def called(self, way_in: WayIn) -> list[int]:
-        """Return the addresses of the family that the host is called by on a way."""
-        texts = (text for text in way_in.addresses if (":" in text) is (self.kind.FAMILY is Family.V6))
-        return [self.kind.parse(text).spans[0][0] for text in texts]
+        """Return the addresses of the family that the host is called by on a way, each kind that is told apart once."""
+        named = [spans[0][0] for spans in self._spans(way_in.addresses)]
+        also = self.kind.of_spans(span for spans in self._spans(way_in.also) for span in spans)
+        return [*named, *self.destinations.others(also.spans, named)] if also else named
+
+    def _spans(self, texts: Iterable[str]) -> Iterator[Spans]:
+        return (self.kind.parse(text).spans for text in texts if family_of(text) is self.kind.FAMILY)
+
+    @property
+    def destinations(self) -> Destinations:
+        """Return which addresses of the host are told apart: by its rules, and by what listens on one of them alone."""
+        by_host = frozenset[Spans]() if isinstance(self.filters, Unreadable) else self.filters.destinations
+        sockets = self.facts.sockets.found if isinstance(self.facts.sockets, Sockets) else ()
+        family = self.kind.FAMILY
+        bound = {((s.address, s.address),) for s in sockets if s.family is family and s.address is not None}
+        return Destinations(by_host | bound)
 
     def told_apart(self, classes: Iterable[tuple[str, A]]) -> frozenset[A]:
         """Return the sources that anything here tells from others."""
@@ -138,8 +173,17 @@ def ports_that_matter(facts: HostFacts, policy: Iterable[Port] = ()) -> tuple[Po
 def _waited_on(facts: HostFacts) -> Iterator[Port]:
     sockets = facts.sockets.found if isinstance(facts.sockets, Sockets) else ()
     published = facts.containers.published if isinstance(facts.containers, Containers) else ()
-    yield from ((socket.protocol, socket.port) for socket in sockets if not socket.loopback)
+    by_loopback = _lets_in_to_loopback(facts.interfaces)
+    yield from ((socket.protocol, socket.port) for socket in sockets if by_loopback or not socket.loopback)
     yield from ((port.protocol, port.host_port) for port in published)
+
+
+def _lets_in_to_loopback(interfaces: Interfaces | Unreadable) -> bool:
+    return (
+        isinstance(interfaces, Interfaces)
+        and not isinstance(interfaces.localnet, Unreadable)
+        and bool(interfaces.localnet)
+    )
 
 
 def _opened(tables: Tables[A] | Unreadable) -> Iterator[Port]:
@@ -183,7 +227,8 @@ def _layers(side: _Side[A], way_in: WayIn, question: Question, cells: Grid[A]) -
     """Return what each layer alone does with everybody who comes this way, in the packet's order."""
     provider = (_at_gate(side.gate, question, cells),) if way_in.gated else ()
     host, arrivals = _at_host(side, question, cells)
-    listeners = Listeners(question, cells, side.facts.sockets, side.facts.containers)
+    facts = side.facts
+    listeners = Listeners(question, cells, facts.sockets, facts.containers, facts.interfaces)
     return (*provider, host, listeners.judged(arrivals))
 
 
@@ -199,6 +244,8 @@ def _at_host(side: _Side[A], question: Question, cells: Grid[A]) -> tuple[Judgem
         return _unknown(HOST, cells.whole, side.filters.reason), anywhere
     if isinstance(side.facts.interfaces, Unreadable):
         return _unknown(HOST, cells.whole, side.facts.interfaces.reason), anywhere
+    if before := side.facts.interfaces.before_rules(question.interface):
+        return _unknown(HOST, cells.whole, before), anywhere
     found = crossing(side.filters, question, cells, side.facts.interfaces)
     return found.judgement, found.arrivals
 

@@ -9,7 +9,10 @@ _NEEDED = frozenset({"target", "interfaces", "sources", "services", "ports", "ri
 
 
 class Zone(Frozen):
-    """One zone: whether it is in use, the default one, and what it says, key by key, in firewalld's words."""
+    """One zone: whether it is in use, the default one, and what it says, key by key, in firewalld's words.
+
+    `others` is all else that it says, each key with its value.
+    """
 
     name: str
     active: bool
@@ -20,6 +23,16 @@ class Zone(Frozen):
     services: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     rich_rules: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def lasting(self) -> tuple[object, ...]:
+        """Return what makes a zone, in an order of ours: firewalld lists lasting rules in another than those of now.
+
+        Interfaces are bound to a zone when they come up, and are not part of it.
+        """
+        several = (self.sources, self.services, self.ports, self.rich_rules, self.others)
+        return (self.name, self.default, self.target, *(tuple(sorted(each)) for each in several))
 
 
 def read_firewalld(answer: Answer) -> tuple[Zone, ...] | Unreadable:
@@ -48,9 +61,10 @@ def _zone(lines: list[str]) -> Zone:
         services=tuple(said["services"].split()),
         ports=tuple(said["ports"].split()),
         rich_rules=tuple(line.strip() for line in body if line.startswith("\t")),
+        others=tuple(f"{key}: {' '.join(sorted(value.split()))}" for key, value in said.items() if key not in _NEEDED),
     )
 
 
 def _keys(lines: list[str]) -> dict[str, str]:
-    parted = (line.partition(":") for line in lines)
+    parted = (line.partition(":") for line in lines if not line.startswith("\t"))
     return {key.strip(): value.strip() for key, colon, value in parted if colon}

@@ -67,7 +67,10 @@ def _once(layer: str, table: Table[A], question: Question, grid: Grid[A], cells:
     walk = Walk(question, grid)
     for base in table.bases:
         cells = walk.base(table, base, cells)
-    judgement = Judgement(layer, cells, union(walk.stops), tuple(walk.passes), tuple(walk.stops), tuple(walk.doubts))
+    cells |= walk.lost
+    judgement = Judgement(
+        layer, cells, union(walk.stops) | walk.lost, tuple(walk.passes), tuple(walk.stops), tuple(walk.doubts)
+    )
     return judgement, walk.benign
 
 

@@ -4,7 +4,7 @@ Sources that no rule and no class tells apart are one kind. Walking all doors an
 cheap to judge a fleet.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -49,6 +49,12 @@ class Grid(Generic[A]):
             row = sum(1 << at for at, kind in enumerate(self.kinds) if kind.spans[0][0] in sources)
             found = self._columns[sources.spans] = sum(row << width * at for at in range(len(self.rows)))
         return found
+
+    def of_kinds(self, wanted: Callable[[A], bool]) -> Cells:
+        """Return the cells of those kinds of sources, at every door."""
+        width = len(self.kinds)
+        row = sum(1 << at for at, kind in enumerate(self.kinds) if wanted(kind))
+        return sum(row << width * at for at in range(len(self.rows)))
 
     def at(self, ports: Ports) -> Cells:
         """Return the cells of its doors whose port is among these, whatever their protocol."""

@@ -20,6 +20,8 @@ from ink_infra_mcp.core.firewall.conditions import (
     ToAddress,
     ToPort,
 )
+from ink_infra_mcp.core.firewall.marks import ALL_BITS, Bearer, Marked
+from ink_infra_mcp.core.firewall.outcomes import Found
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.firewall.protocols import protocol_name
 
@@ -27,7 +29,6 @@ _SYN = (frozenset({"fin", "syn", "rst", "ack"}), frozenset({"syn"}))
 _ALL_FLAGS = frozenset({"fin", "syn", "rst", "psh", "ack", "urg"})
 _SILENT = {"--name", "--mask", "--rsource", "--rdest", "--seconds", "--reap", "--hitcount", "--rttl"}
 _COUNTING = frozenset({"--update-counters", "--update-subcounters"})
-Found = Condition | Addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,21 @@ def builtin(option: Option, kind: type[A]) -> Iterator[Found]:
 
 
 def _arrives(option: Option) -> Iterator[Condition]:
-    yield Arrives(OneOf(option.values, option.negated))
+    yield Opaque(str(option)) if _is_odd(option) else Arrives(_cards(option))
 
 
 def _leaves(option: Option) -> Iterator[Condition]:
-    yield Leaves(OneOf(option.values, option.negated))
+    yield Opaque(str(option)) if _is_odd(option) else Leaves(_cards(option))
+
+
+def _is_odd(option: Option) -> bool:
+    """Return whether a name has a star, which for iptables is no wildcard, or is more than a word."""
+    return len(option.values) != 1 or "*" in option.value
+
+
+def _cards(option: Option) -> OneOf:
+    name = option.value
+    return OneOf((f"{name[:-1]}*" if name.endswith("+") else name,), option.negated)
 
 
 def _fragment(option: Option) -> Iterator[Condition]:
@@ -91,6 +102,8 @@ def matched(module: str, options: Iterable[Option], kind: type[A]) -> Iterator[F
     given = list(options)
     if reader := _WHOLE.get(module):
         yield from reader(given)
+    elif module == "conntrack":
+        yield from _conntrack(given, kind)
     elif given or module in _UNDERSTOOD:
         yield from (_by_option(module, option, kind) for option in given)
     else:
@@ -137,7 +150,44 @@ def _states(option: Option) -> Condition:
 
 
 def _direction(option: Option) -> Condition:
-    return InState(OneOf(("new",) if option.value == "ORIGINAL" else ("reply",), option.negated))
+    return InState(OneOf(("new",) if option.value == "ORIGINAL" else ("reply",), option.negated), more=True)
+
+
+def _conntrack(options: list[Option], kind: type[A]) -> Iterator[Found]:
+    """Yield what is asked of the connection; a packet without one meets a test of its state, or none at all.
+
+    Where the state may be `untracked`, the kernel asks nothing else of such a packet (xt_conntrack.c).
+    """
+    states = [option for option in options if option.name == "--ctstate"]
+    if len(options) > len(states) and any(_may_be_untracked(option) for option in states):
+        yield Opaque(f"-m conntrack {' '.join(map(str, options))}")
+        return
+    if len(options) > len(states):
+        yield _TRACKED
+    yield from (_by_option("conntrack", option, kind) for option in options)
+
+
+_TRACKED = InState(OneOf(("*",)), more=True)
+"""That a packet belongs to a connection at all."""
+
+
+def _may_be_untracked(option: Option) -> bool:
+    return "UNTRACKED" in option.value.split(",") or option.negated
+
+
+def _status(option: Option) -> Condition:
+    if option.value != "DNAT":
+        return Opaque(f"-m conntrack {option}")
+    return InState(OneOf(("dnat",), option.negated), more=True)
+
+
+def _mark(of: Bearer) -> Callable[[Option], Condition]:
+    def read(option: Option) -> Condition:
+        value, _, mask = option.value.partition("/")
+        wanted, bits = int(value, 0), int(mask, 0) if mask else ALL_BITS
+        return Marked(f"the mark of the {of}", of=of, mask=bits, values=((wanted, wanted),), negated=option.negated)
+
+    return read
 
 
 def _kind(option: Option) -> Condition:
@@ -221,6 +271,9 @@ _OPTIONS: dict[tuple[str, str], Callable[[Option], Condition]] = {
     ("conntrack", "--ctstate"): _states,
     ("state", "--state"): _states,
     ("conntrack", "--ctdir"): _direction,
+    ("conntrack", "--ctstatus"): _status,
+    ("mark", "--mark"): _mark("packet"),
+    ("connmark", "--mark"): _mark("connection"),
     ("conntrack", "--ctorigdstport"): lambda option: ToPort(_ports(option), original=True),
     ("conntrack", "--ctproto"): lambda option: Protocol(OneOf((protocol_name(option.value),), option.negated)),
     ("addrtype", "--dst-type"): _kind,

@@ -9,6 +9,7 @@ from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.conditions import OneOf, Question
 from ink_infra_mcp.core.firewall.docker import Containers
 from ink_infra_mcp.core.firewall.grid import Cells, Grid
+from ink_infra_mcp.core.firewall.interfaces import Interfaces
 from ink_infra_mcp.core.firewall.netfilter import Arrival
 from ink_infra_mcp.core.firewall.sockets import Socket, Sockets
 from ink_infra_mcp.core.firewall.walk import Evidence, Judgement, union
@@ -25,6 +26,7 @@ class Listeners(Generic[A]):
     grid: Grid[A]
     sockets: Sockets | Unreadable
     containers: Containers | Unreadable
+    interfaces: Interfaces | Unreadable
     _found: dict[bool | None, list[Evidence]] = field(default_factory=dict[bool | None, list[Evidence]])
 
     def judged(self, arrivals: tuple[Arrival, ...]) -> Judgement:
@@ -79,6 +81,16 @@ class Listeners(Generic[A]):
         address = type(self.grid.nobody)(((arrival.address, arrival.address),)).first()
         to = f"{address} port {arrival.port or 'of its own'}"
         if container is None:
-            yield arrival.cells, (None, f"it is sent on to {to}, which is no container of this host")
+            yield (
+                arrival.cells,
+                (None, f"it is sent on to {to}{self._behind(arrival)}, which is no container of this host"),
+            )
         else:
             yield arrival.cells, (True, f"it is sent on to container {container.name} at {to}")
+
+    def _behind(self, arrival: Arrival) -> str:
+        """Return in words which interface leads there, such as the bridge of a virtual machine, where that is told."""
+        if isinstance(self.interfaces, Unreadable):
+            return ""
+        name = self.interfaces.towards(arrival.address, self.grid.nobody.FAMILY)
+        return f" behind {name}" if name else ""

@@ -1,11 +1,11 @@
 """What the match expressions of nft ask, by what they look at; one that is not understood is opaque, never ignored."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.core.firewall.addresses import A, Addresses, Family
+from ink_infra_mcp.core.firewall.addresses import A, Family, union
 from ink_infra_mcp.core.firewall.conditions import (
     Arrives,
     Condition,
@@ -16,263 +16,242 @@ from ink_infra_mcp.core.firewall.conditions import (
     OneOf,
     Opaque,
     Protocol,
-    TcpFlags,
     TheirPort,
     ToAddress,
     ToPort,
+    parted,
 )
-from ink_infra_mcp.core.firewall.ports import Ports
+from ink_infra_mcp.core.firewall.marks import ALL_BITS, Bearer, Marked
+from ink_infra_mcp.core.firewall.nft_values import Asked, NotUnderstood, bare, bits, parts_of
+from ink_infra_mcp.core.firewall.outcomes import Asks, Found
 from ink_infra_mcp.core.firewall.protocols import protocol_name
 from ink_infra_mcp.core.plan import JsonObject
 
-Named = Sequence[JsonValue] | None
-"""The elements of a named set or map; None where rules change them as packets come."""
-Found = Condition | Addresses
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A named set or map as it is now. `filled` says that rules put further elements in as packets come; `rated` that
+    all of them do so only with who oversteps a rate.
+    """
+
+    elements: Sequence[JsonValue]
+    filled: bool = False
+    rated: bool = False
+
+
+Known = Mapping[str, Named | None]
+"""The sets and maps of a table by name, with an `@`; None where nothing can be said of who is in one."""
+MAX_ALTERNATIVES = 1_024
+"""Of a set of more members than that, which are put together of several parts, nothing is told."""
 
 _IP = {Family.V4: "ip", Family.V6: "ip6"}
 _PROTOCOLS = {Family.V4: "ipv4", Family.V6: "ipv6"}
-_FLAGS = frozenset({"fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"})
-
-
 _NETWORKS = frozenset({"ip", "ip6"})
 _WITHOUT_PORTS = frozenset({"icmp", "icmpv6"})
 _TRANSPORTS = frozenset({"tcp", "udp", "sctp", "th"}) | _WITHOUT_PORTS
 _INTERFACES = {"iifname": Arrives, "iif": Arrives, "oifname": Leaves, "oif": Leaves}
 
-
-class _NotUnderstood(Exception):
-    """The expression asks something that we do not model."""
+_NOT_NOTHING = Asked([0], negated=True, op="!=")
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """The right side of a match: the values that are meant, or all others where it is negated."""
-
-    values: Sequence[JsonValue]
-    negated: bool
-    op: str
-
-    def words(self) -> tuple[str, ...]:
-        """Return the values as words."""
-        if not all(isinstance(value, str | int) and not isinstance(value, bool) for value in self.values):
-            raise _NotUnderstood
-        return tuple(str(value) for value in self.values)
-
-    def one_of(self, *, named: Callable[[str], str] = str) -> OneOf:
-        """Return the values as the names of a test."""
-        if self.op not in {"==", "!=", "in"}:
-            raise _NotUnderstood
-        return OneOf(tuple(named(word) for word in self.words()), self.negated)
-
-
-def matched(body: JsonObject, kind: type[A], named: Mapping[str, Named]) -> Iterator[Found]:
-    """Yield what a match asks of a packet of the family.
+def matched(body: JsonObject, kind: type[A], named: Known) -> tuple[Asks, ...]:
+    """Return what a match asks of a packet of the family: all that is in one of the alternatives must hold.
 
     Raises:
         ValueError: a value is not what the field takes, so that the document is damaged.
     """
     try:
-        yield from list(_matched(body["left"], _asked(body, named), kind))
-    except _NotUnderstood:
-        yield Opaque(str(body)[:160])
+        return _alternatives(body["left"], body, kind, named)
+    except NotUnderstood:
+        return ((Opaque(str(body)[:160], ordinary=_usual(body)),),)
 
 
-def _asked(body: JsonObject, named: Mapping[str, Named]) -> _Asked:
+def _usual(body: JsonObject) -> bool | None:
+    """Return what an ordinary packet meets of a match that is not understood: it has no extension headers."""
+    match body:
+        case {"left": {"exthdr": _}, "right": True, "op": "=="} | {"left": {"ip option": _}, "right": True, "op": "=="}:
+            return False
+        case {"left": {"exthdr": {"name": "rt", "field": "type"}}, "op": "=="}:
+            return False
+        case _:
+            return None
+
+
+def _alternatives(left: JsonValue, body: JsonObject, kind: type[A], named: Known) -> tuple[Asks, ...]:
+    asked, found = _asked(body, named)
+    match left:
+        case {"concat": list(fields)}:
+            told = _joined(fields, asked, kind)
+        case _:
+            told = (tuple(_matched(left, asked, kind)),)
+    if found is None or not found.filled:
+        return told
+    others = Opaque(str(body)[:160], ordinary=asked.negated if found.rated else None)
+    return tuple((*each, others) for each in told) if asked.negated else (*told, (others,))
+
+
+def _asked(body: JsonObject, named: Known) -> tuple[Asked, Named | None]:
     op = str(body.get("op", "=="))
+    found: Named | None = None
     match body["right"]:
-        case {"set": list(values)}:
-            found: Named = values
-        case list(values):
-            found = values
+        case {"set": list(values)} | list(values):
+            pass
         case str(name) if name.startswith("@"):
             found = named.get(name)
+            if found is None:
+                raise NotUnderstood
+            values = found.elements
         case value:
-            found = [value]
-    if found is None:
-        raise _NotUnderstood
-    return _Asked([_bare(value) for value in found], op == "!=", op)
+            values = [value]
+    return Asked([bare(value) for value in values], op == "!=", op), found
 
 
-def _bare(value: JsonValue) -> JsonValue:
-    match value:
-        case {"elem": {"val": inner}}:
-            return inner
-        case _:
-            return value
+def _joined(fields: Sequence[JsonValue], asked: Asked, kind: type[A]) -> tuple[Asks, ...]:
+    """Return what is asked of several fields at once; members that differ by their source alone are one."""
+    if asked.op not in {"==", "in"}:
+        raise NotUnderstood
+    by_rest: dict[tuple[Condition, ...], list[A | None]] = {}
+    for value in asked.values:
+        sources, rest = parted(_of_member(fields, value, kind), kind)
+        by_rest.setdefault(rest, []).append(sources)
+    if len(by_rest) > MAX_ALTERNATIVES:
+        raise NotUnderstood
+    return tuple((*_anybody(found, kind), *rest) for rest, found in by_rest.items())
 
 
-def _matched(left: JsonValue, asked: _Asked, kind: type[A]) -> Iterator[Found]:
+def _of_member(fields: Sequence[JsonValue], value: JsonValue, kind: type[A]) -> Iterator[Found]:
+    for field, part in zip(fields, parts_of(value), strict=True):
+        try:
+            yield from list(_matched(field, Asked([part], negated=False, op="=="), kind))
+        except NotUnderstood:
+            yield Opaque(f"{field} {part}"[:160])
+
+
+def _anybody(found: Sequence[A | None], kind: type[A]) -> tuple[A, ...]:
+    told = [sources for sources in found if sources is not None]
+    return (union(told, kind()),) if len(told) == len(found) else ()
+
+
+def _matched(left: JsonValue, asked: Asked, kind: type[A]) -> Iterator[Found]:
     match left:
         case {"payload": {"protocol": str(protocol), "field": str(field)}}:
             yield from _payload(protocol, field, asked, kind)
+        case {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, mask]}:
+            yield Protocol(OneOf(("tcp",)))
+            yield asked.flags_of(mask)
+        case {"&": [{"payload": {"protocol": "ip", "field": "frag-off"}}, 0x1FFF]} if asked == _NOT_NOTHING:
+            yield Never("later fragments")
+        case {"meta": {"key": "mark"}} | {"ct": {"key": "mark"}} | {"&": _}:
+            yield _mark(left, asked)
         case {"meta": {"key": str(key)}}:
             yield _meta(key, asked, kind)
         case {"ct": {"key": str(key), **more}}:
             yield _ct(key, str(more.get("dir", "")), asked, kind)
-        case {"fib": {"result": str(result), "flags": list(flags)}}:
-            yield _fib(result, flags, asked)
+        case {"fib": {"result": str(result), "flags": str() | list() as flags}}:
+            yield _fib(result, [flags] if isinstance(flags, str) else flags, asked)
         case _:
-            yield from _flag_mask(left, asked)
+            raise NotUnderstood
 
 
-def _flag_mask(left: JsonValue, asked: _Asked) -> Iterator[Condition]:
-    match left:
-        case {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, mask]}:
-            yield Protocol(OneOf(("tcp",)))
-            yield _masked(mask, asked)
-        case _:
-            raise _NotUnderstood
-
-
-def _payload(protocol: str, field: str, asked: _Asked, kind: type[A]) -> Iterator[Found]:
+def _payload(protocol: str, field: str, asked: Asked, kind: type[A]) -> Iterator[Found]:
     if protocol in _NETWORKS:
         yield _of_network(protocol, field, asked, kind)
         return
     if protocol not in _TRANSPORTS:
-        raise _NotUnderstood
+        raise NotUnderstood
     if protocol != "th":
         yield Protocol(OneOf((protocol,)))
-    if protocol not in _WITHOUT_PORTS:
-        yield _of_transport(protocol, field, asked)
+    if protocol in _WITHOUT_PORTS:
+        return
+    yield _of_transport(protocol, field, asked)
 
 
-def _of_network(protocol: str, field: str, asked: _Asked, kind: type[A]) -> Found:
+def _of_network(protocol: str, field: str, asked: Asked, kind: type[A]) -> Found:
     if protocol != _IP[kind.FAMILY]:
         return Never(f"a packet of {protocol}")
     match field:
         case "saddr":
-            return _addresses(asked, kind)
+            return asked.addresses(kind)
         case "daddr":
-            return ToAddress(_addresses(asked, kind))
+            return ToAddress(asked.addresses(kind))
         case "protocol" | "nexthdr":
             return Protocol(asked.one_of(named=protocol_name))
         case _:
-            raise _NotUnderstood
+            raise NotUnderstood
 
 
-def _of_transport(protocol: str, field: str, asked: _Asked) -> Condition:
+def _of_transport(protocol: str, field: str, asked: Asked) -> Condition:
     match protocol, field:
         case _, "dport":
-            return ToPort(_ports(asked))
+            return ToPort(asked.ports())
         case _, "sport":
-            return TheirPort(_ports(asked))
+            return TheirPort(asked.ports())
         case "tcp", "flags":
-            return _flags(asked)
+            return asked.flags()
         case _:
-            raise _NotUnderstood
+            raise NotUnderstood
 
 
-def _meta(key: str, asked: _Asked, kind: type[A]) -> Condition:
+def _mark(left: JsonValue, asked: Asked) -> Condition:
+    mask = ALL_BITS
+    match left:
+        case {"&": [inner, value]}:
+            left, mask = inner, bits(value)
+        case _:
+            pass
+    match left:
+        case {"meta": {"key": "mark"}}:
+            bearer: Bearer = "packet"
+        case {"ct": {"key": "mark"}}:
+            bearer = "connection"
+        case _:
+            raise NotUnderstood
+    return Marked(f"the mark of the {bearer}", of=bearer, mask=mask, values=asked.numbers(ALL_BITS))
+
+
+def _meta(key: str, asked: Asked, kind: type[A]) -> Condition:
     if key in _INTERFACES:
         return _INTERFACES[key](asked.one_of())
     if key == "l4proto":
         return Protocol(asked.one_of(named=protocol_name))
-    ours = {"nfproto": _PROTOCOLS[kind.FAMILY], "protocol": _IP[kind.FAMILY], "pkttype": "host"}
+    ours = {"nfproto": (_PROTOCOLS[kind.FAMILY],), "protocol": (_IP[kind.FAMILY],), "pkttype": ("host", "unicast")}
     if key not in ours:
-        raise _NotUnderstood
-    return _certain(asked.one_of().any_of((ours[key],)), f"another {key}")
+        raise NotUnderstood
+    names = asked.one_of()
+    met = any(word in names.names for word in ours[key]) is not names.negated
+    return Protocol(OneOf(("*",))) if met else Never(f"another {key}")
 
 
-def _certain(met: bool, what: str) -> Condition:
-    """Return a condition that always or never holds."""
-    return Protocol(OneOf(("*",))) if met else Never(what)
-
-
-def _ct(key: str, direction: str, asked: _Asked, kind: type[A]) -> Condition:
-    if key == "state" or (key == "status" and asked.words() == ("dnat",)):
+def _ct(key: str, direction: str, asked: Asked, kind: type[A]) -> Condition:
+    if key == "state":
         return InState(asked.one_of())
+    if key == "status" and asked.words() == ("dnat",):
+        return InState(asked.one_of(), more=True)
     if key == "direction":
-        return InState(asked.one_of(named=_state_of_direction))
+        return InState(asked.one_of(named=_state_of_direction), more=True)
     if direction == "original":
         return _as_asked_for(key, asked, kind)
-    raise _NotUnderstood
+    raise NotUnderstood
 
 
-def _as_asked_for(key: str, asked: _Asked, kind: type[A]) -> Condition:
+def _as_asked_for(key: str, asked: Asked, kind: type[A]) -> Condition:
     """Return what is asked of the destination before any translation."""
     if key == "proto-dst":
-        return ToPort(_ports(asked), original=True)
-    if key in {"ip daddr", "ip6 daddr", "daddr"}:
-        return ToAddress(_addresses(asked, kind), original=True)
-    raise _NotUnderstood
+        return ToPort(asked.ports(), original=True)
+    if key in {f"{name} daddr" for name in _NETWORKS} and not key.startswith(f"{_IP[kind.FAMILY]} "):
+        return Never(f"a connection of {key.split()[0]}")
+    if key in {f"{_IP[kind.FAMILY]} daddr", "daddr"}:
+        return ToAddress(asked.addresses(kind), original=True)
+    raise NotUnderstood
 
 
 def _state_of_direction(word: str) -> str:
     return "new" if word in {"original", "0"} else "reply"
 
 
-def _fib(result: str, flags: Sequence[JsonValue], asked: _Asked) -> Condition:
-    if result == "type" and "daddr" in flags:
+def _fib(result: str, flags: Sequence[JsonValue], asked: Asked) -> Condition:
+    if result == "type" and flags == ["daddr"]:
         return Kind(asked.one_of())
-    if "saddr" in flags and list(asked.values) in ([True], [False]):
+    if result != "type" and "saddr" in flags and list(asked.values) in ([True], [False]):
         return Opaque("the route back", ordinary=bool(asked.values[0]) is not asked.negated)
-    raise _NotUnderstood
-
-
-def _masked(mask: JsonValue, asked: _Asked) -> Condition:
-    if asked.op not in {"==", "!="} or len(asked.values) != 1:
-        raise _NotUnderstood
-    return TcpFlags(((_flag_set(mask), _flag_set(asked.values[0])),), asked.negated)
-
-
-def _flags(asked: _Asked) -> Condition:
-    if asked.op == "in":
-        return TcpFlags(tuple((frozenset({word}), frozenset({word})) for word in asked.words()))
-    if asked.op not in {"==", "!="}:
-        raise _NotUnderstood
-    return TcpFlags(tuple((_FLAGS, _flag_set(value)) for value in asked.values), asked.negated)
-
-
-def _flag_set(value: JsonValue) -> frozenset[str]:
-    match value:
-        case str(word):
-            return frozenset({word})
-        case {"|": list(words)} | list(words):
-            return frozenset(str(word) for word in words)
-        case _:
-            raise _NotUnderstood
-
-
-def _addresses(asked: _Asked, kind: type[A]) -> A:
-    if asked.op not in {"==", "!=", "in"}:
-        raise _NotUnderstood
-    found = kind.of(_address_text(value) for value in asked.values)
-    return ~found if asked.negated else found
-
-
-def _address_text(value: JsonValue) -> str:
-    match value:
-        case str(text):
-            return text
-        case {"prefix": {"addr": str(address), "len": int(length)}}:
-            return f"{address}/{length}"
-        case {"range": [str(first), str(last)]}:
-            return f"{first}-{last}"
-        case _:
-            raise _NotUnderstood
-
-
-def _ports(asked: _Asked) -> Ports:
-    if asked.op in {"<", ">", "<=", ">="}:
-        return _compared(asked)
-    found = Ports.of_spans(_port_span(value) for value in asked.values)
-    return ~found if asked.negated else found
-
-
-def _compared(asked: _Asked) -> Ports:
-    first, last = _port_span(asked.values[0])
-    if first != last:
-        raise _NotUnderstood
-    below = Ports.of_spans([(0, first)])
-    above = Ports.of_spans([(first, Ports.LIMIT)])
-    return {"<": ~above, "<=": below, ">": ~below, ">=": above}[asked.op]
-
-
-def _port_span(value: JsonValue) -> tuple[int, int]:
-    match value:
-        case int(port):
-            return port, port
-        case {"range": [int(first), int(last)]}:
-            return first, last
-        case _:
-            raise _NotUnderstood
+    raise NotUnderstood

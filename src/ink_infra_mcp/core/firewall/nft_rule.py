@@ -1,154 +1,150 @@
-"""Reads the expressions of one nft rule into rules of the model; a verdict map becomes one rule for each entry."""
+"""Reads the expressions of one nft rule, one after the other as the kernel does, into rules of the model."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.core.firewall.addresses import A, Addresses
+from ink_infra_mcp.core.firewall.addresses import A
 from ink_infra_mcp.core.firewall.conditions import Condition, Opaque
-from ink_infra_mcp.core.firewall.nft_match import Named, matched
-from ink_infra_mcp.core.firewall.rules import Rule, Translation, Verdict
+from ink_infra_mcp.core.firewall.marks import Marked, SetMark
+from ink_infra_mcp.core.firewall.nft_match import MAX_ALTERNATIVES, Known, matched
+from ink_infra_mcp.core.firewall.nft_target import PASSING, marks_set, may_break, opaque_statement, outcomes
+from ink_infra_mcp.core.firewall.outcomes import UNKNOWN, Asks, Outcome, Part, narrowed, rules_for
+from ink_infra_mcp.core.firewall.queues import UNTOLD, Queues
+from ink_infra_mcp.core.firewall.rules import Rule, Verdict
 from ink_infra_mcp.core.plan import JsonObject
 
-_PASSING = frozenset(
-    ("counter", "log", "mangle", "snat", "masquerade", "flow", "secmark", "notrack", "dup", "last", "set", "meter")
-) | {"ct helper", "ct timeout", "ct expectation", "ct secmark"}
-_PASSING_TARGETS = frozenset({"LOG", "NFLOG", "MASQUERADE", "SNAT", "MARK", "CONNMARK", "TCPMSS", "CHECKSUM", "TRACE"})
+_LIMITING = frozenset({"limit", "ct count", "quota", "set", "meter", "map"})
+_GOING_ON = frozenset({Verdict.CONTINUE, Verdict.UNTRACK})
+"""After these the next expression of a rule still counts."""
+_LAST = frozenset({"dnat", "redirect", "vmap"})
+"""What is not met by these goes on behind the rule (NFT_BREAK)."""
+_TRANSPARENT = frozenset({"comment"})
+"""Matches of xtables that every packet meets."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
-    verdict: Verdict
-    target: str = ""
-    translation: Translation | None = None
+class Extensions:
+    """What the matches and the target of xtables in a rule say, which nft shows by their names alone.
+
+    `outcome` is that of its target, None where it has none.
+    """
+
+    asks: Asks = ()
+    outcome: Outcome | None = None
 
 
-_UNKNOWN = _Outcome(Verdict.UNKNOWN)
-_OUTCOMES = {
-    **{what: _Outcome(Verdict(what)) for what in ("accept", "drop", "reject", "return", "continue")},
-    **dict.fromkeys(("queue", "tproxy", "synproxy", "fwd"), _UNKNOWN),
-    "notrack": _Outcome(Verdict.UNTRACK),
-}
+@dataclass(slots=True)
+class _Reading(Generic[A]):
+    """A rule as far as it is read: whom it is about by now, in one of several ways."""
+
+    kind: type[A]
+    named: Known
+    queues: Queues
+    origin: str
+    extensions: Extensions | None
+    parts: list[Part[A]] = field(default_factory=lambda: list[Part[A]]([(None, ())]))
+    ended: bool = False
+
+    def take(self, what: str, body: JsonValue) -> Iterator[Rule[A]]:
+        """Yield the rules that an expression makes, and narrow down whom the next one is about."""
+        if what == "match" and isinstance(body, dict):
+            self._narrow(matched(body, self.kind, self.named))
+        elif what == "xt":
+            yield from self._xt(body)
+        elif what == "mangle":
+            yield from self._mangled(body)
+        elif (found := outcomes(what, body, self.kind, self.named, self.queues)) is not None:
+            yield from self.decided(found)
+            self.ended = self.ended or what in _LAST
+        elif what not in PASSING and what not in _LIMITING:
+            yield from self.decided((UNKNOWN,))
+        elif (asked := opaque_statement(what, body)) is not None:
+            self._narrow(((asked,),))
+
+    def decided(self, found: Iterable[Outcome]) -> Iterator[Rule[A]]:
+        """Yield what becomes of those whom the rule is about by now."""
+        found = tuple(found)
+        for part in self.parts:
+            for one in found:
+                yield from rules_for(part, one, self.kind, self.origin)
+        self.ended = any(one.verdict not in _GOING_ON for one in found)
+
+    def _narrow(self, alternatives: Sequence[Asks]) -> None:
+        if len(self.parts) * len(alternatives) > MAX_ALTERNATIVES:
+            alternatives = ((Opaque("one of very many things at once"),),)
+        self.parts = [narrowed(part, asks, self.kind) for part in self.parts for asks in alternatives]
+
+    def _xt(self, body: JsonValue) -> Iterator[Rule[A]]:
+        """Take what xtables asks or does; nft of before 1.0.6 does not even tell a match from a target."""
+        told = self.extensions
+        match body:
+            case {"type": "match", "name": str(name)}:
+                if told is not None:
+                    self._narrow((told.asks,))
+                elif name not in _TRANSPARENT:
+                    self._narrow(((Opaque(f"-m {name}"),),))
+            case {"type": "target"} if told is not None and told.outcome is not None:
+                yield from self._extended(told, told.outcome)
+            case None if told is not None:
+                yield from self._extended(told, told.outcome or Outcome(Verdict.CONTINUE))
+            case _:
+                yield from self.decided((UNKNOWN,))
+
+    def _extended(self, told: Extensions, outcome: Outcome) -> Iterator[Rule[A]]:
+        self._narrow((told.asks,))
+        yield from self.decided((outcome,))
+
+    def _mangled(self, body: JsonValue) -> Iterator[Rule[A]]:
+        found = marks_set(body)
+        if may_break(body):
+            self._narrow(((Opaque("what a map holds"),),))
+        if found is None:
+            yield from self.decided((UNKNOWN,))
+        elif found:
+            yield from self._set(found)
+
+    def _set(self, marks: tuple[SetMark, ...]) -> Iterator[Rule[A]]:
+        """Yield the setting of marks as a rule of its own; what was asked of a mark is not asked anew behind it."""
+        yield from self.decided((Outcome(Verdict.CONTINUE, marks=marks),))
+        self.parts = [(sources, tuple(map(_forgotten, asked))) for sources, asked in self.parts]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    sources: Addresses | None
-    conditions: tuple[Condition, ...]
+def _forgotten(asked: Condition) -> Condition:
+    return Opaque(asked.what) if isinstance(asked, Marked) else asked
 
 
 def read_rules(
-    expressions: Sequence[JsonObject], kind: type[A], named: Mapping[str, Named], origin: str
-) -> Iterator[Rule[A]]:
-    """Yield what the expressions of a rule say; `named` are the sets and maps of its table, None where they change.
+    expressions: Sequence[JsonObject],
+    kind: type[A],
+    named: Known,
+    origin: str,
+    *,
+    queues: Queues = UNTOLD,
+    extensions: Extensions | None = None,
+) -> tuple[Rule[A], ...]:
+    """Return what the expressions of a rule say; `named` are the sets and maps of its table.
 
-    Raises:
-        ValueError: a value in them is not what its field takes.
+    `extensions` are what the xtables in it say, None where that is not known. What nobody can tell is a rule with the
+    verdict `unknown`; what a rule says behind it is not read.
     """
-    asked = _Asked(None, ())
-    outcome = _Outcome(Verdict.CONTINUE)
-    for expression in expressions:
-        for what, body in expression.items():
-            if what == "vmap":
-                yield from _mapped(body, kind, named, asked=asked, origin=origin)
-                return
-            asked = _also(asked, _asks(what, body, kind, named))
-            outcome = _outcome(what, body, kind) or outcome
-    yield _rule(asked, outcome, kind, origin)
+    reading = _Reading(kind, named, queues, origin, extensions)
+    read: list[Rule[A]] = []
+    try:
+        for what, body in _in_order(expressions):
+            read.extend(reading.take(what, body))
+            if reading.ended:
+                break
+    except (ValueError, KeyError, TypeError):
+        read.extend(reading.decided((UNKNOWN,)))
+    return tuple(read) or tuple(reading.decided((Outcome(Verdict.CONTINUE),)))
 
 
-def _rule(asked: _Asked, outcome: _Outcome, kind: type[A], origin: str) -> Rule[A]:
-    sources = None if asked.sources is None else kind(asked.sources.spans)
-    return Rule(outcome.verdict, sources, asked.conditions, outcome.target, outcome.translation, origin)
-
-
-def _also(asked: _Asked, found: Iterator[Condition | Addresses]) -> _Asked:
-    sources, conditions = asked.sources, list(asked.conditions)
-    for one in found:
-        if isinstance(one, Addresses):
-            sources = one if sources is None else sources & one
-        else:
-            conditions.append(one)
-    return _Asked(sources, tuple(conditions))
-
-
-def _asks(what: str, body: JsonValue, kind: type[A], named: Mapping[str, Named]) -> Iterator[Condition | Addresses]:
-    match what, body:
-        case "match", dict():
-            yield from matched(body, kind, named)
-        case (("limit" | "ct count" | "quota"), dict()):
-            yield Opaque(what, ordinary=not body.get("inv", False))
-        case (("set" | "meter"), {"stmt": inner}):
-            yield Opaque(what, ordinary="'inv': True" not in str(inner))
-        case _:
-            yield from () if what in _PASSING or _outcome(what, body, kind) else (Opaque(what),)
-
-
-def _outcome(what: str, body: JsonValue, kind: type[A]) -> _Outcome | None:
-    match what, body:
-        case (("jump" | "goto"), {"target": str(target)}):
-            return _Outcome(Verdict(what), target)
-        case (("dnat" | "redirect"), _):
-            return _Outcome(Verdict.DNAT, translation=_translation(what, body, kind))
-        case "xt", {"type": "target", "name": str(name)}:
-            return _Outcome(Verdict.CONTINUE if name in _PASSING_TARGETS else Verdict.UNKNOWN)
-        case _:
-            return _OUTCOMES.get(what)
-
-
-def _translation(what: str, body: JsonValue, kind: type[A]) -> Translation:
-    match what, body:
-        case "redirect", None:
-            return Translation()
-        case "redirect", {"port": int(port)}:
-            return Translation(port=port)
-        case "dnat", {"addr": str(address), "port": int(port)}:
-            return Translation(kind.parse(address).spans[0][0], port)
-        case "dnat", {"addr": str(address), **others} if "port" not in others:
-            return Translation(kind.parse(address).spans[0][0])
-        case "dnat", {"port": int(port), **others} if "addr" not in others:
-            return Translation(port=port)
-        case _:
-            return Translation(vague=True)
-
-
-def _mapped(
-    body: JsonValue, kind: type[A], named: Mapping[str, Named], *, asked: _Asked, origin: str
-) -> Iterator[Rule[A]]:
-    """Yield one rule for each entry of a verdict map, or one that cannot be told where the map may change."""
-    entries = _entries(body, named)
-    if entries is None or not isinstance(body, dict):
-        yield _rule(asked, _UNKNOWN, kind, origin)
-        return
-    for entry in entries:
-        key, outcome = _entry(entry, kind)
-        test: JsonObject = {"op": "==", "left": body["key"], "right": {"set": [key]}}
-        yield _rule(_also(asked, matched(test, kind, named)), outcome, kind, origin)
-
-
-def _entry(entry: JsonValue, kind: type[A]) -> tuple[JsonValue, _Outcome]:
-    match entry:
-        case [key, dict() as verdict]:
-            outcomes = (_outcome(what, said, kind) for what, said in verdict.items())
-            return _bare(key), next(outcomes, None) or _UNKNOWN
-        case _:
-            return None, _UNKNOWN
-
-
-def _entries(body: JsonValue, named: Mapping[str, Named]) -> Sequence[JsonValue] | None:
-    match body:
-        case {"data": str(name)}:
-            return named.get(name)
-        case {"data": {"set": list(entries)}}:
-            return entries
-        case _:
-            return None
-
-
-def _bare(key: JsonValue) -> JsonValue:
-    match key:
-        case {"elem": {"val": value}}:
-            return value
-        case _:
-            return key
+def _in_order(expressions: Sequence[JsonObject]) -> Iterator[tuple[str, JsonValue]]:
+    """Yield the expressions; of those of xtables that have no name, the last one alone does what the rule does."""
+    flat = [each for expression in expressions for each in expression.items()]
+    nameless = [at for at, each in enumerate(flat) if each == ("xt", None)]
+    for at, each in enumerate(flat):
+        yield ("xt", {"type": "match", "name": ""}) if at in nameless[:-1] else each

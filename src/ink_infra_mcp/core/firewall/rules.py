@@ -8,6 +8,7 @@ from typing import Generic, Literal
 
 from ink_infra_mcp.core.firewall.addresses import A
 from ink_infra_mcp.core.firewall.conditions import Arrives, Condition, InState, Opaque, Protocol, ToAddress, ToPort
+from ink_infra_mcp.core.firewall.marks import SetMark
 
 Hook = Literal["ingress", "prerouting", "input", "forward", "output", "postrouting"]
 Work = Literal["filter", "nat"]
@@ -16,7 +17,11 @@ RAW, MANGLE, DSTNAT, FILTER, SECURITY, SRCNAT = -300, -150, -100, 0, 50, 100
 
 
 class Verdict(StrEnum):
-    """What becomes of a packet that a rule matches."""
+    """What becomes of a packet that a rule matches.
+
+    `unknown` is anything: it may be dropped, changed, delivered, sent elsewhere or go on, so that nothing behind it is
+    told any more.
+    """
 
     ACCEPT = "accept"
     DROP = "drop"
@@ -32,16 +37,23 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """Where a destination is rewritten to. `address` None keeps the host's own; `vague` is one that we cannot tell."""
+    """Where a destination is rewritten to. `address` None keeps it; `vague` is one that we cannot tell.
+
+    `redirected` is to the address that the interface has on which the packet came in.
+    """
 
     address: int | None = None
     port: int | None = None
     vague: bool = False
+    redirected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Rule(Generic[A]):
-    """One rule. `sources` None is anybody; every condition must hold; `origin` is the rule as its layer says it."""
+    """One rule. `sources` None is anybody; every condition must hold; `origin` is the rule as its layer says it.
+
+    `marks` are set on whatever it matches, before its verdict.
+    """
 
     verdict: Verdict
     sources: A | None = None
@@ -49,6 +61,7 @@ class Rule(Generic[A]):
     target: str = ""
     translation: Translation | None = None
     origin: str = ""
+    marks: tuple[SetMark, ...] = ()
     ports: tuple[ToPort, ...] = field(init=False, repr=False, compare=False)
     """What it asks of the destination port."""
 

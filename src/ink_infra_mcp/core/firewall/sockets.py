@@ -1,17 +1,21 @@
 """Sockets that wait for connections, from `ss -H -l -n -t -u -p`, and which of them hears a packet."""
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6, Family
 from ink_infra_mcp.core.firewall.answer import Answer, Damaged, Unreadable, failed
 from ink_infra_mcp.core.firewall.ports import LAST_PORT
+from ink_infra_mcp.core.untrusted import clean_name
 
 _LINE = re.compile(
     r"(?P<protocol>tcp|udp)\s+(?:LISTEN|UNCONN)\s+\d+\s+\d+"
     r"\s+(?P<local>(?P<address>\*|\[[^\]\s]*\]|[^%\[\]\s]*?)(?:%(?P<scope>[^:%\]\s]+))?:(?P<port>\d+))"
-    r"\s+\S+:\S+(?:\s.*?(?:\(\(\"(?P<process>[^\"]*)\".*)?)?$"
+    r"\s+\S+:\S+(?:\s.*?(?:\(\(\"(?P<process>[^\"]*)\".*)?)?\Z",
+    re.DOTALL,
 )
+_BEGINS = re.compile(r"(?:tcp|udp)\s+(?:LISTEN|UNCONN)\s+\d+\s+\d+\s")
 _MAPPED = "::ffff:"
 
 
@@ -55,18 +59,41 @@ class Sockets:
 
 
 def read_sockets(answer: Answer) -> Sockets | Unreadable:
-    """Read what ss said (iproute2: `*` is both families, `[::]` is IPv6 only); a line that is damaged spoils it all."""
+    """Read what ss said (iproute2: `*` is both families, `[::]` is IPv6 only); a line that is damaged spoils it all.
+
+    ss prints the names of programs as they are, also with the line breaks that any user may put into one.
+    """
     if bad := failed(answer, "ss"):
         return bad
     try:
-        return Sockets(tuple(_socket(line) for line in answer.text.splitlines() if line.strip()))
+        return Sockets(tuple(_socket(line) for line in _whole(answer.text.split("\n"))))
     except ValueError as why:
         return Unreadable(f"ss: {why}")
 
 
+def _whole(lines: Iterable[str]) -> Iterator[str]:
+    """Yield each socket's line whole: what follows within its programs is a part of it until their bracket is closed.
+
+    A name has 15 bytes at most (TASK_COMM_LEN), too few for a whole line of a socket.
+    """
+    waiting: list[str] = []
+    for line in lines:
+        if waiting and not _BEGINS.match(line):
+            waiting.append(line)
+        elif line.strip() or waiting:
+            yield from _joined(waiting)
+            waiting = [line]
+    yield from _joined(waiting)
+
+
+def _joined(lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield "\n".join(lines).rstrip()
+
+
 def _socket(line: str) -> Socket:
     found = _LINE.match(line)
-    if found is None:
+    if found is None or ("\n" in line and not line.endswith("))")):
         raise Damaged(f"not a waiting socket: {line[:80]}")
     family, address, scope = _bound(found["address"])
     return Socket(
@@ -75,7 +102,7 @@ def _socket(line: str) -> Socket:
         family=family,
         address=address or None,
         interface=found["scope"] or scope or None,
-        process=found["process"] or "",
+        process=clean_name(found["process"] or ""),
         said=found["local"],
     )
 

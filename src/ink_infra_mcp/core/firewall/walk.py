@@ -1,7 +1,9 @@
 """Walks cells of doors and sources through rules and says which pass, which are stopped, and of which it cannot tell.
 
 Where a rule asks something opaque, its part goes both ways. So `passed` and `stopped` are those that may pass and those
-that may be stopped; what is in both is unknown, and where all ways agree nothing is.
+that may be stopped; what is in both is unknown, and where all ways agree nothing is. Where a rule does something that
+cannot be placed (it may change the packet, hand it to a program, send it elsewhere), its part leaves the walk: nothing
+behind it tells what becomes of it, so that it is `lost`, and unknown to the end.
 """
 
 from collections.abc import Iterable
@@ -11,6 +13,8 @@ from typing import Generic, NamedTuple
 from ink_infra_mcp.core.firewall.addresses import A
 from ink_infra_mcp.core.firewall.conditions import Condition, Protocol, Question, ToPort
 from ink_infra_mcp.core.firewall.grid import Cells, Grid
+from ink_infra_mcp.core.firewall.marked import Carried
+from ink_infra_mcp.core.firewall.marks import Marked
 from ink_infra_mcp.core.firewall.rules import Base, Rule, Table, Verdict
 
 MAX_DEPTH = 64
@@ -61,7 +65,13 @@ class Walk(Generic[A]):
     stops: list[Evidence] = field(default_factory=list[Evidence])
     doubts: list[Evidence] = field(default_factory=list[Evidence])
     rewrites: list[tuple[Cells, Rule[A]]] = field(default_factory=list[tuple[Cells, Rule[A]]])
+    lost: Cells = 0
+    """What no rule behind can tell anything of."""
     untracked: Cells = 0
+    """What a rule may have taken out of connection tracking; `left_tracked` is what it may have left in it."""
+    left_tracked: Cells = 0
+    carried: Carried | None = None
+    """The marks of the cells, None where they are not followed: then a test of one is opaque."""
     benign: bool = False
     """Whether an opaque part was met that an ordinary packet would meet in a known way."""
 
@@ -87,8 +97,8 @@ class Walk(Generic[A]):
     def _chain(self, table: Table[A], name: str, here: Cells, *, depth: int) -> Cells:
         """Return the cells that come back from a chain, undecided."""
         if depth > MAX_DEPTH:
-            self._unclear(table, here, f"chain {name} is nested too deep to be followed")
-            return here
+            self._lose(table, here, f"chain {name} is nested too deep to be followed")
+            return 0
         back = 0
         for rule in table.chains[name]:
             covered, sure = self._covered(rule, here)
@@ -104,15 +114,25 @@ class Walk(Generic[A]):
         """Return the cells that a rule may match, and whether it surely does."""
         sure = True
         for condition in rule.conditions:
-            if isinstance(condition, ToPort | Protocol):
-                here &= self._at_door(condition)
-                if not here:
-                    return 0, True
-            elif (met := condition.met(self.question)) is not True:
-                if met is False:
-                    return 0, True
-                sure = False
+            here, told = self._meeting(condition, here)
+            if not here:
+                return 0, True
+            sure = sure and told
         return (here if rule.sources is None else here & self.grid.of(rule.sources)), sure
+
+    def _meeting(self, condition: Condition, here: Cells) -> tuple[Cells, bool]:
+        """Return the cells that may meet a condition, and whether they surely do."""
+        if isinstance(condition, ToPort | Protocol):
+            there = here & self._at_door(condition)
+            if isinstance(condition, ToPort) and condition.original:
+                # what was asked for at first is known to connection tracking alone
+                return (0 if self.question.tracked is False else there), self.question.tracked is True
+            return there, True
+        if isinstance(condition, Marked) and self.carried is not None:
+            may, may_not = self.carried.meeting(condition, tracked=self.question.tracked)
+            return here & may, not here & may & may_not
+        met = condition.met(self.question)
+        return (0 if met is False else here), met is True
 
     def _at_door(self, condition: ToPort | Protocol) -> Cells:
         if isinstance(condition, Protocol):
@@ -131,6 +151,8 @@ class Walk(Generic[A]):
         """Return what goes on to the next rule, and what returns from this chain."""
         if not sure and rule.verdict is not Verdict.CONTINUE:
             self._doubt(table, rule, covered)
+        if rule.marks and self.carried is not None:
+            self.carried.set(rule.marks, covered, sure=sure, tracked=self.question.tracked)
         stay = here & ~covered if sure else here
         match rule.verdict:
             case Verdict.CONTINUE:
@@ -153,10 +175,11 @@ class Walk(Generic[A]):
                 self.rewrites.append((covered, rule))
             case Verdict.UNTRACK:
                 self.untracked |= covered
+                self.left_tracked |= 0 if stay != here else covered
                 return here
             case Verdict.UNKNOWN:
-                self._unclear(table, covered, rule.origin)
-                return here
+                self._lose(table, covered, rule.origin)
+                return here & ~covered
             case _:
                 self.stops.append(evidence)
         return stay
@@ -164,12 +187,12 @@ class Walk(Generic[A]):
     def _doubt(self, table: Table[A], rule: Rule[A], covered: Cells) -> None:
         self.benign = self.benign or known(rule.conditions, ordinary(self.question))
         self.doubts.append(Evidence(covered, f"{table.name}: {rule.origin}"))
+        if self.carried is not None:
+            self.carried.doubtful |= covered
 
-    def _unclear(self, table: Table[A], covered: Cells, says: str) -> None:
-        evidence = Evidence(covered, f"{table.name}: {says}")
-        self.doubts.append(evidence)
-        self.passes.append(evidence)
-        self.stops.append(evidence)
+    def _lose(self, table: Table[A], covered: Cells, says: str) -> None:
+        self.lost |= covered
+        self.doubts.append(Evidence(covered, f"{table.name}: {says}"))
 
 
 def known(conditions: Iterable[Condition], question: Question) -> bool:

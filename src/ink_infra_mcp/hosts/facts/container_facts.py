@@ -1,7 +1,7 @@
 """A container as Docker describes it, read from the lines of `docker inspect`."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, TypeAdapter
@@ -96,8 +96,13 @@ class ContainerFacts(Frozen):
     @property
     def addresses(self) -> tuple[str, ...]:
         """Return its address in each of its networks, for each family that the network has; a stopped one has none."""
-        texts = (at.get(key) for at in self.networks.values() for key in ("IPAddress", "GlobalIPv6Address"))
-        return tuple(text for text in texts if isinstance(text, str) and text)
+        return addresses_in(self.networks)
+
+
+def addresses_in(networks: Mapping[str, JsonObject]) -> tuple[str, ...]:
+    """Return the addresses that a container has in some of its networks, as `docker inspect` has them by name."""
+    texts = (at.get(key) for at in networks.values() for key in ("IPAddress", "GlobalIPv6Address"))
+    return tuple(text for text in texts if isinstance(text, str) and text)
 
 
 def container_ids(text: str) -> tuple[str, ...]:

@@ -91,6 +91,20 @@ as_root() {
   if [ "$user" = 0 ]; then ask "$@"; else ask sudo -n "$@"; fi
 }
 
+# whole COMMAND...: what it prints, and behind it what it complains of, as comments: where the two are not kept apart a
+# complaint stands in the middle of a rule, since what is printed leaves in pieces of 4 KiB
+whole() {
+  {
+    complaints=$({ as_root "$@" >&3; } 2>&1)
+    ended=$?
+  } 3>&1
+  [ -z "$complaints" ] || printf '%s\n' "$complaints" | while IFS= read -r line; do
+    case $ended$line in 0[!#]*) line="# $line" ;; esac
+    printf '%s\n' "$line"
+  done
+  return "$ended"
+}
+
 ufw_files() {
   for file in /etc/ufw/ufw.conf /etc/ufw/user.rules /etc/ufw/user6.rules; do
     [ -e "$file" ] || continue
@@ -108,9 +122,28 @@ ipsets() {
   printf '%s\n' "$all"
 }
 
+# routes FAMILY: all routes of all tables; a router of the internet has too many to be sent
+routes() {
+  all=$(ask ip -j "$1" route show table all) || return
+  [ ${#all} -le 400000 ] || { echo 'the routes are too many to be sent' && return 90; }
+  printf '%s\n' "$all"
+}
+
+# shapers: the cards on which something decides of packets before any rule does: filters of tc, or a program of XDP
+shapers() {
+  command -v tc >/dev/null 2>&1 || return 127
+  cards=$(ask ip -o link show) || return
+  printf '%s\n' "$cards" | while IFS=': ' read -r _ card rest; do
+    card=${card%@*}
+    case $rest in *xdp*) printf '%s\n' "$card" ;; esac
+    filters=$(ask tc filter show dev "$card" ingress 2>/dev/null)
+    [ -z "$filters" ] || printf '%s\n' "$card"
+  done
+}
+
 # next_boot: run boot.sh, which whoever sends this script puts before it in a variable
 next_boot() {
-  set -- timeout 25 unshare --net sh -c "${boot:?}"
+  set -- timeout 25 unshare --net sh -c "${boot:?}" boot "$mark"
   command -v unshare >/dev/null 2>&1 && command -v timeout >/dev/null 2>&1 || return 127
   if [ "$user" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
@@ -119,17 +152,22 @@ network() {
   user=$(id -u)
   # Where only root works at all, sudo finds what is in sbin; so that `missing` is told from `not root`, look there too.
   [ "$user" = 0 ] || PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-  section addresses ask ip -j address show
+  section addresses ask ip -j -d address show
+  section routes4 routes -4
+  section routes6 routes -6
+  section localnet ask grep -rs --include=route_localnet . /proc/sys/net/ipv4/conf
+  section shapers shapers
   section came_from printf '%s\n' "${SSH_CONNECTION:-}"
   section sockets as_root ss -H -l -n -t -u -p
   section nft as_root nft -j list ruleset
-  section iptables as_root iptables-save
-  section ip6tables as_root ip6tables-save
+  section iptables whole iptables-save
+  section ip6tables whole ip6tables-save
   section legacy_tables as_root cat /proc/net/ip_tables_names
   section legacy_tables6 as_root cat /proc/net/ip6_tables_names
-  section iptables_legacy as_root iptables-legacy-save
-  section ip6tables_legacy as_root ip6tables-legacy-save
+  section iptables_legacy whole iptables-legacy-save
+  section ip6tables_legacy whole ip6tables-legacy-save
   section ipsets ipsets
+  section queues as_root cat /proc/net/netfilter/nfnetlink_queue
   section ufw as_root ufw status verbose
   section ufw_files ufw_files
   section firewalld as_root firewall-cmd --state

@@ -1,18 +1,20 @@
 # Says which packet filters the next boot will load, by loading them where they filter nothing.
-# usage: unshare --net sh -c SCRIPT   (as root; the empty network namespace ends with it)
+# usage: unshare --net sh -c SCRIPT boot TAG   (as root; the empty network namespace ends with it)
 #
 # The rules are loaded by the tools and from the files that the services use, in the order of the boot. Nothing else is
 # done that the services do: no module is asked for, no sysctl set, no script of the administrator run.
-# Each part begins with a line `== NAME STATUS`.
+# Each part begins with a line `== NAME STATUS TAG`: rules print comments with line breaks in them, and know no tag.
 
 export LC_ALL=C LANG=C LANGUAGE=C
+
+tag=${1:-}
 
 # part NAME COMMAND...: what it says, and how it ended
 part() {
   part=$1
   shift
   said=$("$@" 2>&1 </dev/null)
-  printf '== %s %s\n%s\n' "$part" "$?" "$said"
+  printf '== %s %s%s\n%s\n' "$part" "$?" "${tag:+ $tag}" "$said"
 }
 
 # state UNIT: in a word of systemctl, or `missing`; nothing where systemctl does not know
@@ -71,6 +73,21 @@ load_persistent() {
   [ ! -f /etc/iptables/rules.v6 ] || ip6tables-restore </etc/iptables/rules.v6
 }
 
+# firewalld_more [--permanent]: what firewalld loads beside its zones; each command says so where it is too old for it
+firewalld_more() {
+  for asked in --list-all-policies '--direct --get-all-chains' '--direct --get-all-rules' \
+    '--direct --get-all-passthroughs'; do
+    firewall-cmd "$@" $asked
+  done
+  for set in $(firewall-cmd "$@" --get-ipsets); do
+    printf '%s\n' "$set"
+    firewall-cmd "$@" --ipset="$set" --get-entries
+  done
+  for file in /etc/firewalld/services/*.xml; do
+    [ ! -e "$file" ] || firewall-cmd "$@" --info-service="$(basename "$file" .xml)"
+  done
+}
+
 # load UNIT
 load() {
   case $1 in
@@ -81,6 +98,8 @@ load() {
     firewalld)
       part firewalld_now firewall-cmd --list-all-zones
       part firewalld_lasting firewall-cmd --permanent --list-all-zones
+      part firewalld_now_more firewalld_more
+      part firewalld_lasting_more firewalld_more --permanent
       ;;
   esac
 }
@@ -107,7 +126,7 @@ others() {
 main() {
   # as services do, for what is included by a relative path
   cd / || return
-  printf '== units 0\n'
+  printf '== units 0%s\n' "${tag:+ $tag}"
   on=
   for unit in nftables ufw netfilter-persistent firewalld ink-infra-firewall; do
     word=$(state "$unit")
@@ -118,13 +137,14 @@ main() {
   part ipsets ipset save
   part iptables iptables-save
   part ip6tables ip6tables-save
-  case $on in *nftables* | *ink*) part nft nft -j list ruleset ;; esac
+  part nft nft -j list ruleset
   part others others
   # what ufw holds in store is of use only where ufw is off
   if grep -qs '^### tuple ###' /etc/ufw/user.rules /etc/ufw/user6.rules && ! loaded_ufw; then
     part load_stored load_ufw
     part stored_iptables iptables-save
     part stored_ip6tables ip6tables-save
+    part stored_nft nft -j list ruleset
   fi
 }
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from ink_infra_mcp.core.firewall.addresses import V4, V6, A
 from ink_infra_mcp.core.firewall.answer import Answer, Unreadable
 from ink_infra_mcp.core.firewall.boot import NextBoot, Stored, with_docker
-from ink_infra_mcp.core.firewall.firewalld import Zone, read_firewalld
+from ink_infra_mcp.core.firewall.firewalld import read_firewalld
 from ink_infra_mcp.core.firewall.host import read_filters
 from ink_infra_mcp.core.firewall.rules import Table, Tables
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.facts.sections import NOT_FOUND, OUT_OF_TIME, Section
 
-_PART = re.compile(r"== (\w+) (\d{1,3})")
+_PART = re.compile(r"== (\w+) (\d{1,3})(?: (\S+))?")
 _LAST = "others"
 """The part that always comes, and of what every boot loads the last."""
 _ON = frozenset({"enabled", "generated"})
@@ -67,10 +67,15 @@ def _loads(found: Parts) -> tuple[str, ...]:
 
 
 def _parts(text: str) -> dict[str, Section]:
+    """Return the parts; what has not the tag of the first line is no frame, but what somebody wrote into a rule."""
     found: dict[str, Section] = {}
     name, status, body = "", 0, list[str]()
-    for line in (*text.split("\n"), "== end 0"):
-        if begun := _PART.fullmatch(line):
+    lines = text.split("\n")
+    first = _PART.fullmatch(lines[0])
+    tag = first[3] if first else None
+    for line in (*lines, f"== end 0{f' {tag}' if tag else ''}"):
+        begun = _PART.fullmatch(line)
+        if begun and begun[3] == tag:
             found[name] = Section("\n".join(body), status)
             name, status, body = begun[1], int(begun[2]), []
         else:
@@ -138,12 +143,12 @@ def _switched_on(found: Parts, kind: type[A], now: Tables[A] | Unreadable) -> Ta
 
 def _filters(found: Parts, kind: type[A], prefix: str) -> Tables[A] | Unreadable:
     saved = found.get(f"{prefix}{'iptables' if kind is V4 else 'ip6tables'}", Section("", NOT_FOUND))
-    native = found.get("nft")
+    native = found.get(f"{prefix}nft", Section("", NOT_FOUND))
     return read_filters(
         kind,
         iptables=_answer(saved),
         legacy=None,
-        nft=None if native is None or prefix else _json(native),
+        nft=None if native.status == NOT_FOUND else _json(native),
         ipsets=_answer(found.get("ipsets")),
     )
 
@@ -174,17 +179,19 @@ def _differing(found: Parts) -> str:
     runs, lasts = _zones(found["firewalld_now"]), _zones(found["firewalld_lasting"])
     if runs is None or lasts is None:
         return "firewalld is started at boot and does not run now: what it would load cannot be told"
-    return "" if runs == lasts else "firewalld's permanent configuration, which a boot loads, is not the one in force"
+    same = runs == lasts and _beside_zones(found, "now") == _beside_zones(found, "lasting")
+    return "" if same else "firewalld's permanent configuration, which a boot loads, is not the one in force"
+
+
+def _beside_zones(found: Parts, when: str) -> list[str]:
+    """Return what firewalld loads beside its zones, such as policies and direct rules, in an order of ours."""
+    said = found.get(f"firewalld_{when}_more", Section("", 0))
+    return sorted(line.replace(" (active)", "") for line in said.text.split("\n"))
 
 
 def _zones(section: Section) -> list[tuple[object, ...]] | None:
     found = read_firewalld(Answer(section.text, section.status))
-    return None if isinstance(found, Unreadable) else list(map(_lasting, found))
-
-
-def _lasting(zone: Zone) -> tuple[object, ...]:
-    """Return what makes a zone: interfaces are bound to it when they come up, and are not compared."""
-    return (zone.name, zone.default, zone.target, zone.sources, zone.services, zone.ports, zone.rich_rules)
+    return None if isinstance(found, Unreadable) else [zone.lasting for zone in found]
 
 
 def _is_firewalld(table: Table[A]) -> bool:

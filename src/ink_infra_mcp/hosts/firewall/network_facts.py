@@ -5,16 +5,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+from ink_infra_mcp.core.container import Made
 from ink_infra_mcp.core.errors import HostError
-from ink_infra_mcp.core.firewall.addresses import V4, V6, A
-from ink_infra_mcp.core.firewall.answer import Answer, Unreadable
+from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Family
+from ink_infra_mcp.core.firewall.answer import Answer, Unreadable, failed
 from ink_infra_mcp.core.firewall.boot import NextBoot
 from ink_infra_mcp.core.firewall.docker import Container, Containers, Published
 from ink_infra_mcp.core.firewall.host import read_filters
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, read_interfaces
+from ink_infra_mcp.core.firewall.routes import read_localnet, read_routes
 from ink_infra_mcp.core.firewall.rules import Tables
 from ink_infra_mcp.core.firewall.sockets import Sockets, read_sockets
-from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts, container_ids, containers
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts, addresses_in, container_ids, containers
 from ink_infra_mcp.hosts.facts.gathering import ask_all, ask_areas, fresh_marker
 from ink_infra_mcp.hosts.facts.sections import NOT_FOUND, Reading, Section
 from ink_infra_mcp.hosts.firewall.boot_facts import read_boot
@@ -25,7 +27,12 @@ T = TypeVar("T")
 
 AREAS = ("network", "containers")
 _VANISHED = frozenset({0, 1})
+_THERE = frozenset({"running", "paused"})
+"""States in which a container has its addresses; the kernel answers for one that is paused."""
+_BEHIND = frozenset({"bridge", "overlay", "host", "null"})
+"""Drivers of Docker's whose networks lie behind the server; those of others may stand beside it."""
 _NOT_ASKED = Unreadable("nobody asked what the next boot loads")
+_DOCUMENT = '{"nftables"'
 _NO_NFT = "nft is not installed there, and without it nobody can tell which rules the kernel has (package nftables)"
 
 
@@ -83,7 +90,7 @@ def read_network(host: str, found: Mapping[str, Section]) -> NetworkFacts:
         host=host,
         v4=v4,
         v6=v6,
-        interfaces=said.layer("addresses", read_interfaces),
+        interfaces=_interfaces(said),
         sockets=said.layer("sockets", read_sockets),
         containers=_containers(found),
         came_from=ours[0] if len(ours) == 4 else "",
@@ -116,7 +123,7 @@ class _Said:
         answer = self.answer(name)
         if not isinstance(answer, Answer) or answer.status != 0:
             return answer
-        return replace(answer, text="\n".join(line for line in answer.text.split("\n") if line.startswith("{")))
+        return replace(answer, text="\n".join(line for line in answer.text.split("\n") if line.startswith(_DOCUMENT)))
 
     def layer(self, name: str, read: Callable[[Answer], T | Unreadable]) -> T | Unreadable:
         answer = self.answer(name)
@@ -135,6 +142,27 @@ class _Said:
         return True if section.status == 0 and first == on else None
 
 
+def _interfaces(said: _Said) -> Interfaces | Unreadable:
+    """Return the interfaces with their routes; those that could not be read say so themselves."""
+    found = said.layer("addresses", read_interfaces)
+    if isinstance(found, Unreadable):
+        return found
+    answers = ((Family.V4, said.answer("routes4")), (Family.V6, said.answer("routes6")))
+    told = [(family, answer) for family, answer in answers if isinstance(answer, Answer)]
+    routes = read_routes(told) if len(told) == len(answers) else Unreadable("the server did not tell its routes")
+    return replace(found, routes=routes, localnet=said.layer("localnet", read_localnet), shaped=_shaped(said))
+
+
+def _shaped(said: _Said) -> frozenset[str] | Unreadable:
+    """Return the cards on which tc or XDP decides; without tc there is nothing that it was told by."""
+    answer = said.answer("shapers")
+    if isinstance(answer, Unreadable):
+        return answer
+    if answer is None:
+        return frozenset()
+    return failed(answer, "tc filter show") or frozenset(answer.text.split())
+
+
 def _filters(said: _Said, kind: type[A], current: str, legacy: str, names: str) -> Tables[A] | Unreadable:
     nft, saved, old = said.json("nft"), said.answer(current), said.answer(legacy)
     for layer in (nft, saved, old):
@@ -145,7 +173,14 @@ def _filters(said: _Said, kind: type[A], current: str, legacy: str, names: str) 
     if old is None and (tables := _legacy_tables(said, names)):
         return Unreadable(tables)
     sets = _answer(said.answer("ipsets"))
-    return read_filters(kind, iptables=_answer(saved), legacy=_answer(old), nft=_answer(nft), ipsets=sets)
+    return read_filters(
+        kind,
+        iptables=_answer(saved),
+        legacy=_answer(old),
+        nft=_answer(nft),
+        ipsets=sets,
+        queues=_answer(said.answer("queues")),
+    )
 
 
 def _answer(layer: Answer | Unreadable | None) -> Answer | None:
@@ -176,16 +211,29 @@ def _containers(found: Mapping[str, Section]) -> Containers | Unreadable:
     if ids is not None:
         seen = reading.fact("containers", "containers", lambda text: containers(text, ids=ids), good=_VANISHED)
         if seen is not None:
-            return Containers(tuple(_container(one) for one in seen if one.state == "running"))
+            drivers = _drivers(found.get("networks"))
+            return Containers(tuple(_container(one, drivers) for one in seen if one.state in _THERE))
     return Unreadable(f"the containers: {reading.unknown['containers']}")
 
 
-def _container(facts: ContainerFacts) -> Container:
+def _drivers(section: Section | None) -> Mapping[str, str]:
+    """Return which driver made each network of Docker, by name; one that is not told is in none."""
+    lines = section.text.split("\n") if section and section.status == 0 else []
+    try:
+        made = [Made.model_validate_json(line) for line in lines if line.startswith("{")]
+    except ValueError:
+        return {}
+    return {each.name: each.driver for each in made}
+
+
+def _container(facts: ContainerFacts, drivers: Mapping[str, str]) -> Container:
+    apart = {name: at for name, at in facts.networks.items() if drivers.get(name, "") not in _BEHIND}
     return Container(
         name=facts.name,
         addresses=facts.addresses,
         host_network=facts.network_mode == "host",
         published=tuple(_published(facts.name, port) for port in facts.ports),
+        apart=addresses_in(apart),
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 from ink_infra_mcp.sandbox.hosts.docker_rules import filter_chains, filter_rules, nat_rules
 from ink_infra_mcp.sandbox.hosts.nft_text import Json, as_json
@@ -13,7 +13,9 @@ from ink_infra_mcp.sandbox.state_hosts import HostFirewall, HostState, Ufw
 _NFT: Json = {"version": "1.0.6", "release_name": "Lester Gooch #5", "json_schema_version": 1}
 _LEGACY = ("iptables-legacy-save", "ip6tables-legacy-save")
 _NEAR = ("fe80::1", 64)
-NAMES = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")
+_SETTINGS = "/proc/sys/net/ipv4/conf"
+NAMES = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names", "/proc/net/netfilter/nfnetlink_queue")
+"""Lists of the kernel in which nothing stands: tables of legacy iptables, and queues that a program waits at."""
 Answers = dict[str, str]
 """What a command says, by its arguments."""
 
@@ -22,7 +24,12 @@ def network_commands(host: HostState) -> dict[str, Answers]:
     """Return the answers of each command. The rules of Docker are shown by iptables-save, as those made with it are."""
     commands = {
         "id": {"-u": "0"},
-        "ip": {"-j address show": json.dumps(list(_cards(host)))},
+        "ip": {
+            "-j -d address show": json.dumps(list(_cards(host))),
+            "-j -4 route show table all": json.dumps(list(_routes(host, v4=True))),
+            "-j -6 route show table all": json.dumps(list(_routes(host, v4=False))),
+        },
+        "grep": {f"-rs --include=route_localnet . {_SETTINGS}": "\n".join(_localnet(host))},
         "ss": {"-H -l -n -t -u -p": "\n".join(_sockets(host))},
         "nft": {"-j list ruleset": json.dumps({"nftables": list(_ruleset(host))})},
         "iptables-save": {"": _iptables(host, v4=True)},
@@ -30,6 +37,9 @@ def network_commands(host: HostState) -> dict[str, Answers]:
         **{name: {"": ""} for name in _LEGACY},
     }
     commands |= _managers(host.firewall)
+    for asked, said in host.firewall.said.items():
+        name, _, arguments = asked.partition(" ")
+        commands[name] = commands.get(name, {}) | {arguments: said}
     return {name: answers for name, answers in commands.items() if name not in host.without}
 
 
@@ -56,16 +66,31 @@ def _plugged(host: HostState) -> tuple[str, ...]:
 
 
 def _cards(host: HostState) -> Iterator[dict[str, object]]:
+    plugged, own = _plugged(host), _own(host)
+    for index, name in enumerate(cards_of(host), 1):
+        yield _card(index, name, *own.get(name, (_NEAR,))) | _link(name, plugged)
+
+
+def _own(host: HostState) -> dict[str, tuple[tuple[str, int], ...]]:
     """IPv6 gives each card that is plugged in an address of its own, for its neighbours only."""
-    own = {
+    return {
         "lo": (("127.0.0.1", 8), ("::1", 128)),
         "eth0": ((host.address, 32), (host.ipv6, 64), _NEAR),
         "eth1": ((host.private_address, 32), (host.private_ipv6, 64), _NEAR),
         "docker0": (("172.17.0.1", 16),),
         BRIDGE: ((GATEWAY, 24), *((_NEAR,) if _plugged(host) else ())),
     }
-    for index, name in enumerate(cards_of(host), 1):
-        yield _card(index, name, *own.get(name, (_NEAR,)))
+
+
+def _link(name: str, plugged: tuple[str, ...]) -> dict[str, object]:
+    """Return what kind of link it is; `ip -d` says nothing of it for a card."""
+    if name in plugged:
+        return {"link_type": "ether", "master": BRIDGE, "linkinfo": {"info_kind": "veth", "info_slave_kind": "bridge"}}
+    kinds = {
+        "lo": {"link_type": "loopback"},
+        **{bridge: {"linkinfo": {"info_kind": "bridge"}} for bridge in ("docker0", BRIDGE)},
+    }
+    return {"link_type": "ether", **kinds.get(name, {})}
 
 
 def _card(index: int, name: str, *addresses: tuple[str, int]) -> dict[str, object]:
@@ -75,6 +100,20 @@ def _card(index: int, name: str, *addresses: tuple[str, int]) -> dict[str, objec
         if text
     ]
     return {"ifindex": index, "ifname": name, "flags": ["UP"], "mtu": 1500, "operstate": "UP", "addr_info": found}
+
+
+def _routes(host: HostState, *, v4: bool) -> Iterator[dict[str, object]]:
+    """Yield the default route, and those that the kernel makes of addresses: one to the network, one to itself."""
+    yield {"dst": "default", "gateway": "172.31.1.1" if v4 else "fe80::1", "dev": "eth0", "flags": []}
+    for name in cards_of(host):
+        for text, length in _own(host).get(name, ()):
+            if text and (ip_address(text).version == 4) is v4:
+                yield {"dst": str(ip_interface(f"{text}/{length}").network), "dev": name, "scope": "link", "flags": []}
+                yield {"type": "local", "dst": text, "dev": name, "table": "local", "scope": "host", "flags": []}
+
+
+def _localnet(host: HostState) -> Iterator[str]:
+    return (f"{_SETTINGS}/{name}/route_localnet:0" for name in ("all", "default", *cards_of(host)))
 
 
 def _sockets(host: HostState) -> Iterator[str]:

@@ -34,6 +34,7 @@ COMMANDS = {
     "ufw6_rules": "cat /etc/ufw/user6.rules",
     "firewalld": "systemctl is-active firewalld && firewall-cmd --list-all-zones",
     "ss": "ss -H -l -n -t -u -p",
+    "queues": "cat /proc/net/netfilter/nfnetlink_queue",
     "addresses": "ip -j addr",
     "docker": "docker ps -aq --no-trunc | xargs -r docker inspect | jq -c "
     "'[.[] | {Id, Name, State: {Running: .State.Running}, HostConfig: {NetworkMode: .HostConfig.NetworkMode,"

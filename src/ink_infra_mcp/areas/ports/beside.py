@@ -1,0 +1,29 @@
+"""Containers that stand beside a server, not behind it: their packets pass no filter of the server's own."""
+
+from collections.abc import Iterator
+
+from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of
+from ink_infra_mcp.core.firewall.answer import Unreadable
+from ink_infra_mcp.core.firewall.docker import Container, Containers
+from ink_infra_mcp.core.firewall.exposure import HostFacts
+from ink_infra_mcp.core.firewall.interfaces import Interfaces
+
+
+def beside(facts: HostFacts) -> Iterator[tuple[Container, tuple[str, ...]]]:
+    """Yield each container with the addresses that it has beside the server (macvlan, ipvlan, a plugin's network).
+
+    An address is behind the server where Docker says so, or where the server's routes lead to it over an interface of
+    its own; where neither is known it counts as beside, for then what reaches it is not known either.
+    """
+    if isinstance(facts.containers, Containers):
+        for container in facts.containers.running:
+            if texts := tuple(text for text in container.apart if not _leads_inside(text, facts.interfaces)):
+                yield container, texts
+
+
+def _leads_inside(text: str, interfaces: Interfaces | Unreadable) -> bool:
+    if isinstance(interfaces, Unreadable) or isinstance(interfaces.routes, Unreadable):
+        return False
+    family = family_of(text)
+    number = (V4 if family is Family.V4 else V6).parse(text).spans[0][0]
+    return interfaces.towards(number, family) in interfaces.inner()
