@@ -200,7 +200,7 @@ class App:
         cloud = HetznerCloudSteps(lambda: self._hetzner_http)
         robot = HetznerRobotSteps(lambda: self._robot_door)
         composed = ComposeSteps(self.hosts, isolation, self.look.coolify.generated_file)
-        makers = (coolify, hosts, composed, FirewallSteps(self.hosts), cloud, robot)
+        makers = (coolify, hosts, composed, FirewallSteps(self.hosts, self.look.knock.all), cloud, robot)
         handlers = {kind: handler for maker in makers for kind, handler in maker.handlers().items()}
         handlers = OwnLogs(self.look.coolify).wrap(handlers)
         wrap = wiring.wrap_handler

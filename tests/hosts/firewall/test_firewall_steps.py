@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from ink_infra_mcp.clients import knock
 from ink_infra_mcp.core.errors import HostUnreachable, InkError, StepFailed
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.fleet import Host
@@ -60,7 +61,9 @@ class Ground:
             "op-1", id_, step.kind, step.target, step.params, self.results, permit, self.clock, self.said.append
         )
         with anyio.fail_after(LIMIT_S):
-            self.results[id_] = await FirewallSteps(self.pool).handlers()[step.kind](call)
+            self.results[id_] = await FirewallSteps(self.pool, knock.Knock(confined=True).all).handlers()[step.kind](
+                call
+            )
         return self.results[id_]
 
     async def look(self) -> changes.Seen:
@@ -100,9 +103,9 @@ async def test_saved_set_and_kept_it_is_there_to_stay(ground: Ground) -> None:
     results = [await ground.run(step) for step in steps]
     digest = digest_of(WANTED)
     assert results == [
-        {"change": "op-1", "before": "none", "manager": "nftables"},
+        {"change": "op-1", "before": "none", "manager": "nftables", "met": "[]", "untried": ""},
         {"live": digest, "state": "armed"},
-        {"live": digest, "persisted": digest},
+        {"live": digest, "persisted": digest, "proved": 0},
     ]
     assert (before.is_already(WANTED), (await ground.look()).is_already(WANTED)) == (False, True)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ink_infra_mcp.areas.ports.host_target import told
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, WayIn
-from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, steps_of
+from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, Try, steps_of
 from ink_infra_mcp.core.plan import Step, placed
 
 WINDOW_S = 180
@@ -18,7 +18,8 @@ class Closing:
     """What is to be changed of a server. `wanted` is None where its own firewall is not to be touched.
 
     `opened` are the ports that are open beyond policy; `provider` the changes of what stands in front of it; `commands`
-    what ufw or firewalld is told, where one of them keeps the rules.
+    what ufw or firewalld is told, where one of them keeps the rules; `inner` the networks inside the server, in words,
+    and `tries` what has to get through afterwards where it does before.
     """
 
     server: str
@@ -29,6 +30,8 @@ class Closing:
     knocks: tuple[Knock, ...]
     ways: tuple[WayIn, ...]
     commands: tuple[str, ...] = ()
+    inner: tuple[str, ...] = ()
+    tries: tuple[Try, ...] = ()
 
     @property
     def by_robot(self) -> bool:
@@ -62,7 +65,12 @@ def closing_steps(change: Closing) -> tuple[Step, ...]:
 def _host_steps(change: Closing, wanted: HostFirewall) -> tuple[Step, ...]:
     return steps_of(
         HostChange(
-            host=change.server, firewall=wanted, ways=change.ways, knocks=change.knocks, window_s=change.window_s
+            host=change.server,
+            firewall=wanted,
+            ways=change.ways,
+            knocks=change.knocks,
+            tries=change.tries,
+            window_s=change.window_s,
         ),
         before=_now(change.opened),
         after="; ".join((told(wanted), *change.commands)),

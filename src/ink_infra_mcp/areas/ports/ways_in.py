@@ -45,6 +45,12 @@ def neighbours_of(fleet: Fleet, facts: Mapping[str, NetworkFacts]) -> Neighbours
     return Neighbours(own=own, admin=admin, private=private)
 
 
+def is_of_internet(address: str) -> bool:
+    """Return whether the internet routes an address at all."""
+    v4, v6 = split([address])
+    return bool(v4 - _NOT_INTERNET) or bool(v6 & _INTERNET6)
+
+
 def _own(host: Host, facts: NetworkFacts | None) -> tuple[V4, V6]:
     texts = [text for text in (host.address, host.private_address) if text and _is_address(text)]
     if facts is not None and isinstance(facts.interfaces, Interfaces):

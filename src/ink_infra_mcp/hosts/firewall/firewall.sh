@@ -104,12 +104,7 @@ look() {
     has "$tool" && printf 'has %s\n' "$tool"
   done
   [ -d /run/systemd/system ] && echo 'has systemd'
-  for card in /sys/class/net/*; do
-    if [ -d "$card/bridge" ]; then kind=bridge; else kind=card; fi
-    printf '%s %s %s\n' "$kind" "${card##*/}" "$(ls "$card/brif" 2>/dev/null | tr '\n' ' ')"
-  done
-  for family in -4 -6; do ip "$family" route show default 2>/dev/null; done |
-    sed -n 's/.* dev \([^ ]*\).*/uplink \1/p' | sort -u
+  look_at_networks
   manager=$(manager)
   printf 'manager %s\nlive %s\n' "$manager" "$(live)"
   if [ -e "$kept_table" ]; then
@@ -124,6 +119,20 @@ look() {
     ufw) look_at_ufw ;;
     firewalld) look_at_firewalld ;;
   esac
+}
+
+# look_at_networks: links and addresses, cards of hardware, and default routes of every table, halves of one too
+look_at_networks() {
+  printf 'links %s\n' "$(ip -j -d address show | tr '\n' ' ')"
+  for card in /sys/class/net/*/device; do
+    [ ! -e "$card" ] || { card=${card%/device} && printf 'wired %s\n' "${card##*/}"; }
+  done
+  for network in default 0.0.0.0/1 128.0.0.0/1; do
+    printf 'routes %s\n' "$(ip -j -4 route show table all exact "$network" | tr '\n' ' ')"
+  done
+  for network in default ::/1 8000::/1 2000::/3; do
+    printf 'routes %s\n' "$(ip -j -6 route show table all exact "$network" | tr '\n' ' ')"
+  done
 }
 
 look_at_ufw() {

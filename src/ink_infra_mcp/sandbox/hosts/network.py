@@ -46,7 +46,7 @@ def cards_of(host: HostState) -> dict[str, tuple[str, ...]]:
     """Return the network cards, with what is plugged into those that are bridges."""
     private = ("eth1",) if host.private_address or host.private_ipv6 else ()
     plugged = _plugged(host)
-    bridges = {BRIDGE: plugged, "docker0": ()} if host.docker_version else {}
+    bridges = {name: plugged if name == BRIDGE else () for name in bridges_of(host)}
     return {**dict.fromkeys(("lo", "eth0", *private), ()), **bridges, **dict.fromkeys(plugged, ())}
 
 
@@ -75,6 +75,31 @@ def _card(index: int, name: str, *addresses: tuple[str, int]) -> dict[str, objec
         if text
     ]
     return {"ifindex": index, "ifname": name, "flags": ["UP"], "mtu": 1500, "operstate": "UP", "addr_info": found}
+
+
+def links_of(host: HostState) -> Iterator[dict[str, object]]:
+    """Yield what `ip -d` tells beyond that: the loopback, what is a bridge, and what is plugged in where."""
+    bridges, plugged = bridges_of(host), _plugged(host)
+    for card in _cards(host):
+        name = card["ifname"]
+        kind = "bridge" if name in bridges else "veth" if name in plugged else ""
+        yield {
+            **card,
+            "link_type": "loopback" if name == "lo" else "ether",
+            **({"linkinfo": {"info_kind": kind}} if kind else {}),
+            **({"master": BRIDGE} if name in plugged else {}),
+        }
+
+
+def routes_of(host: HostState) -> Iterator[list[dict[str, object]]]:
+    """Yield the default routes of each family."""
+    yield [{"dst": "default", "gateway": "172.31.1.1", "dev": "eth0", "flags": []}]
+    yield [{"dst": "default", "gateway": "fe80::1", "dev": "eth0", "flags": []}] if host.ipv6 else []
+
+
+def bridges_of(host: HostState) -> tuple[str, ...]:
+    """Return the bridges of containers."""
+    return (BRIDGE, "docker0") if host.docker_version else ()
 
 
 def _sockets(host: HostState) -> Iterator[str]:
