@@ -8,11 +8,14 @@ import anyio
 import pytest
 
 from ink_infra_mcp.core.errors import InkError
+from ink_infra_mcp.core.firewall.addresses import split
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, Manager
+from ink_infra_mcp.core.host_firewall.networks import Known
 from ink_infra_mcp.core.host_firewall.nftables import digest_of
 from ink_infra_mcp.hosts.firewall import changes as changes
 from ink_infra_mcp.hosts.firewall.changes import Report, Seen
 from tests.lab.bed import Bed
+from tests.lab.ground.site import PRIVATE_IPV4, PRIVATE_IPV6
 from tests.lab.network_shapes import plain
 from tests.lab.shapes import Shape, apart, shape
 from tests.lab.twins import NAME, NOTHING, SITUATIONS, Situation, Twin, pretend, real
@@ -21,6 +24,9 @@ from tests.ssh.servers import permit
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
 LIMIT_S = 220
+OUTSIDE = ("eth0", "eth1")
+SHARED = split((PRIVATE_IPV4, PRIVATE_IPV6, "198.51.100.0/24"))
+"""The private networks of both."""
 EVERYBODY = ("0.0.0.0/0", "::/0")
 CHANGED = ("nothing filters", "ufw is active, and ports are published", "nft is absent", "firewalld")
 ONCE = frozenset(
@@ -150,9 +156,15 @@ def _seen(seen: Seen) -> Shape:
         "live": seen.live,
         "persisted": seen.persisted,
         "loaded_at_boot": seen.loaded_at_boot,
-        "cards": sorted(map(plain, seen.cards)),
-        "uplinks": [*seen.uplinks],
-        "bridges": {plain(name): [*map(plain, plugged)] for name, plugged in seen.bridges.items()},
+        "links": {
+            plain(link.name): [link.kind, plain(link.master)]
+            for link in seen.networks.links
+            # the lab's own cards are made of namespaces
+            if link.name not in OUTSIDE
+        },
+        "outside": [*seen.networks.outside(Known(private=SHARED))],
+        "inner": [plain(each.name) for each in seen.networks.inner(OUTSIDE)],
+        "uplinks": sorted(seen.networks.uplinks),
         "changes": {**seen.changes},
         "ufw": [seen.ufw_default, seen.ufw_ipv6, *map(str, seen.ufw_rules)],
         "firewalld": [*seen.zones, *sorted(seen.rich_rules)],

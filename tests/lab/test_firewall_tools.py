@@ -13,7 +13,7 @@ from tests.ink import data, says_yes
 from tests.lab.bed import Bed, meanwhile
 from tests.lab.broken import BROKEN, NO_IPV6, PORTS, Broken, break_
 from tests.lab.connects import knocks, met, observed
-from tests.lab.ground.places import open_from
+from tests.lab.open_ssh import goes_on, open_ssh
 from tests.lab.tools_bed import app_of, client_of
 
 pytestmark = pytest.mark.anyio
@@ -52,15 +52,13 @@ async def test_what_is_wrong_is_told_as_connects_see_it_and_mended_without_losin
     try:
         with anyio.fail_after(LIMIT_S):
             assert (await met(bed, app, NAME, PORTS))[1] == []
-            with open_from(bed.lab.site, "admin", server.machine.ipv4, 22) as kept:
-                assert kept.recv(4) == b"SSH-"
+            with open_ssh(bed.lab.site, "admin", server.machine.ipv4) as kept:
                 async with client_of(app, says_yes()) as client:
                     first = data(await client.call_tool("apply_firewall", {"server": NAME, "wait_s": 100}))
                     again = data(await client.call_tool("apply_firewall", {"server": NAME, "wait_s": 100}))
                 assert (first["outcome"], again["outcome"]) == ("applied", "already_so"), (first, again)
                 after, wrong = await met(bed, app, NAME, PORTS)
-                kept.sendall(b"SSH-2.0-still-there\r\n")
-                assert kept.recv(64)
+                assert goes_on(kept)
             assert beyond_policy(after, BROKEN[way]) == []
             assert wrong == []
             report = await CheckFirewall().observe(Args(server=NAME), app.look)

@@ -46,7 +46,7 @@ async def test_a_muscle_is_closed_to_policy_in_front_of_it_and_on_it(tmp_path: P
     assert {f"muscle-2 {code}" for code in ("ssh_open_to_world", "traefik_dashboard_open")} <= codes(before)
     assert (done["outcome"], again["outcome"], len(person.asked)) == ("applied", "already_so", 1)
     assert {check["name"]: check["status"] for check in done["checks"]} == dict.fromkeys(
-        ("closed ports", "required ports", "connects"), "passed"
+        ("closed ports", "required ports", "connects", "kept ways"), "passed"
     )
     assert (after["verdict"], after.get("findings", []), after["connects"] > 0) == ("clean", [], True)
     assert after["probed_from"] == ["this machine", "factory", "muscle-1"]

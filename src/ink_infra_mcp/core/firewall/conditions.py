@@ -117,14 +117,17 @@ class Leaves:
 
 @dataclass(frozen=True, slots=True)
 class InState:
-    """The state of the connection in conntrack's words; ours is `new`, and `dnat` once it is translated."""
+    """The state of the connection in conntrack's words; ours is `new`, and `dnat` once it is translated.
+
+    A packet that is not tracked has one state only, `untracked`.
+    """
 
     wanted: OneOf
 
     def met(self, q: Question) -> bool | None:
         """Return whether the packet meets it."""
         if not q.tracked:
-            return None
+            return self.wanted.any_of(("untracked",))
         return self.wanted.any_of(("new", "dnat") if q.translated else ("new",))
 
 
