@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.ports.boot_findings import lasting_trouble
 from ink_infra_mcp.areas.ports.checks import closed, connects, kept, reachable
-from ink_infra_mcp.areas.ports.closing import Closing, closing_steps, listed
+from ink_infra_mcp.areas.ports.closing import Closing, closing_steps, kept_inside, listed
 from ink_infra_mcp.areas.ports.findings import Row, rows_of
 from ink_infra_mcp.areas.ports.ground import ground_of
 from ink_infra_mcp.areas.ports.host_target import (
@@ -21,7 +21,7 @@ from ink_infra_mcp.areas.ports.host_target import (
 from ink_infra_mcp.areas.ports.provider_steps import beyond_reach, provider_steps
 from ink_infra_mcp.areas.ports.providers import in_front_of
 from ink_infra_mcp.areas.ports.refusals import refuse_lockout, refuse_unforeseen, refuse_unread
-from ink_infra_mcp.areas.ports.tries import told_inner, tries_of
+from ink_infra_mcp.areas.ports.tries import tries_of, untried
 from ink_infra_mcp.areas.ports.ways_in import neighbours_of
 from ink_infra_mcp.core.errors import HostError, RefusedByPolicy, UnknownName
 from ink_infra_mcp.core.firewall.policy import Agreement
@@ -118,7 +118,8 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
             overrides=look.ports().overrides,
             warnings=(*beyond_reach(ground), *_foreign(rows, seen), *lasting_trouble(ground, rows), *_unable(unable)),
             commands=_commands(wanted, seen) if args.layers != "provider" else (),
-            inner=told_inner(lies.inner, tries) if changes_host else (),
+            inner=tuple(map(str, lies.inner)) if changes_host else (),
+            untried=untried(lies.inner, tries) if changes_host else (),
             tries=tries,
         )
 
@@ -196,11 +197,10 @@ def _keeps(facts: Facts) -> tuple[str, ...]:
         if facts.by_robot
         else "whatever they are to"
     )
-    inner = f"what comes from the networks inside it, and what that may reach: {'; '.join(facts.inner)}"
     return (
         f"connections that are open now, {which}",
         "rules that others made, which our own table only adds to",
-        *((inner,) if facts.inner else ()),
+        *kept_inside(facts),
     )
 
 

@@ -19,7 +19,8 @@ class Closing:
 
     `opened` are the ports that are open beyond policy; `provider` the changes of what stands in front of it; `commands`
     what ufw or firewalld is told, where one of them keeps the rules; `inner` the networks inside the server, in words,
-    and `tries` what has to get through afterwards where it does before.
+    `untried` those of them that nobody can try for us, and `tries` what has to get through afterwards where it does
+    before.
     """
 
     server: str
@@ -31,6 +32,7 @@ class Closing:
     ways: tuple[WayIn, ...]
     commands: tuple[str, ...] = ()
     inner: tuple[str, ...] = ()
+    untried: tuple[str, ...] = ()
     tries: tuple[Try, ...] = ()
 
     @property
@@ -92,6 +94,23 @@ def _proof(change: Closing) -> Step:
 
 def _now(opened: tuple[str, ...]) -> str:
     return f"open beyond policy: {listed(opened)}" if opened else "nothing is open beyond policy"
+
+
+def kept_inside(change: Closing) -> tuple[str, ...]:
+    """Return in words what is inside the server, stays as it is, and how far that is tried."""
+    if not change.inner:
+        return ()
+    return (
+        f"what comes from the networks inside it, and what that may reach: {', '.join(change.inner)}",
+        *(
+            (
+                "and it is tried before and after from inside each but "
+                f"{', '.join(change.untried)}: no container or guest with an address there can make a connect for us",
+            )
+            if change.untried
+            else ("and it is tried before and after from inside each of them",)
+        ),
+    )
 
 
 def listed(ports: tuple[str, ...]) -> str:

@@ -20,7 +20,6 @@ MOST_NEIGHBOURS = 2
 MOST_PORTS, MOST_ADDRESSES = 6, 2
 """Of the server's own, tried from each inner network: enough to see whether it is reached at all."""
 MOST_OF_ALL = 2 * MOST
-NOT_TRIED = ", not tried: no container or guest with an address there can make a connect for us"
 
 
 def required_tries(fleet: Fleet, ground: Ground, came_from: str) -> tuple[Try, ...]:
@@ -94,10 +93,10 @@ async def reached_from_inside(look: Look, server: str, inner: Iterable[Inner]) -
     return frozenset(names[:MOST]) - told.nobody, ""
 
 
-def told_inner(inner: Iterable[Inner], tries: Iterable[Try]) -> tuple[str, ...]:
-    """Return each inner network in words, with whether it is tried what it reaches."""
+def untried(inner: Iterable[Inner], tries: Iterable[Try]) -> tuple[str, ...]:
+    """Return the names of the inner networks of which it is not tried what they reach."""
     tried = {each.network for each in tries}
-    return tuple(f"{each}{'' if each.name in tried else NOT_TRIED}" for each in inner)
+    return tuple(each.name for each in inner if each.name not in tried)
 
 
 async def tries_of(look: Look, ground: Ground, lies: Lies, facts: NetworkFacts) -> tuple[tuple[Try, ...], str]:
