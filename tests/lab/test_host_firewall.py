@@ -18,6 +18,7 @@ from ink_infra_mcp.core.firewall.rules import Tables
 from ink_infra_mcp.core.firewall.walk import Walk
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, Manager, admitted
 from ink_infra_mcp.core.host_firewall.nftables import digest_of, render
+from ink_infra_mcp.core.host_firewall.predicted import with_ours
 from ink_infra_mcp.hosts.firewall import changes as changes
 from tests.lab.bed import Bed, meanwhile
 from tests.lab.firewalls import Operation, admin_of, change_of, firewall_of
@@ -267,7 +268,9 @@ FIREWALLS: dict[str, list[tuple[Literal["tcp", "udp"], str, tuple[str, ...]]]] =
 @pytest.mark.parametrize("manager", ["nftables", "ufw"])
 @pytest.mark.parametrize("name", FIREWALLS)
 def test_what_nft_makes_of_the_text_admits_what_the_rules_say(bed: Bed, name: str, manager: Manager) -> None:
-    """The evaluator that judges every firewall reads the loaded table as the rules were meant, for both hooks."""
+    """The evaluator that judges every firewall reads the loaded table as the rules were meant, for both hooks, and so
+    is the table that a plan foresees.
+    """
     rules = tuple(HostRule(protocol=p, ports=ports, sources=sources, why="x") for p, ports, sources in FIREWALLS[name])
     firewall = HostFirewall(manager=manager, rules=rules, outside=("eth0",), inside=("wg0",))
     loaded = bed.clean(NAME).say(
@@ -285,6 +288,12 @@ def test_what_nft_makes_of_the_text_admits_what_the_rules_say(bed: Bed, name: st
             own = (V4.all(), V6.all()) if manager == "ufw" else wanted
             assert (through(v4, V4, protocol, port, local=True), through(v6, V6, protocol, port, local=True)) == own
             assert (through(v4, V4, protocol, port), through(v6, V6, protocol, port)) == wanted
+            for local in (True, False):
+                foreseen = [
+                    through(with_ours((), firewall, V4), V4, protocol, port, local=local),
+                    through(with_ours((), firewall, V6), V6, protocol, port, local=local),
+                ]
+                assert tuple(foreseen) == wanted
 
 
 def through(tables: Tables[A], kind: type[A], protocol: str, port: int, *, local: bool = False) -> A:

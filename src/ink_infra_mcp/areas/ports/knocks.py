@@ -132,10 +132,13 @@ def routed_to(host: Host, facts: HostFacts) -> tuple[str, ...]:
     a bridge or of a private network, may be somebody else's where a connect is made from.
     """
     public = [way for way in facts.ways if way.name == PUBLIC]
-    named = {host.address} & {address for way in public for address in way.addresses}
     cards = {way.interface for way in public if host.address in way.addresses}
-    beside = {a for way in public if way.interface in cards for a in way.addresses if is_of_internet(a)}
-    return tuple(a for way in public for a in way.addresses if a in named | beside)
+    return tuple(
+        address
+        for way in public
+        for address in way.addresses
+        if address == host.address or (way.interface in cards and is_of_internet(address))
+    )
 
 
 def _from(origin: Origin, target: Ground, fleet: Fleet) -> Iterator[Knocked]:

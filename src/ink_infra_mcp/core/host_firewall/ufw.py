@@ -38,9 +38,8 @@ def changes(firewall: HostFirewall, present: Sequence[UfwRule], *, default: str)
     missing = {rule: why for rule, why in wanted.items() if rule not in there}
     unwanted = tuple(rule for rule in there if rule not in wanted and _may_go(rule, firewall))
     deny = () if default.lower() in {"deny", "drop", "reject"} else (("default", "deny", "incoming"),)
-    inner = dict.fromkeys(_for_inner(firewall, unwanted, all_=bool(deny)))
     return UfwChanges(
-        opens=(*_opens(missing), *_kept(rule for rule in inner if rule not in there)),
+        opens=(*_opens(missing), *_kept(firewall, unwanted, there, all_=bool(deny))),
         closes=(*deny, *(("delete", *rule.words()) for rule in reversed(unwanted))),
     )
 
@@ -75,8 +74,10 @@ def _for_inner(firewall: HostFirewall, going: Iterable[UfwRule], *, all_: bool) 
                 yield UfwRule(family=family, action="allow", to=anywhere, source=anywhere, arrives=name)
 
 
-def _kept(rules: Iterable[UfwRule]) -> Iterator[Words]:
-    yield from ((*rule.words(), "comment", f"ink: as before, for {rule.arrives}") for rule in rules)
+def _kept(firewall: HostFirewall, going: Iterable[UfwRule], there: Sequence[UfwRule], *, all_: bool) -> Iterator[Words]:
+    for rule in dict.fromkeys(_for_inner(firewall, going, all_=all_)):
+        if rule not in there:
+            yield (*rule.words(), "comment", f"ink: as before, for {rule.arrives}")
 
 
 def _all_wanted(firewall: HostFirewall) -> Iterator[tuple[UfwRule, str]]:
