@@ -12,6 +12,7 @@ from ink_infra_mcp.areas.ports.closing import Closing, closing_steps, kept_insid
 from ink_infra_mcp.areas.ports.findings import Row, rows_of
 from ink_infra_mcp.areas.ports.ground import ground_of
 from ink_infra_mcp.areas.ports.host_target import (
+    cut_off_inside,
     host_firewall,
     knocks_of,
     lies_of,
@@ -106,6 +107,8 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
         rows = rows_of(ground)
         changes_host = args.layers != "provider" and not seen.is_already(wanted)
         tries, unable = await tries_of(look, ground, lies, facts[host.name]) if changes_host else ((), "")
+        cut_off = cut_off_inside(lies) if changes_host else ()
+        warned = (*beyond_reach(ground), *_foreign(rows, seen), *lasting_trouble(ground, rows), *cut_off)
         return Facts(
             server=host.name,
             production=isinstance(host, Muscle) and host.production,
@@ -116,7 +119,7 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
             knocks=knocks_of(look.fleet, host),
             ways=ways_to_keep(look.fleet, ground),
             overrides=look.ports().overrides,
-            warnings=(*beyond_reach(ground), *_foreign(rows, seen), *lasting_trouble(ground, rows), *_unable(unable)),
+            warnings=(*warned, *_unable(unable)),
             commands=_commands(wanted, seen) if args.layers != "provider" else (),
             inner=tuple(map(str, lies.inner)) if changes_host else (),
             untried=untried(lies.inner, tries) if changes_host else (),

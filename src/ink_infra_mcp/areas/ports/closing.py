@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ink_infra_mcp.areas.ports.host_target import told
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, WayIn
+from ink_infra_mcp.core.host_firewall.nftables import METADATA
 from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, Try, steps_of
 from ink_infra_mcp.core.plan import Step, placed
 
@@ -100,8 +101,10 @@ def kept_inside(change: Closing) -> tuple[str, ...]:
     """Return in words what is inside the server, stays as it is, and how far that is tried."""
     if not change.inner:
         return ()
+    metadata = change.wanted is not None and change.wanted.no_metadata
+    but = f" (but for the provider's metadata service, {METADATA})" if metadata else ""
     return (
-        f"what comes from the networks inside it, and what that may reach: {', '.join(change.inner)}",
+        f"what comes from the networks inside it, and what that may reach{but}: {', '.join(change.inner)}",
         *(
             (
                 "and it is tried before and after from inside each but "

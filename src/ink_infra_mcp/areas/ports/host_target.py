@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ink_infra_mcp.areas.ports.findings import Ground
+from ink_infra_mcp.areas.ports.ways_in import is_of_internet
 from ink_infra_mcp.core.errors import RefusedByPolicy
 from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of, split
 from ink_infra_mcp.core.firewall.answer import Unreadable
@@ -91,6 +92,17 @@ def seen_from_outside(ground: Ground, lies: Lies) -> Ground:
     """Return the ground with those ways in alone that lead in from outside: what is inside is no way for others."""
     ways = tuple(way for way in ground.facts.ways if not way.interface or way.interface in lies.outside)
     return replace(ground, facts=replace(ground.facts, ways=ways))
+
+
+def cut_off_inside(lies: Lies) -> tuple[str, ...]:
+    """Return in words which inner networks have addresses of the internet: nobody outside gets to them any more."""
+    routed = [str(each) for each in lies.inner if any(is_of_internet(address) for address in each.addresses)]
+    if not routed:
+        return ()
+    return (
+        f"new connections from outside to the addresses of {', '.join(routed)} are dropped: these rules let nobody "
+        "further in than to the server's own ports",
+    )
 
 
 def foreseen(ground: Ground, wanted: HostFirewall) -> Ground:
