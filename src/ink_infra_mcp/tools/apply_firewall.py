@@ -12,7 +12,6 @@ from ink_infra_mcp.areas.ports.closing import Closing, closing_steps, kept_insid
 from ink_infra_mcp.areas.ports.findings import Row, rows_of
 from ink_infra_mcp.areas.ports.ground import ground_of
 from ink_infra_mcp.areas.ports.host_target import (
-    cut_off_inside,
     host_firewall,
     knocks_of,
     lies_of,
@@ -22,7 +21,7 @@ from ink_infra_mcp.areas.ports.host_target import (
 from ink_infra_mcp.areas.ports.provider_steps import beyond_reach, provider_steps
 from ink_infra_mcp.areas.ports.providers import in_front_of
 from ink_infra_mcp.areas.ports.refusals import refuse_lockout, refuse_unforeseen, refuse_unread
-from ink_infra_mcp.areas.ports.tries import tries_of, untried
+from ink_infra_mcp.areas.ports.tries import Kept, kept_of
 from ink_infra_mcp.areas.ports.ways_in import neighbours_of
 from ink_infra_mcp.core.errors import HostError, RefusedByPolicy, UnknownName
 from ink_infra_mcp.core.firewall.policy import Agreement
@@ -31,7 +30,6 @@ from ink_infra_mcp.core.host_firewall.model import HostFirewall
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import Plan
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, ROBOT, STATE, Needs
-from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.firewall import changes
 from ink_infra_mcp.hosts.firewall.changes import Seen
 from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts, gather_networks
@@ -105,25 +103,25 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
             refuse_unforeseen(ground, wanted)
         provider = provider_steps(ground, look.fleet.access.private) if args.layers != "host" else ()
         rows = rows_of(ground)
-        changes_host = args.layers != "provider" and not seen.is_already(wanted)
-        tries, unable = await tries_of(look, ground, lies, facts[host.name]) if changes_host else ((), "")
-        cut_off = cut_off_inside(lies) if changes_host else ()
-        warned = (*beyond_reach(ground), *_foreign(rows, seen), *lasting_trouble(ground, rows), *cut_off)
+        already = seen.is_already(wanted)
+        needed = args.layers != "provider" and not already
+        inside = await kept_of(look, ground, lies, facts[host.name].came_from) if needed else Kept()
+        warned = (*beyond_reach(ground), *_foreign(rows, seen), *lasting_trouble(ground, rows))
         return Facts(
             server=host.name,
             production=isinstance(host, Muscle) and host.production,
             opened=tuple(sorted({row.port for row in rows if row.agreement is Agreement.EXPOSED})),
             provider=provider,
             wanted=wanted if args.layers != "provider" else None,
-            already=seen.is_already(wanted),
+            already=already,
             knocks=knocks_of(look.fleet, host),
             ways=ways_to_keep(look.fleet, ground),
             overrides=look.ports().overrides,
-            warnings=(*warned, *_unable(unable)),
+            warnings=(*warned, *inside.warnings),
             commands=_commands(wanted, seen) if args.layers != "provider" else (),
-            inner=tuple(map(str, lies.inner)) if changes_host else (),
-            untried=untried(lies.inner, tries) if changes_host else (),
-            tries=tries,
+            inner=inside.inner,
+            untried=inside.untried,
+            tries=inside.tries,
         )
 
     def plan(self, args: Args, facts: Facts) -> Plan:
@@ -175,10 +173,6 @@ async def _network(look: Look, host: Host) -> dict[str, NetworkFacts]:
     if host.name in away:
         raise away[host.name]
     return facts
-
-
-def _unable(why: str) -> tuple[str, ...]:
-    return (f"nothing can be tried from inside the server's own networks: {clean_name(why, limit=200)}",) if why else ()
 
 
 def _foreign(rows: tuple[Row, ...], seen: Seen) -> tuple[str, ...]:

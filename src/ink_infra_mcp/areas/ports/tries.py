@@ -1,10 +1,11 @@
 """What is tried before and after a server's firewall changes: required ports, its way out, and its inner networks."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.ports.findings import Ground
-from ink_infra_mcp.areas.ports.host_target import Lies, factory_address, is_address
+from ink_infra_mcp.areas.ports.host_target import Lies, cut_off_inside, factory_address, is_address
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.firewall.addresses import family_of, split
 from ink_infra_mcp.core.firewall.policy import Intent
@@ -12,8 +13,8 @@ from ink_infra_mcp.core.firewall.sockets import Sockets
 from ink_infra_mcp.core.fleet import Fleet, Host
 from ink_infra_mcp.core.host_firewall.networks import Inner
 from ink_infra_mcp.core.host_firewall.steps import HERE, Try
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.firewall.knocking import MOST, NOTHING, knock_inside
-from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 
 WEB_PORTS = (443, 80)
 MOST_NEIGHBOURS = 2
@@ -99,8 +100,29 @@ def untried(inner: Iterable[Inner], tries: Iterable[Try]) -> tuple[str, ...]:
     return tuple(each.name for each in inner if each.name not in tried)
 
 
-async def tries_of(look: Look, ground: Ground, lies: Lies, facts: NetworkFacts) -> tuple[tuple[Try, ...], str]:
-    """Return what is tried before and after, and why nothing can be tried from inside the server's networks, if so."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What stays as it is while the rules of a server change, and what a person has to know of it.
+
+    `inner` are the networks inside it, in words; `untried` are the names of those that nobody can try.
+    """
+
+    inner: tuple[str, ...] = ()
+    untried: tuple[str, ...] = ()
+    tries: tuple[Try, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+async def kept_of(look: Look, ground: Ground, lies: Lies, came_from: str) -> Kept:
+    """Return what stays as it is on a server; who can be asked there is looked at, and no connect is made yet."""
     reached, unable = await reached_from_inside(look, ground.facts.name, lies.inner)
-    required = required_tries(look.fleet, ground, facts.came_from)
-    return (*required, *inner_tries(look.fleet, ground, lies, reached)), unable
+    required = required_tries(look.fleet, ground, came_from)
+    tries = (*required, *inner_tries(look.fleet, ground, lies, reached))
+    why = clean_name(unable, limit=200)
+    nobody = (f"nothing can be tried from inside the server's own networks: {why}",) if unable else ()
+    return Kept(
+        inner=tuple(map(str, lies.inner)),
+        untried=untried(lies.inner, tries),
+        tries=tries,
+        warnings=(*cut_off_inside(lies), *nobody),
+    )
