@@ -180,3 +180,20 @@ async def test_a_website_whose_packets_are_not_tracked_stays_open(bed: Bed, tmp_
     assert before == {**web, (four, 9100): "open", (six, 9100): "refused"}
     assert after == {**web, (four, 9100): "silent", (six, 9100): "silent"}
     assert (first["outcome"], again["outcome"]) == ("applied", "already_so"), first
+
+
+async def test_what_ufw_lets_containers_reach_they_reach_when_the_rule_goes(bed: Bed) -> None:
+    """SSH for everybody, refused to one and limited: closed to the world, and a container still reaches its server."""
+    server = bed.fresh(NAME)
+    await meanwhile(partial(server.say, "sh", "-ec", MADE, limit_s=60))
+    for rule in ("deny from 198.51.100.9", "reject 8000/tcp", "limit 22/tcp", "allow 23/tcp"):
+        server.say("ufw", *rule.split())
+    server.say("ufw", "--force", "enable")
+    firewall = firewall_of(bed.lab.site, manager="ufw").model_copy(update={"behind": ("coolnet", "docker0")})
+    assert reaches(server, "app", COOLNET, 22)
+    async with bed.pool() as pool:
+        operation = Operation.of(pool, change_of(bed.lab.site, NAME, firewall))
+        with anyio.fail_after(LIMIT_S):
+            assert await operation.run() == "applied", operation.problem
+    assert reaches(server, "app", COOLNET, 22)
+    assert bed.connect("outside", server.machine.ipv4, 22, limit_s=0.4) == "silent"

@@ -370,7 +370,7 @@ tell_ufw() {
     set +f
     IFS=$old
     case ${1:-} in
-      allow | delete | default) ;;
+      allow | deny | reject | limit | delete | default) ;;
       *) return 1 ;;
     esac
     # its error stands in front of, or behind, a page of help
