@@ -136,12 +136,12 @@ def test_a_rate_opens_but_never_closes() -> None:
     assert verdicts("-p tcp -m tcp --sport 1024:65535 -j ACCEPT") == (ALL, NOBODY, NOBODY)
 
 
-def test_untracked_packets_leave_states_open() -> None:
-    """Where a rule takes packets out of conntrack, what a state rule does with them is unknown."""
+def test_untracked_packets_are_in_no_state_of_a_connection() -> None:
+    """Where a rule takes packets out of conntrack, a rule for new connections does not meet them."""
     raw = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j CT --notrack\nCOMMIT\n"
     text = "*filter\n:INPUT DROP [0:0]\n-A INPUT -m conntrack --ctstate NEW -j ACCEPT\nCOMMIT\n"
     tables = read_filters(V4, iptables=Answer(raw + text), legacy=None, nft=None)
-    assert words(at_host(tables, V4.parse("10.0.0.0/30"), 22)) == (NOBODY, NOBODY, ALL)
+    assert words(at_host(tables, V4.parse("10.0.0.0/30"), 22)) == (NOBODY, ALL, NOBODY)
     assert words(at_host(tables, V4.parse("10.0.0.0/30"), 22, "udp")) == (
         ALL,
         NOBODY,
