@@ -26,7 +26,7 @@ MEND: dict[str, object] = {"server": "muscle-2", "wait_s": 50}
 SERVERS = ["factory", "muscle-1", "muscle-2"]
 APPS = ["docs", "hello", "legacy", "shop"]
 PROOFS = dict.fromkeys(("deployment", "isolation", "variables", "dns", "tls", "http"), "passed")
-MENDED = {name: "passed" for name in ("closed ports", "required ports", "connects")}
+MENDED = {name: "passed" for name in ("closed ports", "required ports", "connects", "kept ways")}
 PROTOCOLS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
 WRONG = ("problems", True, ["ssh_open_to_world", "traefik_dashboard_open", "no_provider_firewall"])
 """What the pretend world has for check_firewall to find on muscle-2."""

@@ -20,7 +20,7 @@ SSH = HostRule(
 )
 WEB = HostRule(protocol="tcp", ports="443,80", sources=EVERYBODY, why="web")
 QUIC = HostRule(protocol="udp", ports="443", sources=("0.0.0.0/0",), why="web, QUIC")
-MUSCLE = HostFirewall(rules=(SSH, WEB, QUIC), outside=("eth1", "eth0"), inside=("apps0",))
+MUSCLE = HostFirewall(rules=(SSH, WEB, QUIC), outside=("eth1", "eth0", "br-wan"), inside=("wg0",), bridged=("br-wan",))
 
 TEXT = """\
 add table inet ink
@@ -29,16 +29,21 @@ table inet ink {
   chain admitted {
     ip saddr { 198.51.100.7/32, 203.0.113.0/24 } meta l4proto tcp ct original proto-dst 22 accept comment "SSH, admin"
     ip6 saddr 2001:db8::/32 meta l4proto tcp ct original proto-dst 22 accept comment "SSH, admin"
+    ip saddr { 198.51.100.7/32, 203.0.113.0/24 } ct state untracked tcp dport 22 accept comment "SSH, admin"
+    ip6 saddr 2001:db8::/32 ct state untracked tcp dport 22 accept comment "SSH, admin"
     meta l4proto tcp ct original proto-dst { 80, 443 } accept comment "web"
+    ct state untracked tcp dport { 80, 443 } accept comment "web"
     meta nfproto ipv4 meta l4proto udp ct original proto-dst 443 accept comment "web, QUIC"
+    meta nfproto ipv4 ct state untracked udp dport 443 accept comment "web, QUIC"
   }
   chain input {
     type filter hook input priority -5; policy accept;
     ct state established,related accept
+    ct state untracked tcp flags & (fin | syn | rst | ack) != syn accept
     iifname "lo" accept
-    iifname != { "eth0", "eth1" } iifname "docker0" accept
-    iifname != { "eth0", "eth1" } iifname "br-*" accept
-    iifname != { "eth0", "eth1" } iifname "apps0" accept
+    iifname != { "br-wan", "eth0", "eth1" } meta iifkind "bridge" accept
+    iifname != { "br-wan", "eth0", "eth1" } meta iifkind "veth" accept
+    iifname != { "br-wan", "eth0", "eth1" } iifname "wg0" accept
     meta l4proto { icmp, ipv6-icmp } accept
     udp sport 67 udp dport 68 accept
     ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept
@@ -48,10 +53,12 @@ table inet ink {
   chain forward {
     type filter hook forward priority -5; policy accept;
     ct state established,related accept
+    ct state untracked tcp flags & (fin | syn | rst | ack) != syn accept
     iifname "lo" accept
-    iifname != { "eth0", "eth1" } iifname "docker0" accept
-    iifname != { "eth0", "eth1" } iifname "br-*" accept
-    iifname != { "eth0", "eth1" } iifname "apps0" accept
+    iifname != { "br-wan", "eth0", "eth1" } meta iifkind "bridge" accept
+    iifname != { "br-wan", "eth0", "eth1" } meta iifkind "veth" accept
+    iifname != { "br-wan", "eth0", "eth1" } iifname "wg0" accept
+    iifname "br-wan" oifname "br-wan" accept
     meta l4proto { icmp, ipv6-icmp } accept
     ct status dnat jump admitted
     counter drop comment "ink-infra DIGEST"
@@ -76,15 +83,17 @@ def test_beside_ufw_only_what_is_forwarded_is_ours() -> None:
 def test_the_digest_is_that_of_the_rules() -> None:
     """Whatever changes what gets in changes it; the order in which interfaces and sources are given does not."""
     turned = HostRule.model_validate(SSH.model_dump() | {"sources": SSH.sources[::-1]})
-    same = HostFirewall(rules=(turned, WEB, QUIC), outside=("eth0", "eth1", "eth0"), inside=("apps0",))
+    same = MUSCLE.model_copy(update={"rules": (turned, WEB, QUIC)})
+    same = HostFirewall.model_validate(same.model_dump() | {"outside": ("eth0", "br-wan", "eth1", "eth0")})
     others = (
         MUSCLE.model_copy(update={"rules": (SSH, WEB)}),
         MUSCLE.model_copy(update={"inside": ()}),
         MUSCLE.model_copy(update={"outside": ("eth0",)}),
+        MUSCLE.model_copy(update={"bridged": ()}),
         MUSCLE.model_copy(update={"manager": "ufw"}),
     )
     assert digest_of(same) == digest_of(MUSCLE)
-    assert len({digest_of(MUSCLE), *map(digest_of, others)}) == 5
+    assert len({digest_of(MUSCLE), *map(digest_of, others)}) == 6
 
 
 HOSTILE = ('x" drop; flush ruleset; #', "a\nb", "a\tb", "", "'", "$(id)", "a`b", "\\", "é", "x" * 61, "comment\x00")
@@ -97,7 +106,7 @@ def test_no_word_can_leave_its_place(text: str) -> None:
     for name, value in (("why", text), ("ports", text), ("sources", (text,)), ("protocol", text)):
         with pytest.raises(ValidationError):
             HostRule.model_validate(good | {name: value})
-    for name in ("outside", "inside"):
+    for name in ("outside", "inside", "bridged", "behind"):
         with pytest.raises(ValidationError):
             HostFirewall.model_validate({"rules": (SSH,), name: (text,)})
 
@@ -128,13 +137,19 @@ _LINE = re.compile(
     r"(?:(?P<family>meta nfproto ipv[46]|ip6? saddr) ?(?P<sources>\{[^}]*\}|[0-9a-f:./]+)? )?"
     r"meta l4proto (?P<protocol>tcp|udp)(?: ct original proto-dst (?P<ports>\{[^}]*\}|[\d-]+))? accept comment \"x\""
 )
+_UNTRACKED = re.compile(r"ct state untracked (tcp|udp) dport (\{[^}]*\}|[\d-]+)")
 
 
-def admitted_by_text(text: str, protocol: str, port: int) -> tuple[V4, V6]:
-    """Return who the lines of the chain `admitted` let in, read as nft would."""
+def admitted_by_text(text: str, protocol: str, port: int, *, tracked: bool = True) -> tuple[V4, V6]:
+    """Return who the lines of the chain `admitted` let in, read as nft would; packets that are not tracked meet none
+    that asks for the original port.
+    """
     v4, v6 = V4(), V6()
     for line in text.partition("chain admitted {\n")[2].partition("\n  }")[0].splitlines():
-        found = _LINE.fullmatch(line.strip())
+        said, untracked = _UNTRACKED.subn(r"meta l4proto \1 ct original proto-dst \2", line.strip())
+        if "ct original" in said and bool(untracked) is tracked:
+            continue
+        found = _LINE.fullmatch(said)
         assert found, line
         asked = Ports.parse(found["ports"].strip("{ }").replace(", ", ",")) if found["ports"] else Ports.parse("any")
         if found["protocol"] == protocol and port in asked:
@@ -153,7 +168,8 @@ def _sources(family: str | None, sources: str | None) -> tuple[V4, V6]:
 @given(firewall=firewalls, protocol=st.sampled_from(("tcp", "udp")), port=st.sampled_from((1, 22, 80, 443, 8000, 8200)))
 def test_the_text_lets_in_what_the_rules_do(firewall: HostFirewall, protocol: str, port: int) -> None:
     """Whatever overlaps or comes twice: source for source and port for port, of both families."""
-    assert admitted_by_text(render(firewall), protocol, port) == admitted(firewall, protocol, port)
+    for tracked in (True, False):
+        assert admitted_by_text(render(firewall), protocol, port, tracked=tracked) == admitted(firewall, protocol, port)
 
 
 @given(firewall=firewalls, network=networks, port=st.sampled_from((22, 80, 8050)))

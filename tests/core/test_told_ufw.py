@@ -64,6 +64,43 @@ def test_ufw_is_told_what_is_missing_first_and_then_what_has_to_go() -> None:
     ]
 
 
+def test_what_goes_for_everybody_stays_for_the_networks_inside() -> None:
+    """What ufw let containers and guests reach, they reach: rule by rule in order, then what the default did; a rule
+    that is bound to one of their links stays, whatever that is called, and one for a card goes.
+    """
+    present = ufw_rules(
+        (
+            "### tuple ### deny any any 0.0.0.0/0 any 203.0.113.9 in",
+            "### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in",
+            "### tuple ### allow tcp 80 0.0.0.0/0 any 0.0.0.0/0 in",
+            "### tuple ### allow tcp 5432 0.0.0.0/0 any 0.0.0.0/0 in_coolnet",
+            "### tuple ### allow tcp 5432 0.0.0.0/0 any 0.0.0.0/0 in_eth1",
+            "### tuple ### allow tcp 5432 0.0.0.0/0 any 0.0.0.0/0 in_eth+",
+        ),
+        Family.V4,
+    )
+    web = HostRule(protocol="tcp", ports="80", sources=("0.0.0.0/0",), why="web")
+    firewall = HostFirewall(
+        manager="ufw", rules=(web,), outside=("eth0", "eth1"), behind=("coolnet", "vmbr0"), ufw_ipv6=False
+    )
+    told = ufw.changes(firewall, present, default="allow")
+    assert words(told.opens) == [
+        "deny in on coolnet from 203.0.113.9 to any comment ink: as before, for coolnet",
+        "allow in on coolnet proto tcp from 0.0.0.0/0 to any port 22 comment ink: as before, for coolnet",
+        "allow in on coolnet from 0.0.0.0/0 to any comment ink: as before, for coolnet",
+        "deny in on vmbr0 from 203.0.113.9 to any comment ink: as before, for vmbr0",
+        "allow in on vmbr0 proto tcp from 0.0.0.0/0 to any port 22 comment ink: as before, for vmbr0",
+        "allow in on vmbr0 from 0.0.0.0/0 to any comment ink: as before, for vmbr0",
+    ]
+    assert words(told.closes) == [
+        "default deny incoming",
+        "delete allow in on eth+ proto tcp from 0.0.0.0/0 to any port 5432",
+        "delete allow in on eth1 proto tcp from 0.0.0.0/0 to any port 5432",
+        "delete allow proto tcp from 0.0.0.0/0 to any port 22",
+        "delete deny from 203.0.113.9 to any",
+    ]
+
+
 @given(firewall=firewalls)
 def test_a_ufw_that_was_told_is_told_nothing_more(firewall: HostFirewall) -> None:
     """The rules that it then has are those that were wanted, whatever they were."""

@@ -30,7 +30,7 @@ from ink_infra_mcp.hosts.docker.images import digests_of
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.facts.gathering import gather
 from ink_infra_mcp.hosts.firewall import changes
-from ink_infra_mcp.hosts.firewall.knocking import knock_from
+from ink_infra_mcp.hosts.firewall.knocking import NOTHING, knock_from, knock_inside
 from ink_infra_mcp.hosts.firewall.network_facts import gather_network
 from ink_infra_mcp.hosts.readings import READINGS
 from ink_infra_mcp.hosts.web.visiting import addresses_from, visit_from
@@ -60,6 +60,8 @@ READS: tuple[Read, ...] = (
     lambda pool: visit_from(pool, HOST.name, "https://shop.example.com/?a=b&c='d'", address="192.0.2.1"),
     lambda pool: visit_from(pool, HOST.name, "http://shop.example.com", address="2001:db8::1"),
     lambda pool: knock_from(pool, HOST.name, [("192.0.2.1", 22), ("2001:db8::1", 443)]),
+    lambda pool: knock_inside(pool, HOST.name, [("vmbr0", "192.0.2.1", 22), ("wg0", "2001:db8::1", 443)]),
+    lambda pool: knock_inside(pool, UNPRIVILEGED.name, [("br-1f2e3d4c5b6a", *NOTHING)]),
     lambda pool: changes.look(pool, HOST.name),
     lambda pool: changes.look(pool, UNPRIVILEGED.name),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from ink_infra_mcp.clients import knock
 from ink_infra_mcp.core.engine import Ending, StepEnd
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, Manager, WayIn
@@ -120,7 +121,9 @@ class Operation:
         permit = permit_here(self.id, kind)
         call = StepCall(self.id, step_id, kind, target, params, results, permit, SystemClock(), self.said.append)
         try:
-            return StepEnd(state="done", result=await FirewallSteps(self.pool).handlers()[kind](call))
+            return StepEnd(
+                state="done", result=await FirewallSteps(self.pool, knock.Knock().all).handlers()[kind](call)
+            )
         except InkError as error:
             return StepEnd(state="failed", problem=Problem(code=error.code, message=str(error)))
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from ink_infra_mcp.core.firewall.addresses import A
+from ink_infra_mcp.core.firewall.addresses import A, split
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.boot import NextBoot
 from ink_infra_mcp.core.firewall.conditions import (
@@ -20,9 +20,11 @@ from ink_infra_mcp.core.firewall.conditions import (
 )
 from ink_infra_mcp.core.firewall.docker import Containers
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, OwnAddress
+from ink_infra_mcp.core.firewall.outside import Known, inner_networks, outside
 from ink_infra_mcp.core.firewall.rules import Rule, Table, Tables, Verdict
 from ink_infra_mcp.core.firewall.sockets import Socket, Sockets
 from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
+from tests.lab.ground.site import PRIVATE_IPV4, PRIVATE_IPV6
 from tests.lab.shapes import Shape
 
 DIFFERENCES = {
@@ -36,6 +38,9 @@ DIFFERENCES = {
 }
 """Where the pretend servers differ from real ones on purpose, and why; everything else is compared."""
 _NAMES = ((r"br-[0-9a-f]{12}", "BRIDGE"), (r"veth[0-9a-f]{7}", "VETH"))
+_CARDS = ("eth0", "eth1")
+SHARED = split((PRIVATE_IPV4, PRIVATE_IPV6, "198.51.100.0/24"))
+"""The private networks of both."""
 _STRUCTURE = frozenset({"jump", "return"})
 
 
@@ -54,6 +59,7 @@ def network_shape(facts: NetworkFacts) -> dict[str, Shape]:
         "ufw": facts.ufw,
         "firewalld": facts.firewalld,
         "interfaces": _interfaces(facts.interfaces),
+        "networks": _networks(facts.interfaces),
         "sockets": _sockets(facts.sockets),
         "containers": _containers(facts.containers),
         "v4": _tables(facts.v4),
@@ -83,6 +89,18 @@ def _interfaces(found: Interfaces | Unreadable) -> Shape:
     if isinstance(found, Unreadable):
         return found.reason
     return sorted({f"{plain(own.interface)} {own.family} {_reach(own)}" for own in found.addresses})
+
+
+def _networks(found: Interfaces | Unreadable) -> Shape:
+    """Return the kinds of links and what leads where; the lab's own cards are ends of cables."""
+    if isinstance(found, Unreadable):
+        return found.reason
+    leading = outside(found, Known(private=SHARED))
+    return {
+        "links": {plain(each.name): [each.kind, plain(each.master)] for each in found.links if each.name not in _CARDS},
+        "outside": [*leading],
+        "inner": [plain(each.name) for each in inner_networks(found, leading)],
+    }
 
 
 def _reach(own: OwnAddress) -> str:

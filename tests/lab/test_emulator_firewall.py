@@ -13,7 +13,6 @@ from ink_infra_mcp.core.host_firewall.nftables import digest_of
 from ink_infra_mcp.hosts.firewall import changes as changes
 from ink_infra_mcp.hosts.firewall.changes import Report, Seen
 from tests.lab.bed import Bed
-from tests.lab.network_shapes import plain
 from tests.lab.shapes import Shape, apart, shape
 from tests.lab.twins import NAME, NOTHING, SITUATIONS, Situation, Twin, pretend, real
 from tests.ssh.servers import permit
@@ -150,9 +149,6 @@ def _seen(seen: Seen) -> Shape:
         "live": seen.live,
         "persisted": seen.persisted,
         "loaded_at_boot": seen.loaded_at_boot,
-        "cards": sorted(map(plain, seen.cards)),
-        "uplinks": [*seen.uplinks],
-        "bridges": {plain(name): [*map(plain, plugged)] for name, plugged in seen.bridges.items()},
         "changes": {**seen.changes},
         "ufw": [seen.ufw_default, seen.ufw_ipv6, *map(str, seen.ufw_rules)],
         "firewalld": [*seen.zones, *sorted(seen.rich_rules)],

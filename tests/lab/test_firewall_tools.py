@@ -13,7 +13,7 @@ from tests.ink import data, says_yes
 from tests.lab.bed import Bed, meanwhile
 from tests.lab.broken import BROKEN, NO_IPV6, PORTS, Broken, break_
 from tests.lab.connects import knocks, met, observed
-from tests.lab.ground.places import open_from
+from tests.lab.open_ssh import goes_on, open_ssh
 from tests.lab.tools_bed import app_of, client_of
 
 pytestmark = pytest.mark.anyio
@@ -52,15 +52,13 @@ async def test_what_is_wrong_is_told_as_connects_see_it_and_mended_without_losin
     try:
         with anyio.fail_after(LIMIT_S):
             assert (await met(bed, app, NAME, PORTS))[1] == []
-            with open_from(bed.lab.site, "admin", server.machine.ipv4, 22) as kept:
-                assert kept.recv(4) == b"SSH-"
+            with open_ssh(bed.lab.site, "admin", server.machine.ipv4) as kept:
                 async with client_of(app, says_yes()) as client:
                     first = data(await client.call_tool("apply_firewall", {"server": NAME, "wait_s": 100}))
                     again = data(await client.call_tool("apply_firewall", {"server": NAME, "wait_s": 100}))
                 assert (first["outcome"], again["outcome"]) == ("applied", "already_so"), (first, again)
                 after, wrong = await met(bed, app, NAME, PORTS)
-                kept.sendall(b"SSH-2.0-still-there\r\n")
-                assert kept.recv(64)
+                assert goes_on(kept)
             assert beyond_policy(after, BROKEN[way]) == []
             assert wrong == []
             report = await CheckFirewall().observe(Args(server=NAME), app.look)
@@ -85,7 +83,7 @@ async def test_a_required_port_that_ufw_cannot_open_is_told_and_not_called_reach
     assert "set IPV6=yes in /etc/default/ufw" in " ".join(person.asked[0].replace("... ", "").split())
     assert (done["outcome"], {c["name"]: c["status"] for c in done["checks"]}) == (
         "applied_unverified",
-        {"closed ports": "passed", "required ports": "failed", "connects": "passed"},
+        {"closed ports": "passed", "required ports": "failed", "connects": "passed", "kept ways": "passed"},
     )
     assert [k for k in after if ":" in k.address and k.answer == "open"] == []
     assert beyond_policy([k for k in after if ":" not in k.address], NO_IPV6) == []

@@ -18,12 +18,14 @@ from ink_infra_mcp.core.firewall.rules import Tables
 from ink_infra_mcp.core.firewall.walk import Walk
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, Manager, admitted
 from ink_infra_mcp.core.host_firewall.nftables import digest_of, render
+from ink_infra_mcp.core.host_firewall.predicted import with_ours
 from ink_infra_mcp.hosts.firewall import changes as changes
 from tests.lab.bed import Bed, meanwhile
 from tests.lab.firewalls import Operation, admin_of, change_of, firewall_of
 from tests.lab.ground.commands import until
 from tests.lab.ground.hosts import Server
 from tests.lab.ground.places import Met, open_from
+from tests.lab.open_ssh import goes_on, open_ssh
 
 pytestmark = pytest.mark.anyio
 
@@ -107,7 +109,7 @@ async def test_what_the_rules_say_gets_in_and_nothing_else(bed: Bed) -> None:
     with_containers(bed, server)
     ours = HostRule(protocol="tcp", ports="22,8443", sources=own_network_of(bed), why="the Factory")
     some = HostRule(protocol="tcp", ports="8000", sources=admin_of(bed.lab.site), why="Coolify, for the admin")
-    firewall = firewall_of(bed.lab.site, ours, some, inside=("apps0",))
+    firewall = firewall_of(bed.lab.site, ours, some)
     await apply(bed, firewall)
     open_at = {"admin": (22, 80, 8000), "outside": (80,), "factory": (22, 80, 8443), "muscle-1": (80,)}
     assert met_from_everywhere(bed, server) == wanted_everywhere(open_at)
@@ -138,7 +140,7 @@ async def test_dockers_restarts_change_nothing(bed: Bed) -> None:
     """Docker makes its chains anew; what is open and what is closed stays so, during the probation and after it."""
     server = bed.fresh()
     with_containers(bed, server)
-    firewall = firewall_of(bed.lab.site, inside=("apps0",))
+    firewall = firewall_of(bed.lab.site)
 
     async def restart() -> None:
         server.say("systemctl", "reset-failed", "docker")
@@ -161,9 +163,11 @@ async def test_connections_that_are_open_stay_open(bed: Bed) -> None:
     with_containers(bed, server)
     site, machine = bed.lab.site, server.machine
     with ExitStack() as stack:
-        calls = [stack.enter_context(open_from(site, "outside", machine.ipv4, port)) for port in (8000, HOST_PORT, 22)]
+        calls = [stack.enter_context(open_from(site, "outside", machine.ipv4, port)) for port in (8000, HOST_PORT)]
+        login = stack.enter_context(open_ssh(site, "outside", machine.ipv4))
         await apply(bed, firewall_of(site))
-        assert [answer_of(call) for call in calls] == [b"HTTP/1.", b"HTTP/1.", b"SSH-2.0"]
+        assert [answer_of(call) for call in calls] == [b"HTTP/1.", b"HTTP/1."]
+        assert goes_on(login)
         assert bed.connect("outside", machine.ipv4, 8000, limit_s=0.3) == "silent"
 
 
@@ -264,9 +268,11 @@ FIREWALLS: dict[str, list[tuple[Literal["tcp", "udp"], str, tuple[str, ...]]]] =
 @pytest.mark.parametrize("manager", ["nftables", "ufw"])
 @pytest.mark.parametrize("name", FIREWALLS)
 def test_what_nft_makes_of_the_text_admits_what_the_rules_say(bed: Bed, name: str, manager: Manager) -> None:
-    """The evaluator that judges every firewall reads the loaded table as the rules were meant, for both hooks."""
+    """The evaluator that judges every firewall reads the loaded table as the rules were meant, for both hooks, and so
+    is the table that a plan foresees.
+    """
     rules = tuple(HostRule(protocol=p, ports=ports, sources=sources, why="x") for p, ports, sources in FIREWALLS[name])
-    firewall = HostFirewall(manager=manager, rules=rules, outside=("eth0",), inside=("apps0",))
+    firewall = HostFirewall(manager=manager, rules=rules, outside=("eth0",), inside=("wg0",))
     loaded = bed.clean(NAME).say(
         "unshare", "--net", "sh", "-c", "nft -f - && nft -j list ruleset", stdin=render(firewall)
     )
@@ -282,6 +288,12 @@ def test_what_nft_makes_of_the_text_admits_what_the_rules_say(bed: Bed, name: st
             own = (V4.all(), V6.all()) if manager == "ufw" else wanted
             assert (through(v4, V4, protocol, port, local=True), through(v6, V6, protocol, port, local=True)) == own
             assert (through(v4, V4, protocol, port), through(v6, V6, protocol, port)) == wanted
+            for local in (True, False):
+                foreseen = [
+                    through(with_ours((), firewall, V4), V4, protocol, port, local=local),
+                    through(with_ours((), firewall, V6), V6, protocol, port, local=local),
+                ]
+                assert tuple(foreseen) == wanted
 
 
 def through(tables: Tables[A], kind: type[A], protocol: str, port: int, *, local: bool = False) -> A:

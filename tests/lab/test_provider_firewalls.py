@@ -15,6 +15,7 @@ from tests.lab.broken import break_
 from tests.lab.connects import met
 from tests.lab.ground.lab import Lab
 from tests.lab.ground.places import open_from
+from tests.lab.open_ssh import goes_on, open_ssh
 from tests.lab.provider_bed import NAME, Front, dedicated, fronted
 from tests.lab.provider_cases import CLOUD_CASES, PORTS, RANGE, ROBOT_CASES, WORLD, begun, broad, half_way, open_server
 from tests.lab.provider_rules import NOTHING_PASSES, Wall
@@ -91,15 +92,13 @@ async def told_and_mended(front: Front, way: str) -> None:
     """Fail unless what is told is true, before and after, and what is applied is policy, once and lastingly."""
     kind, server = front.switch.kind, front.bed.lab.site.machines[NAME]
     begun(front, way)
-    with anyio.fail_after(LIMIT_S), open_from(front.bed.lab.site, "admin", server.ipv4, 22) as kept:
-        assert kept.recv(4) == b"SSH-"
+    with anyio.fail_after(LIMIT_S), open_ssh(front.bed.lab.site, "admin", server.ipv4) as kept:
         assert (await met(front.bed, front.app, NAME, PORTS))[1] == []
         went_out = goes_out(front)
         first, asked = await applied(front)
         written = front.written
         again, none_asked = await applied(front)
-        kept.sendall(b"SSH-2.0-still-there\r\n")
-        assert kept.recv(64)
+        assert goes_on(kept)
         assert (first["outcome"], again["outcome"]) == ("applied", "already_so"), (first, again)
         assert (bool(asked), none_asked, bool(written), front.written) == (True, "", True, written)
         assert goes_out(front) == (["open", "open"] if kind == "robot" else went_out)
@@ -164,13 +163,10 @@ async def test_a_provider_s_rules_that_let_nobody_in_are_taken_back(front: Front
     begun(front, WORLD)
     before = (front.held, front.attached, rules_of(front))
     front.switch.faulty = lambda _: NOTHING_PASSES
-    with anyio.fail_after(LIMIT_S), open_from(site, "admin", site.machines[NAME].ipv4, 22) as kept:
-        assert kept.recv(4) == b"SSH-"
+    with anyio.fail_after(LIMIT_S), open_ssh(site, "admin", site.machines[NAME].ipv4) as kept:
         done, _ = await applied(front, "all")
         assert NOTHING_PASSES in front.switch.walls
-        kept.settimeout(30)
-        kept.sendall(b"SSH-2.0-still-there\r\n")
-        assert kept.recv(64)
+        assert goes_on(kept)
     assert done["outcome"] == "undone", done
     states = {step["id"]: step["state"] for step in done["steps"]}
     change = {"robot": "set_robot", "cloud": "set_rules"}[front.switch.kind]

@@ -201,7 +201,7 @@ async def test_standard_input_reaches_the_command_and_no_journal(ssh: SshHosts, 
         ("docker ps -a", "docker ps -a"),
         ("docker ps -a --format '{{.Ports}}'", "docker ps -a --format {{.Ports}}"),
         ("exec reboot", "reboot"),
-        ("sh -c 'ls /'", "ls"),
+        ("sh -c 'ls /'", "ls /"),
     ],
 )
 async def test_what_the_world_cannot_answer_fails_loudly(

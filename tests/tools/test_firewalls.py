@@ -44,10 +44,16 @@ async def test_a_muscle_is_closed_to_policy_in_front_of_it_and_on_it(tmp_path: P
                 done = data(await client.call_tool("apply_firewall", call))
                 again = data(await client.call_tool("apply_firewall", call))
             after = await checked(it, server="muscle-2", probe=True)
+    asked = " ".join(person.asked[0].replace("... ", "").split())
+    networks = "br-1f2e3d4c5b6a (10.0.1.0/24), docker0 (172.17.0.0/16)"
+    assert f"that may reach (but for the provider's metadata service, 169.254.169.254): {networks}" in asked
+    assert "from inside each but docker0: no container or guest" in asked
+    ways = next(check["evidence"] for check in done["checks"] if check["name"] == "kept ways")
+    assert "connects that got through before do so with the new rules" in ways
     assert {f"muscle-2 {code}" for code in ("ssh_open_to_world", "traefik_dashboard_open")} <= codes(before)
     assert (done["outcome"], again["outcome"], len(person.asked)) == ("applied", "already_so", 1)
     assert {check["name"]: check["status"] for check in done["checks"]} == dict.fromkeys(
-        ("closed ports", "required ports", "connects"), "passed"
+        ("closed ports", "required ports", "connects", "kept ways"), "passed"
     )
     assert (after["verdict"], after.get("findings", []), after["connects"] > 0) == ("clean", [], True)
     assert after["probed_from"] == ["this machine", "factory", "muscle-1"]
@@ -135,6 +141,21 @@ async def test_a_server_that_the_provider_does_not_know_is_unknown_and_not_chang
     assert report["verdict"] != "clean"
     assert "the provider's firewall could not be read" in refused
     assert alone["outcome"] in {"applied", "applied_unverified"}
+
+
+def without_nft(state: WorldState) -> None:
+    """Let nobody tell which rules the kernel has."""
+    state.hosts["muscle-2"].without.append("nft")
+
+
+async def test_filters_that_were_not_read_are_not_planned_on(tmp_path: Path) -> None:
+    """The refusal says what was not read and why; nobody is asked, and nothing is changed."""
+    person = says_yes()
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=without_nft) as it, it.client(person) as client:
+            refused = text(await client.call_tool("apply_firewall", {"server": "muscle-2"}))
+            assert (person.asked, it.journal) == ([], [])
+    assert "Nothing is planned for muscle-2: the IPv4 filters could not be read (nft is not installed" in refused
 
 
 async def test_an_unknown_server_is_named_with_those_there_are(tmp_path: Path) -> None:

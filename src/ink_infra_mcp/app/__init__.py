@@ -211,7 +211,7 @@ class App:
         robot = HetznerRobotSteps(lambda: self._robot_door)
         composed = ComposeSteps(self.hosts, isolation, self.look.coolify.generated_file)
         registries = RegistrySteps(self._registries)
-        makers = (coolify, hosts, composed, FirewallSteps(self.hosts), cloud, robot, registries)
+        makers = (coolify, hosts, composed, FirewallSteps(self.hosts, self.look.knock.all), cloud, robot, registries)
         handlers = {kind: handler for maker in makers for kind, handler in maker.handlers().items()}
         handlers = OwnLogs(self.look.coolify).wrap(handlers)
         wrap = wiring.wrap_handler

@@ -51,6 +51,8 @@ NOT_SHOWN: Mapping[str, str] = {
     "before": "what there is, which is put back by the undo",
     "ways": "the ways in that must stay, which the plan's text names",
     "knocks": "from where the proof connects",
+    "tries": "which connects are made before and after, to see that none is lost: the plan names the networks",
+    "met": "those of them that got through before",
 }
 """Parameters that a person need not read, each with its reason. Whatever else a step is given is shown."""
 _TABLES = frozenset({"settings", "variables", "runs"})

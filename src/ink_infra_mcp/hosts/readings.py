@@ -20,6 +20,7 @@ _SINCE = re.compile(r"[0-9]{1,9}[smh]|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _ADDRESS = re.compile(r"[0-9a-fA-F:.]{2,45}")
 _PORT = re.compile(r"[0-9]{1,5}")
+_LINK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}")
 _THERE = re.compile(r"::(?:[0-9a-fA-F.]{2,45}|\[[0-9a-fA-F:.]{2,45}\]):")
 _URL = re.compile(r"https?://[\x21-\x7e]{1,2000}")
 
@@ -28,6 +29,8 @@ _CONFIG = ("config", "--format", "json", "--no-interpolate")
 _STORED = ("docker", "compose", "--project-directory", _FOLDER, "-f", _FILE)
 _LOGS = ("sh", "-c", 'exec docker logs "$@" 2>&1', "sh", "--timestamps", "--tail", _LINES)
 _AS_ROOT = 'exec sudo -n env SSH_CONNECTION="${SSH_CONNECTION:-}" sh -s -- "$@"'
+_AS_ROOT_BASH = 'exec sudo -n bash -s -- "$@"'
+_INSIDE = exactly(partial(packaged, "firewall/inside.sh"))
 _GET = (
     *("curl", "--disable", "--silent", "--show-error", "--globoff", "--noproxy", "*"),
     *("--proto", "=http,https", "--max-time", "10", "--max-filesize", "65536"),
@@ -51,6 +54,8 @@ READINGS = Readings(
     Reading(("sh", "-s", "--", "ink-firewall", "look"), exactly(_firewall)),
     Reading(("sh", "-c", _AS_ROOT, "sh", "ink-firewall", "look"), exactly(_firewall)),
     Reading(("bash", "-s", "--", "3"), exactly(partial(packaged, "firewall/knock.sh")), more=(_ADDRESS, _PORT)),
+    Reading(("bash", "-s", "--", "ink-inside", "3"), _INSIDE, more=(_LINK, _ADDRESS, _PORT)),
+    Reading(("sh", "-c", _AS_ROOT_BASH, "sh", "ink-inside", "3"), _INSIDE, more=(_LINK, _ADDRESS, _PORT)),
     Reading(("sh", "-s", "--", _CONTAINER), exactly(partial(packaged, "docker/environment.sh"))),
     Reading(("sh", "-s", "--"), exactly(partial(packaged, "docker/variables.sh")), more=(_VARIABLE,)),
     Reading(("docker", "image", "inspect", "--format", "{{json .RepoDigests}}", _IMAGE)),

@@ -7,19 +7,26 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.ports.boot_findings import lasting_trouble
-from ink_infra_mcp.areas.ports.checks import closed, connects, reachable
-from ink_infra_mcp.areas.ports.closing import Closing, closing_steps, listed
-from ink_infra_mcp.areas.ports.findings import Ground, Row, rows_of
+from ink_infra_mcp.areas.ports.checks import closed, connects, kept, reachable
+from ink_infra_mcp.areas.ports.closing import Closing, closing_steps, kept_inside, listed
+from ink_infra_mcp.areas.ports.findings import Row, rows_of
 from ink_infra_mcp.areas.ports.ground import ground_of
-from ink_infra_mcp.areas.ports.host_target import host_firewall, knocks_of, ways_to_keep
+from ink_infra_mcp.areas.ports.host_target import (
+    host_firewall,
+    knocks_of,
+    lies_of,
+    seen_from_outside,
+    ways_to_keep,
+)
 from ink_infra_mcp.areas.ports.provider_steps import beyond_reach, provider_steps
 from ink_infra_mcp.areas.ports.providers import in_front_of
+from ink_infra_mcp.areas.ports.refusals import refuse_lockout, refuse_unforeseen, refuse_unread
+from ink_infra_mcp.areas.ports.tries import Kept, kept_of
 from ink_infra_mcp.areas.ports.ways_in import neighbours_of
-from ink_infra_mcp.core.errors import HostError, InputError, RefusedByPolicy, UnknownName
-from ink_infra_mcp.core.firewall.answer import Unreadable
+from ink_infra_mcp.core.errors import HostError, RefusedByPolicy, UnknownName
 from ink_infra_mcp.core.firewall.policy import Agreement
 from ink_infra_mcp.core.fleet import Host, Muscle, Name
-from ink_infra_mcp.core.host_firewall.model import HostFirewall, shut_out, way_of_connection
+from ink_infra_mcp.core.host_firewall.model import HostFirewall
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import Plan
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, ROBOT, STATE, Needs
@@ -85,25 +92,37 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
         host = _host(args.server, look)
         facts = await _network(look, host)
         front = (await in_front_of(look, (host,)))[host.name]
-        ground = ground_of(look, host, facts[host.name], front, neighbours_of(look.fleet, facts))
-        _refuse_unread(ground, args)
+        neighbours = neighbours_of(look.fleet, facts)
+        ground = ground_of(look, host, facts[host.name], front, neighbours)
+        refuse_unread(ground, provider=args.layers != "host")
         seen = await changes.look(look.hosts, host.name)
-        wanted = host_firewall(ground, seen)
-        _refuse_lockout(look, ground, wanted, seen)
+        lies = lies_of(ground, neighbours.known[host.name])
+        ground = seen_from_outside(ground, lies)
+        wanted = host_firewall(ground, seen, lies)
+        refuse_lockout(look.fleet, ground, wanted, seen.came_from)
+        if args.layers != "provider":
+            refuse_unforeseen(ground, wanted)
         provider = provider_steps(ground, look.fleet.access.private) if args.layers != "host" else ()
         rows = rows_of(ground)
+        already = seen.is_already(wanted)
+        needed = args.layers != "provider" and not already
+        inside = await kept_of(look, ground, lies, facts[host.name].came_from) if needed else Kept()
+        warned = (*beyond_reach(ground), *_foreign(rows, seen), *lasting_trouble(ground, rows))
         return Facts(
             server=host.name,
             production=isinstance(host, Muscle) and host.production,
             opened=tuple(sorted({row.port for row in rows if row.agreement is Agreement.EXPOSED})),
             provider=provider,
             wanted=wanted if args.layers != "provider" else None,
-            already=seen.is_already(wanted),
+            already=already,
             knocks=knocks_of(look.fleet, host),
             ways=ways_to_keep(look.fleet, ground),
             overrides=look.ports().overrides,
-            warnings=(*beyond_reach(ground), *_foreign(rows, seen), *lasting_trouble(ground, rows)),
+            warnings=(*warned, *inside.warnings),
             commands=_commands(wanted, seen) if args.layers != "provider" else (),
+            inner=inside.inner,
+            untried=inside.untried,
+            tries=inside.tries,
         )
 
     def plan(self, args: Args, facts: Facts) -> Plan:
@@ -133,8 +152,13 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
         front = (await in_front_of(look, (host,)))[host.name]
         neighbours = neighbours_of(look.fleet, facts)
         ground = ground_of(look, host, facts[host.name], front, neighbours)
+        try:
+            ground = seen_from_outside(ground, lies_of(ground, neighbours.known[host.name]))
+        except RefusedByPolicy as error:
+            return [Check(name="ports", status="failed", evidence=f"not seen: {error.failed}")]
         rows = rows_of(ground)
-        return [closed(rows), reachable(rows), await connects(look, ground, facts, neighbours)]
+        tried = await connects(look, ground, facts, neighbours)
+        return [closed(rows), reachable(rows), tried, kept(plan, results)]
 
 
 def _host(name: str, look: Look) -> Host:
@@ -150,32 +174,6 @@ async def _network(look: Look, host: Host) -> dict[str, NetworkFacts]:
     if host.name in away:
         raise away[host.name]
     return facts
-
-
-def _refuse_unread(ground: Ground, args: Args) -> None:
-    """What is not known is not changed: a plan for a server that could not be read would be a guess."""
-    layers = {"interfaces": ground.facts.interfaces, "sockets": ground.facts.sockets}
-    layers |= {"the provider's firewall": ground.facts.provider} if args.layers != "host" else {}
-    for what, layer in layers.items():
-        if isinstance(layer, Unreadable):
-            raise RefusedByPolicy(
-                f"Nothing is planned for {ground.facts.name}: {what} could not be read ({layer.reason}).",
-                next="Put that right, or give layers=host to leave the provider's firewall alone.",
-            )
-
-
-def _refuse_lockout(look: Look, ground: Ground, wanted: HostFirewall, seen: Seen) -> None:
-    if not any(known.name == "admin" for known in ground.classes):
-        raise InputError(
-            "fleet.toml names no admin networks, so SSH would be closed to everybody but the Factory.",
-            next="Write [access] admin = [...] with the addresses that people and this server come from.",
-        )
-    own = way_of_connection(seen.came_from)
-    if lost := shut_out(wanted, (own, *ways_to_keep(look.fleet, ground))):
-        raise RefusedByPolicy(
-            f"The policy's rules would shut out of {ground.facts.name}: {'; '.join(lost)}.",
-            next="Add the address to [access] admin in fleet.toml, or correct ports.toml.",
-        )
 
 
 def _foreign(rows: tuple[Row, ...], seen: Seen) -> tuple[str, ...]:
@@ -197,7 +195,11 @@ def _keeps(facts: Facts) -> tuple[str, ...]:
         if facts.by_robot
         else "whatever they are to"
     )
-    return f"connections that are open now, {which}", "rules that others made, which our own table only adds to"
+    return (
+        f"connections that are open now, {which}",
+        "rules that others made, which our own table only adds to",
+        *kept_inside(facts),
+    )
 
 
 def _blast_radius(facts: Facts) -> str:

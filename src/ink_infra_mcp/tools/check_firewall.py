@@ -9,11 +9,11 @@ from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.ports.boot_findings import boot_findings
 from ink_infra_mcp.areas.ports.findings import RANKS, Finding, Ground, Row, findings_of, rows_of
 from ink_infra_mcp.areas.ports.ground import ground_of
-from ink_infra_mcp.areas.ports.knocks import Knocked, Origin, disagreements, knocked
+from ink_infra_mcp.areas.ports.knocks import Knocked, Origin, disagreements, knocked, origin_of
 from ink_infra_mcp.areas.ports.lines import PortLine, lines_of
 from ink_infra_mcp.areas.ports.offers import probe_offered
 from ink_infra_mcp.areas.ports.providers import in_front_of
-from ink_infra_mcp.areas.ports.ways_in import neighbours_of, ways_of
+from ink_infra_mcp.areas.ports.ways_in import neighbours_of
 from ink_infra_mcp.core.errors import HostError, UnknownName
 from ink_infra_mcp.core.firewall.listening import LISTENER
 from ink_infra_mcp.core.fleet import Host, Name
@@ -150,7 +150,7 @@ def _origins(look: Look, grounds: list[Ground], facts: dict[str, NetworkFacts]) 
     factory = look.fleet.factory
     hosts = [factory, *(host for host in look.fleet.hosts if host is not factory)]
     asked = [host for host in hosts if host.name in facts and host.name not in alone]
-    return [Origin(host.name, ways_of(host, facts[host.name], neighbours)) for host in asked[:_KNOCKERS]]
+    return [origin_of(host, facts[host.name], neighbours) for host in asked[:_KNOCKERS]]
 
 
 def _origins_of(tried: list[Knocked]) -> tuple[str, ...]:

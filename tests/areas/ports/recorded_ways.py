@@ -66,7 +66,12 @@ def network(name: str, **changed: str) -> NetworkFacts:
         "firewalld",
         "shapers",
     )
-    others = {**dict.fromkeys(missing, _MISSING), "legacy_tables": _NO_TABLES, "legacy_tables6": _NO_TABLES}
+    others = {
+        **dict.fromkeys(missing, _MISSING),
+        "devices": Section("total 0", 0),
+        "legacy_tables": _NO_TABLES,
+        "legacy_tables6": _NO_TABLES,
+    }
     came = Section("203.0.113.66 51000 203.0.113.11 22", 0)
     return read_network("muscle-1", others | answers | {"came_from": came})
 

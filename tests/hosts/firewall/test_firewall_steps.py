@@ -1,5 +1,6 @@
 """Changing a pretend server's own firewall, step by step: what is asked first, what is refused, and the way back."""
 
+import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,12 +8,13 @@ from pathlib import Path
 import anyio
 import pytest
 
+from ink_infra_mcp.clients import knock
 from ink_infra_mcp.core.errors import HostUnreachable, InkError, StepFailed
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, WayIn
 from ink_infra_mcp.core.host_firewall.nftables import digest_of
-from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, steps_of
+from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, Try, steps_of
 from ink_infra_mcp.core.plan import JsonObject, Step, Undo
 from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.hosts.firewall import changes as changes
@@ -20,6 +22,7 @@ from ink_infra_mcp.hosts.firewall.network_facts import gather_network
 from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
 from ink_infra_mcp.hosts.readings import READINGS
 from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
+from ink_infra_mcp.sandbox.hosts.ways import BRIDGE, GATEWAY
 from ink_infra_mcp.sandbox.state import Fault
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState, Ufw
 from ink_infra_mcp.sandbox.world import World
@@ -60,7 +63,9 @@ class Ground:
             "op-1", id_, step.kind, step.target, step.params, self.results, permit, self.clock, self.said.append
         )
         with anyio.fail_after(LIMIT_S):
-            self.results[id_] = await FirewallSteps(self.pool).handlers()[step.kind](call)
+            self.results[id_] = await FirewallSteps(self.pool, knock.Knock(confined=True).all).handlers()[step.kind](
+                call
+            )
         return self.results[id_]
 
     async def look(self) -> changes.Seen:
@@ -100,9 +105,9 @@ async def test_saved_set_and_kept_it_is_there_to_stay(ground: Ground) -> None:
     results = [await ground.run(step) for step in steps]
     digest = digest_of(WANTED)
     assert results == [
-        {"change": "op-1", "before": "none", "manager": "nftables"},
+        {"change": "op-1", "before": "none", "manager": "nftables", "met": "[]", "untried": ""},
         {"live": digest, "state": "armed"},
-        {"live": digest, "persisted": digest},
+        {"live": digest, "persisted": digest, "proved": 0},
     ]
     assert (before.is_already(WANTED), (await ground.look()).is_already(WANTED)) == (False, True)
 
@@ -160,6 +165,57 @@ async def test_a_factory_that_does_not_get_in_stops_the_keep_and_is_undone(groun
     await ground.run(put)
     with pytest.raises(StepFailed, match=f"no new connection gets through from factory to {ADDRESS} port 22"):
         await ground.run(keep)
+    assert save.undo
+    assert await ground.run(save.undo) == {"live": "none", "state": "reverted"}
+
+
+def tries_of(*places: tuple[str, str, str, int]) -> tuple[Try, ...]:
+    """Return connects, each as who makes it, from inside which network, to which address and port."""
+    return tuple(Try(of=of, network=network, address=address, port=port) for of, network, address, port in places)
+
+
+async def test_what_got_through_before_gets_through_again_or_all_is_taken_back(ground: Ground) -> None:
+    """From the Factory, from the server and from inside its networks; what did not before, and what nobody can try,
+    proves nothing, and is said.
+    """
+    tries = tries_of(
+        ("factory", "", ADDRESS, 80),
+        ("factory", "", ADDRESS, 81),
+        (NAME, "", FACTORY.address, 22),
+        (NAME, BRIDGE, GATEWAY, 22),
+        (NAME, BRIDGE, FACTORY.address, 22),
+        (NAME, "wg0", FACTORY.address, 22),
+    )
+    save, put, keep = steps_of(change_of(tries=tries), before="open", after="closed")
+    saved = await ground.run(save)
+    assert saved["untried"] == f"wg0: nobody who is in it runs on {NAME}"
+    assert json.loads(str(saved["met"])) == [
+        each.model_dump() for each in tries if each.port != 81 and each.network != "wg0"
+    ]
+    await ground.run(put)
+    assert (await ground.run(keep))["proved"] == 4
+
+
+@pytest.mark.parametrize(
+    ("firewall", "lost"),
+    [
+        (WANTED.model_copy(update={"outside": ("eth0", BRIDGE)}), f"{BRIDGE} of {NAME} to {GATEWAY} port 22"),
+        (WANTED.model_copy(update={"rules": (SSH,)}), f"factory to {ADDRESS} port 80"),
+    ],
+)
+async def test_a_way_that_is_lost_is_named_and_given_back(ground: Ground, firewall: HostFirewall, lost: str) -> None:
+    """A network that was taken for the outside, and a website: nothing is kept, and the undo loads the old rules."""
+    tries = tries_of((NAME, BRIDGE, GATEWAY, 22), ("factory", "", ADDRESS, 80))
+    save, put, keep = steps_of(change_of(firewall, tries=tries), before="open", after="closed")
+    await ground.run(save)
+    await ground.run(put)
+    with pytest.raises(StepFailed) as caught:
+        await ground.run(keep)
+    assert (
+        caught.value.failed
+        == f"With the new rules these connections do not get through any more, and did before: {lost}."
+    )
+    assert ground.met() == {"op-1": "armed"}
     assert save.undo
     assert await ground.run(save.undo) == {"live": "none", "state": "reverted"}
 

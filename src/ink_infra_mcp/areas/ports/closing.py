@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from ink_infra_mcp.areas.ports.host_target import told
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, WayIn
-from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, steps_of
+from ink_infra_mcp.core.host_firewall.nftables import METADATA
+from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, Try, steps_of
 from ink_infra_mcp.core.plan import Step, placed
 
 WINDOW_S = 180
@@ -18,7 +19,9 @@ class Closing:
     """What is to be changed of a server. `wanted` is None where its own firewall is not to be touched.
 
     `opened` are the ports that are open beyond policy; `provider` the changes of what stands in front of it; `commands`
-    what ufw or firewalld is told, where one of them keeps the rules.
+    what ufw or firewalld is told, where one of them keeps the rules; `inner` the networks inside the server, in words,
+    `untried` those of them that nobody can try for us, and `tries` what has to get through afterwards where it does
+    before.
     """
 
     server: str
@@ -29,6 +32,9 @@ class Closing:
     knocks: tuple[Knock, ...]
     ways: tuple[WayIn, ...]
     commands: tuple[str, ...] = ()
+    inner: tuple[str, ...] = ()
+    untried: tuple[str, ...] = ()
+    tries: tuple[Try, ...] = ()
 
     @property
     def by_robot(self) -> bool:
@@ -62,7 +68,12 @@ def closing_steps(change: Closing) -> tuple[Step, ...]:
 def _host_steps(change: Closing, wanted: HostFirewall) -> tuple[Step, ...]:
     return steps_of(
         HostChange(
-            host=change.server, firewall=wanted, ways=change.ways, knocks=change.knocks, window_s=change.window_s
+            host=change.server,
+            firewall=wanted,
+            ways=change.ways,
+            knocks=change.knocks,
+            tries=change.tries,
+            window_s=change.window_s,
         ),
         before=_now(change.opened),
         after="; ".join((told(wanted), *change.commands)),
@@ -84,6 +95,25 @@ def _proof(change: Closing) -> Step:
 
 def _now(opened: tuple[str, ...]) -> str:
     return f"open beyond policy: {listed(opened)}" if opened else "nothing is open beyond policy"
+
+
+def kept_inside(change: Closing) -> tuple[str, ...]:
+    """Return in words what is inside the server, stays as it is, and how far that is tried."""
+    if not change.inner:
+        return ()
+    metadata = change.wanted is not None and change.wanted.no_metadata
+    but = f" (but for the provider's metadata service, {METADATA})" if metadata else ""
+    return (
+        f"what comes from the networks inside it, and what that may reach{but}: {', '.join(change.inner)}",
+        *(
+            (
+                "and it is tried before and after from inside each but "
+                f"{', '.join(change.untried)}: no container or guest with an address there can make a connect for us",
+            )
+            if change.untried
+            else ("and it is tried before and after from inside each of them",)
+        ),
+    )
 
 
 def listed(ports: tuple[str, ...]) -> str:

@@ -6,7 +6,6 @@ from typing import Literal
 
 from ink_infra_mcp.areas.ports.beside import beside
 from ink_infra_mcp.areas.ports.providers import InFront
-from ink_infra_mcp.areas.ports.ways_in import DOCKER
 from ink_infra_mcp.core.firewall.addresses import V4, Family
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.boot import NextBoot
@@ -24,6 +23,7 @@ from ink_infra_mcp.core.firewall.exposure import (
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, OwnAddress
 from ink_infra_mcp.core.firewall.listening import LISTENER
 from ink_infra_mcp.core.firewall.netfilter import Way, passage, way
+from ink_infra_mcp.core.firewall.outside import BRIDGE
 from ink_infra_mcp.core.firewall.policy import Agreement, Intent, Intents, PortPolicy, Role, agreement, intents
 from ink_infra_mcp.core.firewall.routes import Routes
 from ink_infra_mcp.core.plan import Frozen
@@ -353,7 +353,8 @@ def _metadata(ground: Ground, rows: tuple[Row, ...]) -> Iterator[Finding]:
 
 
 def _bridges(interfaces: Interfaces) -> list[OwnAddress]:
-    return [own for own in interfaces.addresses if own.family is Family.V4 and own.interface.startswith(DOCKER)]
+    inside = interfaces.of_kind(BRIDGE) & interfaces.inner()
+    return [own for own in interfaces.addresses if own.family is Family.V4 and own.interface in inside]
 
 
 def _reaches_metadata(filters: Way[V4], bridge: OwnAddress, interfaces: Interfaces) -> bool:

@@ -1,63 +1,123 @@
 """What a server's own firewall should be: policy turned into its rules, and the ways in that no change may close."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from ink_infra_mcp.areas.ports.findings import Ground
-from ink_infra_mcp.areas.ports.ways_in import DOCKER
-from ink_infra_mcp.core.firewall.addresses import Family, family_of
+from ink_infra_mcp.core.errors import RefusedByPolicy
+from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.exposure import SourceClass
+from ink_infra_mcp.core.firewall.interfaces import Interfaces
+from ink_infra_mcp.core.firewall.outside import (
+    BRIDGE,
+    OF_CONTAINERS,
+    Inner,
+    Known,
+    inner_networks,
+    outside,
+)
 from ink_infra_mcp.core.firewall.policy import PortPolicy, Role
 from ink_infra_mcp.core.firewall.targets import opened, sources_of
 from ink_infra_mcp.core.fleet import Fleet, Host
-from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, WayIn
+from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, WayIn, is_interface
+from ink_infra_mcp.core.host_firewall.predicted import with_ours
 from ink_infra_mcp.core.host_firewall.steps import Knock
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.firewall.changes import Seen
 
 _WORLD = {Family.V4: "0.0.0.0/0", Family.V6: "::/0"}
 
 
-def host_firewall(ground: Ground, seen: Seen) -> HostFirewall:
+@dataclass(frozen=True, slots=True)
+class Lies:
+    """Which of a server's links lead outside, which bridges are among them, and the networks inside it."""
+
+    outside: tuple[str, ...]
+    bridged: tuple[str, ...]
+    inner: tuple[Inner, ...]
+
+
+def lies_of(ground: Ground, known: Known) -> Lies:
+    """Return what lies outside a server, by its routes and addresses and the fleet's networks, and what inside.
+
+    Raises:
+        RefusedByPolicy: nothing leads outside, or a link has a name that cannot stand in a rule.
+    """
+    server, interfaces = ground.facts.name, ground.facts.interfaces
+    interfaces = Interfaces() if isinstance(interfaces, Unreadable) else interfaces
+    leading = outside(interfaces, known)
+    inner = inner_networks(interfaces, leading)
+    if not leading:
+        raise RefusedByPolicy(
+            f"Nothing is planned for {server}: no link of it is known to lead outside.",
+            next="Look at its default routes (ip route), then call again.",
+        )
+    _refuse_odd_names(server, (*leading, *(each.name for each in inner)))
+    return Lies(leading, tuple(sorted(interfaces.of_kind(BRIDGE) & {*leading})), inner)
+
+
+def _refuse_odd_names(server: str, names: Iterable[str]) -> None:
+    if odd := [name for name in names if not is_interface(name)]:
+        raise RefusedByPolicy(
+            f"Nothing is planned for {server}: the link {clean_name(odd[0], limit=20)} has a name that cannot stand in "
+            "a rule.",
+            next="Give it a name of letters, digits and _ . @ - (ip link set NAME name NEW), then call again.",
+        )
+
+
+def host_firewall(ground: Ground, seen: Seen, lies: Lies) -> HostFirewall:
     """Return the firewall that carries out policy on a server, kept by whoever keeps its rules now."""
     return HostFirewall(
         manager=seen.manager,
-        rules=(*host_rules(ground.policy, ground.role, ground.classes), *_own_containers(ground, seen)),
-        outside=_outside(ground, seen),
-        inside=_inside(ground, seen),
+        rules=(*host_rules(ground.policy, ground.role, ground.classes), *_own_containers(ground, seen, lies)),
+        outside=lies.outside,
+        inside=tuple(each.name for each in lies.inner if each.kind not in OF_CONTAINERS),
+        bridged=lies.bridged,
+        behind=tuple(each.name for each in lies.inner) if seen.manager == "ufw" else (),
         ufw_ipv6=seen.ufw_ipv6,
         no_metadata=ground.metadata,
     )
 
 
-def _own_containers(ground: Ground, seen: Seen) -> Iterator[HostRule]:
+def _own_containers(ground: Ground, seen: Seen, lies: Lies) -> Iterator[HostRule]:
     """Coolify's container logs in to its own host, from Docker's networks, which ufw takes for strangers."""
-    interfaces = ground.facts.interfaces
-    if seen.manager != "ufw" or ground.role != "factory" or isinstance(interfaces, Unreadable):
+    if seen.manager != "ufw" or ground.role != "factory":
         return
-    bridges = [own for own in interfaces.addresses if own.interface.startswith(DOCKER) or own.interface in seen.bridges]
-    networks = tuple(
-        dict.fromkeys(cidr for own in bridges for cidr in own.network.cidrs() if not cidr.startswith("fe80"))
-    )
+    bridges = [each for each in lies.inner if each.kind == BRIDGE]
+    networks = tuple(dict.fromkeys(cidr for each in bridges for cidr in each.networks))
     if networks:
         yield HostRule(protocol="tcp", ports=str(ground.ssh_port), sources=networks, why="Coolify to its own host")
 
 
-def _outside(ground: Ground, seen: Seen) -> tuple[str, ...]:
-    """The interfaces that others come in by: those that have our addresses, and those that lead to default routes."""
-    named = {way.interface for way in ground.facts.ways if way.interface}
-    return tuple(sorted(named | set(seen.uplinks)))
+def seen_from_outside(ground: Ground, lies: Lies) -> Ground:
+    """Return the ground with those ways in alone that lead in from outside: what is inside is no way for others."""
+    ways = tuple(way for way in ground.facts.ways if not way.interface or way.interface in lies.outside)
+    return replace(ground, facts=replace(ground.facts, ways=ways))
 
 
-def _inside(ground: Ground, seen: Seen) -> tuple[str, ...]:
-    """Bridges of containers, whatever they are called: no card of the server is plugged into them."""
-    outside, cards = set(_outside(ground, seen)), _real_cards(seen)
-    return tuple(
-        name for name, plugged in sorted(seen.bridges.items()) if name not in outside and not cards & set(plugged)
+def cut_off_inside(lies: Lies) -> tuple[str, ...]:
+    """Return in words which inner networks have addresses of the internet: nobody outside gets to them any more."""
+    routed = [str(each) for each in lies.inner if each.routed]
+    if not routed:
+        return ()
+    return (
+        f"new connections from outside to the addresses of {', '.join(routed)} are dropped: these rules let nobody "
+        "further in than to the server's own ports",
     )
 
 
-def _real_cards(seen: Seen) -> set[str]:
-    return {card for card in seen.cards if not card.startswith("veth")}
+def foreseen(ground: Ground, wanted: HostFirewall) -> Ground:
+    """Return the ground as it will be with these rules in force on the server. What ufw is told is judged as if our own
+    table said it: both drop what they do not know.
+    """
+    v4, v6 = ground.facts.v4, ground.facts.v6
+    facts = replace(
+        ground.facts,
+        v4=v4 if isinstance(v4, Unreadable) else with_ours(v4, wanted, V4),
+        v6=v6 if isinstance(v6, Unreadable) else with_ours(v6, wanted, V6),
+    )
+    return replace(ground, facts=facts)
 
 
 def host_rules(policy: PortPolicy, role: Role, classes: Sequence[SourceClass]) -> Iterable[HostRule]:
@@ -74,7 +134,7 @@ def ways_to_keep(fleet: Fleet, ground: Ground) -> tuple[WayIn, ...]:
     admin = _admin_networks(ground)
     found = [WayIn(name="the admins", networks=admin, port=port)] if admin else []
     reached = factory_address(fleet, ground.facts.name)
-    if reached and _is_address(reached):
+    if reached and is_address(reached):
         found.append(WayIn(name="the Factory", networks=(reached,), port=port))
     return tuple(found)
 
@@ -87,7 +147,8 @@ def _cidrs(known: SourceClass) -> tuple[str, ...]:
     return (*known.v4.cidrs(), *known.v6.cidrs())
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Return whether a text is an address, and not a name."""
     try:
         family_of(text)
     except ValueError:
@@ -115,7 +176,8 @@ def knocks_of(fleet: Fleet, host: Host) -> tuple[Knock, ...]:
 def told(firewall: HostFirewall) -> str:
     """Return the rules on one line that a person reads."""
     parts = [f"{rule.ports}/{rule.protocol} from {_who(rule)} ({rule.why})" for rule in firewall.rules]
-    return f"let in {'; '.join(parts)}; everything else from outside is dropped"
+    cards = f"outside ({', '.join(firewall.outside)})" if firewall.outside else "outside"
+    return f"let in {'; '.join(parts)}; everything else from {cards} is dropped"
 
 
 def _who(rule: HostRule) -> str:

@@ -8,15 +8,19 @@ import anyio
 
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.ports.findings import Finding, Ground
-from ink_infra_mcp.areas.ports.ways_in import PUBLIC
+from ink_infra_mcp.areas.ports.ways_in import PRIVATE, PUBLIC, Neighbours, ways_of
 from ink_infra_mcp.core.errors import HostError
-from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of
+from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of, split
 from ink_infra_mcp.core.firewall.answer import Unreadable
-from ink_infra_mcp.core.firewall.exposure import SourceClass, State, WayIn, exposures, ports_that_matter
+from ink_infra_mcp.core.firewall.exposure import HostFacts, SourceClass, State, WayIn, exposures, ports_that_matter
+from ink_infra_mcp.core.firewall.interfaces import Interfaces
+from ink_infra_mcp.core.firewall.outside import INTERNET4, INTERNET6
+from ink_infra_mcp.core.fleet import Fleet, Host
+from ink_infra_mcp.core.host_firewall.steps import HERE
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.hosts.firewall.knocking import MOST, knock_from
+from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 
-HERE = "this machine"
 MOST_OF_ALL = 20 * MOST
 """Connects from one server in one call: a minute's worth, where none answers."""
 Answer = Literal["open", "refused", "silent", "unreachable"]
@@ -36,16 +40,33 @@ class Knocked(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A server that knocks, with its own addresses by the way that they lie on."""
+    """A server that knocks: its own addresses by the way that they lie on, and what lies behind each of its links."""
 
     name: str
     ways: tuple[WayIn, ...]
+    interfaces: Interfaces | None = None
 
     def towards(self, way: WayIn, address: str) -> str | None:
         """Return the address that a connect to `address` comes from, or None where there is no such way."""
-        same = (own for own in self.ways if own.name == way.name)
+        same = [own for own in self.ways if own.name == way.name]
         family = family_of(address)
+        if self._has_elsewhere(address, {own.interface for own in same}):
+            return None
         return next((text for own in same for text in _of_family(own.addresses, family)), None)
+
+    def _has_elsewhere(self, address: str, cards: set[str | None]) -> bool:
+        """Return whether the origin itself has the address, or its network behind another of its links."""
+        if self.interfaces is None:
+            return False
+        (number, _), *_ = split([address])[family_of(address) is Family.V6].spans
+        behind = self.interfaces.towards(number, family_of(address))
+        return self.interfaces.has(number, family_of(address)) or (behind is not None and behind not in cards)
+
+
+def origin_of(host: Host, facts: NetworkFacts, neighbours: Neighbours) -> Origin:
+    """Return a server of the fleet as one that knocks."""
+    interfaces = facts.interfaces if isinstance(facts.interfaces, Interfaces) else None
+    return Origin(host.name, ways_of(host, facts, neighbours), interfaces)
 
 
 async def knocked(
@@ -63,7 +84,7 @@ async def knocked(
         here.extend(await _from_here(look, grounds, sources))
 
     async def from_there(origin: Origin) -> None:
-        wanted = [each for target in grounds for each in _from(origin, target)]
+        wanted = [each for target in grounds for each in _from(origin, target, look.fleet)]
         if len(wanted) > MOST_OF_ALL:
             failed.append(f"{origin.name} left out {len(wanted) - MOST_OF_ALL} connects: ask for one server")
         try:
@@ -93,9 +114,7 @@ async def _from_here(look: Look, grounds: Iterable[Ground], sources: dict[str, s
         Knocked(server=ground.facts.name, origin=HERE, source=source, address=address, port=port, answer="silent")
         for ground in grounds
         if (source := sources.get(ground.facts.name, ""))
-        for way in ground.facts.ways
-        if way.name == PUBLIC
-        for address in _of_family(way.addresses, family_of(source))
+        for address in _of_family(routed_to(look.fleet.host(ground.facts.name), ground.facts), family_of(source))
         for port in _ports(ground)
         if look.knock.may_try((address, port))
     ]
@@ -108,11 +127,33 @@ async def _from_server(look: Look, origin: Origin, wanted: Sequence[Knocked]) ->
     return [each.model_copy(update={"answer": answers[each.address, each.port]}) for each in wanted]
 
 
-def _from(origin: Origin, target: Ground) -> Iterator[Knocked]:
+def routed_to(host: Host, facts: HostFacts) -> tuple[str, ...]:
+    """Return the public addresses that are known to lead to a server from anywhere.
+
+    The one that fleet.toml names, and those of the internet on the same link: what else it calls its own, an address of
+    a bridge or of a private network, may be somebody else's where a connect is made from.
+    """
+    public = [way for way in facts.ways if way.name == PUBLIC]
+    cards = {way.interface for way in public if host.address in way.addresses}
+    return tuple(
+        address
+        for way in public
+        for address in way.addresses
+        if address == host.address or (way.interface in cards and _is_of_internet(address))
+    )
+
+
+def _is_of_internet(address: str) -> bool:
+    v4, v6 = split([address])
+    return bool(v4 & INTERNET4) or bool(v6 & INTERNET6)
+
+
+def _from(origin: Origin, target: Ground, fleet: Fleet) -> Iterator[Knocked]:
     if origin.name == target.facts.name:
         return
+    routed = routed_to(fleet.host(target.facts.name), target.facts)
     for way in target.facts.ways:
-        for address in way.addresses:
+        for address in way.addresses if way.name == PRIVATE else (a for a in way.addresses if a in routed):
             if source := origin.towards(way, address):
                 yield from _to_each_port(origin, target, source, address)
 
@@ -139,6 +180,16 @@ def _ports(ground: Ground) -> list[int]:
         for protocol, port in ports_that_matter(ground.facts, ground.policy.ports(ground.role))
         if protocol == "tcp"
     ]
+
+
+def contradicting(ground: Ground, tried: Iterable[Knocked]) -> tuple[Finding, ...]:
+    """Return the disagreements of connects with what was computed for sure, in both directions."""
+    return tuple(
+        finding
+        for each in tried
+        if computed(ground, each) is not State.UNKNOWN
+        for finding in disagreements([ground], [each])
+    )
 
 
 def disagreements(grounds: Iterable[Ground], knocked: Iterable[Knocked]) -> tuple[Finding, ...]:

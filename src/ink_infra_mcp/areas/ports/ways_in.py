@@ -12,51 +12,70 @@ from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Family, split
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.exposure import SourceClass, WayIn
 from ink_infra_mcp.core.firewall.interfaces import Interfaces, OwnAddress
+from ink_infra_mcp.core.firewall.outside import (
+    INTERNET,
+    INTERNET4,
+    INTERNET6,
+    Known,
+    called_by,
+    is_of_internet,
+    perhaps_called_by,
+)
 from ink_infra_mcp.core.firewall.routes import Routes
 from ink_infra_mcp.core.firewall.spans import intersection
 from ink_infra_mcp.core.fleet import Fleet, Host
 from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 
 PUBLIC, PRIVATE = "public", "private"
-DOCKER = ("docker", "br-")
-"""How Docker's bridges begin: docker0, and br-<id> for each network that is made."""
 _LOOPBACK = ("127.0.0.0/8",)
-_NOT_INTERNET = V4.of(
-    (
-        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
-        *("172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3"),
-    )
-)
-"""IPv4 that no router of the internet sends on (RFC 6890); documentation networks count as internet here."""
-_INTERNET6 = V6.parse("2000::/3")
-_INTERNET: Mapping[Family, V4 | V6] = {Family.V4: ~_NOT_INTERNET, Family.V6: _INTERNET6}
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The addresses that the fleet knows of itself, by family: each server's own, admins' and private networks."""
+    """The addresses that the fleet knows of itself, by family: each server's own, admins' and private networks.
+
+    `known` is what fleet.toml alone says of the networks that each server stands in.
+    """
 
     own: Mapping[str, tuple[V4, V6]]
     admin: tuple[V4, V6]
     private: tuple[V4, V6]
+    known: Mapping[str, Known]
 
 
 def neighbours_of(fleet: Fleet, facts: Mapping[str, NetworkFacts]) -> Neighbours:
     """Return what is known of the fleet's addresses: those of fleet.toml, and those that servers say they have."""
-    private = split(fleet.access.private)
-    own = {host.name: _own(host, facts.get(host.name), private) for host in fleet.hosts}
+    known = {host.name: known_of(fleet, host, facts.get(host.name)) for host in fleet.hosts}
+    own = {host.name: _own(host, facts.get(host.name), known[host.name]) for host in fleet.hosts}
     admin = split(fleet.access.admin)
     for bastion in fleet.bastions:
         admin = _both(admin, own[bastion.name])
-    return Neighbours(own=own, admin=admin, private=private)
+    return Neighbours(own=own, admin=admin, private=split(fleet.access.private), known=known)
 
 
-def _own(host: Host, facts: NetworkFacts | None, private: tuple[V4, V6]) -> tuple[V4, V6]:
-    texts = [text for text in (host.address, host.private_address) if text and _is_address(text)]
+def known_of(fleet: Fleet, host: Host, facts: NetworkFacts | None) -> Known:
+    """Return what fleet.toml says of the networks that a server stands in; addresses that others report do not count.
+
+    Where no interface has the server's address (a NAT in front, or a name), it is called by the one that our own
+    connection came to.
+    """
+    others = (address for each in fleet.hosts if each.name != host.name for address in _named(each))
+    held = {*_named(host)}
+    if facts is not None and isinstance(facts.interfaces, Interfaces) and not facts.interfaces.holding(host.address):
+        held.add(facts.came_to)
+    return Known(held=frozenset(held - {""}), others=split(others), private=split(fleet.access.private))
+
+
+def _named(host: Host) -> list[str]:
+    return [text for text in (host.address, host.private_address) if text and _is_address(text)]
+
+
+def _own(host: Host, facts: NetworkFacts | None, known: Known) -> tuple[V4, V6]:
+    texts = _named(host)
     if facts is not None and isinstance(facts.interfaces, Interfaces):
-        outside = _outside(host, facts, facts.interfaces, private)
+        called = _called(facts.interfaces, known)
         reached = (own for own in facts.interfaces.addresses if not own.near)
-        texts += [own.text for own in reached if own.interface in outside or _is_global(own)]
+        texts += [own.text for own in reached if own.interface in called or is_of_internet(own)]
     return split(texts)
 
 
@@ -68,35 +87,9 @@ def _both(one: tuple[V4, V6], other: tuple[V4, V6]) -> tuple[V4, V6]:
     return one[0] | other[0], one[1] | other[1]
 
 
-def _is_global(own: OwnAddress) -> bool:
-    return own.number in _INTERNET[own.family]
-
-
-def _outside(host: Host, facts: NetworkFacts, interfaces: Interfaces, private: tuple[V4, V6]) -> frozenset[str]:
-    """Return the interfaces that others come in by.
-
-    Those that default routes lead to, those that the server is called on, and those with an address of the internet's
-    or of the fleet's networks, unless they lead to nothing but what is on the server itself. Where the routes are not
-    known, it is all of them.
-    """
-    loops = interfaces.of_kind("loopback")
-    every = {own.interface for own in interfaces.addresses if not own.near} - loops
-    if isinstance(interfaces.routes, Unreadable):
-        return frozenset(every)
-    named = map(interfaces.holding, (host.address, host.private_address or "", facts.came_to))
-    found = {*interfaces.routes.uplinks(), *filter(None, named), *_by_address(interfaces, private)}
-    return frozenset(found - loops or every)
-
-
-def _by_address(interfaces: Interfaces, private: tuple[V4, V6]) -> set[str]:
-    """Return the interfaces that have an address which others have a way to, but for those that lead inside.
-
-    The end of a cable in another namespace may be a card to whoever lives there.
-    """
-    inner = interfaces.inner()
-    known = {own.interface for own in interfaces.addresses if _is_global(own)} - inner
-    shared = {own.interface for own in interfaces.addresses if _is_private(own, private)}
-    return known | (shared - (inner - interfaces.of_kind("veth")))
+def _called(interfaces: Interfaces, known: Known) -> frozenset[str]:
+    """Return the interfaces that others come in by, or may: what may be a way in is asked about, too."""
+    return called_by(interfaces, known) | perhaps_called_by(interfaces, known)
 
 
 def ways_of(host: Host, facts: NetworkFacts, neighbours: Neighbours) -> tuple[WayIn, ...]:
@@ -136,7 +129,7 @@ def _by_name(host: Host) -> dict[tuple[str, str], list[str]]:
 def _by_interface(
     host: Host, facts: NetworkFacts, interfaces: Interfaces, neighbours: Neighbours
 ) -> dict[tuple[str, str], list[str]]:
-    outside = _outside(host, facts, interfaces, neighbours.private)
+    outside = _called(interfaces, neighbours.known[host.name])
     found: dict[tuple[str, str], list[str]] = {}
     for own in (own for own in interfaces.addresses if own.interface in outside and not own.near):
         found.setdefault((_name_of(own, host, neighbours), own.interface), []).append(own.text)
@@ -175,18 +168,18 @@ def _answered_too(way: tuple[str, str], texts: list[str], interfaces: Interfaces
     held = [own for own in interfaces.addresses if not own.near and own.text not in texts]
     networks = [*interfaces.own_networks(Family.V4), *interfaces.own_networks(Family.V6)]
     if not all_of_them:
-        held, networks = [*filter(_is_global, held)], [*filter(_meets_internet, networks)]
+        held, networks = [*filter(is_of_internet, held)], [*filter(_meets_internet, networks)]
     loopback = _LOOPBACK if all_of_them and interfaces.lets_in_to_loopback(interface) else ()
     cidrs = (cidr for network in networks for cidr in network.cidrs())
     return tuple(dict.fromkeys((*(own.text for own in held), *cidrs, *loopback)))
 
 
 def _has_other_addresses(held: Iterable[OwnAddress]) -> bool:
-    return not all(_is_global(own) or own.near for own in held)
+    return not all(is_of_internet(own) or own.near for own in held)
 
 
 def _meets_internet(network: V4 | V6) -> bool:
-    return bool(intersection(network.spans, _INTERNET[network.FAMILY].spans))
+    return bool(intersection(network.spans, INTERNET[network.FAMILY].spans))
 
 
 def _is_private(own: OwnAddress, private: tuple[V4, V6]) -> bool:
@@ -231,11 +224,11 @@ def _class(
 
 
 def _rest4(named: Mapping[str, tuple[V4, V6]]) -> V4:
-    return ~_NOT_INTERNET - _joined([each[0] for each in named.values()], V4())
+    return INTERNET4 - _joined([each[0] for each in named.values()], V4())
 
 
 def _rest6(named: Mapping[str, tuple[V4, V6]]) -> V6:
-    return _INTERNET6 - _joined([each[1] for each in named.values()], V6())
+    return INTERNET6 - _joined([each[1] for each in named.values()], V6())
 
 
 def _joined(sets: Iterable[A], nobody: A) -> A:

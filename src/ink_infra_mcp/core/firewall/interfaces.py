@@ -89,7 +89,8 @@ class Interfaces:
     """What a host says of its own addresses, in the kernel's order, of its links, and of its routes.
 
     `localnet` are the interfaces on which packets for 127.0.0.0/8 are not dropped, `shaped` those on which something
-    that is no packet filter decides of packets before any rule does: filters of tc, programs of XDP.
+    that is no packet filter decides of packets before any rule does: filters of tc, programs of XDP. `cards` are those
+    with hardware behind them.
     """
 
     addresses: tuple[OwnAddress, ...] = ()
@@ -97,6 +98,7 @@ class Interfaces:
     routes: Routes | Unreadable = field(default=_NOT_ASKED)
     localnet: frozenset[str] | Unreadable = field(default=_NOT_ASKED)
     shaped: frozenset[str] | Unreadable = frozenset()
+    cards: frozenset[str] | Unreadable = frozenset()
 
     def has(self, number: int, family: Family) -> bool:
         """Return whether an address is one that an interface of the host has."""
@@ -163,9 +165,9 @@ class Interfaces:
         """Return the interface that has an address, as it is printed, or None."""
         return next((own.interface for own in self.addresses if own.text == text), None)
 
-    def of_kind(self, kind: str) -> frozenset[str]:
-        """Return the interfaces of a kind."""
-        return frozenset(link.name for link in self.links if link.kind == kind)
+    def of_kind(self, *kinds: str) -> frozenset[str]:
+        """Return the interfaces of some kinds."""
+        return frozenset(link.name for link in self.links if link.kind in kinds)
 
     def under(self, interface: str | None) -> frozenset[str]:
         """Return the interfaces through which packets come that an interface then has: ports, and what it lies on."""

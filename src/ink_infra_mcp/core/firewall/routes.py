@@ -15,6 +15,8 @@ _LOCAL, _MAIN, _DEFAULT = "local", "main", "default"
 _ORDER = (_LOCAL, _MAIN, _DEFAULT)
 """The tables that every packet is looked up in, in this order; others are asked where a rule of routing says so."""
 _DELIVERED = frozenset({"local", "anycast"})
+_WIDE = 3
+"""Bits that the prefix of such a route has at most."""
 
 
 class Delivery(Enum):
@@ -57,6 +59,11 @@ class Route:
         """Return how many addresses it is for; the smallest network that holds an address decides."""
         ((first, last),) = self.network.spans
         return last - first + 1
+
+    @property
+    def is_wide(self) -> bool:
+        """Return whether it is for so many addresses that it stands for a default route (2000::/3 is the internet)."""
+        return self.size >= 1 << (self.network.BITS - _WIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +109,9 @@ class Routes:
                 spans = intersection(spans, complement(route.network.spans, route.network.LIMIT))
 
     def uplinks(self, family: Family | None = None) -> frozenset[str]:
-        """Return the devices that default routes lead to, in whatever table."""
+        """Return the devices that default routes lead to, in whatever table; tunnels put halves of one beside it."""
         defaults = (
-            route
-            for route in self.found
-            if family in {None, route.family} and route.network.is_all and not route.delivered
+            route for route in self.found if family in {None, route.family} and route.is_wide and not route.delivered
         )
         return frozenset(device for route in defaults for device in route.devices)
 

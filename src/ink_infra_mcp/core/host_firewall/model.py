@@ -37,8 +37,13 @@ def _plain(value: str) -> str:
     return value
 
 
+def is_interface(name: str) -> bool:
+    """Return whether a link's name can stand in a rule: the kernel takes nearly any."""
+    return _INTERFACE.fullmatch(name) is not None
+
+
 def _interface(value: str) -> str:
-    if not _INTERFACE.fullmatch(value):
+    if not is_interface(value):
         raise ValueError("use the name of a network interface")
     return value
 
@@ -71,17 +76,22 @@ class HostRule(Frozen):
 
 
 class HostFirewall(Frozen):
-    """All that may be opened from outside; the rest is dropped, whatever interface it comes in by.
+    """All that may be opened from `outside`; the rest that comes in by these interfaces is dropped.
 
-    What comes in by an interface of `inside`, by Docker's bridges (docker0, br-*) or by lo is the host's own and
-    passes; one of `outside` never counts as inside, whatever it is called. A port is the one that the packet was sent
-    to, before Docker rewrites it.
+    What comes from inside passes, and so does what it may reach: by lo, by an interface of `inside`, and by those that
+    the kernel calls a bridge or a veth, which programs make anew all the time, unless `outside` has them. What comes in
+    by any other interface counts as from outside. A port is the one that the packet was sent to, before Docker rewrites
+    it.
     """
 
     manager: Manager = "nftables"
     rules: Annotated[tuple[HostRule, ...], Field(min_length=1, max_length=200)]
     outside: Interfaces = ()
     inside: Interfaces = ()
+    bridged: Interfaces = ()
+    """Bridges of `outside`: what their own ports send each other is no way to the server, though it may be filtered."""
+    behind: Interfaces = ()
+    """Where ufw keeps the rules: all networks inside the server, which keep what ufw lets them reach now."""
     ufw_ipv6: bool = True
     """Whether ufw takes rules for IPv6; where it does not (IPV6=no), it drops all of it (seen with 0.36)."""
     no_metadata: bool = False

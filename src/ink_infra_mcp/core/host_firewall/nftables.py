@@ -8,15 +8,20 @@ firewalld's own chains are never touched, and their restarts do not touch ours.
 import hashlib
 from collections.abc import Iterable, Iterator
 
+from ink_infra_mcp.core.firewall.outside import OF_CONTAINERS
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, is_world
 
 TABLE = "inet ink"
 MARK = "ink-infra"
 METADATA = "169.254.169.254"
 _EMPTY = f"add table {TABLE}\ndelete table {TABLE}\n"
-_BEFORE_OTHERS = -5
+BEFORE_OTHERS = -5
 """Just before everybody's filter chains (priority 0): what we drop costs them nothing, and DNAT is already done."""
-_BRIDGES = ("docker0", "br-*")
+_UNDER_WAY = (
+    "ct state established,related accept",
+    # where rules take packets out of conntrack, a connection is under way unless this is the packet that opens it
+    "ct state untracked tcp flags & (fin | syn | rst | ack) != syn accept",
+)
 _PASSES = (
     "meta l4proto { icmp, ipv6-icmp } accept",
     "udp sport 67 udp dport 68 accept",
@@ -52,20 +57,29 @@ def _table(firewall: HostFirewall, digest: str) -> Iterator[str]:
 
 
 def _head(hook: str, firewall: HostFirewall) -> Iterator[str]:
-    """Connections that are under way pass, and so does what comes from the host itself and its containers."""
-    names = tuple(name for name in (*_BRIDGES, *firewall.inside) if name not in firewall.outside)
+    """Connections that are under way pass, and so does what comes from inside."""
     cards = f"iifname != {_set(map(_quoted, firewall.outside))} " if firewall.outside else ""
+    forward = hook == "forward"
     yield f"  chain {hook} {{"
-    yield f"    type filter hook {hook} priority {_BEFORE_OTHERS}; policy accept;"
-    yield "    ct state established,related accept"
-    yield from (f"    ip daddr {METADATA} drop",) if hook == "forward" and firewall.no_metadata else ()
+    yield f"    type filter hook {hook} priority {BEFORE_OTHERS}; policy accept;"
+    yield from (f"    {line}" for line in _UNDER_WAY)
+    yield from (f"    ip daddr {METADATA} drop",) if forward and firewall.no_metadata else ()
     yield '    iifname "lo" accept'
-    yield from (f'    {cards}iifname "{name}" accept' for name in names)
+    yield from (f'    {cards}meta iifkind "{kind}" accept' for kind in OF_CONTAINERS)
+    yield from (f"    {cards}iifname {_quoted(name)} accept" for name in firewall.inside)
+    yield from (f"    iifname {_quoted(name)} oifname {_quoted(name)} accept" for name in firewall.bridged if forward)
 
 
 def _rule(rule: HostRule) -> Iterator[str]:
-    ports = "" if rule.ports == "any" else f" ct original proto-dst {_set(rule.ports.split(','))}"
-    what = f'meta l4proto {rule.protocol}{ports} accept comment "{rule.why}"'
+    """A packet that is not tracked was not rewritten either: the port in its header is the one that it was sent to."""
+    ports = _set(rule.ports.split(","))
+    tracked = "" if rule.ports == "any" else f" ct original proto-dst {ports}"
+    yield from _from(rule, f'meta l4proto {rule.protocol}{tracked} accept comment "{rule.why}"')
+    if tracked:
+        yield from _from(rule, f'ct state untracked {rule.protocol} dport {ports} accept comment "{rule.why}"')
+
+
+def _from(rule: HostRule, what: str) -> Iterator[str]:
     if {source for source in rule.sources if is_world(source)} == {"0.0.0.0/0", "::/0"}:
         yield what
         return

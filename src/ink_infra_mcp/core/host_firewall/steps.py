@@ -21,8 +21,30 @@ class Knock(Frozen):
     port: Port
 
 
+HERE = "this machine"
+"""In place of a server's name: where this process runs."""
+
+
+class Try(Frozen):
+    """A TCP connect that is tried before a change and after it: one that got through must get through again.
+
+    It is made here or on the server `of`, there from inside the `network` that a link of this name leads to, if any.
+    """
+
+    of: str
+    address: Address
+    port: Port
+    network: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.network} of {self.of}" if self.network else self.of
+        return f"{where} to {self.address} port {self.port}"
+
+
 class HostChange(Frozen):
     """A change of one server's firewall. `ways` must stay open in the new one; `knocks` prove it before it is kept.
+
+    Of `tries` those that get through before have to get through with the new firewall, or it is taken back.
 
     `window_s` is how long the server waits for the proof before it puts the old firewall back by itself.
     """
@@ -31,6 +53,7 @@ class HostChange(Frozen):
     firewall: HostFirewall
     ways: tuple[WayIn, ...] = ()
     knocks: tuple[Knock, ...] = ()
+    tries: tuple[Try, ...] = ()
     window_s: Annotated[int, Field(ge=LEAST_WINDOW_S, le=MOST_WINDOW_S)] = WINDOW_S
 
 
@@ -46,7 +69,7 @@ def steps_of(change: HostChange, *, before: str, after: str) -> tuple[Step, Step
         kind="hosts.save_firewall",
         target=host,
         summary=f"Keep on {host} what putting its firewall back takes",
-        params={"host": host, "manager": change.firewall.manager},
+        params={"host": host, "manager": change.firewall.manager, "tries": _dumped(change.tries)},
         undo=Undo(
             kind="hosts.revert_firewall",
             target=host,
@@ -70,8 +93,9 @@ def steps_of(change: HostChange, *, before: str, after: str) -> tuple[Step, Step
         id=f"{prefix}_keep",
         kind="hosts.keep_firewall",
         target=host,
-        summary=f"Prove that new connections get into {host}, then keep its firewall over reboots",
-        params={**wanted, "knocks": _dumped(change.knocks)},
+        summary=f"Prove that new connections get into {host}, and that no way out or in was lost; then keep its "
+        "firewall over reboots",
+        params={**wanted, "knocks": _dumped(change.knocks), "met": result_of(saved, "met")},
         uses=(saved, put.id),
         undo_words=f"the undo of {saved}",
         undoes=(saved,),
@@ -79,5 +103,5 @@ def steps_of(change: HostChange, *, before: str, after: str) -> tuple[Step, Step
     return save, put, keep
 
 
-def _dumped(values: Sequence[WayIn] | Sequence[Knock]) -> list[JsonValue]:
+def _dumped(values: Sequence[WayIn] | Sequence[Knock] | Sequence[Try]) -> list[JsonValue]:
     return [value.model_dump(mode="json") for value in values]

@@ -1,6 +1,6 @@
 """What ufw has to be told so that it lets in what is wanted and nothing else: openings first, closings after them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 
@@ -26,8 +26,9 @@ class UfwChanges:
 def changes(firewall: HostFirewall, present: Sequence[UfwRule], *, default: str) -> UfwChanges:
     """Return what turns the present rules into the firewall's. `default` is the incoming policy as ufw says it.
 
-    Rules for what leaves and what is passed on stay, and so do those that are bound to a bridge of containers. Where
-    ufw has IPv6 switched off, only IPv4 is told to it.
+    Rules for what leaves and what is passed on stay, and so do those that are bound to an interface that does not lead
+    outside. What has to go and was for everybody is kept for each network of `behind`: what comes from there reaches
+    what it did. Where ufw has IPv6 switched off, only IPv4 is told to it.
 
     What is missing goes behind all other rules, and what has to go is deleted from the last rule to the first. So
     after every single command all is let in that old and new rules let in, and nothing that neither of them does.
@@ -38,23 +39,45 @@ def changes(firewall: HostFirewall, present: Sequence[UfwRule], *, default: str)
     unwanted = tuple(rule for rule in there if rule not in wanted and _may_go(rule, firewall))
     deny = () if default.lower() in {"deny", "drop", "reject"} else (("default", "deny", "incoming"),)
     return UfwChanges(
-        opens=tuple(_opens(missing)),
+        opens=(*_opens(missing), *_kept(firewall, unwanted, there, all_=bool(deny))),
         closes=(*deny, *(("delete", *rule.words()) for rule in reversed(unwanted))),
     )
 
 
 def _may_go(rule: UfwRule, firewall: HostFirewall) -> bool:
-    return _is_its_own(rule, firewall) and not _for_containers(rule.arrives, firewall)
+    return _is_its_own(rule, firewall) and not _from_inside(rule.arrives, firewall)
 
 
 def _is_its_own(rule: UfwRule, firewall: HostFirewall) -> bool:
     return rule.family is Family.V4 or firewall.ufw_ipv6
 
 
-def _for_containers(interface: str, firewall: HostFirewall) -> bool:
-    if interface in firewall.outside:
-        return False
-    return interface in firewall.inside or interface == "docker0" or interface.startswith("br-")
+def _from_inside(interface: str, firewall: HostFirewall) -> bool:
+    """Return whether a rule is bound to an interface that does not lead outside; `+` at its end stands for any rest."""
+    begin = interface.removesuffix("+")
+    wild = begin != interface
+    return bool(interface) and not any(
+        card.startswith(begin) if wild else card == interface for card in firewall.outside
+    )
+
+
+def _for_inner(firewall: HostFirewall, going: Iterable[UfwRule], *, all_: bool) -> Iterator[UfwRule]:
+    """Yield the rules for inner networks alone that those which go were for them, in order; then what the default did.
+
+    ufw knows no rule for all interfaces but some.
+    """
+    for name in firewall.behind:
+        yield from (rule.model_copy(update={"arrives": name}) for rule in going if not rule.arrives)
+        if all_:
+            for family in Family if firewall.ufw_ipv6 else (Family.V4,):
+                anywhere = ANYWHERE[family]
+                yield UfwRule(family=family, action="allow", to=anywhere, source=anywhere, arrives=name)
+
+
+def _kept(firewall: HostFirewall, going: Iterable[UfwRule], there: Sequence[UfwRule], *, all_: bool) -> Iterator[Words]:
+    for rule in dict.fromkeys(_for_inner(firewall, going, all_=all_)):
+        if rule not in there:
+            yield (*rule.words(), "comment", f"ink: as before, for {rule.arrives}")
 
 
 def _all_wanted(firewall: HostFirewall) -> Iterator[tuple[UfwRule, str]]:

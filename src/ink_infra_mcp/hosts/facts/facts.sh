@@ -157,6 +157,7 @@ network() {
   section routes6 routes -6
   section localnet ask grep -rs --include=route_localnet . /proc/sys/net/ipv4/conf
   section shapers shapers
+  section devices ask ls -l /sys/class/net
   section came_from printf '%s\n' "${SSH_CONNECTION:-}"
   section sockets as_root ss -H -l -n -t -u -p
   section nft as_root nft -j list ruleset

@@ -40,8 +40,7 @@ _AFTERMATH = {
 class Seen:
     """What a server says of its own firewall. `live` and `persisted` are digests of `nftables.digest_of`.
 
-    `came_from` is its SSH_CONNECTION. `bridges` have the ports plugged into them; `uplinks` lead to the default routes.
-    `changes` are those that it still knows, id -> saved, armed, kept or reverted.
+    `came_from` is its SSH_CONNECTION. `changes` are those that it still knows, id -> saved, armed, kept or reverted.
     """
 
     host: str
@@ -52,9 +51,6 @@ class Seen:
     live: str
     persisted: str
     loaded_at_boot: bool
-    cards: tuple[str, ...]
-    uplinks: tuple[str, ...]
-    bridges: dict[str, tuple[str, ...]]
     changes: dict[str, str]
     ufw_default: str
     ufw_ipv6: bool
@@ -291,7 +287,6 @@ def _one(facts: list[tuple[str, str]], name: str, otherwise: str | None = None) 
 
 
 def _seen(host: str, facts: list[tuple[str, str]]) -> Seen:
-    bridges = (line.split(" ") for line in _all(facts, "bridge"))
     changes = (line.split(" ") for line in _all(facts, "change"))
     return Seen(
         host=host,
@@ -302,9 +297,6 @@ def _seen(host: str, facts: list[tuple[str, str]]) -> Seen:
         live=_one(facts, "live"),
         persisted=_one(facts, "persisted", NONE) or ALTERED,
         loaded_at_boot=bool(_all(facts, "loaded_at_boot")),
-        cards=tuple(_all(facts, "card")),
-        uplinks=tuple(_all(facts, "uplink")),
-        bridges={words[0]: tuple(words[1:]) for words in bridges},
         changes={words[0]: words[1] for words in changes},
         ufw_default=_one(facts, "ufw_default", ""),
         ufw_ipv6=_one(facts, "ufw_ipv6", "yes").lower() == "yes",

@@ -104,12 +104,6 @@ look() {
     has "$tool" && printf 'has %s\n' "$tool"
   done
   [ -d /run/systemd/system ] && echo 'has systemd'
-  for card in /sys/class/net/*; do
-    if [ -d "$card/bridge" ]; then kind=bridge; else kind=card; fi
-    printf '%s %s %s\n' "$kind" "${card##*/}" "$(ls "$card/brif" 2>/dev/null | tr '\n' ' ')"
-  done
-  for family in -4 -6; do ip "$family" route show default 2>/dev/null; done |
-    sed -n 's/.* dev \([^ ]*\).*/uplink \1/p' | sort -u
   manager=$(manager)
   printf 'manager %s\nlive %s\n' "$manager" "$(live)"
   if [ -e "$kept_table" ]; then
@@ -361,7 +355,7 @@ tell_ufw() {
     set +f
     IFS=$old
     case ${1:-} in
-      allow | delete | default) ;;
+      allow | deny | reject | limit | delete | default) ;;
       *) return 1 ;;
     esac
     # its error stands in front of, or behind, a page of help

@@ -32,6 +32,7 @@ _THERE = frozenset({"running", "paused"})
 _BEHIND = frozenset({"bridge", "overlay", "host", "null"})
 """Drivers of Docker's whose networks lie behind the server; those of others may stand beside it."""
 _NOT_ASKED = Unreadable("nobody asked what the next boot loads")
+_VIRTUAL = "/devices/virtual/"
 _DOCUMENT = '{"nftables"'
 _NO_NFT = "nft is not installed there, and without it nobody can tell which rules the kernel has (package nftables)"
 
@@ -150,7 +151,15 @@ def _interfaces(said: _Said) -> Interfaces | Unreadable:
     answers = ((Family.V4, said.answer("routes4")), (Family.V6, said.answer("routes6")))
     told = [(family, answer) for family, answer in answers if isinstance(answer, Answer)]
     routes = read_routes(told) if len(told) == len(answers) else Unreadable("the server did not tell its routes")
-    return replace(found, routes=routes, localnet=said.layer("localnet", read_localnet), shaped=_shaped(said))
+    localnet, cards = said.layer("localnet", read_localnet), said.layer("devices", _cards)
+    return replace(found, routes=routes, localnet=localnet, shaped=_shaped(said), cards=cards)
+
+
+def _cards(answer: Answer) -> frozenset[str] | Unreadable:
+    """Read `ls -l` of the kernel's links: those that are no virtual device have hardware behind them."""
+    links = (line.rsplit(" ", 3)[1:] for line in answer.text.splitlines() if " -> " in line)
+    found = frozenset(name for name, _, device in links if _VIRTUAL not in device)
+    return failed(answer, "ls -l /sys/class/net") or found
 
 
 def _shaped(said: _Said) -> frozenset[str] | Unreadable:

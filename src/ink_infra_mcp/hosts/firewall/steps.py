@@ -12,13 +12,14 @@ from pydantic import JsonValue, TypeAdapter
 from ink_infra_mcp.core.errors import NOTHING_DONE, CommandFailed, HostError, HostUnreachable, StepFailed
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, Manager, WayIn, shut_out, way_of_connection
 from ink_infra_mcp.core.host_firewall.nftables import digest_of
-from ink_infra_mcp.core.host_firewall.steps import LEAST_WINDOW_S, MOST_WINDOW_S, Knock
+from ink_infra_mcp.core.host_firewall.steps import LEAST_WINDOW_S, MOST_WINDOW_S, Knock, Try
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.firewall import changes as changes
 from ink_infra_mcp.hosts.firewall.changes import Report, Seen
 from ink_infra_mcp.hosts.firewall.knocking import knock_from
+from ink_infra_mcp.hosts.firewall.tries import Here, tried_now
 from ink_infra_mcp.ssh.pool import HostPool
 
 STAGE = "host_firewall"
@@ -31,14 +32,17 @@ _ON_PROBATION = "The new rules are loaded on probation: the server puts the old 
 
 _WAYS: TypeAdapter[tuple[WayIn, ...]] = TypeAdapter(tuple[WayIn, ...])
 _KNOCKS: TypeAdapter[tuple[Knock, ...]] = TypeAdapter(tuple[Knock, ...])
+_TRIES: TypeAdapter[tuple[Try, ...]] = TypeAdapter(tuple[Try, ...])
+MOST_SHOWN = 6
 _MANAGER: TypeAdapter[Manager] = TypeAdapter(Manager)
 
 
 @dataclass(frozen=True, slots=True)
 class FirewallSteps:
-    """Binds the handlers to the hosts."""
+    """Binds the handlers to the hosts; `here` tells what connects from this machine come to."""
 
     pool: HostPool
+    here: Here
 
     def handlers(self) -> dict[str, Handler]:
         """Return step kind -> handler."""
@@ -53,7 +57,8 @@ class FirewallSteps:
     async def save_firewall(self, call: StepCall) -> JsonObject:
         """Keep on the server `host` all that a revert needs; `manager` is who keeps the rules for its own ports.
 
-        Returns the name of the change, which the other steps are given as `change`, and what is loaded now.
+        Returns the name of the change, which the other steps are given as `change`, what is loaded now, which of
+        `tries` get through now (`met`, as JSON), and in words what could not be tried (`untried`).
 
         Raises:
             StepFailed: the server lacks something that the way back needs, or another program keeps its rules now.
@@ -62,8 +67,15 @@ class FirewallSteps:
         host, manager = call.text("host"), _MANAGER.validate_python(call.params["manager"])
         seen = await changes.look(self.pool, host)
         _refuse_unready(seen, manager)
+        tried = await tried_now(self.pool, self.here, _TRIES.validate_python(call.params["tries"]))
         report = await changes.save(self.pool, host, call.operation_id, manager=manager, permit=call.permit)
-        return {"change": call.operation_id, "before": report.before, "manager": manager}
+        return {
+            "change": call.operation_id,
+            "before": report.before,
+            "manager": manager,
+            "met": _TRIES.dump_json(tried.through).decode(),
+            "untried": "; ".join(tried.untried),
+        }
 
     async def set_firewall(self, call: StepCall) -> JsonObject:
         """Load `firewall` for `window_s` seconds of probation.
@@ -85,15 +97,19 @@ class FirewallSteps:
         return {"live": report.live, "state": report.state}
 
     async def keep_firewall(self, call: StepCall) -> JsonObject:
-        """Prove that new connections get in, from here and by each of `knocks`; then make `firewall` last.
+        """Prove that new connections get in, from here and by each of `knocks`, and that all of `met` still get
+        through; then make `firewall` last.
 
         Raises:
-            StepFailed: somebody does not get in, the server has reverted meanwhile, or other rules are loaded.
+            StepFailed: somebody does not get in, something that got through before does not any more, the server has
+                reverted meanwhile, or other rules are loaded.
             HostError: the server cannot be reached.
         """
         host, firewall = call.text("host"), _firewall(call)
         await self._let_in(call, host)
         await self._let_in_others(_KNOCKS.validate_python(call.params["knocks"]))
+        met = _TRIES.validate_json(call.given("met"))
+        await self._nothing_lost(call, met)
         digest = digest_of(firewall)
         await changes.keep(self.pool, host, call.given("change"), digest=digest, permit=call.permit)
         seen = await changes.look(self.pool, host)
@@ -104,7 +120,7 @@ class FirewallSteps:
                 next="Somebody else may change it: look at it with check_firewall.",
                 stage=STAGE,
             )
-        return {"live": seen.live, "persisted": seen.persisted}
+        return {"live": seen.live, "persisted": seen.persisted, "proved": len(met)}
 
     async def revert_firewall(self, call: StepCall) -> JsonObject:
         """Put back what was saved under `change`, and see that it is loaded.
@@ -155,6 +171,20 @@ class FirewallSteps:
                 return NotYet(f"trying a new connection to {host}", _not_let_in(f"this machine to {host}", error))
 
         await until(call, tried, within_s=LET_IN_WITHIN_S)
+
+    async def _nothing_lost(self, call: StepCall, met: tuple[Try, ...]) -> None:
+        """Try again what got through before; what does not is tried once more after a while, for packets get lost."""
+        left = met
+
+        async def tried() -> NotYet | None:
+            nonlocal left
+            now = await tried_now(self.pool, self.here, left)
+            lost = tuple(each for each in left if each not in now.through)
+            left = lost
+            return NotYet("trying again what got through before", _lost(lost, now.untried)) if lost else None
+
+        if met:
+            await until(call, tried, within_s=LET_IN_WITHIN_S)
 
     async def _let_in_others(self, knocks: tuple[Knock, ...]) -> None:
         for knock in knocks:
@@ -229,6 +259,17 @@ def _not_let_in(way: str, error: HostError | None) -> StepFailed:
         f"With the new rules no new connection gets through from {way}{why}",
         done=_ON_PROBATION,
         next="Look which layer stops it with check_firewall: a provider's firewall may, too.",
+        stage=STAGE,
+    )
+
+
+def _lost(lost: tuple[Try, ...], untried: tuple[str, ...]) -> StepFailed:
+    shown = ", ".join(map(str, lost[:MOST_SHOWN])) + (f" and {len(lost) - MOST_SHOWN} more" * (len(lost) > MOST_SHOWN))
+    why = f" Not tried: {'; '.join(untried)}." if untried else ""
+    return StepFailed(
+        f"With the new rules these connections do not get through any more, and did before: {shown}.{why}",
+        done=_ON_PROBATION,
+        next="Look at what stands between them with check_firewall, and report it: these rules should not touch them.",
         stage=STAGE,
     )
 

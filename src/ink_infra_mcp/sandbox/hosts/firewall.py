@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ink_infra_mcp.sandbox.hosts.network import cards_of
 from ink_infra_mcp.sandbox.hosts.nft_text import NotNft, read_tables
 from ink_infra_mcp.sandbox.hosts.ufw_told import NotUfw, tell_ufw
 from ink_infra_mcp.sandbox.hosts.ways import CLIENT, ssh_connection
@@ -64,8 +63,7 @@ class FirewallScript:
         yield "uid 0"
         yield f"came_from {ssh_connection(self.host, CLIENT)}"
         yield from (f"has {tool}" for tool in self._tools())
-        yield from (_card(name, plugged) for name, plugged in sorted(cards_of(self.host).items()))
-        yield from ("uplink eth0", f"manager {firewall.manager}", f"live {self._live()}")
+        yield from (f"manager {firewall.manager}", f"live {self._live()}")
         if firewall.file:
             yield f"persisted {_digest(firewall.file)}"
             yield "loaded_at_boot yes"
@@ -226,11 +224,6 @@ def _add_rich(known: FirewallChange, lasting: str, rules: list[str], wanted: lis
     new = [rule for rule in wanted if rule not in rules]
     rules += new
     known.added = [*known.added, *(f"{lasting} {rule}" for rule in new)]
-
-
-def _card(name: str, plugged: tuple[str, ...]) -> str:
-    kind = "bridge" if name == "docker0" or name.startswith("br-") else "card"
-    return f"{kind} {name} {''.join(f'{one} ' for one in plugged)}"
 
 
 def _look_at_manager(firewall: HostFirewall) -> Iterator[str]:

@@ -14,6 +14,7 @@ _NFT: Json = {"version": "1.0.6", "release_name": "Lester Gooch #5", "json_schem
 _LEGACY = ("iptables-legacy-save", "ip6tables-legacy-save")
 _NEAR = ("fe80::1", 64)
 _SETTINGS = "/proc/sys/net/ipv4/conf"
+_DEVICES = "/sys/class/net"
 NAMES = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names", "/proc/net/netfilter/nfnetlink_queue")
 """Lists of the kernel in which nothing stands: tables of legacy iptables, and queues that a program waits at."""
 Answers = dict[str, str]
@@ -29,6 +30,7 @@ def network_commands(host: HostState) -> dict[str, Answers]:
             "-j -4 route show table all": json.dumps(list(_routes(host, v4=True))),
             "-j -6 route show table all": json.dumps(list(_routes(host, v4=False))),
         },
+        "ls": {f"-l {_DEVICES}": "\n".join(("total 0", *_devices(host)))},
         "grep": {f"-rs --include=route_localnet . {_SETTINGS}": "\n".join(_localnet(host))},
         "ss": {"-H -l -n -t -u -p": "\n".join(_sockets(host))},
         "nft": {"-j list ruleset": json.dumps({"nftables": list(_ruleset(host))})},
@@ -56,7 +58,7 @@ def cards_of(host: HostState) -> dict[str, tuple[str, ...]]:
     """Return the network cards, with what is plugged into those that are bridges."""
     private = ("eth1",) if host.private_address or host.private_ipv6 else ()
     plugged = _plugged(host)
-    bridges = {BRIDGE: plugged, "docker0": ()} if host.docker_version else {}
+    bridges = {name: plugged if name == BRIDGE else () for name in bridges_of(host)}
     return {**dict.fromkeys(("lo", "eth0", *private), ()), **bridges, **dict.fromkeys(plugged, ())}
 
 
@@ -112,8 +114,19 @@ def _routes(host: HostState, *, v4: bool) -> Iterator[dict[str, object]]:
                 yield {"type": "local", "dst": text, "dev": name, "table": "local", "scope": "host", "flags": []}
 
 
+def _devices(host: HostState) -> Iterator[str]:
+    for name in cards_of(host):
+        bus = "pci0000:00/0000:00:03.0/virtio1" if name.startswith("eth") else "virtual"
+        yield f"lrwxrwxrwx 1 root root 0 Jan  1 00:00 {name} -> ../../devices/{bus}/net/{name}"
+
+
 def _localnet(host: HostState) -> Iterator[str]:
     return (f"{_SETTINGS}/{name}/route_localnet:0" for name in ("all", "default", *cards_of(host)))
+
+
+def bridges_of(host: HostState) -> tuple[str, ...]:
+    """Return the bridges of containers."""
+    return (BRIDGE, "docker0") if host.docker_version else ()
 
 
 def _sockets(host: HostState) -> Iterator[str]:

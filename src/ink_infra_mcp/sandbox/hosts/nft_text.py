@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from pydantic import JsonValue
 
 Json = dict[str, JsonValue]
-_TOKEN = re.compile(r'"[^"]*"|[{}]|[^\s{},]+|,')
+_TOKEN = re.compile(r'"[^"]*"|[{}()|]|[^\s{},()|]+|,')
 _TYPE = re.compile(r"type filter hook (\w+) priority (-?\d+); policy (\w+);")
 _SET = re.compile(r"set (\w+) \{ type (\w+); flags interval; elements = \{ (.*) \}; \}")
 _FINAL = ("drop", "reject")
@@ -21,12 +21,17 @@ class NotNft(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """The first packet of a connection. `port` is the one that it was sent to, before Docker rewrites it."""
+    """The first packet of a connection. `port` is the one that it was sent to, before Docker rewrites it.
+
+    `kind` is what the kernel calls the card that it comes in by, `leaving` the card that it goes out by, if it does.
+    """
 
     protocol: str
     source: str
     port: int
     card: str = "eth0"
+    kind: str = ""
+    leaving: str = ""
     dnat: bool = False
 
 
@@ -175,6 +180,12 @@ def _is(left: JsonValue, value: JsonValue, packet: Packet) -> bool:
             return _is_in_header(protocol, name, value, packet)
         case {"ct": {"key": "proto-dst"}}:
             return _in_range(packet.port, value)
+        case {"meta": {"key": "iifkind"}}:
+            return packet.kind == value
+        case {"meta": {"key": "oifname"}}:
+            return packet.leaving == value
+        case {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, _]}:
+            return value == "syn"
         case {"ct": {"key": "state"}}:
             return value == "new"
         case {"ct": {"key": "status"}}:
@@ -252,8 +263,14 @@ def _left(words: list[str]) -> tuple[Json, list[str]]:
     match words:
         case ["iifname", *rest]:
             return {"meta": {"key": "iifname"}}, rest
-        case ["meta", ("l4proto" | "nfproto") as key, *rest]:
+        case ["oifname", *rest]:
+            return {"meta": {"key": "oifname"}}, rest
+        case ["meta", ("l4proto" | "nfproto" | "iifkind") as key, *rest]:
             return {"meta": {"key": key}}, rest
+        case ["tcp", "flags", "&", "(", *rest]:
+            end = rest.index(")")
+            mask: list[JsonValue] = [word for word in rest[:end] if word != "|"]
+            return {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, mask]}, rest[end + 1 :]
         case [("ip" | "ip6") as family, ("saddr" | "daddr") as end, *rest]:
             return {"payload": {"protocol": family, "field": end}}, rest
         case ["udp" | "tcp" as protocol, ("sport" | "dport") as side, *rest]:

@@ -5,6 +5,7 @@ import shlex
 
 _EXEC = re.compile(r"(?:^|; )exec (?P<line>(?:sh|bash) -s -- .*)$", re.DOTALL)
 _FIREWALL = "ink-firewall"
+_INSIDE = "ink-inside"
 
 
 def firewall_words(command: str) -> tuple[str, ...]:
@@ -18,6 +19,12 @@ def knock_words(command: str) -> tuple[str, ...]:
     shell, words = _called(command)
     numbers = all(word.isdigit() for word in (*words[:1], *words[2::2]))
     return words if shell == "bash" and len(words) % 2 and numbers else ()
+
+
+def inside_words(command: str) -> tuple[str, ...]:
+    """Return the words of a call of the script that tries connects from inside a server's networks, its mark first."""
+    shell, words = _called(command)
+    return words if shell == "bash" and words[:1] == (_INSIDE,) else ()
 
 
 def _called(command: str) -> tuple[str, tuple[str, ...]]:

@@ -15,9 +15,9 @@ import asyncssh
 
 from ink_infra_mcp.sandbox.hosts.commands import UNKNOWN_FILE, released, write_commands
 from ink_infra_mcp.sandbox.hosts.firewall import FirewallScript
-from ink_infra_mcp.sandbox.hosts.scripts import firewall_words, knock_words
+from ink_infra_mcp.sandbox.hosts.scripts import firewall_words, inside_words, knock_words
 from ink_infra_mcp.sandbox.hosts.visits import Visitor, visit_words
-from ink_infra_mcp.sandbox.hosts.ways import CLIENT, knock, ssh_connection
+from ink_infra_mcp.sandbox.hosts.ways import CLIENT, inhabited, knock, knock_inside, ssh_connection
 from ink_infra_mcp.sandbox.state import Fault, WorldState, take_fault
 from ink_infra_mcp.sandbox.world import World
 
@@ -129,6 +129,8 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         """Run the command in the world as it was when the session started; return its status."""
         if words := firewall_words(self._command):
             return await self._changed_firewall(words)
+        if words := inside_words(self._command):
+            return await self._tried_inside(words[2:])
         if words := knock_words(self._command):
             return await self._knocked(words)
         if words := visit_words(self._command):
@@ -165,6 +167,19 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         places = zip(words[1::2], words[2::2], strict=True)
         met = ((at, port, knock(state, state.hosts[self._host], at, int(port), now=now)) for at, port in places)
         self._say("".join(f"{at} {port} {answer}\n" for at, port, answer in met) + "done\n", "")
+        return 0
+
+    async def _tried_inside(self, words: tuple[str, ...]) -> int:
+        """Answer the script that tries TCP connects from inside a server's own networks; it is never run either."""
+        await self._stdin.read()
+        state = self._world.read()
+        host, now = state.hosts[self._host], self._world.now(state)
+        tries = [*zip(words[::3], words[1::3], words[2::3], strict=True)]
+        lines = [f"who {name} {'yes' if inhabited(host, name) else 'nobody'}" for name in dict.fromkeys(words[::3])]
+        for name, at, port in tries:
+            if inhabited(host, name) and port != "0":
+                lines.append(f"{name} {at} {port} {knock_inside(state, host, name, (at, int(port)), now=now)}")
+        self._say("".join(f"{line}\n" for line in (*lines, "done")), "")
         return 0
 
     def _visited(self, words: tuple[str, ...], state: WorldState) -> int:

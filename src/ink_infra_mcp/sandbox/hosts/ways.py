@@ -18,6 +18,7 @@ SSH_PORT = 22
 CLIENT_PORT = 50_000
 BRIDGE, GATEWAY = "br-1f2e3d4c5b6a", "10.0.1.1"
 """Coolify's network on every server."""
+_CONTAINER = "10.0.1.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,23 @@ def knock(state: WorldState, source: HostState, address: str, port: int, *, now:
         return "silent"
     verdict = "accept" if target is source else _verdict(state, target, source, (address, port), now=now)
     return _met(verdict, listens=_listens(target, address, port))
+
+
+def inhabited(host: HostState, network: str) -> bool:
+    """Return whether a container is in one of a server's networks that can make a connect: all are in Coolify's."""
+    return network == BRIDGE and any(container.state == "running" for container in host.containers)
+
+
+def knock_inside(state: WorldState, host: HostState, network: str, to: tuple[str, int], *, now: float) -> str:
+    """Return what a TCP connect of a container on that network meets: at its own server, or beyond it."""
+    address, port = to
+    own = address in {GATEWAY, *_addresses(host)}
+    packet = Packet("tcp", _CONTAINER, port, card=network, kind="bridge", leaving="" if own else "eth0")
+    verdict = judged(tables_of(host), "input" if own else "forward", packet)
+    if not own:
+        return knock(state, host, address, port, now=now) if verdict == "accept" else "silent"
+    verdict = _after_ufw(host, packet) if verdict == "accept" else verdict
+    return _met(verdict, listens=_listens(host, host.address if address == GATEWAY else address, port))
 
 
 def _host_at(state: WorldState, address: str) -> HostState | None:

@@ -1,0 +1,72 @@
+"""What keeps a server's ports from being closed: what was not read, what stays open, whom it shuts out."""
+
+from ink_infra_mcp.areas.ports.checks import told
+from ink_infra_mcp.areas.ports.findings import Ground, rows_of
+from ink_infra_mcp.areas.ports.host_target import foreseen, ways_to_keep
+from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
+from ink_infra_mcp.core.firewall.answer import Unreadable
+from ink_infra_mcp.core.firewall.interfaces import Interfaces
+from ink_infra_mcp.core.firewall.policy import Agreement, Intent
+from ink_infra_mcp.core.fleet import Fleet
+from ink_infra_mcp.core.host_firewall.model import HostFirewall, shut_out, way_of_connection
+
+
+def refuse_unread(ground: Ground, *, provider: bool) -> None:
+    """What is not known is not changed: a plan for a server that could not be read would be a guess.
+
+    Raises:
+        RefusedByPolicy: a layer could not be read; that of the provider counts where it is to be changed.
+    """
+    facts = ground.facts
+    layers: dict[str, object] = {"interfaces": facts.interfaces, "sockets": facts.sockets}
+    layers |= {"the containers": facts.containers}
+    layers |= {"the IPv4 filters": facts.v4, "the IPv6 filters": facts.v6}
+    if isinstance(facts.interfaces, Interfaces):
+        layers |= {"the routes": facts.interfaces.routes, "the cards": facts.interfaces.cards}
+    layers |= {"the provider's firewall": ground.facts.provider} if provider else {}
+    for what, layer in layers.items():
+        if isinstance(layer, Unreadable):
+            raise RefusedByPolicy(
+                f"Nothing is planned for {ground.facts.name}: {what} could not be read ({layer.reason}).",
+                next="Put that right, or give layers=host to leave the provider's firewall alone.",
+            )
+
+
+def refuse_unforeseen(ground: Ground, wanted: HostFirewall) -> None:
+    """What these rules are not known to close is told before anything is done.
+
+    Raises:
+        RefusedByPolicy: with the rules in force, something that policy closes would be open, or not known to be closed.
+    """
+    later = rows_of(foreseen(ground, wanted))
+    open_ = [
+        row
+        for row in later
+        if row.agreement in {Agreement.EXPOSED, Agreement.UNPROVEN} and row.intent is not Intent.MUST
+    ]
+    if open_:
+        raise RefusedByPolicy(
+            f"Nothing is planned for {ground.facts.name}: with the new rules in force these would not be known to be "
+            f"closed: {'; '.join(told(open_))}.",
+            next="Mend what is named there, then call again; check_firewall probe=true tells what answers.",
+        )
+
+
+def refuse_lockout(fleet: Fleet, ground: Ground, wanted: HostFirewall, came_from: str) -> None:
+    """Rules that would shut us out are told before anything is done; `came_from` is the server's SSH_CONNECTION.
+
+    Raises:
+        InputError: nobody counts as an admin. RefusedByPolicy: they would shut out this session, an admin or the
+            Factory.
+    """
+    if not any(known.name == "admin" for known in ground.classes):
+        raise InputError(
+            "fleet.toml names no admin networks, so SSH would be closed to everybody but the Factory.",
+            next="Write [access] admin = [...] with the addresses that people and this server come from.",
+        )
+    own = way_of_connection(came_from)
+    if lost := shut_out(wanted, (own, *ways_to_keep(fleet, ground))):
+        raise RefusedByPolicy(
+            f"The policy's rules would shut out of {ground.facts.name}: {'; '.join(lost)}.",
+            next="Add the address to [access] admin in fleet.toml, or correct ports.toml.",
+        )
