@@ -15,7 +15,7 @@ from ink_infra_mcp.core.firewall.addresses import A, Family
 from ink_infra_mcp.core.firewall.answer import Answer, Damaged, Unreadable, failed
 from ink_infra_mcp.core.firewall.ipsets import NONE, Ipsets, with_members
 from ink_infra_mcp.core.firewall.iptables_text import SavedTable
-from ink_infra_mcp.core.firewall.nft_match import Named
+from ink_infra_mcp.core.firewall.nft_match import Known, Named
 from ink_infra_mcp.core.firewall.nft_rule import read_rules
 from ink_infra_mcp.core.firewall.paired import extensions, says_the_same
 from ink_infra_mcp.core.firewall.queues import UNTOLD, Queues
@@ -267,13 +267,29 @@ _LEADING = frozenset({Verdict.JUMP, Verdict.GOTO})
 
 
 def _read(rule: _Rule, line: str | None, draft: _Draft[A], kind: type[A], beside: Beside) -> Rules[A]:
-    has_xt = any("xt" in expression for expression in rule.expr)
-    told = extensions(rule.expr, line, kind, beside.queues) if has_xt and line is not None else None
-    read = read_rules(rule.expr, kind, draft.named, line or "", queues=beside.queues, extensions=told)
-    if line is not None and (told is not None or says_the_same(read, line, kind, beside.queues)):
-        return read
-    origin = _origin(rule)
-    return tuple(replace(one, origin=origin) for one in read)
+    said = json.dumps(rule.expr)
+    if "@" in said:
+        read, is_line = _pair(rule.expr, line, kind, draft.named, beside.queues)
+    else:
+        read, is_line = _alike(said, line, kind, beside.queues)
+    origin = "" if is_line else _origin(rule)
+    return read if is_line else tuple(replace(one, origin=origin) for one in read)
+
+
+@lru_cache(maxsize=4096)
+def _alike(said: str, line: str | None, kind: type[A], queues: Queues) -> tuple[Rules[A], bool]:
+    """Return what a rule says that names no set: servers have most of theirs from the same Docker and ufw."""
+    return _pair(json.loads(said), line, kind, {}, queues)
+
+
+def _pair(
+    expressions: Sequence[JsonObject], line: str | None, kind: type[A], named: Known, queues: Queues
+) -> tuple[Rules[A], bool]:
+    """Return what a rule says, and whether the line of iptables-save may be shown for it."""
+    has_xt = any("xt" in expression for expression in expressions)
+    told = extensions(expressions, line, kind, queues) if has_xt and line is not None else None
+    read = read_rules(expressions, kind, named, line or "", queues=queues, extensions=told)
+    return read, line is not None and (told is not None or says_the_same(read, line, kind, queues))
 
 
 def _origin(rule: _Rule) -> str:
