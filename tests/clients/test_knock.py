@@ -1,8 +1,10 @@
 """Knocking at ports: an answer is told from a refusal, and a refusal from silence."""
 
 import socket
+import struct
+import threading
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -47,6 +49,35 @@ async def test_every_port_is_told_as_it_answers() -> None:
             nowhere: "unreachable",
             ("192.0.2.1", 80): "open",
         }
+
+
+@contextmanager
+def _breaking_off() -> Generator[Endpoint]:
+    """A listener that takes each connection and resets it at once."""
+    with _listening(200) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    caller, _ = server.accept()
+                    caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    caller.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+
+async def test_a_port_whose_listener_breaks_off_at_once_is_open() -> None:
+    """A reset that comes before anybody has looked at the connection makes no refusal of it: somebody listens."""
+    with _breaking_off() as where:
+        asked = [(f"192.0.2.{number}", 80) for number in range(250)]
+        knock = Knock(dict.fromkeys(asked, where), at_once=100, timeout_s=10)
+        assert set((await knock.all(asked)).values()) == {"open"}
 
 
 async def test_many_ports_are_asked_a_few_at_a_time() -> None:

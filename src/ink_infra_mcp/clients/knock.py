@@ -9,11 +9,12 @@ from typing import Literal
 import anyio
 
 Answer = Literal["open", "refused", "silent", "unreachable"]
-"""What came back: a connection; a reset (nobody listens, or a firewall rejects); nothing in time; a network on the way,
-or this machine's own, that says there is no way."""
+"""What came back: a connection; a refusal (nobody listens, or a firewall rejects); nothing in time; a network on the
+way, or this machine's own, that says there is no way."""
 Endpoint = tuple[str, int]
 
-_REFUSED = frozenset({errno.ECONNREFUSED, errno.ECONNRESET})
+_BROKEN_OFF = frozenset({errno.ECONNRESET, errno.EPIPE})
+"""What is told of a connection that was there, and that its other end broke off at once (tcp_reset of Linux)."""
 
 
 class Knock:
@@ -64,6 +65,8 @@ class Knock:
         except TimeoutError:
             return "silent"
         except OSError as error:
-            return "refused" if error.errno in _REFUSED else "unreachable"
+            if error.errno in _BROKEN_OFF:
+                return "open"
+            return "refused" if error.errno == errno.ECONNREFUSED else "unreachable"
         writer.transport.abort()
         return "open"

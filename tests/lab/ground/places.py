@@ -19,6 +19,9 @@ Met = Literal["open", "refused", "silent", "unreachable"]
 _CLONE_NEWNET = 0x40000000
 _MEANINGS: dict[int, Met] = {
     errno.ECONNREFUSED: "refused",
+    # it was there, and its other end broke it off before anybody looked (tcp_reset of Linux)
+    errno.ECONNRESET: "open",
+    errno.EPIPE: "open",
     errno.EHOSTUNREACH: "unreachable",
     errno.ENETUNREACH: "unreachable",
     # an address that the host answers with "administratively prohibited"
