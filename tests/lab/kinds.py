@@ -206,6 +206,14 @@ KINDS: Mapping[str, Kind] = {
             _publish("--network", "coolnet", "-p", "8080:8080"),
         ),
     ),
+    "a container with an address of its own beside the server": Kind(
+        (
+            "docker network create -d macvlan -o parent=eth0 --subnet $NET4 --gateway $GATEWAY4 wan",
+            _publish("--network", "wan", "--ip", "$HELD4"),
+        ),
+        (),
+        outcome="^applied_unverified$",
+    ),
     "members of ipsets, also with timeouts": Kind(
         (
             "ipset create f2b hash:ip timeout 600; ipset add f2b $FLEET4",

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.areas.ports.beside import told_beside
 from ink_infra_mcp.areas.ports.boot_findings import lasting_trouble
 from ink_infra_mcp.areas.ports.checks import closed, connects, kept, reachable
 from ink_infra_mcp.areas.ports.closing import Closing, closing_steps, kept_inside, listed
@@ -107,7 +108,8 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
         already = seen.is_already(wanted)
         needed = args.layers != "provider" and not already
         inside = await kept_of(look, ground, lies, facts[host.name].came_from) if needed else Kept()
-        warned = (*beyond_reach(ground), *_foreign(rows, seen), *lasting_trouble(ground, rows))
+        warned = (*beyond_reach(ground), *told_beside(ground.facts), *_foreign(rows, seen))
+        warned = (*warned, *lasting_trouble(ground, rows))
         return Facts(
             server=host.name,
             production=isinstance(host, Muscle) and host.production,
@@ -139,7 +141,7 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
             keeps=_keeps(facts) if steps else (),
             warnings=(*(f"policy is loosened: {words}" for words in facts.overrides), *facts.warnings),
             phrase=name,
-            reason="" if steps else f"the firewalls of {name} say what policy says.",
+            reason="" if steps else _already(facts),
         )
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
@@ -158,7 +160,13 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
             return [Check(name="ports", status="failed", evidence=f"not seen: {error.failed}")]
         rows = rows_of(ground)
         tried = await connects(look, ground, facts, neighbours)
-        return [closed(rows), reachable(rows), tried, kept(plan, results)]
+        return [closed(ground, rows), reachable(rows), tried, kept(plan, results)]
+
+
+def _already(facts: Facts) -> str:
+    """Say that nothing is left to do, and what is not fine all the same."""
+    but = f" Not all is fine: {'; '.join(facts.warnings)}." if facts.warnings else ""
+    return f"the firewalls of {facts.server} say what policy says.{but}"
 
 
 def _host(name: str, look: Look) -> Host:

@@ -7,6 +7,7 @@ from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.docker import Container, Containers
 from ink_infra_mcp.core.firewall.exposure import HostFacts
 from ink_infra_mcp.core.firewall.interfaces import Interfaces
+from ink_infra_mcp.core.untrusted import clean_name
 
 
 def beside(facts: HostFacts) -> Iterator[tuple[Container, tuple[str, ...]]]:
@@ -19,6 +20,15 @@ def beside(facts: HostFacts) -> Iterator[tuple[Container, tuple[str, ...]]]:
         for container in facts.containers.running:
             if texts := tuple(text for text in container.apart if not _leads_inside(text, facts.interfaces)):
                 yield container, texts
+
+
+def told_beside(facts: HostFacts) -> tuple[str, ...]:
+    """Return in words which containers stand beside a server: what is closed on it is not closed for them."""
+    return tuple(
+        f"container {clean_name(container.name, limit=60)} has an address of its own beside the server "
+        f"({', '.join(texts)}): no filter of the server stands before what it listens on"
+        for container, texts in beside(facts)
+    )
 
 
 def _leads_inside(text: str, interfaces: Interfaces | Unreadable) -> bool:

@@ -1,6 +1,7 @@
 """Proofs that a server's ports are as policy wants: computed anew, and held against real connects."""
 
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.areas.ports.beside import told_beside
 from ink_infra_mcp.areas.ports.closing import MOST_SHOWN
 from ink_infra_mcp.areas.ports.findings import Ground, Row
 from ink_infra_mcp.areas.ports.knocks import Origin, contradicting, knocked, origin_of
@@ -54,11 +55,14 @@ def _factory_elsewhere(
     return [origin_of(factory, facts[factory.name], neighbours)] if known else []
 
 
-def closed(rows: tuple[Row, ...]) -> Check:
-    """Return whether nothing is open beyond policy; what is not known to be closed counts as open, and says why."""
+def closed(ground: Ground, rows: tuple[Row, ...]) -> Check:
+    """Return whether nothing is open beyond policy; what is not known to be closed counts as open, and says why. So does
+    what a container listens on that stands beside the server.
+    """
     wrong = [row for row in rows if row.agreement in {Agreement.EXPOSED, Agreement.UNPROVEN}]
-    if wrong:
-        return Check(name="closed ports", status="failed", evidence="; ".join(told(wrong)))
+    beside = told_beside(ground.facts)[:MOST_SHOWN]
+    if wrong or beside:
+        return Check(name="closed ports", status="failed", evidence="; ".join([*told(wrong), *beside]))
     return Check(
         name="closed ports", status="passed", evidence=f"{len(rows)} ports, classes and families computed anew"
     )
