@@ -56,8 +56,9 @@ def _factory_elsewhere(
 
 
 def closed(ground: Ground, rows: tuple[Row, ...]) -> Check:
-    """Return whether nothing is open beyond policy; what is not known to be closed counts as open, and says why. So does
-    what a container listens on that stands beside the server.
+    """Return whether nothing is open beyond policy; what is not known to be closed counts as open, and says why.
+
+    So does what a container listens on that stands beside the server.
     """
     wrong = [row for row in rows if row.agreement in {Agreement.EXPOSED, Agreement.UNPROVEN}]
     beside = told_beside(ground.facts)[:MOST_SHOWN]
