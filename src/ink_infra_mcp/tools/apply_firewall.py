@@ -21,7 +21,13 @@ from ink_infra_mcp.areas.ports.host_target import (
 )
 from ink_infra_mcp.areas.ports.provider_steps import beyond_reach, provider_steps
 from ink_infra_mcp.areas.ports.providers import in_front_of
-from ink_infra_mcp.areas.ports.refusals import refuse_lockout, refuse_unforeseen, refuse_unread
+from ink_infra_mcp.areas.ports.refusals import (
+    carried,
+    refuse_cut_tunnels,
+    refuse_lockout,
+    refuse_unforeseen,
+    refuse_unread,
+)
 from ink_infra_mcp.areas.ports.tries import Kept, kept_of
 from ink_infra_mcp.areas.ports.ways_in import neighbours_of
 from ink_infra_mcp.core.errors import HostError, RefusedByPolicy, UnknownName
@@ -102,6 +108,7 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
         wanted = host_firewall(ground, seen, lies)
         refuse_lockout(look.fleet, ground, wanted, seen.came_from)
         if args.layers != "provider":
+            refuse_cut_tunnels(ground, wanted, lies)
             refuse_unforeseen(ground, wanted)
         provider = provider_steps(ground, look.fleet.access.private) if args.layers != "host" else ()
         rows = rows_of(ground)
@@ -120,7 +127,7 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
             knocks=knocks_of(look.fleet, host),
             ways=ways_to_keep(look.fleet, ground),
             overrides=look.ports().overrides,
-            warnings=(*warned, *inside.warnings),
+            warnings=(*warned, *(carried(lies) if needed else ()), *inside.warnings),
             commands=_commands(wanted, seen) if args.layers != "provider" else (),
             inner=inside.inner,
             untried=inside.untried,

@@ -2,13 +2,20 @@
 
 from ink_infra_mcp.areas.ports.checks import told
 from ink_infra_mcp.areas.ports.findings import Ground, rows_of
-from ink_infra_mcp.areas.ports.host_target import foreseen, ways_to_keep
+from ink_infra_mcp.areas.ports.host_target import Lies, foreseen, ways_to_keep
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.interfaces import Interfaces
 from ink_infra_mcp.core.firewall.policy import Agreement, Intent
+from ink_infra_mcp.core.firewall.ports import Ports
+from ink_infra_mcp.core.firewall.sockets import Sockets
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, shut_out, way_of_connection
+
+_BY_UDP = frozenset({"wireguard", "vxlan", "geneve"})
+"""Kinds of tunnels that the kernel itself listens for, by a socket that no process has."""
+_BY_ITSELF = frozenset({"gre", "gretap", "ip6gre", "ipip", "ip6tnl", "sit", "vti", "vti6", "xfrm", "erspan"})
+"""Kinds whose packets are of a protocol of their own."""
 
 
 def refuse_unread(ground: Ground, *, provider: bool) -> None:
@@ -50,6 +57,44 @@ def refuse_unforeseen(ground: Ground, wanted: HostFirewall) -> None:
             f"closed: {'; '.join(told(open_))}.",
             next="Mend what is named there, then call again; check_firewall probe=true tells what answers.",
         )
+
+
+def refuse_cut_tunnels(ground: Ground, wanted: HostFirewall, lies: Lies) -> None:
+    """What a tunnel travels by comes from outside, and these rules would drop it: that is told before anything is done.
+
+    Of a tunnel that a program makes (`tun`) nobody can tell by what it travels: see `carried`.
+
+    Raises:
+        RefusedByPolicy: peers of a tunnel of the kernel's could not begin anything any more.
+    """
+    admitted = [Ports.parse(rule.ports) for rule in wanted.rules if rule.protocol == "udp"]
+    sockets = ground.facts.sockets
+    found = sockets.found if isinstance(sockets, Sockets) else ()
+    kernels = {each.port for each in found if each.protocol == "udp" and not each.process and not each.loopback}
+    closed = sorted(port for port in kernels if not any(port in ports for ports in admitted))
+    for tunnel in (each for each in lies.inner if each.addresses):
+        by_udp = tunnel.kind in _BY_UDP and closed
+        if not by_udp and tunnel.kind not in _BY_ITSELF:
+            continue
+        carrier = f"UDP to port {' or '.join(map(str, closed))}" if by_udp else f"{tunnel.kind} packets"
+        raise RefusedByPolicy(
+            f"Nothing is planned for {ground.facts.name}: the tunnel {tunnel.name} ({tunnel.kind}) travels by "
+            f"{carrier}, which these rules would let nobody in by: its peers would be cut off.",
+            next="Let its port in by policies/ports.toml, with the reason, then call again."
+            if by_udp
+            else "These rules know TCP and UDP only: take the tunnel down, or leave this server's rules to yourself.",
+        )
+
+
+def carried(lies: Lies) -> tuple[str, ...]:
+    """Return in words which tunnels are made by programs: by what they travel is a port like any other."""
+    names = [each.name for each in lies.inner if each.kind == "tun" and each.addresses]
+    if not names:
+        return ()
+    return (
+        f"{', '.join(names)} may be a tunnel of a program (OpenVPN, Tailscale ...): a port that its peers come by is "
+        "closed with the others unless policy has it open",
+    )
 
 
 def refuse_lockout(fleet: Fleet, ground: Ground, wanted: HostFirewall, came_from: str) -> None:

@@ -112,12 +112,16 @@ def ways_of(host: Host, facts: NetworkFacts, neighbours: Neighbours) -> tuple[Wa
             name,
             tuple(texts),
             # without routes nobody can tell by which interface packets come
-            (interface or None) if known else None,
+            interface if known and interface and not _renamed(interface, interfaces) else None,
             gated=name == PUBLIC or gated,
             also=also.get((name, interface), ()),
         )
         for (name, interface), texts in found.items()
     )
+
+
+def _renamed(interface: str, interfaces: Interfaces | Unreadable) -> bool:
+    return isinstance(interfaces, Interfaces) and interfaces.is_in_vrf(interface)
 
 
 def _by_name(host: Host) -> dict[tuple[str, str], list[str]]:

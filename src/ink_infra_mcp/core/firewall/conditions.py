@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import lru_cache, reduce
 
 from ink_infra_mcp.core.firewall.addresses import A, Addresses
 from ink_infra_mcp.core.firewall.ports import Ports
@@ -10,6 +10,8 @@ from ink_infra_mcp.core.firewall.spans import intersection
 
 SYN = frozenset({"syn"})
 SYN_ACK = frozenset({"syn", "ack"})
+_CONGESTION = frozenset({"ecn", "cwr"})
+_FREE = _CONGESTION | {"psh", "urg"}
 REPLY_PORTS = Ports(((32_768, 60_999),))
 """Where a client's own port lies: Linux takes it from here, others from 49152 up (ip_local_port_range, RFC 6335)."""
 
@@ -17,12 +19,21 @@ REPLY_PORTS = Ports(((32_768, 60_999),))
 _ANY_PORT = Ports(((1, 65_535),))
 
 
+@lru_cache(maxsize=32)
+def _subsets(flags: frozenset[str]) -> tuple[frozenset[str], ...]:
+    found = [frozenset[str]()]
+    for flag in sorted(flags):
+        found += [each | {flag} for each in found]
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """The first packets of connections to one address: what a walk is about, but for its doors and sources.
 
     `protocol` and `port` None are those that the cells of the walk tell; a translation gives another port. `interface`
-    is where they arrive, `leaving` where they would go on to; None is not known. `local` says that the destination is
+    is where they arrive, `leaving` where they would go on to; None is not known. `expected`: a helper of connection
+    tracking may have been told of them. `local` says that the destination is
     one of the host's own addresses. `tracked` None is not known. `ordinary` asks what a first packet meets where
     nothing is exhausted: rates are not used up, and its route back exists.
     """
@@ -38,6 +49,7 @@ class Question:
     asked_destination: int | None = None
     flags: frozenset[str] = SYN
     ordinary: bool = False
+    expected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +143,10 @@ class InState:
             return None
         if not q.tracked:
             return False if self.more else self.wanted.any_of(("untracked",))
-        return self.wanted.any_of(("new", "dnat") if q.translated else ("new",))
+        met = self.wanted.any_of(("new", "dnat") if q.translated else ("new",))
+        if not q.expected or q.ordinary or self.more:
+            return met
+        return met if self.wanted.any_of(("related",)) is met else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +171,17 @@ class TcpFlags:
     negated: bool = False
 
     def met(self, q: Question) -> bool | None:
-        """Return whether the packet meets it."""
-        return any(q.flags & mask == wanted for mask, wanted in self.alternatives) is not self.negated
+        """Return whether the packet meets it, whichever of the flags it has that are its sender's choice.
+
+        An ordinary one has those of congestion notification or has not (RFC 3168); a sender can set more.
+        """
+        free = frozenset[str]().union(*(mask for mask, _ in self.alternatives)) & _FREE
+        choices = (frozenset[str](), free & _CONGESTION) if q.ordinary else _subsets(free)
+        told = {self._is_met(q.flags | more) for more in choices}
+        return told.pop() if len(told) == 1 else None
+
+    def _is_met(self, flags: frozenset[str]) -> bool:
+        return any(flags & mask == wanted for mask, wanted in self.alternatives) is not self.negated
 
 
 @dataclass(frozen=True, slots=True)

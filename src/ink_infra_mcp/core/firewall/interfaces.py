@@ -194,6 +194,11 @@ class Interfaces:
         plugged = (port.kind for port in self.links if port.master == link.name)
         return link.kind == "bridge" and all(kind in _PLUGS for kind in plugged)
 
+    def is_in_vrf(self, interface: str) -> bool:
+        """Return whether rules may see another interface than the one that packets came in by: that of its VRF."""
+        vrfs = self.of_kind("vrf")
+        return any(link.name == interface and link.master in vrfs for link in self.links)
+
     def before_rules(self, interface: str | None) -> str:
         """Return why the rules alone do not tell what becomes of what comes in by an interface; empty where they do."""
         if isinstance(self.shaped, Unreadable):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ink_infra_mcp.core.firewall.addresses import A
-from ink_infra_mcp.core.firewall.iptables_match import Option, builtin, matched
+from ink_infra_mcp.core.firewall.conditions import Opaque
+from ink_infra_mcp.core.firewall.iptables_match import ROUTED, Option, builtin, matched
 from ink_infra_mcp.core.firewall.iptables_target import Target, outcome_of
 from ink_infra_mcp.core.firewall.outcomes import Asks, Found, Part, narrowed, rules_for
 from ink_infra_mcp.core.firewall.queues import UNTOLD, Queues
@@ -33,7 +34,10 @@ class Line:
         Raises:
             ValueError: a value is not what its option takes.
         """
-        return tuple(_asked(self.options, kind))
+        found = tuple(_asked(self.options, kind))
+        if self.target.name in _STOPPING:
+            return found
+        return tuple(Opaque(ROUTED.what, ordinary=False) if each is ROUTED else each for each in found)
 
 
 def read_rules(line: str, kind: type[A], queues: Queues = UNTOLD) -> tuple[Rule[A], ...]:
@@ -43,6 +47,9 @@ def read_rules(line: str, kind: type[A], queues: Queues = UNTOLD) -> tuple[Rule[
         ValueError: a value of the rule is not what its option takes.
     """
     return _read(line, kind, queues)
+
+
+_STOPPING = frozenset({"DROP", "REJECT"})
 
 
 @lru_cache(maxsize=65_536)

@@ -56,7 +56,8 @@ def outcome_of(target: Target, kind: type[A], queues: Queues) -> Outcome:
         return Outcome(Verdict.GOTO, target.name)
     match target.name:
         case "CT":
-            return Outcome(Verdict.UNTRACK if "--notrack" in target.options else Verdict.CONTINUE)
+            helps = "--helper" in target.options
+            return Outcome(Verdict.UNTRACK if "--notrack" in target.options else Verdict.CONTINUE, helps=helps)
         case "DNAT" | "REDIRECT":
             return Outcome(Verdict.DNAT, pool=_pool(target, kind))
         case "MARK" | "CONNMARK":

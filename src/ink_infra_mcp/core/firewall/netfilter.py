@@ -91,7 +91,7 @@ class Way(Generic[A]):
     `raw` come before connection tracking, `edge` at its place, `tracked` between it and translation, `beside` at the
     place of the translation: at one place either may be first. `answering` and `returning` are what answers of the
     host and of others behind it pass. `told_apart` are the sources that the rules name, `destinations` the
-    addresses that they tell apart.
+    addresses that they tell apart. `helped`: some rule has connection tracking expect further connections.
     """
 
     ingress: Chains[A]
@@ -107,6 +107,7 @@ class Way(Generic[A]):
     returning: Chains[A]
     told_apart: frozenset[A]
     destinations: frozenset[Spans]
+    helped: bool = False
 
 
 def way(tables: Tables[A]) -> Way[A]:
@@ -128,6 +129,7 @@ def way(tables: Tables[A]) -> Way[A]:
         returning=_hung(returning, "input", "filter"),
         told_apart=sources_named(tables) | sources_named(answering) | sources_named(returning),
         destinations=destinations_named((*tables, *answering, *returning)),
+        helped=any(rule.helps for table in tables for rules in table.chains.values() for rule in rules),
     )
 
 
@@ -178,7 +180,7 @@ class _Crossing(Generic[A]):
         self, filters: Way[A], question: Question, cells: Grid[A], interfaces: Interfaces, whole: Cells
     ) -> None:
         self._filters = filters
-        self._question = question
+        self._question = replace(question, expected=True) if filters.helped else question
         self._cells = cells
         self._interfaces = interfaces
         self._whole = whole

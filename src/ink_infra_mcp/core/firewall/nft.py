@@ -256,8 +256,10 @@ def _finished(key: Key, draft: _Draft[A], kind: type[A], beside: Beside) -> Tabl
 def _rules(chain: str, draft: _Draft[A], kind: type[A], beside: Beside) -> Iterator[Rule[A]]:
     rules = draft.chains[chain]
     lines = repeat(None) if draft.saved is None else draft.saved.lines(chain, len(rules))
-    for rule, line in zip(rules, lines, strict=False):
-        for one in _read(rule, line, draft, kind, beside):
+    for number, (rule, line) in enumerate(zip(rules, lines, strict=False), 1):
+        for read in _read(rule, line, draft, kind, beside):
+            # each lookup of a map is one of its own
+            one = replace(read, lookup=number) if read.lookup else read
             if one.verdict in _LEADING and one.target not in draft.chains:
                 raise Damaged(f"rule {rule.handle} jumps to the chain {one.target}, which is missing")
             yield from with_members(one, beside.sets, kind)

@@ -51,6 +51,8 @@ _WITHOUT_PORTS = frozenset({"icmp", "icmpv6"})
 _TRANSPORTS = frozenset({"tcp", "udp", "sctp", "th"}) | _WITHOUT_PORTS
 _INTERFACES = {"iifname": Arrives, "iif": Arrives, "oifname": Leaves, "oif": Leaves}
 
+_ALWAYS_THERE = frozenset({"l4proto", "nfproto", "protocol", "pkttype", "mark", "length"})
+
 _NOT_NOTHING = Asked([0], negated=True, op="!=")
 
 
@@ -155,7 +157,13 @@ def _matched(left: JsonValue, asked: Asked, kind: type[A]) -> Iterator[Found]:
 
 def _payload(protocol: str, field: str, asked: Asked, kind: type[A]) -> Iterator[Found]:
     if protocol in _NETWORKS:
-        yield _of_network(protocol, field, asked, kind)
+        found = _of_network(protocol, field, asked, kind)
+        yield found
+        if (protocol, field) == ("ip6", "nexthdr") and isinstance(found, Protocol):
+            # an extension header may stand between
+            if asked.negated:
+                raise NotUnderstood
+            yield Opaque("a packet without extension headers", ordinary=True)
         return
     if protocol not in _TRANSPORTS:
         raise NotUnderstood
@@ -192,6 +200,33 @@ def _of_transport(protocol: str, field: str, asked: Asked) -> Condition:
             raise NotUnderstood
 
 
+def any_of(field: JsonValue, kind: type[A]) -> Iterator[Condition]:
+    """Yield what a packet must have for a field of it to be looked up at all, whatever its value is.
+
+    nft leaves out what it asks of protocols by itself.
+    """
+    match field:
+        case {"concat": list(fields)}:
+            for each in fields:
+                yield from any_of(each, kind)
+        case {"&": [inner, *_]}:
+            yield from any_of(inner, kind)
+        case {"payload": {"protocol": str(protocol)}} if protocol in _NETWORKS:
+            if protocol != _IP[kind.FAMILY]:
+                yield Never(f"a packet of {protocol}")
+        case {"payload": {"protocol": str(protocol)}} if protocol in _TRANSPORTS:
+            if protocol != "th":
+                yield Protocol(OneOf((protocol,)))
+        case {"meta": {"key": str(key)}} if key in _ALWAYS_THERE or key in _INTERFACES:
+            pass
+        case {"ct": {"key": "state"}}:
+            pass
+        case {"ct": {"key": "mark" | "status" | "direction"}}:
+            yield InState(OneOf(("untracked",), negated=True))
+        case _:
+            yield Opaque(str(field)[:160])
+
+
 def _mark(left: JsonValue, asked: Asked) -> Condition:
     mask = ALL_BITS
     match left:
@@ -225,7 +260,8 @@ def _meta(key: str, asked: Asked, kind: type[A]) -> Condition:
 def _ct(key: str, direction: str, asked: Asked, kind: type[A]) -> Condition:
     if key == "state":
         return InState(asked.one_of())
-    if key == "status" and asked.words() == ("dnat",):
+    if key == "status" and asked.op == "in" and asked.words() == ("dnat",):
+        # compared as a whole, a status has more bits than that
         return InState(asked.one_of(), more=True)
     if key == "direction":
         return InState(asked.one_of(named=_state_of_direction), more=True)
@@ -237,7 +273,7 @@ def _ct(key: str, direction: str, asked: Asked, kind: type[A]) -> Condition:
 def _as_asked_for(key: str, asked: Asked, kind: type[A]) -> Condition:
     """Return what is asked of the destination before any translation."""
     if key == "proto-dst":
-        return ToPort(asked.ports(), original=True)
+        return ToPort(asked.ports_in_hex(), original=True)
     if key in {f"{name} daddr" for name in _NETWORKS} and not key.startswith(f"{_IP[kind.FAMILY]} "):
         return Never(f"a connection of {key.split()[0]}")
     if key in {f"{_IP[kind.FAMILY]} daddr", "daddr"}:

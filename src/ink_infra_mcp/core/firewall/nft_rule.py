@@ -1,7 +1,7 @@
 """Reads the expressions of one nft rule, one after the other as the kernel does, into rules of the model."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic
 
 from pydantic import JsonValue
@@ -57,7 +57,8 @@ class _Reading(Generic[A]):
         elif what == "mangle":
             yield from self._mangled(body)
         elif (found := outcomes(what, body, self.kind, self.named, self.queues)) is not None:
-            yield from self.decided(found)
+            read = self.decided(found)
+            yield from read if what != "vmap" else (replace(one, lookup=1) for one in read)
             self.ended = self.ended or what in _LAST
         elif what not in PASSING and what not in _LIMITING:
             yield from self.decided((UNKNOWN,))

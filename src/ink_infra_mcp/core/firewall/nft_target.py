@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from ink_infra_mcp.core.firewall.addresses import A, family_of
 from ink_infra_mcp.core.firewall.conditions import Never, Opaque
 from ink_infra_mcp.core.firewall.marks import ALL_BITS, Bearer, SetMark
-from ink_infra_mcp.core.firewall.nft_match import Known, matched
+from ink_infra_mcp.core.firewall.nft_match import Known, any_of, matched
 from ink_infra_mcp.core.firewall.nft_values import NotUnderstood, bare, bits
 from ink_infra_mcp.core.firewall.outcomes import UNKNOWN, Asks, Outcome, Pool
 from ink_infra_mcp.core.firewall.queues import Queues
@@ -16,14 +16,14 @@ from ink_infra_mcp.core.firewall.rules import Verdict
 from ink_infra_mcp.core.plan import JsonObject
 
 PASSING = frozenset(("counter", "log", "snat", "masquerade", "flow", "secmark", "last")) | {
-    *("ct helper", "ct timeout", "ct expectation", "ct secmark"),
+    *("ct timeout", "ct secmark"),
 }
 """Statements that leave a packet on its way as it is; where one looks something up, it may end its rule."""
 _KEPT = frozenset(
     {
         *(("ip", "dscp"), ("ip", "ecn"), ("ip", "ttl"), ("ip6", "dscp"), ("ip6", "ecn"), ("ip6", "hoplimit")),
         *(("ip6", "flowlabel"), ("maxseg", "size"), ("meta", "priority"), ("meta", "nftrace"), ("meta", "secmark")),
-        *(("ct", "label"), ("ct", "secmark"), ("ct", "event"), ("ct", "zone"), ("ct", "helper")),
+        *(("ct", "label"), ("ct", "secmark"), ("ct", "event"), ("ct", "zone")),
     }
 )
 """Fields that may be set and say nothing of where a packet goes."""
@@ -41,6 +41,8 @@ def outcomes(what: str, body: JsonValue, kind: type[A], named: Known, queues: Qu
             return (Outcome(verdict),)
         case (("jump" | "goto"), {"target": str(target)}):
             return (Outcome(Verdict(what), target),)
+        case (("ct helper" | "ct expectation"), _):
+            return (Outcome(Verdict.CONTINUE, helps=True),)
         case "notrack", _:
             return (Outcome(Verdict.UNTRACK),)
         case (("dnat" | "redirect"), None | dict()):
@@ -100,7 +102,7 @@ def _default_last(entries: Sequence[JsonValue]) -> list[tuple[JsonValue, JsonVal
 def _of_key(field: JsonValue, key: JsonValue, kind: type[A]) -> tuple[Asks, ...]:
     """Return what is asked of the packet that an entry of a map is for."""
     if key == "*":
-        return ((),)
+        return (tuple(any_of(field, kind)),)
     return matched({"op": "==", "left": field, "right": {"set": [key]}}, kind, {})
 
 

@@ -1,7 +1,8 @@
 """The right side of an nft match: values as words, addresses, ports, flags and marks, whichever way nft prints them."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
@@ -14,6 +15,8 @@ from ink_infra_mcp.core.firewall.spans import Span, Spans, complement, normal
 _FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr")
 """The flags of TCP from the lowest bit up, as nft calls them."""
 _ALL_FLAGS = frozenset(_FLAGS)
+_BESIDE = frozenset({"timeout", "expires", "comment", "counter"})
+_UNTYPED = re.compile(r"0x([0-9a-f]{1,4}) \[invalid type\]")
 _EQUAL = frozenset({"==", "!=", "in"})
 _ORDERED = frozenset({"<", ">", "<=", ">="})
 
@@ -72,6 +75,14 @@ class Asked:
         """
         return Ports(self.numbers(Ports.LIMIT))
 
+    def ports_in_hex(self) -> Ports:
+        """Return the values as ports where nft 1.0.6 has no type for them: `0x50 [invalid type]` for 80 in a set.
+
+        Raises:
+            NotUnderstood, ValueError: as `ports`.
+        """
+        return replace(self, values=[*map(_from_hex, self.values)]).ports()
+
     def numbers(self, limit: int) -> Spans:
         """Return the values as numbers of 0 to `limit`.
 
@@ -121,6 +132,16 @@ class Asked:
         return TcpFlags(tuple((flag_set(mask), flag_set(value)) for value in self.values), self.negated)
 
 
+def _from_hex(value: JsonValue) -> JsonValue:
+    match value:
+        case str(text) if found := _UNTYPED.fullmatch(text):
+            return int(found[1], 16)
+        case {"range": [first, last]}:
+            return {"range": [_from_hex(first), _from_hex(last)]}
+        case _:
+            return value
+
+
 def flag_set(value: JsonValue) -> frozenset[str]:
     """Return flags that are named alone, in a list, joined by `|` however deep, or given as a number.
 
@@ -152,9 +173,16 @@ def bits(value: JsonValue) -> int:
 
 
 def bare(value: JsonValue) -> JsonValue:
-    """Return an element without what is said beside it, such as how long it stays."""
+    """Return an element without what is said beside it, such as how long it stays.
+
+    Raises:
+        NotUnderstood: what is said beside it is asked, too.
+    """
     match value:
-        case {"elem": {"val": inner}}:
+        case {"elem": {"val": inner, **more}}:
+            if more.keys() - _BESIDE:
+                # a rate, or the like, decides with it
+                raise NotUnderstood
             return inner
         case _:
             return value

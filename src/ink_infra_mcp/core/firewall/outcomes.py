@@ -58,6 +58,7 @@ class Outcome:
     pool: Pool | None = None
     asks: Asks = ()
     marks: tuple[SetMark, ...] = ()
+    helps: bool = False
 
 
 UNKNOWN = Outcome(Verdict.UNKNOWN)
@@ -67,7 +68,9 @@ def rules_for(part: Part[A], outcome: Outcome, kind: type[A], origin: str) -> It
     """Yield the rules that do with whom they are about what the outcome says."""
     sources, conditions = narrowed(part, outcome.asks, kind)
     untold = Translation(vague=True) if outcome.verdict is Verdict.DNAT and outcome.pool is None else None
-    rule = Rule(outcome.verdict, sources, conditions, outcome.target, untold, origin, outcome.marks)
+    rule = Rule(
+        outcome.verdict, sources, conditions, outcome.target, untold, origin, outcome.marks, helps=outcome.helps
+    )
     yield from to_pool(rule, outcome.pool) if outcome.pool else (rule,)
 
 

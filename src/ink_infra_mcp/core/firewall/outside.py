@@ -102,19 +102,21 @@ def called_by(interfaces: Interfaces, known: Known) -> frozenset[str]:
     """Return the links that others are known to come in by.
 
     Those that default routes lead to, and those with an address of the fleet's networks or of the internet's, unless
-    they lead to what runs on the server itself, or to whom it has let into a tunnel (a tunnel within a large shared
-    network may be its own). Where the routes are not known, it is every link with an address.
+    they are bridges of what runs on the server itself, or lead to whom it has let into a tunnel (a tunnel within a
+    large shared network may be its own). Where the routes are not known, it is every link with an address.
     """
     if isinstance(interfaces.routes, Unreadable):
         return _every(interfaces)
     inner = interfaces.inner()
     wires, peers = interfaces.of_kind(*_OF_WIRES) - inner, interfaces.of_kind(*_OWN_PEERS)
+    # the end of a cable that is in no bridge is a card, where whoever has it there runs in a container itself
+    loose = {link.name for link in interfaces.links if link.kind == "veth" and not link.master}
     called = {
         own.interface
         for own in interfaces.addresses
         if known.has(own)
         or (own.interface in wires and known.may_have(own))
-        or (own.interface not in inner | peers and is_of_internet(own))
+        or (own.interface not in (inner - loose) | peers and is_of_internet(own))
     }
     return frozenset({*interfaces.routes.uplinks(), *called} - interfaces.of_kind(*_NOWHERE))
 

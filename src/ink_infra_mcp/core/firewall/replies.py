@@ -106,7 +106,7 @@ def _condition(asked: Condition) -> Iterator[Condition | Addresses]:
             yield _Answered(wanted)
         case ToAddress() | ToPort() | Protocol() | Arrives() | Leaves() | Kind() | TcpFlags():
             yield asked
-        case Never(what) if what.startswith(_OF_ANY_PACKET):
+        case Never(what) | Opaque(what) if what.startswith(_OF_ANY_PACKET):
             yield asked
         case _:
             yield Opaque(asked.what)

@@ -52,7 +52,9 @@ class Translation:
 class Rule(Generic[A]):
     """One rule. `sources` None is anybody; every condition must hold; `origin` is the rule as its layer says it.
 
-    `marks` are set on whatever it matches, before its verdict.
+    `marks` are set on whatever it matches, before its verdict. Rules that stand together with one `lookup` are the
+    entries of one verdict map: a packet meets the first that it matches and no other, also where that lets it go on.
+    `helps`: it has connection tracking expect further connections.
     """
 
     verdict: Verdict
@@ -62,6 +64,8 @@ class Rule(Generic[A]):
     translation: Translation | None = None
     origin: str = ""
     marks: tuple[SetMark, ...] = ()
+    lookup: int = 0
+    helps: bool = False
     ports: tuple[ToPort, ...] = field(init=False, repr=False, compare=False)
     """What it asks of the destination port."""
 

@@ -17,6 +17,7 @@ from ink_infra_mcp.core.firewall.marked import Carried
 from ink_infra_mcp.core.firewall.marks import Marked
 from ink_infra_mcp.core.firewall.rules import Base, Rule, Table, Verdict
 
+_COMING_BACK = frozenset({Verdict.JUMP, Verdict.CONTINUE})
 MAX_DEPTH = 64
 """Jumps within jumps that are followed; the kernel allows 16 (NFT_JUMP_STACK_SIZE), and refuses loops."""
 
@@ -99,16 +100,24 @@ class Walk(Generic[A]):
         if depth > MAX_DEPTH:
             self._lose(table, here, f"chain {name} is nested too deep to be followed")
             return 0
-        back = 0
+        back = looked_up = 0
+        lookup = 0
         for rule in table.chains[name]:
+            if rule.lookup != lookup:
+                # those that an entry of a map has let go on meet no other entry of it, and what stands behind it again
+                here, looked_up, lookup = here | looked_up, 0, rule.lookup
             covered, sure = self._covered(rule, here)
             if not covered:
                 continue
-            here, returned = self._step(table, rule, here, covered=covered, sure=sure, depth=depth)
+            went_on, returned = self._step(table, rule, here, covered=covered, sure=sure, depth=depth)
             back |= returned
-            if not here:
+            if lookup and rule.verdict in _COMING_BACK:
+                looked_up |= went_on & covered
+                went_on &= ~covered if sure else here
+            here = went_on
+            if not here and not looked_up:
                 break
-        return back | here
+        return back | here | looked_up
 
     def _covered(self, rule: Rule[A], here: Cells) -> tuple[Cells, bool]:
         """Return the cells that a rule may match, and whether it surely does."""
