@@ -6,14 +6,16 @@ from types import MappingProxyType
 import pytest
 
 from ink_infra_mcp.areas.ports.findings import Ground
-from ink_infra_mcp.areas.ports.host_target import host_rules
-from ink_infra_mcp.areas.ports.refusals import refuse_unforeseen, refuse_unread
+from ink_infra_mcp.areas.ports.host_target import Lies, host_rules
+from ink_infra_mcp.areas.ports.refusals import carried, refuse_cut_tunnels, refuse_unforeseen, refuse_unread
 from ink_infra_mcp.core.errors import RefusedByPolicy
 from ink_infra_mcp.core.firewall.addresses import V4
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.conditions import OneOf, Opaque, Protocol, ToPort
+from ink_infra_mcp.core.firewall.outside import Inner
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.firewall.rules import Base, Rule, Table, Translation, Verdict
+from ink_infra_mcp.core.firewall.sockets import Socket, Sockets
 from ink_infra_mcp.core.host_firewall.model import HostFirewall
 from tests.areas.ports.test_ground import ground
 from tests.core.firewall.recorded import NAMES
@@ -77,3 +79,37 @@ def test_a_rewrite_that_is_not_understood_is_named_before_anything_is_done() -> 
         refuse_unforeseen(changed, wanted(of))
     assert "8081/tcp ipv4 internet: unknown" in caught.value.failed
     assert "rewritten in a way that the rules do not tell" in caught.value.failed
+
+
+def with_tunnel(of: Ground, kind: str, port: int | None = None) -> tuple[Ground, Lies]:
+    """Return a server with a tunnel in it, and a UDP socket of the kernel's own on that port."""
+    assert isinstance(of.facts.sockets, Sockets)
+    kernels = (Socket("udp", port),) if port else ()
+    sockets = Sockets((*of.facts.sockets.found, Socket("udp", 1194, process="openvpn"), *kernels))
+    lies = Lies(("eth0",), (), (Inner("wg0", kind, ("10.66.0.1",), ("10.66.0.0/24",)),))
+    return replace(of, facts=replace(of.facts, sockets=sockets)), lies
+
+
+@pytest.mark.parametrize(
+    ("kind", "port", "words"),
+    [
+        ("wireguard", 51820, r"the tunnel wg0 \(wireguard\) travels by UDP to port 51820, which these rules would let"),
+        ("vxlan", 4789, "travels by UDP to port 4789"),
+        ("gre", None, "travels by gre packets"),
+    ],
+)
+def test_a_tunnel_whose_peers_would_be_cut_off_is_named_before_anything_is_done(
+    kind: str, port: int | None, words: str
+) -> None:
+    """What it travels by comes from outside, where policy has no rule for it."""
+    of, lies = with_tunnel(ground("open"), kind, port)
+    with pytest.raises(RefusedByPolicy, match=words):
+        refuse_cut_tunnels(of, wanted(of), lies)
+
+
+@pytest.mark.parametrize(("kind", "port"), [("wireguard", 443), ("wireguard", None), ("tun", 1194), ("bridge", None)])
+def test_a_tunnel_that_policy_lets_in_is_no_obstacle(kind: str, port: int | None) -> None:
+    """Nor one of a program's: by what that travels nobody can tell, and the plan warns of it."""
+    of, lies = with_tunnel(ground("open"), kind, port)
+    refuse_cut_tunnels(of, wanted(of), lies)
+    assert bool(carried(lies)) is (kind == "tun")

@@ -21,6 +21,11 @@ UNTOLD = {
     ("taken_in_by_another_card", 9101): "tc decides before any rule",
     ("states_before_there_are_any", 9200): "before conntrack a packet has no state",
     ("states_before_there_are_any", 9201): "before conntrack a packet has no state",
+    ("what_a_sender_chooses", 9100): "a sender chooses flags beside SYN",
+    ("what_a_sender_chooses", 9102): "a rate is asked with the element of a set",
+    ("a_status_compared_as_a_whole", 8001): "a status has more bits than the one that is compared",
+    ("a_status_compared_as_a_whole", 9100): "a status has more bits than the one that is compared",
+    ("a_helper_that_expects_connections", 9100): "a helper may have been told to expect the connection",
     ("a_card_in_a_bridge", 9101): "which port of the bridge it came in by is not told",
 }
 """Ports of which the rules do not tell, each with the reason; everything else is told, and right."""

@@ -79,6 +79,7 @@ def test_whatever_it_is_called_a_network_of_containers_guests_or_a_tunnel_is_ins
     ("links", "routes", "wired", "leading"),
     [
         pytest.param((link("wan", "veth", "203.0.113.11/24"),), [], (), {"wan"}, id="its address in fleet.toml"),
+        pytest.param((link("eth1", "veth", "198.51.100.11/24"),), [], (), {"eth1"}, id="a card that is a cable's end"),
         pytest.param((link("docker0", "veth", "10.0.0.3/32"),), [], (), {"docker0"}, id="its private address"),
         pytest.param((link("br-x", "bridge", "10.0.0.9/24"),), [], (), {"br-x"}, id="a neighbour of the fleet"),
         pytest.param((link("lo1", "", "10.5.0.9/32"),), [], (), {"lo1"}, id="a single address in a shared network"),
@@ -160,6 +161,17 @@ def test_a_tunnel_within_a_large_private_network_may_be_a_way_in_and_is_no_outsi
     assert perhaps_called_by(found, FLEET) - {"eth0"} == {"wg0"}
 
 
+def test_the_end_of_a_cable_is_no_card_where_it_is_in_a_bridge_or_has_no_address_of_the_internet() -> None:
+    """Whoever runs in a container has cards that are ends of cables; a guest's cable leads inside."""
+    found = networks(
+        ETH0,
+        link("br0", "bridge", "172.18.0.1/16"),
+        link("veth1", "veth", "198.51.100.7/32", master="br0"),
+        link("veth2", "veth", "192.168.7.1/24"),
+    )
+    assert outside(found, FLEET) == ("eth0",)
+
+
 @given(st.data())
 def test_every_way_in_leads_outside(data: st.DataObject) -> None:
     """What others are known to come in by is outside for the rules, too: of any links, kinds, addresses and routes."""
@@ -184,3 +196,9 @@ def test_without_routes_every_link_with_an_address_may_be_a_way_in() -> None:
     """But for the loopback, and what has nothing behind it."""
     found = networks(ETH0, link("x", "bridge", "172.18.0.1/16"), link("spare", "dummy", "203.0.113.77/32"))
     assert called_by(replace(found, routes=Unreadable("cut off")), FLEET) == {"eth0", "x"}
+
+
+def test_of_a_link_in_a_vrf_rules_may_see_another() -> None:
+    """What comes in by it is at the input hook from the VRF's own device."""
+    found = networks(ETH0, link("eth1", "", "198.51.100.11/24", master="blue"), link("blue", "vrf"))
+    assert [found.is_in_vrf(name) for name in ("eth0", "eth1", "blue")] == [False, True, False]

@@ -267,6 +267,61 @@ WORLDS = {
         ((ANY[0], 9100), (ANY[0], 9101)),
         tries=((FOUR, 9100), (FOUR, 9101)),
     ),
+    "entries of a verdict map": World(
+        nft(
+            "table inet m { chain web { ip saddr 10.0.0.0/8 drop; } ;"
+            + chain("i", "input", "tcp dport vmap { 9100 : jump web, 9101 : continue, 9102 : drop, * : drop }")
+            + chain(
+                "j", "input", "ct state vmap { new : jump web, established : accept, untracked : accept, * : drop }"
+            )
+            + chain("k", "input", "ip saddr vmap { 192.0.2.1 : drop, * : accept }; tcp dport 9104 drop")
+            + "}"
+        ),
+        tuple((a, p) for a in ANY for p in (9100, 9101, 9102, 9103)),
+        tries=tuple((a, p) for a in (FOUR, SIX) for p in (9100, 9101, 9102, 9103)),
+    ),
+    "what a sender chooses": World(
+        nft(
+            "table inet c {"
+            + chain(
+                "i",
+                "input",
+                "tcp dport 9100 tcp flags == syn drop; tcp dport 9101 tcp flags & (fin|syn|rst|ack) == syn drop;"
+                " tcp dport 9102 ip saddr { 203.0.113.66 limit rate over 1/second, 192.0.2.9 limit rate over 1/second }"
+                " drop",
+            )
+            + "}"
+        ),
+        tuple((ANY[0], p) for p in (9100, 9101, 9102)),
+        ("echo 1 >/proc/sys/net/ipv4/tcp_ecn",),
+        tuple((FOUR, p) for p in (9100, 9101, 9102)),
+    ),
+    "a status compared as a whole": World(
+        nft(
+            "table inet d {"
+            + chain(
+                "p", "prerouting", "tcp dport 8001 redirect to :9100; tcp dport 8002 redirect to :9101", -100, "nat"
+            )
+            + chain("i", "input", "tcp dport 9100 ct status == dnat drop; tcp dport 9101 ct status dnat drop")
+            + "}"
+        ),
+        ((ANY[0], 9100), (ANY[0], 9101)),
+        tries=tuple((FOUR, p) for p in (8001, 8002, 9100, 9101)),
+    ),
+    "a helper that expects connections": World(
+        nft(
+            'table inet x { ct helper ftp-standard { type "ftp" protocol tcp; l3proto ip; } ;'
+            + chain(
+                "i",
+                "input",
+                'ct state related accept; tcp dport 21 ct helper set "ftp-standard" accept;'
+                " tcp dport 9101 accept; tcp dport 9100 drop",
+            )
+            + "}"
+        ),
+        ((ANY[0], 9100), (ANY[0], 9101)),
+        tries=((FOUR, 9100), (FOUR, 9101)),
+    ),
     "sent to another device": World(
         (
             "ip link add v0 type veth peer name v1",
