@@ -6,6 +6,7 @@ from ink_infra_mcp.areas.ports.host_target import Lies, foreseen, ways_to_keep
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.interfaces import Interfaces
+from ink_infra_mcp.core.firewall.outside import Inner
 from ink_infra_mcp.core.firewall.policy import Agreement, Intent
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.firewall.sockets import Sockets
@@ -67,23 +68,31 @@ def refuse_cut_tunnels(ground: Ground, wanted: HostFirewall, lies: Lies) -> None
     Raises:
         RefusedByPolicy: peers of a tunnel of the kernel's could not begin anything any more.
     """
-    admitted = [Ports.parse(rule.ports) for rule in wanted.rules if rule.protocol == "udp"]
-    sockets = ground.facts.sockets
-    found = sockets.found if isinstance(sockets, Sockets) else ()
-    kernels = {each.port for each in found if each.protocol == "udp" and not each.process and not each.loopback}
-    closed = sorted(port for port in kernels if not any(port in ports for ports in admitted))
+    closed = _kernels_closed(ground, wanted)
     for tunnel in (each for each in lies.inner if each.addresses):
-        by_udp = tunnel.kind in _BY_UDP and closed
-        if not by_udp and tunnel.kind not in _BY_ITSELF:
-            continue
-        carrier = f"UDP to port {' or '.join(map(str, closed))}" if by_udp else f"{tunnel.kind} packets"
-        raise RefusedByPolicy(
-            f"Nothing is planned for {ground.facts.name}: the tunnel {tunnel.name} ({tunnel.kind}) travels by "
-            f"{carrier}, which these rules would let nobody in by: its peers would be cut off.",
-            next="Let its port in by policies/ports.toml, with the reason, then call again."
-            if by_udp
-            else "These rules know TCP and UDP only: take the tunnel down, or leave this server's rules to yourself.",
-        )
+        if carrier := _carrier(tunnel, closed):
+            by_udp = tunnel.kind in _BY_UDP
+            raise RefusedByPolicy(
+                f"Nothing is planned for {ground.facts.name}: the tunnel {tunnel.name} ({tunnel.kind}) travels by "
+                f"{carrier}, which these rules would let nobody in by: its peers would be cut off.",
+                next="Let its port in by policies/ports.toml, with the reason, then call again."
+                if by_udp
+                else "These rules know TCP and UDP only: take the tunnel down, or make this server's rules by hand.",
+            )
+
+
+def _kernels_closed(ground: Ground, wanted: HostFirewall) -> list[int]:
+    """Return the UDP ports that the kernel itself listens on for others, and that no rule lets anybody in by."""
+    admitted = [Ports.parse(rule.ports) for rule in wanted.rules if rule.protocol == "udp"]
+    found = ground.facts.sockets.found if isinstance(ground.facts.sockets, Sockets) else ()
+    kernels = {each.port for each in found if each.protocol == "udp" and not (each.process or each.loopback)}
+    return sorted(port for port in kernels if not any(port in ports for ports in admitted))
+
+
+def _carrier(tunnel: Inner, closed: list[int]) -> str:
+    if tunnel.kind in _BY_UDP and closed:
+        return f"UDP to port {' or '.join(map(str, closed))}"
+    return f"{tunnel.kind} packets" if tunnel.kind in _BY_ITSELF else ""
 
 
 def carried(lies: Lies) -> tuple[str, ...]:
