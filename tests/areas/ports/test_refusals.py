@@ -96,6 +96,7 @@ def with_tunnel(of: Ground, kind: str, port: int | None = None) -> tuple[Ground,
         ("wireguard", 51820, r"the tunnel wg0 \(wireguard\) travels by UDP to port 51820, which these rules would let"),
         ("vxlan", 4789, "travels by UDP to port 4789"),
         ("gre", None, "travels by gre packets"),
+        ("a-kind-of-next-year", None, "travels by a-kind-of-next-year packets"),
     ],
 )
 def test_a_tunnel_whose_peers_would_be_cut_off_is_named_before_anything_is_done(

@@ -6,7 +6,7 @@ from ink_infra_mcp.areas.ports.host_target import Lies, foreseen, ways_to_keep
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.interfaces import Interfaces
-from ink_infra_mcp.core.firewall.outside import Inner
+from ink_infra_mcp.core.firewall.outside import OF_CONTAINERS, Inner
 from ink_infra_mcp.core.firewall.policy import Agreement, Intent
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.firewall.sockets import Sockets
@@ -15,8 +15,11 @@ from ink_infra_mcp.core.host_firewall.model import HostFirewall, shut_out, way_o
 
 _BY_UDP = frozenset({"wireguard", "vxlan", "geneve"})
 """Kinds of tunnels that the kernel itself listens for, by a socket that no process has."""
-_BY_ITSELF = frozenset({"gre", "gretap", "ip6gre", "ipip", "ip6tnl", "sit", "vti", "vti6", "xfrm", "erspan"})
-"""Kinds whose packets are of a protocol of their own."""
+_BY_A_PROGRAM = "tun"
+_WITHOUT = frozenset(
+    {"", "vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "bond", "team", "vrf", "openvswitch", "netkit"}
+)
+"""Kinds that travel by nothing else than the wire that they are on, beside those of containers."""
 
 
 def refuse_unread(ground: Ground, *, provider: bool) -> None:
@@ -89,15 +92,17 @@ def _kernels_closed(ground: Ground, wanted: HostFirewall) -> list[int]:
     return sorted(port for port in kernels if not any(port in ports for ports in admitted))
 
 
-def _carrier(tunnel: Inner, closed: list[int]) -> str:
-    if tunnel.kind in _BY_UDP and closed:
-        return f"UDP to port {' or '.join(map(str, closed))}"
-    return f"{tunnel.kind} packets" if tunnel.kind in _BY_ITSELF else ""
+def _carrier(inner: Inner, closed: list[int]) -> str:
+    """Return by what a network comes in from outside that these rules drop; of a kind that is not known, by its own."""
+    if inner.kind in _BY_UDP:
+        return f"UDP to port {' or '.join(map(str, closed))}" if closed else ""
+    known = inner.kind in _WITHOUT or inner.kind in OF_CONTAINERS or inner.kind == _BY_A_PROGRAM
+    return "" if known else f"{inner.kind} packets"
 
 
 def carried(lies: Lies) -> tuple[str, ...]:
     """Return in words which tunnels are made by programs: by what they travel is a port like any other."""
-    names = [each.name for each in lies.inner if each.kind == "tun" and each.addresses]
+    names = [each.name for each in lies.inner if each.kind == _BY_A_PROGRAM and each.addresses]
     if not names:
         return ()
     return (
