@@ -32,9 +32,9 @@ check: $(DEV) ## lint, format, types and import rules
 contracts: $(DEV) ## write tools/*/contract.json and the generated docs from what goes over the wire
 	$(BIN)/ink-infra-mcp contracts --update
 
-conformance: $(DEV) ## run the official MCP conformance suite, and clients that others wrote, against this server
+conformance: $(DEV) ## run the official MCP suite, and other people's clients against this server and its sandbox
 	@$(BIN)/python -m tests.conformance.run
-	@$(BIN)/pytest -n 2 -m clients tests/clients_matrix
+	@$(BIN)/pytest -n 2 -m clients tests/clients_matrix tests/vendor_clients tests/converters
 
 wheel: $(DEV) ## build wheel and sdist, install them elsewhere, and speak to the result
 	@$(BIN)/pytest -n 0 -m wheel tests/test_wheel.py
@@ -48,14 +48,14 @@ lab-long: $(DEV) ## run those tests on real servers that take too long for every
 peers: $(DEV) ## measure our SSH beside what others use, on a hundred real servers; needs root on Debian
 	@$(BIN)/python -m tests.lab.peers $(HOSTS)
 
-bench: $(DEV) ## measure start-up, calls and the size of the tool list
+bench: $(DEV) ## measure start-up, calls, the size of the tool list, and one Muscle beside ten
 	@$(BIN)/python -m tests.bench
 
 constraints: ## write constraints.txt anew from a clean install of the newest allowed versions
 	@$(PYTHON) tests/refresh_constraints.py
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache .bench tests/*/node_modules
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache .bench tests/*/node_modules tests/*/.installed
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(CREATED):

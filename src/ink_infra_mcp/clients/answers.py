@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from ink_infra_mcp.core.errors import (
+    MAYBE_DONE,
+    NOTHING_DONE,
     BadAnswer,
     Conflict,
     Forbidden,
@@ -21,6 +23,7 @@ from ink_infra_mcp.core.errors import (
 from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean
 
+Model = TypeVar("Model", bound=BaseModel)
 READS = frozenset({"GET", "HEAD"})
 """The methods that may be reads: where they are not, as in old versions of Coolify, they are sent with a permit."""
 
@@ -98,10 +101,13 @@ def vendor_words(answer: Answer, *, limit: int = 300) -> str:
 
 
 def done_words(answer: Answer) -> str:
-    """Return what is known of the change: a 5xx to a write may have acted."""
-    if answer.status >= 500 and not answer.only_read:
-        return "It is not known whether the change happened."
-    return "Nothing was changed."
+    """Return what is known of the change."""
+    return MAYBE_DONE if may_have_acted(answer) else NOTHING_DONE
+
+
+def may_have_acted(answer: Answer) -> bool:
+    """Return whether a bad answer leaves it open if a write happened: after a 5xx, or something that is no answer."""
+    return not answer.only_read and (answer.status >= 500 or answer.status < 400)
 
 
 def retry_after_s(answer: Answer) -> float | None:
@@ -120,6 +126,33 @@ def not_the_api(service: str, answer: Answer) -> BadAnswer:
         status=answer.status,
         done=done_words(answer),
         next="Check the address in fleet.toml; a login page or proxy may stand in front of the API.",
+    )
+
+
+def shaped(service: str, answer: Answer, value: JsonValue, model: type[Model]) -> Model:
+    """Return a part of a good answer as what the vendor documents.
+
+    Raises:
+        BadAnswer: it is missing or of another shape.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        where = ".".join((model.__name__, *(str(part) for part in error.errors()[0]["loc"])))
+        raise undocumented(service, answer, f"{where} is missing or of another shape") from error
+
+
+def undocumented(service: str, answer: Answer, why: str) -> BadAnswer:
+    """Return the error for a good answer that is not as documented: what a write came to is then open."""
+    return BadAnswer(
+        f"{service} answered {answer.method} {answer.path} with something else than documented: {why}.",
+        service=service,
+        status=answer.status,
+        done=done_words(answer),
+        next="Update ink-infra-mcp; if that does not help, report it.",
+        request_id=answer.headers.get("x-correlation-id") or answer.headers.get("cf-ray"),
+        unsure=may_have_acted(answer),
+        of_read=answer.only_read,
     )
 
 

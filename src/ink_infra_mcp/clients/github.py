@@ -1,12 +1,12 @@
-"""GitHub, as far as we need it: does a repository exist for us, and which commit is at the head of a branch."""
+"""GitHub, as far as we need it: repositories and heads of branches, pull requests, and what is in which release."""
 
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from ink_infra_mcp.clients.answers import Answer, classify_plainly, retry_after_s
 from ink_infra_mcp.clients.http import Http
@@ -15,7 +15,17 @@ from ink_infra_mcp.core.errors import BadAnswer, InputError, NotFound, RateLimit
 
 BASE_URL = "https://api.github.com"
 HEADERS: Mapping[str, str] = {"X-GitHub-Api-Version": "2022-11-28", "Accept": "application/vnd.github+json"}
-READS = Reads("/repos/{word}/{word}", "/repos/{word}/{word}/branches/{word}", "/rate_limit")
+READS = Reads(
+    "/repos/{word}/{word}",
+    "/repos/{word}/{word}/branches/{word}",
+    "/repos/{word}/{word}/pulls/{number}",
+    "/repos/{word}/{word}/releases?per_page",
+    "/repos/{word}/{word}/compare/{word}?page&per_page",
+    "/rate_limit",
+)
+_RELEASES = 30
+_TAG = re.compile(r"^[A-Za-z0-9](?:\.?[A-Za-z0-9_-]){0,99}$")
+_SHA = re.compile(r"^[0-9a-f]{40}$")
 _OWNER = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})$")
 _NAME = re.compile(r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}$")
 _BRANCH = re.compile(r"^(?!.*(?:\.\.|//|@\{))[^\s\x00-\x1f~^:?*\[\\/][^\x00-\x20~^:?*\[\\]{0,249}$")
@@ -34,6 +44,31 @@ class Repository(_Seen):
     private: bool = False
     archived: bool = False
     clone_url: str = ""
+
+
+class PullRequest(_Seen):
+    """A pull request. `merge_commit_sha` is what it became, where it was merged; else a try of GitHub's, or None."""
+
+    number: int
+    state: Literal["open", "closed"]
+    merged: bool
+    merge_commit_sha: str | None = None
+
+
+class Release(_Seen):
+    """What was published under a tag."""
+
+    tag_name: str
+    draft: bool = False
+    prerelease: bool = False
+
+
+class _Releases(RootModel[tuple[Release, ...]]):
+    """A list of them."""
+
+
+class _Comparison(_Seen):
+    status: Literal["ahead", "behind", "diverged", "identical"]
 
 
 class _Commit(_Seen):
@@ -77,6 +112,45 @@ class GithubLook:
         except NotFound:
             return None
         return _parsed(answer, _Branch).commit.sha
+
+    async def pull_request(self, owner: str, name: str, number: int) -> PullRequest | None:
+        """Return a pull request; None where there is none that we may see.
+
+        Raises:
+            InputError: owner or name cannot be GitHub's.
+            VendorError: GitHub did not answer well.
+        """
+        try:
+            answer = await self._http.get(f"{_path(owner, name)}/pulls/{number}")
+        except NotFound:
+            return None
+        return _parsed(answer, PullRequest)
+
+    async def releases(self, owner: str, name: str) -> tuple[Release, ...]:
+        """Return the newest published releases, without drafts and candidates, in GitHub's order.
+
+        Raises:
+            InputError: owner or name cannot be GitHub's.
+            VendorError: GitHub did not answer well.
+        """
+        answer = await self._http.get(f"{_path(owner, name)}/releases", {"per_page": _RELEASES})
+        listed = _parsed(answer, _Releases).root
+        return tuple(
+            each for each in listed if not each.draft and not each.prerelease and _TAG.fullmatch(each.tag_name)
+        )
+
+    async def contains(self, owner: str, name: str, tag: str, commit: str) -> bool:
+        """Return whether a commit is among the ancestors of a tag. The second page has no list of changed files.
+
+        Raises:
+            InputError: a name cannot be GitHub's, or tag or commit not git's.
+            VendorError: GitHub did not answer well, or has no such tag or commit.
+        """
+        if not _TAG.fullmatch(tag) or not _SHA.fullmatch(commit):
+            raise InputError("That is no tag and commit.", next="Give the name of a tag, and a whole commit id.")
+        path = f"{_path(owner, name)}/compare/{quote(f'{tag}...{commit}', safe='')}"
+        answer = await self._http.get(path, {"per_page": 1, "page": 2})
+        return _parsed(answer, _Comparison).status in ("behind", "identical")
 
 
 def classify(service: str, answer: Answer) -> VendorError:

@@ -14,14 +14,24 @@ import anyio
 import httpx2
 from pydantic import JsonValue
 
-from ink_infra_mcp.clients.answers import READS, Answer, Classify, classify_plainly, not_the_api
+from ink_infra_mcp import __version__
+from ink_infra_mcp.clients.answers import READS, Answer, Classify, classify_plainly, may_have_acted, not_the_api
 from ink_infra_mcp.clients.reading import Reads
 from ink_infra_mcp.core.effects import Clock
-from ink_infra_mcp.core.errors import BadAnswer, RateLimited, Unavailable, Unreachable, VendorError
+from ink_infra_mcp.core.errors import (
+    MAYBE_DONE,
+    NOTHING_DONE,
+    BadAnswer,
+    RateLimited,
+    Unavailable,
+    Unreachable,
+    VendorError,
+)
 from ink_infra_mcp.core.permit import Permit, refuse_without_permit
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.untrusted import clean
+from ink_infra_mcp.core.words import of_connection
 
 Query = Mapping[str, str | int | bool]
 Form = Sequence[tuple[str, str]]
@@ -117,7 +127,7 @@ class Http:
         self._jitter = jitter
         self._client = httpx2.AsyncClient(
             base_url=settings.base_url,
-            headers={"Accept": "application/json", "User-Agent": "ink-infra-mcp", **settings.headers},
+            headers={"Accept": "application/json", "User-Agent": f"ink-infra-mcp/{__version__}", **settings.headers},
             timeout=httpx2.Timeout(settings.read_s, connect=settings.connect_s),
             transport=WriteGate(
                 transport or httpx2.AsyncHTTPTransport(verify=_trust(), retries=0),
@@ -204,9 +214,9 @@ class Http:
         )
         answer = await self._wire(method, path, request, reads=permit is None)
         if answer.status >= 400:
-            raise self._classify(self.service, answer)
+            raise _marked(self._classify(self.service, answer), answer)
         if answer.is_html or answer.status >= 300:
-            raise not_the_api(self.service, answer)
+            raise _marked(not_the_api(self.service, answer), answer)
         return answer
 
     async def _wire(self, method: str, path: str, request: httpx2.Request, *, reads: bool) -> Answer:
@@ -215,9 +225,9 @@ class Http:
                 response = await self._client.send(request, stream=True)
                 body = await _body(response)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            raise self._unreachable(error, unsure=False) from error
+            raise self._unreachable(error, reads=reads, unsure=False) from error
         except (httpx2.RequestError, TimeoutError) as error:
-            raise self._unreachable(error, unsure=not reads) from error
+            raise self._unreachable(error, reads=reads, unsure=not reads) from error
         if len(body) > MAX_BODY_BYTES:
             raise self._too_large(method, path, response.status_code, reads=reads)
         text = (
@@ -244,19 +254,28 @@ class Http:
             f"{self.service} answered {method} {path} with more than {MAX_BODY_BYTES // 2**20} MiB.",
             service=self.service,
             status=status,
-            done="Nothing was changed." if reads else "It is not known whether the change happened.",
+            done=NOTHING_DONE if reads else MAYBE_DONE,
             next="Look at what stands there in the service itself.",
+            unsure=not reads,
+            of_read=reads,
         )
 
-    def _unreachable(self, error: Exception, *, unsure: bool) -> Unreachable:
-        why = clean(self._redact(str(error)), limit=200) or type(error).__name__
+    def _unreachable(self, error: Exception, *, reads: bool, unsure: bool) -> Unreachable:
+        why = clean(of_connection(self._redact(str(error))), limit=200) or type(error).__name__
         return Unreachable(
             f"{self.service} did not answer at {self._settings.base_url}: {why}.",
             service=self.service,
-            done="It is not known whether the change happened." if unsure else "Nothing was changed.",
+            done=MAYBE_DONE if unsure else NOTHING_DONE,
             next=f"Check that {self.service} is up and reachable from this machine, then call again.",
             vendor_code="maybe_sent" if unsure else "not_sent",
+            unsure=unsure,
+            of_read=reads,
         )
+
+
+def _marked(error: VendorError, answer: Answer) -> VendorError:
+    error.unsure, error.of_read = may_have_acted(answer), answer.only_read
+    return error
 
 
 def _has_no_body(request: httpx2.Request) -> bool:

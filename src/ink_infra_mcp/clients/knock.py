@@ -17,6 +17,10 @@ _BROKEN_OFF = frozenset({errno.ECONNRESET, errno.EPIPE})
 """What is told of a connection that was there, and that its other end broke off at once (tcp_reset of Linux)."""
 
 
+KNOCK_S = 3.0
+"""How long a connect that nobody answers is waited for."""
+
+
 class Knock:
     """Knocks at ports. `connect_to` dials elsewhere in place of an (address, port), as for SSH and the HTTP probe.
 
@@ -30,7 +34,7 @@ class Knock:
         *,
         confined: bool = False,
         at_once: int = 64,
-        timeout_s: float = 3.0,
+        timeout_s: float = KNOCK_S,
     ) -> None:
         self._connect_to = connect_to
         self._confined = confined

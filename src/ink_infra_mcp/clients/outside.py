@@ -9,6 +9,13 @@ Endpoint = tuple[str, int]
 _INSIDE = tuple(
     map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
 )
+_EXAMPLES = tuple(
+    map(
+        ipaddress.ip_network,
+        ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20"),
+    )
+)
+"""Addresses of documentation stand for public ones: pretend worlds are made of them."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -38,6 +45,15 @@ def is_public(address: str) -> bool:
         return False
     hidden = _hidden(ip)
     return is_public(str(hidden)) if hidden else ip.is_global and not ip.is_multicast
+
+
+def seems_public(address: str) -> bool:
+    """Return whether an address is of the public internet; those of documentation count, a host name does too."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return True
+    return is_public(address) or any(ip.version == net.version and ip in net for net in _EXAMPLES)
 
 
 def is_inside(address: str) -> bool:

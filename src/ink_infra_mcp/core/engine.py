@@ -23,6 +23,18 @@ class StepEnd(Frozen):
     acted: bool = False
 
 
+class LaneEnd(Frozen):
+    """How one lane of a plan ended, beside the others. A failed one is kept before anything of it is undone."""
+
+    state: Literal["done", "failed", "cancelled"]
+    step_id: str = ""
+    problem: Problem | None = None
+    acted: bool = False
+    results: dict[str, JsonObject] = {}
+    undone: tuple[str, ...] = ()
+    undo_failed: tuple[str, ...] = ()
+
+
 class Ending(Frozen):
     """How the whole operation ended, before it is told to anybody."""
 
@@ -33,6 +45,18 @@ class Ending(Frozen):
     undo_failed: tuple[str, ...] = ()
     results: dict[str, JsonObject] = {}
     checks: tuple[Check, ...] = ()
+    lanes: dict[str, LaneEnd] = {}
+    """How each lane ended. One that failed or was cancelled beside one that is done: the state is `done`, in part."""
+
+    @property
+    def broken(self) -> dict[str, LaneEnd]:
+        """Return the lanes that are not done."""
+        return {name: end for name, end in self.lanes.items() if end.state != "done"}
+
+    @property
+    def in_part(self) -> bool:
+        """Return whether some lanes are done and others are not."""
+        return 0 < len(self.broken) < len(self.lanes)
 
 
 class Program(Protocol):
@@ -52,6 +76,14 @@ class Program(Protocol):
 
     async def undo(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
         """Run the undo of a step that finished, or that failed when it may have acted."""
+        ...
+
+    async def lane(self, operation_id: str, lane: str) -> LaneEnd | None:
+        """Return how a lane ended before anything of it was undone, if it was kept."""
+        ...
+
+    async def keep_lane(self, operation_id: str, lane: str, end: LaneEnd) -> None:
+        """Keep how a lane ended: a run after a crash then begins no step of it anew."""
         ...
 
     async def verify(self, operation_id: str, results: Results) -> tuple[Check, ...]:

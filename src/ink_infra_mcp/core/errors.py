@@ -5,6 +5,7 @@ InkError                      code, retryable, and three sentences: what failed,
 │   ├── UnknownName           nothing has that name
 │   └── AmbiguousName         several things have that name
 ├── ConfigError               fleet.toml, a policy file or the environment is wrong
+│   ├── NotConfigured         there is no fleet.toml yet
 │   └── SecretMissing         no secret of that name in the environment or the keyring
 ├── GuardError                the guard stopped a change; nothing was done
 │   ├── RefusedByPolicy       data in policies/ says no
@@ -32,12 +33,15 @@ InkError                      code, retryable, and three sentences: what failed,
 │   ├── StateUnavailable      cannot be read or written now (disk full, database down)
 │   ├── StateCorrupt          what is stored is not what we wrote
 │   └── NotOurs               another process runs the operation now, or it has ended
-└── StepFailed                a step of an approved plan ended badly
+├── StepFailed                a step of an approved plan ended badly
+└── OutcomeUnknown            the answer to a change was lost: what came of it is known only after a look
 """
 
 from typing import ClassVar
 
 NOTHING_DONE = "Nothing was changed."
+MAYBE_DONE = "It is not known whether the change happened."
+LOOKS_FIRST = "Call the tool again: it looks first."
 
 
 class InkError(Exception):
@@ -45,6 +49,9 @@ class InkError(Exception):
 
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
+
+    unsure: bool = False
+    """Whether a change may have happened all the same: its answer was lost, and no look has settled it."""
 
     def __init__(self, failed: str, *, done: str = NOTHING_DONE, next: str = "") -> None:
         super().__init__(failed, done, next)
@@ -78,6 +85,12 @@ class ConfigError(InkError):
     """The configuration cannot be used; the message names the file, the line and the key."""
 
     code = "invalid_config"
+
+
+class NotConfigured(ConfigError):
+    """There is no fleet.toml: nobody has set anything up yet."""
+
+    code = "not_configured"
 
 
 class SecretMissing(ConfigError):
@@ -131,7 +144,10 @@ class WriteRefused(GuardError):
 
 
 class VendorError(InkError):
-    """An API call failed; `service`, `status`, `vendor_code` and `request_id` are kept for support."""
+    """An API call failed; `service`, `status`, `vendor_code` and `request_id` are kept for support.
+
+    `of_read` says that the call asked and changed nothing.
+    """
 
     code = "vendor_error"
 
@@ -147,9 +163,13 @@ class VendorError(InkError):
         request_id: str | None = None,
         retry_after_s: float | None = None,
         body: object = None,
+        unsure: bool = False,
+        of_read: bool = False,
     ) -> None:
         super().__init__(failed, done=done, next=next)
         self.service = service
+        self.unsure = unsure
+        self.of_read = of_read
         self.status = status
         self.vendor_code = vendor_code
         self.request_id = request_id
@@ -219,9 +239,12 @@ class HostError(InkError):
 
     code = "host_error"
 
-    def __init__(self, failed: str, *, host: str, done: str = NOTHING_DONE, next: str = "") -> None:
+    def __init__(
+        self, failed: str, *, host: str, done: str = NOTHING_DONE, next: str = "", unsure: bool = False
+    ) -> None:
         super().__init__(failed, done=done, next=next)
         self.host = host
+        self.unsure = unsure
 
 
 class HostUnreachable(HostError):
@@ -302,8 +325,33 @@ class StepFailed(InkError):
         stage: str = "",
         probable_cause: str = "",
         untrusted_log: tuple[str, ...] = (),
+        unsure: bool = False,
     ) -> None:
         super().__init__(failed, done=done, next=next)
+        self.unsure = unsure
         self.stage = stage
         self.probable_cause = probable_cause
         self.untrusted_log = untrusted_log
+
+
+class OutcomeUnknown(InkError):
+    """The answer to a change was lost, and looking did not settle whether it happened: neither done nor failed."""
+
+    code = "outcome_unknown"
+    unsure = True
+
+    def __init__(self, failed: str, *, done: str = MAYBE_DONE, next: str = "") -> None:
+        super().__init__(failed, done=done, next=next or LOOKS_FIRST)
+
+
+def unsettled(error: InkError, *, acted: bool) -> OutcomeUnknown | None:
+    """Return what a step's error means for what it was to change, where that is open; None where it is settled.
+
+    It is open when the answer to a change was lost, and when a step has sent changes (`acted`) and then could not look.
+    """
+    if isinstance(error, OutcomeUnknown):
+        return error
+    if error.unsure:
+        return OutcomeUnknown(error.failed, done=error.done, next=error.next)
+    blind = isinstance(error, (Unreachable, Unavailable, BadAnswer)) and error.of_read
+    return OutcomeUnknown(error.failed, next=error.next) if acted and blind else None

@@ -113,6 +113,7 @@ Cpus = Annotated[str, AfterValidator(cpu_limit)]
 Network = Annotated[str, AfterValidator(network)]
 Registry = Annotated[str, AfterValidator(registry)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+SshAccess = Literal["public", "private"]
 Provider = Literal["hetzner_cloud", "hetzner_robot", "other"]
 
 
@@ -141,12 +142,23 @@ class Host(_Section):
     provider_id: str = ""
     private_address: Address | None = None
 
+    @property
+    def ssh_address(self) -> str:
+        """Return where it is reached over SSH."""
+        return self.address
+
 
 class Muscle(Host):
-    """A run server; apps get `<app>.<wildcard_domain>`."""
+    """A run server; apps get `<app>.<wildcard_domain>`. With `private` access SSH is on the private network only."""
 
     wildcard_domain: Domain | None = None
     production: bool = False
+    access: SshAccess = "public"
+
+    @property
+    def ssh_address(self) -> str:
+        """Return where it is reached over SSH: at its private address, where it takes SSH there only."""
+        return self.private_address if self.access == "private" and self.private_address else self.address
 
 
 class Domains(_Section):

@@ -33,6 +33,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     UNDONE = "undone"
     APPLIED_UNVERIFIED = "applied_unverified"
+    APPLIED_IN_PART = "applied_in_part"
     CANCELLED = "cancelled"
     RUNNING = "running"
 
@@ -48,11 +49,16 @@ class Check(Frozen):
 class Query(ABC, Generic[A, L, R]):
     """A tool that reads. The docstring of the subclass is the description the model sees.
 
-    `needs` says what it does not work without; `doctor` tells from it which tools work.
+    `needs` says what it does not work without; `doctor` tells from it which tools work. `hint` has the words that
+    people say for it, by which hosts find it that show a model names first; an `entry` tool is shown whole from the
+    start, and the answer of a `long` one may be longer than hosts expect.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    hint: ClassVar[str] = ""
+    entry: ClassVar[bool] = False
+    long: ClassVar[bool] = False
     toolset: ClassVar[Toolset]
     needs: ClassVar[Needs]
     args: ClassVar[type[BaseModel]]
@@ -72,11 +78,14 @@ class Mutation(ABC, Generic[A, L, F]):
     """A tool that changes. It has no `execute`: the plan is the program.
 
     `kinds` lists every step kind that its plans can hold; risk and annotations derive from them. `needs` says what it
-    does not work without; `doctor` tells from it which tools work.
+    does not work without; `doctor` tells from it which tools work. `hint`, `entry` and `long` are as with a Query.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    hint: ClassVar[str] = ""
+    entry: ClassVar[bool] = False
+    long: ClassVar[bool] = False
     toolset: ClassVar[Toolset]
     needs: ClassVar[Needs]
     args: ClassVar[type[BaseModel]]

@@ -3,7 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -68,7 +70,7 @@ class Step(Frozen):
     of them. One that only `reads` gets no permit to write.
     """
 
-    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
     kind: Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$")]
     target: str
     summary: str
@@ -84,6 +86,8 @@ class Step(Frozen):
     undo_words: str = CANNOT_BE_UNDONE
     undoes: tuple[str, ...] = ()
     """Ids of earlier steps whose `undo` runs when this step fails; its own, when it fails after it may have acted."""
+    lane: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9-]{0,62})?$")] = ""
+    """The lane that it runs in: lanes run side by side, and a step that fails ends its own lane only."""
 
     @property
     def can_undo_itself(self) -> bool:
@@ -105,6 +109,8 @@ class Plan(Frozen):
     steps: tuple[Step, ...] = ()
     production: bool = False
     monthly_cost_eur: str | None = None
+    monthly_total_eur: str | None = None
+    """What everything costs a month after a plan that buys, VAT included; `unknown` is over any budget."""
     blast_radius: str = ""
     keeps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -119,6 +125,7 @@ class Plan(Frozen):
         for step in self.steps:
             _check_after(step, earlier)
             earlier[step.id] = step
+        _check_lanes(self.steps)
         return self
 
     @model_validator(mode="after")
@@ -130,12 +137,56 @@ class Plan(Frozen):
     @property
     def digest(self) -> str:
         """Return the SHA-256 of the canonical JSON, in hex: what is approved is what runs."""
-        return hashlib.sha256(canonical(self.model_dump(mode="json"))).hexdigest()
+        fields = self.model_dump(mode="json")
+        if self.monthly_total_eur is None:
+            # plans that buy nothing have the digest that they had before there was a total
+            del fields["monthly_total_eur"]
+        return hashlib.sha256(canonical(fields)).hexdigest()
 
     @property
     def is_noop(self) -> bool:
         """Return whether the world is already as asked."""
         return not self.steps
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a plan that ends before the next one begins: one step alone, or lanes side by side, by their names."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def lanes(self) -> dict[str, tuple[Step, ...]]:
+        """Return the steps of each lane, in the order of the plan; empty for a step alone."""
+        names = dict.fromkeys(step.lane for step in self.steps if step.lane)
+        return {name: tuple(step for step in self.steps if step.lane == name) for name in names}
+
+
+def side_by_side(steps: Iterable[Step]) -> tuple[Stretch, ...]:
+    """Return the steps in stretches: each step without a lane alone, those with one together with their neighbours."""
+    stretches: list[Stretch] = []
+    for in_lanes, group in groupby(steps, key=lambda step: bool(step.lane)):
+        together = tuple(group)
+        stretches += [Stretch(together)] if in_lanes else [Stretch((step,)) for step in together]
+    return tuple(stretches)
+
+
+def _check_lanes(steps: tuple[Step, ...]) -> None:
+    """What runs beside something cannot build on it, and a lane that has ended does not begin again."""
+    lane_of = {step.id: step.lane for step in steps}
+    for step in steps:
+        if beside := _of_another_lane(step, lane_of):
+            raise ValueError(f"step {step.id!r} builds on {sorted(beside)} of another lane")
+    names = [name for stretch in side_by_side(steps) for name in stretch.lanes]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"the lanes {sorted(twice)} begin twice")
+
+
+def _of_another_lane(step: Step, lane_of: Mapping[str, str]) -> set[str]:
+    """A lane may use what was there before all lanes; it takes back only its own."""
+    fit = {"", step.lane} if step.lane else set(lane_of.values())
+    used = {id_ for id_ in step.uses if lane_of[id_] not in fit}
+    return used | {id_ for id_ in step.undoes if lane_of[id_] != step.lane}
 
 
 def _check_after(step: Step, earlier: Mapping[str, Step]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from ink_infra_mcp.core.plan import Frozen, Plan, Risk, Step
+from ink_infra_mcp.core.plan import Frozen, Plan, Risk, Step, side_by_side
 from ink_infra_mcp.core.rendering import render
 
 MAX_PLAN_TEXT = 40_000
@@ -171,16 +171,21 @@ class Policy(Frozen):
         if hit := [name for name in self.protected if name.casefold() in touched]:
             return f"{', '.join(hit)} is protected by policy; no tool may change it."
         if len(render(plan, risk=risk)) > MAX_PLAN_TEXT:
-            return f"The plan is longer than {MAX_PLAN_TEXT} characters; nobody could read what they approve."
+            return (
+                f"The plan is longer than {MAX_PLAN_TEXT} characters; nobody could read what they approve. "
+                "Ask for less at once, such as fewer servers, or for those together that are alike."
+            )
         return self._over_limit(plan)
 
     def _over_limit(self, plan: Plan) -> str | None:
-        if len(plan.steps) > self.max_steps:
-            return f"The plan has {len(plan.steps)} steps; policy allows {self.max_steps}."
-        if _cost_eur(plan) > self.max_monthly_eur:
-            return (
-                f"The plan adds {plan.monthly_cost_eur} EUR a month; policy allows {self.max_monthly_eur} in one plan."
-            )
+        if (in_a_row := _in_a_row(plan)) > self.max_steps:
+            how = " in a row" if in_a_row < len(plan.steps) else ""
+            return f"The plan has {in_a_row} steps{how}; policy allows {self.max_steps}."
+        if _eur(plan.monthly_cost_eur) > self.max_monthly_eur:
+            return f"The plan adds {plan.monthly_cost_eur} EUR a month; policy allows {self.max_monthly_eur} in all."
+        if _eur(plan.monthly_total_eur) > self.max_monthly_eur:
+            total = plan.monthly_total_eur
+            return f"Everything would cost {total} EUR a month with this plan; policy allows {self.max_monthly_eur}."
         return None
 
 
@@ -212,6 +217,12 @@ def apps_touched(plan: Plan) -> set[str]:
 def _names_of(step: Step) -> set[str]:
     told = {str(step.params.get(name, "")) for name in ("muscle", "host")}
     return {step.target, step.undo.target if step.undo else "", *step.servers, *step.apps, *told}
+
+
+def _in_a_row(plan: Plan) -> int:
+    """Lanes say the same of each server: who has read one has read the others but for their names."""
+    stretches = side_by_side(plan.steps)
+    return sum(max(map(len, stretch.lanes.values()), default=1) for stretch in stretches)
 
 
 def baseline(rules: RiskRules) -> Policy:
@@ -318,9 +329,10 @@ def _looser_limits(base: Policy, overlay: RiskRules) -> list[Loosened]:
     ]
 
 
-def _cost_eur(plan: Plan) -> Decimal:
+def _eur(amount: str | None) -> Decimal:
+    """What is no number is over any budget."""
     try:
-        cost = Decimal(plan.monthly_cost_eur or "0")
+        cost = Decimal(amount or "0")
     except InvalidOperation:
         return Decimal("Infinity")
     return Decimal("Infinity") if cost.is_nan() else cost

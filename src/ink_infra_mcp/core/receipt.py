@@ -7,11 +7,11 @@ from ink_infra_mcp.core.plan import Frozen, JsonObject
 
 
 class StepReport(Frozen):
-    """Where one step stands."""
+    """Where one step stands. `unknown`: its answer was lost, and whether it happened only a look can tell."""
 
     id: str
     summary: str
-    state: Literal["done", "failed", "undone", "not begun", "running"]
+    state: Literal["done", "failed", "undone", "not begun", "running", "unknown"]
 
 
 class Problem(Frozen):

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.operation import Results
 from ink_infra_mcp.core.permit import Permit
@@ -37,6 +39,17 @@ class StepCall:
             raise TypeError(f"step {self.step_id}: {name} is not text")
         return value
 
+    def number(self, name: str) -> int:
+        """Return the whole number `name`.
+
+        Raises:
+            KeyError, TypeError: the plan that made this step is wrong.
+        """
+        value = self.params[name]
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"step {self.step_id}: {name} is no number")
+        return value
+
     def given(self, name: str) -> str:
         """Return the text parameter `name`, or what an earlier step returned where it is `{"step": id, "field": f}`.
 
@@ -49,6 +62,24 @@ class StepCall:
         if not isinstance(value, str):
             raise TypeError(f"step {self.step_id}: {name} is not text")
         return value
+
+    def filled(self, name: str) -> JsonValue:
+        """Return the parameter with every `{"step": id, "field": f}` in it replaced by what that step returned.
+
+        Raises:
+            KeyError: the plan that made this step is wrong.
+        """
+        return _filled(self.params[name], self.results)
+
+
+def _filled(value: JsonValue, results: Results) -> JsonValue:
+    if isinstance(value, list):
+        return [_filled(part, results) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"step", "field"}:
+        return results[str(value["step"])][str(value["field"])]
+    return {name: _filled(part, results) for name, part in value.items()}
 
 
 def result_of(step_id: str, name: str) -> JsonObject:

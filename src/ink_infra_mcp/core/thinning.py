@@ -18,7 +18,7 @@ _PIN = "pin"
 _REFERENCE = "secret:"
 _LONG = 200
 _BRIEF = 120
-_MOST = 30
+_MOST = 20
 """Characters of a name, characters of a sentence, and entries of a list, that stay."""
 
 

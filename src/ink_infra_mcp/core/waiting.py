@@ -21,9 +21,14 @@ class NotYet:
 
 
 async def until(
-    call: StepCall, look: Callable[[], Awaitable[T | NotYet]], *, within_s: float, first_s: float = 0.0
+    call: StepCall,
+    look: Callable[[], Awaitable[T | NotYet]],
+    *,
+    within_s: float,
+    first_s: float = 0.0,
+    every_s: float = EVERY_S,
 ) -> T:
-    """Return what `look` finds, asked every 2 seconds, the first time after `first_s`; that time counts too.
+    """Return what `look` finds, asked every `every_s` seconds, the first time after `first_s`; that time counts too.
 
     Raises:
         InkError: `within_s` seconds have passed; it is the failure of the last look.
@@ -35,5 +40,5 @@ async def until(
         if call.clock.monotonic() > end:
             raise found.failure
         call.say(found.words)
-        await call.clock.sleep(EVERY_S)
+        await call.clock.sleep(every_s)
     return found

@@ -1,4 +1,4 @@
-"""The course of one operation: steps in order, undo where the plan says so, verification, the end."""
+"""The course of one operation: steps in order, lanes side by side, undo where the plan says so, the end."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -6,10 +6,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from ink_infra_mcp.core.engine import Ending, Program, StepEnd
+from ink_infra_mcp.core.engine import Ending, LaneEnd, Program, StepEnd
 from ink_infra_mcp.core.operation import Check
-from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Step
-from ink_infra_mcp.core.receipt import Problem
+from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Step, Stretch, side_by_side
+from ink_infra_mcp.engine.lanes import run_lanes, to_undo, with_undo
 
 M = TypeVar("M", bound=BaseModel)
 Checkpoint = Callable[[str, Callable[[], Awaitable[str]]], Awaitable[str]]
@@ -28,6 +28,10 @@ class _Checks(Frozen):
     checks: tuple[Check, ...]
 
 
+class _Lanes(Frozen):
+    lanes: dict[str, LaneEnd]
+
+
 @dataclass(slots=True)
 class Course:
     """One run of an operation.
@@ -40,7 +44,6 @@ class Course:
     program: Program
     checkpoint: Checkpoint
     results: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
-    done: list[str] = field(default_factory=list[str])
 
     async def run(self) -> None:
         """Run to the end; returns when the end is written."""
@@ -54,27 +57,37 @@ class Course:
         await self.checkpoint("finish", lambda: self._finish(final))
 
     async def _steps(self, plan: Plan) -> Ending:
-        for step in plan.steps:
+        lanes: dict[str, LaneEnd] = {}
+        for number, stretch in enumerate(side_by_side(plan.steps)):
+            if stretch.lanes:
+                ended = await self._keep(_Lanes, f"lanes_{number}", lambda stretch=stretch: self._beside(stretch))
+                for end in ended.lanes.values():
+                    self.results.update(end.results)
+                lanes.update(ended.lanes)
+                if broken := Ending(state="done", lanes=lanes).broken:
+                    return _in_part(lanes, broken)
+                continue
+            step = stretch.steps[0]
             end = await self._keep(StepEnd, step.id, lambda step=step: self._step(step.id))
             if end.state == "failed":
-                return await self._undo(plan, step, end)
+                return (await self._undo(plan, step, end)).model_copy(update={"lanes": lanes})
             if end.state == "cancelled":
-                return Ending(state="cancelled", step_id=step.id)
+                return Ending(state="cancelled", step_id=step.id, lanes=lanes)
             self.results[step.id] = end.result
-            self.done.append(step.id)
-        return Ending(state="done")
+        return Ending(state="done", lanes=lanes)
 
     async def _undo(self, plan: Plan, failed: Step, end: StepEnd) -> Ending:
         undone: list[str] = []
         bad: list[str] = []
         problem = end.problem
-        have_undo = {step.id for step in plan.steps if step.undo is not None}
-        may_have_acted = [*self.done, failed.id] if end.acted else self.done
-        for step_id in reversed([s for s in may_have_acted if s in failed.undoes and s in have_undo]):
+        for step_id in to_undo(plan.steps, failed.id, self.results, acted=end.acted):
             back = await self._keep(StepEnd, f"undo_{step_id}", lambda step_id=step_id: self._undo_step(step_id))
             (undone if back.state == "done" else bad).append(step_id)
-            problem = _with(problem, back.problem)
+            problem = with_undo(problem, back.problem)
         return Ending(state="failed", step_id=failed.id, problem=problem, undone=tuple(undone), undo_failed=tuple(bad))
+
+    async def _beside(self, stretch: Stretch) -> "_Lanes":
+        return _Lanes(lanes=await run_lanes(self.program, self.operation_id, stretch, dict(self.results)))
 
     async def _keep(self, model: type[M], name: str, work: Callable[[], Awaitable[M]]) -> M:
         async def text() -> str:
@@ -99,8 +112,16 @@ class Course:
         return "{}"
 
 
-def _with(problem: Problem | None, more: Problem | None) -> Problem | None:
-    """What an undo could not take back stands beside why it was to: a person has to mend both."""
-    if problem is None or more is None:
-        return problem or more
-    return problem.model_copy(update={"message": f"{problem.message} {more.message}"})
+def _in_part(lanes: dict[str, LaneEnd], broken: dict[str, LaneEnd]) -> Ending:
+    """Where a lane is done the rest is looked at; where none is, the first that failed tells for the whole."""
+    if len(broken) < len(lanes):
+        return Ending(state="done", lanes=lanes)
+    first = next((end for end in broken.values() if end.state == "failed"), next(iter(broken.values())))
+    return Ending(
+        state=first.state,
+        step_id=first.step_id,
+        problem=first.problem,
+        undone=tuple(id_ for end in broken.values() for id_ in end.undone),
+        undo_failed=tuple(id_ for end in broken.values() for id_ in end.undo_failed),
+        lanes=lanes,
+    )

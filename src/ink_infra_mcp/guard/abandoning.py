@@ -142,8 +142,8 @@ def _receipt(connection: Connection, left: Left, words: str) -> Receipt:
 
 
 def _stopped(step: StepReport) -> StepReport:
-    """Of the step that ran when its process died nobody knows how far it came: it counts as failed."""
-    return step.model_copy(update={"state": "failed"}) if step.state == "running" else step
+    """Of the step that ran when its process died nobody knows how far it came."""
+    return step.model_copy(update={"state": "unknown"}) if step.state == "running" else step
 
 
 def _end(left: Left, *, by: str, words: str, now: float) -> AuditEvent:

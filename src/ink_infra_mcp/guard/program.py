@@ -7,14 +7,24 @@ from functools import partial
 from typing import Any
 
 from ink_infra_mcp.core.effects import Clock
-from ink_infra_mcp.core.engine import Ending, StepEnd
-from ink_infra_mcp.core.errors import InkError, NotOurs, StateCorrupt, StateError, StepFailed, VendorError
+from ink_infra_mcp.core.engine import Ending, LaneEnd, StepEnd
+from ink_infra_mcp.core.errors import (
+    InkError,
+    NotOurs,
+    OutcomeUnknown,
+    StateCorrupt,
+    StateError,
+    StepFailed,
+    VendorError,
+    unsettled,
+)
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results
-from ink_infra_mcp.core.plan import JsonObject, Plan
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.receipt import Problem, Receipt, StepReport
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.guard.changes import Changes
+from ink_infra_mcp.guard.ended import outcome_of
 from ink_infra_mcp.guard.lines import lines
 from ink_infra_mcp.guard.permit import permit_for
 from ink_infra_mcp.state import audit, locks, operations
@@ -87,7 +97,7 @@ class GuardedProgram:
         step = next(s for s in operation.plan.steps if s.id == step_id)
         if operation.cancel_requested and not set(step.undoes) & results.keys():
             return StepEnd(state="cancelled")
-        call = (step.kind, step.target, step.summary, step.params)
+        call = (step.kind, step.target, _said(step), step.params)
         again = (operation.id, step_id) in self._begun
         self._begun.add((operation.id, step_id))
         end = await self._run(operation, step_id, call, results)
@@ -99,11 +109,23 @@ class GuardedProgram:
     async def undo(self, operation_id: str, step_id: str, results: Results) -> StepEnd:
         """Run the declared undo of a step that finished, or that failed when it may have acted."""
         operation = await self._mine(operation_id)
+        if (kept := operation.results.get(f"undo_{step_id}")) is not None:
+            return StepEnd(state="done", result=kept)
         undo = next(s.undo for s in operation.plan.steps if s.id == step_id and s.undo is not None)
         call = (undo.kind, undo.target, undo.summary, undo.params)
         end = await self._run(operation, f"undo_{step_id}", call, results)
         await self._after(operation, f"undo_{step_id}", end, event="undo")
         return end
+
+    async def lane(self, operation_id: str, lane: str) -> LaneEnd | None:
+        """Return how a lane ended before anything of it was undone, if it was kept."""
+        kept = (await self._mine(operation_id)).results.get(_lane_key(lane))
+        return None if kept is None else LaneEnd.model_validate(kept)
+
+    async def keep_lane(self, operation_id: str, lane: str, end: LaneEnd) -> None:
+        """Keep how a lane ended."""
+        kept = end.model_dump(mode="json")
+        await self.store.run(lambda c: operations.keep_result(c, operation_id, _lane_key(lane), kept))
 
     async def verify(self, operation_id: str, results: Results) -> tuple[Check, ...]:
         """Return the tool's checks; what could not be looked at is a failed check, never a passed one."""
@@ -168,7 +190,8 @@ class GuardedProgram:
             # our own trouble says nothing of the step: the engine runs it again
             raise
         except InkError as error:
-            return StepEnd(state="failed", problem=problem_of(error, self.redact))
+            open_ = unsettled(error, acted=call.permit.used)
+            return StepEnd(state="failed", problem=problem_of(error, self.redact, open_))
         except Exception as error:
             log.exception("step %s of %s broke", call.step_id, call.operation_id)
             return StepEnd(state="failed", problem=_bug(error))
@@ -179,7 +202,7 @@ class GuardedProgram:
         def work(connection: Connection) -> None:
             if end.state == "done":
                 operations.keep_result(connection, operation.id, step_id, end.result)
-            audit.append(connection, _event(operation, event, now, outcome=end.state, detail={"step": step_id}))
+            audit.append(connection, _event(operation, event, now, outcome=_word(end), detail={"step": step_id}))
 
         await self.store.run(work)
         self.changes.ring()
@@ -213,23 +236,13 @@ class GuardedProgram:
             return {"fault": _fault(error)}
 
 
-def outcome_of(ending: Ending) -> Outcome:
-    """Return the one word for how an operation ended; steps that ran without any proof are not `applied`."""
-    if ending.state == "cancelled":
-        return Outcome.CANCELLED
-    if ending.state == "failed":
-        return Outcome.UNDONE if ending.undone and not ending.undo_failed else Outcome.FAILED
-    seen = {check.status for check in ending.checks}
-    return Outcome.APPLIED if "passed" in seen and "failed" not in seen else Outcome.APPLIED_UNVERIFIED
-
-
-def problem_of(error: InkError, redact: Redactor) -> Problem:
-    """Return an error as data that may be stored and shown."""
+def problem_of(error: InkError, redact: Redactor, open_: OutcomeUnknown | None = None) -> Problem:
+    """Return an error as data that may be stored and shown; `open_` is what is told where the outcome is not known."""
     log = error.untrusted_log if isinstance(error, StepFailed) else ()
     request = f" (request {error.request_id})" if isinstance(error, VendorError) and error.request_id else ""
     return Problem(
-        code=error.code,
-        message=redact(str(error)) + request,
+        code=(open_ or error).code,
+        message=redact(str(open_ or error)) + request,
         stage=error.stage if isinstance(error, StepFailed) else "",
         probable_cause=error.probable_cause if isinstance(error, StepFailed) else "",
         untrusted_log=tuple(redact(line) for line in log),
@@ -255,12 +268,25 @@ def _seeded(plan: Plan) -> Results:
     return {k: v for k, v in seeds.items() if isinstance(v, dict)} if isinstance(seeds, dict) else {}
 
 
+def _lane_key(lane: str) -> str:
+    return f"lane:{lane}"
+
+
+def _said(step: Step) -> str:
+    """Side by side, each line tells whose it is."""
+    return f"{step.lane}: {step.summary}" if step.lane else step.summary
+
+
 def _reports(plan: Plan, ending: Ending) -> tuple[StepReport, ...]:
+    undone = {*ending.undone, *(id_ for end in ending.lanes.values() for id_ in end.undone)}
+    ends = [ending, *ending.lanes.values()]
+    failed = {end.step_id: end.problem for end in ends if end.state == "failed"}
+
     def state(step_id: str) -> str:
-        if step_id in ending.undone:
+        if step_id in undone:
             return "undone"
-        if step_id == ending.step_id and ending.state == "failed":
-            return "failed"
+        if step_id in failed:
+            return "unknown" if _unsettled(failed[step_id]) else "failed"
         return "done" if step_id in ending.results else "not begun"
 
     return tuple(
@@ -269,20 +295,63 @@ def _reports(plan: Plan, ending: Ending) -> tuple[StepReport, ...]:
 
 
 def _message(operation: Operation, ending: Ending, outcome: Outcome) -> str:
-    done = sum(step.id in ending.results for step in operation.plan.steps)
-    of = f"{done} of {len(operation.plan.steps)} steps done"
+    title = operation.plan.title
     match outcome:
         case Outcome.APPLIED:
-            return f"{operation.plan.title}: done, and proved.{_skipped(ending)}"
+            return f"{title}: done, and proved.{_skipped(ending)}"
         case Outcome.APPLIED_UNVERIFIED:
-            return f"{operation.plan.title}: the steps ran, but {_not_proved(ending)}"
-        case Outcome.CANCELLED:
-            return f"Cancelled before step {ending.step_id}; {of}. The same call plans what is left."
-        case Outcome.UNDONE:
-            return f"Step {ending.step_id} failed, and the undo of {', '.join(ending.undone)} ran. {_why(ending)}"
+            return f"{title}: the steps ran, but {_not_proved(ending)}"
+        case Outcome.APPLIED_IN_PART:
+            return f"{title}: done in part. {_lanes_told(ending)}"
         case _:
-            bad = f" The undo of {', '.join(ending.undo_failed)} failed too." if ending.undo_failed else ""
-            return f"Step {ending.step_id} failed; {of}.{bad} {_why(ending)}"
+            done = sum(step.id in ending.results for step in operation.plan.steps)
+            of = f"{done} of {len(operation.plan.steps)} steps done"
+            return (
+                f"{title}: {of}. {_lanes_told(ending)}" if len(ending.lanes) > 1 else _broken_off(ending, outcome, of)
+            )
+
+
+def _broken_off(ending: Ending, outcome: Outcome, of: str) -> str:
+    if outcome is Outcome.CANCELLED:
+        return f"Cancelled before step {ending.step_id}; {of}. The same call plans what is left."
+    if outcome is Outcome.UNDONE:
+        return f"{_stopped_at(ending)}, and the undo of {', '.join(ending.undone)} ran. {_why(ending)}"
+    undone = f" The undo of {', '.join(ending.undone)} ran." if ending.undone else ""
+    bad = f" The undo of {', '.join(ending.undo_failed)} failed too." if ending.undo_failed else ""
+    return f"{_stopped_at(ending)}; {of}.{undone}{bad} {_why(ending)}"
+
+
+def _lanes_told(ending: Ending) -> str:
+    """One sentence a lane: a person sees at once which of them are there and what became of the others."""
+    failed = [check.name for check in ending.checks if check.status == "failed"]
+    proofs = [f"Not as promised: {', '.join(failed)}."] if failed else []
+    return " ".join([*(_lane_told(name, end) for name, end in ending.lanes.items()), *proofs])
+
+
+def _lane_told(name: str, end: LaneEnd) -> str:
+    if end.state == "done":
+        return f"{name}: done."
+    if end.state == "cancelled":
+        return f"{name}: cancelled before {end.step_id}."
+    lost = _unsettled(end.problem)
+    what = f"it is not known whether {end.step_id} happened" if lost else f"{end.step_id} failed"
+    undone = f", and the undo of {', '.join(end.undone)} ran" if end.undone else ""
+    bad = f" The undo of {', '.join(end.undo_failed)} failed too." if end.undo_failed else ""
+    return f"{name}: {what}{undone}.{bad} {end.problem.message if end.problem else ''}".rstrip()
+
+
+def _stopped_at(ending: Ending) -> str:
+    if _unsettled(ending.problem):
+        return f"It is not known whether step {ending.step_id} happened"
+    return f"Step {ending.step_id} failed"
+
+
+def _unsettled(problem: Problem | None) -> bool:
+    return problem is not None and problem.code == OutcomeUnknown.code
+
+
+def _word(end: StepEnd) -> str:
+    return "unknown" if end.state == "failed" and _unsettled(end.problem) else end.state
 
 
 def _skipped(ending: Ending) -> str:

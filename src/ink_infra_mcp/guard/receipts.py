@@ -29,8 +29,9 @@ def shortened(plan: Plan, text: str) -> str:
 
 
 def already_so(plan: Plan) -> Receipt:
-    """Return the receipt of a plan without steps."""
-    return Receipt(outcome=Outcome.ALREADY_SO, message=f"{plan.reason} Nothing was changed.")
+    """Return the receipt of a plan without steps, with what a person has to know all the same."""
+    but = f" But: {'; '.join(plan.warnings)}." if plan.warnings else ""
+    return Receipt(outcome=Outcome.ALREADY_SO, message=f"{plan.reason} Nothing was changed.{but}")
 
 
 def refused(plan: Plan, risk: Risk, why: str, *, sandbox: bool) -> Receipt:

@@ -60,8 +60,8 @@ class Guard:
     look: object
     screen: Callable[[Plan], Plan]
     """Keeps stored secrets out of a plan, see `core.screening`."""
-    production: frozenset[str] = frozenset()
-    """The servers that are production, whatever a tool knew of that."""
+    production: Callable[[], frozenset[str]] = frozenset
+    """Gives the servers that are production now, whatever a tool knew of that."""
     sandbox: bool = False
 
     async def call(self, tool: AnyMutation, args: BaseModel, caller: Caller) -> Receipt | Asked:
@@ -149,7 +149,7 @@ class Guard:
         warnings = [f"policy override in force: {words}" for words in self.policy.overrides]
         known = {
             "warnings": (*plan.warnings, *warnings),
-            "production": plan.production or not self.production.isdisjoint(servers_touched(plan)),
+            "production": plan.production or not self.production().isdisjoint(servers_touched(plan)),
         }
         return self.screen(plan.model_copy(update=known))
 

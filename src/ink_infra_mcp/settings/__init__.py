@@ -9,14 +9,15 @@ from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.operation import Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.settings.fleet_file import load_fleet
-from ink_infra_mcp.settings.paths import Machine, config_file, private_folder, state_folder
-from ink_infra_mcp.settings.policy_files import policy_folder
+from ink_infra_mcp.settings.paths import Machine, config_file, need_config, policy_folder, private_folder, state_folder
 from ink_infra_mcp.settings.state_url import state_url_fault
 from ink_infra_mcp.settings.toml_file import nearest
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 ALL_TOOLSETS: frozenset[Toolset] = frozenset(get_args(Toolset))
 STATE_FILE = "state.sqlite3"
+FLEET_FILE = "fleet.toml"
+"""The sandbox's own, in its state folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ class Settings(Frozen):
     log_level: LogLevel = "info"
 
     @property
+    def fleet_path(self) -> Path:
+        """Return the file that Muscles are written into; the sandbox, which reads no fleet.toml, has one of its own."""
+        return self.state_dir / FLEET_FILE if self.sandbox else self.config_path
+
+    @property
     def policy_dir(self) -> Path:
         """Return the folder of the operator's policies, which need not exist; the sandbox obeys it, too."""
         return policy_folder(self.config_path)
@@ -56,14 +62,14 @@ def load_settings(machine: Machine, flags: Flags, *, sandbox_fleet: Fleet | None
     beside fleet.toml hold there, too: what they refuse can be tried out.
 
     Raises:
-        ConfigError: a file, a flag or the state folder is wrong.
+        NotConfigured: there is no fleet.toml. ConfigError: a file, a flag or the state folder is wrong.
     """
     config = config_file(machine, flags.config)
     toolsets = chosen_toolsets(flags.toolsets)
-    fleet = sandbox_fleet or load_fleet(config)
-    url = flags.state or fleet.state.url
     if fault := state_url_fault(flags.state):
         raise ConfigError(f"The state store named by --state cannot be used: {fault}.", next="Mend --state.")
+    fleet = sandbox_fleet or _fleet(config)
+    url = flags.state or fleet.state.url
     folder = state_folder(machine) / "sandbox" if flags.sandbox else state_folder(machine)
     return Settings(
         fleet=fleet,
@@ -75,6 +81,11 @@ def load_settings(machine: Machine, flags: Flags, *, sandbox_fleet: Fleet | None
         sandbox=flags.sandbox,
         log_level=flags.log_level,
     )
+
+
+def _fleet(config: Path) -> Fleet:
+    need_config(config)
+    return load_fleet(config)
 
 
 def chosen_toolsets(text: str) -> frozenset[Toolset]:

@@ -33,6 +33,7 @@ def faults(fleet: Fleet) -> Iterator[Fault]:
         yield Fault(("coolify", "url"), HINTS[("coolify", "url")])
     yield from _doubled(fleet)
     yield from _bastion_faults(fleet)
+    yield from _access_faults(fleet)
     yield from _domain_faults(fleet)
     yield from _host_key_faults(fleet)
     yield from _proof_faults(fleet)
@@ -88,6 +89,14 @@ def _bastion_faults(fleet: Fleet) -> Iterator[Fault]:
             yield Fault((*path, "bastion"), f"no server has that name; {nearest(host.bastion, hops)}")
         elif loop := _loop(host.name, hops):
             yield Fault((*path, "bastion"), f"leads back to itself: {' -> '.join(loop)}")
+
+
+def _access_faults(fleet: Fleet) -> Iterator[Fault]:
+    """Where SSH is on the private network only, nobody would get in who has no address there: the Factory not, too."""
+    for index, muscle in enumerate(fleet.muscles):
+        both = {muscle.name: muscle.private_address, fleet.factory.name: fleet.factory.private_address}
+        if muscle.access == "private" and (lost := [name for name, address in both.items() if not address]):
+            yield Fault(("muscles", index, "access"), f"`private` needs a private_address of {' and '.join(lost)}")
 
 
 def _proof_faults(fleet: Fleet) -> Iterator[Fault]:

@@ -70,6 +70,7 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         **_HOST,
         "wildcard_domain": "Apps get `<app>.<this domain>`; without `*.` and without a scheme.",
         "production": "Changes here count one risk class higher.",
+        "access": "`public`: SSH for the Factory and admins; `private`: over the private network only, for us as well.",
     },
     "bastions": _HOST,
     "domains": {

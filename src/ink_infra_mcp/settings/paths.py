@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ink_infra_mcp.core.errors import ConfigError
+from ink_infra_mcp.core.errors import ConfigError, NotConfigured
 
 NAME = "ink-infra-mcp"
 CONFIG_VARIABLE = "INK_INFRA_CONFIG"
@@ -44,6 +44,29 @@ def config_file(machine: Machine, explicit: Path | None = None) -> Path:
     if named := machine.environ.get(CONFIG_VARIABLE):
         return Path(named).expanduser().absolute()
     return _config_folder(machine) / "fleet.toml"
+
+
+def need_config(config: Path) -> None:
+    """Do nothing when there is a fleet.toml at that path, whatever it holds.
+
+    Raises:
+        NotConfigured: there is none.
+    """
+    try:
+        config.stat()
+    except FileNotFoundError:
+        raise NotConfigured(
+            f"Nothing is configured yet: there is no file {config}.",
+            next="Run `ink-infra-mcp init` in a terminal to write it, or add --sandbox to try it in a pretend world.",
+        ) from None
+    except OSError:
+        # something is there, or in the way: who reads the file says what
+        return
+
+
+def policy_folder(config: Path) -> Path:
+    """Return the folder of the operator's policies: `policies` beside fleet.toml. It need not exist."""
+    return config.parent / "policies"
 
 
 def state_folder(machine: Machine) -> Path:

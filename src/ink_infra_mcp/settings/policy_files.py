@@ -8,24 +8,26 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from ink_infra_mcp.core import isolation, policy, secrecy
+from ink_infra_mcp.core.baseline import policy as baseline_policy
+from ink_infra_mcp.core.baseline.policy import Baseline, BaselineFile
+from ink_infra_mcp.core.dns import rules as dns_rules
+from ink_infra_mcp.core.dns.rules import DnsFile, DnsRules
 from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.firewall import in_force
 from ink_infra_mcp.core.firewall.in_force import PortsFile, PortsInForce, PortsOverlay
 from ink_infra_mcp.core.isolation import Isolation, IsolationRules
+from ink_infra_mcp.core.login import policy as login_policy
+from ink_infra_mcp.core.login.policy import SshdPolicy, SshdRules
 from ink_infra_mcp.core.policy import Loosens, Policy, RiskRules, UnknownEntry
 from ink_infra_mcp.core.secrecy import Secrecy, SecrecyRules
+from ink_infra_mcp.core.words import own_words
 from ink_infra_mcp.settings.toml_file import Fault, Read, nearest, read_model, wrong
 
-NAMES = ("isolation.toml", "ports.toml", "risk.toml", "secrets.toml")
+NAMES = ("baseline.toml", "dns.toml", "isolation.toml", "ports.toml", "risk.toml", "secrets.toml", "sshd.toml")
 """The policy files that there are; another name in the operator's folder is an error, not a file without effect."""
 
 Rules = TypeVar("Rules", bound=BaseModel)
 InForce = TypeVar("InForce")
-
-
-def policy_folder(config: Path) -> Path:
-    """Return the folder of the operator's policies: `policies` beside fleet.toml. It need not exist."""
-    return config.parent / "policies"
 
 
 def load_policy(folder: Path | None = None) -> Policy:
@@ -58,6 +60,26 @@ def load_ports(folder: Path | None = None) -> PortsInForce:
     return _overlaid(base, folder, "ports.toml", model=PortsOverlay, tighten=in_force.tighten)
 
 
+def load_dns(folder: Path | None = None) -> DnsRules:
+    """Return how DNS records are made: the packaged dns.toml, with the one in `folder` on top.
+
+    Raises:
+        ConfigError: a file is wrong; names file, line and key.
+    """
+    base = dns_rules.baseline(_packaged("dns.toml", DnsFile))
+    return _overlaid(base, folder, "dns.toml", model=DnsFile, tighten=dns_rules.adjusted)
+
+
+def load_baseline(folder: Path | None = None) -> Baseline:
+    """Return what servers are made of: the packaged baseline.toml, with the one in `folder` on top.
+
+    Raises:
+        ConfigError: a file is wrong, or says otherwise than the baseline without an `override`.
+    """
+    base = baseline_policy.whole(_packaged("baseline.toml", BaselineFile))
+    return _overlaid(base, folder, "baseline.toml", model=BaselineFile, tighten=baseline_policy.tighten)
+
+
 def load_secrecy(folder: Path | None = None) -> Secrecy:
     """Return what may be stored of secrets: the packaged secrets.toml, with the one in `folder` on top.
 
@@ -66,6 +88,16 @@ def load_secrecy(folder: Path | None = None) -> Secrecy:
     """
     base = secrecy.baseline(_packaged("secrets.toml", SecrecyRules))
     return _overlaid(base, folder, "secrets.toml", model=SecrecyRules, tighten=secrecy.tighten)
+
+
+def load_sshd(folder: Path | None = None) -> SshdPolicy:
+    """Return the policy of sshd in force: the packaged sshd.toml, with the one in `folder` on top.
+
+    Raises:
+        ConfigError: as for `load_policy`.
+    """
+    base = login_policy.baseline(_packaged("sshd.toml", SshdRules))
+    return _overlaid(base, folder, "sshd.toml", model=SshdRules, tighten=login_policy.tighten)
 
 
 def _packaged(name: str, model: type[Rules]) -> Rules:
@@ -118,5 +150,5 @@ def _looser(read: Read[Rules], error: Loosens) -> ConfigError:
 def _first_words(error: ValueError) -> str:
     """Return what a failed check says, without pydantic's frame around it."""
     lines = [line.strip() for line in str(error).splitlines()]
-    said = next((line for line in lines if line.startswith("Value error, ")), lines[0])
-    return said.removeprefix("Value error, ").partition(" [type=")[0]
+    said = next((line for line in lines if own_words(line) != line), lines[0])
+    return own_words(said).partition(" [type=")[0]

@@ -22,6 +22,7 @@ from ink_infra_mcp.settings.secret_names import (
 
 MAX_BYTES = 64 * 2**10
 KEYRING_TIMEOUT_S = 10.0
+_FILE_WAY = "Write it into a file of mode 600 and set {variable} to the path of that file"
 _INDEX = "app secrets"
 _UNEXPANDED = re.compile(r"\$\{[^{}]*\}|\$[A-Z_][A-Z0-9_]*|%[A-Z_][A-Z0-9_]*%")
 _TOKEN = re.compile(r"[!-~]+")
@@ -67,11 +68,10 @@ class Secrets:
         """
         if (found := self.get(name)) is not None:
             return found
-        known = secret_name(name)
         trouble = f" The key store could not help: {self.keyring_trouble}." if self.keyring_trouble else ""
         raise SecretMissing(
             f"The secret {name} is needed and is not set.{trouble}",
-            next=f"Set {known.variable} or {known.file_variable}, or run `ink-infra-mcp secret set {name}`.",
+            next=how_to_keep(name, trouble=self.keyring_trouble),
         )
 
     def sources(self) -> list[tuple[str, str | None]]:
@@ -157,6 +157,14 @@ class Secrets:
             self._keychain.remove(_INDEX)
 
 
+def how_to_keep(name: str, *, trouble: str = "") -> str:
+    """Return how a person gives us a secret on this machine; with `trouble` its key store is no way."""
+    known = secret_name(name)
+    if trouble:
+        return f"{_FILE_WAY.format(variable=known.file_variable)}, or set {known.variable}."
+    return f"Set {known.variable} or {known.file_variable}, or run `ink-infra-mcp secret set {name}`."
+
+
 def read_secret_file(path: Path, variable: str) -> str:
     """Return the text of a secret's file without one new line at its end.
 
@@ -232,5 +240,5 @@ def _bad_file(path: Path, variable: str, fault: str) -> ConfigError:
 def _no_keyring(failed: str, trouble: KeychainTrouble, known: SecretName) -> ConfigError:
     return ConfigError(
         f"{failed} in the key store of this machine: {trouble}.",
-        next=f"Set {known.file_variable} to a file that only you can read, or {known.variable} to the value.",
+        next=how_to_keep(known.name, trouble=str(trouble)),
     )

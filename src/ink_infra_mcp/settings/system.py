@@ -6,6 +6,9 @@ import string
 import time
 from datetime import UTC, datetime
 
+from ink_infra_mcp.core.key_pair import KeyPair
+from ink_infra_mcp.core.secret import Secret
+
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _LENGTH = 10
 _PASSWORD = 32
@@ -38,3 +41,14 @@ def new_id(prefix: str) -> str:
 def new_password() -> str:
     """Return 32 random letters and digits: 190 bits, which every reader of files, URLs and shells takes as they are."""
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(_PASSWORD))
+
+
+def new_key_pair() -> KeyPair:
+    """Return a fresh ed25519 pair, its private half as OpenSSH text without a passphrase."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    return KeyPair(private=Secret(private), public=public)

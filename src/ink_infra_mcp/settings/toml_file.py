@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.core.words import of_fault
 from ink_infra_mcp.settings.toml_lines import KeyPath, TomlLines
 
 M = TypeVar("M", bound=BaseModel)
@@ -183,8 +184,7 @@ def _what(detail: ErrorDetails, model: type[BaseModel], path: KeyPath, hint: str
         return hint
     if kind in _WORDS:
         return _WORDS[kind]
-    words = detail["msg"].removeprefix("Value error, ")
-    return words.replace("Input should be", "must be")
+    return of_fault(detail)
 
 
 def _keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:

@@ -13,7 +13,9 @@ from ink_infra_mcp.core.errors import (
 )
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.untrusted import clean, clean_name
+from ink_infra_mcp.core.words import of_connection
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
+from ink_infra_mcp.ssh.guests import GuestHost
 
 NOTHING_SENT = "Nothing was sent to it."
 TAIL = 4_000
@@ -32,12 +34,12 @@ def reason(error: Exception, limit_s: float) -> str:
     """Return an error of the SSH library as words; a bare time-out has none of its own."""
     if isinstance(error, TimeoutError):
         return f"no answer within {limit_s:g} s"
-    return str(error) or type(error).__name__
+    return of_connection(str(error)) or type(error).__name__
 
 
 def where(host: Host) -> str:
     """Return a server's address and port in words."""
-    return f"{host.address} port {host.ssh_port}"
+    return f"{host.ssh_address} port {host.ssh_port}"
 
 
 def no_connection(name: str, place: str, why: str) -> HostUnreachable:
@@ -58,6 +60,28 @@ def connection_lost(host: Host, command: HostCommand, why: str, *, acts: bool, r
         host=host.name,
         done=unsure if acts else NOTHING_DONE,
         next="Look at the server's state before anything is repeated." if acts else "Call again.",
+        unsure=acts,
+    )
+
+
+def stream_broke(source: str, target: str, *, at: str, why: str) -> HostUnreachable:
+    """Return the error for a stream from one server to another that broke; `at` is source or target."""
+    broken = source if at == "source" else target
+    return HostUnreachable(
+        f"The stream from {source} to {target} broke at {broken}: {clean_name(why, limit=200)}.",
+        host=broken,
+        done=f"What {target} has got of it is not whole, and is not used.",
+        next="Check that both servers are up, then call again: it begins anew.",
+    )
+
+
+def too_much(source: str, target: str, *, limit_bytes: int) -> CommandFailed:
+    """Return the error for a stream that is longer than it may be."""
+    return CommandFailed(
+        f"More than {limit_bytes} bytes came from {source} for {target}.",
+        host=source,
+        done=f"It was stopped there; what {target} has got of it is not whole, and is not used.",
+        next="Look at what grew on the source, then call again.",
     )
 
 
@@ -103,9 +127,11 @@ def key_changed(host: Host, *, pinned: tuple[str, ...], offered: str) -> HostKey
 
 
 def login_refused(host: Host) -> HostLoginRefused:
-    """Return the error for a server that does not accept our key for the user."""
+    """Return the error for a server that does not accept our key, nor the password if it has one, for the user."""
+    has_password = isinstance(host, GuestHost) and host.password is not None
+    refused = "accepts neither our SSH key nor the password" if has_password else "does not accept our SSH key"
     return HostLoginRefused(
-        f"{host.name} at {where(host)} does not accept our SSH key for user {host.ssh_user}.",
+        f"{host.name} at {where(host)} {refused} for user {host.ssh_user}.",
         host=host.name,
         done=NOTHING_SENT,
         next="Add the public key to that user's authorized_keys, or correct ssh_user in fleet.toml.",

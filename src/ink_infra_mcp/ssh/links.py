@@ -114,6 +114,19 @@ class Links:
         if through:
             self.release(through)
 
+    async def password_ways(self, host: Host) -> tuple[str, ...]:
+        """Return by which ways `host` would take a password, over a connection of its own that logs nobody in.
+
+        Raises:
+            HostError: it does not answer, or not as the pinned server; the subclass says why.
+        """
+        through = await self._bastion(host, seen=(host.name,))
+        try:
+            return await wire.password_ways(self._route(host, through), place=self._places)
+        finally:
+            if through:
+                self.release(through)
+
     def release(self, link: Link) -> None:
         """Give `link` back; it stays open for the next user."""
         link.users -= 1
@@ -189,7 +202,7 @@ class Links:
             raise
 
     def _route(self, host: Host, through: Link | None) -> wire.Route:
-        address, port = host.address, host.ssh_port
+        address, port = host.ssh_address, host.ssh_port
         if through:
             return wire.Route(host, address, port, through.connection, self._limit_s)
         address, port = self._connect_to.get((address, port), (address, port))
@@ -216,6 +229,10 @@ class Links:
         if ago_s < REFUSAL_KEPT_S and (refused.login, refused.host) == (login, host):
             raise failures.login_refused_lately(host, ago_s=ago_s, wait_s=REFUSAL_KEPT_S - ago_s)
         del self._refused[host.name]
+
+    def forget_refusal(self, host: Host) -> None:
+        """Ask a server again that refused our login: its keys are other ones now."""
+        self._refused.pop(host.name, None)
 
     def _close_idle(self) -> None:
         self._timer = None

@@ -1,6 +1,7 @@
 """Runs commands on servers: behind the write gate, over kept connections, each one at most once."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Generator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,12 @@ from ink_infra_mcp.core.permit import Permit, refuse_without_permit
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.ssh import failures
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
+from ink_infra_mcp.ssh.guests import Guest, GuestHost, Known, present
 from ink_infra_mcp.ssh.places import Places
 
 if TYPE_CHECKING:
     from ink_infra_mcp.ssh.links import Link, Links, Login, Where
+    from ink_infra_mcp.ssh.piping import Piped
 
 SESSION_TRIES = 6
 SESSION_PAUSE_S = 0.05
@@ -45,7 +48,7 @@ class HostPool:
         fan_out: int = 32,
         keep_s: float = 300.0,
     ) -> None:
-        self.hosts = hosts
+        self.hosts: Mapping[str, Host] = Known(hosts)
         self.redact = redact
         self._reads = reads
         self._login = login
@@ -92,6 +95,49 @@ class HostPool:
             raise failures.command_failed(host, command, said, acts=acts, redact=self.redact)
         return said
 
+    async def pipe(
+        self,
+        source: tuple[str, HostCommand],
+        target: tuple[str, HostCommand],
+        *,
+        permit: Permit,
+        limit_bytes: int,
+        told: Callable[[int], None],
+    ) -> "Piped":
+        """Lead what a command writes on one server into a command on another, through here, in bounded memory.
+
+        Both run at most once. `told` hears how many bytes went over. What arrived when this raises is not whole.
+
+        Raises:
+            UnknownName, WriteRefused, ConfigError: as for `run`; nothing was sent.
+            HostError: a server cannot be reached, or its connection broke.
+            HostUnreachable: the stream broke, or nothing moved for three minutes.
+            CommandFailed: more than `limit_bytes` came.
+        """
+        from ink_infra_mcp.ssh import piping
+
+        hosts = [self._host(name) for name, _ in (source, target)]
+        links = self._links()
+        taken: list[Link] = []
+        try:
+            for host, (_, command) in zip(hosts, (source, target), strict=True):
+                taken.append(await links.acquire(host))
+                self._gate(command, host, permit)
+            async with taken[0].sessions, taken[1].sessions:
+                return await piping.pipe(
+                    (taken[0].connection, source[1]),
+                    (taken[1].connection, target[1]),
+                    limit_bytes=limit_bytes,
+                    told=told,
+                )
+        except piping.Broken as error:
+            raise failures.stream_broke(*(h.name for h in hosts), at=error.side, why=str(error)) from error
+        except piping.TooMuch as error:
+            raise failures.too_much(*(h.name for h in hosts), limit_bytes=limit_bytes) from error
+        finally:
+            for link in taken:
+                links.release(link)
+
     async def try_new_connection(self, host_name: str) -> None:
         """Log in once more over a connection of its own, whatever is kept: it proves that the server lets new ones in.
 
@@ -103,6 +149,56 @@ class HostPool:
             ConfigError: there is no usable login key, or the bastions are wrong.
         """
         await self._links().try_new(self._host(host_name))
+
+    def forget_refusal(self, host_name: str) -> None:
+        """Ask a server again that refused our login within the last minute: a key of ours was let in there since.
+
+        Raises:
+            UnknownName: there is no such server.
+        """
+        self._links().forget_refusal(self._host(host_name))
+
+    async def password_ways(self, host_name: str) -> tuple[str, ...]:
+        """Return by which ways (`password`, `keyboard-interactive`) a server would take a password for its user.
+
+        It is asked over a connection of its own, which gives none and logs nobody in: what sshd does is told, whatever
+        its files say.
+
+        Raises:
+            UnknownName: there is no such server.
+            HostError: it does not answer, or not as the pinned server; the subclass says why.
+        """
+        return await self._links().password_ways(self._host(host_name))
+
+    @contextmanager
+    def knowing(self, *guests: Guest) -> Generator["HostPool"]:
+        """Know these servers too within the block, in this task and those that it starts, and trust them as they say.
+
+        A guest comes before a server of the fleet with its name. Nothing of it is stored.
+        """
+        with present(*guests):
+            yield self
+
+    @contextmanager
+    def by_key(self, host_name: str) -> Generator["HostPool"]:
+        """Log in to this server with our key alone within the block, also where it is a guest that has a password.
+
+        Raises:
+            UnknownName: there is no such server.
+        """
+        host = self._host(host_name)
+        with present(*((host.guest().by_key(),) if isinstance(host, GuestHost) else ())):
+            yield self
+
+    async def own_public_keys(self) -> tuple[str, ...]:
+        """Return the public parts of what we log in with, as OpenSSH public key lines without a comment.
+
+        Raises:
+            ConfigError: there is no usable login key.
+        """
+        from ink_infra_mcp.ssh import wire
+
+        return await wire.public_keys(self._login())
 
     async def scan_host_key(self, address: str, port: int = 22) -> str:
         """Return the host key that a server shows, as an OpenSSH public key line, without logging in.

@@ -1,19 +1,23 @@
 """Opens SSH connections: to the pinned server or to none, with one attempt to log in."""
 
-from collections.abc import AsyncGenerator, Sequence
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 import asyncssh
 
-from ink_infra_mcp.core.errors import HostError
+from ink_infra_mcp.core.errors import HostError, HostKeyChanged, HostLoginRefused
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.ssh import failures
+from ink_infra_mcp.ssh.guests import GuestHost
 from ink_infra_mcp.ssh.ways import Connection, Way, way_to
 
 KEEPALIVE_S = 15
+_FINGERPRINT = "SHA256:"
 
 _CIPHERS = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
 """Before asyncssh's others, of which ChaCha20 is the first: that takes it five times as long for a short message."""
@@ -39,21 +43,61 @@ class Route:
     limit_s: float
 
 
-class _Doorman(asyncssh.SSHClient):
-    """Trusts no key by itself, and remembers which one the server showed."""
+@dataclass(frozen=True, slots=True)
+class _Pins:
+    """What a server's host key has to be: one of these keys, or of a key with one of these fingerprints."""
 
-    offered: asyncssh.SSHKey | None = None
+    keys: tuple[asyncssh.SSHKey, ...]
+    prints: tuple[str, ...]
+
+    def tries(self) -> list[list[str]]:
+        """Return which kinds of key to ask for, connection by connection.
+
+        Those of pinned keys come first, the others after them, so that a server with another kind is named too. Of a
+        fingerprint nobody knows the kind, and a server shows one key a connection: each kind is asked for by itself.
+        """
+        if self.prints:
+            return [[alg for alg in _HOST_KEY_ALGS if alg.startswith(kind)] for kind in ("ssh-", "ecdsa-", "rsa-")]
+        ours = {alg.decode() for key in self.keys for alg in key.sig_algorithms}
+        return [sorted(_HOST_KEY_ALGS, key=lambda alg: alg not in ours)]
+
+    def named(self) -> tuple[str, ...]:
+        """Return the fingerprints of all."""
+        return (*(key.get_fingerprint() for key in self.keys), *self.prints)
+
+
+class _Doorman(asyncssh.SSHClient):
+    """Trusts a key only by a pinned fingerprint, and remembers which one the server showed."""
+
+    def __init__(self, prints: Sequence[str]) -> None:
+        self._prints = prints
+        self.offered: asyncssh.SSHKey | None = None
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         self.offered = key
-        return False
+        return key.get_fingerprint() in self._prints
+
+
+class _Asker(_Doorman):
+    """Comes without any key or password, and notes which ways to give a password the server offers."""
+
+    def __init__(self, prints: Sequence[str], asked: set[str]) -> None:
+        super().__init__(prints)
+        self._asked = asked
+
+    def password_auth_requested(self) -> None:
+        self._asked.add("password")
+
+    def kbdint_auth_requested(self) -> None:
+        self._asked.add("keyboard-interactive")
 
 
 async def connect(route: Route, login: Secret | None, *, place: AbstractAsyncContextManager[object]) -> Connection:
     """Return an open connection to the server, logged in with `login` or, if None, with the keys of the ssh-agent.
 
-    `place` is taken once the server has greeted, and given back when we are in or not: a server that is silent needs
-    none. The limit holds for the greeting, and again for what follows.
+    A guest that takes none of these is given its password, where it has one. `place` is taken once the server has
+    greeted, and given back when we are in or not: a server that is silent needs none. The limit holds for the greeting,
+    and again for what follows.
 
     Raises:
         HostKeyChanged: it shows another key than the pinned one; we did not log in.
@@ -62,23 +106,65 @@ async def connect(route: Route, login: Secret | None, *, place: AbstractAsyncCon
         HostError: no host key is pinned, or what is pinned is not a key.
         ConfigError: there is no usable login key.
     """
-    pinned = _pinned(route.host)
-    doorman = _Doorman()
+    pins = _pinned(route.host)
     async with _login_keys(login) as keys:
+        credentials: dict[str, Any] = {"client_keys": keys, "preferred_auth": "publickey"}
+        if isinstance(route.host, GuestHost) and route.host.password is not None:
+            credentials["password"] = route.host.password.reveal()
+            credentials["preferred_auth"] = "publickey,password,keyboard-interactive"
+        return await _first_good(route, pins, place, _Doorman, credentials)
+
+
+async def password_ways(route: Route, *, place: AbstractAsyncContextManager[object]) -> tuple[str, ...]:
+    """Return by which ways the server would take a password for this user; none is given, and nobody is let in.
+
+    Raises:
+        HostKeyChanged, HostUnreachable, HostError: as for `connect`.
+    """
+    asked: set[str] = set()
+    credentials = {"client_keys": None, "password": None, "preferred_auth": "password,keyboard-interactive"}
+    try:
+        connection = await _first_good(
+            route, _pinned(route.host), place, lambda prints: _Asker(prints, asked), credentials
+        )
+    except HostLoginRefused:
+        return tuple(sorted(asked))
+    connection.abort()
+    raise HostError(
+        f"{route.host.name} lets {route.host.ssh_user} in without a key or a password.",
+        host=route.host.name,
+        next="Look at its sshd_config and its PAM settings from its console at once.",
+    )
+
+
+async def _first_good(
+    route: Route,
+    pins: _Pins,
+    place: AbstractAsyncContextManager[object],
+    client: Callable[[Sequence[str]], _Doorman],
+    credentials: dict[str, Any],
+) -> Connection:
+    """Connect, asking for one kind of host key after another until it shows one that is pinned."""
+    tries = pins.tries()
+    refusal: HostError | None = None
+    for algs in tries:
+        doorman, greeted = client(pins.prints), False
         try:
             async with way_to(route.address, route.port, through=route.through, limit_s=route.limit_s) as way, place:
-                return await _log_in(way, route, pinned=pinned, keys=keys, doorman=doorman)
+                greeted = True
+                return await _log_in(way, route, algs, pins=pins, doorman=doorman, credentials=credentials)
         except (OSError, asyncssh.Error) as error:
-            raise _refusal(route, error, offered=doorman.offered) from error
+            found = _refusal(route, error, pins, offered=doorman.offered)
+            # a server that has no such key may hang up before it says so
+            if len(tries) == 1 or not greeted or isinstance(found, HostLoginRefused):
+                raise found from error
+            # of several answers the one that names a key says most
+            refusal = found if refusal is None or isinstance(found, HostKeyChanged) else refusal
+    raise refusal or AssertionError("unreachable")
 
 
 async def _log_in(
-    way: Way,
-    route: Route,
-    *,
-    pinned: Sequence[asyncssh.SSHKey],
-    keys: Sequence[asyncssh.SSHKeyPair],
-    doorman: _Doorman,
+    way: Way, route: Route, algs: list[str], *, pins: _Pins, doorman: _Doorman, credentials: dict[str, Any]
 ) -> Connection:
     return await asyncssh.connect(
         route.address,
@@ -86,19 +172,34 @@ async def _log_in(
         tunnel=way,
         config=None,
         client_factory=lambda: doorman,
-        known_hosts=(list(pinned), [], []),
-        server_host_key_algs=_preferred_algs(pinned),
+        known_hosts=(list(pins.keys), [], []),
+        server_host_key_algs=algs,
         encryption_algs=_CIPHERS,
         username=route.host.ssh_user,
-        client_keys=keys,
         agent_path=None,
-        preferred_auth="publickey",
         x509_trusted_certs=None,
         gss_host=None,
         connect_timeout=route.limit_s,
         keepalive_interval=KEEPALIVE_S,
         keepalive_count_max=3,
+        **credentials,
     )
+
+
+async def public_keys(login: Secret | None) -> tuple[str, ...]:
+    """Return the public parts of the keys that `connect` would log in with, as OpenSSH public key lines.
+
+    Raises:
+        ConfigError: there is no usable login key.
+    """
+    async with _login_keys(login) as pairs:
+        return tuple(_public_line(pair.public_data) for pair in pairs)
+
+
+def _public_line(data: bytes) -> str:
+    """A public key on the wire begins with its kind, behind its length (RFC 4253, 6.6)."""
+    kind = data[4 : 4 + int.from_bytes(data[:4], "big")].decode("ascii")
+    return f"{kind} {b64encode(data).decode('ascii')}"
 
 
 async def offered_key(address: str, port: int, *, name: str, limit_s: float) -> str:
@@ -119,20 +220,16 @@ async def offered_key(address: str, port: int, *, name: str, limit_s: float) -> 
     return key.export_public_key("openssh").decode().strip()
 
 
-def _pinned(host: Host) -> tuple[asyncssh.SSHKey, ...]:
+def _pinned(host: Host) -> _Pins:
+    lines = [line.strip() for line in host.host_key.splitlines() if line.strip()]
+    prints = tuple(line for line in lines if line.startswith(_FINGERPRINT))
     try:
-        keys = tuple(asyncssh.import_public_key(line) for line in host.host_key.splitlines() if line.strip())
+        keys = tuple(asyncssh.import_public_key(line) for line in lines if line not in prints)
     except asyncssh.KeyImportError as error:
         raise failures.bad_pin(host, str(error)) from error
-    if not keys:
+    if not lines:
         raise failures.not_pinned(host)
-    return keys
-
-
-def _preferred_algs(pinned: Sequence[asyncssh.SSHKey]) -> list[str]:
-    """The pinned kinds come first, the others after them, so that a server with another kind of key is named too."""
-    ours = {alg.decode() for key in pinned for alg in key.sig_algorithms}
-    return sorted(_HOST_KEY_ALGS, key=lambda alg: alg not in ours)
+    return _Pins(keys, prints)
 
 
 @asynccontextmanager
@@ -166,13 +263,10 @@ def _own_key(login: Secret) -> Sequence[asyncssh.SSHKeyPair]:
         raise failures.no_login_key(f"the one from {login.source} cannot be read ({error})") from error
 
 
-def _refusal(route: Route, error: Exception, *, offered: asyncssh.SSHKey | None) -> HostError:
+def _refusal(route: Route, error: Exception, pins: _Pins, *, offered: asyncssh.SSHKey | None) -> HostError:
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
-        return failures.key_changed(
-            route.host,
-            pinned=tuple(key.get_fingerprint() for key in _pinned(route.host)),
-            offered=offered.get_fingerprint() if offered else "of an unknown kind",
-        )
+        shown = offered.get_fingerprint() if offered else "of an unknown kind"
+        return failures.key_changed(route.host, pinned=pins.named(), offered=shown)
     if isinstance(error, asyncssh.PermissionDenied) or "authentication failures" in str(error):
         return failures.login_refused(route.host)
     return failures.no_connection(route.host.name, failures.where(route.host), failures.reason(error, route.limit_s))

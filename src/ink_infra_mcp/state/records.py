@@ -117,10 +117,10 @@ class Operation(OperationHead):
 def steps_so_far(operation: Operation) -> tuple[StepReport, ...]:
     """Return where each step of a running operation stands."""
     reports: list[StepReport] = []
-    seen_open = False
+    open_in: set[str] = set()
     for step in operation.plan.steps:
         done = step.id in operation.results
-        state = "done" if done else "not begun" if seen_open else "running"
-        seen_open = seen_open or not done
+        state = "done" if done else "not begun" if {step.lane, ""} & open_in else "running"
+        open_in |= set() if done else {step.lane}
         reports.append(StepReport(id=step.id, summary=step.summary, state=state))
     return tuple(reports)

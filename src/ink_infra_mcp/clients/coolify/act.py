@@ -47,6 +47,15 @@ class CoolifyAct(CoolifyLook):
         """
         return await self._create(body, "applications", source)
 
+    async def clone_application(self, uuid: str, destination_uuid: str, name: str) -> Created:
+        """Make a copy of an app on the server of a destination, by another name; its volumes are new and empty (4.3.0).
+
+        Settings, variables and their values, tags and scheduled tasks are copied inside Coolify. Its domain is one that
+        Coolify makes up, or that of the original: set it before the first deployment (clone_application, 4.3.11).
+        """
+        body: JsonObject = {"destination_uuid": destination_uuid, "name": name, "clone_volumes": False}
+        return await self._create(body, "applications", uuid, "clone")
+
     async def create_service(self, body: JsonObject) -> Created:
         """Make a service from what `bodies.create_service_body` returned; return its uuid and domains."""
         return await self._create(body, "services")
@@ -183,6 +192,49 @@ class CoolifyAct(CoolifyLook):
         """
         body: JsonObject = {"name": name, "description": description, "private_key": private_key.reveal()}
         return (await self._create(body, "security", "keys")).uuid
+
+    async def delete_private_key(self, uuid: str) -> None:
+        """Delete a key pair; raises Rejected, `vendor_code` key_in_use, while a server or an app uses it."""
+        await self._send("DELETE", None, "security", "keys", uuid)
+
+    async def create_server(self, body: JsonObject) -> str:
+        """Enter a server, which is not validated by that; return its uuid.
+
+        Raises:
+            Rejected: `vendor_code` address_taken: a server of any team has that address, compared as text.
+            NotFound: the team has no such key.
+        """
+        return (await self._create(body, "servers")).uuid
+
+    async def update_server(self, uuid: str, body: JsonObject) -> None:
+        """Change fields and settings of a server; one that the version does not know makes it refuse all of them."""
+        await self._send("PATCH", body, "servers", uuid)
+
+    async def set_docker_cleanup(self, uuid: str, body: JsonObject) -> None:
+        """Change when a server is cleaned up (since 4.3.0)."""
+        await self._send("PATCH", body, "servers", uuid, "docker-cleanup")
+
+    async def validate_server(self, uuid: str, *, by_post: bool) -> None:
+        """Queue the validation of a server, without installing anything. Before 4.2.0 a GET is the only way to it.
+
+        With `install` Coolify would set up Docker anew where it holds it missing, rewrite /etc/docker/daemon.json and
+        restart Docker (ValidateAndInstallServerJob, since 4.2.0): it is never asked for.
+        """
+        if by_post:
+            await self._send("POST", {"install": False}, "servers", uuid, "validate")
+        else:
+            await self._send("GET", None, "servers", uuid, "validate")
+
+    async def restart_proxy(self, uuid: str) -> None:
+        """Queue a start of a server's proxy, which first removes the one that is there (since 4.3.0)."""
+        await self._send("POST", None, "servers", uuid, "proxy", "restart")
+
+    async def delete_server(self, uuid: str) -> None:
+        """Take a server out of Coolify. The machine stays, with all that runs on it, wherever it is rented.
+
+        It is never forced: Coolify refuses while it has apps, services or databases there.
+        """
+        await self._send("DELETE", None, "servers", uuid)
 
     async def _upsert_env(self, kind: str, uuid: str, body: JsonObject, *, exists: bool) -> None:
         first, missed = ("PATCH", NotFound) if exists else ("POST", Conflict)

@@ -35,6 +35,7 @@ class Application(Sent):
     status: StatusField = Status()
     server_functional: Flag = Field(default=False, validation_alias=AliasChoices("server_status", "server_functional"))
     server_uuid: Text = Field(default="", validation_alias=_SERVER_UUID)
+    network: Text = Field(default="", validation_alias=AliasPath("destination", "network"))
     environment_id: int | None = None
     build_pack: Text = ""
     git_repository: Text = ""
@@ -67,6 +68,9 @@ class Application(Sent):
     health_check_method: Text = ""
     health_check_scheme: Text = ""
     redirect: Text = ""
+    more_servers: tuple[Sent, ...] = Field(default=(), validation_alias="additional_servers")
+    """Servers that it runs on beside its own."""
+    more_servers_count: int | None = Field(default=None, validation_alias="additional_servers_count")
     restart_count: int | None = None
     last_restart_type: Text = ""
     last_restart_at: When = None
@@ -83,6 +87,9 @@ class Application(Sent):
         default=None, validation_alias=AliasPath("settings", "is_consistent_container_name_enabled")
     )
     custom_internal_name: Text = Field(default="", validation_alias=AliasPath("settings", "custom_internal_name"))
+    labels_are_coolifys: bool | None = Field(
+        default=None, validation_alias=AliasPath("settings", "is_container_label_readonly_enabled")
+    )
     use_build_server: bool | None = Field(
         default=None, validation_alias=AliasPath("settings", "is_build_server_enabled")
     )

@@ -199,6 +199,7 @@ def left_alone(uuid: str | None, error: VendorError) -> StepFailed:
         done=f"{named[0].upper()}{named[1:]} may still come up, and nothing has proved it.",
         next=f"When Coolify answers again, call resume_operation: it takes up {named} and proves it. {error.next}",
         stage="deployment",
+        unsure=True,
     )
 
 

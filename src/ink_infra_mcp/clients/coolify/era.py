@@ -50,6 +50,9 @@ NEWEST = Version(major=4, minor=3, patch=11)
 _POST_ONLY = Version(major=4, minor=2)
 _STORAGES = Version(major=4, minor=0)
 _ROLLBACK = Version(major=4, minor=3)
+_SERVER_SETTINGS = Version(major=4, minor=0)
+_PROXY = Version(major=4, minor=3)
+_CLONE = Version(major=4, minor=3)
 
 _SINCE: Mapping[str, Version] = {
     "health_check_type": Version(major=4, minor=0),
@@ -80,6 +83,21 @@ class Era(Frozen):
     def rollback_api(self) -> bool:
         """Return whether `POST /applications/{uuid}/rollback` exists (since 4.3.0)."""
         return self._since(_ROLLBACK)
+
+    @property
+    def server_settings_api(self) -> bool:
+        """Return whether `PATCH /servers/{uuid}` takes settings beside the address, such as builds (since 4.0.0)."""
+        return self._since(_SERVER_SETTINGS)
+
+    @property
+    def proxy_api(self) -> bool:
+        """Return whether a server's proxy and its cleanup have endpoints of their own (since 4.3.0)."""
+        return self._since(_PROXY)
+
+    @property
+    def clone_api(self) -> bool:
+        """Return whether `POST /applications/{uuid}/clone` exists (since 4.3.0)."""
+        return self._since(_CLONE)
 
     @property
     def storages_api(self) -> bool:

@@ -200,13 +200,15 @@ def _invalid(service: str, answer: Answer, body: JsonObject) -> VendorError:
     fields = flatten_errors(body.get("errors") or body.get("error"))
     shown = "; ".join(text.rstrip(".") for text in fields[:_SHOWN_FIELDS])
     failed = _asked(service, answer) + (f" {shown}." if shown else "")
-    code = "unknown_field" if "This field is not allowed" in shown else "validation"
+    in_use = "is in use and cannot be deleted" in str(body.get("message"))
+    code = "unknown_field" if "This field is not allowed" in shown else "key_in_use" if in_use else "validation"
     return _make(Rejected, service, answer, failed, code=code, next=_INVALID_ADVICE[code])
 
 
 _INVALID_ADVICE: Mapping[str, str] = {
     "unknown_field": "This version of Coolify does not know the field; `ink-infra-mcp doctor` shows what is supported.",
     "validation": "Correct the named fields, then call again.",
+    "key_in_use": "Give the servers and apps that use it another key first.",
 }
 _REFUSALS: Mapping[str, str] = {
     "is not running": "not_running",
@@ -215,6 +217,9 @@ _REFUSALS: Mapping[str, str] = {
     "cannot be cancelled": "not_cancellable",
     "queue is full": "queue_full",
     "queue full": "queue_full",
+    "already in use": "address_taken",
+    "ip already exists": "address_taken",
+    "server has resources": "has_resources",
 }
 _REFUSAL_ADVICE: Mapping[str, str] = {
     "queue_full": "Wait until running deployments end, or cancel one, then call again.",

@@ -9,6 +9,7 @@ from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.clients.coolify.era import Era, era_of
 from ink_infra_mcp.clients.coolify.models import (
     Abilities,
+    Destination,
     EnvVar,
     GithubApp,
     Known,
@@ -78,6 +79,10 @@ class CoolifyLook:
     async def server_domains(self, uuid: str) -> tuple[ServerDomains, ...]:
         """Return the host names of a server's apps by address. Never with `?uuid=`, which answers 404 (source)."""
         return await self._list(ServerDomains, "servers", uuid, "domains")
+
+    async def destinations(self, server_uuid: str) -> tuple[Destination, ...]:
+        """Return the Docker networks of a server that apps can be put into (since 4.2.0)."""
+        return await self._list(Destination, "servers", server_uuid, "destinations")
 
     async def projects(self) -> tuple[Project, ...]:
         """Return the team's projects, without their environments."""

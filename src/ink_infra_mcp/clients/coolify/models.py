@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, AliasPath, Field
 
-from ink_infra_mcp.clients.coolify.fields import Domains, Flag, Sent, StatusField, Text
+from ink_infra_mcp.clients.coolify.fields import Domains, Flag, Sent, StatusField, Text, When
 from ink_infra_mcp.clients.coolify.status import Status
 from ink_infra_mcp.core.secret import Secret
 
@@ -35,12 +35,26 @@ class Server(Sent):
     deployment_queue_limit: int = Field(default=25, validation_alias=_also_in_settings("deployment_queue_limit"))
     wildcard_domain: Text = Field(default="", validation_alias=_also_in_settings("wildcard_domain"))
     force_disabled: Flag = Field(default=False, validation_alias=_also_in_settings("force_disabled"))
+    cleanup_threshold: int | None = Field(default=None, validation_alias=_also_in_settings("docker_cleanup_threshold"))
+    cleanup_always: bool | None = Field(default=None, validation_alias=_also_in_settings("force_docker_cleanup"))
+    """Whether it is cleaned up however full its disk is: then the threshold counts for nothing (DockerCleanupJob)."""
+    docker_checked_at: When = Field(default=None, validation_alias=_also_in_settings("docker_version_checked_at"))
+    """When Coolify last saw Docker there (since 4.3.2)."""
     proxy_type: Text = Field(default="", validation_alias=AliasPath("proxy", "type"))
     proxy_status: Text = Field(default="", validation_alias=AliasPath("proxy", "status"))
     is_validating: Flag = False
     untrusted_validation_logs: Text = Field(default="", validation_alias="validation_logs")
     cpus: int | None = Field(default=None, validation_alias=AliasPath("server_metadata", "cpus"))
     memory_bytes: int | None = Field(default=None, validation_alias=AliasPath("server_metadata", "memory_bytes"))
+
+
+class Destination(Sent):
+    """A Docker network of a server, which apps are put into; `type` is standalone or swarm."""
+
+    uuid: str
+    name: Text = ""
+    network: Text = ""
+    type: Text = ""
 
 
 class Environment(Sent):

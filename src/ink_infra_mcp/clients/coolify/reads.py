@@ -12,6 +12,7 @@ READS = Reads(
     "/servers/{uuid}",
     "/servers/{uuid}/resources",
     "/servers/{uuid}/domains",
+    "/servers/{uuid}/destinations",
     "/projects",
     "/projects/{uuid}",
     "/applications",

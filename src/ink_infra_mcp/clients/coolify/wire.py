@@ -45,6 +45,8 @@ def bad_shape(service: str, answer: Answer, what: str) -> BadAnswer:
         status=answer.status,
         done="Nothing was changed." if answer.only_read else "The change was probably made: it was accepted.",
         next="Compare the version of Coolify with the supported range; `ink-infra-mcp doctor` shows both.",
+        unsure=not answer.only_read,
+        of_read=answer.only_read,
     )
 
 

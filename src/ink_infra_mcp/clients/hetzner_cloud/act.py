@@ -1,13 +1,14 @@
 """Changing a Hetzner Cloud project: single DNS records, firewalls, and waiting for what was begun."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
 from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.hetzner_cloud.firewalls import Firewall, NewFirewall
-from ink_infra_mcp.clients.hetzner_cloud.look import HetznerCloudLook, listed, parsed, rrset_path
-from ink_infra_mcp.clients.hetzner_cloud.models import Action
+from ink_infra_mcp.clients.hetzner_cloud.look import ENVELOPE, HetznerCloudLook, rrset_path
+from ink_infra_mcp.clients.hetzner_cloud.models import Action, Server
+from ink_infra_mcp.clients.hetzner_cloud.resources import PlacementGroup, SshKey
 from ink_infra_mcp.clients.http import Http
 from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import Conflict, NotFound, Rejected
@@ -54,7 +55,7 @@ class HetznerCloudAct(HetznerCloudLook):
         """
         body: JsonObject = {"name": new.name, "labels": {**new.labels}, "rules": [*new.as_json()]}
         answer = await self._begin("POST", "/firewalls", body)
-        return parsed(answer, "firewall", Firewall), listed(answer, "actions", Action)
+        return ENVELOPE.parsed(answer, "firewall", Firewall), ENVELOPE.listed(answer, "actions", Action)
 
     async def set_firewall_rules(self, id: int, rules: Sequence[JsonObject]) -> tuple[Action, ...]:
         """Replace all rules of a firewall at once, wherever it is attached; none at all lets nothing in."""
@@ -82,10 +83,76 @@ class HetznerCloudAct(HetznerCloudLook):
         Raises:
             Rejected: it is still attached to something (`resource_in_use`).
         """
+        await self._delete(f"/firewalls/{id}")
+
+    async def create_server(self, body: JsonObject) -> tuple[Server, tuple[Action, ...]]:
+        """Buy a server; return it and all that was begun: its creation and whatever follows.
+
+        Raises:
+            Conflict: the name is taken (`uniqueness_error`).
+            Rejected: it cannot be had there now (`resource_unavailable`, `placement_error`).
+        """
+        answer = await self._begin("POST", "/servers", body)
+        begun = ENVELOPE.parsed(answer, "action", Action), *ENVELOPE.listed(answer, "next_actions", Action)
+        return ENVELOPE.parsed(answer, "server", Server), begun
+
+    async def delete_server(self, id: int) -> tuple[Action, ...]:
+        """Delete a server with its backups and the addresses that came with it; one that is gone is no error.
+
+        Raises:
+            Rejected: it is protected.
+        """
         try:
-            await self._begin("DELETE", f"/firewalls/{id}", None)
+            return (ENVELOPE.parsed(await self._begin("DELETE", f"/servers/{id}", None), "action", Action),)
         except NotFound:
-            return
+            return ()
+
+    async def protect_server(self, id: int, *, on: bool) -> tuple[Action, ...]:
+        """Switch the protection against deletion and rebuild on or off; they go together."""
+        return await self._server(id, "change_protection", {"delete": on, "rebuild": on})
+
+    async def enable_backup(self, id: int) -> tuple[Action, ...]:
+        """Have a server backed up every day, at a window that Hetzner chooses."""
+        return await self._server(id, "enable_backup", None)
+
+    async def attach_to_network(self, id: int, network: int, ip: str = "") -> tuple[Action, ...]:
+        """Give a server a card in a private network; `ip` asks for an address there.
+
+        Raises:
+            Rejected: it has one already (`server_already_attached`), or the network has no room.
+        """
+        body: JsonObject = {"network": network, "ip": ip} if ip else {"network": network}
+        return await self._server(id, "attach_to_network", body)
+
+    async def detach_from_network(self, id: int, network: int) -> tuple[Action, ...]:
+        """Take a server's card out of a private network."""
+        return await self._server(id, "detach_from_network", {"network": network})
+
+    async def create_ssh_key(self, name: str, public_key: str, labels: Mapping[str, str]) -> SshKey:
+        """Add a public key to the project.
+
+        Raises:
+            Conflict: the name or the key itself is there already (`uniqueness_error`).
+        """
+        body: JsonObject = {"name": name, "public_key": public_key, "labels": {**labels}}
+        return ENVELOPE.parsed(await self._begin("POST", "/ssh_keys", body), "ssh_key", SshKey)
+
+    async def delete_ssh_key(self, id: int) -> None:
+        """Delete a key of the project; servers that were made with it keep it. One that is gone is no error."""
+        await self._delete(f"/ssh_keys/{id}")
+
+    async def create_placement_group(self, name: str, labels: Mapping[str, str]) -> PlacementGroup:
+        """Make a group whose servers are spread over different hosts.
+
+        Raises:
+            Conflict: the name is taken (`uniqueness_error`).
+        """
+        body: JsonObject = {"name": name, "type": "spread", "labels": {**labels}}
+        return ENVELOPE.parsed(await self._begin("POST", "/placement_groups", body), "placement_group", PlacementGroup)
+
+    async def delete_placement_group(self, id: int) -> None:
+        """Delete a placement group; its servers stay. One that is gone is no error."""
+        await self._delete(f"/placement_groups/{id}")
 
     async def wait(self, actions: Sequence[Action], deadline_s: float) -> tuple[Action, ...]:
         """Return the actions when all have ended, or as they are after `deadline_s` seconds, some still running.
@@ -107,10 +174,19 @@ class HetznerCloudAct(HetznerCloudLook):
             now = await self.actions(ids)
 
     async def _firewall(self, id: int, verb: str, body: JsonObject) -> tuple[Action, ...]:
-        return listed(await self._begin("POST", f"/firewalls/{id}/actions/{verb}", body), "actions", Action)
+        return ENVELOPE.listed(await self._begin("POST", f"/firewalls/{id}/actions/{verb}", body), "actions", Action)
+
+    async def _server(self, id: int, verb: str, body: JsonValue) -> tuple[Action, ...]:
+        return (ENVELOPE.parsed(await self._begin("POST", f"/servers/{id}/actions/{verb}", body), "action", Action),)
+
+    async def _delete(self, path: str) -> None:
+        try:
+            await self._begin("DELETE", path, None)
+        except NotFound:
+            return
 
     async def _start(self, path: str, body: JsonObject) -> Action:
-        return parsed(await self._begin("POST", path, body), "action", Action)
+        return ENVELOPE.parsed(await self._begin("POST", path, body), "action", Action)
 
     async def _begin(self, method: str, path: str, body: JsonValue) -> Answer:
         """A conflict and a lock mean that nothing was done, so the same request is sent again after a while."""
@@ -158,7 +234,7 @@ def _raise_failed(actions: Sequence[Action]) -> None:
             words = clean_name(action.error.message, limit=300).rstrip(".") if action.error else "no explanation"
             raise Rejected(
                 f"Hetzner Cloud could not finish {clean_name(action.command)} (action {action.id}): {words}.",
-                service="hetzner_cloud",
+                service=ENVELOPE.service,
                 done="The change was begun and did not end well.",
                 next="Look at the thing in the Hetzner Console, then call again.",
                 vendor_code=code,

@@ -61,6 +61,7 @@ class Protection(_Seen):
     """What is switched off until somebody takes the protection away."""
 
     delete: bool = False
+    rebuild: bool = False
 
 
 class Server(_Seen):
@@ -78,6 +79,9 @@ class Server(_Seen):
     volumes: tuple[int, ...] = ()
     protection: Protection = Protection()
     locked: bool = False
+    backup_window: str | None = None
+    """When it is backed up; None: it is not."""
+    placement_group: Named | None = None
 
     def as_json(self) -> JsonObject:
         """Return it in Hetzner's own words and shape, as far as it is known here."""
@@ -87,6 +91,10 @@ class Server(_Seen):
     def ipv4(self) -> str | None:
         """Return the public IPv4 address."""
         return self.public_net.ipv4.ip if self.public_net.ipv4 else None
+
+    def private(self, network: int) -> str | None:
+        """Return its address in a private network, None where it is not attached to it."""
+        return next((net.ip for net in self.private_net if net.network == network), None)
 
     @property
     def ipv6(self) -> str | None:
@@ -145,7 +153,7 @@ class GbPrice(_Seen):
 
 
 class AddressPrice(_Seen):
-    """What a Primary IP costs at a location."""
+    """What an address, or a load balancer, costs at a location."""
 
     location: str
     price_monthly: Money
@@ -155,6 +163,13 @@ class AddressPrices(_Seen):
     """What Primary IPs of one kind cost."""
 
     type: str
+    prices: tuple[AddressPrice, ...] = ()
+
+
+class LoadBalancerPrices(_Seen):
+    """What a type of load balancer costs."""
+
+    name: str
     prices: tuple[AddressPrice, ...] = ()
 
 
@@ -172,6 +187,10 @@ class Pricing(_Seen):
     volume: GbPrice
     server_backup: Backup
     primary_ips: tuple[AddressPrices, ...] = ()
+    floating_ips: tuple[AddressPrices, ...] = ()
+    load_balancer_types: tuple[LoadBalancerPrices, ...] = ()
+    image: GbPrice | None = None
+    """Of snapshots."""
 
 
 class Delegation(_Seen):
@@ -249,15 +268,3 @@ class Action(_Seen):
     def running(self) -> bool:
         """Return whether it still runs."""
         return self.status == "running"
-
-
-class Paging(_Seen):
-    """Where a list goes on."""
-
-    next_page: int | None = None
-
-
-class Meta(_Seen):
-    """The `meta` of a list."""
-
-    pagination: Paging = Paging()

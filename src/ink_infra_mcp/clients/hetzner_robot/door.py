@@ -17,8 +17,23 @@ from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.secret import Secret
 
 BASE_URL = "https://robot-ws.your-server.de"
-READS = Reads("/server", "/server/{number}", "/firewall/{number}", "/firewall/template", "/firewall/template/{number}")
-"""No GET of this API changes anything, but some tell secrets (/boot/{number}/rescue has root's password)."""
+READS = Reads(
+    "/server",
+    "/server/{number}",
+    "/server/{number}/cancellation",
+    "/firewall/{number}",
+    "/firewall/template",
+    "/firewall/template/{number}",
+    "/boot/{number}",
+    "/boot/{number}/linux/last",
+    "/boot/{number}/rescue/last",
+    "/reset/{number}",
+    "/key",
+    "/vswitch",
+    "/vswitch/{number}",
+    "/order/server_market/product",
+)
+"""No GET of this API changes anything. What /boot answers has root's password: it is read into values without it."""
 BLOCK_S = 600.0
 """Robot blocks an address for 10 minutes after 3 failed logins (documentation)."""
 

@@ -19,8 +19,8 @@ from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.untrusted import clean_name
 
 FIREWALL_IN_PROCESS = "FIREWALL_IN_PROCESS"
-NOTHING_THERE = frozenset({"NOT_FOUND", "SERVER_NOT_FOUND"})
-"""Codes with which Robot answers a list that is empty."""
+NOTHING_THERE = frozenset({"NOT_FOUND", "SERVER_NOT_FOUND", "BOOT_NOT_AVAILABLE", "RESET_NOT_AVAILABLE"})
+"""Codes with which Robot says that there is no such thing; an empty list is one."""
 
 _BY_CODE: Mapping[str, tuple[type[VendorError], str]] = {
     "UNAUTHORIZED": (
@@ -35,8 +35,23 @@ _BY_CODE: Mapping[str, tuple[type[VendorError], str]] = {
     FIREWALL_IN_PROCESS: (Conflict, "Robot still applies another change; call again in a minute."),
     "FIREWALL_RULE_LIMIT_EXCEEDED": (Rejected, "Robot takes 10 rules for each direction; join some."),
     "FIREWALL_CANNOT_BE_DISABLED": (Rejected, "Hetzner has rules of its own there; ask Hetzner's support."),
+    "BOOT_NOT_AVAILABLE": (NotFound, "Robot boots and installs nothing on this server."),
+    "BOOT_ACTIVATION_FAILED": (Unavailable, "Look at the server's boot settings in Robot; try again later."),
+    "BOOT_DEACTIVATION_FAILED": (Unavailable, "Look at the server's boot settings in Robot; try again later."),
+    "RESET_NOT_AVAILABLE": (NotFound, "Robot cannot reset this server: restart it from within."),
+    "RESET_MANUAL_ACTIVE": (Conflict, "A technician is at the server already: wait for Hetzner's mail."),
+    "RESET_FAILED": (Unavailable, "Look at the server first: it may have been reset all the same."),
+    "KEY_CREATE_FAILED": (Unavailable, "Look at the account's SSH keys in Robot; try again later."),
+    "KEY_DELETE_FAILED": (Unavailable, "Look at the account's SSH keys in Robot; try again later."),
+    "KEY_ALREADY_EXISTS": (Conflict, "The account has that key: use it under the name that it has."),
+    "SERVER_CANCELLATION_RESERVE_LOCATION_FALSE_ONLY": (Rejected, "Its place cannot be kept."),
+    "VSWITCH_IN_PROCESS": (Conflict, "Robot still changes that vSwitch; call again in a minute."),
+    "VSWITCH_VLAN_NOT_UNIQUE": (Rejected, "The server is on another vSwitch with that VLAN: change the VLAN of one."),
+    "VSWITCH_SERVER_LIMIT_REACHED": (Rejected, "A vSwitch takes 100 servers."),
+    "VSWITCH_PER_SERVER_LIMIT_REACHED": (Rejected, "A server can be on 5 vSwitches: take it off one."),
+    "VSWITCH_NOT_AVAILABLE": (Rejected, "This server cannot be on a vSwitch; ask Hetzner's support."),
     "INVALID_INPUT": (Rejected, "Correct what is named, and call again."),
-    "CONFLICT": (Conflict, "It was being changed at the same time; call again."),
+    "CONFLICT": (Conflict, "It is so already, or is being changed; look in Robot, and call again."),
     "MAINTENANCE": (Unavailable, "Hetzner works on Robot; try again later."),
     "UNAVAILABLE": (Unavailable, "Hetzner works on Robot; try again later."),
 }

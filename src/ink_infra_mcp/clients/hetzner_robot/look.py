@@ -1,20 +1,24 @@
-"""Reading Robot: dedicated servers, the firewalls at their switch ports, and firewall templates."""
+"""Reading Robot: dedicated servers, what they boot, their cancellation, firewalls, templates, and SSH keys."""
 
-from typing import TypeVar
-
-from pydantic import BaseModel, JsonValue, ValidationError
-
-from ink_infra_mcp.clients.answers import Answer
+from ink_infra_mcp.clients.answers import Answer, Model, shaped, undocumented
 from ink_infra_mcp.clients.hetzner_robot.door import RobotDoor
 from ink_infra_mcp.clients.hetzner_robot.errors import FIREWALL_IN_PROCESS, NOTHING_THERE
-from ink_infra_mcp.clients.hetzner_robot.models import RobotFirewall, RobotServer, Template
-from ink_infra_mcp.core.errors import BadAnswer, Conflict, NotFound
+from ink_infra_mcp.clients.hetzner_robot.machines import (
+    BootSystem,
+    RobotBoot,
+    RobotCancellation,
+    RobotKey,
+    RobotReset,
+    VSwitch,
+)
+from ink_infra_mcp.clients.hetzner_robot.models import MarketProduct, RobotFirewall, RobotServer, Template
+from ink_infra_mcp.core.errors import Conflict, NotFound
 from ink_infra_mcp.core.shapes import table
 
 EVERY_S = 10.0
 SETTLED_S = 180.0
 """A change of a firewall takes 20 to 60 s (documentation and other clients); three minutes are long."""
-Model = TypeVar("Model", bound=BaseModel)
+SERVICE = "Hetzner Robot"
 
 
 class HetznerRobotLook:
@@ -29,10 +33,7 @@ class HetznerRobotLook:
 
     async def server(self, number: int) -> RobotServer | None:
         """Return the server with that number, or None."""
-        try:
-            return _part(await self._door.get(f"/server/{number}"), "server", RobotServer)
-        except NotFound as error:
-            return _none_if_absent(error)
+        return await self._one(f"/server/{number}", "server", RobotServer)
 
     async def firewall(self, number: int) -> RobotFirewall:
         """Return a server's firewall as Robot shows it now; 500 requests an hour are possible.
@@ -65,10 +66,62 @@ class HetznerRobotLook:
 
     async def template(self, id: int) -> Template | None:
         """Return a template with its rules, or None."""
+        return await self._one(f"/firewall/template/{id}", "firewall_template", Template)
+
+    async def keys(self) -> tuple[RobotKey, ...]:
+        """Return the SSH keys of the account; 500 requests an hour are possible, as for all that follows here."""
+        return await self._listed("/key", "key", RobotKey)
+
+    async def boot(self, number: int) -> RobotBoot | None:
+        """Return what a server can boot and what its next start will; None when Robot cannot say it of that server."""
+        return await self._one(f"/boot/{number}", "boot", RobotBoot)
+
+    async def last_linux(self, number: int) -> BootSystem | None:
+        """Return the last installation that Robot made on a server, None when there is none."""
+        return await self._one(f"/boot/{number}/linux/last", "linux", BootSystem)
+
+    async def last_rescue(self, number: int) -> BootSystem | None:
+        """Return the rescue system that was activated last on a server, None when there is none."""
+        return await self._one(f"/boot/{number}/rescue/last", "rescue", BootSystem)
+
+    async def reset_ways(self, number: int) -> RobotReset | None:
+        """Return how a server can be reset, None when it cannot."""
+        return await self._one(f"/reset/{number}", "reset", RobotReset)
+
+    async def cancellation(self, number: int) -> RobotCancellation | None:
+        """Return whether a server is cancelled, None when there is no such server (200 requests an hour)."""
+        return await self._one(f"/server/{number}/cancellation", "cancellation", RobotCancellation)
+
+    async def _one(self, path: str, key: str, model: type[Model]) -> Model | None:
         try:
-            return _part(await self._door.get(f"/firewall/template/{id}"), "firewall_template", Template)
+            return _part(await self._door.get(path), key, model)
         except NotFound as error:
             return _none_if_absent(error)
+
+    async def vswitches(self) -> tuple[VSwitch, ...]:
+        """Return the vSwitches that are not cancelled, without their servers. They come without an envelope."""
+        answer = await self._door.get("/vswitch")
+        if not isinstance(answer.json, list):
+            raise undocumented(SERVICE, answer, "it is not a list")
+        found = (shaped(SERVICE, answer, one, VSwitch) for one in answer.json)
+        return tuple(vswitch for vswitch in found if not vswitch.cancelled)
+
+    async def vswitch(self, id: int) -> VSwitch:
+        """Return a vSwitch with its servers.
+
+        Raises:
+            NotFound: there is none.
+        """
+        answer = await self._door.get(f"/vswitch/{id}")
+        return shaped(SERVICE, answer, answer.json, VSwitch)
+
+    async def market(self) -> tuple[MarketProduct, ...]:
+        """Return what the auction offers at this moment; 500 requests an hour are possible.
+
+        Raises:
+            Forbidden: ordering is not switched on for this webservice user.
+        """
+        return await self._listed("/order/server_market/product", "product", MarketProduct)
 
     async def _listed(self, path: str, key: str, model: type[Model]) -> tuple[Model, ...]:
         """An empty list is a 404 with a code of its own (documentation)."""
@@ -78,8 +131,8 @@ class HetznerRobotLook:
             _none_if_absent(error)
             return ()
         if not isinstance(answer.json, list):
-            raise _bad(answer, "it is not a list")
-        return tuple(_model(answer, table(one).get(key), model) for one in answer.json)
+            raise undocumented(SERVICE, answer, "it is not a list")
+        return tuple(shaped(SERVICE, answer, table(one).get(key), model) for one in answer.json)
 
 
 def firewall_path(number: int) -> str:
@@ -94,30 +147,13 @@ def _none_if_absent(error: NotFound) -> None:
 
 
 def _part(answer: Answer, key: str, model: type[Model]) -> Model:
-    return _model(answer, table(answer.json).get(key), model)
-
-
-def _model(answer: Answer, value: JsonValue, model: type[Model]) -> Model:
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise _bad(answer, f"{model.__name__} {where} is missing or of another shape") from error
-
-
-def _bad(answer: Answer, why: str) -> BadAnswer:
-    return BadAnswer(
-        f"Hetzner Robot answered {answer.method} {answer.path} with something else than documented: {why}.",
-        service="Hetzner Robot",
-        status=answer.status,
-        next="Update ink-infra-mcp; if that does not help, report it.",
-    )
+    return shaped(SERVICE, answer, table(answer.json).get(key), model)
 
 
 def _never_ready(number: int, within_s: float, done: str) -> Conflict:
     return Conflict(
         f"The firewall of server {number} is still in process after {within_s:.0f} s.",
-        service="Hetzner Robot",
+        service=SERVICE,
         done=done,
         next="Look at the server in Robot; call again when its firewall is ready.",
         vendor_code=FIREWALL_IN_PROCESS,

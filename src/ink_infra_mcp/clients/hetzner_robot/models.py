@@ -1,5 +1,6 @@
 """What Robot tells us, as frozen values. Words that it may add are kept as they are."""
 
+from decimal import Decimal
 from typing import cast
 
 from pydantic import BaseModel, ConfigDict, JsonValue, field_validator
@@ -35,8 +36,28 @@ class RobotServer(_Seen):
     dc: str = ""
     status: str = ""
     cancelled: bool = False
+    paid_until: str | None = None
     ip: tuple[str, ...] | None = None
     subnet: tuple[Subnet, ...] | None = None
+
+
+class MarketProduct(_Seen):
+    """A used server on offer in the auction. Sizes are GB; prices are of a month, in the account's currency.
+
+    How many cores it has Robot does not say. Hetzner's own documentation calls no field certain to be there.
+    """
+
+    id: int
+    name: str = ""
+    cpu: str = ""
+    memory_size: Decimal | None = None
+    hdd_size: int | None = None
+    hdd_count: int | None = None
+    datacenter: str = ""
+    price: Decimal | None = None
+    price_vat: Decimal | None = None
+    price_setup: Decimal | None = None
+    price_setup_vat: Decimal | None = None
 
 
 class SeenRule(_Seen):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ink_infra_mcp.clients.outside import Endpoint, addresses, is_admitted
 from ink_infra_mcp.core.untrusted import clean
+from ink_infra_mcp.core.words import of_connection
 
 START_BYTES = 2048
 START_CHARS = 200
@@ -60,7 +61,7 @@ class Probe:
     def __init__(
         self, connect_to: Mapping[Endpoint, Endpoint] | None = None, verify: ssl.SSLContext | None = None
     ) -> None:
-        self._connect_to = dict(connect_to or {})
+        self._connect_to: Mapping[Endpoint, Endpoint] = connect_to if connect_to is not None else {}
         self._verify = verify
 
     async def http(
@@ -212,7 +213,7 @@ def _certificate_error(error: BaseException) -> str | None:
 
 
 def _unreachable(error: httpx2.TransportError, url: httpx2.URL) -> HttpSeen:
-    why = clean(str(error), limit=200) or type(error).__name__
+    why = clean(of_connection(str(error)), limit=200) or type(error).__name__
     return HttpSeen(kind="unreachable", error=f"{url.host}: {why}")
 
 

@@ -15,6 +15,7 @@ from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.fleet import Images
 from ink_infra_mcp.core.images import Source, reference_of, source_of
 from ink_infra_mcp.core.untrusted import clean
+from ink_infra_mcp.core.words import of_connection
 
 TIMEOUT_S = 10.0
 _HUB_API = "registry-1.docker.io"
@@ -159,7 +160,7 @@ class RegistryLook:
             ):
                 return _Answer(response.status_code, response.headers, await _body(response))
         except httpx2.TransportError as error:
-            why = clean(str(error), limit=200) or type(error).__name__
+            why = clean(of_connection(str(error)), limit=200) or type(error).__name__
             raise _Silent(f"{url.host} cannot be reached: {why}") from error
 
     async def _way(self, url: httpx2.URL, *, inside: bool) -> Endpoint:

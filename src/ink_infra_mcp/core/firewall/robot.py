@@ -29,6 +29,7 @@ from ink_infra_mcp.core.firewall.gates import Gate, Gates
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.firewall.rules import Rule, Verdict, single
 from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.words import of_fault
 
 LAYER = "robot firewall"
 MAX_RULES = 10
@@ -221,7 +222,7 @@ def read_robot_template(document: object) -> RobotTemplate | Unreadable:
 
 def _short(why: ValidationError) -> str:
     first = why.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return f"{'.'.join(str(part) for part in first['loc'])}: {of_fault(first)}"
 
 
 def robot_gates(firewall: RobotFirewall) -> Gates | Unreadable:

@@ -103,4 +103,5 @@ def _lost(error: VendorError) -> StepFailed:
         done="The app may still come up, and nothing has proved it.",
         next="When Coolify answers again, call resume_operation: it starts the app again and proves it. " + error.next,
         stage="start",
+        unsure=True,
     )

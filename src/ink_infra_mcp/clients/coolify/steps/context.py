@@ -10,6 +10,8 @@ from ink_infra_mcp.clients.coolify.bodies import EnvSpec
 from ink_infra_mcp.clients.coolify.models import EnvVar
 from ink_infra_mcp.clients.coolify.ours import MARKER
 from ink_infra_mcp.core.fingerprint import Pinning
+from ink_infra_mcp.core.key_pair import NewKeyPair
+from ink_infra_mcp.core.proxy import SeeProxy
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.shapes import items
 from ink_infra_mcp.core.step import StepCall
@@ -40,7 +42,7 @@ class AppCalls:
 class CoolifyStep:
     """One run of one step, the client with its permit, and the way to a stored secret by its name and to a random one.
 
-    `watch` sees what comes of it on the server, which Coolify knows late or never.
+    `watch` sees what comes of it on the server, which Coolify knows late or never, and `see_proxy` the proxy there.
     """
 
     call: StepCall
@@ -49,6 +51,8 @@ class CoolifyStep:
     new_password: Callable[[], Secret]
     redact: Callable[[str], str]
     pinning: Pinning
+    new_key_pair: NewKeyPair
+    see_proxy: SeeProxy
     watch: Watch = blind
 
     @property

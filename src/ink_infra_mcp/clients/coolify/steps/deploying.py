@@ -98,7 +98,7 @@ async def _begun(
         recent = await step.coolify.deployments_of(uuid, take=RECENT)
         if (mine := claim.ours(recent)) is not None:
             return mine.uuid
-        if (other := claim.foreign(recent)) is not None:
+        if not asked and (other := claim.foreign(recent)) is not None:
             raise not_ours(other)
         return None
 
@@ -155,6 +155,7 @@ def _goes_on(uuid: str) -> StepFailed:
         done=f"Deployment {uuid} may still come up, and nothing has proved it.",
         next=f"Cancel it in Coolify, or call resume_operation: it takes up deployment {uuid} and proves it.",
         stage="deployment",
+        unsure=True,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from ink_infra_mcp.clients.coolify.bodies import EnvSpec
 from ink_infra_mcp.clients.coolify.models import EnvVar
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
+from ink_infra_mcp.clients.coolify.steps.once import not_seen, unless_lost
 from ink_infra_mcp.core.dotenv import unfit
 from ink_infra_mcp.core.errors import NotFound, StepFailed
 from ink_infra_mcp.core.plan import Frozen, JsonObject
@@ -118,12 +119,27 @@ class _Rows:
 
 async def _put(step: CoolifyStep, uuid: str, rows: _Rows, spec: EnvSpec) -> None:
     """The copy goes first: after a crash between the two it is equal to what is wanted, and the variable follows."""
-    app = step.app_calls
     if rows.is_true_copy(spec.key):
         copy = _spec(spec.key, spec.value, rows.copies[spec.key])
         flags = {"is_preview": True, "is_literal": spec.is_literal, "is_multiline": spec.is_multiline}
-        await app.upsert_env(uuid, copy.model_copy(update=flags), exists=True)
-    await app.upsert_env(uuid, spec, exists=spec.key in rows.own)
+        await _upsert(step, uuid, copy.model_copy(update=flags), exists=True)
+    await _upsert(step, uuid, spec, exists=spec.key in rows.own)
+
+
+async def _upsert(step: CoolifyStep, uuid: str, spec: EnvSpec, *, exists: bool) -> None:
+    """A lost answer is settled by the row, where the token may read its value.
+
+    Raises:
+        OutcomeUnknown: the answer was lost, and no row shows that it happened.
+    """
+    app, whether = step.app_calls, f"{spec.key} is set"
+    lost = await unless_lost(step, app.upsert_env(uuid, spec, exists=exists), whether=whether)
+    if lost is not None and not any(_shows(row, spec) for row in await app.envs(uuid)):
+        raise not_seen(whether, lost)
+
+
+def _shows(row: EnvVar, spec: EnvSpec) -> bool:
+    return all(getattr(row, name) == wanted for name, wanted in spec)
 
 
 async def _put_back(step: CoolifyStep, uuid: str, rows: _Rows, earlier: Mapping[str, _Earlier]) -> None:
@@ -134,12 +150,18 @@ async def _put_back(step: CoolifyStep, uuid: str, rows: _Rows, earlier: Mapping[
 
 
 async def _delete(step: CoolifyStep, rows: Iterable[EnvVar]) -> None:
-    uuid = step.call.given("app")
     for row in rows:
         try:
-            await step.app_calls.delete_env(uuid, row.uuid)
+            await _delete_row(step, step.call.given("app"), row)
         except NotFound:
             step.call.say(f"{row.key} is gone already")
+
+
+async def _delete_row(step: CoolifyStep, uuid: str, row: EnvVar) -> None:
+    app, whether = step.app_calls, f"{row.key} is gone"
+    lost = await unless_lost(step, app.delete_env(uuid, row.uuid), whether=whether)
+    if lost is not None and any(other.uuid == row.uuid for other in await app.envs(uuid)):
+        raise not_seen(whether, lost)
 
 
 def _value(step: CoolifyStep, value: str) -> Secret:

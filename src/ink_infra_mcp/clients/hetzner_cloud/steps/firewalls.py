@@ -1,12 +1,11 @@
 """The step handlers that change Cloud firewalls, by kind: look, act if needed, look again."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.clients.hetzner_cloud.act import HetznerCloudAct, selector_resource, server_resource
+from ink_infra_mcp.clients.hetzner_cloud.act import selector_resource, server_resource
 from ink_infra_mcp.clients.hetzner_cloud.firewalls import (
     Firewall,
     FirewallRule,
@@ -15,92 +14,50 @@ from ink_infra_mcp.clients.hetzner_cloud.firewalls import (
     rules_as_they_were,
     same_rules,
 )
+from ink_infra_mcp.clients.hetzner_cloud.markers import OPERATION
 from ink_infra_mcp.clients.hetzner_cloud.models import Action
-from ink_infra_mcp.clients.http import Http
-from ink_infra_mcp.core.errors import BadAnswer, Conflict, Rejected, StepFailed, Unavailable, Unreachable
+from ink_infra_mcp.clients.hetzner_cloud.steps.context import CloudStep, Run, failed, given, passing
+from ink_infra_mcp.core.errors import LOOKS_FIRST, Conflict, InkError, OutcomeUnknown, Rejected, StepFailed
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
-from ink_infra_mcp.core.step import Handler, StepCall
+from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
 
-OPERATION = "ink-operation"
 ROLE = "role"
-ACTION_S = 120.0
 SETTLED_S = 180.0
 SEEN_S = 60.0
 """A label selector takes up to a few seconds (documentation)."""
 
 
-@dataclass(frozen=True, slots=True)
-class CloudStep:
-    """One run of one step, and the client with its permit."""
+async def _firewall(step: CloudStep) -> Firewall:
+    """The firewall that the step is about.
 
-    call: StepCall
-    cloud: HetznerCloudAct
-
-    async def firewall(self) -> Firewall:
-        """Return the firewall that the step is about.
-
-        Raises:
-            StepFailed: it is gone.
-        """
-        key = self.call.given("firewall")
-        found = await self.cloud.firewall(int(key))
-        if found is None:
-            raise _failed(f"The firewall {key} is gone.", next="Call the tool again: it plans with what is there now.")
-        return found
-
-    async def settled(self, firewall: int) -> None:
-        """Wait, up to three minutes, for the end of what is under way with a firewall, well or not.
-
-        Until then it is locked; and what is there may still go, when an earlier step has begun to take it away.
-
-        Raises:
-            StepFailed: it is still being changed.
-        """
-
-        async def look() -> bool | NotYet:
-            if not await self.cloud.running_on_firewall(firewall):
-                return True
-            words = f"waiting for the end of another change of the firewall {firewall}"
-            return NotYet(words, _failed(f"The firewall {firewall} is still being changed after {SETTLED_S:.0f} s."))
-
-        await until(self.call, look, within_s=SETTLED_S)
-
-    async def done(self, actions: Sequence[Action]) -> None:
-        """Wait for the actions, up to two minutes; what still runs then is seen by the look afterwards.
-
-        Raises:
-            Rejected: one ended in an error.
-        """
-        await self.cloud.wait(actions, ACTION_S)
-
-    async def unless_lost(self, change: Callable[[], Awaitable[tuple[Action, ...]]]) -> None:
-        """Make a change and wait for it; when its answer gets lost, the look afterwards tells what came of it."""
-        try:
-            await self.done(await change())
-        except (Unavailable, Unreachable, BadAnswer) as error:
-            self.call.say(f"Hetzner gave no good answer ({error.code}); looking what came of it")
+    Raises:
+        StepFailed: it is gone.
+    """
+    key = step.call.given("firewall")
+    found = await step.cloud.firewall(int(key))
+    if found is None:
+        raise _failed(f"The firewall {key} is gone.", next="Call the tool again: it plans with what is there now.")
+    return found
 
 
-Run = Callable[[CloudStep], Awaitable[JsonObject]]
+async def _settled(step: CloudStep, firewall: int) -> None:
+    """Wait, up to three minutes, for the end of what is under way with a firewall, well or not.
 
+    Until then it is locked; and what is there may still go, when an earlier step has begun to take it away.
 
-@dataclass(frozen=True, slots=True)
-class HetznerCloudSteps:
-    """Binds the handlers to one Cloud project; each run gets a client that can write only under the run's permit.
-
-    `http` raises SecretMissing where no token is configured.
+    Raises:
+        StepFailed: it is still being changed.
     """
 
-    http: Callable[[], Http]
+    async def look() -> bool | NotYet:
+        if not await step.cloud.running_on_firewall(firewall):
+            return True
+        words = f"waiting for the end of another change of the firewall {firewall}"
+        return NotYet(words, _failed(f"The firewall {firewall} is still being changed after {SETTLED_S:.0f} s."))
 
-    def handlers(self) -> dict[str, Handler]:
-        """Return step kind -> handler."""
-        return {kind: partial(self._run, run) for kind, run in _HANDLERS.items()}
-
-    async def _run(self, run: Run, call: StepCall) -> JsonObject:
-        return await run(CloudStep(call, HetznerCloudAct(self.http(), call.permit, clock=call.clock)))
+    await until(step.call, look, within_s=SETTLED_S)
 
 
 async def create_firewall(step: CloudStep) -> JsonObject:
@@ -115,9 +72,14 @@ async def create_firewall(step: CloudStep) -> JsonObject:
     labels = {OPERATION: call.operation_id, ROLE: call.text("role")}
     new = NewFirewall.model_validate({"name": call.text("name"), "labels": labels, "rules": call.params["rules"]})
     found = await _own(step, new.name)
+    lost = None
     if found is None:
-        await step.unless_lost(partial(_create, step, new))
+        lost = await step.unless_lost(partial(_create, step, new))
         found = await _own(step, new.name)
+    if found is None and lost is not None:
+        raise OutcomeUnknown(
+            f"Whether the firewall {new.name} was made is not known: the answer was lost.", next=LOOKS_FIRST
+        )
     if found is None or not same_rules(found.rules, new.rules):
         what = "is not there" if found is None else "has other rules"
         raise _failed(f"The new firewall {new.name} {what}.", done="It is not known whether it was made.")
@@ -142,21 +104,26 @@ async def _own(step: CloudStep, name: str) -> Firewall | None:
 
 
 def _is_own(step: CloudStep, firewall: Firewall) -> bool:
-    return firewall.labels.get(OPERATION) == step.call.operation_id
+    return step.is_own(firewall.labels)
 
 
 async def delete_firewall(step: CloudStep) -> JsonObject:
     """Delete the firewall that this operation made; one that is gone is as good.
 
+    With `name` it is one that another operation of ours made, if it still has that name and is in front of nothing.
+
     Raises:
         StepFailed: it was made by somebody else. Rejected: it is attached to something.
+        OutcomeUnknown: the answer was lost, and it is still there.
     """
     key = step.call.given("firewall")
     found = await step.cloud.firewall(int(key))
     if found is not None:
-        if not _is_own(step, found):
+        named = found.name == step.call.params.get("name") and OPERATION in found.labels
+        if not (named or _is_own(step, found)):
             raise _failed(f"The firewall {found.name} was not made by this operation, so it is not deleted.")
-        await step.cloud.delete_firewall(found.id)
+        there = partial(step.cloud.firewall, found.id)
+        await step.deleted(f"the firewall {found.name}", step.cloud.delete_firewall(found.id), there)
     return {"firewall": key}
 
 
@@ -168,16 +135,15 @@ async def set_rules(step: CloudStep) -> JsonObject:
     """
     wanted = RuleSet.model_validate({"rules": step.call.params["rules"]})
     before = _seen_rules(step.call.params["before"])
-    now = await step.firewall()
+    now = await _firewall(step)
     changed = not same_rules(now.rules, wanted.rules)
     if changed and not same_rules(now.rules, before):
         raise _failed(
             f"The rules of the firewall {now.name} are no longer those that the plan was made for.",
             next="Call the tool again: it plans with the rules that are there now.",
         )
-    if changed:
-        await _replace(step, now.id, wanted.as_json())
-    await _until_rules(step, lambda seen: same_rules(seen, wanted.rules))
+    lost = await _replace(step, now.id, wanted.as_json()) if changed else None
+    await _until_rules(step, lambda seen: same_rules(seen, wanted.rules), lost)
     return {"firewall": str(now.id), "before": [*rules_as_they_were(before)], "changed": changed}
 
 
@@ -187,27 +153,32 @@ async def restore_rules(step: CloudStep) -> JsonObject:
     Raises:
         StepFailed: the firewall is gone, or has other rules afterwards.
     """
-    before = _seen_rules(_given(step.call, "rules"))
-    await step.settled((await step.firewall()).id)
-    now = await step.firewall()
-    if not same_rules(now.rules, before):
-        await _replace(step, now.id, rules_as_they_were(before))
-    await _until_rules(step, lambda seen: same_rules(seen, before))
+    before = _seen_rules(given(step.call, "rules"))
+    await _settled(step, (await _firewall(step)).id)
+    now = await _firewall(step)
+    other = not same_rules(now.rules, before)
+    lost = await _replace(step, now.id, rules_as_they_were(before)) if other else None
+    await _until_rules(step, lambda seen: same_rules(seen, before), lost)
     return {"firewall": str(now.id)}
 
 
-async def _replace(step: CloudStep, id: int, rules: Sequence[JsonObject]) -> None:
-    await step.unless_lost(lambda: step.cloud.set_firewall_rules(id, rules))
+async def _replace(step: CloudStep, id: int, rules: Sequence[JsonObject]) -> InkError | None:
+    return await step.unless_lost(lambda: step.cloud.set_firewall_rules(id, rules))
 
 
-async def _until_rules(step: CloudStep, right: Callable[[Sequence[FirewallRule]], bool]) -> None:
+async def _until_rules(step: CloudStep, right: Callable[[Sequence[FirewallRule]], bool], lost: InkError | None) -> None:
     """The rules are there, and every server that the firewall is at has them."""
 
     async def look() -> Firewall | NotYet:
-        now = await step.firewall()
+        now = await _firewall(step)
         if not right(now.rules):
-            raise _failed(
-                f"The firewall {now.name} has other rules than it was given.", done="Its rules may have been replaced."
+            raise (
+                _not_known(now)
+                if lost
+                else _failed(
+                    f"The firewall {now.name} has other rules than it was given.",
+                    done="Its rules may have been replaced.",
+                )
             )
         words = f"waiting for the servers of {now.name} to have its rules"
         return NotYet(words, _slow(now)) if await _pending(step, now.id) else now
@@ -228,12 +199,12 @@ async def attach(step: CloudStep) -> JsonObject:
     Raises:
         StepFailed: it goes the other way already, or is not applied after a minute.
     """
-    await step.settled((await step.firewall()).id)
-    firewall = await step.firewall()
+    await _settled(step, (await _firewall(step)).id)
+    firewall = await _firewall(step)
     _refuse_mixing(step, firewall)
-    if not _is_bound(step, firewall):
-        await step.unless_lost(partial(_attach, step, firewall.id))
-    await _until_applied(step)
+    bound = _is_bound(step, firewall)
+    lost = None if bound else await step.unless_lost(partial(_attach, step, firewall.id))
+    await _until_applied(step, lost)
     return {"firewall": str(firewall.id)}
 
 
@@ -241,9 +212,7 @@ async def _attach(step: CloudStep, id: int) -> tuple[Action, ...]:
     try:
         return await step.cloud.attach_firewall(id, _resource(step.call))
     except Rejected as error:
-        if error.vendor_code != "firewall_already_applied":
-            raise
-        return ()
+        return passing(error, "firewall_already_applied")
 
 
 async def detach(step: CloudStep) -> JsonObject:
@@ -254,11 +223,11 @@ async def detach(step: CloudStep) -> JsonObject:
     """
     key = step.call.given("firewall")
     if await step.cloud.firewall(int(key)) is not None:
-        await step.settled(int(key))
+        await _settled(step, int(key))
     firewall = await step.cloud.firewall(int(key))
     if firewall is not None and _is_bound(step, firewall):
-        await step.unless_lost(lambda: step.cloud.detach_firewall(int(key), _resource(step.call)))
-        await _until_off(step)
+        lost = await step.unless_lost(lambda: step.cloud.detach_firewall(int(key), _resource(step.call)))
+        await _until_off(step, lost)
     return {"firewall": key}
 
 
@@ -286,37 +255,39 @@ def _refuse_mixing(step: CloudStep, firewall: Firewall) -> None:
         )
 
 
-async def _until_applied(step: CloudStep) -> None:
+async def _until_applied(step: CloudStep, lost: InkError | None) -> None:
     async def look() -> Firewall | NotYet:
-        now = await step.firewall()
+        now = await _firewall(step)
         ready = _is_bound(step, now) and not await _pending(step, now.id)
-        return now if ready else NotYet(f"waiting for {now.name} to be applied", _slow(now))
+        return now if ready else NotYet(f"waiting for {now.name} to be applied", _late(now, lost))
 
     await until(step.call, look, within_s=SEEN_S)
 
 
-async def _until_off(step: CloudStep) -> None:
+async def _until_off(step: CloudStep, lost: InkError | None) -> None:
     async def look() -> bool | NotYet:
         now = await step.cloud.firewall(int(step.call.given("firewall")))
         if now is None or not _is_bound(step, now):
             return True
-        return NotYet(f"waiting for {now.name} to be taken off", _slow(now))
+        return NotYet(f"waiting for {now.name} to be taken off", _late(now, lost))
 
     await until(step.call, look, within_s=SEEN_S)
-
-
-def _given(call: StepCall, name: str) -> JsonValue:
-    """A parameter, or the field of an earlier step's result that it stands for."""
-    value = call.params[name]
-    if isinstance(value, dict) and set(value) == {"step", "field"}:
-        return call.results[str(value["step"])][str(value["field"])]
-    return value
 
 
 def _seen_rules(value: JsonValue) -> tuple[FirewallRule, ...]:
     """A request body leaves out empty lists, which an answer always has."""
     empty: JsonObject = {"source_ips": [], "destination_ips": []}
     return tuple(FirewallRule.model_validate(empty | table(rule)) for rule in items(value))
+
+
+def _late(firewall: Firewall, lost: InkError | None) -> InkError:
+    return _not_known(firewall) if lost else _slow(firewall)
+
+
+def _not_known(firewall: Firewall) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"Whether the firewall {firewall.name} is being changed is not known: the answer was lost.", next=LOOKS_FIRST
+    )
 
 
 def _slow(firewall: Firewall) -> StepFailed:
@@ -327,11 +298,11 @@ def _slow(firewall: Firewall) -> StepFailed:
     )
 
 
-def _failed(failed: str, *, done: str = "Nothing was changed.", next: str = "Call the tool again.") -> StepFailed:
-    return StepFailed(failed, done=done, next=next, stage="firewall")
+def _failed(what: str, *, done: str = "Nothing was changed.", next: str = "Call the tool again.") -> StepFailed:
+    return failed(what, done=done, next=next, stage="firewall")
 
 
-_HANDLERS: dict[str, Run] = {
+HANDLERS: Mapping[str, Run] = {
     "hetzner_cloud.create_firewall": create_firewall,
     "hetzner_cloud.delete_firewall": delete_firewall,
     "hetzner_cloud.set_firewall_rules": set_rules,

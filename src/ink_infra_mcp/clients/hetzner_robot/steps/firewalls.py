@@ -1,44 +1,18 @@
-"""The step handlers that change firewalls at Robot, by kind."""
-
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from functools import partial
+"""The firewall of a server at Robot: replaced as a whole, and put back."""
 
 from pydantic import JsonValue
 
 from ink_infra_mcp.clients.hetzner_robot.act import HetznerRobotAct
-from ink_infra_mcp.clients.hetzner_robot.door import RobotDoor
 from ink_infra_mcp.clients.hetzner_robot.models import RobotFirewall
 from ink_infra_mcp.clients.hetzner_robot.rules import FirewallSet, NewFirewall, RestoredFirewall, holds
+from ink_infra_mcp.clients.hetzner_robot.steps.context import RobotStep
 from ink_infra_mcp.core.errors import StepFailed
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import table
-from ink_infra_mcp.core.step import Handler, StepCall
+from ink_infra_mcp.core.step import StepCall
 
 
-@dataclass(frozen=True, slots=True)
-class HetznerRobotSteps:
-    """Binds the handlers to one Robot account; each run gets a client that can write only under the run's permit.
-
-    `door` raises SecretMissing where no webservice user is configured; it is the door that everything else uses too.
-    """
-
-    door: Callable[[], RobotDoor]
-
-    def handlers(self) -> dict[str, Handler]:
-        """Return step kind -> handler."""
-        return {
-            "hetzner_robot.set_firewall": partial(self._run, set_firewall),
-            "hetzner_robot.restore_firewall": partial(self._run, restore_firewall),
-        }
-
-    async def _run(
-        self, handler: Callable[[StepCall, HetznerRobotAct], Awaitable[JsonObject]], call: StepCall
-    ) -> JsonObject:
-        return await handler(call, HetznerRobotAct(self.door(), call.permit))
-
-
-async def set_firewall(call: StepCall, robot: HetznerRobotAct) -> JsonObject:
+async def set_firewall(step: RobotStep) -> JsonObject:
     """Replace the firewall of server `server` (its number) by `firewall`, if `before` is what stands there now.
 
     `before` is the set that the plan was made for. It is also the step's result, for the undo: what stands there when
@@ -47,6 +21,7 @@ async def set_firewall(call: StepCall, robot: HetznerRobotAct) -> JsonObject:
     Raises:
         StepFailed: something else than `before` stands there, or Robot holds something else afterwards.
     """
+    call, robot = step.call, step.robot
     number, before = int(call.text("server")), RestoredFirewall.model_validate(call.params["before"])
     wanted = NewFirewall.model_validate(call.params["firewall"])
     now = await robot.settled_firewall(number)
@@ -58,14 +33,15 @@ async def set_firewall(call: StepCall, robot: HetznerRobotAct) -> JsonObject:
     return _result(before, changed=True)
 
 
-async def restore_firewall(call: StepCall, robot: HetznerRobotAct) -> JsonObject:
+async def restore_firewall(step: RobotStep) -> JsonObject:
     """Put back the set `firewall` (or what an earlier step returned as `before`) as it was, whatever stands there.
 
     Raises:
         StepFailed: Robot holds something else afterwards.
     """
+    call = step.call
     number = int(call.text("server"))
-    await _put(call, robot, number, RestoredFirewall.model_validate(_given(call, "firewall")))
+    await _put(call, step.robot, number, RestoredFirewall.model_validate(_given(call, "firewall")))
     return {"server": str(number)}
 
 
