@@ -15,14 +15,21 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}")
 _APP = re.compile(r"[a-z0-9]{1,64}")
 _FOLDER = re.compile(r"/data/coolify/services/[a-z0-9]{1,64}")
 _FILE = re.compile(r"/data/coolify/services/[a-z0-9]{1,64}/docker-compose\.yml")
+_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _LINES = re.compile(r"[0-9]{1,4}")
 _SINCE = re.compile(r"[0-9]{1,9}[smh]|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _ADDRESS = re.compile(r"[0-9a-fA-F:.]{2,45}")
+_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _PORT = re.compile(r"[0-9]{1,5}")
 _LINK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}")
 _THERE = re.compile(r"::(?:[0-9a-fA-F.]{2,45}|\[[0-9a-fA-F:.]{2,45}\]):")
 _URL = re.compile(r"https?://[\x21-\x7e]{1,2000}")
+
+_ASKED = re.compile(
+    r"package=[a-z0-9][a-z0-9+.-]{1,100}|sysctl=[a-z0-9_]+(?:\.[a-z0-9_-]+)+|unit=[A-Za-z0-9][A-Za-z0-9_.@-]{0,100}"
+)
 
 _FACTS = ("sh", "-s", "--", _MARKER)
 _CONFIG = ("config", "--format", "json", "--no-interpolate")
@@ -30,6 +37,13 @@ _STORED = ("docker", "compose", "--project-directory", _FOLDER, "-f", _FILE)
 _LOGS = ("sh", "-c", 'exec docker logs "$@" 2>&1', "sh", "--timestamps", "--tail", _LINES)
 _AS_ROOT = 'exec sudo -n env SSH_CONNECTION="${SSH_CONNECTION:-}" sh -s -- "$@"'
 _AS_ROOT_BASH = 'exec sudo -n bash -s -- "$@"'
+_AS_ROOT_SH = 'exec sudo -n sh -s -- "$@"'
+_MACHINE = exactly(partial(packaged, "machine/look.sh"))
+_AUDIT = exactly(partial(packaged, "machine/audit.sh"))
+_COOLIFY = exactly(partial(packaged, "factory/look.sh"))
+_BACKUP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_BOOT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,119}")
+_SWAP_READS = re.compile(r"look|ready|prove")
 _INSIDE = exactly(partial(packaged, "firewall/inside.sh"))
 _GET = (
     *("curl", "--disable", "--silent", "--show-error", "--globoff", "--noproxy", "*"),
@@ -43,8 +57,36 @@ def _with_boot() -> str:
     return f"boot={shlex.quote(packaged('firewall/boot.sh'))}\n{packaged('facts/facts.sh')}"
 
 
+def _login() -> str:
+    return packaged("machine/login.sh").rstrip("\n") + " </dev/null\n"
+
+
+def _volumes() -> str:
+    return packaged("volumes/volumes.sh").rstrip("\n") + " </dev/null\n"
+
+
 def _firewall() -> str:
     return packaged("firewall/firewall.sh").rstrip("\n") + " </dev/null\n"
+
+
+def _swap() -> str:
+    return packaged("factory/swap.sh").rstrip("\n") + " </dev/null\n"
+
+
+def _vlan() -> str:
+    return packaged("machine/vlan.sh").rstrip("\n") + " </dev/null\n"
+
+
+def _patch() -> str:
+    return packaged("upkeep/patch.sh").rstrip("\n") + " </dev/null\n"
+
+
+def _reboot() -> str:
+    return packaged("upkeep/reboot.sh").rstrip("\n") + " </dev/null\n"
+
+
+def _backup() -> str:
+    return packaged("factory/backup.sh").rstrip("\n") + " </dev/null\n"
 
 
 READINGS = Readings(
@@ -53,11 +95,42 @@ READINGS = Readings(
     # of the verbs of this script `look` is the only one that changes nothing
     Reading(("sh", "-s", "--", "ink-firewall", "look"), exactly(_firewall)),
     Reading(("sh", "-c", _AS_ROOT, "sh", "ink-firewall", "look"), exactly(_firewall)),
+    Reading(("sh", "-s", "--", "ink-login", "look", _USER), exactly(_login)),
+    Reading(("sh", "-c", _AS_ROOT, "sh", "ink-login", "look", _USER), exactly(_login)),
+    Reading(("sh", "-s", "--", "ink-ready"), exactly(partial(packaged, "machine/ready.sh"))),
+    # as with the firewall: the other verb is the one that reboots
+    Reading(("sh", "-s", "--", "ink-reboot", "look", _BOOT_NAME), exactly(_reboot)),
+    Reading(("sh", "-c", _AS_ROOT, "sh", "ink-reboot", "look", _BOOT_NAME), exactly(_reboot)),
+    Reading(("sh", "-s", "--", "ink-patch", "look", _BOOT_NAME), exactly(_patch)),
+    Reading(("sh", "-c", _AS_ROOT, "sh", "ink-patch", "look", _BOOT_NAME), exactly(_patch)),
+    Reading(("sh", "-s", "--", _MARKER), exactly(partial(packaged, "upkeep/upkeep.sh"))),
+    # of this script's verbs `sum` and `send` change nothing either; only steps that may write use them
+    Reading(("sh", "-s", "--", "ink-volume", "look", _VOLUME), exactly(_volumes)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-volume", "look", _VOLUME), exactly(_volumes)),
     Reading(("bash", "-s", "--", "3"), exactly(partial(packaged, "firewall/knock.sh")), more=(_ADDRESS, _PORT)),
     Reading(("bash", "-s", "--", "ink-inside", "3"), _INSIDE, more=(_LINK, _ADDRESS, _PORT)),
     Reading(("sh", "-c", _AS_ROOT_BASH, "sh", "ink-inside", "3"), _INSIDE, more=(_LINK, _ADDRESS, _PORT)),
+    # a kernel setting is looked up below /proc/sys, and no name of one leads out of there
+    Reading(("sh", "-s", "--", "ink-machine", _MARKER), _MACHINE, more=(_ASKED,)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-machine", _MARKER), _MACHINE, more=(_ASKED,)),
+    Reading(("sh", "-s", "--", "ink-audit", _MARKER), _AUDIT, more=(re.compile("kept"),)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-audit", _MARKER), _AUDIT, more=(re.compile("kept"),)),
+    # `docker compose config` prints what it made of files, and its database lets the session write nothing
+    Reading(("sh", "-s", "--", "ink-coolify", _MARKER), _COOLIFY),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-coolify", _MARKER), _COOLIFY),
+    # of this script's verbs only `check` changes nothing: it reads files, and makes none
+    Reading(("sh", "-s", "--", "ink-backup", "check", _BACKUP_NAME), exactly(_backup)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-backup", "check", _BACKUP_NAME), exactly(_backup)),
+    # of this script's verbs these three change nothing
+    Reading(("sh", "-s", "--", "ink-swap", _SWAP_READS, _BOOT_NAME), exactly(_swap)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-swap", _SWAP_READS, _BOOT_NAME), exactly(_swap)),
     Reading(("sh", "-s", "--", _CONTAINER), exactly(partial(packaged, "docker/environment.sh"))),
     Reading(("sh", "-s", "--"), exactly(partial(packaged, "docker/variables.sh")), more=(_VARIABLE,)),
+    # of the verbs of this script `look` is the only one that changes nothing
+    Reading(("sh", "-s", "--", "ink-vlan", "look"), exactly(_vlan)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-vlan", "look"), exactly(_vlan)),
+    # it sends three packets that ask for nothing but themselves
+    Reading(("ping", "-n", "-q", "-c", "3", "-W", "2", "-M", "do", "-s", _LINES, _IPV4)),
     Reading(("docker", "image", "inspect", "--format", "{{json .RepoDigests}}", _IMAGE)),
     Reading((*_LOGS, "--", _CONTAINER)),
     Reading((*_LOGS, "--since", _SINCE, "--", _CONTAINER)),
@@ -67,6 +140,8 @@ READINGS = Readings(
     Reading(
         ("docker", "exec", "coolify", "grep", "-c", "--", "'--runtime'", "/var/www/html/bootstrap/helpers/docker.php")
     ),
+    # a program that prints its own version and ends (cmd/version of traefik/traefik)
+    Reading(("docker", "exec", "coolify-proxy", "traefik", "version")),
     Reading(("getent", "ahosts", _NAME)),
     Reading((*_GET, *_TOLD)),
     Reading((*_GET, "--insecure", *_TOLD)),

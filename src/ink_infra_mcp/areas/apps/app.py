@@ -47,6 +47,11 @@ def host_of(url: str) -> str:
         return ""
 
 
+def hosts_of(apps: "Iterable[App]") -> frozenset[str]:
+    """Return the host names of all URLs of these apps."""
+    return frozenset(host for app in apps for host in app.domains)
+
+
 async def all_apps(look: Look) -> tuple[App, ...]:
     """Return every app and service of the team, sorted by name, then uuid."""
     muscles = await muscle_by_server(look.coolify, look.fleet)

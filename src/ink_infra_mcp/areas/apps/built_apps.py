@@ -115,7 +115,11 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def rollout_of(app: BuiltApp) -> rollout.RolloutFacts:
+    """Return what its rollout needs to know."""
+    return app.home.rollout(app.known)
+
+
 def _rollout(app: BuiltApp, ref: str | rollout.JsonObject, *, first: bool) -> list[Step]:
     commit = app.source.commit if app.source else ""
-    now = app.home.rollout(app.known)
-    return rollout.steps(app.name, ref, now, first=first, commit=commit, force=app.redeploy)
+    return rollout.steps(app.name, ref, rollout_of(app), first=first, commit=commit, force=app.redeploy)

@@ -1,6 +1,6 @@
 """Apps from a compose file (Coolify's services): gVisor is named in the file itself, so that no fork is needed."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,7 +21,7 @@ from ink_infra_mcp.core.compose.published import ports_in
 from ink_infra_mcp.core.compose.reading import read_compose
 from ink_infra_mcp.core.compose.reads import defaults_of, reads_of
 from ink_infra_mcp.core.compose.writing import written
-from ink_infra_mcp.core.errors import InputError
+from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.fleet import memory_bytes
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.plan import JsonObject, Step, Undo
@@ -129,6 +129,15 @@ def blanks(file: ComposeFile, env: EnvNow) -> tuple[str, ...]:
     return (*empty, *kept)
 
 
+def refuse_published(ports: Collection[str]) -> None:
+    """Raise RefusedByPolicy where there is any: ports that an app wants to publish and policy does not open."""
+    if ports:
+        raise RefusedByPolicy(
+            f"{sorted(ports)[0]} may not be published: users reach apps by the proxy of their Muscle.",
+            next="For a port of a compose file, have an operator open it for the internet in policies/ports.toml.",
+        )
+
+
 def as_image(image: str, *, port: int) -> str:
     """Return the compose file of a single image, for a Factory that cannot isolate images by a run option."""
     return written({"services": {"app": {"image": image, "restart": "unless-stopped", "expose": [str(port)]}}})
@@ -160,7 +169,7 @@ def _steps_of(app: ComposeApp) -> tuple[Step, ...]:
             *home_steps(app.home.project),
             _creation(app),
             *env_steps(app.env, target=app.name, app=ref, new=True, service=True),
-            *rollout.steps(app.name, ref, _now(app), first=True, service=True, undoes=("create_app",)),
+            *rollout.steps(app.name, ref, rollout_of(app), first=True, service=True, undoes=("create_app",)),
         )
     uuid = app.existing.uuid
     steps = [] if _same(app, app.existing) else [_change(app, app.existing)]
@@ -169,13 +178,13 @@ def _steps_of(app: ComposeApp) -> tuple[Step, ...]:
     if steps or app.redeploy or not app.as_wanted:
         how = "restart" if app.existing.status.state == "running" else "deploy"
         undoes = tuple(step.id for step in steps if step.id == "update_app" and step.undo)
-        rolled_out = rollout.steps(app.name, uuid, _now(app), first=False, how=how, service=True, undoes=undoes)
+        rolled_out = rollout.steps(app.name, uuid, rollout_of(app), first=False, how=how, service=True, undoes=undoes)
         steps += with_values_back(env, rolled_out)
     return tuple(steps)
 
 
-def _now(app: ComposeApp) -> rollout.RolloutFacts:
-    """Coolify sets the URLs of the services that it is given: those of the others stay."""
+def rollout_of(app: ComposeApp) -> rollout.RolloutFacts:
+    """Return what its rollout needs to know. Coolify sets the URLs of services that it is given: the others' stay."""
     there = services_of(compose_of(app.compose) or {})
     others = dict(file_of(app.existing).urls) if app.existing is not None else dict[str, tuple[str, ...]]()
     kept = {service: urls for service, urls in others.items() if service in there}

@@ -133,7 +133,9 @@ def _removed(plan: Plan) -> set[str]:
 
 def _app_of(plan: Plan, results: Results) -> tuple[str, bool]:
     """Return the app's uuid and whether it is a compose app, from a step that names both."""
-    step = next(s for name in ("deploy", "set_env", "delete_env") if (s := _step(plan, name)) is not None)
+    step = next(
+        s for name in ("deploy", "set_env", "delete_env", "prove_isolation") if (s := _step(plan, name)) is not None
+    )
     app = step.params["app"]
     if isinstance(app, dict):
         app = results.get(str(app["step"]), {}).get(str(app["field"]), "")

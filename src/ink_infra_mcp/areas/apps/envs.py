@@ -3,9 +3,9 @@
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, cast
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema
 
 from ink_infra_mcp.areas.apps.env_record import earlier_values, is_value
 from ink_infra_mcp.areas.apps.env_values import (
@@ -73,7 +73,40 @@ def _check_value(key: str, value: str) -> None:
         raise ValueError(f"{key}: {why}")
 
 
-EnvArgs = Annotated[dict[str, str], Field(max_length=500), AfterValidator(_checked)]
+def _of_line(line: object, at: int) -> tuple[str, str]:
+    name, equals, value = line.partition("=") if isinstance(line, str) else ("", "", "")
+    if not equals:
+        raise ValueError(f"entry {at} is not NAME=value")
+    return name, value
+
+
+def _by_name(given: object) -> object:
+    """Return `NAME=value` lines by name; what else was given is judged as it is. No value comes into a refusal."""
+    if not isinstance(given, list):
+        return given
+    env: dict[str, str] = {}
+    for at, line in enumerate(cast("list[object]", given), start=1):
+        name, value = _of_line(line, at)
+        if name in env:
+            raise ValueError(f"entry {at} names a variable that an earlier one has set")
+        env[name] = value
+    return env
+
+
+_LINES: dict[str, JsonValue] = {
+    "type": "array",
+    "items": {"type": "string"},
+    "description": "NAME=value, =secret:STORED_NAME or =generate: (random)",
+}
+"""What goes over the wire: several hosts' converters lose or refuse an object that may have any name in it."""
+
+EnvArgs = Annotated[
+    dict[str, str],
+    Field(max_length=500),
+    BeforeValidator(_by_name),
+    AfterValidator(_checked),
+    WithJsonSchema(_LINES),
+]
 
 
 @dataclass(frozen=True, slots=True)

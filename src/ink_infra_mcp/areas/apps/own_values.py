@@ -9,7 +9,7 @@ from ink_infra_mcp.areas.apps.env_values import own_rows, readable
 from ink_infra_mcp.areas.apps.rollout import ROLLOUTS
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
 from ink_infra_mcp.clients.coolify.models import EnvVar
-from ink_infra_mcp.core.errors import InkError, StepFailed
+from ink_infra_mcp.core.errors import InkError, NotFound, StepFailed
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
@@ -48,16 +48,28 @@ class OwnValues:
         return self.mask("\n".join(whole)).split("\n") if whole else []
 
 
-async def own_values(coolify: CoolifyLook, uuid: str, *, service: bool) -> OwnValues:
+async def own_values(coolify: CoolifyLook, uuid: str, *, service: bool | None) -> OwnValues:
     """Return the values of the variables that Coolify has for an app, as far as its token may read them.
 
+    Where it is not known whether the app is a compose app (`service`), Coolify is asked for both.
     Whatever keeps them from being read is said in `note`: the app's words are shown all the same.
     """
     try:
-        rows = await (coolify.service_envs(uuid) if service else coolify.envs(uuid))
+        rows = await _rows(coolify, uuid, service=service)
     except InkError as error:
         return OwnValues(note=f"values of the app's own variables are not masked: {error.failed}")
     return OwnValues(Redactor(_secret(rows)), _note(rows))
+
+
+async def _rows(coolify: CoolifyLook, uuid: str, *, service: bool | None) -> tuple[EnvVar, ...]:
+    if service:
+        return await coolify.service_envs(uuid)
+    try:
+        return await coolify.envs(uuid)
+    except NotFound:
+        if service is False:
+            raise
+        return await coolify.service_envs(uuid)
 
 
 def _secret(rows: Iterable[EnvVar]) -> Iterable[Secret]:
@@ -109,7 +121,9 @@ class OwnLogs:
     async def _of(self, call: StepCall) -> OwnValues:
         if "app" not in call.params:
             return OwnValues()
-        return await own_values(self.coolify, call.given("app"), service=call.params.get("service") is True)
+        # a step that only looks at containers does not say what kind its app is
+        given = call.params.get("service")
+        return await own_values(self.coolify, call.given("app"), service=given if isinstance(given, bool) else None)
 
 
 def _masked(call: StepCall, own: OwnValues) -> StepCall:

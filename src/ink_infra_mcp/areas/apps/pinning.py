@@ -6,6 +6,7 @@ right before the request.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from glob import escape
 from itertools import chain
 
 from ink_infra_mcp.areas.apps.env_values import is_generated, is_secret_name, secret_key
@@ -29,6 +30,7 @@ _GIT = frozenset({"git_repository", "git_branch", "git_commit_sha"})
 _NAMED = 20
 """How many changes a warning names."""
 _CREATES = frozenset({"coolify.create_application", "coolify.create_service"})
+_CLONES = "coolify.clone_application"
 _SERVICES = frozenset({"coolify.create_service", "coolify.update_service"})
 _READS_FILE = _SERVICES | {"coolify.settle_service"}
 """The kinds of step with which Coolify reads a compose file anew."""
@@ -170,6 +172,9 @@ def _sets(step: Step, now: Present) -> dict[str, str]:
         settings = dict(table(step.params.get("settings")))
         dockerfile = {"dockerfile": step.params["dockerfile"]} if step.params.get("dockerfile") else {}
         return {name: of_setting(name, value, now.pinning) for name, value in (settings | dockerfile).items()}
+    if step.kind == _CLONES:
+        place = {"server": step.params["server"], "network": step.params["network"], "domains": step.params["urls"]}
+        return {name: of_setting(name, value, now.pinning) for name, value in place.items()}
     if step.kind in _ENV:
         variables = table(step.params["variables"])
         known = {name: str(value) for name, value in variables.items() if not is_generated(str(value))}
@@ -210,7 +215,19 @@ def _set_anew(step: Step, now: Present, compose: JsonObject) -> Iterator[str]:
         yield from (COMPOSE, f"{PART}*")
     if step.kind in _READS_FILE:
         yield from (*_ADDRESSES, *(f"{VARIABLE}{name}" for name in kept_by_coolify(compose)))
+    if step.kind == _CLONES:
+        yield from _of_copy(now)
     yield from _follow(table(step.params.get("settings")), now)
+
+
+def _of_copy(now: Present) -> Iterator[str]:
+    """Give what a copy of an app has otherwise: its number, its volumes, what Coolify makes of its domain, and each
+    value that can be told by the time of its last change only.
+    """
+    yield from ("noindex_domains", "custom_labels", "destination_id")
+    mounted = (name for name in now.facets if name.startswith(STORAGE))
+    hidden = (name for name, text in now.facets.items() if text.startswith(f"{UNREADABLE}/"))
+    yield from map(escape, (*mounted, *hidden))
 
 
 def _follow(settings: JsonObject, now: Present) -> Iterator[str]:

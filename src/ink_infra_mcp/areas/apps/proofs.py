@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 
+import anyio
+
 from ink_infra_mcp.areas.apps import env_proof
+from ink_infra_mcp.areas.apps.app import all_apps, host_of
 from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services
 from ink_infra_mcp.areas.apps.web import web
 from ink_infra_mcp.areas.look import Look
@@ -11,6 +14,7 @@ from ink_infra_mcp.clients.coolify.buildlog import FINISHED
 from ink_infra_mcp.core.errors import HostError, NotFound
 from ink_infra_mcp.core.operation import Check, Results
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.core.shapes import items
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of
 from ink_infra_mcp.hosts.docker.rollouts import (
@@ -68,7 +72,45 @@ async def of_deployment(plan: Plan, results: Results, look: Look) -> list[Check]
         ),
         await env_proof.variables(look, plan, results),
         *(await web(look, muscle, url) if url else []),
+        *await _other_names(look, prove, app),
     ]
+
+
+async def _other_names(look: Look, prove: Step, app: str) -> list[Check]:
+    """Return one check of all names of the app beside that of its URL, each looked at as that one is; nothing where it
+    has no other.
+    """
+    first = host_of(str(prove.params["url"]))
+    hosts = [str(each) for each in items(prove.params.get("hosts", [])) if each not in ("", first)]
+    if not hosts:
+        return []
+    urls = await _urls_of(look, app)
+    seen: dict[str, list[Check]] = {}
+
+    async def visit(host: str) -> None:
+        seen[host] = await web(look, str(prove.params["muscle"]), urls.get(host, f"https://{host}"))
+
+    async with anyio.create_task_group() as group:
+        for host in hosts:
+            group.start_soon(visit, host)
+    return [_together([check for host in hosts for check in seen[host]])]
+
+
+async def _urls_of(look: Look, app: str) -> dict[str, str]:
+    """Return the first URL that Coolify has of each host of the app."""
+    known = next((each.urls for each in await all_apps(look) if each.uuid == app), ())
+    return {host_of(url): url for url in reversed(known)}
+
+
+def _together(checks: Iterable[Check]) -> Check:
+    """A plain URL has no certificate to look at, which is no gap."""
+    by_status: dict[str, list[str]] = {}
+    for check in checks:
+        if (check.name, check.status) != ("tls", "skipped"):
+            by_status.setdefault(check.status, []).append(check.evidence)
+    worst = next(status for status in ("failed", "skipped", "passed") if status in by_status)
+    evidence = "; ".join(dict.fromkeys(by_status[worst]))
+    return Check.model_validate({"name": "other names", "status": worst, "evidence": evidence})
 
 
 async def _with_restarts(look: Look, check: Check, deployment: object, app: str) -> Check:
@@ -204,9 +246,9 @@ async def _left_running(look: Look, muscle: str, app: str) -> tuple[str, ...]:
     return tuple(running)
 
 
-async def gone(look: Look, plan: Plan) -> list[Check]:
-    """Return whether Coolify and the host both no longer have the app that the plan's first step deletes."""
-    params = plan.steps[0].params
+async def gone(look: Look, step: Step) -> list[Check]:
+    """Return whether Coolify and the host both no longer have the app that the step deletes."""
+    params = step.params
     uuid, muscle = str(params["app"]), str(params["muscle"])
     return [
         await _gone_in_coolify(look, uuid, service=params["service"] is True),

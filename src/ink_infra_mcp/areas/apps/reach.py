@@ -2,19 +2,12 @@
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from ink_infra_mcp.clients.outside import is_public
+from ink_infra_mcp.clients.outside import seems_public
 
 _RESERVED = ("local", "internal", "test", "example", "invalid", "localhost", "onion", "alt", "home.arpa")
 """Names that no public DNS serves: RFC 2606, 6761, 6762, 7686, 8375, 9476, and ICANN's `internal` of 2024."""
-_EXAMPLES = tuple(
-    map(
-        ipaddress.ip_network,
-        ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20"),
-    )
-)
-"""Addresses of documentation stand for public ones: pretend worlds are made of them."""
 _SPELT = re.compile(r"(?:^|[.-])(?P<v4>\d{1,3}([.-])\d{1,3}\2\d{1,3}\2\d{1,3})\.(?:sslip\.io|nip\.io)$")
 _SPELT_V6 = re.compile(r"(?:^|\.)(?P<v6>[0-9a-f-]{2,45})\.sslip\.io$")
 
@@ -48,15 +41,6 @@ def _private_answer(host: str, resolved: Sequence[str]) -> str:
     return ""
 
 
-def seems_public(address: str) -> bool:
-    """Return whether an address is of the public internet; those of documentation count, a host name does too."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return True
-    return is_public(address) or any(ip.version == net.version and ip in net for net in _EXAMPLES)
-
-
 def is_address(text: str) -> bool:
     """Return whether a text is an IP address, and not a name."""
     try:
@@ -64,6 +48,17 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def leads_only(seen: Iterable[str], own: Iterable[str]) -> bool:
+    """Return whether a name with these addresses leads to a server, and to no other one beside it.
+
+    Addresses of a version of which none of the server's own is given say nothing.
+    """
+    known = {ipaddress.ip_address(address) for address in own if is_address(address)}
+    versions = {address.version for address in known}
+    found = {address for address in map(ipaddress.ip_address, seen) if address.version in versions}
+    return bool(found) and found <= known
 
 
 def spelt_address(host: str) -> str:

@@ -19,6 +19,8 @@ from ink_infra_mcp.core.shapes import items
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.state.records import Operation
 
+CALLED_AGAIN = frozenset({"move_app"})
+"""Tools whose operations are not resumed: what failed has been taken back, or is settled by the same call."""
 _CREATIONS = frozenset({"coolify.create_application", "coolify.create_service"})
 _TAKES_UP = "; takes up deployment "
 

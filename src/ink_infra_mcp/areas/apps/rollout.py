@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pydantic import JsonValue
+
 from ink_infra_mcp.areas.apps import judged
 from ink_infra_mcp.areas.apps.app import App
 from ink_infra_mcp.areas.apps.judged import File
@@ -12,6 +14,8 @@ from ink_infra_mcp.core.plan import JsonObject, Step, Undo
 from ink_infra_mcp.core.step import result_of
 
 BUILD_DEADLINE_S = 3600
+ISOLATED = "prove_isolation"
+"""The id of the step that proves it."""
 KNOWN = 5
 NOTES = frozenset({"coolify.note_deployments", "hosts.note_containers"})
 """The kinds of step that only note what there is before a rollout."""
@@ -123,14 +127,6 @@ def steps(
     The failure of the proof stops the app; that of the judgement takes back the steps `undoes`.
     """
     kind = "coolify.first_deploy" if first and how == "deploy" else f"coolify.{how}"
-    promise: JsonObject = {
-        "muscle": now.muscle,
-        "noted": result_of("note_containers", "containers"),
-        "services": [*now.services.must_run],
-        "once": [*now.services.may_end],
-        **({"ports": [*now.services.ports]} if now.services.ports else {}),
-        "hosts": [*now.hosts],
-    }
     deploy = Step(
         id="deploy",
         kind=kind,
@@ -143,25 +139,48 @@ def steps(
             "deadline_s": BUILD_DEADLINE_S,
             "commit": commit,
             "service": service,
-            **(promise if service else {}),
+            **(_promise(now, result_of("note_containers", "containers")) if service else {}),
         },
         undo=_stop(name, app, service=service),
     )
-    prove = Step(
-        id="prove_isolation",
+    proof = _proof(name, app, now, result_of("note_containers", "containers"))
+    proof = proof.model_copy(update={"undoes": ("deploy",)})
+    noted = notes(name, app, muscle=now.muscle, seen=now.known, service=service)
+    if now.file is None:
+        return [*noted, deploy, proof]
+    before = judged.steps(name, app, now.file, muscle=now.muscle, undoes=undoes)
+    return [*before, *noted, deploy, proof, judged.after(name, app, now.file, muscle=now.muscle)]
+
+
+def prove(name: str, app: str, now: RolloutFacts, *, service: bool) -> Step:
+    """Return the proof of an app that is not rolled out: what runs of it is all that was promised, and isolated."""
+    step = _proof(name, app, now, [])
+    words = f"Prove on {now.muscle} that every container of {name} runs isolated, as it is"
+    return step.model_copy(update={"summary": words, "params": {**step.params, "service": service}})
+
+
+def _proof(name: str, app: str | JsonObject, now: RolloutFacts, noted: JsonValue) -> Step:
+    """`noted` are the containers from before, none of which counts."""
+    return Step(
+        id=ISOLATED,
         kind="hosts.prove_isolation",
         target=name,
         summary=f"Prove on {now.muscle} that every container of {name} is new and runs isolated",
-        params={"app": app, "muscle": now.muscle, "url": now.url, **promise},
+        params={"app": app, "muscle": now.muscle, "url": now.url, **_promise(now, noted)},
         reads=True,
-        undoes=("deploy",),
         undo_words=_READS,
     )
-    noted = notes(name, app, muscle=now.muscle, seen=now.known, service=service)
-    if now.file is None:
-        return [*noted, deploy, prove]
-    before = judged.steps(name, app, now.file, muscle=now.muscle, undoes=undoes)
-    return [*before, *noted, deploy, prove, judged.after(name, app, now.file, muscle=now.muscle)]
+
+
+def _promise(now: RolloutFacts, noted: JsonValue) -> JsonObject:
+    return {
+        "muscle": now.muscle,
+        "noted": noted,
+        "services": [*now.services.must_run],
+        "once": [*now.services.may_end],
+        **({"ports": [*now.services.ports]} if now.services.ports else {}),
+        "hosts": [*now.hosts],
+    }
 
 
 def _words(name: str, how: How, commit: str, *, service: bool) -> str:

@@ -11,10 +11,12 @@ from ink_infra_mcp.areas.apps.source import ResolvedSource, SourceArgs
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.bodies import AppChanges
+from ink_infra_mcp.core.arguments import Mark
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.fleet import Cpus, Domain, Memory, Port
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.run_options import lacking, run_options, weakening
+from ink_infra_mcp.core.words import of_fault
 
 NO_CHECK = "none"
 _ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
@@ -23,18 +25,22 @@ _ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 class SettingArgs(SourceArgs):
     """The part of deploy_app's arguments that says what to run, and how."""
 
-    domain: Annotated[Domain | None, Field(description="Default: <name>.<the Muscle's wildcard domain>")] = None
-    port: Annotated[Port | None, Field(description="Port the app listens on")] = None
-    memory: Memory | None = None
-    cpus: Cpus | None = None
-    build_command: Annotated[str | None, Field(max_length=1000, pattern=_ONE_LINE)] = None
-    start_command: Annotated[str | None, Field(max_length=1000, pattern=_ONE_LINE)] = None
+    domain: Annotated[Domain | None, Mark.OPTION] = None
+    port: Annotated[Port | None, Mark.OPTION] = None
+    memory: Annotated[Memory | None, Mark.OPTION] = None
+    cpus: Annotated[Cpus | None, Mark.NUMBER, Mark.OPTION] = None
+    build_command: Annotated[str | None, Field(max_length=1000, pattern=_ONE_LINE), Mark.CLEARS, Mark.OPTION] = None
+    start_command: Annotated[str | None, Field(max_length=1000, pattern=_ONE_LINE), Mark.CLEARS, Mark.OPTION] = None
     run_options: Annotated[
-        str | None, Field(max_length=1000, pattern=_ONE_LINE, description="More docker run options; weakening: refused")
+        str | None,
+        Field(max_length=1000, pattern=_ONE_LINE),
+        Mark.CLEARS,
+        Mark.OPTION,
     ] = None
     health_path: Annotated[
         str | None,
-        Field(pattern=r"^(?:/[\w/.~%-]*|none)$", max_length=255, description="Health check path; none: no check"),
+        Field(pattern=r"^(?:/[\w/.~%-]*|none)$", max_length=255, description="none: no check"),
+        Mark.OPTION,
     ] = None
 
 
@@ -72,7 +78,7 @@ def wanted_settings(
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"Coolify cannot take this {where}: {first['msg']}.", next="Correct it.") from error
+        raise InputError(f"Coolify cannot take this {where}: {of_fault(first)}.", next="Correct it.") from error
 
 
 def _defaults(look: Look) -> JsonObject:

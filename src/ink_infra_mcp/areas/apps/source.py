@@ -13,6 +13,7 @@ from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import DIGEST_MARK, Application, Service
 from ink_infra_mcp.clients.coolify.bodies import Source
 from ink_infra_mcp.clients.coolify.models import GithubApp, PrivateKey
+from ink_infra_mcp.core.arguments import Mark
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.images import image_problem, reference_of
 from ink_infra_mcp.core.plan import Frozen, JsonObject
@@ -39,22 +40,16 @@ class SourceArgs(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    repository: Annotated[
-        str | None, Field(max_length=500, description="Git URL, https or git@; GitHub link to a folder")
-    ] = None
-    branch: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9._/][A-Za-z0-9._/@+#-]{0,250}$")] = None
-    access: Annotated[
-        Literal["public", "github_app", "deploy_key"], Field(description="How Coolify reads the repository")
-    ] = "public"
-    access_name: Annotated[str | None, Field(max_length=100, description="Name of the GitHub App or key")] = None
-    build_pack: Literal["nixpacks", "railpack", "static", "dockerfile"] = "nixpacks"
-    base_directory: Annotated[str, Field(pattern=r"^/[\w./~@+-]*$", max_length=255)] = "/"
-    image: Annotated[str | None, Field(max_length=400, description="name:tag or name@sha256:...")] = None
-    dockerfile: Annotated[str | None, Field(max_length=200_000, description="A whole Dockerfile")] = None
-    compose: Annotated[str | None, Field(max_length=200_000, description="A whole compose file")] = None
-    compose_service: Annotated[
-        str | None, Field(max_length=63, description="Service of the compose file that gets the URL")
-    ] = None
+    repository: Annotated[str | None, Field(max_length=500, description="Git URL or GitHub link")] = None
+    branch: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9._/][A-Za-z0-9._/@+#-]{0,250}$"), Mark.OPTION] = None
+    access: Annotated[Literal["public", "github_app", "deploy_key"], Mark.OPTION] = "public"
+    access_name: Annotated[str | None, Field(max_length=100), Mark.OPTION] = None
+    build_pack: Annotated[Literal["nixpacks", "railpack", "static", "dockerfile"], Mark.OPTION] = "nixpacks"
+    base_directory: Annotated[str, Field(pattern=r"^/[\w./~@+-]*$", max_length=255), Mark.OPTION] = "/"
+    image: Annotated[str | None, Field(max_length=400)] = None
+    dockerfile: Annotated[str | None, Field(max_length=200_000, description="Its text")] = None
+    compose: Annotated[str | None, Field(max_length=200_000, description="A compose file's text")] = None
+    compose_service: Annotated[str | None, Field(max_length=63, description="gets the URL"), Mark.OPTION] = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "SourceArgs":

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ink_infra_mcp.areas.apps.app import host_of
-from ink_infra_mcp.areas.apps.reach import is_address, seems_public, why_not_public
+from ink_infra_mcp.areas.apps.reach import is_address, leads_only, why_not_public
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.clients.outside import seems_public
 from ink_infra_mcp.clients.probe import HttpSeen, TlsSeen
+from ink_infra_mcp.core.dns.services import diverted
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.fleet import HERE, Host
 from ink_infra_mcp.core.operation import Check
@@ -53,14 +55,14 @@ async def web(look: Look, muscle: str, url: str) -> list[Check]:
     resolved = await _resolved(look, host)
     reason = why_not_public(host, server.address, resolved.addresses)
     if not reason:
-        dns = _dns(host, (server.address,), resolved, _Place())
+        dns = await _followed(look, host, (server.address,), resolved, _Place())
         return [dns, *await _visited(look, url, server.address, _Place())]
     if not (wanted := look.fleet.access.proof_from):
-        return _unseen(url, server, resolved, reason)
+        return await _unseen(look, url, server, resolved, reason)
     try:
         return await _from(look, _Place(server="" if wanted == HERE else wanted, inside=True), server, url)
     except HostError as error:
-        return _unseen(url, server, resolved, f"{reason}; {error.failed.rstrip('.')}")
+        return await _unseen(look, url, server, resolved, f"{reason}; {error.failed.rstrip('.')}")
 
 
 async def _by_address(look: Look, server: Host) -> Host:
@@ -81,7 +83,7 @@ async def _from(look: Look, place: _Place, muscle: Host, url: str) -> list[Check
     host, own = host_of(url), _own(muscle)
     resolved = await _resolved_from(look, place, host)
     target = next((address for address in own if address in resolved.addresses), muscle.address)
-    dns = _dns(host, own, resolved, place)
+    dns = await _followed(look, host, own, resolved, place)
     if dns.status == "failed" and _behind_another(muscle, resolved):
         dns = _skipped("dns", f"nothing tells whether {resolved.addresses[0]} leads to {muscle.address}")
     return [dns, *await _visited(look, url, target, place)]
@@ -138,10 +140,10 @@ def _own(server: Host) -> tuple[str, ...]:
     return tuple(filter(None, (server.address, server.private_address)))
 
 
-def _unseen(url: str, server: Host, resolved: _Resolved, reason: str) -> list[Check]:
+async def _unseen(look: Look, url: str, server: Host, resolved: _Resolved, reason: str) -> list[Check]:
     """A name that is seen to lead to the server is proved, whoever may follow it; one that is seen to lead past a
     public server is wrong."""
-    dns = _dns(host_of(url), _own(server), resolved, _Place())
+    dns = await _followed(look, host_of(url), _own(server), resolved, _Place())
     if dns.status == "failed" and not (resolved.addresses and seems_public(server.address)):
         dns = _skipped("dns", reason)
     return [dns, _skipped("tls", reason) if url.startswith("https://") else _plain(), _skipped("http", reason)]
@@ -155,8 +157,21 @@ def _plain() -> Check:
     return Check(name="tls", status="skipped", evidence="the URL is plain http")
 
 
+async def _followed(look: Look, host: str, own: Sequence[str], resolved: _Resolved, place: _Place) -> Check:
+    """A browser that finds an HTTPS record goes where that says, and not to the addresses (RFC 9460, 3)."""
+    dns = _dns(host, own, resolved, place)
+    if dns.status != "passed":
+        return dns
+    told = await look.dns.nameservers.world(host, "HTTPS")
+    if told.status == "failed":
+        return _skipped("dns", f"whether {host} has an HTTPS record, which browsers follow; {dns.evidence}")
+    words = diverted(told.values, host, {*own, *resolved.addresses})
+    return Check(name="dns", status="failed", evidence=f"{dns.evidence}, but {words}") if words else dns
+
+
 def _dns(host: str, own: Sequence[str], resolved: _Resolved, place: _Place) -> Check:
-    if found := next((address for address in own if address in resolved.addresses), None):
+    if leads_only(resolved.addresses, own):
+        found = next(address for address in own if address in resolved.addresses)
         return Check(name="dns", status="passed", evidence=f"{host} is {found}{place.words}")
     seen = ", ".join(resolved.addresses) or resolved.why
     return Check(name="dns", status="failed", evidence=f"{host} should be {own[0]}; seen{place.words}: {seen}")

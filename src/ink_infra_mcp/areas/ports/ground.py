@@ -3,9 +3,10 @@
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.ports.findings import SSH, Ground
 from ink_infra_mcp.areas.ports.providers import InFront
-from ink_infra_mcp.areas.ports.ways_in import Neighbours, classes_of, factory_way, ways_of
+from ink_infra_mcp.areas.ports.ways_in import OUTSIDE, Neighbours, classes_of, factory_way, is_private, ways_of
 from ink_infra_mcp.core.firewall.exposure import HostFacts
-from ink_infra_mcp.core.firewall.policy import PortPolicy, Role
+from ink_infra_mcp.core.firewall.policy import PortPolicy, PortRule, Role
+from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.fleet import Fleet, Host, Muscle
 from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 
@@ -46,9 +47,14 @@ def role_of(fleet: Fleet, host: Host) -> Role:
 def policy_for(look: Look, host: Host) -> PortPolicy:
     """Return the rules for a server: SSH is where it has it; Coolify has a domain of its own where its URL is https."""
     policy = look.ports().with_domain(has_domain=look.fleet.coolify.url.startswith("https://"))
-    if host.ssh_port == SSH:
+    if host.ssh_port == SSH and not is_private(host):
         return policy
-    moved = {str(SSH): str(host.ssh_port)}
-    return PortPolicy(
-        rules=tuple(rule.model_copy(update={"ports": moved.get(rule.ports, rule.ports)}) for rule in policy.rules)
-    )
+    return PortPolicy(rules=tuple(_rule_for(rule, host) for rule in policy.rules))
+
+
+def _rule_for(rule: PortRule, host: Host) -> PortRule:
+    """A private server's SSH is for nobody who comes by the public way; all else is for them as it was."""
+    ports = str(host.ssh_port) if rule.ports == str(SSH) else rule.ports
+    opens = is_private(host) and host.ssh_port not in Ports.parse(ports)
+    more = [OUTSIDE[name] for name in rule.allowed if name in OUTSIDE] if opens else []
+    return rule.model_copy(update={"ports": ports, "allowed": tuple(sorted({*rule.allowed, *more}))})

@@ -1,69 +1,35 @@
 """What a server's own firewall should be: policy turned into its rules, and the ways in that no change may close."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ink_infra_mcp.areas.ports.findings import Ground
-from ink_infra_mcp.core.errors import RefusedByPolicy
 from ink_infra_mcp.core.firewall.addresses import V4, V6, Family, family_of
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.exposure import SourceClass
-from ink_infra_mcp.core.firewall.interfaces import Interfaces
 from ink_infra_mcp.core.firewall.outside import (
     BRIDGE,
-    OF_CONTAINERS,
-    Inner,
     Known,
-    inner_networks,
-    outside,
 )
 from ink_infra_mcp.core.firewall.policy import PortPolicy, Role
 from ink_infra_mcp.core.firewall.targets import opened, sources_of
 from ink_infra_mcp.core.fleet import Fleet, Host
-from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, WayIn, is_interface
+from ink_infra_mcp.core.host_firewall.lies import Lies, lies_in
+from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, WayIn
 from ink_infra_mcp.core.host_firewall.predicted import with_ours
 from ink_infra_mcp.core.host_firewall.steps import Knock
-from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.firewall.changes import Seen
 
 _WORLD = {Family.V4: "0.0.0.0/0", Family.V6: "::/0"}
 
 
-@dataclass(frozen=True, slots=True)
-class Lies:
-    """Which of a server's links lead outside, which bridges are among them, and the networks inside it."""
-
-    outside: tuple[str, ...]
-    bridged: tuple[str, ...]
-    inner: tuple[Inner, ...]
-
-
 def lies_of(ground: Ground, known: Known) -> Lies:
-    """Return what lies outside a server, by its routes and addresses and the fleet's networks, and what inside.
+    """Return what lies outside a server and what inside.
 
     Raises:
         RefusedByPolicy: nothing leads outside, or a link has a name that cannot stand in a rule.
     """
-    server, interfaces = ground.facts.name, ground.facts.interfaces
-    interfaces = Interfaces() if isinstance(interfaces, Unreadable) else interfaces
-    leading = outside(interfaces, known)
-    inner = inner_networks(interfaces, leading)
-    if not leading:
-        raise RefusedByPolicy(
-            f"Nothing is planned for {server}: no link of it is known to lead outside.",
-            next="Look at its default routes (ip route), then call again.",
-        )
-    _refuse_odd_names(server, (*leading, *(each.name for each in inner)))
-    return Lies(leading, tuple(sorted(interfaces.of_kind(BRIDGE) & {*leading})), inner)
-
-
-def _refuse_odd_names(server: str, names: Iterable[str]) -> None:
-    if odd := [name for name in names if not is_interface(name)]:
-        raise RefusedByPolicy(
-            f"Nothing is planned for {server}: the link {clean_name(odd[0], limit=20)} has a name that cannot stand in "
-            "a rule.",
-            next="Give it a name of letters, digits and _ . @ - (ip link set NAME name NEW), then call again.",
-        )
+    return lies_in(ground.facts.name, ground.facts.interfaces, known)
 
 
 def host_firewall(ground: Ground, seen: Seen, lies: Lies) -> HostFirewall:
@@ -72,9 +38,9 @@ def host_firewall(ground: Ground, seen: Seen, lies: Lies) -> HostFirewall:
         manager=seen.manager,
         rules=(*host_rules(ground.policy, ground.role, ground.classes), *_own_containers(ground, seen, lies)),
         outside=lies.outside,
-        inside=tuple(each.name for each in lies.inner if each.kind not in OF_CONTAINERS),
+        inside=lies.inside,
         bridged=lies.bridged,
-        behind=tuple(each.name for each in lies.inner) if seen.manager == "ufw" else (),
+        behind=lies.behind(seen.manager),
         ufw_ipv6=seen.ufw_ipv6,
         no_metadata=ground.metadata,
     )
@@ -131,16 +97,17 @@ def host_rules(policy: PortPolicy, role: Role, classes: Sequence[SourceClass]) -
 def ways_to_keep(fleet: Fleet, ground: Ground) -> tuple[WayIn, ...]:
     """Return who must still get in by SSH, whatever the rules say: the admins, and the Factory where it deploys."""
     port = ground.ssh_port
-    admin = _admin_networks(ground)
-    found = [WayIn(name="the admins", networks=admin, port=port)] if admin else []
+    found = admin_ways(ground.classes, port)
     reached = factory_address(fleet, ground.facts.name)
     if reached and is_address(reached):
-        found.append(WayIn(name="the Factory", networks=(reached,), port=port))
-    return tuple(found)
+        found = (*found, WayIn(name="the Factory", networks=(reached,), port=port))
+    return found
 
 
-def _admin_networks(ground: Ground) -> tuple[str, ...]:
-    return tuple(cidr for known in ground.classes if known.name == "admin" for cidr in _cidrs(known))
+def admin_ways(classes: Sequence[SourceClass], port: int) -> tuple[WayIn, ...]:
+    """Return the way in of the admins, none where nobody counts as one."""
+    networks = tuple(cidr for known in classes if known.name == "admin" for cidr in _cidrs(known))
+    return (WayIn(name="the admins", networks=networks, port=port),) if networks else ()
 
 
 def _cidrs(known: SourceClass) -> tuple[str, ...]:

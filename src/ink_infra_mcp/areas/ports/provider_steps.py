@@ -59,7 +59,7 @@ def _cloud(ground: Ground, server: int) -> Iterator[Step]:
 def _own_steps(ground: Ground, server: int, own: CloudFirewall | None, target: Rules) -> Iterator[Step]:
     name = ground.facts.name
     if own is None:
-        yield _create(name, ground.role, target)
+        yield create_step(name, ground.role, target)
     elif _bare(_inbound(own)) != _bare(target):
         yield _set_rules(own, target, ground.front.shown)
     if own is None or server not in own.servers:
@@ -108,7 +108,9 @@ def _lines(rules: Iterable[CloudRule]) -> str:
     return "; ".join(said) or "nothing"
 
 
-def _create(name: str, role: str, target: Rules) -> Step:
+def create_step(name: str, role: str, rules: Rules) -> Step:
+    """Return the step that makes a Cloud firewall of a server's own, whose id it returns as `firewall`."""
+    target = canonical(rules)
     return Step(
         id="create_firewall",
         kind="hetzner_cloud.create_firewall",
@@ -218,15 +220,19 @@ def _robot_body(firewall: RobotFirewall) -> JsonObject:
 
 def _robot_before(now: RobotFirewall, diff: RobotDiff) -> str:
     """Return what a person loses: the options as they are, and the rules that go, with their place in the list."""
-    six = "filtered" if now.filter_ipv6 else "not filtered"
-    return f"{now.status}, IPv6 {six}; takes out {_robot_changes(diff, 'remove')}"
+    return f"{_robot_options(now)}; takes out {_robot_changes(diff, 'remove')}"
 
 
 def _robot_after(wanted: RobotFirewall, diff: RobotDiff) -> str:
     changed = [change for change in (*diff.input, *diff.output) if change.kind == "insert"]
     stay = len(wanted.input) + len(wanted.output) - len(changed)
-    six = "filtered" if wanted.filter_ipv6 else "not filtered"
-    return f"{wanted.status}, IPv6 {six}; puts in {_robot_changes(diff, 'insert')}; {stay} stay as they are"
+    return f"{_robot_options(wanted)}; puts in {_robot_changes(diff, 'insert')}; {stay} stay as they are"
+
+
+def _robot_options(firewall: RobotFirewall) -> str:
+    six = "filtered" if firewall.filter_ipv6 else "not filtered"
+    own = "let in" if firewall.whitelist_hos else "not let in by themselves"
+    return f"{firewall.status}, IPv6 {six}, Hetzner's own services {own}"
 
 
 def _robot_changes(diff: RobotDiff, kind: str) -> str:

@@ -77,14 +77,15 @@ def _told_by_cloud(hosts: list[Host], servers: tuple[Server, ...], shown: list[J
     if isinstance(firewalls, Unreadable):
         return _unread(hosts, firewalls.reason)
     rules = {firewall.id: one["rules"] for firewall, one in zip(firewalls, shown, strict=True)}
-    return {host.name: _of_cloud(_server_of(host, servers), firewalls, rules) for host in hosts}
+    return {host.name: _of_cloud(server_of(host, servers), firewalls, rules) for host in hosts}
 
 
 def _unread(hosts: list[Host], reason: str) -> dict[str, InFront]:
     return {host.name: InFront(Unreadable(reason)) for host in hosts}
 
 
-def _server_of(host: Host, servers: tuple[Server, ...]) -> Server | None:
+def server_of(host: Host, servers: tuple[Server, ...]) -> Server | None:
+    """Return which of a project's Cloud servers is that server of the fleet, None where none is."""
     return next((server for server in servers if _is_server(host, server)), None)
 
 

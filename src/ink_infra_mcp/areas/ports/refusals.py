@@ -1,8 +1,10 @@
 """What keeps a server's ports from being closed: what was not read, what stays open, whom it shuts out."""
 
+from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.ports.checks import told
 from ink_infra_mcp.areas.ports.findings import Ground, rows_of
 from ink_infra_mcp.areas.ports.host_target import Lies, foreseen, ways_to_keep
+from ink_infra_mcp.areas.ports.ways_in import OUTSIDE, is_private
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.firewall.answer import Unreadable
 from ink_infra_mcp.core.firewall.interfaces import Interfaces
@@ -10,7 +12,7 @@ from ink_infra_mcp.core.firewall.outside import OF_CONTAINERS, Inner
 from ink_infra_mcp.core.firewall.policy import Agreement, Intent
 from ink_infra_mcp.core.firewall.ports import Ports
 from ink_infra_mcp.core.firewall.sockets import Sockets
-from ink_infra_mcp.core.fleet import Fleet
+from ink_infra_mcp.core.fleet import Fleet, Host
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, shut_out, way_of_connection
 
 _BY_UDP = frozenset({"wireguard", "vxlan", "geneve"})
@@ -111,6 +113,19 @@ def carried(lies: Lies) -> tuple[str, ...]:
     )
 
 
+async def refuse_coolify_outside(look: Look, host: Host) -> None:
+    """Where SSH is to be on the private network only, Coolify has to come that way already.
+
+    Raises:
+        RefusedByPolicy: it comes to the server's public address. VendorError: Coolify does not say.
+    """
+    if is_private(host) and any(server.ip == host.address for server in await look.coolify.servers()):
+        raise RefusedByPolicy(
+            f"Coolify reaches {host.name} at {host.address}, where SSH would be closed: it could deploy nothing.",
+            next=f"Call connect_private_network {host.name} first: it moves Coolify once the private way is proved.",
+        )
+
+
 def refuse_lockout(fleet: Fleet, ground: Ground, wanted: HostFirewall, came_from: str) -> None:
     """Rules that would shut us out are told before anything is done; `came_from` is the server's SSH_CONNECTION.
 
@@ -118,7 +133,7 @@ def refuse_lockout(fleet: Fleet, ground: Ground, wanted: HostFirewall, came_from
         InputError: nobody counts as an admin. RefusedByPolicy: they would shut out this session, an admin or the
             Factory.
     """
-    if not any(known.name == "admin" for known in ground.classes):
+    if not any(known.name in {"admin", OUTSIDE["admin"]} for known in ground.classes):
         raise InputError(
             "fleet.toml names no admin networks, so SSH would be closed to everybody but the Factory.",
             next="Write [access] admin = [...] with the addresses that people and this server come from.",

@@ -26,7 +26,7 @@ MOST_OF_ALL = 2 * MOST
 def required_tries(fleet: Fleet, ground: Ground, came_from: str) -> tuple[Try, ...]:
     """Return connects to the TCP ports that must be open for us, and for the Factory, by the ways that both come."""
     host = fleet.host(ground.facts.name)
-    found = [Try(of=HERE, address=host.address, port=port) for port in _required(ground, host, came_from)]
+    found = [Try(of=HERE, address=host.ssh_address, port=port) for port in _required(ground, host, came_from)]
     factory = factory_address(fleet, host.name)
     if factory and is_address(factory):
         private = factory == fleet.factory.private_address and host.private_address

@@ -6,7 +6,7 @@ called by the ways in as well.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ink_infra_mcp.core.firewall.addresses import V4, V6, A, Family, split
 from ink_infra_mcp.core.firewall.answer import Unreadable
@@ -23,10 +23,12 @@ from ink_infra_mcp.core.firewall.outside import (
 )
 from ink_infra_mcp.core.firewall.routes import Routes
 from ink_infra_mcp.core.firewall.spans import intersection
-from ink_infra_mcp.core.fleet import Fleet, Host
+from ink_infra_mcp.core.fleet import Fleet, Host, Muscle
 from ink_infra_mcp.hosts.firewall.network_facts import NetworkFacts
 
 PUBLIC, PRIVATE = "public", "private"
+OUTSIDE = {"admin": "admin-outside", "factory": "factory-outside"}
+"""What those are called who come to a private server by the public way; policy has no rule of SSH for them."""
 _LOOPBACK = ("127.0.0.0/8",)
 
 
@@ -200,7 +202,19 @@ def classes_of(host: Host, fleet: Fleet, neighbours: Neighbours) -> tuple[Source
     named = {"admin": neighbours.admin, "factory": factory, "fleet": others}
     by_way = [_class(name, sets, taken, neighbours) for name, sets, taken in _ranked(named)]
     internet = SourceClass("internet", _rest4(named), _rest6(named), PUBLIC)
-    return (internet, *(known for pair in by_way for known in pair if known.v4 or known.v6))
+    known = (each for pair in by_way for each in pair if each.v4 or each.v6)
+    return (internet, *(map(_outside, known) if is_private(host) else known))
+
+
+def is_private(host: Host) -> bool:
+    """Return whether a server takes SSH over the private network only."""
+    return isinstance(host, Muscle) and host.access == "private"
+
+
+def _outside(known: SourceClass) -> SourceClass:
+    """Of a private server, whoever comes by the public way is of another class than over the private network."""
+    renamed = known.way == PUBLIC and known.name in OUTSIDE
+    return replace(known, name=OUTSIDE[known.name]) if renamed else known
 
 
 def factory_way(fleet: Fleet, host: Host) -> str:

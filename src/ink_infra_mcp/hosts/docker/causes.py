@@ -99,7 +99,8 @@ def hopeless(found: Collection[ContainerFacts], promise: Promise) -> bool:
 
 def fell(call: StepCall) -> bool:
     """Return whether the step that rolled the app out has seen that it never will come up."""
-    return bool(call.results.get("deploy", {}).get("seen"))
+    lane, mark, _ = call.step_id.rpartition("__")
+    return bool(call.results.get(f"{lane}{mark}deploy", {}).get("seen"))
 
 
 async def why_not_up(pool: HostPool, muscle: str, promise: Promise) -> Why:

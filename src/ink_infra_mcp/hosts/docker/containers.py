@@ -22,6 +22,11 @@ async def containers_of(pool: HostPool, host: str, app_uuid: str) -> tuple[Conta
     Raises:
         HostError: the server cannot be reached, or Docker on it cannot be asked; that is not the same as "none".
     """
+    return tuple(c for c in await containers_on(pool, host) if belongs_to(c, app_uuid))
+
+
+async def containers_on(pool: HostPool, host: str) -> tuple[ContainerFacts, ...]:
+    """Return all containers on a server, whosever they are; raises HostError like `containers_of`."""
     facts = await gather(pool, host, areas=("containers",))
     if facts.containers is None:
         raise HostError(
@@ -29,7 +34,7 @@ async def containers_of(pool: HostPool, host: str, app_uuid: str) -> tuple[Conta
             host=host,
             next="Check that Docker runs there and that our user may use it.",
         )
-    return tuple(container for container in facts.containers if belongs_to(container, app_uuid))
+    return facts.containers
 
 
 def belongs_to(container: ContainerFacts, app_uuid: str) -> bool:

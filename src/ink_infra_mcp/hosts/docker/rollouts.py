@@ -41,13 +41,13 @@ def noted(found: Iterable[ContainerFacts]) -> list[JsonValue]:
 
 
 def promise_of(app: str, params: JsonObject, results: Results) -> Promise:
-    """Return the promise in the parameters of a step, with the note that an earlier step took.
+    """Return the promise in the parameters of a step, with the note that an earlier step took; an app that is not
+    rolled out has an empty one in its place.
 
     Raises:
         KeyError: the plan that made the step is wrong.
     """
-    source = table(params["noted"])
-    note = items(results[str(source["step"])][str(source["field"])])
+    note = _note(params["noted"], results)
     return Promise(
         app=app,
         services=tuple(map(str, items(params["services"]))),
@@ -56,6 +56,13 @@ def promise_of(app: str, params: JsonObject, results: Results) -> Promise:
         ports=tuple(map(str, items(params.get("ports", [])))),
         hosts=frozenset(map(str, items(params["hosts"]))) if "hosts" in params else None,
     )
+
+
+def _note(source: JsonValue, results: Results) -> list[JsonValue]:
+    if isinstance(source, list):
+        return source
+    place = table(source)
+    return items(results[str(place["step"])][str(place["field"])])
 
 
 def lingering(found: Iterable[ContainerFacts], promise: Promise) -> tuple[str, ...]:

@@ -136,7 +136,12 @@ shapers() {
   printf '%s\n' "$cards" | while IFS=': ' read -r _ card rest; do
     card=${card%@*}
     case $rest in *xdp*) printf '%s\n' "$card" ;; esac
-    filters=$(ask tc filter show dev "$card" ingress 2>/dev/null)
+    filters=$(ask tc filter show dev "$card" ingress 2>/dev/null) || {
+      filters=$(ask tc filter show dev "$card" ingress 2>&1)
+      # a card that is gone filters nothing, nor does a kernel that cannot
+      case $filters in *'Cannot find device'* | *'Operation not supported'*) continue ;; esac
+      printf '%s\n' "$filters" && exit 1
+    }
     [ -z "$filters" ] || printf '%s\n' "$card"
   done
 }

@@ -14,8 +14,10 @@ OUT_OF_TIME = 124
 """What `timeout` of coreutils and of busybox ends with when it had to stop the command."""
 _BEGIN = re.compile(r"begin (\w+)")
 _END = re.compile(r"end (\w+) (\d{1,3})")
+MISSING = "is not installed, or not in the PATH of this user"
+"""How a reason ends that a server has no such program."""
 _FAILED = {
-    NOT_FOUND: "is not installed, or not in the PATH of this user",
+    NOT_FOUND: MISSING,
     OUT_OF_TIME: "did not answer in time",
 }
 

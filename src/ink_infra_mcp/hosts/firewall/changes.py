@@ -313,5 +313,7 @@ def _manager(text: str) -> Manager:
     match text:
         case "nftables" | "ufw" | "firewalld":
             return text
+        case "unknown":
+            raise ValueError("ufw or firewalld is installed and does not say whether it is active")
         case _:
             raise ValueError(f"no manager is called {text[:40]!r}")

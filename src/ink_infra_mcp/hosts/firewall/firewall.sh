@@ -52,14 +52,25 @@ put() {
   return 1
 }
 
+# manager: who keeps this firewall; `unknown` where one that is installed does not say whether it does
 manager() {
-  if has ufw && limited 30 ufw status 2>/dev/null </dev/null | grep -q '^Status: active'; then
-    echo ufw
-  elif has firewall-cmd && [ "$(limited 30 firewall-cmd --state 2>/dev/null </dev/null)" = running ]; then
-    echo firewalld
-  else
-    echo nftables
+  if has ufw; then
+    case $(limited 30 ufw status 2>/dev/null </dev/null) in
+      'Status: active'*) echo ufw && return ;;
+      'Status: inactive'*) ;;
+      *) echo unknown && return ;;
+    esac
   fi
+  if has firewall-cmd; then
+    state=$(limited 30 firewall-cmd --state 2>/dev/null </dev/null)
+    # 252 is firewalld's own number for `not running`
+    case $?/$state in
+      0/running) echo firewalld && return ;;
+      252/*) ;;
+      *) echo unknown && return ;;
+    esac
+  fi
+  echo nftables
 }
 
 # our_table: as nft lists it, nothing where there is none; fails where it cannot be told
@@ -121,6 +132,9 @@ look() {
 }
 
 look_at_ufw() {
+  for file in $ufw_files; do
+    cat "$file" >/dev/null 2>&1 || leave 3 "$file could not be read, so that nobody knows what ufw lets in"
+  done
   printf 'ufw_ipv6 %s\n' "$(sed -n 's/^IPV6="\{0,1\}\([a-zA-Z]*\)"\{0,1\}$/\1/p' /etc/default/ufw)"
   printf 'ufw_default %s\n' "$(sed -n 's/^DEFAULT_INPUT_POLICY="\{0,1\}\([A-Z]*\)"\{0,1\}$/\1/p' /etc/default/ufw)"
   sed -n 's/^### tuple ###/ufw4 &/p' /etc/ufw/user.rules
@@ -128,7 +142,8 @@ look_at_ufw() {
 }
 
 look_at_firewalld() {
-  for zone in $(zones); do
+  names=$(zones) || leave 3 'firewalld does not say which zones it has'
+  for zone in $names; do
     for lasting in runtime permanent; do
       printf 'zone %s %s\n' "$lasting" "$zone"
       rich "$lasting" "$zone" --list-rich-rules && printf '%s\n' "$why" | sed -n "s/^rule /rich $lasting $zone &/p"
@@ -368,10 +383,9 @@ tell_ufw() {
 
 # zones: those of firewalld that packets from outside are judged by
 zones() {
-  {
-    firewall-cmd --get-default-zone
-    firewall-cmd --get-active-zones | sed -n 's/^\([^ ][^ ]*\).*/\1/p'
-  } | grep -v '^docker$' | sort -u
+  usual=$(limited 30 firewall-cmd --get-default-zone 2>/dev/null </dev/null) && [ -n "$usual" ] &&
+    active=$(limited 30 firewall-cmd --get-active-zones 2>/dev/null </dev/null) || return
+  printf '%s\n%s\n' "$usual" "$active" | sed -n 's/^\([^ ][^ ]*\).*/\1/p' | grep -v '^docker$' | sort -u
 }
 
 tell_firewalld() {
@@ -387,6 +401,8 @@ tell_firewalld() {
 # add_rich HOW ZONE RULE: it is written down first, so that a revert knows it whatever happens
 add_rich() {
   rich "$1" "$2" "--query-rich-rule=$3" && return
+  # 1 is a no; where it is not known, a revert would take away what was there before us
+  [ "$?" = 1 ] || return
   printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$here/added" && sync "$here/added" || return
   rich "$1" "$2" "--add-rich-rule=$3"
 }
@@ -497,11 +513,15 @@ restore_ufw() {
 
 restore_firewalld() {
   while IFS='	' read -r lasting zone rule; do
-    if [ "$when" = boot ] || [ "$(manager)" != firewalld ]; then
+    keeper=boot
+    [ "$when" = boot ] || keeper=$(manager)
+    [ "$keeper" != unknown ] || return
+    if [ "$keeper" != firewalld ]; then
       [ "$lasting" = runtime ] || quietly firewall-offline-cmd --zone="$zone" --remove-rich-rule="$rule" || return
       continue
     fi
-    rich "$lasting" "$zone" "--query-rich-rule=$rule" || continue
+    # 1 is a no, 112 that there is no such zone
+    rich "$lasting" "$zone" "--query-rich-rule=$rule" || case $? in 1 | 112) continue ;; *) return 1 ;; esac
     rich "$lasting" "$zone" "--remove-rich-rule=$rule" || return
   done <"$here/added"
 }

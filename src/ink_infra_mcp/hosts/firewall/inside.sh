@@ -1,7 +1,8 @@
 # Tries TCP connects from inside this server's own networks: from the namespace of a container or guest that is in one.
 # usage: bash -s -- ink-inside SECONDS NETWORK ADDRESS PORT [NETWORK ADDRESS PORT]...   (port 0 tries nothing)
 # NETWORK is the link that leads to it, such as a bridge. It prints "who NETWORK yes|nobody" once for each, and
-# "NETWORK ADDRESS PORT open|refused|silent" for each connect. It sends nothing over a connection and changes nothing.
+# "NETWORK ADDRESS PORT open|refused|silent" for each connect that was made; one that could not be made has no line.
+# It sends nothing over a connection and changes nothing.
 
 export LC_ALL=C LANG=C LANGUAGE=C
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -45,11 +46,13 @@ look_around() {
 }
 
 one() {
-  in_space "$1" timeout "$seconds" bash -c 'exec 3<>"/dev/tcp/$1/$2"' inside "$3" "$4"
-  case $? in
-    0) printf '%s %s %s open\n' "$2" "$3" "$4" ;;
-    124) printf '%s %s %s silent\n' "$2" "$3" "$4" ;;
-    *) printf '%s %s %s refused\n' "$2" "$3" "$4" ;;
+  # nsenter fails with the same status as a connect: the words come from inside
+  met=$(in_space "$1" bash -c 'timeout "$1" bash -c "exec 3<>\"/dev/tcp/\$1/\$2\"" inside "$2" "$3"; echo "ended $?"' \
+    inside "$seconds" "$3" "$4")
+  case $met in
+    'ended 0') printf '%s %s %s open\n' "$2" "$3" "$4" ;;
+    'ended 124') printf '%s %s %s silent\n' "$2" "$3" "$4" ;;
+    'ended 1') printf '%s %s %s refused\n' "$2" "$3" "$4" ;;
   esac
 }
 

@@ -1,6 +1,7 @@
 # Tries TCP connects to other servers and prints one line each: "ADDRESS PORT open|refused|silent".
 # usage: bash -s -- SECONDS ADDRESS PORT [ADDRESS PORT]...
 # It sends nothing over a connection. It needs bash (its /dev/tcp) and timeout; all tries run side by side.
+# A try that could not be made has no line: whoever is not there to knock has not been turned away.
 
 export LC_ALL=C LANG=C LANGUAGE=C
 
@@ -9,7 +10,7 @@ one() {
   case $? in
     0) printf '%s %s open\n' "$2" "$3" ;;
     124) printf '%s %s silent\n' "$2" "$3" ;;
-    *) printf '%s %s refused\n' "$2" "$3" ;;
+    1) printf '%s %s refused\n' "$2" "$3" ;;
   esac
 }
 

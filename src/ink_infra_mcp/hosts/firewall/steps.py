@@ -10,15 +10,21 @@ from dataclasses import dataclass
 from pydantic import JsonValue, TypeAdapter
 
 from ink_infra_mcp.core.errors import NOTHING_DONE, CommandFailed, HostError, HostUnreachable, StepFailed
+from ink_infra_mcp.core.firewall.addresses import split
+from ink_infra_mcp.core.firewall.answer import Unreadable
+from ink_infra_mcp.core.firewall.outside import Known
+from ink_infra_mcp.core.host_firewall.lies import lies_in
 from ink_infra_mcp.core.host_firewall.model import HostFirewall, Manager, WayIn, shut_out, way_of_connection
 from ink_infra_mcp.core.host_firewall.nftables import digest_of
 from ink_infra_mcp.core.host_firewall.steps import LEAST_WINDOW_S, MOST_WINDOW_S, Knock, Try
+from ink_infra_mcp.core.operation import json_object
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.firewall import changes as changes
 from ink_infra_mcp.hosts.firewall.changes import Report, Seen
 from ink_infra_mcp.hosts.firewall.knocking import knock_from
+from ink_infra_mcp.hosts.firewall.network_facts import gather_network
 from ink_infra_mcp.hosts.firewall.tries import Here, tried_now
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -34,6 +40,7 @@ _WAYS: TypeAdapter[tuple[WayIn, ...]] = TypeAdapter(tuple[WayIn, ...])
 _KNOCKS: TypeAdapter[tuple[Knock, ...]] = TypeAdapter(tuple[Knock, ...])
 _TRIES: TypeAdapter[tuple[Try, ...]] = TypeAdapter(tuple[Try, ...])
 MOST_SHOWN = 6
+_TEXTS: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
 _MANAGER: TypeAdapter[Manager] = TypeAdapter(Manager)
 
 
@@ -47,11 +54,47 @@ class FirewallSteps:
     def handlers(self) -> dict[str, Handler]:
         """Return step kind -> handler."""
         return {
+            "hosts.note_links": self.note_links,
             "hosts.save_firewall": self.save_firewall,
             "hosts.set_firewall": self.set_firewall,
             "hosts.keep_firewall": self.keep_firewall,
             "hosts.revert_firewall": self.revert_firewall,
             "hosts.prove_way_in": self.prove_way_in,
+        }
+
+    async def note_links(self, call: StepCall) -> JsonObject:
+        """Return as `links` which links of the server `host` lead outside and inside now, and who keeps its rules.
+
+        It is for a server that was not there, or had no Docker yet, when the plan was made. `held` are the addresses
+        by which the server itself is called, `others` those of other servers, `private` the networks that they share.
+
+        Raises:
+            RefusedByPolicy: nothing is known to lead outside. HostError: it cannot be read.
+        """
+        host = call.text("host")
+        facts = await gather_network(self.pool, host)
+        held, others, private = (_TEXTS.validate_python(call.filled(name)) for name in ("held", "others", "private"))
+        if isinstance(facts.interfaces, Unreadable):
+            raise StepFailed(
+                f"The links of {host} could not be read: {facts.interfaces.reason}.",
+                done=NOTHING_DONE,
+                next="Mend that, then call again.",
+                stage=STAGE,
+            )
+        # behind a NAT no link has the address: then it is called by the one that our own connection came to
+        called = held if any(map(facts.interfaces.holding, held)) else (*held, facts.came_to)
+        known = Known(held=frozenset({*called} - {""}), others=split(others), private=split(private))
+        lies, seen = lies_in(host, facts.interfaces, known), await changes.look(self.pool, host)
+        return {
+            "links": {
+                "manager": seen.manager,
+                "outside": [*lies.outside],
+                "inside": [*lies.inside],
+                "bridged": [*lies.bridged],
+                "behind": [*lies.behind(seen.manager)],
+                "ufw_ipv6": seen.ufw_ipv6,
+            },
+            "manager": seen.manager,
         }
 
     async def save_firewall(self, call: StepCall) -> JsonObject:
@@ -64,7 +107,7 @@ class FirewallSteps:
             StepFailed: the server lacks something that the way back needs, or another program keeps its rules now.
             HostError: it cannot be reached.
         """
-        host, manager = call.text("host"), _MANAGER.validate_python(call.params["manager"])
+        host, manager = call.text("host"), _MANAGER.validate_python(call.filled("manager"))
         seen = await changes.look(self.pool, host)
         _refuse_unready(seen, manager)
         tried = await tried_now(self.pool, self.here, _TRIES.validate_python(call.params["tries"]))
@@ -107,7 +150,7 @@ class FirewallSteps:
         """
         host, firewall = call.text("host"), _firewall(call)
         await self._let_in(call, host)
-        await self._let_in_others(_KNOCKS.validate_python(call.params["knocks"]))
+        await self._let_in_others(_KNOCKS.validate_python(call.filled("knocks")))
         met = _TRIES.validate_json(call.given("met"))
         await self._nothing_lost(call, met)
         digest = digest_of(firewall)
@@ -198,7 +241,9 @@ class FirewallSteps:
 
 
 def _firewall(call: StepCall) -> HostFirewall:
-    return HostFirewall.model_validate(call.params["firewall"])
+    """What a plan could not know yet of the server's links, `hosts.note_links` has read for it."""
+    links = json_object(call.filled("links")) if "links" in call.params else {}
+    return HostFirewall.model_validate({**json_object(call.params["firewall"]), **links})
 
 
 def _window(call: StepCall) -> int:

@@ -1,11 +1,11 @@
 """Connects that are tried before and after a change: from here, from servers, and from inside a server's networks."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.host_firewall.steps import HERE, Try
-from ink_infra_mcp.hosts.firewall.knocking import MOST, Endpoint, knock_from, knock_inside
+from ink_infra_mcp.hosts.firewall.knocking import MOST, Endpoint, Inside, knock_from, knock_inside
 from ink_infra_mcp.ssh.pool import HostPool
 
 Here = Callable[[Iterable[Endpoint]], Awaitable[Mapping[Endpoint, str]]]
@@ -32,6 +32,19 @@ async def tried_now(pool: HostPool, here: Here, tries: Iterable[Try]) -> Tried:
     return found
 
 
+def _nobody(of: str, told: Inside) -> Iterator[str]:
+    for name in sorted(told.nobody):
+        yield f"{name}: nobody who is in it runs on {of}"
+
+
+def _unmade(of: str, wanted: Iterable[Try], told: Inside) -> Iterator[str]:
+    """Port 0 is no connect: it only asks whether somebody is there."""
+    for each in wanted:
+        made = (each.network, each.address, each.port) in told.met
+        if each.port and not made and each.network not in told.nobody:
+            yield f"{each.network}: a connect to {each.address} port {each.port} could not be made on {of}"
+
+
 async def _try(pool: HostPool, here: Here, wanted: list[Try], found: Tried, *, of: str, inside: bool) -> None:
     endpoints = [(each.address, each.port) for each in wanted]
     try:
@@ -40,7 +53,7 @@ async def _try(pool: HostPool, here: Here, wanted: list[Try], found: Tried, *, o
                 pool, of, [(each.network, *at) for each, at in zip(wanted, endpoints, strict=True)]
             )
             got = [each for each in wanted if told.met.get((each.network, each.address, each.port)) == "open"]
-            found.untried += tuple(f"{name}: nobody who is in it runs on {of}" for name in sorted(told.nobody))
+            found.untried += (*_nobody(of, told), *_unmade(of, wanted, told))
         else:
             met = await (here(endpoints) if of == HERE else knock_from(pool, of, endpoints))
             got = [each for each in wanted if met[each.address, each.port] == "open"]

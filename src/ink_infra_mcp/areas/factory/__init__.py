@@ -1,0 +1,1 @@
+"""The Factory: which Coolify runs there, what would replace it, and what is wrong with that."""

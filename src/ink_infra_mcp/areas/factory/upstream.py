@@ -1,0 +1,85 @@
+"""What GitHub tells of Coolify's releases, and of the pull request that would make the fork needless."""
+
+from typing import Literal
+
+from ink_infra_mcp.clients.coolify.era import Version, parse_version
+from ink_infra_mcp.clients.github import GithubLook, PullRequest, Release
+from ink_infra_mcp.core.errors import InkError, InputError
+from ink_infra_mcp.core.plan import Frozen
+
+UPSTREAM = "coollabsio/coolify"
+State = Literal["open", "merged", "closed", "none", "?"]
+UNKNOWN = "?"
+
+
+class Upstream(Frozen):
+    """`newest` is the newest official release, `newer` how many are newer than what runs, both as far as GitHub told.
+
+    `released` is whether the newest one contains the pull request: `yes`, `no`, `?`. `why` says what is not known.
+    """
+
+    pull_request: str = ""
+    state: State = "none"
+    released: Literal["yes", "no", "?"] = "no"
+    newest: str = UNKNOWN
+    newer: str = UNKNOWN
+    why: str = ""
+
+
+async def look_upstream(github: GithubLook, pull_request: str, base: str | None) -> Upstream:
+    """Return what GitHub tells, in three requests at most; what it does not tell is unknown, with the reason."""
+    seen = Upstream(pull_request=pull_request)
+    try:
+        seen, newest = await _with_releases(github, seen, parse_version(base or ""))
+    except InkError as error:
+        return seen.model_copy(
+            update={"state": UNKNOWN if pull_request else "none", "why": error.failed} | _unsaid(seen)
+        )
+    try:
+        return await _with_pull_request(github, seen, newest)
+    except InkError as error:
+        return seen.model_copy(update={"state": UNKNOWN, "why": error.failed} | _unsaid(seen))
+
+
+def _unsaid(seen: Upstream) -> dict[str, str]:
+    return {"released": UNKNOWN if seen.pull_request else "no"}
+
+
+async def _with_releases(github: GithubLook, seen: Upstream, base: Version | None) -> tuple[Upstream, Release | None]:
+    releases = await github.releases(*UPSTREAM.split("/"))
+    versions = {version: each for each in releases if (version := parse_version(each.tag_name))}
+    if not versions:
+        return seen.model_copy(update={"why": "GitHub lists no release of Coolify"}), None
+    newest = max(versions)
+    newer = UNKNOWN if base is None else _count(sum(version > base for version in versions), len(releases))
+    return seen.model_copy(update={"newest": str(newest), "newer": newer}), versions[newest]
+
+
+def _count(newer: int, listed: int) -> str:
+    """Where all that GitHub listed is newer there may be more behind it."""
+    return f"{newer} or more" if newer == listed else str(newer)
+
+
+async def _with_pull_request(github: GithubLook, seen: Upstream, newest: Release | None) -> Upstream:
+    if not seen.pull_request:
+        return seen
+    repository, _, number = seen.pull_request.partition("#")
+    owner, _, name = repository.partition("/")
+    pull = await github.pull_request(owner, name, int(number))
+    if pull is None:
+        raise InputError(f"GitHub knows no {seen.pull_request}.", next="See [fork] in fleet.toml.")
+    if not pull.merged:
+        return seen.model_copy(update={"state": pull.state})
+    return seen.model_copy(update={"state": "merged"} | await _released(github, (owner, name), pull, newest))
+
+
+async def _released(
+    github: GithubLook, repository: tuple[str, str], pull: PullRequest, newest: Release | None
+) -> dict[str, str]:
+    if newest is None or pull.merge_commit_sha is None:
+        return {"released": UNKNOWN, "why": "GitHub told of no release, or not what the pull request became"}
+    try:
+        there = await github.contains(*repository, newest.tag_name, pull.merge_commit_sha)
+    except InkError as error:
+        return {"released": UNKNOWN, "why": error.failed}
+    return {"released": "yes" if there else "no"}

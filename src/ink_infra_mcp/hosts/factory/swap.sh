@@ -1,0 +1,548 @@
+# Puts another image of Coolify into service on this Factory, and goes back by itself unless somebody confirms it.
+# usage: sh -s -- ink-swap VERB NAME
+#   look    NAME  says how far the rotation NAME is, why, and what came of it; it changes nothing
+#   ready   NAME  says what a rotation would meet here; it changes nothing
+#   prove   NAME  says how the Coolify in service is; it changes nothing
+#   prepare NAME  takes its orders from standard input, and puts all on the disk that the way there and back needs
+#   start   NAME  has systemd run it: from there on nobody else has to be there
+#   confirm NAME  keeps the new image in service
+#   abort   NAME  has the unit go back; once confirmed it is too late for that
+#   run     NAME  is what the unit does, and does again after each interruption: a boot, a kill
+#   release NAME  lets go of what earlier rotations hold, images and files; of this one's way back nothing goes
+#   back    NAME  goes back by hand: with the database from before where --with-database is said, and over files that
+#                 were changed since it was confirmed where --with-files is said
+# Exit status: 3 nothing was changed, with words on standard error.
+# Whoever interrupts it at whatever command: before `swapping` is on the disk nothing has been touched, after
+# `confirmed` nothing is left to do, and in between the next run goes back.
+
+set -u
+umask 077
+export LC_ALL=C LANG=C LANGUAGE=C
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+source=/data/coolify/source
+top=/data/coolify/ink
+unit=ink-coolify-swap.service
+FILES='docker-compose.custom.yml docker-compose.prod.yml .env'
+TRY_AGAIN_S=5
+
+leave() {
+  status=$1
+  shift
+  printf 'ink-swap: %s\n' "$*" >&2
+  exit "$status"
+}
+
+# put FILE: write standard input there, whole or not at all, and to the disk
+put() {
+  cat >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1" && sync "${1%/*}" && return
+  rm -f "$1.new"
+  return 1
+}
+
+# set_state STATE WHY: a full disk must not keep us from going back, so that a state can be lost and an act not
+set_state() {
+  printf '%s %s %s\n' "$(date -u +%FT%TZ)" "$1" "$2"
+  printf '%s\n' "$2" | put "$dir/why"
+  printf '%s\n' "$1" | put "$dir/state"
+}
+
+told() { if [ -f "$dir/$1" ]; then head -c 4096 "$dir/$1"; fi; }
+state() { told state; }
+sum() { sha256sum "$1" | cut -c 1-64; }
+sum_of() { if [ -f "$1" ]; then sum "$1"; else echo none; fi; }
+uptime_s() { cut -d . -f 1 /proc/uptime; }
+boot() { cat /proc/sys/kernel/random/boot_id; }
+
+# ask SECONDS COMMAND...: run it for at most so long
+ask() {
+  limit=$1
+  shift
+  timeout -k 5 "$limit" "$@"
+}
+
+# database NAME SQL: ask Coolify's database server in the database NAME, an empty one being Coolify's own
+database() {
+  ask 60 docker exec coolify-db sh -c 'exec psql -U "$POSTGRES_USER" -d "${1:-$POSTGRES_DB}" \
+    -X -q -A -t -v ON_ERROR_STOP=1 -c "$2"' psql "$1" "$2"
+}
+
+# statements SQL: several of them, of which each is by itself, from the server's own database postgres
+statements() {
+  printf '%s\n' "$1" | ask 600 docker exec -i coolify-db sh -c 'exec psql -U "$POSTGRES_USER" -d postgres \
+    -X -q -A -t -v ON_ERROR_STOP=1 -v own="$POSTGRES_DB" -f -' psql
+}
+
+inspect() { ask 20 docker inspect --type container --format "$1" coolify 2>/dev/null; }
+image_id() { ask 20 docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
+migrations() { database '' 'select count(*), coalesce(max(id), 0), md5(string_agg(migration, chr(10) order by id)) from migrations'; }
+
+# up SECONDS LAST: what Coolify's own upgrade.sh runs (4.3.11), for the one service, of images that are here
+up() {
+  last=${2:-}
+  set -- "$1" -f "$source/docker-compose.yml" -f "$source/docker-compose.prod.yml"
+  for more in "$source/docker-compose.custom.yml" "$source/docker-compose.postgres-upgrade.yml" "$last"; do
+    if [ -n "$more" ] && [ -f "$more" ]; then set -- "$@" -f "$more"; fi
+  done
+  limit_s=$1
+  shift
+  ask "$((limit_s + 120))" docker compose --env-file "$source/.env" "$@" \
+    up -d --no-deps --no-build --pull never --wait --wait-timeout "$limit_s" coolify
+}
+
+# --- before anything is touched ------------------------------------------------------------------------------------
+
+# order KEY: one line of the orders; values are words of letters that no shell and no pattern reads
+order() { sed -n "s/^$1 //p" "$dir/orders" | head -n 1; }
+
+# under_way: the rotation that is between its beginning and its end, if there is one
+under_way() {
+  for each in "$top"/rotations/*/state; do
+    [ -f "$each" ] || continue
+    case $(cat "$each") in
+      swapping | swapped | reverting) each=${each%/state} && echo "${each##*/}" ;;
+    esac
+  done
+}
+
+deployments() {
+  database '' "select count(*) from application_deployment_queues where status in ('queued', 'in_progress')"
+}
+
+# upgrade_runs: or may run. Its dangerous half is a shell of its own, which names only its log (upgrade.sh, 4.3.11)
+upgrade_runs() {
+  command -v pgrep >/dev/null 2>&1 || return 0
+  if pgrep -f "$source/upgrade[-.]" >/dev/null; then return 0; fi
+  [ -n "$(find "$source/.upgrade-status" -mmin -10 2>/dev/null)" ] && ! grep -Eq '^(error|6)\|' "$source/.upgrade-status"
+}
+
+prepare() {
+  [ -z "$(state)" ] || return 0
+  [ -z "$(under_way)" ] || leave 3 "another rotation is under way: $(under_way)"
+  [ -d /run/systemd/system ] || leave 3 'systemd does not run here'
+  rm -rf "$dir"
+  mkdir -p "$dir" && chmod 0700 "$top" "$top/rotations" "$dir" || leave 3 'its folder cannot be made'
+  cat >"$dir/orders" || leave 3 'its orders could not be written'
+  [ "$(order end)" = "$(order script | base64 -d 2>/dev/null | sha256sum | cut -c 1-64)" ] || leave 3 'its orders are not whole'
+  [ "$(image_id "$(order image)")" = "$(order id)" ] || leave 3 'the image is not here, or is another one'
+  old=$(inspect '{{.Image}} {{.Config.Image}} {{.State.Status}}') || leave 3 'there is no container coolify'
+  set -- $old
+  [ "$3" = running ] || leave 3 "Coolify does not run: its container is $3"
+  printf '%s\n' "$1" | put "$dir/old_id" && printf '%s\n' "$2" | put "$dir/old_image" || leave 3 'the disk takes nothing'
+  inspect '{{index .Config.Labels "com.docker.compose.project"}}' | put "$dir/project" &&
+    inspect '{{if .State.Health}}{{.State.Health.Status}}{{end}}' | put "$dir/old_health" &&
+    printf 'services:\n  coolify:\n    image: "%s"\n' "$2" | put "$dir/back.yml" || leave 3 'the disk takes nothing'
+  for file in $FILES; do
+    keep "$file" || leave 3 "$file could not be kept"
+  done
+  hold "$1" || leave 3 'the image in service could not be held'
+  install_unit || leave 3 'its unit could not be written'
+  boot | put "$dir/boot" && set_state prepared '' >/dev/null || leave 3 'the disk takes nothing'
+}
+
+# keep FILE: copy it, twice, for the way back, and write what it shall be
+keep() {
+  if [ -e "$source/$1" ]; then
+    [ -f "$source/$1" ] && [ ! -L "$source/$1" ] || return 1
+    cp -p "$source/$1" "$dir/$1.back" && cp -p "$source/$1" "$dir/$1.ready" && sync "$dir/$1.back" "$dir/$1.ready" || return 1
+  fi
+  [ "$1" = .env ] || [ "$(order "sum:$1")" = "$(sum_of "$source/$1")" ] || leave 3 "$1 was changed meanwhile"
+  if [ -f "$dir/$1.back" ]; then cp -p "$dir/$1.back" "$dir/$1.wanted"; else : >"$dir/$1.wanted" && chmod 0644 "$dir/$1.wanted"; fi || return 1
+  case $1 in
+    .env) without_auto_update <"$dir/.env.back" >"$dir/.env.wanted" ;;
+    *) if [ "$(order "text:$1")" = same ]; then rm -f "$dir/$1.wanted"; else order "text:$1" | base64 -d >"$dir/$1.wanted"; fi ;;
+  esac || return 1
+  sync "$dir"
+}
+
+# Coolify takes the switch from .env at each start (app/Console/Commands/Init.php, 4.3.11)
+without_auto_update() { awk '!/^(export )?AUTOUPDATE=/ { print } END { print "AUTOUPDATE=false" }'; }
+
+# hold ID: a container that is never started keeps every cleanup off the image
+hold() {
+  name_=ink-coolify-held-$name
+  ask 20 docker container inspect "$name_" >/dev/null 2>&1 ||
+    ask 60 docker create --name "$name_" --label "ink-infra.holds=$name" --restart no --network none \
+      --entrypoint /bin/true "$1" >/dev/null
+}
+
+install_unit() {
+  order script | base64 -d | put "$top/swap.sh" || return 1
+  printf '#!/bin/sh\n# Goes back to the image of Coolify from before the last rotation, without any other server.\n' >"$dir/rollback" || return 1
+  printf 'exec sh %s/swap.sh ink-swap back "$(cat %s/last)" "$@"\n' "$top" "$top" >>"$dir/rollback" || return 1
+  chmod 0700 "$dir/rollback" && sync "$dir/rollback" && mv -f "$dir/rollback" "$top/rollback" && write_unit
+}
+
+# write_unit: there is one unit, and it is of the rotation that was last begun, there or back
+write_unit() {
+  put "/etc/systemd/system/$unit" <<END || return 1
+[Unit]
+Description=A rotation of Coolify's image by ink-infra-mcp, with its way back
+After=docker.service
+Wants=docker.service
+RequiresMountsFor=/data/coolify
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/bin/sh $top/swap.sh ink-swap run $name
+Restart=on-failure
+RestartForceExitStatus=SIGTERM SIGINT SIGHUP SIGPIPE
+RestartSec=2
+TimeoutStopSec=5
+
+[Install]
+WantedBy=multi-user.target
+END
+  chmod 0644 "/etc/systemd/system/$unit" && systemctl daemon-reload
+}
+
+start() {
+  [ "$(state)" = prepared ] || return 0
+  [ "$(told boot)" = "$(boot)" ] || { set_state refused 'the Factory has booted since it was prepared' >/dev/null; return 0; }
+  systemctl enable --quiet "$unit" && systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
+}
+
+refuse() {
+  set_state refused "$1"
+  finish
+}
+
+finish() {
+  systemctl disable --quiet "$unit"
+  exit 0
+}
+
+# abort: a unit that has not begun never will; one that has goes back
+abort() {
+  : >"$dir/abort" && sync "$dir" || leave 3 'the disk takes nothing'
+  case $(state)$(systemctl show --property=ActiveState --value "$unit") in
+    preparedinactive | preparedfailed) set_state refused 'it was told not to begin' >/dev/null && systemctl disable --quiet "$unit" ;;
+  esac
+  awake
+}
+
+confirm() {
+  : >"$dir/confirm" && sync "$dir" || leave 3 'the disk takes nothing'
+  awake
+}
+
+# awake: a unit that somebody stopped hears no word
+awake() {
+  case $(state) in
+    swapping | swapped | reverting) systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit' ;;
+  esac
+}
+
+# --- the way there ---------------------------------------------------------------------------------------------------
+
+run() {
+  exec >>"$dir/log" 2>&1
+  case $(state) in
+    prepared)
+      [ "$(told boot)" = "$(boot)" ] || refuse 'the Factory has booted since it was prepared'
+      [ ! -e "$dir/abort" ] || refuse 'it was told not to begin'
+      swap
+      ;;
+    swapped) if [ -e "$dir/confirm" ] && [ ! -e "$dir/abort" ]; then await_word; else revert 'it was interrupted'; fi ;;
+    swapping) revert 'it was interrupted' ;;
+    reverting) revert "$(told why)" ;;
+    *) finish ;;
+  esac
+}
+
+swap() {
+  busy=$(deployments) ||
+    refuse "Coolify's database does not say whether deployments run"
+  [ "$busy" = 0 ] || refuse "$busy deployments run or wait"
+  if upgrade_runs; then refuse "an upgrade of Coolify's own runs"; fi
+  for file in $FILES; do
+    [ "$(sum_of "$source/$file")" = "$(sum_of "$dir/$file.back")" ] || refuse "$file was changed meanwhile"
+  done
+  migrations | put "$dir/migrations" || refuse 'the list of migrations could not be noted'
+  database '' 'select is_auto_update_enabled from instance_settings where id = 0' | put "$dir/auto_update" ||
+    refuse 'the switch of auto-update could not be noted'
+  [ "$(database '' 'select current_database()')" != postgres ] || refuse "Coolify's database is called postgres"
+  grep -qx '[tf]' "$dir/auto_update" && grep -q '^[0-9]' "$dir/migrations" || refuse "Coolify's database tells nothing"
+  [ ! -f "$top/last" ] || cp -p "$top/last" "$dir/last_before" || refuse 'the disk takes nothing'
+  set_state swapping '' && [ "$(state)" = swapping ] || refuse 'the disk takes nothing'
+  printf '%s\n' "$name" | put "$top/last" || revert 'the disk takes nothing'
+  for file in $FILES; do
+    [ ! -f "$dir/$file.wanted" ] || place "$dir/$file.wanted" "$file" || revert "$file could not be written"
+  done
+  database '' 'update instance_settings set is_auto_update_enabled = false where id = 0' ||
+    revert 'auto-update could not be switched off'
+  measure &
+  measuring=$!
+  [ "$(order migrates)" = no ] || { ask 120 docker stop -t 60 coolify && dump; } || revert 'the dump before it failed'
+  up "$(order health_s)" || revert 'the new container did not become healthy'
+  [ "$(inspect '{{.Image}}')" = "$(order id)" ] || revert 'another image than the wanted one was started'
+  tries=0
+  while kill -0 "$measuring" 2>/dev/null && [ "$tries" -lt 50 ]; do tries=$((tries + 1)) && sleep 0.1; done
+  kill "$measuring" 2>/dev/null
+  set_state swapped ''
+  await_word
+}
+
+# place FROM FILE: copy it beside its place, and put it there at once
+place() {
+  cp -p "$1" "$source/$2.ink" && sync "$source/$2.ink" && mv -f "$source/$2.ink" "$source/$2" && sync "$source"
+}
+
+dump() {
+  ask 900 docker exec coolify-db sh -c 'exec pg_dump -U "$POSTGRES_USER" -Fc "$POSTGRES_DB"' >"$dir/coolify.dump.new" &&
+    ask 60 docker exec -i coolify-db pg_restore --list <"$dir/coolify.dump.new" >/dev/null &&
+    sync "$dir/coolify.dump.new" && mv "$dir/coolify.dump.new" "$dir/coolify.dump" && sync "$dir"
+}
+
+# measure: how long the dashboard does not answer, from the last good answer to the next one, in milliseconds
+measure() {
+  port=$(sed -n 's/^APP_PORT=\([0-9]\{1,5\}\)$/\1/p' "$source/.env" | tail -n 1)
+  good=$(date +%s%N) lost=
+  end=$(($(uptime_s) + $(order health_s) + 120))
+  while [ "$(uptime_s)" -lt "$end" ]; do
+    if curl -s -f -o /dev/null --noproxy '*' --max-time 2 "http://127.0.0.1:${port:-8000}/api/health"; then
+      now=$(date +%s%N)
+      if [ -n "$lost" ]; then
+        printf '%s\n' $(((now - good) / 1000000)) >"$dir/downtime_ms"
+        return
+      fi
+      good=$now
+    else
+      lost=yes
+    fi
+    sleep 0.05
+  done
+}
+
+# await_word: wait for the word to stay
+await_word() {
+  end=$(($(uptime_s) + $(order confirm_s)))
+  while [ "$(uptime_s)" -lt "$end" ]; do
+    if [ -e "$dir/abort" ]; then revert 'it was told to go back'; fi
+    if [ -e "$dir/confirm" ]; then
+      set_state confirmed '' && [ "$(state)" = confirmed ] || revert 'the disk takes nothing'
+      finish
+    fi
+    sleep 1
+  done
+  revert "nobody confirmed it within $(order confirm_s) s"
+}
+
+# --- the way back ----------------------------------------------------------------------------------------------------
+
+# revert WHY: go back, and try again for as long as it takes
+revert() {
+  set_state reverting "$1"
+  kill "${measuring:-}" 2>/dev/null
+  last_words
+  until back_once; do sleep "$TRY_AGAIN_S"; done
+  is_back "$1"
+  finish
+}
+
+# is_back WHY: it is, and what `rollback` means is what it was before
+is_back() {
+  if [ -f "$dir/last_before" ]; then cp -p "$dir/last_before" "$top/last.new" && mv -f "$top/last.new" "$top/last"; else rm -f "$top/last"; fi
+  set_state reverted "$1"
+}
+
+# last_words: keep what the new container said, before it goes
+last_words() {
+  [ -s "$dir/new.log" ] || [ "$(inspect '{{.Image}}')" != "$(order id)" ] ||
+    ask 20 docker logs --tail 200 coolify 2>&1 | without_rows | head -c 65536 >"$dir/new.log"
+}
+
+# without_rows: what Laravel and Postgres quote of statements and rows may be secret
+without_rows() {
+  sed -e 's/(Connection: .*/(statement left out)/' -e 's/(SQL: .*/(statement left out)/' \
+    -e 's/Failing row contains.*/(row left out)/' -e 's/Key (\([^)]*\))=(.*/Key (\1) (value left out)/'
+}
+
+back_once() {
+  for file in $FILES; do
+    back_file "$file" || return 1
+  done
+  ask 20 docker version >/dev/null || return 1
+  old_id=$(told old_id) old_image=$(told old_image)
+  # the new one may still migrate: what its database looks like is asked when it is gone
+  back_database || return 1
+  if [ "$(inspect '{{.Image}} {{.State.Status}}')" != "$old_id running" ]; then clear_away || return 1; fi
+  back_name || return 1
+  up "$(back_s)" "$dir/back.yml" || was_ill || return 1
+  [ "$(inspect '{{.Image}}')" = "$old_id" ] && is_old_database
+}
+
+# was_ill: what was not healthy before does not become so by going back
+was_ill() { [ "$(told old_health)" != healthy ] && [ "$(inspect '{{.Image}} {{.State.Status}}')" = "$old_id running" ]; }
+
+is_old_database() {
+  [ -s "$dir/migrations" ] && [ -f "$dir/coolify.dump" ] || return 0
+  [ "$(migrations)" = "$(told migrations)" ]
+}
+
+# the time that the old image is given is never less than what Coolify's own script gives
+back_s() { if [ "$(order health_s)" -gt 300 ]; then order health_s; else echo 300; fi; }
+
+# back_file FILE: what somebody else wrote there meanwhile is kept aside
+back_file() {
+  now=$(sum_of "$source/$1") before=$(sum_of "$dir/$1.back")
+  [ "$now" != "$before" ] || return 0
+  [ "$now" = none ] || [ "$now" = "$(sum_of "$dir/$1.wanted")" ] || cp -p "$source/$1" "$dir/$1.theirs"
+  if [ "$before" = none ]; then
+    rm -f "$source/$1"
+  elif [ -f "$dir/$1.ready" ]; then
+    mv -f "$dir/$1.ready" "$source/$1"
+  else
+    place "$dir/$1.back" "$1"
+  fi
+}
+
+# back_database: give the old image the database that it knows, if the new one has changed what it looks like
+back_database() {
+  [ -s "$dir/migrations" ] || return 0
+  statements 'alter database :"own" with allow_connections true;' && now=$(migrations) || return 1
+  if [ "$now" != "$(told migrations)" ]; then
+    [ -f "$dir/coolify.dump" ] || { echo 'migrations ran, and there is no dump from before'; return 0; }
+    clear_away && restore || return 1
+  fi
+  case $(told auto_update) in
+    t) database '' 'update instance_settings set is_auto_update_enabled = true where id = 0' ;;
+    *) true ;;
+  esac
+}
+
+# restore: fill another database, and change both names at once; the one that the new image has changed is kept
+restore() {
+  statements 'drop database if exists ink_restored; create database ink_restored template template0;' &&
+    ask 1800 docker exec -i coolify-db sh -c 'exec pg_restore -U "$POSTGRES_USER" --exit-on-error -d ink_restored' \
+      <"$dir/coolify.dump" &&
+    statements "drop database if exists ink_left with (force); alter database :\"own\" with allow_connections false;
+      select pg_terminate_backend(pid) from pg_stat_activity where datname = :'own';
+      begin; alter database :\"own\" rename to ink_left; alter database ink_restored rename to :\"own\"; commit;" &&
+    : >"$dir/restored"
+}
+
+# clear_away: Compose stumbles over what it left half-way, such as <hash>_coolify; nothing lives in these containers
+clear_away() {
+  all=$(ask 20 docker ps -aq --filter "label=com.docker.compose.project=$(told project)" \
+    --filter label=com.docker.compose.service=coolify) || return 1
+  # shellcheck disable=SC2086 - ids, each a word
+  [ -z "$all" ] || ask 120 docker rm -f $all >/dev/null
+}
+
+# back_name: what the name of the old image names by now may be another one
+back_name() {
+  case $old_image in *@*) return 0 ;; esac
+  [ "$(image_id "$old_image")" = "$old_id" ] || ask 20 docker tag "$old_id" "$old_image"
+}
+
+# by_hand WORD: the way back after it was confirmed, or at any time before
+by_hand() {
+  case $(state) in
+    prepared | refused | reverted) leave 3 "there is nothing to go back from: it is $(state)" ;;
+    confirmed)
+      changed=
+      for file in $FILES; do
+        put_there=$dir/$file.wanted
+        [ -f "$put_there" ] || put_there=$dir/$file.back
+        [ "$(sum_of "$source/$file")" = "$(sum_of "$put_there")" ] || changed="$changed $file"
+      done
+      case "${changed:+changed} $* " in
+        ' '* | *' --with-files '*) ;;
+        *) leave 3 "changed since it was confirmed, and replaced by what was there before:$changed." \
+          'Say --with-files for that; a copy is kept beside.' ;;
+      esac
+      now=$(migrations) || leave 3 "Coolify's database does not answer"
+      if [ "$now" != "$(told migrations)" ]; then
+        [ -f "$dir/coolify.dump" ] || leave 3 'migrations ran, and there is no dump from before'
+        case " $* " in
+          *' --with-database '*) ;;
+          *) leave 3 'migrations ran: the old image needs the database from before, and all since then would be lost.' \
+            'Say --with-database for that.' ;;
+        esac
+      fi
+      ;;
+  esac
+  systemctl stop "$unit"
+  write_unit && set_state reverting 'it was told to go back by hand' >/dev/null && systemctl enable --quiet "$unit" ||
+    leave 3 'the disk takes nothing'
+  until back_once; do
+    echo "it does not work yet; trying again in $TRY_AGAIN_S s"
+    sleep "$TRY_AGAIN_S"
+  done
+  is_back 'it was told to go back by hand'
+  finish
+}
+
+release() {
+  [ "$(state)" = confirmed ] || leave 3 "it is not confirmed: it is $(state)"
+  holding=$(ask 20 docker ps -a --filter label=ink-infra.holds --format '{{.Names}} {{.Label "ink-infra.holds"}}') ||
+    leave 3 'Docker does not tell which containers hold images'
+  printf '%s\n' "$holding" | while read -r held of; do
+    [ -z "$held" ] || [ "$of" = "$name" ] || ask 60 docker rm "$held" >/dev/null || exit 1
+  done || leave 3 'a container that holds an image could not be removed'
+  for other in "$top"/rotations/*/; do
+    [ "$other" = "$dir/" ] || rm -rf "$other"
+  done
+  rm -f "$dir/last_before"
+}
+
+# --- what is told ----------------------------------------------------------------------------------------------------
+
+coded() { head -c 65536 | base64 -w 0; }
+
+look() {
+  printf 'state %s\n' "$(state)"
+  printf 'why %s\n' "$(told why | coded)"
+  printf 'downtime_ms %s\n' "$(told downtime_ms)"
+  printf 'restored %s\n' "$([ -e "$dir/restored" ] && echo yes || echo no)"
+  printf 'runs %s\n' "$(inspect '{{.Image}} {{.State.Status}}')"
+  printf 'said %s\n' "$(if [ -f "$dir/new.log" ]; then coded <"$dir/new.log"; fi)"
+  printf 'done\n'
+}
+
+# ready: file texts are for whoever edits them only: others may keep secrets in theirs
+ready() {
+  printf 'deployments %s\n' "$(deployments 2>/dev/null)"
+  printf 'upgrade %s\n' "$(upgrade_runs && echo yes || echo no)"
+  printf 'left_over %s\n' "$(ask 20 docker ps -a --format '{{.Names}}' 2>/dev/null | grep -E '^[0-9a-f]{12}_coolify' | tr '\n' ' ')"
+  printf 'under_way %s\n' "$(under_way)"
+  printf 'free_kb %s\n' "$(room /data) $(room "$(ask 20 docker info --format '{{.DockerRootDir}}' 2>/dev/null)")"
+  for file in docker-compose.custom.yml docker-compose.prod.yml; do
+    [ -z "$(find "$source/$file" -size +64k 2>/dev/null)" ] || leave 3 "$file is larger than 64 KiB"
+    printf 'file %s %s %s\n' "$file" "$(sum_of "$source/$file")" "$(if [ -f "$source/$file" ]; then coded <"$source/$file"; fi)"
+  done
+  printf 'done\n'
+}
+
+room() { df -P -k "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'; }
+
+prove() {
+  printf 'container %s\n' "$(inspect '{{.Image}} {{.State.Status}} {{.RestartCount}} {{if .State.Health}}{{.State.Health.Status}}{{end}}')"
+  said=$(ask 60 docker exec -e COLUMNS=150 coolify php artisan migrate:status --no-ansi 2>&1)
+  printf 'migrations %s %s\n' "$?" "$(printf '%s' "$said" | coded)"
+  said=$(ask 60 docker exec coolify php artisan horizon:status --no-ansi 2>&1)
+  printf 'horizon %s %s\n' "$?" "$(printf '%s' "$said" | coded)"
+  printf 'auto_update %s\n' "$(database '' 'select is_auto_update_enabled from instance_settings where id = 0' 2>/dev/null)"
+  printf 'failed_jobs %s\n' "$(database '' 'select count(*) from failed_jobs' 2>/dev/null)"
+  printf 'done\n'
+}
+
+main() {
+  [ "${1:-}" = ink-swap ] && [ $# -ge 3 ] || leave 3 'this is not how it is called'
+  [ "$(id -u)" = 0 ] || leave 3 'it takes root'
+  verb=$2 name=$3
+  shift 3
+  case $name in '' | [!a-z0-9]* | *[!a-z0-9-]*) leave 3 'a word of the command is not one' ;; esac
+  dir=$top/rotations/$name
+  case $verb in
+    look | ready | prepare | start | run | prove) ;;
+    confirm | abort | back | release) [ -n "$(state)" ] || leave 3 'there is no such rotation' ;;
+    *) leave 3 'this is not how it is called' ;;
+  esac
+  case $verb in
+    back) by_hand "$@" ;;
+    *) "$verb" ;;
+  esac
+}
+
+main "$@"

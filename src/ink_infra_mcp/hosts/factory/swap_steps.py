@@ -1,0 +1,379 @@
+"""The step handlers that rotate Coolify's image: pull, have the Factory swap it, prove it, keep it or go back."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ink_infra_mcp.core.compose.override import with_image
+from ink_infra_mcp.core.errors import HostUnreachable, InputError, StepFailed
+from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.shapes import items, table
+from ink_infra_mcp.core.step import Handler, StepCall
+from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.core.waiting import NotYet, until
+from ink_infra_mcp.hosts.factory import swapping
+from ink_infra_mcp.hosts.factory.coolify_image import OPTION, SOURCE
+from ink_infra_mcp.hosts.factory.serving import faults, worse
+from ink_infra_mcp.hosts.factory.swapping import ENDED, STAGE, UNTOUCHED, Orders, Rotation, Service
+from ink_infra_mcp.ssh.command import CommandResult, HostCommand
+from ink_infra_mcp.ssh.pool import HostPool
+
+PULL_S = 3600.0
+LEAST_HEALTH_S = 120
+"""Twice the start period of Coolify's own health check (docker-compose.prod.yml, 4.3.11), before any migration."""
+CONFIRM_S = 1800
+"""How long the Factory waits for the word to stay: a canary may wait for a build and for Let's Encrypt."""
+BACK_WITHIN_S = 1800.0
+PROVED_WITHIN_S = 300.0
+CONFIRMED_WITHIN_S = 90.0
+SOAK_EVERY_S = 30.0
+BY_HAND = "/data/coolify/ink/rollback"
+T = TypeVar("T")
+_REFERENCE = re.compile(r"[a-z0-9][a-z0-9.:-]*(?:/[a-z0-9][a-z0-9._-]*)+@sha256:[0-9a-f]{64}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
+_KIND = re.compile(r"(sha256:[0-9a-f]{64}) ([a-z]+/[a-z0-9]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class SwapSteps:
+    """Binds the handlers to the hosts."""
+
+    pool: HostPool
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return step kind -> handler."""
+        return {
+            "factory.pull_image": self.pull_image,
+            "factory.swap_image": self.swap_image,
+            "factory.swap_back": self.swap_back,
+            "factory.prove_image": self.prove_image,
+            "factory.confirm_image": self.confirm_image,
+            "factory.watch_image": self.watch_image,
+            "factory.release_images": self.release_images,
+        }
+
+    async def pull_image(self, call: StepCall) -> JsonObject:
+        """Have `image`, a reference by digest, on `host`, and see that it is one that can be used there.
+
+        Nothing of it is started but a search in its own files, without a network. Returns its `id`.
+
+        Raises:
+            StepFailed: it cannot be had, is for another kind of machine, or drops --runtime where `option` is wanted.
+            HostError: the Factory cannot be reached.
+        """
+        host, image = call.text("host"), _reference(call.text("image"))
+        found = await self._kind(call, host, image)
+        if found is None:
+            call.say(f"pulling {image} on {host}")
+            said = await self._docker(call, host, "pull", "--quiet", image, timeout_s=PULL_S)
+            found = await self._kind(call, host, image)
+            if said.exit_status or found is None:
+                raise self._not_pulled(host, image, said)
+        await self._check_kind(call, host, found[2])
+        if call.params.get("option"):
+            await self._check_option(call, host, image)
+        return {"id": found[1]}
+
+    async def swap_image(self, call: StepCall) -> JsonObject:
+        """Have the Factory put `image` into service, and follow it until the new container is healthy.
+
+        The Factory does it by itself and goes back by itself, whatever becomes of us. `sums` are the files as they were
+        planned with. Returns the image's `id`, and `downtime_ms`, how long the dashboard did not answer, if measured.
+
+        Raises:
+            StepFailed: it did not begin, or it went back: `done` says which.
+            HostError: the Factory cannot be reached.
+        """
+        host, name = call.text("host"), _name(call)
+        if (await swapping.look(self.pool, host, name)).state == "":
+            orders = await self._orders(call, host)
+            await swapping.act(self.pool, host, "prepare", name, permit=call.permit, orders=orders)
+        await swapping.act(self.pool, host, "start", name, permit=call.permit)
+        limit_s = _health_s(call) + BACK_WITHIN_S
+        found = await self._followed(call, {"swapped", *ENDED}, within_s=limit_s)
+        if found.state not in ("swapped", "confirmed"):
+            raise _not_swapped(host, found)
+        return {"id": found.image, "downtime_ms": found.downtime_ms}
+
+    async def swap_back(self, call: StepCall) -> JsonObject:
+        """Have the Factory go back to what ran before, and wait until it has; where nothing was begun, nothing is done.
+
+        Raises:
+            StepFailed: it was confirmed already, or does not get back in half an hour, at which it goes on trying.
+            HostError: the Factory cannot be reached; it goes back by itself when its time is over.
+        """
+        host, name = call.text("host"), _name(call)
+        before = await swapping.look(self.pool, host, name)
+        if before.state == "confirmed":
+            raise _kept(host)
+        if before.state in ("", "refused", "reverted"):
+            return {"state": before.state, "image": before.image}
+        await swapping.act(self.pool, host, "abort", name, permit=call.permit)
+        found = await self._followed(call, ENDED, within_s=BACK_WITHIN_S)
+        return {"state": found.state, "image": found.image}
+
+    async def prove_image(self, call: StepCall) -> JsonObject:
+        """Wait until the Coolify in service is `image`: healthy, fully migrated, its queue running, auto-update off.
+
+        Raises:
+            StepFailed: something of it is not so within five minutes, or the Factory has gone back.
+            HostError: the Factory cannot be reached.
+        """
+        host, wanted = call.text("host"), call.given("image_id")
+
+        async def once() -> JsonObject | NotYet:
+            rotation = await swapping.look(self.pool, host, _name(call))
+            if rotation.state != "swapped":
+                raise _not_swapped(host, rotation)
+            service = await swapping.prove(self.pool, host)
+            wrong = tuple(faults(service, wanted))
+            if wrong:
+                return NotYet(f"waiting on {host}: {wrong[0]}", _unproved(self.pool, host, wrong, service))
+            return {"image": service.image, "restarts": service.restarts, "failed_jobs": service.failed_jobs}
+
+        return await until(call, _patient(host, once), within_s=PROVED_WITHIN_S + _migrating_s(call))
+
+    async def confirm_image(self, call: StepCall) -> JsonObject:
+        """Tell the Factory to stay with the new image, and see that it does.
+
+        Raises:
+            StepFailed: it has gone back before.
+            HostError: the Factory cannot be reached.
+        """
+        host, name = call.text("host"), _name(call)
+        if (await swapping.look(self.pool, host, name)).state == "swapped":
+            await swapping.act(self.pool, host, "confirm", name, permit=call.permit)
+        found = await self._followed(call, ENDED, within_s=CONFIRMED_WITHIN_S)
+        if found.state != "confirmed":
+            raise _not_swapped(host, found)
+        return {"image": found.image}
+
+    async def watch_image(self, call: StepCall) -> JsonObject:
+        """Watch for `for_s` seconds that Coolify stays as it was proved: no restart, its queue running, no failed job.
+
+        Raises:
+            StepFailed: it does not; the new image stays in service, and a person decides.
+            HostError: the Factory cannot be reached at the end.
+        """
+        host, wanted = call.text("host"), call.given("image_id")
+        end = call.clock.monotonic() + call.number("for_s")
+        first = Service(restarts=_counted(call, "restarts"), failed_jobs=_counted(call, "failed_jobs"))
+
+        async def once() -> bool | NotYet:
+            now = await swapping.prove(self.pool, host)
+            if wrong := (*faults(now, wanted), *worse(first, now)):
+                raise _soaked(host, wrong)
+            left = round(end - call.clock.monotonic())
+            return NotYet(f"watching Coolify on {host} for {left} s more", _unwatched(host)) if left > 0 else True
+
+        patience_s = call.number("for_s") + PROVED_WITHIN_S
+        await until(call, _patient(host, once), within_s=patience_s, every_s=SOAK_EVERY_S)
+        return {"watched_s": call.number("for_s")}
+
+    async def release_images(self, call: StepCall) -> JsonObject:
+        """Let go of what rotations before this one hold; the image from before this one stays, and its way back.
+
+        Raises:
+            StepFailed: this rotation is not confirmed, or Docker does not remove a container.
+            HostError: the Factory cannot be reached.
+        """
+        await swapping.act(self.pool, call.text("host"), "release", _name(call), permit=call.permit)
+        return {"released": True}
+
+    async def _orders(self, call: StepCall, host: str) -> Orders:
+        """Files are read and edited in here, and go back as they are: others may keep secrets in theirs."""
+        seen = (await swapping.ready(self.pool, host)).files
+        sums, images = _texts(call, "sums"), _texts(call, "images")
+        if moved := [name for name, file in seen.items() if file.sha256 != sums.get(name)]:
+            raise StepFailed(
+                f"{', '.join(moved)} on {host} is not as it was when this was planned.",
+                done=UNTOUCHED,
+                next="Call the tool again, which plans with what is there now.",
+                stage=STAGE,
+            )
+        texts = {name: _text_of(file.text, images.get(name, "")) for name, file in seen.items()}
+        return Orders(
+            image=_reference(call.text("image")),
+            image_id=call.given("image_id"),
+            migrates=bool(items(call.filled("migrations"))),
+            health_s=_health_s(call),
+            confirm_s=CONFIRM_S + _migrating_s(call),
+            sums=sums,
+            texts=texts,
+        )
+
+    async def _followed(self, call: StepCall, ends: set[str] | frozenset[str], *, within_s: float) -> Rotation:
+        host = call.text("host")
+
+        async def once() -> Rotation | NotYet:
+            found = await swapping.look(self.pool, host, _name(call))
+            return found if found.state in ends else NotYet(f"on {host}: {found.state}", _not_ended(host, found))
+
+        return await until(call, _patient(host, once), within_s=within_s)
+
+    async def _docker(self, call: StepCall, host: str, *words: str, timeout_s: float = 120.0) -> CommandResult:
+        return await self.pool.run(host, docker_command(words, timeout_s=timeout_s), permit=call.permit)
+
+    async def _kind(self, call: StepCall, host: str, image: str) -> re.Match[str] | None:
+        form = "{{.Id}} {{.Os}}/{{.Architecture}}"
+        said = await self._docker(call, host, "image", "inspect", "--format", form, image)
+        return _KIND.fullmatch(said.stdout.strip()) if said.exit_status == 0 else None
+
+    async def _check_kind(self, call: StepCall, host: str, kind: str) -> None:
+        said = await self._docker(call, host, "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")
+        if said.stdout.strip() != kind:
+            raise _unfit(host, f"it is for {kind}, and {host} is {clean_name(said.stdout.strip()) or 'unknown'}")
+
+    async def _check_option(self, call: StepCall, host: str, image: str) -> None:
+        closed = ("--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", "--memory", "256m")
+        said = await self._docker(call, host, "run", *closed, "--entrypoint", "grep", image, "-c", "--", OPTION, SOURCE)
+        if said.exit_status != 0 or not said.stdout.strip().isdigit():
+            why = "its source has no --runtime" if said.stdout.strip() == "0" else "it could not be searched"
+            raise _unfit(host, f"{why}: apps that rely on it would run without gVisor")
+
+    def _not_pulled(self, host: str, image: str, said: CommandResult) -> StepFailed:
+        return StepFailed(
+            f"{image} could not be pulled on {host}.",
+            done=UNTOUCHED,
+            next="See what Docker says of it, then call again.",
+            stage="pull",
+            untrusted_log=tuple(self.pool.presentable(said.stderr, limit=2_000).splitlines()[-20:]),
+        )
+
+
+def docker_command(words: tuple[str, ...], *, timeout_s: float = 120.0) -> HostCommand:
+    """Return a command of Docker's about an image; it needs a permit, whatever it does."""
+    return HostCommand(("docker", *words), changes=True, timeout_s=timeout_s)
+
+
+def _patient(host: str, look: Callable[[], Awaitable[T | NotYet]]) -> Callable[[], Awaitable[T | NotYet]]:
+    """The Factory goes on without us: that it cannot be reached for a while settles nothing."""
+
+    async def once() -> T | NotYet:
+        try:
+            return await look()
+        except HostUnreachable as error:
+            return NotYet(f"waiting for {host} to answer", error)
+
+    return once
+
+
+def _texts(call: StepCall, name: str) -> dict[str, str]:
+    return {key: str(value) for key, value in table(call.params[name]).items()}
+
+
+def _text_of(now: str, image: str) -> str | None:
+    """Return what a file shall be; None: as it is. An image that is empty is none that it shall name."""
+    wanted = with_image(now, "coolify", image) if image else now
+    return None if wanted == now else wanted
+
+
+def _reference(text: str) -> str:
+    if not _REFERENCE.fullmatch(text):
+        raise InputError(f"{clean_name(text)} is no image by digest.", next="Give it as name@sha256:...")
+    return text
+
+
+def _name(call: StepCall) -> str:
+    """One operation makes one rotation, whichever of its steps asks."""
+    name = call.operation_id.lower()
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be the name of a rotation")
+    return name
+
+
+def _migrating_s(call: StepCall) -> int:
+    """Three times what the migrations took in the rehearsal: health says nothing of them (Coolify's is a constant)."""
+    took = call.filled("migrated_s")
+    return 3 * round(took if isinstance(took, int | float) else 0)
+
+
+def _health_s(call: StepCall) -> int:
+    return LEAST_HEALTH_S + _migrating_s(call)
+
+
+def _counted(call: StepCall, name: str) -> int | None:
+    value = call.filled(name)
+    return value if isinstance(value, int) else None
+
+
+_RESTORED = " Its database is that from the moment of the swap; the one that the new image changed is kept as ink_left."
+
+
+def _not_swapped(host: str, found: Rotation) -> StepFailed:
+    """Return what became of a rotation that is not in service."""
+    if found.state == "refused":
+        return StepFailed(
+            f"{host} did not begin to rotate Coolify's image: {found.why}.",
+            done=UNTOUCHED,
+            next="Call the tool again when that is over.",
+            stage=STAGE,
+        )
+    runs = f"{found.image[:19] or 'an unknown image'}, which is {found.container or 'not known to run'}"
+    return StepFailed(
+        f"{host} went back to the Coolify from before: {found.why or found.state}.",
+        done=f"In service is {runs}.{_RESTORED if found.restored else ''}",
+        next="Read what the new container said, mend its image, then call again.",
+        stage=STAGE,
+        untrusted_log=found.untrusted_log[-200:],
+    )
+
+
+def _not_ended(host: str, found: Rotation) -> StepFailed:
+    """It acts by itself, so that what it does after our patience is over is its own."""
+    return StepFailed(
+        f"The rotation on {host} did not get to its end in time: it is {found.state or 'unknown there'}.",
+        done=f"{host} goes on by itself, and goes back unless it is confirmed. {found.why}".strip(),
+        next=f"Look there at the newest log in /data/coolify/ink/rotations; `{BY_HAND}` goes back by hand.",
+        stage=STAGE,
+        untrusted_log=found.untrusted_log[-200:],
+        unsure=True,
+    )
+
+
+def _kept(host: str) -> StepFailed:
+    return StepFailed(
+        f"The new image on {host} was confirmed and is kept.",
+        done="It stays in service, and was not taken back.",
+        next=f"On {host} `{BY_HAND}` goes back by hand; it says what would be lost.",
+        stage=STAGE,
+    )
+
+
+def _unproved(pool: HostPool, host: str, wrong: tuple[str, ...], service: Service) -> StepFailed:
+    said = pool.presentable(f"{service.untrusted_migrations}\n{service.untrusted_horizon}", limit=2_000)
+    return StepFailed(
+        f"The new Coolify on {host} is not as it shall be: {'; '.join(wrong)}.",
+        done="It is in service, and not confirmed.",
+        next="The plan's undo goes back.",
+        stage="proof",
+        untrusted_log=tuple(said.splitlines()[-40:]),
+    )
+
+
+def _unwatched(host: str) -> StepFailed:
+    return StepFailed(
+        f"Coolify on {host} could not be watched to the end.",
+        done="The new image is confirmed and stays in service; the one from before is held.",
+        next="Look at it with get_coolify_image.",
+        stage="soak",
+    )
+
+
+def _soaked(host: str, wrong: tuple[str, ...]) -> StepFailed:
+    return StepFailed(
+        f"Coolify on {host} did not stay as it was proved: {'; '.join(wrong)}.",
+        done="The new image is confirmed and stays in service; the one from before is held.",
+        next=f"Look at `docker logs --tail 200 coolify` there; `{BY_HAND}` goes back by hand.",
+        stage="soak",
+    )
+
+
+def _unfit(host: str, why: str) -> StepFailed:
+    return StepFailed(
+        f"The image cannot be used on {host}: {why}.",
+        done=UNTOUCHED,
+        next="Build it for that, then call again with its digest.",
+        stage="image",
+    )

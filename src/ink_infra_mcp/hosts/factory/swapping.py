@@ -1,0 +1,313 @@
+"""A rotation of Coolify's image as the unit on the Factory does it: one script, its verbs, and what it says."""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+
+from ink_infra_mcp.core.errors import CommandFailed, HostError, StepFailed
+from ink_infra_mcp.core.permit import Permit
+from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
+from ink_infra_mcp.hosts.machine.reading import AS_ROOT, is_root
+from ink_infra_mcp.hosts.scripts import packaged
+from ink_infra_mcp.ssh.command import CommandResult, HostCommand
+from ink_infra_mcp.ssh.pool import HostPool
+
+MARK = "ink-swap"
+STAGE = "swap"
+UNTOUCHED = "Nothing that is in service was touched."
+VERB_S = 240.0
+READS = frozenset({"look", "ready", "prove"})
+FILES = (CUSTOM, PROD)
+ENDED = frozenset({"confirmed", "reverted", "refused"})
+ANY = "any"
+"""The name that is given where no rotation is meant."""
+_DATA_END = "INK-SWAP-END-OF-DATA"
+_STATES = frozenset({"", "prepared", "swapping", "swapped", "reverting", *ENDED})
+_WORDS = re.compile(r"^ink-swap: (.+)", re.MULTILINE | re.DOTALL)
+_IMAGE = re.compile(r"(sha256:[0-9a-f]{64}) ([a-z]{1,20})")
+_CONTAINER = re.compile(
+    r"(?P<image>sha256:[0-9a-f]{64}) (?P<state>[a-z]{1,20}) (?P<restarts>\d{1,9}) (?P<health>[a-z]*)"
+)
+_SUM = re.compile(r"[0-9a-f]{64}|none")
+_UNCHANGED = 3
+
+
+class Rotation(Frozen):
+    """How far a rotation is: `state` is empty where the Factory knows none of that name.
+
+    `image` and `container` are what runs now; `downtime_ms` is how long the dashboard did not answer, None where that
+    was not measured. `untrusted_log` is what the new container said before it was taken away.
+    """
+
+    state: str
+    why: str = ""
+    downtime_ms: int | None = None
+    image: str = ""
+    container: str = ""
+    restored: bool = False
+    """Whether its database is that from before the swap again; what the new image left is kept there as `ink_left`."""
+    untrusted_log: tuple[str, ...] = ()
+
+
+class FileSeen(Frozen):
+    """A compose file as it is: its SHA-256, `none` where there is no such file. Its text may hold others' secrets."""
+
+    sha256: str
+    text: str = ""
+
+
+class Ready(Frozen):
+    """What a rotation would meet; None is not known. `files` are by name, and never for anybody's eyes."""
+
+    deployments: int | None
+    upgrade: bool
+    left_over: tuple[str, ...]
+    under_way: str
+    free_bytes: int | None
+    files: Mapping[str, FileSeen]
+
+
+class Service(Frozen):
+    """The Coolify in service: its image and container, what artisan says, and what its database says; None: unknown."""
+
+    image: str = ""
+    container: str = ""
+    health: str = ""
+    restarts: int | None = None
+    migrations_status: int | None = None
+    untrusted_migrations: str = ""
+    horizon_status: int | None = None
+    untrusted_horizon: str = ""
+    auto_update: bool | None = None
+    failed_jobs: int | None = None
+
+
+class Orders(Frozen):
+    """What the unit shall do: the image by digest and its id, and what the files shall be; None: as they are."""
+
+    image: str
+    image_id: str
+    migrates: bool
+    health_s: int
+    confirm_s: int
+    sums: Mapping[str, str]
+    texts: Mapping[str, str | None]
+
+    def lines(self) -> str:
+        """Return the orders as the script reads them, each value a word of harmless letters."""
+        script = packaged("factory/swap.sh")
+        told = {
+            "image": self.image,
+            "id": self.image_id,
+            "migrates": "yes" if self.migrates else "no",
+            "health_s": str(self.health_s),
+            "confirm_s": str(self.confirm_s),
+            **{f"sum:{name}": value for name, value in self.sums.items()},
+            **{f"text:{name}": _written(text) for name, text in self.texts.items()},
+            "script": _coded(script),
+            "end": sha256(script.encode()).hexdigest(),
+        }
+        return "".join(f"{key} {value}\n" for key, value in told.items())
+
+
+def command(verb: str, name: str, *, as_root: bool, data: str = "") -> HostCommand:
+    """Return the command that runs the script, which arrives by standard input with its orders behind it."""
+    begin = ("sh", "-s", "--") if as_root else ("sh", "-c", AS_ROOT, "sh")
+    rest = f" <<'{_DATA_END}'\n{data}{_DATA_END}\n" if data else " </dev/null\n"
+    stdin = (packaged("factory/swap.sh").rstrip("\n") + rest).encode()
+    return HostCommand((*begin, MARK, verb, name), changes=verb not in READS, timeout_s=VERB_S, stdin=stdin)
+
+
+async def look(pool: HostPool, host: str, name: str) -> Rotation:
+    """Return how far a rotation is.
+
+    Raises:
+        HostError: the Factory cannot be reached, or its answer is not understood.
+    """
+    return read_rotation(host, await _facts(pool, host, "look", name))
+
+
+async def ready(pool: HostPool, host: str) -> Ready:
+    """Return what a rotation would meet on the Factory now.
+
+    Raises:
+        HostError: as with `look`.
+    """
+    return read_ready(host, await _facts(pool, host, "ready", ANY))
+
+
+async def prove(pool: HostPool, host: str) -> Service:
+    """Return how the Coolify in service is; what does not answer is unknown.
+
+    Raises:
+        HostError: as with `look`.
+    """
+    return read_service(host, await _facts(pool, host, "prove", ANY))
+
+
+async def act(pool: HostPool, host: str, verb: str, name: str, *, permit: Permit, orders: Orders | None = None) -> None:
+    """Have the script do one thing: prepare, start, confirm, abort or release. Each may be done twice.
+
+    Raises:
+        StepFailed: it does not, and nothing was changed.
+        HostError: the Factory cannot be reached, or broke off: a look tells how far it is.
+    """
+    data = orders.lines() if orders else ""
+    said = await pool.run(host, command(verb, name, as_root=is_root(pool, host), data=data), permit=permit)
+    if said.exit_status:
+        raise _refusal(pool, host, said)
+
+
+async def _facts(pool: HostPool, host: str, verb: str, name: str) -> list[tuple[str, str]]:
+    said = await pool.run(host, command(verb, name, as_root=is_root(pool, host)))
+    if said.exit_status:
+        raise _refusal(pool, host, said)
+    if said.truncated or not said.stdout.endswith("done\n"):
+        raise _not_understood(host)
+    return [_parted(line) for line in said.stdout.splitlines()]
+
+
+def _parted(line: str) -> tuple[str, str]:
+    first, _, rest = line.partition(" ")
+    return first, rest
+
+
+def read_rotation(host: str, facts: Iterable[tuple[str, str]]) -> Rotation:
+    """Return the rotation that the script tells of.
+
+    Raises:
+        HostError: its answer is not understood.
+    """
+    told = dict(facts)
+    image, container = _running(told.get("runs", ""))
+    state, downtime = told.get("state", "?"), told.get("downtime_ms", "")
+    if state not in _STATES or not re.fullmatch(r"\d{0,9}", downtime):
+        raise _not_understood(host)
+    return Rotation(
+        state=state,
+        why=clean_name(_decoded(host, told.get("why", "")).strip(), limit=300),
+        downtime_ms=int(downtime) if downtime else None,
+        image=image,
+        container=container,
+        restored=told.get("restored") == "yes",
+        untrusted_log=tuple(_decoded(host, told.get("said", "")).splitlines()),
+    )
+
+
+def read_ready(host: str, facts: Iterable[tuple[str, str]]) -> Ready:
+    """Return what a rotation would meet, of what the script tells.
+
+    Raises:
+        HostError: its answer is not understood.
+    """
+    lines = list(facts)
+    told = dict(lines)
+    files = dict(_file(host, rest) for first, rest in lines if first == "file")
+    if told.get("upgrade") not in ("yes", "no") or files.keys() != set(FILES):
+        raise _not_understood(host)
+    return Ready(
+        deployments=_count(told.get("deployments", "")),
+        upgrade=told["upgrade"] == "yes",
+        left_over=tuple(clean_name(name) for name in told.get("left_over", "").split()),
+        under_way=clean_name(told.get("under_way", "")),
+        free_bytes=_least(told.get("free_kb", "").split()),
+        files=files,
+    )
+
+
+def read_service(host: str, facts: Iterable[tuple[str, str]]) -> Service:
+    """Return how Coolify is, of what the script tells; what is missing or damaged there is unknown."""
+    told = dict(facts)
+    container = _container(told.get("container", ""))
+    migrations, horizon = _ended(host, told.get("migrations", "")), _ended(host, told.get("horizon", ""))
+    return Service(
+        image=container.get("image", ""),
+        container=container.get("state", ""),
+        health=container.get("health", ""),
+        restarts=_count(container.get("restarts", "")),
+        migrations_status=migrations[0],
+        untrusted_migrations=migrations[1],
+        horizon_status=horizon[0],
+        untrusted_horizon=horizon[1],
+        auto_update={"t": True, "f": False}.get(told.get("auto_update", "")),
+        failed_jobs=_count(told.get("failed_jobs", "")),
+    )
+
+
+def _running(text: str) -> tuple[str, str]:
+    found = _IMAGE.fullmatch(text)
+    return (found[1], found[2]) if found else ("", "")
+
+
+def _container(text: str) -> dict[str, str]:
+    found = _CONTAINER.fullmatch(text)
+    return found.groupdict() if found else {}
+
+
+def _least(kib: list[str]) -> int | None:
+    """Return the room on the fuller of both disks, in bytes."""
+    known = len(kib) > 1 and all(map(str.isdigit, kib))
+    return min(map(int, kib)) * 1024 if known else None
+
+
+def _written(text: str | None) -> str:
+    return "same" if text is None else _coded(text)
+
+
+def _file(host: str, text: str) -> tuple[str, FileSeen]:
+    name, _, rest = text.partition(" ")
+    sha256, _, coded = rest.partition(" ")
+    if not _SUM.fullmatch(sha256):
+        raise _not_understood(host)
+    return name, FileSeen(sha256=sha256, text=_decoded(host, coded))
+
+
+def _ended(host: str, text: str) -> tuple[int | None, str]:
+    status, _, coded = text.partition(" ")
+    return _count(status), _decoded(host, coded)
+
+
+def _count(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"\d{1,9}", text) else None
+
+
+def _coded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _decoded(host: str, text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode(errors="replace")
+    except ValueError as error:
+        raise _not_understood(host) from error
+
+
+def _not_understood(host: str) -> HostError:
+    return HostError(
+        f"What {host} says of the rotation of Coolify's image is not understood.",
+        host=host,
+        done="Nothing was changed by asking.",
+        next="Look at it there: /data/coolify/ink/rotations.",
+    )
+
+
+def _refusal(pool: HostPool, host: str, said: CommandResult) -> StepFailed | HostError:
+    words = pool.presentable(said.stderr, limit=600)
+    told = _WORDS.search(words)
+    if said.exit_status == _UNCHANGED and told:
+        return StepFailed(
+            f"{host} does not rotate Coolify's image: {clean_name(told[1], limit=400)}.",
+            done=UNTOUCHED,
+            next="Mend that, then call again.",
+            stage=STAGE,
+        )
+    return CommandFailed(
+        f"{host} did not run what was asked of it (exit status {said.exit_status}): {clean_name(words, limit=300)}.",
+        host=host,
+        done="A look tells how far it is.",
+        next="Give our user sudo without a password there, or log in as root.",
+        exit_status=said.exit_status,
+    )

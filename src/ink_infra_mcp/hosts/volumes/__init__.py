@@ -1,0 +1,1 @@
+"""Docker's volumes on servers: what they hold, their sums, and their copies on another server."""
