@@ -1,12 +1,13 @@
 """The half of the application that changes go through: state store, guard, engine. Imported at the first change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from ink_infra_mcp.app.wiring import Wiring
 from ink_infra_mcp.core.effects import Clock
+from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.operation import Mutation
 from ink_infra_mcp.core.policy import Policy
 from ink_infra_mcp.core.screening import screened
@@ -33,6 +34,7 @@ class Outside:
     handlers: Mapping[str, Handler]
     mutations: Mapping[str, AnyMutation]
     look: object
+    fleet: Callable[[], Fleet]
 
 
 class Guarded:
@@ -80,7 +82,7 @@ class Guarded:
             screen=partial(
                 screened, by_value=wiring.redact.by_value, of_outside=wiring.redact, names_in=wiring.redact.names_in
             ),
-            production=frozenset(muscle.name for muscle in settings.fleet.muscles if muscle.production),
+            production=lambda: frozenset(muscle.name for muscle in outside.fleet().muscles if muscle.production),
             sandbox=settings.sandbox,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from ink_infra_mcp.cli.store import Desk, opened
-from ink_infra_mcp.cli.terminal import Ask, Terminal, columns, decide_in_person, operator, readable, when
+from ink_infra_mcp.cli.terminal import Ask, Terminal, columns, decide_in_person, in_words, operator, readable, when
 from ink_infra_mcp.core.errors import InputError, StateCorrupt
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.state import audit
@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
         InputError: a loss is to be accepted without a reason. ApprovalInvalid: no person sits at this terminal.
     """
     if arguments.action == ACCEPT:
+        in_words(arguments)
         reason = _reason(arguments)
         decide_in_person()
         return accept(arguments, reason, Terminal())
@@ -95,8 +96,12 @@ def _reason(arguments: argparse.Namespace) -> str:
 
 
 def _export(desk: Desk, limit: int | None) -> None:
+    """Print one JSON array, a line of the audit on each line of it: it may be larger than memory."""
+    between = "["
     for line in _lines(desk, limit):
-        print(line.model_dump_json())
+        print(f"{between}\n{line.model_dump_json()}", end="")
+        between = ","
+    print("[]" if between == "[" else "\n]")
 
 
 def _show(desk: Desk, limit: int) -> None:

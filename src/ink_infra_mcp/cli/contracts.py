@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ink_infra_mcp.cli.terminal import print_json
 from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.plan import Risk
 from ink_infra_mcp.server import contracts
@@ -22,10 +23,16 @@ def run(arguments: argparse.Namespace) -> int:
     """
     tools, kinds = [tool() for tool in ALL], load_policy(None).kinds
     wrong = contracts.differences(tools, kinds) | _readme(tools, kinds, write=arguments.update)
+    if arguments.json:
+        return _as_json(tools, kinds, wrong, update=arguments.update)
     if not wrong:
         print(f"All {len(tools)} contracts are right.")
         return 0
-    return _mend(tools, kinds, wrong) if arguments.update else _tell(wrong)
+    if not arguments.update:
+        return _tell(wrong)
+    _mend(tools, kinds, wrong)
+    print("\n".join(f"{name}: mended, was {wrong[name]}" for name in sorted(wrong)))
+    return 0
 
 
 def update(tools: Sequence[Tool], kinds: Mapping[str, Risk], *, orphans: Sequence[str], folder: Path) -> None:
@@ -39,10 +46,16 @@ def update(tools: Sequence[Tool], kinds: Mapping[str, Risk], *, orphans: Sequenc
             file.unlink()
 
 
-def _mend(tools: Sequence[Tool], kinds: Mapping[str, Risk], wrong: Mapping[str, str]) -> int:
+def _mend(tools: Sequence[Tool], kinds: Mapping[str, Risk], wrong: Mapping[str, str]) -> None:
     update(tools, kinds, orphans=[name for name, what in wrong.items() if what == "orphaned"], folder=_source())
-    print("\n".join(f"{name}: mended, was {wrong[name]}" for name in sorted(wrong)))
-    return 0
+
+
+def _as_json(tools: Sequence[Tool], kinds: Mapping[str, Risk], wrong: Mapping[str, str], *, update: bool) -> int:
+    mends = update and bool(wrong)
+    if mends:
+        _mend(tools, kinds, wrong)
+    print_json({"contracts": len(tools), "differ": wrong, "mended": mends})
+    return 1 if wrong and not mends else 0
 
 
 def _tell(wrong: Mapping[str, str]) -> int:

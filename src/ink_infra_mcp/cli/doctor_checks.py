@@ -25,9 +25,9 @@ PROBE_LABEL = "ink-doctor"
 
 
 async def check_state(ground: Ground) -> Section:
-    """Return whether the store can be written, and what waits in it; raises StateError."""
-    if not ground.state_url:
-        return _no_store("no folder of this machine can hold it")
+    """Return whether the store can be written, and what waits in it; raises StateError, and ConfigError without one."""
+    if ground.state_trouble is not None:
+        raise ground.state_trouble
     store = Store(ground.state_url)
     now = ground.clock.now().timestamp()
 
@@ -92,24 +92,34 @@ async def check_github(ground: Ground) -> Section:
 
 async def check_dns(ground: Ground) -> Section:
     """Return whether names can be looked up, and whether each Muscle's wildcard leads to it."""
-    findings = await _lookups(Resolver(ground.places.nameservers, timeout_s=4.0), ground.fleet)
+    findings = await _lookups(Resolver(ground.places.nameservers, timeout_s=4.0), ground)
     failed = [finding.text.rstrip(".") for finding in findings if finding.level == "failed"]
     if failed:
         return Section(name="DNS", findings=findings, lacks={DNS: failed[0]})
     return Section(name="DNS", findings=findings, gives=(DNS,))
 
 
-async def _lookups(resolver: Resolver, fleet: Fleet | None) -> tuple[Finding, ...]:
-    muscles = fleet.muscles if fleet else ()
+async def _lookups(resolver: Resolver, ground: Ground) -> tuple[Finding, ...]:
+    muscles = ground.fleet.muscles if ground.fleet else ()
     looks = [_wildcard(resolver, muscle) for muscle in muscles if muscle.wildcard_domain]
-    return tuple(await asyncio.gather(*(looks or [_any_name(resolver, _name_to_try(fleet))])))
+    return tuple(await asyncio.gather(*(looks or [_name_that_exists(resolver, ground)])))
 
 
-async def _any_name(resolver: Resolver, name: str) -> Finding:
+async def _name_that_exists(resolver: Resolver, ground: Ground) -> Finding:
+    """A name that surely exists and is not found means that this machine does not see the public names."""
+    name = _name_to_try(ground.fleet)
     seen = await resolver.addresses(name)
     if seen.status == "failed":
         return _no_answer(name)
-    return Finding(level="ok", text=f"name servers answer ({name}: {seen.status}).")
+    if ground.sandbox:
+        return Finding(level="ok", text="name servers answer.")
+    if seen.status == "found":
+        return Finding(level="ok", text=f"names are found ({name}: {', '.join((*seen.ipv4, *seen.ipv6))}).")
+    return Finding(
+        level="failed",
+        text=f"the name servers of this machine find no address of {name}.",
+        next="Check that this machine has a network, and its DNS.",
+    )
 
 
 async def _wildcard(resolver: Resolver, muscle: Muscle) -> Finding:
@@ -130,10 +140,6 @@ async def _wildcard(resolver: Resolver, muscle: Muscle) -> Finding:
 
 def _no_answer(name: str) -> Finding:
     return Finding(level="failed", text=f"no name server answered about {name}.", next="Check this machine's DNS.")
-
-
-def _no_store(why: str) -> Section:
-    return Section(name="state store", findings=(Finding(level="failed", text=f"{why}."),), lacks={STATE: why})
 
 
 def _name_to_try(fleet: Fleet | None) -> str:

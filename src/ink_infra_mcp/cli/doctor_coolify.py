@@ -11,11 +11,12 @@ from ink_infra_mcp.clients.coolify.look import CoolifyLook
 from ink_infra_mcp.clients.coolify.models import Abilities
 from ink_infra_mcp.clients.http import Http
 from ink_infra_mcp.core.systems import DEPLOY, READ, SENSITIVE, WRITE
+from ink_infra_mcp.settings.secrets import how_to_keep
 
 NAME = "Coolify"
 ALL = (READ, SENSITIVE, WRITE, DEPLOY)
 MAX_SKEW_S = 60.0
-NO_TOKEN = Finding(level="failed", text="no token is set.", next="Run `ink-infra-mcp secret set coolify_token`.")
+NO_TOKEN = "no token is set."
 
 _WITHOUT = {
     SENSITIVE: " Values of variables and compose files are not read without it: a variable that no running container "
@@ -33,7 +34,8 @@ async def check_coolify(ground: Ground) -> Section:
     async with coolify_http(url, token, ground.redact) as http:
         reached = await _reached(ground, http, url)
         if token is None:
-            return _unknown(NO_TOKEN.text, (reached, NO_TOKEN))
+            next_ = how_to_keep("coolify_token", trouble=ground.keyring_trouble)
+            return _unknown(NO_TOKEN, (reached, Finding(level="failed", text=NO_TOKEN, next=next_)))
         look = CoolifyLook(http)
         may = await look.abilities()
         version = (_version(await look.era()),) if may.read == "yes" else ()

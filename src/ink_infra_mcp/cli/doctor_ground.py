@@ -10,7 +10,7 @@ from ink_infra_mcp.app import Places, Wiring
 from ink_infra_mcp.cli.doctor_report import Finding, Section
 from ink_infra_mcp.cli.opening import Opener
 from ink_infra_mcp.core.effects import Clock
-from ink_infra_mcp.core.errors import ConfigError
+from ink_infra_mcp.core.errors import ConfigError, NotConfigured
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
@@ -40,6 +40,10 @@ class Ground:
     sandbox: bool = False
     places: Places = field(default_factory=Places)
     clock: Clock = field(default_factory=SystemClock)
+    keyring_trouble: str = ""
+    """Why the key store of this machine is of no use; empty: it answers."""
+    state_trouble: ConfigError | None = None
+    """Why it is not known where the state store is, or why its folder cannot be used; `state_url` is empty then."""
 
     @property
     def unusable(self) -> str:
@@ -55,12 +59,15 @@ def ground_of(arguments: argparse.Namespace, opener: Opener) -> Ground:
         redact = Redactor()
         keyring = Secrets(os.environ, redact=redact, timeout_s=KEYRING_S)
         secrets, findings = _read(keyring, os.environ)
-        broken = Finding(level="failed", text=error.failed, next=f"{error.next} `ink-infra-mcp init` writes one.")
+        broken = Finding(level="failed", text=error.failed, next=error.next)
+        url, trouble = (arguments.state, None) if arguments.state else _usual_state(error)
         return Ground(
-            state_url=arguments.state or _usual_state(),
+            state_url=url,
             secrets=secrets,
             redact=redact,
-            section=_section((broken, *findings), secrets, {CONFIGURATION: error.failed}),
+            section=_section((broken, *findings), secrets, {CONFIGURATION: _briefly(error)}),
+            keyring_trouble=keyring.keyring_trouble,
+            state_trouble=trouble,
         )
 
 
@@ -77,13 +84,26 @@ def ground_of_wiring(wiring: Wiring, environ: Mapping[str, str]) -> Ground:
         state_url=settings.state_url,
         secrets=secrets,
         redact=wiring.redact,
-        section=_section((good, *loose, *findings), secrets, {}),
+        section=_section((good, *_open_to_all(fleet), *loose, *findings), secrets, {}),
         fleet=fleet,
         runtime=wiring.isolation.runtime,
         sandbox=settings.sandbox,
         places=wiring.places,
+        keyring_trouble="" if settings.sandbox else wiring.secrets.keyring_trouble,
         clock=wiring.clock,
     )
+
+
+def _open_to_all(fleet: Fleet) -> list[Finding]:
+    said = "the whole internet may reach what is for admins alone, SSH among it."
+    next_ = "Name the addresses that admins come from."
+    wide = (network for network in fleet.access.admin if network.endswith("/0"))
+    return [Finding(level="warning", text=f"[access] admin has {one}: {said}", next=next_) for one in wide]
+
+
+def _briefly(error: ConfigError) -> str:
+    """The whole reason stands at the top of the report already."""
+    return "there is none yet" if isinstance(error, NotConfigured) else "it cannot be used"
 
 
 def _section(findings: tuple[Finding, ...], secrets: Mapping[str, Secret], lacks: dict[str, str]) -> Section:
@@ -98,7 +118,14 @@ def _read(secrets: Secrets, environ: Mapping[str, str]) -> tuple[dict[str, Secre
     looked = {name: _one(secrets, name) for name in NAMES}
     findings = [_unexpanded(name) for name in unexpanded] + _unusable(looked, told=frozenset(unexpanded))
     if trouble := secrets.keyring_trouble:
-        findings.append(Finding(level="note", text=f"the key store of this machine gives nothing: {trouble}."))
+        findings.append(
+            Finding(
+                level="note",
+                text=f"the key store of this machine gives nothing: {trouble}.",
+                next="Secrets come from variables, or from files of mode 600 that variables name, such as "
+                "INK_COOLIFY_TOKEN_FILE.",
+            )
+        )
     return {name: secret for name, secret in looked.items() if isinstance(secret, Secret)}, findings
 
 
@@ -131,8 +158,12 @@ def _unexpanded(variable: str) -> Finding:
     )
 
 
-def _usual_state() -> str:
+def _usual_state(why: ConfigError) -> tuple[str, ConfigError | None]:
+    """Return where the store is without a configuration; one that cannot be read may name another store."""
+    if not isinstance(why, NotConfigured):
+        failed = "not asked: which store is used is not known without the configuration."
+        return "", ConfigError(failed, next="Mend the configuration first.")
     try:
-        return f"sqlite:///{(private_folder(state_folder(this_machine())) / STATE_FILE).as_posix()}"
-    except ConfigError:
-        return ""
+        return f"sqlite:///{(private_folder(state_folder(this_machine())) / STATE_FILE).as_posix()}", None
+    except ConfigError as error:
+        return "", error

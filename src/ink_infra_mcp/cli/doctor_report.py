@@ -1,9 +1,11 @@
 """What the doctor says: findings by system, what each tool can do with them, and both as text."""
 
+import textwrap
 from typing import Literal
 
 from ink_infra_mcp import __version__
 from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.quoting import WIDTH
 
 Level = Literal["ok", "note", "warning", "failed"]
 Works = Literal["yes", "partly", "no"]
@@ -65,7 +67,7 @@ def as_text(report: Report) -> str:
     lines = [f"ink-infra-mcp {report.version}{' (sandbox: a pretend world)' if report.sandbox else ''}", ""]
     for section in report.sections:
         lines += [line for finding in section.findings for line in _lines(section.name, finding)]
-    lines += ["", "Tools:", *(_tool(line) for line in report.tools), ""]
+    lines += ["", "Tools:", *_tools(report.tools), ""]
     return "\n".join([*lines, _verdict(report)])
 
 
@@ -88,8 +90,18 @@ def _lines(name: str, finding: Finding) -> list[str]:
     return [head, f"{'':<8}   -> {finding.next}"] if finding.next else [head]
 
 
-def _tool(line: ToolLine) -> str:
-    return f"{_WORKS[line.works]:<8} {line.tool}" + (f": {'; '.join(line.why)}" if line.why else "")
+def _tools(tools: tuple[ToolLine, ...]) -> list[str]:
+    """Tools of which the same is true stand together, so that each reason is told once."""
+    alike: dict[tuple[Works, tuple[str, ...]], list[str]] = {}
+    for line in tools:
+        alike.setdefault((line.works, line.why), []).append(line.tool)
+    return [line for (works, why), names in alike.items() for line in _alike(works, why, names, len(tools))]
+
+
+def _alike(works: Works, why: tuple[str, ...], names: list[str], of: int) -> list[str]:
+    who = f"all {of} tools" if len(names) == of > 1 else ", ".join(names)
+    head = textwrap.wrap(who, WIDTH, initial_indent=f"{_WORKS[works]:<8} ", subsequent_indent=f"{'':<9}")
+    return [*head, *(f"{'':<8}   -> {reason}" for reason in why)]
 
 
 def _verdict(report: Report) -> str:

@@ -5,6 +5,7 @@ from ink_infra_mcp.cli.doctor_report import Finding, Section
 from ink_infra_mcp.cli.hurry import robot_door
 from ink_infra_mcp.clients.hetzner_robot import HetznerRobotLook
 from ink_infra_mcp.core.systems import ROBOT
+from ink_infra_mcp.settings.secrets import how_to_keep
 
 USER, PASSWORD = "hetzner_robot_user", "hetzner_robot_password"
 
@@ -28,7 +29,7 @@ def _not_set(ground: Ground, missing: list[str]) -> Section:
     why = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set"
     hosts = ground.fleet.hosts if ground.fleet else ()
     needed = len(missing) == 1 or any(host.provider == "hetzner_robot" for host in hosts)
-    next = f"Run `ink-infra-mcp secret set {missing[0]}`." if needed else ""
+    next = how_to_keep(missing[0], trouble=ground.keyring_trouble) if needed else ""
     finding = Finding(
         level="warning" if needed else "note", text=f"{why}: dedicated servers' firewalls are not known.", next=next
     )

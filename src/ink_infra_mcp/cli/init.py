@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from ink_infra_mcp.cli import init_questions as questions
 from ink_infra_mcp.cli.discovery import Found, Known, Proposal, discover, fingerprint, scan
-from ink_infra_mcp.cli.init_questions import Setup, valid
-from ink_infra_mcp.cli.terminal import NO_PERSON, Terminal, has_person
+from ink_infra_mcp.cli.init_questions import Remembering, Setup, valid
+from ink_infra_mcp.cli.status import INTERRUPTED
+from ink_infra_mcp.cli.terminal import NO_PERSON, Ask, Terminal, has_person
 from ink_infra_mcp.core.errors import ConfigError, HostError
 from ink_infra_mcp.core.fleet import Domains, Fleet, address, dns_label
 from ink_infra_mcp.core.redact import Redactor
@@ -22,6 +23,8 @@ from ink_infra_mcp.settings.fleet_text import dump_fleet
 from ink_infra_mcp.settings.paths import config_file, this_machine
 from ink_infra_mcp.settings.secrets import Secrets
 from ink_infra_mcp.settings.toml_file import dotted
+
+AGAIN = "Answer again? Enter then keeps each answer"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,8 +38,29 @@ def run(arguments: argparse.Namespace) -> int:
     if not has_person():
         raise ConfigError(f"`init` asks questions. {NO_PERSON}", next="Run it in a terminal, or write fleet.toml.")
     redact = Redactor()
-    setup = Setup(ask=Terminal(), secrets=Secrets(os.environ, redact=redact), redact=redact)
-    return 0 if create(setup, config, force=arguments.force) else 1
+    came_from = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+    setup = Setup(Terminal(), Secrets(os.environ, redact=redact), redact, came_from=came_from)
+    before = _mark(config)
+    try:
+        return 0 if create(setup, config, force=arguments.force) else 1
+    except KeyboardInterrupt:
+        setup.ask.tell(f"\n{_stopped(setup, config, written=_mark(config) != before)}")
+        return INTERRUPTED
+
+
+def _mark(config: Path) -> tuple[int, int] | None:
+    """Return what another file at that path would not have in common with the one that is there."""
+    try:
+        found = config.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _stopped(setup: Setup, config: Path, *, written: bool) -> str:
+    file = f"{config} was written." if written else f"{config} was not written."
+    kept = f" Kept in the key store, and not asked for again: {', '.join(setup.kept)}." if setup.kept else ""
+    return f"Stopped. {file}{kept} Nothing was changed on any server."
 
 
 def refuse_existing(config: Path, *, force: bool) -> None:
@@ -52,11 +76,31 @@ def refuse_existing(config: Path, *, force: bool) -> None:
 def create(setup: Setup, config: Path, *, force: bool) -> bool:
     """Return whether the person wanted the file that came out of the answers, which then is written.
 
+    Who does not want it, or whose answers do not fit together, may answer again: enter then means the answer before.
+
     Raises:
-        ConfigError: the servers do not fit together, or the file cannot be written.
+        ConfigError: the file cannot be written.
         VendorError: Coolify or Hetzner stopped answering in between.
     """
     setup.ask.tell(f"This writes {config}. Nothing is changed on any server.\n")
+    remembering = replace(setup, ask=Remembering(setup.ask))
+    while (fleet := _answered(remembering, setup.ask)) is None or not _wanted(fleet, setup.ask, config):
+        if not setup.ask.yes(AGAIN, default=False):
+            setup.ask.tell("Nothing was written.")
+            return False
+    write_private(config, dump_fleet(fleet), force=force)
+    load_fleet(config)
+    setup.ask.tell("Written. `ink-infra-mcp doctor` shows what works; secrets are not in the file.")
+    return True
+
+
+def _wanted(fleet: Fleet, person: Ask, config: Path) -> bool:
+    person.tell(f"\n{dump_fleet(fleet)}")
+    return person.yes(f"Write this to {config}?", default=True)
+
+
+def _answered(setup: Setup, person: Ask) -> Fleet | None:
+    """Return the fleet that the answers make; None where they do not fit together, and the person was told why."""
     url = questions.coolify_url(setup)
     known = Known(
         url=url,
@@ -66,16 +110,12 @@ def create(setup: Setup, config: Path, *, force: bool) -> bool:
         redact=setup.redact,
     )
     questions.ssh_key(setup)
-    fleet = _fleet(setup, url, anyio.run(discover, known))
-    text = dump_fleet(fleet)
-    setup.ask.tell(f"\n{text}")
-    if not setup.ask.yes(f"Write this to {config}?", default=True):
-        setup.ask.tell("Nothing was written.")
-        return False
-    write_private(config, text, force=force)
-    load_fleet(config)
-    setup.ask.tell("Written. `ink-infra-mcp doctor` shows what works; secrets are not in the file.")
-    return True
+    found = anyio.run(discover, known)
+    try:
+        return _fleet(setup, url, found)
+    except ConfigError as error:
+        person.tell(f"\n{error.failed}")
+        return None
 
 
 def write_private(path: Path, text: str, *, force: bool) -> None:
@@ -105,6 +145,7 @@ def _fleet(setup: Setup, url: str, found: Found) -> Fleet:
     """Return the fleet that the person agrees with; raises ConfigError like `_built`."""
     setup.ask.tell(f"\nCoolify knows {len(found.others) + (found.factory is not None)} servers.")
     domains = questions.domains(setup, found.zones)
+    admins = questions.admins(setup)
     factory = _confirmed(setup, "The Factory, which runs Coolify", found.factory or Proposal("factory", ""))
     muscles = _muscles(setup, found, domains)
     keys = _host_keys(setup, [factory, *muscles])
@@ -114,6 +155,7 @@ def _fleet(setup: Setup, url: str, found: Found) -> Fleet:
             "factory": _fields(factory, keys, found),
             "muscles": [_fields(host, keys, found) | {"wildcard_domain": at} for host, at in muscles.items()],
             "domains": domains,
+            "access": {"admin": admins},
         }
     )
 
@@ -131,7 +173,7 @@ def _built(answers: dict[str, object]) -> Fleet:
         failed = f"Coolify has values that fleet.toml does not take: {fields}."
         raise ConfigError(failed, next="Mend them there.") from None
     if wrong := [f"{dotted(fault.path)} {fault.what}" for fault in faults(fleet)]:
-        raise ConfigError(f"The answers do not fit together: {'; '.join(wrong)}.", next="Start again.")
+        raise ConfigError(f"The answers do not fit together: {'; '.join(wrong)}.", next="Answer again.")
     return fleet
 
 

@@ -15,7 +15,7 @@ from ink_infra_mcp.cli.discovery import check_coolify_token, check_health, check
 from ink_infra_mcp.cli.terminal import Ask
 from ink_infra_mcp.clients.coolify.models import Abilities
 from ink_infra_mcp.core.errors import ConfigError, InkError
-from ink_infra_mcp.core.fleet import CoolifySettings, Domains, domain
+from ink_infra_mcp.core.fleet import CoolifySettings, Domains, domain, network
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.settings.secret_names import secret_name
@@ -33,6 +33,12 @@ class Setup:
     secrets: Secrets
     redact: Redactor
     places: Places = field(default_factory=Places)
+    came_from: str = ""
+    """The address from which the person came over SSH; empty: not known."""
+    given: dict[str, Secret] = field(default_factory=dict[str, Secret])
+    """Secrets that were given in this run: who answers again is not asked for them again."""
+    kept: list[str] = field(default_factory=list[str])
+    """Names of the secrets that this run has put into the key store."""
 
 
 def valid(ask: Ask, question: str, *, default: str, check: Callable[[str], T]) -> T:
@@ -42,6 +48,33 @@ def valid(ask: Ask, question: str, *, default: str, check: Callable[[str], T]) -
             return check(ask.text(question, default=default))
         except ValueError as error:
             ask.tell(f"  {error}")
+
+
+class Remembering:
+    """Asks as `ask` does, and when the same is asked again, enter means what was answered before; never a secret."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._said: dict[str, str] = {}
+        self._agreed: dict[str, bool] = {}
+
+    def tell(self, text: str) -> None:
+        """Show a text."""
+        self._ask.tell(text)
+
+    def text(self, question: str, *, default: str = "") -> str:
+        """Return one line; an empty answer is the last one, else the default."""
+        self._said[question] = self._ask.text(question, default=self._said.get(question, default))
+        return self._said[question]
+
+    def secret(self, question: str) -> str:
+        """Return one line that is not shown while it is typed."""
+        return self._ask.secret(question)
+
+    def yes(self, question: str, *, default: bool) -> bool:
+        """Return whether the answer is yes; an empty answer is the last one, else the default."""
+        self._agreed[question] = self._ask.yes(question, default=self._agreed.get(question, default))
+        return self._agreed[question]
 
 
 def coolify_url(setup: Setup) -> str:
@@ -88,7 +121,7 @@ def coolify_token(setup: Setup, url: str) -> Secret:
 
 def hetzner_token(setup: Setup) -> Secret | None:
     """Return a token that Hetzner Cloud accepts, or None when the person has none."""
-    if setup.secrets.get("hetzner_cloud_token") is None and not setup.ask.yes(
+    if _known(setup, "hetzner_cloud_token") is None and not setup.ask.yes(
         "Have you a Hetzner Cloud token? It tells what servers cost, and serves DNS", default=False
     ):
         return None
@@ -103,20 +136,52 @@ def hetzner_token(setup: Setup) -> Secret | None:
 
 
 def ssh_key(setup: Setup) -> None:
-    """Keep the private key for the servers, if the person names its file."""
+    """Keep the private key for the servers, if the person names its file; one that cannot be read is asked again."""
     if (found := setup.secrets.get("ssh_key")) is not None:
         setup.ask.tell(f"SSH key for the servers: from {found.source}.")
         return
-    named = setup.ask.text("File with the private SSH key for the servers (empty: the ssh-agent has it)")
-    if not named:
-        return
-    path = Path(named).expanduser().absolute()
+    while named := setup.ask.text("File with the private SSH key for the servers ('-' for none: the ssh-agent has it)"):
+        if named == "-":
+            return
+        path = Path(named).expanduser().absolute()
+        try:
+            key = Secret(read_secret_file(path, "this answer"), source="terminal")
+        except ConfigError as error:
+            setup.ask.tell(f"  {error.failed}")
+            continue
+        return _keep_key(setup, key, path)
+
+
+def _keep_key(setup: Setup, key: Secret, path: Path) -> None:
     try:
-        key = Secret(read_secret_file(path, "this answer"), source="terminal")
         setup.secrets.set("ssh_key", setup.redact.add(key))
-        setup.ask.tell("  Kept in the key store.")
     except ConfigError as error:
-        setup.ask.tell(f"  {error.failed} To use it all the same, set {secret_name('ssh_key').file_variable}={path}")
+        setup.ask.tell(f"  {error.failed} Set {secret_name('ssh_key').file_variable}={path} to use it.")
+        return
+    setup.kept.append("ssh_key")
+    setup.ask.tell("  Kept in the key store.")
+
+
+def admins(setup: Setup) -> tuple[str, ...]:
+    """Return the networks that admins come from; the whole internet only when the person insists."""
+    while True:
+        found = valid(
+            setup.ask,
+            "Addresses or networks that admins come from, such as 192.0.2.7 198.51.100.0/24 ('-' for none)",
+            default=setup.came_from or "-",
+            check=_networks,
+        )
+        if all(_is_agreed(setup, one) for one in found):
+            return found
+
+
+def _is_agreed(setup: Setup, one: str) -> bool:
+    question = f"{one} is the whole internet: it could reach what is for admins alone, SSH among it. Keep it?"
+    return not one.endswith("/0") or setup.ask.yes(question, default=False)
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    return tuple(network(word) for word in text.replace(",", " ").split() if word != "-")
 
 
 def domains(setup: Setup, zones: tuple[str, ...]) -> Domains:
@@ -166,7 +231,13 @@ def _token(setup: Setup, name: str, question: str, try_it: Callable[[Secret], T]
         return token, told
 
 
+def _known(setup: Setup, name: str) -> Secret | None:
+    return setup.given.get(name) or setup.secrets.get(name)
+
+
 def _kept(setup: Setup, name: str) -> Secret | None:
+    if (given := setup.given.get(name)) is not None:
+        return given
     try:
         found = setup.secrets.get(name)
     except ConfigError as error:
@@ -178,8 +249,10 @@ def _kept(setup: Setup, name: str) -> Secret | None:
 
 
 def _keep(setup: Setup, name: str, token: Secret) -> None:
+    setup.given[name] = token
     try:
         setup.secrets.set(name, token)
+        setup.kept.append(name)
         setup.ask.tell("  Kept in the key store of this machine.")
     except ConfigError as error:
         setup.ask.tell(f"  {error.failed} {error.next}")

@@ -75,11 +75,14 @@ class Opener:
 
     async def note(self, refusal: "Refusal") -> None:
         """Write a refused call into the audit: the state store alone is opened for it, at the first one."""
-        from ink_infra_mcp.core.errors import ConfigError
+        from ink_infra_mcp.core.errors import ConfigError, NotConfigured
 
         try:
             if self._refusals is None:
                 self._refusals = self._opened_refusals()
+        except NotConfigured:
+            # there is no store to write into, and nothing that a call could have reached
+            return
         except ConfigError as error:
             log.warning("a refused call could not be written down: %s", error)
             return
@@ -145,7 +148,7 @@ class Opener:
         from ink_infra_mcp.core.errors import ConfigError
         from ink_infra_mcp.sandbox.running import Sandbox, open_world, tokens
         from ink_infra_mcp.sandbox.world import WorldUnreadable
-        from ink_infra_mcp.settings import load_settings
+        from ink_infra_mcp.settings import FLEET_FILE, load_settings
         from ink_infra_mcp.settings.keychain import no_keyring
         from ink_infra_mcp.settings.paths import private_folder, this_machine
         from ink_infra_mcp.settings.secrets import Secrets
@@ -168,11 +171,12 @@ class Opener:
         environ |= {f"INK_{name.upper()}": value for name, value in values.items()}
         secrets = Secrets(environ, redact=self._redact, open_keyring=no_keyring)
         addresses = {name: host.address for name, host in world.read().hosts.items()}
-        fleet = sandbox_fleet(ends.coolify_url, addresses, dict(ends.host_keys))
+        fleet = sandbox_fleet(ends.coolify_url, addresses, dict(ends.host_keys), folder / FLEET_FILE)
         places = Places(
             hetzner_cloud=ends.hetzner_url,
             hetzner_robot=ends.robot_url,
             github=ends.github_url,
+            cloudflare=ends.cloudflare_url,
             connect_to=ends.connect_to,
             nameservers=(ends.nameserver,),
             trust=ssl.create_default_context(cadata=ends.authority_pem),
@@ -205,7 +209,15 @@ def wiring(
 ) -> "Wiring":
     """Return what an App is made of, with the real ids, the real clock unless told, and the policies in force."""
     from ink_infra_mcp.app import Places, Wiring
-    from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports, load_secrecy
+    from ink_infra_mcp.settings.policy_files import (
+        load_baseline,
+        load_dns,
+        load_isolation,
+        load_policy,
+        load_ports,
+        load_secrecy,
+        load_sshd,
+    )
     from ink_infra_mcp.settings.system import SystemClock, new_id
 
     return Wiring(
@@ -213,7 +225,10 @@ def wiring(
         policy=load_policy(settings.policy_dir),
         isolation=load_isolation(settings.policy_dir),
         ports=partial(load_ports, settings.policy_dir),
+        baseline=partial(load_baseline, settings.policy_dir),
+        sshd=partial(load_sshd, settings.policy_dir),
         secrecy=load_secrecy(settings.policy_dir),
+        dns=load_dns(settings.policy_dir),
         secrets=secrets,
         redact=redact,
         clock=clock or SystemClock(),
@@ -222,8 +237,13 @@ def wiring(
     )
 
 
-def sandbox_fleet(coolify_url: str, addresses: dict[str, str], host_keys: dict[str, str]) -> "Fleet":
-    """Return the fleet of the pretend world: the factory, and each muscle-N with the wildcard domain sN."""
+def sandbox_fleet(
+    coolify_url: str, addresses: dict[str, str], host_keys: dict[str, str], edited: Path | None = None
+) -> "Fleet":
+    """Return the fleet of the pretend world: the factory, and each muscle-N with the wildcard domain sN.
+
+    Once tools have changed which Muscles there are, the file `edited` says it.
+    """
     from ink_infra_mcp.core.fleet import (
         PUBLIC_REGISTRIES,
         Access,
@@ -234,9 +254,10 @@ def sandbox_fleet(coolify_url: str, addresses: dict[str, str], host_keys: dict[s
         Images,
         Muscle,
     )
+    from ink_infra_mcp.settings.fleet_file import load_fleet
 
-    muscles = sorted(name for name in addresses if name.startswith("muscle-"))
-    return Fleet(
+    names = sorted(name for name in addresses if name.startswith("muscle-"))
+    fleet = Fleet(
         coolify=CoolifySettings(url=coolify_url),
         factory=Host(name="factory", address=addresses["factory"], host_key=host_keys["factory"]),
         muscles=tuple(
@@ -247,15 +268,26 @@ def sandbox_fleet(coolify_url: str, addresses: dict[str, str], host_keys: dict[s
                 provider="hetzner_cloud",
                 wildcard_domain=f"s{name.removeprefix('muscle-')}.{SANDBOX_DOMAIN}",
             )
-            for name in muscles
+            for name in names
         ),
         domains=Domains(fleet=SANDBOX_DOMAIN, dns="hetzner"),
         access=Access(admin=(SANDBOX_ADMIN,)),
         images=Images(registries=(*PUBLIC_REGISTRIES, f"registry.{SANDBOX_DOMAIN}")),
     )
+    if edited is None or not edited.exists():
+        return fleet
+    said = load_fleet(edited)
+    muscles, inner = said.muscles, {"private_address": said.factory.private_address}
+    keys = [{"host_key": host_keys.get(muscle.name, muscle.host_key)} for muscle in muscles]
+    return fleet.model_copy(
+        update={
+            "muscles": tuple(m.model_copy(update=key) for m, key in zip(muscles, keys, strict=True)),
+            "factory": fleet.factory.model_copy(update=inner),
+        }
+    )
 
 
 def forget(folder: Path) -> None:
-    """Delete the sandbox's world and state, so that everything begins anew."""
-    for file in (*folder.glob("*.db*"), *folder.glob("*.sqlite3*")):
+    """Delete the sandbox's world, state and fleet, so that everything begins anew."""
+    for file in (*folder.glob("*.db*"), *folder.glob("*.sqlite3*"), *folder.glob("fleet.toml*")):
         file.unlink(missing_ok=True)

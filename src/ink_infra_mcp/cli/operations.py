@@ -7,7 +7,17 @@ from functools import partial
 import anyio
 
 from ink_infra_mcp.cli.store import opened, state_url
-from ink_infra_mcp.cli.terminal import Ask, Terminal, columns, decide_in_person, operator, readable, when
+from ink_infra_mcp.cli.terminal import (
+    Ask,
+    Terminal,
+    columns,
+    decide_in_person,
+    in_words,
+    operator,
+    print_json,
+    readable,
+    when,
+)
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.untrusted import clean_name, without_unseen
 from ink_infra_mcp.guard.abandoning import Abandoning, Left
@@ -17,6 +27,7 @@ from ink_infra_mcp.state.owners import owners_of
 from ink_infra_mcp.state.records import Operation
 
 HEAD = ("id", "outcome", "tool", "target", "began", "ended", "asked by", "approved by")
+KEYS = ("id", "outcome", "tool", "target", "began", "ended", "asked_by", "approved_by")
 MAX_REASON = 300
 
 
@@ -28,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         UnknownName, TargetLocked: there is no such operation, or the process that runs it lives.
     """
     if arguments.action == "abandon":
+        in_words(arguments)
         reason = _reason(arguments)
         decide_in_person()
         return abandon(arguments, reason, Terminal())
@@ -94,6 +106,9 @@ def _future(left: Left) -> str:
 def _list(arguments: argparse.Namespace) -> int:
     with opened(arguments) as desk:
         found = desk.read(lambda connection: operations.newest(connection, limit=arguments.limit))
+    if arguments.json:
+        print_json({"operations": [dict(zip(KEYS, _row(operation), strict=True)) for operation in found]})
+        return 0
     if not found:
         print("No operation has begun yet.")
         return 0

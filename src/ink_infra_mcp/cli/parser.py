@@ -3,12 +3,14 @@
 import argparse
 import gc
 import importlib
+import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from ink_infra_mcp import __version__
+from ink_infra_mcp.cli.status import BAD_CALL, HELP, of_code
 from ink_infra_mcp.core.errors import InkError
 
 Run = Callable[[argparse.Namespace], int]
@@ -24,7 +26,7 @@ _COMMANDS = {
     "operations": "list operations, or abandon one that cannot end",
     "audit": "show or verify the audit, or accept that its end is lost",
     "contracts": "check or update the tool contracts",
-    "demo": "run the main job in the sandbox",
+    "demo": "run the main jobs in the sandbox",
 }
 
 _OF_THEIR_OWN = frozenset({"init", "secret", "contracts"})
@@ -33,7 +35,11 @@ _OF_THEIR_OWN = frozenset({"init", "secret", "contracts"})
 
 def run(words: Sequence[str]) -> int:
     """Run the command in `words` and return its exit status."""
-    bare = not words or (words[0].startswith("-") and words[0] not in {"-h", "--help", "--version"})
+    first = words[0] if words else "--serve"
+    is_flag = first.startswith("-")
+    if not is_flag and first not in _COMMANDS:
+        return _no_command(first)
+    bare = is_flag and first not in {"-h", "--help", "--version"}
     arguments = parser().parse_args(["serve", *words] if bare else list(words))
     module = importlib.import_module(f"ink_infra_mcp.cli.{arguments.command}")
     gc.freeze()
@@ -43,8 +49,25 @@ def run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except InkError as error:
-        print(f"[{error.code}] {error}", file=sys.stderr)
-        return 1
+        return _failed(error, arguments)
+
+
+def _failed(error: InkError, arguments: argparse.Namespace) -> int:
+    """Tell an error, with --json as the one document that standard output then has."""
+    print(f"[{error.code}] {error}", file=sys.stderr)
+    if getattr(arguments, "json", False) is True:
+        told = {"code": error.code, "failed": error.failed, "done": error.done, "next": error.next}
+        print(json.dumps({"error": told}, indent=2, ensure_ascii=False))
+    return of_code(error.code) if arguments.command == "call" else 1
+
+
+def _no_command(word: str) -> int:
+    from ink_infra_mcp.cli.meant import hint
+    from ink_infra_mcp.server.contracts import load
+
+    tools = [contract["name"] for contract in load()]
+    print(f"ink-infra-mcp: {hint(word, [*_COMMANDS], tools)} Nothing was done.", file=sys.stderr)
+    return BAD_CALL
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,8 +82,13 @@ def parser() -> argparse.ArgumentParser:
     _serving(made["serve"])
     _serving(made["call"])
     made["call"].add_argument("tool", help="name of the tool")
-    made["call"].add_argument("--json", default="{}", metavar="ARGS", help="arguments as a JSON object")
-    made["doctor"].add_argument("--json", action="store_true", help="print JSON")
+    made["call"].add_argument("arguments", nargs="?", metavar="ARGS", help="the tool's arguments as a JSON object")
+    made["call"].add_argument(
+        "--json", nargs="?", const=True, metavar="ARGS", help="print one JSON document; with ARGS: the tool's arguments"
+    )
+    made["call"].formatter_class = argparse.RawDescriptionHelpFormatter
+    made["call"].epilog = HELP
+    _printing_json(made)
     made["init"].add_argument("--config", type=Path, metavar="F", help="fleet.toml to write")
     made["init"].add_argument("--force", action="store_true", help="replace an existing file")
     made["secret"].add_argument("action", choices=["set", "list", "remove"])
@@ -73,8 +101,7 @@ def parser() -> argparse.ArgumentParser:
     made["operations"].add_argument("--limit", type=_count, default=20, metavar="N", help="the newest N")
     made["audit"].add_argument("action", nargs="?", choices=["show", "verify", "accept-loss"], default="show")
     made["audit"].add_argument("--reason", metavar="TEXT", help="why a loss is accepted, for the audit")
-    made["audit"].add_argument("--json", action="store_true", help="print JSON lines: all of them, or --limit")
-    made["audit"].add_argument("--limit", type=_count, metavar="N", help="the newest N lines (default 50)")
+    made["audit"].add_argument("--limit", type=_count, metavar="N", help="the newest N lines (50; with --json: all)")
     made["contracts"].add_argument("--update", action="store_true", help="write what differs")
     made["demo"].add_argument("--ask", action="store_true", help="answer the questions yourself")
     return top
@@ -97,6 +124,11 @@ def _common(command: argparse.ArgumentParser) -> None:
     )
     levels = ["debug", "info", "warning", "error"]
     command.add_argument("--log-level", default="warning", choices=levels, help="what goes to stderr")
+
+
+def _printing_json(made: Mapping[str, argparse.ArgumentParser]) -> None:
+    for name in ("doctor", "secret", "approvals", "operations", "audit", "contracts"):
+        made[name].add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def _serving(command: argparse.ArgumentParser) -> None:

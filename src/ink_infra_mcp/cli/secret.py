@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from ink_infra_mcp.cli.terminal import Terminal, columns
+from ink_infra_mcp.cli.terminal import Terminal, columns, print_json
 from ink_infra_mcp.core.errors import ConfigError, InputError
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
@@ -12,6 +12,7 @@ from ink_infra_mcp.settings.secret_names import secret_name
 from ink_infra_mcp.settings.secrets import MAX_BYTES, Secrets
 
 KEY_FILE = "ssh_key"
+UNUSABLE = "cannot be used"
 HEAD = ("secret", "comes from")
 
 
@@ -23,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     secrets = Secrets(os.environ, redact=Redactor())
     if arguments.action == "list":
-        return show(secrets)
+        return show(secrets, as_json=arguments.json)
     if arguments.name is None:
         raise InputError(f"`secret {arguments.action}` needs a name.", next="Such as coolify_token, or app:NAME.")
     name = secret_name(arguments.name).name
@@ -31,26 +32,38 @@ def run(arguments: argparse.Namespace) -> int:
         secrets.set(name, _given(name))
     else:
         secrets.remove(name)
-    print(f"{name} is {'kept in' if arguments.action == 'set' else 'gone from'} the key store of this machine.")
+    _tell(name, kept=arguments.action == "set", as_json=arguments.json)
     _warn_of_other(secrets, name)
     return 0
 
 
-def show(secrets: Secrets) -> int:
+def _tell(name: str, *, kept: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"secret": name, "kept": kept})
+    else:
+        print(f"{name} is {'kept in' if kept else 'gone from'} the key store of this machine.")
+
+
+def show(secrets: Secrets, *, as_json: bool = False) -> int:
     """Print every name with where its value comes from, and what is wrong with those that cannot be used."""
-    rows: list[tuple[str, str]] = []
-    bad = False
-    for name in secrets.names():
-        try:
-            found = secrets.get(name)
-            rows.append((name, found.source if found else "-"))
-        except ConfigError as error:
-            bad = True
-            rows.append((name, f"cannot be used: {error.failed}"))
+    rows = [(name, _where(secrets, name)) for name in secrets.names()]
+    bad = any(where.startswith(UNUSABLE) for _, where in rows)
+    if as_json:
+        told = [{"secret": name, "comes_from": where} for name, where in rows]
+        print_json({"secrets": told, "key_store_trouble": secrets.keyring_trouble})
+        return 1 if bad else 0
     print(columns([HEAD, *rows]))
     if secrets.keyring_trouble:
         print(f"\nThe key store of this machine cannot be asked: {secrets.keyring_trouble}.")
     return 1 if bad else 0
+
+
+def _where(secrets: Secrets, name: str) -> str:
+    try:
+        found = secrets.get(name)
+    except ConfigError as error:
+        return f"{UNUSABLE}: {error.failed}"
+    return found.source if found else "-"
 
 
 def _given(name: str) -> Secret:

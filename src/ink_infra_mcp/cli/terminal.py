@@ -1,9 +1,12 @@
 """The terminal: whether a person sits there, and how that person is told and asked things."""
 
+import argparse
 import getpass
+import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -84,6 +87,23 @@ def decide_in_person() -> None:
         )
 
 
+def in_words(arguments: argparse.Namespace) -> None:
+    """Do nothing when no JSON was asked for: what a person decides is talked about in words.
+
+    Raises:
+        InputError: --json was given.
+    """
+    if arguments.json:
+        what = f"`{arguments.command} {arguments.action}`"
+        raise InputError(f"{what} talks with a person, and prints no JSON.", next="Leave --json out.")
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document; it ends quietly when whoever reads it goes away."""
+    with readable():
+        print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
 def wide_enough() -> None:
     """Do nothing when the terminal shows a row of a plan as one row: a narrower one would break it where a text wants.
 
@@ -114,6 +134,18 @@ def operator() -> str:
 def shown(text: str) -> str:
     """Return all of the text, without control and colour, the unseen written out: it may hold words from outside."""
     return clean(text, limit=None)
+
+
+def wrapped(text: str) -> str:
+    """Return the text broken at words for the width of the terminal that standard error is; else as it is."""
+    if not sys.stderr.isatty():
+        return text
+    width = max(20, shutil.get_terminal_size().columns)
+    return "\n".join(_folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int) -> str:
+    return textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) or line
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:

@@ -110,7 +110,7 @@ def _known(state: WorldState) -> Iterator[_Router]:
 
 
 def _is_on(server: Server, machine: HostState) -> bool:
-    return server.host == machine.name if server.host else server.ip == machine.address
+    return server.host == machine.name if server.host else server.ip in (machine.address, machine.private_address)
 
 
 def _of_app(app: Application) -> list[_Router]:

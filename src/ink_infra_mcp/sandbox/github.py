@@ -224,10 +224,40 @@ def _response(rate: Rate, now: float, status: int, body: JsonValue) -> Response:
     return Response(json.dumps(body), status, headers=headers, media_type="application/json; charset=utf-8")
 
 
+def _pull(found: _Found) -> JsonValue:
+    """GitHub has a commit for an open one too: what a merge would give."""
+    pull = found.repo.pulls.get(int(found.rest))
+    if pull is None:
+        raise _Refused(404, "Not Found")
+    tried = commit_sha(f"{found.full_name} try of {found.rest}")
+    return {
+        "number": int(found.rest),
+        "state": pull.state,
+        "merged": bool(pull.merged_as),
+        "merge_commit_sha": pull.merged_as or tried,
+    }
+
+
+def _releases(found: _Found) -> JsonValue:
+    return [{"tag_name": each.tag, "draft": False, "prerelease": each.prerelease} for each in found.repo.releases]
+
+
+def _compared(found: _Found) -> JsonValue:
+    """What is in a release lies behind it; of any other commit it is only known that it is elsewhere."""
+    tag, _, commit = found.rest.partition("...")
+    release = next((each for each in found.repo.releases if each.tag == tag), None)
+    if release is None:
+        raise _Refused(404, "Not Found")
+    return {"status": "behind" if commit in release.commits else "diverged", "total_commits": 0, "commits": []}
+
+
 _REPO = r"/repos/(?P<owner>[^/]+)/(?P<name>[^/]+)"
 _ROUTES: tuple[tuple[re.Pattern[str], Callable[[_Found], JsonValue]], ...] = (
     (re.compile(_REPO), _repository),
     (re.compile(rf"{_REPO}/branches/(?P<rest>.+)"), _branch),
     (re.compile(rf"{_REPO}/commits/(?P<rest>.+)"), _commit),
+    (re.compile(rf"{_REPO}/pulls/(?P<rest>[0-9]+)"), _pull),
+    (re.compile(rf"{_REPO}/releases"), _releases),
+    (re.compile(rf"{_REPO}/compare/(?P<rest>[^/]+)"), _compared),
     (re.compile(rf"{_REPO}/contents(?:/(?P<rest>.*))?"), _contents),
 )

@@ -16,24 +16,36 @@ import dns.rrset
 
 from ink_infra_mcp.sandbox.hetzner.settling import settle_hetzner
 from ink_infra_mcp.sandbox.listen import loopback_socket
-from ink_infra_mcp.sandbox.state import Fault, take_fault
+from ink_infra_mcp.sandbox.state import Fault, WorldState, take_fault
 from ink_infra_mcp.sandbox.state_hetzner import RRset, Zone
 from ink_infra_mcp.sandbox.world import World
 
 MAX_CHAIN = 8
 DELEGATED = frozenset({"valid", "partially-valid"})
 Close = Callable[[], Awaitable[None]]
+Answer = Callable[[WorldState, dns.message.Message], dns.message.Message]
+Handled = Callable[[bytes], bytes | None]
 
 
-async def serve(world: World, host: str = "127.0.0.1", port: int = 0) -> tuple[int, Close]:
+async def serve(
+    world: World,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    answer: Answer | None = None,
+    system: str = "dns",
+    says: str = "",
+) -> tuple[int, Close]:
     """Answer over UDP and TCP on one port (0: the system chooses); return the port and what stops it.
 
-    A fault of the system `dns` matches `A name`: kind status answers SERVFAIL, every other kind answers nothing.
+    Without an `answer` it is a resolver of the Hetzner zones. A fault of the `system` matches `says` and `A name`: kind
+    status answers SERVFAIL, every other kind answers nothing.
     """
     loop = asyncio.get_running_loop()
-    tcp = await asyncio.start_server(lambda r, w: _converse(world, r, w), sock=loopback_socket(host, port))
+    speaks = _Speaks(world, answer or _of_hetzner, system, says)
+    tcp = await asyncio.start_server(lambda r, w: _converse(speaks.handled, r, w), sock=loopback_socket(host, port))
     bound: int = tcp.sockets[0].getsockname()[1]
-    udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(world), local_addr=(host, bound))
+    udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(speaks.handled), local_addr=(host, bound))
 
     async def close() -> None:
         udp.close()
@@ -48,10 +60,18 @@ def reply(zones: Sequence[Zone], query: dns.message.Message) -> dns.message.Mess
 
     A zone to which the internet does not delegate does not exist for a resolver.
     """
+    return answer_from([zone for zone in zones if zone.delegation_status in DELEGATED], query)
+
+
+def answer_from(zones: Sequence[Zone], query: dns.message.Message) -> dns.message.Message:
+    """Return the answer to a query from these zones; where one gives a name away, only to whom."""
     answer = dns.message.make_response(query, recursion_available=True)
     question = query.question[0]
     name = question.name
     for _ in range(MAX_CHAIN):
+        if (cut := _given_away(zones, name)) is not None:
+            answer.authority.append(cut)
+            return answer
         seen = _look(zones, name)
         if seen is None:
             answer.set_rcode(dns.rcode.NXDOMAIN)
@@ -67,6 +87,18 @@ def reply(zones: Sequence[Zone], query: dns.message.Message) -> dns.message.Mess
         name = dns.name.from_text(alias.records[0].value, origin=dns.name.from_text(seen.zone.name))
     _negative(answer, zones, name)
     return answer
+
+
+def _given_away(zones: Sequence[Zone], name: dns.name.Name) -> dns.rrset.RRset | None:
+    """Return the NS records, below the top of the zone, at a name or above it."""
+    text = name.to_text(omit_final_dot=True).lower()
+    zone = _closest(zones, text)
+    while zone is not None and text != zone.name:
+        found = _of_type(_at(zone, text), "NS")
+        if found is not None:
+            return _wire(zone, dns.name.from_text(text), found)
+        text = text.partition(".")[2]
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +125,7 @@ def _look(zones: Sequence[Zone], name: dns.name.Name) -> _Node | None:
 
 
 def _closest(zones: Sequence[Zone], name: str) -> Zone | None:
-    holding = [z for z in zones if z.delegation_status in DELEGATED and f".{name}".endswith(f".{z.name}")]
+    holding = [z for z in zones if f".{name}".endswith(f".{z.name}")]
     return max(holding, key=lambda zone: len(zone.name), default=None)
 
 
@@ -135,20 +167,33 @@ def _negative(answer: dns.message.Message, zones: Sequence[Zone], name: dns.name
             answer.authority.append(_wire(zone, dns.name.from_text(zone.name), rrset))
 
 
-def _handled(world: World, packet: bytes) -> bytes | None:
-    """Return the wire form of the answer, or None when there is none."""
-    try:
-        query = dns.message.from_wire(packet)
-    except dns.exception.DNSException:
-        return None
-    if len(query.question) != 1:
-        return None
-    question = query.question[0]
-    asked = f"{dns.rdatatype.to_text(question.rdtype)} {question.name.to_text(omit_final_dot=True)}"
-    with world.change() as state:
-        fault = take_fault(state, "dns", asked)
-        settle_hetzner(state, world.now(state))
-        return _spoilt(fault, query) if fault else reply(state.hetzner.zones, query).to_wire()
+def _of_hetzner(state: WorldState, query: dns.message.Message) -> dns.message.Message:
+    return reply(state.hetzner.zones, query)
+
+
+@dataclass(frozen=True, slots=True)
+class _Speaks:
+    """One server: what it answers from the world, and how trouble is scripted for it."""
+
+    world: World
+    answer: Answer
+    system: str
+    says: str
+
+    def handled(self, packet: bytes) -> bytes | None:
+        """Return the wire form of the answer, or None when there is none."""
+        try:
+            query = dns.message.from_wire(packet)
+        except dns.exception.DNSException:
+            return None
+        if len(query.question) != 1:
+            return None
+        question = query.question[0]
+        asked = f"{self.says}{dns.rdatatype.to_text(question.rdtype)} {question.name.to_text(omit_final_dot=True)}"
+        with self.world.change() as state:
+            fault = take_fault(state, self.system, asked)
+            settle_hetzner(state, self.world.now(state))
+            return _spoilt(fault, query) if fault else self.answer(state, query).to_wire()
 
 
 def _spoilt(fault: Fault, query: dns.message.Message) -> bytes | None:
@@ -160,8 +205,8 @@ def _spoilt(fault: Fault, query: dns.message.Message) -> bytes | None:
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, handled: Handled) -> None:
+        self._handled = handled
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -169,17 +214,17 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        answer = _handled(self._world, data)
+        answer = self._handled(data)
         if answer is not None and self._transport is not None:
             self._transport.sendto(answer, addr)
 
 
-async def _converse(world: World, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _converse(handled: Handled, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Over TCP every message has its length in front."""
     try:
         while True:
             (length,) = struct.unpack("!H", await reader.readexactly(2))
-            answer = _handled(world, await reader.readexactly(length))
+            answer = handled(await reader.readexactly(length))
             if answer is None:
                 return
             writer.write(struct.pack("!H", len(answer)) + answer)

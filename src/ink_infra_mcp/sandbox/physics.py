@@ -18,6 +18,8 @@ from ink_infra_mcp.sandbox.coolify.jobs import REFRESH_S, load_compose, replace_
 from ink_infra_mcp.sandbox.coolify.queue import RUNNING, start_next
 from ink_infra_mcp.sandbox.coolify.statuses import check
 from ink_infra_mcp.sandbox.hetzner.settling import settle_hetzner
+from ink_infra_mcp.sandbox.hosts.reboot import settle_boot
+from ink_infra_mcp.sandbox.robot.settling import settle_robot
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import Application, Deployment, Job, LogEntry, ScriptLine
 from ink_infra_mcp.sandbox.state_hosts import HostState
@@ -30,6 +32,9 @@ Event = tuple[float, Callable[[], None]]
 def settle(state: WorldState, now: float) -> None:
     """Bring the world to `now`, event by event in the order of time; doing it twice changes nothing more."""
     settle_hetzner(state, now)
+    for host in state.hosts.values():
+        settle_boot(host, now)
+    settle_robot(state, now)
     while (event := _next_event(state, now)) is not None:
         event[1]()
     for deployment in state.coolify.deployments:

@@ -1,34 +1,40 @@
 """Runs every emulator over one world, on loopback ports that the system chooses, in a thread of its own."""
 
 import asyncio
+import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from ink_infra_mcp.sandbox import nameserver
+from ink_infra_mcp.sandbox.authorities import serve_internet
+from ink_infra_mcp.sandbox.cloudflare import build_cloudflare
 from ink_infra_mcp.sandbox.coolify import build_coolify
 from ink_infra_mcp.sandbox.edge import build_edge
 from ink_infra_mcp.sandbox.github import build_github
 from ink_infra_mcp.sandbox.hetzner.app import build_hetzner
 from ink_infra_mcp.sandbox.hosts import serve_hosts
+from ink_infra_mcp.sandbox.hosts.serve import SshHosts
 from ink_infra_mcp.sandbox.listen import Close, listen
 from ink_infra_mcp.sandbox.physics import settle
 from ink_infra_mcp.sandbox.registry import build_registry
 from ink_infra_mcp.sandbox.robot import build_robot
 from ink_infra_mcp.sandbox.seed import TOKEN, seed
 from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_cloudflare import CLOUDFLARE_TOKEN
 from ink_infra_mcp.sandbox.state_github import GITHUB_TOKEN
 from ink_infra_mcp.sandbox.state_hetzner import HETZNER_TOKEN
+from ink_infra_mcp.sandbox.state_hosts import HostState
 from ink_infra_mcp.sandbox.state_registry import REGISTRIES
 from ink_infra_mcp.sandbox.state_robot import ROBOT_PASSWORD, ROBOT_USER
 from ink_infra_mcp.sandbox.tls import edge_tls
 from ink_infra_mcp.sandbox.world import World
 
 LOOPBACK = "127.0.0.1"
+MUSCLES = 20
 Endpoint = tuple[str, int]
 
 
@@ -57,6 +63,7 @@ def tokens() -> dict[str, str]:
         "hetzner_robot_user": ROBOT_USER,
         "hetzner_robot_password": ROBOT_PASSWORD,
         "github_token": GITHUB_TOKEN,
+        "cloudflare_token": CLOUDFLARE_TOKEN,
     }
 
 
@@ -68,6 +75,7 @@ class Endpoints:
     hetzner_url: str
     robot_url: str
     github_url: str
+    cloudflare_url: str
     nameserver: Endpoint
     connect_to: Mapping[Endpoint, Endpoint]
     authority_pem: str
@@ -82,6 +90,7 @@ class Sandbox:
         self._world = world
         self._ready: Future[Endpoints] = Future()
         self._thread = threading.Thread(target=self._main, name="sandbox", daemon=True)
+        self._arriving = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
 
@@ -123,26 +132,32 @@ class Sandbox:
         state = world.read()
         context, authority = edge_tls([*_names(world), *REGISTRIES])
         urls: list[str] = []
-        for app in (build_coolify(world), build_hetzner(world), build_github(world), build_robot(world)):
+        connect_to: dict[Endpoint, Endpoint] = {}
+
+        async def arrive(now: Mapping[str, HostState] | Set[str]) -> None:
+            await self._arrive(hosts, now, connect_to, context, closing)
+
+        cloud = build_hetzner(world, arrived=arrive)
+        robot = build_robot(world, arrived=arrive)
+        for app in (build_coolify(world), cloud, build_github(world), robot, build_cloudflare(world)):
             port, close = await listen(app)
             closing.append(close)
             urls.append(f"http://{LOOPBACK}:{port}")
-        connect_to: dict[Endpoint, Endpoint] = dict(hosts.connect_to)
-        for name, host in state.hosts.items():
-            for port, tls in ((80, None), (443, context)):
-                at, close = await listen(build_edge(world, name), tls=tls)
-                closing.append(close)
-                connect_to[host.address, port] = (LOOPBACK, at)
+        connect_to.update(hosts.connect_to)
+        for name in state.hosts:
+            await self._open_edge(name, connect_to, context, closing)
         at, close = await listen(build_registry(world), tls=context)
         closing.append(close)
         connect_to |= {(host, 443): (LOOPBACK, at) for host in REGISTRIES}
-        dns_port, close = await nameserver.serve(world)
-        closing.append(close)
+        dns_port, servers, stops = await serve_internet(world)
+        closing += stops
+        connect_to |= servers
         return Endpoints(
             coolify_url=urls[0],
             hetzner_url=f"{urls[1]}/v1",
             github_url=urls[2],
             robot_url=urls[3],
+            cloudflare_url=f"{urls[4]}/client/v4",
             nameserver=(LOOPBACK, dns_port),
             connect_to=connect_to,
             authority_pem=authority,
@@ -150,11 +165,39 @@ class Sandbox:
             login_key=hosts.login_private_key,
         )
 
+    async def _arrive(
+        self,
+        hosts: SshHosts,
+        now: Mapping[str, HostState] | Set[str],
+        connect_to: dict[Endpoint, Endpoint],
+        context: ssl.SSLContext,
+        closing: list[Close],
+    ) -> None:
+        """Open the doors of servers that have come up since: SSH, and the web."""
+        if hosts.serve(now):
+            return
+        async with self._arriving:
+            fresh = [name for name in now if name not in hosts.doors]
+            await hosts.follow()
+            connect_to.update(hosts.connect_to)
+            for name in fresh:
+                await self._open_edge(name, connect_to, context, closing)
+
+    async def _open_edge(
+        self, name: str, connect_to: dict[Endpoint, Endpoint], context: ssl.SSLContext, closing: list[Close]
+    ) -> None:
+        address = self._world.read().hosts[name].address
+        for port, tls in ((80, None), (443, context)):
+            at, close = await listen(build_edge(self._world, name), tls=tls)
+            closing.append(close)
+            connect_to[address, port] = (LOOPBACK, at)
+
 
 def _names(world: World) -> list[str]:
-    """The certificate covers the wildcards of the seeded zone and everything one level below it."""
+    """The certificate covers the wildcards of the seeded zone, everything one level below it, and Muscles to come."""
     zones = world.read().hetzner.zones
     found = [name for zone in zones for name in (f"*.{zone.name}", *(_below(zone.name, r.name) for r in zone.rrsets))]
+    found += [f"*.s{number}.{zone.name}" for zone in zones for number in range(1, MUSCLES + 1)]
     return sorted(set(filter(None, found)))
 
 

@@ -26,6 +26,19 @@ from ink_infra_mcp.sandbox.state_coolify import (
     ServerSettings,
     Token,
 )
+from ink_infra_mcp.sandbox.state_factory import (
+    BASE,
+    BASE_TEXT,
+    CUSTOM,
+    PROD,
+    PROD_TEXT,
+    Drill,
+    Dump,
+    FactoryDisk,
+    Kept,
+    Schedule,
+    override,
+)
 from ink_infra_mcp.sandbox.state_github import commit_sha, seed_github
 from ink_infra_mcp.sandbox.state_hetzner import seed_hetzner
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
@@ -155,9 +168,24 @@ def _coolify(began: float) -> CoolifyState:
         github_apps=_github_apps(began),
         servers=[_server(number, name, began) for number, name in enumerate(ADDRESSES)],
         projects=[_project(began)],
+        factory=_factory_disk(began),
     )
     coolify.applications = [_application(coolify, sketch, began) for sketch in _SKETCHES]
     return coolify
+
+
+def _factory_disk(began: float) -> FactoryDisk:
+    """The fork by digest in the override, no updates, backups each night and a drill: all as it should be."""
+    last = began + 30 * DAY_S - 5 * 3600
+    kept = Kept(name="op-4w7hx2mnp9", at=last - 3 * DAY_S, sum="4e" * 32)
+    return FactoryDisk(
+        files={BASE: BASE_TEXT, PROD: PROD_TEXT, CUSTOM: override(FORK_IMAGE)},
+        env={"REGISTRY_URL": "docker.io", "LATEST_IMAGE": "4.3.10", "COOLIFY_VERSION": "4.3.10", "AUTOUPDATE": "false"},
+        schedules=[Schedule(last_success=last)],
+        dumps=[Dump(at=last - DAY_S), Dump(at=last)],
+        kept=[kept],
+        drill=Drill(at=kept.at, backup=kept.name, sum=kept.sum, image=f"sha256:{container_id(FORK_IMAGE, 0.0)}"),
+    )
 
 
 def _key(number: int, name: str, began: float) -> PrivateKey:
@@ -279,6 +307,7 @@ def _factory_stack(began: float) -> list[Container]:
             name=name,
             image=image,
             image_id="sha256:" + container_id(image, 0.0),
+            image_digests=[image] if "@" in image else [],
             health="healthy",
             created_at=began,
             started_at=began,

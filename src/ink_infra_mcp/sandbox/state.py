@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from ink_infra_mcp.sandbox.part import Part
+from ink_infra_mcp.sandbox.state_cloudflare import CloudflareState, seed_cloudflare
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
 from ink_infra_mcp.sandbox.state_github import GithubState
 from ink_infra_mcp.sandbox.state_hetzner import HetznerState
@@ -14,10 +15,10 @@ from ink_infra_mcp.sandbox.state_robot import RobotState, seed_robot
 class Fault(Part):
     """Scripted trouble: after `skip` matching requests, the next `times` ones fail.
 
-    `system` is coolify, hetzner, robot, github, registry, edge or ssh; `match` is a substring of `METHOD /path` (or of
-    the SSH command). `kind` is status (answer `status` with `body` and `headers`), hang (no answer for `seconds`), drop
-    (close the connection), drop_after (act, then close without an answer), html (answer a login page), refuse (SSH: no
-    login).
+    `system` is coolify, hetzner, robot, cloudflare, github, registry, edge, ssh, dns or authority (one name server).
+    `match` is a substring of `METHOD /path` (or of the SSH command, or of the question). `kind` is status (answer
+    `status` with `body` and `headers`), hang (no answer for `seconds`), drop (close the connection), drop_after (act,
+    then close without an answer), html (answer a login page), refuse (SSH: no login).
     """
 
     system: str
@@ -46,6 +47,7 @@ class WorldState(Part):
     hosts: dict[str, HostState]
     registry: RegistryState = RegistryState()
     robot: RobotState = Field(default_factory=seed_robot)
+    cloudflare: CloudflareState = Field(default_factory=seed_cloudflare)
     faults: list[Fault] = []
     journal: list[str] = []
 

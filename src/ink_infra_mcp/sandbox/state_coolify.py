@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.part import Part
+from ink_infra_mcp.sandbox.state_factory import FactoryDisk
 
 JobKind = Literal[
     "stop_app",
@@ -20,6 +21,7 @@ JobKind = Literal[
     "load_compose",
     "refresh",
     "replace",
+    "restart_proxy",
 ]
 DeploymentStatus = Literal["queued", "in_progress", "finished", "failed", "cancelled-by-user"]
 
@@ -102,12 +104,21 @@ class ServerSettings(Part):
     is_terminal_enabled: bool = True
     server_disk_usage_notification_threshold: int = 80
     server_disk_usage_check_frequency: str = "0 23 * * *"
+    docker_cleanup_frequency: str = "0 0 * * *"
+    docker_cleanup_threshold: int = 80
+    force_docker_cleanup: bool = True
+    delete_unused_volumes: bool = False
+    delete_unused_networks: bool = False
+    disable_application_image_retention: bool = False
     docker_version: str | None = None
     docker_version_checked_at: float | None = None
 
 
 class Server(Part):
-    """A server. `host` names the machine in WorldState.hosts; empty means: the machine with this address."""
+    """A server. `host` names the machine in WorldState.hosts; empty means: the machine with this address.
+
+    Knob of the sandbox: `workers_hang` is a server that no worker comes to an end with, whatever it is asked for.
+    """
 
     id: int
     uuid: str
@@ -123,6 +134,7 @@ class Server(Part):
     proxy_status: str = "exited"
     proxy_applied: bool = False
     """Whether the proxy's own file has been written on the machine."""
+    workers_hang: bool = False
     is_validating: bool = False
     validation_logs: str | None = None
     unreachable_count: int = 0
@@ -370,3 +382,4 @@ class CoolifyState(Part):
     services: list[Service] = []
     deployments: list[Deployment] = []
     jobs: list[Job] = []
+    factory: FactoryDisk = FactoryDisk()

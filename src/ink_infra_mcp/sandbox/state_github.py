@@ -9,6 +9,21 @@ GITHUB_TOKEN = "ghp_" + "Sandbox0" * 4 + "abcd"
 """Opens every private repository of the seed."""
 
 
+class PullRequest(Part):
+    """A pull request; `merged_as` is the commit that it became."""
+
+    state: Literal["open", "closed"] = "open"
+    merged_as: str = ""
+
+
+class Release(Part):
+    """A release by its tag, and the commits that are in it, of those that anybody asks for."""
+
+    tag: str
+    prerelease: bool = False
+    commits: list[str] = []
+
+
 class GithubRepo(Part):
     """One repository. `branches` maps a branch to its head commit (40 hexadecimal digits).
 
@@ -22,6 +37,9 @@ class GithubRepo(Part):
     port: int = 3000
     description: str = ""
     files: dict[str, str] = {}
+    pulls: dict[int, PullRequest] = {}
+    releases: list[Release] = []
+    """The newest first."""
 
 
 class Rate(Part):
@@ -47,7 +65,7 @@ def commit_sha(text: str) -> str:
 
 
 def seed_github(now: float) -> GithubState:
-    """Return one public, one private and one repository whose build fails."""
+    """Return one public, one private and one repository whose build fails, and Coolify's own."""
     return GithubState(
         repos={
             "example/hello": GithubRepo(
@@ -73,6 +91,13 @@ def seed_github(now: float) -> GithubState:
                 build="fails",
                 description="Its build always fails",
                 files={"Dockerfile": "FROM node:22-alpine\nRUN npm ci\n"},
+            ),
+            "coollabsio/coolify": GithubRepo(
+                branches={"v4.x": commit_sha("coollabsio/coolify v4.x")},
+                default_branch="v4.x",
+                description="An open-source and self-hostable platform",
+                pulls={8113: PullRequest()},
+                releases=[Release(tag="v4.4-rc.1", prerelease=True), Release(tag="v4.3.10"), Release(tag="v4.3.9")],
             ),
         },
         tokens={GITHUB_TOKEN: ["*"]},

@@ -86,6 +86,40 @@ class PrivateNet(Part):
     mac_address: str
 
 
+class Network(Part):
+    """A private network. `subnets` are pairs of network zone and range; addresses come from the first that fits."""
+
+    id: int
+    name: str
+    ip_range: str
+    created: float
+    subnets: list[tuple[str, str]] = []
+    labels: dict[str, str] = {}
+
+
+class PlacementGroup(Part):
+    """Servers that are kept apart."""
+
+    id: int
+    name: str
+    created: float
+    labels: dict[str, str] = {}
+
+
+class Address(Part):
+    """A public address that is no server's by birth: a Primary IP, or with `floats` a Floating IP."""
+
+    id: int
+    name: str
+    type: Literal["ipv4", "ipv6"]
+    ip: str
+    location: str
+    created: float
+    floats: bool = False
+    server: int | None = None
+    labels: dict[str, str] = {}
+
+
 class Server(Part):
     """A Cloud server. `next_status` comes true at `next_at`; the status `gone` removes it."""
 
@@ -102,6 +136,11 @@ class Server(Part):
     labels: dict[str, str] = {}
     private_net: list[PrivateNet] = []
     protected: bool = False
+    backups: bool = False
+    placement_group: int | None = None
+    user_data: str = ""
+    root_keys: list[str] | None = None
+    """The public keys it was made with; None: it was here before."""
     next_status: str | None = None
     next_at: float = 0.0
 
@@ -191,6 +230,11 @@ class HetznerState(Part):
     volumes: list[Volume] = []
     zones: list[Zone] = []
     firewalls: list[Firewall] = []
+    networks: list[Network] = []
+    placement_groups: list[PlacementGroup] = []
+    addresses: list[Address] = []
+    breaks: dict[str, str] = {}
+    """Commands whose next action ends in an error, such as `start_server`, and the error's message."""
     actions: list[Action] = []
     next_id: int = 4_711_000
     action_s: float = 3.0

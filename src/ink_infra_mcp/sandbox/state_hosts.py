@@ -1,8 +1,13 @@
 """The pretend servers: what Docker and the system on them would say."""
 
+from typing import Literal
+from uuid import NAMESPACE_DNS, uuid5
+
 from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.part import Part
+from ink_infra_mcp.sandbox.state_logins import Logins
+from ink_infra_mcp.sandbox.state_machine import Made
 
 
 class Container(Part):
@@ -38,6 +43,14 @@ class Container(Part):
     networks: list[str] = ["coolify"]
     host_config: dict[str, JsonValue] = {}
     """What Docker's HostConfig says beyond, or otherwise than, the fields above."""
+
+
+class VolumeContent(Part):
+    """What a Docker volume holds: files by path, each as the digest of all that it is; and who made it, by a label."""
+
+    files: dict[str, str] = {}
+    size_bytes: int = 2**20
+    operation: str = ""
 
 
 class Ufw(Part):
@@ -125,6 +138,15 @@ class HostFirewall(Part):
             self.firewalld.forget(change.added)
 
 
+class Vlan(Part):
+    """The link of a vSwitch. One that is not `kept` is deleted `until` then, or with a boot."""
+
+    made_by: str
+    number: int
+    until: float
+    kept: bool = False
+
+
 class HostState(Part):
     """One server. An address that is empty it has not; without private ones it has no private card.
 
@@ -136,6 +158,12 @@ class HostState(Part):
     ipv6: str = ""
     private_address: str = ""
     private_ipv6: str = ""
+    private_network: str = ""
+    """The network that its private card leads to; its router has the first address in it."""
+    private_mtu: int = 1450
+    vlan: Vlan | None = None
+    network_manager: str = "networkd"
+    """Who rules its cards; another word than netplan, networkd and ifupdown is one that the script does not know."""
     role: str
     os_id: str = "debian"
     os_version: str = "12"
@@ -154,6 +182,8 @@ class HostState(Part):
     volumes: list[str] = []
     volume_options: dict[str, dict[str, str]] = {}
     """Of volumes that were made with options of the local driver: which."""
+    volume_contents: dict[str, VolumeContent] = {}
+    """Of volumes that hold something, or that were made with a label: what."""
     cgroups: str = "cgroup2fs"
     """The file system at /sys/fs/cgroup: `tmpfs` with version 1 of cgroups."""
     variables: dict[str, str] = {}
@@ -161,18 +191,59 @@ class HostState(Part):
     network_drivers: dict[str, str] = {}
     """Of networks that are no bridges: the driver."""
     firewall: HostFirewall = HostFirewall()
+    logins: Logins = Logins()
+    made: Made = Made()
     without: list[str] = []
     """Programs that a server usually has, and this one has not."""
+    taken_ports: list[int] = []
+    """Ports on which a program that is no container listens."""
     names: dict[str, list[str]] = {}
     """Names that only its own resolver knows, and their addresses."""
     self_signed: bool = False
     """Whether its proxy shows a certificate of its own making."""
     up: bool = True
+    boots: int = 1
+    boot_s: float = 40.0
+    """How long it is away when it reboots."""
+    shuts_down_at: float | None = None
+    boots_at: float | None = None
+    comes_back: bool = True
+    """Whether a reboot ends; one that does not come back hangs in its firmware."""
+    reboots: dict[str, str] = {}
+    """The reboots that were asked for by name, and the boot that each was to end."""
+    stay_down: list[str] = []
+    """Containers that do not run any more after a boot."""
+    packages_busy: bool = False
+    reboot_packages: list[str] = []
+    """The packages for which it asks for a reboot."""
+    updates: dict[str, str] = {}
+    """Packages that could be updated, and from where, as `Debian-Security:12/oldstable-security`."""
+    patches: dict[str, float] = {}
+    """The installations that were begun by name, and when each ends."""
+    patch_s: float = 20.0
+    patch_status: int = 0
+    """What an installation ends with; where that is an error nothing is installed."""
+    security_source: bool = True
+    archive: Literal["fresh", "still", "away"] = "fresh"
+    """What apt meets when it fetches lists: what is new, a mirror that stands still, or nothing."""
+    lists_age_s: float = 3600.0
+    """How long ago the archives made the lists that lie there."""
+    audits: dict[str, str] = {}
+    """What auditors say that are installed there, `lynis` and `ssh_audit`, each in its own form."""
+    inodes_percent: int = 5
+    read_only: bool = False
+    sshd: dict[str, str] = {}
+    """Of what `sshd -T` says: what is otherwise than usual."""
     clock_ahead_s: float = 0.0
     """How far its clock is ahead of the world's."""
     host_private_key: str = ""
     host_public_key: str = ""
     authorized_keys: list[str] | None = None
-    """The public keys that let Coolify in; None: every one does."""
+    """The public keys that let Coolify in, beside those of `logins`; None: every one does."""
     login_private_key: str = ""
     login_public_key: str = ""
+
+    @property
+    def boot_id(self) -> str:
+        """Return what tells this boot from every other one, as the kernel writes it."""
+        return str(uuid5(NAMESPACE_DNS, f"boot {self.boots} of {self.name}"))

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from ink_infra_mcp.sandbox.part import Part
+from ink_infra_mcp.sandbox.state_hosts import HostState
 
 ROBOT_USER = "#ws+sandbox"
 ROBOT_PASSWORD = "sandboxRobotPassword" + "0" * 12
@@ -43,11 +44,37 @@ class RobotSet(Part):
         return self.status == "active" and not any(rule.action == "accept" for rule in self.output)
 
 
+class RobotKey(Part):
+    """An SSH key of the account, by the MD5 of its blob."""
+
+    name: str
+    data: str
+    fingerprint: str
+    type: str
+    size: int
+
+
+class RobotSystem(Part):
+    """What a server boots in place of its own system, or has booted: the rescue system, or an installation.
+
+    `keys` are fingerprints. `host_keys` are public keys, known once it runs.
+    """
+
+    system: str
+    lang: str = ""
+    keys: list[RobotKey] = []
+    password: str
+    host_keys: list[str] = []
+    booted_at: float | None = None
+
+
 class RobotServer(Part):
     """A dedicated server. Its firewall is `in process` until `ready_at`, and the switch filters by `before` till then.
 
     `has_firewall` False: there is none for this server; `has_port` False: Robot does not know its switch port;
-    `pinned`: Hetzner's own rules keep the firewall from being disabled.
+    `pinned`: Hetzner's own rules keep the firewall from being disabled. `boots` False: Robot boots nothing on it.
+    `starts_at` is when a reset has come as far as the boot loader, `installed_at` when an installation ends, `shelved`
+    the host whose disks the rescue system left alone.
     """
 
     number: int
@@ -63,10 +90,50 @@ class RobotServer(Part):
     has_firewall: bool = True
     has_port: bool = True
     pinned: bool = False
+    status: str = "ready"
+    cancelled_to: str | None = None
+    can_reserve: bool = False
+    is_moving: bool = False
+    """Whether it is being given to another account: it cannot be cancelled then."""
+    resets: list[str] = ["sw", "hw", "man"]
+    technician: bool = False
+    boots: bool = True
+    boots_disk_first: bool = False
+    """Whether its BIOS asks the disk before the network, so that it never boots what Robot has set."""
+    rescue: RobotSystem | None = None
+    linux: RobotSystem | None = None
+    vnc: bool = False
+    last_rescue: RobotSystem | None = None
+    last_linux: RobotSystem | None = None
+    starts_at: float | None = None
+    installed_at: float | None = None
+    shelved: HostState | None = None
+
+    @property
+    def ipv6(self) -> str:
+        """Return the address of the server itself in its IPv6 network."""
+        return f"{self.ipv6_net}1"
+
+    @property
+    def address(self) -> str:
+        """Return where it is reached."""
+        return self.ipv4 or self.ipv6
 
     def in_force(self, now: float) -> RobotSet:
         """Return what the switch port does at `now`."""
         return self.firewall if self.ready_at <= now else self.before
+
+
+class VSwitch(Part):
+    """A vSwitch: `servers` are the numbers of those on it; a change of them is under way until `ready_at`."""
+
+    id: int
+    name: str
+    vlan: int
+    cancelled: bool = False
+    servers: list[int] = []
+    cloud_networks: list[dict[str, int | str]] = []
+    ready_at: float = 0.0
 
 
 class RobotTemplate(Part):
@@ -79,6 +146,21 @@ class RobotTemplate(Part):
     whitelist_hos: bool = True
     input: list[RobotRule] = []
     output: list[RobotRule] = []
+
+
+class MarketProduct(Part):
+    """A used server in the auction; sizes are GB, prices EUR without VAT."""
+
+    id: int
+    name: str = "SB64"
+    cpu: str
+    benchmark: int
+    memory: int
+    drive: int
+    drives: int = 2
+    datacenter: str = "FSN1-DC14"
+    price: str
+    setup: str = "0.0000"
 
 
 class Count(Part):
@@ -95,6 +177,11 @@ class RobotState(Part):
     password: str = ROBOT_PASSWORD
     servers: list[RobotServer] = []
     templates: list[RobotTemplate] = []
+    market: list[MarketProduct] = []
+    vswitches: list[VSwitch] = []
+    keys: list[RobotKey] = []
+    tells_host_keys: bool = True
+    """Whether `last` tells the host keys of what was installed: no documentation shows one."""
     failed: list[float] = []
     blocked_until: float = 0.0
     counts: dict[str, Count] = {}
@@ -123,6 +210,26 @@ def seed_robot() -> RobotState:
                 firewall=RobotSet(),
                 before=RobotSet(),
             )
+        ],
+        market=[
+            MarketProduct(
+                id=2_900_001,
+                cpu="AMD Ryzen 7 3700X",
+                benchmark=22_600,
+                memory=64,
+                drive=1024,
+                price="37.0000",
+            ),
+            MarketProduct(
+                id=2_900_002,
+                cpu="Intel Xeon E5-1650V3",
+                benchmark=10_300,
+                memory=128,
+                drive=480,
+                datacenter="HEL1-DC2",
+                price="52.0000",
+                setup="39.0000",
+            ),
         ],
         templates=[RobotTemplate(id=TEMPLATE, name="web", input=[web, answers], output=[ALLOW_ALL.model_copy()])],
     )

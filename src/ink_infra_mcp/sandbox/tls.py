@@ -4,6 +4,7 @@ import os
 import ssl
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -15,12 +16,27 @@ LIFE = timedelta(days=90)
 _SKEW = timedelta(hours=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate with its private key and its authority, each as PEM."""
+
+    leaf: str
+    key: str
+    authority: str
+
+
 def edge_tls(domains: Sequence[str], *, now: datetime | None = None) -> tuple[ssl.SSLContext, str]:
     """Return a server context with one certificate for `domains` (wildcards allowed), and its authority as PEM.
 
     Keys are made fresh and kept in memory only, apart from a moment in a private temporary file. The certificate
     begins an hour before `now` (default: the present) and lives 90 days.
     """
+    made = certificate_for(domains, now=now)
+    return _context(made), made.authority
+
+
+def certificate_for(domains: Sequence[str], *, now: datetime | None = None) -> Certificate:
+    """Return a fresh certificate for `domains`, by a fresh authority, as `edge_tls` serves one."""
     begins = (now or datetime.now(UTC)) - _SKEW
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority_name = _name("Sandbox Authority")
@@ -41,7 +57,10 @@ def edge_tls(domains: Sequence[str], *, now: datetime | None = None) -> tuple[ss
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    return _context(leaf, key), _pem(authority)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return Certificate(_pem(leaf), private.decode(), _pem(authority))
 
 
 def _name(common: str) -> x509.Name:
@@ -76,16 +95,13 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _context(leaf: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> ssl.SSLContext:
+def _context(made: Certificate) -> ssl.SSLContext:
     """The ssl module loads key and certificate from files only."""
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     handle, path = tempfile.mkstemp(prefix="ink-sandbox-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(private + _pem(leaf).encode())
+            file.write(f"{made.key}{made.leaf}".encode())
         context.load_cert_chain(path)
     finally:
         os.unlink(path)

@@ -1,28 +1,33 @@
 """Answers as MCP results: a short text for a person, structured content for a program, bounded, fenced, redacted."""
 
+import difflib
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from functools import partial
 from typing import Any, TypeVar, cast
 
 from mcp import types
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.receipt import Problem, Receipt
 from ink_infra_mcp.core.untrusted import clean, fence, without_unseen, written_out
+from ink_infra_mcp.core.words import of_fault
 from ink_infra_mcp.server.backend import AnyQuery, Backend
 
 MAX_TEXT = 40_000
 MAX_FIELD = 20_000
 MAX_DATA = 100_000
+MAX_NAME = 100
 _NOT_DONE = {
     Outcome.FAILED,
     Outcome.UNDONE,
     Outcome.APPLIED_UNVERIFIED,
+    Outcome.APPLIED_IN_PART,
     Outcome.REFUSED_BY_POLICY,
     Outcome.PLAN_DRIFTED,
     Outcome.LOCKED,
@@ -81,9 +86,13 @@ def of_error(error: InkError, backend: Backend | None) -> types.CallToolResult:
     return _error(f"[{error.code}] {error}", backend)
 
 
-def of_bad_arguments(error: ValidationError, backend: Backend | None) -> types.CallToolResult:
-    """Return what is wrong with the arguments, by name and without repeating their values."""
-    lines = [f"{_path(item['loc'])}: {item['msg']}" for item in error.errors(include_url=False, include_input=False)]
+def of_bad_arguments(
+    error: ValidationError, backend: Backend | None, *, known: Iterable[str] = ()
+) -> types.CallToolResult:
+    """Return what is wrong with the arguments, by name and without repeating their values; `known` are those it has."""
+    names = [*known]
+    found = error.errors(include_url=False, include_input=False)
+    lines = [f"{_path(item['loc'])}: {of_fault(item)}{_meant(item, names)}" for item in found]
     return _error(f"[invalid_input] Nothing was done. {'; '.join(lines[:10])}", backend)
 
 
@@ -130,6 +139,12 @@ def _problem_lines(problem: Problem | None) -> list[str]:
 
 def _brief(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _meant(fault: ErrorDetails, known: Sequence[str]) -> str:
+    where = _path(fault["loc"])
+    close = difflib.get_close_matches(where[:MAX_NAME], known, n=1) if fault["type"] == "extra_forbidden" else []
+    return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def _path(loc: tuple[int | str, ...]) -> str:

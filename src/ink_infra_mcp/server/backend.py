@@ -1,7 +1,7 @@
 """What the MCP side needs of the rest: tools by name, the guard, operations, resources. Opened at the first call."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel
 
@@ -11,6 +11,8 @@ from ink_infra_mcp.guard.caller import Asked, Caller, Progress, Reply
 
 AnyMutation = Mutation[Any, Any, Any]
 AnyQuery = Query[Any, Any, Any]
+Kind = Literal["app", "server", "operation"]
+"""What has names that a person may want completed."""
 
 
 class Backend(Protocol):
@@ -50,6 +52,10 @@ class Backend(Protocol):
 
     async def follow(self, operation_id: str, wait_s: float, progress: Progress | None) -> Receipt:
         """Wait for an operation."""
+        ...
+
+    async def names(self, kind: Kind) -> tuple[str, ...]:
+        """Return the names of all of a kind, without asking any server; raises an InkError where they are not known."""
         ...
 
     def redact(self, text: str) -> str:

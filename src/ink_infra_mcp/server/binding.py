@@ -7,6 +7,7 @@ import anyio
 from mcp import MCPError, types
 from pydantic import BaseModel, ValidationError
 
+from ink_infra_mcp.core.arguments import taken
 from ink_infra_mcp.core.errors import InkError, InputError
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.receipt import Receipt
@@ -25,9 +26,10 @@ MAX_PROGRESS = 300
 class _BadArguments(Exception):
     """The arguments of a call do not fit its tool."""
 
-    def __init__(self, found: ValidationError) -> None:
+    def __init__(self, found: ValidationError, model: type[BaseModel]) -> None:
         super().__init__("bad arguments")
         self.found = found
+        self.known = tuple(model.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Binding:
             return await self._known(ctx, params, backend)
         except _BadArguments as error:
             await self.noting.arguments(params.name, error.found)
-            return answers.of_bad_arguments(error.found, backend)
+            return answers.of_bad_arguments(error.found, backend, known=error.known)
         except InkError as error:
             if isinstance(error, InputError) and backend is not None and params.name in backend.mutations:
                 await self.noting.refused(params.name)
@@ -120,9 +122,9 @@ class Binding:
 
 def _arguments(model: type[BaseModel], params: types.CallToolRequestParams) -> BaseModel:
     try:
-        return model.model_validate(params.arguments or {})
+        return model.model_validate(taken(model, params.arguments or {}))
     except ValidationError as error:
-        raise _BadArguments(error) from error
+        raise _BadArguments(error, model) from error
 
 
 def _progress(ctx: Context, backend: Backend) -> Progress:

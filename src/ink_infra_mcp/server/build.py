@@ -1,5 +1,6 @@
 """Builds the MCP server: one set of handlers for every protocol revision and transport."""
 
+import base64
 import logging
 import secrets
 from dataclasses import dataclass, field
@@ -19,12 +20,21 @@ from ink_infra_mcp.server.asking import Context, readable_answers
 from ink_infra_mcp.server.backend import Open
 from ink_infra_mcp.server.binding import Binding, Result
 from ink_infra_mcp.server.catalogue import Catalogue
+from ink_infra_mcp.server.completing import Completing
 from ink_infra_mcp.server.noting import Noting
 from ink_infra_mcp.server.prompts import MAX_INSTRUCTIONS, Prompts
 from ink_infra_mcp.server.reading import Reading
 
 NAME = "ink-infra-mcp"
 _HOUR_MS = 3_600_000
+_DRAWING = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#12202f"/>'
+    b'<path fill="#7fd1ff" d="M7 7h18v5H7zM7 14h18v5H7zM7 21h18v5H7z"/></svg>'
+)
+ICON = types.Icon(
+    src=f"data:image/svg+xml;base64,{base64.b64encode(_DRAWING).decode()}", mime_type="image/svg+xml", sizes=["any"]
+)
+"""Three servers in a rack, in the answer itself: no address of anybody's is asked for it."""
 log = logging.getLogger(__name__)
 
 
@@ -93,6 +103,7 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         NAME,
         version=__version__,
         title="Ink infrastructure",
+        icons=[ICON],
         instructions=settings.instructions,
         cache_hints={"tools/list": CacheHint(ttl_ms=_HOUR_MS, scope="private")},
         get_tool_input_schema=catalogue.input_schema,
@@ -103,6 +114,7 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         on_read_resource=reading.read,
         on_list_prompts=prompts.list,
         on_get_prompt=prompts.get,
+        on_completion=Completing(catalogue=catalogue, open=settings.open).complete,
         on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus(), max_subscriptions=64),
     )
     server.middleware.append(_contained)

@@ -15,6 +15,8 @@ from ink_infra_mcp.server.schema import input_schema, output_schema
 
 Tool = Query[Any, Any, Any] | Mutation[Any, Any, Any]
 Contract = dict[str, Any]
+LONGEST = 100_000
+"""Characters of the longest answer that leaves this server; a host that was told of none writes 50,000 into a file."""
 
 
 def contract_of(tool: Tool, kinds: Mapping[str, Risk]) -> Contract:
@@ -39,7 +41,16 @@ def contract_of(tool: Tool, kinds: Mapping[str, Risk]) -> Contract:
             "idempotentHint": True,
             "openWorldHint": open_world,
         },
-        "_meta": {"ink-infra/toolset": tool.toolset, "ink-infra/risk": risk.value},
+        "_meta": {"ink-infra/toolset": tool.toolset, "ink-infra/risk": risk.value, **_for_hosts(tool)},
+    }
+
+
+def _for_hosts(tool: Tool) -> dict[str, Any]:
+    """Return what Claude Code reads in `_meta` (its documentation of MCP, and of 2.1.332 the program itself)."""
+    return {
+        "anthropic/searchHint": tool.hint,
+        **({"anthropic/alwaysLoad": True} if tool.entry else {}),
+        **({"anthropic/maxResultSizeChars": LONGEST} if tool.long else {}),
     }
 
 

@@ -14,6 +14,10 @@ from pydantic import BaseModel, ConfigDict
 from ink_infra_mcp.server.asking import Context
 
 MAX_INSTRUCTIONS = 2048
+NOT_CONFIGURED = (
+    "Nothing is configured yet, and every tool says so. A person runs `ink-infra-mcp init` in a terminal, or starts "
+    "this server with --sandbox, a pretend world."
+)
 _HEAD = re.compile(r"\A\+\+\+\n(?P<head>.*?)\n\+\+\+\n(?P<body>.*)\Z", re.DOTALL)
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
@@ -81,9 +85,10 @@ def load() -> dict[str, PromptFile]:
     return {prompt.name: prompt for prompt in prompts}
 
 
-def instructions() -> str:
-    """Return the server's instructions: the text of guardrails.md."""
-    return parse((folder() / "guardrails.md").read_text(encoding="utf-8")).body
+def instructions(*, configured: bool = True) -> str:
+    """Return the server's instructions: the text of guardrails.md, after what a client must know before anything."""
+    body = parse((folder() / "guardrails.md").read_text(encoding="utf-8")).body
+    return body if configured else f"{NOT_CONFIGURED}\n\n{body}"
 
 
 @dataclass(slots=True)

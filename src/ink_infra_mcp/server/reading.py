@@ -1,8 +1,10 @@
-"""Resources: fleet:// and operation://{id}, each the structured answer of the query that a tool also gives."""
+"""Resources: the fleet, an app, a server, an operation: each the structured answer of a tool, or a part of it."""
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
 
 from mcp import MCPError, types
 
@@ -14,7 +16,26 @@ from ink_infra_mcp.server.catalogue import Catalogue
 
 FLEET = "fleet://overview"
 _OPERATION = re.compile(r"^operation://(op-[a-z0-9]{4,40})$")
+_NAMED = re.compile(r"^(?P<kind>app|server)://(?P<name>[^/?#\s]{1,300})$")
 _JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of a tool that answers for a resource; of the fleet's answer perhaps the part of one server."""
+
+    tool: str
+    arguments: dict[str, str] = field(default_factory=dict[str, str])
+    server: str = ""
+
+    def part_of(self, data: dict[str, Any], uri: str) -> dict[str, Any]:
+        """Return what the resource holds; raises MCPError where the fleet has no such server."""
+        if not self.server:
+            return data
+        found = [line for line in data.get("servers", ()) if line["name"] == self.server]
+        if not found:
+            raise _not_found(uri)
+        return found[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +53,9 @@ class Reading:
         return types.ListResourcesResult(resources=[fleet] if "get_fleet" in self.catalogue.contracts else [])
 
     async def templates(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListResourceTemplatesResult:
-        """Return the template of an operation."""
-        operation = types.ResourceTemplate(
-            uri_template="operation://{id}",
-            name="operation",
-            title="Operation",
-            description="Where an operation stands.",
-            mime_type=_JSON,
-        )
-        shown = "get_operation" in self.catalogue.contracts
-        return types.ListResourceTemplatesResult(resource_templates=[operation] if shown else [])
+        """Return the templates of an app, a server and an operation, whose names can be completed."""
+        shown = [template for tool, template in _TEMPLATES if tool in self.catalogue.contracts]
+        return types.ListResourceTemplatesResult(resource_templates=shown)
 
     async def read(self, _: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         """Return a resource's contents.
@@ -51,13 +65,13 @@ class Reading:
         """
         uri = str(params.uri)
         call = _call_for(uri)
-        if call is None or call[0] not in self.catalogue.contracts:
-            raise MCPError(code=types.INVALID_PARAMS, message="Resource not found", data={"uri": uri[:200]})
-        result = await self._answer(*call)
+        if call is None or call.tool not in self.catalogue.contracts:
+            raise _not_found(uri)
+        result = await self._answer(call.tool, call.arguments)
         if result.is_error:
             words = "".join(part.text for part in result.content if isinstance(part, types.TextContent))
             raise MCPError(code=types.INVALID_PARAMS, message=words, data={"uri": uri})
-        text = json.dumps(result.structured_content, ensure_ascii=False)
+        text = json.dumps(call.part_of(result.structured_content or {}, uri), ensure_ascii=False)
         return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, mime_type=_JSON, text=text)])
 
     async def _answer(self, name: str, arguments: dict[str, str]) -> types.CallToolResult:
@@ -71,8 +85,34 @@ class Reading:
             return answers.of_error(error, backend)
 
 
-def _call_for(uri: str) -> tuple[str, dict[str, str]] | None:
+def _not_found(uri: str) -> MCPError:
+    return MCPError(code=types.INVALID_PARAMS, message="Resource not found", data={"uri": uri[:200]})
+
+
+def _call_for(uri: str) -> _Call | None:
     if uri == FLEET:
-        return "get_fleet", {}
-    match = _OPERATION.match(uri)
-    return ("get_operation", {"operation": match[1]}) if match else None
+        return _Call("get_fleet")
+    if match := _OPERATION.match(uri):
+        return _Call("get_operation", {"operation": match[1]})
+    return _call_for_name(uri)
+
+
+def _call_for_name(uri: str) -> _Call | None:
+    match = _NAMED.match(uri)
+    if match is None or not (name := unquote(match["name"])).strip():
+        return None
+    return _Call("get_app", {"app": name}) if match["kind"] == "app" else _Call("get_fleet", server=name)
+
+
+def _template(kind: str, name: str, title: str, description: str) -> types.ResourceTemplate:
+    return types.ResourceTemplate(
+        uri_template=f"{kind}://{{{name}}}", name=kind, title=title, description=description, mime_type=_JSON
+    )
+
+
+_TEMPLATES = (
+    ("get_app", _template("app", "app", "App", "What runs, where, and its last deployments.")),
+    ("get_fleet", _template("server", "server", "Server", "A server's state and headroom.")),
+    ("get_operation", _template("operation", "id", "Operation", "Where an operation stands.")),
+)
+"""By the tool that each is read with."""

@@ -1,4 +1,4 @@
-"""JSON Schemas as they go over the wire: small, strict, and portable between clients."""
+"""JSON Schemas as they go over the wire: small, and portable between clients."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,19 +6,111 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
+from ink_infra_mcp.core.arguments import IS_OPTION, OPTIONS
+
 Schema = dict[str, Any]
 _NAMED = frozenset({"properties", "$defs"})
+_BOUNDS = frozenset(
+    {"minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "maxProperties", "pattern"}
+)
+_AT_HOME = _BOUNDS | {"discriminator"}
+"""What no client needs: which part of a union is meant shows in its `kind`; what people write is neither too long nor
+too much, and of what is shaped otherwise the refusal says what is wrong."""
 
 
 def input_schema(model: type[BaseModel]) -> Schema:
-    """Return the strict schema of a tool's arguments: no titles, no `null` alternatives, unknown names refused.
+    """Return the schema of a tool's arguments as every host's converter keeps it whole: no titles, no `null`, no
+    references, no unions, no `const`.
 
-    The model's own docstring stays at home: the tool's description says what it does.
+    The model's own docstring stays at home: the tool's description says what it does. So do the docstrings of its
+    parts, and what the model keeps whether a client knows it or not: bounds that only keep floods out, and that no
+    other name is taken, which Google's converter refuses to read and OpenAI's strict one writes itself.
     """
-    schema = _tidy(model.model_json_schema(by_alias=True), keep_description=True)
-    schema.pop("description", None)
-    schema["additionalProperties"] = False
-    return schema
+    raw = model.model_json_schema(by_alias=True)
+    parts = raw.pop("$defs", {})
+    for part in (raw, *parts.values()):
+        part.pop("description", None)
+        part.pop("additionalProperties", None)
+    return _grouped(_each_part(_joined(_tidy(_inline(raw, parts), keep_description=True))))
+
+
+def _joined(node: Any) -> Any:
+    """Return a schema with each union of objects as one object that has what any of them has.
+
+    Google's converter makes nothing of a union, and LangChain's for Google a text. Which argument belongs to which
+    `kind` is said beside it, and the model behind the schema refuses what does not fit.
+    """
+    node = _each(node, _joined)
+    if not isinstance(node, dict):
+        return node
+    held = {**cast(Schema, node)}
+    if "const" in held:
+        held["enum"] = [held.pop("const")]
+    if options := held.pop("oneOf", None):
+        return {**_one_of(options), **held}
+    return held
+
+
+def _one_of(options: list[Schema]) -> Schema:
+    properties: Schema = {}
+    for name, part in ((name, part) for option in options for name, part in option["properties"].items()):
+        properties[name] = _either(name, properties.get(name, part), part)
+    properties["kind"]["description"] = "; ".join(map(_words, options))
+    common = set[str].intersection(*(set(option["required"]) for option in options))
+    return {"type": "object", "properties": properties, "required": sorted(common)}
+
+
+def _words(option: Schema) -> str:
+    """Return what one part of a union has beside its options, in brackets what can be left out."""
+    properties: Schema = {**option["properties"]}
+    [kind] = properties.pop("kind")["enum"]
+    names = [name for name, part in properties.items() if not part.get(IS_OPTION)]
+    return f"{kind}: " + ", ".join(name if name in option["required"] else f"[{name}]" for name in names)
+
+
+def _either(name: str, one: Schema, other: Schema) -> Schema:
+    """Return what an argument may be that two objects of a union have.
+
+    Raises:
+        ValueError: they mean different things by it, which no single object can say.
+    """
+    rest = [{key: value for key, value in part.items() if key != "enum"} for part in (one, other)]
+    if rest[0] != rest[1] or ("enum" in one) != ("enum" in other):
+        raise ValueError(f"{name} is one thing in one part of a union and another in the next: give it two names")
+    choices = [*dict.fromkeys([*one.get("enum", ()), *other.get("enum", ())])]
+    return {**rest[0], **({"enum": choices} if choices else {})}
+
+
+def _grouped(node: Any) -> Any:
+    """Return a schema with all arguments that are marked as options as one list of lines: a fifth of the tokens."""
+    node = _each(node, _grouped)
+    if not isinstance(node, dict) or not isinstance((node := cast(Schema, node)).get("properties"), dict):
+        return node
+    properties: Schema = node["properties"]
+    options = {name: part for name, part in properties.items() if part.get(IS_OPTION)}
+    kept = {name: part for name, part in properties.items() if name not in options}
+    if options:
+        words = "NAME=value: " + "; ".join(_option(name, part) for name, part in options.items())
+        kept[OPTIONS] = {"type": "array", "items": {"type": "string"}, "description": words}
+    return {**node, "properties": kept}
+
+
+def _option(name: str, part: Schema) -> str:
+    """Return what is said of one option: its name, and in brackets its words, its choices or its default."""
+    says = ["|".join(part["enum"])] if "enum" in part else []
+    says += [part["description"]] if "description" in part else []
+    return f"{name} ({', '.join(says)})" if says else name
+
+
+def _each_part(node: Any) -> Any:
+    if isinstance(node, dict):
+        held = cast(Schema, node)
+        return {
+            key: {name: _each_part(part) for name, part in value.items()} if key in _NAMED else _each_part(value)
+            for key, value in held.items()
+            if key not in _AT_HOME
+        }
+    return [_each_part(part) for part in cast(list[Any], node)] if isinstance(node, list) else node
 
 
 def output_schema(model: type[BaseModel]) -> Schema:
@@ -30,8 +122,9 @@ def output_schema(model: type[BaseModel]) -> Schema:
 
 def _inline(node: Any, defs: Schema) -> Any:
     if isinstance(node, dict) and "$ref" in node:
-        ref = str(cast(Schema, node)["$ref"])
-        return _inline(defs[ref.removeprefix("#/$defs/")], defs)
+        held = {**cast(Schema, node)}
+        ref = str(held.pop("$ref"))
+        return {**_inline(defs[ref.removeprefix("#/$defs/")], defs), **held}
     return _each(node, lambda part: _inline(part, defs))
 
 
@@ -59,7 +152,7 @@ def _each(node: Any, change: Callable[[Any], Any]) -> Any:
 
 def _is_noise(key: str, value: object, *, keep_description: bool) -> bool:
     if key == "default":
-        return value in (None, "", [], {})
+        return value is False or value in (None, "", [], {})
     return key == "title" or (key == "description" and not keep_description)
 
 

@@ -23,6 +23,7 @@ from ink_infra_mcp.areas.ports.provider_steps import beyond_reach, provider_step
 from ink_infra_mcp.areas.ports.providers import in_front_of
 from ink_infra_mcp.areas.ports.refusals import (
     carried,
+    refuse_coolify_outside,
     refuse_cut_tunnels,
     refuse_lockout,
     refuse_unforeseen,
@@ -30,6 +31,7 @@ from ink_infra_mcp.areas.ports.refusals import (
 )
 from ink_infra_mcp.areas.ports.tries import Kept, kept_of
 from ink_infra_mcp.areas.ports.ways_in import neighbours_of
+from ink_infra_mcp.core.arguments import WIDENS
 from ink_infra_mcp.core.errors import HostError, RefusedByPolicy, UnknownName
 from ink_infra_mcp.core.firewall.policy import Agreement
 from ink_infra_mcp.core.fleet import Host, Muscle, Name
@@ -49,11 +51,9 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    server: Annotated[Name, Field(description="Server of the fleet")]
-    layers: Annotated[
-        Literal["all", "host", "provider"], Field(description="host: on the server; provider: Hetzner's in front of it")
-    ] = "all"
-    wait_s: Annotated[int, Field(ge=0, le=3600, description="Seconds to wait before answering `running`")] = 45
+    server: Annotated[Name, Field(description="Its name")]
+    layers: Annotated[Literal["all", "host", "provider"], Field(description="provider: Hetzner's"), WIDENS] = "all"
+    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +66,13 @@ class Facts(Closing):
 
 
 class ApplyFirewall(Mutation[Args, Look, Facts]):
-    """Make the firewalls of one server match the port policy: the provider's in front of it and its own, Docker's
-    published ports included. Use it after check_firewall. It refuses what would cut off us, an admin or the Factory,
-    and the server takes its old rules back by itself unless new connections prove that the new ones let us in.
+    """Make a server's firewalls, its provider's and its own, match the port policy, Docker's ports included. It cuts
+    off neither us, an admin nor the Factory: without the proof of a new login the old rules come back.
     """
 
     name: ClassVar[str] = "apply_firewall"
     title: ClassVar[str] = "Close ports to policy"
+    hint: ClassVar[str] = "close, block, lock down ports; fix or change the firewall's rules"
     toolset: ClassVar[Toolset] = "network"
     needs: ClassVar[Needs] = Needs((STATE, FACTORY), (MUSCLE, HETZNER, ROBOT))
     args = Args
@@ -97,6 +97,7 @@ class ApplyFirewall(Mutation[Args, Look, Facts]):
             HostError: the server cannot be read: what is not known is not changed.
         """
         host = _host(args.server, look)
+        await refuse_coolify_outside(look, host)
         facts = await _network(look, host)
         front = (await in_front_of(look, (host,)))[host.name]
         neighbours = neighbours_of(look.fleet, facts)

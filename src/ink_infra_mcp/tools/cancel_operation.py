@@ -18,7 +18,7 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    operation: Annotated[str, Field(pattern=r"^op-[a-z0-9]{4,40}$", description="Operation id, op-...")]
+    operation: Annotated[str, Field(pattern=r"^op-[a-z0-9]{4,40}$", description="op-...")]
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 
 
@@ -30,12 +30,13 @@ class Facts:
 
 
 class CancelOperation(Mutation[Args, Look, Facts]):
-    """Stop a running operation before its next step. What is done stays done, and the step that runs now runs to its
-    end. The same call as before then plans what is left.
+    """Stop a running operation before its next step; what is done stays done. The original call then plans what is
+    left.
     """
 
     name: ClassVar[str] = "cancel_operation"
     title: ClassVar[str] = "Cancel an operation"
+    hint: ClassVar[str] = "abort, halt what is running, what you are doing"
     toolset: ClassVar[Toolset] = "operations"
     needs: ClassVar[Needs] = Needs((STATE,))
     args = Args

@@ -31,8 +31,8 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    server: Annotated[Name | None, Field(description="Default: every server of the fleet")] = None
-    probe: Annotated[bool, Field(description="Also try TCP connects, from here and from other servers")] = False
+    server: Annotated[Name | None, Field(description="Default: all")] = None
+    probe: Annotated[bool, Field(description="Also try TCP connects")] = False
 
 
 class ServerPorts(Frozen):
@@ -63,13 +63,17 @@ class Report(Frozen):
 
 
 class CheckFirewall(Query[Args, Look, Report]):
-    """Show which ports of one server, or of all, the internet, admins, the Factory and the fleet can really reach
-    through every firewall and Docker, what policy wants, and findings with evidence and the call that mends each.
-    `unknown` never means closed; with probe=true it also tries TCP connects. It changes nothing.
+    """Show which ports of servers the internet, admins, the Factory and the fleet really reach through every firewall
+    and Docker, what policy wants, and the call that mends each finding. `unknown` never means closed. It changes
+    nothing.
     """
 
     name: ClassVar[str] = "check_firewall"
     title: ClassVar[str] = "Check ports and firewalls"
+    hint: ClassVar[str] = (
+        "is a port open, exposed, reachable from outside or the world; who gets at ssh, database; is it safe"
+    )
+    long: ClassVar[bool] = True
     toolset: ClassVar[Toolset] = "fleet"
     needs: ClassVar[Needs] = Needs((FACTORY,), (MUSCLE, HETZNER, ROBOT))
     args = Args

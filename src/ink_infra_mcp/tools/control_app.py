@@ -23,7 +23,7 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    app: Annotated[str, Field(min_length=1, max_length=300, description="Exact name, uuid or domain")]
+    app: Annotated[str, Field(min_length=1, max_length=300, description="Name, uuid or domain")]
     action: Act
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 
@@ -41,12 +41,13 @@ class Facts:
 
 
 class ControlApp(Mutation[Args, Look, Facts]):
-    """Start, stop or restart an app and prove the result. Use it for an app that is configured as wanted; a restart
-    interrupts its users. It changes no settings and deletes nothing.
+    """Start, stop or restart an app and prove it. A restart interrupts its users. It changes no settings and deletes
+    nothing.
     """
 
     name: ClassVar[str] = "control_app"
     title: ClassVar[str] = "Start, stop or restart an app"
+    hint: ClassVar[str] = "turn or switch an app on or off, bounce it, it hangs"
     toolset: ClassVar[Toolset] = "apps"
     needs: ClassVar[Needs] = Needs(STARTS_APPS, (FACTORY, OPTION, DNS, WRITE, SENSITIVE))
     args = Args

@@ -1,12 +1,11 @@
 """deploy_app: create or update an app and follow its deployment to a proved end."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from ink_infra_mcp.areas.apps import built_apps, compose_apps, proofs
+from ink_infra_mcp.areas.apps import compose_apps, proofs
 from ink_infra_mcp.areas.apps.app import App, all_apps
 from ink_infra_mcp.areas.apps.built_apps import BuiltApp
 from ink_infra_mcp.areas.apps.compose_apps import At, ComposeApp, ComposeFile
@@ -15,6 +14,7 @@ from ink_infra_mcp.areas.apps.envs import EnvArgs, env_warnings, envs_now
 from ink_infra_mcp.areas.apps.history import waits_for_rollout
 from ink_infra_mcp.areas.apps.home import Home, Wanted, existing, find_home, find_project, locks
 from ink_infra_mcp.areas.apps.isolation import beyond_settings, check_judgeable, factory_isolates, refuse_factory
+from ink_infra_mcp.areas.apps.named import NOTHING, Named, names_of, steps_of
 from ink_infra_mcp.areas.apps.pinning import Present, present, warnings_of
 from ink_infra_mcp.areas.apps.rollout import KNOWN
 from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services, promised
@@ -22,6 +22,7 @@ from ink_infra_mcp.areas.apps.settings import SettingArgs, refuse_unfit, wanted_
 from ink_infra_mcp.areas.apps.source import image_source, refuse_without_source, resolve
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application, Service
+from ink_infra_mcp.core.arguments import Mark
 from ink_infra_mcp.core.errors import RefusedByPolicy
 from ink_infra_mcp.core.fleet import Name, memory_bytes
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
@@ -34,15 +35,16 @@ PublishedPort = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}(?:/(?:tcp|udp))?
 class Args(SettingArgs):
     """What deploy_app takes."""
 
-    name: Annotated[Name, Field(description="App name: a DNS label")]
-    muscle: Annotated[Name | None, Field(description="Default: the one with room and the fewest apps")] = None
-    env: Annotated[EnvArgs, Field(description="Plain, secret:NAME (stored) or generate: (random)")] = {}
+    name: Name
+    muscle: Annotated[Name | None, Field(description="Else the best")] = None
+    env: EnvArgs = {}
     publish: Annotated[
         tuple[PublishedPort, ...],
-        Field(max_length=20, description="Ports of the compose file to publish; policies/ports.toml must open them"),
+        Field(max_length=20, description="compose ports"),
+        Mark.OPTION,
     ] = ()
-    redeploy: Annotated[bool, Field(description="Deploy even if nothing differs")] = False
-    wait_s: Annotated[int, Field(ge=0, le=3600, description="Seconds to wait before answering `running`")] = 45
+    redeploy: Annotated[bool, Mark.OPTION] = False
+    wait_s: Annotated[int, Field(ge=0, le=3600), Mark.OPTION] = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +53,21 @@ class Facts:
 
     app: BuiltApp | ComposeApp
     found: App | None
+    names: Named = NOTHING
 
 
 class DeployApp(Mutation[Args, Look, Facts]):
-    """Create or update an app from a git repository, an image, a Dockerfile or a compose file, and follow it to a URL
-    that is proved. Use it for the first deployment and for every later one; the same call twice does the work once. It
-    never deploys outside gVisor unless the operator's policy allows it, and it does not move apps between Muscles.
+    """Create or update an app from git, an image, a Dockerfile or a compose file, up to a proved URL. Use it for every
+    deployment. It leaves gVisor only where policy says so, and never its Muscle.
     """
 
     name: ClassVar[str] = "deploy_app"
     title: ClassVar[str] = "Deploy an app"
+    hint: ClassVar[str] = (
+        "deploy, put online, bring up, ship, launch, host or run a GitHub repo, website, project, docker image, "
+        "container; newest commit"
+    )
+    entry: ClassVar[bool] = True
     toolset: ClassVar[Toolset] = "apps"
     needs: ClassVar[Needs] = Needs((*STARTS_APPS, WRITE, FACTORY), (OPTION, GITHUB, SENSITIVE, DNS))
     args = Args
@@ -83,6 +90,9 @@ class DeployApp(Mutation[Args, Look, Facts]):
         "coolify.deploy",
         "coolify.restart",
         "hosts.prove_isolation",
+        "hetzner_dns.set_records",
+        "cloudflare.set_records",
+        "nameservers.prove_records",
     )
 
     async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
@@ -104,23 +114,25 @@ class DeployApp(Mutation[Args, Look, Facts]):
         service, values = file is not None, args.env.values()
         now = await present(look, uuid, args.name, service=service, values=values, image=args.image)
         if file is not None:
-            return Facts(app=await _compose_app(args, look, home, file, found, now), found=found)
-        return Facts(app=await _built_app(args, look, home, found, now), found=found)
+            app = await _compose_app(args, look, home, file, found, now)
+        else:
+            app = await _built_app(args, look, home, found, now)
+        return Facts(app=app, found=found, names=await names_of(look, app))
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the steps: what is missing is created, what differs is changed, then deployed and proved."""
         app, home, new = facts.app, facts.app.home, facts.found is None
-        steps = _steps(app)
+        steps = placed(steps_of(app, facts.names), servers=[home.muscle.name], apps=[app.name])
         return Plan(
             tool=self.name,
             title=f"{'Deploy' if new else 'Update'} {app.name} on {home.muscle.name}",
             target=app.name,
-            locks=locks(app.name, home.project, facts.found),
+            locks=(*locks(app.name, home.project, facts.found), *facts.names.locks),
             steps=steps,
             production=home.muscle.production,
             blast_radius=_blast_radius(home, new=new) if steps else "",
             keeps=() if new or not steps else ("volumes and other variables of the app",),
-            warnings=(*_notes(app, steps), *env_warnings(app.env), *warnings_of(steps, app.present)),
+            warnings=(*_notes(facts, steps), *env_warnings(app.env), *warnings_of(steps, app.present)),
             pinned={"placement": home.placement.model_dump(mode="json")} if new else {},
             phrase=app.name,
             reason="" if steps else f"{app.name} runs what was asked for at {home.url}, isolated.",
@@ -133,11 +145,6 @@ class DeployApp(Mutation[Args, Look, Facts]):
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return url, app uuid, Muscle, deployment and commit."""
         return proofs.summary_of_deployment(plan, results)
-
-
-def _steps(app: BuiltApp | ComposeApp) -> tuple[Step, ...]:
-    steps = built_apps.steps_of(app) if isinstance(app, BuiltApp) else compose_apps.steps_of(app)
-    return placed(steps, servers=[app.home.muscle.name], apps=[app.name])
 
 
 async def _isolable(args: Args, look: Look, found: App | None) -> Args:
@@ -160,9 +167,9 @@ async def _isolable(args: Args, look: Look, found: App | None) -> Args:
 def _compose_file(args: Args, look: Look) -> ComposeFile | None:
     publish = frozenset(port if "/" in port else f"{port}/tcp" for port in args.publish)
     if args.compose is None:
-        _refuse_published(publish)
+        compose_apps.refuse_published(publish)
         return None
-    _refuse_published(publish - look.ports().publishable())
+    compose_apps.refuse_published(publish - look.ports().publishable())
     memory, cpus = args.memory or look.fleet.defaults.memory, args.cpus or look.fleet.defaults.cpus
     return compose_apps.prepared(args.compose, look.isolation, memory=memory, cpus=cpus, publish=publish)
 
@@ -171,14 +178,6 @@ def _need_bytes(args: Args, look: Look, *, is_new: bool) -> int:
     """Return the memory that is asked for; an app that exists and is given none keeps what it has."""
     memory = args.memory or (look.fleet.defaults.memory if is_new else None)
     return memory_bytes(memory) if memory else 0
-
-
-def _refuse_published(ports: Collection[str]) -> None:
-    if ports:
-        raise RefusedByPolicy(
-            f"{sorted(ports)[0]} may not be published: users reach apps by the proxy of their Muscle.",
-            next="For a port of a compose file, have an operator open it for the internet in policies/ports.toml.",
-        )
 
 
 async def _compose_app(
@@ -245,5 +244,6 @@ def _blast_radius(home: Home, *, new: bool) -> str:
     return f"users of {home.url} while it restarts"
 
 
-def _notes(app: BuiltApp | ComposeApp, steps: tuple[Step, ...]) -> tuple[str, ...]:
-    return app.notes if isinstance(app, ComposeApp) and steps else ()
+def _notes(facts: Facts, steps: tuple[Step, ...]) -> tuple[str, ...]:
+    own = facts.app.notes if isinstance(facts.app, ComposeApp) and steps else ()
+    return (*own, *facts.names.notes)

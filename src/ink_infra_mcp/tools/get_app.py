@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.areas.apps.app import App, find_app, is_inline, limits_of
 from ink_infra_mcp.areas.apps.isolation import weaknesses
 from ink_infra_mcp.areas.apps.proofs import commit_of, restarts_of
+from ink_infra_mcp.areas.apps.standing import standing
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
@@ -24,7 +25,7 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    app: Annotated[str, Field(min_length=1, max_length=300, description="Exact name, uuid or domain")]
+    app: Annotated[str, Field(min_length=1, max_length=300, description="Name, uuid or domain")]
 
 
 class DeploymentSeen(Frozen):
@@ -69,12 +70,13 @@ class Report(Frozen):
 
 
 class GetApp(Query[Args, Look, Report]):
-    """Show one app: urls, status, source, limits, variable names, last deployments, and its containers as the host
-    shows them with their isolation. Use it before changing an app. It shows no values of variables.
+    """Show one app: urls, status, source, limits, variable names, last deployments, containers and their isolation. Use
+    it before changing an app. It shows no variables' values.
     """
 
     name: ClassVar[str] = "get_app"
     title: ClassVar[str] = "Show an app"
+    hint: ClassVar[str] = "tell about one app: details, its url, health, when last deployed, which env variables it has"
     toolset: ClassVar[Toolset] = "apps"
     needs: ClassVar[Needs] = Needs((READ,), (MUSCLE,))
     args = Args
@@ -91,7 +93,7 @@ class GetApp(Query[Args, Look, Report]):
             kind=app.kind,
             muscle=app.muscle or "?",
             urls=app.urls,
-            status=f"{app.status.state}:{app.status.health}",
+            status=standing(app, containers),
             source=_source(app),
             port=source.ports_exposes if source else "",
             limits=limits_of(app),

@@ -20,7 +20,7 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     operation: Annotated[str | None, Field(pattern=r"^op-[a-z0-9]{4,40}$", description="Only this operation")] = None
-    before: Annotated[int | None, Field(ge=1, description="Cursor: lines before this number")] = None
+    before: Annotated[int | None, Field(ge=1, description="Lines before this number")] = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
@@ -34,12 +34,14 @@ class Report(Frozen):
 
 
 class GetAudit(Query[Args, Look, Report]):
-    """Show the audit: every plan, approval, refusal, step and outcome, with who and when. The chain of hashes is
-    verified at each call. It changes nothing, and nothing can be removed from it.
+    """Show the audit: every plan, approval, refusal, step and outcome, with who and when. Each call verifies its chain
+    of hashes. It changes nothing.
     """
 
     name: ClassVar[str] = "get_audit"
     title: ClassVar[str] = "Show the audit"
+    hint: ClassVar[str] = "who changed, did or approved what and when, yesterday; trail, log tampered"
+    long: ClassVar[bool] = True
     toolset: ClassVar[Toolset] = "operations"
     needs: ClassVar[Needs] = Needs((STATE,))
     args = Args

@@ -59,12 +59,17 @@ class Report(Frozen):
 
 
 class GetFleet(Query[Args, Look, Report]):
-    """Show the fleet on one screen: Coolify's version, every server with memory headroom, disk, Docker, gVisor and
-    cost, and warnings. Use it first, to see what there is. It changes nothing; `?` means that it could not be read.
+    """Show the fleet: Coolify, servers with memory, disk, Docker, gVisor and cost, warnings. Use it first. It changes
+    nothing; `?` is not known.
     """
 
     name: ClassVar[str] = "get_fleet"
     title: ClassVar[str] = "Show the fleet"
+    hint: ClassVar[str] = (
+        "overview, state of the platform, how it is doing; which servers we have, full disks, room left on each "
+        "server, ip, monthly bill"
+    )
+    entry: ClassVar[bool] = True
     toolset: ClassVar[Toolset] = "fleet"
     needs: ClassVar[Needs] = Needs((), (READ, FACTORY, MUSCLE, HETZNER))
     args = Args

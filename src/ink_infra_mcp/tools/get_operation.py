@@ -18,7 +18,7 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    operation: Annotated[str, Field(pattern=r"^op-[a-z0-9]{4,40}$", description="Operation id, op-...")]
+    operation: Annotated[str, Field(pattern=r"^op-[a-z0-9]{4,40}$", description="op-...")]
 
 
 class Report(Frozen):
@@ -39,12 +39,15 @@ class Report(Frozen):
 
 
 class GetOperation(Query[Args, Look, Report]):
-    """Show where an operation stands: state, steps, result or problem, and its audit lines. Use it to follow one that
-    answered `running`. It changes nothing; polling every few seconds is fine.
+    """Show where an operation stands: steps, result or problem, audit. Use it while one is `running`. It changes
+    nothing.
     """
 
     name: ClassVar[str] = "get_operation"
     title: ClassVar[str] = "Show an operation"
+    hint: ClassVar[str] = "is it done yet, progress, how far, did it succeed, check on a job or deployment"
+    entry: ClassVar[bool] = True
+    long: ClassVar[bool] = True
     toolset: ClassVar[Toolset] = "operations"
     needs: ClassVar[Needs] = Needs((STATE,))
     args = Args

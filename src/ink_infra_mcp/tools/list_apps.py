@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.apps.app import App, all_apps, limits_of
 from ink_infra_mcp.areas.apps.isolation import weaknesses
+from ink_infra_mcp.areas.apps.standing import UNKNOWN, standing
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.fleet import Name
@@ -18,7 +19,6 @@ from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather_all
 from ink_infra_mcp.tools.paging import page
 
 COLUMNS = ("name", "muscle", "domain", "status", "runtime", "limits")
-UNKNOWN = "?"
 
 
 class Args(BaseModel):
@@ -27,13 +27,15 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     muscle: Name | None = None
-    search: Annotated[str | None, Field(max_length=100, description="Part of the name or domain")] = None
+    search: Annotated[str | None, Field(max_length=100, description="In name or domain")] = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     cursor: Annotated[str | None, Field(max_length=400)] = None
 
 
 class Report(Frozen):
-    """The table. What is healthy or unhealthy runs; `~` is Coolify's word against the host's; `?` is not known."""
+    """The table. Status is the host's word, what is healthy or unhealthy runs; Coolify's stands beside it where it is
+    another, and where the host did not tell; `?` is not known.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -43,12 +45,15 @@ class Report(Frozen):
 
 
 class ListApps(Query[Args, Look, Report]):
-    """List apps with Muscle, domain, status, runtime (runsc is isolated) and limits. Use it to find an app's exact
-    name; `~` marks a status that the host contradicts and `?` what could not be read. It changes nothing.
+    """List apps: Muscle, domain, status, runtime (runsc: isolated), limits. Use it for exact names. It changes nothing;
+    `?` is not known.
     """
 
     name: ClassVar[str] = "list_apps"
     title: ClassVar[str] = "List apps"
+    hint: ClassVar[str] = "which apps and sites are running, deployed and hosted, where they live, how many; isolated"
+    entry: ClassVar[bool] = True
+    long: ClassVar[bool] = True
     toolset: ClassVar[Toolset] = "apps"
     needs: ClassVar[Needs] = Needs((READ,), (MUSCLE,))
     args = Args
@@ -90,7 +95,7 @@ def _row(app: App, facts: HostFacts | HostError | None, look: Look) -> tuple[str
         app.name,
         app.muscle or UNKNOWN,
         domain,
-        _status(app, containers),
+        standing(app, containers),
         _runtime(app, containers, look),
         limits_of(app),
     )
@@ -99,22 +104,15 @@ def _row(app: App, facts: HostFacts | HostError | None, look: Look) -> tuple[str
 def _containers(app: App, facts: HostFacts | HostError | None) -> list[ContainerFacts] | None:
     if facts is None or isinstance(facts, HostError) or facts.containers is None:
         return None
-    return [c for c in facts.containers if belongs_to(c, app.uuid) and c.state == "running"]
-
-
-def _status(app: App, containers: list[ContainerFacts] | None) -> str:
-    state, health = app.status.state, app.status.health
-    words = health if state == "running" and health in {"healthy", "unhealthy"} else state
-    if containers is None:
-        return words
-    return f"{words}~" if bool(containers) != (state in {"running", "starting", "degraded"}) else words
+    return [c for c in facts.containers if belongs_to(c, app.uuid)]
 
 
 def _runtime(app: App, containers: list[ContainerFacts] | None, look: Look) -> str:
     if containers is None:
         return UNKNOWN
-    if not containers:
+    running = [container for container in containers if container.state == "running"]
+    if not running:
         return "-"
-    runtimes = sorted({c.runtime or "runc" for c in containers})
-    weak = any(weaknesses(look, app, container) for container in containers)
+    runtimes = sorted({c.runtime or "runc" for c in running})
+    weak = any(weaknesses(look, app, container) for container in running)
     return ",".join(runtimes) + ("!" if weak else "")

@@ -33,12 +33,11 @@ class Report(Frozen):
 
 
 class ListOperations(Query[Args, Look, Report]):
-    """List operations, newest first: what changed, what is running, what failed. Use get_operation for one of them.
-    It changes nothing.
-    """
+    """List operations, newest first: what changed, is running or failed. It changes nothing."""
 
     name: ClassVar[str] = "list_operations"
     title: ClassVar[str] = "List operations"
+    hint: ClassVar[str] = "history, what happened or changed recently, last, today; jobs"
     toolset: ClassVar[Toolset] = "operations"
     needs: ClassVar[Needs] = Needs((STATE,))
     args = Args

@@ -20,6 +20,8 @@ from ink_infra_mcp.core.systems import DEPLOY, FACTORY, MUSCLE, OPTION, READ, RU
 from ink_infra_mcp.core.thinning import is_thinned
 from ink_infra_mcp.state.records import Operation
 
+PLANS_ANEW = frozenset({"add_muscle", "patch_fleet", "remove_muscle", "connect_private_network", "rotate_fork_image"})
+"""Tools that look at all there is of a machine and plan what is left of it: nobody else knows it better."""
 RESUMABLE = frozenset({Outcome.FAILED, Outcome.CANCELLED})
 _ENDED_WELL = frozenset({Outcome.APPLIED, Outcome.APPLIED_UNVERIFIED})
 
@@ -29,7 +31,7 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    operation: Annotated[str, Field(pattern=r"^op-[a-z0-9]{4,40}$", description="Operation id, op-...")]
+    operation: Annotated[str, Field(pattern=r"^op-[a-z0-9]{4,40}$", description="op-...")]
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 
 
@@ -53,12 +55,13 @@ class Facts:
 
 
 class ResumeOperation(Mutation[Args, Look, Facts]):
-    """Go on with an operation that failed or was cancelled, after a person mended the cause: the same steps from where
-    it stopped, under a new approval. Where other things changed since, call the original tool: it plans anew.
+    """Go on with an operation that failed or was cancelled, after a person mended the cause, from where it stopped,
+    under a new approval. Where other things changed, the original call plans anew.
     """
 
     name: ClassVar[str] = "resume_operation"
     title: ClassVar[str] = "Resume an operation"
+    hint: ClassVar[str] = "continue, retry, pick up again, go on after it was interrupted or fixed"
     toolset: ClassVar[Toolset] = "operations"
     needs: ClassVar[Needs] = Needs((STATE, READ), (WRITE, DEPLOY, FACTORY, MUSCLE, OPTION, RUNTIME))
     args = Args
@@ -86,15 +89,35 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         "coolify.delete_application",
         "registry.same_image",
         "hosts.prove_isolation",
+        "factory.backup_coolify",
+        "factory.rehearse",
         "hosts.save_firewall",
         "hosts.set_firewall",
         "hosts.keep_firewall",
         "hosts.prove_way_in",
+        "hosts.finish_packages",
+        "hosts.remove_packages",
+        "hosts.install_packages",
+        "hosts.set_files",
+        "hosts.enable_units",
+        "hosts.set_swap",
+        "hosts.add_repository",
+        "hosts.install_docker",
+        "hosts.install_runsc",
+        "hosts.set_docker_daemon",
+        "hosts.prove_gvisor",
         "hetzner_cloud.create_firewall",
         "hetzner_cloud.set_firewall_rules",
         "hetzner_cloud.attach_firewall",
         "hetzner_cloud.detach_firewall",
         "hetzner_robot.set_firewall",
+        "hetzner_dns.set_records",
+        "cloudflare.set_records",
+        "nameservers.prove_records",
+        "hosts.note_running",
+        "coolify.set_server_settings",
+        "hosts.reboot",
+        "hosts.await_apps",
     )
 
     async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
@@ -110,6 +133,12 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
             raise InputError(f"{found.id} is still running.", next="Follow it with get_operation.")
         if found.receipt.outcome not in RESUMABLE:
             raise InputError(f"{found.id} ended as {found.receipt.outcome}.", next="There is nothing to resume.")
+        if found.tool in PLANS_ANEW:
+            raise InputError(
+                f"{found.id} is of {found.tool}, which plans anew what is left.", next=f"Call {found.tool} again."
+            )
+        if found.tool in resumption.CALLED_AGAIN:
+            raise InputError(f"{found.id} of {found.tool} cannot be resumed.", next=f"Call {found.tool} again.")
         if is_thinned(found.plan):
             raise InputError(f"The plan of {found.id} is no longer kept.", next=f"Call {found.tool} again.")
         if (by := await _resumed(look, found)) is not None:
@@ -159,7 +188,7 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         if plan.steps[-1].kind == "coolify.stop":
             return [await proofs.stopped(look, plan, results)]
         if plan.steps[-1].kind == "coolify.delete_application":
-            return await proofs.gone(look, plan)
+            return await proofs.gone(look, plan.steps[-1])
         if {step.kind for step in plan.steps} <= VARIABLES:
             return [await env_proof.variables(look, plan, results)]
         return [Check(name="steps", status="skipped", evidence="nothing that they did was looked at again")]

@@ -28,7 +28,7 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    app: Annotated[str, Field(min_length=1, max_length=300, description="Exact name, uuid or domain")]
+    app: Annotated[str, Field(min_length=1, max_length=300, description="Name, uuid or domain")]
     to: Annotated[
         str | None, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", description="Image tag; leave out to list")
     ] = None
@@ -52,12 +52,13 @@ class Facts:
 
 
 class RollbackApp(Mutation[Args, Look, Facts]):
-    """Go back to an earlier image of an app; without `to` it lists what there is and changes nothing. Use it when a
-    deployment made things worse. It cannot bring back data, nor apps from a Dockerfile or a compose file.
+    """Go back to an earlier image of an app; without `to` it only lists them. Use it when a deployment made things
+    worse. It restores neither data nor apps of a Dockerfile or compose file.
     """
 
     name: ClassVar[str] = "rollback_app"
     title: ClassVar[str] = "Roll an app back"
+    hint: ClassVar[str] = "go back, revert, undo the last deploy or new release; previous version of yesterday"
     toolset: ClassVar[Toolset] = "apps"
     needs: ClassVar[Needs] = Needs((*STARTS_APPS, WRITE, FACTORY, OPTION), (DNS,))
     args = Args

@@ -40,10 +40,10 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    app: Annotated[str, Field(min_length=1, max_length=300, description="Exact name, uuid or domain")]
-    set: Annotated[EnvArgs, Field(description="Plain, secret:NAME (stored) or generate: (random)")] = {}
+    app: Annotated[str, Field(min_length=1, max_length=300, description="Name, uuid or domain")]
+    set: EnvArgs = {}
     remove: Annotated[tuple[EnvName, ...], Field(max_length=500)] = ()
-    redeploy: Annotated[bool, Field(description="Deploy, so that the change takes effect")] = True
+    redeploy: Annotated[bool, Field(description="So that it takes effect")] = True
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 
     @model_validator(mode="after")
@@ -69,12 +69,15 @@ class Facts:
 
 
 class SetAppEnv(Mutation[Args, Look, Facts]):
-    """Set or remove environment variables of an app and redeploy it so that they take effect. Values are plain and in
-    its plan, secret:NAME for one that a person stored, or generate: for a random one; it takes no secret's value.
+    """Set or remove an app's environment variables and redeploy it. Values stand in the plan, or are stored (secret:)
+    or random (generate:); it takes no secret's value.
     """
 
     name: ClassVar[str] = "set_app_env"
     title: ClassVar[str] = "Set an app's variables"
+    hint: ClassVar[str] = (
+        "change, add, remove env var, environment variable, secret, api key, feature flag, DATABASE_URL"
+    )
     toolset: ClassVar[Toolset] = "apps"
     needs: ClassVar[Needs] = Needs((*STARTS_APPS, WRITE), (FACTORY, OPTION, SENSITIVE, DNS))
     args = Args

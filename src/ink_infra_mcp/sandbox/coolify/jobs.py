@@ -20,7 +20,7 @@ from ink_infra_mcp.sandbox.coolify.dotenv import Unreadable
 from ink_infra_mcp.sandbox.coolify.php import Broken
 from ink_infra_mcp.sandbox.coolify.service_file import generate
 from ink_infra_mcp.sandbox.coolify.service_files import given_of
-from ink_infra_mcp.sandbox.coolify.statuses import refresh
+from ink_infra_mcp.sandbox.coolify.statuses import refresh, restart_proxy
 from ink_infra_mcp.sandbox.coolify.symfony_read import BadYaml
 from ink_infra_mcp.sandbox.coolify.up import brought_up
 from ink_infra_mcp.sandbox.coolify.validation import begin_install, validate
@@ -160,6 +160,13 @@ def _refresh(state: WorldState, job: Job) -> None:
     refresh(state, rows.by_uuid(state.coolify.servers, job.target), at=job.due)
 
 
+def _restart_proxy(state: WorldState, job: Job) -> None:
+    server = rows.by_uuid(state.coolify.servers, job.target)
+    host = rows.machine_of(state, server)
+    if server is not None and host is not None and not server.workers_hang:
+        restart_proxy(host, server, job.due)
+
+
 def _workplace(state: WorldState, thing: Application | Service | None) -> HostState | None:
     return rows.workplace_of(state, rows.server_of(state.coolify, thing) if thing else None)
 
@@ -169,6 +176,7 @@ def _clear(host: HostState, gone: list[Container], owned: list[str], *, with_vol
     if with_volumes:
         unused = set(owned).union(*(container.volumes for container in gone))
         host.volumes = [volume for volume in host.volumes if volume not in unused]
+        host.volume_contents = {name: kept for name, kept in host.volume_contents.items() if name not in unused}
 
 
 def _service_containers(state: WorldState, host: HostState, service: Service, at: float) -> list[Container]:
@@ -203,4 +211,5 @@ _WORK: Mapping[str, Callable[[WorldState, Job], None]] = {
     "replace": _replace,
     "begin_install": begin_install,
     "validate": validate,
+    "restart_proxy": _restart_proxy,
 }

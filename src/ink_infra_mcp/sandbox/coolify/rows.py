@@ -1,5 +1,6 @@
 """Finds rows of Coolify's database, and the machines behind its servers."""
 
+import ipaddress
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
@@ -41,7 +42,20 @@ def host_of(state: WorldState, server: Server | None) -> HostState | None:
         return None
     if server.host:
         return state.hosts.get(server.host)
-    return next((host for host in state.hosts.values() if host.address == server.ip), None)
+    return next((host for host in state.hosts.values() if _is_at(host, server.ip)), None)
+
+
+def _is_at(host: HostState, address: str) -> bool:
+    """A server may be entered by any of its machine's addresses, and by any spelling of one."""
+    own = (host.address, host.ipv6, host.private_address, host.private_ipv6)
+    return address in own or any(at and _same(at, address) for at in own)
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return ipaddress.ip_address(one) == ipaddress.ip_address(other)
+    except ValueError:
+        return False
 
 
 def machine_of(state: WorldState, server: Server | None) -> HostState | None:
@@ -55,7 +69,10 @@ def machine_of(state: WorldState, server: Server | None) -> HostState | None:
 def takes_key(coolify: CoolifyState, server: Server, host: HostState) -> bool:
     """Return whether the machine lets in who shows the server's key; one that nobody described takes every key."""
     key = key_of(coolify, server)
-    return host.authorized_keys is None or (key is not None and key.public_key in host.authorized_keys)
+    if host.authorized_keys is None:
+        return True
+    lines = [*host.authorized_keys, *(host.logins.keys or [])]
+    return key is not None and any(" ".join(key.public_key.split()[:2]) in line for line in lines)
 
 
 def workplace_of(state: WorldState, server: Server | None) -> HostState | None:

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.coolify.call import Call, JsonObject
 from ink_infra_mcp.sandbox.coolify.laravel import TEAM_ID, ordered, stamp
+from ink_infra_mcp.sandbox.coolify.release import V4_3_2
 from ink_infra_mcp.sandbox.state_coolify import Server
 
 _LOG_DRAIN_SECRETS = (
@@ -23,11 +24,8 @@ _FALSE_IN_SERVER = (
     "unreachable_notification_sent",
 )
 _FALSE_IN_SETTINGS = (
-    "disable_application_image_retention",
     "generate_exact_labels",
     "is_sentinel_debug_enabled",
-    "delete_unused_networks",
-    "delete_unused_volumes",
     "force_server_cleanup",
     "is_cloudflare_tunnel",
     "is_jump_server",
@@ -40,15 +38,16 @@ _FALSE_IN_SETTINGS = (
     "is_swarm_worker",
 )
 _NULL_IN_SETTINGS = (
-    "compose_version",
-    "compose_version_checked_at",
     "logdrain_axiom_dataset_name",
     "logdrain_highlight_project_id",
     "logdrain_newrelic_base_uri",
 )
+_NO_COLUMNS = {"id", "host", "workers_hang", "settings", "destinations", "next_check_at"} | {
+    *("proxy_type", "proxy_status", "proxy_applied")
+}
+_DOCKER_SEEN = {"docker_version", "docker_version_checked_at"}
 _NUMBERS_IN_SETTINGS: dict[str, JsonValue] = {
     "backup_compression_cpu_percentage": 25,
-    "docker_cleanup_threshold": 80,
     "sentinel_metrics_history_days": 7,
     "sentinel_metrics_refresh_rate_seconds": 10,
     "sentinel_push_interval_seconds": 60,
@@ -80,7 +79,17 @@ def server_full(call: Call, server: Server) -> JsonObject:
 
 
 def _server(server: Server) -> JsonObject:
-    plain = {"id", "host", "settings", "destinations", "next_check_at", "proxy_type", "proxy_status", "proxy_applied"}
+    plain = {
+        "id",
+        "host",
+        "workers_hang",
+        "settings",
+        "destinations",
+        "next_check_at",
+        "proxy_type",
+        "proxy_status",
+        "proxy_applied",
+    }
     return {
         **server.model_dump(exclude=plain),
         "team_id": TEAM_ID,
@@ -116,7 +125,7 @@ def _settings(call: Call, server: Server) -> JsonObject:
     return ordered(
         {
             **(_secret_settings(call) if call.sees_secrets else {}),
-            **server.settings.model_dump(),
+            **server.settings.model_dump(exclude=_DOCKER_SEEN),
             "id": server.id,
             "server_id": server.id,
             **dict.fromkeys(_FALSE_IN_SETTINGS, False),
@@ -124,13 +133,24 @@ def _settings(call: Call, server: Server) -> JsonObject:
             **_NUMBERS_IN_SETTINGS,
             "server_timezone": "UTC",
             "is_sentinel_enabled": True,
-            "docker_cleanup_frequency": "0 0 * * *",
-            "force_docker_cleanup": True,
-            "docker_version_checked_at": stamp(server.settings.docker_version_checked_at),
+            **_seen_docker(call, server),
             "created_at": stamp(server.created_at),
             "updated_at": stamp(server.updated_at),
         }
     )
+
+
+def _seen_docker(call: Call, server: Server) -> JsonObject:
+    """The columns came with 4.3.2 (2026_08_13_085439_add_docker_version_to_server_settings_table)."""
+    if not call.is_at_least(V4_3_2):
+        return {}
+    seen = server.settings
+    return {
+        "docker_version": seen.docker_version,
+        "docker_version_checked_at": stamp(seen.docker_version_checked_at),
+        "compose_version": None,
+        "compose_version_checked_at": None,
+    }
 
 
 def _secret_settings(call: Call) -> JsonObject:

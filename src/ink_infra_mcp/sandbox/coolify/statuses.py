@@ -33,6 +33,8 @@ def check(state: WorldState, server: Server, *, at: float) -> None:
     (seen in Server.php of coollabsio/coolify).
     """
     server.next_check_at = at + CHECK_S
+    if server.workers_hang:
+        return
     host = rows.machine_of(state, server)
     if host is None:
         server.settings.is_reachable = server.settings.is_usable = False
@@ -60,9 +62,29 @@ def ensure_proxy(host: HostState, server: Server, at: float) -> None:
     server.proxy_status = _proxy_status(host, server)
 
 
+def restart_proxy(host: HostState, server: Server, at: float) -> None:
+    """Remove the proxy and start it anew, pulling its image (RestartProxyJob, since 4.3.0).
+
+    It does not look at the ports before: Docker makes the container, and cannot start it.
+    """
+    host.containers = [container for container in host.containers if container.name != PROXY]
+    new = [c for c in infrastructure(server, at) if c.name == PROXY and c.image not in host.without]
+    if _has_no_ports(host):
+        new = [container.model_copy(update={"state": "created", "health": ""}) for container in new]
+    place(host, new)
+    server.proxy_applied = True
+    server.proxy_status = _proxy_status(host, server)
+
+
 def _start_missing(host: HostState, server: Server, at: float) -> None:
-    present = {container.name for container in host.containers}
+    """With a port taken the proxy is not started, and nobody is told (CheckProxy.php)."""
+    taken = [PROXY] if _has_no_ports(host) else []
+    present = {*(container.name for container in host.containers), *taken}
     place(host, [c for c in infrastructure(server, at) if c.name not in present and c.image not in host.without])
+
+
+def _has_no_ports(host: HostState) -> bool:
+    return bool({80, 443, 8080} & {*host.taken_ports})
 
 
 def _proxy_status(host: HostState, server: Server) -> str:

@@ -41,6 +41,8 @@ def validate(state: WorldState, job: Job) -> None:
     server = rows.by_uuid(state.coolify.servers, job.target)
     if server is None:
         return
+    if server.workers_hang:
+        return
     if not job.install:
         server.validation_logs = None
     server.is_validating = False

@@ -19,6 +19,8 @@ def begin(call: Call, command: str, *resources: tuple[str, int], after_s: float 
         ends=call.now + (call.project.action_s if after_s is None else after_s),
         resources=[ActionResource(type=kind, id=id_) for kind, id_ in resources],
     )
+    if command in call.project.breaks:
+        action.error_code, action.error_message = "action_failed", call.project.breaks.pop(command)
     call.project.actions.append(action)
     return action
 

@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -14,9 +14,12 @@ from starlette.routing import Route as WebRoute
 
 from ink_infra_mcp.sandbox.hetzner import (
     actions,
+    addresses,
     catalogue,
     firewalls,
+    networks,
     new_server,
+    placement_groups,
     power,
     rrsets,
     servers,
@@ -34,10 +37,13 @@ from ink_infra_mcp.sandbox.world import World
 
 ROUTES: tuple[Route, ...] = (
     *actions.ROUTES,
+    *addresses.ROUTES,
     *catalogue.ROUTES,
     *firewalls.ROUTES,
     *servers.ROUTES,
+    *networks.ROUTES,
     *new_server.ROUTES,
+    *placement_groups.ROUTES,
     *power.ROUTES,
     *ssh_keys.ROUTES,
     *volumes.ROUTES,
@@ -70,12 +76,30 @@ class _Asked:
         return f"{self.method} {self.path}"
 
 
-def build_hetzner(world: World) -> Starlette:
-    """Return the Cloud API at /v1 over `world`."""
+Arrived = Callable[[Set[str]], Awaitable[None]]
+"""Told, before each answer, which servers are in the world: some may have come up or gone since."""
+
+
+async def _nobody(_: Set[str]) -> None:
+    pass
+
+
+def build_hetzner(world: World, *, arrived: Arrived = _nobody) -> Starlette:
+    """Return the Cloud API at /v1 over `world`; a server that comes up is told to `arrived` before the answer."""
 
     async def answer(request: Request) -> Response:
         asked = await _asked(request)
-        return await answered(world, "hetzner", asked.line, lambda state: _answer(state, world.now(state), asked))
+        hosts: set[str] = set()
+
+        def work(state: WorldState) -> Response:
+            response = _answer(state, world.now(state), asked)
+            hosts.update(state.hosts)
+            return response
+
+        response = await answered(world, "hetzner", asked.line, work)
+        if hosts:
+            await arrived(hosts)
+        return response
 
     return Starlette(routes=[WebRoute("/{path:path}", answer, methods=METHODS)])
 

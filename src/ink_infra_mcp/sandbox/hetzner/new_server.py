@@ -11,6 +11,8 @@ from ink_infra_mcp.sandbox.hetzner.call import ApiError, Body, Call, Reply, Rout
 from ink_infra_mcp.sandbox.hetzner.catalogue import image_named, location_asked, server_type_named
 from ink_infra_mcp.sandbox.hetzner.firewalls import find_firewall
 from ink_infra_mcp.sandbox.hetzner.labels import check_labels
+from ink_infra_mcp.sandbox.hetzner.networks import find_network, join
+from ink_infra_mcp.sandbox.hetzner.placement_groups import find_group
 from ink_infra_mcp.sandbox.hetzner.servers import check_server_name, show_server
 from ink_infra_mcp.sandbox.hetzner.ssh_keys import key_named
 from ink_infra_mcp.sandbox.hetzner.volumes import find_volume
@@ -57,6 +59,8 @@ class CreateServer(Body):
 def _create(call: Call) -> Reply:
     wanted = call.read(CreateServer)
     server = _checked(call, wanted)
+    for network in wanted.networks:
+        join(call, server, find_network(call, network))
     call.project.servers.append(server)
     made = begin(call, "create_server", ("server", server.id), after_s=call.project.create_s)
     _protect(call, server, wanted, made)
@@ -89,6 +93,8 @@ def _start(call: Call, server: Server, made: Action, wanted: CreateServer) -> li
     ready_s = call.project.create_s + call.project.action_s
     action = begin(call, "start_server", ("server", server.id), after_s=ready_s)
     server.next_status, server.next_at = "running", action.ends
+    if action.error_code:
+        server.next_status = "off"
     return [action]
 
 
@@ -114,6 +120,9 @@ def _checked(call: Call, wanted: CreateServer) -> Server:
         ipv4=_free_ipv4(call.project) if wanted.public_net.enable_ipv4 else None,
         ipv6=f"2001:db8:1:{id_ % 65536:x}::/64" if wanted.public_net.enable_ipv6 else None,
         labels=wanted.labels,
+        placement_group=wanted.placement_group,
+        user_data=wanted.user_data,
+        root_keys=[key.public_key for name in wanted.ssh_keys if (key := key_named(call.project, name))],
     )
 
 
@@ -134,13 +143,12 @@ def _check_volume(call: Call, volume: Volume, wanted: CreateServer) -> None:
 
 
 def _refuse_absent(call: Call, wanted: CreateServer) -> None:
-    """Networks and placement groups do not exist in this project, so none can be found; firewalls may."""
-    if wanted.networks:
-        raise not_found("network", wanted.networks[0])
+    for network in wanted.networks:
+        find_network(call, network)
     for ref in wanted.firewalls:
         find_firewall(call, ref.firewall)
     if wanted.placement_group is not None:
-        raise not_found("placement group", wanted.placement_group)
+        find_group(call, wanted.placement_group)
 
 
 def _place(call: Call, wanted: CreateServer) -> Location:

@@ -53,6 +53,18 @@ def _change_protection(call: Call) -> Reply:
     return started(call, begin(call, "change_protection", ("server", server.id), after_s=0))
 
 
+def _backup(command: str, *, on: bool) -> Handler:
+    """Return the handler that switches backups; switching them off deletes those that there are."""
+
+    def handle(call: Call) -> Reply:
+        server = find_server(call, call.id)
+        refuse_locked(call, "server", server.id)
+        server.backups = on
+        return started(call, begin(call, command, ("server", server.id)))
+
+    return handle
+
+
 def _route(name: str, handler: Handler) -> Route:
     return Route("POST", f"/servers/{{id}}/actions/{name}", handler)
 
@@ -63,5 +75,7 @@ ROUTES = (
     _route("reboot", _power("reboot_server", "running", interrupts=True)),
     _route("reset", _power("reset_server", "running", interrupts=True)),
     _route("shutdown", _shutdown),
+    _route("enable_backup", _backup("enable_backup", on=True)),
+    _route("disable_backup", _backup("disable_backup", on=False)),
     _route("change_protection", _change_protection),
 )

@@ -18,9 +18,10 @@ from ink_infra_mcp.sandbox.hetzner.catalogue import (
     show_server_type,
 )
 from ink_infra_mcp.sandbox.hetzner.listing import listing
+from ink_infra_mcp.sandbox.hetzner.placement_groups import show as show_group
 from ink_infra_mcp.sandbox.hetzner.settling import set_host_up
 from ink_infra_mcp.sandbox.hetzner.things import NameAndLabels, find, refuse_taken, update
-from ink_infra_mcp.sandbox.state_hetzner import Server
+from ink_infra_mcp.sandbox.state_hetzner import HetznerState, Server
 
 _NAME = re.compile(
     r"^(?=.{1,253}$)(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$"
@@ -66,7 +67,7 @@ def show_server(call: Call, server: Server) -> JsonObject:
         "iso": None,
         "rescue_enabled": False,
         "locked": busy(project, "server", server.id, call.now),
-        "backup_window": None,
+        "backup_window": "22-02" if server.backups else None,
         "outgoing_traffic": None,
         "ingoing_traffic": None,
         "included_traffic": 20 * TB,
@@ -75,8 +76,13 @@ def show_server(call: Call, server: Server) -> JsonObject:
         "volumes": volumes,
         "load_balancers": [],
         "primary_disk_size": kind.disk,
-        "placement_group": None,
+        "placement_group": _placement_group(project, server),
     }
+
+
+def _placement_group(project: HetznerState, server: Server) -> JsonValue:
+    group = next((group for group in project.placement_groups if group.id == server.placement_group), None)
+    return show_group(project, group) if group else None
 
 
 def _public_net(call: Call, server: Server) -> JsonObject:

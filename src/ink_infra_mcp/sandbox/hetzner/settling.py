@@ -1,8 +1,10 @@
 """What time alone does in the project: servers reach their next state, firewalls and zones follow, old actions go."""
 
 from ink_infra_mcp.sandbox.hetzner.attaching import reconcile
+from ink_infra_mcp.sandbox.hetzner.first_boot import first_boot, free_name, public_address
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_hetzner import HetznerState, Server
+from ink_infra_mcp.sandbox.state_hosts import HostState
 
 KEPT_ACTIONS = 500
 
@@ -39,13 +41,25 @@ def publish(project: HetznerState, now: float) -> None:
 
 def set_host_up(state: WorldState, server: Server, *, up: bool) -> None:
     """Switch the pretend host at the server's IPv4 address on or off, if there is one."""
-    for host in state.hosts.values():
-        if server.ipv4 is not None and host.address == server.ipv4:
-            host.up = up
+    host = host_of(state, server)
+    if host is not None:
+        host.up = up
+
+
+def host_of(state: WorldState, server: Server) -> HostState | None:
+    """Return the pretend host at the server's public address, if there is one."""
+    address = public_address(server)
+    return next((host for host in state.hosts.values() if address and host.address == address), None)
 
 
 def _arrive(state: WorldState, server: Server) -> None:
     status = server.next_status or server.status
     server.status = status
     server.next_status = None
-    set_host_up(state, server, up=status == "running")
+    if status == "gone" and server.root_keys is not None:
+        host = host_of(state, server)
+        state.hosts = {name: one for name, one in state.hosts.items() if one is not host}
+    elif status == "running" and server.root_keys is not None and host_of(state, server) is None:
+        state.hosts[free_name(state, server)] = first_boot(state.hetzner, server)
+    else:
+        set_host_up(state, server, up=status == "running")

@@ -10,6 +10,8 @@ from pathlib import Path
 from ink_infra_mcp.sandbox.hosts.boot import boot_answer
 from ink_infra_mcp.sandbox.hosts.docker_cli import docker_script
 from ink_infra_mcp.sandbox.hosts.network import NAMES, network_commands
+from ink_infra_mcp.sandbox.hosts.pings import ping_script
+from ink_infra_mcp.sandbox.hosts.upkeep import CODENAMES, reboot_files, upkeep_commands
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_hosts import HostState
 
@@ -18,7 +20,13 @@ COMMANDS_FOLDER = "bin"
 
 _SHELL = """\
 # what changes a server is answered by the world, and never run by the shell of the machine that pretends
-case " $* " in *" ink-firewall "*) unknown ;; esac
+case " $* " in
+*" ink-firewall "* | *" ink-login "* | *" ink-ready "*) unknown ;;
+*" ink-machine "* | *" ink-change "* | *" ink-audit "*) unknown ;;
+*" ink-reboot "* | *" ink-patch "*) unknown ;;
+*" ink-coolify "* | *" ink-backup "* | *" ink-swap "*) unknown ;;
+*" ink-volume "* | *" ink-receive "* | *" ink-vlan "*) unknown ;;
+esac
 exec /bin/sh "$@"
 """
 _NAMES = {"debian": "Debian GNU/Linux", "ubuntu": "Ubuntu"}
@@ -76,15 +84,41 @@ def _bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]
         "nproc": _answers({"": str(host.cpus)}),
         "printenv": _variables_of(host),
         "uname": _answers({"-r": host.kernel}),
-        "df": _df_body(host),
-        "stat": _answers({"-f -c %T /sys/fs/cgroup": host.cgroups}),
-        "cat": "[ $# -gt 0 ] || exec /bin/cat\n" + _answers(_files(host)),
     }
-    bodies |= {name: _answers(by_arguments) for name, by_arguments in network_commands(host).items()}
+    answers = _merged(_own(host), network_commands(host), upkeep_commands(host, now=now))
+    bodies |= {name: _heads(host).get(name, "") + _answers(by_arguments) for name, by_arguments in answers.items()}
     if "ufw" in bodies:
         bodies["ufw"] = _by_language(network_commands(host)["ufw"])
     bodies["unshare"] = f'[ "$1 $2 $3" = "--net sh -c" ] || unknown\n{_printed(boot_answer(host))}'
+    if "ping" not in host.without:
+        bodies["ping"] = ping_script(state, host)
     return bodies | _container_bodies(state, host, now=now)
+
+
+def _own(host: HostState) -> dict[str, dict[str, str]]:
+    """All paths lie on the one disk; without Docker its folder is not there, and /data where nothing made it yet."""
+    there = [path for path in ("/", _DOCKER_FOLDER, "/data") if path not in _missing_folders(host)]
+    return {
+        "df": {f"-P -k {path}": _df(host) for path in there},
+        "stat": {"-f -c %T /sys/fs/cgroup": host.cgroups},
+        "cat": _files(host),
+    }
+
+
+def _heads(host: HostState) -> dict[str, str]:
+    """What commands do before they look at their arguments as a whole."""
+    return {
+        "df": "".join(map(_lost, _missing_folders(host))),
+        "cat": "[ $# -gt 0 ] || exec /bin/cat\n" + reboot_files(host),
+    }
+
+
+def _merged(*parts: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Return the answers of all, those of one command together."""
+    found: dict[str, dict[str, str]] = {}
+    for name, answers in (pair for part in parts for pair in part.items()):
+        found[name] = found.get(name, {}) | answers
+    return found
 
 
 def _container_bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]:
@@ -146,17 +180,12 @@ def _files(host: HostState) -> dict[str, str]:
 
 def _os_release(host: HostState) -> str:
     name = _NAMES.get(host.os_id, host.os_id)
+    codename = CODENAMES.get(f"{host.os_id} {host.os_version}", "")
     return (
         f'PRETTY_NAME="{name} {host.os_version}"\nNAME="{name}"\nVERSION_ID="{host.os_version}"\nID={host.os_id}\n'
+        f"VERSION_CODENAME={codename}\n"
         f'HOME_URL="https://www.example.org/"'
     )
-
-
-def _df_body(host: HostState) -> str:
-    """All paths lie on the one disk; without Docker its folder is not there, and /data where nothing made it yet."""
-    missing = _missing_folders(host)
-    there = [path for path in ("/", _DOCKER_FOLDER, "/data") if path not in missing]
-    return "".join(map(_lost, missing)) + _answers({f"-P -k {path}": _df(host) for path in there})
 
 
 def _missing_folders(host: HostState) -> list[str]:

@@ -154,6 +154,12 @@ exec_() {
   find_container "$1" || { printf 'Error response from daemon: No such container: %s\n' "$1" >&2; exit 1; }
   shift
   case "$*" in
+    'traefik version')
+      [ "$state" = running ] || { echo "Error response from daemon: container $id is not running" >&2; exit 1; }
+      case $image in traefik:v*) ;; *) echo 'exec: "traefik": executable file not found in $PATH' >&2; exit 127 ;; esac
+      printf 'Version:      %s.2\nCodename:     ramequin\nGo version:   go1.24.11\n' "${image#traefik:v}"
+      printf 'Built:        2025-11-20T10:00:00Z\nOS/Arch:      linux/amd64\n'
+      ;;
     "grep -c -- '--runtime' $allow_list") printf '%s\n' "$knows_runtime" && [ "$knows_runtime" != 0 ] ;;
     *) unknown ;;
   esac

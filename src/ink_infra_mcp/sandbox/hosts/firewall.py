@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ink_infra_mcp.sandbox.hosts.nft_text import NotNft, read_tables
 from ink_infra_mcp.sandbox.hosts.ufw_told import NotUfw, tell_ufw
-from ink_infra_mcp.sandbox.hosts.ways import CLIENT, ssh_connection
+from ink_infra_mcp.sandbox.hosts.ways import Came, ssh_connection
 from ink_infra_mcp.sandbox.state_hosts import FirewallChange, Firewalld, HostFirewall, HostState, Ufw
 
 UNCHANGED, REVERTED, OTHER = 3, 4, 5
@@ -36,6 +36,7 @@ class FirewallScript:
     words: tuple[str, ...]
     stdin: str
     now: float
+    came: Came
 
     def answer(self) -> Said:
         """Do what is asked and return what the script would say."""
@@ -61,7 +62,7 @@ class FirewallScript:
     def _look(self) -> Iterator[str]:
         firewall = self.host.firewall
         yield "uid 0"
-        yield f"came_from {ssh_connection(self.host, CLIENT)}"
+        yield f"came_from {ssh_connection(self.came)}"
         yield from (f"has {tool}" for tool in self._tools())
         yield from (f"manager {firewall.manager}", f"live {self._live()}")
         if firewall.file:

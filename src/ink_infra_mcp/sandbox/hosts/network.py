@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address, ip_interface, ip_network
 
 from ink_infra_mcp.sandbox.hosts.docker_rules import filter_chains, filter_rules, nat_rules
 from ink_infra_mcp.sandbox.hosts.nft_text import Json, as_json
@@ -112,6 +112,15 @@ def _routes(host: HostState, *, v4: bool) -> Iterator[dict[str, object]]:
             if text and (ip_address(text).version == 4) is v4:
                 yield {"dst": str(ip_interface(f"{text}/{length}").network), "dev": name, "scope": "link", "flags": []}
                 yield {"type": "local", "dst": text, "dev": name, "table": "local", "scope": "host", "flags": []}
+    if v4 and host.private_network:
+        yield from _private_routes(host.private_network)
+
+
+def _private_routes(network: str) -> Iterator[dict[str, object]]:
+    """What DHCP of a Cloud network tells: its router alone is on the link, and all else behind it (documentation)."""
+    router = str(next(ip_network(network).hosts()))
+    yield {"dst": router, "dev": "eth1", "scope": "link", "flags": []}
+    yield {"dst": network, "gateway": router, "dev": "eth1", "flags": []}
 
 
 def _devices(host: HostState) -> Iterator[str]:

@@ -1,13 +1,14 @@
 """Starts an SSH server on loopback for every server of the pretend world, with keys that the world keeps."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 
 import asyncssh
 
 from ink_infra_mcp.sandbox.hosts.login import Address, HostLogin, Street
+from ink_infra_mcp.sandbox.key_pairs import new_key_pair
 from ink_infra_mcp.sandbox.state_hosts import HostState
 from ink_infra_mcp.sandbox.world import World
 
@@ -54,13 +55,25 @@ class SshHosts:
         """Each login that was accepted or refused, as `<server> <user> accepted`, in order."""
         return self._street.logins
 
+    def serve(self, hosts: Mapping[str, HostState] | Set[str]) -> bool:
+        """Return whether exactly these are served, each with the host key that it has now (where keys are given)."""
+        keys = {name: host.host_public_key for name, host in hosts.items()} if isinstance(hosts, Mapping) else {}
+        return set(hosts) == set(self._doors) and all(self._doors[n].host_public_key == key for n, key in keys.items())
+
     async def follow(self) -> None:
         """Start servers for those that came into the world since; `doors` and `connect_to` grow in place."""
         with self._street.world.change() as state:
             _give_keys(state.hosts)
+        self._forget(state.hosts)
         for name, host in state.hosts.items():
             if name not in self._doors:
                 await self._open(name, host)
+
+    def _forget(self, hosts: Mapping[str, HostState]) -> None:
+        """A server that is gone answers no more; one that comes after it, or was made anew, has a door of its own."""
+        for name, door in [*self._doors.items()]:
+            if name not in hosts or hosts[name].host_public_key != door.host_public_key:
+                del self._doors[name]
 
     async def aclose(self) -> None:
         """Stop listening, cut all connections, and stop all commands."""
@@ -89,6 +102,7 @@ class SshHosts:
             login_timeout=30,
         )
         self._servers.append(server)
+        self._street.acceptors[name] = server
         self._doors[name] = Door(LOOPBACK, server.get_port(), host.host_public_key)
         self._street.listens_at[host.address, SSH_PORT] = (LOOPBACK, server.get_port())
 
@@ -110,20 +124,12 @@ def _give_keys(hosts: Mapping[str, HostState]) -> str:
     private, public = _login_key(hosts.values())
     for host in hosts.values():
         if not host.host_private_key:
-            host.host_private_key, host.host_public_key = _texts(_new_key())
-        if not host.login_private_key:
+            host.host_private_key, host.host_public_key = new_key_pair()
+        if not host.login_private_key and host.logins.keys is None:
             host.login_private_key, host.login_public_key = private, public
     return private
 
 
 def _login_key(hosts: Iterable[HostState]) -> tuple[str, str]:
     known = [(host.login_private_key, host.login_public_key) for host in hosts if host.login_private_key]
-    return known[0] if known else _texts(_new_key())
-
-
-def _new_key() -> asyncssh.SSHKey:
-    return asyncssh.generate_private_key("ssh-ed25519")  # pyright: ignore[reportUnknownMemberType] - its **kwargs
-
-
-def _texts(key: asyncssh.SSHKey) -> tuple[str, str]:
-    return key.export_private_key().decode(), key.export_public_key().decode().strip()
+    return known[0] if known else new_key_pair()

@@ -13,18 +13,39 @@ from typing import Protocol
 
 import asyncssh
 
+from ink_infra_mcp.sandbox.hosts import machine
 from ink_infra_mcp.sandbox.hosts.commands import UNKNOWN_FILE, released, write_commands
+from ink_infra_mcp.sandbox.hosts.database import CONTAINER, NO_CONTAINER, psql_words, run_psql
 from ink_infra_mcp.sandbox.hosts.firewall import FirewallScript
-from ink_infra_mcp.sandbox.hosts.scripts import firewall_words, inside_words, knock_words
+from ink_infra_mcp.sandbox.hosts.logins import LoginScript, ready_answer
+from ink_infra_mcp.sandbox.hosts.on_factory import answer_factory, words_of
+from ink_infra_mcp.sandbox.hosts.patch import answer_patch
+from ink_infra_mcp.sandbox.hosts.reboot import answer_reboot, settle_boot
+from ink_infra_mcp.sandbox.hosts.scripts import (
+    firewall_words,
+    inside_words,
+    knock_words,
+    login_words,
+    machine_words,
+    patch_words,
+    reboot_words,
+    receive_words,
+    vlan_words,
+    volume_words,
+)
 from ink_infra_mcp.sandbox.hosts.visits import Visitor, visit_words
-from ink_infra_mcp.sandbox.hosts.ways import CLIENT, inhabited, knock, knock_inside, ssh_connection
+from ink_infra_mcp.sandbox.hosts.vlan import answer_vlan
+from ink_infra_mcp.sandbox.hosts.volumes import Told, answer, received
+from ink_infra_mcp.sandbox.hosts.ways import Came, inhabited, knock, knock_inside, ssh_connection
 from ink_infra_mcp.sandbox.state import Fault, WorldState, take_fault
+from ink_infra_mcp.sandbox.state_hosts import HostState
 from ink_infra_mcp.sandbox.world import World
 
 _NOT_FOUND = re.compile(rb"sh: (?:line )?(?:\d+: )?(?:eval: |exec: )?([^\n:]+): (?:command )?not found")
 _CHUNK = 65_536
 _KEPT = 2**20
 
+_UPKEEP = ((reboot_words, answer_reboot), (patch_words, answer_patch), (vlan_words, answer_vlan))
 SHELL = "/bin/sh"
 GERMAN = {"LANG": "de_DE.UTF-8", "LANGUAGE": "de:en"}
 """What the login of a pretend server sets: who wants English words from it has to say so."""
@@ -40,13 +61,27 @@ class _Channel(Protocol):
 
 
 class ShellSession(asyncssh.SSHServerSession[bytes]):
-    """A session that runs one command and nothing else: no terminal, no shell to type in, no SFTP."""
+    """A session that runs one command and nothing else: no terminal, no shell to type in, no SFTP.
+
+    `shows` lets the server show a host key from the next connection on.
+    """
 
     _channel: _Channel
 
-    def __init__(self, world: World, host: str, *, hang_up: Callable[[], None], tasks: set[asyncio.Task[None]]) -> None:
+    def __init__(
+        self,
+        world: World,
+        host: str,
+        *,
+        came: Came,
+        hang_up: Callable[[], None],
+        shows: Callable[[str], None],
+        tasks: set[asyncio.Task[None]],
+    ) -> None:
         self._world = world
+        self._shows = shows
         self._host = host
+        self._came = came
         self._hang_up = hang_up
         self._gone = asyncio.Event()
         self._command = ""
@@ -97,6 +132,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         with self._world.change() as state:
             fault = take_fault(state, "ssh", f"{self._host} {self._command}")
             state.hosts[self._host].firewall.settle(self._world.now(state))
+            settle_boot(state.hosts[self._host], self._world.now(state))
         if not state.hosts[self._host].up:
             self._hang_up()
         elif fault is None:
@@ -129,10 +165,27 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         """Run the command in the world as it was when the session started; return its status."""
         if words := firewall_words(self._command):
             return await self._changed_firewall(words)
+        if words := login_words(self._command):
+            return await self._looked_after_logins(words)
+        if words := machine_words(self._command):
+            return await self._machine(words)
+        for found_in, answer_to in _UPKEEP:
+            if words := found_in(self._command):
+                return await self._kept_up(words, answer_to)
+        if words := volume_words(self._command) or receive_words(self._command):
+            return await self._kept_volumes(words)
         if words := inside_words(self._command):
             return await self._tried_inside(words[2:])
         if words := knock_words(self._command):
             return await self._knocked(words)
+        if words := words_of(self._command):
+            return await self._on_factory(words)
+        return await self._looked(state)
+
+    async def _looked(self, state: WorldState) -> int:
+        """Run what only programs of the world answer."""
+        if words := psql_words(self._command):
+            return await self._asked_database(words)
         if words := visit_words(self._command):
             return self._visited(words, state)
         scratch = Path(tempfile.mkdtemp(prefix="ink-sandbox-"))
@@ -140,7 +193,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             host = state.hosts[self._host]
             commands = write_commands(scratch, state, host, now=self._world.now(state))
             await released(commands)
-            status, said = await self._in_shell(commands, scratch, ssh_connection(host, CLIENT))
+            status, said = await self._in_shell(commands, scratch, ssh_connection(self._came))
             self._report_unknown(scratch, said)
             return status
         finally:
@@ -152,12 +205,84 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         if self.ended:
             return 1
         with self._world.change() as state:
-            call = FirewallScript(state.hosts[self._host], words, script, self._world.now(state))
+            call = FirewallScript(state.hosts[self._host], words, script, self._world.now(state), self._came)
             status, said, complaint = call.answer()
             if words[1:2] != ("look",) and status == 0:
                 state.journal.append(f"ssh {self._host} {' '.join(words[:3])}")
         self._say(said, complaint)
         return status
+
+    async def _looked_after_logins(self, words: tuple[str, ...]) -> int:
+        """Answer the scripts that look after logins and the first boot: read to their end, and never run."""
+        script = (await self._stdin.read()).decode()
+        if self.ended:
+            return 1
+        with self._world.change() as state:
+            host, now = state.hosts[self._host], self._world.now(state)
+            call = LoginScript(host, words, script, now, self._came)
+            status, said, complaint = ready_answer(host, now) if words == ("ink-ready",) else call.answer()
+            if words[0] == "ink-login" and words[1:2] != ("look",) and status == 0:
+                state.journal.append(f"ssh {self._host} {' '.join(words[:3])}")
+            key = host.host_private_key
+        self._shows(key)
+        self._say(said, complaint)
+        return status
+
+    async def _machine(self, words: tuple[str, ...]) -> int:
+        """Answer the scripts that read and change what the server is made of; they are read to their end, never run."""
+        script = (await self._stdin.read()).decode()
+        if self.ended:
+            return 1
+        with self._world.change() as state:
+            host = state.hosts[self._host]
+            if words[0] != "ink-change":
+                read = machine.look if words[0] == "ink-machine" else machine.audit
+                status, said, complaint = read(host, words)
+            else:
+                status, said, complaint = machine.MachineScript(host, words, script).answer()
+                if status == 0:
+                    state.journal.append(f"ssh {self._host} {' '.join((words[0], words[1], words[3]))}")
+        self._say(said, complaint)
+        return status
+
+    async def _on_factory(self, words: tuple[str, ...]) -> int:
+        """Answer what is about Coolify on the Factory: read to its end, and never run."""
+        script = (await self._stdin.read()).decode()
+        if self.ended:
+            return 1
+        with self._world.change() as state:
+            host, now = state.hosts[self._host], self._world.now(state)
+            status, said, complaint = answer_factory(state, host, words, script, now=now)
+        self._say(said, complaint)
+        return status
+
+    async def _kept_up(self, words: tuple[str, ...], answer: Callable[..., tuple[int, str, str]]) -> int:
+        """Answer a script that reboots, installs updates or makes a VLAN: it is read to its end, and never run."""
+        await self._stdin.read()
+        with self._world.change() as state:
+            status, said, complaint = answer(state.hosts[self._host], words, now=self._world.now(state))
+            if words[1:2] == ("ask",) and status == 0:
+                state.journal.append(f"ssh {self._host} {' '.join(words)}")
+        self._say(said, complaint)
+        return status
+
+    async def _kept_volumes(self, words: tuple[str, ...]) -> int:
+        """Answer the scripts for volumes, which are read to their end and never run; one takes an archive instead."""
+        sent = await self._stdin.read()
+        if self.ended:
+            return 1
+        with self._world.change() as state:
+            host = state.hosts[self._host]
+            told = self._told(host, words, sent, now=self._world.now(state))
+            if told.acted:
+                state.journal.append(f"ssh {self._host} {' '.join(words[:3])}")
+        self._say(told.output, told.complaint)
+        return told.status
+
+    def _told(self, host: HostState, words: tuple[str, ...], sent: bytes, *, now: float) -> Told:
+        if words[0] == "ink-receive":
+            return received(host, words[1], words[2], sent)
+        return answer(host, words[1:], now=now)
 
     async def _knocked(self, words: tuple[str, ...]) -> int:
         """Answer the script that tries TCP connects to other servers; it is read to its end, and never run."""
@@ -181,6 +306,19 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
                 lines.append(f"{name} {at} {port} {knock_inside(state, host, name, (at, int(port)), now=now)}")
         self._say("".join(f"{line}\n" for line in (*lines, "done")), "")
         return 0
+
+    async def _asked_database(self, words: tuple[str, ...]) -> int:
+        """Answer psql in Coolify's database, which only the Factory has."""
+        script = (await self._stdin.read()).decode()
+        with self._world.change() as state:
+            running = {c.name for c in state.hosts[self._host].containers if c.state == "running"}
+            now = self._world.now(state)
+            said = run_psql(state.coolify, words, script, now=now) if CONTAINER in running else NO_CONTAINER
+            state.journal.append(f"ssh {'' if said else 'UNKNOWN '}{self._host} psql")
+        if said is None:
+            return 127
+        self._say(said.output, said.complaint)
+        return said.status
 
     def _visited(self, words: tuple[str, ...], state: WorldState) -> int:
         """Answer a program that asks about other servers."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from typing import NamedTuple
 
 from ink_infra_mcp.sandbox.hosts.firewalld_table import firewalld_table
 from ink_infra_mcp.sandbox.hosts.nft_text import Packet, Table, judged, read_tables
@@ -32,9 +33,16 @@ class PublishedPort:
     container: Container
 
 
-def ssh_connection(host: HostState, client: str) -> str:
+class Came(NamedTuple):
+    """From where a connection to a server came, and to which of its addresses."""
+
+    source: str
+    to: str
+
+
+def ssh_connection(came: Came) -> str:
     """Return SSH_CONNECTION as a session on the server has it."""
-    return f"{client} {CLIENT_PORT} {host.address} {SSH_PORT}"
+    return f"{came.source} {CLIENT_PORT} {came.to} {SSH_PORT}"
 
 
 def published(host: HostState) -> Iterator[PublishedPort]:
@@ -61,9 +69,24 @@ def _firewalld(host: HostState) -> str:
     return firewalld_table(host.firewall.firewalld, bridges=(BRIDGE, "docker0") if host.docker_version else ())
 
 
-def lets_in(host: HostState, source: str, port: int) -> bool:
-    """Return whether the server's own firewall lets a TCP connection in by its public IPv4 address."""
-    return _filtered(host, host.address, source, port) == "accept"
+def lets_in(host: HostState, came: Came, port: int) -> bool:
+    """Return whether the server's own firewall lets a TCP connection in."""
+    return _filtered(host, came.to, came.source, port) == "accept"
+
+
+def from_outside(host: HostState) -> Came:
+    """Return how the pretend people come: from their own address to the server's public one."""
+    return Came(CLIENT, host.address)
+
+
+def through(state: WorldState, by: str, address: str) -> tuple[HostState | None, Came]:
+    """Return which server has an address, and how a connection comes there that passes through another server.
+
+    Over the private network it comes from that server's own private address; else nobody asks from where.
+    """
+    target, passed = _host_at(state, address), state.hosts[by]
+    inner = target is not None and address == target.private_address
+    return target, Came(passed.private_address if inner else CLIENT, address)
 
 
 def knock(state: WorldState, source: HostState, address: str, port: int, *, now: float) -> str:

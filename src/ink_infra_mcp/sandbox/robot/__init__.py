@@ -1,4 +1,4 @@
-"""Hetzner Robot's webservice, emulated as far as firewalls need it."""
+"""Hetzner Robot's webservice, emulated: servers, firewalls, SSH keys, booting, installing, resetting, cancelling."""
 
 from ink_infra_mcp.sandbox.robot.app import build_robot
 

@@ -5,7 +5,7 @@ import binascii
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -14,15 +14,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as WebRoute
 
-from ink_infra_mcp.sandbox.robot import firewalls, servers
+from ink_infra_mcp.sandbox.robot import boot, firewalls, keys, market, resets, servers, vswitches
 from ink_infra_mcp.sandbox.robot.call import Call, RobotError, Route
 from ink_infra_mcp.sandbox.robot.forms import Nested, parse_form
+from ink_infra_mcp.sandbox.robot.settling import settle_robot
 from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_hosts import HostState
 from ink_infra_mcp.sandbox.state_robot import Count, RobotState
 from ink_infra_mcp.sandbox.trouble import answered
 from ink_infra_mcp.sandbox.world import World
 
-ROUTES: tuple[Route, ...] = (*servers.ROUTES, *firewalls.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *servers.ROUTES,
+    *firewalls.ROUTES,
+    *keys.ROUTES,
+    *boot.ROUTES,
+    *resets.ROUTES,
+    *market.ROUTES,
+    *vswitches.ROUTES,
+)
 METHODS = ["GET", "POST", "PUT", "DELETE"]
 BLOCK_S = 600.0
 TRIES = 3
@@ -43,12 +53,31 @@ class _Asked:
         return f"{self.method} {self.path}"
 
 
-def build_robot(world: World) -> Starlette:
-    """Return Robot's webservice at the root, over `world`."""
+Arrived = Callable[[Mapping[str, HostState]], Awaitable[None]]
+"""Told, before each answer, the servers of the world: some may have come up, gone, or been made anew since."""
+
+
+async def _nobody(_: Mapping[str, HostState]) -> None:
+    pass
+
+
+def build_robot(world: World, *, arrived: Arrived = _nobody) -> Starlette:
+    """Return Robot's webservice at the root, over `world`; a server that comes up is told to `arrived` first."""
 
     async def answer(request: Request) -> Response:
         asked = await _asked(request)
-        return await answered(world, "robot", asked.line, lambda state: _answer(state, world.now(state), asked))
+        hosts: dict[str, HostState] = {}
+
+        def work(state: WorldState) -> Response:
+            settle_robot(state, world.now(state))
+            response = _answer(state, world.now(state), asked)
+            hosts.update(state.hosts)
+            return response
+
+        response = await answered(world, "robot", asked.line, work)
+        if hosts:
+            await arrived(hosts)
+        return response
 
     return Starlette(routes=[WebRoute("/{path:path}", answer, methods=METHODS)])
 
@@ -75,19 +104,19 @@ def _login(token: str) -> str:
 
 def _answer(state: WorldState, now: float, asked: _Asked) -> Response:
     try:
-        body = _handled(state, now, asked)
+        status, body = _handled(state, now, asked)
     except RobotError as error:
         return _response(error.status, error.body)
     if asked.method != "GET":
         state.journal.append(f"robot {asked.line}")
-    return _response(200, body)
+    return _response(status, body)
 
 
-def _handled(state: WorldState, now: float, asked: _Asked) -> JsonValue:
+def _handled(state: WorldState, now: float, asked: _Asked) -> tuple[int, JsonValue]:
     _admit(state.robot, now, asked)
     route, parts = _routed(state, asked)
     _spend(state.robot, now, route)
-    return route.handler(Call(state=state, now=now, parts=parts, form=asked.form))
+    return route.status, route.handler(Call(state=state, now=now, parts=parts, form=asked.form))
 
 
 def _admit(account: RobotState, now: float, asked: _Asked) -> None:
@@ -125,4 +154,5 @@ def _spend(account: RobotState, now: float, route: Route) -> None:
 
 
 def _response(status: int, body: JsonValue) -> Response:
-    return Response(json.dumps(body), status, media_type="application/json")
+    """What the documentation calls no output is an empty body."""
+    return Response("" if body is None else json.dumps(body), status, media_type="application/json")

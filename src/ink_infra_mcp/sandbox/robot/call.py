@@ -47,6 +47,7 @@ class Route:
     path: str
     handler: Handler
     limit: int
+    status: int = 200
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 from ink_infra_mcp.sandbox.coolify.endpoint import Endpoint
 from ink_infra_mcp.sandbox.coolify.routes import (
     applications,
+    clone,
     create,
     deployments,
     envs,
@@ -20,6 +21,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *keys.ENDPOINTS,
     *projects.ENDPOINTS,
     *create.ENDPOINTS,
+    *clone.ENDPOINTS,
     *applications.ENDPOINTS,
     *lifecycle.ENDPOINTS,
     *envs.ENDPOINTS,

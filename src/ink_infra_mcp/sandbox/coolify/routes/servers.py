@@ -70,6 +70,16 @@ SINCE: dict[str, Release] = {
     "is_terminal_enabled": V4_3,
 }
 
+CLEANUP_RULES: Rules = {
+    "docker_cleanup_frequency": text(),
+    "docker_cleanup_threshold": whole(1, 99),
+    "force_docker_cleanup": switch(),
+    "delete_unused_volumes": switch(),
+    "delete_unused_networks": switch(),
+    "disable_application_image_retention": switch(),
+}
+PROXY_S = 6.0
+"""How long the workers take to start a proxy, its image pulled."""
 PLAIN = {"name", "description", "ip", "port", "user"}
 SETTINGS = {*SETTING_RULES, "is_build_server"}
 
@@ -109,11 +119,19 @@ def _create(call: Call) -> Answer:
     proxy = _proxy_type(call)
     key = found(rows.by_uuid(call.coolify.keys, call.text("private_key_uuid")), "Private key not found.")
     if call.text("ip") in [server.ip for server in call.coolify.servers]:
-        raise refusal(400, "A server with this IP/Domain is already in use.")
+        raise refusal(400, _taken(call))
     server = _new(call, proxy or "TRAEFIK", key.id)
     call.coolify.servers.append(server)
     _maybe_validate(call, server)
     return Answer({"uuid": server.uuid}, 201)
+
+
+def _taken(call: Call) -> str:
+    """Three wordings in three times (ServersController.php of 4.0.0-beta.463, 4.0.0 and 4.3.10)."""
+    if not call.is_at_least(V4_0):
+        return "Server with this IP already exists."
+    by_whom = "" if call.is_at_least(V4_3) else " by another team"
+    return f"A server with this IP/Domain is already in use{by_whom}."
 
 
 def _new(call: Call, proxy: str, key_id: int) -> Server:
@@ -195,8 +213,10 @@ def _set(row: Server | ServerSettings, names: set[str], sent: Mapping[str, JsonV
 def _delete(call: Call) -> Answer:
     """With `force` the rows go and the containers stay: the server is gone before the workers could stop them."""
     server = _server(call)
-    forced = call.switch("force") and call.is_at_least(V4_2)
+    forced = call.switch("force") and call.is_at_least(V4_0)
     if rows.residents(call.coolify, server.uuid) and not forced:
+        if not call.is_at_least(V4_0):
+            raise refusal(400, "Server has resources, so you need to delete them before.")
         words = "Use ?force=true to delete all resources and the server, or delete resources manually first."
         raise refusal(400, f"Server has resources. {words}")
     if server.is_coolify_host:
@@ -234,6 +254,29 @@ def _order_validation(call: Call, server: Server, *, install: bool) -> None:
     call.coolify.jobs.append(job)
 
 
+def _cleanup(call: Call) -> Answer:
+    return Answer(_cleanup_shown(_server(call)))
+
+
+def _change_cleanup(call: Call) -> Answer:
+    """Without a body of JSON it is no error here: validateIncomingRequest is not called."""
+    server = _server(call)
+    given = validate(call, CLEANUP_RULES, allowed=CLEANUP_RULES)
+    _set(server.settings, set(CLEANUP_RULES), given)
+    return Answer(_cleanup_shown(server))
+
+
+def _cleanup_shown(server: Server) -> JsonObject:
+    return server.settings.model_dump(include=set(CLEANUP_RULES))
+
+
+def _restart_proxy(call: Call) -> Answer:
+    """The answer goes out before the job begins; a machine that cannot be entered is told nowhere but in a log."""
+    server = _server(call)
+    call.coolify.jobs.append(Job(kind="restart_proxy", due=call.now + PROXY_S, target=server.uuid))
+    return Answer({"message": "Proxy restart queued."})
+
+
 def _server(call: Call) -> Server:
     return found(rows.by_uuid(call.coolify.servers, call.uuid), NOT_FOUND)
 
@@ -260,6 +303,9 @@ ENDPOINTS = (
     Endpoint("PATCH", "/servers/{uuid}", _change, "write"),
     Endpoint("DELETE", "/servers/{uuid}", _delete, "write"),
     Endpoint("GET", "/servers/{uuid}/resources", _resources),
+    Endpoint("GET", "/servers/{uuid}/docker-cleanup", _cleanup, since=V4_3),
+    Endpoint("PATCH", "/servers/{uuid}/docker-cleanup", _change_cleanup, "write", since=V4_3),
+    Endpoint("POST", "/servers/{uuid}/proxy/restart", _restart_proxy, "write", since=V4_3),
     Endpoint("GET", "/servers/{uuid}/domains", _domains),
     Endpoint("POST", "/servers/{uuid}/validate", _validate, "write", was="get", old_ability="read"),
 )

@@ -1,0 +1,153 @@
+"""Answers the script that backs Coolify up and tries restores, from the world; the script itself is never run here.
+
+What programs complain is written from pg_dump's and pg_restore's manuals (PostgreSQL 15), Docker 28 and Laravel 12.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ink_infra_mcp.sandbox.state_factory import MIGRATIONS, Drill, FactoryDisk, Kept
+from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+
+FAILED = 3
+_SPARE, _MEMORY = 256 * 2**20, 1200 * 2**20
+_ENCRYPTS, _DROPS = "encrypt", "drop"
+Said = tuple[int, str, str]
+"""The exit status, and what is said on both outputs."""
+
+
+class Broken(Exception):
+    """The script ends here: the stage, why, and the last words of the program that failed."""
+
+    def __init__(self, stage: str, why: str, words: str = "") -> None:
+        super().__init__(why)
+        self.said = f"{words}{f'{chr(10)}' if words else ''}ink-backup {stage} {why}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class BackupScript:
+    """One call of it on a pretend Factory."""
+
+    host: HostState
+    disk: FactoryDisk
+    now: float
+
+    def answer(self, words: tuple[str, ...]) -> Said:
+        """Do what is asked, and return what the script would say."""
+        try:
+            match words:
+                case ("make", name):
+                    return 0, self._told(self._made(name)), ""
+                case ("check", name):
+                    return 0, self._told(self._whole(name)), ""
+                case ("rehearse", name, backup, image, _):
+                    return 0, self._rehearsed(name, backup, image), ""
+                case _:
+                    raise Broken("backup_call", "this is not how it is called")
+        except Broken as broken:
+            is_tried = words[:1] == ("rehearse",)
+            return FAILED, "", broken.said.replace("ink-backup backup_", "ink-backup rehearsal_", is_tried)
+
+    def _made(self, name: str) -> Kept:
+        if any(kept.name == name for kept in self.disk.kept):
+            return self._whole(name)
+        self._database()
+        self._room(2, "/data/coolify/backups/ink", "backup_room")
+        if "pg_dump" in self.disk.failing:
+            words = "pg_dump: error: query failed: ERROR:  permission denied for table users"
+            raise Broken("backup_dump", "pg_dump failed", words)
+        dump = json.dumps([name, self.disk.applied, self.disk.key_fits])
+        kept = Kept(name=name, at=self._clock, sum=hashlib.sha256(dump.encode()).hexdigest())
+        self.disk.kept = [*self.disk.kept, kept]
+        return kept
+
+    def _whole(self, name: str) -> Kept:
+        kept = next((kept for kept in self.disk.kept if kept.name == name), None)
+        if kept is None or kept.spoilt:
+            raise Broken("backup_damaged", f"the backup {name} is not what its manifest says, or has none")
+        return kept
+
+    def _told(self, kept: Kept) -> str:
+        return f"dump {kept.sum}\nbytes {kept.size}\nmade {int(kept.at)}\nseconds 1.25\ndone\n"
+
+    def _rehearsed(self, name: str, backup: str, image: str) -> str:
+        kept = self._whole(backup)
+        runs = self._container("coolify", "rehearsal_start", "Coolify's containers are not all there")
+        reference = runs.image if image == "-" else image
+        id_ = self._id(reference, runs)
+        self._database()
+        self._room(3, "/var/lib/docker", "rehearsal_room")
+        self._memory()
+        if "pg_restore" in self.disk.failing:
+            words = 'pg_restore: error: could not execute query: ERROR:  relation "users" already exists'
+            raise Broken("rehearsal_restore", "pg_restore failed", words)
+        pending = self._pending(self._migrations(reference), self._migrations(runs.image))
+        if not self.disk.key_fits:
+            raise Broken("rehearsal_secret", "APP_KEY does not decrypt a private key of the copy")
+        self.disk.drill = Drill(at=self._clock, backup=backup, sum=kept.sum, image=id_)
+        lines = [f"image {id_}", *_lines("pending", pending), *_lines("ran", pending)]
+        gone = [each for each in self.disk.applied if each not in self._migrations(reference)]
+        lines += [
+            *_lines("gone", gone),
+            *_lines("drops", _with(pending, _DROPS)),
+            *_lines("encrypts", _with(pending, _ENCRYPTS)),
+        ]
+        return "\n".join((*lines, f"dump {kept.sum}", "seconds 4.20", "secret decrypted", "done", ""))
+
+    def _pending(self, has: list[str], in_service: list[str]) -> list[str]:
+        strange = [each for each in self.disk.applied if each not in has]
+        if unknown := [each for each in strange if each in in_service or each > max(has)]:
+            words = " ".join(sorted(unknown)[:5])
+            raise Broken("rehearsal_unknown", f"the database has migrations that the image does not have: {words} ")
+        pending = sorted(each for each in has if each not in self.disk.applied)
+        if failing := next((each for each in pending if each in self.disk.failing), None):
+            words = f"  {failing} {'.' * 20} 12.81ms FAIL\nSQLSTATE[42701]: Duplicate column: 7 ERROR:  column exists"
+            raise Broken("rehearsal_migrate", "artisan migrate failed", words)
+        return pending
+
+    def _migrations(self, reference: str) -> list[str]:
+        return self.disk.migrations.get(reference, [*MIGRATIONS])
+
+    def _id(self, reference: str, runs: Container) -> str:
+        if reference in (runs.image, runs.image_id):
+            return runs.image_id
+        if reference not in self.host.images:
+            raise Broken("rehearsal_image", "the image is not on the Factory: pull it first")
+        return "sha256:" + hashlib.sha256(reference.encode()).hexdigest()
+
+    def _database(self) -> None:
+        found = self._container("coolify-db", "backup_database", "the container coolify-db does not answer")
+        if found.state != "running":
+            raise Broken("backup_database", "the container coolify-db does not answer")
+
+    def _container(self, name: str, stage: str, why: str) -> Container:
+        found = next((container for container in self.host.containers if container.name == name), None)
+        if found is None:
+            raise Broken(stage, why)
+        return found
+
+    def _room(self, times: int, at: str, stage: str) -> None:
+        free, wanted = self.host.disk_bytes - self.host.disk_used_bytes, times * self.disk.database_bytes + _SPARE
+        if free < wanted:
+            sizes = f"{free // 2**20} MiB free, and {wanted // 2**20} are wanted: {times} times the database"
+            raise Broken(stage, f"{at} has {sizes}")
+
+    def _memory(self) -> None:
+        left = self.host.memory_bytes - self.host.used_bytes
+        if left < _MEMORY:
+            sizes = f"{left // 2**20} MiB of memory are left, and {_MEMORY // 2**20} are wanted"
+            raise Broken("rehearsal_room", sizes)
+
+    @property
+    def _clock(self) -> float:
+        return self.now + self.host.clock_ahead_s
+
+
+def _lines(kind: str, names: Iterable[str]) -> list[str]:
+    return [f"{kind} {name}" for name in names]
+
+
+def _with(names: Iterable[str], word: str) -> list[str]:
+    return [name for name in names if word in name]

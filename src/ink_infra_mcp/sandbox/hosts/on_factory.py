@@ -1,0 +1,37 @@
+"""Answers every script that is about Coolify on the Factory: how it is, its backups, and the swap of its image."""
+
+from ink_infra_mcp.sandbox.hosts.backup import BackupScript
+from ink_infra_mcp.sandbox.hosts.factory import look_at_factory
+from ink_infra_mcp.sandbox.hosts.scripts import factory_words
+from ink_infra_mcp.sandbox.hosts.swap import SwapScript, docker_words
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_hosts import HostState
+
+Said = tuple[int, str, str]
+"""The exit status, and what is said on both outputs."""
+_READS = {
+    "ink-backup": frozenset({"check"}),
+    "ink-swap": frozenset({"look", "ready", "prove"}),
+    "image": frozenset({"inspect"}),
+    "version": frozenset({"--format"}),
+    "run": frozenset({"--rm"}),
+}
+"""What only looks, by its first word and its second."""
+
+
+def words_of(command: str) -> tuple[str, ...]:
+    """Return the words of a call that is about Coolify; none of another command."""
+    return factory_words(command) or docker_words(command)
+
+
+def answer_factory(state: WorldState, host: HostState, words: tuple[str, ...], stdin: str, *, now: float) -> Said:
+    """Do what is asked, note in the journal what changed something, and return what is said."""
+    if words[0] == "ink-coolify":
+        return 0, look_at_factory(host, state.coolify, words[1], now=now), ""
+    if words[0] == "ink-backup":
+        said = BackupScript(host, state.coolify.factory, now).answer(words[1:])
+    else:
+        said = SwapScript(host, state.coolify, stdin, now).answer(words)
+    if said[0] == 0 and words[1] not in _READS.get(words[0], ()):
+        state.journal.append(f"ssh {host.name} {' '.join(words[:3])}")
+    return said

@@ -1,0 +1,256 @@
+"""Answers the script that rotates Coolify's image, and the commands that pull and search one; nothing is ever run.
+
+Written from what Docker 28, Laravel 12's artisan and Horizon print; the swap itself is over at the second look at it.
+"""
+
+import base64
+import hashlib
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.sandbox.state_coolify import CoolifyState
+from ink_infra_mcp.sandbox.state_factory import CUSTOM, MIGRATIONS, PROD, FactoryDisk, ImageKind, Rotation
+from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+
+Said = tuple[int, str, str]
+UNCHANGED = 3
+_DATA = re.compile(r"<<'(?P<end>[A-Z-]+)'\n(?P<data>.*?)(?P=end)\n", re.DOTALL)
+_DOCKER = re.compile(r"(?:^|; )exec (?P<line>docker (?:pull|run|version|image inspect) .*)$", re.DOTALL)
+_ASKS = {"grep", "{{.Server.Os}}/{{.Server.Arch}}", "{{.Id}} {{.Os}}/{{.Architecture}}"}
+_BETWEEN = ("swapping", "swapped", "reverting")
+_READS = ("look", "ready", "prove")
+_BUSY = ("queued", "in_progress")
+_SEARCHED = ["-c", "--", "'--runtime'", "/var/www/html/bootstrap/helpers/docker.php"]
+
+
+def docker_words(command: str) -> tuple[str, ...]:
+    """Return the words of a docker command that is about an image of Coolify's; none of another command."""
+    found = _DOCKER.search(command)
+    words = tuple(shlex.split(found["line"]))[1:] if found else ()
+    return words if words[:2] == ("pull", "--quiet") or _ASKS & set(words) else ()
+
+
+def id_of(reference: str) -> str:
+    """Return the id of an image."""
+    return f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
+
+
+@dataclass
+class Images:
+    """Docker on the Factory, as far as images are concerned."""
+
+    host: HostState
+    disk: FactoryDisk
+
+    def answer(self, words: tuple[str, ...]) -> Said:
+        """Return what Docker says."""
+        match words:
+            case ("pull", "--quiet", reference):
+                return self._pulled(reference)
+            case ("version", *_):
+                return 0, "linux/amd64\n", ""
+            case ("image", "inspect", "--format", _, reference):
+                return self._inspected(reference)
+            case ("run", *rest) if rest[-4:] == _SEARCHED:
+                return self._searched(rest[-5])
+            case _:
+                return 125, "", "docker: the sandbox does not know this\n"
+
+    def kind(self, reference: str) -> ImageKind:
+        """Return what an image is."""
+        return self.disk.images.get(reference, ImageKind())
+
+    def _pulled(self, reference: str) -> Said:
+        if "missing" in reference:
+            return 1, "", f"Error response from daemon: manifest for {reference} not found: manifest unknown\n"
+        self.host.images = [*dict.fromkeys((*self.host.images, reference))]
+        return 0, f"{reference}\n", ""
+
+    def _inspected(self, reference: str) -> Said:
+        if reference not in self.host.images:
+            return 1, "\n", f"Error response from daemon: No such image: {reference}\n"
+        return 0, f"{id_of(reference)} linux/{self.kind(reference).arch}\n", ""
+
+    def _searched(self, reference: str) -> Said:
+        return (0, "1\n", "") if self.kind(reference).option else (1, "0\n", "")
+
+
+@dataclass
+class SwapScript:
+    """One call of the script, or of Docker about an image, on the Factory."""
+
+    host: HostState
+    coolify: CoolifyState
+    stdin: str
+    now: float
+
+    @property
+    def disk(self) -> FactoryDisk:
+        """The Factory's disk."""
+        return self.coolify.factory
+
+    def answer(self, words: tuple[str, ...]) -> Said:
+        """Do what is asked and return the exit status, and what is said on both outputs."""
+        if words[0] != "ink-swap":
+            return Images(self.host, self.disk).answer(words)
+        verb, name = words[1], words[2]
+        self._settle(name)
+        if verb in _READS:
+            return 0, "".join(f"{line}\n" for line in (*getattr(self, f"_{verb}")(name), "done")), ""
+        if verb == "prepare":
+            return self._prepare(name)
+        rotation = self.disk.rotations.get(name)
+        if rotation is None:
+            return UNCHANGED, "", "ink-swap: there is no such rotation\n"
+        return self._acted(verb, rotation)
+
+    def _acted(self, verb: str, rotation: Rotation) -> Said:
+        if verb == "release" and rotation.state != "confirmed":
+            return UNCHANGED, "", f"ink-swap: it is not confirmed: it is {rotation.state}\n"
+        self._told(verb, rotation)
+        return 0, "", ""
+
+    def _told(self, verb: str, rotation: Rotation) -> None:
+        if verb == "start" and rotation.state == "prepared":
+            rotation.state, rotation.why = "swapping", ""
+            rotation.before = self._now()
+        elif verb == "confirm":
+            rotation.confirm = True
+        elif verb == "abort":
+            rotation.abort = True
+
+    def _prepare(self, name: str) -> Said:
+        if name in self.disk.rotations:
+            return 0, "", ""
+        found = _DATA.search(self.stdin)
+        if found is None:
+            return UNCHANGED, "", "ink-swap: its orders could not be written\n"
+        orders = dict(line.split(" ", 1) for line in found["data"].splitlines())
+        if why := self._unfit(orders):
+            return UNCHANGED, "", f"ink-swap: {why}\n"
+        del orders["script"]
+        self.disk.rotations[name] = Rotation(orders=orders)
+        return 0, "", ""
+
+    def _unfit(self, orders: dict[str, str]) -> str:
+        if orders["image"] not in self.host.images:
+            return "the image is not here, or is another one"
+        moved = [name for name in (CUSTOM, PROD) if orders[f"sum:{name}"] != self._sum(name)]
+        return f"{moved[0]} was changed meanwhile" if moved else ""
+
+    def _settle(self, name: str) -> None:
+        """Let the unit go on: it needs one look for each thing that it does."""
+        rotation = self.disk.rotations.get(name)
+        if rotation is None:
+            return
+        match rotation.state:
+            case "swapping":
+                self._swap(rotation)
+            case "swapped":
+                self._await(rotation)
+            case "reverting":
+                self._back(rotation)
+            case _:
+                pass
+
+    def _swap(self, rotation: Rotation) -> None:
+        if self._busy():
+            rotation.state, rotation.why = "refused", f"{self._busy()} deployments run or wait"
+            return
+        kind = self.disk.images.get(rotation.orders["image"], ImageKind())
+        self._put(rotation)
+        if kind.starts != "healthy":
+            rotation.state, rotation.why = "reverting", "the new container did not become healthy"
+            rotation.said = f"the new container {kind.starts}"
+            return
+        rotation.state, rotation.healthy_at = "swapped", self.now
+
+    def _put(self, rotation: Rotation) -> None:
+        image = rotation.orders["image"]
+        for name in (CUSTOM, PROD):
+            if (text := rotation.orders[f"text:{name}"]) != "same":
+                self.disk.files[name] = base64.b64decode(text).decode()
+        self.disk.env = {**self.disk.env, "AUTOUPDATE": "false"}
+        self.disk.auto_update = False
+        self.disk.applied = [*dict.fromkeys((*self.disk.applied, *self.disk.migrations.get(image, MIGRATIONS)))]
+        self.coolify.supports_runtime_option = self.disk.images.get(image, ImageKind()).option
+        container = self._container()
+        container.image, container.image_id, container.image_digests = image, id_of(image), [image]
+        container.started_at, container.health, container.restart_count = self.now, "healthy", 0
+
+    def _await(self, rotation: Rotation) -> None:
+        if rotation.abort:
+            rotation.state, rotation.why = "reverting", "it was told to go back"
+        elif rotation.confirm:
+            rotation.state = "confirmed"
+        elif self.now > rotation.healthy_at + float(rotation.orders["confirm_s"]):
+            rotation.state, rotation.why = "reverting", f"nobody confirmed it within {rotation.orders['confirm_s']} s"
+
+    def _now(self) -> dict[str, JsonValue]:
+        kept = self.disk.model_dump(mode="json", include={"files", "env", "auto_update", "applied"})
+        container = self._container().model_dump(mode="json", include={"image", "image_id", "image_digests"})
+        return {**kept, **container, "option": self.coolify.supports_runtime_option}
+
+    def _back(self, rotation: Rotation) -> None:
+        before = rotation.before
+        for name in ("files", "env", "auto_update", "applied"):
+            setattr(self.disk, name, before[name])
+        for name in ("image", "image_id", "image_digests"):
+            setattr(self._container(), name, before[name])
+        self.coolify.supports_runtime_option = before["option"] is True
+        rotation.state = "reverted"
+
+    def _container(self) -> Container:
+        return next(c for c in self.host.containers if c.name == "coolify")
+
+    def _busy(self) -> int:
+        return sum(d.status in _BUSY for d in self.coolify.deployments)
+
+    def _sum(self, name: str) -> str:
+        text = self.disk.files.get(name)
+        return "none" if text is None else hashlib.sha256(text.encode()).hexdigest()
+
+    def _look(self, name: str) -> Iterator[str]:
+        rotation = self.disk.rotations.get(name, Rotation(state="", orders={}))
+        yield f"state {rotation.state}"
+        yield f"why {_coded(rotation.why)}"
+        yield f"downtime_ms {1840 if rotation.healthy_at else ''}"
+        yield f"restored {'yes' if rotation.state == 'reverted' and rotation.orders['migrates'] == 'yes' else 'no'}"
+        yield f"runs {self._container().image_id} {self._container().state}"
+        yield f"said {_coded(rotation.said)}"
+
+    def _ready(self, name: str) -> Iterator[str]:
+        del name
+        yield f"deployments {self._busy()}"
+        yield f"upgrade {'yes' if self.disk.upgrading else 'no'}"
+        yield f"left_over {' '.join(self.disk.left_over)}"
+        under_way = (name for name, rotation in self.disk.rotations.items() if rotation.state in _BETWEEN)
+        yield f"under_way {next(under_way, '')}"
+        yield f"free_kb {self.disk.free_kb} {self.disk.free_kb}"
+        for file in (CUSTOM, PROD):
+            yield f"file {file} {self._sum(file)} {_coded(self.disk.files.get(file, ''))}"
+
+    def _prove(self, name: str) -> Iterator[str]:
+        del name
+        container = self._container()
+        yield f"container {container.image_id} {container.state} {container.restart_count} {container.health}"
+        yield f"migrations 0 {_coded(self._migrations(container.image))}"
+        status, said = (0, "running") if "horizon" not in self.disk.failing else (2, "inactive")
+        yield f"horizon {status} {_coded(f'   INFO  Horizon is {said}.')}"
+        yield f"auto_update {'t' if self.disk.auto_update else 'f'}"
+        yield "failed_jobs 0"
+
+    def _migrations(self, image: str) -> str:
+        lines = ["", "  Migration name ................................................ Batch / Status  "]
+        for name in self.disk.migrations.get(image, MIGRATIONS):
+            what = "[1] Ran" if name in self.disk.applied and name not in self.disk.failing else "Pending"
+            lines.append(f"  {name} {'.' * 20} {what}  ")
+        return "\n".join(lines) + "\n"
+
+
+def _coded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

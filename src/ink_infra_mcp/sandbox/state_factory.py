@@ -1,0 +1,150 @@
+"""What lies on the pretend Factory's disk and in Coolify's database of the instance itself: how it is configured."""
+
+from typing import Literal
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.sandbox.part import Part
+
+BASE, PROD = "docker-compose.yml", "docker-compose.prod.yml"
+CUSTOM, POSTGRES_UPGRADE = "docker-compose.custom.yml", "docker-compose.postgres-upgrade.yml"
+ORDER = (BASE, PROD, CUSTOM, POSTGRES_UPGRADE)
+BASE_TEXT = """\
+services:
+    coolify:
+        container_name: coolify
+        restart: always
+        depends_on:
+            - postgres
+    postgres:
+        image: postgres:15-alpine
+        container_name: coolify-db
+    redis:
+        image: redis:7-alpine
+        container_name: coolify-redis
+"""
+PROD_TEXT = """\
+services:
+  coolify:
+    image: "${REGISTRY_URL:-docker.io}/coollabsio/coolify:${LATEST_IMAGE:-latest}"
+    env_file:
+      - /data/coolify/source/.env
+    ports:
+      - "${APP_PORT:-8000}:8080"
+  postgres:
+    environment:
+      POSTGRES_USER: "${DB_USERNAME}"
+  soketi:
+    image: '${REGISTRY_URL:-docker.io}/coollabsio/coolify-realtime:1.0.17'
+"""
+"""Of Coolify's own files (coollabsio/coolify at v4.3.11), what names images, and something of each other kind."""
+MIGRATIONS = (
+    "2023_03_20_112410_create_users_table",
+    "2023_03_24_140711_create_servers_table",
+    "2026_04_19_120000_encrypt_webhook_secrets",
+)
+"""A few, named as Laravel names them; the real Coolify has some 360."""
+UPGRADED_TEXT = """\
+services:
+  postgres:
+    image: postgres:18-alpine
+"""
+
+
+def override(image: str) -> str:
+    """Return an override that names the image."""
+    return f'services:\n  coolify:\n    image: "{image}"\n'
+
+
+class Schedule(Part):
+    """A scheduled backup of Coolify's own database, and when one last ended well, in Unix seconds of the world."""
+
+    enabled: bool = True
+    cron: str = "0 0 * * *"
+    last_success: float | None = None
+
+
+class Dump(Part):
+    """A dump on the disk."""
+
+    at: float
+    size: int = 8_388_608
+
+
+class ImageKind(Part):
+    """What an image of Coolify is: for which machines, whether it has the option, and what becomes of its container."""
+
+    arch: str = "amd64"
+    option: bool = True
+    starts: Literal["healthy", "unhealthy", "exits"] = "healthy"
+
+
+class Rotation(Part):
+    """A swap of the image by the unit on the Factory, as it lies on the disk there; `orders` are as they came."""
+
+    state: str = "prepared"
+    why: str = ""
+    orders: dict[str, str]
+    healthy_at: float = 0.0
+    abort: bool = False
+    confirm: bool = False
+    before: dict[str, JsonValue] = {}
+    said: str = ""
+    """What the new container said before it went."""
+
+
+class Kept(Part):
+    """A backup of ours on the disk, by its folder's name: when it was made, and its dump as sum and size.
+
+    One that was `spoilt` has files that are not what its manifest says.
+    """
+
+    name: str
+    at: float
+    sum: str
+    size: int = 8_388_608
+    spoilt: bool = False
+
+
+class Drill(Part):
+    """The last restore that was proved there."""
+
+    at: float
+    backup: str
+    sum: str
+    image: str
+
+
+class FactoryDisk(Part):
+    """`files` are those in /data/coolify/source by name; of `.env` only `env`. `named` are the images that names name
+    there now, where that is not the one of the container. `base` is what the image's own source says of its version.
+    """
+
+    files: dict[str, str] = {BASE: BASE_TEXT, PROD: PROD_TEXT}
+    env: dict[str, str] = {"REGISTRY_URL": "docker.io", "LATEST_IMAGE": "4.3.10", "COOLIFY_VERSION": "4.3.10"}
+    named: dict[str, str] = {}
+    base: str = ""
+    auto_update: bool = False
+    auto_update_cron: str = "0 0 * * *"
+    zone: str = "UTC"
+    schedules: list[Schedule] = []
+    dumps: list[Dump] = []
+    images: dict[str, ImageKind] = {}
+    """The images that registries have, by reference; every other one is an ordinary fork."""
+    rotations: dict[str, Rotation] = {}
+    upgrading: bool = False
+    left_over: list[str] = []
+    free_kb: int = 40_000_000
+    kept: list[Kept] = []
+    drill: Drill | None = None
+    database_bytes: int = 8_388_608
+    applied: list[str] = [*MIGRATIONS]
+    """The migrations that ran in the database, as its table has them."""
+    migrations: dict[str, list[str]] = {}
+    """The migrations in images, by reference; those of every other image are `MIGRATIONS`."""
+    failing: list[str] = []
+    """What fails: programs (`pg_dump`, `pg_restore`), or migrations by name."""
+    key_fits: bool = True
+    """Whether the database was encrypted with the APP_KEY in .env."""
+    broken: list[str] = []
+    """Sections of the reading script whose command fails."""
