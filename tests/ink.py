@@ -30,8 +30,15 @@ from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import load
 from ink_infra_mcp.server.prompts import instructions
-from ink_infra_mcp.settings import Settings
-from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports, load_secrecy
+from ink_infra_mcp.settings import FLEET_FILE, Settings
+from ink_infra_mcp.settings.policy_files import (
+    load_baseline,
+    load_dns,
+    load_isolation,
+    load_policy,
+    load_ports,
+    load_secrecy,
+)
 from ink_infra_mcp.settings.secrets import Secrets
 from ink_infra_mcp.settings.system import new_id
 from tests.clock import FakeClock
@@ -207,12 +214,12 @@ def wired(
 ) -> Wiring:
     """Return what an App over running emulators is made of."""
     addresses = {name: host.address for name, host in world.read().hosts.items()}
-    fleet = sandbox_fleet(ends.coolify_url, addresses, dict(ends.host_keys))
+    state_dir = folder / "state"
+    fleet = sandbox_fleet(ends.coolify_url, addresses, dict(ends.host_keys), state_dir / FLEET_FILE)
     redact = Redactor()
     values = {**tokens(), "ssh_key": ends.login_key}
     environ = {f"INK_{name.upper()}": value for name, value in values.items()}
     environ |= {f"INK_APP_SECRET_{name}": value for name, value in (app_secrets or {}).items()}
-    state_dir = folder / "state"
     state_dir.mkdir(mode=0o700, exist_ok=True)
     settings = Settings(
         fleet=change_fleet(fleet) if change_fleet else fleet,
@@ -227,7 +234,9 @@ def wired(
         policy=policy or load_policy(None),
         isolation=isolation or load_isolation(None),
         ports=lambda: load_ports(policies),
+        baseline=lambda: load_baseline(policies),
         secrecy=load_secrecy(policies),
+        dns=load_dns(policies),
         secrets=Secrets(environ, redact=redact),
         redact=redact,
         clock=clock or ScaledClock(),
@@ -243,6 +252,7 @@ def places(ends: Endpoints) -> Places:
         hetzner_cloud=ends.hetzner_url,
         hetzner_robot=ends.robot_url,
         github=ends.github_url,
+        cloudflare=ends.cloudflare_url,
         connect_to=ends.connect_to,
         nameservers=(ends.nameserver,),
         trust=ssl.create_default_context(cadata=ends.authority_pem),

@@ -9,15 +9,18 @@ from typing import NoReturn
 import pytest
 
 PACKAGES = {
+    "apt-get": "apt",
     "bash": "bash",
     "busybox": "busybox",
     "dash": "dash",
     "docker-registry": "docker-registry",
+    "hcloud": "hcloud-cli",
     "initdb": "postgresql",
     "sftp": "openssh-client",
     "sh": "dash",
     "ssh": "openssh-client",
     "ssh-agent": "openssh-client",
+    "ssh-audit": "ssh-audit",
     "sshd": "openssh-server",
 }
 """Each program with the Debian package that brings it."""

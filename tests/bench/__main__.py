@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench import inside
+from tests.bench import inside, muscles
 from tests.node import NODE, install
 from tests.wire import Wire, connect
 
@@ -94,7 +94,7 @@ def measure(command: Sequence[str]) -> dict[str, float]:
         tools = wire.request("tools/list")["tools"]
         found |= call_times(wire, "tools/list") | call_times(wire, "prompts/list")
         found["memory at rest, MiB"] = wire.resident_mib()
-    return found | costs(tools) | asyncio.run(inside.measure())
+    return found | costs(tools) | asyncio.run(inside.measure()) | asyncio.run(muscles.measure())
 
 
 def main(command: Sequence[str]) -> int:

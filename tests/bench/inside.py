@@ -11,13 +11,14 @@ from ink_infra_mcp.core.engine import StepEnd
 from ink_infra_mcp.core.operation import Check, Results
 from ink_infra_mcp.core.plan import Plan, Step
 from ink_infra_mcp.engine.durable import DurableEngine
+from tests.engine.programs import NoLanes
 from tests.ink import ink
 
 CALLS = 100
 STEPS = 50
 
 
-class Nothing:
+class Nothing(NoLanes):
     """A program whose steps do nothing: what is left is the price of durability."""
 
     def __init__(self) -> None:

@@ -41,7 +41,7 @@ def test_pending_approvals_are_listed(shelf: Shelf, capsys: pytest.CaptureFixtur
             f"{first.id}  waits  delete_app   shop    disruptive  person  local:anna  10 min",
             f"{second.id}  waits  control_app  docs    critical    ticket  local:anna  10 min",
             "",
-            "Show a plan and decide: ink-infra-mcp approve ID, or ink-infra-mcp deny ID",
+            "Show a plan and decide: ink-infra-mcp approve ID --sandbox, or ink-infra-mcp deny ID --sandbox",
         ],
     )
 
@@ -67,8 +67,8 @@ def test_a_yes_that_nothing_has_used_is_listed_until_it_is_taken_back(
         "id             state             tool        target  risk        needs   asked by    expires in",
         f"{approval.id}  approved, unused  delete_app  shop    disruptive  person  local:anna  10 min",
         "",
-        "Show a plan and decide: ink-infra-mcp approve ID, or ink-infra-mcp deny ID",
-        "A yes that nothing has used is taken back by: ink-infra-mcp deny ID",
+        "Show a plan and decide: ink-infra-mcp approve ID --sandbox, or ink-infra-mcp deny ID --sandbox",
+        "A yes that nothing has used is taken back by: ink-infra-mcp deny ID --sandbox",
     ]
     assert (status, shelf.approval(approval.id).state) == (0, ApprovalState.WITHDRAWN)
     assert inside(capsys, "approvals", *shelf.flags).out.startswith("Nothing waits for a person")

@@ -24,8 +24,10 @@ from mcp.types import (
     TextContent,
 )
 
-from ink_infra_mcp.cli import call
+from ink_infra_mcp.cli import call, status
 from ink_infra_mcp.cli.parser import parser
+from ink_infra_mcp.core import errors
+from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.sandbox.running import open_world
 from tests.cli.terminals import at_terminal, command, inside
 
@@ -130,9 +132,12 @@ async def test_progress_goes_to_standard_error(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("states", "status"), [(["running", "applied"], 0), (["failed"], 1)])
+@pytest.mark.parametrize(
+    ("states", "ended"),
+    [(["running", "applied"], 0), (["already_so"], 0), (["failed"], 5), (["cancelled"], 5), (["ended_oddly"], 5)],
+)
 async def test_a_running_operation_is_followed(
-    states: list[str], status: int, capsys: pytest.CaptureFixture[str]
+    states: list[str], ended: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The client stays until the operation has ended, as the server lives no longer than it, and tells how."""
     end, left = states[-1], list(states)
@@ -144,51 +149,114 @@ async def test_a_running_operation_is_followed(
         state = left.pop(0)
         return said(f"op-1: {state}", state=state, now="Build" if state == "running" else "")
 
-    assert await use(handle) == status
+    assert await use(handle) == ended
     captured = capsys.readouterr()
     assert (captured.out, left) == (f"running: it goes on\nop-1: {end}\n", [])
     assert captured.err.splitlines()[1:] == ["... Build"] * (len(states) - 1)
 
 
 @pytest.mark.anyio
-async def test_an_error_of_the_tool_is_exit_status_1(capsys: pytest.CaptureFixture[str]) -> None:
-    """A tool that cannot do what was asked says why on standard output, and the status tells scripts."""
+async def test_an_operation_that_is_lost_sight_of_still_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where its end cannot be asked for, the status says that it runs: neither done nor failed."""
 
     async def handle(context: Context, params: CallToolRequestParams) -> Answer:
-        return said("[unknown_name] There is no app.", is_error=True)
+        if params.name == call.FOLLOW:
+            return said("[unknown_name] There is no tool get_operation here.", is_error=True)
+        return said("running: it goes on", outcome="running", operation_id="op-1")
 
-    assert await use(handle) == 1
-    assert capsys.readouterr().out == "[unknown_name] There is no app.\n"
+    assert await use(handle) == 6
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("code", "ended"),
+    [
+        ("invalid_input", 2),
+        ("unknown_name", 2),
+        ("secret_missing", 2),
+        ("locked", 4),
+        ("approval_invalid", 4),
+        ("unreachable", 5),
+        ("bug", 5),
+        ("never heard of", 5),
+    ],
+)
+async def test_an_error_of_the_tool_is_told_by_the_status(
+    code: str, ended: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tool that cannot do what was asked says why, and the status tells scripts what kind it is."""
+
+    async def handle(context: Context, params: CallToolRequestParams) -> Answer:
+        return said(f"[{code}] It went wrong.", is_error=True)
+
+    assert await use(handle) == ended
+    assert capsys.readouterr().out == f"[{code}] It went wrong.\n"
+
+
+OUTCOMES = {
+    Outcome.APPLIED: 0,
+    Outcome.ALREADY_SO: 0,
+    Outcome.APPROVAL_REQUIRED: 3,
+    Outcome.NOT_APPROVED: 3,
+    Outcome.REFUSED_BY_POLICY: 4,
+    Outcome.PLAN_DRIFTED: 4,
+    Outcome.LOCKED: 4,
+    Outcome.FAILED: 5,
+    Outcome.UNDONE: 5,
+    Outcome.APPLIED_UNVERIFIED: 5,
+    Outcome.APPLIED_IN_PART: 5,
+    Outcome.CANCELLED: 5,
+    Outcome.RUNNING: 6,
+}
+
+
+def test_every_outcome_has_its_status() -> None:
+    """Only what is done or was so already is 0, and an outcome that nobody knows is a failure; so is every error."""
+    assert {outcome: status.of_outcome(outcome) for outcome in Outcome} == OUTCOMES
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.InkError)]
+    assert {status.of_code(kind.code) for kind in kinds} == {2, 4, 5}
+    assert (status.of_outcome("new"), status.of_answer("new", "", is_error=False)) == (5, 5)
+    assert status.of_answer(None, "no code at all", is_error=True) == 5
+
+
+@pytest.mark.anyio
+async def test_the_outcome_counts_though_no_error_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    """A plan that waits for a person is no error of the tool, and no success either."""
+
+    async def handle(context: Context, params: CallToolRequestParams) -> Answer:
+        return said("approval required", outcome="approval_required")
+
+    assert await use(handle) == 3
 
 
 @pytest.mark.anyio
 async def test_an_error_of_the_protocol_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """A server that answers with no result at all ends in a sentence and status 1."""
+    """A server that answers with no result at all ends in a sentence and status 5: what it did is not known."""
 
     async def handle(context: Context, params: CallToolRequestParams) -> Answer:
         raise RuntimeError("broken")
 
-    assert await use(handle) == 1
+    assert await use(handle) == 5
     assert capsys.readouterr().err.startswith("The server did not answer: ")
 
 
 @pytest.mark.anyio
 async def test_a_server_that_cannot_start_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """A server that ends before it answers is a sentence and status 1, and no trace."""
+    """A server that ends before it answers is a sentence and status 5, and no trace."""
     server = StdioServerParameters(command=sys.executable, args=["-c", "raise SystemExit(3)"])
     with anyio.fail_after(10):
-        assert await call.converse(server, "tool", {}, None) == 1
-    assert capsys.readouterr().err.startswith("The server did not answer: ")
+        assert await call.converse(server, "tool", {}, None) == 5
+    told = capsys.readouterr().err
+    assert (told.startswith("The server did not answer: "), "Nothing was changed." in told) == (True, True)
 
 
-@pytest.mark.parametrize(("arguments", "why"), [("{", "--json is not JSON"), ("[1]", "--json must be an object")])
+@pytest.mark.parametrize(("arguments", "why"), [("{", "arguments are not JSON"), ("[1]", "must be a JSON object")])
 def test_arguments_that_are_no_object_are_bad_usage(
     arguments: str, why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is started for arguments that cannot be any tool's."""
-    status = call.run(parser().parse_args(["call", "list_apps", "--json", arguments]))
-    captured = capsys.readouterr()
-    assert (status, captured.out, why in captured.err) == (2, "", True)
+    ended = inside(capsys, "call", "list_apps", "--json", arguments)
+    assert (ended.status, ended.out, why in ended.err) == (2, "", True)
 
 
 def test_the_server_gets_the_flags_of_the_call() -> None:
@@ -219,7 +287,7 @@ def test_without_a_person_the_answer_names_the_ticket(world_file: Path, capsys: 
     stop = json.dumps({"app": "docs", "action": "stop"})
     ended = command("call", "control_app", "--json", stop, *SANDBOX, stdin="y\n")
     lines = ended.out.splitlines()
-    assert (ended.status, ended.err, lines[0]) == (0, "", "[sandbox: a pretend world, nothing real was touched]")
+    assert (ended.status, ended.err, lines[0]) == (3, "", "[sandbox: a pretend world, nothing real was touched]")
     assert (lines[1].split(":")[0], "ink-infra-mcp approve ap-" in lines[1]) == ("approval required", True)
     assert [line for line in open_world(world_file).read().journal if "stop" in line] == []
     assert "control_app" in inside(capsys, "approvals", *SANDBOX).out
@@ -233,7 +301,7 @@ def test_at_a_terminal_the_person_is_asked(world_file: Path) -> None:
         person.expect("name: ")
         person.type("dogs")
         person.expect("not approved: ")
-        person.end()
+        assert person.end() == 3
     assert [line for line in open_world(world_file).read().journal if "DELETE" in line] == []
 
 
@@ -258,4 +326,4 @@ def test_the_sandbox_obeys_the_operators_policies(tmp_path: Path, capsys: pytest
     stop = json.dumps({"app": "docs", "action": "stop"})
     config = ("--config", str(policies.parent / "fleet.toml"))
     ended = inside(capsys, "call", "control_app", "--json", stop, *SANDBOX, *config)
-    assert (ended.status, "moving house" in ended.out + ended.err) == (1, True)
+    assert (ended.status, "moving house" in ended.out + ended.err) == (4, True)

@@ -15,10 +15,10 @@ from ink_infra_mcp.app import Wiring
 from ink_infra_mcp.cli import doctor
 from ink_infra_mcp.cli.doctor_coolify import skew_s
 from ink_infra_mcp.cli.doctor_ground import Ground, ground_of, ground_of_wiring
-from ink_infra_mcp.cli.doctor_report import Finding, Report, Section, as_json, as_text
+from ink_infra_mcp.cli.doctor_report import Finding, Report, Section, ToolLine, as_json, as_text
 from ink_infra_mcp.cli.opening import Opener
 from ink_infra_mcp.cli.parser import parser
-from ink_infra_mcp.core.fleet import Fleet
+from ink_infra_mcp.core.fleet import Access, Fleet
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.sandbox.seed import READ_TOKEN
 from ink_infra_mcp.settings.fleet_text import dump_fleet
@@ -202,6 +202,37 @@ def test_a_missing_token_stops_every_tool(ground: Callable[..., Ground], world: 
     assert [f.level for f in section(report, "Coolify").findings] == ["ok", "failed"]
     assert {line.works for line in report.tools} == {"no"}
     assert "coolify_token is not set" in tool(report, "get_audit")[1]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "advice"),
+    [
+        ("", "Set INK_COOLIFY_TOKEN or INK_COOLIFY_TOKEN_FILE, or run `ink-infra-mcp secret set coolify_token`."),
+        (
+            "this machine has none",
+            "Write it into a file of mode 600 and set INK_COOLIFY_TOKEN_FILE to the path of that file, or set "
+            "INK_COOLIFY_TOKEN.",
+        ),
+    ],
+)
+def test_what_cannot_work_here_is_not_advised(
+    ground: Callable[..., Ground], world: Running, trouble: str, advice: str
+) -> None:
+    """Without a key store a missing token is told with the way that this machine has, and only with that."""
+    found = replace(ground(with_secrets(world)), keyring_trouble=trouble)
+    assert [f.next for f in coolify(found).findings] == ["", advice]
+
+
+def test_the_whole_internet_as_admin_is_a_warning(ground: Callable[..., Ground]) -> None:
+    """Whoever opened the admins' ports to everybody is told so, each time."""
+
+    def opened(fleet: Fleet) -> Fleet:
+        return fleet.model_copy(update={"access": Access(admin=("192.0.2.7/32", "0.0.0.0/0", "::/0"))})
+
+    warned = [
+        f.text.partition(": the whole")[0] for f in ground(with_fleet(opened)).section.findings if f.level == "warning"
+    ]
+    assert warned == ["[access] admin has 0.0.0.0/0", "[access] admin has ::/0"]
 
 
 @pytest.mark.parametrize(
@@ -481,13 +512,73 @@ def test_a_missing_file_comes_first_and_stops_nothing(world: Running, tmp_path: 
     file = tmp_path / "none.toml"
     report = examined(ground_of_file(file, world))
     lines = as_text(report).splitlines()
-    assert (lines[2], report.healthy) == (f"FAILED   configuration: There is no file {file}.", False)
-    assert "ink-infra-mcp init" in lines[3]
+    assert (lines[2], report.healthy) == (
+        f"FAILED   configuration: Nothing is configured yet: there is no file {file}.",
+        False,
+    )
+    assert ("ink-infra-mcp init" in lines[3], "--sandbox" in lines[3]) == (True, True)
     levels = {found.name: found.level for found in report.sections[1:]}
     notes = dict.fromkeys(("Coolify", "Hetzner Cloud", "Hetzner Robot"), "note")
-    assert levels == {"state store": "ok", **notes, "GitHub": "ok", "DNS": "ok"}
+    assert levels == {"state store": "ok", **notes, "GitHub": "ok", "DNS": "failed"}
     assert {line.works for line in report.tools} == {"no"}
-    assert lines[-1] == "Failed: configuration."
+    tools = [f"NOT      all {len(ALL)} tools", "           -> needs configuration: there is none yet", ""]
+    assert lines[lines.index("Tools:") + 1 :] == [*tools, "Failed: configuration, DNS."]
+
+
+def test_a_name_that_exists_and_is_not_found_fails(world: Running, tmp_path: Path) -> None:
+    """A machine whose name servers know no public name has no working DNS, however well they answer."""
+    report = examined(ground_of_file(tmp_path / "none.toml", world), services=["DNS"])
+    assert section(report, "DNS").findings == (
+        Finding(
+            level="failed",
+            text="the name servers of this machine find no address of github.com.",
+            next="Check that this machine has a network, and its DNS.",
+        ),
+    )
+
+
+def test_a_state_folder_that_cannot_be_used_is_told_with_its_reason(
+    world: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Why there is no store is the system's own reason with what to do; nothing is said of other folders."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    (folder / "state.sqlite3").touch()
+    folder.chmod(0o755)
+    monkeypatch.setenv("INK_INFRA_STATE", str(folder))
+    report = examined(ground_of_file(tmp_path / "none.toml", world), services=["state store"])
+    assert section(report, "state store").findings == (
+        Finding(
+            level="failed",
+            text=f"Others can enter the state folder {folder} (mode 0755), and it holds files.",
+            next=f"If it holds only our state, run `chmod 700 {folder}`; else set INK_INFRA_STATE to another folder.",
+        ),
+    )
+
+
+def test_a_wrong_file_leaves_the_store_unknown(world: Running, tmp_path: Path) -> None:
+    """A file that cannot be read may name another store: the usual one is not called well in its place."""
+    file = tmp_path / "fleet.toml"
+    file.write_text("[coolify]\n", encoding="utf-8")
+    report = examined(ground_of_file(file, world), services=["state store"])
+    assert [f.text for f in section(report, "state store").findings] == [
+        "not asked: which store is used is not known without the configuration."
+    ]
+    assert tool(report, "deploy_app") == ("no", "needs configuration: it cannot be used")
+
+
+def test_a_reason_is_told_once_for_all_tools_that_it_stops() -> None:
+    """Tools of which the same is true stand on one line, those that work on another."""
+    tools = [ToolLine(tool=name, works="no", why=("needs a store: it is full",)) for name in ("a", "b")]
+    told = as_text(Report(sandbox=False, sections=(), tools=(*tools, ToolLine(tool="c", works="yes"))))
+    assert told.splitlines()[3:] == [
+        "Tools:",
+        "NOT      a, b",
+        "           -> needs a store: it is full",
+        "works    c",
+        "",
+        "All well.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import argparse
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from ink_infra_mcp.settings.fleet_file import load_fleet
 from ink_infra_mcp.settings.secrets import Secrets
 from tests.cli.people import Said, Scripted
 from tests.cli.sandboxes import Running, put_back, running, secrets_of
-from tests.cli.terminals import command
+from tests.cli.terminals import at_terminal, command
 from tests.settings.keyrings import MemoryKeyring
 
 Script = list[tuple[str, Said | None]]
@@ -68,6 +69,7 @@ def tokens_script(world: Running, key: Path) -> Script:
 SERVERS: Script = [
     ("Domain for apps on any Muscle", None),
     ("Who serves your DNS zones", None),
+    ("Addresses or networks that admins come from", None),
     ("The Factory, which runs Coolify: name", None),
     ("The Factory, which runs Coolify: address", "192.0.2.10"),
     ("Is muscle-1 (192.0.2.11) a Muscle", None),
@@ -148,7 +150,7 @@ def test_what_is_there_already_is_not_asked_for(world: Running, config: Path, tm
             ("Domain for apps on any Muscle", "apps.example.org"),
             ("Who serves your DNS zones", "route53"),
             ("Who serves your DNS zones", "cloudflare"),
-            *SERVERS[2:8],
+            *SERVERS[2:9],
             ("factory (192.0.2.10)", True),
             ("muscle-1 (192.0.2.11)", True),
             ("Write this", None),
@@ -222,22 +224,87 @@ def test_without_a_key_store_the_variable_is_named(world: Running) -> None:
 
     setup = Setup(ask=person, secrets=Secrets({}, redact=redact, open_keyring=none), redact=redact)
     assert init_questions.coolify_token(setup, world.ends.coolify_url).reveal() == TOKEN
-    assert "INK_COOLIFY_TOKEN" in person.heard
+    assert "Write it into a file of mode 600 and set INK_COOLIFY_TOKEN_FILE to the path of that file" in person.heard
+    assert "secret set" not in person.heard
+    # who answers again need not type it again, though nothing keeps it
+    assert init_questions.coolify_token(setup, world.ends.coolify_url).reveal() == TOKEN
+
+
+def test_a_key_path_that_is_not_there_is_asked_for_again(world: Running, tmp_path: Path) -> None:
+    """A mistyped path is told with the reason, and the right one is then kept."""
+    file, keyring = login_key(world, tmp_path), MemoryKeyring()
+    question = "File with the private SSH key"
+    person = Scripted([(question, str(tmp_path / "none")), (question, str(file))])
+    setup = prepared(world, person, keyring)
+    init_questions.ssh_key(setup)
+    assert (list(keyring.entries), setup.kept, "no such file" in person.heard) == (["ssh_key"], ["ssh_key"], True)
+
+
+def test_the_whole_internet_is_no_admin_unless_somebody_insists(world: Running) -> None:
+    """A network that is everybody is asked about, with no as the default; a wrong one is asked for again."""
+    question, warned = "networks that admins come from", "0.0.0.0/0 is the whole internet"
+    person = Scripted(
+        [
+            (question, "everywhere"),
+            (question, "0.0.0.0/0"),
+            (warned, None),
+            (question, "192.0.2.7, 198.51.100.0/24"),
+            (question, "0.0.0.0/0"),
+            (warned, True),
+        ]
+    )
+    setup = prepared(world, person, MemoryKeyring())
+    assert init_questions.admins(setup) == ("192.0.2.7/32", "198.51.100.0/24")
+    assert init_questions.admins(setup) == ("0.0.0.0/0",)
+
+
+def test_the_address_that_one_comes_from_is_proposed(world: Running) -> None:
+    """Who came over SSH gets that address as the answer of enter."""
+    person = Scripted([("networks that admins come from", None)])
+    setup = replace(prepared(world, person, MemoryKeyring()), came_from="192.0.2.7")
+    assert init_questions.admins(setup) == ("192.0.2.7/32",)
+
+
+def test_answers_can_be_given_again(world: Running, config: Path, tmp_path: Path) -> None:
+    """After a no, enter keeps each answer and another one replaces it; a secret is not asked for again."""
+    keys: Script = [("factory", True), ("muscle-1", True), ("spare", True)]
+    first: Script = [*tokens_script(world, login_key(world, tmp_path)), *SERVERS, *keys]
+    again: Script = [(question, None) for question, _ in [("Coolify's address", None), *SERVERS]]
+    again[3] = (SERVERS[2][0], "192.0.2.7")
+    keep: Script = [(question, None) for question, _ in keys]
+    person = Scripted([*first, ("Write this", False), ("Answer again", True), *again, *keep, ("Write this", None)])
+    assert init.create(prepared(world, person, MemoryKeyring()), config, force=False) is True
+    fleet = load_fleet(config)
+    assert ([host.name for host in fleet.hosts], fleet.access.admin) == (
+        ["factory", "muscle-1", "spare"],
+        ("192.0.2.7/32",),
+    )
+    assert all(host.host_key for host in fleet.hosts)
+
+
+def test_stopping_says_what_was_written(config: Path) -> None:
+    """Ctrl-C ends it at any question with what was and was not done, and no trace."""
+    with at_terminal("init", "--config", str(config)) as person:
+        person.expect("Coolify's address")
+        person.type("\x03")
+        person.expect(f"Stopped. {config} was not written. Nothing was changed on any server.")
+        assert person.end() == 130
+    assert (config.exists(), "Traceback" in person.seen) == (False, False)
 
 
 def test_a_key_file_that_others_can_read_is_not_taken(world: Running, tmp_path: Path) -> None:
-    """A private key that everybody can read is refused with the reason, and setup goes on without it."""
+    """A private key that everybody can read is refused with the reason and asked for again; a dash goes on without."""
     file = login_key(world, tmp_path)
     file.chmod(0o644)
     keyring = MemoryKeyring()
-    person = Scripted([("File with the private SSH key", str(file))])
+    person = Scripted([("File with the private SSH key", str(file)), ("File with the private SSH key", "-")])
     init_questions.ssh_key(prepared(world, person, keyring))
-    assert (keyring.entries, "everybody can read it" in person.heard) == ({}, True)
+    assert (keyring.entries, "everybody can read it" in person.heard, person.left) == ({}, True, [])
 
 
 def test_a_server_that_shows_no_key_is_told(world: Running, config: Path, tmp_path: Path) -> None:
     """A server that cannot be reached stays in the file without a key, so that nothing is ever sent to it blindly."""
-    unreachable: Script = [*SERVERS[:3], ("The Factory, which runs Coolify: address", "127.0.0.1"), *SERVERS[4:]]
+    unreachable: Script = [*SERVERS[:4], ("The Factory, which runs Coolify: address", "127.0.0.1"), *SERVERS[5:]]
     with world.world.change() as state:
         state.coolify.servers[0].port = 1
     end: Script = [("muscle-1", True), ("spare", True), ("Write this", True)]
@@ -255,24 +322,30 @@ def test_a_server_that_coolify_cannot_use_is_no_muscle_unless_somebody_says_so(
         spare.settings.is_usable = False
     asked = ("Coolify reaches it and cannot use it: validate it there. Is muscle-2 (192.0.2.12) a Muscle", None)
     end: Script = [("factory", True), ("muscle-1", True), ("Write this", None)]
-    person = Scripted([*tokens_script(world, login_key(world, tmp_path)), *SERVERS[:8], asked, *end])
+    person = Scripted([*tokens_script(world, login_key(world, tmp_path)), *SERVERS[:9], asked, *end])
     assert init.create(prepared(world, person, MemoryKeyring()), config, force=False) is True
     assert [muscle.name for muscle in load_fleet(config).muscles] == ["muscle-1"]
 
 
 def test_doubled_answers_are_refused(world: Running, config: Path, tmp_path: Path) -> None:
-    """Servers that got the same name write no file."""
-    doubled: Script = [*SERVERS[:9], ("Muscle muscle-2: name", "muscle-1"), SERVERS[10], ("apps get", "-")]
-    end: Script = [("factory", False), ("muscle-1", False), ("muscle-1", False)]
+    """Servers that got the same name write no file, and the person is told which and may answer again."""
+    doubled: Script = [*SERVERS[:10], ("Muscle muscle-2: name", "muscle-1"), SERVERS[11], ("apps get", "-")]
+    end: Script = [("factory", False), ("muscle-1", False), ("muscle-1", False), ("Answer again", None)]
     person = Scripted([*tokens_script(world, login_key(world, tmp_path)), *doubled, *end])
-    with pytest.raises(ConfigError, match=r"muscles\[1\]\.name `muscle-1` is the name of another server too"):
-        init.create(prepared(world, person, MemoryKeyring()), config, force=False)
+    assert init.create(prepared(world, person, MemoryKeyring()), config, force=False) is False
+    assert "muscles[1].name `muscle-1` is the name of another server too" in person.heard
     assert not config.exists()
 
 
 def test_a_no_writes_nothing(world: Running, config: Path, tmp_path: Path) -> None:
     """The text is shown before it is written, and the person may still say no."""
-    end: Script = [("factory", True), ("muscle-1", True), ("spare", True), ("Write this", False)]
+    end: Script = [
+        ("factory", True),
+        ("muscle-1", True),
+        ("spare", True),
+        ("Write this", False),
+        ("Answer again", None),
+    ]
     person = Scripted([*tokens_script(world, login_key(world, tmp_path)), *SERVERS, *end])
     assert init.create(prepared(world, person, MemoryKeyring()), config, force=False) is False
     assert (config.exists(), '[[muscles]]\nname = "muscle-1"' in person.heard) == (False, True)

@@ -46,7 +46,8 @@ def test_no_command_takes_a_lost_store_for_a_new_one(gone: Shelf, words: tuple[s
             status = person.end()
     else:
         ended = command(*words, *gone.flags)
-        assert (ended.status, ended.out) == (1, "")
+        told = json.loads(ended.out)["error"]["code"] if "--json" in words else ended.out
+        assert (ended.status, told) == (1, "state_corrupt" if "--json" in words else "")
         assert ended.err.startswith("[state_corrupt] The state store ")
         assert f"{GONE} Nothing was changed. Restore a backup of the state" in ended.err
         status = ended.status

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ink_infra_mcp.core.operation import Outcome
+from ink_infra_mcp.tools import ALL
 from tests.cli.stores import Shelf
 from tests.cli.terminals import command, inside
 
@@ -64,9 +65,9 @@ def test_the_audit_shows_the_newest_lines_in_order(shelf: Shelf, capsys: pytest.
 def test_an_export_has_every_line_whole(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
     """--json gives all lines, however many, with everything that the chain's hashes are made of."""
     shelf.write(*["begin", "end"] * 300)
-    exported = [json.loads(line) for line in inside(capsys, "audit", "--json", *shelf.flags).out.splitlines()]
+    exported = json.loads(inside(capsys, "audit", "--json", *shelf.flags).out)
     assert exported == [line.model_dump(mode="json") for line in shelf.audit()]
-    assert len(inside(capsys, "audit", "--json", "--limit", "7", *shelf.flags).out.splitlines()) == 7
+    assert len(json.loads(inside(capsys, "audit", "--json", "--limit", "7", *shelf.flags).out)) == 7
 
 
 def test_a_whole_audit_is_verified(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,3 +119,47 @@ def test_a_store_that_cannot_be_named_is_told(shelf: Shelf, capsys: pytest.Captu
     for flags in (("--sandbox",), ("--config", str(shelf.folder / "none.toml"))):
         ended = inside(capsys, "approvals", *flags, "--state", "mysql://anna:secret@db.example.com/ink")
         assert (ended.status, ended.err.startswith("[invalid_config] "), "secret" in ended.err) == (1, True, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (("operations",), {"operations": []}),
+        (("approvals",), {"approvals": []}),
+        (("audit",), []),
+        (("contracts",), {"contracts": len(ALL), "differ": {}, "mended": False}),
+    ],
+)
+def test_json_is_one_document_also_when_there_is_nothing(
+    words: tuple[str, ...], wanted: object, shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program reads an empty list where a person reads that there is nothing."""
+    flags = () if words == ("contracts",) else shelf.flags
+    ended = inside(capsys, *words, "--json", *flags)
+    assert (ended.status, ended.err, json.loads(ended.out)) == (0, "", wanted)
+
+
+def test_operations_and_approvals_are_told_as_json(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each has what the table has, by names that a program can rely on."""
+    shelf.operation("op-new", at=1_700_000_600, now_at="Delete shop")
+    [operation] = json.loads(inside(capsys, "operations", "--json", *shelf.flags).out)["operations"]
+    assert operation == {
+        "id": "op-new",
+        "outcome": "running: Delete shop",
+        "tool": "delete_app",
+        "target": "shop",
+        "began": "2023-11-14T22:23:20Z",
+        "ended": "-",
+        "asked_by": "local:anna",
+        "approved_by": "ticket",
+    }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("operations", "abandon", "op-1", "--reason", "because"), ("audit", "accept-loss", "--reason", "because")],
+)
+def test_a_decision_prints_no_json(words: tuple[str, ...], shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a person decides is talked about in words: --json there is refused, as one document."""
+    ended = inside(capsys, *words, "--json", *shelf.flags)
+    assert (ended.status, json.loads(ended.out)["error"]["code"]) == (1, "invalid_input")

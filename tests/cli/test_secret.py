@@ -1,6 +1,7 @@
 """Secrets on the command line: set without being seen, listed without their values."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     """Return an environment with a key store that keeps what it is given."""
     return {
         "PYTHON_KEYRING_BACKEND": "tests.cli.file_keyring.Keyring",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
         VARIABLE: str(tmp_path / "keys.json"),
     }
 
@@ -90,7 +91,7 @@ def test_without_a_key_store_the_variables_are_named() -> None:
     """A value that cannot be kept is an error that says what to set instead."""
     ended = command("secret", "set", "coolify_token", stdin=VALUE)
     assert (ended.status, ended.out, VALUE in ended.err) == (1, "", False)
-    assert "Set INK_COOLIFY_TOKEN_FILE" in ended.err
+    assert "set INK_COOLIFY_TOKEN_FILE to the path of that file" in ended.err
 
 
 def test_a_value_that_is_hidden_by_the_environment_is_told(environ: dict[str, str]) -> None:
@@ -132,3 +133,13 @@ def test_a_value_beyond_all_measure_is_refused(environ: dict[str, str]) -> None:
     """A file that cannot be a secret is not read to its end."""
     ended = command("secret", "set", "ssh_key", stdin="x" * 70_000, environ=environ)
     assert (ended.status, "larger than 64 KiB" in ended.err) == (1, True)
+
+
+def test_secrets_are_told_as_one_document(environ: dict[str, str]) -> None:
+    """--json has names and sources, and no value."""
+    kept_ = command("secret", "set", "coolify_token", "--json", stdin=VALUE, environ=environ)
+    listed = command("secret", "list", "--json", environ=environ)
+    told = json.loads(listed.out)
+    assert (json.loads(kept_.out), VALUE in listed.out) == ({"secret": "coolify_token", "kept": True}, False)
+    assert told["secrets"][0] == {"secret": "coolify_token", "comes_from": "keyring"}
+    assert told["key_store_trouble"] == ""

@@ -21,7 +21,7 @@ from ink_infra_mcp.core.errors import (
 )
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.secret import Secret
-from tests.clients.coolify_wire import APP, DEPLOYMENT, PROJECT, SERVICE, coolify
+from tests.clients.coolify_wire import APP, DEPLOYMENT, PROJECT, SERVER, SERVICE, coolify
 from tests.clients.ordered import Call, ordered, permit
 
 pytestmark = pytest.mark.anyio
@@ -232,6 +232,31 @@ async def test_a_private_key_goes_to_the_wire_only() -> None:
         with pytest.raises(Rejected) as caught:
             await it.act.create_private_key("muscles", Secret(pem), description="ink")
     assert "c2VjcmV0" not in f"{caught.value} {caught.value.body}"
+
+
+async def test_servers_are_entered_changed_and_taken_out_by_exact_requests() -> None:
+    """Nothing is installed by a validation, nothing is forced by a deletion, and old versions validate by GET alone."""
+    entry: JsonObject = {"name": "muscle-3", "ip": "192.0.2.13", "private_key_uuid": APP}
+    one, ok = f"/servers/{SERVER}", JsonObject(message="done")
+    with coolify(
+        Call("POST", "/servers", entry, status=201, answer={"uuid": SERVER}),
+        Call("PATCH", one, {"concurrent_builds": 3}, status=201, answer={"uuid": SERVER}),
+        Call("PATCH", f"{one}/docker-cleanup", {"docker_cleanup_threshold": 70}, answer={}),
+        Call("POST", f"{one}/validate", {"install": False}, status=201, answer=ok),
+        Call("GET", f"{one}/validate", status=201, answer=ok),
+        Call("POST", f"{one}/proxy/restart", answer=ok),
+        Call("DELETE", one, answer=ok),
+        Call("DELETE", f"/security/keys/{APP}", answer=ok),
+    ) as spoken:
+        act = spoken.act
+        assert await act.create_server(entry) == SERVER
+        await act.update_server(SERVER, {"concurrent_builds": 3})
+        await act.set_docker_cleanup(SERVER, {"docker_cleanup_threshold": 70})
+        await act.validate_server(SERVER, by_post=True)
+        await act.validate_server(SERVER, by_post=False)
+        await act.restart_proxy(SERVER)
+        await act.delete_server(SERVER)
+        await act.delete_private_key(APP)
 
 
 async def test_a_name_that_is_taken_is_a_conflict() -> None:

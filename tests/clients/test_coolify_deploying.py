@@ -162,6 +162,16 @@ async def test_a_request_whose_answer_and_traces_are_lost_may_still_deploy() -> 
     assert "call resume_operation" in caught.value.next
 
 
+async def test_a_request_whose_answer_is_lost_is_not_called_undone_for_somebody_elses_deployment() -> None:
+    """Theirs is seen and ours is not: ours may still come up behind it."""
+    theirs = row(OTHER, "queued", is_webhook=True, is_api=False)
+    lost = crash("POST", "/deploy", {"uuid": APP, "force": False})
+    with wired(recent(), lost, recent(theirs)) as wire, pytest.raises(StepFailed) as caught:
+        await Run("coolify.deploy")(wire)
+    assert caught.value.done == "The deployment that was asked for may still come up, and nothing has proved it."
+    assert caught.value.unsure
+
+
 async def test_a_coolify_that_is_away_before_anything_is_asked_for_leaves_nothing_behind() -> None:
     """No deployment may come up: nobody asked for one."""
     with wired(crash("GET", RECENT)) as wire, pytest.raises(Unavailable, match="Nothing was changed"):
@@ -205,6 +215,7 @@ async def test_a_cancellation_without_an_answer_is_looked_at(seen: str) -> None:
     ):
         await Run("coolify.deploy")(wire)
     assert DEPLOYMENT in caught.value.failed
+    assert caught.value.unsure is (seen == "in_progress")
 
 
 async def test_coolify_that_is_lost_while_it_cancels_leaves_a_deployment_that_may_come_up() -> None:

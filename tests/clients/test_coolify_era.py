@@ -105,8 +105,9 @@ def test_no_text_breaks_the_parser(text: str) -> None:
     ],
 )
 def test_each_version_has_its_features(text: str, features: tuple[bool, bool, bool], words: str) -> None:
-    """POST-only since 4.2.0, rollback since 4.3.0, supported from the fork's base up to version 5."""
+    """POST-only since 4.2.0, rollback and copies since 4.3.0, supported from the fork's base up to version 5."""
     era = era_of(text)
+    assert era.clone_api is era.rollback_api
     assert ((era.post_only, era.rollback_api, era.supported), era.words) == (features, words)
 
 

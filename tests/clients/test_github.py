@@ -8,11 +8,12 @@ import anyio
 import httpx2
 import pytest
 
-from ink_infra_mcp.clients.github import HEADERS, READS, GithubLook, Repository, classify
+from ink_infra_mcp.clients.github import HEADERS, READS, GithubLook, PullRequest, Release, Repository, classify
 from ink_infra_mcp.clients.http import Http, HttpSettings
-from ink_infra_mcp.core.errors import BadAnswer, Forbidden, InputError, RateLimited, Unauthorized
+from ink_infra_mcp.core.errors import BadAnswer, Forbidden, InputError, NotFound, RateLimited, Unauthorized
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.sandbox import state_github
 from ink_infra_mcp.sandbox.github import build_github
 from ink_infra_mcp.sandbox.state import Fault
 from ink_infra_mcp.sandbox.state_github import GITHUB_TOKEN, commit_sha
@@ -132,3 +133,43 @@ async def test_another_page_in_its_place_is_a_bad_answer(hub: Hub) -> None:
     for _ in range(2):
         with pytest.raises(BadAnswer):
             await hub.look().repository("example", "hello")
+
+
+MERGED = commit_sha("coollabsio/coolify merged")
+COOLIFY = ("coollabsio", "coolify")
+
+
+async def test_a_pull_request_says_what_became_of_it(hub: Hub) -> None:
+    """Open, or merged as a commit; None where there is no such one."""
+    tried = commit_sha("coollabsio/coolify try of 8113")
+    seen = await hub.look().pull_request(*COOLIFY, 8113)
+    assert seen == PullRequest(number=8113, state="open", merged=False, merge_commit_sha=tried)
+    with hub.world.change() as state:
+        state.github.repos["coollabsio/coolify"].pulls[8113] = state_github.PullRequest(
+            state="closed", merged_as=MERGED
+        )
+    seen = await hub.look().pull_request(*COOLIFY, 8113)
+    assert seen == PullRequest(number=8113, state="closed", merged=True, merge_commit_sha=MERGED)
+    assert await hub.look().pull_request(*COOLIFY, 1) is None
+
+
+async def test_releases_are_told_without_candidates(hub: Hub) -> None:
+    """A candidate is nothing to go back to."""
+    assert await hub.look().releases(*COOLIFY) == (Release(tag_name="v4.3.10"), Release(tag_name="v4.3.9"))
+
+
+async def test_a_release_contains_a_commit_where_it_lies_behind_it(hub: Hub) -> None:
+    """Of a commit that is elsewhere it is no; of a tag that is not there nobody says no."""
+    with hub.world.change() as state:
+        state.github.repos["coollabsio/coolify"].releases = [state_github.Release(tag="v4.4.0", commits=[MERGED])]
+    assert await hub.look().contains(*COOLIFY, "v4.4.0", MERGED)
+    assert not await hub.look().contains(*COOLIFY, "v4.4.0", commit_sha("another"))
+    with pytest.raises(NotFound):
+        await hub.look().contains(*COOLIFY, "v4.5.0", MERGED)
+
+
+@pytest.mark.parametrize(("tag", "commit"), [("..", MERGED), ("v1/../..", MERGED), ("v1...v2", MERGED), ("v1", "main")])
+async def test_what_is_no_tag_and_commit_gets_into_no_path(hub: Hub, tag: str, commit: str) -> None:
+    """Nothing is asked."""
+    with pytest.raises(InputError):
+        await hub.look().contains(*COOLIFY, tag, commit)

@@ -1,8 +1,7 @@
 """Our Cloud client and its steps for firewalls, against the emulated project and answers that it never gives."""
 
 import json
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from pydantic import JsonValue, ValidationError
 
 from ink_infra_mcp.clients.answers import Answer
 from ink_infra_mcp.clients.hetzner_cloud import (
-    READS,
     Firewall,
     HetznerCloudAct,
     HetznerCloudLook,
@@ -25,8 +23,6 @@ from ink_infra_mcp.clients.hetzner_cloud import (
     same_rules,
 )
 from ink_infra_mcp.clients.hetzner_cloud.act import server_resource
-from ink_infra_mcp.clients.hetzner_cloud.steps import HetznerCloudSteps
-from ink_infra_mcp.clients.http import Http, HttpSettings
 from ink_infra_mcp.core.errors import (
     BadAnswer,
     Conflict,
@@ -38,17 +34,12 @@ from ink_infra_mcp.core.errors import (
     WriteRefused,
 )
 from ink_infra_mcp.core.plan import JsonObject
-from ink_infra_mcp.core.redact import Redactor
-from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.sandbox.hetzner import build_hetzner
 from ink_infra_mcp.sandbox.listen import listen
-from ink_infra_mcp.sandbox.state import Fault, WorldState
+from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_firewalls import FIREWALL
-from ink_infra_mcp.sandbox.state_firewalls import Firewall as Held
-from ink_infra_mcp.sandbox.state_hetzner import HETZNER_TOKEN
-from ink_infra_mcp.sandbox.world import World
-from tests.clients.steps import Steps
+from tests.clients.cloud_project import Project, http_of
 from tests.clock import FakeClock
 from tests.permits import permit_here
 from tests.sandbox.pretend import pretend_world
@@ -64,69 +55,6 @@ SET = "hetzner_cloud.set_firewall_rules"
 RESTORE = "hetzner_cloud.restore_firewall_rules"
 ATTACH = "hetzner_cloud.attach_firewall"
 DETACH = "hetzner_cloud.detach_firewall"
-
-
-def _http(transport: httpx2.AsyncBaseTransport | None, clock: FakeClock, *, base_url: str = "") -> Http:
-    secret = Secret(HETZNER_TOKEN)
-    url = base_url or "http://cloud.example.com/v1"
-    settings = HttpSettings(service="hetzner_cloud", base_url=url, reads=READS, token=secret)
-    return Http(settings, clock=clock, redact=Redactor([secret]), classify=classify, transport=transport)
-
-
-@dataclass(frozen=True)
-class Project:
-    """An emulated project and its time."""
-
-    world: World
-    clock: FakeClock
-
-    @property
-    def http(self) -> Http:
-        """Return the HTTP door of the project."""
-        return _http(httpx2.ASGITransport(app=build_hetzner(self.world)), self.clock)
-
-    @property
-    def look(self) -> HetznerCloudLook:
-        """Return the read side."""
-        return HetznerCloudLook(self.http)
-
-    @property
-    def act(self) -> HetznerCloudAct:
-        """Return the write side."""
-        return HetznerCloudAct(self.http, permit_here(), clock=self.clock)
-
-    @property
-    def steps(self) -> Steps:
-        """Return the step handlers."""
-        return self.steps_over(self.http)
-
-    def steps_over(self, http: Http) -> Steps:
-        """Return the step handlers over a door."""
-        return Steps(HetznerCloudSteps(lambda: http).handlers(), self.clock)
-
-    @property
-    def writes(self) -> list[str]:
-        """Return the ends of the paths of what was accepted."""
-        return [line.rpartition("/")[2] for line in self.world.read().journal]
-
-    def held(self, id: int | str = FIREWALL) -> Held:
-        """Return a firewall as the world has it."""
-        return next(one for one in self.world.read().hetzner.firewalls if one.id == int(id))
-
-    def arrange(self, change: Callable[[WorldState], object]) -> None:
-        """Change the world."""
-        with self.world.change() as state:
-            change(state)
-
-    def trouble(self, kind: str, match: str, **more: Any) -> None:
-        """Script a fault."""
-        self.arrange(lambda state: state.faults.append(Fault(system="hetzner", match=match, kind=kind, **more)))
-
-    async def states(self, server: str) -> dict[str, str]:
-        """Return the firewalls at a server with their states."""
-        found = await self.look.server(server)
-        assert found is not None
-        return {str(at.id): at.status for at in found.public_net.firewalls}
 
 
 @pytest.fixture
@@ -200,7 +128,7 @@ async def test_a_firewall_without_its_rules_is_a_bad_answer(project: Project, mi
     """What is missing is never taken for an empty list, which would let nothing in."""
     whole: JsonObject = {"id": 1, "name": "x", "created": "2026-01-01T00:00:00Z", "rules": [], "applied_to": []}
     body = {"firewall": {key: value for key, value in whole.items() if key != missing}}
-    http = _http(httpx2.MockTransport(lambda _: httpx2.Response(200, json=body)), project.clock)
+    http = http_of(httpx2.MockTransport(lambda _: httpx2.Response(200, json=body)), project.clock)
     with pytest.raises(BadAnswer):
         await HetznerCloudLook(http).firewall(1)
 
@@ -391,7 +319,7 @@ async def test_a_change_whose_answer_got_lost_is_found_by_the_look_after_it(
     project.trouble("drop_after", match)
     port, close = await listen(build_hetzner(project.world))
     wanted: JsonObject = {**params, "before": _rules(project)} if "before" in params else params
-    async with _http(None, project.clock, base_url=f"http://127.0.0.1:{port}/v1") as http:
+    async with http_of(None, project.clock, base_url=f"http://127.0.0.1:{port}/v1") as http:
         await project.steps_over(http).run(kind, wanted)
     await close()
     assert len(project.writes) == 1

@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx2
@@ -18,7 +16,6 @@ from ink_infra_mcp.clients.hetzner_robot import (
     NewFirewall,
     NewRule,
     RestoredFirewall,
-    RobotDoor,
     classify,
     holds,
     restored,
@@ -26,7 +23,6 @@ from ink_infra_mcp.clients.hetzner_robot import (
 )
 from ink_infra_mcp.clients.hetzner_robot.rules import form_of
 from ink_infra_mcp.clients.hetzner_robot.steps import HetznerRobotSteps
-from ink_infra_mcp.clients.http import Http
 from ink_infra_mcp.core.errors import (
     BadAnswer,
     Conflict,
@@ -42,14 +38,14 @@ from ink_infra_mcp.core.errors import (
     WriteRefused,
 )
 from ink_infra_mcp.core.plan import JsonObject
-from ink_infra_mcp.core.redact import Redactor, mask
+from ink_infra_mcp.core.redact import mask
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.sandbox.listen import listen
 from ink_infra_mcp.sandbox.robot import build_robot
-from ink_infra_mcp.sandbox.state import Fault, WorldState
+from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_robot import ROBOT_PASSWORD, ROBOT_USER, SERVER, TEMPLATE, RobotRule, RobotSet
-from ink_infra_mcp.sandbox.world import World
+from tests.clients.robot_account import PATH, Account, Counting, door_to
 from tests.clients.steps import Steps
 from tests.clock import FakeClock
 from tests.ink import ink
@@ -57,7 +53,6 @@ from tests.permits import permit_here
 from tests.sandbox.pretend import pretend_world
 
 pytestmark = pytest.mark.anyio
-PATH = f"/firewall/{SERVER}"
 POSTED = f"robot POST {PATH}"
 WANTED = NewFirewall(
     filter_ipv6=True,
@@ -70,86 +65,8 @@ WANTED = NewFirewall(
 )
 
 
-@dataclass(frozen=True)
-class Account:
-    """An emulated account, its time, and the requests that reached it."""
-
-    world: World
-    clock: FakeClock
-    asked: list[str] = field(default_factory=list[str])
-
-    def door(self, password: str = ROBOT_PASSWORD, transport: httpx2.AsyncBaseTransport | None = None) -> RobotDoor:
-        """Return a door of its own, with no login known to be wrong."""
-        return _door(transport or _Counting(self), self.clock, password=password)
-
-    @property
-    def look(self) -> HetznerRobotLook:
-        """Return the read side."""
-        return HetznerRobotLook(self.door())
-
-    @property
-    def act(self) -> HetznerRobotAct:
-        """Return the write side."""
-        return HetznerRobotAct(self.door(), permit_here())
-
-    @property
-    def journal(self) -> list[str]:
-        """Return what the emulator accepted."""
-        return self.world.read().journal
-
-    @property
-    def held(self) -> RobotSet:
-        """Return the set of the server."""
-        return self.world.read().robot.servers[0].firewall
-
-    @property
-    def posts(self) -> int:
-        """Return how often a set was sent, whatever came of it."""
-        return self.asked.count(f"POST {PATH}")
-
-    def arrange(self, change: Callable[[WorldState], object]) -> None:
-        """Change the world."""
-        with self.world.change() as state:
-            change(state)
-
-    def trouble(self, kind: str, match: str = "POST", **more: Any) -> None:
-        """Script a fault."""
-        self.arrange(lambda state: state.faults.append(Fault(system="robot", match=match, kind=kind, **more)))
-
-    def steps(self) -> Steps:
-        """Return the step handlers."""
-        return Steps(HetznerRobotSteps(self.door).handlers(), self.clock)
-
-
-class _Counting(httpx2.AsyncBaseTransport):
-    """Keeps what is asked on its way to the emulator."""
-
-    def __init__(self, account: Account, inner: httpx2.AsyncBaseTransport | None = None) -> None:
-        self._account = account
-        self._inner = inner or httpx2.ASGITransport(app=build_robot(account.world))
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        self._account.asked.append(f"{request.method} {request.url.path}")
-        return await self._inner.handle_async_request(request)
-
-
-def _door(
-    transport: httpx2.AsyncBaseTransport | None,
-    clock: FakeClock,
-    *,
-    password: str = ROBOT_PASSWORD,
-    base_url: str = "http://robot.example.com",
-) -> RobotDoor:
-    secrets = (Secret(ROBOT_USER), Secret(password))
-    settings = robot_settings(*secrets, base_url=base_url)
-    redact = Redactor([*secrets, settings.token or Secret("")])
-    return RobotDoor(
-        lambda: Http(settings, clock=clock, redact=redact, classify=classify, transport=transport), clock=clock
-    )
-
-
 def _canned(answer: Callable[[httpx2.Request], httpx2.Response]) -> HetznerRobotLook:
-    return HetznerRobotLook(_door(httpx2.MockTransport(answer), FakeClock()))
+    return HetznerRobotLook(door_to(httpx2.MockTransport(answer), FakeClock()))
 
 
 @pytest.fixture
@@ -241,7 +158,7 @@ async def test_a_lost_answer_is_followed_by_a_look_before_anything_is_repeated(
     robot.trouble(kind)
     port, close = await listen(build_robot(robot.world))
     async with httpx2.AsyncHTTPTransport() as socket:
-        door = _door(_Counting(robot, socket), robot.clock, base_url=f"http://127.0.0.1:{port}")
+        door = door_to(Counting(robot, socket), robot.clock, base_url=f"http://127.0.0.1:{port}")
         assert holds(await HetznerRobotAct(door, permit_here()).set_firewall(SERVER, WANTED), WANTED)
     await close()
     assert (robot.posts, robot.journal) == (posts, [POSTED])

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationEr
 
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.plan import JsonObject, Plan
+from ink_infra_mcp.core.words import of_fault
 from ink_infra_mcp.server.backend import AnyMutation
 from tests.contract.catalog import MUTATIONS
 
@@ -96,7 +97,7 @@ def outcome(tool: AnyMutation, case: CaseFile) -> Plan | str:
         args = tool.args.model_validate(case.args)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        return "; ".join(f"[invalid_input] {'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in found)
+        return "; ".join(f"[invalid_input] {'.'.join(map(str, e['loc'])) or 'arguments'}: {of_fault(e)}" for e in found)
     if case.facts is None:
         raise ValueError("the arguments are not refused, and there are no facts")
     try:

@@ -17,6 +17,13 @@ CASES = all_cases()
 PLANS = [case for case in CASES if case.read().plan is not None]
 UPDATE = "UPDATE_PLANS"
 FEWEST = 3
+ABOUT_SERVERS = (
+    *("hosts.", "hetzner_", "cloudflare.", "nameservers.", "fleet.", "factory."),
+    *("coolify.create_private_key", "coolify.delete_private_key"),
+    *(f"coolify.{verb}_server" for verb in ("create", "validate", "delete", "set")),
+    *("coolify.start_proxy", "coolify.create_project", "coolify.create_environment"),
+)
+"""How kinds begin whose steps need to name no app."""
 RESUMES = "resume_operation"
 """The one tool whose steps are those of others; their own cases show them."""
 
@@ -106,7 +113,7 @@ def test_a_step_says_truly_whether_it_only_reads_and_what_it_touches(case: Case)
     for step in plan_of(case).steps:
         assert (step.id, step.reads) == (step.id, kinds()[step.kind] is Risk.READ)
         assert step.servers, step.id
-        assert step.apps or step.kind.startswith(("hosts.", "hetzner_")), step.id
+        assert step.apps or step.kind.startswith(ABOUT_SERVERS), step.id
 
 
 @pytest.mark.parametrize("case", PLANS, ids=lambda case: case.name)

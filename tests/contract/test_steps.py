@@ -11,12 +11,16 @@ from ink_infra_mcp.areas.apps.own_values import OwnLogs
 from ink_infra_mcp.core.plan import Plan, Risk
 from ink_infra_mcp.core.step import Handler
 from ink_infra_mcp.guard.steps import OperationSteps
+from ink_infra_mcp.hosts.machine.newcomers import Newcomers
 from tests.contract.cases import all_cases, outcome
 from tests.contract.catalog import MUTATIONS, kinds
 from tests.ink import ink
 
 RESUMES = "resume_operation"
-NEVER_RESUMED = frozenset({"cancel_operation", RESUMES})
+NEVER_RESUMED = frozenset(
+    {"cancel_operation", "move_app", "add_muscle", "remove_muscle", "patch_fleet", "connect_private_network"}
+    | {"rotate_fork_image", RESUMES}
+)
 
 
 async def handled(folder: Path) -> set[str]:
@@ -83,10 +87,10 @@ async def test_a_handler_is_bound_to_the_vendor_of_its_kind(tmp_path: Path) -> N
 
 
 def _maker(handler: Handler) -> str:
-    """Return the name of the class whose method a handler is, through any partial call of it, and what masks logs."""
+    """Return the name of the class whose method a handler is, through any partial call of it, and what wraps all."""
     method = handler.func if isinstance(handler, partial) else handler
     assert isinstance(method, MethodType)
-    if isinstance(method.__self__, OwnLogs):
+    if isinstance(method.__self__, OwnLogs | Newcomers):
         assert isinstance(handler, partial)
         return _maker(handler.args[-1])
     return type(method.__self__).__name__

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ink_infra_mcp.core.plan import Plan, Risk, Undo
+from ink_infra_mcp.core.plan import Plan, Risk, Step, Undo
 from ink_infra_mcp.core.policy import (
     Freeze,
     KindRule,
@@ -48,15 +48,28 @@ def kind(risk: Risk, override: str = "") -> dict[str, dict[str, KindRule]]:
             BASE,
             plan(step(), cost="100.01"),
             Risk.COSTS_MONEY,
-            "The plan adds 100.01 EUR a month; policy allows 100 in one plan.",
+            "The plan adds 100.01 EUR a month; policy allows 100 in all.",
         ),
         (
             BASE,
             plan(step(), cost="about 5"),
             Risk.SAFE,
-            "The plan adds about 5 EUR a month; policy allows 100 in one plan.",
+            "The plan adds about 5 EUR a month; policy allows 100 in all.",
         ),
-        (BASE, plan(step(), cost="nan"), Risk.SAFE, "The plan adds nan EUR a month; policy allows 100 in one plan."),
+        (BASE, plan(step(), cost="nan"), Risk.SAFE, "The plan adds nan EUR a month; policy allows 100 in all."),
+        (BASE, plan(step(), cost="10").model_copy(update={"monthly_total_eur": "100.00"}), Risk.SAFE, None),
+        (
+            BASE,
+            plan(step(), cost="10").model_copy(update={"monthly_total_eur": "100.01"}),
+            Risk.SAFE,
+            "Everything would cost 100.01 EUR a month with this plan; policy allows 100.",
+        ),
+        (
+            BASE,
+            plan(step(), cost="10").model_copy(update={"monthly_total_eur": "unknown"}),
+            Risk.SAFE,
+            "Everything would cost unknown EUR a month with this plan; policy allows 100.",
+        ),
         (
             BASE,
             plan(*(step(f"stop_{n}") for n in range(4))),
@@ -251,3 +264,19 @@ def test_a_stricter_overlay_needs_no_reason(risk: Risk, need: Need, steps: int) 
     overlay = RiskRules(kinds=kind(risk), approval=raised, limits=Limits(max_steps=LimitRule(value=steps, why="w")))
     found = tighten(BASE, overlay)
     assert (found.kinds["coolify.stop"], found.max_steps, found.overrides) == (risk, steps, ())
+
+
+def test_a_plan_of_many_servers_is_refused_only_where_nobody_could_read_it() -> None:
+    """Nine that are as the first are a table each and can be read; three that are each otherwise are too long."""
+
+    def lane(name: str, words: int) -> list[Step]:
+        text = "".join(f"echo {name} {line:04} {'x' * words}\n" for line in range(400))
+        return [step(f"{name}__run", target=name).model_copy(update={"lane": name, "params": {"compose": text}})]
+
+    alike = plan(*(one for number in range(10) for one in lane(f"s{number}", 20)))
+    otherwise = plan(*(one for number in range(3) for one in lane(f"s{number}", 20 + number)))
+    assert BASE.refusal(alike, Risk.DISRUPTIVE) is None
+    assert BASE.refusal(otherwise, Risk.DISRUPTIVE) == (
+        "The plan is longer than 40000 characters; nobody could read what they approve. "
+        "Ask for less at once, such as fewer servers, or for those together that are alike."
+    )

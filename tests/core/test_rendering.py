@@ -291,7 +291,7 @@ def test_no_row_is_longer_than_a_terminal_is_wide_and_nothing_in_it_steers_one(t
 
 
 def test_a_text_is_shown_once_and_named_where_it_is_used_again() -> None:
-    """A compose file that is changed, judged and judged again is read once; who only reads it does not repeat it."""
+    """A compose file that is changed, judged and judged again is read once; who uses it again says where it stands."""
     text = "services:\n  web: {}\n"
     change = step("change", "coolify.update_service").model_copy(update={"params": {"compose": text}})
     again = change.model_copy(update={"id": "again"})
@@ -299,6 +299,7 @@ def test_a_text_is_shown_once_and_named_where_it_is_used_again() -> None:
     rows = inside(render(plan(change, judge, again), risk=Risk.DISRUPTIVE))
     assert [row for row in rows if "compose" in row] == [
         "      compose, 2 lines, whole, behind bars:",
+        "      compose: the text that is shown with step 1",
         "      compose: the text that is shown with step 1",
     ]
     alone = inside(render(plan(judge), risk=Risk.DISRUPTIVE))

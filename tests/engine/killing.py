@@ -28,13 +28,17 @@ from ink_infra_mcp.sandbox.running import Endpoints, Sandbox
 from ink_infra_mcp.sandbox.seed import seed
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.world import World
+from ink_infra_mcp.state import approvals
 from tests.ink import PRINCIPAL, SPEED, wired
 
 PATIENCE_S = 30.0
 PROJECT, ENVIRONMENT = "tenant-7", "staging"
 """Where apps go; the world has neither at first, so that they are created too."""
+PRIVATE = "10.250.0.0/16"
+"""The fleet's private network, which a world has where a test makes it."""
 CALLER = Caller(principal=PRINCIPAL, channel="elicitation", can_ask=True)
 CHECKPOINT = "INSERT INTO main.operation_outputs"
+Change = Callable[[WorldState], object]
 FORKS = multiprocessing.get_context("forkserver")
 
 
@@ -128,18 +132,26 @@ class Scene:
 
 
 @contextmanager
-def scene(folder: Path) -> Generator[Scene]:
-    """Give a fresh world and its running emulators."""
+def scene(folder: Path, change_world: Change | None = None) -> Generator[Scene]:
+    """Give a fresh world, changed before anything answers in it, and its running emulators."""
     world = WatchedWorld(folder / "world.db", seed=seed, settle=settle, speed=SPEED)
+    if change_world is not None:
+        with world.change() as state:
+            change_world(state)
     with Sandbox(world) as sandbox:
         yield Scene(folder=folder, world=world, ends=sandbox.start())
 
 
-async def at_once(folder: Path, moments: Iterable[Moment], work: Callable[[Scene, Moment], Awaitable[None]]) -> None:
+async def at_once(
+    folder: Path,
+    moments: Iterable[Moment],
+    work: Callable[[Scene, Moment], Awaitable[None]],
+    change_world: Change | None = None,
+) -> None:
     """Do the work once for each moment, each in a scene of its own, all at the same time; 50 seconds are enough."""
 
     async def do(dies: Moment) -> None:
-        with scene(folder / str(dies)) as it:
+        with scene(folder / str(dies), change_world) as it:
             await work(it, dies)
 
     with anyio.fail_after(50):
@@ -185,11 +197,24 @@ async def called(app: App, tool: str, arguments: Mapping[str, object]) -> Receip
     mutation = app.mutations[tool]
     args = mutation.args.model_validate(dict(arguments))
     said = await app.change(mutation, args, CALLER)
+    if isinstance(said, Receipt) and said.outcome == "approval_required" and said.approval_id:
+        said = await _after_yes_at_terminal(app, said.approval_id, lambda: app.change(mutation, args, CALLER))
     if isinstance(said, Asked):
         yes = Reply(said.approval.id, Answer("accept", typed=said.approval.phrase))
         said = await app.reply(mutation, args, yes, CALLER)
     assert isinstance(said, Receipt), said
     return said
+
+
+async def _after_yes_at_terminal(
+    app: App, approval_id: str, again: Callable[[], Awaitable[Receipt | Asked]]
+) -> Receipt | Asked:
+    """A plan that is too long for a client is read at a terminal; then the same call begins it."""
+    waiting = await app.store.run(lambda connection: approvals.get(connection, approval_id))
+    assert waiting is not None
+    yes = Answer("accept", typed=waiting.phrase)
+    await app.guarded.approvals.decide(approval_id, yes, by="terminal:tester", channel="ticket")
+    return await again()
 
 
 async def served(opened: Callable[[], App], tool: str, arguments: Mapping[str, object]) -> None:
@@ -216,7 +241,8 @@ def _wiring(folder: Path, world: World, ends: Endpoints, wrap_handler: WrapHandl
 
 def _in_a_new_project(fleet: Fleet) -> Fleet:
     coolify = fleet.coolify.model_copy(update={"project": PROJECT, "environment": ENVIRONMENT})
-    return fleet.model_copy(update={"coolify": coolify})
+    access = fleet.access.model_copy(update={"private": (PRIVATE,)})
+    return fleet.model_copy(update={"coolify": coolify, "access": access})
 
 
 def die() -> None:

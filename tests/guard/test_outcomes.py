@@ -9,14 +9,17 @@ import pytest
 from mcp.client import ClientRequestContext
 from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult
 
-from ink_infra_mcp.core.operation import Outcome
+from ink_infra_mcp.core.operation import Check, Outcome
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.policy import Policy
+from ink_infra_mcp.core.receipt import StepReport
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_github import commit_sha
+from ink_infra_mcp.sandbox.state_hetzner import Record, RRset
 from ink_infra_mcp.settings.policy_files import load_policy
 from tests.guard.bed import CREATES, HELLO, STOP, THEIRS, Held, begun, locked, nothing_is_written, told
+from tests.guard.toy import FillBoth, toy
 from tests.ink import ERAS, Era, Ink, Person, data, ink, says, says_yes, text
 
 pytestmark = pytest.mark.anyio
@@ -214,17 +217,20 @@ async def test_undone_takes_back_what_the_plan_said(tmp_path: Path) -> None:
 
 
 async def test_applied_unverified_names_what_is_not_as_promised(tmp_path: Path) -> None:
-    """The app runs, but its name resolves to nothing: the steps are done and the answer does not call it proved."""
+    """The app runs, but its name is somebody else's: the steps are done and the answer does not call it proved."""
 
-    def forget_names(state: WorldState) -> None:
+    def give_away(state: WorldState) -> None:
         for zone in state.hetzner.zones:
-            zone.rrsets = [rrset for rrset in zone.rrsets if not rrset.name.startswith("*")]
-            zone.served = [rrset for rrset in zone.served if not rrset.name.startswith("*")]
+            for held in (zone.rrsets, zone.served):
+                held += [
+                    RRset(name=name, type="A", records=[Record(value="203.0.113.9")], ttl=300)
+                    for name in ("hello.s1", "hello.s2")
+                ]
 
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             with it.world.change() as state:
-                forget_names(state)
+                give_away(state)
             result = await client.call_tool("deploy_app", HELLO)
             story = await told(it)
 
@@ -284,6 +290,33 @@ async def test_running_gives_an_id_to_follow(tmp_path: Path) -> None:
     assert "Create hello on" in text(seen)
     assert receipt.outcome is Outcome.APPLIED
     assert sum(CREATES in line for line in it.journal) == 1
+
+
+async def test_applied_in_part_has_a_sentence_for_each_lane(tmp_path: Path) -> None:
+    """One shelf broke and was emptied again, the other is full and proved; the outcome says that it is a part."""
+    with anyio.fail_after(LIMIT_S):
+        async with toy(tmp_path, tool=FillBoth()) as it:
+            it.world.breaks = "count_right"
+            await it.approved()
+            receipt = await it.operations.follow((await it.receipt()).operation_id or "", wait_s=5, progress=None)
+            told = await it.told()
+    assert receipt.outcome == "applied_in_part"
+    assert receipt.message == (
+        "Fill both: done in part. left: done. right: count_right failed, and the undo of fill_right ran. "
+        "The step count_right broke. Nothing was put anywhere. Call again."
+    )
+    assert receipt.steps == (
+        StepReport(id="fill_left", summary="Put 3 boxes on left", state="done"),
+        StepReport(id="count_left", summary="Count left", state="done"),
+        StepReport(id="fill_right", summary="Put 3 boxes on right", state="undone"),
+        StepReport(id="count_right", summary="Count right", state="failed"),
+    )
+    assert receipt.checks == (Check(name="left", status="passed", evidence="3"),)
+    assert it.world.boxes == {"left": 3, "right": 0}
+    assert (told[-1], sorted(told[3:-1])) == (
+        "end applied_in_part",
+        ["step done", "step done", "step done", "step failed", "undo done"],
+    )
 
 
 def test_every_outcome_has_its_test() -> None:

@@ -11,10 +11,10 @@ from ink_infra_mcp.core.engine import Ending
 from ink_infra_mcp.core.errors import NotOurs, StateUnavailable
 from ink_infra_mcp.core.fleet import Approvals, Fleet
 from ink_infra_mcp.core.operation import Check, Outcome
-from ink_infra_mcp.core.plan import Plan, Risk
+from ink_infra_mcp.core.plan import JsonObject, Plan, Risk
 from ink_infra_mcp.core.policy import MAX_PLAN_TEXT, Need
 from ink_infra_mcp.guard.caller import Answer
-from ink_infra_mcp.guard.program import outcome_of
+from ink_infra_mcp.guard.ended import outcome_of
 from ink_infra_mcp.state import locks, operations
 from ink_infra_mcp.state.records import ApprovalState
 from ink_infra_mcp.state.store import Connection, Store
@@ -177,6 +177,23 @@ def test_what_nobody_looked_at_is_not_proved(
     """`applied` needs a check that passed; checks that were skipped, or none at all, prove nothing."""
     checks = tuple(Check(name=f"c{n}", status=status, evidence="-") for n, status in enumerate(statuses))
     assert outcome_of(Ending(state="done", checks=checks)) is outcome
+
+
+@pytest.mark.parametrize(
+    ("results", "outcome"),
+    [
+        (("app2__clone",), Outcome.UNDONE),
+        (("app1__switch", "app2__clone"), Outcome.FAILED),
+        (("shared", "app2__clone"), Outcome.UNDONE),
+    ],
+)
+def test_what_another_part_of_the_plan_has_done_is_not_called_undone(
+    results: tuple[str, ...], outcome: Outcome
+) -> None:
+    """An app that moved stays moved when the move of the next one is taken back: the whole is not undone."""
+    done: dict[str, JsonObject] = {step_id: {} for step_id in results}
+    ending = Ending(state="failed", step_id="app2__deploy", undone=("app2__clone",), results=done)
+    assert outcome_of(ending) is outcome
 
 
 async def test_a_no_counts_after_a_yes_that_came_another_way(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ TTL_S = 600.0
 ANNA = Caller(principal="local:anna", channel="elicitation", can_ask=True)
 BERT = Caller(principal="local:bert", channel="elicitation", can_ask=True)
 YES = Answer(action="accept")
+LANES = ("left", "right")
 Hook = Callable[[], Awaitable[None]]
 
 
@@ -111,6 +112,47 @@ class FillShelf(Mutation[Fill, Shelves, int]):
         """Return whether the boxes are there."""
         there = look.boxes.get(plan.target, 0) == plan.steps[0].params["boxes"]
         return [Check(name="boxes", status="passed" if there else "failed", evidence=f"{look.boxes}")]
+
+
+class FillBoth(FillShelf):
+    """Put a number of boxes on two shelves, side by side, and count them."""
+
+    name: ClassVar[str] = "fill_both"
+
+    def plan(self, args: Fill, facts: int) -> Plan:
+        """Return a lane for each shelf: one step fills, one counts, and counting that fails takes the filling back."""
+        steps = [step for shelf in LANES for step in _lane(shelf, args.boxes)]
+        return Plan(
+            tool=self.name, title="Fill both", target="both", locks=("shelf:both",), steps=tuple(steps), phrase="both"
+        )
+
+    async def verify(self, plan: Plan, results: Results, look: Shelves) -> list[Check]:
+        """Return for each lane that is done whether the boxes are there."""
+        done = [shelf for shelf in LANES if f"count_{shelf}" in results]
+        return [Check(name=shelf, status="passed", evidence=str(look.boxes[shelf])) for shelf in done]
+
+
+def _lane(shelf: str, boxes: int) -> tuple[Step, Step]:
+    back = Undo(kind="shelf.fill", target=shelf, summary=f"empty {shelf}", params={"shelf": shelf, "boxes": 0})
+    fill = Step(
+        id=f"fill_{shelf}",
+        kind="shelf.fill",
+        target=shelf,
+        summary=f"Put {boxes} boxes on {shelf}",
+        params={"shelf": shelf, "boxes": boxes},
+        undo=back,
+        lane=shelf,
+    )
+    count = Step(
+        id=f"count_{shelf}",
+        kind="shelf.count",
+        target=shelf,
+        summary=f"Count {shelf}",
+        reads=True,
+        undoes=(fill.id,),
+        lane=shelf,
+    )
+    return fill, count
 
 
 @dataclass(slots=True)
@@ -212,13 +254,14 @@ async def toy(
     need: Need = Need.PERSON,
     rules: Policy | None = None,
     wrap: Callable[[Handler], Handler] = lambda handler: handler,
+    tool: FillShelf | None = None,
 ) -> AsyncGenerator[Toy]:
     """Give a guard over empty shelves, with its state in `folder`."""
     clock, world, ran, looks = FakeClock(), Shelves(), list[str](), [0]
     store = Store(f"sqlite:///{folder / 'state.sqlite3'}")
     owners = FileOwners(folder / "owners", "ex-toy")
     changes = Changes()
-    tool = FillShelf()
+    tool = tool or FillShelf()
     program = GuardedProgram(
         store=store,
         handlers={"shelf.fill": wrap(_fill(world, ran)), "shelf.count": wrap(_count(world, ran))},

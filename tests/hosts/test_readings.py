@@ -27,13 +27,29 @@ from ink_infra_mcp.hosts.docker.composing import (
 from ink_infra_mcp.hosts.docker.containers import container_logs
 from ink_infra_mcp.hosts.docker.environment import environment_digests
 from ink_infra_mcp.hosts.docker.images import digests_of
+from ink_infra_mcp.hosts.docker.proxy import traefik_version
+from ink_infra_mcp.hosts.factory import backing_up, swapping
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
+from ink_infra_mcp.hosts.factory.looking import look_at_coolify
+from ink_infra_mcp.hosts.factory.steps import wildcard_command
+from ink_infra_mcp.hosts.factory.swap_steps import docker_command
 from ink_infra_mcp.hosts.facts.gathering import gather
 from ink_infra_mcp.hosts.firewall import changes
 from ink_infra_mcp.hosts.firewall.knocking import NOTHING, knock_from, knock_inside
 from ink_infra_mcp.hosts.firewall.network_facts import gather_network
+from ink_infra_mcp.hosts.machine import changes as machine_changes
+from ink_infra_mcp.hosts.machine import logins
+from ink_infra_mcp.hosts.machine.auditing import audit
+from ink_infra_mcp.hosts.machine.booting import readiness
+from ink_infra_mcp.hosts.machine.private_way import ping
+from ink_infra_mcp.hosts.machine.reading import read_machine
+from ink_infra_mcp.hosts.machine.vlans import manager_of
 from ink_infra_mcp.hosts.readings import READINGS
+from ink_infra_mcp.hosts.upkeep import boots, patching
+from ink_infra_mcp.hosts.upkeep.upkeep_facts import gather_upkeep
+from ink_infra_mcp.hosts.volumes import asking
 from ink_infra_mcp.hosts.web.visiting import addresses_from, visit_from
+from ink_infra_mcp.settings.policy_files import load_baseline
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 from tests.clock import FakeClock
@@ -56,15 +72,49 @@ READS: tuple[Read, ...] = (
     lambda pool: container_logs(pool, HOST.name, "web-1", since="10m"),
     lambda pool: container_logs(pool, HOST.name, "web-1", since="2030-01-31T12:00:00.5Z"),
     lambda pool: knows_runtime_option(pool, HOST.name),
+    lambda pool: look_at_coolify(pool, HOST.name),
+    lambda pool: look_at_coolify(pool, UNPRIVILEGED.name),
+    lambda pool: backing_up.check(pool, HOST.name, "op-7k2mq9xw4t"),
+    lambda pool: backing_up.check(pool, UNPRIVILEGED.name, "op-7k2mq9xw4t"),
+    lambda pool: swapping.look(pool, HOST.name, "op-7k2mq9xw4t"),
+    lambda pool: swapping.look(pool, UNPRIVILEGED.name, "op-7k2mq9xw4t"),
+    lambda pool: swapping.ready(pool, HOST.name),
+    lambda pool: swapping.prove(pool, HOST.name),
+    lambda pool: traefik_version(pool, HOST.name),
     lambda pool: addresses_from(pool, HOST.name, "shop.example.com"),
     lambda pool: visit_from(pool, HOST.name, "https://shop.example.com/?a=b&c='d'", address="192.0.2.1"),
     lambda pool: visit_from(pool, HOST.name, "http://shop.example.com", address="2001:db8::1"),
     lambda pool: knock_from(pool, HOST.name, [("192.0.2.1", 22), ("2001:db8::1", 443)]),
     lambda pool: knock_inside(pool, HOST.name, [("vmbr0", "192.0.2.1", 22), ("wg0", "2001:db8::1", 443)]),
     lambda pool: knock_inside(pool, UNPRIVILEGED.name, [("br-1f2e3d4c5b6a", *NOTHING)]),
+    lambda pool: manager_of(pool, HOST.name),
+    lambda pool: manager_of(pool, UNPRIVILEGED.name),
+    lambda pool: pool.run(HOST.name, ping("10.250.0.3", 1450)),
+    lambda pool: asking.look(pool, HOST.name, "a0app4pp4pp4pp4pp4pp4pp4-pages_1.x"),
+    lambda pool: asking.look(pool, UNPRIVILEGED.name, "pages"),
     lambda pool: changes.look(pool, HOST.name),
     lambda pool: changes.look(pool, UNPRIVILEGED.name),
+    lambda pool: read_machine(pool, HOST.name, load_baseline()),
+    lambda pool: read_machine(pool, UNPRIVILEGED.name, load_baseline()),
+    lambda pool: audit(pool, HOST.name),
+    lambda pool: audit(pool, UNPRIVILEGED.name),
+    lambda pool: audit(pool, HOST.name, kept=True),
+    lambda pool: audit(pool, UNPRIVILEGED.name, kept=True),
+    lambda pool: logins.look(pool, HOST.name),
+    lambda pool: logins.look(pool, UNPRIVILEGED.name),
+    lambda pool: readiness(pool, HOST.name),
+    lambda pool: gather_upkeep(pool, HOST.name),
+    lambda pool: boots.look(pool, HOST.name, "op-1-reboot"),
+    lambda pool: boots.look(pool, UNPRIVILEGED.name, "op-1-reboot"),
+    lambda pool: patching.look(pool, HOST.name, "op-1-updates"),
+    lambda pool: patching.look(pool, UNPRIVILEGED.name, "op-1-updates"),
 )
+CHANGES: tuple[Callable[[], HostCommand], ...] = (
+    lambda: wildcard_command(APP, "", "https://s1.example.com"),
+    lambda: docker_command(("pull", "--quiet", "registry.example.com/ink/coolify:1")),
+    lambda: swapping.command("start", "op-7k2mq9xw4t", as_root=True),
+)
+"""Commands that are made in one place each, and need a permit."""
 HOSTILE = (
     "--privileged",
     "-f",
@@ -135,6 +185,7 @@ def test_no_command_is_made_that_was_not_tried_here(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(HostCommand, "__post_init__", noting)
     sent(*READS)
+    assert [change().words for change in CHANGES if change() in READINGS or not change().changes] == []
     assert made == set(makers())
 
 
@@ -199,3 +250,56 @@ def test_the_verbs_that_change_a_firewall_need_a_permit(words: tuple[str, ...], 
     assert asked not in READINGS
     assert changes.command(("look",), as_root=as_root, changes=False, timeout_s=1) in READINGS
     assert changes.command(("look",), as_root=as_root, changes=False, timeout_s=1, data="x\n") not in READINGS
+
+
+@pytest.mark.parametrize("verb", ["finish", "install", "files", "daemon", "prove", "restore", "restore-all", "look"])
+@pytest.mark.parametrize("as_root", [True, False])
+def test_nothing_that_changes_a_server_itself_passes_for_a_reading(verb: str, as_root: bool) -> None:
+    """The script that changes it is another one than the script that reads, and no verb of it is listed."""
+    it = machine_changes.Change(HOST.name, "op-1", "part")
+    assert machine_changes.command(it, verb, (), as_root=as_root) not in READINGS
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("admit", "root", "ink-x", "0"),
+        ("remove", "root", "ink-x"),
+        ("make-keys", "op-1"),
+        ("use-keys", "op-1"),
+        ("drop-keys", "op-1"),
+        ("back-keys", "op-1"),
+        ("set", "op-1", "60", "no", "0"),
+        ("keep", "op-1"),
+        ("revert", "op-1"),
+        ("fire", "op-1", "1"),
+        ("look",),
+        ("look", "root", "x"),
+    ],
+)
+@pytest.mark.parametrize("as_root", [True, False])
+def test_the_verbs_that_change_logins_need_a_permit(words: tuple[str, ...], as_root: bool) -> None:
+    """They are those of the very script whose `look` is listed, whatever they say of themselves."""
+    assert logins.command(words, as_root=as_root, changes=False) not in READINGS
+    assert logins.command(("look", "root"), as_root=as_root, changes=False) in READINGS
+
+
+@pytest.mark.parametrize("as_root", [True, False])
+def test_the_verbs_that_reboot_and_patch_need_a_permit(as_root: bool) -> None:
+    """It is one of the very script whose `look` is listed, whatever it says of itself."""
+    assert boots.command(("ask", "op-1-reboot"), as_root=as_root, changes=False) not in READINGS
+    assert boots.command(("look", "op-1-reboot"), as_root=as_root, changes=False) in READINGS
+    assert boots.command(("look", "../x"), as_root=as_root, changes=False) not in READINGS
+    assert patching.command(("ask", "op-1-updates"), as_root=as_root, changes=False) not in READINGS
+    assert patching.command(("look", "op-1-updates"), as_root=as_root, changes=False) in READINGS
+
+
+@pytest.mark.parametrize("host", [HOST.name, UNPRIVILEGED.name])
+@pytest.mark.parametrize(
+    "words", [("make", "op-1"), ("rehearse", "op-1", "op-1", "-", "60"), ("check", "../x"), ("check",)]
+)
+def test_the_verbs_that_back_coolify_up_need_a_permit(words: tuple[str, ...], host: str) -> None:
+    """They are those of the very script whose `check` is listed, whatever they say of themselves."""
+    asked = backing_up.command(Deaf(), host, words, changes=False, timeout_s=1)
+    assert asked not in READINGS
+    assert backing_up.command(Deaf(), host, ("check", "op-1"), changes=False, timeout_s=1) in READINGS

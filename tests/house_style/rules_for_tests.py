@@ -4,6 +4,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+NOT_OURS = frozenset({"node_modules", ".installed"})
+"""Folders into which tests install the programs of others."""
+
 
 def offences(text: str, path: str) -> list[str]:
     """Return a sentence for each rule that a test file's text breaks, in the order of its lines."""
@@ -14,7 +17,7 @@ def offences(text: str, path: str) -> list[str]:
 
 def offences_below(root: Path) -> list[str]:
     """Return the offences of every Python file below `root`."""
-    files = sorted(file for file in root.rglob("*.py") if "node_modules" not in file.parts)
+    files = sorted(file for file in root.rglob("*.py") if not NOT_OURS & {*file.parts})
     return [
         offence
         for file in files

@@ -13,10 +13,11 @@ from ink_infra_mcp.core.plan import JsonObject, Plan
 from ink_infra_mcp.core.receipt import Problem
 from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.engine.workflow import Course
-from ink_infra_mcp.guard.program import outcome_of
+from ink_infra_mcp.guard.ended import outcome_of
 from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
 from ink_infra_mcp.settings.system import SystemClock
 from ink_infra_mcp.ssh.pool import HostPool
+from tests.engine.programs import NoLanes
 from tests.lab.ground.site import Site
 from tests.permits import permit_here
 
@@ -53,7 +54,7 @@ def change_of(site: Site, name: str, firewall: HostFirewall, *, window_s: int = 
 
 
 @dataclass
-class Operation:
+class Operation(NoLanes):
     """One change, step by step, as an operation of the product; `meddle` runs before the step of that name."""
 
     pool: HostPool

@@ -1,7 +1,7 @@
 """Server processes over the lab that die by SIGKILL, also while their script on a server is held where it is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -82,7 +82,7 @@ class Scene:
     bed: Bed
     server: Server
     folder: Path
-    held: Hold | None = None
+    held: Hold | None = field(default=None, init=False)
 
     @property
     def call(self) -> Mapping[str, object]:
@@ -93,6 +93,7 @@ class Scene:
         """Let a server process call apply_firewall, or go on with what it finds, until it dies at that moment."""
         if isinstance(death, Moment):
             process = self._start(death, calls=calls, window_s=window_s)
+            await self._relieve()
         else:
             await meanwhile(partial(self._plant, death))
             process = self._start(None, calls=calls, window_s=window_s)
@@ -106,10 +107,13 @@ class Scene:
         The script of the one before, if it is held on the server, is let go when the new one's waits for it.
         """
         process = self._start(None, calls=False, window_s=None)
+        await self._relieve()
+        assert await ended(process, within_s=LIFE_S) == 0
+
+    async def _relieve(self) -> None:
         if self.held:
             await meanwhile(self._wait_for_heir)
             await meanwhile(self._let_go)
-        assert await ended(process, within_s=LIFE_S) == 0
 
     def reverted(self) -> bool:
         """Return whether a change of the server's firewall is called reverted, by the server's own files."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from ink_infra_mcp.app import App, Places
-from ink_infra_mcp.clients.knock import Knock
 from ink_infra_mcp.sandbox.hetzner.app import build_hetzner
 from ink_infra_mcp.sandbox.hetzner.attaching import firewalls_at
 from ink_infra_mcp.sandbox.listen import listen
@@ -222,9 +221,8 @@ async def fronted(bed: Bed, folder: Path, kind: Literal["robot", "cloud"]) -> As
     environ = {f"INK_{name.upper()}": value for name, value in (tokens() | {"ssh_key": bed.lab.login_key}).items()}
     places = Places(hetzner_cloud=f"http://{LOOPBACK}:{cloud_port}/v1", hetzner_robot=f"http://{LOOPBACK}:{robot_port}")
     secrets = Secrets(environ, redact=wiring.redact)
-    app = App(replace(wiring, clock=clock, secrets=secrets, places=places))
     # a connect that nothing answers is waited for, again and again
-    app.look = replace(app.look, knock=Knock(timeout_s=1.0))
+    app = App(replace(wiring, clock=clock, secrets=secrets, places=places, knock_s=1.0))
     try:
         yield Front(bed, app, world, switch, clock)
     finally:

@@ -41,6 +41,7 @@ NEEDED: Mapping[str, str] = {
     "ssh-keygen": "openssh-client",
     "docker-registry": "docker-registry",
     "dpkg-deb": "dpkg",
+    "ssh-audit": "ssh-audit",
 }
 """Programs of this machine that the lab uses, and the Debian packages that bring them."""
 

@@ -23,6 +23,7 @@ from ink_infra_mcp.hosts.docker.causes import compose_refuses
 from ink_infra_mcp.hosts.docker.containers import container_logs, containers_of
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.facts.gathering import gather
+from ink_infra_mcp.hosts.upkeep import boots
 from ink_infra_mcp.hosts.web.visiting import addresses_from
 from ink_infra_mcp.sandbox.hosts import serve_hosts
 from ink_infra_mcp.sandbox.state_coolify import Application
@@ -93,6 +94,7 @@ QUESTIONS: Mapping[str, Ask] = {
     "runtime option without a Coolify": lambda pool: knows_runtime_option(pool, NAME),
     "a compose file that is not there": lambda pool: compose_refuses(pool, NAME, ABSENT),
     "a name that nobody has": lambda pool: addresses_from(pool, NAME, "nobody.invalid"),
+    "which boot it is": lambda pool: boots.look(pool, NAME, "op-1-reboot"),
     "words": lambda pool: pool.run(NAME, look("sh", "-c", 'printf "%s|" "$@"', "sh", "a b", "$(id)", "é", "")),
     "standard input": lambda pool: pool.run(NAME, look("cat", stdin=b"x\ny")),
     "both outputs": run("echo out; echo err >&2"),

@@ -11,7 +11,7 @@ import pytest
 from ink_infra_mcp.core.errors import HostLoginRefused, HostUnreachable
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather, gather_all
 from ink_infra_mcp.ssh.pool import HostPool
-from tests.lab.bed import Bed, host_of, meanwhile
+from tests.lab.bed import Bed, eventually, host_of, meanwhile
 from tests.lab.ground.hosts import Server
 from tests.lab.ground.lab import Lab
 from tests.lab.peers.ours import Measured, measured
@@ -179,6 +179,8 @@ async def test_a_key_that_nobody_lets_in_is_tried_once_on_each(bed: Bed, many: l
         with anyio.fail_after(LIMIT_S):
             rounds = [await gather_all(pool, [server.name for server in many]) for _ in range(2)]
     assert {type(outcome) for found in rounds for outcome in found.values()} == {HostLoginRefused}
+    # sshd notes the end of a connection after we have closed it
+    await eventually(lambda: refusals(many) - before >= COUNT, what="each server has noted its attempt")
     assert refusals(many) - before == COUNT
 
 

@@ -14,7 +14,14 @@ from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import load
 from ink_infra_mcp.server.prompts import instructions
 from ink_infra_mcp.settings import Settings
-from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports, load_secrecy
+from ink_infra_mcp.settings.policy_files import (
+    load_baseline,
+    load_dns,
+    load_isolation,
+    load_policy,
+    load_ports,
+    load_secrecy,
+)
 from ink_infra_mcp.settings.secrets import Secrets
 from ink_infra_mcp.settings.system import SystemClock, new_id
 from tests.ink import PRINCIPAL, Person
@@ -62,7 +69,9 @@ def wiring_of(bed: Bed, folder: Path, fleet: Fleet) -> Wiring:
         policy=load_policy(None),
         isolation=load_isolation(None),
         ports=load_ports,
+        baseline=load_baseline,
         secrecy=load_secrecy(None),
+        dns=load_dns(None),
         secrets=Secrets(
             {"INK_SSH_KEY": bed.lab.login_key, "INK_COOLIFY_TOKEN": "1|never-used-in-the-lab"}, redact=redact
         ),

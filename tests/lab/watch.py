@@ -119,6 +119,26 @@ def watching(server: Server, *, connect_s: float = AT_ONCE_S) -> Generator[None]
     assert not wrong, f"{server.name}: {'; '.join(wrong[:10])}"
 
 
+@contextmanager
+def held_open(server: Server) -> Generator[None]:
+    """Hold a login from each place open until the end; new ones are tried then.
+
+    For what stops sshd from listening for a moment by its own nature, as its reload does (`sighup_restart` of OpenSSH).
+
+    Raises:
+        AssertionError: a login that was open broke, or none gets in afterwards.
+    """
+    watch = Watch(server, AT_ONCE_S)
+    kept = {place: _opened(watch, place) for place in PLACES}
+    try:
+        yield
+    finally:
+        lived = {place: _still_there(session) for place, session in kept.items()}
+    for place in PLACES:
+        watch.once(watch.log_in, place)
+    assert (lived, watch.missed) == (dict.fromkeys(PLACES, ALIVE), [])
+
+
 def _opened(watch: Watch, place: Place) -> "subprocess.Popen[str]":
     session = subprocess.Popen(
         watch.ssh(place, "echo in; exec cat"),

@@ -1,15 +1,14 @@
-"""The official Cloud API description, where it is at hand, as JSON schemas for requests and answers."""
+"""The official Cloud API description as JSON schemas for requests and answers."""
 
-import json
-import os
-from collections.abc import Mapping
-from pathlib import Path
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-import pytest
 from jsonschema import Draft202012Validator, ValidationError, validate
 
-NAME = "hetzner/cloud.spec.slim.json"
+from tests.specs.reading import description
+
+NAME = "hetzner_cloud.json"
 Schema = dict[str, Any]
 
 
@@ -24,6 +23,18 @@ class CloudSpec:
             for method in methods
             if method != "parameters"
         }
+
+    def problems_of(self, method: str, path: str, query: Iterable[str] = (), body: object = None) -> list[str]:
+        """Return what is wrong with a request: an operation or a name in the query that is not described, a body."""
+        shapes = {re.sub(r"\{\w+\}", "[^/]+", template): template for m, template in self.operations if m == method}
+        fitting = [template for shape, template in shapes.items() if re.fullmatch(shape, path)]
+        if not fitting:
+            return [f"{method} {path} is not described"]
+        template = min(fitting, key=lambda one: one.count("{"))
+        names = {one["name"] for one in self._spec["paths"][template][method.lower()].get("parameters", [])}
+        told = [f"?{name} is not described" for name in query if name not in names]
+        told += self.request_problems(method, template, body) if body is not None else []
+        return [f"{method} {path}: {problem}" for problem in told]
 
     def request_problems(self, method: str, path: str, body: object) -> list[str]:
         """Return the first thing that is wrong with a request body, if any."""
@@ -70,10 +81,5 @@ class CloudSpec:
 
 
 def cloud_spec() -> CloudSpec:
-    """Return the description, or skip the test with the reason."""
-    folder = os.environ.get("INK_SPECS_DIR")
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "specs"
-    file = (Path(folder) if folder else beside) / NAME
-    if not file.is_file():
-        pytest.skip(f"the official API description is not here ({NAME}; set INK_SPECS_DIR)")
-    return CloudSpec(json.loads(file.read_text(encoding="utf-8")))
+    """Return the description."""
+    return CloudSpec(description(NAME))

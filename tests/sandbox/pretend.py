@@ -1,5 +1,6 @@
 """A pretend world for tests: time that moves when it is asked, and emulators on real loopback sockets."""
 
+import ssl
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -46,10 +47,10 @@ def pretend_world(folder: Path, real_now: Callable[[], float]) -> World:
 
 
 @contextmanager
-def served(app: ASGIApp) -> Generator[int]:
-    """Serve `app` on a loopback port while the block runs; give the port."""
+def served(app: ASGIApp, *, tls: ssl.SSLContext | None = None) -> Generator[int]:
+    """Serve `app` over HTTP, or HTTPS with `tls`, on a loopback port while the block runs; give the port."""
     listener = loopback_socket()
-    server = server_of(app)
+    server = server_of(app, tls=tls)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

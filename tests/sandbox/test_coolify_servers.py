@@ -406,3 +406,76 @@ async def test_lists_over_everything(tmp_path: Path) -> None:
         _, sources = await coolify.ask("GET", "/github-apps")
         assert [source["name"] for source in items(sources)] == ["Public GitHub", "example"]
         assert not {"client_secret", "webhook_secret", "repositories"} & items(sources)[1].keys()
+
+
+async def test_a_cleanup_is_set_since_4_3(tmp_path: Path) -> None:
+    """The six fields are shown and changed; others, and values out of bounds, are refused; before 4.3.0 it is 404."""
+    path = f"{MUSCLE}/docker-cleanup"
+    async with pretend_coolify(tmp_path) as coolify:
+        before = await coolify.row(path)
+        assert (before["docker_cleanup_threshold"], before["force_docker_cleanup"]) == (80, True)
+        sent = {"docker_cleanup_threshold": 70, "force_docker_cleanup": False}
+        assert await coolify.ask("PATCH", path, sent) == (200, {**before, **sent})
+        settings = fields((await coolify.row(MUSCLE))["settings"])
+        assert (settings["docker_cleanup_threshold"], settings["force_docker_cleanup"]) == (70, False)
+        for wrong in ({"docker_cleanup_threshold": 100}, {"docker_cleanup_threshold": 0}, {"concurrent_builds": 2}):
+            status, _ = await coolify.ask("PATCH", path, wrong)
+            assert status == 422
+        _use(coolify, "4.2.0")
+        assert (await coolify.ask("PATCH", path, sent))[0] == 404
+
+
+async def test_a_proxy_is_started_anew_since_4_3(tmp_path: Path) -> None:
+    """The answer comes at once, the container later, as a new one; before 4.3.0 it is 404."""
+    path = f"{MUSCLE}/proxy/restart"
+    async with pretend_coolify(tmp_path) as coolify:
+        (old,) = coolify.containers("muscle-1", "coolify-proxy")
+        assert await coolify.ask("POST", path) == (200, {"message": "Proxy restart queued."})
+        assert coolify.containers("muscle-1", "coolify-proxy") == [old]
+        coolify.clock.advance(10)
+        (new,) = coolify.containers("muscle-1", "coolify-proxy")
+        assert (new.state, new.started_at > old.started_at) == ("running", True)
+        _use(coolify, "4.2.0")
+        assert (await coolify.ask("POST", path))[0] == 404
+
+
+@pytest.mark.parametrize(("version", "shown"), [("4.3.1", False), ("4.3.2", True)])
+async def test_the_version_of_docker_is_a_column_since_4_3_2(tmp_path: Path, version: str, *, shown: bool) -> None:
+    """With it the only stamp that tells a new validation from an old one."""
+    async with pretend_coolify(tmp_path, lambda state: setattr(state.coolify, "version", version)) as coolify:
+        settings = fields((await coolify.row(MUSCLE))["settings"])
+        assert ("docker_version_checked_at" in settings, "docker_version" in settings) == (shown, shown)
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("4.0.0-beta.463", "Server with this IP already exists."),
+        ("4.2.0", "A server with this IP/Domain is already in use by another team."),
+        ("4.3.10", "A server with this IP/Domain is already in use."),
+    ],
+)
+async def test_a_taken_address_has_a_wording_in_each_time(tmp_path: Path, version: str, words: str) -> None:
+    """Three versions say it in three ways, with the same status."""
+    async with pretend_coolify(tmp_path, lambda state: setattr(state.coolify, "version", version)) as coolify:
+        key = coolify.state().coolify.keys[1].uuid
+        body = {"ip": "192.0.2.11", "private_key_uuid": key}
+        assert await coolify.ask("POST", "/servers", body) == (400, {"message": words})
+
+
+async def test_workers_that_hang_bring_nothing_to_an_end(tmp_path: Path) -> None:
+    """A knob of the sandbox: neither a validation nor the check of each minute says anything of such a server."""
+    async with pretend_coolify(tmp_path, with_new_host()) as coolify:
+        uuid = await new_server(coolify)
+        with coolify.world.change() as state:
+            state.coolify.servers[-1].workers_hang = True
+        await coolify.ask("POST", f"/servers/{uuid}/validate")
+        coolify.clock.advance(600)
+        row = await coolify.row(f"/servers/{uuid}")
+        settings = fields(row["settings"])
+        assert (settings["is_reachable"], settings["is_usable"], row["validation_logs"]) == (False, False, None)
+
+
+def _use(coolify: PretendCoolify, version: str) -> None:
+    with coolify.world.change() as state:
+        state.coolify.version = version

@@ -52,6 +52,10 @@ async def hub(tmp_path: Path) -> AsyncGenerator[Hub]:
         ("/repos/example/hello/contents/none", 404, {"message": "Not Found"}),
         ("/repos/example/none", 404, {"message": "Not Found"}),
         ("/repos/example/private-api", 404, {"message": "Not Found"}),
+        ("/repos/coollabsio/coolify/pulls/8113", 200, {"number": 8113, "state": "open", "merged": False}),
+        ("/repos/coollabsio/coolify/pulls/1", 404, {"message": "Not Found"}),
+        ("/repos/coollabsio/coolify/compare/v4.3.10...abc", 200, {"status": "diverged"}),
+        ("/repos/coollabsio/coolify/compare/v1...abc", 404, {"message": "Not Found"}),
         ("/user", 404, {"message": "Not Found"}),
     ],
 )

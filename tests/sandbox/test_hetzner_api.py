@@ -44,9 +44,9 @@ def _error(answer: httpx2.Response) -> tuple[int, str]:
 
 async def test_an_unknown_route_is_not_found_before_the_token_is_looked_at(project: Project) -> None:
     """A route that the emulator lacks is 404 even without a token, and is named in the journal."""
-    answer = await project.api.get("/v1/networks", headers={"Authorization": ""})
+    answer = await project.api.get("/v1/certificates", headers={"Authorization": ""})
     assert _error(answer) == (404, "not_found")
-    assert project.world.read().journal == ["hetzner UNKNOWN GET /v1/networks"]
+    assert project.world.read().journal == ["hetzner UNKNOWN GET /v1/certificates"]
 
 
 async def test_a_known_route_asks_for_method_then_token_then_json(project: Project) -> None:

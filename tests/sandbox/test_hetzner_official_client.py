@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import hcloud
 import pytest
+from hcloud.networks import NetworkSubnet
 from hcloud.servers import BoundServer
 from hcloud.ssh_keys import SSHKey
 from hcloud.zones import ZoneRecord, ZoneRRSet
@@ -117,6 +118,64 @@ def test_a_shutdown_that_succeeded_has_only_been_sent(project: Project) -> None:
     for _ in range(30):
         server.reload()
     assert server.data_model.status == "off"
+
+
+def test_a_server_joins_a_network_and_a_group_and_is_backed_up(project: Project) -> None:
+    """At its creation or later it gets an address of the network, once; its group and its backups are told of it."""
+    api = project.api
+    subnets = [NetworkSubnet(type="cloud", network_zone="eu-central", ip_range="10.250.0.0/24")]
+    network = api.networks.create(name="inside", ip_range="10.250.0.0/16", subnets=subnets)
+    group = api.placement_groups.create(name="muscles", type="spread").placement_group
+    made = api.servers.create(
+        name="muscle-3",
+        server_type=_must(api.server_types.get_by_name("ccx23")),
+        image=_must(api.images.get_by_name_and_architecture("debian-12", "x86")),
+        location=api.locations.get_by_name("nbg1"),
+        ssh_keys=[*api.ssh_keys.get_all()],
+        networks=[network],
+        placement_group=group,
+    )
+    for action in (made.action, *made.next_actions):
+        action.wait_until_finished()
+    made.server.enable_backup().wait_until_finished()
+    other = _must(api.servers.get_by_name("muscle-1"))
+    other.attach_to_network(network, ip="10.250.0.9").wait_until_finished()
+    with pytest.raises(hcloud.APIException) as refused:
+        other.attach_to_network(network)
+    assert refused.value.code == "server_already_attached"
+    for server in (made.server, other):
+        server.reload()
+    assert [_must(s.data_model.private_net)[0].ip for s in (made.server, other)] == ["10.250.0.2", "10.250.0.9"]
+    assert made.server.data_model.backup_window == "22-02"
+    assert _must(made.server.data_model.placement_group).data_model.servers == [made.server.data_model.id]
+    other.detach_from_network(network).wait_until_finished()
+    left = _must(_must(api.networks.get_by_name("inside")).data_model.servers)
+    assert [server.data_model.id for server in left] == [made.server.data_model.id]
+    assert api.placement_groups.delete(group) is True
+
+
+def test_a_network_gets_its_subnets_one_by_one(project: Project) -> None:
+    """A subnet is a part of the network that is free; one that overlaps, lies outside or is no cloud's is refused."""
+    network = project.api.networks.create(name="inside", ip_range="10.250.0.0/16")
+    for range_ in ("10.250.0.0/24", "10.250.1.0/24"):
+        network.add_subnet(
+            NetworkSubnet(type="cloud", network_zone="eu-central", ip_range=range_)
+        ).wait_until_finished()
+    wrong = (("cloud", "10.250.1.0/30"), ("cloud", "10.251.0.0/24"), ("vswitch", "10.250.9.0/24"))
+    for kind, range_ in wrong:
+        with pytest.raises(hcloud.APIException) as refused:
+            network.add_subnet(NetworkSubnet(type=kind, network_zone="eu-central", ip_range=range_))
+        assert refused.value.code == "invalid_input"
+    network.reload()
+    assert [subnet.ip_range for subnet in _must(network.data_model.subnets)] == ["10.250.0.0/24", "10.250.1.0/24"]
+
+
+def test_addresses_are_told_with_what_they_are_assigned_to(project: Project) -> None:
+    """Each server's own addresses are Primary IPs that go with it."""
+    found = project.api.primary_ips.get_all()
+    assert [ip.data_model.type for ip in found] == ["ipv4", "ipv6"] * 3
+    assert {ip.data_model.auto_delete for ip in found} == {True}
+    assert project.api.floating_ips.get_all() == []
 
 
 def test_a_protected_server_cannot_be_deleted(project: Project) -> None:

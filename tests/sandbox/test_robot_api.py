@@ -1,13 +1,8 @@
 """The Robot emulator, asked with the very bytes of forms and logins, as curl and other people's clients send them."""
 
 import base64
-import json
-import os
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx2
@@ -15,76 +10,15 @@ import pytest
 
 from ink_infra_mcp.sandbox.robot import build_robot
 from ink_infra_mcp.sandbox.robot.app import ROUTES
-from ink_infra_mcp.sandbox.state import Fault, WorldState
-from ink_infra_mcp.sandbox.state_robot import ROBOT_PASSWORD, ROBOT_USER, SERVER, TEMPLATE, RobotServer
-from ink_infra_mcp.sandbox.world import World
+from ink_infra_mcp.sandbox.state import Fault
+from ink_infra_mcp.sandbox.state_robot import ROBOT_USER, SERVER, TEMPLATE
 from tests.sandbox.pretend import BEGAN, SteppingTime, pretend_world
+from tests.sandbox.robot_account import RIGHT, Account, described, endpoint
 
 pytestmark = pytest.mark.anyio
 PATH = f"/firewall/{SERVER}"
 OPEN = "status=active&rules[input][0][action]=accept&rules[output][0][action]=accept"
 WRONG = base64.b64encode(f"{ROBOT_USER}:wrong".encode()).decode()
-RIGHT = base64.b64encode(f"{ROBOT_USER}:{ROBOT_PASSWORD}".encode()).decode()
-Reply = tuple[int, Any]
-
-
-GENERAL = {"UNAUTHORIZED", "RATE_LIMIT_EXCEEDED", "INVALID_INPUT"}
-"""Codes that every endpoint may answer."""
-
-
-@cache
-def described() -> dict[tuple[str, str, bool], Any]:
-    """Return the description of Robot's endpoints, or nothing where it is not at hand."""
-    folder = os.environ.get("INK_SPECS_DIR")
-    beside = Path(__file__).resolve().parents[2].parent / "shared" / "specs"
-    file = (Path(folder) if folder else beside) / "hetzner" / "robot_endpoints_limits_errors.json"
-    every: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    return {_endpoint(one["method"], one["path"]): one for one in every}
-
-
-def _endpoint(method: str, path: str) -> tuple[str, str, bool]:
-    """The same for a path and for its template: what it begins with, and whether a key follows."""
-    what = "/firewall/template" if path.startswith("/firewall/template") else path[: path.find("/", 1)]
-    what = what if path.count("/") > 1 else path
-    return method, what, path != what
-
-
-@dataclass(frozen=True)
-class Account:
-    """An emulated Robot account, its time, and a plain client of it."""
-
-    world: World
-    time: SteppingTime
-    api: httpx2.AsyncClient
-
-    async def ask(self, method: str, path: str, form: str | None = None, *, login: str = RIGHT) -> Reply:
-        """Return status and JSON of an answer; the form goes out byte by byte as it is given."""
-        headers = {"Authorization": f"Basic {login}"}
-        if form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        answer = await self.api.request(method, path, content=form, headers=headers)
-        return answer.status_code, answer.json()
-
-    async def code(self, method: str, path: str, form: str | None = None, *, login: str = RIGHT) -> Reply:
-        """Return status and code of an error answer, which must be one that is described for that endpoint."""
-        status, body = await self.ask(method, path, form, login=login)
-        code = str(body["error"]["code"])
-        known = described().get(_endpoint(method, path))
-        assert known is None or code in GENERAL or known["codes"][code] == str(status), (method, path, code)
-        return status, code
-
-    async def firewall(self) -> dict[str, Any]:
-        """Return the firewall as shown."""
-        return (await self.ask("GET", PATH))[1]["firewall"]
-
-    def server(self) -> RobotServer:
-        """Return the server as the world has it."""
-        return self.world.read().robot.servers[0]
-
-    def arrange(self, change: Callable[[WorldState], object]) -> None:
-        """Change the world."""
-        with self.world.change() as state:
-            change(state)
 
 
 @pytest.fixture
@@ -306,9 +240,6 @@ async def test_scripted_trouble_comes_before_the_answer(robot: Account) -> None:
 
 
 def test_every_route_is_described_with_our_limit() -> None:
-    """Endpoints and their limits are those of the published description (skipped where that is not at hand)."""
-    if not described():
-        pytest.skip("the description of Robot's endpoints is not here (set INK_SPECS_DIR)")
+    """Endpoints and their limits are those of the published description."""
     for route in ROUTES:
-        known = described()[_endpoint(route.method, route.path)]
-        assert known["limit"] == [[str(route.limit), "1 hour"]], route.name
+        assert described()[endpoint(route.method, route.path)]["hourly"] == route.limit, route.name

@@ -1,6 +1,6 @@
 """What stands behind the MCP side in its own tests: tools of a few lines, and an application that holds them."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, NoReturn
@@ -18,7 +18,7 @@ from ink_infra_mcp.core.rendering import render
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.systems import Needs
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress, Reply
-from ink_infra_mcp.server.backend import AnyMutation, AnyQuery
+from ink_infra_mcp.server.backend import AnyMutation, AnyQuery, Kind
 from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import Tool, contract_of
@@ -166,6 +166,7 @@ class Desk:
     progress: tuple[str, ...] = ()
     sandbox: bool = False
     look: object = None
+    named: Mapping[Kind, tuple[str, ...]] = field(default_factory=dict[Kind, tuple[str, ...]])
     answers: list[Answer] = field(default_factory=list[Answer])
     callers: list[Caller] = field(default_factory=list[Caller])
     left: list[str] = field(default_factory=list[str])
@@ -204,6 +205,10 @@ class Desk:
             if progress is not None:
                 await progress(float(done), float(len(self.progress)), words)
         return APPLIED
+
+    async def names(self, kind: Kind) -> tuple[str, ...]:
+        """Return the names that the test gave."""
+        return self.named.get(kind, ())
 
     def redact(self, text: str) -> str:
         """Mask the passwords, and what looks like a secret."""

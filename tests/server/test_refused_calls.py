@@ -115,7 +115,7 @@ def test_a_loop_of_refused_calls_leaves_a_bounded_number_of_lines(tmp_path: Path
         for _ in range(MOST + 10):
             answer = wire.request("tools/call", {"name": "destroy_app", "arguments": {}, **more})
             assert answer["isError"]
-        wire.request("tools/call", {"name": "get_app", "arguments": {"app": 7}, **more})
+        wire.request("tools/call", {"name": "get_app", "arguments": {"app": [7]}, **more})
     store = Store(state)
     found = store.run_sync(lambda c: audit.read(c, limit=1000))
     assert store.run_sync(audit.verify) == len(found)

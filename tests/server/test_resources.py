@@ -2,7 +2,7 @@
 
 import json
 import logging
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -39,6 +39,48 @@ class Operation(Echo):
     args: ClassVar[type[BaseModel]] = OperationArgs
 
 
+class AppArgs(BaseModel):
+    """What the tool behind app://{app} takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app: str
+
+
+class AppOf(Echo):
+    """Show an app."""
+
+    name: ClassVar[str] = "get_app"
+    args: ClassVar[type[BaseModel]] = AppArgs
+
+    async def observe(self, args: Any, look: object) -> EchoReport:
+        """Return the name that was asked for."""
+        return EchoReport(words=args.app)
+
+
+class Line(BaseModel):
+    """A server of the fleet."""
+
+    name: str
+    state: str
+
+
+class ServersReport(EchoReport):
+    """A fleet."""
+
+    servers: tuple[Line, ...]
+
+
+class Servers(Fleet):
+    """Show the fleet with a server that tells a password."""
+
+    report: ClassVar[type[BaseModel]] = ServersReport
+
+    async def observe(self, args: Any, look: object) -> EchoReport:
+        """Return a fleet of one."""
+        return ServersReport(words="one", servers=(Line(name="s1", state=f"ssh ok, password {PASSWORD}"),))
+
+
 async def read(client: Client, uri: str) -> object:
     """Return what a resource holds, as a program sees it."""
     [contents] = (await client.read_resource(uri)).contents
@@ -65,13 +107,34 @@ def failing(error: Exception) -> Fleet:
     return Fleet(observe)
 
 
-async def test_the_fleet_and_operations_are_listed(era: Era) -> None:
-    """A client finds the one fixed resource and the one template."""
+async def test_the_fleet_and_what_is_in_it_are_listed(era: Era) -> None:
+    """A client finds the one fixed resource and the templates of an app, a server and an operation."""
     with anyio.fail_after(10):
-        async with client_of(Desk([Fleet(), Operation()]), era=era) as client:
+        async with client_of(Desk([Fleet(), AppOf(), Operation()]), era=era) as client:
             listed = [str(resource.uri) for resource in (await client.list_resources()).resources]
             templates = [t.uri_template for t in (await client.list_resource_templates()).resource_templates]
-    assert (listed, templates) == (["fleet://overview"], ["operation://{id}"])
+    assert (listed, templates) == (["fleet://overview"], ["app://{app}", "server://{server}", "operation://{id}"])
+
+
+async def test_an_app_is_read_by_any_name_that_it_has(era: Era) -> None:
+    """What a name has that an address cannot is written as addresses have it; the tool judges the name."""
+    with anyio.fail_after(10):
+        async with client_of(Desk([AppOf()]), era=era) as client:
+            found = [await read(client, f"app://{name}") for name in ("shop", "shop.s1.example.com", "m%C3%BC%20%2F1")]
+            for odd in ("app://", "app://%20", "app://shop/logs", "app://shop?all", f"app://{'a' * 301}"):
+                with pytest.raises(MCPError, match="Resource not found"):
+                    await client.read_resource(odd)
+    assert found == [{"words": "shop"}, {"words": "shop.s1.example.com"}, {"words": "m\u00fc /1"}]
+
+
+async def test_a_server_is_its_part_of_the_fleet(era: Era) -> None:
+    """One server's line, redacted as the whole is; a name that the fleet does not have is no empty server."""
+    with anyio.fail_after(10):
+        async with client_of(Desk([Servers()]), era=era) as client:
+            found = await read(client, "server://s1")
+            with pytest.raises(MCPError, match="Resource not found"):
+                await client.read_resource("server://s2")
+    assert found == {"name": "s1", "state": f"ssh ok, password {mask(len(PASSWORD))}"}
 
 
 async def test_what_is_hidden_as_a_tool_is_hidden_as_a_resource(era: Era) -> None:

@@ -87,7 +87,7 @@ def test_a_full_file_is_read_as_written(tmp_path: Path) -> None:
         ),
         (SMALLEST + 'ssh_port = "22"\n', ["line 7, key `factory.ssh_port`: must be a whole number"]),
         (SMALLEST + "ssh_port = 22.0\n", ["line 7, key `factory.ssh_port`: must be a whole number"]),
-        (SMALLEST + "ssh_port = 0\n", ["line 7, key `factory.ssh_port`: must be greater than or equal to 1"]),
+        (SMALLEST + "ssh_port = 0\n", ["line 7, key `factory.ssh_port`: must be at least 1"]),
         (SMALLEST + "host_key = 7\n", ["line 7, key `factory.host_key`: must be text in quotes"]),
         (
             SMALLEST + MUSCLES + "production = 1\n",
@@ -103,7 +103,7 @@ def test_a_full_file_is_read_as_written(tmp_path: Path) -> None:
         ),
         (
             SMALLEST + '[domains]\ndns = "route53"\n',
-            ["line 8, key `domains.dns`: must be 'hetzner', 'cloudflare' or 'none'"],
+            ["line 8, key `domains.dns`: must be `hetzner`, `cloudflare` or `none`"],
         ),
         (
             SMALLEST + '[domains]\nfleet = "*.example.com"\n',
@@ -219,6 +219,10 @@ def test_a_variable_that_nothing_expands_is_refused(tmp_path: Path) -> None:
         (
             SMALLEST + '[access]\nproof_from = "facory"\n',
             ["line 8, key `access.proof_from`: no server has that name; did you mean `factory`?"],
+        ),
+        (
+            SMALLEST + MUSCLES + 'access = "private"\n',
+            ["line 13, key `muscles[1].access`: `private` needs a private_address of s2 and factory"],
         ),
         (
             SMALLEST + 'bastion = "factory"\n',

@@ -8,7 +8,8 @@ from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.plan import Risk
 from ink_infra_mcp.core.policy import Need
 from ink_infra_mcp.core.run_options import APPLIED_OPTIONS, lacking, run_options, weakening
-from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports, policy_folder
+from ink_infra_mcp.settings.paths import policy_folder
+from ink_infra_mcp.settings.policy_files import load_isolation, load_policy, load_ports
 
 DECLARED = {
     Risk.READ: ["coolify.note_deployments", "hosts.note_containers", "hosts.prove_isolation"],

@@ -283,7 +283,8 @@ def test_a_machine_without_a_key_store_is_told_the_other_way() -> None:
             known.set(name, Secret("abcdef"))
         assert str(caught.value) == (
             f"The secret {name} was not kept in the key store of this machine: it did not keep the value. Nothing was "
-            f"changed. Set {variable}_FILE to a file that only you can read, or {variable} to the value."
+            f"changed. Write it into a file of mode 600 and set {variable}_FILE to the path of that file, or set "
+            f"{variable}."
         )
     with pytest.raises(ConfigError, match="was not removed in the key store"):
         secrets({}, MemoryKeyring()).remove("github_token")

@@ -18,7 +18,7 @@ services:
   api: {image: 'registry.example.com/api:1'}
   web: {image: 'registry.example.com/web:1'}
 """
-APEX, WWW = "https://stack.s1.example.com:3000", "https://www.stack.s1.example.com:3001"
+APEX, WWW = "https://stack.s1.example.com:3000", "https://www-stack.s1.example.com:3001"
 API = "https://api.s1.example.com:8080"
 
 

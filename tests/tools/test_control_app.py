@@ -60,7 +60,7 @@ async def test_the_plan_names_who_is_affected_and_a_no_leaves_it_alone(tmp_path:
 
     assert (said.outcome, left, it.journal) == ("not_approved", 1, [])
     assert "users of shop.s1.example.com get an error until it is started again" in person.asked[0]
-    assert wrong.text.startswith("[invalid_input] Nothing was done. action: Input should be 'start', 'stop' or")
+    assert wrong.text.startswith("[invalid_input] Nothing was done. action: must be `start`, `stop` or")
 
 
 @pytest.mark.anyio

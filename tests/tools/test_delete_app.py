@@ -40,7 +40,10 @@ async def test_a_compose_app_goes_and_its_data_only_when_asked(tmp_path: Path, k
             again = await call(client, "delete_app", app="stack", delete_volumes=not keep, wait_s=60)
 
     question = person.asked[-1]
-    assert (said.outcome, said.checks) == ("applied", {"gone from Coolify": "passed", "no container left": "passed"})
+    assert (said.outcome, said.checks) == (
+        "applied",
+        {"gone from Coolify": "passed", "no container left": "passed", "records": "passed"},
+    )
     assert left == (0, keep)
     assert ("Stays as it is: its volumes, without an owner in Coolify" in question) is keep
     assert ("Warning: its data is lost for ever" in question) is not keep
@@ -81,7 +84,7 @@ async def test_unknown_names_delete_nothing(tmp_path: Path) -> None:
 
     assert unknown.text.startswith("[unknown_name] There is no app 'shopp'. Near names: shop. Nothing was changed.")
     assert meanwhile.outcome == "applied_unverified"
-    assert meanwhile.checks == {"gone from Coolify": "passed", "no container left": "failed"}
+    assert meanwhile.checks == {"gone from Coolify": "passed", "no container left": "failed", "records": "passed"}
 
 
 @pytest.mark.anyio
@@ -96,7 +99,7 @@ async def test_what_cannot_be_seen_is_not_called_gone(tmp_path: Path) -> None:
             said = await call(client, "delete_app", app="shop", wait_s=60)
 
     assert (said.outcome, said.is_error) == ("applied_unverified", True)
-    assert said.checks == {"gone from Coolify": "passed", "no container left": "failed"}
+    assert said.checks == {"gone from Coolify": "passed", "no container left": "failed", "records": "passed"}
     assert "not seen: muscle-1 does not answer over SSH" in said.text
 
 

@@ -93,7 +93,7 @@ COMPOSE: dict[str, tuple[str, str]] = {
 }
 VARIABLES: dict[str, tuple[dict[str, str], str]] = {
     "1 MB": ({"BIG": "x" * 2**20}, "variables and values may have 256 KiB in all"),
-    "many": ({f"V{n}": "" for n in range(501)}, "at most 500 items"),
+    "many": ({f"V{n}": "" for n in range(501)}, "has more than 500 entries"),
     "name": ({"A B": "1"}, "a variable's name has letters, digits, _ and ."),
     "shell": ({"A$(reboot)": "1"}, "a variable's name has letters, digits, _ and ."),
     "new line": ({"A\n": "1"}, "a variable's name has letters, digits, _ and ."),

@@ -21,7 +21,7 @@ async def test_an_update_changes_what_is_asked_for_and_nothing_else(tmp_path: Pa
 
     def with_history(state: WorldState) -> None:
         columns = app_named(state, "shop").columns
-        columns["fqdn"] = "https://shop.s1.example.com,https://www.example.org/shop"
+        columns["fqdn"] = "https://shop.s1.example.com,https://www.s1.example.com/shop"
         columns["build_pack"], columns["git_branch"] = "dockerfile", "feature/greeting"
 
     person = says_yes()
@@ -35,7 +35,7 @@ async def test_an_update_changes_what_is_asked_for_and_nothing_else(tmp_path: Pa
     assert (said.outcome, again.outcome, len(person.asked)) == ("applied", "already_so", 1), said.text
     assert "      before limits_memory = 512m\n      after limits_memory = 1g\n" in person.asked[0]
     assert {name: columns[name] for name in ("fqdn", "build_pack", "git_branch", "limits_cpus", "limits_memory")} == {
-        "fqdn": "https://shop.s1.example.com,https://www.example.org/shop",
+        "fqdn": "https://shop.s1.example.com,https://www.s1.example.com/shop",
         "build_pack": "dockerfile",
         "git_branch": "feature/greeting",
         "limits_cpus": "0.5",

@@ -14,6 +14,8 @@ from tests.ink import ink, says_yes
 from tests.tools.calls import app_named, call, deploy, fault
 
 SECRET = "sEcr3t-Value-0123456789"
+ONLINE = re.compile(r", last online 2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
+"""How old Coolify's word is."""
 HEAD = ["name", "muscle", "domain", "status", "runtime", "limits"]
 DOCS_ROW = ["docs", "muscle-2", "docs.s2.example.com", "running", "runsc", "256m/-"]
 LEGACY_ROW = ["legacy", "muscle-1", "legacy.s1.example.com", "running", "runc!", "-/-"]
@@ -46,7 +48,7 @@ async def test_the_table_of_apps_is_paged_searched_and_narrowed(tmp_path: Path) 
 
 @pytest.mark.anyio
 async def test_what_a_muscle_does_not_tell_is_marked_as_unknown(tmp_path: Path) -> None:
-    """A Muscle that is away gives `?`, and why; a status that the host contradicts gets `~`; nothing is left out."""
+    """A Muscle that is away gives `?`, and why; where the host contradicts Coolify its word comes first."""
 
     def away(state: WorldState) -> None:
         state.hosts["muscle-1"].up = False
@@ -60,11 +62,12 @@ async def test_what_a_muscle_does_not_tell_is_marked_as_unknown(tmp_path: Path) 
             shown = await call(client, "get_app", app="shop")
             fleet = await call(client, "get_fleet")
 
-    assert [(row[0], row[3], row[4]) for row in listed.data["rows"]] == [
-        ("docs", "exited~", "runsc"),
-        ("legacy", "running", "?"),
-        ("shop", "running", "?"),
+    assert [(row[0], ONLINE.sub("", row[3]), row[4]) for row in listed.data["rows"]] == [
+        ("docs", "running (Coolify: exited:unhealthy)", "runsc"),
+        ("legacy", "? (Coolify: running:unknown)", "?"),
+        ("shop", "? (Coolify: running:unknown)", "?"),
     ]
+    assert shown.data["status"] == listed.data["rows"][2][3]
     why = "muscle-1 does not answer over SSH at 192.0.2.11 port 22"
     assert f"muscle-1 could not be read: {why}" in listed.text
     assert shown.data["unknown"]["containers"].startswith(why)
@@ -88,7 +91,7 @@ async def test_one_app_is_shown_whole_and_without_values(tmp_path: Path) -> None
         "kind": "application",
         "muscle": "muscle-1",
         "urls": ["https://shop.s1.example.com"],
-        "status": "running:unknown",
+        "status": "running",
         "source": "example/hello branch main (nixpacks)",
         "port": "3000",
         "limits": "512m/0.5",

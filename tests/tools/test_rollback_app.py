@@ -43,7 +43,7 @@ async def test_a_git_app_goes_back_to_an_image_that_is_left(tmp_path: Path) -> N
         f"shop has no image {'0' * 40} left that it ever ran. Nothing was changed. It has: {NOW}, {BEFORE}."
         in missing.text
     )
-    assert odd.text.startswith("[invalid_input] Nothing was done. to: String should match pattern")
+    assert odd.text.startswith("[invalid_input] Nothing was done. to: must be of the form ^")
     assert (said.outcome, said.checks["deployment"], image) == ("applied", "passed", [f"{SHOP}:{BEFORE}"])
     assert writes == [f"coolify POST /api/v1/applications/{SHOP}/rollback"]
     assert (again.outcome, forward.outcome, forward.data["result"]["commit"]) == ("already_so", "applied", NOW)

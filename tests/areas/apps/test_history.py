@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ink_infra_mcp.areas.apps.history import deleted_by, resumed_by, waits_for_rollout
+from ink_infra_mcp.areas.apps.history import deletion_of, resumed_by, waits_for_rollout
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.receipt import Receipt
@@ -65,7 +65,10 @@ async def test_what_was_done_to_an_app_is_found_behind_a_hundred_others(tmp_path
         look = it.app.look
         assert await waits_for_rollout(look, "uuid-shop")
         assert not await waits_for_rollout(look, "uuid-docs")
-        assert [await deleted_by(look, name) for name in ("till", "uuid-till", "docs")] == [deleted.id, deleted.id, ""]
+        assert [await deletion_of(look, name) for name in ("till", "uuid-till", "docs")] == [
+            *deleted.plan.steps * 2,
+            None,
+        ]
         assert await resumed_by(look, failed) is None
         await kept(it, resumption)
         assert await resumed_by(look, failed) == (resumption.id, Outcome.APPLIED)

@@ -12,6 +12,7 @@ from ink_infra_mcp.areas.apps.web import web
 from ink_infra_mcp.clients.probe import Probe
 from ink_infra_mcp.core.fleet import Access, Fleet
 from ink_infra_mcp.sandbox.state import Fault, WorldState
+from ink_infra_mcp.sandbox.state_hetzner import Record, RRset
 from tests.areas.apps.test_proofs import evidence
 from tests.clock import FakeClock
 from tests.ink import ink, says_yes
@@ -147,9 +148,8 @@ async def test_a_name_that_leads_inside_past_a_public_server_is_still_wrong(tmp_
 
     def astray(state: WorldState) -> None:
         zone = state.hetzner.zones[0]
-        for rrset in (*zone.rrsets, *zone.served):
-            if (rrset.name, rrset.type) == ("*.s1", "A"):
-                rrset.records[0].value = "10.0.0.77"
+        for held in (zone.rrsets, zone.served):
+            held.append(RRset(name="web.s1", type="A", records=[Record(value="10.0.0.77")], ttl=300))
 
     with anyio.fail_after(30):
         async with ink(tmp_path, change_world=astray) as it, it.client(says_yes()) as client:

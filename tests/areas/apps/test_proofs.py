@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
+from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from tests.ink import ink, says_yes
 from tests.tools.calls import After, Before, Said, app_named, call, deploy, push
@@ -18,11 +19,16 @@ def evidence(said: Said, name: str) -> str:
     return next(check["evidence"] for check in said.data["checks"] if check["name"] == name)
 
 
+def without_domain(fleet: Fleet) -> Fleet:
+    """Return a fleet without a domain for all: then no tool keeps records of apps."""
+    return fleet.model_copy(update={"domains": fleet.domains.model_copy(update={"fleet": None})})
+
+
 @pytest.mark.anyio
 async def test_a_name_that_leads_elsewhere_is_not_called_proved(tmp_path: Path) -> None:
     """The app runs isolated and its name does not resolve to its Muscle: the outcome is not `applied`, and says why."""
     with anyio.fail_after(30):
-        async with ink(tmp_path) as it, it.client(says_yes()) as client:
+        async with ink(tmp_path, change_fleet=without_domain) as it, it.client(says_yes()) as client:
             nowhere = await deploy(client, name="nowhere", **IMAGE, domain="nowhere.example.net")
             other = await deploy(client, name="other", **IMAGE, domain="other.s1.example.com", muscle="muscle-2")
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ink_infra_mcp.areas.apps.reach import seems_public, spelt_address, why_not_public
+from ink_infra_mcp.areas.apps.reach import leads_only, spelt_address, why_not_public
+from ink_infra_mcp.clients.outside import seems_public
 
 INSIDE = ("10.0.0.5", "172.16.9.9", "192.168.1.1", "100.64.0.7", "169.254.1.1", "127.0.0.1", "fd00::5", "fe80::1")
 PUBLIC = "192.0.2.11"
@@ -75,3 +76,26 @@ def test_any_text_for_a_name_is_judged(host: str) -> None:
 
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+@pytest.mark.parametrize(
+    ("seen", "own", "leads"),
+    [
+        (("192.0.2.11",), ("192.0.2.11",), True),
+        (("192.0.2.11", "2001:db8::1"), ("192.0.2.11",), True),
+        (("192.0.2.11", "2001:db8::1"), ("192.0.2.11", "2001:db8::2"), False),
+        (("192.0.2.11", "203.0.113.9"), ("192.0.2.11",), False),
+        (("203.0.113.9",), ("192.0.2.11",), False),
+        (("2001:db8::1",), ("192.0.2.11",), False),
+        (("2001:db8:0:0::1",), ("2001:db8::1",), True),
+        (("192.0.2.11",), ("192.0.2.11", "10.0.0.2"), True),
+        ((), ("192.0.2.11",), False),
+        (("192.0.2.11",), ("muscle.example.com",), False),
+        (("192.0.2.11",), (), False),
+    ],
+)
+def test_a_name_leads_to_a_server_only_where_no_other_address_is_beside_its_own(
+    seen: tuple[str, ...], own: tuple[str, ...], leads: bool
+) -> None:
+    """Half of the users would come to another one; of a version of which no own address is known nothing is said."""
+    assert leads_only(seen, own) is leads

@@ -206,3 +206,19 @@ def test_cards_on_which_tc_or_xdp_decides_are_named(tmp_path: Path, shell: str) 
     assert (found.text, found.status) == ("eth0\neth1", 0)
     (folder / "tc").unlink()
     assert sections(run(shell, str(folder), areas=("network",)), MARK)["shapers"].status == 127
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("complaint", "status"),
+    [("Cannot find device", 0), ("RTNETLINK answers: Operation not supported", 0), ("Dump was interrupted", 1)],
+)
+def test_a_card_whose_filters_tc_does_not_tell_is_not_one_without(
+    tmp_path: Path, shell: str, complaint: str, status: int
+) -> None:
+    """Only a card that is gone, or a kernel that has no filters, has none for certain."""
+    folder = commands(
+        tmp_path, ip="echo '2: eth0: <UP> mtu 1500'", tc=f"echo '{complaint}' >&2; exit 2", id="echo 0", grep="exit 1"
+    )
+    found = sections(run(shell, str(folder), areas=("network",)), MARK)["shapers"]
+    assert (found.text, found.status) == ("" if status == 0 else complaint, status)

@@ -16,7 +16,7 @@ from ink_infra_mcp.core.host_firewall.model import HostFirewall, HostRule, WayIn
 from ink_infra_mcp.core.host_firewall.nftables import digest_of
 from ink_infra_mcp.core.host_firewall.steps import HostChange, Knock, Try, steps_of
 from ink_infra_mcp.core.plan import JsonObject, Step, Undo
-from ink_infra_mcp.core.step import StepCall
+from ink_infra_mcp.core.step import StepCall, result_of
 from ink_infra_mcp.hosts.firewall import changes as changes
 from ink_infra_mcp.hosts.firewall.network_facts import gather_network
 from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
@@ -285,3 +285,48 @@ async def test_a_new_connection_is_a_new_login_and_leaves_the_kept_one(ground: G
     with pytest.raises(HostUnreachable):
         await ground.pool.try_new_connection(NAME)
     assert (await ground.look()).live == "altered"
+
+
+def links_step(**more: object) -> Step:
+    """Return the step that reads the Muscle's links for a plan that could not."""
+    params: JsonObject = {"host": NAME, "held": [ADDRESS], "others": [FACTORY.address], "private": []}
+    return Step(
+        id="note_links",
+        kind="hosts.note_links",
+        target=NAME,
+        summary="Read links",
+        params={**params, **more},  # pyright: ignore[reportArgumentType] - given by the tests below
+        reads=True,
+    )
+
+
+async def test_links_are_read_when_a_step_runs_and_go_into_the_rules(ground: Ground) -> None:
+    """What leads outside is the server's own word at that time; the rules with it are loaded, kept and already so."""
+    noted = await ground.run(links_step())
+    assert noted == {
+        "links": {
+            "manager": "nftables",
+            "outside": ["eth0"],
+            "inside": [],
+            "bridged": [],
+            "behind": [],
+            "ufw_ipv6": True,
+        },
+        "manager": "nftables",
+    }
+    unknown = WANTED.model_copy(update={"outside": ()})
+    links: JsonObject = {"links": result_of("note_links", "links")}
+    save, put, keep = steps_of(change_of(unknown), before="open", after="closed")
+    await ground.run(save.model_copy(update={"params": {**save.params, "manager": result_of("note_links", "manager")}}))
+    await ground.run(put.model_copy(update={"params": {**put.params, **links}}))
+    await ground.run(keep.model_copy(update={"params": {**keep.params, **links}}))
+    assert (await ground.look()).is_already(WANTED)
+
+
+async def test_networks_that_another_program_manages_are_told_with_the_manager(ground: Ground) -> None:
+    """Where ufw keeps the rules, the networks behind the server are named, as its rules need them."""
+    with ground.world.change() as state:
+        state.hosts[NAME].firewall.ufw = Ufw(active=True, rules4=["allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in"])
+    links = (await ground.run(links_step()))["links"]
+    assert isinstance(links, dict)
+    assert (links["manager"], links["behind"]) == ("ufw", [BRIDGE, "docker0"])

@@ -91,7 +91,8 @@ class Server:
         self.wait_ssh()
         if not self.machine.light:
             self.wait_docker()
-        if self.name == "factory":
+        # where a test has installed another Coolify, Docker starts that by itself
+        if self.name == "factory" and self.run("test", "-e", f"{COOLIFY}/docker-compose.prod.yml").returncode:
             self.say("docker", "compose", "--project-directory", COOLIFY, "up", "--detach", "--wait", "--quiet-pull")
 
     def run(self, *words: Word, stdin: str | None = None, limit_s: float = 60.0) -> Done:

@@ -47,10 +47,10 @@ APPLETS = tuple(
 )
 TIMEOUT_S = 10.0
 
-_DOCKER = "application/vnd.docker"
-_MANIFEST = f"{_DOCKER}.distribution.manifest.v2+json"
-_CONFIG = f"{_DOCKER}.container.image.v1+json"
-_LAYER = f"{_DOCKER}.image.rootfs.diff.tar.gzip"
+DOCKER = "application/vnd.docker"
+MANIFEST = f"{DOCKER}.distribution.manifest.v2+json"
+CONFIG = f"{DOCKER}.container.image.v1+json"
+LAYER = f"{DOCKER}.image.rootfs.diff.tar.gzip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +74,16 @@ def push(image: Image, *, registry: str, busybox: bytes) -> str:
     repository, _, tag = image.name.partition(":")
     base = f"http://{registry}/v2/{repository}"
     for blob in (layer, config):
-        _upload(base, blob)
+        upload(base, blob)
     manifest = {
         "schemaVersion": 2,
-        "mediaType": _MANIFEST,
-        "config": {"mediaType": _CONFIG, "size": len(config), "digest": _digest(config)},
-        "layers": [{"mediaType": _LAYER, "size": len(layer), "digest": _digest(layer)}],
+        "mediaType": MANIFEST,
+        "config": {"mediaType": CONFIG, "size": len(config), "digest": digest_of(config)},
+        "layers": [{"mediaType": LAYER, "size": len(layer), "digest": digest_of(layer)}],
     }
     text = json.dumps(manifest).encode()
-    _ask("PUT", f"{base}/manifests/{tag}", text, _MANIFEST)
-    return _digest(text)
+    ask("PUT", f"{base}/manifests/{tag}", text, MANIFEST)
+    return digest_of(text)
 
 
 def layer_of(image: Image, busybox: bytes) -> bytes:
@@ -132,19 +132,20 @@ def _config(image: Image, raw: bytes) -> bytes:
             "Cmd": list(image.run),
             "ExposedPorts": dict.fromkeys(image.ports, none),
         },
-        "rootfs": {"type": "layers", "diff_ids": [_digest(raw)]},
+        "rootfs": {"type": "layers", "diff_ids": [digest_of(raw)]},
     }
     return json.dumps(config).encode()
 
 
-def _upload(base: str, blob: bytes) -> None:
-    with_place = _ask("POST", f"{base}/blobs/uploads/", b"")
+def upload(base: str, blob: bytes) -> None:
+    """Put a blob into a repository, whose address is `base`."""
+    with_place = ask("POST", f"{base}/blobs/uploads/", b"")
     place = urllib.parse.urljoin(base, with_place)
     joint = "&" if "?" in place else "?"
-    _ask("PUT", f"{place}{joint}digest={_digest(blob)}", blob, "application/octet-stream")
+    ask("PUT", f"{place}{joint}digest={digest_of(blob)}", blob, "application/octet-stream")
 
 
-def _ask(method: str, url: str, body: bytes, kind: str = "") -> str:
+def ask(method: str, url: str, body: bytes, kind: str = "") -> str:
     """Send one request and return where the answer points to."""
     headers = {"Content-Type": kind} if kind else {}
     request = urllib.request.Request(url, data=body, method=method, headers=headers)  # noqa: S310 - our own registry
@@ -152,5 +153,6 @@ def _ask(method: str, url: str, body: bytes, kind: str = "") -> str:
         return str(answer.headers.get("Location", ""))
 
 
-def _digest(blob: bytes) -> str:
+def digest_of(blob: bytes) -> str:
+    """Return what a registry calls these bytes."""
     return f"sha256:{hashlib.sha256(blob).hexdigest()}"

@@ -1,0 +1,1 @@
+"""Converters that other people wrote, which make of our tools what their models are shown."""

@@ -1,0 +1,1 @@
+"""Tests of what is read and changed on the Factory itself."""

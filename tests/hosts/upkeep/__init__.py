@@ -1,0 +1,1 @@
+"""What keeps a server going: its updates, its room, its boots."""

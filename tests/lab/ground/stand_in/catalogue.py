@@ -1,0 +1,183 @@
+"""The images of the stand-in: Coolify as it is published, forks of it, good and bad ones, and what runs beside it."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from tests.lab.ground.site import Site
+from tests.lab.ground.stand_in.layers import COMMON, PHP, POSTGRES, REDIS, Layer, layer_from, layers
+from tests.lab.ground.stand_in.migrations import Broken
+from tests.lab.ground.stand_in.pushing import Published, Recipe, publish
+from tests.lab.ground.stand_in.tars import tar_of
+
+VERSION = "4.3.11"
+OFFICIAL = "official"
+GOOD_1, GOOD_2 = "good-1", "good-2"
+UNHEALTHY, CRASHING, SLOW, NO_OPTION, WRONG_ARCH = "unhealthy", "crashing", "slow", "no-option", "wrong-arch"
+FORK = "example/coolify-fork"
+SLOW_S = 15
+"""Docker calls the first of them unhealthy after three minutes (its start_period, then 24 failures, 5 s apart).
+
+How long the slow one does nothing at all; the first look of Docker at its health comes some seconds later."""
+POSTGRES_IMAGE, REDIS_IMAGE = "library/postgres:15-alpine", "library/redis:7-alpine"
+REALTIME_IMAGE = "coollabsio/coolify-realtime:1.0.17"
+MORE = "2026_09_02_000000_add_last_validated_at_to_servers_table"
+"""The migration that only good-2 has."""
+
+HERE = Path(__file__).resolve().parent
+_HTML = HERE / "html"
+_ROOT = "var/www/html"
+_OPTIONS, _ROUTES = f"{_ROOT}/bootstrap/helpers/docker.php", f"{_ROOT}/routes/api.php"
+_EARLY = "etc/cont-init.d/50-image.sh"
+"""What is done by a start, and not by a command that is run in a container of the image."""
+_ENTRYPOINT = "usr/local/bin/docker-php-serversideup-entrypoint"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MORE = """\
+<?php
+
+use Illuminate\\Database\\Migrations\\Migration;
+use Illuminate\\Database\\Schema\\Blueprint;
+use Illuminate\\Support\\Facades\\Schema;
+
+return new class extends Migration
+{
+    public function up(): void
+    {
+        Schema::table('servers', function (Blueprint $table) {
+            $table->timestamp('last_validated_at')->nullable();
+        });
+    }
+};
+"""
+
+
+def published(site: Site) -> dict[str, Published]:
+    """Return all images but those with broken migrations, by name, after putting them into the lab's registry.
+
+    Raises:
+        LabError: the layers could not be made.
+        OSError: the registry does not take them.
+    """
+    recipes = {OFFICIAL: coolify(site, f"coollabsio/coolify:{VERSION}", {})}
+    recipes |= {tag: coolify(site, f"{FORK}:{tag}", changes) for tag, changes in _forks().items()}
+    recipes[WRONG_ARCH] = coolify(site, f"{FORK}:{WRONG_ARCH}", _with_option(), arm=True)
+    recipes |= {recipe.name: recipe for recipe in (_postgres(site), _redis(site), _realtime(site))}
+    return {name: publish(recipe, registry=site.registry) for name, recipe in recipes.items()}
+
+
+def broken(site: Site, migration: Broken) -> Published:
+    """Return the image that is good-1 with one migration more, after putting it into the lab's registry."""
+    text = migration.text.replace("{registry}", site.registry)
+    file = f"{_ROOT}/database/migrations/{migration.file}.php"
+    recipe = coolify(site, f"{FORK}:broken-{migration.name.replace('_', '-')}", {**_with_option(), file: text})
+    return publish(recipe, registry=site.registry)
+
+
+def coolify(site: Site, name: str, changes: Mapping[str, str], *, arm: bool = False) -> Recipe:
+    """Return an image of Coolify whose files differ from the published one in `changes`, path -> text.
+
+    With `arm` it says that it is for linux/arm64, and for nothing else.
+    """
+    below = _debian(site)
+    lowest = (below[COMMON], below[PHP], _application())
+    return Recipe(
+        name=name,
+        layers=(*lowest, layer_from(tar_of(changes, owner=9999))) if changes else lowest,
+        entrypoint=(f"/{_ENTRYPOINT}",),
+        command=("/init",),
+        environment={"PATH": _PATH, "COOLIFY_VERSION": VERSION},
+        folder=f"/{_ROOT}",
+        user="www-data",
+        ports=("8080/tcp",),
+        architecture="arm64" if arm else "amd64",
+    )
+
+
+def _forks() -> dict[str, dict[str, str]]:
+    option = _with_option()
+    routes = (_HTML / "routes/api.php").read_text(encoding="utf-8")
+    sick = routes.replace("fn () => 'OK'", "fn () => response('no', 500)")
+    return {
+        GOOD_1: option,
+        GOOD_2: {**option, f"{_ROOT}/database/migrations/{MORE}.php": _MORE},
+        UNHEALTHY: {**option, _ROUTES: sick},
+        CRASHING: {**option, _EARLY: "echo 'cannot start: a file of the image is missing' >&2\nexit 1\n"},
+        SLOW: {**option, _EARLY: f"sleep {SLOW_S}\n"},
+        NO_OPTION: {f"{_ROOT}/FORK": "a fork, and not the one with the option\n"},
+    }
+
+
+def _with_option() -> dict[str, str]:
+    """Return the file in which the fork of pull request 8113 differs."""
+    text = (_HTML / "bootstrap/helpers/docker.php").read_text(encoding="utf-8")
+    last = "        '--entrypoint' => 'entrypoint',\n"
+    return {_OPTIONS: text.replace(last, f"{last}        '--runtime' => 'runtime',\n")}
+
+
+@cache
+def _application() -> Layer:
+    """Return the layer with Coolify's own files, of the user that they have in its image."""
+    files = {
+        f"{_ROOT}/{file.relative_to(_HTML)}": file.read_text(encoding="utf-8")
+        for file in sorted(_HTML.rglob("*"))
+        if file.is_file()
+    }
+    written = ("app/ssh", "framework/cache/data", "framework/views", "logs")
+    folders = (f"{_ROOT}/bootstrap/cache", *(f"{_ROOT}/storage/{name}" for name in written))
+    return layer_from(
+        tar_of({**files, _ENTRYPOINT: _start("entrypoint"), "init": _start("coolify")}, owner=9999, folders=folders)
+    )
+
+
+@cache
+def _debian(site: Site) -> dict[str, Layer]:
+    return layers(site)
+
+
+def _start(name: str) -> str:
+    return (HERE / "starts" / name).read_text(encoding="utf-8")
+
+
+def _beside(
+    site: Site, name: str, start: str, packages: tuple[str, ...], files: Mapping[str, str]
+) -> tuple[Layer, ...]:
+    below = _debian(site)
+    return (*(below[package] for package in (COMMON, *packages)), layer_from(tar_of({**files, start: _start(name)})))
+
+
+def _postgres(site: Site) -> Recipe:
+    data = "/var/lib/postgresql/data"
+    return Recipe(
+        name=POSTGRES_IMAGE,
+        layers=_beside(site, "postgres", "usr/local/bin/docker-entrypoint.sh", (POSTGRES,), {}),
+        entrypoint=("docker-entrypoint.sh",),
+        command=("postgres",),
+        environment={"PATH": f"/usr/lib/postgresql/15/bin:{_PATH}", "PGDATA": data, "LANG": "C.UTF-8"},
+        # told to end it would wait for its clients; interrupted, as by the official image, it sends them away
+        stop="SIGINT",
+        volumes=(data,),
+        ports=("5432/tcp",),
+    )
+
+
+def _redis(site: Site) -> Recipe:
+    return Recipe(
+        name=REDIS_IMAGE,
+        layers=_beside(site, "redis", "usr/local/bin/docker-entrypoint.sh", (REDIS,), {}),
+        entrypoint=("docker-entrypoint.sh",),
+        command=("redis-server",),
+        environment={"PATH": _PATH},
+        folder="/data",
+        volumes=("/data",),
+        ports=("6379/tcp",),
+    )
+
+
+def _realtime(site: Site) -> Recipe:
+    return Recipe(
+        name=REALTIME_IMAGE,
+        layers=_beside(site, "realtime", "init", (), {"www/ready": "OK\n"}),
+        entrypoint=("/init",),
+        environment={"PATH": _PATH},
+        ports=("6001/tcp", "6002/tcp"),
+    )
