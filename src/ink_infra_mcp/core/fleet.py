@@ -178,9 +178,7 @@ class Fork(_Section):
     repository: Annotated[
         str, Field(pattern=r"^$|^https://github\.com/[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")
     ] = ""
-    branch: Annotated[
-        str, Field(max_length=100, pattern=r"^(?:[A-Za-z0-9][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*)?$")
-    ] = ""
+    branch: Annotated[str, Field(max_length=100, pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*([./][A-Za-z0-9_-]+)*)?$")] = ""
     upstream_pull_request: Annotated[str, Field(pattern=r"^$|^[\w.-]+/[\w.-]+#\d+$")] = ""
 
 

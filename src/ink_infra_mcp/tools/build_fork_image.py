@@ -12,6 +12,8 @@ from ink_infra_mcp.areas.factory.fork_build import (
     build_steps,
     is_so,
     pinned_of,
+    pulled_back,
+    registry_has,
     warnings_of,
 )
 from ink_infra_mcp.areas.look import Look
@@ -80,16 +82,11 @@ class BuildForkImage(Mutation[Args, Look, BuildFacts]):
         )
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
-        """Return whether the registry names that digest for the tag; where it shows nobody, the host's pull counts."""
-        if PUSH not in results:
-            return []
-        digest, image = str(results[PUSH]["digest"]), str(results[PUSH]["image"])
-        seen = await look.registries.image(image)
-        if seen.digest:
-            status = "passed" if seen.digest == digest else "failed"
-            return [Check(name="registry", status=status, evidence=f"{image} is {seen.digest} there")]
-        evidence = f"not seen from here: {seen.why}; {plan.target} pulled it by its digest"
-        return [Check(name="registry", status="skipped", evidence=evidence)]
+        """Return whether the registry names that digest for the tag, and the host, asked anew, has pulled it back."""
+        pushed = results.get(PUSH)
+        return (
+            [] if pushed is None else [await registry_has(look, pushed), await pulled_back(look, plan.target, pushed)]
+        )
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return the image by digest, which is what rotate_fork_image takes, and its tag."""

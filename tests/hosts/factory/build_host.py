@@ -66,7 +66,7 @@ case $* in
   'image rm '*) grep -vxF -- "$3" "$ROOT/images" >"$ROOT/left"; mv "$ROOT/left" "$ROOT/images" ;;
   'run --rm '*' --entrypoint grep '*) grep -c -- "'--runtime'" "$ROOT/image/{HELPER}" ;;
   'run --rm '*' --entrypoint php '*)
-    if grep -q "'--runtime' => 'runtime'" "$ROOT/image/{HELPER}"; then echo 'ink-option runsc'; else echo 'ink-option dropped'; fi ;;
+    grep -q "'--runtime' => 'runtime'" "$ROOT/image/{HELPER}" && echo 'ink-option runsc' || echo 'ink-option dropped' ;;
   'push '*) echo "$2" >>"$ROOT/registry"; echo 'a1: Pushed'; echo "${{2##*:}}: digest: {DIGEST} size: 1148" ;;
   'pull --quiet '*@sha256:*) echo "$3" >>"$ROOT/images" ;;
   *) echo "docker: no such call: $*" >&2; exit 9 ;;

@@ -7,10 +7,12 @@ from ink_infra_mcp.areas.factory.upstream import UPSTREAM
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.era import parse_version
 from ink_infra_mcp.clients.github import GithubLook
-from ink_infra_mcp.core.errors import InkError, InputError, RefusedByPolicy, UnknownName
+from ink_infra_mcp.core.errors import HostError, InkError, InputError, RefusedByPolicy, UnknownName
 from ink_infra_mcp.core.fleet import Fleet, Fork
+from ink_infra_mcp.core.operation import Check
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Step, Undo
 from ink_infra_mcp.core.shapes import items, table
+from ink_infra_mcp.hosts.factory import building
 from ink_infra_mcp.hosts.factory.build_steps import BUILD_IMAGE, DROP_BUILD, PUSH_IMAGE
 from ink_infra_mcp.hosts.factory.building import BuildGround, BuildOrders, ready
 from ink_infra_mcp.hosts.factory.configured import kind_of, repository_of
@@ -241,3 +243,24 @@ def warnings_of(facts: BuildFacts) -> tuple[str, ...]:
     if facts.unseen:
         words.append(f"Whether the registry has that tag already is not known: {facts.unseen}.")
     return tuple(words)
+
+
+async def registry_has(look: Look, pushed: JsonObject) -> Check:
+    """Return whether the registry names the pushed digest for the tag; what it shows to nobody is not seen."""
+    image, digest = str(pushed["image"]), pushed["digest"]
+    seen = await look.registries.image(image)
+    if not seen.digest:
+        return Check(name="registry", status="skipped", evidence=f"not seen from here: {seen.why}")
+    status = "passed" if seen.digest == digest else "failed"
+    return Check(name="registry", status=status, evidence=f"{image} is {seen.digest} there")
+
+
+async def pulled_back(look: Look, host: str, pushed: JsonObject) -> Check:
+    """Return whether the host says that it has pulled the image back by that digest, with the login that it has."""
+    try:
+        found = await building.look(look.hosts, host, str(pushed["build"]))
+    except HostError as error:
+        return Check(name="pulled_back", status="failed", evidence=f"not seen: {error.failed}")
+    told = found.state == "pushed" and found.digest == pushed["digest"]
+    evidence = f"{host} pulled {found.digest or 'nothing'} after the push; its build is {found.state or 'unknown'}"
+    return Check(name="pulled_back", status="passed" if told else "failed", evidence=evidence)

@@ -66,7 +66,7 @@ class BuildSteps:
         found = await self._followed(call, {"pushing"}, within_s=PUSH_WITHIN_S)
         if found.state != "pushed" or not found.digest:
             raise self._unpushed(host, found)
-        return {"digest": found.digest, "image": call.text("image")}
+        return {"digest": found.digest, "image": call.text("image"), "build": name}
 
     async def drop_build(self, call: StepCall) -> JsonObject:
         """Have `host` end this operation's build, and take away what it made there; what was pushed stays.

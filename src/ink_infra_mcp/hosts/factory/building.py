@@ -65,7 +65,7 @@ class BuildGround(Frozen):
 
 
 class BuildOrders(Frozen):
-    """What the unit shall build: a release of Coolify and the fork's branch, both as commits, and the image with tag."""
+    """What the unit shall build: a release of Coolify and the fork's branch, both as commits, and the image's tag."""
 
     base: str
     base_commit: str
