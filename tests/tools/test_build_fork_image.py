@@ -23,6 +23,8 @@ LIMIT_S = 50
 TOOL = "build_fork_image"
 NAME = "registry.example.com/ink/coolify"
 PATCH = commit_sha("example/coolify runtime")
+SEEN = {"registry": "passed", "pulled_back": "passed"}
+UNSEEN = {"registry": "skipped", "pulled_back": "passed"}
 TAG = f"4.3.10-{PATCH[:12]}"
 Change = Callable[[WorldState], None]
 
@@ -62,9 +64,7 @@ def host(state: WorldState, **changes: Any) -> None:
 async def test_the_fork_is_built_on_the_newest_release_and_pushed_by_its_digest(tmp_path: Path) -> None:
     """The digest is what the registry has, and is handed to rotate_fork_image; what serves is as it was."""
     it = await built(tmp_path)
-    assert (it.said.outcome, it.said.checks) == ("applied", {"registry": "passed", "pulled_back": "passed"}), (
-        it.said.text
-    )
+    assert (it.said.outcome, it.said.checks) == ("applied", SEEN), it.said.text
     digest = it.state.registry.moved[f"{NAME}:{TAG}"]
     assert it.said.data["result"] == {"image": f"{NAME}@{digest}", "tag": f"{NAME}:{TAG}"}
     assert (it.untouched, it.state.journal[-1]) == (True, f"registry push {NAME}:{TAG}")
@@ -118,9 +118,7 @@ async def test_a_registry_that_shows_nobody_its_images_is_told_as_unseen(tmp_pat
         state.registry.private = [NAME]
 
     it = await built(tmp_path, private)
-    assert (it.said.outcome, it.said.checks) == ("applied", {"registry": "skipped", "pulled_back": "passed"}), (
-        it.said.text
-    )
+    assert (it.said.outcome, it.said.checks) == ("applied", UNSEEN), it.said.text
     assert "Whether the registry has that tag already is not known" in it.asked[0]
     assert (await built(tmp_path)).said.outcome == "already_so"
 

@@ -46,6 +46,7 @@ build() {{
   echo '#5 RUN npm run build'
   rm -rf "$ROOT/image"
   cp -r "$tree" "$ROOT/image"
+  find "$tree" ! -perm -044 ! -path "$tree" >"$ROOT/unreadable"
   echo {NEW_CACHE} >>"$ROOT/cache"
   echo "$base $patch $tag" >"$ROOT/labels"
   echo "ink-build:$tag" >>"$ROOT/images"

@@ -73,6 +73,7 @@ fail() {
     pushing) set_state unpushed "$*" ;;
     *)
       sources_away
+      away "ink-build:$(order image | sed 's/.*://')"
       cache_away
       set_state failed "$*"
       ;;
@@ -228,14 +229,16 @@ make() {
   finish
 }
 
-# git_ WORD...: without hooks, filters, prompts, helpers of others, or any other way than https
-git_() {
+# git_ WORD...: without hooks, filters, prompts, helpers of others, or any other way than https. Files get the modes that
+# whoever runs in the image can read them with: a Dockerfile's COPY keeps them
+git_() (
+  umask 022
   ask 1800 env HOME=/nonexistent XDG_CONFIG_HOME=/nonexistent GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null \
     GIT_TERMINAL_PROMPT=0 GIT_ASKPASS=/bin/false SSH_ASKPASS=/bin/false GIT_ALLOW_PROTOCOL=https \
     GIT_AUTHOR_NAME=ink-build GIT_AUTHOR_EMAIL=ink-build@localhost GIT_COMMITTER_NAME=ink-build GIT_COMMITTER_EMAIL=ink-build@localhost \
     git -C "$work/tree" -c core.hooksPath=/dev/null -c core.fsmonitor=false -c credential.helper= -c submodule.recurse=false \
     -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=120 -c gc.auto=0 -c advice.detachedHead=false "$@"
-}
+)
 
 # fetched: Coolify's own branches are fetched too: what of the fork's is Coolify's own is no patch
 fetched() {
@@ -270,6 +273,8 @@ patched() {
   fi
   git_ diff --cached --stat=100 | tail -n 200
   if git_ diff --cached --quiet; then fail "$base has all that the patch changes: there is nothing to build"; fi
+  file || fail 'there is no docker/production/Dockerfile'
+  rm -rf "$work/tree/.git"
 }
 
 # file: the Dockerfile of the release itself, and no way to somewhere else
@@ -277,7 +282,6 @@ file() { git_ ls-files --stage docker/production/Dockerfile | grep -q '^100[0-9]
 
 # built: every step of it runs in our slice, and what a registry would be told beside the image is left out
 built() {
-  file || fail 'there is no docker/production/Dockerfile'
   systemctl start "$slice" || fail 'its slice does not start'
   [ -f "$dir/cache_before" ] || cache >"$dir/cache_before"
   version=${base#v}
