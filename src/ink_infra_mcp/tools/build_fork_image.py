@@ -22,7 +22,7 @@ from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan
 from ink_infra_mcp.core.systems import FACTORY, GITHUB, STATE, Needs
 
-_KEEPS = ("Coolify in service and every app: all run on", "every tag that the registry has: none is overwritten")
+_KEEPS = ("Coolify in service and every app: all run on", "every tag that the registry shows: none is overwritten")
 
 
 class Args(BaseModel):

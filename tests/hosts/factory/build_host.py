@@ -60,6 +60,7 @@ case $* in
   'buildx prune --builder default --force --filter id=^('*) grep -v '^n' "$ROOT/cache" >"$ROOT/left"
     mv "$ROOT/left" "$ROOT/cache" ;;
   'buildx build '*) build "$@" ;;
+  'image inspect --format {{{{.Id}}}} {IMAGE}:'*) cat "$ROOT/foreign" 2>/dev/null || {{ has "$5" && echo {ID}; }} ;;
   'image inspect --format {{{{.Id}}}} '*) has "$5" && echo {ID} ;;
   'image inspect --format {{{{.Os}}}}/{{{{.Architecture}}}} '*) echo linux/amd64 ;;
   'image inspect --format {{{{index .Config.Labels '*) for last; do :; done; has "$last" && cat "$ROOT/labels" ;;
@@ -69,6 +70,7 @@ case $* in
   'run --rm '*' --entrypoint php '*)
     grep -q "'--runtime' => 'runtime'" "$ROOT/image/{HELPER}" && echo 'ink-option runsc' || echo 'ink-option dropped' ;;
   'push '*) echo "$2" >>"$ROOT/registry"; echo 'a1: Pushed'; echo "${{2##*:}}: digest: {DIGEST} size: 1148" ;;
+  'pull --quiet {IMAGE}:'*) grep -qxF -- "$3" "$ROOT/registry" 2>/dev/null ;;
   'pull --quiet '*@sha256:*) echo "$3" >>"$ROOT/images" ;;
   *) echo "docker: no such call: $*" >&2; exit 9 ;;
 esac

@@ -232,9 +232,18 @@ def test_a_push_without_a_login_is_told_as_that_and_costs_no_second_build(root: 
 
 def test_a_registry_that_does_not_give_it_back_has_not_got_it(root: Root, it: Sources) -> None:
     """A push that ends well is believed when the image can be pulled by its digest."""
-    root.write("broken", "case $* in 'pull '*) exit 1 ;; esac\n")
+    root.write("broken", "case $* in 'pull '*@*) exit 1 ;; esac\n")
     built(root, it)
     assert (pushed(root).state, seen(root).why) == ("unpushed", "the registry does not give back what was pushed")
+
+
+def test_a_tag_that_names_another_image_is_not_overwritten(root: Root, it: Sources) -> None:
+    """Whoever pushed it: the host's own login is shown what may be hidden from everybody else."""
+    root.write("registry", f"{tag_of(it)}\n")
+    root.write("foreign", f"sha256:{'f' * 64}\n")
+    built(root, it)
+    assert (pushed(root).state, asked(root, "push")) == ("unpushed", [])
+    assert seen(root).why == "the registry has another image under that tag: nothing is overwritten"
 
 
 def test_a_build_that_fails_tells_the_end_of_its_log_and_leaves_nothing(root: Root, it: Sources) -> None:

@@ -313,6 +313,11 @@ send() {
   image=$(order image) made=ink-build:${image##*:}
   stage push
   [ "$(dock image inspect --format '{{.Id}}' "$made")" = "$(told id)" ] && [ -n "$(told id)" ] || fail 'what was built is no more here'
+  # what this login is shown under that tag is not overwritten, unless it is this very image
+  if ask 1800 docker pull --quiet "$image" >/dev/null 2>&1 && [ "$(dock image inspect --format '{{.Id}}' "$image")" != "$(told id)" ]; then
+    away "$image"
+    fail 'the registry has another image under that tag: nothing is overwritten'
+  fi
   dock image tag "$made" "$image" || fail 'it could not be tagged'
   ask 3600 docker push "$image" >"$dir/pushed" 2>&1
   ended=$?
