@@ -128,7 +128,7 @@ def test_a_full_file_is_read_as_written(tmp_path: Path) -> None:
             SMALLEST + '[fork]\nbranch = "runtime"\n',
             [
                 "line 7, key `fork.image`: is needed to build the fork",
-                "line 7, key `fork.repository`: is needed to build the fork",
+                "7, key `fork.repository`: is needed to build the fork",
             ],
         ),
         (

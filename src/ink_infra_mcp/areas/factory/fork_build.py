@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ink_infra_mcp.areas.factory.upstream import UPSTREAM
 from ink_infra_mcp.areas.look import Look
-from ink_infra_mcp.clients.coolify.era import parse_version
+from ink_infra_mcp.clients.coolify.era import OLDEST, Version, parse_version
 from ink_infra_mcp.clients.github import GithubLook
 from ink_infra_mcp.core.errors import HostError, InkError, InputError, RefusedByPolicy, UnknownName
 from ink_infra_mcp.core.fleet import Fleet, Fork
@@ -54,25 +54,34 @@ async def build_facts(look: Look, base: str, host: str, number: int, approved: P
     """
     fork, name = look.fleet.fork, _host(look.fleet, host)
     refuse_fork(fork)
-    tag = await _release(look.github, base)
-    orders = await _orders(look.github, fork, tag, number)
+    orders = await _orders(look.github, fork, await _release(look.github, base), number)
     ground = await ready(look.hosts, name)
     seen = await look.registries.image(orders.image)
     facts = BuildFacts(
         host=name,
-        production=any(muscle.production for muscle in look.fleet.muscles if muscle.name == name),
+        production=name in production_of(look.fleet),
         orders=orders,
         changes=await _changes(look.github, orders, approved),
         pushed=ground.pushed.get(orders.image, ""),
         registry=seen.digest,
         unseen=seen.why,
     )
-    if not is_so(facts) and (reasons := (*reasons_against(ground), *_of_tag(facts))):
+    _refuse(facts, ground)
+    return facts
+
+
+def production_of(fleet: Fleet) -> frozenset[str]:
+    """Return the names of the Muscles whose changes count one class higher."""
+    return frozenset(muscle.name for muscle in fleet.muscles if muscle.production)
+
+
+def _refuse(facts: BuildFacts, ground: BuildGround) -> None:
+    reasons = () if is_so(facts) else (*reasons_against(ground), *_of_tag(facts))
+    if reasons:
         raise RefusedByPolicy(
-            f"{orders.image} is not built on {name}: {'; '.join(reasons)}.",
+            f"{facts.orders.image} is not built on {facts.host}: {'; '.join(reasons)}.",
             next="Mend that, or name another `host` or `build`, then call again.",
         )
-    return facts
 
 
 def refuse_fork(fork: Fork) -> None:
@@ -84,9 +93,7 @@ def refuse_fork(fork: Fork) -> None:
     if not (fork.repository and fork.branch and fork.image):
         raise InputError("fleet.toml does not say what the fork is built from.", next=_SETUP)
     if kind_of(fork.image) != "fork":
-        raise InputError(
-            f"{fork.image} is called as Coolify's own image: a build is not pushed there.", next=f"{_SETUP}"
-        )
+        raise InputError(f"{fork.image} is called as Coolify's own image: a build is not pushed there.", next=_SETUP)
 
 
 def is_so(facts: BuildFacts) -> bool:
@@ -137,14 +144,20 @@ def _host(fleet: Fleet, host: str) -> str:
 
 
 async def _release(github: GithubLook, base: str) -> str:
-    tags = [each.tag_name for each in await github.releases(*UPSTREAM.split("/")) if _BASE.fullmatch(each.tag_name)]
-    versions = {version: tag for tag in tags if (version := parse_version(tag))}
-    if not versions or (base and base not in tags):
+    told = await github.releases(*UPSTREAM.split("/"))
+    tags = [each.tag_name for each in told if _BASE.fullmatch(each.tag_name)]
+    wanted = base or max(tags, key=_order, default="")
+    if wanted not in tags:
         raise InputError(
             f"{base or 'A release'} is not among the newest releases of {UPSTREAM}.",
             next=f"Use one of: {', '.join(tags[:_SHOWN]) or 'none that GitHub lists'}.",
         )
-    return base or versions[max(versions)]
+    return wanted
+
+
+def _order(tag: str) -> Version:
+    """What is listed has the form of a version."""
+    return parse_version(tag) or OLDEST
 
 
 async def _orders(github: GithubLook, fork: Fork, tag: str, number: int) -> BuildOrders:

@@ -177,7 +177,7 @@ def read_ground(facts: Iterable[tuple[str, str]]) -> BuildGround:
         wanted_kib=(room, memory),
         under_way=clean_name(told.get("under_way", "")),
         # the newest comes first
-        pushed={found[1]: found[2] for found in reversed([each for each in named if each])},
+        pushed={found[1]: found[2] for found in reversed([*filter(None, named)])},
     )
 
 

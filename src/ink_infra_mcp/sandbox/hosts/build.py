@@ -17,12 +17,27 @@ from ink_infra_mcp.sandbox.state_registry import whole_name
 Said = tuple[int, str, str]
 UNCHANGED = 3
 _READS = ("look", "ready")
+_MOVES = {
+    ("start", "prepared"): "building",
+    ("push", "built"): "pushing",
+    ("push", "unpushed"): "pushing",
+    **{("drop", state): "dropped" for state in ("prepared", "building", "built", "pushing", "unpushed", "failed")},
+}
+"""What becomes of a build in a state when it is told a verb; all else changes nothing."""
 _ROOM_KB, _MEMORY_KB = 10_485_760, 3_145_728
 _LOOKS = 3
 _DATA = re.compile(r"<<'(?P<end>[A-Z-]+)'\n(?P<data>.*?)(?P=end)\n", re.DOTALL)
 _DENIED = "denied: requested access to the resource is denied"
 _NO_BUILD = '#12 ERROR: process "/bin/sh -c npm ci" did not complete successfully: exit code: 1'
 _CONFLICT = "tests/Feature/DockerCustomCommandsTest.php"
+
+
+_FAULTS: dict[str, tuple[str, str, list[str], list[str]]] = {
+    "conflict": ("patch", "the patch does not fit {base}: 1 files conflict", [_CONFLICT], []),
+    "build": ("build", "docker buildx build failed", [], [_NO_BUILD]),
+    "option": ("check", "the source in the image has no --runtime", [], []),
+}
+"""What goes wrong: the stage, why, the files that conflict, and the last words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +71,12 @@ class BuildScript:
         return 0, "", ""
 
     def _acted(self, verb: str, name: str) -> Said:
-        build = self.host.builds.get(name)
-        if build is None:
+        build = self.host.builds.get(name, Build(state="", orders={}))
+        if (verb, build.state) not in _MOVES:
             return 0, "", ""
-        if verb == "drop" and build.state not in ("pushed", "dropped"):
-            build.state, build.why, build.id = "dropped", "it was told to end", ""
-        elif verb == "start" and build.state == "prepared":
-            if busy := self._under_way(name):
-                return _no(f"another build is under way: {busy}")
-            build.state, build.looks = "building", 0
-        elif verb == "push" and build.state in ("built", "unpushed"):
-            build.state, build.looks = "pushing", 0
+        if verb != "drop" and (busy := self._under_way(name)):
+            return _no(f"another build is under way: {busy}")
+        build.state, build.looks = _MOVES[verb, build.state], 0
         return 0, "", ""
 
     def _settle(self, name: str) -> None:
@@ -84,21 +94,22 @@ class BuildScript:
 
     def _end(self, build: Build) -> None:
         orders, fault = build.orders, self.host.build_host.fault
-        owner_and_name = orders["repository"].removeprefix("https://github.com/")
-        head = self.state.github.repos[owner_and_name].branches.get(orders["branch"])
-        if head != orders["patch_commit"]:
-            moved = f"the branch {orders['branch']} moved since it was planned: it is {head}"
-            _fail(build, "fetch", f"{moved}, and not {orders['patch_commit']}")
-        elif fault == "conflict":
-            build.conflicts = [_CONFLICT]
-            _fail(build, "patch", f"the patch does not fit {orders['base']}: 1 files conflict")
-        elif fault == "build":
-            build.log = [*build.log, _NO_BUILD]
-            _fail(build, "build", "docker buildx build failed")
-        elif fault == "option":
-            _fail(build, "check", "the source in the image has no --runtime")
+        if moved := self._moved(orders):
+            _fail(build, "fetch", moved)
+        elif fault in _FAULTS:
+            stage, why, build.conflicts, said = _FAULTS[fault]
+            build.log = [*build.log, *said]
+            _fail(build, stage, why.format(**orders))
         else:
             build.state, build.stage, build.id = "built", "check", f"sha256:{_sum(orders['image'])}"
+
+    def _moved(self, orders: dict[str, str]) -> str:
+        repo = self.state.github.repos[orders["repository"].removeprefix("https://github.com/")]
+        head = repo.branches.get(orders["branch"])
+        if head == orders["patch_commit"]:
+            return ""
+        moved = f"the branch {orders['branch']} moved since it was planned: it is {head}"
+        return f"{moved}, and not {orders['patch_commit']}"
 
     def _push(self, build: Build) -> None:
         build.stage, image = "push", build.orders["image"]
