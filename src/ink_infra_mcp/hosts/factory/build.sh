@@ -137,8 +137,7 @@ well_said() {
 forget() {
   for each in $(ls -t "$top/builds" | tail -n "+$KEEPS"); do
     case $(cat "$top/builds/$each/state" 2>/dev/null) in
-      building | pushing) ;;
-      *) rm -rf "$top/builds/$each" ;;
+      pushed | failed | dropped | '') rm -rf "$top/builds/$each" ;;
     esac
   done
 }
