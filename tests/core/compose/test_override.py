@@ -122,7 +122,10 @@ def test_an_image_that_was_set_is_taken_out_again_and_the_rest_stays_as_it_was(t
         ("services:\n  coolify:\n    image: theirs\n", ""),
         (f"networks:\n  own: {{}}\n{FRESH}", "networks:\n  own: {}\n"),
         (f"{FRESH}  redis:\n    image: r\n", "services:\n  redis:\n    image: r\n"),
-        ("services:\n  coolify:\n    image: a # why\n    tty: true\n", "services:\n  coolify:\n    # why\n    tty: true\n"),
+        (
+            "services:\n  coolify:\n    image: a # why\n    tty: true\n",
+            "services:\n  coolify:\n    # why\n    tty: true\n",
+        ),
         (f"# ours\n{FRESH}", "# ours\nservices: {}  # set by ink-infra-mcp\n"),
         ("services:\n  # x\n  coolify: # y\n    image: a\n", "  # x\n  # y\nservices: {}  # set by ink-infra-mcp\n"),
         ("services:\n  redis:\n    image: r\n", "services:\n  redis:\n    image: r\n"),

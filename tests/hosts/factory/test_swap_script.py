@@ -18,7 +18,9 @@ NAME = "op-1"
 SOURCE, ROTATION = "data/coolify/source", f"data/coolify/ink/rotations/{NAME}"
 OLD, NEW, OFFICIAL = (f"registry.example.com/ink/coolify@sha256:{digit * 64}" for digit in "123")
 OLD_ID, NEW_ID, OFFICIAL_ID = (f"sha256:{digit * 64}" for digit in "abc")
-IDS = f"case $1 in {OLD}) echo {OLD_ID} ;; {NEW}) echo {NEW_ID} ;; {OFFICIAL}) echo {OFFICIAL_ID} ;; *) tagged $1 ;; esac"
+IDS = (
+    f"case $1 in {OLD}) echo {OLD_ID} ;; {NEW}) echo {NEW_ID} ;; {OFFICIAL}) echo {OFFICIAL_ID} ;; *) tagged $1 ;; esac"
+)
 TAG = "docker.io/coollabsio/coolify:4.3.11"
 OWN_LINE = "${REGISTRY_URL:-docker.io}/coollabsio/coolify:${LATEST_IMAGE:-latest}"
 DOCKER = f"""
@@ -122,7 +124,9 @@ def official(root: Root, *, confirm_s: int = 600, env: dict[str, str] | None = N
     return told.model_copy(update={"tag": tag, "env": wanted}).lines()
 
 
-def _ordered(root: Root, image: str, id_: str, texts: dict[str, str | None], *, confirm_s: int, migrates: bool) -> Orders:
+def _ordered(
+    root: Root, image: str, id_: str, texts: dict[str, str | None], *, confirm_s: int, migrates: bool
+) -> Orders:
     sums = {name: _sum(root, name) for name in (CUSTOM, PROD)}
     return Orders(
         image=image, image_id=id_, migrates=migrates, health_s=60, confirm_s=confirm_s, sums=sums, texts=texts
@@ -326,7 +330,7 @@ def test_the_official_image_is_named_by_its_tag_in_env_and_the_override_is_gone(
 
 @pytest.mark.parametrize("pruned", [False, True])
 def test_where_nobody_confirms_the_official_image_all_is_as_it_was(tmp_path: Path, *, pruned: bool) -> None:
-    """The override is there again, .env has every line that it had, and the tag names what it named, if that is left."""
+    """The override is there again, .env has every line, and the tag names what it named, if that is left."""
     root = factory(tmp_path)
     root.write("tags", f"{TAG} {NEW_ID}\n")
     if pruned:

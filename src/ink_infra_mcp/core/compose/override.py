@@ -1,4 +1,4 @@
-"""Sets the image of one service in the text of a compose file, or takes it out, and leaves all else as it was written."""
+"""Sets the image of one service in the text of a compose file, or takes it out, and leaves all else as it was."""
 
 import json
 import re
@@ -73,7 +73,7 @@ def _rest(before: JsonObject, service: str) -> JsonObject:
 
 def _taken_out(text: str, service: str) -> str:
     """Keys are taken out from the last one up, so that what was read of the earlier ones still holds."""
-    parents: "list[tuple[Node, bool]]" = []
+    parents: list[tuple[Node, bool]] = []
     node = _block(_node(text))
     for name in ("services", service):
         key, value = _entry(node, name) or _raise()
