@@ -195,6 +195,7 @@ def _swap(it: Exchange) -> Step:
         target=host,
         summary=f"Have {host} swap Coolify's container by itself, with its way back on its own disk: it goes back "
         "unless this plan proves and confirms the new one in time",
+        apps=it.unisolated,
         changes=tuple(_changes(it)),
         params={
             "host": host,
