@@ -118,7 +118,7 @@ def orders(root: Root, *, confirm_s: int = 600, migrates: bool = True) -> str:
 
 def official(root: Root, *, confirm_s: int = 600, env: dict[str, str] | None = None, tag: str = TAG) -> str:
     """Return the orders for the official image, which Coolify's own file names by the tag that .env has."""
-    texts = {CUSTOM: "", PROD: named(OWN_LINE)}
+    texts: dict[str, str | None] = {CUSTOM: "", PROD: named(OWN_LINE)}
     wanted = {"LATEST_IMAGE": "4.3.11", "COOLIFY_VERSION": "4.3.11"} if env is None else env
     told = _ordered(root, OFFICIAL, OFFICIAL_ID, texts, confirm_s=confirm_s, migrates=False)
     return told.model_copy(update={"tag": tag, "env": wanted}).lines()

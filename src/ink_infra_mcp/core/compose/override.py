@@ -54,8 +54,8 @@ def without_image(text: str, service: str) -> str:
     if not wanted and not after.strip():
         return ""
     if not wanted:
-        after, wanted = f"{after.rstrip()}\n{_NO_SERVICES}", {"services": {}}
-    if read_compose(after) != wanted:
+        after = f"{after.rstrip()}\n{_NO_SERVICES}"
+    if read_compose(after) != (wanted or {"services": {}}):
         raise _unfit()
     return after
 
@@ -66,9 +66,10 @@ def _rest(before: JsonObject, service: str) -> JsonObject:
     own = _mapping(services.get(service, {}))
     if "image" not in own:
         return before
-    kept = {**services, service: {key: value for key, value in own.items() if key != "image"}}
-    filled = {name: value for name, value in kept.items() if name != service or value}
-    return {key: value for key, value in {**before, "services": filled}.items() if key != "services" or filled}
+    bare: JsonObject = {key: value for key, value in own.items() if key != "image"}
+    kept: JsonObject = {**services, service: bare}
+    filled: JsonObject = {name: value for name, value in kept.items() if name != service or bare}
+    return {key: filled if key == "services" else value for key, value in before.items() if key != "services" or filled}
 
 
 def _taken_out(text: str, service: str) -> str:
