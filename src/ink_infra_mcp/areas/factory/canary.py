@@ -56,12 +56,19 @@ def canary_steps(canary: BuiltApp, *, undoes: tuple[str, ...], isolated: bool = 
     Whichever fails, the canary is deleted, and the earlier steps `undoes` are taken back.
     """
     project = (step.model_copy(update={"undoes": undoes}) for step in home_steps(canary.home.project))
-    own = [step for step in built_apps.steps_of(canary) if step.kind not in SHARED]
-    own = own if isolated else [_bare(step) for step in own if step.kind not in _OF_ISOLATION]
+    own = _own(canary) if isolated else map(_bare, filter(_is_no_proof, _own(canary)))
     gone = deletion(NAME, kind="coolify.discard_application")
     made = proving((_validate(canary), *own), gone, undoes=undoes)
     end = farewell(gone).model_copy(update={"undoes": made[-1].undoes})
     return placed((*project, *made, end), servers=[canary.home.muscle.name], apps=[NAME])
+
+
+def _own(canary: BuiltApp) -> list[Step]:
+    return [step for step in built_apps.steps_of(canary) if step.kind not in SHARED]
+
+
+def _is_no_proof(step: Step) -> bool:
+    return step.kind not in _OF_ISOLATION
 
 
 def _bare(step: Step) -> Step:

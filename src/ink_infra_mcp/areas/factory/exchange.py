@@ -229,15 +229,21 @@ def _back(host: str) -> Undo:
 
 def _changes(it: Exchange) -> Iterator[Change]:
     texts = it.picture.facts.images or {}
-    for app in it.unisolated:
-        yield Change(name=f"isolation of {app}", before="gVisor, by --runtime", after=_LOST)
+    yield from map(_lost, it.unisolated)
     for name, wanted in it.images.items():
         yield Change(name=f"{SERVICE} in {name}", before=texts.get(name) or None, after=wanted)
-    env = it.picture.facts.env or {}
-    for key, value in it.env.items():
-        if env.get(key) != value:
-            yield Change(name=f"{key} in .env", before=env.get(key), after=value)
+    yield from _of_env(it.picture.facts.env or {}, it.env)
     yield from _switches(it.picture)
+
+
+def _lost(app: str) -> Change:
+    return Change(name=f"isolation of {app}", before="gVisor, by --runtime", after=_LOST)
+
+
+def _of_env(now: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[Change]:
+    for key, value in wanted.items():
+        if now.get(key) != value:
+            yield Change(name=f"{key} in .env", before=now.get(key), after=value)
 
 
 def _switches(seen: Picture) -> Iterator[Change]:

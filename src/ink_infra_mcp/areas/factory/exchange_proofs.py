@@ -21,17 +21,21 @@ async def of_exchange(plan: Plan, results: Results, look: Look) -> list[Check]:
     if not plan.steps:
         return []
     seen = await picture(look)
-    swap = next(step for step in plan.steps if step.id == "swap")
+    swap = {step.id: step for step in plan.steps}["swap"]
     facts, wanted = seen.facts, results.get("swap", {}).get("id")
-    up = f"the next up starts {seen.configured.image or 'what is not known'}"
     return [
         _check("image", facts.state == "running" and facts.image == wanted, f"{facts.image} is {facts.state}"),
-        _check("configured", drift_of(seen) == "", up),
+        _configured(seen),
         _option(seen, swap),
         _auto_update(seen),
         _apps(seen),
         *_version(seen, swap),
     ]
+
+
+def _configured(seen: Picture) -> Check:
+    told = f"the next up starts {seen.configured.image or 'what is not known'}"
+    return _check("configured", drift_of(seen) == "", told)
 
 
 def _option(seen: Picture, swap: Step) -> Check:

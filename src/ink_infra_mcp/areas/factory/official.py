@@ -1,7 +1,7 @@
 """The way back from a fork to Coolify's official image: what it would meet, why it is refused, what it would cost."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ink_infra_mcp.areas.apps.app import all_apps
@@ -65,8 +65,7 @@ class OfficialFacts:
     @property
     def is_so(self) -> bool:
         """Return whether it runs, is what the files and .env name, and no update replaces it."""
-        env = self.picture.facts.env or {}
-        named = not self.images and all(env.get(key) == value for key, value in self.env.items())
+        named = not self.images and self.env.items() <= (self.picture.facts.env or {}).items()
         return serves(self.picture, self.image) and named and is_off(self.picture)
 
 
@@ -105,11 +104,10 @@ def _tag(seen: Picture, version: str) -> str:
     Raises:
         RefusedByPolicy: that is none of those where coollabs publishes it, or not known.
     """
-    try:
-        tag = filled(own_line(seen), None if seen.facts.env is None else {**seen.facts.env, "LATEST_IMAGE": version})
-    except InputError as error:
-        raise _nowhere(seen.facts.unknown.get("env", error.failed)) from error
-    if not tag or kind_of(tag) != "official":
+    if seen.facts.env is None:
+        raise _nowhere(seen.facts.unknown.get("env", "the Factory did not say what .env has"))
+    tag = filled(own_line(seen), {**seen.facts.env, "LATEST_IMAGE": version})
+    if kind_of(tag) != "official":
         raise _nowhere(f"it would come from {clean_name(tag) or 'nowhere'}, where nobody vouches for it")
     return normal(tag)
 
@@ -138,10 +136,14 @@ def reasons_against(facts: OfficialFacts) -> Iterator[str]:
     yield from _of_version(facts)
     if seen.kind == "official":
         yield "an official image runs already, which Coolify's own upgrade moves on"
-    others = [name for name, text in (seen.facts.images or {}).items() if text and name != CUSTOM]
-    if others[-1:] != [PROD]:
-        yield f"without the override {others[-1] if others else 'no file'} would name Coolify's image, not {PROD}"
+    yield from _of_files(seen.facts.images or {})
     yield from _of_apps(facts)
+
+
+def _of_files(images: Mapping[str, str]) -> Iterator[str]:
+    others = [name for name, text in images.items() if text and name != CUSTOM]
+    if (last := ["no file", *others][-1]) != PROD:
+        yield f"without the override {last} would name Coolify's image, not {PROD}"
 
 
 def _of_version(facts: OfficialFacts) -> Iterator[str]:
@@ -149,7 +151,7 @@ def _of_version(facts: OfficialFacts) -> Iterator[str]:
     base, wanted = parse_version(facts.picture.facts.base or ""), parse_version(facts.version)
     if base is None:
         yield "which Coolify the fork is based on is not known"
-    elif wanted is None or wanted < base:
+    elif wanted and wanted < base:
         yield f"{facts.version} is older than {base}, on which the fork is based"
     if not (era := era_of(facts.version)).supported:
         yield era.words.rstrip(".")

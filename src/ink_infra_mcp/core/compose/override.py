@@ -2,6 +2,8 @@
 
 import json
 import re
+from itertools import takewhile
+from operator import itemgetter
 from typing import TYPE_CHECKING, NoReturn
 
 from pydantic import JsonValue
@@ -51,11 +53,9 @@ def without_image(text: str, service: str) -> str:
     if wanted == before:
         return text
     after = _taken_out(text, service)
-    if not wanted and not after.strip():
-        return ""
     if not wanted:
-        after = f"{after.rstrip()}\n{_NO_SERVICES}"
-    if read_compose(after) != (wanted or {"services": {}}):
+        return f"{after.rstrip()}\n{_NO_SERVICES}" if after.strip() else ""
+    if read_compose(after) != wanted:
         raise _unfit()
     return after
 
@@ -66,10 +66,15 @@ def _rest(before: JsonObject, service: str) -> JsonObject:
     own = _mapping(services.get(service, {}))
     if "image" not in own:
         return before
-    bare: JsonObject = {key: value for key, value in own.items() if key != "image"}
-    kept: JsonObject = {**services, service: bare}
-    filled: JsonObject = {name: value for name, value in kept.items() if name != service or bare}
-    return {key: filled if key == "services" else value for key, value in before.items() if key != "services" or filled}
+    return _with(before, "services", _with(services, service, _but(own, "image")))
+
+
+def _with(before: JsonObject, key: str, value: JsonObject) -> JsonObject:
+    return {**before, key: value} if value else _but(before, key)
+
+
+def _but(values: JsonObject, key: str) -> JsonObject:
+    return {name: value for name, value in values.items() if name != key}
 
 
 def _taken_out(text: str, service: str) -> str:
@@ -82,9 +87,7 @@ def _taken_out(text: str, service: str) -> str:
         parents.insert(0, (key, len(node.value) == 1))
     key, image = _entry(node, "image") or _raise()
     text = _without_line(text, key.start_mark.index, image.end_mark.index)
-    for key, is_empty in parents:
-        if not is_empty:
-            break
+    for key, _ in takewhile(itemgetter(1), parents):
         text = _without_line(text, key.start_mark.index, key.end_mark.index)
     return text
 
@@ -96,9 +99,11 @@ def _without_line(text: str, start: int, end: int) -> str:
     told = _BEHIND.fullmatch(text[end:last])
     if text[first:start].strip() or "\n" in text[start:end] or told is None:
         raise _unfit()
-    comment = (told["comment"] or "").rstrip()
-    kept = f"{text[first:start]}{comment}\n" if comment not in ("", MARK) else ""
-    return text[:first] + kept + text[last:]
+    return text[:first] + _kept(text[first:start], (told["comment"] or "").rstrip()) + text[last:]
+
+
+def _kept(indent: str, comment: str) -> str:
+    return "" if comment in ("", MARK) else f"{indent}{comment}\n"
 
 
 def _wanted(before: JsonObject, service: str, image: str) -> JsonObject:

@@ -114,12 +114,15 @@ class Orders(Frozen):
             "confirm_s": str(self.confirm_s),
             **{f"sum:{name}": value for name, value in self.sums.items()},
             **{f"text:{name}": _written(text) for name, text in self.texts.items()},
-            **({"tag": self.tag} if self.tag else {}),
-            **{f"env:{name}": value for name, value in {**self.env, **_UPDATES_OFF}.items()},
+            **self._named(),
             "script": _coded(script),
             "end": sha256(script.encode()).hexdigest(),
         }
         return "".join(f"{key} {value}\n" for key, value in told.items())
+
+    def _named(self) -> dict[str, str]:
+        tag = {"tag": self.tag} if self.tag else {}
+        return tag | {f"env:{name}": value for name, value in {**self.env, **_UPDATES_OFF}.items()}
 
 
 def command(verb: str, name: str, *, as_root: bool, data: str = "") -> HostCommand:

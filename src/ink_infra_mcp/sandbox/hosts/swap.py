@@ -175,13 +175,7 @@ class SwapScript:
     def _put(self, rotation: Rotation) -> None:
         image = rotation.orders["image"]
         for name in (CUSTOM, PROD):
-            match rotation.orders[f"text:{name}"]:
-                case "same":
-                    pass
-                case "gone":
-                    self.disk.files.pop(name, None)
-                case text:
-                    self.disk.files[name] = base64.b64decode(text).decode()
+            self._write(name, rotation.orders[f"text:{name}"])
         self.disk.env = {**self.disk.env, **_env_of(rotation)}
         self.disk.auto_update = False
         self.disk.applied = [*dict.fromkeys((*self.disk.applied, *self.disk.migrations.get(image, MIGRATIONS)))]
@@ -192,6 +186,12 @@ class SwapScript:
         if tag:
             self.coolify.version = self.disk.base = tag.rpartition(":")[2]
         container.started_at, container.health, container.restart_count = self.now, "healthy", 0
+
+    def _write(self, name: str, text: str) -> None:
+        if text == "gone":
+            self.disk.files.pop(name, None)
+        elif text != "same":
+            self.disk.files[name] = base64.b64decode(text).decode()
 
     def _await(self, rotation: Rotation) -> None:
         if rotation.abort:
