@@ -15,6 +15,7 @@ from tests.clock import FakeClock
 from tests.ink import ink
 from tests.tools.arrivals import all_of, approved
 from tests.tools.calls import Before, call, unknown
+from tests.tools.test_image_rules import policies
 from tests.tools.test_rotate_fork_image import (
     COOLIFYS,
     LIMIT_S,
@@ -171,6 +172,16 @@ async def test_what_nobody_should_go_to_or_go_to_now_is_refused_with_the_reason(
 ) -> None:
     """Before anybody is asked, and before anything is pulled."""
     assert reason in await refused(tmp_path, change, **arguments)
+
+
+async def test_a_release_that_policy_does_not_list_is_refused_at_once(tmp_path: Path) -> None:
+    """What policies/images.toml asks of an image is asked of the official one as well."""
+    rules = policies(tmp_path, f'digests = {{ value = ["sha256:{"1" * 64}"], why = "released" }}\n')
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path / "it", policies=rules) as it, it.client() as client:
+            said = await call(client, RESTORE, version=VERSION)
+            assert (said.is_error, it.journal) == (True, [])
+    assert f"{PINNED} is not among the digests that policies/images.toml lets run" in said.text
 
 
 async def test_others_keys_and_comments_in_the_override_stay(tmp_path: Path) -> None:

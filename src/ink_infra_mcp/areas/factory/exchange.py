@@ -12,6 +12,7 @@ from ink_infra_mcp.areas.factory.findings import drift_of
 from ink_infra_mcp.areas.factory.image import Picture
 from ink_infra_mcp.clients.coolify.era import parse_version
 from ink_infra_mcp.core.compose.override import with_image, without_image
+from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.plan import Change, Step, Undo, placed
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.hosts.factory.configured import normal
@@ -59,7 +60,7 @@ class Exchange:
 
     `images` is what each file that changes shall name, None: no image any more. Where the files name it by a `tag`,
     that is it, and `env` is what `.env` sets for it. With `option` the image must accept --runtime; `unisolated` are
-    the apps that may run without isolation. `canary` proves it.
+    the apps that may run without isolation. `canary` proves it; `rules` say how old the image must be.
     """
 
     image: str
@@ -68,6 +69,7 @@ class Exchange:
     images: Mapping[str, str | None]
     canary: BuiltApp | None
     option: bool
+    rules: ImageRules
     tag: str = ""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     unisolated: tuple[str, ...] = ()
@@ -83,6 +85,12 @@ def common_reasons(seen: Picture, meets: Ready) -> Iterator[str]:
     yield from _of_configuration(seen)
     yield from _of_work(meets)
     yield from _of_ground(meets)
+
+
+def of_rules(rules: ImageRules, image: str) -> Iterator[str]:
+    """Yield why policy does not let the image, a reference by digest, run at all; its age is known after the pull."""
+    if rules.unlisted(image.partition("@")[2]):
+        yield f"{image} is not among the digests that policies/images.toml lets run"
 
 
 def check_files(meets: Ready, images: Mapping[str, str | None]) -> None:
@@ -157,13 +165,15 @@ def _before(it: Exchange) -> tuple[Step, ...]:
     host, option = it.host, it.option
     accepts = " and see that it accepts --runtime" if option else ""
     named = f", which is {it.tag}," if it.tag else ""
+    hours = it.rules.least_age_h
+    old = f"{', and' if option else ' and see'} that it was made at least {hours} h ago" if hours else ""
     return (
         Step(
             id="pull",
             kind="factory.pull_image",
             target=host,
-            summary=f"Pull {it.image}{named} on {host}{accepts}; nothing of it is started",
-            params={"host": host, "image": it.image, "option": option},
+            summary=f"Pull {it.image}{named} on {host}{accepts}{old}; nothing of it is started",
+            params={"host": host, "image": it.image, "option": option, "least_age_h": hours},
             undo_words="the image stays on the Factory, unused",
         ),
         Step(

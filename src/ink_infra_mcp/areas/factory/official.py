@@ -2,18 +2,27 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from ink_infra_mcp.areas.apps.app import all_apps
 from ink_infra_mcp.areas.apps.built_apps import BuiltApp
 from ink_infra_mcp.areas.apps.home import find_project
 from ink_infra_mcp.areas.factory.canary import canary_of
-from ink_infra_mcp.areas.factory.exchange import Exchange, check_files, common_reasons, is_off, own_line, serves
+from ink_infra_mcp.areas.factory.exchange import (
+    Exchange,
+    check_files,
+    common_reasons,
+    is_off,
+    of_rules,
+    own_line,
+    serves,
+)
 from ink_infra_mcp.areas.factory.findings import some
 from ink_infra_mcp.areas.factory.image import Picture, picture
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.era import era_of, parse_version
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
+from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.plan import Plan
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.configured import filled, kind_of, normal, repository_of
@@ -38,6 +47,7 @@ class OfficialFacts:
     ready: Ready
     accepted: tuple[str, ...] = ()
     canary: BuiltApp | None = None
+    rules: ImageRules = field(default_factory=ImageRules)
 
     @property
     def host(self) -> str:
@@ -85,7 +95,7 @@ async def official_facts(look: Look, version: str, accepted: tuple[str, ...], ap
     meets = await ready(look.hosts, seen.facts.host)
     tag = _tag(seen, told[1])
     image = await _resolved(look, tag)
-    bare = OfficialFacts(told[1], tag, image, seen, meets, tuple(sorted(set(accepted))))
+    bare = OfficialFacts(told[1], tag, image, seen, meets, tuple(sorted(set(accepted))), rules=look.images)
     if bare.is_so:
         return bare
     if reasons := tuple(reasons_against(bare)):
@@ -95,7 +105,7 @@ async def official_facts(look: Look, version: str, accepted: tuple[str, ...], ap
         )
     check_files(meets, bare.images)
     canary = await canary_of(look, await find_project(look), await all_apps(look), approved)
-    return OfficialFacts(told[1], tag, image, seen, meets, bare.accepted, canary)
+    return replace(bare, canary=canary)
 
 
 def _tag(seen: Picture, version: str) -> str:
@@ -133,6 +143,7 @@ def reasons_against(facts: OfficialFacts) -> Iterator[str]:
     """Yield every reason not to begin; what is not known is one."""
     seen = facts.picture
     yield from common_reasons(seen, facts.ready)
+    yield from of_rules(facts.rules, facts.image)
     yield from _of_version(facts)
     if seen.kind == "official":
         yield "an official image runs already, which Coolify's own upgrade moves on"
@@ -179,6 +190,7 @@ def exchange_of(facts: OfficialFacts) -> Exchange:
         images=facts.images,
         canary=facts.canary,
         option=facts.option,
+        rules=facts.rules,
         tag=facts.tag,
         env=facts.env,
         unisolated=facts.accepted,
@@ -200,10 +212,6 @@ def warnings_of(facts: OfficialFacts) -> tuple[str, ...]:
 
 
 def _of_option(facts: OfficialFacts) -> Iterator[str]:
-    upstream = facts.picture.upstream
-    if upstream.pull_request:
-        told = {"yes": "has", "no": "has not"}.get(upstream.released, "is not known to have")
-        yield f"GitHub: the newest release, {upstream.newest}, {told} {upstream.pull_request} ({upstream.state})."
     if facts.accepted:
         yield (
             f"{len(facts.accepted)} apps lose gVisor at their next deployment or restart in Coolify, if the image "

@@ -1,16 +1,25 @@
 """A rotation of Coolify's image: what it would meet, and why it is refused."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from ink_infra_mcp.areas.apps.app import all_apps
 from ink_infra_mcp.areas.apps.built_apps import BuiltApp
 from ink_infra_mcp.areas.apps.home import find_project
 from ink_infra_mcp.areas.factory.canary import canary_of
-from ink_infra_mcp.areas.factory.exchange import Exchange, check_files, common_reasons, is_off, own_line, serves
+from ink_infra_mcp.areas.factory.exchange import (
+    Exchange,
+    check_files,
+    common_reasons,
+    is_off,
+    of_rules,
+    own_line,
+    serves,
+)
 from ink_infra_mcp.areas.factory.image import Picture, picture
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
+from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.images import reference_of
 from ink_infra_mcp.core.plan import Plan
 from ink_infra_mcp.core.untrusted import clean_name
@@ -27,6 +36,7 @@ class RotationFacts:
     picture: Picture
     ready: Ready
     canary: BuiltApp | None = None
+    rules: ImageRules = field(default_factory=ImageRules)
 
     @property
     def host(self) -> str:
@@ -61,7 +71,7 @@ async def rotation_facts(look: Look, image: str, approved: Plan | None) -> Rotat
     by_digest = await _resolved(look, image)
     seen = await picture(look)
     meets = await ready(look.hosts, seen.facts.host)
-    bare = RotationFacts(by_digest, seen, meets)
+    bare = RotationFacts(by_digest, seen, meets, rules=look.images)
     if bare.is_so:
         return bare
     if reasons := tuple(reasons_against(bare)):
@@ -71,7 +81,7 @@ async def rotation_facts(look: Look, image: str, approved: Plan | None) -> Rotat
         )
     check_files(meets, bare.changed)
     canary = await canary_of(look, await find_project(look), await all_apps(look), approved)
-    return RotationFacts(by_digest, seen, meets, canary)
+    return replace(bare, canary=canary)
 
 
 async def _resolved(look: Look, image: str) -> str:
@@ -94,6 +104,7 @@ def reasons_against(facts: RotationFacts) -> Iterator[str]:
     """Yield every reason not to begin; what is not known is one."""
     seen, meets = facts.picture, facts.ready
     yield from common_reasons(seen, meets)
+    yield from of_rules(facts.rules, facts.image)
     if kind_of(facts.image) == "official" and not seen.needless:
         yield f"{facts.image} is an official image, which drops --runtime: {len(seen.relying)} apps rely on it"
 
@@ -107,6 +118,7 @@ def exchange_of(facts: RotationFacts) -> Exchange:
         images=facts.changed,
         canary=facts.canary,
         option=not facts.picture.needless,
+        rules=facts.rules,
     )
 
 
