@@ -174,6 +174,17 @@ async def test_what_nobody_should_go_to_or_go_to_now_is_refused_with_the_reason(
     assert reason in await refused(tmp_path, change, **arguments)
 
 
+async def test_apps_that_share_a_name_are_not_accepted_by_it(tmp_path: Path) -> None:
+    """Whoever says the name once has not named both."""
+
+    def namesakes(state: WorldState) -> None:
+        docs = next(app for app in state.coolify.applications if app.columns["name"] == "docs")
+        docs.columns["name"] = "shop"
+
+    told = await refused(tmp_path, namesakes, accept_unisolated=["shop"])
+    assert "several apps that rely on --runtime share a name, which tells none of them apart: shop" in told
+
+
 async def test_a_release_that_policy_does_not_list_is_refused_at_once(tmp_path: Path) -> None:
     """What policies/images.toml asks of an image is asked of the official one as well."""
     rules = policies(tmp_path, f'digests = {{ value = ["sha256:{"1" * 64}"], why = "released" }}\n')

@@ -1,6 +1,7 @@
 """The way back from a fork to Coolify's official image: what it would meet, why it is refused, what it would cost."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -179,6 +180,13 @@ def _of_apps(facts: OfficialFacts) -> Iterator[str]:
             yield f"these rely on --runtime and are not named in accept_unisolated: {some(less)}"
         if more := tuple(sorted({*facts.accepted} - relying)):
             yield f"these are named in accept_unisolated and do not rely on --runtime: {some(more)}"
+        yield from _of_namesakes(seen.relying)
+
+
+def _of_namesakes(names: tuple[str, ...]) -> Iterator[str]:
+    """Where two have one name, nobody who says it has named both."""
+    if twice := tuple(sorted(name for name, often in Counter(names).items() if often > 1)):
+        yield f"several apps that rely on --runtime share a name, which tells none of them apart: {some(twice)}"
 
 
 def exchange_of(facts: OfficialFacts) -> Exchange:
