@@ -173,7 +173,8 @@ def coolify(request: pytest.FixtureRequest) -> Coolify:
     images = catalogue.published(lab.site)
     made = installed(bed.fresh("factory"), images[GOOD_1].pinned)
     made.store_key("ky1ky1ky1ky1ky1ky1ky1ky1", KEY)
-    made.server.say("docker", "run", "-d", "--name", "app", "-p", "8888:8080", "registry.lab:5000/library/web:1")
+    app = ("--name", "app", "--restart", "unless-stopped", "-p", "8888:8080", "registry.lab:5000/library/web:1")
+    made.server.say("docker", "run", "-d", *app)
     return made
 
 
