@@ -6,6 +6,7 @@ from ink_infra_mcp.core.operation import Mutation, Query
 from ink_infra_mcp.tools.add_muscle import AddMuscle
 from ink_infra_mcp.tools.apply_firewall import ApplyFirewall
 from ink_infra_mcp.tools.backup_coolify import BackupCoolify
+from ink_infra_mcp.tools.build_fork_image import BuildForkImage
 from ink_infra_mcp.tools.cancel_operation import CancelOperation
 from ink_infra_mcp.tools.check_firewall import CheckFirewall
 from ink_infra_mcp.tools.check_fleet import CheckFleet
@@ -51,6 +52,7 @@ ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (
     RotateForkImage,
     RestoreOfficialCoolify,
     BackupCoolify,
+    BuildForkImage,
     CheckFirewall,
     ApplyFirewall,
     SetWildcardDomain,
