@@ -21,7 +21,8 @@ from ink_infra_mcp.core.thinning import is_thinned
 from ink_infra_mcp.state.records import Operation
 
 PLANS_ANEW = frozenset(
-    {"add_muscle", "patch_fleet", "remove_muscle", "connect_private_network", "rotate_fork_image", "build_fork_image"}
+    {"add_muscle", "patch_fleet", "remove_muscle", "connect_private_network"}
+    | {"rotate_fork_image", "restore_official_coolify", "build_fork_image"}
 )
 """Tools that look at all there is of a machine and plan what is left of it: nobody else knows it better."""
 RESUMABLE = frozenset({Outcome.FAILED, Outcome.CANCELLED})
