@@ -61,9 +61,13 @@ async def connect(it: Ink, **more: object) -> Said:
 
 def stand(it: Ink) -> dict[str, object]:
     """Return all that the tool may have changed."""
-    state = it.state
+    return standing_at_robot(it.state, it.app.settings.fleet_path)
+
+
+def standing_at_robot(state: WorldState, path: Path) -> dict[str, object]:
+    """Return the same of a world and the file of its fleet."""
     vlan = state.hosts["muscle-1"].vlan
-    both = standing(state, it.app.settings.fleet_path)
+    both = standing(state, path)
     return {
         "vswitch": state.robot.vswitches[0].servers,
         "vlan": (vlan.number, vlan.kept) if vlan else None,
