@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from ink_infra_mcp.areas.machines.joining import COOLIFY_MARK
 from ink_infra_mcp.areas.machines.private_places import Link, Place
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
+from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Step, Undo
 from ink_infra_mcp.core.private_network import CLOUD_MTU
 from ink_infra_mcp.core.step import result_of
@@ -173,6 +174,13 @@ def private_proofs(server: str, at: str | JsonObject, way: Way, *, uses: tuple[s
             uses=uses,
             undo_words="nothing to undo: it only tries",
         )
+
+
+def inner_proofs(fleet: Fleet, name: str, inner: str | JsonObject, *, mtu: int = CLOUD_MTU) -> tuple[Step, ...]:
+    """Return the steps that prove the private way to a new server, none where it has no such address."""
+    way = Way(of=fleet.factory.name, own=fleet.factory.private_address or "", mtu=mtu)
+    uses = (str(inner["step"]),) if isinstance(inner, dict) else ()
+    return tuple(private_proofs(name, inner, way, uses=uses)) if inner else ()
 
 
 def _moved(place: Place, at: str | JsonObject) -> Iterator[Step]:

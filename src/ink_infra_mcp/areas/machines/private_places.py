@@ -113,6 +113,15 @@ async def cloud_place(look: Look, host: Host, network: int | None) -> Place:
     )
 
 
+def refuse_unreached(fleet: Fleet, name: str, inner: str) -> None:
+    """Let pass a private address at which the Factory can reach a server by fleet.toml.
+
+    Raises:
+        InputError: it is in none of the fleet's networks. RefusedByPolicy: the Factory is not in that one.
+    """
+    _in_range(fleet, _network_of(fleet, inner), f"the network of {name}")
+
+
 async def refuse_unfit_network(look: Look, network: int) -> None:
     """Let pass a network that is the fleet's and has the Factory in it.
 
