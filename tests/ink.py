@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import anyio
 from mcp import Client
 from mcp.client import ClientRequestContext
 from mcp.client.session import ElicitationFnT
@@ -34,6 +35,7 @@ from ink_infra_mcp.settings import FLEET_FILE, Settings
 from ink_infra_mcp.settings.policy_files import (
     load_baseline,
     load_dns,
+    load_images,
     load_isolation,
     load_policy,
     load_ports,
@@ -45,6 +47,7 @@ from tests.clock import FakeClock
 from tests.state.made import place_store
 
 SPEED = 100.0
+CLOSED_WITHIN_S = 20.0
 PRINCIPAL = "local:tester"
 STORE = "state.sqlite3"
 Era = Literal["auto", "legacy"]
@@ -194,7 +197,9 @@ async def ink(
         try:
             yield Ink(app=app, world=world, ends=ends)
         finally:
-            await app.aclose()
+            # a test that ran out of time leaves no engine open: every test after it in this process would fail, too
+            with anyio.move_on_after(CLOSED_WITHIN_S, shield=True):
+                await app.aclose()
 
 
 def wired(
@@ -237,6 +242,7 @@ def wired(
         baseline=lambda: load_baseline(policies),
         secrecy=load_secrecy(policies),
         dns=load_dns(policies),
+        images=load_images(policies),
         secrets=Secrets(environ, redact=redact),
         redact=redact,
         clock=clock or ScaledClock(),

@@ -212,6 +212,7 @@ def wiring(
     from ink_infra_mcp.settings.policy_files import (
         load_baseline,
         load_dns,
+        load_images,
         load_isolation,
         load_policy,
         load_ports,
@@ -229,6 +230,7 @@ def wiring(
         sshd=partial(load_sshd, settings.policy_dir),
         secrecy=load_secrecy(settings.policy_dir),
         dns=load_dns(settings.policy_dir),
+        images=load_images(settings.policy_dir),
         secrets=secrets,
         redact=redact,
         clock=clock or SystemClock(),
@@ -250,6 +252,7 @@ def sandbox_fleet(
         CoolifySettings,
         Domains,
         Fleet,
+        Fork,
         Host,
         Images,
         Muscle,
@@ -271,6 +274,11 @@ def sandbox_fleet(
             for name in names
         ),
         domains=Domains(fleet=SANDBOX_DOMAIN, dns="hetzner"),
+        fork=Fork(
+            image=f"registry.{SANDBOX_DOMAIN}/ink/coolify@sha256:{'f' * 64}",
+            repository="https://github.com/example/coolify",
+            branch="runtime",
+        ),
         access=Access(admin=(SANDBOX_ADMIN,)),
         images=Images(registries=(*PUBLIC_REGISTRIES, f"registry.{SANDBOX_DOMAIN}")),
     )

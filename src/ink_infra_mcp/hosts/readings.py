@@ -44,6 +44,7 @@ _COOLIFY = exactly(partial(packaged, "factory/look.sh"))
 _BACKUP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _BOOT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,119}")
 _SWAP_READS = re.compile(r"look|ready|prove")
+_BUILD_READS = re.compile(r"look|ready")
 _INSIDE = exactly(partial(packaged, "firewall/inside.sh"))
 _GET = (
     *("curl", "--disable", "--silent", "--show-error", "--globoff", "--noproxy", "*"),
@@ -71,6 +72,10 @@ def _firewall() -> str:
 
 def _swap() -> str:
     return packaged("factory/swap.sh").rstrip("\n") + " </dev/null\n"
+
+
+def _build() -> str:
+    return packaged("factory/build.sh").rstrip("\n") + " </dev/null\n"
 
 
 def _vlan() -> str:
@@ -124,6 +129,9 @@ READINGS = Readings(
     # of this script's verbs these three change nothing
     Reading(("sh", "-s", "--", "ink-swap", _SWAP_READS, _BOOT_NAME), exactly(_swap)),
     Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-swap", _SWAP_READS, _BOOT_NAME), exactly(_swap)),
+    # and of this one these two
+    Reading(("sh", "-s", "--", "ink-build", _BUILD_READS, _BOOT_NAME), exactly(_build)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-build", _BUILD_READS, _BOOT_NAME), exactly(_build)),
     Reading(("sh", "-s", "--", _CONTAINER), exactly(partial(packaged, "docker/environment.sh"))),
     Reading(("sh", "-s", "--"), exactly(partial(packaged, "docker/variables.sh")), more=(_VARIABLE,)),
     # of the verbs of this script `look` is the only one that changes nothing
