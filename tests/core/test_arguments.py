@@ -274,6 +274,10 @@ def test_a_tool_without_options_knows_no_such_argument() -> None:
                 "root_login": "BOX",
             },
         ),
+        (
+            "192.0.2.7 ssh-ed25519 AAAA== inner=10.0.0.7",
+            {"address": "192.0.2.7", "host_key": "ssh-ed25519 AAAA==", "inner": "10.0.0.7"},
+        ),
     ],
 )
 def test_a_machine_is_given_as_a_line_or_as_an_object(line: str, machine: dict[str, object]) -> None:
@@ -290,5 +294,6 @@ def test_a_machine_s_line_that_lacks_something_is_refused(line: str) -> None:
     assert ("source", "existing", "machines", 0) in {loc[:4] for loc in refused(AddMuscle, _adopted(line))}
 
 
-def _adopted(machine: object) -> dict[str, Any]:
-    return {"names": ["s3"], "source": {"kind": "existing", "machines": [machine]}}
+def _adopted(machine: str | dict[str, object]) -> dict[str, Any]:
+    access = "private" if "inner" in machine else "public"
+    return {"names": ["s3"], "source": {"kind": "existing", "machines": [machine]}, "access": access}

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from mcp import Client
 
+from ink_infra_mcp.core.dns.records import ADDRESSES, mark
 from ink_infra_mcp.sandbox.coolify.app_checks import write_labels
 from ink_infra_mcp.sandbox.coolify.ids import uuid_of
 from ink_infra_mcp.sandbox.seed import SERVERS, SHOP
 from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_hetzner import Record, RRset
 from tests.tools.calls import deploy
 from tests.tools.moved import FILES, Place, with_pages
 
@@ -46,6 +48,15 @@ def with_named_shop(state: WorldState) -> None:
     write_labels(shop)
     for container in state.hosts["muscle-2"].containers:
         container.labels = {name: text.replace("shop.s2.", "web.") for name, text in container.labels.items()}
+
+
+def with_own_records(state: WorldState) -> None:
+    """Let shop be so, and the records of its name be ours."""
+    with_named_shop(state)
+    (zone,) = state.hetzner.zones
+    for type, value in zip(ADDRESSES, TWO, strict=True):
+        record = Record(value=value, comment=mark("op-0123456789", value))
+        zone.rrsets.append(RRset(name="web", type=type, records=[record], ttl=60))
 
 
 @dataclass(frozen=True, slots=True)

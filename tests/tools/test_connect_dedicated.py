@@ -10,8 +10,9 @@ import pytest
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_robot import SERVER, VSwitch
+from ink_infra_mcp.settings.fleet_file import load_fleet
 from tests.ink import Ink, ink, says_yes
-from tests.tools.calls import Said, call, unknown
+from tests.tools.calls import Before, Said, call, unknown
 from tests.tools.test_connect_private_network import MUSCLE_PUBLIC, inner, networked, standing
 
 pytestmark = pytest.mark.anyio
@@ -61,9 +62,13 @@ async def connect(it: Ink, **more: object) -> Said:
 
 def stand(it: Ink) -> dict[str, object]:
     """Return all that the tool may have changed."""
-    state = it.state
+    return standing_at_robot(it.state, it.app.settings.fleet_path)
+
+
+def standing_at_robot(state: WorldState, path: Path) -> dict[str, object]:
+    """Return the same of a world and the file of its fleet."""
     vlan = state.hosts["muscle-1"].vlan
-    both = standing(state, it.app.settings.fleet_path)
+    both = standing(state, path)
     return {
         "vswitch": state.robot.vswitches[0].servers,
         "vlan": (vlan.number, vlan.kept) if vlan else None,
@@ -127,3 +132,80 @@ async def test_what_cannot_be_done_is_refused_before_anything(
     async with opened(tmp_path, change) as it:
         said = await connect(it, address=address)
         assert (words in said.text, stand(it)) == (True, BEFORE), said.text
+
+
+FACTORY_PUBLIC, FREE = "192.0.2.10", "10.250.0.2"
+
+
+def at_robot(state: WorldState) -> None:
+    """Let the Factory be the dedicated server, and in no network yet; the Muscles are the Cloud's."""
+    rented(state)
+    state.robot.servers[0].ipv4 = FACTORY_PUBLIC
+    state.hetzner.servers[0].private_net.clear()
+    factory = state.hosts["factory"]
+    factory.private_address = factory.private_network = ""
+
+
+def of_robot(fleet: Fleet, number: str = str(SERVER)) -> Fleet:
+    """Return the fleet in which it is so."""
+    factory = fleet.factory.model_copy(update={"provider": "hetzner_robot", "provider_id": number})
+    return inner(fleet).model_copy(update={"factory": factory})
+
+
+async def test_a_factory_at_robot_comes_in_by_its_vlan_and_a_cloud_muscle_is_proved_from_there(tmp_path: Path) -> None:
+    """It is connected first, and a person reads that nothing proves its own way; the Muscle's packets then have to fit
+    the vSwitch, and a second call plans nothing for either.
+    """
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=at_robot, change_fleet=of_robot) as it:
+            async with it.client() as client:
+                plan = await call(client, "connect_private_network", server="factory", address=AT)
+            async with it.client(says_yes()) as client:
+                ends = [
+                    await call(client, "connect_private_network", server=server, wait_s=1800, **more)
+                    for server, more in (
+                        ("factory", {"address": AT}),
+                        ("muscle-1", {}),
+                        ("factory", {}),
+                        ("muscle-1", {}),
+                    )
+                ]
+            state, file = it.state, load_fleet(it.app.settings.fleet_path)
+            vlan, lost = state.hosts["factory"].vlan, unknown(it)
+
+    assert "nothing proves that packets get through the vSwitch" in " ".join(plan.text.replace("...", " ").split())
+    assert [said.outcome for said in ends] == ["applied", "applied", "already_so", "already_so"], ends[1].text
+    assert (state.robot.vswitches[0].servers, vlan and (vlan.number, vlan.kept)) == ([SERVER], (4000, True))
+    assert [host.private_address for host in (file.factory, file.muscles[0])] == [AT, FREE]
+    assert ("packets of 1400 bytes come back whole" in ends[1].text, lost) == (True, []), ends[1].text
+
+
+async def test_a_factory_at_robot_that_lets_nobody_in_is_as_it_was(tmp_path: Path) -> None:
+    """Where the VLAN is not kept it goes, and the vSwitch with it; one whose number nobody knows is refused before."""
+    refuses, other = Before(tmp_path, "hosts.keep_vlan", gone), tmp_path / "nameless"
+    other.mkdir()
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=at_robot, change_fleet=of_robot, wrap_handler=refuses) as it:
+            async with it.client(says_yes()) as client:
+                said = await call(client, "connect_private_network", server="factory", address=AT, wait_s=1800)
+            state = it.state
+        async with (
+            ink(other, change_world=at_robot, change_fleet=nameless) as it,
+            it.client() as client,
+        ):
+            refused = await call(client, "connect_private_network", server="factory", address=AT)
+
+    assert (said.outcome, state.robot.vswitches[0].servers, state.hosts["factory"].vlan) == ("undone", [], None)
+    assert "fleet.toml does not say which server at Robot factory is" in refused.text
+
+
+def gone(state: WorldState) -> None:
+    """Let the server have taken the VLAN back."""
+    vlan = state.hosts["factory"].vlan
+    assert vlan is not None
+    vlan.until = 0.0
+
+
+def nameless(fleet: Fleet) -> Fleet:
+    """Return the fleet in which nobody knows the Factory's number."""
+    return of_robot(fleet, "")

@@ -3,17 +3,20 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from ink_infra_mcp.core.fleet import Fleet
+from ink_infra_mcp.core.key_pair import fingerprint_of
 from ink_infra_mcp.sandbox.hosts.ways import Came, lets_in
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_hetzner import PrivateNet
+from ink_infra_mcp.sandbox.state_hosts import Ufw
 from tests.clock import FakeClock
 from tests.ink import Ink, ink, says_yes
-from tests.tools.arrivals import all_proved, approved, bought, written
+from tests.tools.arrivals import all_proved, approved, bare, bought, existing, written
 from tests.tools.calls import Said, call, unknown
 from tests.tools.test_connect_private_network import (
     FACTORY_AT,
@@ -144,3 +147,60 @@ async def test_private_access_takes_a_network_with_the_factory_in_it(tmp_path: P
             early = await call(client, "add_muscle", **{**bought("s3", network=NETWORK), "access": "private"})
             assert [said.text.split()[0] for said in (none, early)] == ["[invalid_input]", "[refused_by_policy]"]
             assert "connect_private_network factory" in early.text
+
+
+INSIDE, PUBLIC = "10.250.0.9", "198.51.100.40"
+WAYS_IN = {
+    "stranger": Came(STRANGER, PUBLIC),
+    "admin": Came(ADMIN, PUBLIC),
+    "factory": Came(FACTORY, PUBLIC),
+    "factory inside": Came(FACTORY_AT, INSIDE),
+}
+
+
+def inner_machine(it: Ink, **more: object) -> dict[str, Any]:
+    """Return the arguments that take in a bare server over the private network alone."""
+    return {**existing(it, "s3", **{"inner": INSIDE, **more}), "access": "private"}
+
+
+def spare(state: WorldState) -> None:
+    """Let there be a bare server in the network, which takes SSH there only."""
+    networked(state)
+    bare("s3", PUBLIC, private_address=INSIDE, private_network=RANGE)(state)
+    state.hosts["spare-s3"].firewall.ufw = Ufw(active=True, rules4=[f"allow tcp 22 0.0.0.0/0 any {FACTORY_AT} in"])
+
+
+async def test_an_existing_server_becomes_a_muscle_over_the_private_network_alone(tmp_path: Path) -> None:
+    """It is reached through the Factory from its first login on, the way is proved before Coolify gets its private
+    address, its names lead to its public one, and fleet.toml says all of it.
+    """
+    with anyio.fail_after(LIMIT_S):
+        async with (
+            ink(tmp_path, change_world=spare, change_fleet=inner, clock=FakeClock()) as it,
+            it.client() as client,
+        ):
+            said = await approved(it, client, "add_muscle", **inner_machine(it))
+            again = await call(client, "add_muscle", **inner_machine(it))
+            state, file, lost = it.state, written(it).get("s3"), unknown(it)
+            way = {name: lets_in(state.hosts["spare-s3"], came, 22) for name, came in WAYS_IN.items()}
+
+    assert (said.outcome, said.checks, again.outcome) == ("applied", all_proved("s3"), "already_so"), said.text
+    assert file is not None
+    assert (file.access, file.bastion, file.address, file.private_address) == ("private", "factory", PUBLIC, INSIDE)
+    assert ([s.ip for s in state.coolify.servers if s.name == "s3"], lost) == ([INSIDE], [])
+    assert way == {"stranger": False, "admin": False, "factory": False, "factory inside": True}
+
+
+async def test_a_server_inside_is_taken_in_only_where_all_is_known_of_the_way(tmp_path: Path) -> None:
+    """Without private access, outside the fleet's networks, or by a fingerprint that nobody can look up, it is not."""
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=spare, change_fleet=inner) as it, it.client() as client:
+            key = fingerprint_of(it.ends.host_keys["spare-s3"])
+            arguments = {
+                "inner= goes with access=private": {**inner_machine(it), "access": "public"},
+                "10.9.0.1 lies in none of the private networks": inner_machine(it, inner="10.9.0.1"),
+                "nobody can look up the key of a fingerprint": inner_machine(it, host_key=key),
+            }
+            said = {words: await call(client, "add_muscle", **given) for words, given in arguments.items()}
+
+    assert {words: words in one.text and one.is_error for words, one in said.items()} == dict.fromkeys(said, True)

@@ -47,9 +47,20 @@ class Args(BaseModel):
             raise ValueError("give as many domains as names, or none")
         if len(_given(self.source, self.names)) != len(self.names):
             raise ValueError("give as many machines as names")
-        if self.access == "private" and getattr(self.source, "network", None) is None:
-            raise ValueError("private access takes a source with a network; else connect_private_network comes first")
+        _check_access(self.source, self.access)
         return self
+
+
+def _check_access(source: Source, access: SshAccess) -> None:
+    inside = source.inside if isinstance(source, Existing) else 0
+    known = inside == len(source.machines) if isinstance(source, Existing) else getattr(source, "network", None)
+    if access == "public" and inside:
+        raise ValueError("inner= goes with access=private")
+    if access == "private" and not known:
+        raise ValueError(
+            "private access takes a source with a network, or inner= of each machine; else connect_private_network "
+            "comes first"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.machines.private_networks import steps_into, words_of
 from ink_infra_mcp.areas.machines.private_places import Place, cloud_place, robot_place
-from ink_infra_mcp.core.errors import InputError, UnknownName
+from ink_infra_mcp.core.errors import UnknownName
 from ink_infra_mcp.core.fleet import Address, Host, Muscle, Name
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import Frozen, Plan
@@ -119,8 +119,6 @@ def _host(name: str, look: Look) -> Host:
 async def _place(look: Look, host: Host, network: int | None, address: str) -> Place:
     if host.provider != "hetzner_robot":
         return await cloud_place(look, host, network)
-    if host.name == look.fleet.factory.name:
-        raise InputError("A Factory at Robot is not put on a vSwitch from here.", next="Do it by hand.")
     return await robot_place(look, host, network, address)
 
 

@@ -123,7 +123,7 @@ class DeleteApp(Mutation[Args, Look, Facts]):
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
         """Return whether Coolify and the host both no longer have it, and no name of it leads to the fleet."""
         step = _deleting(plan) or await deletion_of(look, plan.target)
-        gone = await proofs.gone(look, step) if step is not None else []
+        gone = await proofs.gone(look, step, results) if step is not None else []
         return [*gone, *(await nameless(look, _known(step), _hosts(step)) if step is not None else [])]
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:

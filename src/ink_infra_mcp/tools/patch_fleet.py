@@ -8,12 +8,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.apps.moving import muscle_to
 from ink_infra_mcp.areas.apps.moving_steps import KINDS as MOVE_KINDS
+from ink_infra_mcp.areas.apps.returning import KINDS as RETURN_KINDS
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.machines import reboots
-from ink_infra_mcp.areas.machines.draining import UNASKED, Drain, drains_of, proofs_of, told
+from ink_infra_mcp.areas.machines.drained import proofs_of, told
+from ink_infra_mcp.areas.machines.draining import UNASKED, Drain, drains_of
 from ink_infra_mcp.areas.machines.patching import ServerFacts, Turn, named, steps_of
 from ink_infra_mcp.core.arguments import WIDENS
-from ink_infra_mcp.core.errors import HostError, UnknownName
+from ink_infra_mcp.core.errors import HostError, InputError, UnknownName
 from ink_infra_mcp.core.fleet import Host, Muscle, Name
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan
@@ -49,7 +51,8 @@ class Args(BaseModel):
     servers: Annotated[tuple[Name, ...], Field(max_length=100, description="Default: all"), WIDENS] = ()
     not_after: Annotated[AwareDatetime | None, Field(description="No server is begun later")] = None
     pause_s: Annotated[int, Field(ge=0, le=3600, description="Between servers")] = 0
-    drain_to: Annotated[Name | None, Field(description="Muscle that apps move to first; they stay there")] = None
+    drain_to: Annotated[Name | None, Field(description="Muscle that apps move to first")] = None
+    return_apps: Annotated[bool, Field(description="They move back when their own is patched")] = False
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 
 
@@ -80,8 +83,7 @@ class PatchFleet(Mutation[Args, Look, Facts]):
     )
     args = Args
     kinds: ClassVar[tuple[str, ...]] = (
-        *MOVE_KINDS,
-        "coolify.delete_application",
+        *dict.fromkeys((*MOVE_KINDS, *RETURN_KINDS)),
         "hosts.await_turn",
         "hosts.note_running",
         "hosts.apply_security_updates",
@@ -145,14 +147,20 @@ class PatchFleet(Mutation[Args, Look, Facts]):
 
 def _asked_for(args: Args, look: Look) -> list[Host]:
     fleet = look.fleet
-    if args.drain_to is not None:
-        muscle_to(look, args.drain_to)
+    _check_drain(args, look)
     order = {host.name: host for host in (*fleet.muscles, *fleet.bastions, fleet.factory)}
     if lost := [name for name in args.servers if name not in order]:
         raise UnknownName(f"No server is called {lost[0]!r}.", next=f"Use one of: {', '.join(order)}.")
     asked = [order[name] for name in args.servers or order]
     # apps come to a server that is done already
     return sorted(asked, key=lambda host: host.name != args.drain_to)
+
+
+def _check_drain(args: Args, look: Look) -> None:
+    if args.drain_to is not None:
+        muscle_to(look, args.drain_to)
+    elif args.return_apps:
+        raise InputError("return_apps brings back what drain_to moves.", next="Give drain_to, too.")
 
 
 def _turn(args: Args, number: int) -> Turn:
@@ -164,7 +172,7 @@ async def _drains(look: Look, hosts: list[Host], args: Args, approved: Plan | No
         return {}
     to = muscle_to(look, args.drain_to)
     leaving = [host for host in hosts if isinstance(host, Muscle) and host.name != to.name]
-    return await drains_of(look, leaving, to, approved)
+    return await drains_of(look, leaving, to, approved, returns=args.return_apps)
 
 
 async def _planned(

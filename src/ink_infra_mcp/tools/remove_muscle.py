@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.apps.moving_steps import KINDS as MOVE_KINDS
 from ink_infra_mcp.areas.look import Look
-from ink_infra_mcp.areas.machines.draining import drain_of, proofs_of, told
+from ink_infra_mcp.areas.machines.drained import proofs_of, told
+from ink_infra_mcp.areas.machines.draining import drain_of
 from ink_infra_mcp.areas.machines.joining import zone_locks
 from ink_infra_mcp.areas.machines.leaving import Fate, Leaving, leaving, muscle_called
 from ink_infra_mcp.core.errors import UnknownName

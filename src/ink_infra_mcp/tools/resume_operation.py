@@ -191,7 +191,7 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         if plan.steps[-1].kind == "coolify.stop":
             return [await proofs.stopped(look, plan, results)]
         if plan.steps[-1].kind == "coolify.delete_application":
-            return await proofs.gone(look, plan.steps[-1])
+            return await proofs.gone(look, plan.steps[-1], results)
         if {step.kind for step in plan.steps} <= VARIABLES:
             return [await env_proof.variables(look, plan, results)]
         return [Check(name="steps", status="skipped", evidence="nothing that they did was looked at again")]

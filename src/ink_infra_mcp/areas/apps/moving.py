@@ -26,7 +26,7 @@ from ink_infra_mcp.hosts.volumes import asking
 MOST_BYTES = 256 * 2**30
 """More than that does not go through this machine in the time of one operation."""
 LEAST_BOUND = 64 * 2**20
-_PARKED = "moved.invalid"
+PARKED = "moved.invalid"
 """No name below it leads anywhere (RFC 6761): what is called so is reached by nobody."""
 
 
@@ -128,7 +128,7 @@ async def find_move(
         running=tuple(container.id for container in running),
         data=data,
         retired=_retired(app),
-        parked=(f"http://{app.uuid}.{_PARKED}",),
+        parked=(f"http://{app.uuid}.{PARKED}",),
         commit=commit,
         production=to.production or (await rollout.facts(look, app)).production,
         present=await present(look, app.uuid, app.name, service=False),
@@ -261,11 +261,16 @@ async def _refuse_taken(look: Look, app: App, urls: Iterable[str]) -> None:
 
 
 def _retired(app: App) -> str:
-    return f"{app.name}{_left_on(app)}"
+    return retired_on(app.name, app.muscle)
 
 
-def _left_on(app: App) -> str:
-    return f"-was-on-{app.muscle}"
+def retired_on(app: str, muscle: str) -> str:
+    """Return what an app is called that a move has left behind on a Muscle."""
+    return f"{app}{_left_on(muscle)}"
+
+
+def _left_on(muscle: str) -> str:
+    return f"-was-on-{muscle}"
 
 
 def left_by(app: App) -> str:
@@ -273,8 +278,13 @@ def left_by(app: App) -> str:
 
     Only what a switch has set counts: its name together with the domain that leads nowhere.
     """
-    is_left = app.kind == "application" and app.domains == (f"{app.uuid}.{_PARKED}",)
-    return app.name.removesuffix(_left_on(app)) if is_left and app.name.endswith(_left_on(app)) else ""
+    mark = _left_on(app.muscle)
+    return app.name.removesuffix(mark) if _is_parked(app) and app.name.endswith(mark) else ""
+
+
+def _is_parked(app: App) -> bool:
+    leads_on = [host for host in app.domains if not host.endswith(f".{PARKED}")]
+    return app.kind == "application" and bool(app.domains) and not leads_on
 
 
 async def _data(look: Look, app: App, storages: Storages, *, copies: bool, approved: Plan | None) -> tuple[Data, ...]:

@@ -39,7 +39,7 @@ def steps_of(move: Move, *, between: tuple[Step, ...] = ()) -> tuple[Step, ...]:
     """Return the steps; those `between` run after the switch and before the old app is stopped, as those of DNS."""
     app, to = move.app, move.target.muscle
     there = [*pinned((_clone(move), *_data_steps(move), *_rollout(move)), move.present), _proof(move)]
-    steps = [*_guarded([*there, _switch(move)]), *between, *_retire(move)]
+    steps = [*guarded([*there, _switch(move)]), *between, *([] if leaves_running(move) else [retire(move)])]
     return placed(steps, servers=[app.muscle, to], apps=[app.name])
 
 
@@ -147,13 +147,13 @@ def prove_answer(name: str, muscle: str, url: str) -> Step:
 def _switch(move: Move) -> Step:
     app, now = move.app, move.application
     pushed = now.is_auto_deploy_enabled is True
-    old = _place(move.retired, move.parked, pushed=False)
-    new = _place(app.name, move.urls, pushed=pushed)
+    old = placed_as(move.retired, move.parked, pushed=False)
+    new = placed_as(app.name, move.urls, pushed=pushed)
     back: JsonObject = {
         "first_app": app.uuid,
-        "first": _place(app.name, now.domains, pushed=pushed),
+        "first": placed_as(app.name, now.domains, pushed=pushed),
         "second_app": _COPY,
-        "second": _place(_unused(move), move.urls, pushed=False),
+        "second": placed_as(_unused(move), move.urls, pushed=False),
     }
     return Step(
         id=SWITCH,
@@ -175,31 +175,38 @@ def _unused(move: Move) -> str:
     return f"{move.app.name}-not-moved-to-{move.target.muscle}"
 
 
-def _place(name: str, domains: Iterable[str], *, pushed: bool) -> JsonObject:
+def placed_as(name: str, domains: Iterable[str], *, pushed: bool) -> JsonObject:
+    """Return what an app shall be called, by which URLs it shall be reached, and whether a push deploys it."""
     return {"name": name, "domains": [*domains], "is_auto_deploy_enabled": pushed}
 
 
-def _retire(move: Move) -> list[Step]:
-    if leaves_running(move):
-        return []
+def retire(move: Move) -> Step:
+    """Return the step that stops the old app once the new one has its name and domains."""
     app = move.app
-    return [
-        Step(
-            id=RETIRE,
-            kind="coolify.stop",
-            target=move.retired,
-            summary=f"Stop {move.retired} on {app.muscle}; it is kept with its volumes",
-            params={"app": app.uuid, "service": False, "muscle": app.muscle},
-            undo_words=f"control_app starts {app.uuid} again; its domains are then to be given back (deploy_app)",
-        )
-    ]
+    return Step(
+        id=RETIRE,
+        kind="coolify.stop",
+        target=move.retired,
+        summary=f"Stop {move.retired} on {app.muscle}; it is kept with its volumes",
+        params={"app": app.uuid, "service": False, "muscle": app.muscle},
+        undo_words=f"control_app starts {app.uuid} again; its domains are then to be given back (deploy_app)",
+    )
 
 
-def _guarded(steps: list[Step]) -> list[Step]:
+def guarded(steps: Iterable[Step]) -> list[Step]:
     """Return the steps such that the failure of each takes back all that was done before it, and itself."""
-    guarded: list[Step] = []
-    for number, step in enumerate(steps):
-        before = [earlier.id for earlier in steps[:number] if earlier.undo is not None]
+    found: list[Step] = []
+    for step in steps:
+        before = [earlier.id for earlier in found if earlier.undo is not None]
         own = [step.id] if step.can_undo_itself else []
-        guarded.append(step.model_copy(update={"undoes": (*before, *own)}))
-    return guarded
+        found.append(step.model_copy(update={"undoes": (*before, *own)}))
+    return found
+
+
+def proven_again(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Return the proofs among the steps once more: what is left elsewhere goes only while the app still serves."""
+    again = (step for step in steps if step.id in (rollout.ISOLATED, ANSWERS))
+    return tuple(
+        step.model_copy(update={"id": f"again_{step.id}", "undoes": (), "summary": f"{step.summary}, once more"})
+        for step in again
+    )

@@ -31,6 +31,7 @@ _NAMED = 20
 """How many changes a warning names."""
 _CREATES = frozenset({"coolify.create_application", "coolify.create_service"})
 _CLONES = "coolify.clone_application"
+_SWITCHES = "coolify.switch_domains"
 _SERVICES = frozenset({"coolify.create_service", "coolify.update_service"})
 _READS_FILE = _SERVICES | {"coolify.settle_service"}
 """The kinds of step with which Coolify reads a compose file anew."""
@@ -217,6 +218,8 @@ def _set_anew(step: Step, now: Present, compose: JsonObject) -> Iterator[str]:
         yield from (*_ADDRESSES, *(f"{VARIABLE}{name}" for name in kept_by_coolify(compose)))
     if step.kind == _CLONES:
         yield from _of_copy(now)
+    if step.kind == _SWITCHES:
+        yield from _of_domains(now)
     yield from _follow(table(step.params.get("settings")), now)
 
 
@@ -233,11 +236,15 @@ def _of_copy(now: Present) -> Iterator[str]:
 def _follow(settings: JsonObject, now: Present) -> Iterator[str]:
     """Give what Coolify sets anew with a setting (ApplicationsController and Application, version 4.3.11)."""
     if "domains" in settings:
-        yield "noindex_domains"
-        if now.facets.get(_LABELS_ARE_COOLIFYS) == now.pinning.of("true"):
-            yield "custom_labels"
+        yield from _of_domains(now)
     if "build_pack" in settings:
         yield from _OF_PACK.get(now.facets.get("build_pack", ""), ())
+
+
+def _of_domains(now: Present) -> Iterator[str]:
+    yield "noindex_domains"
+    if now.facets.get(_LABELS_ARE_COOLIFYS) == now.pinning.of("true"):
+        yield "custom_labels"
 
 
 def _may_come(compose: JsonObject) -> Iterator[str]:

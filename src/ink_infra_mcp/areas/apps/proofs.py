@@ -246,10 +246,10 @@ async def _left_running(look: Look, muscle: str, app: str) -> tuple[str, ...]:
     return tuple(running)
 
 
-async def gone(look: Look, step: Step) -> list[Check]:
+async def gone(look: Look, step: Step, results: Results) -> list[Check]:
     """Return whether Coolify and the host both no longer have the app that the step deletes."""
     params = step.params
-    uuid, muscle = str(params["app"]), str(params["muscle"])
+    uuid, muscle = _uuid(step, results), str(params["muscle"])
     return [
         await _gone_in_coolify(look, uuid, service=params["service"] is True),
         await _no_container(look, muscle, uuid),

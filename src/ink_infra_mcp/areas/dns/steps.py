@@ -1,6 +1,8 @@
 """The steps that set record sets, take them away, and prove them: the same at every provider."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import JsonValue
 
 from ink_infra_mcp.areas.dns.addresses import Addresses, Value, told
 from ink_infra_mcp.core.dns.proving import expected_param
@@ -94,6 +96,41 @@ def all_or_none(steps: Iterable[Step]) -> tuple[Step, ...]:
         undoes = tuple(earlier.id for earlier in (*found, step) if earlier.undo)
         found.append(step.model_copy(update={"undoes": undoes}))
     return tuple(found)
+
+
+def put_back(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Return the steps that make the record sets again what they were before these steps, and prove it by the same
+    name servers; what these steps set must still be there then.
+    """
+    steps = tuple(steps)
+    setting = [step for step in steps if is_setting(step)]
+    was = {(step.params["name"], step.params["type"]): step.params["before"] for step in setting}
+    back = all_or_none(map(_turned, reversed(setting)))
+    return (*back, *(_proving(step, was) for step in steps if step not in setting))
+
+
+def _turned(step: Step) -> Step:
+    (change,) = step.changes
+    params: JsonObject = {**step.params, "before": step.params["after"], "after": step.params["before"]}
+    undo = step.undo and step.undo.model_copy(
+        update={"summary": f"{change.name} is put back: {change.after or 'no record'}", "params": params}
+    )
+    return step.model_copy(
+        update={
+            "summary": f"Put back {change.name}: {change.before or 'no record'}",
+            "before": step.after,
+            "after": step.before,
+            "changes": (Change(name=change.name, before=change.after, after=change.before),),
+            "params": params,
+            "undo": undo,
+        }
+    )
+
+
+def _proving(step: Step, was: Mapping[tuple[JsonValue, JsonValue], JsonValue]) -> Step:
+    expected = [table(each) for each in items(step.params["expected"])]
+    then = [each | {"set": was.get((each["name"], each["type"]), each["set"])} for each in expected]
+    return step.model_copy(update={"params": {**step.params, "expected": [*then]}})
 
 
 def is_setting(step: Step) -> bool:

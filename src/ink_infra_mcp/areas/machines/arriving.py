@@ -1,6 +1,6 @@
 """Looks at a machine that is to be a Muscle, part by part, and tells what it lacks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
@@ -12,6 +12,8 @@ from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.machines.canary import canary_of, left_over
 from ink_infra_mcp.areas.machines.joining import OURS_MARK, Joining, factory_address
 from ink_infra_mcp.areas.machines.own_firewall import already, classes_for, own_firewall_steps
+from ink_infra_mcp.areas.machines.private_networks import inner_proofs
+from ink_infra_mcp.areas.machines.private_places import refuse_unreached
 from ink_infra_mcp.areas.machines.sources import ExistingMachine
 from ink_infra_mcp.clients.coolify.registering import Registration, WantedServer, registration, what_is_there
 from ink_infra_mcp.core.baseline.judging import Judgement, Wanted, judge
@@ -23,6 +25,7 @@ from ink_infra_mcp.core.login.judging import judge as judge_sshd
 from ink_infra_mcp.core.login.steps import KeyWanted, admit_key, await_ready, harden_sshd
 from ink_infra_mcp.core.operation import json_object
 from ink_infra_mcp.core.plan import JsonObject, Step
+from ink_infra_mcp.core.private_network import VSWITCH_MTU
 from ink_infra_mcp.core.proxy import ProxySeen
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.proxy import proxy_on
@@ -53,6 +56,7 @@ async def existing(look: Look, asked: Asked, machine: ExistingMachine) -> Joinin
     if (known := in_fleet(look.fleet, asked.name)) is not None:
         _refuse_another(known, machine)
         return await looked_at(look, known, asked, newcomer=None, at=await addresses_of(look, known.name))
+    inside = _inside(look, asked.name, machine)
     line = await _shown_key(look, asked.name, machine)
     muscle = Muscle(
         name=asked.name,
@@ -64,19 +68,39 @@ async def existing(look: Look, asked: Asked, machine: ExistingMachine) -> Joinin
         production=asked.production,
         provider=asked.provider,
         provider_id=asked.provider_id,
-    )
+    ).model_copy(update=inside)
     newcomer: JsonObject = {
         "name": asked.name,
-        "address": machine.address,
+        "address": muscle.ssh_address,
         "host_key": line,
         "port": machine.port,
         "user": machine.user,
+        **({"bastion": muscle.bastion} if muscle.bastion else {}),
     }
     if not await _lets_us_in(look, asked.name, newcomer, machine):
         newcomer["password"] = f"app:{machine.root_login}"
     with look.knowing(newcomer):
         at = addresses_given(machine.address)
-        return await looked_at(look, muscle, asked, newcomer=newcomer, at=at)
+        found = await looked_at(look, muscle, asked, newcomer=newcomer, at=at)
+    # which of the two kinds of network it is in is not known: packets that fit both have to come back
+    return replace(found, private=inner_proofs(look.fleet, asked.name, machine.inner or "", mtu=VSWITCH_MTU))
+
+
+def _inside(look: Look, name: str, machine: ExistingMachine) -> dict[str, str]:
+    """Return what fleet.toml says of a server that takes SSH over the private network only: we pass the Factory.
+
+    Raises:
+        InputError: its host key is a fingerprint, which nobody can look up from here. Others: `refuse_unreached`.
+    """
+    if machine.inner is None:
+        return {}
+    refuse_unreached(look.fleet, name, machine.inner)
+    if machine.host_key.strip().startswith("SHA256:"):
+        raise InputError(
+            f"{name} is reached through the Factory, where nobody can look up the key of a fingerprint.",
+            next="Give its host key as a whole line: /etc/ssh/ssh_host_ed25519_key.pub on it.",
+        )
+    return {"access": "private", "private_address": machine.inner, "bastion": look.fleet.factory.name}
 
 
 async def looked_at(look: Look, muscle: Muscle, asked: Asked, *, newcomer: JsonObject | None, at: Addresses) -> Joining:

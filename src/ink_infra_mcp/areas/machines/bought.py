@@ -11,8 +11,9 @@ from ink_infra_mcp.areas.machines.buying import address_after, server_steps
 from ink_infra_mcp.areas.machines.cloud_servers import CloudFacts, CloudServer, ServerFact, cloud_of
 from ink_infra_mcp.areas.machines.joining import Joining
 from ink_infra_mcp.areas.machines.own_firewall import ROLE, classes_for, in_front
+from ink_infra_mcp.areas.machines.private_networks import inner_proofs
 from ink_infra_mcp.areas.machines.sources import HetznerCloud
-from ink_infra_mcp.areas.machines.unseen import Arrival, Place, inner_proofs, reached, unseen
+from ink_infra_mcp.areas.machines.unseen import Arrival, Place, reached, unseen
 from ink_infra_mcp.areas.ports.provider_steps import create_step
 from ink_infra_mcp.core.baseline.judging import GIB
 from ink_infra_mcp.core.baseline.machine import Machine

@@ -4,7 +4,7 @@ An app that an earlier call has moved is known by what its switch has set, so th
 Whatever cannot go is told all at once, and then nothing of it is planned.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -13,18 +13,18 @@ from pydantic import JsonValue
 from ink_infra_mcp.areas.apps import proofs, rollout
 from ink_infra_mcp.areas.apps.app import App, all_apps, muscle_by_server
 from ink_infra_mcp.areas.apps.moving import Move, astray, called, find_move, left_by, muscle_to, need_bytes
-from ink_infra_mcp.areas.apps.moving_steps import ANSWERS, SWITCH, leaves_running, prove_answer, steps_of
+from ink_infra_mcp.areas.apps.moving_steps import leaves_running, prove_answer, proven_again, steps_of
 from ink_infra_mcp.areas.apps.moving_words import blast_radius, most_bytes, names_of, warnings
 from ink_infra_mcp.areas.apps.named import Known, Named, named
-from ink_infra_mcp.areas.apps.rollout import ISOLATED, RolloutFacts
+from ink_infra_mcp.areas.apps.returning import Back, kept, steps_back, why_it_stays
+from ink_infra_mcp.areas.apps.rollout import RolloutFacts
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.machines.canary import canary_name
 from ink_infra_mcp.areas.machines.health import OWN
 from ink_infra_mcp.clients.coolify.models import Resource
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.fleet import Muscle
-from ink_infra_mcp.core.lanes import alone, in_part, part_of
-from ink_infra_mcp.core.operation import Check, Results
+from ink_infra_mcp.core.lanes import in_part
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step, placed
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import belongs_to, containers_of, containers_on
@@ -50,6 +50,8 @@ class Drain:
     most_bytes: JsonObject = field(default_factory=dict[str, JsonValue])
     stays: tuple[str, ...] = ()
     """Why apps that do not go stay, in words; for a Muscle that leaves the fleet there are none."""
+    returning: tuple[Step, ...] = ()
+    """The steps by which apps go back once the Muscle is well again, where that was asked for."""
 
 
 UNASKED = Drain()
@@ -65,6 +67,9 @@ class _Part:
     ending: tuple[Step, ...]
     move: Move | None = None
     names: Named
+    back: Back | None = None
+    """Its way back, where it goes back; `remains` says why it does not though that was asked for."""
+    remains: str = ""
 
 
 async def drain_of(look: Look, muscle: Muscle, to: str, *, copies: bool, approved: Plan | None) -> Drain:
@@ -92,27 +97,32 @@ async def drain_of(look: Look, muscle: Muscle, to: str, *, copies: bool, approve
     return _drain(draining.parts)
 
 
-async def drains_of(look: Look, muscles: Iterable[Muscle], to: Muscle, approved: Plan | None) -> dict[str, Drain]:
+async def drains_of(
+    look: Look, muscles: Iterable[Muscle], to: Muscle, approved: Plan | None, *, returns: bool = False
+) -> dict[str, Drain]:
     """Return for each Muscle, in their order, what moves to `to` before it is away: what the baseline's [drain] lets.
 
-    What an earlier move has left behind is left alone; apps that may not or cannot go stay, each with its reason.
+    What an earlier move has left behind is left alone; apps that may not or cannot go stay, each with its reason. Those
+    that can go back do so if it `returns` them; where they come from is kept for that.
 
     Raises:
         HostError: a server cannot be asked.
     """
-    apps, rules, drains = await all_apps(look), look.baseline(), dict[str, Drain]()
+    apps, drains = await all_apps(look), dict[str, Drain]()
     promised, parts = 0, 0
     for muscle in muscles:
-        draining = _Draining(
-            look, muscle, to, apps, rules.drains("volumes"), approved, promised, keeps_urls=not rules.drains("new_urls")
-        )
-        for app in apps:
-            if app.muscle == muscle.name and not left_by(app):
-                await draining.take(app)
-        promised = draining.promised
+        draining = _of_policy(look, muscle, to, apps, approved)
+        draining.promised, draining.returns = promised, returns
+        await draining.take_own()
+        promised = draining.promised - draining.given_back
         drains[muscle.name] = replace(_drain(draining.parts, first=parts + 1), stays=tuple(draining.stays))
         parts += len(draining.parts)
     return drains
+
+
+def _of_policy(look: Look, muscle: Muscle, to: Muscle, apps: tuple[App, ...], approved: Plan | None) -> "_Draining":
+    rules = look.baseline()
+    return _Draining(look, muscle, to, apps, rules.drains("volumes"), approved, keeps_urls=not rules.drains("new_urls"))
 
 
 @dataclass(slots=True)
@@ -127,10 +137,22 @@ class _Draining:
     approved: Plan | None
     promised: int = 0
     keeps_urls: bool = False
+    returns: bool = False
     parts: list[_Part] = field(default_factory=list["_Part"])
     refused: list[str] = field(default_factory=list[str])
     stays: list[str] = field(default_factory=list[str])
     """The same without what to do about it."""
+
+    @property
+    def given_back(self) -> int:
+        """Return the memory that apps leave again where they went, by going back."""
+        return sum(need_bytes(self.look, part.back.move.application) for part in self.parts if part.back is not None)
+
+    async def take_own(self) -> None:
+        """Plan what becomes of each app of the Muscle; what an earlier move has left there is left alone."""
+        for app in self.apps:
+            if app.muscle == self.muscle.name and not left_by(app):
+                await self.take(app)
 
     async def take(self, app: App) -> None:
         """Plan what becomes of an app, or note why it cannot go."""
@@ -156,13 +178,17 @@ class _Draining:
         _refuse_astray(app.name, move.astray, names, self.to)
         self.promised += need_bytes(self.look, move.application)
         steps = steps_of(move, between=names.leading)
-        return _Part(
-            app=app,
-            steps=steps,
-            ending=(*_proofs_again(steps), *_ending(app, move.retired, move.running)),
-            move=move,
-            names=names,
-        )
+        part = _Part(app=app, steps=steps, ending=kept(move, steps), move=move, names=names)
+        back = await self._way_back(move, names) if self.returns else ""
+        if isinstance(back, Back):
+            return replace(part, back=back)
+        return replace(part, ending=(*proven_again(steps), *_ending(app, move.retired, move.running)), remains=back)
+
+    async def _way_back(self, move: Move, names: Named) -> Back | str:
+        """Return the way back, or why there is none."""
+        strays = await astray(self.look, move.application.domains, self.muscle)
+        known = (await rollout.facts(self.look, move.app)).known
+        return why_it_stays(move, strays, names.leading) or Back(move, known, names.leading)
 
     def _refuse_renamed(self, move: Move) -> None:
         if self.keeps_urls and move.renamed:
@@ -241,15 +267,6 @@ def _is_nobodys(container: ContainerFacts, owned: Iterable[str]) -> bool:
     return runs and not any(belongs_to(container, uuid) for uuid in owned)
 
 
-def _proofs_again(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """Other apps may take hours: what is left of an app goes only while its copy still serves."""
-    again = (step for step in steps if step.id in (ISOLATED, ANSWERS))
-    return tuple(
-        step.model_copy(update={"id": f"again_{step.id}", "undoes": (), "summary": f"{step.summary}, once more"})
-        for step in again
-    )
-
-
 def _ending(app: App, name: str, running: tuple[str, ...]) -> tuple[Step, ...]:
     """What is left of an app is deleted once the host says that nothing of it runs; its volumes stay in Docker."""
     params: JsonObject = {"app": app.uuid, "muscle": app.muscle}
@@ -281,9 +298,10 @@ def _drain(parts: list[_Part], *, first: int = 1) -> Drain:
         gone=tuple(part.app.uuid for part in parts),
         production=any(move.production for move in moves),
         locks=tuple(chain.from_iterable((*rollout.locks(part.app), *part.names.locks) for part in parts)),
-        blast_radius=tuple(map(blast_radius, moves)),
+        blast_radius=tuple(_noticed(part.move, part.back) for part in parts if part.move is not None),
         warnings=tuple(chain.from_iterable(map(_warnings, parts))),
         most_bytes=dict(chain.from_iterable(most_bytes(move).items() for move in moves)),
+        returning=_returning(parts, first),
     )
 
 
@@ -303,32 +321,30 @@ def _steps(parts: Iterable[_Part], first: int) -> tuple[Step, ...]:
     return (*moving, *ending)
 
 
+def _returning(parts: Iterable[_Part], first: int) -> tuple[Step, ...]:
+    numbered = ((f"app{number}", part.back) for number, part in enumerate(parts, start=first))
+    return steps_back({part: back for part, back in numbered if back is not None})
+
+
+def _noticed(move: Move, back: Back | None) -> str:
+    return f"{blast_radius(move)}{f', and by {move.app.muscle} again afterwards' if back else ''}"
+
+
 def _warnings(part: _Part) -> Iterator[str]:
-    said = warnings(part.move, part.names, part.steps) if part.move else part.names.notes
-    yield from (f"{part.app.name}: {words}" for words in said)
-    if part.move and leaves_running(part.move):
-        yield f"{part.app.name}: who remembers its old address gets errors until the record expires"
+    move = part.move
+    said = warnings(move, part.names, part.steps) if move else part.names.notes
+    yield from (f"{part.app.name}: {words}" for words in (*said, *(_leaving(move, part) if move else ())))
 
 
-def moved_in(plan: Plan) -> Mapping[str, str]:
-    """Return the parts of a plan in which an app is moved, or was by an earlier one, and the app of each."""
-    proven = (step for step in plan.steps if step.id == f"{part_of(step.id)}__{ISOLATED}")
-    return {part_of(step.id): step.target for step in proven}
-
-
-async def proofs_of(plan: Plan, results: Results, look: Look) -> list[Check]:
-    """Return the proofs of each app that has moved, under its name."""
-    found: list[Check] = []
-    for part, app in moved_in(plan).items():
-        own = plan.model_copy(update={"steps": alone(plan.steps, part)})
-        said = {step.id: results[f"{part}__{step.id}"] for step in own.steps if f"{part}__{step.id}" in results}
-        checks = await proofs.of_deployment(own, said, look)
-        found += [check.model_copy(update={"name": f"{app} {check.name}"}) for check in checks]
-    return found
-
-
-def told(plan: Plan, results: Results) -> JsonObject:
-    """Return which apps have moved and which have not; nothing where none was to move."""
-    parts, switches = moved_in(plan), {part_of(step.id): step.id for step in plan.steps if step.id.endswith(SWITCH)}
-    moved = [app for part, app in parts.items() if part not in switches or switches[part] in results]
-    return {"moved": [*moved], "not_moved": [app for app in parts.values() if app not in moved]} if parts else {}
+def _leaving(move: Move, part: _Part) -> Iterator[str]:
+    to, home = move.target.muscle, move.app.muscle
+    if leaves_running(move):
+        again = ", and once more when it goes back" if part.back else ""
+        yield f"who remembers its old address gets errors until the record expires{again}"
+    if part.remains:
+        yield f"stays on {to}: {part.remains}"
+    if part.back:
+        yield (
+            f"where its way back fails it serves on from {to}, and what it left on {home} is kept, stopped; move_app "
+            "brings it back"
+        )

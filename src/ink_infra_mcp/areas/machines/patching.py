@@ -56,7 +56,7 @@ class Turn:
 
 
 def steps_of(one: ServerFacts, turn: Turn) -> tuple[Step, ...]:
-    """Return its steps: its turn, moves, note, updates, reboot where an update waits for it, and all back."""
+    """Return its steps: turn, moves, note, updates, reboot where an update waits for it, all up, and apps back."""
     name = one.reboot.server
     update = Step(
         id=f"updates_{turn.number}",
@@ -68,7 +68,7 @@ def steps_of(one: ServerFacts, turn: Turn) -> tuple[Step, ...]:
     )
     between = placed((update,), servers=[name], apps=[app.name for app in one.reboot.apps])
     last = reboots.reboot_steps(one.reboot, ending=f"_{turn.number}", between=between, only_if_required=True)
-    return (*_turn_steps(one, turn), *one.drain.steps, *last)
+    return (*_turn_steps(one, turn), *one.drain.steps, *last, *one.drain.returning)
 
 
 def _turn_steps(one: ServerFacts, turn: Turn) -> tuple[Step, ...]:

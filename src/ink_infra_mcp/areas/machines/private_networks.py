@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from ink_infra_mcp.areas.machines.joining import COOLIFY_MARK
-from ink_infra_mcp.areas.machines.private_places import Link, Place
+from ink_infra_mcp.areas.machines.private_places import Link, Place, mtu_from
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
+from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Step, Undo
 from ink_infra_mcp.core.private_network import CLOUD_MTU
 from ink_infra_mcp.core.step import result_of
@@ -175,6 +176,15 @@ def private_proofs(server: str, at: str | JsonObject, way: Way, *, uses: tuple[s
         )
 
 
+def inner_proofs(fleet: Fleet, name: str, inner: str | JsonObject, *, mtu: int | None = None) -> tuple[Step, ...]:
+    """Return the steps that prove the private way to a new server, none where it has no such address; `mtu` None: it is
+    one of the Cloud.
+    """
+    way = Way(of=fleet.factory.name, own=fleet.factory.private_address or "", mtu=mtu or mtu_from(fleet))
+    uses = (str(inner["step"]),) if isinstance(inner, dict) else ()
+    return tuple(private_proofs(name, inner, way, uses=uses)) if inner else ()
+
+
 def _moved(place: Place, at: str | JsonObject) -> Iterator[Step]:
     """Coolify's key is let in from the Factory's private address, then Coolify goes there, and says that it works."""
     it = place.coolify
@@ -257,6 +267,11 @@ def _written(place: Place, at: str | JsonObject) -> Iterator[Step]:
 def words_of(place: Place, steps: tuple[Step, ...]) -> tuple[str, ...]:
     """Return what a person has to know or do beside the steps."""
     said = [f"{words}: a network that Docker makes there later may take the same addresses" for words in place.warnings]
+    if not place.factory and place.vswitch is not None:
+        said.append(
+            f"nothing proves that packets get through the vSwitch before the first Muscle is connected: {place.server} "
+            "is reached over its public address as before"
+        )
     if place.factory and place.coolify is None:
         said.append(f"Coolify has no server at an address of {place.server}, so nothing is moved there")
     if place.coolify is not None and not place.coolify.wildcard:

@@ -107,10 +107,20 @@ async def cloud_place(look: Look, host: Host, network: int | None) -> Place:
         factory=factory,
         port=host.ssh_port,
         user=host.ssh_user,
+        mtu=mtu_from(fleet),
         coolify=await _in_coolify(look, host, address) if factory else None,
         obstacles=obstacles,
         warnings=warnings,
     )
+
+
+def refuse_unreached(fleet: Fleet, name: str, inner: str) -> None:
+    """Let pass a private address at which the Factory can reach a server by fleet.toml.
+
+    Raises:
+        InputError: it is in none of the fleet's networks. RefusedByPolicy: the Factory is not in that one.
+    """
+    _in_range(fleet, _network_of(fleet, inner), f"the network of {name}")
 
 
 async def refuse_unfit_network(look: Look, network: int) -> None:
@@ -187,22 +197,25 @@ async def _end(look: Look, host: Host, network: str, own: str) -> _End:
 async def robot_place(look: Look, host: Host, vswitch: int | None, address: str) -> Place:
     """Return the place of a dedicated server: on a vSwitch that is coupled to the Cloud network of the Factory.
 
+    Of the Factory itself nothing is proved: there is nobody whom it could reach before it is there.
+
     Raises:
         InputError: which vSwitch is meant is not clear, it is not coupled, or no address of its part is given.
         RefusedByPolicy: the Factory is not in the network yet, or nobody known rules the server's card.
         InkError: Robot, Coolify or a server does not answer well.
     """
     robot, fleet, wanted = robot_of(look), look.fleet, address or host.private_address or ""
+    number = _number_of(host)
     chosen = await robot.vswitch(await _vswitch(robot, vswitch))
     side, network = _side(chosen, wanted), _network_of(fleet, wanted)
-    factory = _in_range(fleet, network, f"the network of {chosen.name}")
+    factory = "" if host.name == fleet.factory.name else _in_range(fleet, network, f"the network of {chosen.name}")
     manager, why = await manager_of(look.hosts, host.name)
     if not manager:
         raise RefusedByPolicy(
             f"No VLAN can be put on {host.name}: {why}", next="Put it there by hand, then call again."
         )
     obstacles, warnings, seen = await _ground(look, host, network, wanted)
-    joined = chosen.state_of(int(host.provider_id)) == "ready"
+    joined = chosen.state_of(number) == "ready"
     return Place(
         server=host.name,
         machine=host.provider_id,
@@ -212,7 +225,7 @@ async def robot_place(look: Look, host: Host, vswitch: int | None, address: str)
         address=wanted,
         written=host.private_address or "",
         seen=seen,
-        works=seen and joined and await _answers(look, wanted, host.ssh_port),
+        works=seen and joined and (not factory or await _answers(look, wanted, host.ssh_port)),
         vswitch=Link(
             vlan=chosen.vlan, address=f"{wanted}/{side.mask}", gateway=side.gateway, joined=joined, manager=manager
         ),
@@ -221,10 +234,24 @@ async def robot_place(look: Look, host: Host, vswitch: int | None, address: str)
         port=host.ssh_port,
         user=host.ssh_user,
         mtu=VSWITCH_MTU,
-        coolify=await _in_coolify(look, host, wanted),
+        coolify=await _in_coolify(look, host, wanted) if factory else None,
         obstacles=obstacles,
         warnings=warnings,
     )
+
+
+def mtu_from(fleet: Fleet) -> int:
+    """Return what packets from the Factory carry to a Cloud server: a vSwitch lets less through than the network."""
+    return VSWITCH_MTU if fleet.factory.provider == "hetzner_robot" else CLOUD_MTU
+
+
+def _number_of(host: Host) -> int:
+    if not host.provider_id.isdecimal():
+        raise InputError(
+            f"fleet.toml does not say which server at Robot {host.name} is.",
+            next="Write its number there as provider_id, start this server anew, and call again.",
+        )
+    return int(host.provider_id)
 
 
 async def _vswitch(robot: HetznerRobotLook, asked: int | None) -> int:

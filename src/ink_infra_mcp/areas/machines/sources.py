@@ -18,16 +18,20 @@ class _Given(BaseModel):
 
 
 class ExistingMachine(_Given):
-    """A server that is there. `host_key` is what it must show at the first login, from the provider or the console."""
+    """A server that is there. `host_key` is what it must show at the first login, from the provider or the console.
+
+    `inner` is its address in the fleet's private network, where the Factory reaches it and nobody else shall.
+    """
 
     address: Address
     host_key: Annotated[str, Field(max_length=2000)]
     port: Port = 22
     user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = "root"
     root_login: SecretName | None = None
+    inner: Annotated[Address, Field(pattern=r"^[0-9.]+$")] | None = None
 
 
-_SETTING = re.compile(r"(port|user|root_login)=(.*)")
+_SETTING = re.compile(r"(port|user|root_login|inner)=(.*)")
 
 
 def _by_line(given: object) -> object:
@@ -45,7 +49,7 @@ def _key(words: list[str]) -> dict[str, str]:
 
 _LINE: dict[str, JsonValue] = {
     "type": "string",
-    "description": "ADDRESS HOST_KEY|SHA256:... [port=] [user=] [root_login=SECRET]",
+    "description": "ADDRESS HOST_KEY|SHA256:... [port=] [user=] [inner=] [root_login=SECRET]",
 }
 MachineLine = Annotated[ExistingMachine, BeforeValidator(_by_line), WithJsonSchema(_LINE)]
 
@@ -55,6 +59,11 @@ class Existing(_Given):
 
     kind: Literal["existing"]
     machines: Annotated[tuple[MachineLine, ...], Field(min_length=1, max_length=MOST)]
+
+    @property
+    def inside(self) -> int:
+        """Return how many of them are reached over the private network."""
+        return sum(machine.inner is not None for machine in self.machines)
 
 
 class HetznerCloud(_Given):

@@ -10,7 +10,7 @@ from ink_infra_mcp.areas.machines.arriving import Asked, dns_of, fields_of, want
 from ink_infra_mcp.areas.machines.canary import canary_of, left_over
 from ink_infra_mcp.areas.machines.joining import Joining, factory_address
 from ink_infra_mcp.areas.machines.own_firewall import classes_for, own_firewall_steps
-from ink_infra_mcp.areas.machines.private_networks import Way, private_proofs
+from ink_infra_mcp.areas.machines.private_networks import inner_proofs
 from ink_infra_mcp.clients.coolify.registering import registration, what_is_there
 from ink_infra_mcp.core.baseline.judging import Wanted, judge
 from ink_infra_mcp.core.baseline.machine import Machine
@@ -44,13 +44,6 @@ def reached(
     """Return how a server is reached that the fleet does not have: where it has an `inner` address, through `by`."""
     way: JsonObject = {"address": inner, "bastion": by} if inner else {"address": address}
     return {"name": name, **way, "host_key": host_key, "port": 22, "user": "root"}
-
-
-def inner_proofs(fleet: Fleet, name: str, inner: str | JsonObject) -> tuple[Step, ...]:
-    """Return the steps that prove the private way to a new server, none where it has no such address."""
-    way = Way(of=fleet.factory.name, own=fleet.factory.private_address or "")
-    uses = (str(inner["step"]),) if isinstance(inner, dict) else ()
-    return tuple(private_proofs(name, inner, way, uses=uses)) if inner else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -261,7 +261,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         await self._stdin.read()
         with self._world.change() as state:
             status, said, complaint = answer(state.hosts[self._host], words, now=self._world.now(state))
-            if words[1:2] == ("ask",) and status == 0:
+            if words[1] in ("ask", "set", "keep", "revert") and status == 0:
                 state.journal.append(f"ssh {self._host} {' '.join(words)}")
         self._say(said, complaint)
         return status
