@@ -81,8 +81,9 @@ blank() {
   [ "$?" = 2 ] && [ -z "$(signs "$1")" ] && [ "$(head -c 4194304 "$1" | tr -d '\0' | head -c 1 | wc -c)" = 0 ]
 }
 
-# entries DEVICE: how many things an ext4 that nobody mounts holds; nothing where that cannot be told
+# entries DEVICE FOLDER: how many things an ext4 holds, at its place or where it is not mounted; nothing: not known
 entries() {
+  if [ -n "$2" ]; then find "$2" -mindepth 1 -maxdepth 1 ! -name lost+found -printf x | wc -c; return; fi
   listed=$(ask 60 debugfs -R 'ls -p /' "$1" 2>/dev/null) || return
   printf '%s\n' "$listed" | awk -F / 'NF < 7 { next } $6 == "." { known = 1; next }
     $6 != ".." && $6 != "lost+found" && $2 != 0 { count++ } END { if (known) print count + 0 }'
@@ -91,7 +92,7 @@ entries() {
 # disk NAME: what it is. The kind is that of lsblk; a part of a disk, a disk of disks and a loop are none
 disk() {
   at=$ids/$1
-  [ -b "$at" ] || { printf 'disk missing\n'; return; }
+  [ -e "$at" ] || { printf 'disk missing\n'; return; }
   printf 'disk %s\n' "$(lsblk -bdnro TYPE,SIZE,RO,MAJ:MIN "$at" 2>/dev/null | words)"
   printf 'children %s\n' "$(($(lsblk -nro NAME "$at" 2>/dev/null | wc -l) - 1))"
   printf 'signs %s\n' "$(signs "$at")"
@@ -99,7 +100,7 @@ disk() {
   printf 'type %s\n' "$(printf '%s' "$kind" | words)"
   printf 'blank %s\n' "$(blank "$at" && echo yes || echo no)"
   printf 'used_at %s\n' "$(used_at "$(number_of "$at")" | words)"
-  printf 'entries %s\n' "$([ "$kind" = ext4 ] && entries "$at")"
+  printf 'entries %s\n' "$([ "$kind" = ext4 ] && entries "$at" "$(used_at "$(number_of "$at")" | head -n 1)")"
 }
 
 kind_of_data() {
@@ -145,7 +146,7 @@ look() {
   printf 'under_way %s\n' "$(under_way)"
   if [ -d "$ids" ]; then
     for each in "$ids"/*; do
-      if [ -b "$each" ]; then printf 'name %s\n' "${each##*/}"; fi
+      if [ -e "$each" ]; then printf 'name %s\n' "${each##*/}"; fi
     done
   fi
   if [ -n "$disk" ]; then
@@ -163,7 +164,7 @@ look() {
 
 tools() {
   missing=
-  for each in lsblk wipefs blkid debugfs mkfs.ext4 findmnt cp tar sha256sum systemctl timeout; do
+  for each in lsblk wipefs blkid debugfs mkfs.ext4 findmnt cp tar sha256sum perl systemctl timeout; do
     command -v "$each" >/dev/null 2>&1 || missing="$missing $each"
   done
   tar --version 2>/dev/null | grep -q 'GNU tar' || missing="$missing GNU-tar"
@@ -216,7 +217,7 @@ prepare_data() {
 # still_it: the disk is the one that was planned with, and holds what it held then
 still_it() {
   at=$ids/$(order disk)
-  [ -b "$at" ] && [ "$(lsblk -bdnro TYPE,SIZE,RO "$at" | words)" = "disk $(order size) 0" ] && [ "$(signs "$at")" = "$(order signs)" ] &&
+  [ -e "$at" ] && [ "$(lsblk -bdnro TYPE,SIZE,RO "$at" | words)" = "disk $(order size) 0" ] && [ "$(signs "$at")" = "$(order signs)" ] &&
     [ "$(used_at "$(number_of "$at")" | words)" = "$(order used_at)" ] && [ "$(lsblk -nro NAME "$at" | wc -l)" = 1 ] || return 1
   [ "$(order format)" != blank ] || blank "$at"
 }
@@ -232,9 +233,12 @@ wanted_fstab() {
   ask 60 findmnt --tab-file "$dir/fstab.wanted" -rno SOURCE,TARGET,FSTYPE >"$dir/read" || return 1
   [ "$(awk '$2 == "/data"' "$dir/read")" = "$ids/$(order disk) /data ext4" ] || leave 3 "$data stands in fstab in another way that findmnt reads"
   # others that name the same disk by its UUID, label or node would mount it twice
-  ask 60 findmnt --evaluate --tab-file "$dir/fstab.new" -rno SOURCE,TARGET >"$dir/read" || return 1
-  real=$(readlink -f "$ids/$(order disk)")
-  [ "$(awk -v by="$ids/$(order disk)" -v real="$real" '$1 == by || $1 == real' "$dir/read" | wc -l)" = 1 ] || leave 3 'another line of fstab mounts the same disk'
+  ask 60 findmnt --evaluate --tab-file "$dir/fstab.wanted" -rno SOURCE >"$dir/read" || return 1
+  real=$(readlink -f "$ids/$(order disk)") same=0
+  while read -r from; do
+    case $from in /*) [ "$(readlink -f "$from")" != "$real" ] || same=$((same + 1)) ;; esac
+  done <"$dir/read"
+  [ "$same" = 1 ] || leave 3 'another line of fstab mounts the same disk'
   cmp -s "$dir/others.new" "$dir/others.all" || leave 3 'findmnt reads other lines of fstab otherwise after the change'
 }
 
@@ -275,7 +279,7 @@ write_unit() {
   put "$system/$unit" <<END || return 1
 [Unit]
 Description=A move of the Factory's data by ink-infra-mcp, with its way back
-After=local-fs.target
+After=local-fs.target data.mount
 StartLimitIntervalSec=0
 
 [Service]
@@ -336,20 +340,24 @@ guard_on() {
 
 guard_off() { [ -e "$dir/guarded" ] || rm -f "$system/docker.service.d/ink-data.conf" "$system/containerd.service.d/ink-data.conf"; }
 
-# quiet: every container in order, then Docker. The list of those that run is made once
+# quiet [anyway]: every container in order, then Docker; `anyway` one that does not answer as well
 quiet() {
   [ "$(order docker)" = yes ] || return 0
-  if systemctl is-active --quiet docker.service; then
-    if [ ! -f "$dir/running" ]; then ask 20 docker ps -q --no-trunc >"$dir/ps" && put "$dir/running" <"$dir/ps" || return 1; fi
-    for each in coolify coolify-realtime coolify-proxy coolify-redis coolify-db; do
-      if ask 20 docker inspect --type container --format x "$each" >/dev/null 2>&1; then ask 120 docker stop -t 60 "$each" >/dev/null || return 1; fi
-    done
-    all=$(ask 20 docker ps -q --no-trunc) || return 1
-    # shellcheck disable=SC2086 - ids, each a word
-    [ -z "$all" ] || ask 300 docker stop -t 30 $all >/dev/null || return 1
-  fi
+  if systemctl is-active --quiet docker.service; then containers_end || [ "${1:-}" = anyway ] || return 1; fi
   systemctl stop docker.socket docker.service && systemctl stop containerd.service
   ! systemctl is-active --quiet docker.service && ! systemctl is-active --quiet containerd.service
+}
+
+# containers_end: Coolify first, its database last but for what nobody knows. Those that run are noted once
+containers_end() {
+  if [ ! -f "$dir/running" ]; then ask 20 docker ps -q --no-trunc >"$dir/ps" && put "$dir/running" <"$dir/ps" || return 1; fi
+  for each in coolify coolify-realtime coolify-proxy coolify-redis coolify-db; do
+    ask 20 docker inspect --type container --format x "$each" >/dev/null 2>&1 || continue
+    ask 120 docker stop -t 60 "$each" >/dev/null || return 1
+  done
+  all=$(ask 20 docker ps -q --no-trunc) || return 1
+  # shellcheck disable=SC2086 - ids, each a word
+  [ -z "$all" ] || ask 300 docker stop -t 30 $all >/dev/null
 }
 
 # wake: Docker, and every container that ran; one that is gone since is none
@@ -421,6 +429,8 @@ go() {
   if [ "$(order copy)" = yes ]; then copied_"$(order kind)"; fi
   set_state switching '' && [ "$(state)" = switching ] || revert 'the disk takes nothing'
   switch_"$(order kind)" || revert 'what is new could not be put in its place'
+  # from here on what is in the new place is more than a copy, and stays whatever comes
+  rm -f "$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
   set_state started '' && [ "$(state)" = started ] || revert 'the disk takes nothing'
   [ "$(order copy)" != yes ] || wake || revert 'Docker does not start in the new place'
   printf '%s\n' "$(($(uptime_s) - begun))" | put "$dir/seconds"
@@ -436,6 +446,8 @@ proved() {
   fi
   in_place || revert 'what is in service is not in the new place'
   set_state done ''
+  # systemd begins anew until the disk takes it
+  [ "$(state)" = done ] || exit 1
   finish
 }
 
@@ -449,6 +461,7 @@ in_place() {
 
 copied_data() {
   at=$ids/$(order disk)
+  for each in $(order used_at); do umount "$each" || revert "the disk is in use at $each"; done
   case $(order format) in
     none) ;;
     erase) wipefs --all "$at" >/dev/null && mkfs.ext4 -q -F "$at" || revert 'the disk could not be formatted' ;;
@@ -456,9 +469,10 @@ copied_data() {
     *) revert 'its orders do not say whether to format' ;;
   esac
   mkdir -p "$stage" && mount -t ext4 "$at" "$stage" && [ "$(mounted "$stage")" = "$(number_of "$at")" ] || revert 'the disk could not be mounted'
-  [ -z "$(find "$stage" -mindepth 1 -maxdepth 1 ! -name lost+found)" ] || revert 'the disk is not empty'
+  [ -z "$(find "$stage/" -mindepth 1 -maxdepth 1 ! -name lost+found)" ] || revert 'the disk is not empty'
   : >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
   fits "$data" "$stage"
+  begun=$(uptime_s)
   hold && quiet || revert 'Docker could not be stopped'
   if [ "$(order data)" = folder ]; then
     [ -z "$(below "$data")" ] || revert "something is mounted below $data"
@@ -475,6 +489,7 @@ copied_docker() {
   done
   [ "$(room "$data")" -gt $((total + total / 10 + SPARE_KB)) ] || revert 'the disk has no room for it'
   : >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
+  begun=$(uptime_s)
   hold && quiet || revert 'Docker could not be stopped'
   for each in $(order trees); do
     [ -z "$(below "${each%%:*}")" ] || revert "something is mounted below ${each%%:*}"
@@ -525,16 +540,21 @@ sum() {
   printf '%s\n' "$said" | sed -n 's/^\([0-9a-f]\{64\}\) .*/\1/p'
 }
 
+# rename FROM TO: by one call of the kernel; mv would copy where that fails, and could be killed half-way
+rename() { [ ! -e "$2" ] && perl -e 'rename($ARGV[0], $ARGV[1]) or exit 1' "$1" "$2" && sync "${1%/*}/"; }
+
 # switch_data: the old one goes aside, whole, before the new one comes; what is there in between is held by nobody
 switch_data() {
   [ "$(sum_of "$fstab")" = "$(sum_of "$dir/fstab.back")" ] || return 1
   guard_on && put "$fstab" <"$dir/fstab.wanted" && systemctl daemon-reload || return 1
   [ "$(order copy)" = yes ] || return 0
-  if [ "$(order data)" = folder ]; then mv -T "$data" "$aside" || return 1; fi
+  : >"$dir/placing" && sync "$dir" || return 1
+  if [ "$(order data)" = folder ]; then rename "$data" "$aside" || return 1; fi
   mkdir "$data" && sync "${data%/*}/" && mount "$data" && [ "$(mounted "$data")" = "$(number_of "$ids/$(order disk)")" ]
 }
 
 switch_docker() {
+  : >"$dir/placing" && sync "$dir" || return 1
   for each in daemon config; do
     file=$(file_of "$each")
     [ "$(sum_of "$file")" = "$(sum_of "$dir/$each.back")" ] || return 1
@@ -554,30 +574,27 @@ revert() {
 
 back_once() {
   # nobody writes to the new place any more, and nobody to the old one yet
-  if is_moved; then hold && quiet || return 1; fi
+  if [ -e "$dir/placing" ]; then hold && quiet anyway || return 1; fi
   back_"$(order kind)" || return 1
   wake || return 1
   tidy
 }
 
-# is_moved: whether anything of what is in service was touched
-is_moved() { [ -e "$top/hold" ] || [ -d "$aside" ] || [ "$(order copy)" = yes ] && [ -e "$dir/copying" ]; }
-
 back_data() {
   if [ -n "$(mounted "$stage")" ]; then umount "$stage" || return 1; fi
-  if [ "$(order copy)" = yes ] && gone_aside; then
+  if [ -e "$dir/placing" ]; then
     if [ -n "$(mounted "$data")" ]; then umount "$data" || return 1; fi
-    if [ -d "$data" ]; then rmdir "$data" 2>/dev/null || mv -T "$data" "$data.stray-$name" || return 1; fi
-    if [ "$(order data)" = folder ]; then mv -T "$aside" "$data" || return 1; fi
-    sync "${data%/*}/"
+    if [ "$(order data)" = absent ] || [ -d "$aside" ]; then
+      [ ! -d "$data" ] || rmdir "$data" 2>/dev/null || rename "$data" "$data.stray-$name" || return 1
+    fi
+    if [ -d "$aside" ]; then rename "$aside" "$data" || return 1; fi
   fi
   [ "$(sum_of "$fstab")" != "$(sum_of "$dir/fstab.wanted")" ] || put "$fstab" <"$dir/fstab.back" || return 1
   guard_off
   systemctl daemon-reload
+  [ "$(order copy)" != yes ] || for each in $(order used_at); do [ -n "$(mounted "$each")" ] || mount "$each"; done
+  true
 }
-
-# gone_aside: whether the old /data is not where it was
-gone_aside() { if [ "$(order data)" = folder ]; then [ -d "$aside" ]; else [ "$(state)$(told before)" != '' ] && [ -d "$data" ]; fi; }
 
 back_docker() {
   for each in daemon config; do
@@ -594,7 +611,7 @@ tidy() {
     data)
       mount -t ext4 "$ids/$(order disk)" "$stage" || return 0
       if [ "$(mounted "$stage")" = "$(number_of "$ids/$(order disk)")" ]; then
-        find "$stage" -xdev -mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf --one-file-system {} +
+        find "$stage/" -xdev -mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf --one-file-system {} +
         umount "$stage"
       fi
       ;;
@@ -613,14 +630,11 @@ back() {
       [ "$(order copy)" != yes ] || [ "$*" = --lose-what-is-new ] ||
         leave 3 'the old place has nothing of what was written since the move. Say --lose-what-is-new to go back to it all the same;' \
           'what is new stays on the disk.'
-      # what is on the disk by now is nobody's half copy
-      rm -f "$dir/copying"
       ;;
   esac
   [ "$(order copy)" != yes ] || [ "$(order kind)" != data ] || [ "$(order data)" != folder ] || [ -d "$aside" ] || leave 3 "$aside is not there any more"
   systemctl stop "$unit"
   write_unit && set_state reverting 'it was told to go back by hand' >/dev/null && systemctl enable --quiet "$unit" || leave 3 'the disk takes nothing'
-  hold && quiet || leave 3 'Docker could not be stopped; the unit goes on with it at the next boot'
   revert 'it was told to go back by hand'
 }
 
