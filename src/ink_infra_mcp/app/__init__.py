@@ -50,6 +50,7 @@ from ink_infra_mcp.hosts.docker.judging import ComposeSteps
 from ink_infra_mcp.hosts.docker.proxy import proxy_on
 from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.hosts.factory.backup_steps import BackupSteps
+from ink_infra_mcp.hosts.factory.disk_steps import DiskSteps
 from ink_infra_mcp.hosts.factory.steps import FactorySteps
 from ink_infra_mcp.hosts.factory.swap_steps import SwapSteps
 from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
@@ -310,6 +311,7 @@ class App:
             FactorySteps(self.hosts),
             BackupSteps(self.hosts),
             SwapSteps(self.hosts),
+            DiskSteps(self.hosts),
             MachineSteps(self.hosts),
             BootSteps(self.hosts),
             LoginSteps(self.hosts),

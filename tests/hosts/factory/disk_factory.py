@@ -17,7 +17,8 @@ AUTOMOUNT = f"/dev/disk/by-id/{DISK} /mnt/HC_Volume_1001 ext4 discard,nofail,def
 LINE = "/data ext4 discard,nofail,x-systemd.device-timeout=30s 0 0"
 
 TICK = """
-if [ -e "$ROOT/kill_at" ] && [ -e "$ROOT/pgid" ]; then
+case "$0 $*" in *"docker inspect"* | *"docker exec"* | *is-active*) reads=yes ;; *) reads= ;; esac
+if [ -z "$reads" ] && [ -e "$ROOT/kill_at" ] && [ -e "$ROOT/pgid" ]; then
   echo x >>"$ROOT/ticks"
   if [ "$(wc -l <"$ROOT/ticks")" = "$(cat "$ROOT/kill_at")" ]; then
     rm -f "$ROOT/kill_at"
@@ -55,7 +56,8 @@ system=$ROOT/etc/systemd/system
 [ ! -e "$ROOT/docker_up" ] || exit 0
 [ ! -e "$ROOT/broken" ] || ! grep -q " $ROOT/data rw " "$ROOT/proc/self/mountinfo" || exit 1
 if [ -e "$system/docker.service.d/ink-hold.conf" ] && [ -e "$ROOT/var/lib/ink-infra/disk/hold" ]; then exit 0; fi
-if [ -e "$system/docker.service.d/ink-data.conf" ] && ! grep -q " $ROOT/data rw " "$ROOT/proc/self/mountinfo"; then exit 1; fi
+guarded=$system/docker.service.d/ink-data.conf
+if [ -e "$guarded" ] && ! grep -q " $ROOT/data rw " "$ROOT/proc/self/mountinfo"; then exit 1; fi
 : >"$ROOT/docker_up"
 (cd "$ROOT/data/" 2>/dev/null && find . -type f ! -path './lost+found*' | wc -l || echo 0) >>"$ROOT/starts"
 """
@@ -96,7 +98,7 @@ PROGRAMS = {
     "mkfs.ext4": '[ ! -e "$ROOT/unformatted" ] || exit 1\necho ext4 >"$ROOT/signs"; mkdir -p "$ROOT/disk/lost+found"',
     "mount": MOUNT,
     "umount": UMOUNT,
-    "findmnt": 'case $1 in --verify) [ ! -e "$ROOT/bad_fstab" ] || { echo "   [E] parse error"; exit 1; } ;; *) real "$@" ;; esac',
+    "findmnt": 'case $1 in --verify) cat "$ROOT/bad_fstab" 2>/dev/null && exit 1 || exit 0 ;; *) real "$@" ;; esac',
     "systemctl": SYSTEMCTL,
     "docker": DOCKER,
     "sleep": "real 0.02",
@@ -104,7 +106,20 @@ PROGRAMS = {
     **{name: 'real "$@"' for name in ("cp", "mv", "perl", "rm", "mkdir", "rmdir")},
     "boot-docker": BOOT_DOCKER,
 }
-_CHANGING = ("wipefs", "mkfs.ext4", "mount", "umount", "systemctl", "docker", "sync", "cp", "mv", "perl", "rm", "mkdir", "rmdir")
+_CHANGING = (
+    "wipefs",
+    "mkfs.ext4",
+    "mount",
+    "umount",
+    "systemctl",
+    "docker",
+    "cp",
+    "mv",
+    "perl",
+    "rm",
+    "mkdir",
+    "rmdir",
+)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
-"""Answers every script that is about Coolify on the Factory: how it is, its backups, and the swap of its image."""
+"""Answers every script that is about Coolify on the Factory: how it is, its backups, its disks, and the swap of its image."""
 
 from ink_infra_mcp.sandbox.hosts.backup import BackupScript
+from ink_infra_mcp.sandbox.hosts.disk import DiskScript
 from ink_infra_mcp.sandbox.hosts.factory import look_at_factory
 from ink_infra_mcp.sandbox.hosts.scripts import factory_words
 from ink_infra_mcp.sandbox.hosts.swap import SwapScript, docker_words
@@ -11,6 +12,7 @@ Said = tuple[int, str, str]
 """The exit status, and what is said on both outputs."""
 _READS = {
     "ink-backup": frozenset({"check"}),
+    "ink-disk": frozenset({"look"}),
     "ink-swap": frozenset({"look", "ready", "prove"}),
     "image": frozenset({"inspect"}),
     "version": frozenset({"--format"}),
@@ -30,6 +32,9 @@ def answer_factory(state: WorldState, host: HostState, words: tuple[str, ...], s
         return 0, look_at_factory(host, state.coolify, words[1], now=now), ""
     if words[0] == "ink-backup":
         said = BackupScript(host, state.coolify.factory, now).answer(words[1:])
+    elif words[0] == "ink-disk":
+        busy = sum(d.status in ("queued", "in_progress") for d in state.coolify.deployments)
+        said = DiskScript(host, state.coolify.factory, stdin, str(busy)).answer(words[1:])
     else:
         said = SwapScript(host, state.coolify, stdin, now).answer(words)
     if said[0] == 0 and words[1] not in _READS.get(words[0], ()):

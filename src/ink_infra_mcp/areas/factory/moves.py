@@ -1,0 +1,79 @@
+"""What the parts of a Factory that move data have in common: what is asked, what is planned, and figures for people."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from ink_infra_mcp.core.plan import Frozen, Step
+from ink_infra_mcp.hosts.factory.disks import Engine, Ground
+
+PartName = Literal["data_disk", "docker_data"]
+"""The parts that can be set up; one that is not built yet is not offered."""
+SPARE_KB = 16_384
+"""As the script on the host has it: what is left free beside a tenth of what is copied."""
+_KB_PER_S = 60_000
+"""Copied, and then read twice: slow for a volume of a cloud, so that the estimate is rather too long."""
+_ENTRIES_PER_S = 2_000
+_RESTART_S = 60
+
+
+class Asked(Frozen):
+    """What a call asks for, on the Factory `host`."""
+
+    host: str
+    parts: tuple[PartName, ...]
+    disk: str = ""
+    erase: bool = False
+
+
+class Planned(Frozen):
+    """What one part plans; without steps `so` says why. `phrase` is what a person types where data may be lost."""
+
+    steps: tuple[Step, ...] = ()
+    so: str = ""
+    stops: str = ""
+    keeps: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    phrase: str = ""
+
+
+def needed_kb(kb: int) -> int:
+    """Return how much room a copy of so many KiB wants."""
+    return kb + kb // 10 + SPARE_KB
+
+
+def shown(kb: int) -> str:
+    """Return a size for a person."""
+    return f"{kb / 2**20:.1f} GiB" if kb >= 2**20 else f"{kb / 1024:.1f} MiB"
+
+
+def lasting(kb: int, entries: int) -> str:
+    """Return how long a copy keeps Docker stopped, as a person says it."""
+    seconds = _RESTART_S + kb // _KB_PER_S + entries // _ENTRIES_PER_S
+    return f"about {max(2, -(-seconds // 60))} minutes"
+
+
+def common_reasons(ground: Ground) -> Iterator[str]:
+    """Yield what keeps any move from beginning; what is not known is one."""
+    if ground.missing:
+        yield f"it lacks {ground.missing}"
+    if ground.under_way:
+        yield f"a move is under way there ({ground.under_way})"
+    if ground.unknown_engine:
+        yield "Docker does not say where it keeps its data"
+    if ground.engine is not None:
+        yield from _of_work(ground.engine)
+
+
+def _of_work(engine: Engine) -> Iterator[str]:
+    if not engine.coolify:
+        return
+    if engine.deployments is None:
+        yield "whether deployments run is not known"
+    elif engine.deployments:
+        yield f"{engine.deployments} deployments run or wait"
+
+
+def orders_of(ground: Ground) -> dict[str, str]:
+    """Return the words of orders that say what there is to stop."""
+    engine = ground.engine
+    return {"docker": "yes" if engine else "no", "coolify": "yes" if engine and engine.coolify else "no"}
