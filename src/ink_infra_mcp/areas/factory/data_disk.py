@@ -19,14 +19,8 @@ _BACK = "/var/lib/ink-infra/disk/rollback on the Factory goes back by hand, to t
 def reasons(asked: Asked, ground: Ground) -> Iterator[str]:
     """Yield every reason not to begin."""
     disk = _disk(ground)
-    if not asked.disk:
-        yield f"it takes the disk's id; there are: {', '.join(ground.names) or 'none'}"
-        return
-    if not is_whole(asked.disk):
-        yield f"{asked.disk} is not the name of a whole disk below {BY_ID}; there are: {', '.join(ground.names) or 'none'}"
-        return
     if not disk.there:
-        yield f"there is no {BY_ID}{asked.disk}; there are: {', '.join(ground.names) or 'none'}"
+        yield f"{_not_there(asked.disk)}; there are: {', '.join(ground.names) or 'none'}"
         return
     yield from common_reasons(ground)
     yield from _of_disk(disk)
@@ -35,6 +29,12 @@ def reasons(asked: Asked, ground: Ground) -> Iterator[str]:
     if not _is_there(ground, disk):
         yield from _of_content(asked, disk)
         yield from _of_room(ground, disk)
+
+
+def _not_there(name: str) -> str:
+    if not name:
+        return f"it takes the disk's name below {BY_ID}"
+    return f"there is no {BY_ID}{name}" if is_whole(name) else f"{name} is not the name of a whole disk below {BY_ID}"
 
 
 def _of_disk(disk: Disk) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _of_room(ground: Ground, disk: Disk) -> Iterator[str]:
     if ground.data_kb is None or ground.data_entries is None:
         yield f"the size of {DATA} is not known"
     elif (wanted := needed_kb(ground.data_kb)) > (has := _room_kb(disk)):
-        yield f"{DATA} has {shown(ground.data_kb)}, which takes {shown(wanted)}, and {disk.name} has room for {shown(has)}"
+        yield f"{DATA} takes {shown(wanted)} with some to spare, and {disk.name} has room for {shown(has)}"
 
 
 def _room_kb(disk: Disk) -> int:

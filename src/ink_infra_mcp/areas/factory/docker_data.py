@@ -41,7 +41,7 @@ def _of_engine(engine: Engine) -> Iterator[str]:
     if engine.root != OLD:
         yield f"Docker keeps its data at {engine.root}, and only {OLD} is moved"
     if not engine.store.startswith(_DRIVERS):
-        yield f"Docker's storage is {engine.store.split(' ')[0] or 'not known'}, and only overlay2 and overlayfs are moved"
+        yield f"Docker's storage is {engine.store.split(' ')[0] or 'not known'}: only overlay2 and overlayfs are moved"
     if engine.below:
         yield f"something is mounted at {', '.join(engine.below[:3])}"
 
@@ -63,7 +63,7 @@ def _of_room(asked: Asked, ground: Ground, engine: Engine) -> Iterator[str]:
     elif has is None:
         yield "how much room the disk has is not known"
     elif (wanted := needed_kb(kb)) > has:
-        yield f"Docker keeps {shown(kb)}, which takes {shown(wanted)}, and the disk has room for {shown(max(has, 0))}"
+        yield f"Docker's data takes {shown(wanted)} with some to spare, and the disk has room for {shown(max(has, 0))}"
 
 
 def _has_store(engine: Engine) -> bool:
@@ -103,8 +103,8 @@ def planned(asked: Asked, ground: Ground) -> Planned:
         id=STEP,
         kind=MOVE,
         target=asked.host,
-        summary=f"Have {asked.host} copy {places} to {DATA} ({shown(kb)}, {files} entries) with Docker stopped, compare "
-        "both, and start Docker there; unless all of it is the same and serves, it goes back by itself",
+        summary=f"Have {asked.host} copy {places} to {DATA} ({shown(kb)}, {files} entries) with Docker stopped, "
+        "compare both, and start Docker there; unless all of it is the same and serves, it goes back by itself",
         servers=(asked.host,),
         changes=tuple(changes),
         params={

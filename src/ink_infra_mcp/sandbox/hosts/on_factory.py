@@ -1,4 +1,4 @@
-"""Answers every script that is about Coolify on the Factory: how it is, its backups, its disks, and the swap of its image."""
+"""Answers every script that is about the Factory: how Coolify is, its backups, its disks, and the swap of its image."""
 
 from ink_infra_mcp.sandbox.hosts.backup import BackupScript
 from ink_infra_mcp.sandbox.hosts.disk import DiskScript
