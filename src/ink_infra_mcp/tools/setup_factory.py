@@ -6,11 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.factory.data_disk import FORMAT, GUARD, MOVE
 from ink_infra_mcp.areas.factory.docker_data import MOVE as MOVE_DOCKER
-from ink_infra_mcp.areas.factory.moves import Asked, PartName
+from ink_infra_mcp.areas.factory.moves import PINNED, Asked, PartName, as_approved, sizes_of
 from ink_infra_mcp.areas.factory.parts import PARTS, in_order, planned
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan
+from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.systems import FACTORY, STATE, Needs
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.disks import Ground, ground, is_whole
@@ -54,7 +55,10 @@ class SetupFactory(Mutation[Args, Look, Facts]):
         Raises:
             HostError: the Factory cannot be reached, or its answer is not understood.
         """
-        return await _facts(look, args.parts, args.disk, erase=args.erase)
+        facts = await _facts(look, args.parts, args.disk, erase=args.erase)
+        if approved is None or PINNED not in approved.pinned:
+            return facts
+        return Facts(asked=facts.asked, ground=as_approved(facts.ground, table(approved.pinned[PINNED])))
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return each part's step; none where all is so.
@@ -76,7 +80,8 @@ class SetupFactory(Mutation[Args, Look, Facts]):
             steps=steps,
             blast_radius="; then ".join(part.stops for part in parts if part.stops) or "nothing that runs",
             keeps=tuple(word for part in parts for word in part.keeps),
-            warnings=tuple(word for part in parts for word in part.warnings),
+            warnings=tuple(dict.fromkeys(word for part in parts for word in part.warnings)),
+            pinned={PINNED: {**sizes_of(facts.ground)}},
             phrase=next((part.phrase for part in parts if part.phrase), host),
         )
 
@@ -85,7 +90,7 @@ class SetupFactory(Mutation[Args, Look, Facts]):
         if not plan.steps:
             return []
         parts = in_order(name for name in PARTS if any(step.id == name for step in plan.steps))
-        disk = next((str(table["disk"]) for step in plan.steps if "disk" in (table := _orders(step.params))), "")
+        disk = next((str(_orders(step.params)["disk"]) for step in plan.steps if "disk" in _orders(step.params)), "")
         facts = await _facts(look, parts, disk, erase=False)
         return [check for name in parts for check in PARTS[name].checks(facts.asked, facts.ground)]
 

@@ -2,7 +2,17 @@
 
 from collections.abc import Iterator
 
-from ink_infra_mcp.areas.factory.moves import Asked, Planned, common_reasons, lasting, needed_kb, orders_of, shown
+from ink_infra_mcp.areas.factory.moves import (
+    BACK,
+    LOST,
+    Asked,
+    Planned,
+    common_reasons,
+    lasting,
+    needed_kb,
+    orders_of,
+    shown,
+)
 from ink_infra_mcp.core.fstab import BY_ID, DATA, Entry, entry_of, is_automount, is_so, line_of, unfit
 from ink_infra_mcp.core.operation import Check
 from ink_infra_mcp.core.plan import Change, Step
@@ -13,7 +23,6 @@ FORMAT, MOVE, GUARD = "factory.format_and_move", "factory.move_to_disk", "factor
 FILE_SYSTEM = "ext4"
 _METADATA = 0.93
 """How much of a disk ext4 leaves for files, with inodes and journal taken off."""
-_BACK = "/var/lib/ink-infra/disk/rollback on the Factory goes back by hand, to the data from before the move"
 
 
 def reasons(asked: Asked, ground: Ground) -> Iterator[str]:
@@ -134,7 +143,7 @@ def _moving(asked: Asked, ground: Ground, disk: Disk) -> Planned:
         if ground.engine
         else lost,
         keeps=(f"{DATA} from before, as {DATA}.before-<operation>: it takes its room until somebody removes it",),
-        warnings=(f"{_BACK}: what was written since would be lost, and stays on the disk.",),
+        warnings=(LOST,),
         phrase="" if how == "none" else disk.name,
     )
 
@@ -167,7 +176,7 @@ def _step(asked: Asked, kind: str, summary: str, words: dict[str, str], entries:
             ),
         ),
         params={"host": asked.host, "part": "data", "orders": {**words}},
-        undo_words=_BACK,
+        undo_words=BACK,
     )
 
 

@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 
 from ink_infra_mcp.areas.factory import data_disk
-from ink_infra_mcp.areas.factory.moves import Asked, Planned, common_reasons, lasting, needed_kb, orders_of, shown
+from ink_infra_mcp.areas.factory.moves import (
+    BACK,
+    LOST,
+    Asked,
+    Planned,
+    common_reasons,
+    lasting,
+    needed_kb,
+    orders_of,
+    shown,
+)
 from ink_infra_mcp.core.baseline.daemon import merged
 from ink_infra_mcp.core.containerd import DEFAULT_ROOT, with_root
 from ink_infra_mcp.core.fstab import DATA
@@ -18,7 +28,6 @@ SETTING = "data-root"
 STORE_MARK = "io.containerd.snapshotter.v1"
 """What `docker info` has as driver-type where containerd keeps the images (daemon/containerd/service.go, moby 28)."""
 _DRIVERS = ("overlay2 ", "overlayfs ")
-_BACK = "/var/lib/ink-infra/disk/rollback on the Factory goes back by hand, to Docker's data from before the move"
 
 
 def reasons(asked: Asked, ground: Ground) -> Iterator[str]:
@@ -48,7 +57,7 @@ def _of_engine(engine: Engine) -> Iterator[str]:
 
 def _of_settings(engine: Engine) -> Iterator[str]:
     for conflict in merged(engine.daemon.text, {SETTING: NEW}).conflicts:
-        yield f"/etc/docker/daemon.json: {conflict}"
+        yield f"/etc/docker/daemon.json: {conflict.replace('by the baseline', 'is wanted')}"
     if _has_store(engine):
         try:
             with_root(engine.config.text, NEW_STORE)
@@ -112,15 +121,15 @@ def planned(asked: Asked, ground: Ground) -> Planned:
             "part": "docker",
             "store": store,
             "sums": {"daemon": engine.daemon.sha256, "config": engine.config.sha256},
-            "orders": {"kind": "docker", "copy": "yes", "trees": " ".join(trees), "kb": str(kb), **orders_of(ground)},
+            "orders": {"kind": "docker", "copy": "yes", "trees": " ".join(trees), **orders_of(ground)},
         },
-        undo_words=_BACK,
+        undo_words=BACK,
     )
     return Planned(
         steps=(step,),
         stops=f"Coolify and every container on {asked.host} stop for {lasting(kb, files)}",
         keeps=(f"Docker's data from before, at {places}: it takes its room until somebody removes it",),
-        warnings=(f"{_BACK}: what was written since would be lost, and stays on the disk.",),
+        warnings=(LOST,),
     )
 
 

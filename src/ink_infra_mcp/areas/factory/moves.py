@@ -3,13 +3,23 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from ink_infra_mcp.core.plan import Frozen, Step
+from pydantic import JsonValue
+
+from ink_infra_mcp.core.plan import Frozen, JsonObject, Step
 from ink_infra_mcp.hosts.factory.disks import Engine, Ground
 
 PartName = Literal["data_disk", "docker_data"]
 """The parts that can be set up; one that is not built yet is not offered."""
 SPARE_KB = 16_384
-"""As the script on the host has it: what is left free beside a tenth of what is copied."""
+"""What is left free beside a tenth of what is copied, as the script on the host has it."""
+BACK = (
+    "/var/lib/ink-infra/disk/rollback on the Factory goes back by hand from the last move, and those below moves/ "
+    "beside it from the others"
+)
+LOST = f"{BACK}: what was written since would be lost, and stays on the disk."
+PINNED = "sizes"
+GROWS = 1.1
+"""How much more than what was approved may be there when it begins: sizes move by themselves, and room is looked at."""
 _KB_PER_S = 60_000
 """Copied, and then read twice: slow for a volume of a cloud, so that the estimate is rather too long."""
 _ENTRIES_PER_S = 2_000
@@ -77,3 +87,36 @@ def orders_of(ground: Ground) -> dict[str, str]:
     """Return the words of orders that say what there is to stop."""
     engine = ground.engine
     return {"docker": "yes" if engine else "no", "coolify": "yes" if engine and engine.coolify else "no"}
+
+
+def sizes_of(ground: Ground) -> dict[str, int | None]:
+    """Return the measured figures that a plan tells of, by their names."""
+    engine = ground.engine
+    return {
+        "data_kb": ground.data_kb,
+        "data_entries": ground.data_entries,
+        "kb": engine.kb if engine else None,
+        "entries": engine.entries if engine else None,
+        "containerd_kb": engine.containerd_kb if engine else None,
+    }
+
+
+def as_approved(ground: Ground, sizes: JsonObject) -> Ground:
+    """Return the ground with the figures that a person saw, where what is there now has not outgrown them.
+
+    Whether there is room is judged by what is there now, on the Factory, right before it is copied.
+    """
+    now = sizes_of(ground)
+    if now.keys() != sizes.keys() or any(_outgrown(now[name], seen) for name, seen in sizes.items()):
+        return ground
+    data = {name: sizes[name] for name in ("data_kb", "data_entries")}
+    engine = ground.engine
+    if engine is not None:
+        engine = engine.model_copy(update={name: sizes[name] for name in ("kb", "entries", "containerd_kb")})
+    return ground.model_copy(update={**data, "engine": engine})
+
+
+def _outgrown(now: int | None, seen: JsonValue) -> bool:
+    if now is None or not isinstance(seen, int):
+        return now is not seen
+    return now > seen * GROWS + SPARE_KB

@@ -425,22 +425,20 @@ go() {
   [ "$(order kind)" != data ] || [ "$(sum_of "$fstab")" = "$(sum_of "$dir/fstab.back")" ] || refuse 'fstab was changed meanwhile'
   if [ "$(guarded)" = yes ]; then : >"$dir/guarded" || refuse 'the disk takes nothing'; fi
   set_state moving '' && [ "$(state)" = moving ] || refuse 'the disk takes nothing'
-  begun=$(uptime_s)
   if [ "$(order copy)" = yes ]; then copied_"$(order kind)"; fi
   set_state switching '' && [ "$(state)" = switching ] || revert 'the disk takes nothing'
   switch_"$(order kind)" || revert 'what is new could not be put in its place'
   # from here on what is in the new place is more than a copy, and stays whatever comes
   rm -f "$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
   set_state started '' && [ "$(state)" = started ] || revert 'the disk takes nothing'
-  [ "$(order copy)" != yes ] || wake || revert 'Docker does not start in the new place'
-  printf '%s\n' "$(($(uptime_s) - begun))" | put "$dir/seconds"
   proved
 }
 
 # proved: from the new place all of it serves
 proved() {
   if [ "$(order copy)" = yes ]; then
-    [ ! -e "$top/hold" ] || wake || revert 'Docker does not start in the new place'
+    wake || revert 'Docker does not start in the new place'
+    [ -z "${begun:-}" ] || printf '%s\n' "$(($(uptime_s) - begun))" | put "$dir/seconds"
     in_place || revert 'what is in service is not in the new place'
     serves || revert "not all that ran runs again in $HEALTHY_S s"
   fi
@@ -546,9 +544,10 @@ rename() { [ ! -e "$2" ] && perl -e 'rename($ARGV[0], $ARGV[1]) or exit 1' "$1" 
 # switch_data: the old one goes aside, whole, before the new one comes; what is there in between is held by nobody
 switch_data() {
   [ "$(sum_of "$fstab")" = "$(sum_of "$dir/fstab.back")" ] || return 1
+  # a boot from here on mounts the disk over the old one
+  [ "$(order copy)" != yes ] || { : >"$dir/placing" && sync "$dir"; } || return 1
   guard_on && put "$fstab" <"$dir/fstab.wanted" && systemctl daemon-reload || return 1
   [ "$(order copy)" = yes ] || return 0
-  : >"$dir/placing" && sync "$dir" || return 1
   if [ "$(order data)" = folder ]; then rename "$data" "$aside" || return 1; fi
   mkdir "$data" && sync "${data%/*}/" && mount "$data" && [ "$(mounted "$data")" = "$(number_of "$ids/$(order disk)")" ]
 }
@@ -609,7 +608,7 @@ tidy() {
   [ -e "$dir/copying" ] || return 0
   case $(order kind) in
     data)
-      mount -t ext4 "$ids/$(order disk)" "$stage" || return 0
+      [ -z "$(used_at "$(number_of "$ids/$(order disk)")")" ] && mount -t ext4 "$ids/$(order disk)" "$stage" || return 0
       if [ "$(mounted "$stage")" = "$(number_of "$ids/$(order disk)")" ]; then
         find "$stage/" -xdev -mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf --one-file-system {} +
         umount "$stage"
