@@ -9,13 +9,14 @@ import pytest
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_factory import Storage, Volume
 from tests.ink import Ink, ink
-from tests.tools.arrivals import approved
+from tests.tools.arrivals import approved, say_yes
 from tests.tools.calls import Before, Said, call, unknown
 
 pytestmark = pytest.mark.anyio
 
 LIMIT_S = 60
 TOOL, DISK = "setup_factory", "scsi-0HC_Volume_1001"
+REFUSED = "[refused_by_policy]"
 BOTH = ("data_disk", "docker_data")
 DATA_PROVED = {"data_disk": "passed", "fstab": "passed", "guard": "passed"}
 LINE = f"/dev/disk/by-id/{DISK} /data ext4 discard,nofail,x-systemd.device-timeout=30s"
@@ -32,10 +33,15 @@ def volume(state: WorldState) -> Volume:
     return storage(state).volumes[DISK]
 
 
+def flowing(text: str) -> str:
+    """Return a text without the ends of its lines."""
+    return " ".join(text.replace("... ", "").split())
+
+
 async def set_up(it: Ink, *parts: str, **arguments: object) -> Said:
     """Return what is said of a call that a person approves."""
     async with it.client() as client:
-        return await approved(it, client, TOOL, {"parts": [*parts], "disk": DISK, "wait_s": 50, **arguments})
+        return await approved(it, client, TOOL, parts=[*parts], disk=DISK, wait_s=50, **arguments)
 
 
 async def test_a_blank_volume_becomes_data_and_holds_dockers_data(tmp_path: Path) -> None:
@@ -60,8 +66,8 @@ async def test_the_name_of_the_disk_is_what_a_person_types_where_it_is_formatted
         async with ink(tmp_path) as it, it.client() as client:
             said = await call(client, TOOL, parts=["data_disk"], disk=DISK)
             assert said.outcome == "approval_required"
-            for words in (f"format {DISK} with ext4", "stop for about", "/data.before-", "rollback", LINE, DISK):
-                assert words in said.text, words
+            for words in (f"format {DISK} with ext4", "stop for about", "/data.before-", "rollback", f"type '{DISK}'"):
+                assert words in flowing(said.text), words
             assert storage(it.state).moves == {}
 
 
@@ -166,7 +172,7 @@ async def test_what_is_not_known_to_be_good_is_refused_with_its_reason(
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path, change_world=change) as it, it.client() as client:
             said = await call(client, TOOL, parts=["data_disk"], disk=DISK)
-            assert (said.outcome, why in said.text) == ("refused_by_policy", True), said.text
+            assert (said.is_error, REFUSED in said.text, why in said.text) == (True, True, True), said.text
             assert storage(it.state).moves == {}
 
 
@@ -176,7 +182,9 @@ async def test_only_a_whole_disk_that_is_there_is_taken_by_its_id(tmp_path: Path
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path) as it, it.client() as client:
             said = await call(client, TOOL, parts=["data_disk"], disk=name)
-            assert (said.outcome, f"there are: {DISK}" in said.text) == ("refused_by_policy", True), said.text
+            assert (said.is_error, REFUSED in said.text, f"there are: {DISK}" in said.text) == (True, True, True), (
+                said.text
+            )
 
 
 async def test_a_disk_is_erased_only_where_the_call_says_so_and_a_person_types_its_name(tmp_path: Path) -> None:
@@ -185,7 +193,8 @@ async def test_a_disk_is_erased_only_where_the_call_says_so_and_a_person_types_i
         async with ink(tmp_path, change_world=signed) as it:
             async with it.client() as client:
                 asked = await call(client, TOOL, parts=["data_disk"], disk=DISK, erase=True)
-            assert (f"ERASE {DISK}" in asked.text, "(xfs) is lost for good" in asked.text) == (True, True), asked.text
+            told = flowing(asked.text)
+            assert (f"ERASE {DISK}" in told, "(xfs) is lost for good" in told) == (True, True), told
             said = await set_up(it, "data_disk", erase=True)
             assert (said.outcome, said.checks) == ("applied", DATA_PROVED), said.text
 
@@ -203,7 +212,7 @@ async def test_a_factory_that_goes_back_says_why_and_nothing_is_called_done(tmp_
             assert [move.state for move in storage(it.state).moves.values()] == ["reverted"]
 
 
-async def test_a_deployment_that_begins_meanwhile_is_not_cut_off(tmp_path: Path) -> None:
+async def test_a_disk_that_is_another_one_meanwhile_is_not_touched(tmp_path: Path) -> None:
     """The Factory looks once more, and begins nothing."""
 
     def changed(state: WorldState) -> None:
@@ -215,33 +224,30 @@ async def test_a_deployment_that_begins_meanwhile_is_not_cut_off(tmp_path: Path)
             assert (said.outcome, "is not as it was when this was planned" in said.text) == ("failed", True), said.text
 
 
-async def test_sizes_that_move_do_not_make_another_plan(tmp_path: Path) -> None:
-    """What was approved is what runs: figures move by themselves, unless there is much more than was told."""
+@pytest.mark.parametrize(("more_kb", "outcome"), [(50_000, "applied"), (2_000_000, "plan_drifted")])
+async def test_sizes_that_move_make_no_other_plan_unless_much_more_would_be_copied(
+    tmp_path: Path, more_kb: int, outcome: str
+) -> None:
+    """What was approved is what runs, with the figures that the person saw."""
     with anyio.fail_after(LIMIT_S):
-        async with ink(tmp_path) as it:
-
-            def grown(state: WorldState) -> None:
-                storage(state).docker_kb += 5_000
-
-            async with it.client() as client:
-                asked = await call(client, TOOL, parts=["data_disk"], disk=DISK)
-                with it.world.change() as state:
-                    grown(state)
-                again = await call(client, TOOL, parts=["data_disk"], disk=DISK)
-            assert asked.data["outcome"] == again.data["outcome"] == "approval_required"
-            said = await set_up(it, "data_disk")
-            assert said.outcome == "applied", said.text
+        async with ink(tmp_path) as it, it.client() as client:
+            asked = await call(client, TOOL, parts=["data_disk"], disk=DISK)
+            await say_yes(it.app, str(asked.data["approval_id"]))
+            with it.world.change() as state:
+                storage(state).data_kb += more_kb
+            said = await call(client, TOOL, parts=["data_disk"], disk=DISK, wait_s=50)
+            assert said.outcome == outcome, said.text
 
 
-@pytest.mark.parametrize("verb", ["prepare", "start"])
 @pytest.mark.parametrize("kind", ["drop", "drop_after"])
-async def test_a_connection_that_breaks_makes_no_second_move(tmp_path: Path, verb: str, kind: str) -> None:
-    """What was not heard is looked at."""
+async def test_a_word_that_is_lost_on_the_way_is_said_again(tmp_path: Path, kind: str) -> None:
+    """The Factory takes it once, and goes on by itself; it is asked until it has ended."""
 
     def lost(state: WorldState) -> None:
-        state.faults.append(Fault(system="ssh", match=f"ink-disk {verb}", kind=kind))
+        state.faults.append(Fault(system="ssh", match="ink-disk start", kind=kind))
 
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path, change_world=lost) as it:
             said = await set_up(it, "data_disk")
-            assert (said.outcome, len(storage(it.state).moves) <= 1) in (("applied", True), ("failed", True)), said.text
+            states = [move.state for move in storage(it.state).moves.values()]
+            assert (said.outcome, states) == ("applied", ["done"]), said.text

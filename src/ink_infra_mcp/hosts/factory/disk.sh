@@ -104,7 +104,15 @@ disk() {
 }
 
 kind_of_data() {
-  if [ -L "$data" ]; then echo other; elif [ -n "$(mounted "$data")" ]; then echo mount; elif [ -d "$data" ]; then echo folder; elif [ -e "$data" ]; then echo other; else echo absent; fi
+  if [ -n "$(mounted "$data")" ]; then
+    echo mount
+  elif [ -d "$data" ] && [ ! -L "$data" ]; then
+    echo folder
+  elif [ -e "$data" ] || [ -L "$data" ]; then
+    echo other
+  else
+    echo absent
+  fi
 }
 
 # size FOLDER: KiB and entries of it, on its own file system
@@ -231,7 +239,8 @@ wanted_fstab() {
   cp -p "$fstab" "$dir/fstab.wanted" && cat "$dir/fstab.new" >"$dir/fstab.wanted" && sync "$dir/fstab.wanted" || return 1
   ask 60 findmnt --verify --tab-file "$dir/fstab.wanted" >"$dir/verified" 2>&1 || leave 3 "findmnt does not take the new fstab: $(grep '\[E\]' "$dir/verified" | words)"
   ask 60 findmnt --tab-file "$dir/fstab.wanted" -rno SOURCE,TARGET,FSTYPE >"$dir/read" || return 1
-  [ "$(awk '$2 == "/data"' "$dir/read")" = "$ids/$(order disk) /data ext4" ] || leave 3 "$data stands in fstab in another way that findmnt reads"
+  # a boot reads /data/ and //data as /data
+  [ "$(awk '{ at = $2; gsub(/\/+/, "/", at); sub(/\/$/, "", at) } at == "/data"' "$dir/read")" = "$ids/$(order disk) /data ext4" ] || leave 3 "$data stands in fstab in another way that findmnt reads"
   # others that name the same disk by its UUID, label or node would mount it twice
   ask 60 findmnt --evaluate --tab-file "$dir/fstab.wanted" -rno SOURCE >"$dir/read" || return 1
   real=$(readlink -f "$ids/$(order disk)") same=0

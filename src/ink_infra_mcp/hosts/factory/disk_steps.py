@@ -24,6 +24,8 @@ BY_HAND = "/var/lib/ink-infra/disk/rollback"
 WITHIN_S = 24 * 3600.0
 """A terabyte on a slow volume; the Factory acts by itself, and what we wait for is its end, there or back."""
 EVERY_S = 5.0
+TRIES = 3
+"""How often the Factory is asked when the connection breaks."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
 
 
@@ -79,13 +81,23 @@ class DiskSteps:
         found = await disks.look(self.pool, host, name)
         if found.state == "":
             call.say(f"having {host} prepare the move")
-            await disks.act(self.pool, host, "prepare", name, permit=call.permit, orders=Orders(words=words))
+            await self._act(call, host, "prepare", Orders(words=words))
         if found.state in ("", "prepared"):
-            await disks.act(self.pool, host, "start", name, permit=call.permit)
+            await self._act(call, host, "start")
         found = await self._followed(call, host, name)
         if found.state != "done":
             raise _not_moved(host, found)
         return {"move": name, "seconds": found.seconds}
+
+    async def _act(self, call: StepCall, host: str, verb: str, orders: Orders | None = None) -> None:
+        """A connection that broke says nothing of what the Factory did: each verb may be said twice."""
+        for left in range(TRIES - 1, -1, -1):
+            try:
+                return await disks.act(self.pool, host, verb, _name(call), permit=call.permit, orders=orders)
+            except HostUnreachable as error:
+                if not left:
+                    raise
+                call.say(f"{error.failed} Asking again.")
 
     async def _followed(self, call: StepCall, host: str, name: str) -> Move:
         async def once() -> Move | NotYet:
