@@ -57,7 +57,7 @@ def test_all_of_it_comes_over_and_what_was_there_is_kept_aside(tmp_path: Path) -
     assert drop_ins(root) == ["ink-data.conf"]
 
 
-@pytest.mark.parametrize("number", range(1, 70, 1))
+@pytest.mark.parametrize("number", range(1, 70, 2))
 def test_whoever_is_killed_at_whatever_program_coolify_has_all_of_its_data_again(tmp_path: Path, number: int) -> None:
     """At a program that changes something the power goes: after the boot all is in the old place, or in the new."""
     root = factory(tmp_path, fstab=AUTOMOUNT)

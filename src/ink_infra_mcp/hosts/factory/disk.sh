@@ -66,7 +66,8 @@ ask() {
 # mounted FOLDER: which device is mounted there last, by its numbers; nothing where none is
 mounted() { awk -v at="$1" '$5 == at { found = $3 } END { if (found != "") print found }' "$mounts"; }
 below() { awk -v at="$1/" 'index($5, at) == 1 { print $5 }' "$mounts"; }
-used_at() { awk -v of="$1" '$3 == of { print $5 }' "$mounts"; }
+# used_at NUMBER: where a disk is mounted; Docker mounts parts of its own folder below /data once more
+used_at() { awk -v of="$1" -v in_="$data/" '$3 == of && index($5, in_) != 1 { print $5 }' "$mounts"; }
 number_of() { lsblk -dnro MAJ:MIN "$1" 2>/dev/null; }
 words() { tr -s ' \t\n' ' ' | sed 's/^ //; s/ $//'; }
 
