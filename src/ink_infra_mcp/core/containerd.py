@@ -24,13 +24,12 @@ def with_root(text: str, root: str) -> str:
         return text
     if there != DEFAULT_ROOT:
         raise ValueError(f"root is {there} there")
-    line = f'root = "{root}"'
-    if "root" in before:
-        first = next((found for found in _LINE.finditer(text) if found["value"] == DEFAULT_ROOT), None)
-        edited = text[: first.start()] + line + text[first.end() :] if first else text
-    else:
-        edited = f"{line}\n{text or _BARE}"
-    wanted = {**(before or tomllib.loads(_BARE)), "root": root}
-    if tomllib.loads(edited) != wanted:
+    edited = _edited(text, f'root = "{root}"', replaces="root" in before)
+    if tomllib.loads(edited) != {**(before or tomllib.loads(_BARE)), "root": root}:
         raise ValueError("root cannot be set without a change of something else")
     return edited
+
+
+def _edited(text: str, line: str, *, replaces: bool) -> str:
+    """The first line of that shape is the one at the top: tables come after it in TOML."""
+    return _LINE.sub(lambda _: line, text, count=1) if replaces else f"{line}\n{text or _BARE}"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import filterfalse
 
 from ink_infra_mcp.core.plan import Frozen
 
@@ -48,11 +49,15 @@ def unfit(entries: Iterable[Entry], disk: str) -> list[str]:
 def _unfit(entry: Entry, disk: str) -> str:
     if entry.source != f"{BY_ID}{disk}":
         return f"fstab mounts {entry.source} at {entry.target}"
-    if entry.target != DATA and not is_automount(entry.target):
-        return f"fstab mounts the disk at {entry.target}"
-    if entry.target == DATA and entry.type not in ("ext4", "auto"):
+    if is_automount(entry.target):
+        return ""
+    return _unfit_data(entry) if entry.target == DATA else f"fstab mounts the disk at {entry.target}"
+
+
+def _unfit_data(entry: Entry) -> str:
+    if entry.type != "ext4":
         return f"fstab has the type {entry.type} for it"
-    odd = [option for option in entry.options if entry.target == DATA and not _is_good(option)]
+    odd = [*filterfalse(_is_good, entry.options)]
     return f"fstab has the options {', '.join(odd)} for it, which nobody here knows" if odd else ""
 
 
@@ -63,9 +68,8 @@ def _is_good(option: str) -> bool:
 def line_of(entries: Iterable[Entry]) -> str:
     """Return the line behind its source: what is wanted, and the good options that stand there already."""
     there = [option for entry in entries if entry.target == DATA for option in entry.options]
-    kept = [option for option in there if _KEPT.fullmatch(option)]
-    timeouts = [option for option in there if _TIMEOUT.fullmatch(option)]
-    options = (*WANTED[:2], *(timeouts[:1] or WANTED[2:]), *dict.fromkeys(kept))
+    timeout = next(filter(_TIMEOUT.fullmatch, there), WANTED[2])
+    options = (*WANTED[:2], timeout, *dict.fromkeys(filter(_KEPT.fullmatch, there)))
     return f"{DATA} ext4 {','.join(options)} 0 0"
 
 

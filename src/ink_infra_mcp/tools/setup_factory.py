@@ -4,13 +4,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ink_infra_mcp.areas.factory.data_disk import FORMAT, GUARD, MOVE
+from ink_infra_mcp.areas.factory.data_disk import FORMAT, GUARD, MOVE, STEP
 from ink_infra_mcp.areas.factory.docker_data import MOVE as MOVE_DOCKER
 from ink_infra_mcp.areas.factory.moves import PINNED, Asked, PartName, as_approved, sizes_of
-from ink_infra_mcp.areas.factory.parts import PARTS, in_order, planned
+from ink_infra_mcp.areas.factory.parts import PARTS, checks_of, in_order, planned
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
-from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan
+from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Step
 from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.systems import FACTORY, STATE, Needs
 from ink_infra_mcp.core.untrusted import clean_name
@@ -36,9 +36,9 @@ class Facts(Frozen):
 
 
 class SetupFactory(Mutation[Args, Look, Facts]):
-    """Set up the Factory: `data_disk` puts /data on a volume by its id, `docker_data` Docker's own data onto it. The
-    Factory copies, compares and switches by itself, and goes back if anything fails; old data is kept. It never formats
-    a disk that holds something unless told to.
+    """Set up the control plane's server: `data_disk` puts /data on a volume by its id, `docker_data` Docker's own data
+    onto it. It copies, compares and switches by itself, and returns if anything fails; old data is kept. It never
+    formats a disk that holds something unless told to.
     """
 
     name: ClassVar[str] = "setup_factory"
@@ -66,33 +66,29 @@ class SetupFactory(Mutation[Args, Look, Facts]):
         Raises:
             RefusedByPolicy: a part cannot be set up; every reason is said.
         """
-        host, parts = facts.asked.host, planned(facts.asked, facts.ground)
+        host, all_parts = facts.asked.host, planned(facts.asked, facts.ground)
         title = f"Set up {', '.join(facts.asked.parts)} on {host}"
-        steps = tuple(step for part in parts for step in part.steps)
-        if not steps:
-            reason = f"{'; '.join(part.so for part in parts)}."
-            return Plan(tool=self.name, title=title, target=host, locks=(), reason=reason)
+        if not all_parts.steps:
+            return Plan(tool=self.name, title=title, target=host, locks=(), reason=f"{all_parts.so}.")
         return Plan(
             tool=self.name,
             title=title,
             target=host,
             locks=("coolify", f"muscle:{host}", f"server:{host}"),
-            steps=steps,
-            blast_radius="; then ".join(part.stops for part in parts if part.stops) or "nothing that runs",
-            keeps=tuple(word for part in parts for word in part.keeps),
-            warnings=tuple(dict.fromkeys(word for part in parts for word in part.warnings)),
+            steps=all_parts.steps,
+            blast_radius=all_parts.stops or "nothing that runs",
+            keeps=all_parts.keeps,
+            warnings=all_parts.warnings,
             pinned={PINNED: {**sizes_of(facts.ground)}},
-            phrase=next((part.phrase for part in parts if part.phrase), host),
+            phrase=all_parts.phrase or host,
         )
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
         """Return what a look that is made anew says of each part that the plan sets up."""
-        if not plan.steps:
-            return []
-        parts = in_order(name for name in PARTS if any(step.id == name for step in plan.steps))
-        disk = next((str(_orders(step.params)["disk"]) for step in plan.steps if "disk" in _orders(step.params)), "")
-        facts = await _facts(look, parts, disk, erase=False)
-        return [check for name in parts for check in PARTS[name].checks(facts.asked, facts.ground)]
+        steps = {step.id: step for step in plan.steps}
+        parts = in_order(name for name in PARTS if name in steps)
+        facts = await _facts(look, parts, _disk_of(steps.get(STEP)), erase=False)
+        return checks_of(parts, facts.asked, facts.ground)
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return for how many seconds each part kept Docker stopped, and how to go back."""
@@ -106,6 +102,5 @@ async def _facts(look: Look, parts: tuple[PartName, ...], disk: str, *, erase: b
     return Facts(asked=asked, ground=await ground(look.hosts, host, disk if known else ""))
 
 
-def _orders(params: JsonObject) -> JsonObject:
-    orders = params.get("orders")
-    return orders if isinstance(orders, dict) else {}
+def _disk_of(step: Step | None) -> str:
+    return str(table(step.params["orders"])["disk"]) if step else ""

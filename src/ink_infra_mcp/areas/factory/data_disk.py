@@ -1,12 +1,14 @@
 """The part `data_disk`: /data on a disk of its own, named by its id, and Docker that never starts without it."""
 
 from collections.abc import Iterator
+from itertools import filterfalse
 
 from ink_infra_mcp.areas.factory.moves import (
     BACK,
     LOST,
     Asked,
     Planned,
+    checked,
     common_reasons,
     lasting,
     needed_kb,
@@ -21,6 +23,11 @@ from ink_infra_mcp.hosts.factory.disks import Disk, Ground, is_whole
 STEP = "data_disk"
 FORMAT, MOVE, GUARD = "factory.format_and_move", "factory.move_to_disk", "factory.guard_data"
 FILE_SYSTEM = "ext4"
+_FORMATS = {
+    "none": "",
+    "blank": "format {} with ext4, ",
+    "erase": "ERASE {}, format it with ext4, ",
+}
 _METADATA = 0.93
 """How much of a disk ext4 leaves for files, with inodes and journal taken off."""
 
@@ -47,31 +54,36 @@ def _not_there(name: str) -> str:
 
 
 def _of_disk(disk: Disk) -> Iterator[str]:
-    if disk.kind != "disk" or disk.children:
-        yield f"{disk.name} is no whole disk without parts (it is {disk.kind or 'unknown'}, with {disk.children} in it)"
+    if (disk.kind, disk.children) != ("disk", 0):
+        yield f"{disk.name} is no whole disk without parts (it is a {disk.kind}, with {disk.children} in it)"
     if disk.read_only:
         yield f"{disk.name} can only be read"
-    if strange := [place for place in disk.used_at if place != DATA and not is_automount(place)]:
+    if strange := [*filterfalse(_is_good_place, disk.used_at)]:
         yield f"{disk.name} is mounted at {', '.join(strange)}"
+
+
+def _is_good_place(place: str) -> bool:
+    return place == DATA or is_automount(place)
 
 
 def _of_data(ground: Ground, disk: Disk) -> Iterator[str]:
     if ground.data == "other":
         yield f"{DATA} is a link or a file"
-    elif ground.data == "mount" and ground.data_number != disk.number:
+    if ground.data == "mount" and not _is_there(ground, disk):
         yield f"another disk is mounted at {DATA} already"
-    elif ground.below and ground.data == "folder":
-        yield f"something is mounted at {', '.join(ground.below[:3])}"
+    if ground.data == "folder":
+        yield from (f"something is mounted at {place}" for place in ground.below)
 
 
 def _of_content(asked: Asked, disk: Disk) -> Iterator[str]:
-    if _is_empty(disk) or asked.erase:
-        return
+    if not (_is_empty(disk) or asked.erase):
+        yield f"{disk.name} holds {_held(disk)}: say erase=true to lose that"
+
+
+def _held(disk: Disk) -> str:
     if disk.signs == FILE_SYSTEM and disk.entries:
-        held = f"a file system with {disk.entries} things in it"
-    else:
-        held = disk.signs or "data that no reader of disks knows"
-    yield f"{disk.name} holds {held}: say erase=true to lose that"
+        return f"a file system with {disk.entries} things in it"
+    return disk.signs or "data that no reader of disks knows"
 
 
 def _of_room(ground: Ground, disk: Disk) -> Iterator[str]:
@@ -124,28 +136,29 @@ def planned(asked: Asked, ground: Ground) -> Planned:
 
 
 def _moving(asked: Asked, ground: Ground, disk: Disk) -> Planned:
-    how = "none" if _is_empty(disk) and not disk.blank else "blank" if disk.blank else "erase"
+    how = _how(disk)
     words = {**_orders(ground, disk), "copy": "yes", "format": how}
     kb, files = ground.data_kb or 0, ground.data_entries or 0
-    formats = {
-        "none": "",
-        "blank": f"format {disk.name} with ext4, ",
-        "erase": f"ERASE {disk.name}, format it with ext4, ",
-    }
     summary = (
-        f"Have {asked.host} {formats[how]}copy {DATA} onto {disk.name} ({shown(kb)}, {files} entries) with Docker "
-        "stopped, compare both, and mount it there; unless all of it is the same and serves, it goes back by itself"
+        f"Have {asked.host} {_FORMATS[how].format(disk.name)}copy {DATA} onto {disk.name} ({shown(kb)}, "
+        f"{files} entries) with Docker stopped, compare both, and mount it there; unless all of it is the same and "
+        "serves, it goes back by itself"
     )
     lost = f"all that is on {disk.name} ({disk.signs or 'unknown data'}) is lost for good; " if how == "erase" else ""
     return Planned(
         steps=(_step(asked, MOVE if how == "none" else FORMAT, summary, words, _entries(ground)),),
-        stops=f"{lost}Coolify and every container on {asked.host} stop for {lasting(kb, files)}"
-        if ground.engine
-        else lost,
+        stops=f"{lost}Coolify and every container on {asked.host} stop for {lasting(kb, files)}",
         keeps=(f"{DATA} from before, as {DATA}.before-<operation>: it takes its room until somebody removes it",),
         warnings=(LOST,),
         phrase="" if how == "none" else disk.name,
     )
+
+
+def _how(disk: Disk) -> str:
+    """Return how the disk is made ready: an empty ext4 is used as it is."""
+    if disk.blank:
+        return "blank"
+    return "none" if _is_empty(disk) else "erase"
 
 
 def _orders(ground: Ground, disk: Disk) -> dict[str, str]:
@@ -182,21 +195,11 @@ def _step(asked: Asked, kind: str, summary: str, words: dict[str, str], entries:
 
 def checks(asked: Asked, ground: Ground) -> Iterator[Check]:
     """Yield what is true afterwards, of a look that was made anew."""
-    disk = _disk(ground)
-    there = disk.there and _is_there(ground, disk)
-    evidence = f"{DATA} is {disk.name}" if there else f"{DATA} is not {asked.disk}: it is a {ground.data}"
-    yield Check(name="data_disk", status="passed" if there else "failed", evidence=evidence)
-    fixed = is_so(_entries(ground)) and not unfit(_entries(ground), asked.disk)
-    yield Check(
-        name="fstab",
-        status="passed" if fixed else "failed",
-        evidence=f"lines about it: {' | '.join(ground.lines) or 'none'}",
-    )
-    yield Check(
-        name="guard",
-        status="passed" if ground.guarded else "failed",
-        evidence=f"Docker starts only with {DATA} mounted: {'yes' if ground.guarded else 'no'}",
-    )
+    disk, entries = _disk(ground), _entries(ground)
+    yield checked("data_disk", _is_there(ground, disk), f"{DATA} is a {ground.data}; asked for: {asked.disk}")
+    fixed = is_so(entries) and not unfit(entries, asked.disk)
+    yield checked("fstab", fixed, f"lines about it: {' | '.join(ground.lines) or 'none'}")
+    yield checked("guard", ground.guarded, f"Docker starts only with {DATA} mounted: {ground.guarded}")
 
 
 def _disk(ground: Ground) -> Disk:

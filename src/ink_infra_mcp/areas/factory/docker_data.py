@@ -8,6 +8,7 @@ from ink_infra_mcp.areas.factory.moves import (
     LOST,
     Asked,
     Planned,
+    checked,
     common_reasons,
     lasting,
     needed_kb,
@@ -25,6 +26,11 @@ STEP = "docker_data"
 MOVE = "factory.move_docker"
 OLD, NEW, NEW_STORE = "/var/lib/docker", f"{DATA}/docker", f"{DATA}/containerd"
 SETTING = "data-root"
+_TREES = ((OLD, NEW), (DEFAULT_ROOT, NEW_STORE))
+_CHANGES = (
+    Change(name="data-root in /etc/docker/daemon.json", after=NEW),
+    Change(name="root in /etc/containerd/config.toml", before=DEFAULT_ROOT, after=NEW_STORE),
+)
 STORE_MARK = "io.containerd.snapshotter.v1"
 """What `docker info` has as driver-type where containerd keeps the images (daemon/containerd/service.go, moby 28)."""
 _DRIVERS = ("overlay2 ", "overlayfs ")
@@ -101,13 +107,9 @@ def planned(asked: Asked, ground: Ground) -> Planned:
         raise ValueError("Docker is there where nothing speaks against its move")
     if _is_there(engine):
         return Planned(so=f"Docker keeps its data at {NEW}")
-    kb, files = _kb(engine) or 0, engine.entries or 0
-    store = _has_store(engine)
-    trees = [f"{OLD}:{NEW}", *([f"{DEFAULT_ROOT}:{NEW_STORE}"] if store else [])]
-    places = f"{OLD} and {DEFAULT_ROOT}" if store else OLD
-    changes = [Change(name=f"{SETTING} in /etc/docker/daemon.json", after=NEW)]
-    if store:
-        changes.append(Change(name="root in /etc/containerd/config.toml", before=DEFAULT_ROOT, after=NEW_STORE))
+    kb, files, store = _kb(engine) or 0, engine.entries or 0, _has_store(engine)
+    trees = _TREES if store else _TREES[:1]
+    places = " and ".join(old for old, _ in trees)
     step = Step(
         id=STEP,
         kind=MOVE,
@@ -115,13 +117,13 @@ def planned(asked: Asked, ground: Ground) -> Planned:
         summary=f"Have {asked.host} copy {places} to {DATA} ({shown(kb)}, {files} entries) with Docker stopped, "
         "compare both, and start Docker there; unless all of it is the same and serves, it goes back by itself",
         servers=(asked.host,),
-        changes=tuple(changes),
+        changes=_CHANGES[: len(trees)],
         params={
             "host": asked.host,
             "part": "docker",
             "store": store,
             "sums": {"daemon": engine.daemon.sha256, "config": engine.config.sha256},
-            "orders": {"kind": "docker", "copy": "yes", "trees": " ".join(trees), **orders_of(ground)},
+            "orders": {"kind": "docker", "copy": "yes", "trees": " ".join(map(":".join, trees)), **orders_of(ground)},
         },
         undo_words=BACK,
     )
@@ -135,7 +137,7 @@ def planned(asked: Asked, ground: Ground) -> Planned:
 
 def checks(asked: Asked, ground: Ground) -> Iterator[Check]:
     """Yield what is true afterwards, of a look that was made anew."""
-    engine = ground.engine
-    there = engine is not None and _is_there(engine) and ground.data == "mount"
-    evidence = f"Docker keeps its data at {engine.root if engine else 'an unknown place'}; {DATA} is a {ground.data}"
-    yield Check(name="docker_data", status="passed" if there else "failed", evidence=evidence)
+    engine = ground.engine or Engine(root="unknown")
+    there = _is_there(engine) and ground.data == "mount"
+    evidence = f"Docker on {asked.host} keeps its data at {engine.root}; {DATA} is a {ground.data}"
+    yield checked("docker_data", there, evidence)

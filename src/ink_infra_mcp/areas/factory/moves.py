@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from ink_infra_mcp.core.operation import Check
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Step
 from ink_infra_mcp.hosts.factory.disks import Engine, Ground
 
@@ -44,6 +45,17 @@ class Planned(Frozen):
     keeps: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     phrase: str = ""
+
+    def then(self, other: "Planned") -> "Planned":
+        """Return both, one after the other."""
+        return Planned(
+            steps=(*self.steps, *other.steps),
+            so="; ".join(filter(None, (self.so, other.so))),
+            stops="; then ".join(filter(None, (self.stops, other.stops))),
+            keeps=(*self.keeps, *other.keeps),
+            warnings=tuple(dict.fromkeys((*self.warnings, *other.warnings))),
+            phrase=self.phrase or other.phrase,
+        )
 
 
 def needed_kb(kb: int) -> int:
@@ -107,16 +119,23 @@ def as_approved(ground: Ground, sizes: JsonObject) -> Ground:
     Whether there is room is judged by what is there now, on the Factory, right before it is copied.
     """
     now = sizes_of(ground)
-    if now.keys() != sizes.keys() or any(_outgrown(now[name], seen) for name, seen in sizes.items()):
+    if any(_outgrown(each, sizes.get(name)) for name, each in now.items()):
         return ground
-    data = {name: sizes[name] for name in ("data_kb", "data_entries")}
-    engine = ground.engine
-    if engine is not None:
-        engine = engine.model_copy(update={name: sizes[name] for name in ("kb", "entries", "containerd_kb")})
-    return ground.model_copy(update={**data, "engine": engine})
+    data = {"data_kb": sizes["data_kb"], "data_entries": sizes["data_entries"]}
+    return ground.model_copy(update={**data, "engine": _as_approved(ground.engine, sizes)})
+
+
+def _as_approved(engine: Engine | None, sizes: JsonObject) -> Engine | None:
+    seen = {"kb": sizes["kb"], "entries": sizes["entries"], "containerd_kb": sizes["containerd_kb"]}
+    return engine.model_copy(update=seen) if engine else None
 
 
 def _outgrown(now: int | None, seen: JsonValue) -> bool:
     if now is None or not isinstance(seen, int):
         return now is not seen
     return now > seen * GROWS + SPARE_KB
+
+
+def checked(name: str, passed: object, evidence: str) -> Check:
+    """Return one statement about the Factory."""
+    return Check(name=name, status="passed" if passed else "failed", evidence=evidence)

@@ -5,6 +5,8 @@ A further part is one entry in `PARTS`: what it plans from the facts, and what i
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from itertools import chain
 
 from ink_infra_mcp.areas.factory import data_disk, docker_data
 from ink_infra_mcp.areas.factory.moves import Asked, PartName, Planned
@@ -35,16 +37,25 @@ def in_order(names: Iterable[PartName]) -> tuple[PartName, ...]:
     return tuple(name for name in PARTS if name in wanted)
 
 
-def planned(asked: Asked, ground: Ground) -> tuple[Planned, ...]:
-    """Return what each part plans.
+def planned(asked: Asked, ground: Ground) -> Planned:
+    """Return what all parts plan together, one after the other.
 
     Raises:
         RefusedByPolicy: one of them cannot be set up as it is; every reason is said.
     """
     parts = [PARTS[name] for name in in_order(asked.parts)]
-    if reasons := [*dict.fromkeys(why for part in parts for why in part.reasons(asked, ground))]:
+    if reasons := _reasons(parts, asked, ground):
         raise RefusedByPolicy(
             f"{asked.host} is not set up so: {'; '.join(reasons)}.",
             next="Mend that, then call again.",
         )
-    return tuple(part.plan(asked, ground) for part in parts)
+    return reduce(Planned.then, (part.plan(asked, ground) for part in parts))
+
+
+def _reasons(parts: Iterable[Part], asked: Asked, ground: Ground) -> list[str]:
+    return [*dict.fromkeys(chain.from_iterable(part.reasons(asked, ground) for part in parts))]
+
+
+def checks_of(names: Iterable[PartName], asked: Asked, ground: Ground) -> list[Check]:
+    """Return what is true of the parts, of a look that was made anew."""
+    return [*chain.from_iterable(PARTS[name].checks(asked, ground) for name in names)]

@@ -116,9 +116,9 @@ kind_of_data() {
   fi
 }
 
-# size FOLDER: KiB and entries of it, on its own file system
+# size FOLDER [-x]: KiB and entries of it; with -x without what containers that run have mounted in it
 size() {
-  set -- "$(du -skx "$1" 2>/dev/null | cut -f 1)" "$(du -sx --inodes "$1" 2>/dev/null | cut -f 1)"
+  set -- "$(du -sk ${2:-} "$1" 2>/dev/null | cut -f 1)" "$(du -s ${2:-} --inodes "$1" 2>/dev/null | cut -f 1)"
   printf '%s %s' "$1" "$2"
 }
 
@@ -187,9 +187,9 @@ docker_facts() {
   case $root in /*) ;; *) printf 'docker unknown\n' && return ;; esac
   printf 'docker %s\n' "$root"
   printf 'store %s\n' "$(ask 20 docker info --format '{{.Driver}} {{json .DriverStatus}}' 2>/dev/null | coded)"
-  printf 'docker_size %s\n' "$(size "$root")"
+  printf 'docker_size %s\n' "$(size "$root" -x)"
   printf 'docker_below %s\n' "$(awk -v at="$root/" -v net="$root/netns/" 'index($5, at) == 1 && index($5, "/merged") == 0 && index($5, "/rootfs") == 0 && index($5, "/mounts/") == 0 && index($5, net) != 1 { print $5 }' "$mounts" | words)"
-  if [ -d /var/lib/containerd ]; then printf 'containerd_size %s\n' "$(size /var/lib/containerd)"; fi
+  if [ -d /var/lib/containerd ]; then printf 'containerd_size %s\n' "$(size /var/lib/containerd -x)"; fi
   if [ -n "$(mounted "$root")" ]; then printf 'docker_mount yes\n'; fi
   printf 'running %s\n' "$(ask 20 docker ps -q 2>/dev/null | wc -l)"
   printf 'coolify %s\n' "$(ask 20 docker inspect --type container --format '{{.State.Status}}' coolify 2>/dev/null)"
@@ -526,7 +526,7 @@ unused() {
 
 # copy FROM TO: all of it, and then both are read whole and held against each other
 copy() {
-  cp -ax --sparse=always "$1/." "$2/" && sync -f "$2" || revert "$1 could not be copied whole"
+  cp -a --sparse=always "$1/." "$2/" && sync -f "$2" || revert "$1 could not be copied whole"
   sum "$2" >"$dir/sum" &
   reading=$!
   old=$(sum "$1") || { wait "$reading"; revert "$1 could not be read whole"; }
@@ -537,7 +537,7 @@ copy() {
 
 # archive FOLDER: the same bytes for the same content, names, owners, modes, times, hard links, ACLs and attributes
 archive() {
-  tar --create --file=- --directory="$1" --sort=name --numeric-owner --format=posix --acls --no-selinux --one-file-system \
+  tar --create --file=- --directory="$1" --sort=name --numeric-owner --format=posix --acls --no-selinux \
     --xattrs --xattrs-include='user.*' --xattrs-include='trusted.*' --xattrs-include='security.capability' \
     --anchored --exclude=./lost+found --pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' . </dev/null
 }

@@ -25,6 +25,7 @@ ANY = "any"
 NAME = re.compile(r"(?:scsi|ata|nvme|wwn|virtio|google)-[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,120}")
 """Names below /dev/disk/by-id of whole disks, as systemd's 60-persistent-storage.rules makes them, and clouds'."""
 PART = re.compile(r".*-part\d+")
+_KINDS = frozenset({"folder", "mount", "absent", "other"})
 _DATA_END = "INK-DISK-END-OF-DATA"
 _STATES = frozenset({"", "prepared", "moving", "switching", "started", "reverting", *ENDED})
 _WORDS = re.compile(r"^ink-disk: (.+)", re.MULTILINE | re.DOTALL)
@@ -165,8 +166,12 @@ async def _facts(pool: HostPool, host: str, *words: str) -> list[tuple[str, str]
         raise _refusal(pool, host, said)
     if said.truncated or not said.stdout.endswith("done\n"):
         raise _not_understood(host)
-    parted = (line.partition(" ") for line in said.stdout.splitlines())
-    return [(first, rest) for first, _, rest in parted]
+    return [*map(_parted, said.stdout.splitlines())]
+
+
+def _parted(line: str) -> tuple[str, str]:
+    first, _, rest = line.partition(" ")
+    return first, rest
 
 
 def read_move(host: str, facts: Iterable[tuple[str, str]]) -> Move:
@@ -194,27 +199,35 @@ def read_ground(host: str, disk: str, facts: Iterable[tuple[str, str]]) -> Groun
         HostError: its answer is not understood.
     """
     lines = list(facts)
-    told = dict(lines)
+    told = {"guard": "?", "missing": "?", "docker": "unknown", **dict(lines)}
     data, _, number = told.get("data", "").partition(" ")
     kb, entries = _size(told.get("data_size", ""))
-    if data not in ("folder", "mount", "absent", "other") or told.get("guard") not in ("yes", "no"):
+    if data not in _KINDS or told["guard"] not in ("yes", "no"):
         raise _not_understood(host)
     return Ground(
-        names=tuple(sorted(name for first, name in lines if first == "name" and is_whole(name))),
-        disk=_disk(disk, told) if disk else None,
-        lines=tuple(clean_name(rest, limit=300) for first, rest in lines if first == "line"),
+        names=tuple(sorted(filter(is_whole, _all(lines, "name")))),
+        disk=_disk(disk, told),
+        lines=tuple(clean_name(line, limit=300) for line in _all(lines, "line")),
         data=data,
         data_number=number,
-        below=tuple(map(clean_name, told.get("below", "").split())),
+        below=_words(told.get("below", "")),
         data_kb=kb,
         data_entries=entries,
         free_kb=_number(told.get("data_free", "")),
         guarded=told["guard"] == "yes",
-        missing=clean_name(told.get("missing", "?")),
+        missing=clean_name(told["missing"]),
         under_way=clean_name(told.get("under_way", "")),
         engine=_engine(host, told),
-        unknown_engine=told.get("docker", "unknown") == "unknown",
+        unknown_engine=told["docker"] == "unknown",
     )
+
+
+def _all(lines: Iterable[tuple[str, str]], kind: str) -> Iterable[str]:
+    return (rest for first, rest in lines if first == kind)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(map(clean_name, text.split()))
 
 
 def is_whole(name: str) -> bool:
@@ -227,7 +240,9 @@ def coded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def _disk(name: str, told: Mapping[str, str]) -> Disk:
+def _disk(name: str, told: Mapping[str, str]) -> Disk | None:
+    if not name:
+        return None
     if told.get("disk", "missing") == "missing":
         return Disk(name=name, there=False)
     kind, size, read_only, number = (*told["disk"].split(), "", "", "", "")[:4]
@@ -242,7 +257,7 @@ def _disk(name: str, told: Mapping[str, str]) -> Disk:
         signs=clean_name(told.get("signs", "?")),
         type=clean_name(told.get("type", "")),
         blank=told.get("blank") == "yes",
-        used_at=tuple(map(clean_name, told.get("used_at", "?").split())),
+        used_at=_words(told.get("used_at", "?")),
         entries=_number(told.get("entries", "")),
     )
 
@@ -258,7 +273,7 @@ def _engine(host: str, told: Mapping[str, str]) -> Engine | None:
         kb=kb,
         entries=entries,
         containerd_kb=_size(told.get("containerd_size", ""))[0],
-        below=tuple(map(clean_name, told.get("docker_below", "").split())),
+        below=_words(told.get("docker_below", "")),
         running=_number(told.get("running", "")) or 0,
         coolify=clean_name(told.get("coolify", "")),
         deployments=_number(told.get("deployments", "")),

@@ -33,8 +33,7 @@ def answer_factory(state: WorldState, host: HostState, words: tuple[str, ...], s
     if words[0] == "ink-backup":
         said = BackupScript(host, state.coolify.factory, now).answer(words[1:])
     elif words[0] == "ink-disk":
-        busy = sum(d.status in ("queued", "in_progress") for d in state.coolify.deployments)
-        said = DiskScript(host, state.coolify.factory, stdin, str(busy)).answer(words[1:])
+        said = DiskScript(host, state.coolify, stdin).answer(words[1:])
     else:
         said = SwapScript(host, state.coolify, stdin, now).answer(words)
     if said[0] == 0 and words[1] not in _READS.get(words[0], ()):
