@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from ink_infra_mcp.areas.factory.moves import Asked, PartName
@@ -19,9 +20,12 @@ from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.bed import Bed, eventually, meanwhile
 from tests.lab.ground.hosts import Server
 from tests.lab.ground.site import ExtraDisk
+from tests.lab.ground.stand_in import catalogue
+from tests.lab.ground.stand_in.catalogue import GOOD_1
+from tests.lab.ground.stand_in.factory import installed
 from tests.permits import permit_here
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in"), pytest.mark.timeout(300)]
 
 LIMIT_S = 240.0
 BACK_S = 90.0
@@ -29,6 +33,8 @@ DISK, NODE = "scsi-0HC_Volume_2001", "sdb"
 PLACE = f"/dev/disk/by-id/{DISK}"
 TOP = "/var/lib/ink-infra/disk"
 NUMBERS = count(1)
+TINY = "registry.lab:5000/library/tiny:1"
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1r\n-----END OPENSSH PRIVATE KEY-----\n"
 FILL = """
 cd /data/coolify && mkdir -p ssh/keys odd && echo secret >ssh/keys/a && ln ssh/keys/a ssh/keys/b && ln -s a ssh/keys/c
 chown -R 9999:0 ssh && chmod 600 ssh/keys/a && truncate -s 5M odd/sparse && mkfifo odd/pipe
@@ -41,6 +47,14 @@ docker volume create kept >/dev/null && docker run --rm -v kept:/kept registry.l
   sh -c 'echo database >/kept/rows && chown 70:70 /kept/rows' >/dev/null
 docker run -d --name web --restart unless-stopped -v kept:/kept registry.lab:5000/library/tiny:1 sleep 600 >/dev/null
 docker run -d --name once registry.lab:5000/library/tiny:1 sleep 600 >/dev/null
+"""
+IMAGE_STORE = """
+docker rm -f web once >/dev/null && docker volume rm kept >/dev/null
+printf '{"insecure-registries": ["registry.lab:5000"], "features": {"containerd-snapshotter": true}}' \\
+  >/etc/docker/daemon.json
+systemctl restart docker && docker pull -q registry.lab:5000/library/tiny:1
+docker run -d --name web --restart unless-stopped -v kept:/kept registry.lab:5000/library/tiny:1 sleep 600 >/dev/null
+docker exec web sh -c 'echo database >/kept/rows'
 """
 SUMS = """
 cd /data/coolify && find . ! -type d -printf '%P %y %u %g %m %n %s %T@\\n' | sort
@@ -144,6 +158,42 @@ async def test_data_and_dockers_data_move_survive_a_reboot_and_go_back_by_hand(g
             await meanwhile(lambda place=place: ground.factory.say("sh", place, "--lose-what-is-new", limit_s=120))
         after = ground.seen()
         assert (after.mount, after.content, after.rows) == ("", before.content, "database")
+
+
+async def test_a_coolify_moves_with_its_database_and_its_secrets(bed: Bed) -> None:
+    """Its files lie below /data and its database in a Docker volume: both come over, and it serves from there."""
+    images = await anyio.to_thread.run_sync(catalogue.published, bed.lab.site)
+    factory = bed.fresh("factory")
+    coolify = await anyio.to_thread.run_sync(installed, factory, images[GOOD_1].pinned)
+    await meanwhile(lambda: coolify.store_key("ky1ky1ky1ky1ky1ky1ky1ky1", KEY))
+    await meanwhile(lambda: factory.attach(ExtraDisk(NODE, 2_000, DISK)))
+    with anyio.fail_after(LIMIT_S):
+        async with bed.pool() as pool:
+            ground = Ground(factory, pool, f"op-disk{next(NUMBERS)}")
+            coolify.queue_deployment("dpl1", status="in_progress")
+            with pytest.raises(RefusedByPolicy) as refused:
+                await ground.planned("data_disk")
+            assert "1 deployments run or wait" in refused.value.failed
+            coolify.sql("delete from application_deployment_queues")
+            for step in await ground.planned("data_disk", "docker_data"):
+                await ground.run(step)
+            await eventually(coolify.works, what="Coolify's queue runs", limit_s=60)
+            told = coolify.tinker("echo App\\Models\\PrivateKey::orderBy('id')->first()->private_key;")
+            assert told.strip() == KEY.strip()
+            volume = factory.say("docker", "volume", "inspect", "--format", "{{.Mountpoint}}", "coolify-db").strip()
+            assert volume == "/data/docker/volumes/coolify-db/_data"
+
+
+async def test_where_containerd_keeps_the_images_its_data_moves_too(ground: Ground) -> None:
+    """As Docker is set up anew from its version 29 on: layers lie below /var/lib/containerd then."""
+    with anyio.fail_after(LIMIT_S):
+        await meanwhile(lambda: ground.factory.say("sh", "-c", IMAGE_STORE))
+        for step in await ground.planned("data_disk", "docker_data"):
+            await ground.run(step)
+        assert ground.seen().rows == "database"
+        assert ground.factory.say("sh", "-c", "ls -d /data/containerd/io.containerd.content.v1.content").strip()
+        assert ground.factory.say("docker", "run", "--rm", TINY, "echo", "runs").strip() == "runs"
+        assert await ground.planned("data_disk", "docker_data") == ()
 
 
 async def test_without_its_disk_docker_stays_down_and_says_so(ground: Ground) -> None:

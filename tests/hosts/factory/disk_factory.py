@@ -3,9 +3,10 @@
 import os
 import subprocess
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
-from ink_infra_mcp.hosts.factory.disks import Orders
+from ink_infra_mcp.hosts.factory.disks import Orders, coded
 from ink_infra_mcp.hosts.scripts import packaged
 from tests.hosts.pretend_root import Root, Said, root_at
 
@@ -59,7 +60,9 @@ if [ -e "$system/docker.service.d/ink-hold.conf" ] && [ -e "$ROOT/var/lib/ink-in
 guarded=$system/docker.service.d/ink-data.conf
 if [ -e "$guarded" ] && ! grep -q " $ROOT/data rw " "$ROOT/proc/self/mountinfo"; then exit 1; fi
 : >"$ROOT/docker_up"
-(cd "$ROOT/data/" 2>/dev/null && find . -type f ! -path './lost+found*' | wc -l || echo 0) >>"$ROOT/starts"
+(cd "$ROOT/data/" && find coolify -type f | wc -l || echo 0) 2>/dev/null \
+  >>"$ROOT/starts"
+cat "$("$ROOT/bin/docker-root")/volumes/coolify-db/_data/rows" >>"$ROOT/starts" 2>&1
 """
 DOCKER = """
 [ -e "$ROOT/docker_up" ] || exit 1
@@ -74,11 +77,14 @@ case "$*" in
     for word; do :; done
     if grep -qx "$word" "$ROOT/containers"; then echo "/$word running healthy"; else echo "/$word exited "; fi ;;
   'inspect --type container --format {{.State.Status}} coolify') echo running ;;
-  'info --format {{.DockerRootDir}}') echo /var/lib/docker ;;
+  'info --format {{.DockerRootDir}}') "$ROOT/bin/docker-root" ;;
   'info '*) echo 'overlay2 [["Backing Filesystem","extfs"]]' ;;
   version) ;;
   *) echo "docker: no such call: $*" >&2; exit 9 ;;
 esac
+"""
+DOCKER_ROOT = """
+if grep -q data-root "$ROOT/etc/docker/daemon.json"; then echo "$ROOT/data/docker"; else echo "$ROOT/var/lib/docker"; fi
 """
 LSBLK = f"""
 for path; do :; done
@@ -105,6 +111,9 @@ PROGRAMS = {
     "sync": 'case $1 in -f) ;; *) real "$@" ;; esac',
     **{name: 'real "$@"' for name in ("cp", "mv", "perl", "rm", "mkdir", "rmdir")},
     "boot-docker": BOOT_DOCKER,
+    "docker-root": DOCKER_ROOT,
+    "dockerd": 'grep -q "^{" "$3"',
+    "containerd": 'sed "s/\\"/\'/g" "$2"',
 }
 _CHANGING = (
     "wipefs",
@@ -143,6 +152,10 @@ def factory(folder: Path, *, fstab: str = "") -> Root:
     root.write("etc/systemd/system/.keep", "")
     root.write("data/coolify/source/.env", "APP_KEY=base64:bm90\n")
     root.write("data/coolify/ssh/keys/key", "secret\n")
+    root.write("var/lib/docker/volumes/coolify-db/_data/rows", "rows\n")
+    root.write("var/lib/containerd/content", "layers\n")
+    root.write("etc/docker/daemon.json", "{}\n")
+    root.write("etc/containerd/config.toml", "version = 2\n")
     os.link(folder / "data/coolify/ssh/keys/key", folder / "data/coolify/ssh/keys/again")
     root.write("containers", "coolify\ncoolify-db\nweb\n")
     for name, text in {"docker_up": "", "containerd_up": "", "signs": "", "deployments": "0\n", "starts": ""}.items():
@@ -176,14 +189,46 @@ def orders(**changes: str) -> str:
     return Orders(words={**words, **changes}).lines()
 
 
+def on_disk(root: Root) -> None:
+    """Have /data on the disk, in service."""
+    formatted(root)
+    (root.folder / "data/coolify").rename(root.folder / "disk/coolify")
+    with (root.folder / "etc/fstab").open("a", encoding="utf-8") as fstab:
+        fstab.write(f"{root.folder}/dev/disk/by-id/{DISK} {LINE}\n")
+    boot(root)
+    root.write("starts", "")
+
+
+def docker_orders(root: Root, **changes: str) -> str:
+    """Return orders to move Docker's and containerd's data to /data."""
+    pairs = (("var/lib/docker", "data/docker"), ("var/lib/containerd", "data/containerd"))
+    words = {
+        "kind": "docker",
+        "copy": "yes",
+        "trees": " ".join(f"{root.folder}/{old}:{root.folder}/{new}" for old, new in pairs),
+        "docker": "yes",
+        "coolify": "yes",
+        "sum:daemon": _sum(root, "etc/docker/daemon.json"),
+        "sum:config": _sum(root, "etc/containerd/config.toml"),
+        "text:daemon": coded('{"data-root": "/data/docker"}\n'),
+        "text:config": coded(f'root = "{root.folder}/data/containerd"\nversion = 2\n'),
+    }
+    return Orders(words={**words, **changes}).lines()
+
+
+def _sum(root: Root, path: str) -> str:
+    return sha256((root.folder / path).read_bytes()).hexdigest()
+
+
 def told(root: Root, verb: str, *words: str, data: str = "") -> Said:
     """Run a verb of the script."""
     return root.run("factory/disk.sh", "ink-disk", verb, NAME, *words, data=data)
 
 
-def begun(root: Root, **changes: str) -> None:
+def begun(root: Root, *, docker: bool = False, **changes: str) -> None:
     """Prepare and start it; systemd, which does nothing here, would run the unit."""
-    assert told(root, "prepare", data=orders(**changes)) == Said(0, "", "")
+    data = docker_orders(root, **changes) if docker else orders(**changes)
+    assert told(root, "prepare", data=data) == Said(0, "", "")
     assert told(root, "start") == Said(0, "", "")
 
 
@@ -241,5 +286,5 @@ def content(root: Root) -> dict[str, str]:
     return {
         str(file.relative_to(place)): file.read_text(encoding="utf-8")
         for file in sorted(place.rglob("*"))
-        if file.is_file() and "lost+found" not in file.parts
+        if file.is_file() and not {"lost+found", "docker", "containerd"} & {*file.parts}
     }

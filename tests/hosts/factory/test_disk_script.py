@@ -4,6 +4,7 @@ What real disks, mounts and Docker do stands in tests/lab/test_setup_factory.py;
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from tests.hosts.factory.disk_factory import (
     begun,
     boot,
     content,
+    docker_orders,
     factory,
     formatted,
     left,
+    on_disk,
     orders,
     run,
     told,
@@ -67,7 +70,64 @@ def test_whoever_is_killed_at_whatever_program_coolify_has_all_of_its_data_again
     seen = left(root)
     assert content(root) == FILES
     assert seen == (DONE if seen.on_disk else back("it was interrupted")), root.read(f"{TOP}/log")
-    assert set((root.read("starts") or "").split()) == {"3"}, "Docker never sees less"
+    assert set((root.read("starts") or "").split()) == {"3", "rows"}, "Docker never sees less"
+
+
+def docker_root(root: Root) -> str:
+    """Return where Docker keeps its data, as its settings have it."""
+    return "/data/docker" if "data-root" in (root.read("etc/docker/daemon.json") or "") else "/var/lib/docker"
+
+
+def test_dockers_and_containerds_data_come_over_and_their_old_folders_stay(tmp_path: Path) -> None:
+    """Both settings are in force, and what was there before is where it was."""
+    root = factory(tmp_path)
+    on_disk(root)
+    begun(root, docker=True)
+    assert run(root) == 0
+    assert (left(root), docker_root(root)) == (DONE, "/data/docker")
+    assert root.read("disk/docker/volumes/coolify-db/_data/rows") == "rows\n"
+    assert root.read("disk/containerd/content") == "layers\n"
+    assert root.read("var/lib/docker/volumes/coolify-db/_data/rows") == "rows\n"
+    assert (root.read("etc/containerd/config.toml") or "").startswith("root = ")
+    assert told(root, "back", "--lose-what-is-new").status == 0
+    assert (left(root).state, docker_root(root)) == ("reverted", "/var/lib/docker")
+    assert root.read("etc/containerd/config.toml") == "version = 2\n"
+
+
+@pytest.mark.parametrize("number", range(1, 70, 2))
+def test_whoever_is_killed_while_dockers_data_moves_docker_has_all_of_it_again(tmp_path: Path, number: int) -> None:
+    """At a program that changes something the power goes: after the boot Docker runs on the old place or the new."""
+    root = factory(tmp_path)
+    on_disk(root)
+    begun(root, docker=True)
+    run(root, kill_at=number)
+    boot(root)
+    seen = left(root)
+    there = docker_root(root) == "/data/docker"
+    assert (seen, content(root)) == (
+        DONE if there else replace(DONE, state="reverted", why="it was interrupted"),
+        FILES,
+    )
+    assert set((root.read("starts") or "").split()) == {"3", "rows"}, "Docker never sees less"
+    assert there or not (tmp_path / "disk/docker").exists(), "half a copy is taken away"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"text:daemon": "bm90aGluZw=="}, "dockerd does not take its new settings"),
+        ({"text:config": "dmVyc2lvbiA9IDI="}, "containerd does not take its new settings"),
+        ({"sum:daemon": "0" * 64}, "Docker's settings were changed meanwhile"),
+    ],
+)
+def test_settings_that_their_own_readers_do_not_take_are_refused(
+    tmp_path: Path, change: dict[str, str], why: str
+) -> None:
+    """dockerd and containerd read them before anything is touched."""
+    root = factory(tmp_path)
+    on_disk(root)
+    said = told(root, "prepare", data=docker_orders(root, **change))
+    assert (said.status, why in said.words, left(root).state) == (3, True, ""), said
 
 
 @pytest.mark.parametrize("number", [8, 30])
