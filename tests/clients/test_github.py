@@ -8,7 +8,16 @@ import anyio
 import httpx2
 import pytest
 
-from ink_infra_mcp.clients.github import HEADERS, READS, GithubLook, PullRequest, Release, Repository, classify
+from ink_infra_mcp.clients.github import (
+    HEADERS,
+    READS,
+    FileChange,
+    GithubLook,
+    PullRequest,
+    Release,
+    Repository,
+    classify,
+)
 from ink_infra_mcp.clients.http import Http, HttpSettings
 from ink_infra_mcp.core.errors import BadAnswer, Forbidden, InputError, NotFound, RateLimited, Unauthorized
 from ink_infra_mcp.core.redact import Redactor
@@ -173,3 +182,25 @@ async def test_what_is_no_tag_and_commit_gets_into_no_path(hub: Hub, tag: str, c
     """Nothing is asked."""
     with pytest.raises(InputError):
         await hub.look().contains(*COOLIFY, tag, commit)
+
+
+async def test_a_tag_is_the_commit_that_it_names(hub: Hub) -> None:
+    """None where there is no such tag or repository; a branch of that name is no tag."""
+    assert await hub.look().tag(*COOLIFY, "v4.3.10") == commit_sha("coollabsio/coolify v4.3.10")
+    assert await hub.look().tag(*COOLIFY, "v9.9.9") is None
+    assert await hub.look().tag(*COOLIFY, "v4.x") is None
+    assert await hub.look().tag("example", "none", "v4.3.10") is None
+    with pytest.raises(InputError):
+        await hub.look().tag(*COOLIFY, "../heads/main")
+
+
+async def test_the_files_of_a_patch_are_told_against_a_release_of_another_repository(hub: Hub) -> None:
+    """Names and lines, of a commit of the fork; what is no commit is asked for nowhere."""
+    commit = commit_sha("example/coolify runtime")
+    assert await hub.look().changes("example", "coolify", "coollabsio:v4.3.10", commit) == (
+        FileChange(filename="bootstrap/helpers/docker.php", additions=23, deletions=1),
+        FileChange(filename="tests/Feature/DockerCustomCommandsTest.php", additions=28, deletions=0),
+    )
+    for base, what in (("v4.3.10", commit), ("coollabsio:v4...x", commit), ("coollabsio:v4.3.10", "main")):
+        with pytest.raises(InputError):
+            await hub.look().changes("example", "coolify", base, what)

@@ -28,7 +28,7 @@ from ink_infra_mcp.hosts.docker.containers import container_logs
 from ink_infra_mcp.hosts.docker.environment import environment_digests
 from ink_infra_mcp.hosts.docker.images import digests_of
 from ink_infra_mcp.hosts.docker.proxy import traefik_version
-from ink_infra_mcp.hosts.factory import backing_up, disks, swapping
+from ink_infra_mcp.hosts.factory import backing_up, building, disks, swapping
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.factory.looking import look_at_coolify
 from ink_infra_mcp.hosts.factory.steps import wildcard_command
@@ -80,6 +80,9 @@ READS: tuple[Read, ...] = (
     lambda pool: swapping.look(pool, UNPRIVILEGED.name, "op-7k2mq9xw4t"),
     lambda pool: swapping.ready(pool, HOST.name),
     lambda pool: swapping.prove(pool, HOST.name),
+    lambda pool: building.look(pool, HOST.name, "op-7k2mq9xw4t"),
+    lambda pool: building.look(pool, UNPRIVILEGED.name, "op-7k2mq9xw4t"),
+    lambda pool: building.ready(pool, HOST.name),
     lambda pool: disks.look(pool, HOST.name, "op-7k2mq9xw4t-data"),
     lambda pool: disks.ground(pool, HOST.name),
     lambda pool: disks.ground(pool, UNPRIVILEGED.name, "scsi-0HC_Volume_1001"),
@@ -116,6 +119,7 @@ CHANGES: tuple[Callable[[], HostCommand], ...] = (
     lambda: wildcard_command(APP, "", "https://s1.example.com"),
     lambda: docker_command(("pull", "--quiet", "registry.example.com/ink/coolify:1")),
     lambda: swapping.command("start", "op-7k2mq9xw4t", as_root=True),
+    lambda: building.command("push", "op-7k2mq9xw4t", as_root=True),
 )
 """Commands that are made in one place each, and need a permit."""
 HOSTILE = (

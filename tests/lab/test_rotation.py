@@ -10,7 +10,7 @@ import anyio
 import pytest
 from pydantic import JsonValue
 
-from ink_infra_mcp.core.compose.override import with_image
+from ink_infra_mcp.core.compose.override import with_image, without_image
 from ink_infra_mcp.core.errors import StepFailed
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import StepCall
@@ -23,9 +23,9 @@ from ink_infra_mcp.ssh.pool import HostPool
 from tests.lab.bed import Bed, eventually, meanwhile
 from tests.lab.ground.hosts import COOLIFY, Server
 from tests.lab.ground.stand_in import catalogue
-from tests.lab.ground.stand_in.catalogue import CRASHING, GOOD_1, GOOD_2, MORE, UNHEALTHY
+from tests.lab.ground.stand_in.catalogue import CRASHING, GOOD_1, GOOD_2, MORE, OFFICIAL, UNHEALTHY
 from tests.lab.ground.stand_in.factory import Coolify, installed
-from tests.lab.ground.stand_in.pushing import Published
+from tests.lab.ground.stand_in.pushing import NAME, Published
 from tests.permits import permit_here
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in"), pytest.mark.timeout(400)]
@@ -35,6 +35,9 @@ BACK_S = 120.0
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1r\n-----END OPENSSH PRIVATE KEY-----\n"
 NUMBERS = count(1)
 UNIT = "ink-coolify-swap.service"
+TAG = f"{NAME}/coollabsio/coolify:4.3.99"
+ENV = {"LATEST_IMAGE": "4.3.99", "COOLIFY_VERSION": "4.3.99"}
+"""A version that no registry has: what it names on the Factory is what the unit let it name."""
 PROBE = """\
 while sleep 0.05; do
   curl -s -o /dev/null --max-time 1 http://127.0.0.1:8888/ || echo lost
@@ -115,10 +118,27 @@ class Ground:
             migrated_s=1.0,
         )
 
+    async def go_official(self) -> JsonObject:
+        """Pull the official image and swap it in, as Coolify's own file names it, and return what it came to."""
+        pinned = self.images[OFFICIAL].pinned
+        pulled = await self.run("factory.pull_image", image=pinned, option=False, least_age_h=0)
+        files = (await swapping.ready(self.pool, "factory")).files
+        return await self.run(
+            "factory.swap_unisolated",
+            image=pinned,
+            image_id=pulled["id"],
+            images={CUSTOM: None},
+            sums={file: seen.sha256 for file, seen in files.items()},
+            migrations=[],
+            migrated_s=1.0,
+            tag=TAG,
+            env={**ENV},
+        )
+
     async def begin(self, name: str, *, confirm_s: int, migrates: bool = True) -> None:
         """Have the Factory begin a rotation that nobody follows."""
         pinned = self.images[name].pinned
-        pulled = await self.run("factory.pull_image", image=pinned, option=True, least_age_h=0)
+        pulled = await self.run("factory.pull_image", image=pinned, option=name != OFFICIAL, least_age_h=0)
         files = (await swapping.ready(self.pool, "factory")).files
         orders = Orders(
             image=pinned,
@@ -129,6 +149,9 @@ class Ground:
             sums={file: files[file].sha256 for file in FILES},
             texts={file: None for file in FILES} | {CUSTOM: with_image(files[CUSTOM].text, "coolify", pinned)},
         )
+        if name == OFFICIAL:
+            bare = {CUSTOM: without_image(files[CUSTOM].text, "coolify")}
+            orders = orders.model_copy(update={"texts": {**orders.texts, **bare}, "tag": TAG, "env": ENV})
         for verb, given in (("prepare", orders), ("start", None)):
             permit = permit_here(self.operation, "factory.swap_image")
             await swapping.act(self.pool, "factory", verb, self.operation, permit=permit, orders=given)
@@ -150,7 +173,8 @@ def coolify(request: pytest.FixtureRequest) -> Coolify:
     images = catalogue.published(lab.site)
     made = installed(bed.fresh("factory"), images[GOOD_1].pinned)
     made.store_key("ky1ky1ky1ky1ky1ky1ky1ky1", KEY)
-    made.server.say("docker", "run", "-d", "--name", "app", "-p", "8888:8080", "registry.lab:5000/library/web:1")
+    app = ("--name", "app", "--restart", "unless-stopped", "-p", "8888:8080", "registry.lab:5000/library/web:1")
+    made.server.say("docker", "run", "-d", *app)
     return made
 
 
@@ -281,3 +305,49 @@ async def test_an_image_that_cannot_serve_here_is_known_before_anything_stops(
     """For other machines, or without the option: it is never started."""
     with anyio.fail_after(LIMIT_S), pytest.raises(StepFailed, match=why):
         await ground.run("factory.pull_image", image=ground.images[name].pinned, option=True, least_age_h=0)
+
+
+def named_by(coolify: Coolify) -> tuple[str, str, list[str], bool]:
+    """Return the name and id of the image in service, what .env says of it, and whether there is an override."""
+    server = coolify.server
+    form = "{{.Config.Image}} {{.Image}}"
+    image, id_ = server.say("docker", "inspect", "--format", form, "coolify").split()
+    env = server.say("cat", f"{COOLIFY}/.env").splitlines()
+    told = [line for line in env if line.startswith(("LATEST_IMAGE", "COOLIFY_VERSION", "AUTOUPDATE"))]
+    return image, id_, told, server.run("test", "-e", f"{COOLIFY}/{CUSTOM}").returncode == 0
+
+
+async def test_the_official_image_serves_by_its_tag_in_env_and_is_taken_back_by_hand(ground: Ground) -> None:
+    """Compose itself makes that image of what is left, with every service, and the override comes back whole."""
+    before, named = ground.seen(), named_by(ground.coolify)
+    with anyio.fail_after(LIMIT_S), probed(ground.factory) as lost:
+        swap = await ground.go_official()
+        proof = await ground.run("factory.prove_image", image_id=swap["id"], migrated_s=1.0)
+        await ground.run("factory.confirm_image")
+    image, id_, told, override = named_by(ground.coolify)
+    env = ["LATEST_IMAGE=4.3.99", "COOLIFY_VERSION=4.3.99", "AUTOUPDATE=false"]
+    assert (proof["image"], id_, image, told, override) == (swap["id"], ground.id_of(OFFICIAL), TAG, env, False)
+    assert lost == []
+    ground.coolify.up()
+    assert named_by(ground.coolify) == (image, id_, told, override)
+    with anyio.fail_after(LIMIT_S):
+        await meanwhile(partial(ground.factory.say, "sh", "/data/coolify/ink/rollback", limit_s=BACK_S))
+    assert (ground.seen(), named_by(ground.coolify)[2:]) == (before, named[2:])
+
+
+async def test_an_official_image_that_nobody_confirms_gives_way_to_the_fork_and_its_override(ground: Ground) -> None:
+    """Compose takes an override in which only a comment of somebody else is left, and .env is what it was."""
+    fork = ground.factory.say("cat", f"{COOLIFY}/{CUSTOM}")
+    ground.factory.write(f"{COOLIFY}/{CUSTOM}", f"# ours\n{fork}")
+    try:
+        before, named = ground.seen(), named_by(ground.coolify)
+        with anyio.fail_after(LIMIT_S):
+            await ground.begin(OFFICIAL, confirm_s=600, migrates=False)
+            await ground.comes_to("swapped")
+            left = ground.factory.say("cat", f"{COOLIFY}/{CUSTOM}")
+            ground.factory.say("systemctl", "kill", "--signal", "KILL", UNIT)
+            await ground.comes_to("reverted")
+        assert left == "# ours\nservices: {}  # set by ink-infra-mcp\n"
+        assert (ground.seen(), named_by(ground.coolify)[2:]) == (before, named[2:])
+    finally:
+        ground.factory.write(f"{COOLIFY}/{CUSTOM}", fork)

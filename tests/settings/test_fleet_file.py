@@ -118,6 +118,20 @@ def test_a_full_file_is_read_as_written(tmp_path: Path) -> None:
             ["line 8, key `fork.upstream_pull_request`: write it as owner/repo#number"],
         ),
         (
+            SMALLEST + '[fork]\nrepository = "git@github.com:a/b"\n',
+            [
+                "line 8, key `fork.repository`: write it as https://github.com/owner/repo, without .git and without a"
+                " login"
+            ],
+        ),
+        (
+            SMALLEST + '[fork]\nbranch = "runtime"\n',
+            [
+                "line 7, key `fork.image`: is needed to build the fork",
+                "7, key `fork.repository`: is needed to build the fork",
+            ],
+        ),
+        (
             SMALLEST + "[state]\nurl = 2024-01-01\n",
             ["line 8, key `state.url`: is a date or a time; no key here takes one"],
         ),

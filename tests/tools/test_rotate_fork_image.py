@@ -135,10 +135,11 @@ async def rotated(folder: Path, change: Change | None = None, *, wrap: Before | 
             before, apps_before = in_service(it.state), apps(it.state)
             said = await approved(it, client, ROTATE, image=image, wait_s=3600)
             assert unknown(it) == []
-            return Ended(said, before, in_service(it.state), apps_before, apps(it.state), _acts(it))
+            return Ended(said, before, in_service(it.state), apps_before, apps(it.state), acts_of(it))
 
 
-def _acts(it: Ink) -> list[str]:
+def acts_of(it: Ink) -> list[str]:
+    """Return what the scripts on the Factory were asked to change."""
     return [" ".join(line.split()[2:4]) for line in it.journal if line.startswith("ssh factory ink-")]
 
 
@@ -155,7 +156,7 @@ async def test_a_rehearsed_image_is_swapped_proved_and_kept_and_the_same_call_th
             said = await approved(it, client, ROTATE, image=NEW, wait_s=3600)
             after = in_service(it.state)
             again = await call(client, ROTATE, image=NEW)
-            acts, apps_after = _acts(it), apps(it.state)
+            acts, apps_after = acts_of(it), apps(it.state)
     assert (said.outcome, said.checks, again.outcome) == ("applied", PROVED, "already_so"), said.text + again.text
     line = f'image: "{NEW}"  # set by ink-infra-mcp'
     files = {**before.files, CUSTOM: before.files[CUSTOM].replace(f'image: "{FORK_IMAGE}"', line)}

@@ -58,6 +58,7 @@ from ink_infra_mcp.hosts.docker.judging import ComposeSteps
 from ink_infra_mcp.hosts.docker.proxy import proxy_on
 from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.hosts.factory.backup_steps import BackupSteps
+from ink_infra_mcp.hosts.factory.build_steps import BuildSteps
 from ink_infra_mcp.hosts.factory.disk_steps import DiskSteps
 from ink_infra_mcp.hosts.factory.steps import FactorySteps
 from ink_infra_mcp.hosts.factory.swap_steps import SwapSteps
@@ -319,6 +320,7 @@ class App:
             FactorySteps(self.hosts),
             BackupSteps(self.hosts),
             SwapSteps(self.hosts, self._wiring.clock),
+            BuildSteps(self.hosts),
             DiskSteps(self.hosts),
             MachineSteps(self.hosts),
             BootSteps(self.hosts),

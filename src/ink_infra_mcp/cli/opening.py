@@ -252,6 +252,7 @@ def sandbox_fleet(
         CoolifySettings,
         Domains,
         Fleet,
+        Fork,
         Host,
         Images,
         Muscle,
@@ -273,6 +274,11 @@ def sandbox_fleet(
             for name in names
         ),
         domains=Domains(fleet=SANDBOX_DOMAIN, dns="hetzner"),
+        fork=Fork(
+            image=f"registry.{SANDBOX_DOMAIN}/ink/coolify@sha256:{'f' * 64}",
+            repository="https://github.com/example/coolify",
+            branch="runtime",
+        ),
         access=Access(admin=(SANDBOX_ADMIN,)),
         images=Images(registries=(*PUBLIC_REGISTRIES, f"registry.{SANDBOX_DOMAIN}")),
     )

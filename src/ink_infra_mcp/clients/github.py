@@ -11,13 +11,14 @@ from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 from ink_infra_mcp.clients.answers import Answer, classify_plainly, retry_after_s
 from ink_infra_mcp.clients.http import Http
 from ink_infra_mcp.clients.reading import Reads
-from ink_infra_mcp.core.errors import BadAnswer, InputError, NotFound, RateLimited, VendorError
+from ink_infra_mcp.core.errors import BadAnswer, InputError, NotFound, RateLimited, Rejected, VendorError
 
 BASE_URL = "https://api.github.com"
 HEADERS: Mapping[str, str] = {"X-GitHub-Api-Version": "2022-11-28", "Accept": "application/vnd.github+json"}
 READS = Reads(
     "/repos/{word}/{word}",
     "/repos/{word}/{word}/branches/{word}",
+    "/repos/{word}/{word}/commits/{word}",
     "/repos/{word}/{word}/pulls/{number}",
     "/repos/{word}/{word}/releases?per_page",
     "/repos/{word}/{word}/compare/{word}?page&per_page",
@@ -71,6 +72,18 @@ class _Comparison(_Seen):
     status: Literal["ahead", "behind", "diverged", "identical"]
 
 
+class FileChange(_Seen):
+    """A file that is another one in the second of two commits, by its path there."""
+
+    filename: str
+    additions: int = 0
+    deletions: int = 0
+
+
+class _Changes(_Seen):
+    files: tuple[FileChange, ...] = ()
+
+
 class _Commit(_Seen):
     sha: str
 
@@ -112,6 +125,37 @@ class GithubLook:
         except NotFound:
             return None
         return _parsed(answer, _Branch).commit.sha
+
+    async def tag(self, owner: str, name: str, tag: str) -> str | None:
+        """Return the id of the commit that a tag names, annotated or not; None when repository or tag is not there.
+
+        Raises:
+            InputError: a name cannot be GitHub's, or the tag not git's.
+            VendorError: GitHub did not answer well.
+        """
+        if not _TAG.fullmatch(tag):
+            raise InputError(f"tag: {tag[:80]!r} is not the name of a tag.", next="Give the name as git shows it.")
+        try:
+            answer = await self._http.get(f"{_path(owner, name)}/commits/{quote(f'tags/{tag}', safe='')}")
+        except (NotFound, Rejected):
+            # GitHub answers 422 for a reference that no commit has
+            return None
+        return _parsed(answer, _Commit).sha
+
+    async def changes(self, owner: str, name: str, base: str, commit: str) -> tuple[FileChange, ...]:
+        """Return the files that a commit changes since it left the history of `base`, `owner:tag` of the same network.
+
+        GitHub lists 300 files at most.
+
+        Raises:
+            InputError: a name cannot be GitHub's, or base or commit not git's.
+            VendorError: GitHub did not answer well, or has no such base or commit.
+        """
+        whose, _, tag = base.partition(":")
+        if not _OWNER.fullmatch(whose) or not _TAG.fullmatch(tag) or not _SHA.fullmatch(commit):
+            raise InputError("That is no tag and commit.", next="Give owner:tag, and a whole commit id.")
+        path = f"{_path(owner, name)}/compare/{quote(f'{base}...{commit}', safe='')}"
+        return _parsed(await self._http.get(path, {"per_page": 1, "page": 1}), _Changes).files
 
     async def pull_request(self, owner: str, name: str, number: int) -> PullRequest | None:
         """Return a pull request; None where there is none that we may see.

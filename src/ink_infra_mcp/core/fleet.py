@@ -169,9 +169,16 @@ class Domains(_Section):
 
 
 class Fork(_Section):
-    """The Coolify fork in service and the pull request that would make it needless."""
+    """The Coolify fork in service, what it is built from, and the pull request that would make it needless.
+
+    `repository` is at GitHub, and `branch` there has the patch. A build is pushed to the name in `image`.
+    """
 
     image: str = ""
+    repository: Annotated[
+        str, Field(pattern=r"^$|^https://github\.com/[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")
+    ] = ""
+    branch: Annotated[str, Field(max_length=100, pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*([./][A-Za-z0-9_-]+)*)?$")] = ""
     upstream_pull_request: Annotated[str, Field(pattern=r"^$|^[\w.-]+/[\w.-]+#\d+$")] = ""
 
 

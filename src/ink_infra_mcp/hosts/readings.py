@@ -45,6 +45,7 @@ _BACKUP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _BOOT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,119}")
 _DISK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,140}")
 _SWAP_READS = re.compile(r"look|ready|prove")
+_BUILD_READS = re.compile(r"look|ready")
 _INSIDE = exactly(partial(packaged, "firewall/inside.sh"))
 _GET = (
     *("curl", "--disable", "--silent", "--show-error", "--globoff", "--noproxy", "*"),
@@ -72,6 +73,10 @@ def _firewall() -> str:
 
 def _swap() -> str:
     return packaged("factory/swap.sh").rstrip("\n") + " </dev/null\n"
+
+
+def _build() -> str:
+    return packaged("factory/build.sh").rstrip("\n") + " </dev/null\n"
 
 
 def _disk() -> str:
@@ -129,6 +134,9 @@ READINGS = Readings(
     # of this script's verbs these three change nothing
     Reading(("sh", "-s", "--", "ink-swap", _SWAP_READS, _BOOT_NAME), exactly(_swap)),
     Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-swap", _SWAP_READS, _BOOT_NAME), exactly(_swap)),
+    # and of this one these two
+    Reading(("sh", "-s", "--", "ink-build", _BUILD_READS, _BOOT_NAME), exactly(_build)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-build", _BUILD_READS, _BOOT_NAME), exactly(_build)),
     # of this script's verbs `look` alone changes nothing: wipefs is asked with --no-act, and debugfs opens to read
     Reading(("sh", "-s", "--", "ink-disk", "look", _BOOT_NAME), exactly(_disk)),
     Reading(("sh", "-s", "--", "ink-disk", "look", _BOOT_NAME, _DISK_NAME), exactly(_disk)),

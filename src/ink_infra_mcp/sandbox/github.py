@@ -149,8 +149,10 @@ def _commit(found: _Found) -> JsonValue:
 
 
 def _sha(found: _Found, ref: str) -> str:
-    """Return the commit that a branch, a full id or the beginning of an id names."""
+    """Return the commit that a branch, a tag, a full id or the beginning of an id names."""
     heads = found.repo.branches
+    if ref.startswith("tags/"):
+        heads, ref = found.repo.tags, ref.removeprefix("tags/")
     if ref in heads:
         return heads[ref]
     for sha in heads.values():
@@ -245,10 +247,22 @@ def _releases(found: _Found) -> JsonValue:
 def _compared(found: _Found) -> JsonValue:
     """What is in a release lies behind it; of any other commit it is only known that it is elsewhere."""
     tag, _, commit = found.rest.partition("...")
+    if ":" in tag:
+        return _compared_with_another(found, commit)
     release = next((each for each in found.repo.releases if each.tag == tag), None)
     if release is None:
         raise _Refused(404, "Not Found")
     return {"status": "behind" if commit in release.commits else "diverged", "total_commits": 0, "commits": []}
+
+
+def _compared_with_another(found: _Found, commit: str) -> JsonValue:
+    """What a branch changes, against a tag of the repository that this one is a fork of."""
+    _sha(found, commit)
+    files: list[JsonValue] = [
+        {"filename": name, "status": "modified", "additions": added, "deletions": gone}
+        for name, (added, gone) in found.repo.changed.items()
+    ]
+    return {"status": "diverged", "total_commits": 1, "commits": [], "files": files}
 
 
 _REPO = r"/repos/(?P<owner>[^/]+)/(?P<name>[^/]+)"

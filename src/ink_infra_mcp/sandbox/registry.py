@@ -51,6 +51,8 @@ def _manifest(state: WorldState, request: Request, name: str, tag: str) -> Respo
         return _error(404, "MANIFEST_UNKNOWN")
     if name in state.registry.private:
         return _error(401, "UNAUTHORIZED")
+    if not state.registry.has(name, tag):
+        return _error(404, "MANIFEST_UNKNOWN")
     digest = state.registry.digest(name, tag)
     if _INDEX not in request.headers.get("accept", ""):
         digest = f"sha256:{digest[7:][::-1]}"

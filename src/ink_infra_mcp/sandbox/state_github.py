@@ -31,6 +31,9 @@ class GithubRepo(Part):
     """
 
     branches: dict[str, str]
+    tags: dict[str, str] = {}
+    changed: dict[str, tuple[int, int]] = {}
+    """The files that its branches change against what they come from, with lines added and taken away."""
     default_branch: str = "main"
     private: bool = False
     build: Literal["ok", "fails"] = "ok"
@@ -94,10 +97,20 @@ def seed_github(now: float) -> GithubState:
             ),
             "coollabsio/coolify": GithubRepo(
                 branches={"v4.x": commit_sha("coollabsio/coolify v4.x")},
+                tags={tag: commit_sha(f"coollabsio/coolify {tag}") for tag in ("v4.4-rc.1", "v4.3.10", "v4.3.9")},
                 default_branch="v4.x",
                 description="An open-source and self-hostable platform",
                 pulls={8113: PullRequest()},
                 releases=[Release(tag="v4.4-rc.1", prerelease=True), Release(tag="v4.3.10"), Release(tag="v4.3.9")],
+            ),
+            "example/coolify": GithubRepo(
+                branches={"runtime": commit_sha("example/coolify runtime")},
+                changed={
+                    "bootstrap/helpers/docker.php": (23, 1),
+                    "tests/Feature/DockerCustomCommandsTest.php": (28, 0),
+                },
+                default_branch="runtime",
+                description="Coolify with --runtime",
             ),
         },
         tokens={GITHUB_TOKEN: ["*"]},

@@ -6,6 +6,7 @@ from uuid import NAMESPACE_DNS, uuid5
 from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.part import Part
+from ink_infra_mcp.sandbox.state_builds import Build, BuildHost
 from ink_infra_mcp.sandbox.state_logins import Logins
 from ink_infra_mcp.sandbox.state_machine import Made
 
@@ -179,6 +180,9 @@ class HostState(Part):
     containers: list[Container] = []
     images: list[str] = []
     """The images that were pulled or built there, tags included."""
+    build_host: BuildHost = BuildHost()
+    builds: dict[str, Build] = {}
+    """Builds of Coolify's fork, by their names."""
     volumes: list[str] = []
     volume_options: dict[str, dict[str, str]] = {}
     """Of volumes that were made with options of the local driver: which."""

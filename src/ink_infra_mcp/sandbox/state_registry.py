@@ -12,11 +12,18 @@ _HUB = {"docker.io", "index.docker.io"}
 class RegistryState(Part):
     """A tag names an image of its own unless it was `moved`: `host/repository:tag` -> `sha256:...`.
 
-    `private` are repositories, as `host/repository`, that nobody sees without a login.
+    `private` are repositories, as `host/repository`, that nobody sees without a login; `refusing` take no push. Those
+    in `listed` have only these tags, and what `moved` has.
     """
 
     moved: dict[str, str] = {}
     private: list[str] = []
+    refusing: list[str] = []
+    listed: dict[str, list[str]] = {"registry.example.com/ink/coolify": ["latest", "runtime-fix", "1"]}
+
+    def has(self, name: str, tag: str) -> bool:
+        """Return whether `host/repository` has that tag."""
+        return name not in self.listed or tag in self.listed[name] or f"{name}:{tag}" in self.moved
 
     def digest(self, name: str, tag: str) -> str:
         """Return the digest that a tag of `host/repository` names."""

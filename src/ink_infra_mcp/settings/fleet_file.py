@@ -37,6 +37,7 @@ def faults(fleet: Fleet) -> Iterator[Fault]:
     yield from _domain_faults(fleet)
     yield from _host_key_faults(fleet)
     yield from _proof_faults(fleet)
+    yield from _fork_faults(fleet)
     if fault := state_url_fault(fleet.state.url):
         yield Fault(("state", "url"), fault)
 
@@ -103,6 +104,14 @@ def _proof_faults(fleet: Fleet) -> Iterator[Fault]:
     wanted, names = fleet.access.proof_from, {host.name for host in fleet.hosts}
     if wanted not in {"", HERE, *names}:
         yield Fault(("access", "proof_from"), f"no server has that name; {nearest(wanted, {HERE, *names})}")
+
+
+def _fork_faults(fleet: Fleet) -> Iterator[Fault]:
+    """What is built needs all three: a repository alone has no patch, and its image would go nowhere."""
+    fork = fleet.fork
+    needed = {"repository": fork.repository, "branch": fork.branch, "image": fork.image}
+    if fork.repository or fork.branch:
+        yield from (Fault(("fork", key), "is needed to build the fork") for key, value in needed.items() if not value)
 
 
 def _loop(start: str, hops: dict[str, str | None]) -> list[str]:

@@ -79,6 +79,8 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "fork": {
         "image": "The forked image, by tag or digest; empty: the official image.",
+        "repository": "The fork's public repository at GitHub, for build_fork_image: `https://github.com/owner/coolify`.",
+        "branch": "The branch of it that has the patch; what Coolify's own branches have too is left out of it.",
         "upstream_pull_request": "The pull request that would make the fork needless, as `owner/repo#number`.",
     },
     "defaults": {
@@ -108,6 +110,8 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 HINTS: Final[Mapping[tuple[str | int, ...], str]] = {
     ("coolify", "url"): "write scheme and host only, such as https://coolify.example.com; /api/v1 is added by itself",
     ("access", "proof_from"): "write the name of a server of this file, or `here` for this machine",
+    ("fork", "repository"): "write it as https://github.com/owner/repo, without .git and without a login",
+    ("fork", "branch"): "write the name of a branch, of letters, digits, `-`, `_`, and single `.` and `/` inside",
     ("fork", "upstream_pull_request"): "write it as owner/repo#number",
     **{(part, "ssh_user"): "write a Unix user name, such as root" for part in ("factory", "muscles", "bastions")},
 }

@@ -6,6 +6,7 @@ from ink_infra_mcp.core.operation import Mutation, Query
 from ink_infra_mcp.tools.add_muscle import AddMuscle
 from ink_infra_mcp.tools.apply_firewall import ApplyFirewall
 from ink_infra_mcp.tools.backup_coolify import BackupCoolify
+from ink_infra_mcp.tools.build_fork_image import BuildForkImage
 from ink_infra_mcp.tools.cancel_operation import CancelOperation
 from ink_infra_mcp.tools.check_firewall import CheckFirewall
 from ink_infra_mcp.tools.check_fleet import CheckFleet
@@ -27,6 +28,7 @@ from ink_infra_mcp.tools.patch_fleet import PatchFleet
 from ink_infra_mcp.tools.reboot_server import RebootServer
 from ink_infra_mcp.tools.remove_muscle import RemoveMuscle
 from ink_infra_mcp.tools.repair_server import RepairServer
+from ink_infra_mcp.tools.restore_official_coolify import RestoreOfficialCoolify
 from ink_infra_mcp.tools.resume_operation import ResumeOperation
 from ink_infra_mcp.tools.rollback_app import RollbackApp
 from ink_infra_mcp.tools.rotate_fork_image import RotateForkImage
@@ -49,7 +51,9 @@ ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (
     CheckFleet,
     GetCoolifyImage,
     RotateForkImage,
+    RestoreOfficialCoolify,
     BackupCoolify,
+    BuildForkImage,
     SetupFactory,
     CheckFirewall,
     ApplyFirewall,

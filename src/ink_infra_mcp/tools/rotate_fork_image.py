@@ -4,8 +4,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ink_infra_mcp.areas.factory.rotation import KINDS, RotationFacts, rotation_facts, rotation_steps, warnings_of
-from ink_infra_mcp.areas.factory.rotation_proofs import of_rotation
+from ink_infra_mcp.areas.factory.exchange import KINDS, exchange_steps
+from ink_infra_mcp.areas.factory.exchange_proofs import of_exchange, summary_of
+from ink_infra_mcp.areas.factory.rotation import RotationFacts, exchange_of, rotation_facts, warnings_of
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan
@@ -55,7 +56,7 @@ class RotateForkImage(Mutation[Args, Look, RotationFacts]):
             title=f"Rotate Coolify's image on {host} to {facts.image}",
             target=host,
             locks=("coolify", f"muscle:{host}"),
-            steps=rotation_steps(facts),
+            steps=exchange_steps(exchange_of(facts)),
             blast_radius="whoever uses Coolify's dashboard or API, while it is swapped",
             keeps=("users' apps, which run on", "Coolify's keys, and its settings but for auto-update"),
             warnings=warnings_of(facts),
@@ -65,18 +66,8 @@ class RotateForkImage(Mutation[Args, Look, RotationFacts]):
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
         """Return whether image, configuration and auto-update are as promised, and every app still is isolated."""
-        return await of_rotation(plan, results, look)
+        return await of_exchange(plan, results, look)
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return the image, how long the dashboard was away, and what the rehearsal found."""
-        swap, rehearsal = results.get("swap", {}), results.get("rehearse", {})
-        return {
-            "image_id": swap.get("id"),
-            "downtime_ms": swap.get("downtime_ms"),
-            "migrations": rehearsal.get("ran"),
-            "may_encrypt": rehearsal.get("may_encrypt"),
-            "may_drop": rehearsal.get("may_drop"),
-            "rehearsed_s": rehearsal.get("seconds"),
-            "backup": results.get("backup", {}).get("folder"),
-            "go_back": "/data/coolify/ink/rollback on the Factory",
-        }
+        return summary_of(results)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ink_infra_mcp.core.compose.override import with_image
+from ink_infra_mcp.core.compose.override import with_image, without_image
 from ink_infra_mcp.core.compose.reading import read_compose
 from ink_infra_mcp.core.errors import InputError
 
@@ -96,3 +96,64 @@ def test_an_alias_elsewhere_keeps_its_own_image() -> None:
     text = "x: &c\n  image: a\nservices:\n  coolify:\n    <<: *c\n    tty: true\n  other:\n    <<: *c\n"
     services = read_compose(with_image(text, "coolify", IMAGE))["services"]
     assert services == {"coolify": {"image": IMAGE, "tty": True}, "other": {"image": "a"}}
+
+
+@given(files())
+def test_an_image_that_was_set_is_taken_out_again_and_the_rest_stays_as_it_was(text: str) -> None:
+    """Whatever else is in the file is there value by value and line by line; a file without an image is left alone."""
+    bare = without_image(text, "coolify")
+    before, now = read_compose(text), read_compose(bare)
+    services, rest = before["services"], now.get("services", {})
+    assert isinstance(services, dict)
+    assert isinstance(rest, dict)
+    own, left = services["coolify"], rest.get("coolify", {})
+    assert isinstance(own, dict)
+    assert left == {key: value for key, value in own.items() if key != "image"}
+    assert {**now, "services": {**rest, "coolify": own}} == before
+    assert without_image(bare, "coolify") == bare
+    assert without_image(with_image(bare, "coolify", IMAGE), "coolify") == bare
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("", ""),
+        (FRESH, ""),
+        ("services:\n  coolify:\n    image: theirs\n", ""),
+        (f"networks:\n  own: {{}}\n{FRESH}", "networks:\n  own: {}\n"),
+        (f"{FRESH}  redis:\n    image: r\n", "services:\n  redis:\n    image: r\n"),
+        (
+            "services:\n  coolify:\n    image: a # why\n    tty: true\n",
+            "services:\n  coolify:\n    # why\n    tty: true\n",
+        ),
+        (f"# ours\n{FRESH}", "# ours\nservices: {}  # set by ink-infra-mcp\n"),
+        ("services:\n  # x\n  coolify: # y\n    image: a\n", "  # x\n  # y\nservices: {}  # set by ink-infra-mcp\n"),
+        ("services:\n  redis:\n    image: r\n", "services:\n  redis:\n    image: r\n"),
+    ],
+)
+def test_a_file_goes_with_its_image_only_where_nothing_of_others_is_left(text: str, after: str) -> None:
+    """Empty: the file may go. Keys and comments of others stay, and Docker Compose takes what is left."""
+    assert without_image(text, "coolify") == after
+
+
+def test_a_file_of_comments_alone_gets_its_image_back() -> None:
+    """What says that there are no services gives way to them."""
+    assert with_image(without_image(f"# ours\n{FRESH}", "coolify"), "coolify", IMAGE) == f"# ours\n{FRESH}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services: {coolify: {image: a}}\n",
+        "services:\n  coolify:\n    image: >-\n      a\n",
+        "services:\n  coolify: &c\n    image: a\n  other: *c\n",
+        "x: &c\n  image: a\nservices:\n  coolify:\n    <<: *c\n",
+        "services:\n  coolify:\n    image: &i a\n  other:\n    image: *i\n",
+        "services:\n  coolify:\n    ? image\n    : a\n",
+        "services:\n- coolify\n",
+    ],
+)
+def test_an_image_that_cannot_be_taken_out_of_the_text_is_refused_not_guessed(text: str) -> None:
+    """Flow style, several lines, aliases, merge keys: a person takes it out by hand."""
+    with pytest.raises(InputError):
+        without_image(text, "coolify")

@@ -53,7 +53,7 @@ def orders(**more: object) -> Orders:
     return Orders.model_validate({**usual, **more})
 
 
-@given(st.text(), st.text())
+@given(st.text(min_size=1), st.text(min_size=1))
 def test_whatever_a_file_holds_the_orders_are_words_of_harmless_letters(custom: str, prod: str) -> None:
     """Quotes, line breaks and ends of data in somebody's file stay inside of it; the text comes back as it was."""
     lines = orders(texts={CUSTOM: custom, PROD: prod}).lines().splitlines()
@@ -68,6 +68,23 @@ def test_a_file_that_stays_is_not_sent() -> None:
     assert "text:docker-compose.prod.yml same\n" in orders().lines()
     with pytest.raises(UnicodeDecodeError):
         base64.b64decode("same").decode()
+
+
+def test_a_file_that_goes_and_what_env_sets_are_said_in_words_of_their_own() -> None:
+    """`gone` is no text in base64 of any file; updates go off whatever else is ordered."""
+    lines = orders(
+        texts={CUSTOM: "", PROD: None}, tag="docker.io/a/b:1", env={"LATEST_IMAGE": "1", "AUTOUPDATE": "true"}
+    )
+    said = [line for line in lines.lines().splitlines() if line.startswith(("text:", "tag ", "env:"))]
+    assert said == [
+        f"text:{CUSTOM} gone",
+        f"text:{PROD} same",
+        "tag docker.io/a/b:1",
+        "env:LATEST_IMAGE 1",
+        "env:AUTOUPDATE false",
+    ]
+    with pytest.raises(UnicodeDecodeError):
+        base64.b64decode("gone").decode()
 
 
 @pytest.mark.parametrize("verb", ["look", "ready", "prove", "prepare", "start", "confirm", "abort", "release"])

@@ -19,10 +19,15 @@ SOURCE, ROTATION = "data/coolify/source", f"data/coolify/ink/rotations/{NAME}"
 OLD, NEW, OFFICIAL = (f"registry.example.com/ink/coolify@sha256:{digit * 64}" for digit in "123")
 OLD_ID, NEW_ID, OFFICIAL_ID = (f"sha256:{digit * 64}" for digit in "abc")
 IDS = (
-    f"case $1 in {OLD}) echo {OLD_ID} ;; {NEW}) echo {NEW_ID} ;; {OFFICIAL}) echo {OFFICIAL_ID} ;; *) return 1 ;; esac"
+    f"case $1 in {OLD}) echo {OLD_ID} ;; {NEW}) echo {NEW_ID} ;; {OFFICIAL}) echo {OFFICIAL_ID} ;; *) tagged $1 ;; esac"
 )
+TAG = "docker.io/coollabsio/coolify:4.3.11"
+OWN_LINE = "${REGISTRY_URL:-docker.io}/coollabsio/coolify:${LATEST_IMAGE:-latest}"
 DOCKER = f"""
+tagged() {{ grep "^$1 " "$ROOT/tags" 2>/dev/null | tail -n 1 | cut -d ' ' -f 2 | grep .; }}
 id_of() {{ {IDS}; }}
+latest() {{ sed -n 's/^LATEST_IMAGE=//p' "$ROOT/{SOURCE}/.env"; }}
+image_in() {{ sed -n 's/^ *image: "\\([^"]*\\)".*/\\1/p' "$1" | head -n 1; }}
 now() {{ cat "$ROOT/now" 2>/dev/null; }}
 up() {{
   image=
@@ -30,6 +35,7 @@ up() {{
     if [ "$1" = -f ] && grep -q image: "$2"; then image=$(image_in "$2"); fi
     shift
   done
+  case $image in *LATEST_IMAGE*) image=docker.io/coollabsio/coolify:$(latest) ;; esac
   id=$(id_of "$image") || exit 1
   echo "$image" >>"$ROOT/started"
   if grep -q "$id" "$ROOT/sick" 2>/dev/null; then echo "$id running unhealthy" >"$ROOT/now"; exit 1; fi
@@ -44,7 +50,8 @@ case "$*" in
   'inspect --type container --format {{{{.Image}}}} coolify') now | cut -d ' ' -f 1 ;;
   *com.docker.compose.project*coolify) echo source ;;
   *Health.Status*) now | cut -d ' ' -f 3 ;;
-  'container inspect '* | 'create '* | version | 'tag '* | 'stop '*) ;;
+  'container inspect '* | 'create '* | version | 'stop '*) ;;
+  'tag '*) if grep -q "$2" "$ROOT/pruned" 2>/dev/null; then exit 1; fi; echo "$3 $2" >>"$ROOT/tags" ;;
   'logs '*) echo 'SQLSTATE[42601] (SQL: update secrets set value = hunter2)' ;;
   'ps -aq '*) if [ -e "$ROOT/now" ]; then echo c1; fi ;;
   'rm -f '*)
@@ -106,16 +113,24 @@ def named(image: str) -> str:
 
 def orders(root: Root, *, confirm_s: int = 600, migrates: bool = True) -> str:
     """Return the orders for the new image, as they are sent."""
+    return _ordered(root, NEW, NEW_ID, {CUSTOM: named(NEW), PROD: None}, confirm_s=confirm_s, migrates=migrates).lines()
+
+
+def official(root: Root, *, confirm_s: int = 600, env: dict[str, str] | None = None, tag: str = TAG) -> str:
+    """Return the orders for the official image, which Coolify's own file names by the tag that .env has."""
+    texts: dict[str, str | None] = {CUSTOM: "", PROD: named(OWN_LINE)}
+    wanted = {"LATEST_IMAGE": "4.3.11", "COOLIFY_VERSION": "4.3.11"} if env is None else env
+    told = _ordered(root, OFFICIAL, OFFICIAL_ID, texts, confirm_s=confirm_s, migrates=False)
+    return told.model_copy(update={"tag": tag, "env": wanted}).lines()
+
+
+def _ordered(
+    root: Root, image: str, id_: str, texts: dict[str, str | None], *, confirm_s: int, migrates: bool
+) -> Orders:
     sums = {name: _sum(root, name) for name in (CUSTOM, PROD)}
     return Orders(
-        image=NEW,
-        image_id=NEW_ID,
-        migrates=migrates,
-        health_s=60,
-        confirm_s=confirm_s,
-        sums=sums,
-        texts={CUSTOM: named(NEW), PROD: None},
-    ).lines()
+        image=image, image_id=id_, migrates=migrates, health_s=60, confirm_s=confirm_s, sums=sums, texts=texts
+    )
 
 
 def _sum(root: Root, name: str) -> str:
@@ -288,3 +303,84 @@ def test_what_rollback_means_is_the_last_rotation_that_serves(tmp_path: Path) ->
 def test_a_signal_that_systemd_takes_for_a_good_end_starts_the_unit_again() -> None:
     """It is no answer: without a unit nobody goes back in time (systemd.service, Restart= and its exceptions)."""
     assert "\nRestartForceExitStatus=SIGTERM SIGINT SIGHUP SIGPIPE\n" in packaged("factory/swap.sh")
+
+
+ENV = "APP_KEY=base64:bm90\nexport LATEST_IMAGE=4.3.9\nCOOLIFY_VERSION=4.3.9\nLATEST_IMAGE=4.3.9\nAUTOUPDATE=true\n"
+OFFICIAL_ENV = "APP_KEY=base64:bm90\nLATEST_IMAGE=4.3.11\nCOOLIFY_VERSION=4.3.11\nAUTOUPDATE=false\n"
+
+
+def gone_official(root: Root, *, confirm_s: int = 600) -> None:
+    """Go to the official image, with the word to stay already said."""
+    root.write(f"{SOURCE}/.env", ENV)
+    begun(root, data=official(root, confirm_s=confirm_s))
+    if confirm_s:
+        assert told(root, "confirm").status == 0
+    assert told(root, "run").status == 0
+
+
+def test_the_official_image_is_named_by_its_tag_in_env_and_the_override_is_gone(tmp_path: Path) -> None:
+    """The tag names exactly the image that was pulled by digest, and each key stands once in .env."""
+    root = factory(tmp_path)
+    root.write("tags", f"{TAG} {NEW_ID}\n")
+    gone_official(root)
+    assert left(root) == Left("confirmed", "", OFFICIAL_ID, None, BEFORE)
+    assert (root.read(f"{SOURCE}/.env"), root.read(f"{SOURCE}/{PROD}")) == (OFFICIAL_ENV, named(OWN_LINE))
+    assert (root.read("tags") or "").splitlines()[-1] == f"{TAG} {OFFICIAL_ID}"
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_where_nobody_confirms_the_official_image_all_is_as_it_was(tmp_path: Path, *, pruned: bool) -> None:
+    """The override is there again, .env has every line, and the tag names what it named, if that is left."""
+    root = factory(tmp_path)
+    root.write("tags", f"{TAG} {NEW_ID}\n")
+    if pruned:
+        root.write("pruned", NEW_ID)
+    gone_official(root, confirm_s=0)
+    assert left(root) == Left("reverted", "nobody confirmed it within 0 s", OLD_ID, named(OLD), BEFORE)
+    assert (root.read(f"{SOURCE}/.env"), root.read(f"{SOURCE}/{PROD}")) == (ENV, "services: {}\n")
+    assert (root.read("tags") or "").splitlines()[-1] == f"{TAG} {OFFICIAL_ID if pruned else NEW_ID}"
+
+
+def test_by_hand_the_override_comes_back_and_one_that_somebody_made_meanwhile_is_named_first(tmp_path: Path) -> None:
+    """That there is no such file is what was put there; a new one is somebody's, and a copy of it stays."""
+    root = factory(tmp_path)
+    gone_official(root)
+    root.write(f"{SOURCE}/{CUSTOM}", named(NEW))
+    said = told(root, "back")
+    assert (said.status, f"before: {CUSTOM}." in said.words) == (3, True)
+    assert told(root, "back", "--with-files").status == 0
+    assert left(root) == Left("reverted", "it was told to go back by hand", OLD_ID, named(OLD), BEFORE)
+    assert root.read(f"{ROTATION}/{CUSTOM}.theirs") == named(NEW)
+
+
+@pytest.mark.parametrize("at", ["swapping", "swapped"])
+def test_a_unit_that_is_killed_on_the_way_to_the_official_image_goes_back(tmp_path: Path, at: str) -> None:
+    """With the override away and .env changed: both are as they were."""
+    root = factory(tmp_path)
+    root.write(f"{SOURCE}/.env", ENV)
+    begun(root, data=official(root))
+    (root.folder / SOURCE / CUSTOM).unlink()
+    root.write(f"{SOURCE}/.env", OFFICIAL_ENV)
+    root.write(f"{ROTATION}/state", f"{at}\n")
+    assert told(root, "run").status == 0
+    assert left(root) == Left("reverted", "it was interrupted", OLD_ID, named(OLD), BEFORE)
+    assert root.read(f"{SOURCE}/.env") == ENV
+
+
+@pytest.mark.parametrize(
+    ("env", "tag"),
+    [
+        ({"APP_KEY": "1"}, TAG),
+        ({"LATEST_IMAGE": "4.3.11 x"}, TAG),
+        ({"LATEST_IMAGE": "$(reboot)"}, TAG),
+        ({"COOLIFY_VERSION": ""}, TAG),
+        ({}, "a;reboot"),
+    ],
+)
+def test_orders_for_anything_else_in_env_are_refused(tmp_path: Path, env: dict[str, str], tag: str) -> None:
+    """Only what chooses the image is set from here, in words that every reader of the file takes alike."""
+    root = factory(tmp_path)
+    said = told(root, "prepare", data=official(root, env=env, tag=tag))
+    assert (said.status, "its orders are none that it takes" in said.words) == (3, True)
+    assert told(root, "start").status == 0
+    assert left(root) == Left("", "", OLD_ID, named(OLD), BEFORE)

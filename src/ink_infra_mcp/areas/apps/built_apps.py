@@ -12,6 +12,9 @@ from ink_infra_mcp.clients.coolify.bodies import AppChanges
 from ink_infra_mcp.core.plan import Change, Step
 from ink_infra_mcp.core.step import result_of
 
+BY_GVISOR = ", isolated by gVisor"
+"""What the summary of a creation ends with."""
+
 
 @dataclass(frozen=True, slots=True)
 class BuiltApp:
@@ -56,7 +59,7 @@ def _creation(app: BuiltApp, source: ResolvedSource) -> Step:
         id="create_app",
         kind="coolify.create_application",
         target=app.name,
-        summary=f"Create {app.name} on {app.home.muscle.name} from {source.label}{at}, {limits}, isolated by gVisor",
+        summary=f"Create {app.name} on {app.home.muscle.name} from {source.label}{at}, {limits}{BY_GVISOR}",
         after=app.home.url,
         params={
             "source": source.kind,

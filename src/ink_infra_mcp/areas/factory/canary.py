@@ -2,7 +2,7 @@
 
 from ink_infra_mcp.areas.apps import built_apps
 from ink_infra_mcp.areas.apps.app import App
-from ink_infra_mcp.areas.apps.built_apps import BuiltApp
+from ink_infra_mcp.areas.apps.built_apps import BY_GVISOR, BuiltApp
 from ink_infra_mcp.areas.apps.env_values import Owner
 from ink_infra_mcp.areas.apps.envs import envs_now
 from ink_infra_mcp.areas.apps.home import Project, Wanted, existing, find_home, home_steps
@@ -16,6 +16,9 @@ from ink_infra_mcp.core.fleet import memory_bytes
 from ink_infra_mcp.core.plan import Plan, Step, placed
 
 NAME = "canary-coolify"
+_OF_ISOLATION = frozenset({"hosts.prove_isolation", "hosts.note_containers"})
+_SAID = frozenset({"coolify.create_application", "coolify.first_deploy"})
+_NOT_ISOLATED = "; that it is isolated is not proved: this image may drop --runtime"
 
 
 async def canary_of(look: Look, project: Project, apps: tuple[App, ...], approved: Plan | None) -> BuiltApp:
@@ -46,17 +49,31 @@ async def canary_of(look: Look, project: Project, apps: tuple[App, ...], approve
     )
 
 
-def canary_steps(canary: BuiltApp, *, undoes: tuple[str, ...]) -> tuple[Step, ...]:
+def canary_steps(canary: BuiltApp, *, undoes: tuple[str, ...], isolated: bool = True) -> tuple[Step, ...]:
     """Return the steps: validate its server, create, deploy, prove isolation, delete.
 
+    Where the image may drop --runtime the canary is not `isolated`: it proves that Coolify deploys, and says so.
     Whichever fails, the canary is deleted, and the earlier steps `undoes` are taken back.
     """
     project = (step.model_copy(update={"undoes": undoes}) for step in home_steps(canary.home.project))
-    own = (step for step in built_apps.steps_of(canary) if step.kind not in SHARED)
+    own = _own(canary) if isolated else map(_bare, filter(_is_no_proof, _own(canary)))
     gone = deletion(NAME, kind="coolify.discard_application")
     made = proving((_validate(canary), *own), gone, undoes=undoes)
     end = farewell(gone).model_copy(update={"undoes": made[-1].undoes})
     return placed((*project, *made, end), servers=[canary.home.muscle.name], apps=[NAME])
+
+
+def _own(canary: BuiltApp) -> list[Step]:
+    return [step for step in built_apps.steps_of(canary) if step.kind not in SHARED]
+
+
+def _is_no_proof(step: Step) -> bool:
+    return step.kind not in _OF_ISOLATION
+
+
+def _bare(step: Step) -> Step:
+    words = step.summary.removesuffix(BY_GVISOR) + _NOT_ISOLATED
+    return step.model_copy(update={"summary": words}) if step.kind in _SAID else step
 
 
 def _validate(canary: BuiltApp) -> Step:

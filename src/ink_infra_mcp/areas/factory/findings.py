@@ -252,7 +252,14 @@ def _upstream(seen: Picture) -> Iterator[Drift]:
         yield _unsure(seen, "info", "unknown_upstream", what, upstream.why, "call again later")
     if upstream.released == "yes":
         what = f"release {upstream.newest} has the option: the fork is no longer needed"
-        yield _found(seen, "info", "upstream_released", what, upstream.pull_request, "plan the way back to it")
+        yield _found(
+            seen,
+            "info",
+            "upstream_released",
+            what,
+            upstream.pull_request,
+            f"restore_official_coolify {upstream.newest}",
+        )
     if seen.kind == "fork" and upstream.newer not in ("0", "?"):
         what = f"the fork is behind: there are newer official releases, up to {upstream.newest}"
         mend = f"put the patch on the tag v{upstream.newest} and build it anew"

@@ -36,7 +36,7 @@ def configured(facts: FactoryFacts) -> Configured:
         return Configured(why=facts.unknown.get("images", "no compose file names an image for the service coolify"))
     file, text = named[-1]
     try:
-        image = _filled(text, facts.env)
+        image = filled(text, facts.env)
     except InputError as error:
         return Configured(file=file, why=error.failed)
     return _confirmed(facts, Configured(image=image, file=file, edited=_is_edited(file, image)))
@@ -54,7 +54,7 @@ def _confirmed(facts: FactoryFacts, read: Configured) -> Configured:
     return read
 
 
-def _filled(text: str, env: Mapping[str, str] | None) -> str:
+def filled(text: str, env: Mapping[str, str] | None) -> str:
     """Return the text with its variables, as the specification of Compose fills them in.
 
     Raises:

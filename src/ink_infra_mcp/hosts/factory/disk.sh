@@ -438,8 +438,6 @@ go() {
   if [ "$(order copy)" = yes ]; then copied_"$(order kind)"; fi
   set_state switching '' && [ "$(state)" = switching ] || revert 'the disk takes nothing'
   switch_"$(order kind)" || revert 'what is new could not be put in its place'
-  # from here on what is in the new place is more than a copy, and stays whatever comes
-  rm -f "$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
   set_state started '' && [ "$(state)" = started ] || revert 'the disk takes nothing'
   proved
 }
@@ -447,6 +445,8 @@ go() {
 # proved: from the new place all of it serves
 proved() {
   if [ "$(order copy)" = yes ]; then
+    # Docker is still held: from here on what is in the new place is more than a copy, and stays whatever comes
+    rm -f "$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
     wake || revert 'Docker does not start in the new place'
     [ -z "${begun:-}" ] || printf '%s\n' "$(($(uptime_s) - begun))" | put "$dir/seconds"
     in_place || revert 'what is in service is not in the new place'

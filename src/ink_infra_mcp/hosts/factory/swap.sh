@@ -89,10 +89,24 @@ up() {
     up -d --no-deps --no-build --pull never --wait --wait-timeout "$limit_s" coolify
 }
 
+# sum_put FILE: the sum of what the swap puts there, or leaves there
+sum_put() {
+  if [ -e "$dir/$1.gone" ]; then echo none; elif [ -f "$dir/$1.wanted" ]; then sum "$dir/$1.wanted"; else sum_of "$dir/$1.back"; fi
+}
+
 # --- before anything is touched ------------------------------------------------------------------------------------
 
 # order KEY: one line of the orders; values are words of letters that no shell and no pattern reads
 order() { sed -n "s/^$1 //p" "$dir/orders" | head -n 1; }
+
+# fit_orders: of .env only these keys, with values that every reader of it takes alike, and updates go off; a name of
+# letters that no shell reads
+ENV_ORDERS='env:(AUTOUPDATE false|(LATEST_IMAGE|COOLIFY_VERSION) [0-9][A-Za-z0-9._-]{0,63})'
+fit_orders() {
+  grep -qx 'env:AUTOUPDATE false' "$dir/orders" || return 1
+  if grep '^env:' "$dir/orders" | grep -Evxq "$ENV_ORDERS"; then return 1; fi
+  case $(order tag) in *[!A-Za-z0-9._:/-]*) return 1 ;; esac
+}
 
 # under_way: the rotation that is between its beginning and its end, if there is one
 under_way() {
@@ -123,6 +137,7 @@ prepare() {
   mkdir -p "$dir" && chmod 0700 "$top" "$top/rotations" "$dir" || leave 3 'its folder cannot be made'
   cat >"$dir/orders" || leave 3 'its orders could not be written'
   [ "$(order end)" = "$(order script | base64 -d 2>/dev/null | sha256sum | cut -c 1-64)" ] || leave 3 'its orders are not whole'
+  fit_orders || leave 3 'its orders are none that it takes'
   [ "$(image_id "$(order image)")" = "$(order id)" ] || leave 3 'the image is not here, or is another one'
   old=$(inspect '{{.Image}} {{.Config.Image}} {{.State.Status}}') || leave 3 'there is no container coolify'
   set -- $old
@@ -134,6 +149,7 @@ prepare() {
   for file in $FILES; do
     keep "$file" || leave 3 "$file could not be kept"
   done
+  [ -z "$(order tag)" ] || image_id "$(order tag)" | put "$dir/old_tag" || leave 3 'the disk takes nothing'
   hold "$1" || leave 3 'the image in service could not be held'
   install_unit || leave 3 'its unit could not be written'
   boot | put "$dir/boot" && set_state prepared '' >/dev/null || leave 3 'the disk takes nothing'
@@ -148,14 +164,26 @@ keep() {
   [ "$1" = .env ] || [ "$(order "sum:$1")" = "$(sum_of "$source/$1")" ] || leave 3 "$1 was changed meanwhile"
   if [ -f "$dir/$1.back" ]; then cp -p "$dir/$1.back" "$dir/$1.wanted"; else : >"$dir/$1.wanted" && chmod 0644 "$dir/$1.wanted"; fi || return 1
   case $1 in
-    .env) without_auto_update <"$dir/.env.back" >"$dir/.env.wanted" ;;
-    *) if [ "$(order "text:$1")" = same ]; then rm -f "$dir/$1.wanted"; else order "text:$1" | base64 -d >"$dir/$1.wanted"; fi ;;
+    .env) with_env <"$dir/.env.back" >"$dir/.env.wanted" ;;
+    *)
+      case $(order "text:$1") in
+        same) rm -f "$dir/$1.wanted" ;;
+        gone) rm -f "$dir/$1.wanted" && : >"$dir/$1.gone" ;;
+        *) order "text:$1" | base64 -d >"$dir/$1.wanted" ;;
+      esac
+      ;;
   esac || return 1
   sync "$dir"
 }
 
-# Coolify takes the switch from .env at each start (app/Console/Commands/Init.php, 4.3.11)
-without_auto_update() { awk '!/^(export )?AUTOUPDATE=/ { print } END { print "AUTOUPDATE=false" }'; }
+# with_env: .env with what is ordered, each of these keys once. Coolify takes the switch of updates from it at each start
+# (app/Console/Commands/Init.php, 4.3.11), Compose the image's tag, and Coolify which version it is
+with_env() {
+  awk -v keys="$(sed -n 's/^env:\([A-Z_]*\) .*/\1/p' "$dir/orders" | tr '\n' ' ')" '
+    BEGIN { split(keys, list, " "); for (at in list) ordered[list[at]] }
+    { key = $0; sub(/^export /, "", key); sub(/=.*/, "", key); if (!(key in ordered) || $0 !~ /=/) print }' &&
+    sed -n 's/^env:\([A-Z_]*\) /\1=/p' "$dir/orders"
+}
 
 # hold ID: a container that is never started keeps every cleanup off the image
 hold() {
@@ -267,9 +295,11 @@ swap() {
   printf '%s\n' "$name" | put "$top/last" || revert 'the disk takes nothing'
   for file in $FILES; do
     [ ! -f "$dir/$file.wanted" ] || place "$dir/$file.wanted" "$file" || revert "$file could not be written"
+    [ ! -e "$dir/$file.gone" ] || { rm -f "$source/$file" && sync "$source"; } || revert "$file could not be taken away"
   done
   database '' 'update instance_settings set is_auto_update_enabled = false where id = 0' ||
     revert 'auto-update could not be switched off'
+  [ -z "$(order tag)" ] || ask 20 docker tag "$(order id)" "$(order tag)" || revert 'the image could not be given its name'
   measure &
   measuring=$!
   [ "$(order migrates)" = no ] || { ask 120 docker stop -t 60 coolify && dump; } || revert 'the dump before it failed'
@@ -366,6 +396,7 @@ back_once() {
   # the new one may still migrate: what its database looks like is asked when it is gone
   back_database || return 1
   if [ "$(inspect '{{.Image}} {{.State.Status}}')" != "$old_id running" ]; then clear_away || return 1; fi
+  back_tag
   back_name || return 1
   up "$(back_s)" "$dir/back.yml" || was_ill || return 1
   [ "$(inspect '{{.Image}}')" = "$old_id" ] && is_old_database
@@ -435,6 +466,11 @@ back_name() {
   [ "$(image_id "$old_image")" = "$old_id" ] || ask 20 docker tag "$old_id" "$old_image"
 }
 
+# back_tag: what the name of the new image named before; a cleanup may have taken that, and the way back needs it not
+back_tag() {
+  [ ! -s "$dir/old_tag" ] || ask 20 docker tag "$(told old_tag)" "$(order tag)" || echo "what $(order tag) named is gone"
+}
+
 # by_hand WORD: the way back after it was confirmed, or at any time before
 by_hand() {
   case $(state) in
@@ -442,9 +478,7 @@ by_hand() {
     confirmed)
       changed=
       for file in $FILES; do
-        put_there=$dir/$file.wanted
-        [ -f "$put_there" ] || put_there=$dir/$file.back
-        [ "$(sum_of "$source/$file")" = "$(sum_of "$put_there")" ] || changed="$changed $file"
+        [ "$(sum_of "$source/$file")" = "$(sum_put "$file")" ] || changed="$changed $file"
       done
       case "${changed:+changed} $* " in
         ' '* | *' --with-files '*) ;;

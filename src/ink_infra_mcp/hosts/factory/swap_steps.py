@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ink_infra_mcp.core.compose.override import with_image
+from pydantic import JsonValue
+
+from ink_infra_mcp.core.compose.override import with_image, without_image
 from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import HostUnreachable, InputError, StepFailed
 from ink_infra_mcp.core.image_rules import too_young
@@ -49,6 +51,7 @@ class SwapSteps:
         return {
             "factory.pull_image": self.pull_image,
             "factory.swap_image": self.swap_image,
+            "factory.swap_unisolated": self.swap_image,
             "factory.swap_back": self.swap_back,
             "factory.prove_image": self.prove_image,
             "factory.confirm_image": self.confirm_image,
@@ -190,7 +193,7 @@ class SwapSteps:
     async def _orders(self, call: StepCall, host: str) -> Orders:
         """Files are read and edited in here, and go back as they are: others may keep secrets in theirs."""
         seen = (await swapping.ready(self.pool, host)).files
-        sums, images = _texts(call, "sums"), _texts(call, "images")
+        sums, images = _texts(call, "sums"), table(call.params["images"])
         if moved := [name for name, file in seen.items() if file.sha256 != sums.get(name)]:
             raise StepFailed(
                 f"{', '.join(moved)} on {host} is not as it was when this was planned.",
@@ -198,7 +201,7 @@ class SwapSteps:
                 next="Call the tool again, which plans with what is there now.",
                 stage=STAGE,
             )
-        texts = {name: _text_of(file.text, images.get(name, "")) for name, file in seen.items()}
+        texts = {name: _text_of(file.text, images[name]) if name in images else None for name, file in seen.items()}
         return Orders(
             image=_reference(call.text("image")),
             image_id=call.given("image_id"),
@@ -207,6 +210,8 @@ class SwapSteps:
             confirm_s=CONFIRM_S + _migrating_s(call),
             sums=sums,
             texts=texts,
+            tag=call.text("tag") if "tag" in call.params else "",
+            env=_texts(call, "env"),
         )
 
     async def _followed(self, call: StepCall, ends: set[str] | frozenset[str], *, within_s: float) -> Rotation:
@@ -266,12 +271,12 @@ def _patient(host: str, look: Callable[[], Awaitable[T | NotYet]]) -> Callable[[
 
 
 def _texts(call: StepCall, name: str) -> dict[str, str]:
-    return {key: str(value) for key, value in table(call.params[name]).items()}
+    return {key: str(value) for key, value in table(call.params.get(name)).items()}
 
 
-def _text_of(now: str, image: str) -> str | None:
-    """Return what a file shall be; None: as it is. An image that is empty is none that it shall name."""
-    wanted = with_image(now, "coolify", image) if image else now
+def _text_of(now: str, image: JsonValue) -> str | None:
+    """Return what a file shall be; None: as it is, empty: away. With None for an image it shall name none."""
+    wanted = without_image(now, "coolify") if image is None else with_image(now, "coolify", str(image))
     return None if wanted == now else wanted
 
 

@@ -33,6 +33,7 @@ _CONTAINER = re.compile(
 )
 _SUM = re.compile(r"[0-9a-f]{64}|none")
 _UNCHANGED = 3
+_UPDATES_OFF = {"AUTOUPDATE": "false"}
 
 
 class Rotation(Frozen):
@@ -86,7 +87,11 @@ class Service(Frozen):
 
 
 class Orders(Frozen):
-    """What the unit shall do: the image by digest and its id, and what the files shall be; None: as they are."""
+    """What the unit shall do: the image by digest and its id, and what the files shall be.
+
+    A text that is None stays as it is; with an empty one the file goes. `tag` is the name that the files have for the
+    image, where they name it by none of its own; `env` is what `.env` sets beside auto-update, which goes off.
+    """
 
     image: str
     image_id: str
@@ -95,6 +100,8 @@ class Orders(Frozen):
     confirm_s: int
     sums: Mapping[str, str]
     texts: Mapping[str, str | None]
+    tag: str = ""
+    env: Mapping[str, str] = {}
 
     def lines(self) -> str:
         """Return the orders as the script reads them, each value a word of harmless letters."""
@@ -107,10 +114,15 @@ class Orders(Frozen):
             "confirm_s": str(self.confirm_s),
             **{f"sum:{name}": value for name, value in self.sums.items()},
             **{f"text:{name}": _written(text) for name, text in self.texts.items()},
+            **self._named(),
             "script": _coded(script),
             "end": sha256(script.encode()).hexdigest(),
         }
         return "".join(f"{key} {value}\n" for key, value in told.items())
+
+    def _named(self) -> dict[str, str]:
+        tag = {"tag": self.tag} if self.tag else {}
+        return tag | {f"env:{name}": value for name, value in {**self.env, **_UPDATES_OFF}.items()}
 
 
 def command(verb: str, name: str, *, as_root: bool, data: str = "") -> HostCommand:
@@ -254,7 +266,7 @@ def _least(kib: list[str]) -> int | None:
 
 
 def _written(text: str | None) -> str:
-    return "same" if text is None else _coded(text)
+    return "same" if text is None else _coded(text) or "gone"
 
 
 def _file(host: str, text: str) -> tuple[str, FileSeen]:

@@ -1,6 +1,7 @@
-"""Answers every script that is about the Factory: how Coolify is, its backups, its disks, and the swap of its image."""
+"""Answers every script that is about Coolify itself: how it is, its backups and disks, its image and its build."""
 
 from ink_infra_mcp.sandbox.hosts.backup import BackupScript
+from ink_infra_mcp.sandbox.hosts.build import BuildScript
 from ink_infra_mcp.sandbox.hosts.disk import DiskScript
 from ink_infra_mcp.sandbox.hosts.factory import look_at_factory
 from ink_infra_mcp.sandbox.hosts.scripts import factory_words
@@ -12,6 +13,7 @@ Said = tuple[int, str, str]
 """The exit status, and what is said on both outputs."""
 _READS = {
     "ink-backup": frozenset({"check"}),
+    "ink-build": frozenset({"look", "ready"}),
     "ink-disk": frozenset({"look"}),
     "ink-swap": frozenset({"look", "ready", "prove"}),
     "image": frozenset({"inspect"}),
@@ -32,6 +34,8 @@ def answer_factory(state: WorldState, host: HostState, words: tuple[str, ...], s
         return 0, look_at_factory(host, state.coolify, words[1], now=now), ""
     if words[0] == "ink-backup":
         said = BackupScript(host, state.coolify.factory, now).answer(words[1:])
+    elif words[0] == "ink-build":
+        said = BuildScript(state, host, stdin).answer(words)
     elif words[0] == "ink-disk":
         said = DiskScript(host, state.coolify, stdin).answer(words[1:])
     else:

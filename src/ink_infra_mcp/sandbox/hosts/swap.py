@@ -23,7 +23,9 @@ _DOCKER = re.compile(r"(?:^|; )exec (?P<line>docker (?:pull|run|version|image in
 _ASKS = {"grep", "{{.Server.Os}}/{{.Server.Arch}}", "{{.Id}} {{.Os}}/{{.Architecture}} {{.Created}}"}
 _BETWEEN = ("swapping", "swapped", "reverting")
 _READS = ("look", "ready", "prove")
+_OF_DISK = ("files", "env", "auto_update", "applied", "base")
 _BUSY = ("queued", "in_progress")
+_OFFICIAL = ("docker.io/coollabsio/coolify@", "ghcr.io/coollabsio/coolify@")
 _SEARCHED = ["-c", "--", "'--runtime'", "/var/www/html/bootstrap/helpers/docker.php"]
 
 
@@ -37,6 +39,11 @@ def docker_words(command: str) -> tuple[str, ...]:
 def id_of(reference: str) -> str:
     """Return the id of an image."""
     return f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
+
+
+def kind_at(disk: FactoryDisk, reference: str) -> ImageKind:
+    """Return what an image is; the official one does not have the option."""
+    return disk.images.get(reference, ImageKind(option=not reference.startswith(_OFFICIAL)))
 
 
 @dataclass
@@ -60,10 +67,6 @@ class Images:
             case _:
                 return 125, "", "docker: the sandbox does not know this\n"
 
-    def kind(self, reference: str) -> ImageKind:
-        """Return what an image is."""
-        return self.disk.images.get(reference, ImageKind())
-
     def _pulled(self, reference: str) -> Said:
         if "missing" in reference:
             return 1, "", f"Error response from daemon: manifest for {reference} not found: manifest unknown\n"
@@ -73,11 +76,11 @@ class Images:
     def _inspected(self, reference: str) -> Said:
         if reference not in self.host.images:
             return 1, "\n", f"Error response from daemon: No such image: {reference}\n"
-        kind = self.kind(reference)
+        kind = kind_at(self.disk, reference)
         return 0, f"{id_of(reference)} linux/{kind.arch} {kind.created}\n", ""
 
     def _searched(self, reference: str) -> Said:
-        return (0, "1\n", "") if self.kind(reference).option else (1, "0\n", "")
+        return (0, "1\n", "") if kind_at(self.disk, reference).option else (1, "0\n", "")
 
 
 @dataclass
@@ -162,7 +165,7 @@ class SwapScript:
         if self._busy():
             rotation.state, rotation.why = "refused", f"{self._busy()} deployments run or wait"
             return
-        kind = self.disk.images.get(rotation.orders["image"], ImageKind())
+        kind = kind_at(self.disk, rotation.orders["image"])
         self._put(rotation)
         if kind.starts != "healthy":
             rotation.state, rotation.why = "reverting", "the new container did not become healthy"
@@ -173,15 +176,23 @@ class SwapScript:
     def _put(self, rotation: Rotation) -> None:
         image = rotation.orders["image"]
         for name in (CUSTOM, PROD):
-            if (text := rotation.orders[f"text:{name}"]) != "same":
-                self.disk.files[name] = base64.b64decode(text).decode()
-        self.disk.env = {**self.disk.env, "AUTOUPDATE": "false"}
+            self._write(name, rotation.orders[f"text:{name}"])
+        self.disk.env = {**self.disk.env, **_env_of(rotation)}
         self.disk.auto_update = False
         self.disk.applied = [*dict.fromkeys((*self.disk.applied, *self.disk.migrations.get(image, MIGRATIONS)))]
-        self.coolify.supports_runtime_option = self.disk.images.get(image, ImageKind()).option
+        self.coolify.supports_runtime_option = kind_at(self.disk, image).option
         container = self._container()
-        container.image, container.image_id, container.image_digests = image, id_of(image), [image]
+        tag = rotation.orders.get("tag", "")
+        container.image, container.image_id, container.image_digests = tag or image, id_of(image), [image]
+        if tag:
+            self.coolify.version = self.disk.base = tag.rpartition(":")[2]
         container.started_at, container.health, container.restart_count = self.now, "healthy", 0
+
+    def _write(self, name: str, text: str) -> None:
+        if text == "gone":
+            self.disk.files.pop(name, None)
+        elif text != "same":
+            self.disk.files[name] = base64.b64decode(text).decode()
 
     def _await(self, rotation: Rotation) -> None:
         if rotation.abort:
@@ -192,17 +203,19 @@ class SwapScript:
             rotation.state, rotation.why = "reverting", f"nobody confirmed it within {rotation.orders['confirm_s']} s"
 
     def _now(self) -> dict[str, JsonValue]:
-        kept = self.disk.model_dump(mode="json", include={"files", "env", "auto_update", "applied"})
+        kept = self.disk.model_dump(mode="json", include={*_OF_DISK})
         container = self._container().model_dump(mode="json", include={"image", "image_id", "image_digests"})
-        return {**kept, **container, "option": self.coolify.supports_runtime_option}
+        of_coolify = {"option": self.coolify.supports_runtime_option, "version": self.coolify.version}
+        return {**kept, **container, **of_coolify}
 
     def _back(self, rotation: Rotation) -> None:
         before = rotation.before
-        for name in ("files", "env", "auto_update", "applied"):
+        for name in _OF_DISK:
             setattr(self.disk, name, before[name])
         for name in ("image", "image_id", "image_digests"):
             setattr(self._container(), name, before[name])
         self.coolify.supports_runtime_option = before["option"] is True
+        self.coolify.version = str(before["version"])
         rotation.state = "reverted"
 
     def _container(self) -> Container:
@@ -251,6 +264,10 @@ class SwapScript:
             what = "[1] Ran" if name in self.disk.applied and name not in self.disk.failing else "Pending"
             lines.append(f"  {name} {'.' * 20} {what}  ")
         return "\n".join(lines) + "\n"
+
+
+def _env_of(rotation: Rotation) -> dict[str, str]:
+    return {key[4:]: value for key, value in rotation.orders.items() if key.startswith("env:")}
 
 
 def _coded(text: str) -> str:

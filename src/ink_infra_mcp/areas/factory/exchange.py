@@ -1,0 +1,357 @@
+"""What every exchange of Coolify's image has in common: what is in its way, and its steps, there and back."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.areas.apps.built_apps import BuiltApp
+from ink_infra_mcp.areas.factory.canary import canary_steps
+from ink_infra_mcp.areas.factory.findings import drift_of
+from ink_infra_mcp.areas.factory.image import Picture
+from ink_infra_mcp.clients.coolify.era import parse_version
+from ink_infra_mcp.core.compose.override import with_image, without_image
+from ink_infra_mcp.core.image_rules import ImageRules
+from ink_infra_mcp.core.plan import Change, Step, Undo, placed
+from ink_infra_mcp.core.step import result_of
+from ink_infra_mcp.hosts.factory.configured import normal
+from ink_infra_mcp.hosts.factory.looking import PROD
+from ink_infra_mcp.hosts.factory.swapping import Ready
+
+ROOM_BYTES = 5 * 2**30
+"""A Coolify image unpacks to about 1.5 GiB; beside it a backup, a copy of the database, and what builds need."""
+SOAK_S = 900
+SERVICE = "coolify"
+UNISOLATED = "factory.swap_unisolated"
+"""The kind of the swap after which apps that a person has named run without isolation."""
+KINDS = (
+    "factory.pull_image",
+    "factory.backup_coolify",
+    "factory.rehearse",
+    "factory.swap_image",
+    "factory.prove_image",
+    "coolify.validate_server",
+    "coolify.create_project",
+    "coolify.create_environment",
+    "coolify.create_application",
+    "coolify.discard_application",
+    "registry.same_image",
+    "coolify.note_deployments",
+    "hosts.note_containers",
+    "coolify.first_deploy",
+    "hosts.prove_isolation",
+    "factory.confirm_image",
+    "factory.watch_image",
+    "factory.release_images",
+)
+_READS = "nothing to undo: it only reads"
+_OFFICIAL = re.compile(
+    r"\$\{REGISTRY_URL:-(?:docker\.io|ghcr\.io)\}/coollabsio/coolify:\$\{LATEST_IMAGE:-latest\}", re.ASCII
+)
+_FROM_HUB = (4, 2)
+"""From this version on Coolify's own line names Docker Hub, before it GitHub's registry (docker-compose.prod.yml)."""
+_LOST = "none from its next deployment on, if the image turns out to drop --runtime"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """`image`, a reference by digest, in place of what `picture` and `ready` show.
+
+    `images` is what each file that changes shall name, None: no image any more. Where the files name it by a `tag`,
+    that is it, and `env` is what `.env` sets for it. With `option` the image must accept --runtime; `unisolated` are
+    the apps that may run without isolation. `canary` proves it; `rules` say how old the image must be.
+    """
+
+    image: str
+    picture: Picture
+    ready: Ready
+    images: Mapping[str, str | None]
+    canary: BuiltApp | None
+    option: bool
+    rules: ImageRules
+    tag: str = ""
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    unisolated: tuple[str, ...] = ()
+
+    @property
+    def host(self) -> str:
+        """Return the Factory's name."""
+        return self.picture.facts.host
+
+
+def common_reasons(seen: Picture, meets: Ready) -> Iterator[str]:
+    """Yield every reason not to begin that holds for whichever image; what is not known is one."""
+    yield from _of_configuration(seen)
+    yield from _of_work(meets)
+    yield from _of_ground(meets)
+
+
+def of_rules(rules: ImageRules, image: str) -> Iterator[str]:
+    """Yield why policy does not let the image, a reference by digest, run at all; its age is known after the pull."""
+    if rules.unlisted(image.partition("@")[2]):
+        yield f"{image} is not among the digests that policies/images.toml lets run"
+
+
+def check_files(meets: Ready, images: Mapping[str, str | None]) -> None:
+    """Try in here what shall become of the files.
+
+    Raises:
+        InputError: one is written in a way in which that cannot be done to its text.
+    """
+    for name, image in images.items():
+        text = meets.files[name].text
+        if image is None:
+            without_image(text, SERVICE)
+        else:
+            with_image(text, SERVICE, image)
+
+
+def _of_ground(meets: Ready) -> Iterator[str]:
+    if meets.left_over:
+        yield f"containers are left of an earlier try: {', '.join(meets.left_over[:3])}"
+    if meets.free_bytes is None:
+        yield "how much room its disks have is not known"
+    elif meets.free_bytes < ROOM_BYTES:
+        yield f"its disks have {meets.free_bytes // 2**20} MiB left, and {ROOM_BYTES // 2**30} GiB are needed"
+
+
+def _of_configuration(seen: Picture) -> Iterator[str]:
+    if seen.facts.state != "running":
+        yield f"its container is {seen.facts.state or 'not known'}, and must run"
+    yield from _of_files(seen)
+    if seen.facts.planned is None:
+        yield f"Docker Compose does not take its files ({seen.facts.unknown.get('planned', 'it did not say')})"
+    if seen.facts.auto_update is None:
+        yield "whether Coolify updates itself is not known"
+
+
+def _of_files(seen: Picture) -> Iterator[str]:
+    """The way back starts what runs now; files that name something else would have it replaced at the next `up`."""
+    wanted, runs = seen.configured, seen.facts.reference
+    if not wanted.image or runs is None:
+        yield f"what its files name is not known ({wanted.why or 'the container did not say what it runs'})"
+    elif normal(wanted.image) != normal(runs):
+        yield f"its files name {wanted.image}, and {runs} runs: make them agree first"
+
+
+def _of_work(meets: Ready) -> Iterator[str]:
+    if meets.deployments is None:
+        yield "whether deployments run is not known"
+    elif meets.deployments:
+        yield f"{meets.deployments} deployments run or wait"
+    if meets.upgrade:
+        yield "an upgrade of Coolify's own runs"
+    if meets.under_way:
+        yield f"another rotation is under way ({meets.under_way})"
+
+
+def exchange_steps(it: Exchange) -> tuple[Step, ...]:
+    """Return the steps: nothing in service is touched before the fourth, and whichever fails from there goes back."""
+    host = it.host
+    steps = (
+        *_before(it),
+        _swap(it),
+        _prove(host),
+        *_canary(it),
+        _confirm(host),
+        _watch(host),
+        _release(host),
+    )
+    return placed(steps, servers=[host])
+
+
+def _before(it: Exchange) -> tuple[Step, ...]:
+    host, option = it.host, it.option
+    accepts = " and see that it accepts --runtime" if option else ""
+    named = f", which is {it.tag}," if it.tag else ""
+    hours = it.rules.least_age_h
+    old = f"{', and' if option else ' and see'} that it was made at least {hours} h ago" if hours else ""
+    return (
+        Step(
+            id="pull",
+            kind="factory.pull_image",
+            target=host,
+            summary=f"Pull {it.image}{named} on {host}{accepts}{old}; nothing of it is started",
+            params={"host": host, "image": it.image, "option": option, "least_age_h": hours},
+            undo_words="the image stays on the Factory, unused",
+        ),
+        Step(
+            id="backup",
+            kind="factory.backup_coolify",
+            target=host,
+            summary=f"Back up Coolify's database, .env, compose files and ssh keys on {host}, and check the dump",
+            params={"host": host, "name": ""},
+            undo_words="a backup is kept",
+        ),
+        Step(
+            id="rehearse",
+            kind="factory.rehearse",
+            target=host,
+            summary="Rehearse on a copy without a network: restore that dump, run the new image's migrations, decrypt "
+            "a stored secret; a failure ends here, with nothing touched",
+            params={"host": host, "backup": result_of("backup", "name"), "image": it.image},
+            uses=("pull", "backup"),
+            undo_words="the copy is removed at its end",
+        ),
+    )
+
+
+def _swap(it: Exchange) -> Step:
+    host = it.host
+    return Step(
+        id="swap",
+        kind=UNISOLATED if it.unisolated else "factory.swap_image",
+        target=host,
+        summary=f"Have {host} swap Coolify's container by itself, with its way back on its own disk: it goes back "
+        "unless this plan proves and confirms the new one in time",
+        apps=it.unisolated,
+        changes=tuple(_changes(it)),
+        params={
+            "host": host,
+            "image": it.image,
+            "image_id": result_of("pull", "id"),
+            "images": {**it.images},
+            "sums": {name: file.sha256 for name, file in it.ready.files.items()},
+            "migrations": result_of("rehearse", "ran"),
+            "migrated_s": result_of("rehearse", "seconds"),
+            **_named(it),
+        },
+        uses=("pull", "rehearse"),
+        undo=_back(host),
+        undoes=("swap",),
+    )
+
+
+def _named(it: Exchange) -> dict[str, JsonValue]:
+    return {"tag": it.tag, "env": {**it.env}} if it.tag else {}
+
+
+def _back(host: str) -> Undo:
+    return Undo(
+        kind="factory.swap_back",
+        target=host,
+        summary=f"have {host} go back to the image, the files and, where migrations ran, the database from before",
+        effect="Coolify is as it was at the swap",
+        params={"host": host},
+    )
+
+
+def _changes(it: Exchange) -> Iterator[Change]:
+    texts = it.picture.facts.images or {}
+    yield from map(_lost, it.unisolated)
+    for name, wanted in it.images.items():
+        yield Change(name=f"{SERVICE} in {name}", before=texts.get(name) or None, after=wanted)
+    yield from _of_env(it.picture.facts.env or {}, it.env)
+    yield from _switches(it.picture)
+
+
+def _lost(app: str) -> Change:
+    return Change(name=f"isolation of {app}", before="gVisor, by --runtime", after=_LOST)
+
+
+def _of_env(now: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[Change]:
+    for key, value in wanted.items():
+        if now.get(key) != value:
+            yield Change(name=f"{key} in .env", before=now.get(key), after=value)
+
+
+def _switches(seen: Picture) -> Iterator[Change]:
+    env = (seen.facts.env or {}).get("AUTOUPDATE")
+    if env != "false":
+        yield Change(name="AUTOUPDATE in .env", before=env, after="false")
+    if seen.facts.auto_update is not None and seen.facts.auto_update.on:
+        yield Change(name="auto-update in Coolify's settings", before="on", after="off")
+
+
+def _prove(host: str) -> Step:
+    return Step(
+        id="prove",
+        kind="factory.prove_image",
+        target=host,
+        summary="Prove that the new container is that image, healthy, with no migration pending, its queue running and "
+        "auto-update off",
+        params={
+            "host": host,
+            "image_id": result_of("swap", "id"),
+            "migrated_s": result_of("rehearse", "seconds"),
+        },
+        uses=("rehearse", "swap"),
+        reads=True,
+        undo_words=_READS,
+        undoes=("swap",),
+    )
+
+
+def _canary(it: Exchange) -> tuple[Step, ...]:
+    if it.canary is None:
+        raise ValueError("an exchange is proved by a canary")
+    return canary_steps(it.canary, undoes=("swap",), isolated=it.option)
+
+
+def _confirm(host: str) -> Step:
+    return Step(
+        id="confirm",
+        kind="factory.confirm_image",
+        target=host,
+        summary=f"Tell {host} to stay with the new image",
+        params={"host": host},
+        undo_words="/data/coolify/ink/rollback on the Factory goes back by hand",
+        undoes=("swap",),
+    )
+
+
+def _watch(host: str) -> Step:
+    return Step(
+        id="watch",
+        kind="factory.watch_image",
+        target=host,
+        summary=f"Watch for {SOAK_S // 60} minutes that it stays so: no restart, its queue running, no failed job",
+        params={
+            "host": host,
+            "image_id": result_of("swap", "id"),
+            "for_s": SOAK_S,
+            "restarts": result_of("prove", "restarts"),
+            "failed_jobs": result_of("prove", "failed_jobs"),
+        },
+        uses=("swap", "prove"),
+        reads=True,
+        undo_words=_READS,
+    )
+
+
+def _release(host: str) -> Step:
+    return Step(
+        id="release",
+        kind="factory.release_images",
+        target=host,
+        summary="Let go of images that earlier rotations held; the one from before this rotation stays held",
+        params={"host": host},
+        undo_words="they can be pulled again",
+    )
+
+
+def own_line(seen: Picture) -> str:
+    """Return the line of Coolify's own file, or the one that belongs there; empty: the file names no image."""
+    now = (seen.facts.images or {}).get(PROD, "")
+    if not now or _OFFICIAL.fullmatch(now):
+        return now
+    registry = "ghcr.io" if _is_older(seen.facts.base or "") else "docker.io"
+    return f"${{REGISTRY_URL:-{registry}}}/coollabsio/coolify:${{LATEST_IMAGE:-latest}}"
+
+
+def _is_older(base: str) -> bool:
+    version = parse_version(base)
+    return version is not None and (version.major, version.minor) < _FROM_HUB
+
+
+def serves(seen: Picture, image: str) -> bool:
+    """Return whether that digest runs, and the next `up` would start the same."""
+    digests = {digest.partition("@")[2] for digest in seen.facts.digests or ()}
+    return seen.facts.state == "running" and image.partition("@")[2] in digests and drift_of(seen) == ""
+
+
+def is_off(seen: Picture) -> bool:
+    """Return whether Coolify does not update itself, now and after its next start."""
+    update, env = seen.facts.auto_update, (seen.facts.env or {}).get("AUTOUPDATE", "")
+    return update is not None and not update.on and env.lower() in ("false", "0")

@@ -1,0 +1,89 @@
+"""What is true of Coolify's image after it was exchanged, seen anew, and what is told of the exchange."""
+
+from ink_infra_mcp.areas.factory.exchange import UNISOLATED
+from ink_infra_mcp.areas.factory.findings import drift_of
+from ink_infra_mcp.areas.factory.image import Picture, picture
+from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.clients.coolify.era import parse_version
+from ink_infra_mcp.core.operation import Check, Results
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step
+from ink_infra_mcp.core.shapes import table
+from ink_infra_mcp.core.untrusted import clean_name
+
+_SHOWN = 6
+
+
+async def of_exchange(plan: Plan, results: Results, look: Look) -> list[Check]:
+    """Return the checks: the image, what the next `up` would start, --runtime, auto-update, and apps' isolation.
+
+    Where the image is named by a version, the image's own source and the API have to say that one.
+    """
+    if not plan.steps:
+        return []
+    seen = await picture(look)
+    swap = {step.id: step for step in plan.steps}["swap"]
+    facts, wanted = seen.facts, results.get("swap", {}).get("id")
+    return [
+        _check("image", facts.state == "running" and facts.image == wanted, f"{facts.image} is {facts.state}"),
+        _configured(seen),
+        _option(seen, swap),
+        _auto_update(seen),
+        _apps(seen),
+        *_version(seen, swap),
+    ]
+
+
+def _configured(seen: Picture) -> Check:
+    told = f"the next up starts {seen.configured.image or 'what is not known'}"
+    return _check("configured", drift_of(seen) == "", told)
+
+
+def _option(seen: Picture, swap: Step) -> Check:
+    """That it is dropped is what was accepted, app by app; that nobody can tell is not."""
+    told = f"accepts --runtime: {'not known' if seen.option is None else seen.option}"
+    if swap.kind == UNISOLATED:
+        return _check("runtime_option", seen.option is not None, f"{told}; accepted without: {', '.join(swap.apps)}")
+    return _check("runtime_option", seen.needless or seen.option is True, told)
+
+
+def _version(seen: Picture, swap: Step) -> list[Check]:
+    wanted = table(swap.params.get("env")).get("COOLIFY_VERSION")
+    if not isinstance(wanted, str):
+        return []
+    base, told = (clean_name(text or "nothing") for text in (seen.facts.base, seen.told))
+    same = parse_version(base) == parse_version(told) == parse_version(wanted) is not None
+    return [_check("version", same, f"the image says {base}, the API {told}")]
+
+
+def _auto_update(seen: Picture) -> Check:
+    update = seen.facts.auto_update
+    return _check("auto_update", update is not None and not update.on, f"on: {update.on if update else 'not known'}")
+
+
+def _apps(seen: Picture) -> Check:
+    """Apps that were not isolated before are not this exchange's doing, and yet told by get_coolify_image."""
+    if seen.apps is None:
+        return _check("apps_isolated", None, "which apps there are is not known")
+    doubtful = [name for name in (*seen.weak, *seen.blind) if name in seen.relying]
+    words = ", ".join(doubtful[:_SHOWN])
+    told = f"not isolated, or not seen: {words}" if words else "isolated: every app that relies on --runtime"
+    return _check("apps_isolated", not doubtful, told)
+
+
+def _check(name: str, passed: object, evidence: str) -> Check:
+    return Check(name=name, status="passed" if passed else "failed", evidence=evidence)
+
+
+def summary_of(results: Results) -> JsonObject:
+    """Return the image, how long the dashboard was away, and what the rehearsal found."""
+    swap, rehearsal = results.get("swap", {}), results.get("rehearse", {})
+    return {
+        "image_id": swap.get("id"),
+        "downtime_ms": swap.get("downtime_ms"),
+        "migrations": rehearsal.get("ran"),
+        "may_encrypt": rehearsal.get("may_encrypt"),
+        "may_drop": rehearsal.get("may_drop"),
+        "rehearsed_s": rehearsal.get("seconds"),
+        "backup": results.get("backup", {}).get("folder"),
+        "go_back": "/data/coolify/ink/rollback on the Factory",
+    }

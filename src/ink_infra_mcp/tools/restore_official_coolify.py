@@ -1,0 +1,83 @@
+"""restore_official_coolify: from the fork to the official image, which keeps isolation or loses it by name only."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ink_infra_mcp.areas.factory.exchange import KINDS, UNISOLATED, exchange_steps
+from ink_infra_mcp.areas.factory.exchange_proofs import of_exchange, summary_of
+from ink_infra_mcp.areas.factory.official import OfficialFacts, exchange_of, official_facts, warnings_of
+from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
+from ink_infra_mcp.core.plan import JsonObject, Plan
+from ink_infra_mcp.core.systems import DEPLOY, FACTORY, GITHUB, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
+
+AppName = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Args(BaseModel):
+    """What restore_official_coolify takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Annotated[str, Field(min_length=1, max_length=40, description="Release, such as 4.3.11")]
+    accept_unisolated: Annotated[
+        tuple[AppName, ...],
+        Field(max_length=200, description="Every app that would lose gVisor, by name; none: refuse"),
+    ] = ()
+    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+
+
+class RestoreOfficialCoolify(Mutation[Args, Look, OfficialFacts]):
+    """Go from the fork back to the official Coolify image of a release, rehearsed and proved as rotate_fork_image does
+    it. It refuses an image that drops --runtime, unless accept_unisolated names exactly the apps that would run without
+    isolation. It is no upgrade: compose files stay.
+    """
+
+    name: ClassVar[str] = "restore_official_coolify"
+    title: ClassVar[str] = "Go back to the official Coolify"
+    hint: ClassVar[str] = "leave our fork, return to the original, upstream, stock Coolify release"
+    toolset: ClassVar[Toolset] = "factory"
+    needs: ClassVar[Needs] = Needs((STATE, READ, WRITE, DEPLOY, FACTORY, MUSCLE, RUNTIME), (OPTION, GITHUB))
+    args = Args
+    kinds: ClassVar[tuple[str, ...]] = (*KINDS, UNISOLATED)
+
+    async def observe(self, args: Args, look: Look, approved: Plan | None) -> OfficialFacts:
+        """Return what it would meet.
+
+        Raises:
+            InputError: the version is none, or no registry has it. RefusedByPolicy: see `official_facts`.
+            HostError: the Factory cannot be reached.
+        """
+        return await official_facts(look, args.version, args.accept_unisolated, approved)
+
+    def plan(self, args: Args, facts: OfficialFacts) -> Plan:
+        """Return the steps; none where that image runs, is what files and .env name, and auto-update is off."""
+        host = facts.host
+        title = f"Go back to the official Coolify {facts.version} on {host}"
+        if facts.is_so:
+            reason = f"{facts.image} runs on {host}, .env names it, no file names another, and auto-update is off."
+            return Plan(tool=self.name, title=title, target=host, locks=(), reason=reason)
+        pinned = facts.canary.home.placement.model_dump(mode="json") if facts.canary else None
+        lost = f", and isolation of {len(facts.accepted)} apps from their next deployment on" if facts.accepted else ""
+        return Plan(
+            tool=self.name,
+            title=title,
+            target=host,
+            locks=("coolify", f"muscle:{host}"),
+            steps=exchange_steps(exchange_of(facts)),
+            blast_radius=f"whoever uses Coolify's dashboard or API, while it is swapped{lost}",
+            keeps=("users' apps, which run on", "Coolify's keys, and its settings but for auto-update"),
+            warnings=warnings_of(facts),
+            pinned={"placement": pinned} if pinned else {},
+            phrase=host,
+        )
+
+    async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
+        """Return whether image, version, configuration and auto-update are as promised, and who is isolated."""
+        return await of_exchange(plan, results, look)
+
+    def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
+        """Return the image, how long the dashboard was away, what the rehearsal found, and who may lose isolation."""
+        swap = next((step for step in plan.steps if step.kind == UNISOLATED), None)
+        return {**summary_of(results), "accepted_unisolated": [*swap.apps] if swap else []}
