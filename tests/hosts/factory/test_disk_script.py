@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from ink_infra_mcp.hosts.factory.disks import Disk, Move, read_ground, read_move
 from tests.hosts.factory.disk_factory import (
     AUTOMOUNT,
     DISK,
     LINE,
+    SIZE,
     TOP,
     Left,
     begun,
@@ -315,6 +317,41 @@ def test_running_deployments_are_waited_for_by_nobody_and_stopped_by_nobody(tmp_
     begun(root)
     assert run(root) == 0
     assert left(root) == back("2 deployments run or wait", "refused")
+
+
+def facts(text: str) -> list[tuple[str, str]]:
+    """Return what the script says, line by line."""
+    return [(first, rest) for first, _, rest in (line.partition(" ") for line in text.splitlines())]
+
+
+def test_what_the_script_says_of_the_ground_is_what_is_there(tmp_path: Path) -> None:
+    """The disk by its readers, /data with its size, fstab's lines about both, and Docker with its settings."""
+    root = factory(tmp_path, fstab=AUTOMOUNT)
+    formatted(root, theirs="kept\n")
+    said = root.run("factory/disk.sh", "ink-disk", "look", "any", DISK)
+    seen = read_ground("factory", DISK, facts(said.facts))
+    assert (said.status, seen.names, seen.data, seen.guarded, seen.missing) == (0, (DISK,), "folder", False, "")
+    assert seen.disk == Disk(
+        name=DISK, there=True, kind="disk", size=SIZE, number="8:16", signs="ext4", type="ext4", entries=1
+    )
+    assert seen.lines == (f"/dev/disk/by-id/{DISK} /mnt/HC_Volume_1001 ext4 discard,nofail,defaults",)
+    assert (seen.data_entries, (seen.data_kb or 0) > 0, (seen.free_kb or 0) > 0) == (7, True, True)
+    assert seen.engine is not None
+    assert (seen.engine.root, seen.engine.deployments, seen.engine.coolify) == ("/var/lib/docker", 0, "running")
+    assert (seen.engine.daemon.text, seen.engine.config.text) == ("{}\n", "version = 2\n")
+    assert root.run("factory/disk.sh", "ink-disk", "look", "any", "../sda").status == 3
+
+
+def test_what_the_script_says_of_a_move_is_how_far_it_is(tmp_path: Path) -> None:
+    """None, prepared, refused with its reason; and how long Docker was stopped when it is done."""
+    root = factory(tmp_path)
+    root.write("deployments", "1\n")
+    assert read_move("factory", facts(told(root, "look").facts)) == Move()
+    begun(root)
+    assert read_move("factory", facts(told(root, "look").facts)).state == "prepared"
+    assert run(root) == 0
+    move = read_move("factory", facts(told(root, "look").facts))
+    assert (move.state, move.why, move.seconds) == ("refused", "1 deployments run or wait", None)
 
 
 @pytest.mark.parametrize("part", [0.2, 0.9, 0.999])

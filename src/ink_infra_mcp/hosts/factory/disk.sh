@@ -1,6 +1,7 @@
 # Moves what this Factory keeps onto a disk of its own, and goes back by itself unless all of it came over.
 # usage: sh -s -- ink-disk VERB NAME [DISK]
-#   look    NAME [DISK]  says how far the move NAME is, and how /data, Docker and the disk are; it changes nothing
+#   look    NAME         says how far the move NAME is; it changes nothing
+#   look    any [DISK]   says how /data, Docker and the disk are, which counts what there is to copy; it changes nothing
 #   prepare NAME         takes its orders from standard input, and puts all on the root disk that the way there and back needs
 #   start   NAME         has systemd run it: from there on nobody else has to be there
 #   run     NAME         is what the unit does, and does again after each interruption: a boot, a kill
@@ -152,6 +153,8 @@ deployments() {
 look() {
   printf 'state %s\nwhy %s\nseconds %s\n' "$(state)" "$(told why | coded)" "$(told seconds)"
   printf 'said %s\n' "$(if [ -f "$dir/log" ]; then tail -n 20 "$dir/log" | coded; fi)"
+  # whoever follows a move asks every few seconds
+  if [ "$name" != any ]; then printf 'done\n' && return; fi
   printf 'under_way %s\n' "$(under_way)"
   if [ -d "$ids" ]; then
     for each in "$ids"/*; do

@@ -48,7 +48,8 @@ class DiskScript:
         move = self.storage.moves.get(name, DiskMove(state="", orders={}))
         if verb == "look":
             self._settle(name, move)
-            return 0, "".join(f"{line}\n" for line in (*self._look(move, disk), "done")), ""
+            ground = self._ground(disk) if name == "any" else ()
+            return 0, "".join(f"{line}\n" for line in (*_told(move), *ground, "done")), ""
         if move.state == "prepared":
             move.state = "moving"
         return 0, "", ""
@@ -111,10 +112,8 @@ class DiskScript:
         storage.lines = [f"{_DIRECTORY}{orders['disk']} {mount} {type_} {options}"]
         storage.guarded = True
 
-    def _look(self, move: DiskMove, disk: str) -> Iterator[str]:
+    def _ground(self, disk: str) -> Iterator[str]:
         storage = self.storage
-        yield from (f"state {move.state}", f"why {_coded(move.why)}", f"said {_coded(move.why)}")
-        yield f"seconds {move.seconds if move.seconds is not None else ''}"
         yield f"under_way {' '.join(key for key, each in storage.moves.items() if each.state in _BETWEEN)}"
         yield from map("name {}".format, sorted(storage.volumes))
         if disk:
@@ -139,6 +138,11 @@ class DiskScript:
         yield from (f"coolify {states.get('coolify', '')}", f"deployments {self.deployments}")
         for key, text in (("daemon", self.host.made.daemon), ("config", storage.containerd)):
             yield f"{key} {_sum(text)} {_coded(text)}"
+
+
+def _told(move: DiskMove) -> Iterator[str]:
+    yield from (f"state {move.state}", f"why {_coded(move.why)}", f"said {_coded(move.why)}")
+    yield f"seconds {'' if move.seconds is None else move.seconds}"
 
 
 def _disk(volume: Volume | None) -> Iterator[str]:
