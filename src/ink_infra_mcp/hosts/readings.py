@@ -43,6 +43,7 @@ _AUDIT = exactly(partial(packaged, "machine/audit.sh"))
 _COOLIFY = exactly(partial(packaged, "factory/look.sh"))
 _BACKUP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _BOOT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,119}")
+_DISK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,140}")
 _SWAP_READS = re.compile(r"look|ready|prove")
 _BUILD_READS = re.compile(r"look|ready")
 _INSIDE = exactly(partial(packaged, "firewall/inside.sh"))
@@ -76,6 +77,10 @@ def _swap() -> str:
 
 def _build() -> str:
     return packaged("factory/build.sh").rstrip("\n") + " </dev/null\n"
+
+
+def _disk() -> str:
+    return packaged("factory/disk.sh").rstrip("\n") + " </dev/null\n"
 
 
 def _vlan() -> str:
@@ -132,6 +137,11 @@ READINGS = Readings(
     # and of this one these two
     Reading(("sh", "-s", "--", "ink-build", _BUILD_READS, _BOOT_NAME), exactly(_build)),
     Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-build", _BUILD_READS, _BOOT_NAME), exactly(_build)),
+    # of this script's verbs `look` alone changes nothing: wipefs is asked with --no-act, and debugfs opens to read
+    Reading(("sh", "-s", "--", "ink-disk", "look", _BOOT_NAME), exactly(_disk)),
+    Reading(("sh", "-s", "--", "ink-disk", "look", _BOOT_NAME, _DISK_NAME), exactly(_disk)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-disk", "look", _BOOT_NAME), exactly(_disk)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-disk", "look", _BOOT_NAME, _DISK_NAME), exactly(_disk)),
     Reading(("sh", "-s", "--", _CONTAINER), exactly(partial(packaged, "docker/environment.sh"))),
     Reading(("sh", "-s", "--"), exactly(partial(packaged, "docker/variables.sh")), more=(_VARIABLE,)),
     # of the verbs of this script `look` is the only one that changes nothing

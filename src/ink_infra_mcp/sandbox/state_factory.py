@@ -116,6 +116,55 @@ class Drill(Part):
     image: str
 
 
+class Volume(Part):
+    """A disk beside the one that the Factory boots from: what lsblk and wipefs say of it, its size in bytes."""
+
+    kind: str = "disk"
+    size: int = 100 * 2**30
+    read_only: bool = False
+    number: str = "8:16"
+    children: int = 0
+    signs: str = ""
+    blank: bool = True
+    used_at: list[str] = []
+    entries: int = 0
+
+
+class DiskMove(Part):
+    """A move of data by the unit on the Factory, as it lies on the disk there; `orders` are as they came."""
+
+    state: str = "prepared"
+    why: str = ""
+    seconds: int | None = None
+    orders: dict[str, str]
+
+
+class Storage(Part):
+    """The Factory's disks by their names below /dev/disk/by-id, and what lies where. `fails` is why a move goes back.
+
+    `kept` are the folders that a move has put aside; `lines` are those of fstab that are about /data or a disk.
+    """
+
+    volumes: dict[str, Volume] = {"scsi-0HC_Volume_1001": Volume()}
+    lines: list[str] = []
+    data: str = "folder"
+    data_number: str = ""
+    below: list[str] = []
+    data_kb: int = 2_400_000
+    data_entries: int = 31_000
+    free_kb: int = 90_000_000
+    guarded: bool = False
+    missing: list[str] = []
+    root: str = "/var/lib/docker"
+    store: str = 'overlay2 [["Backing Filesystem","extfs"],["Supports d_type","true"]]'
+    docker_kb: int = 18_000_000
+    containerd_kb: int = 200
+    containerd: str = 'disabled_plugins = ["cri"]\n'
+    kept: list[str] = []
+    moves: dict[str, DiskMove] = {}
+    fails: str = ""
+
+
 class FactoryDisk(Part):
     """`files` are those in /data/coolify/source by name; of `.env` only `env`. `named` are the images that names name
     there now, where that is not the one of the container. `base` is what the image's own source says of its version.
@@ -133,6 +182,7 @@ class FactoryDisk(Part):
     images: dict[str, ImageKind] = {}
     """The images that registries have, by reference; every other one is an ordinary fork."""
     rotations: dict[str, Rotation] = {}
+    storage: Storage = Storage()
     upgrading: bool = False
     left_over: list[str] = []
     free_kb: int = 40_000_000

@@ -35,6 +35,7 @@ from ink_infra_mcp.tools.rotate_fork_image import RotateForkImage
 from ink_infra_mcp.tools.set_app_env import SetAppEnv
 from ink_infra_mcp.tools.set_fleet_domain import SetFleetDomain
 from ink_infra_mcp.tools.set_wildcard_domain import SetWildcardDomain
+from ink_infra_mcp.tools.setup_factory import SetupFactory
 
 ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (
     DeployApp,
@@ -53,6 +54,7 @@ ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (
     RestoreOfficialCoolify,
     BackupCoolify,
     BuildForkImage,
+    SetupFactory,
     CheckFirewall,
     ApplyFirewall,
     SetWildcardDomain,
