@@ -39,8 +39,8 @@ class Args(BaseModel):
 
 
 class BuildForkImage(Mutation[Args, Look, BuildFacts]):
-    """Build the fork's image of Coolify: its own change on a release tag, for linux/amd64, on a server of the fleet;
-    checked for --runtime, then pushed. It answers the digest for rotate_fork_image and puts nothing into service.
+    """Build the fork's image of Coolify: its patch on a release tag, for linux/amd64, on a server of the fleet; checked
+    for --runtime, then pushed. It answers the digest and puts nothing into service.
     """
 
     name: ClassVar[str] = "build_fork_image"
