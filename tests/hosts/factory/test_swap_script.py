@@ -23,6 +23,7 @@ IDS = (
 )
 DOCKER = f"""
 id_of() {{ {IDS}; }}
+image_in() {{ sed -n 's/^ *image: "\\(.*\\)"$/\\1/p' "$1"; }}
 now() {{ cat "$ROOT/now" 2>/dev/null; }}
 up() {{
   image=
