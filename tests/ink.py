@@ -34,6 +34,7 @@ from ink_infra_mcp.settings import FLEET_FILE, Settings
 from ink_infra_mcp.settings.policy_files import (
     load_baseline,
     load_dns,
+    load_images,
     load_isolation,
     load_policy,
     load_ports,
@@ -237,6 +238,7 @@ def wired(
         baseline=lambda: load_baseline(policies),
         secrecy=load_secrecy(policies),
         dns=load_dns(policies),
+        images=load_images(policies),
         secrets=Secrets(environ, redact=redact),
         redact=redact,
         clock=clock or ScaledClock(),

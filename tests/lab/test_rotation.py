@@ -86,7 +86,7 @@ class Ground:
 
     async def run(self, kind: str, **params: JsonValue) -> JsonObject:
         """Run one step of the rotation."""
-        handlers = {**SwapSteps(self.pool).handlers(), **BackupSteps(self.pool).handlers()}
+        handlers = {**SwapSteps(self.pool, SystemClock()).handlers(), **BackupSteps(self.pool).handlers()}
         call = StepCall(
             self.operation,
             "step",
@@ -103,7 +103,7 @@ class Ground:
     async def swap(self, name: str, *, migrations: tuple[str, ...] = ()) -> JsonObject:
         """Pull an image and swap it in, and return what the swap came to."""
         pinned = self.images[name].pinned
-        pulled = await self.run("factory.pull_image", image=pinned, option=True)
+        pulled = await self.run("factory.pull_image", image=pinned, option=True, least_age_h=0)
         files = (await swapping.ready(self.pool, "factory")).files
         return await self.run(
             "factory.swap_image",
@@ -118,7 +118,7 @@ class Ground:
     async def begin(self, name: str, *, confirm_s: int, migrates: bool = True) -> None:
         """Have the Factory begin a rotation that nobody follows."""
         pinned = self.images[name].pinned
-        pulled = await self.run("factory.pull_image", image=pinned, option=True)
+        pulled = await self.run("factory.pull_image", image=pinned, option=True, least_age_h=0)
         files = (await swapping.ready(self.pool, "factory")).files
         orders = Orders(
             image=pinned,
@@ -189,7 +189,7 @@ async def test_a_good_image_is_swapped_proved_confirmed_and_taken_back_by_hand(g
     """Backup, rehearsal, swap, proofs, the word to stay: nobody's app loses an answer, and by hand all comes back."""
     before = ground.seen()
     with anyio.fail_after(LIMIT_S), probed(ground.factory) as lost:
-        pulled = await ground.run("factory.pull_image", image=ground.images[GOOD_2].pinned, option=True)
+        pulled = await ground.run("factory.pull_image", image=ground.images[GOOD_2].pinned, option=True, least_age_h=0)
         backup = await ground.run("factory.backup_coolify", name="")
         rehearsal = await ground.run("factory.rehearse", backup=backup["name"], image=ground.images[GOOD_2].pinned)
         swap = await ground.swap(GOOD_2, migrations=(MORE,))
@@ -280,4 +280,4 @@ async def test_an_image_that_cannot_serve_here_is_known_before_anything_stops(
 ) -> None:
     """For other machines, or without the option: it is never started."""
     with anyio.fail_after(LIMIT_S), pytest.raises(StepFailed, match=why):
-        await ground.run("factory.pull_image", image=ground.images[name].pinned, option=True)
+        await ground.run("factory.pull_image", image=ground.images[name].pinned, option=True, least_age_h=0)

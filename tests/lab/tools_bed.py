@@ -17,6 +17,7 @@ from ink_infra_mcp.settings import Settings
 from ink_infra_mcp.settings.policy_files import (
     load_baseline,
     load_dns,
+    load_images,
     load_isolation,
     load_policy,
     load_ports,
@@ -72,6 +73,7 @@ def wiring_of(bed: Bed, folder: Path, fleet: Fleet) -> Wiring:
         baseline=load_baseline,
         secrecy=load_secrecy(None),
         dns=load_dns(None),
+        images=load_images(None),
         secrets=Secrets(
             {"INK_SSH_KEY": bed.lab.login_key, "INK_COOLIFY_TOKEN": "1|never-used-in-the-lab"}, redact=redact
         ),

@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from ink_infra_mcp.app.vendors import (
+    ROBOT_LOGIN,
+    cloudflare_settings,
+    coolify_settings,
+    github_settings,
+    hetzner_dns_settings,
+    hetzner_settings,
+    robot_settings,
+)
 from ink_infra_mcp.app.wiring import Places, Wiring, WrapHandler
 from ink_infra_mcp.areas.apps.app import all_apps
 from ink_infra_mcp.areas.apps.own_values import OwnLogs
@@ -17,7 +26,6 @@ from ink_infra_mcp.clients.cloudflare import CloudflareLook
 from ink_infra_mcp.clients.cloudflare.steps import CloudflareSteps
 from ink_infra_mcp.clients.coolify.errors import classify_coolify
 from ink_infra_mcp.clients.coolify.look import CoolifyLook
-from ink_infra_mcp.clients.coolify.reads import READS
 from ink_infra_mcp.clients.coolify.steps import CoolifySteps
 from ink_infra_mcp.clients.github import GithubLook
 from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
@@ -79,7 +87,6 @@ __all__ = ["App", "Places", "Wiring", "WrapHandler"]
 
 NEWEST = 100
 """Operations among whose ids a name is completed."""
-ROBOT_LOGIN = ("hetzner_robot_user", "hetzner_robot_password")
 AnyQuery = Query[Any, Any, Any]
 AnyMutation = Mutation[Any, Any, Any]
 
@@ -98,7 +105,7 @@ class App:
         self._live.tell(self._learn_hosts)
         self.hosts = _hosts(wiring, self._by_name)
         self._pinning = Pinning(wiring.secrets.need("coolify_token"))
-        self._coolify_http = self._http(_coolify_settings(wiring), classify_coolify)
+        self._coolify_http = self._http(coolify_settings(wiring), classify_coolify)
         self._looking = self._look()
         tools = [tool() for tool in ALL]
         self.queries: Mapping[str, AnyQuery] = {t.name: t for t in tools if isinstance(t, Query)}
@@ -203,19 +210,19 @@ class App:
     def _hetzner_http(self) -> Http:
         """Raises SecretMissing where no token is configured."""
         token = self._wiring.secrets.need("hetzner_cloud_token")
-        return self._http(_hetzner_settings(self._wiring, token), hetzner_cloud.classify)
+        return self._http(hetzner_settings(self._wiring, token), hetzner_cloud.classify)
 
     @cached_property
     def _hetzner_dns_http(self) -> Http:
         """Raises SecretMissing where no token is configured: it is the Cloud project's."""
         token = self._wiring.secrets.need("hetzner_cloud_token")
-        return self._http(_hetzner_dns_settings(self._wiring, token), hetzner_dns.classify)
+        return self._http(hetzner_dns_settings(self._wiring, token), hetzner_dns.classify)
 
     @cached_property
     def _cloudflare_http(self) -> Http:
         """Raises SecretMissing where no token is configured."""
         token = self._wiring.secrets.need("cloudflare_token")
-        return self._http(_cloudflare_settings(self._wiring, token), cloudflare.classify)
+        return self._http(cloudflare_settings(self._wiring, token), cloudflare.classify)
 
     @cached_property
     def _dns(self) -> Dns:
@@ -231,7 +238,7 @@ class App:
     def _robot_door(self) -> RobotDoor:
         """Raises SecretMissing where no webservice user is configured."""
         wiring = self._wiring
-        settings = _robot_settings(wiring)
+        settings = robot_settings(wiring)
         return RobotDoor(lambda: self._http(settings, hetzner_robot.classify), clock=wiring.clock)
 
     @cached_property
@@ -250,7 +257,7 @@ class App:
             fleets=lambda: self._live.fleet,
             coolify=CoolifyLook(self._coolify_http),
             hosts=self.hosts,
-            github=GithubLook(self._http(_github_settings(wiring), github.classify)),
+            github=GithubLook(self._http(github_settings(wiring), github.classify)),
             hetzner=HetznerCloudLook(self._hetzner_http) if self._has("hetzner_cloud_token") else None,
             robot=HetznerRobotLook(self._robot_door) if self._has(*ROBOT_LOGIN) else None,
             registries=self._registries,
@@ -259,6 +266,7 @@ class App:
             resolver=Resolver(places.nameservers),
             dns=self._dns,
             isolation=wiring.isolation,
+            images=wiring.images,
             secrecy=wiring.secrecy,
             ports=wiring.ports,
             baseline=wiring.baseline,
@@ -309,7 +317,7 @@ class App:
             CloudflareSteps(lambda: self._cloudflare_http),
             FactorySteps(self.hosts),
             BackupSteps(self.hosts),
-            SwapSteps(self.hosts),
+            SwapSteps(self.hosts, self._wiring.clock),
             MachineSteps(self.hosts),
             BootSteps(self.hosts),
             LoginSteps(self.hosts),
@@ -354,47 +362,4 @@ def _hosts(wiring: Wiring, hosts: Mapping[str, Host]) -> HostPool:
         redact=wiring.redact,
         reads=READINGS,
         connect_to=wiring.places.connect_to,
-    )
-
-
-def _coolify_settings(wiring: Wiring) -> HttpSettings:
-    return HttpSettings(
-        service="Coolify",
-        base_url=f"{wiring.settings.fleet.coolify.url}/api/v1/",
-        reads=READS,
-        token=wiring.secrets.need("coolify_token"),
-    )
-
-
-def _hetzner_settings(wiring: Wiring, token: Secret) -> HttpSettings:
-    url = f"{wiring.places.hetzner_cloud}/"
-    return HttpSettings(service="Hetzner Cloud", base_url=url, reads=hetzner_cloud.READS, token=token)
-
-
-def _hetzner_dns_settings(wiring: Wiring, token: Secret) -> HttpSettings:
-    url = f"{wiring.places.hetzner_cloud}/"
-    return HttpSettings(service="Hetzner DNS", base_url=url, reads=hetzner_dns.READS, token=token)
-
-
-def _cloudflare_settings(wiring: Wiring, token: Secret) -> HttpSettings:
-    url = f"{wiring.places.cloudflare}/"
-    return HttpSettings(service="Cloudflare", base_url=url, reads=cloudflare.READS, token=token)
-
-
-def _robot_settings(wiring: Wiring) -> HttpSettings:
-    """The header's form of the login is a secret of its own, which the redactor must know too."""
-    user, password = (wiring.secrets.need(name) for name in ROBOT_LOGIN)
-    settings = hetzner_robot.robot_settings(user, password, base_url=wiring.places.hetzner_robot)
-    if settings.token is not None:
-        wiring.redact.add(settings.token, name=ROBOT_LOGIN[1])
-    return settings
-
-
-def _github_settings(wiring: Wiring) -> HttpSettings:
-    return HttpSettings(
-        service="GitHub",
-        base_url=f"{wiring.places.github}/",
-        reads=github.READS,
-        token=wiring.secrets.get("github_token"),
-        headers=github.HEADERS,
     )

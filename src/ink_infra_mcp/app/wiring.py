@@ -9,6 +9,7 @@ from ink_infra_mcp.core.baseline.policy import Baseline
 from ink_infra_mcp.core.dns.rules import DnsRules
 from ink_infra_mcp.core.effects import Clock, NewId
 from ink_infra_mcp.core.firewall.in_force import PortsInForce
+from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.key_pair import NewKeyPair
 from ink_infra_mcp.core.login.policy import SshdPolicy
@@ -58,6 +59,7 @@ class Wiring:
     ports: Callable[[], PortsInForce]
     secrecy: Secrecy
     dns: DnsRules
+    images: ImageRules
     baseline: Callable[[], Baseline]
     secrets: Secrets
     redact: Redactor

@@ -22,6 +22,7 @@ from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.fingerprint import Pinning
 from ink_infra_mcp.core.firewall.in_force import PortsInForce
 from ink_infra_mcp.core.fleet import Fleet
+from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.login.policy import SshdPolicy
 from ink_infra_mcp.core.plan import JsonObject
@@ -81,6 +82,7 @@ class Look:
     knock: Knock
     resolver: Resolver
     dns: Dns
+    images: ImageRules
     isolation: Isolation
     secrecy: Secrecy
     ports: Callable[[], PortsInForce]

@@ -16,7 +16,7 @@ from ink_infra_mcp.cli.init_questions import Remembering, Setup, valid
 from ink_infra_mcp.cli.status import INTERRUPTED
 from ink_infra_mcp.cli.terminal import NO_PERSON, Ask, Terminal, has_person
 from ink_infra_mcp.core.errors import ConfigError, HostError
-from ink_infra_mcp.core.fleet import Domains, Fleet, address, dns_label
+from ink_infra_mcp.core.fleet import Domains, Fleet, dns_label
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.settings.fleet_file import faults, load_fleet
 from ink_infra_mcp.settings.fleet_text import dump_fleet
@@ -191,8 +191,10 @@ def _muscles(setup: Setup, found: Found, domains: Domains) -> dict[Proposal, str
 
 def _confirmed(setup: Setup, who: str, proposal: Proposal) -> Proposal:
     name = valid(setup.ask, f"{who}: name", default=proposal.name, check=dns_label)
-    at = valid(setup.ask, f"{who}: address for SSH", default=proposal.address, check=address)
-    return replace(proposal, name=name, address=at)
+    question = f"{who}: address for SSH, as [user@]address[:port]"
+    here = questions.written_login(proposal.address, proposal.ssh_user, proposal.ssh_port)
+    user, at, port = valid(setup.ask, question, default=here, check=questions.ssh_login)
+    return replace(proposal, name=name, address=at, ssh_user=user, ssh_port=port)
 
 
 def _wildcard(setup: Setup, host: Proposal, place: int, domains: Domains) -> str | None:

@@ -1,6 +1,7 @@
 """The questions of `init`: each is asked until its answer is right, and a secret answer goes to the key store."""
 
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +16,16 @@ from ink_infra_mcp.cli.discovery import check_coolify_token, check_health, check
 from ink_infra_mcp.cli.terminal import Ask
 from ink_infra_mcp.clients.coolify.models import Abilities
 from ink_infra_mcp.core.errors import ConfigError, InkError
-from ink_infra_mcp.core.fleet import CoolifySettings, Domains, domain, network
+from ink_infra_mcp.core.fleet import CoolifySettings, Domains, address, domain, network
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.settings.secret_names import secret_name
 from ink_infra_mcp.settings.secrets import Secrets, read_secret_file
 
 T = TypeVar("T")
+_USER, _PORT, _PORTS = "root", 22, 65_536
+_LOGIN_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_AT = re.compile(r"(?:\[(?P<inner>[^\[\]]+)\]|(?P<outer>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
 _DNS: tuple[str, ...] = get_args(Domains.model_fields["dns"].annotation)
 
 
@@ -108,15 +112,27 @@ def tidy_url(text: str) -> str:
 
 
 def coolify_token(setup: Setup, url: str) -> Secret:
-    """Return a token that Coolify accepts."""
-    token, may = _token(
-        setup,
-        "coolify_token",
-        "Coolify API token (in Coolify: Security > API Tokens)",
-        lambda token: anyio.run(check_coolify_token, url, token, setup.redact),
+    """Return a token that Coolify accepts; one that may not do what is needed is kept only when the person insists."""
+
+    def tried(token: Secret) -> Abilities:
+        return anyio.run(check_coolify_token, url, token, setup.redact)
+
+    def fits(may: Abilities) -> bool:
+        setup.ask.tell(f"  It may: {_abilities(may)}.")
+        lacks = ", ".join(_lacks(may))
+        if not lacks:
+            return True
+        setup.ask.tell(f"  Without {lacks} most tools cannot work: make a token with read, write and deploy ticked.")
+        return setup.ask.yes("Go on with this one?", default=False)
+
+    return _token(setup, "coolify_token", "Coolify API token (in Coolify: Security > API Tokens)", tried, fits)[0]
+
+
+def _lacks(may: Abilities) -> tuple[str, ...]:
+    """Return the abilities that a token certainly has not, and without which nothing can be deployed."""
+    return tuple(
+        name for name, known in (("read", may.read), ("write", may.write), ("deploy", may.deploy)) if known == "no"
     )
-    setup.ask.tell(f"  It may: {_abilities(may)}.")
-    return token
 
 
 def hetzner_token(setup: Setup) -> Secret | None:
@@ -201,6 +217,32 @@ def domains(setup: Setup, zones: tuple[str, ...]) -> Domains:
     return Domains.model_validate({"fleet": name, "dns": dns})
 
 
+def written_login(address_: str, user: str, port: int) -> str:
+    """Return a login as `ssh_login` reads it, without what is as it mostly is; without an address there is none."""
+    if not address_:
+        return ""
+    before = "" if user == _USER else f"{user}@"
+    if port == _PORT:
+        return f"{before}{address_}"
+    return f"{before}[{address_}]:{port}" if ":" in address_ else f"{before}{address_}:{port}"
+
+
+def ssh_login(text: str) -> tuple[str, str, int]:
+    """Return user, address and port of `[user@]address[:port]`; an IPv6 address with a port stands in brackets.
+
+    Raises:
+        ValueError: it is no such login.
+    """
+    before, _, rest = text.strip().rpartition("@")
+    parts = _AT.fullmatch(rest)
+    user, at, port = before or _USER, rest, _PORT
+    if parts is not None:
+        at, port = parts["inner"] or parts["outer"], int(parts["port"] or _PORT)
+    if not _LOGIN_NAME.fullmatch(user) or not 0 < port < _PORTS:
+        raise ValueError("write it as [user@]address[:port], such as root@192.0.2.10:22")
+    return user, address(at), port
+
+
 def domain_or_none(text: str) -> str | None:
     """Return a domain, or None for a dash; raises ValueError for anything else."""
     return None if text == "-" else domain(text)
@@ -212,8 +254,10 @@ def _one_of_dns(text: str) -> str:
     return text
 
 
-def _token(setup: Setup, name: str, question: str, try_it: Callable[[Secret], T]) -> tuple[Secret, T]:
-    """Return a token that works, from where it is kept already or from the person, and what trying it told."""
+def _token(
+    setup: Setup, name: str, question: str, try_it: Callable[[Secret], T], fits: Callable[[T], bool] = lambda told: True
+) -> tuple[Secret, T]:
+    """Return a token that works and `fits`, from where it is kept already or from the person, and what trying told."""
     kept = _kept(setup, name)
     while True:
         token = kept or Secret(setup.ask.secret(question), source="terminal")
@@ -224,6 +268,9 @@ def _token(setup: Setup, name: str, question: str, try_it: Callable[[Secret], T]
             told = try_it(token)
         except InkError as error:
             setup.ask.tell(f"  {error}")
+            kept = None
+            continue
+        if not fits(told):
             kept = None
             continue
         if kept is None:

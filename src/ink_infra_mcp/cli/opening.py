@@ -212,6 +212,7 @@ def wiring(
     from ink_infra_mcp.settings.policy_files import (
         load_baseline,
         load_dns,
+        load_images,
         load_isolation,
         load_policy,
         load_ports,
@@ -229,6 +230,7 @@ def wiring(
         sshd=partial(load_sshd, settings.policy_dir),
         secrecy=load_secrecy(settings.policy_dir),
         dns=load_dns(settings.policy_dir),
+        images=load_images(settings.policy_dir),
         secrets=secrets,
         redact=redact,
         clock=clock or SystemClock(),

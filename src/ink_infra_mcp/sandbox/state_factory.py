@@ -72,11 +72,12 @@ class Dump(Part):
 
 
 class ImageKind(Part):
-    """What an image of Coolify is: for which machines, whether it has the option, and what becomes of its container."""
+    """What an image of Coolify is: for which machines, with the option or not, how its container fares, when made."""
 
     arch: str = "amd64"
     option: bool = True
     starts: Literal["healthy", "unhealthy", "exits"] = "healthy"
+    created: str = "2026-01-02T03:04:05.678901234Z"
 
 
 class Rotation(Part):

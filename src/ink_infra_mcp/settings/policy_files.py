@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from ink_infra_mcp.core import isolation, policy, secrecy
+from ink_infra_mcp.core import image_rules, isolation, policy, secrecy
 from ink_infra_mcp.core.baseline import policy as baseline_policy
 from ink_infra_mcp.core.baseline.policy import Baseline, BaselineFile
 from ink_infra_mcp.core.dns import rules as dns_rules
@@ -15,6 +15,7 @@ from ink_infra_mcp.core.dns.rules import DnsFile, DnsRules
 from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.firewall import in_force
 from ink_infra_mcp.core.firewall.in_force import PortsFile, PortsInForce, PortsOverlay
+from ink_infra_mcp.core.image_rules import ImageRules, ImagesFile
 from ink_infra_mcp.core.isolation import Isolation, IsolationRules
 from ink_infra_mcp.core.login import policy as login_policy
 from ink_infra_mcp.core.login.policy import SshdPolicy, SshdRules
@@ -23,7 +24,16 @@ from ink_infra_mcp.core.secrecy import Secrecy, SecrecyRules
 from ink_infra_mcp.core.words import own_words
 from ink_infra_mcp.settings.toml_file import Fault, Read, nearest, read_model, wrong
 
-NAMES = ("baseline.toml", "dns.toml", "isolation.toml", "ports.toml", "risk.toml", "secrets.toml", "sshd.toml")
+NAMES = (
+    "baseline.toml",
+    "dns.toml",
+    "images.toml",
+    "isolation.toml",
+    "ports.toml",
+    "risk.toml",
+    "secrets.toml",
+    "sshd.toml",
+)
 """The policy files that there are; another name in the operator's folder is an error, not a file without effect."""
 
 Rules = TypeVar("Rules", bound=BaseModel)
@@ -68,6 +78,16 @@ def load_dns(folder: Path | None = None) -> DnsRules:
     """
     base = dns_rules.baseline(_packaged("dns.toml", DnsFile))
     return _overlaid(base, folder, "dns.toml", model=DnsFile, tighten=dns_rules.adjusted)
+
+
+def load_images(folder: Path | None = None) -> ImageRules:
+    """Return which images of Coolify may run: the packaged images.toml, with the one in `folder` on top.
+
+    Raises:
+        ConfigError: a file is wrong; names file, line and key.
+    """
+    base = image_rules.adjusted(ImageRules(), _packaged("images.toml", ImagesFile))
+    return _overlaid(base, folder, "images.toml", model=ImagesFile, tighten=image_rules.adjusted)
 
 
 def load_baseline(folder: Path | None = None) -> Baseline:

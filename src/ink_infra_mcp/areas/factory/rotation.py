@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from ink_infra_mcp.areas.apps.app import all_apps
 from ink_infra_mcp.areas.apps.built_apps import BuiltApp
@@ -14,6 +14,7 @@ from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.era import parse_version
 from ink_infra_mcp.core.compose.override import with_image
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
+from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.images import reference_of
 from ink_infra_mcp.core.plan import Change, Plan, Step, Undo, placed
 from ink_infra_mcp.core.step import result_of
@@ -62,6 +63,7 @@ class RotationFacts:
     picture: Picture
     ready: Ready
     canary: BuiltApp | None = None
+    rules: ImageRules = field(default_factory=ImageRules)
 
     @property
     def host(self) -> str:
@@ -96,7 +98,7 @@ async def rotation_facts(look: Look, image: str, approved: Plan | None) -> Rotat
     by_digest = await _resolved(look, image)
     seen = await picture(look)
     meets = await ready(look.hosts, seen.facts.host)
-    bare = RotationFacts(by_digest, seen, meets)
+    bare = RotationFacts(by_digest, seen, meets, rules=look.images)
     if bare.is_so:
         return bare
     if reasons := tuple(reasons_against(bare)):
@@ -108,7 +110,7 @@ async def rotation_facts(look: Look, image: str, approved: Plan | None) -> Rotat
         if name in bare.changed:
             with_image(file.text, SERVICE, bare.changed[name])
     canary = await canary_of(look, await find_project(look), await all_apps(look), approved)
-    return RotationFacts(by_digest, seen, meets, canary)
+    return replace(bare, canary=canary)
 
 
 async def _resolved(look: Look, image: str) -> str:
@@ -133,6 +135,8 @@ def reasons_against(facts: RotationFacts) -> Iterator[str]:
     yield from _of_configuration(seen)
     yield from _of_work(meets)
     yield from _of_ground(meets)
+    if facts.rules.unlisted(facts.image.partition("@")[2]):
+        yield f"{facts.image} is not among the digests that policies/images.toml lets run"
     if kind_of(facts.image) == "official" and not seen.needless:
         yield f"{facts.image} is an official image, which drops --runtime: {len(seen.relying)} apps rely on it"
 
@@ -194,13 +198,15 @@ def rotation_steps(facts: RotationFacts) -> tuple[Step, ...]:
 def _before(facts: RotationFacts) -> tuple[Step, ...]:
     host, option = facts.host, not facts.picture.needless
     accepts = " and see that it accepts --runtime" if option else ""
+    hours = facts.rules.least_age_h
+    old = f"{', and' if option else ' and see'} that it was made at least {hours} h ago" if hours else ""
     return (
         Step(
             id="pull",
             kind="factory.pull_image",
             target=host,
-            summary=f"Pull {facts.image} on {host}{accepts}; nothing of it is started",
-            params={"host": host, "image": facts.image, "option": option},
+            summary=f"Pull {facts.image} on {host}{accepts}{old}; nothing of it is started",
+            params={"host": host, "image": facts.image, "option": option, "least_age_h": hours},
             undo_words="the image stays on the Factory, unused",
         ),
         Step(

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ink_infra_mcp.core.compose.override import with_image
+from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import HostUnreachable, InputError, StepFailed
+from ink_infra_mcp.core.image_rules import too_young
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
 from ink_infra_mcp.core.step import Handler, StepCall
@@ -32,7 +34,7 @@ BY_HAND = "/data/coolify/ink/rollback"
 T = TypeVar("T")
 _REFERENCE = re.compile(r"[a-z0-9][a-z0-9.:-]*(?:/[a-z0-9][a-z0-9._-]*)+@sha256:[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
-_KIND = re.compile(r"(sha256:[0-9a-f]{64}) ([a-z]+/[a-z0-9]+)")
+_KIND = re.compile(r"(sha256:[0-9a-f]{64}) ([a-z]+/[a-z0-9]+) ([0-9TZ.:+-]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class SwapSteps:
     """Binds the handlers to the hosts."""
 
     pool: HostPool
+    clock: Clock
 
     def handlers(self) -> dict[str, Handler]:
         """Return step kind -> handler."""
@@ -59,7 +62,8 @@ class SwapSteps:
         Nothing of it is started but a search in its own files, without a network. Returns its `id`.
 
         Raises:
-            StepFailed: it cannot be had, is for another kind of machine, or drops --runtime where `option` is wanted.
+            StepFailed: it cannot be had, is for another kind of machine, is younger than `least_age_h` hours, or drops
+                --runtime where `option` is wanted.
             HostError: the Factory cannot be reached.
         """
         host, image = call.text("host"), _reference(call.text("image"))
@@ -71,6 +75,8 @@ class SwapSteps:
             if said.exit_status or found is None:
                 raise self._not_pulled(host, image, said)
         await self._check_kind(call, host, found[2])
+        if why := too_young(found[3], self.clock.now(), call.number("least_age_h")):
+            raise _unfit(host, why)
         if call.params.get("option"):
             await self._check_option(call, host, image)
         return {"id": found[1]}
@@ -216,7 +222,7 @@ class SwapSteps:
         return await self.pool.run(host, docker_command(words, timeout_s=timeout_s), permit=call.permit)
 
     async def _kind(self, call: StepCall, host: str, image: str) -> re.Match[str] | None:
-        form = "{{.Id}} {{.Os}}/{{.Architecture}}"
+        form = "{{.Id}} {{.Os}}/{{.Architecture}} {{.Created}}"
         said = await self._docker(call, host, "image", "inspect", "--format", form, image)
         return _KIND.fullmatch(said.stdout.strip()) if said.exit_status == 0 else None
 

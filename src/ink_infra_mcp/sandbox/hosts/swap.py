@@ -20,7 +20,7 @@ Said = tuple[int, str, str]
 UNCHANGED = 3
 _DATA = re.compile(r"<<'(?P<end>[A-Z-]+)'\n(?P<data>.*?)(?P=end)\n", re.DOTALL)
 _DOCKER = re.compile(r"(?:^|; )exec (?P<line>docker (?:pull|run|version|image inspect) .*)$", re.DOTALL)
-_ASKS = {"grep", "{{.Server.Os}}/{{.Server.Arch}}", "{{.Id}} {{.Os}}/{{.Architecture}}"}
+_ASKS = {"grep", "{{.Server.Os}}/{{.Server.Arch}}", "{{.Id}} {{.Os}}/{{.Architecture}} {{.Created}}"}
 _BETWEEN = ("swapping", "swapped", "reverting")
 _READS = ("look", "ready", "prove")
 _BUSY = ("queued", "in_progress")
@@ -73,7 +73,8 @@ class Images:
     def _inspected(self, reference: str) -> Said:
         if reference not in self.host.images:
             return 1, "\n", f"Error response from daemon: No such image: {reference}\n"
-        return 0, f"{id_of(reference)} linux/{self.kind(reference).arch}\n", ""
+        kind = self.kind(reference)
+        return 0, f"{id_of(reference)} linux/{kind.arch} {kind.created}\n", ""
 
     def _searched(self, reference: str) -> Said:
         return (0, "1\n", "") if self.kind(reference).option else (1, "0\n", "")
