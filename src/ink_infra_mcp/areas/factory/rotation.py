@@ -133,7 +133,7 @@ def reasons_against(facts: RotationFacts) -> Iterator[str]:
     """Yield every reason not to begin; what is not known is one."""
     seen, meets = facts.picture, facts.ready
     yield from _of_configuration(seen)
-    yield from _of_work(meets)
+    yield from of_work(meets)
     yield from _of_ground(meets)
     if facts.rules.unlisted(facts.image.partition("@")[2]):
         yield f"{facts.image} is not among the digests that policies/images.toml lets run"
@@ -153,14 +153,14 @@ def _of_ground(meets: Ready) -> Iterator[str]:
 def _of_configuration(seen: Picture) -> Iterator[str]:
     if seen.facts.state != "running":
         yield f"its container is {seen.facts.state or 'not known'}, and must run"
-    yield from _of_files(seen)
+    yield from of_files(seen)
     if seen.facts.planned is None:
         yield f"Docker Compose does not take its files ({seen.facts.unknown.get('planned', 'it did not say')})"
     if seen.facts.auto_update is None:
         yield "whether Coolify updates itself is not known"
 
 
-def _of_files(seen: Picture) -> Iterator[str]:
+def of_files(seen: Picture) -> Iterator[str]:
     """The way back starts what runs now; files that name something else would have it replaced at the next `up`."""
     wanted, runs = seen.configured, seen.facts.reference
     if not wanted.image or runs is None:
@@ -169,7 +169,7 @@ def _of_files(seen: Picture) -> Iterator[str]:
         yield f"its files name {wanted.image}, and {runs} runs: make them agree first"
 
 
-def _of_work(meets: Ready) -> Iterator[str]:
+def of_work(meets: Ready) -> Iterator[str]:
     if meets.deployments is None:
         yield "whether deployments run is not known"
     elif meets.deployments:

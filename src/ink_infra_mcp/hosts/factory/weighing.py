@@ -34,7 +34,7 @@ class Weighed(Frozen):
     """A backup and the database in service. An empty text and None are what is not known.
 
     `made` is in seconds of Unix. `key` tells whether .env decrypts what the backup's APP_KEY has encrypted: `known`,
-    `other`, or `missing` where the backup has none. `unset` are keys of the backup's .env that the one in service lacks.
+    `other`, or `missing` where the backup has none. `unset` are keys of the backup's .env that this one lacks.
     `since` counts the deployments that began after the backup. `last` is the sum of the dump that was restored last, if
     that is what serves. `panel` is the URL of the dashboard, as the backup has it.
     """
