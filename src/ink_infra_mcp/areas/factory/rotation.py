@@ -19,8 +19,8 @@ from ink_infra_mcp.core.images import reference_of
 from ink_infra_mcp.core.plan import Change, Plan, Step, Undo, placed
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.factory.configured import kind_of, normal
-from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
+from ink_infra_mcp.hosts.factory.configured import configured, kind_of, normal
+from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD, FactoryFacts
 from ink_infra_mcp.hosts.factory.swapping import Ready, ready
 
 ROOM_BYTES = 5 * 2**30
@@ -153,16 +153,16 @@ def _of_ground(meets: Ready) -> Iterator[str]:
 def _of_configuration(seen: Picture) -> Iterator[str]:
     if seen.facts.state != "running":
         yield f"its container is {seen.facts.state or 'not known'}, and must run"
-    yield from of_files(seen)
+    yield from of_files(seen.facts)
     if seen.facts.planned is None:
         yield f"Docker Compose does not take its files ({seen.facts.unknown.get('planned', 'it did not say')})"
     if seen.facts.auto_update is None:
         yield "whether Coolify updates itself is not known"
 
 
-def of_files(seen: Picture) -> Iterator[str]:
-    """The way back starts what runs now; files that name something else would have it replaced at the next `up`."""
-    wanted, runs = seen.configured, seen.facts.reference
+def of_files(facts: FactoryFacts) -> Iterator[str]:
+    """Yield why files and container do not agree: the way back starts what runs, and the next `up` what they name."""
+    wanted, runs = configured(facts), facts.reference
     if not wanted.image or runs is None:
         yield f"what its files name is not known ({wanted.why or 'the container did not say what it runs'})"
     elif normal(wanted.image) != normal(runs):
@@ -170,6 +170,7 @@ def of_files(seen: Picture) -> Iterator[str]:
 
 
 def of_work(meets: Ready) -> Iterator[str]:
+    """Yield what is under way on the Factory that a swap would break off, or that would break it."""
     if meets.deployments is None:
         yield "whether deployments run is not known"
     elif meets.deployments:

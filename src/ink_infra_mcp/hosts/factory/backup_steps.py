@@ -52,7 +52,7 @@ class BackupSteps:
         }
 
     async def rehearse(self, call: StepCall) -> JsonObject:
-        """Restore `backup`, a folder's name or path, beside Coolify on `host`, migrate it with `image`, decrypt a secret.
+        """Restore `backup`, a name or a path, beside Coolify on `host`, migrate it with `image`, decrypt a secret.
 
         `image` is a reference of one that is on the Factory, empty: the one that runs. The copy is in a Postgres of its
         own on a network without a way out; both are removed at the end, after a failure too. Run again it begins anew.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from ink_infra_mcp.sandbox.hosts.restore import put_back, put_rows, rows_of
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
 from ink_infra_mcp.sandbox.state_factory import CUSTOM, MIGRATIONS, PROD, FactoryDisk, ImageKind, Rotation
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
@@ -22,7 +23,7 @@ _DATA = re.compile(r"<<'(?P<end>[A-Z-]+)'\n(?P<data>.*?)(?P=end)\n", re.DOTALL)
 _DOCKER = re.compile(r"(?:^|; )exec (?P<line>docker (?:pull|run|version|image inspect) .*)$", re.DOTALL)
 _ASKS = {"grep", "{{.Server.Os}}/{{.Server.Arch}}", "{{.Id}} {{.Os}}/{{.Architecture}} {{.Created}}"}
 _BETWEEN = ("swapping", "swapped", "reverting")
-_READS = ("look", "ready", "prove")
+_READS = ("look", "ready", "prove", "secrets")
 _BUSY = ("queued", "in_progress")
 _SEARCHED = ["-c", "--", "'--runtime'", "/var/www/html/bootstrap/helpers/docker.php"]
 
@@ -138,7 +139,7 @@ class SwapScript:
         return 0, "", ""
 
     def _unfit(self, orders: dict[str, str]) -> str:
-        if orders["image"] not in self.host.images:
+        if orders["image"] not in (*self.host.images, self._container().image_id):
             return "the image is not here, or is another one"
         moved = [name for name in (CUSTOM, PROD) if orders[f"sum:{name}"] != self._sum(name)]
         return f"{moved[0]} was changed meanwhile" if moved else ""
@@ -163,10 +164,25 @@ class SwapScript:
             rotation.state, rotation.why = "refused", f"{self._busy()} deployments run or wait"
             return
         kind = self.disk.images.get(rotation.orders["image"], ImageKind())
+        if rotation.orders.get("kind") == "restore":
+            self._restore(rotation)
+            return
         self._put(rotation)
         if kind.starts != "healthy":
             rotation.state, rotation.why = "reverting", "the new container did not become healthy"
             rotation.said = f"the new container {kind.starts}"
+            return
+        rotation.state, rotation.healthy_at = "swapped", self.now
+
+    def _restore(self, rotation: Rotation) -> None:
+        if why := put_back(self.coolify, rotation.orders["backup"], rotation.orders["dump"]):
+            rotation.state, rotation.why = "refused", why
+            return
+        container = self._container()
+        container.started_at, container.restart_count = self.now, 0
+        if "restored" in self.disk.failing:
+            rotation.state, rotation.why = "reverting", "Coolify did not become healthy on that database"
+            rotation.said = "SQLSTATE[08006] the restored Coolify does not start"
             return
         rotation.state, rotation.healthy_at = "swapped", self.now
 
@@ -194,7 +210,7 @@ class SwapScript:
     def _now(self) -> dict[str, JsonValue]:
         kept = self.disk.model_dump(mode="json", include={"files", "env", "auto_update", "applied"})
         container = self._container().model_dump(mode="json", include={"image", "image_id", "image_digests"})
-        return {**kept, **container, "option": self.coolify.supports_runtime_option}
+        return {**kept, **container, "option": self.coolify.supports_runtime_option, "rows": rows_of(self.coolify)}
 
     def _back(self, rotation: Rotation) -> None:
         before = rotation.before
@@ -203,6 +219,8 @@ class SwapScript:
         for name in ("image", "image_id", "image_digests"):
             setattr(self._container(), name, before[name])
         self.coolify.supports_runtime_option = before["option"] is True
+        if rotation.orders.get("kind") == "restore":
+            put_rows(self.coolify, before["rows"])
         rotation.state = "reverted"
 
     def _container(self) -> Container:
@@ -244,6 +262,14 @@ class SwapScript:
         yield f"horizon {status} {_coded(f'   INFO  Horizon is {said}.')}"
         yield f"auto_update {'t' if self.disk.auto_update else 'f'}"
         yield "failed_jobs 0"
+
+    def _secrets(self, name: str) -> Iterator[str]:
+        del name
+        count = len(self.coolify.keys)
+        yield f"keys {0 if 'decrypt' in self.disk.failing else count} {count}"
+        yield f"files {count}"
+        let_in = "no" if "ssh" in self.disk.failing else "yes"
+        yield from (f"server {server.id} {server.uuid} {let_in}" for server in self.coolify.servers)
 
     def _migrations(self, image: str) -> str:
         lines = ["", "  Migration name ................................................ Batch / Status  "]
