@@ -230,7 +230,7 @@ async def test_a_unit_that_is_killed_again_and_again_ends_on_the_database_from_b
     """At no command of its way there or back is it in a state that it does not come back from."""
     before = ground.seen()
     with anyio.fail_after(LIMIT_S):
-        await ground.begin(confirm_s=600)
+        await ground.begin(confirm_s=20)
         for number in range(8):
             await ground.comes_to("prepared", "swapping", "swapped", "reverting", "reverted", "refused")
             await anyio.sleep(0.4 * number)  # the moment of the kill is what differs, not something waited for

@@ -20,7 +20,9 @@ from ink_infra_mcp.core.systems import DEPLOY, FACTORY, MUSCLE, OPTION, READ, RU
 from ink_infra_mcp.core.thinning import is_thinned
 from ink_infra_mcp.state.records import Operation
 
-PLANS_ANEW = frozenset({"add_muscle", "patch_fleet", "remove_muscle", "connect_private_network", "rotate_fork_image"})
+PLANS_ANEW = frozenset(
+    {"add_muscle", "patch_fleet", "remove_muscle", "connect_private_network", "rotate_fork_image", "restore_coolify"}
+)
 """Tools that look at all there is of a machine and plan what is left of it: nobody else knows it better."""
 RESUMABLE = frozenset({Outcome.FAILED, Outcome.CANCELLED})
 _ENDED_WELL = frozenset({Outcome.APPLIED, Outcome.APPLIED_UNVERIFIED})
