@@ -14,7 +14,7 @@ from ink_infra_mcp.sandbox.coolify.ids import uuid_of
 from ink_infra_mcp.sandbox.hosts.restore import rows_of
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_coolify import Token
-from ink_infra_mcp.sandbox.state_factory import CUSTOM, FactoryDisk, Kept
+from ink_infra_mcp.sandbox.state_factory import CUSTOM, FactoryDisk
 from tests.clock import FakeClock
 from tests.ink import ink
 from tests.tools.arrivals import approved
@@ -87,8 +87,7 @@ def worked(state: WorldState) -> None:
 def burnt(state: WorldState) -> None:
     """Let this be a new machine with an empty Coolify, and the old one's backup beside it."""
     coolify = state.coolify
-    old = Kept(**{**coolify.factory.kept[-1].model_dump(), "folder": FOLDER, "foreign": True})
-    old.rows = rows_of(coolify)
+    old = coolify.factory.kept[-1].model_copy(update={"folder": FOLDER, "foreign": True, "rows": rows_of(coolify)})
     coolify.applications, coolify.services, coolify.deployments = [], [], []
     coolify.servers = coolify.servers[:1]
     coolify.factory.kept = [old]

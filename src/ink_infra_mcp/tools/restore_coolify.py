@@ -39,7 +39,9 @@ class RestoreCoolify(Mutation[Args, Look, RestoreFacts]):
 
     name: ClassVar[str] = "restore_coolify"
     title: ClassVar[str] = "Restore Coolify"
-    hint: ClassVar[str] = "recover, bring back the factory's database; it burnt, was lost, undo a mistake in Coolify"
+    hint: ClassVar[str] = (
+        "recover, put back the dump, the Factory burnt down, it is lost; a project was deleted in Coolify"
+    )
     toolset: ClassVar[Toolset] = "factory"
     needs: ClassVar[Needs] = Needs((STATE, FACTORY), (READ, WRITE, RUNTIME))
     args = Args

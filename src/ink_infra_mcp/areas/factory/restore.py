@@ -50,6 +50,11 @@ class RestoreFacts(Frozen):
         return self.place if self.place.startswith("/") else f"{FOLDER}/{self.place}"
 
     @property
+    def isolates(self) -> bool:
+        """Return whether apps that rely on --runtime keep gVisor with the image that runs, or need not."""
+        return self.needless or self.option is True
+
+    @property
     def is_so(self) -> bool:
         """Return whether it was the last that was restored, and nothing with a name has come or gone since then."""
         seen = self.weighed
@@ -59,8 +64,7 @@ class RestoreFacts(Frozen):
     @property
     def validated(self) -> Thing | None:
         """Return the server that Coolify shall validate afterwards: one that is in both, its own one last."""
-        known = {thing.uuid for thing in self.weighed.now if thing.table == "servers"}
-        both = [thing for thing in self.weighed.kept if thing.table == "servers" and thing.uuid in known]
+        both = self.weighed.both("servers")
         return min(both, key=lambda thing: (thing.name == "localhost", thing.name), default=None)
 
 
@@ -98,13 +102,12 @@ async def restore_facts(look: Look, backup: str | None, folder: str | None) -> R
 
 
 async def _place(look: Look, backup: str | None, folder: str | None) -> str:
-    if backup and folder:
-        raise InputError("Both `backup` and `from_folder` are given.", next="Give one of them.")
-    if place := backup or folder:
-        return place
+    given = [place for place in (backup, folder) if place]
+    if len(given) == 1:
+        return given[0]
     there = await weighing.backups(look.hosts, look.fleet.factory.name)
     raise InputError(
-        f"Which backup shall be restored is not said. On {look.fleet.factory.name} there are: "
+        f"Which one backup shall be restored is not said. On {look.fleet.factory.name} there are: "
         f"{', '.join(there) or 'none that backup_coolify made'}.",
         next="Give `backup`, or `from_folder` for one that was brought there from another machine.",
     )
@@ -134,38 +137,45 @@ def _refused(host: str, reasons: tuple[str, ...]) -> RefusedByPolicy:
 
 def reasons_against(facts: RestoreFacts) -> Iterator[str]:
     """Yield every reason not to begin; what is not known is one."""
-    coolify, meets = facts.coolify, facts.ready
+    yield from _of_service(facts.coolify)
+    yield from of_work(facts.ready)
+    if left := facts.ready.left_over:
+        yield f"containers are left of an earlier try: {', '.join(left[:3])}"
+    yield from _of_room(facts)
+    yield from _of_version(facts)
+    yield from _of_postgres(facts.weighed)
+    if facts.weighed.key == "missing":
+        yield "the backup has no APP_KEY in secrets/.env: nothing of what is encrypted could be read"
+
+
+def _of_service(coolify: FactoryFacts) -> Iterator[str]:
     if coolify.state != "running":
         yield f"Coolify's container is {coolify.state or 'not known'}, and must run"
     if coolify.auto_update is None:
         yield "whether Coolify updates itself is not known"
     yield from of_files(coolify)
-    yield from of_work(meets)
-    if meets.left_over:
-        yield f"containers are left of an earlier try: {', '.join(meets.left_over[:3])}"
-    yield from _of_room(facts)
-    yield from _of_age(facts)
-    if facts.weighed.key == "missing":
-        yield "the backup has no APP_KEY in secrets/.env: nothing of what is encrypted could be read"
 
 
 def _of_room(facts: RestoreFacts) -> Iterator[str]:
-    sizes, free = (facts.weighed.database_bytes, facts.weighed.now_bytes), facts.ready.free_bytes
-    if free is None or None in sizes:
+    free, largest = facts.ready.free_bytes, facts.weighed.largest_bytes
+    if free is None or largest is None:
         yield "how much room is left, or how large the databases are, is not known"
         return
-    wanted = TIMES * max(size or 0 for size in sizes) + SPARE_BYTES
+    wanted = TIMES * largest + SPARE_BYTES
     if free < wanted:
         yield f"its disks have {free // 2**20} MiB left, and {wanted // 2**20} are needed"
 
 
-def _of_age(facts: RestoreFacts) -> Iterator[str]:
+def _of_version(facts: RestoreFacts) -> Iterator[str]:
     made, runs = parse_version(facts.weighed.version), parse_version(facts.coolify.base or "")
     if made is None or runs is None:
         yield "which Coolify made the backup, or which one runs, is not known"
     elif made > runs:
         yield f"the backup is of Coolify {made}, which is newer than the {runs} that runs"
-    kept, now = _major(facts.weighed.postgres), _major(facts.weighed.now_postgres)
+
+
+def _of_postgres(seen: Weighed) -> Iterator[str]:
+    kept, now = _major(seen.postgres), _major(seen.now_postgres)
     if kept is None or now is None:
         yield "which PostgreSQL made the backup, or which one runs, is not known"
     elif kept > now:

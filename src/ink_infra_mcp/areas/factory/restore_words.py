@@ -60,14 +60,18 @@ def _origin(facts: RestoreFacts) -> str:
 
 
 def _of_image(facts: RestoreFacts) -> Iterator[str]:
-    seen = facts.weighed
-    if facts.option is not True and not facts.needless:
+    if facts.isolates:
+        yield from _of_another(facts)
+    else:
         drops = "drops --runtime" if facts.option is False else "may drop --runtime: nobody could tell"
         yield (
             f"The image that runs {drops}. Apps that rely on it lose gVisor with their next deployment: call "
             "rotate_fork_image before anything is deployed."
         )
-    elif seen.image_id and seen.image_id != facts.coolify.image:
+
+
+def _of_another(facts: RestoreFacts) -> Iterator[str]:
+    if facts.weighed.image_id not in ("", facts.coolify.image):
         yield "Another image runs than made the backup; what its migrations do to it is tried on the copy first."
 
 

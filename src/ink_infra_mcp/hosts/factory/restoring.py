@@ -8,7 +8,6 @@ from ink_infra_mcp.hosts.factory.swapping import ANY, facts_of
 from ink_infra_mcp.ssh.pool import HostPool
 
 _SERVER = re.compile(r"(?P<id>[0-9]{1,9}) (?P<uuid>[a-z0-9]{1,64}) (?P<in>yes|no)")
-_KEYS = re.compile(r"([0-9]{1,6}) ([0-9]{1,6})")
 OWN_ID = "0"
 """Coolify's own server has this id in every installation (ProductionSeeder, 4.3.11)."""
 
@@ -30,12 +29,12 @@ class Secrets(Frozen):
     @property
     def faults(self) -> Iterator[str]:
         """Yield what is not as it shall be; one server that lets it in is proof that its keys are whole."""
-        if not self.keys or self.decrypted is None:
+        if not self.keys:
             yield "whether Coolify decrypts its keys is not known"
         elif self.decrypted != self.keys:
             yield f"Coolify decrypts {self.decrypted} of {self.keys} keys"
         elif self.files != self.keys:
-            yield f"of {self.keys} keys {self.files or 0} lie in /data/coolify/ssh/keys as Coolify wants them"
+            yield f"of {self.keys} keys {self.files} lie in /data/coolify/ssh/keys as Coolify wants them"
         if not self.reached:
             yield "no server lets Coolify in with its key"
 
@@ -53,13 +52,28 @@ def read_secrets(facts: Iterable[tuple[str, str]]) -> Secrets:
     """Return what the script tells; what is missing or damaged there is unknown."""
     lines = list(facts)
     told = dict(lines)
-    keys, files = _KEYS.fullmatch(told.get("keys", "")), told.get("files", "").strip()
-    servers = [found for first, rest in lines if first == "server" and (found := _SERVER.fullmatch(rest))]
+    decrypted, keys = _numbers(told.get("keys", ""), 2)
+    (files,) = _numbers(told.get("files", ""), 1)
+    servers = [found for found in (_SERVER.fullmatch(rest) for rest in _of(lines, "server")) if found]
     return Secrets(
-        keys=int(keys[2]) if keys else None,
-        decrypted=int(keys[1]) if keys else None,
-        files=int(files) if re.fullmatch(r"[0-9]{1,6}", files) else None,
-        reached=tuple(sorted(one["uuid"] for one in servers if one["in"] == "yes")),
-        unreached=tuple(sorted(one["uuid"] for one in servers if one["in"] == "no")),
-        own=next((one["uuid"] for one in servers if one["id"] == OWN_ID), ""),
+        keys=keys,
+        decrypted=decrypted,
+        files=files,
+        reached=_uuids(servers, "in", "yes"),
+        unreached=_uuids(servers, "in", "no"),
+        own="".join(_uuids(servers, "id", OWN_ID)),
     )
+
+
+def _numbers(text: str, many: int) -> tuple[int | None, ...]:
+    words = text.split()
+    right = len(words) == many and all(map(str.isdigit, words))
+    return tuple(map(int, words)) if right else (None,) * many
+
+
+def _of(lines: Iterable[tuple[str, str]], name: str) -> list[str]:
+    return [rest for first, rest in lines if first == name]
+
+
+def _uuids(servers: Iterable[re.Match[str]], part: str, value: str) -> tuple[str, ...]:
+    return tuple(sorted(one["uuid"] for one in servers if one[part] == value))

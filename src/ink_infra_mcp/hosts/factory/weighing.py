@@ -64,15 +64,30 @@ class Weighed(Frozen):
         """Return what is in that table of the backup, and no more now."""
         return _without(self.kept, self.now, table)
 
+    def both(self, table: str) -> tuple[Thing, ...]:
+        """Return what is in that table of both, as the backup has it."""
+        now = _of(self.now, table)
+        return tuple(thing for uuid, thing in _of(self.kept, table).items() if uuid in now)
+
+    @property
+    def largest_bytes(self) -> int | None:
+        """Return the size of the larger of both databases, None where one of both is not known."""
+        sizes = (self.database_bytes, self.now_bytes)
+        return None if None in sizes else max(size or 0 for size in sizes)
+
     @property
     def tables(self) -> tuple[str, ...]:
         """Return the tables that there are rows of."""
         return tuple(sorted({thing.table for thing in (*self.kept, *self.now)}))
 
 
+def _of(things: Iterable[Thing], table: str) -> dict[str, Thing]:
+    return {thing.uuid: thing for thing in things if thing.table == table}
+
+
 def _without(those: Iterable[Thing], these: Iterable[Thing], table: str) -> tuple[Thing, ...]:
-    known = {thing.uuid for thing in these if thing.table == table}
-    return tuple(thing for thing in those if thing.table == table and thing.uuid not in known)
+    known = _of(these, table)
+    return tuple(thing for uuid, thing in _of(those, table).items() if uuid not in known)
 
 
 async def weigh(pool: HostPool, host: str, place: str) -> Weighed:
@@ -108,8 +123,12 @@ async def _facts(pool: HostPool, host: str, words: tuple[str, ...], *, timeout_s
         raise _refusal(pool, host, said)
     if said.truncated or not said.stdout.endswith("done\n"):
         raise _not_understood(host)
-    parted = (line.partition(" ") for line in said.stdout.splitlines())
-    return [(first, rest) for first, _, rest in parted]
+    return [_parted(line) for line in said.stdout.splitlines()]
+
+
+def _parted(line: str) -> tuple[str, str]:
+    first, _, rest = line.partition(" ")
+    return first, rest
 
 
 def read_weighed(host: str, facts: Iterable[tuple[str, str]]) -> Weighed:
@@ -120,15 +139,14 @@ def read_weighed(host: str, facts: Iterable[tuple[str, str]]) -> Weighed:
     """
     lines = list(facts)
     told = dict(lines)
-    whole = {rest for first, rest in lines if first == "whole"}
-    if whole != {"kept", "now"} or told.get("key") not in _KEYS or not told.get("made", "").isdigit():
+    if not _is_whole(lines, told):
         raise _not_understood(host)
     return Weighed(
         name=clean_name(told.get("name", "")),
         made=int(told["made"]),
         **{name: clean_name(told.get(name, ""), limit=400) for name in _TEXTS},
         key=told["key"],
-        unset=tuple(clean_name(rest) for first, rest in lines if first == "unset"),
+        unset=tuple(map(clean_name, _rests(lines, "unset"))),
         database_bytes=_count(told, "database_bytes"),
         since=_count(told, "since"),
         now_bytes=_count(told, "now_bytes"),
@@ -141,11 +159,24 @@ _TEXTS = ("image", "image_id", "version", "postgres", "now_postgres", "last", "p
 
 
 def _things(host: str, lines: Iterable[tuple[str, str]], what: str) -> tuple[Thing, ...]:
-    found = [_THING.fullmatch(rest) for first, rest in lines if first == what]
-    if not all(found):
-        raise _not_understood(host)
-    read = (Thing(table=one["table"], uuid=one["uuid"], name=clean_name(one["name"] or "")) for one in found if one)
+    read = [_thing(host, rest) for rest in _rests(lines, what)]
     return tuple(sorted(read, key=lambda thing: (thing.table, thing.name, thing.uuid)))
+
+
+def _thing(host: str, text: str) -> Thing:
+    found = _THING.fullmatch(text)
+    if found is None:
+        raise _not_understood(host)
+    return Thing(table=found["table"], uuid=found["uuid"], name=clean_name(found["name"] or ""))
+
+
+def _rests(lines: Iterable[tuple[str, str]], name: str) -> list[str]:
+    return [rest for first, rest in lines if first == name]
+
+
+def _is_whole(lines: Iterable[tuple[str, str]], told: dict[str, str]) -> bool:
+    whole = set(_rests(lines, "whole")) == {"kept", "now"}
+    return whole and told.get("key") in _KEYS and told.get("made", "").isdigit()
 
 
 def _count(told: dict[str, str], name: str) -> int | None:

@@ -4,7 +4,7 @@ Which tables there are is written from the migrations of coollabsio/coolify (4.3
 PostgreSQL 15, whose text form the script passes on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pydantic import JsonValue
 
@@ -54,12 +54,15 @@ def weigh(coolify: CoolifyState, words: tuple[str, ...]) -> Said:
     """Return what the script says of the backups, or of one of them."""
     disk = coolify.factory
     if words == ("list",):
-        names = (f"backup {kept.name}" for kept in disk.kept if not kept.folder)
-        return 0, "".join(f"{line}\n" for line in (*names, "done")), ""
+        return _said(f"backup {kept.name}" for kept in disk.kept if not kept.folder)
     kept = _kept(disk, words[1])
     if kept is None:
         return MISSING, "", f"ink-weigh: there is no backup {words[1]}\n"
-    return 0, "".join(f"{line}\n" for line in (*_told(coolify, kept), "done")), ""
+    return _said(_told(coolify, kept))
+
+
+def _said(lines: Iterable[str]) -> Said:
+    return 0, "".join(f"{line}\n" for line in (*lines, "done")), ""
 
 
 def _kept(disk: FactoryDisk, place: str) -> Kept | None:
@@ -70,18 +73,25 @@ def _told(coolify: CoolifyState, kept: Kept) -> Iterator[str]:
     disk = coolify.factory
     yield from (f"name {kept.name}", f"made {int(kept.at)}", "format 1", f"database_bytes {disk.database_bytes}")
     yield from (f"image {kept.image}", "image_id ", f"version {kept.version}", f"postgres {kept.postgres}")
-    known = not kept.foreign or kept.name in disk.env.get("APP_PREVIOUS_KEYS", "")
-    yield f"key {'known' if known else 'other'}"
+    yield f"key {_key(disk, kept)}"
     yield f"last {_last(disk)}"
     yield from (f"now_bytes {disk.database_bytes or _MEGABYTES}", "now_postgres 15.8")
     yield f"since {sum(each.created_at > kept.at for each in coolify.deployments)}"
-    yield f"panel {kept.rows.get('fqdn') or ''}"
-    if kept.foreign:
-        yield "unset SSH_MUX_ENABLED"
-    before = CoolifyState.model_validate({name: value for name, value in kept.rows.items() if name in _ROWS})
-    for what, state in (("kept", before), ("now", coolify)):
-        yield from (f"{what} {thing}" for thing in _things(state))
-        yield f"whole {what}"
+    before = CoolifyState.model_validate({name: kept.rows[name] for name in _ROWS & kept.rows.keys()})
+    yield f"panel {before.fqdn or ''}"
+    yield from ["unset SSH_MUX_ENABLED"] * kept.foreign
+    yield from _listed("kept", before)
+    yield from _listed("now", coolify)
+
+
+def _key(disk: FactoryDisk, kept: Kept) -> str:
+    known = not kept.foreign or kept.name in disk.env.get("APP_PREVIOUS_KEYS", "")
+    return "known" if known else "other"
+
+
+def _listed(what: str, state: CoolifyState) -> Iterator[str]:
+    yield from (f"{what} {thing}" for thing in _things(state))
+    yield f"whole {what}"
 
 
 def _last(disk: FactoryDisk) -> str:
@@ -91,8 +101,11 @@ def _last(disk: FactoryDisk) -> str:
 
 def _things(state: CoolifyState) -> Iterator[str]:
     yield from (f"applications {app.uuid} {app.text('name')}" for app in state.applications)
-    yield from (f"services {each.uuid} {each.name}" for each in state.services)
-    yield from (f"servers {each.uuid} {each.name}" for each in state.servers)
-    yield from (f"projects {each.uuid} {each.name}" for each in state.projects)
-    yield from (f"private_keys {each.uuid} {each.name}" for each in state.keys)
+    named = {
+        "services": state.services,
+        "servers": state.servers,
+        "projects": state.projects,
+        "private_keys": state.keys,
+    }
+    yield from (f"{table} {each.uuid} {each.name}" for table, rows in named.items() for each in rows)
     yield from (f"personal_access_tokens {each.id} {each.name}" for each in state.tokens)
