@@ -33,14 +33,14 @@ class Args(BaseModel):
 
 
 class RestoreCoolify(Mutation[Args, Look, RestoreFacts]):
-    """Put a backup of Coolify back into service, on the same Factory or a new machine. The plan names what is lost;
-    it is rehearsed on a copy, and the Factory goes back by itself unless all is proved. No app's data is restored.
+    """Restore Coolify's database from a dump, on the same machine or a new one. The plan names what is lost; it is
+    rehearsed on a copy, and taken away again unless all is proved. No app's data is restored.
     """
 
     name: ClassVar[str] = "restore_coolify"
     title: ClassVar[str] = "Restore Coolify"
     hint: ClassVar[str] = (
-        "recover, put back the dump, the Factory burnt down, it is lost; a project was deleted in Coolify"
+        "restore Coolify from its backup, recover it; factory burnt down, was lost; deleted a project"
     )
     toolset: ClassVar[Toolset] = "factory"
     needs: ClassVar[Needs] = Needs((STATE, FACTORY), (READ, WRITE, RUNTIME))
