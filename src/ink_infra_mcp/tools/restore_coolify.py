@@ -26,21 +26,21 @@ class Args(BaseModel):
         str | None,
         Field(
             pattern=r"^/data/coolify/backups(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,4}$",
-            description="Or where a burnt Factory's backup was copied to on the new one",
+            description="Or where that of a burnt Factory was copied to",
         ),
     ] = None
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 
 
 class RestoreCoolify(Mutation[Args, Look, RestoreFacts]):
-    """Restore Coolify's database from a dump, on the same machine or a new one. The plan names what is lost; it is
+    """Restore Coolify from a backup, on the same machine or a new one. The plan names what is lost; it is
     rehearsed on a copy, and taken away again unless all is proved. No app's data is restored.
     """
 
     name: ClassVar[str] = "restore_coolify"
     title: ClassVar[str] = "Restore Coolify"
     hint: ClassVar[str] = (
-        "restore Coolify from its backup, recover it; factory burnt down, was lost; deleted a project"
+        "restore from the backup, recover; factory burnt down, was lost; a project was deleted in Coolify"
     )
     toolset: ClassVar[Toolset] = "factory"
     needs: ClassVar[Needs] = Needs((STATE, FACTORY), (READ, WRITE, RUNTIME))
