@@ -11,8 +11,8 @@ from tests.hosts.pretend_root import Root
 BURNT = "data/coolify/backups/burnt"
 NEW_KEY, OLDER = "base64:" + "n" * 43 + "=", "base64:" + "o" * 43 + "="
 KEEP = """*' artisan tinker '*)
-  cat "$ROOT/data/coolify/backups/ink/.rehearsal-op-1/env" >>"$ROOT/envs"
-  echo >>"$ROOT/envs""""
+  { cat "$ROOT/data/coolify/backups/ink/.rehearsal-op-1/env"; echo; } >>"$ROOT/envs"
+"""
 
 
 @pytest.fixture(params=["dash", "busybox"])
