@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import anyio
 from mcp import Client
 from mcp.client import ClientRequestContext
 from mcp.client.session import ElicitationFnT
@@ -46,6 +47,7 @@ from tests.clock import FakeClock
 from tests.state.made import place_store
 
 SPEED = 100.0
+CLOSED_WITHIN_S = 20.0
 PRINCIPAL = "local:tester"
 STORE = "state.sqlite3"
 Era = Literal["auto", "legacy"]
@@ -195,7 +197,9 @@ async def ink(
         try:
             yield Ink(app=app, world=world, ends=ends)
         finally:
-            await app.aclose()
+            # a test that ran out of time leaves no engine open: every test after it in this process would fail, too
+            with anyio.move_on_after(CLOSED_WITHIN_S, shield=True):
+                await app.aclose()
 
 
 def wired(

@@ -29,7 +29,7 @@ from ink_infra_mcp.sandbox.seed import seed
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.world import World
 from ink_infra_mcp.state import approvals
-from tests.ink import PRINCIPAL, SPEED, wired
+from tests.ink import CLOSED_WITHIN_S, PRINCIPAL, SPEED, wired
 
 PATIENCE_S = 30.0
 PROJECT, ENVIRONMENT = "tenant-7", "staging"
@@ -128,7 +128,8 @@ class Scene:
         try:
             yield app
         finally:
-            await app.aclose()
+            with anyio.move_on_after(CLOSED_WITHIN_S, shield=True):
+                await app.aclose()
 
 
 @contextmanager
