@@ -291,6 +291,18 @@ async def test_a_burnt_factory_comes_back_on_a_new_machine(tmp_path: Path) -> No
         assert words in unwrapped(said.text), said.text
 
 
+async def test_a_server_that_does_not_let_the_new_machine_in_is_named_and_is_no_success(tmp_path: Path) -> None:
+    """One that does proves the keys; the other one's firewall knows the old address."""
+
+    def shut(state: WorldState) -> None:
+        burnt(state)
+        state.coolify.factory.failing.append("ssh muscle-2")
+
+    ended = await restored(tmp_path, shut, from_folder=FOLDER)
+    assert ended.said.checks == {**PROVED, "servers": "failed"}, ended.said.text
+    assert "2 servers let Coolify in with its key; not: muscle-2" in ended.said.text
+
+
 async def test_a_factory_that_is_away_for_a_while_is_waited_for(tmp_path: Path) -> None:
     """It restores without us: a connection that breaks in the middle is no failure."""
     fault = Fault(system="ssh", match="ink-swap look", kind="drop_after", times=3)

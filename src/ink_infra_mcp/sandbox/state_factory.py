@@ -151,7 +151,8 @@ class FactoryDisk(Part):
     migrations: dict[str, list[str]] = {}
     """The migrations in images, by reference; those of every other image are `MIGRATIONS`."""
     failing: list[str] = []
-    """What fails: programs (`pg_dump`, `pg_restore`), or migrations by name."""
+    """What fails: programs (`pg_dump`, `pg_restore`, `horizon`), migrations by name, or of a restored Coolify its start
+    (`restored`), its keys (`decrypt`), and its way in to all servers (`ssh`) or to one (`ssh NAME`)."""
     key_fits: bool = True
     """Whether the database was encrypted with the APP_KEY in .env."""
     broken: list[str] = []

@@ -5,6 +5,7 @@ from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.operation import Check, Results
 from ink_infra_mcp.core.plan import JsonObject, Plan
 from ink_infra_mcp.core.shapes import items
+from ink_infra_mcp.hosts.factory.backing_up import FOLDER
 from ink_infra_mcp.hosts.factory.weighing import Weighed, weigh
 
 _SHOWN = 6
@@ -16,33 +17,36 @@ async def of_restore(plan: Plan, results: Results, look: Look) -> list[Check]:
         return []
     restored = next(step for step in plan.steps if step.id == "restore")
     proof = results.get("prove", {})
+    seen = await _weighed(plan.target, str(restored.params["folder"]), look)
     return [
-        await _database(plan.target, str(restored.params["folder"]), look),
+        _database(seen),
         Check(name="keys", status="passed", evidence=f"{proof.get('keys')} keys decrypt and lie as files"),
-        _servers(proof),
+        _servers(proof, seen),
         _own_server(proof),
         await _api(look),
     ]
 
 
-async def _database(host: str, folder: str, look: Look) -> Check:
-    place = folder.removeprefix("/data/coolify/backups/ink/")
+async def _weighed(host: str, folder: str, look: Look) -> Weighed | InkError:
     try:
-        seen = await weigh(look.hosts, host, place)
+        return await weigh(look.hosts, host, folder.removeprefix(f"{FOLDER}/"))
     except InkError as error:
-        return Check(name="database", status="failed", evidence=f"not seen: {error.failed}")
-    others = _others(seen)
+        return error
+
+
+def _database(seen: Weighed | InkError) -> Check:
+    if isinstance(seen, InkError):
+        return Check(name="database", status="failed", evidence=f"not seen: {seen.failed}")
+    others = sum(len(seen.lost(table)) + len(seen.back(table)) for table in seen.tables)
     evidence = f"{len(seen.now)} rows with a name; {others or 'none'} are only here, or only in the backup"
     return Check(name="database", status="failed" if others else "passed", evidence=evidence)
 
 
-def _others(seen: Weighed) -> int:
-    return sum(len(seen.lost(table)) + len(seen.back(table)) for table in seen.tables)
-
-
-def _servers(proof: JsonObject) -> Check:
+def _servers(proof: JsonObject, seen: Weighed | InkError) -> Check:
     reached, away = items(proof.get("reached")), items(proof.get("unreached"))
-    some = ", ".join(map(str, away[:_SHOWN]))
+    things = () if isinstance(seen, InkError) else seen.kept
+    names = {thing.uuid: thing.name for thing in things if thing.table == "servers"}
+    some = ", ".join(names.get(str(uuid)) or str(uuid) for uuid in away[:_SHOWN])
     evidence = f"{len(reached)} servers let Coolify in with its key" + (f"; not: {some}" if away else "")
     return Check(name="servers", status="failed" if away else "passed", evidence=evidence)
 

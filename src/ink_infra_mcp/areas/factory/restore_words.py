@@ -91,8 +91,12 @@ def _of_machine(facts: RestoreFacts) -> Iterator[str]:
         "stay off: two of them would deploy to the same servers."
     )
     yield "Muscles that let in only the old Factory's address need the new one: apply_firewall after this."
-    if name := urlsplit(facts.weighed.panel).hostname:
-        yield f"A person has to point {clean_name(name)}, the dashboard's name, to {facts.address}."
+    name = urlsplit(facts.weighed.panel).hostname
+    yield (
+        f"A person has to point {clean_name(name)}, the dashboard's name, to {facts.address}."
+        if name
+        else "The dashboard has no name: Sentinel on each server reports to the old address until a person changes it."
+    )
     if facts.weighed.unset:
         yield f"The old .env sets what this one does not, and it stays so: {', '.join(facts.weighed.unset[:_NAMES])}."
     yield "Coolify's own server lets the key from the backup in, beside those that it lets in already."

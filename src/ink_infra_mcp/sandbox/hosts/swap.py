@@ -268,8 +268,10 @@ class SwapScript:
         count = len(self.coolify.keys)
         yield f"keys {0 if 'decrypt' in self.disk.failing else count} {count}"
         yield f"files {count}"
-        let_in = "no" if "ssh" in self.disk.failing else "yes"
-        yield from (f"server {server.id} {server.uuid} {let_in}" for server in self.coolify.servers)
+        yield from (f"server {each.id} {each.uuid} {self._let_in(each.name)}" for each in self.coolify.servers)
+
+    def _let_in(self, name: str) -> str:
+        return "no" if {"ssh", f"ssh {name}"} & set(self.disk.failing) else "yes"
 
     def _migrations(self, image: str) -> str:
         lines = ["", "  Migration name ................................................ Batch / Status  "]
