@@ -41,10 +41,10 @@ _AS_ROOT_SH = 'exec sudo -n sh -s -- "$@"'
 _MACHINE = exactly(partial(packaged, "machine/look.sh"))
 _AUDIT = exactly(partial(packaged, "machine/audit.sh"))
 _COOLIFY = exactly(partial(packaged, "factory/look.sh"))
-_BACKUP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_PLACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}|/data/coolify/backups(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,4}")
 _BOOT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,119}")
 _DISK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,140}")
-_SWAP_READS = re.compile(r"look|ready|prove")
+_SWAP_READS = re.compile(r"look|ready|prove|secrets")
 _BUILD_READS = re.compile(r"look|ready")
 _INSIDE = exactly(partial(packaged, "firewall/inside.sh"))
 _GET = (
@@ -99,6 +99,10 @@ def _backup() -> str:
     return packaged("factory/backup.sh").rstrip("\n") + " </dev/null\n"
 
 
+def _weigh() -> str:
+    return packaged("factory/weigh.sh").rstrip("\n") + " </dev/null\n"
+
+
 READINGS = Readings(
     Reading(_FACTS, exactly(partial(packaged, "facts/facts.sh")), more=(_AREA,)),
     Reading(_FACTS, exactly(_with_boot), more=(_AREA,)),
@@ -129,9 +133,14 @@ READINGS = Readings(
     Reading(("sh", "-s", "--", "ink-coolify", _MARKER), _COOLIFY),
     Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-coolify", _MARKER), _COOLIFY),
     # of this script's verbs only `check` changes nothing: it reads files, and makes none
-    Reading(("sh", "-s", "--", "ink-backup", "check", _BACKUP_NAME), exactly(_backup)),
-    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-backup", "check", _BACKUP_NAME), exactly(_backup)),
-    # of this script's verbs these three change nothing
+    Reading(("sh", "-s", "--", "ink-backup", "check", _PLACE), exactly(_backup)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-backup", "check", _PLACE), exactly(_backup)),
+    # it reads a backup and dumps tables to where nobody keeps them; only uuids and names are printed
+    Reading(("sh", "-s", "--", "ink-weigh", "list"), exactly(_weigh)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-weigh", "list"), exactly(_weigh)),
+    Reading(("sh", "-s", "--", "ink-weigh", "look", _PLACE), exactly(_weigh)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-weigh", "look", _PLACE), exactly(_weigh)),
+    # of this script's verbs these four change nothing; the last runs `true` on Coolify's own servers, with its keys
     Reading(("sh", "-s", "--", "ink-swap", _SWAP_READS, _BOOT_NAME), exactly(_swap)),
     Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-swap", _SWAP_READS, _BOOT_NAME), exactly(_swap)),
     # and of this one these two

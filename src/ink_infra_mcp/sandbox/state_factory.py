@@ -97,7 +97,8 @@ class Rotation(Part):
 class Kept(Part):
     """A backup of ours on the disk, by its folder's name: when it was made, and its dump as sum and size.
 
-    One that was `spoilt` has files that are not what its manifest says.
+    One that was `spoilt` has files that are not what its manifest says. `rows` are what Coolify's database held then;
+    with a `folder` it was brought there from another machine, and a `foreign` one is encrypted with another APP_KEY.
     """
 
     name: str
@@ -105,6 +106,12 @@ class Kept(Part):
     sum: str
     size: int = 8_388_608
     spoilt: bool = False
+    rows: dict[str, JsonValue] = {}
+    folder: str = ""
+    foreign: bool = False
+    image: str = ""
+    version: str = "4.3.10"
+    postgres: str = "15.8"
 
 
 class Drill(Part):
@@ -194,7 +201,8 @@ class FactoryDisk(Part):
     migrations: dict[str, list[str]] = {}
     """The migrations in images, by reference; those of every other image are `MIGRATIONS`."""
     failing: list[str] = []
-    """What fails: programs (`pg_dump`, `pg_restore`), or migrations by name."""
+    """What fails: programs (`pg_dump`, `pg_restore`, `horizon`), migrations by name, or of a restored Coolify its start
+    (`restored`), its keys (`decrypt`), and its way in to all servers (`ssh`) or to one (`ssh NAME`)."""
     key_fits: bool = True
     """Whether the database was encrypted with the APP_KEY in .env."""
     broken: list[str] = []

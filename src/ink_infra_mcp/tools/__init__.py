@@ -28,6 +28,7 @@ from ink_infra_mcp.tools.patch_fleet import PatchFleet
 from ink_infra_mcp.tools.reboot_server import RebootServer
 from ink_infra_mcp.tools.remove_muscle import RemoveMuscle
 from ink_infra_mcp.tools.repair_server import RepairServer
+from ink_infra_mcp.tools.restore_coolify import RestoreCoolify
 from ink_infra_mcp.tools.restore_official_coolify import RestoreOfficialCoolify
 from ink_infra_mcp.tools.resume_operation import ResumeOperation
 from ink_infra_mcp.tools.rollback_app import RollbackApp
@@ -53,6 +54,7 @@ ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (
     RotateForkImage,
     RestoreOfficialCoolify,
     BackupCoolify,
+    RestoreCoolify,
     BuildForkImage,
     SetupFactory,
     CheckFirewall,
