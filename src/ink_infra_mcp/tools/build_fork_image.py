@@ -30,17 +30,15 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    base: Annotated[
-        str, Field(pattern=r"^(v4\.[0-9]{1,4}\.[0-9]{1,4})?$", description="Release tag, as v4.3.11; empty: the newest")
-    ] = ""
-    host: Annotated[str, Field(max_length=63, description="Server that builds; empty: the Factory")] = ""
-    build: Annotated[int, Field(ge=1, le=99, description="2 and on: the same commits once more"), Mark.OPTION] = 1
+    base: Annotated[str, Field(pattern=r"^(v4\.[0-9]{1,4}\.[0-9]{1,4})?$", description="Release tag, as v4.3.11")] = ""
+    host: Annotated[str, Field(max_length=63, description="default: Factory"), Mark.OPTION] = ""
+    build: Annotated[int, Field(ge=1, le=99, description="2: once more"), Mark.OPTION] = 1
     wait_s: Annotated[int, Field(ge=0, le=3600), Mark.OPTION] = 45
 
 
 class BuildForkImage(Mutation[Args, Look, BuildFacts]):
-    """Build the fork's image of Coolify: its patch on a release tag, for linux/amd64, on a server of the fleet; checked
-    for --runtime, then pushed. It answers the digest and puts nothing into service.
+    """Build the fork's image of Coolify: its patch on a release tag, checked for --runtime, pushed. It answers the
+    digest and puts nothing into service.
     """
 
     name: ClassVar[str] = "build_fork_image"
