@@ -22,9 +22,9 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    parts: Annotated[tuple[PartName, ...], Field(min_length=1, description="What to set up")]
-    disk: Annotated[str, Field(max_length=130, description="data_disk: its name below /dev/disk/by-id")] = ""
-    erase: Annotated[bool, Field(description="Also where the disk holds something: that is lost")] = False
+    parts: Annotated[tuple[PartName, ...], Field(min_length=1, description="Which")]
+    disk: Annotated[str, Field(max_length=130, description="Its name in /dev/disk/by-id")] = ""
+    erase: Annotated[bool, Field(description="Lose what it holds")] = False
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 
 
@@ -36,14 +36,13 @@ class Facts(Frozen):
 
 
 class SetupFactory(Mutation[Args, Look, Facts]):
-    """Set up the control plane's server: `data_disk` puts /data on a volume by its id, `docker_data` Docker's own data
-    onto it. It copies, compares and switches by itself, and returns if anything fails; old data is kept. It never
-    formats a disk that holds something unless told to.
+    """Put the control plane's data on a volume: `data_disk` /data, `docker_data` Docker's own. It copies, compares and
+    switches, or goes back, by itself; old data is kept.
     """
 
     name: ClassVar[str] = "setup_factory"
     title: ClassVar[str] = "Set up the Factory"
-    hint: ClassVar[str] = "mount a volume, external disk at /data; move Coolify's and Docker's data to it"
+    hint: ClassVar[str] = "set up, mount an external disk; move Coolify's data to it"
     toolset: ClassVar[Toolset] = "factory"
     needs: ClassVar[Needs] = Needs((STATE, FACTORY), ())
     args = Args
