@@ -16,7 +16,9 @@ from tests.programs import program
 LIMIT_S = 40
 """Less than a test may take: who is ended by that limit leaves its scripts running."""
 _PLACES = re.compile(
-    r"(?<![\w.}])/(data/coolify|etc|root|run/systemd|var/lib|proc/swaps|proc/sys|proc/meminfo|swapfile)\b"
+    r"(?<![\w.}])/(data/coolify|data$|dev/disk/by-id|etc|root|run/systemd|var/lib|proc/self/mountinfo|proc/swaps|proc/sys"
+    r"|proc/meminfo|swapfile)\b",
+    re.MULTILINE,
 )
 _SERVER = {
     "id": "echo 0",

@@ -28,7 +28,7 @@ from ink_infra_mcp.hosts.docker.containers import container_logs
 from ink_infra_mcp.hosts.docker.environment import environment_digests
 from ink_infra_mcp.hosts.docker.images import digests_of
 from ink_infra_mcp.hosts.docker.proxy import traefik_version
-from ink_infra_mcp.hosts.factory import backing_up, building, swapping
+from ink_infra_mcp.hosts.factory import backing_up, building, disks, restoring, swapping, weighing
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.factory.looking import look_at_coolify
 from ink_infra_mcp.hosts.factory.steps import wildcard_command
@@ -83,6 +83,16 @@ READS: tuple[Read, ...] = (
     lambda pool: building.look(pool, HOST.name, "op-7k2mq9xw4t"),
     lambda pool: building.look(pool, UNPRIVILEGED.name, "op-7k2mq9xw4t"),
     lambda pool: building.ready(pool, HOST.name),
+    lambda pool: disks.look(pool, HOST.name, "op-7k2mq9xw4t-data"),
+    lambda pool: disks.ground(pool, HOST.name),
+    lambda pool: disks.ground(pool, UNPRIVILEGED.name, "scsi-0HC_Volume_1001"),
+    lambda pool: restoring.secrets(pool, HOST.name),
+    lambda pool: restoring.secrets(pool, UNPRIVILEGED.name),
+    lambda pool: backing_up.check(pool, HOST.name, "/data/coolify/backups/burnt/2026.11"),
+    lambda pool: weighing.backups(pool, HOST.name),
+    lambda pool: weighing.backups(pool, UNPRIVILEGED.name),
+    lambda pool: weighing.weigh(pool, HOST.name, "op-7k2mq9xw4t"),
+    lambda pool: weighing.weigh(pool, UNPRIVILEGED.name, "/data/coolify/backups/burnt"),
     lambda pool: traefik_version(pool, HOST.name),
     lambda pool: addresses_from(pool, HOST.name, "shop.example.com"),
     lambda pool: visit_from(pool, HOST.name, "https://shop.example.com/?a=b&c='d'", address="192.0.2.1"),

@@ -12,7 +12,7 @@ import pytest
 from ink_infra_mcp.core.fleet import Fork
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_builds import Build
-from ink_infra_mcp.sandbox.state_github import Release, commit_sha
+from ink_infra_mcp.sandbox.state_github import GITHUB_TOKEN, Release, commit_sha
 from tests.ink import ink, says, says_yes
 from tests.tools.calls import Before, Said, call, unknown
 from tests.tools.test_rotate_fork_image import in_service
@@ -142,6 +142,15 @@ async def test_what_fails_is_told_and_nothing_is_pushed(tmp_path: Path, fault: s
     assert it.said.problem["stage"] == stage, it.said.text
     assert (told in it.said.text, "nothing was pushed" in it.said.text) == (True, True)
     assert (it.state.registry.moved, it.untouched, [b.state for b in it.builds]) == ({}, True, ["dropped"])
+
+
+async def test_a_secret_that_a_build_prints_is_told_to_nobody(tmp_path: Path) -> None:
+    """Neither in the end of the log nor in what was said on the way."""
+    it = await built(tmp_path, fails("build"))
+    assert ("npm warn config token" in it.said.text, GITHUB_TOKEN in it.said.text) == (True, False)
+    async with ink(tmp_path) as again, again.client() as client:
+        told = await call(client, "get_operation", operation=it.said.data["operation_id"])
+    assert ("composer install" in str(told.data), GITHUB_TOKEN in str(told.data)) == (True, False), told.text
 
 
 async def test_a_push_that_is_refused_says_who_has_to_log_in_where(tmp_path: Path) -> None:

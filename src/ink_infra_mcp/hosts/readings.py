@@ -41,9 +41,10 @@ _AS_ROOT_SH = 'exec sudo -n sh -s -- "$@"'
 _MACHINE = exactly(partial(packaged, "machine/look.sh"))
 _AUDIT = exactly(partial(packaged, "machine/audit.sh"))
 _COOLIFY = exactly(partial(packaged, "factory/look.sh"))
-_BACKUP_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_PLACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}|/data/coolify/backups(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,4}")
 _BOOT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,119}")
-_SWAP_READS = re.compile(r"look|ready|prove")
+_DISK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,140}")
+_SWAP_READS = re.compile(r"look|ready|prove|secrets")
 _BUILD_READS = re.compile(r"look|ready")
 _INSIDE = exactly(partial(packaged, "firewall/inside.sh"))
 _GET = (
@@ -78,6 +79,10 @@ def _build() -> str:
     return packaged("factory/build.sh").rstrip("\n") + " </dev/null\n"
 
 
+def _disk() -> str:
+    return packaged("factory/disk.sh").rstrip("\n") + " </dev/null\n"
+
+
 def _vlan() -> str:
     return packaged("machine/vlan.sh").rstrip("\n") + " </dev/null\n"
 
@@ -92,6 +97,10 @@ def _reboot() -> str:
 
 def _backup() -> str:
     return packaged("factory/backup.sh").rstrip("\n") + " </dev/null\n"
+
+
+def _weigh() -> str:
+    return packaged("factory/weigh.sh").rstrip("\n") + " </dev/null\n"
 
 
 READINGS = Readings(
@@ -124,14 +133,24 @@ READINGS = Readings(
     Reading(("sh", "-s", "--", "ink-coolify", _MARKER), _COOLIFY),
     Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-coolify", _MARKER), _COOLIFY),
     # of this script's verbs only `check` changes nothing: it reads files, and makes none
-    Reading(("sh", "-s", "--", "ink-backup", "check", _BACKUP_NAME), exactly(_backup)),
-    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-backup", "check", _BACKUP_NAME), exactly(_backup)),
-    # of this script's verbs these three change nothing
+    Reading(("sh", "-s", "--", "ink-backup", "check", _PLACE), exactly(_backup)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-backup", "check", _PLACE), exactly(_backup)),
+    # it reads a backup and dumps tables to where nobody keeps them; only uuids and names are printed
+    Reading(("sh", "-s", "--", "ink-weigh", "list"), exactly(_weigh)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-weigh", "list"), exactly(_weigh)),
+    Reading(("sh", "-s", "--", "ink-weigh", "look", _PLACE), exactly(_weigh)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-weigh", "look", _PLACE), exactly(_weigh)),
+    # of this script's verbs these four change nothing; the last runs `true` on Coolify's own servers, with its keys
     Reading(("sh", "-s", "--", "ink-swap", _SWAP_READS, _BOOT_NAME), exactly(_swap)),
     Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-swap", _SWAP_READS, _BOOT_NAME), exactly(_swap)),
     # and of this one these two
     Reading(("sh", "-s", "--", "ink-build", _BUILD_READS, _BOOT_NAME), exactly(_build)),
     Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-build", _BUILD_READS, _BOOT_NAME), exactly(_build)),
+    # of this script's verbs `look` alone changes nothing: wipefs is asked with --no-act, and debugfs opens to read
+    Reading(("sh", "-s", "--", "ink-disk", "look", _BOOT_NAME), exactly(_disk)),
+    Reading(("sh", "-s", "--", "ink-disk", "look", _BOOT_NAME, _DISK_NAME), exactly(_disk)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-disk", "look", _BOOT_NAME), exactly(_disk)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-disk", "look", _BOOT_NAME, _DISK_NAME), exactly(_disk)),
     Reading(("sh", "-s", "--", _CONTAINER), exactly(partial(packaged, "docker/environment.sh"))),
     Reading(("sh", "-s", "--"), exactly(partial(packaged, "docker/variables.sh")), more=(_VARIABLE,)),
     # of the verbs of this script `look` is the only one that changes nothing

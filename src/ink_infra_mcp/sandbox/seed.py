@@ -12,6 +12,7 @@ from ink_infra_mcp.sandbox.coolify.containers import container_id
 from ink_infra_mcp.sandbox.coolify.defaults import new_columns, new_settings
 from ink_infra_mcp.sandbox.coolify.ids import new_id, uuid_of
 from ink_infra_mcp.sandbox.coolify.queue import Wish, enqueue
+from ink_infra_mcp.sandbox.hosts.restore import rows_of
 from ink_infra_mcp.sandbox.physics import settle
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import (
@@ -130,6 +131,9 @@ def seed(now: float) -> WorldState:
         hosts={name: _host(name, began) for name in ADDRESSES},
     )
     _live(state, now)
+    last = state.coolify.factory.kept[-1]
+    older = [each for each in state.coolify.deployments if each.created_at <= last.at]
+    last.rows, last.image = rows_of(state.coolify.model_copy(update={"deployments": older})), FORK_IMAGE
     state.began = now
     return state
 

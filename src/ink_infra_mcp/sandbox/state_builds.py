@@ -4,8 +4,8 @@ from typing import Literal
 
 from ink_infra_mcp.sandbox.part import Part
 
-BuildFault = Literal["", "conflict", "build", "option", "slow"]
-"""What goes wrong with a build; a slow one never ends."""
+BuildFault = Literal["", "conflict", "build", "option"]
+"""What goes wrong with a build."""
 
 
 class BuildHost(Part):

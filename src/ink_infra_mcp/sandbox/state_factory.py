@@ -97,7 +97,8 @@ class Rotation(Part):
 class Kept(Part):
     """A backup of ours on the disk, by its folder's name: when it was made, and its dump as sum and size.
 
-    One that was `spoilt` has files that are not what its manifest says.
+    One that was `spoilt` has files that are not what its manifest says. `rows` are what Coolify's database held then;
+    with a `folder` it was brought there from another machine, and a `foreign` one is encrypted with another APP_KEY.
     """
 
     name: str
@@ -105,6 +106,12 @@ class Kept(Part):
     sum: str
     size: int = 8_388_608
     spoilt: bool = False
+    rows: dict[str, JsonValue] = {}
+    folder: str = ""
+    foreign: bool = False
+    image: str = ""
+    version: str = "4.3.10"
+    postgres: str = "15.8"
 
 
 class Drill(Part):
@@ -114,6 +121,55 @@ class Drill(Part):
     backup: str
     sum: str
     image: str
+
+
+class Volume(Part):
+    """A disk beside the one that the Factory boots from: what lsblk and wipefs say of it, its size in bytes."""
+
+    kind: str = "disk"
+    size: int = 100 * 2**30
+    read_only: bool = False
+    number: str = "8:16"
+    children: int = 0
+    signs: str = ""
+    blank: bool = True
+    used_at: list[str] = []
+    entries: int = 0
+
+
+class DiskMove(Part):
+    """A move of data by the unit on the Factory, as it lies on the disk there; `orders` are as they came."""
+
+    state: str = "prepared"
+    why: str = ""
+    seconds: int | None = None
+    orders: dict[str, str]
+
+
+class Storage(Part):
+    """The Factory's disks by their names below /dev/disk/by-id, and what lies where. `fails` is why a move goes back.
+
+    `kept` are the folders that a move has put aside; `lines` are those of fstab that are about /data or a disk.
+    """
+
+    volumes: dict[str, Volume] = {"scsi-0HC_Volume_1001": Volume()}
+    lines: list[str] = []
+    data: str = "folder"
+    data_number: str = ""
+    below: list[str] = []
+    data_kb: int = 2_400_000
+    data_entries: int = 31_000
+    free_kb: int = 90_000_000
+    guarded: bool = False
+    missing: list[str] = []
+    root: str = "/var/lib/docker"
+    store: str = 'overlay2 [["Backing Filesystem","extfs"],["Supports d_type","true"]]'
+    docker_kb: int = 18_000_000
+    containerd_kb: int = 200
+    containerd: str = 'disabled_plugins = ["cri"]\n'
+    kept: list[str] = []
+    moves: dict[str, DiskMove] = {}
+    fails: str = ""
 
 
 class FactoryDisk(Part):
@@ -133,6 +189,7 @@ class FactoryDisk(Part):
     images: dict[str, ImageKind] = {}
     """The images that registries have, by reference; every other one is an ordinary fork."""
     rotations: dict[str, Rotation] = {}
+    storage: Storage = Storage()
     upgrading: bool = False
     left_over: list[str] = []
     free_kb: int = 40_000_000
@@ -144,7 +201,8 @@ class FactoryDisk(Part):
     migrations: dict[str, list[str]] = {}
     """The migrations in images, by reference; those of every other image are `MIGRATIONS`."""
     failing: list[str] = []
-    """What fails: programs (`pg_dump`, `pg_restore`), or migrations by name."""
+    """What fails: programs (`pg_dump`, `pg_restore`, `horizon`), migrations by name, or of a restored Coolify its start
+    (`restored`), its keys (`decrypt`), and its way in to all servers (`ssh`) or to one (`ssh NAME`)."""
     key_fits: bool = True
     """Whether the database was encrypted with the APP_KEY in .env."""
     broken: list[str] = []

@@ -28,6 +28,7 @@ from ink_infra_mcp.tools.patch_fleet import PatchFleet
 from ink_infra_mcp.tools.reboot_server import RebootServer
 from ink_infra_mcp.tools.remove_muscle import RemoveMuscle
 from ink_infra_mcp.tools.repair_server import RepairServer
+from ink_infra_mcp.tools.restore_coolify import RestoreCoolify
 from ink_infra_mcp.tools.restore_official_coolify import RestoreOfficialCoolify
 from ink_infra_mcp.tools.resume_operation import ResumeOperation
 from ink_infra_mcp.tools.rollback_app import RollbackApp
@@ -35,6 +36,7 @@ from ink_infra_mcp.tools.rotate_fork_image import RotateForkImage
 from ink_infra_mcp.tools.set_app_env import SetAppEnv
 from ink_infra_mcp.tools.set_fleet_domain import SetFleetDomain
 from ink_infra_mcp.tools.set_wildcard_domain import SetWildcardDomain
+from ink_infra_mcp.tools.setup_factory import SetupFactory
 
 ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (
     DeployApp,
@@ -52,7 +54,9 @@ ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (
     RotateForkImage,
     RestoreOfficialCoolify,
     BackupCoolify,
+    RestoreCoolify,
     BuildForkImage,
+    SetupFactory,
     CheckFirewall,
     ApplyFirewall,
     SetWildcardDomain,

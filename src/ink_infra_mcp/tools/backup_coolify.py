@@ -49,7 +49,7 @@ class BackupCoolify(Mutation[Args, Look, Facts]):
     name: ClassVar[str] = "backup_coolify"
     title: ClassVar[str] = "Back up Coolify"
     hint: ClassVar[str] = (
-        "save, dump the Factory's database; restore drill: try whether it could be restored, disk dies"
+        "make, save, dump the Factory's database; restore drill: try whether it could be restored, disk dies"
     )
     toolset: ClassVar[Toolset] = "factory"
     needs: ClassVar[Needs] = Needs((STATE, FACTORY), ())

@@ -34,6 +34,10 @@ done
 export GIT_ALLOW_PROTOCOL=file
 real "$@"
 """
+SYSTEMCTL = """
+case $1 in is-active) [ -e "$ROOT/active" ] && { [ -e "$ROOT/stuck" ] || rm "$ROOT/active"; }; exit ;; esac
+echo "$*" >>"$ROOT/systemd"
+"""
 DOCKER = f"""
 echo "$*" >>"$ROOT/asked"
 [ ! -e "$ROOT/broken" ] || . "$ROOT/broken"
@@ -134,7 +138,7 @@ def build_host(folder: Path, shell: str = "sh") -> Root:
     """Return a server that can build."""
     program("git")
     root = root_at(folder, shell=shell)
-    root.programs({"git": GIT, "docker": DOCKER, "systemctl": 'echo "$*" >>"$ROOT/systemd"'})
+    root.programs({"git": GIT, "docker": DOCKER, "systemctl": SYSTEMCTL, "sleep": "real 0.001"})
     root.write("proc/meminfo", "MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n")
     root.write("etc/systemd/system/.keep", "")
     root.write("root/.keep", "")

@@ -266,6 +266,18 @@ def test_a_second_word_to_build_or_push_does_nothing_more(root: Root, it: Source
     assert (pushed(root).digest, len(asked(root, "push")), len(asked(root, "buildx build"))) == (DIGEST, 1, 1)
 
 
+def test_a_unit_that_is_about_to_end_is_waited_for(root: Root, it: Sources) -> None:
+    """It would take no second start, and switch itself off; one that does not end is a refusal, with nothing begun."""
+    built(root, it)
+    root.write("active", "")
+    root.write("stuck", "")
+    said = told(root, "push")
+    assert (said.status, said.words) == (3, "ink-build: the build before it has not ended yet\n")
+    assert seen(root).state == "built"
+    (root.folder / "stuck").unlink()
+    assert (pushed(root).state, (root.folder / "active").exists()) == ("pushed", False)
+
+
 def test_another_build_waits_its_turn(root: Root, it: Sources) -> None:
     """One at a time: room and memory were looked at for one."""
     begun(root, it)

@@ -15,8 +15,8 @@ from ink_infra_mcp.core.compose.override import with_image, without_image
 from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.plan import Change, Step, Undo, placed
 from ink_infra_mcp.core.step import result_of
-from ink_infra_mcp.hosts.factory.configured import normal
-from ink_infra_mcp.hosts.factory.looking import PROD
+from ink_infra_mcp.hosts.factory.configured import configured, normal
+from ink_infra_mcp.hosts.factory.looking import PROD, FactoryFacts
 from ink_infra_mcp.hosts.factory.swapping import Ready
 
 ROOM_BYTES = 5 * 2**30
@@ -83,7 +83,7 @@ class Exchange:
 def common_reasons(seen: Picture, meets: Ready) -> Iterator[str]:
     """Yield every reason not to begin that holds for whichever image; what is not known is one."""
     yield from _of_configuration(seen)
-    yield from _of_work(meets)
+    yield from of_work(meets)
     yield from _of_ground(meets)
 
 
@@ -119,23 +119,24 @@ def _of_ground(meets: Ready) -> Iterator[str]:
 def _of_configuration(seen: Picture) -> Iterator[str]:
     if seen.facts.state != "running":
         yield f"its container is {seen.facts.state or 'not known'}, and must run"
-    yield from _of_files(seen)
+    yield from of_files(seen.facts)
     if seen.facts.planned is None:
         yield f"Docker Compose does not take its files ({seen.facts.unknown.get('planned', 'it did not say')})"
     if seen.facts.auto_update is None:
         yield "whether Coolify updates itself is not known"
 
 
-def _of_files(seen: Picture) -> Iterator[str]:
-    """The way back starts what runs now; files that name something else would have it replaced at the next `up`."""
-    wanted, runs = seen.configured, seen.facts.reference
+def of_files(facts: FactoryFacts) -> Iterator[str]:
+    """Yield why files and container do not agree: the way back starts what runs, and the next `up` what they name."""
+    wanted, runs = configured(facts), facts.reference
     if not wanted.image or runs is None:
         yield f"what its files name is not known ({wanted.why or 'the container did not say what it runs'})"
     elif normal(wanted.image) != normal(runs):
         yield f"its files name {wanted.image}, and {runs} runs: make them agree first"
 
 
-def _of_work(meets: Ready) -> Iterator[str]:
+def of_work(meets: Ready) -> Iterator[str]:
+    """Yield what is under way on the Factory that a swap would break off, or that would break it."""
     if meets.deployments is None:
         yield "whether deployments run is not known"
     elif meets.deployments:

@@ -74,6 +74,8 @@ async def make(pool: HostPool, host: str, name: str, *, permit: Permit) -> Backu
 async def check(pool: HostPool, host: str, name: str) -> Backup:
     """Return a backup whose files were all read anew, and have the sums of its manifest; nothing is changed.
 
+    `name` is that of a folder that `make` made, or the path of one that was brought to /data/coolify/backups.
+
     Raises:
         StepFailed: it is not there, or not whole. HostError: the Factory cannot be reached.
     """

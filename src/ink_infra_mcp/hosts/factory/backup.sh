@@ -1,9 +1,10 @@
 # Backs Coolify up on the Factory, and tries a backup in a throw-away place beside it. Nothing in service is touched.
-# usage: sh -s -- ink-backup VERB NAME [BACKUP IMAGE SECONDS]
+# usage: sh -s -- ink-backup VERB WORD...
 #   make     NAME               makes the folder NAME of backups, or takes it as made where it is whole
-#   check    NAME               reads the sums of a backup anew; it changes nothing
+#   check    BACKUP             reads the sums of a backup anew; it changes nothing
 #   rehearse NAME BACKUP IMAGE SECONDS  restores a backup into a Postgres of its own and migrates it there with an image,
 #                               `-`: the one that runs, in so many seconds at most; all of it is removed again
+# BACKUP is the name of a folder that `make` made, or the path of one that was brought here, below /data/coolify/backups.
 # Exit status: 3 it failed; the last line on standard error says at which stage and why.
 
 set -u
@@ -191,7 +192,18 @@ make() {
   tell "$top/$name"
 }
 
-check() { tell "$top/$name"; }
+# place BACKUP: its folder, which no link leads out of
+place() {
+  case $1 in
+    /*)
+      case $(realpath -e "$1" 2>/dev/null)/ in "$(realpath -e "${top%/ink}" 2>/dev/null)"/?*/) ;; *) return 1 ;; esac
+      printf '%s\n' "$1"
+      ;;
+    *) printf '%s\n' "$top/$1" ;;
+  esac
+}
+
+check() { tell "$(place "$name")"; }
 
 # swept: removes what rehearsals left, this one and any that was killed
 swept() {
@@ -246,6 +258,12 @@ status() {
 # pending, ran FILE: the names, sorted
 names() { sed -n "s/^$1 //p" "$2" | sort -u; }
 
+# plain_env FILE: it as Docker takes it, which knows no quotes
+plain_env() {
+  sed -n -e 's/^export //' -e 's/\r$//' -e 's/^\([A-Za-z_][A-Za-z0-9_]*\)="\([^"\\$]*\)" *$/\1=\2/' \
+    -e "s/^\([A-Za-z_][A-Za-z0-9_]*\)='\([^']*\)' *$/\1=\2/" -e '/^[A-Za-z_][A-Za-z0-9_]*=/p' "$1"
+}
+
 restored() {
   tries=0
   until dock exec "$prefix-db" pg_isready -q -h 127.0.0.1 -U "$user" -d "$db"; do
@@ -253,8 +271,8 @@ restored() {
     [ "$tries" -lt 60 ] || { dock logs --tail 20 "$prefix-db" >"$work/words" 2>&1; log "$work/words"; fail rehearsal_start 'the throw-away Postgres does not answer'; }
     sleep 1
   done
-  limited 7200 docker exec -i "$prefix-db" pg_restore --exit-on-error -U "$user" -d "$db" \
-    <"$top/$backup/coolify.dump" >"$work/words" 2>&1 || { log "$work/words"; fail rehearsal_restore 'pg_restore failed'; }
+  limited 7200 docker exec -i "$prefix-db" pg_restore --exit-on-error --no-owner --no-acl -U "$user" -d "$db" \
+    <"$at/coolify.dump" >"$work/words" 2>&1 || { log "$work/words"; fail rehearsal_restore 'pg_restore failed'; }
   dock exec "$prefix-db" psql -X -q -A -t -v ON_ERROR_STOP=1 -U "$user" -d "$db" -c 'select migration from migrations' \
     >"$work/rows.said" 2>"$work/words" || { log "$work/words"; fail rehearsal_restore 'the copy does not tell its migrations'; }
   sort -u "$work/rows.said" >"$work/rows"
@@ -312,10 +330,23 @@ decrypted() {
   esac
 }
 
+# keyed: where .env here has another APP_KEY than the backup, what a restore makes of both has to decrypt it as well
+keyed() {
+  plain_env "$source/.env" >"$work/here"
+  here=$(sed -n 's/^APP_KEY=//p' "$work/here" | tail -n 1)
+  theirs=$(sed -n 's/^APP_KEY=//p' "$work/env" | tail -n 1)
+  [ "$here" != "$theirs" ] || return 0
+  earlier=$(sed -n 's/^APP_PREVIOUS_KEYS=//p' "$work/env" | tail -n 1)
+  sed '/^APP_\(PREVIOUS_KEYS\|KEY\)=/d' "$work/env" >"$work/both"
+  printf 'APP_KEY=%s\nAPP_PREVIOUS_KEYS=%s\n' "$here" "$theirs${earlier:+,$earlier}" >>"$work/both"
+  mv "$work/both" "$work/env"
+  decrypted
+}
+
 rehearse() {
   kind=rehearsal name=$1 backup=$2 image=$3 limit=$4 prefix=ink-rehearsal-$1 work=$top/.rehearsal-$1
   locked
-  held "$top/$backup" || fail backup_damaged "the backup $backup is not what its manifest says, or has none"
+  at=$(place "$backup") && held "$at" || fail backup_damaged "the backup $backup is not what its manifest says, or has none"
   runs=$(image_of coolify) && holds=$(image_of coolify-db) && redis=$(image_of coolify-redis) ||
     fail rehearsal_start 'Coolify'"'"'s containers are not all there'
   [ "$image" != - ] || image=$runs
@@ -329,10 +360,9 @@ rehearse() {
   trap '[ -z "$watch" ] || kill "$watch" 2>/dev/null; swept >/dev/null 2>&1' EXIT
   trap 'exit 3' HUP INT TERM PIPE
   mkdir "$work" || fail rehearsal_start "$work cannot be made"
-  env=$top/$backup/secrets/.env
+  env=$at/secrets/.env
   [ -f "$env" ] || env=$source/.env
-  sed -n -e 's/^export //' -e 's/\r$//' -e 's/^\([A-Za-z_][A-Za-z0-9_]*\)="\([^"\\$]*\)" *$/\1=\2/' \
-    -e "s/^\([A-Za-z_][A-Za-z0-9_]*\)='\([^']*\)' *$/\1=\2/" -e '/^[A-Za-z_][A-Za-z0-9_]*=/p' "$env" >"$work/env"
+  plain_env "$env" >"$work/env"
   dock network create --internal --label "$label=$name" "$prefix" >/dev/null 2>"$work/words" ||
     { log "$work/words"; fail rehearsal_start 'no network of its own can be made'; }
   guard "$place" </dev/null >/dev/null 2>&1 9>&- &
@@ -351,6 +381,7 @@ rehearse() {
     { log "$work/words"; fail rehearsal_image 'the migrations in the image could not be read'; }
   migrated
   decrypted
+  keyed
   printf 'image %s\n' "$image"
   names pending "$work/before" | tee "$work/pending" | sed 's/^/pending /'
   names ran "$work/after" | comm -12 - "$work/pending" | sed 's/^/ran /'
@@ -365,6 +396,7 @@ rehearse() {
 
 record() {
   drill=$top/last-drill.json
+  backup=$(sed -n 's/^  "name": "\([a-z0-9][a-z0-9-]\{0,62\}\)",$/\1/p' "$at/manifest.json")
   printf '{"at": %s, "backup": "%s", "dump_sha256": "%s", "image": "%s"}\n' "$(date +%s)" "$backup" "$dump" "$image" \
     >"$drill.new" && sync "$drill.new" && mv "$drill.new" "$drill" && sync "$top" ||
     fail rehearsal_record 'the restore was proved, and could not be written down'
@@ -372,15 +404,20 @@ record() {
 
 plain_name() { said "$1" '[a-z0-9][a-z0-9-]{0,62}' || fail backup_call 'a word of the command is not one'; }
 
+plain_place() {
+  said "$1" '[a-z0-9][a-z0-9-]{0,62}|/data/coolify/backups(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,4}' ||
+    fail backup_call 'a word of the command is not one'
+}
+
 main() {
   [ "$(id -u)" = 0 ] || fail backup_call 'it takes root'
   [ "$#${1-}" = 3ink-backup ] || [ "$#${1-}${2-}" = 6ink-backuprehearse ] || fail backup_call 'this is not how it is called'
   verb=$2 name=$3
-  plain_name "$name"
+  if [ "$verb" = check ]; then plain_place "$name"; else plain_name "$name"; fi
   case $verb in
     make | check) "$verb" ;;
     rehearse)
-      plain_name "$4"
+      plain_place "$4"
       said "$5" '-|[A-Za-z0-9][A-Za-z0-9._:/@-]{0,400}' || fail backup_call 'a word of the command is not one'
       said "$6" '[1-9][0-9]{0,4}' || fail backup_call 'a word of the command is not one'
       rehearse "$3" "$4" "$5" "$6"

@@ -1,4 +1,4 @@
-"""The step handlers that back Coolify up on the Factory, and try the restore of a backup in a throw-away place."""
+"""The step handlers that back Coolify up on the Factory, try a backup in a throw-away place, and restore one."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.hosts.factory import backing_up
 from ink_infra_mcp.hosts.factory.backing_up import FOLDER
+from ink_infra_mcp.hosts.factory.restore_steps import RestoreSteps
 from ink_infra_mcp.ssh.pool import HostPool
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ class BackupSteps:
 
     def handlers(self) -> dict[str, Handler]:
         """Return step kind -> handler."""
-        return {BACK_UP: self.backup_coolify, REHEARSE: self.rehearse}
+        return {BACK_UP: self.backup_coolify, REHEARSE: self.rehearse, **RestoreSteps(self.pool).handlers()}
 
     async def backup_coolify(self, call: StepCall) -> JsonObject:
         """Back Coolify up on the Factory `host`, in a folder named `name`, empty: after the operation.
@@ -51,7 +52,7 @@ class BackupSteps:
         }
 
     async def rehearse(self, call: StepCall) -> JsonObject:
-        """Restore `backup`, a folder's name, beside Coolify on `host`, migrate the copy with `image`, decrypt a secret.
+        """Restore `backup`, a name or a path, beside Coolify on `host`, migrate it with `image`, decrypt a secret.
 
         `image` is a reference of one that is on the Factory, empty: the one that runs. The copy is in a Postgres of its
         own on a network without a way out; both are removed at the end, after a failure too. Run again it begins anew.

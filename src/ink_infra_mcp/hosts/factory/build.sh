@@ -137,8 +137,7 @@ well_said() {
 forget() {
   for each in $(ls -t "$top/builds" | tail -n "+$KEEPS"); do
     case $(cat "$top/builds/$each/state" 2>/dev/null) in
-      building | pushing) ;;
-      *) rm -rf "$top/builds/$each" ;;
+      pushed | failed | dropped | '') rm -rf "$top/builds/$each" ;;
     esac
   done
 }
@@ -149,6 +148,7 @@ begin() {
     "$1" | "$3")
       busy=$(under_way)
       [ -z "$busy" ] || leave 3 "another build is under way: $busy"
+      idle
       order script | base64 -d | put "$top/build.sh" && write_unit || leave 3 'its unit could not be written'
       rm -f "$dir/tries"
       set_state "$2" '' || leave 3 'the disk takes nothing'
@@ -157,6 +157,16 @@ begin() {
     *) return 0 ;;
   esac
   systemctl enable --quiet "$unit" && systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
+}
+
+# idle: a unit that is about to end would take no other start, and switch itself off after it
+idle() {
+  tries=0
+  while systemctl is-active --quiet "$unit"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 50 ] || leave 3 'the build before it has not ended yet'
+    sleep 0.2
+  done
 }
 
 start() { begin prepared building prepared; }

@@ -8,14 +8,18 @@ from ink_infra_mcp.hosts.factory.swapping import Service
 _SHOWN = 3
 
 
-def faults(service: Service, image_id: str) -> Iterator[str]:
-    """Yield what is not as it shall be: the image by its id, health, migrations, the queue, auto-update off."""
+_SWITCH = {True: "on", False: "off"}
+
+
+def faults(service: Service, image_id: str, *, auto_update: bool = False) -> Iterator[str]:
+    """Yield what is not as it shall be: the image by its id, health, migrations, the queue, auto-update on or off."""
     yield from _of_container(service, image_id)
     yield from _of_migrations(service)
     if service.horizon_status != 0 or "is running" not in service.untrusted_horizon:
         yield "its queue (horizon) does not run"
-    if service.auto_update is not False:
-        yield f"auto-update is {'on' if service.auto_update else 'not known to be off'}"
+    if service.auto_update is not auto_update:
+        unknown = f"not known to be {_SWITCH[auto_update]}"
+        yield f"auto-update is {unknown if service.auto_update is None else _SWITCH[service.auto_update]}"
 
 
 def worse(first: Service, now: Service) -> Iterator[str]:

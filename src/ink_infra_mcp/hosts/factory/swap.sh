@@ -1,8 +1,10 @@
-# Puts another image of Coolify into service on this Factory, and goes back by itself unless somebody confirms it.
+# Puts another image of Coolify into service on this Factory, or the database of a backup, and goes back by itself
+# unless somebody confirms it. Both are a rotation: they have the same unit, and only one of them is under way.
 # usage: sh -s -- ink-swap VERB NAME
 #   look    NAME  says how far the rotation NAME is, why, and what came of it; it changes nothing
 #   ready   NAME  says what a rotation would meet here; it changes nothing
 #   prove   NAME  says how the Coolify in service is; it changes nothing
+#   secrets NAME  says whether it decrypts its keys, has them as files, and gets in to its servers; it changes nothing
 #   prepare NAME  takes its orders from standard input, and puts all on the disk that the way there and back needs
 #   start   NAME  has systemd run it: from there on nobody else has to be there
 #   confirm NAME  keeps the new image in service
@@ -103,7 +105,7 @@ order() { sed -n "s/^$1 //p" "$dir/orders" | head -n 1; }
 # letters that no shell reads
 ENV_ORDERS='env:(AUTOUPDATE false|(LATEST_IMAGE|COOLIFY_VERSION) [0-9][A-Za-z0-9._-]{0,63})'
 fit_orders() {
-  grep -qx 'env:AUTOUPDATE false' "$dir/orders" || return 1
+  restores || grep -qx 'env:AUTOUPDATE false' "$dir/orders" || return 1
   if grep '^env:' "$dir/orders" | grep -Evxq "$ENV_ORDERS"; then return 1; fi
   case $(order tag) in *[!A-Za-z0-9._:/-]*) return 1 ;; esac
 }
@@ -164,7 +166,7 @@ keep() {
   [ "$1" = .env ] || [ "$(order "sum:$1")" = "$(sum_of "$source/$1")" ] || leave 3 "$1 was changed meanwhile"
   if [ -f "$dir/$1.back" ]; then cp -p "$dir/$1.back" "$dir/$1.wanted"; else : >"$dir/$1.wanted" && chmod 0644 "$dir/$1.wanted"; fi || return 1
   case $1 in
-    .env) with_env <"$dir/.env.back" >"$dir/.env.wanted" ;;
+    .env) if restores; then with_keys; else with_env <"$dir/.env.back"; fi >"$dir/.env.wanted" ;;
     *)
       case $(order "text:$1") in
         same) rm -f "$dir/$1.wanted" ;;
@@ -230,6 +232,7 @@ start() {
 }
 
 refuse() {
+  ! restores || statements 'drop database if exists ink_restored;'
   set_state refused "$1"
   finish
 }
@@ -268,7 +271,7 @@ run() {
     prepared)
       [ "$(told boot)" = "$(boot)" ] || refuse 'the Factory has booted since it was prepared'
       [ ! -e "$dir/abort" ] || refuse 'it was told not to begin'
-      swap
+      if restores; then restore; else swap; fi
       ;;
     swapped) if [ -e "$dir/confirm" ] && [ ! -e "$dir/abort" ]; then await_word; else revert 'it was interrupted'; fi ;;
     swapping) revert 'it was interrupted' ;;
@@ -277,7 +280,8 @@ run() {
   esac
 }
 
-swap() {
+# may_begin: the last look before anything is touched
+may_begin() {
   busy=$(deployments) ||
     refuse "Coolify's database does not say whether deployments run"
   [ "$busy" = 0 ] || refuse "$busy deployments run or wait"
@@ -285,11 +289,18 @@ swap() {
   for file in $FILES; do
     [ "$(sum_of "$source/$file")" = "$(sum_of "$dir/$file.back")" ] || refuse "$file was changed meanwhile"
   done
+}
+
+# note: what the way back has to know of the database
+note() {
   migrations | put "$dir/migrations" || refuse 'the list of migrations could not be noted'
   database '' 'select is_auto_update_enabled from instance_settings where id = 0' | put "$dir/auto_update" ||
     refuse 'the switch of auto-update could not be noted'
   [ "$(database '' 'select current_database()')" != postgres ] || refuse "Coolify's database is called postgres"
   grep -qx '[tf]' "$dir/auto_update" && grep -q '^[0-9]' "$dir/migrations" || refuse "Coolify's database tells nothing"
+}
+
+begin() {
   [ ! -f "$top/last" ] || cp -p "$top/last" "$dir/last_before" || refuse 'the disk takes nothing'
   set_state swapping '' && [ "$(state)" = swapping ] || refuse 'the disk takes nothing'
   printf '%s\n' "$name" | put "$top/last" || revert 'the disk takes nothing'
@@ -297,6 +308,12 @@ swap() {
     [ ! -f "$dir/$file.wanted" ] || place "$dir/$file.wanted" "$file" || revert "$file could not be written"
     [ ! -e "$dir/$file.gone" ] || { rm -f "$source/$file" && sync "$source"; } || revert "$file could not be taken away"
   done
+}
+
+swap() {
+  may_begin
+  note
+  begin
   database '' 'update instance_settings set is_auto_update_enabled = false where id = 0' ||
     revert 'auto-update could not be switched off'
   [ -z "$(order tag)" ] || ask 20 docker tag "$(order id)" "$(order tag)" || revert 'the image could not be given its name'
@@ -304,6 +321,10 @@ swap() {
   measuring=$!
   [ "$(order migrates)" = no ] || { ask 120 docker stop -t 60 coolify && dump; } || revert 'the dump before it failed'
   up "$(order health_s)" || revert 'the new container did not become healthy'
+  serves
+}
+
+serves() {
   [ "$(inspect '{{.Image}}')" = "$(order id)" ] || revert 'another image than the wanted one was started'
   tries=0
   while kill -0 "$measuring" 2>/dev/null && [ "$tries" -lt 50 ]; do tries=$((tries + 1)) && sleep 0.1; done
@@ -357,6 +378,116 @@ await_word() {
   revert "nobody confirmed it within $(order confirm_s) s"
 }
 
+# --- the way there of a backup ---------------------------------------------------------------------------------------
+
+restores() { [ "$(order kind)" = restore ]; }
+
+# key_in FILE NAME: what .env sets, of two lines the last
+key_in() { sed -n "s/^\(export \)\{0,1\}$2=//p" "$1" | tail -n 1 | tr -d "\"'\r "; }
+
+# with_keys: .env, where it lacks the keys of the backup with those among the earlier ones. Laravel encrypts with APP_KEY,
+# and decrypts with each of APP_PREVIOUS_KEYS too (12.49 in Coolify 4.0.0-beta.463; Coolify's own way to another server)
+with_keys() {
+  theirs=$(order backup)/secrets/.env earlier=$(key_in "$dir/.env.back" APP_PREVIOUS_KEYS)
+  [ -n "$(key_in "$theirs" APP_KEY)" ] || leave 3 'the backup has no APP_KEY in secrets/.env' >&2
+  known=,$(key_in "$dir/.env.back" APP_KEY),$earlier,
+  for each in $(printf '%s,%s' "$(key_in "$theirs" APP_KEY)" "$(key_in "$theirs" APP_PREVIOUS_KEYS)" | tr , ' '); do
+    case $each in *[!A-Za-z0-9+/=:_-]*) leave 3 'a key of the backup is none' ;; esac
+    case $known in *",$each,"*) ;; *) known=$known$each, earlier=${earlier:+$earlier,}$each ;; esac
+  done
+  awk '!/^(export )?APP_PREVIOUS_KEYS=/' "$dir/.env.back"
+  [ -z "$earlier" ] || printf 'APP_PREVIOUS_KEYS=%s\n' "$earlier"
+}
+
+# restore: filled beside the database while Coolify serves, so that it is away for no longer than a start takes
+restore() {
+  may_begin
+  note
+  [ "$(sum_of "$(order backup)/coolify.dump")" = "$(order dump)" ] || refuse 'the backup is not the one that was planned with'
+  number | put "$dir/own_oid" && grep -qx '[0-9]\{1,10\}' "$dir/own_oid" || refuse "Coolify's database tells nothing"
+  fill "$(order backup)/coolify.dump" || refuse 'the backup could not be restored beside the database'
+  may_begin
+  begin
+  measure &
+  measuring=$!
+  ask 120 docker stop -t 60 coolify || revert 'Coolify could not be stopped'
+  let_in || echo 'the key of its own server could not be let in'
+  no_jobs || revert "Coolify's queue could not be emptied"
+  change_names || revert 'the database could not be put in its place'
+  : >"$dir/restored" && sync "$dir" || revert 'the disk takes nothing'
+  database '' "update instance_settings set is_auto_update_enabled = '$(told auto_update)' where id = 0" ||
+    revert 'auto-update could not be left as it is'
+  old_id=$(told old_id) old_image=$(told old_image)
+  back_name && up "$(order health_s)" "$dir/back.yml" || revert 'Coolify did not become healthy on that database'
+  serves
+}
+
+# number: what Postgres knows Coolify's database by, whatever its name becomes
+number() { statements "select oid from pg_database where datname = :'own';"; }
+
+fill() {
+  statements 'drop database if exists ink_restored; create database ink_restored template template0;' &&
+    ask 1800 docker exec -i coolify-db sh -c \
+      'exec pg_restore -U "$POSTGRES_USER" --exit-on-error --no-owner --no-acl -d ink_restored' <"$1"
+}
+
+# change_names: both at once; what was Coolify's until now is kept as ink_left
+change_names() {
+  statements "drop database if exists ink_left with (force); alter database :\"own\" with allow_connections false;
+    select pg_terminate_backend(pid) from pg_stat_activity where datname = :'own';
+    begin; alter database :\"own\" rename to ink_left; alter database ink_restored rename to :\"own\"; commit;"
+}
+
+# names_back: the database from before is known by its number; what was restored becomes ink_left
+names_back() {
+  called=$(statements "select datname from pg_database where oid = $(told own_oid);") || return 1
+  case $called in
+    ink_left)
+      clear_away && no_jobs && statements "alter database :\"own\" with allow_connections false;
+        select pg_terminate_backend(pid) from pg_stat_activity where datname = :'own';
+        begin; alter database :\"own\" rename to ink_gone; alter database ink_left rename to :\"own\";
+        alter database ink_gone rename to ink_left; commit;" || return 1
+      ;;
+    '') echo 'the database from before is not there any more' ;;
+  esac
+  statements 'alter database :"own" with allow_connections true; drop database if exists ink_restored;'
+}
+
+# no_jobs: what waits there to be done is meant for rows of the database that goes away
+no_jobs() {
+  [ "$(ask 60 docker exec coolify-redis sh -c 'REDISCLI_AUTH=$REDIS_PASSWORD exec redis-cli eval "$1" 0' redis \
+    "for _, key in ipairs(redis.call('keys', '*queues:*')) do redis.call('del', key) end return 'none'")" = none ]
+}
+
+# let_in: on a new machine, the key that the restored Coolify logs in to its own server with. Coolify writes the files of
+# all its keys anew at each start, out of the database (PopulateSshKeysDirectorySeeder, 4.3.11): none is put back by us
+let_in() {
+  [ "$(order other_machine)" = yes ] || return 0
+  row=$(database ink_restored "select s.\"user\" || ' ' || k.uuid from servers s join private_keys k on
+    k.id = s.private_key_id where s.id = 0") || return 1
+  user=${row%% *} uuid=${row##* }
+  case $user$uuid in '' | *[!a-z0-9_-]*) return 1 ;; esac
+  at=$(getent passwd "$user" | cut -d : -f 6) && [ -d "$at" ] && [ ! -L "$at/.ssh" ] && [ ! -L "$at/.ssh/authorized_keys" ] || return 1
+  tar -xOf "$(order backup)/secrets/ssh.tar" "./keys/ssh_key@$uuid" >"$dir/key" 2>/dev/null &&
+    public=$(ask 20 ssh-keygen -y -P '' -f "$dir/key" 2>/dev/null) || { rm -f "$dir/key"; return 1; }
+  rm -f "$dir/key"
+  public=$(printf '%s\n' "$public" | cut -d ' ' -f 1,2)
+  [ -n "$public" ] || return 1
+  at=$at/.ssh/authorized_keys
+  ! grep -qF -- "$public" "$at" 2>/dev/null || return 0
+  [ -f "$at" ] || { mkdir -p "${at%/*}" && : >"$at" && chown "$user:" "${at%/*}" "$at"; } || return 1
+  printf '%s coolify-restored-%s\n' "$public" "$name" | put "$dir/let_in" && printf '%s\n' "$at" | put "$dir/let_in_at" || return 1
+  cp -p "$at" "$at.ink" && { tail -c 1 "$at" | grep -q . && echo; cat "$dir/let_in"; } >>"$at.ink" && sync "$at.ink" && mv -f "$at.ink" "$at"
+}
+
+let_out() {
+  at=$(told let_in_at)
+  [ -n "$at" ] && grep -qxF -f "$dir/let_in" "$at" || return 0
+  cp -p "$at" "$at.ink" || return 1
+  grep -vxF -f "$dir/let_in" "$at" >"$at.ink"
+  sync "$at.ink" && mv -f "$at.ink" "$at"
+}
+
 # --- the way back ----------------------------------------------------------------------------------------------------
 
 # revert WHY: go back, and try again for as long as it takes
@@ -406,6 +537,10 @@ back_once() {
 was_ill() { [ "$(told old_health)" != healthy ] && [ "$(inspect '{{.Image}} {{.State.Status}}')" = "$old_id running" ]; }
 
 is_old_database() {
+  if restores; then
+    [ ! -s "$dir/own_oid" ] || [ "$(number)" = "$(told own_oid)" ]
+    return
+  fi
   [ -s "$dir/migrations" ] && [ -f "$dir/coolify.dump" ] || return 0
   [ "$(migrations)" = "$(told migrations)" ]
 }
@@ -430,10 +565,14 @@ back_file() {
 # back_database: give the old image the database that it knows, if the new one has changed what it looks like
 back_database() {
   [ -s "$dir/migrations" ] || return 0
+  if restores; then
+    { [ ! -s "$dir/own_oid" ] || names_back; } && let_out
+    return
+  fi
   statements 'alter database :"own" with allow_connections true;' && now=$(migrations) || return 1
   if [ "$now" != "$(told migrations)" ]; then
     [ -f "$dir/coolify.dump" ] || { echo 'migrations ran, and there is no dump from before'; return 0; }
-    clear_away && restore || return 1
+    clear_away && from_dump || return 1
   fi
   case $(told auto_update) in
     t) database '' 'update instance_settings set is_auto_update_enabled = true where id = 0' ;;
@@ -441,16 +580,8 @@ back_database() {
   esac
 }
 
-# restore: fill another database, and change both names at once; the one that the new image has changed is kept
-restore() {
-  statements 'drop database if exists ink_restored; create database ink_restored template template0;' &&
-    ask 1800 docker exec -i coolify-db sh -c 'exec pg_restore -U "$POSTGRES_USER" --exit-on-error -d ink_restored' \
-      <"$dir/coolify.dump" &&
-    statements "drop database if exists ink_left with (force); alter database :\"own\" with allow_connections false;
-      select pg_terminate_backend(pid) from pg_stat_activity where datname = :'own';
-      begin; alter database :\"own\" rename to ink_left; alter database ink_restored rename to :\"own\"; commit;" &&
-    : >"$dir/restored"
-}
+# from_dump: the database that the new image has changed is kept as ink_left
+from_dump() { fill "$dir/coolify.dump" && change_names && : >"$dir/restored"; }
 
 # clear_away: Compose stumbles over what it left half-way, such as <hash>_coolify; nothing lives in these containers
 clear_away() {
@@ -486,7 +617,15 @@ by_hand() {
           'Say --with-files for that; a copy is kept beside.' ;;
       esac
       now=$(migrations) || leave 3 "Coolify's database does not answer"
-      if [ "$now" != "$(told migrations)" ]; then
+      if restores; then
+        [ -n "$(statements "select 1 from pg_database where oid = $(told own_oid);")" ] ||
+          leave 3 'the database from before is not there any more: restore the backup that was made of it'
+        case " $* " in
+          *' --with-database '*) ;;
+          *) leave 3 'a backup was restored: the database from before takes its place, and all since then would be lost.' \
+            'Say --with-database for that.' ;;
+        esac
+      elif [ "$now" != "$(told migrations)" ]; then
         [ -f "$dir/coolify.dump" ] || leave 3 'migrations ran, and there is no dump from before'
         case " $* " in
           *' --with-database '*) ;;
@@ -561,6 +700,34 @@ prove() {
   printf 'done\n'
 }
 
+# each key: whether it decrypts; nothing of one is printed
+decrypts='$good = 0; $all = 0; foreach (Illuminate\Support\Facades\DB::table("private_keys")->get() as $row) { $all++; try { $good += (int) str_starts_with(ltrim(Illuminate\Support\Facades\Crypt::decryptString($row->private_key)), "-----BEGIN "); } catch (Illuminate\Contracts\Encryption\DecryptException $e) {} } echo "ink-keys ".$good." ".$all.PHP_EOL;'
+
+secrets() {
+  said=$(ask 120 docker exec coolify php artisan tinker --no-ansi --no-interaction "--execute=$decrypts" 2>/dev/null)
+  printf 'keys %s\n' "$(printf '%s\n' "$said" | sed -n 's/^.*ink-keys \([0-9]\{1,6\} [0-9]\{1,6\}\)[[:space:]]*$/\1/p')"
+  printf 'files %s\n' "$(find /data/coolify/ssh/keys -name 'ssh_key@*' ! -name '*.lock' -type f -user 9999 -perm 0600 2>/dev/null | wc -l)"
+  database '' "select s.id, s.uuid, s.\"user\", s.ip, s.port, k.uuid from servers s join private_keys k on k.id = s.private_key_id
+    order by s.id limit 40" 2>/dev/null | {
+    while IFS='|' read -r id uuid user ip port key; do
+      reached "$id" "$uuid" "$user" "$ip" "$port" "$key" &
+    done
+    wait
+  }
+  printf 'done\n'
+}
+
+# reached ID UUID USER IP PORT KEY: whether Coolify gets in there with the file of its key, as it does itself
+reached() {
+  case $2$6 in *[!a-z0-9]*) return ;; esac
+  case $3$5 in '' | -* | *[!a-z0-9_-]*) return ;; esac
+  case $4 in '' | -* | *[!A-Za-z0-9.:-]*) return ;; esac
+  ask 25 docker exec coolify ssh -i "/var/www/html/storage/app/ssh/keys/ssh_key@$6" -o BatchMode=yes -o ConnectTimeout=15 \
+    -o ControlPath=none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes -p "$5" "$3@$4" true \
+    >/dev/null 2>&1 </dev/null && in=yes || in=no
+  printf 'server %s %s %s\n' "$1" "$2" "$in"
+}
+
 main() {
   [ "${1:-}" = ink-swap ] && [ $# -ge 3 ] || leave 3 'this is not how it is called'
   [ "$(id -u)" = 0 ] || leave 3 'it takes root'
@@ -569,7 +736,7 @@ main() {
   case $name in '' | [!a-z0-9]* | *[!a-z0-9-]*) leave 3 'a word of the command is not one' ;; esac
   dir=$top/rotations/$name
   case $verb in
-    look | ready | prepare | start | run | prove) ;;
+    look | ready | prepare | start | run | prove | secrets) ;;
     confirm | abort | back | release) [ -n "$(state)" ] || leave 3 'there is no such rotation' ;;
     *) leave 3 'this is not how it is called' ;;
   esac

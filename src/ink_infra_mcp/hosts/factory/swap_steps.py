@@ -1,15 +1,13 @@
 """The step handlers that rotate Coolify's image: pull, have the Factory swap it, prove it, keep it or go back."""
 
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.override import with_image, without_image
 from ink_infra_mcp.core.effects import Clock
-from ink_infra_mcp.core.errors import HostUnreachable, InputError, StepFailed
+from ink_infra_mcp.core.errors import InputError, StepFailed
 from ink_infra_mcp.core.image_rules import too_young
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
@@ -18,6 +16,7 @@ from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.factory import swapping
 from ink_infra_mcp.hosts.factory.coolify_image import OPTION, SOURCE
+from ink_infra_mcp.hosts.factory.following import BY_HAND, followed, patient, rotation_name
 from ink_infra_mcp.hosts.factory.serving import faults, worse
 from ink_infra_mcp.hosts.factory.swapping import ENDED, STAGE, UNTOUCHED, Orders, Rotation, Service
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
@@ -32,10 +31,7 @@ BACK_WITHIN_S = 1800.0
 PROVED_WITHIN_S = 300.0
 CONFIRMED_WITHIN_S = 90.0
 SOAK_EVERY_S = 30.0
-BY_HAND = "/data/coolify/ink/rollback"
-T = TypeVar("T")
 _REFERENCE = re.compile(r"[a-z0-9][a-z0-9.:-]*(?:/[a-z0-9][a-z0-9._-]*)+@sha256:[0-9a-f]{64}")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
 _KIND = re.compile(r"(sha256:[0-9a-f]{64}) ([a-z]+/[a-z0-9]+) ([0-9TZ.:+-]*)")
 
 
@@ -94,13 +90,13 @@ class SwapSteps:
             StepFailed: it did not begin, or it went back: `done` says which.
             HostError: the Factory cannot be reached.
         """
-        host, name = call.text("host"), _name(call)
+        host, name = call.text("host"), rotation_name(call)
         if (await swapping.look(self.pool, host, name)).state == "":
             orders = await self._orders(call, host)
             await swapping.act(self.pool, host, "prepare", name, permit=call.permit, orders=orders)
         await swapping.act(self.pool, host, "start", name, permit=call.permit)
         limit_s = _health_s(call) + BACK_WITHIN_S
-        found = await self._followed(call, {"swapped", *ENDED}, within_s=limit_s)
+        found = await followed(self.pool, call, {"swapped", *ENDED}, within_s=limit_s)
         if found.state not in ("swapped", "confirmed"):
             raise _not_swapped(host, found)
         return {"id": found.image, "downtime_ms": found.downtime_ms}
@@ -112,14 +108,14 @@ class SwapSteps:
             StepFailed: it was confirmed already, or does not get back in half an hour, at which it goes on trying.
             HostError: the Factory cannot be reached; it goes back by itself when its time is over.
         """
-        host, name = call.text("host"), _name(call)
+        host, name = call.text("host"), rotation_name(call)
         before = await swapping.look(self.pool, host, name)
         if before.state == "confirmed":
             raise _kept(host)
         if before.state in ("", "refused", "reverted"):
             return {"state": before.state, "image": before.image}
         await swapping.act(self.pool, host, "abort", name, permit=call.permit)
-        found = await self._followed(call, ENDED, within_s=BACK_WITHIN_S)
+        found = await followed(self.pool, call, ENDED, within_s=BACK_WITHIN_S)
         return {"state": found.state, "image": found.image}
 
     async def prove_image(self, call: StepCall) -> JsonObject:
@@ -132,7 +128,7 @@ class SwapSteps:
         host, wanted = call.text("host"), call.given("image_id")
 
         async def once() -> JsonObject | NotYet:
-            rotation = await swapping.look(self.pool, host, _name(call))
+            rotation = await swapping.look(self.pool, host, rotation_name(call))
             if rotation.state != "swapped":
                 raise _not_swapped(host, rotation)
             service = await swapping.prove(self.pool, host)
@@ -141,7 +137,7 @@ class SwapSteps:
                 return NotYet(f"waiting on {host}: {wrong[0]}", _unproved(self.pool, host, wrong, service))
             return {"image": service.image, "restarts": service.restarts, "failed_jobs": service.failed_jobs}
 
-        return await until(call, _patient(host, once), within_s=PROVED_WITHIN_S + _migrating_s(call))
+        return await until(call, patient(host, once), within_s=PROVED_WITHIN_S + _migrating_s(call))
 
     async def confirm_image(self, call: StepCall) -> JsonObject:
         """Tell the Factory to stay with the new image, and see that it does.
@@ -150,10 +146,10 @@ class SwapSteps:
             StepFailed: it has gone back before.
             HostError: the Factory cannot be reached.
         """
-        host, name = call.text("host"), _name(call)
+        host, name = call.text("host"), rotation_name(call)
         if (await swapping.look(self.pool, host, name)).state == "swapped":
             await swapping.act(self.pool, host, "confirm", name, permit=call.permit)
-        found = await self._followed(call, ENDED, within_s=CONFIRMED_WITHIN_S)
+        found = await followed(self.pool, call, ENDED, within_s=CONFIRMED_WITHIN_S)
         if found.state != "confirmed":
             raise _not_swapped(host, found)
         return {"image": found.image}
@@ -177,7 +173,7 @@ class SwapSteps:
             return NotYet(f"watching Coolify on {host} for {left} s more", _unwatched(host)) if left > 0 else True
 
         patience_s = call.number("for_s") + PROVED_WITHIN_S
-        await until(call, _patient(host, once), within_s=patience_s, every_s=SOAK_EVERY_S)
+        await until(call, patient(host, once), within_s=patience_s, every_s=SOAK_EVERY_S)
         return {"watched_s": call.number("for_s")}
 
     async def release_images(self, call: StepCall) -> JsonObject:
@@ -187,7 +183,7 @@ class SwapSteps:
             StepFailed: this rotation is not confirmed, or Docker does not remove a container.
             HostError: the Factory cannot be reached.
         """
-        await swapping.act(self.pool, call.text("host"), "release", _name(call), permit=call.permit)
+        await swapping.act(self.pool, call.text("host"), "release", rotation_name(call), permit=call.permit)
         return {"released": True}
 
     async def _orders(self, call: StepCall, host: str) -> Orders:
@@ -213,15 +209,6 @@ class SwapSteps:
             tag=call.text("tag") if "tag" in call.params else "",
             env=_texts(call, "env"),
         )
-
-    async def _followed(self, call: StepCall, ends: set[str] | frozenset[str], *, within_s: float) -> Rotation:
-        host = call.text("host")
-
-        async def once() -> Rotation | NotYet:
-            found = await swapping.look(self.pool, host, _name(call))
-            return found if found.state in ends else NotYet(f"on {host}: {found.state}", _not_ended(host, found))
-
-        return await until(call, _patient(host, once), within_s=within_s)
 
     async def _docker(self, call: StepCall, host: str, *words: str, timeout_s: float = 120.0) -> CommandResult:
         return await self.pool.run(host, docker_command(words, timeout_s=timeout_s), permit=call.permit)
@@ -258,18 +245,6 @@ def docker_command(words: tuple[str, ...], *, timeout_s: float = 120.0) -> HostC
     return HostCommand(("docker", *words), changes=True, timeout_s=timeout_s)
 
 
-def _patient(host: str, look: Callable[[], Awaitable[T | NotYet]]) -> Callable[[], Awaitable[T | NotYet]]:
-    """The Factory goes on without us: that it cannot be reached for a while settles nothing."""
-
-    async def once() -> T | NotYet:
-        try:
-            return await look()
-        except HostUnreachable as error:
-            return NotYet(f"waiting for {host} to answer", error)
-
-    return once
-
-
 def _texts(call: StepCall, name: str) -> dict[str, str]:
     return {key: str(value) for key, value in table(call.params.get(name)).items()}
 
@@ -284,14 +259,6 @@ def _reference(text: str) -> str:
     if not _REFERENCE.fullmatch(text):
         raise InputError(f"{clean_name(text)} is no image by digest.", next="Give it as name@sha256:...")
     return text
-
-
-def _name(call: StepCall) -> str:
-    """One operation makes one rotation, whichever of its steps asks."""
-    name = call.operation_id.lower()
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} cannot be the name of a rotation")
-    return name
 
 
 def _migrating_s(call: StepCall) -> int:
@@ -328,18 +295,6 @@ def _not_swapped(host: str, found: Rotation) -> StepFailed:
         next="Read what the new container said, mend its image, then call again.",
         stage=STAGE,
         untrusted_log=found.untrusted_log[-200:],
-    )
-
-
-def _not_ended(host: str, found: Rotation) -> StepFailed:
-    """It acts by itself, so that what it does after our patience is over is its own."""
-    return StepFailed(
-        f"The rotation on {host} did not get to its end in time: it is {found.state or 'unknown there'}.",
-        done=f"{host} goes on by itself, and goes back unless it is confirmed. {found.why}".strip(),
-        next=f"Look there at the newest log in /data/coolify/ink/rotations; `{BY_HAND}` goes back by hand.",
-        stage=STAGE,
-        untrusted_log=found.untrusted_log[-200:],
-        unsure=True,
     )
 
 

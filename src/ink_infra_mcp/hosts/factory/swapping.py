@@ -19,7 +19,7 @@ MARK = "ink-swap"
 STAGE = "swap"
 UNTOUCHED = "Nothing that is in service was touched."
 VERB_S = 240.0
-READS = frozenset({"look", "ready", "prove"})
+READS = frozenset({"look", "ready", "prove", "secrets"})
 FILES = (CUSTOM, PROD)
 ENDED = frozenset({"confirmed", "reverted", "refused"})
 ANY = "any"
@@ -105,24 +105,62 @@ class Orders(Frozen):
 
     def lines(self) -> str:
         """Return the orders as the script reads them, each value a word of harmless letters."""
-        script = packaged("factory/swap.sh")
-        told = {
-            "image": self.image,
-            "id": self.image_id,
-            "migrates": "yes" if self.migrates else "no",
-            "health_s": str(self.health_s),
-            "confirm_s": str(self.confirm_s),
-            **{f"sum:{name}": value for name, value in self.sums.items()},
-            **{f"text:{name}": _written(text) for name, text in self.texts.items()},
-            **self._named(),
-            "script": _coded(script),
-            "end": sha256(script.encode()).hexdigest(),
-        }
-        return "".join(f"{key} {value}\n" for key, value in told.items())
+        return _ordered(
+            {
+                "image": self.image,
+                "id": self.image_id,
+                "migrates": "yes" if self.migrates else "no",
+                "health_s": str(self.health_s),
+                "confirm_s": str(self.confirm_s),
+                **{f"sum:{name}": value for name, value in self.sums.items()},
+                **{f"text:{name}": _written(text) for name, text in self.texts.items()},
+                **self._named(),
+            }
+        )
 
     def _named(self) -> dict[str, str]:
         tag = {"tag": self.tag} if self.tag else {}
         return tag | {f"env:{name}": value for name, value in {**self.env, **_UPDATES_OFF}.items()}
+
+
+class RestoreOrders(Frozen):
+    """What the unit shall do with a backup: the folder where it lies, and the sum of its dump; `image_id` is what runs.
+
+    On an `other_machine` than the one that made it, Coolify is let in to its own server anew.
+    """
+
+    image_id: str
+    folder: str
+    dump_sha256: str
+    other_machine: bool
+    health_s: int
+    confirm_s: int
+    sums: Mapping[str, str]
+
+    def lines(self) -> str:
+        """Return the orders as the script reads them, each value a word of harmless letters."""
+        return _ordered(
+            {
+                "kind": "restore",
+                "image": self.image_id,
+                "id": self.image_id,
+                "migrates": "no",
+                "backup": self.folder,
+                "dump": self.dump_sha256,
+                "other_machine": "yes" if self.other_machine else "no",
+                "health_s": str(self.health_s),
+                "confirm_s": str(self.confirm_s),
+                **{f"sum:{name}": value for name, value in self.sums.items()},
+                **{f"text:{name}": _written(None) for name in self.sums},
+            }
+        )
+
+
+def _ordered(told: Mapping[str, str]) -> str:
+    """The script goes with its orders, its sum at the end: what breaks off on the way has none."""
+    script = packaged("factory/swap.sh")
+    whole = {**told, "script": _coded(script), "end": sha256(script.encode()).hexdigest()}
+    return "".join(f"{key} {value}\n" for key, value in whole.items())
 
 
 def command(verb: str, name: str, *, as_root: bool, data: str = "") -> HostCommand:
@@ -139,7 +177,7 @@ async def look(pool: HostPool, host: str, name: str) -> Rotation:
     Raises:
         HostError: the Factory cannot be reached, or its answer is not understood.
     """
-    return read_rotation(host, await _facts(pool, host, "look", name))
+    return read_rotation(host, await facts_of(pool, host, "look", name))
 
 
 async def ready(pool: HostPool, host: str) -> Ready:
@@ -148,7 +186,7 @@ async def ready(pool: HostPool, host: str) -> Ready:
     Raises:
         HostError: as with `look`.
     """
-    return read_ready(host, await _facts(pool, host, "ready", ANY))
+    return read_ready(host, await facts_of(pool, host, "ready", ANY))
 
 
 async def prove(pool: HostPool, host: str) -> Service:
@@ -157,10 +195,12 @@ async def prove(pool: HostPool, host: str) -> Service:
     Raises:
         HostError: as with `look`.
     """
-    return read_service(host, await _facts(pool, host, "prove", ANY))
+    return read_service(host, await facts_of(pool, host, "prove", ANY))
 
 
-async def act(pool: HostPool, host: str, verb: str, name: str, *, permit: Permit, orders: Orders | None = None) -> None:
+async def act(
+    pool: HostPool, host: str, verb: str, name: str, *, permit: Permit, orders: Orders | RestoreOrders | None = None
+) -> None:
     """Have the script do one thing: prepare, start, confirm, abort or release. Each may be done twice.
 
     Raises:
@@ -173,7 +213,12 @@ async def act(pool: HostPool, host: str, verb: str, name: str, *, permit: Permit
         raise _refusal(pool, host, said)
 
 
-async def _facts(pool: HostPool, host: str, verb: str, name: str) -> list[tuple[str, str]]:
+async def facts_of(pool: HostPool, host: str, verb: str, name: str) -> list[tuple[str, str]]:
+    """Return what a verb that only reads tells: the first word of each line, and the rest of it.
+
+    Raises:
+        StepFailed: it does not run there. HostError: the Factory cannot be reached, or its answer is not whole.
+    """
     said = await pool.run(host, command(verb, name, as_root=is_root(pool, host)))
     if said.exit_status:
         raise _refusal(pool, host, said)

@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ink_infra_mcp.sandbox.hosts.restore import rows_of
+from ink_infra_mcp.sandbox.state_coolify import CoolifyState
 from ink_infra_mcp.sandbox.state_factory import MIGRATIONS, Drill, FactoryDisk, Kept
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
@@ -31,8 +33,13 @@ class BackupScript:
     """One call of it on a pretend Factory."""
 
     host: HostState
-    disk: FactoryDisk
+    coolify: CoolifyState
     now: float
+
+    @property
+    def disk(self) -> FactoryDisk:
+        """The Factory's disk."""
+        return self.coolify.factory
 
     def answer(self, words: tuple[str, ...]) -> Said:
         """Do what is asked, and return what the script would say."""
@@ -51,7 +58,7 @@ class BackupScript:
             return FAILED, "", broken.said.replace("ink-backup backup_", "ink-backup rehearsal_", is_tried)
 
     def _made(self, name: str) -> Kept:
-        if any(kept.name == name for kept in self.disk.kept):
+        if any(self._is(kept, name) for kept in self.disk.kept):
             return self._whole(name)
         self._database()
         self._room(2, "/data/coolify/backups/ink", "backup_room")
@@ -59,15 +66,20 @@ class BackupScript:
             words = "pg_dump: error: query failed: ERROR:  permission denied for table users"
             raise Broken("backup_dump", "pg_dump failed", words)
         dump = json.dumps([name, self.disk.applied, self.disk.key_fits])
-        kept = Kept(name=name, at=self._clock, sum=hashlib.sha256(dump.encode()).hexdigest())
+        runs = self._container("coolify", "backup_database", "the container coolify-db does not answer").image
+        kept = Kept(name=name, at=self._clock, sum=hashlib.sha256(dump.encode()).hexdigest(), image=runs)
+        kept.rows, kept.version = rows_of(self.coolify), self.coolify.version
         self.disk.kept = [*self.disk.kept, kept]
         return kept
 
     def _whole(self, name: str) -> Kept:
-        kept = next((kept for kept in self.disk.kept if kept.name == name), None)
+        kept = next((kept for kept in self.disk.kept if self._is(kept, name)), None)
         if kept is None or kept.spoilt:
             raise Broken("backup_damaged", f"the backup {name} is not what its manifest says, or has none")
         return kept
+
+    def _is(self, kept: Kept, place: str) -> bool:
+        return place == (kept.folder or kept.name)
 
     def _told(self, kept: Kept) -> str:
         return f"dump {kept.sum}\nbytes {kept.size}\nmade {int(kept.at)}\nseconds 1.25\ndone\n"
@@ -86,7 +98,7 @@ class BackupScript:
         pending = self._pending(self._migrations(reference), self._migrations(runs.image))
         if not self.disk.key_fits:
             raise Broken("rehearsal_secret", "APP_KEY does not decrypt a private key of the copy")
-        self.disk.drill = Drill(at=self._clock, backup=backup, sum=kept.sum, image=id_)
+        self.disk.drill = Drill(at=self._clock, backup=kept.name, sum=kept.sum, image=id_)
         lines = [f"image {id_}", *_lines("pending", pending), *_lines("ran", pending)]
         gone = [each for each in self.disk.applied if each not in self._migrations(reference)]
         lines += [

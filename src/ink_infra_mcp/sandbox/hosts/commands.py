@@ -24,7 +24,7 @@ case " $* " in
 *" ink-firewall "* | *" ink-login "* | *" ink-ready "*) unknown ;;
 *" ink-machine "* | *" ink-change "* | *" ink-audit "*) unknown ;;
 *" ink-reboot "* | *" ink-patch "*) unknown ;;
-*" ink-coolify "* | *" ink-backup "* | *" ink-swap "* | *" ink-build "*) unknown ;;
+*" ink-coolify "* | *" ink-backup "* | *" ink-swap "* | *" ink-build "* | *" ink-disk "*) unknown ;;
 *" ink-volume "* | *" ink-receive "* | *" ink-vlan "*) unknown ;;
 esac
 exec /bin/sh "$@"

@@ -1,8 +1,10 @@
-"""Answers every script that is about Coolify itself: how it is, its backups, the swap of its image, and its build."""
+"""Answers every script that is about Coolify itself: how it is, its backups and disks, its image and its build."""
 
 from ink_infra_mcp.sandbox.hosts.backup import BackupScript
 from ink_infra_mcp.sandbox.hosts.build import BuildScript
+from ink_infra_mcp.sandbox.hosts.disk import DiskScript
 from ink_infra_mcp.sandbox.hosts.factory import look_at_factory
+from ink_infra_mcp.sandbox.hosts.restore import weigh
 from ink_infra_mcp.sandbox.hosts.scripts import factory_words
 from ink_infra_mcp.sandbox.hosts.swap import SwapScript, docker_words
 from ink_infra_mcp.sandbox.state import WorldState
@@ -13,7 +15,9 @@ Said = tuple[int, str, str]
 _READS = {
     "ink-backup": frozenset({"check"}),
     "ink-build": frozenset({"look", "ready"}),
-    "ink-swap": frozenset({"look", "ready", "prove"}),
+    "ink-disk": frozenset({"look"}),
+    "ink-swap": frozenset({"look", "ready", "prove", "secrets"}),
+    "ink-weigh": frozenset({"list", "look"}),
     "image": frozenset({"inspect"}),
     "version": frozenset({"--format"}),
     "run": frozenset({"--rm"}),
@@ -31,9 +35,13 @@ def answer_factory(state: WorldState, host: HostState, words: tuple[str, ...], s
     if words[0] == "ink-coolify":
         return 0, look_at_factory(host, state.coolify, words[1], now=now), ""
     if words[0] == "ink-backup":
-        said = BackupScript(host, state.coolify.factory, now).answer(words[1:])
+        said = BackupScript(host, state.coolify, now).answer(words[1:])
+    elif words[0] == "ink-weigh":
+        said = weigh(state.coolify, words[1:])
     elif words[0] == "ink-build":
         said = BuildScript(state, host, stdin).answer(words)
+    elif words[0] == "ink-disk":
+        said = DiskScript(host, state.coolify, stdin).answer(words[1:])
     else:
         said = SwapScript(host, state.coolify, stdin, now).answer(words)
     if said[0] == 0 and words[1] not in _READS.get(words[0], ()):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from ink_infra_mcp.sandbox.hosts.restore import put_back, put_rows, rows_of
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
 from ink_infra_mcp.sandbox.state_factory import CUSTOM, MIGRATIONS, PROD, FactoryDisk, ImageKind, Rotation
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
@@ -22,7 +23,7 @@ _DATA = re.compile(r"<<'(?P<end>[A-Z-]+)'\n(?P<data>.*?)(?P=end)\n", re.DOTALL)
 _DOCKER = re.compile(r"(?:^|; )exec (?P<line>docker (?:pull|run|version|image inspect) .*)$", re.DOTALL)
 _ASKS = {"grep", "{{.Server.Os}}/{{.Server.Arch}}", "{{.Id}} {{.Os}}/{{.Architecture}} {{.Created}}"}
 _BETWEEN = ("swapping", "swapped", "reverting")
-_READS = ("look", "ready", "prove")
+_READS = ("look", "ready", "prove", "secrets")
 _OF_DISK = ("files", "env", "auto_update", "applied", "base")
 _BUSY = ("queued", "in_progress")
 _OFFICIAL = ("docker.io/coollabsio/coolify@", "ghcr.io/coollabsio/coolify@")
@@ -141,7 +142,7 @@ class SwapScript:
         return 0, "", ""
 
     def _unfit(self, orders: dict[str, str]) -> str:
-        if orders["image"] not in self.host.images:
+        if orders["image"] not in (*self.host.images, self._container().image_id):
             return "the image is not here, or is another one"
         moved = [name for name in (CUSTOM, PROD) if orders[f"sum:{name}"] != self._sum(name)]
         return f"{moved[0]} was changed meanwhile" if moved else ""
@@ -166,10 +167,25 @@ class SwapScript:
             rotation.state, rotation.why = "refused", f"{self._busy()} deployments run or wait"
             return
         kind = kind_at(self.disk, rotation.orders["image"])
+        if rotation.orders.get("kind") == "restore":
+            self._restore(rotation)
+            return
         self._put(rotation)
         if kind.starts != "healthy":
             rotation.state, rotation.why = "reverting", "the new container did not become healthy"
             rotation.said = f"the new container {kind.starts}"
+            return
+        rotation.state, rotation.healthy_at = "swapped", self.now
+
+    def _restore(self, rotation: Rotation) -> None:
+        if why := put_back(self.coolify, rotation.orders["backup"], rotation.orders["dump"]):
+            rotation.state, rotation.why = "refused", why
+            return
+        container = self._container()
+        container.started_at, container.restart_count = self.now, 0
+        if "restored" in self.disk.failing:
+            rotation.state, rotation.why = "reverting", "Coolify did not become healthy on that database"
+            rotation.said = "SQLSTATE[08006] the restored Coolify does not start"
             return
         rotation.state, rotation.healthy_at = "swapped", self.now
 
@@ -206,7 +222,7 @@ class SwapScript:
         kept = self.disk.model_dump(mode="json", include={*_OF_DISK})
         container = self._container().model_dump(mode="json", include={"image", "image_id", "image_digests"})
         of_coolify = {"option": self.coolify.supports_runtime_option, "version": self.coolify.version}
-        return {**kept, **container, **of_coolify}
+        return {**kept, **container, **of_coolify, "rows": rows_of(self.coolify)}
 
     def _back(self, rotation: Rotation) -> None:
         before = rotation.before
@@ -216,6 +232,8 @@ class SwapScript:
             setattr(self._container(), name, before[name])
         self.coolify.supports_runtime_option = before["option"] is True
         self.coolify.version = str(before["version"])
+        if rotation.orders.get("kind") == "restore":
+            put_rows(self.coolify, before["rows"])
         rotation.state = "reverted"
 
     def _container(self) -> Container:
@@ -257,6 +275,16 @@ class SwapScript:
         yield f"horizon {status} {_coded(f'   INFO  Horizon is {said}.')}"
         yield f"auto_update {'t' if self.disk.auto_update else 'f'}"
         yield "failed_jobs 0"
+
+    def _secrets(self, name: str) -> Iterator[str]:
+        del name
+        count = len(self.coolify.keys)
+        yield f"keys {0 if 'decrypt' in self.disk.failing else count} {count}"
+        yield f"files {count}"
+        yield from (f"server {each.id} {each.uuid} {self._let_in(each.name)}" for each in self.coolify.servers)
+
+    def _let_in(self, name: str) -> str:
+        return "no" if {"ssh", f"ssh {name}"} & set(self.disk.failing) else "yes"
 
     def _migrations(self, image: str) -> str:
         lines = ["", "  Migration name ................................................ Batch / Status  "]

@@ -29,6 +29,7 @@ PACKAGES = (
     "dash",
     "findutils",
     "grep",
+    "openssh-client",
     "php-laravel-framework",
     "php-redis",
     "php8.2-cli",

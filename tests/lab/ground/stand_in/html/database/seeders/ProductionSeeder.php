@@ -30,5 +30,22 @@ class ProductionSeeder extends Seeder
         ]);
         DB::table('server_settings')->where('server_id', 0)->exists()
             || DB::table('server_settings')->insert(['server_id' => 0, 'created_at' => now(), 'updated_at' => now()]);
+        $this->keys();
+    }
+
+    /** Each start writes the files of all keys anew, out of the database (PopulateSshKeysDirectorySeeder). */
+    private function keys(): void
+    {
+        try {
+            $folder = storage_path('app/ssh/keys');
+            array_map('unlink', glob("$folder/*"));
+            foreach (PrivateKey::all() as $key) {
+                touch("$folder/ssh_key@{$key->uuid}.lock");
+                file_put_contents("$folder/ssh_key@{$key->uuid}", $key->private_key);
+                chmod("$folder/ssh_key@{$key->uuid}", 0600);
+            }
+        } catch (\Throwable $e) {
+            echo "Error: {$e->getMessage()}\n";
+        }
     }
 }

@@ -1,0 +1,143 @@
+"""The part `docker_data`: Docker's own data on the disk at /data, since Coolify's database lives in a Docker volume."""
+
+from collections.abc import Iterator
+
+from ink_infra_mcp.areas.factory import data_disk
+from ink_infra_mcp.areas.factory.moves import (
+    BACK,
+    LOST,
+    Asked,
+    Planned,
+    checked,
+    common_reasons,
+    lasting,
+    needed_kb,
+    orders_of,
+    shown,
+)
+from ink_infra_mcp.core.baseline.daemon import merged
+from ink_infra_mcp.core.containerd import DEFAULT_ROOT, with_root
+from ink_infra_mcp.core.fstab import DATA
+from ink_infra_mcp.core.operation import Check
+from ink_infra_mcp.core.plan import Change, Step
+from ink_infra_mcp.hosts.factory.disks import Engine, Ground
+
+STEP = "docker_data"
+MOVE = "factory.move_docker"
+OLD, NEW, NEW_STORE = "/var/lib/docker", f"{DATA}/docker", f"{DATA}/containerd"
+SETTING = "data-root"
+_TREES = ((OLD, NEW), (DEFAULT_ROOT, NEW_STORE))
+_CHANGES = (
+    Change(name="data-root in /etc/docker/daemon.json", after=NEW),
+    Change(name="root in /etc/containerd/config.toml", before=DEFAULT_ROOT, after=NEW_STORE),
+)
+STORE_MARK = "io.containerd.snapshotter.v1"
+"""What `docker info` has as driver-type where containerd keeps the images (daemon/containerd/service.go, moby 28)."""
+_DRIVERS = ("overlay2 ", "overlayfs ")
+
+
+def reasons(asked: Asked, ground: Ground) -> Iterator[str]:
+    """Yield every reason not to begin."""
+    engine = ground.engine
+    if engine is None:
+        yield "Docker is not there, or does not say where it keeps its data"
+        return
+    if _is_there(engine):
+        return
+    yield from common_reasons(ground)
+    yield from _of_engine(engine)
+    if ground.data != "mount" and data_disk.STEP not in asked.parts:
+        yield f"{DATA} is no disk of its own: set up data_disk with it"
+    yield from _of_settings(engine)
+    yield from _of_room(asked, ground, engine)
+
+
+def _of_engine(engine: Engine) -> Iterator[str]:
+    if engine.root != OLD:
+        yield f"Docker keeps its data at {engine.root}, and only {OLD} is moved"
+    if not engine.store.startswith(_DRIVERS):
+        yield f"Docker's storage is {engine.store.split(' ')[0] or 'not known'}: only overlay2 and overlayfs are moved"
+    if engine.below:
+        yield f"something is mounted at {', '.join(engine.below[:3])}"
+
+
+def _of_settings(engine: Engine) -> Iterator[str]:
+    for conflict in merged(engine.daemon.text, {SETTING: NEW}).conflicts:
+        yield f"/etc/docker/daemon.json: {conflict.replace('by the baseline', 'is wanted')}"
+    if _has_store(engine):
+        try:
+            with_root(engine.config.text, NEW_STORE)
+        except ValueError as error:
+            yield f"/etc/containerd/config.toml: {error}"
+
+
+def _of_room(asked: Asked, ground: Ground, engine: Engine) -> Iterator[str]:
+    kb, has = _kb(engine), data_disk.room_kb(asked, ground)
+    if kb is None or engine.entries is None:
+        yield "how much Docker keeps is not known"
+    elif has is None:
+        yield "how much room the disk has is not known"
+    elif (wanted := needed_kb(kb)) > has:
+        yield f"Docker's data takes {shown(wanted)} with some to spare, and the disk has room for {shown(max(has, 0))}"
+
+
+def _has_store(engine: Engine) -> bool:
+    return STORE_MARK in engine.store
+
+
+def _kb(engine: Engine) -> int | None:
+    if not _has_store(engine):
+        return engine.kb
+    return None if engine.kb is None or engine.containerd_kb is None else engine.kb + engine.containerd_kb
+
+
+def _is_there(engine: Engine) -> bool:
+    if engine.root != NEW:
+        return False
+    try:
+        return not _has_store(engine) or with_root(engine.config.text, NEW_STORE) == engine.config.text
+    except ValueError:
+        return False
+
+
+def planned(asked: Asked, ground: Ground) -> Planned:
+    """Return the one step, whose unit on the Factory does all of it; none where it is so."""
+    engine = ground.engine
+    if engine is None:
+        raise ValueError("Docker is there where nothing speaks against its move")
+    if _is_there(engine):
+        return Planned(so=f"Docker keeps its data at {NEW}")
+    kb, files, store = _kb(engine) or 0, engine.entries or 0, _has_store(engine)
+    trees = _TREES if store else _TREES[:1]
+    places = " and ".join(old for old, _ in trees)
+    step = Step(
+        id=STEP,
+        kind=MOVE,
+        target=asked.host,
+        summary=f"Have {asked.host} copy {places} to {DATA} ({shown(kb)}, {files} entries) with Docker stopped, "
+        "compare both, and start Docker there; unless all of it is the same and serves, it goes back by itself",
+        servers=(asked.host,),
+        changes=_CHANGES[: len(trees)],
+        params={
+            "host": asked.host,
+            "part": "docker",
+            "store": store,
+            "sums": {"daemon": engine.daemon.sha256, "config": engine.config.sha256},
+            "orders": {"kind": "docker", "copy": "yes", "trees": " ".join(map(":".join, trees)), **orders_of(ground)},
+        },
+        undo_words=BACK,
+    )
+    return Planned(
+        steps=(step,),
+        stops=f"Coolify and every container on {asked.host} stop for {lasting(kb, files)}",
+        keeps=(f"Docker's data from before, at {places}: it takes its room until somebody removes it",),
+        warnings=(LOST,),
+    )
+
+
+def checks(asked: Asked, ground: Ground) -> Iterator[Check]:
+    """Yield what is true afterwards, of a look that was made anew."""
+    engine = ground.engine or Engine(root="unknown")
+    there = _is_there(engine) and ground.data == "mount"
+    evidence = f"Docker on {asked.host} keeps its data at {engine.root}; {DATA} is a {ground.data}"
+    yield checked("docker_data", there, evidence)
