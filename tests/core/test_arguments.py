@@ -25,6 +25,7 @@ NARROWING = {
     ("set_app_env", "remove"),
     ("set_wildcard_domain", "addresses"),
     ("add_muscle", "domains"),
+    ("restore_official_coolify", "accept_unisolated"),
 }
 """Lists of such tools that mean none, or what is usual for each thing that is named, where they are left out."""
 CLEARING = {("deploy_app", name) for name in ("build_command", "start_command", "run_options")}

@@ -68,7 +68,7 @@ class Report(Frozen):
 
 class ListServerOffers(Query[Args, Look, Report]):
     """List machines of Hetzner Cloud and of Robot's auction that fit a Muscle and are available now, cheapest per GB of
-    memory first, with VAT. It changes nothing.
+    memory first, with VAT.
     """
 
     name: ClassVar[str] = "list_server_offers"

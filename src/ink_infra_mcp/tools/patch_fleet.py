@@ -68,9 +68,8 @@ class Facts:
 
 
 class PatchFleet(Mutation[Args, Look, Facts]):
-    """Install security updates and make the reboots that they need, server by server: the next begins only when all
-    that ran on the last is back. It stops at the first that fails; with drain_to, apps that policy lets move serve from
-    there first.
+    """Install security updates and make the reboots that they need, server by server: the next begins when all that ran
+    on the last is back. With drain_to, apps that policy lets move serve from there first.
     """
 
     name: ClassVar[str] = "patch_fleet"

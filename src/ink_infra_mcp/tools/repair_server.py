@@ -35,7 +35,7 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    server: Annotated[Name, Field(description="Its name")]
+    server: Name
     parts: Annotated[tuple[RepairPart, ...], Field(description="Default: all"), WIDENS] = ()
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 

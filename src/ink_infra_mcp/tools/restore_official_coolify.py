@@ -23,15 +23,14 @@ class Args(BaseModel):
     version: Annotated[str, Field(min_length=1, max_length=40, description="Release, such as 4.3.11")]
     accept_unisolated: Annotated[
         tuple[AppName, ...],
-        Field(max_length=200, description="Every app that would lose gVisor, by name; none: refuse"),
+        Field(max_length=200, description="Every app that would lose gVisor"),
     ] = ()
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 
 
 class RestoreOfficialCoolify(Mutation[Args, Look, OfficialFacts]):
-    """Go from the fork back to the official Coolify image of a release, rehearsed and proved as rotate_fork_image does
-    it. It refuses an image that drops --runtime, unless accept_unisolated names exactly the apps that would run without
-    isolation. It is no upgrade: compose files stay.
+    """Go from the fork back to the official Coolify of a release, as rotate_fork_image does it. It refuses an image
+    that drops --runtime, unless accept_unisolated names exactly the apps that lose isolation. Compose files stay.
     """
 
     name: ClassVar[str] = "restore_official_coolify"

@@ -32,7 +32,7 @@ class Args(BaseModel):
     server: Annotated[Name, Field(description="A Muscle")]
     domain: Annotated[Domain | None, Field(description="Without *; default: fleet.toml's")] = None
     addresses: Annotated[tuple[Address, ...], Field(max_length=2, description="Default: those that are known")] = ()
-    replace: Annotated[bool, Field(description="Also what leads elsewhere")] = False
+    replace: bool = False
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 
 
@@ -47,8 +47,8 @@ class Facts:
 
 
 class SetWildcardDomain(Mutation[Args, Look, Facts]):
-    """Make every name below a domain (*.s1.example.com) lead to one Muscle, at Hetzner DNS or Cloudflare, proved at the
-    zone's name servers. Names that lead elsewhere stay unless replace=true.
+    """Make every name below a domain (*.s1.example.com) lead to one Muscle, proved at the zone's name servers. Names
+    that lead elsewhere stay unless replace=true.
     """
 
     name: ClassVar[str] = "set_wildcard_domain"

@@ -22,7 +22,7 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    parts: Annotated[tuple[PartName, ...], Field(min_length=1, description="Which")]
+    parts: Annotated[tuple[PartName, ...], Field(min_length=1)]
     disk: Annotated[str, Field(max_length=130, description="Its name in /dev/disk/by-id")] = ""
     erase: Annotated[bool, Field(description="Lose what it holds")] = False
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
