@@ -15,7 +15,7 @@ from ink_infra_mcp.tools import ALL
 
 STARTS = frozenset({"deploy", "first_deploy", "start", "restart", "stop", "rollback"})
 """Acts that Coolify asks the ability deploy for; every other change asks for write."""
-READS = frozenset({"note_deployments"})
+READS = frozenset({"note_deployments", "prove_unchanged"})
 
 
 def test_every_tool_has_a_row() -> None:

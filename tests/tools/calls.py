@@ -14,6 +14,8 @@ from ink_infra_mcp.sandbox.running import open_world
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_coolify import Application
 from ink_infra_mcp.sandbox.state_github import commit_sha
+from ink_infra_mcp.sandbox.world import World
+from tests.clock import FakeClock
 from tests.ink import SPEED, Ink, data, text
 
 MAKES = frozenset(
@@ -58,9 +60,15 @@ class Said:
 
 
 class Before:
-    """Changes the world in `folder` once, just before a step of that kind runs: what nobody could foresee."""
+    """Changes the world in `folder` once, just before a step of that kind runs: what nobody could foresee.
 
-    def __init__(self, folder: Path, kind: str, change: Callable[[WorldState], object]) -> None:
+    `clock` is the one that the world goes by, where it has one.
+    """
+
+    def __init__(
+        self, folder: Path, kind: str, change: Callable[[WorldState], object], clock: FakeClock | None = None
+    ) -> None:
+        self._clock = clock
         self._folder = folder
         self._kind = kind
         self._change = change
@@ -83,8 +91,14 @@ class Before:
         """Change the world, the first time."""
         if not self._done:
             self._done = True
-            with open_world(self._folder / "world.db", speed=SPEED).change() as state:
+            with self._world().change() as state:
                 self._change(state)
+
+    def _world(self) -> World:
+        path, clock = self._folder / "world.db", self._clock
+        if clock is None:
+            return open_world(path, speed=SPEED)
+        return open_world(path, real_now=lambda: clock.now().timestamp())
 
 
 class After(Before):

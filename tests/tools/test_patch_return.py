@@ -1,6 +1,7 @@
 """patch_fleet with return_apps: apps go back once their server is patched, as proved as they went, or they stay."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -8,6 +9,7 @@ import pytest
 
 from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_coolify import Application, EnvVar
 from tests.clock import FakeClock
 from tests.ink import ink
 from tests.tools.arrivals import approved, trouble
@@ -22,6 +24,7 @@ LIMIT_S = 120
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(LIMIT_S + 10)]
 BACK = {"drain_to": "muscle-1", "return_apps": True, "wait_s": 3600}
 STOPPED_SHOP = Place("shop-was-on-muscle-2", "muscle-2", f"http://{SHOP}.moved.invalid", False, 0, None)
+OTHER = "https://another.example.com"
 STRANGER = ("192.0.2.99",)
 
 
@@ -87,10 +90,10 @@ async def test_an_app_that_cannot_go_back_stays_where_it_serves(
     tmp_path: Path, kind: str, change: Callable[[WorldState], None], web: tuple[str, ...]
 ) -> None:
     """Its server is patched all the same, nothing of the way back is left, and the answer names it."""
-    asked = {**BACK, "servers": ["muscle-2"]}
+    asked, clock = {**BACK, "servers": ["muscle-2"]}, FakeClock()
     with anyio.fail_after(LIMIT_S):
-        broken = Before(tmp_path, kind, change)
-        async with ink(tmp_path, change_world=due, clock=FakeClock(), wrap_handler=broken) as it:
+        broken = Before(tmp_path, kind, change, clock)
+        async with ink(tmp_path, change_world=due, clock=clock, wrap_handler=broken) as it:
             async with it.client() as client:
                 said = await approved(it, client, "patch_fleet", **asked)
             state = it.state
@@ -99,6 +102,52 @@ async def test_an_app_that_cannot_go_back_stays_where_it_serves(
     assert _told(said) == {"moved": ["shop"], "not_moved": [], "returned": [], "not_returned": ["shop"]}
     assert (places(state, "shop"), left(state).web) == ([MOVED_SHOP, STOPPED_SHOP], web)
     assert (state.hosts["muscle-2"].updates, state.hosts["muscle-2"].boots) == ({}, 2)
+
+
+def changes_a_variable(state: WorldState) -> None:
+    """Let a person give the app a variable in the dashboard, while it serves from its copy."""
+    _serving(state).envs.append(EnvVar(id=990, uuid="e" * 24, key="ADDED", value="later"))
+
+
+def changes_the_domains(state: WorldState) -> None:
+    """Let a person give the app another domain in the dashboard."""
+    _serving(state).columns["fqdn"] = OTHER
+
+
+def is_pushed(state: WorldState) -> None:
+    """Let a push be deployed there."""
+    now = state.coolify.deployments
+    (newest,) = [each for each in now if each.application_uuid == _serving(state).uuid]
+    now.append(newest.model_copy(update={"id": 990, "deployment_uuid": "p" * 24}))
+
+
+def _serving(state: WorldState) -> Application:
+    return next(app for app in state.coolify.applications if app.text("name") == "shop")
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "why", "domains"),
+    [
+        ("hosts.reboot", changes_a_variable, "variable ADDED was added", MOVED_SHOP.domains),
+        ("coolify.deploy", changes_the_domains, f"domains is '{OTHER}' and not '{MOVED_SHOP.domains}'", OTHER),
+        ("coolify.deploy", is_pushed, f"deployment {'p' * 24}", MOVED_SHOP.domains),
+    ],
+)
+async def test_a_copy_that_was_changed_meanwhile_is_kept_with_its_change(
+    tmp_path: Path, kind: str, change: Callable[[WorldState], None], why: str, domains: str
+) -> None:
+    """Before the way back or on it: what a person or a push has brought there is nowhere else, and so it serves on."""
+    asked, clock = {**BACK, "servers": ["muscle-2"]}, FakeClock()
+    with anyio.fail_after(LIMIT_S):
+        meanwhile = Before(tmp_path, kind, change, clock)
+        async with ink(tmp_path, change_world=due, clock=clock, wrap_handler=meanwhile) as it:
+            async with it.client() as client:
+                said = await approved(it, client, "patch_fleet", **asked)
+            state = it.state
+
+    assert (said.outcome, why in said.text) == ("failed", True), said.text
+    assert _told(said) == {"moved": ["shop"], "not_moved": [], "returned": [], "not_returned": ["shop"]}
+    assert places(state, "shop") == [replace(MOVED_SHOP, domains=domains), STOPPED_SHOP]
 
 
 async def test_an_app_whose_data_was_copied_away_stays_there(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ _NEW = (
 that Coolify makes (Application.php and parsers.php, version 4.3.11)."""
 _MADE_AT_THE_START = ("custom_labels",)
 """Coolify makes the labels of an app that has none when it deploys it (ApplicationDeploymentJob, version 4.3.11)."""
+SET_ANEW = ("noindex_domains", *_MADE_AT_THE_START)
+"""What Coolify makes of an app's domains, or makes once it is deployed."""
 _OF_PACK: Mapping[str, tuple[str, ...]] = {
     "dockerfile": ("dockerfile", "dockerfile_location", "dockerfile_target_build"),
     "dockercompose": ("docker_compose_domains", "docker_compose_raw"),

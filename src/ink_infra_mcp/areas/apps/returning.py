@@ -22,9 +22,10 @@ from ink_infra_mcp.areas.apps.moving_steps import (
     prove_answer,
     proven_again,
     retire,
+    steps_of,
 )
-from ink_infra_mcp.areas.apps.pinning import pinned
-from ink_infra_mcp.areas.apps.rollout import RolloutFacts
+from ink_infra_mcp.areas.apps.pinning import SET_ANEW, pinned
+from ink_infra_mcp.areas.apps.rollout import DEPLOYED, ROLLOUTS, RolloutFacts
 from ink_infra_mcp.areas.dns.steps import is_setting, put_back
 from ink_infra_mcp.core.lanes import in_part, prefix_of
 from ink_infra_mcp.core.plan import Change, JsonObject, Step, Undo, placed
@@ -33,7 +34,13 @@ from ink_infra_mcp.core.step import result_of
 ENDS = "_back"
 """How the part of a plan is called in which an app goes back, after the part in which it moved."""
 DELETES = "delete_copy"
-KINDS = ("coolify.validate_server", "coolify.deploy", "coolify.stop", "coolify.delete_application")
+KINDS = (
+    "coolify.validate_server",
+    "coolify.deploy",
+    "coolify.prove_unchanged",
+    "coolify.stop",
+    "coolify.delete_application",
+)
 """The kinds of step that the way back has beside those of a move."""
 
 
@@ -97,7 +104,8 @@ def _validate(move: Move) -> Step:
 def _steps_back(back: Back, part: str) -> tuple[Step, ...]:
     move = back.move
     copy = result_of(f"{prefix_of(part)}{CLONE}", "uuid")
-    there = (*_rollout(back, copy), _proof(move), _switch(move, copy), *put_back(back.leading))
+    proofs = (_proof(move), _unchanged(move, copy, f"{prefix_of(part)}{DEPLOYED}"))
+    there = (*_rollout(back, copy), *proofs, _switch(move, copy), *put_back(back.leading))
     steps = guarded(there)
     ended = (*steps, *proven_again(steps), *_ending(move, copy))
     return in_part(placed(ended, servers=[move.app.muscle, move.target.muscle], apps=[move.app.name]), part + ENDS)
@@ -113,21 +121,31 @@ def _rollout(back: Back, copy: JsonObject) -> tuple[Step, ...]:
 
 
 def _reclaim(move: Move, copy: JsonObject) -> Step:
-    """The labels of its containers say by which names its proxy finds it: they are made of its domains."""
-    app = move.app
-    old = {"first_app": copy, "first": _serving(move)}
-    params: JsonObject = {**old, "second_app": app.uuid, "second": _first(move, move.retired, pushed=False)}
+    """The labels of its containers say by which names its proxy finds it: they are made of its domains. Of the copy
+    nothing else is set: somebody may have changed it.
+    """
+    app, pushed = move.app, move.application.is_auto_deploy_enabled is True
+    apps: JsonObject = {"first_app": copy, "second_app": app.uuid}
+    wanted: JsonObject = {
+        "first": {"is_auto_deploy_enabled": False},
+        "second": _first(move, move.retired, pushed=False),
+    }
+    before: JsonObject = {
+        "first": {"is_auto_deploy_enabled": pushed},
+        "second": placed_as(move.retired, move.parked, pushed=False),
+    }
     return Step(
         id="reclaim",
         kind="coolify.switch_domains",
         target=app.name,
-        summary=f"Give {move.retired} on {app.muscle} its domains again, beside {app.name} on {move.target.muscle}",
-        params=params,
+        summary=f"Give {move.retired} on {app.muscle} its domains again, beside {app.name} on {move.target.muscle}, "
+        "where pushes are deployed no more",
+        params=apps | wanted,
         undo=Undo(
             kind="coolify.switch_domains",
             target=app.name,
             summary=f"take them from {move.retired} again",
-            params={**params, "second": placed_as(move.retired, move.parked, pushed=False)},
+            params=apps | before,
         ),
     )
 
@@ -136,6 +154,21 @@ def _proof(move: Move) -> Step:
     step = prove_answer(move.app.name, move.app.muscle, _url(move))
     words = f"Prove on {move.app.muscle} that its proxy leads {host_of(_url(move))} to {move.app.name} there again"
     return step.model_copy(update={"summary": words})
+
+
+def _unchanged(move: Move, copy: JsonObject, deployed: str) -> Step:
+    """What was changed of the copy, or deployed on it, while its server was patched would be gone with it."""
+    started = next(step.params for step in steps_of(move) if step.kind in ROLLOUTS)
+    pins = {name: started[name] for name in ("runs", "pins", "pinned_by")}
+    return Step(
+        id="prove_unchanged",
+        kind="coolify.prove_unchanged",
+        target=move.app.name,
+        summary=f"Prove that {move.app.name} on {move.target.muscle} has the settings and the deployment of its move",
+        params={"app": copy, "deployment": result_of(deployed, "deployment"), **pins, "free": [*SET_ANEW]},
+        reads=True,
+        undo_words="nothing to undo: it only reads",
+    )
 
 
 def _switch(move: Move, copy: JsonObject) -> Step:

@@ -16,6 +16,8 @@ from ink_infra_mcp.core.step import result_of
 BUILD_DEADLINE_S = 3600
 ISOLATED = "prove_isolation"
 """The id of the step that proves it."""
+DEPLOYED = "deploy"
+"""The id of the step that rolls out, however it does."""
 KNOWN = 5
 NOTES = frozenset({"coolify.note_deployments", "hosts.note_containers"})
 """The kinds of step that only note what there is before a rollout."""
@@ -128,7 +130,7 @@ def steps(
     """
     kind = "coolify.first_deploy" if first and how == "deploy" else f"coolify.{how}"
     deploy = Step(
-        id="deploy",
+        id=DEPLOYED,
         kind=kind,
         target=name,
         summary=_words(name, how, commit, service=service),

@@ -24,10 +24,10 @@ _AGAIN = "Look at the app with get_app; then call move_app again."
 
 
 class _Place(Frozen):
-    """What an app shall be called, by which URLs it shall be reached, and whether a push deploys it."""
+    """What an app shall be called, by which URLs it shall be reached, and whether a push deploys it; None: as it is."""
 
-    name: str
-    domains: tuple[str, ...]
+    name: str | None = None
+    domains: tuple[str, ...] | None = None
     is_auto_deploy_enabled: bool
 
 
@@ -110,14 +110,15 @@ async def _set(step: CoolifyStep, uuid: str, changes: AppChanges, wrong: Callabl
 
 def _differs(now: Application, wanted: _Place) -> str:
     """Return what of an app is not as wanted, in words."""
-    there = {"its name": now.name == wanted.name, "its domains": now.domains == wanted.domains}
+    there = {"its name": wanted.name in (None, now.name), "its domains": wanted.domains in (None, now.domains)}
     there["deployment by push"] = now.is_auto_deploy_enabled is wanted.is_auto_deploy_enabled
     return " and ".join(words for words, so in there.items() if not so)
 
 
 def _changes(wanted: _Place) -> AppChanges:
     """The URLs of both meet for a moment, on two servers: Coolify would refuse that unless it is told to."""
-    return AppChanges.model_validate(wanted.model_dump() | {"force_domain_override": True})
+    met = {} if wanted.domains is None else {"force_domain_override": True}
+    return AppChanges.model_validate(wanted.model_dump(exclude_none=True) | met)
 
 
 def _not_as_copy(step: CoolifyStep, now: Application, urls: tuple[str, ...]) -> str:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 
+from ink_infra_mcp.clients.coolify.deployments import RECENT
+from ink_infra_mcp.clients.coolify.ours import described
 from ink_infra_mcp.clients.coolify.runs import PLAIN
 from ink_infra_mcp.clients.coolify.steps.context import CoolifyStep
 from ink_infra_mcp.core.errors import StepFailed, VendorError
-from ink_infra_mcp.core.fingerprint import Facets, differing
+from ink_infra_mcp.core.fingerprint import Facets, differing, matches
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import items, table
 from ink_infra_mcp.core.untrusted import clean_name
@@ -31,6 +33,29 @@ async def require_pinned(step: CoolifyStep) -> JsonObject:
     if names := differing(expected, found, free=map(str, items(step.call.params["free"]))):
         raise _drifted(_told(names, expected, found))
     return _also(expected, found)
+
+
+async def prove_unchanged(step: CoolifyStep) -> JsonObject:
+    """Return once an app is still what an earlier step of the plan, that of `deployment`, has started of it: with the
+    same settings, less those that Coolify sets anew (`free`), and with no deployment since, whoever asked for it.
+
+    Raises:
+        StepFailed: it is another, or nobody knows; nothing was changed.
+    """
+    begun, free = table(step.call.params["deployment"]), tuple(map(str, items(step.call.params["free"])))
+    noted = step.call.results[str(begun["step"])]
+    if "also" not in noted or step.call.params["pinned_by"] != step.pinning.by:
+        raise _changed("what it was started with is not known")
+    before = _expected(step) | {name: str(text) for name, text in table(noted["also"]).items()}
+    before = {name: text for name, text in before.items() if not matches(name, free)}
+    found = await _found(step)
+    if names := differing(before, found, free=free):
+        raise _changed(_told(names, before, found))
+    recent = await step.coolify.deployments_of(step.call.given("app"), take=RECENT)
+    newest = next((each for each in recent if not each.is_preview), None)
+    if newest is None or newest.uuid != noted[str(begun["field"])]:
+        raise _changed(f"deployment {described(newest)}" if newest else "Coolify shows no deployment of it")
+    return {"deployment": newest.uuid}
 
 
 async def seen_afterwards(step: CoolifyStep) -> JsonObject:
@@ -74,6 +99,15 @@ def _difference(name: str, expected: Facets, found: Facets) -> str:
 
 def _quoted(text: str) -> str:
     return repr(clean_name(text, limit=120))
+
+
+def _changed(what: str) -> StepFailed:
+    return StepFailed(
+        f"The app is not as it was when it was moved: {what}.",
+        done="It serves on where it is, with that.",
+        next="See it with get_app; move_app moves it with all that it has now.",
+        stage="drift",
+    )
 
 
 def _drifted(what: str) -> StepFailed:
