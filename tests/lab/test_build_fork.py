@@ -210,7 +210,7 @@ async def test_a_release_with_the_patch_is_built_pushed_and_leaves_nothing(groun
     assert "/inkbuild.slice/" in ground.server.say(*run, "/cgroup")
     ground.server.say("docker", "image", "rm", pinned)
     told = await building.ready(ground.pool, "factory")
-    assert told.pushed[ground.orders.image] == pushed["digest"]
+    assert told.pushed[ground.orders.image].digest == pushed["digest"]
 
 
 @pytest.mark.parametrize("ground", ["conflict"], indirect=True)

@@ -66,7 +66,9 @@ async def test_the_fork_is_built_on_the_newest_release_and_pushed_by_its_digest(
     it = await built(tmp_path)
     assert (it.said.outcome, it.said.checks) == ("applied", SEEN), it.said.text
     digest = it.state.registry.moved[f"{NAME}:{TAG}"]
-    assert it.said.data["result"] == {"image": f"{NAME}@{digest}", "tag": f"{NAME}:{TAG}"}
+    applied = ["bootstrap/helpers/docker.php", "tests/Feature/DockerCustomCommandsTest.php"]
+    of = {"from": "f" * 40, "applied": applied}
+    assert it.said.data["result"] == {"image": f"{NAME}@{digest}", "tag": f"{NAME}:{TAG}", **of}
     assert (it.untouched, it.state.journal[-1]) == (True, f"registry push {NAME}:{TAG}")
 
 
@@ -101,6 +103,32 @@ async def test_the_same_call_again_finds_it_pushed(tmp_path: Path) -> None:
     digest = first.state.registry.moved[f"{NAME}:{TAG}"]
     assert (again.said.outcome, again.asked, len(again.builds)) == ("already_so", [], 1)
     assert digest in again.said.text
+
+
+async def test_a_release_whose_tag_moved_is_not_called_built_before(tmp_path: Path) -> None:
+    """The tag of the image names the release, and not its commit: the other one gets a tag of its own."""
+
+    def moves(state: WorldState) -> None:
+        state.github.repos["coollabsio/coolify"].tags["v4.3.10"] = commit_sha("v4.3.10 anew")
+
+    await built(tmp_path)
+    again = await built(tmp_path, moves)
+    of = f"{commit_sha('coollabsio/coolify v4.3.10')} and {PATCH}"
+    words = f"factory pushed that tag before, of {of}: another `build` gets a tag of its own"
+    assert (again.said.is_error, words in again.said.text, again.asked) == (True, True, []), again.said.text
+
+
+async def test_what_decides_how_the_image_is_built_is_read_first(tmp_path: Path) -> None:
+    """Its Dockerfile and what is fetched into it; and where GitHub cut its list, that is said before it."""
+
+    def many(state: WorldState) -> None:
+        files = [*(f"app/{n:03}.php" for n in range(298)), "composer.lock", "docker/production/Dockerfile"]
+        state.github.repos["example/coolify"].changed = dict.fromkeys(files, (1, 1))
+
+    it = await built(tmp_path, many)
+    question = re.sub(r"\s+(?:\.\.\. )?", " ", it.asked[0])
+    first = "GitHub tells 300 files at most: others may differ, too, composer.lock +1 -1, docker/production/Dockerfile"
+    assert first in question, question
 
 
 async def test_the_same_commits_once_more_get_a_tag_of_their_own(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.factory.fork_build import (
+    BUILD,
     KINDS,
     PUSH,
     BuildFacts,
@@ -87,9 +88,13 @@ class BuildForkImage(Mutation[Args, Look, BuildFacts]):
         )
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
-        """Return the image by digest, which is what rotate_fork_image takes, and its tag."""
+        """Return the image by digest, which is what rotate_fork_image takes, its tag, the commit at which the fork left
+        Coolify, and the files of the release that were changed (none are known where an earlier build was taken).
+        """
         pushed = results.get(PUSH)
         if pushed is None:
             return {}
         image = str(pushed["image"])
-        return {"image": f"{image.rpartition(':')[0]}@{pushed['digest']}", "tag": image}
+        built = results[BUILD]
+        told: JsonObject = {name: built[name] for name in ("from", "applied") if name in built}
+        return {"image": f"{image.rpartition(':')[0]}@{pushed['digest']}", "tag": image, **told}

@@ -44,7 +44,7 @@ echo "$*" >>"$ROOT/asked"
 build() {{
   for word; do
     case $word in ink-infra.base=*) base=${{word#*=}} ;; ink-infra.patch=*) patch=${{word#*=}} ;; esac
-    case $word in ink-infra.tag=*) tag=${{word#*=}} ;; esac
+    case $word in ink-infra.tag=*) tag=${{word#*=}} ;; ink-infra.from=*) echo "${{word#*=}}" >"$ROOT/from" ;; esac
     tree=$word
   done
   echo '#5 RUN npm run build'
@@ -61,18 +61,21 @@ case $* in
   'buildx version') echo 'github.com/docker/buildx 0.13.1 0.13.1+ds1-3' ;;
   'info --format '*) echo / ;;
   'buildx du --builder default') echo 'ID RECLAIMABLE SIZE'; sed 's/$/* true 1B/' "$ROOT/cache" ;;
-  'buildx prune --builder default --force --filter id=^('*) grep -v '^n' "$ROOT/cache" >"$ROOT/left"
+  'buildx prune --builder default --force --filter id=^('*) grep -Ev -- "${{7#id=}}" "$ROOT/cache" >"$ROOT/left"
     mv "$ROOT/left" "$ROOT/cache" ;;
   'buildx build '*) build "$@" ;;
   'image inspect --format {{{{.Id}}}} {IMAGE}:'*) cat "$ROOT/foreign" 2>/dev/null || {{ has "$5" && echo {ID}; }} ;;
   'image inspect --format {{{{.Id}}}} '*) has "$5" && echo {ID} ;;
   'image inspect --format {{{{.Os}}}}/{{{{.Architecture}}}} '*) echo linux/amd64 ;;
+  'image inspect --format {{{{index .Config.Labels "ink-infra.from"}}}} '*) cat "$ROOT/from" ;;
   'image inspect --format {{{{index .Config.Labels '*) for last; do :; done; has "$last" && cat "$ROOT/labels" ;;
   'image tag '*) echo "$4" >>"$ROOT/images" ;;
   'image rm '*) grep -vxF -- "$3" "$ROOT/images" >"$ROOT/left"; mv "$ROOT/left" "$ROOT/images" ;;
   'run --rm '*' --entrypoint grep '*) grep -c -- "'--runtime'" "$ROOT/image/{HELPER}" ;;
   'run --rm '*' --entrypoint php '*)
     grep -q "'--runtime' => 'runtime'" "$ROOT/image/{HELPER}" && echo 'ink-option runsc' || echo 'ink-option dropped' ;;
+  'buildx imagetools inspect --builder default {IMAGE}:'*)
+    grep -qxF -- "$6" "$ROOT/registry" 2>/dev/null || {{ echo "ERROR: $6: not found" >&2; exit 1; }} ;;
   'push '*) echo "$2" >>"$ROOT/registry"; echo 'a1: Pushed'; echo "${{2##*:}}: digest: {DIGEST} size: 1148" ;;
   'pull --quiet {IMAGE}:'*) grep -qxF -- "$3" "$ROOT/registry" 2>/dev/null ;;
   'pull --quiet '*@sha256:*) echo "$3" >>"$ROOT/images" ;;

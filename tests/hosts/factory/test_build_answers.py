@@ -6,9 +6,10 @@ import pytest
 
 from ink_infra_mcp.areas.factory.fork_build import reasons_against
 from ink_infra_mcp.core.errors import HostError
-from ink_infra_mcp.hosts.factory.building import Build, BuildGround, read_build, read_ground
+from ink_infra_mcp.hosts.factory.building import Build, BuildGround, PushedBuild, read_build, read_ground
 
 DIGEST = f"sha256:{'d' * 64}"
+BASE, PATCH = "b" * 40, "c" * 40
 GOOD = {
     "docker": "linux/amd64",
     "buildx": "0.13.1",
@@ -59,13 +60,15 @@ def test_a_state_that_nobody_knows_is_an_error(told: list[tuple[str, str]]) -> N
 def test_a_digest_of_another_form_is_none(digest: str) -> None:
     """What is no digest is handed to nobody."""
     assert read_build("factory", [("state", "pushed"), ("digest", digest)]).digest == ""
-    assert read_ground([*GOOD.items(), ("pushed", f"registry.example.com/a/b:1 {digest}")]).pushed == {}
+    assert read_ground([*GOOD.items(), ("pushed", f"registry.example.com/a/b:1 {digest} {BASE} {PATCH}")]).pushed == {}
 
 
 def test_the_newest_of_two_pushes_of_one_tag_counts() -> None:
     """The script tells the newest first."""
-    lines = [("pushed", f"a/b:1 {DIGEST}"), ("pushed", f"a/b:1 sha256:{'e' * 64}")]
-    assert read_ground([*GOOD.items(), *lines]).pushed == {"a/b:1": DIGEST}
+    lines = [("pushed", f"a/b:1 {DIGEST} {BASE} {PATCH}"), ("pushed", f"a/b:1 sha256:{'e' * 64} {PATCH} {BASE}")]
+    assert read_ground([*GOOD.items(), *lines]).pushed == {
+        "a/b:1": PushedBuild(digest=DIGEST, base_commit=BASE, patch_commit=PATCH)
+    }
 
 
 def test_a_host_that_has_all_of_it_is_refused_for_nothing() -> None:

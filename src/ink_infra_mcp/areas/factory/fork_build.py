@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ink_infra_mcp.areas.factory.upstream import UPSTREAM
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.era import OLDEST, Version, parse_version
-from ink_infra_mcp.clients.github import GithubLook
+from ink_infra_mcp.clients.github import FileChange, GithubLook
 from ink_infra_mcp.core.errors import HostError, InkError, InputError, RefusedByPolicy, UnknownName
 from ink_infra_mcp.core.fleet import Fleet, Fork
 from ink_infra_mcp.core.operation import Check
@@ -24,14 +24,18 @@ _BASE = re.compile(r"v4\.[0-9]{1,4}\.[0-9]{1,4}")
 _SHORT = 12
 _SHOWN = 12
 _CHANGES = "changes"
+_MOST = 300
+"""GitHub's comparison of two commits names no more files."""
+_BUILDS = re.compile(r"docker/|\.dockerignore$|composer\.|package[^/]*\.json$")
 _SETUP = 'Set [fork] in fleet.toml: repository = "https://github.com/owner/coolify", branch, and image.'
 
 
 class BuildFacts(Frozen):
     """What a build would be of. `changes` are lines of the patch as GitHub tells them, or why it does not.
 
-    `pushed` is the digest that an earlier build on `host` pushed under that very tag, `registry` the one that the
-    registry names for it now; both are empty where there is none, and then `unseen` may say why nobody knows.
+    `pushed` is the digest that an earlier build on `host` pushed under that very tag, `pushed_of` the two commits that
+    it was made from, and `registry` the digest that the registry names for it now; they are empty where there is none,
+    and then `unseen` may say why nobody knows.
     """
 
     host: str
@@ -39,6 +43,7 @@ class BuildFacts(Frozen):
     orders: BuildOrders
     changes: tuple[str, ...]
     pushed: str = ""
+    pushed_of: str = ""
     registry: str = ""
     unseen: str = ""
 
@@ -56,13 +61,14 @@ async def build_facts(look: Look, base: str, host: str, number: int, approved: P
     refuse_fork(fork)
     orders = await _orders(look.github, fork, await _release(look.github, base), number)
     ground = await ready(look.hosts, name)
-    seen = await look.registries.image(orders.image)
+    seen, earlier = await look.registries.image(orders.image), ground.pushed.get(orders.image)
     facts = BuildFacts(
         host=name,
         production=name in production_of(look.fleet),
         orders=orders,
         changes=await _changes(look.github, orders, approved),
-        pushed=ground.pushed.get(orders.image, ""),
+        pushed=earlier.digest if earlier else "",
+        pushed_of=f"{earlier.base_commit} {earlier.patch_commit}" if earlier else "",
         registry=seen.digest,
         unseen=seen.why,
     )
@@ -98,7 +104,12 @@ def refuse_fork(fork: Fork) -> None:
 
 def is_so(facts: BuildFacts) -> bool:
     """Return whether that host has built, checked and pushed just this, and the registry does not say otherwise."""
-    return bool(facts.pushed) and facts.registry in ("", facts.pushed)
+    return bool(facts.pushed) and _is_of_these(facts) and facts.registry in ("", facts.pushed)
+
+
+def _is_of_these(facts: BuildFacts) -> bool:
+    """A tag of ours names the release, which may be another commit by now."""
+    return facts.pushed_of == _pair(facts.orders)
 
 
 def reasons_against(ground: BuildGround) -> Iterator[str]:
@@ -131,7 +142,10 @@ def _too_little(what: str, has: int | None, wanted: int) -> Iterator[str]:
 
 def _of_tag(facts: BuildFacts) -> Iterator[str]:
     """A tag of ours names its sources: whatever else is found under it is not overwritten."""
-    if facts.registry:
+    if facts.pushed and not _is_of_these(facts):
+        of = " and ".join(facts.pushed_of.split())
+        yield f"{facts.host} pushed that tag before, of {of}: another `build` gets a tag of its own"
+    elif facts.registry:
         whose = f"{facts.host} pushed {facts.pushed[:19]}" if facts.pushed else f"no build of {facts.host} pushed it"
         yield f"the registry has that tag as {facts.registry}, and {whose}: nothing is overwritten"
 
@@ -190,7 +204,14 @@ async def _changes(github: GithubLook, orders: BuildOrders, approved: Plan | Non
         files = await github.changes(owner, name, f"{whose}:{orders.base}", orders.patch_commit)
     except InkError as error:
         return (f"not told: {error.failed}",)
-    return tuple(f"{each.filename} +{each.additions} -{each.deletions}" for each in files)
+    lines = [f"{each.filename} +{each.additions} -{each.deletions}" for each in sorted(files, key=_decides_less)]
+    cut = (f"GitHub tells {_MOST} files at most: others may differ, too",) if len(files) >= _MOST else ()
+    return (*cut, *lines)
+
+
+def _decides_less(file: FileChange) -> bool:
+    """What says how the image is built, and what is fetched into it, is read first."""
+    return _BUILDS.match(file.filename) is None
 
 
 def _pair(orders: BuildOrders) -> str:
@@ -248,10 +269,12 @@ def warnings_of(facts: BuildFacts) -> tuple[str, ...]:
         f"Base: {orders.base}, commit {orders.base_commit}.",
         f"Patch: {orders.repository}, branch {orders.branch}, commit {orders.patch_commit}.",
         f"The branch against {orders.base}, as GitHub compares them: {', '.join(changes[:_SHOWN]) or 'nothing'}{more}. "
-        "Of it, what Coolify's own branches have too is left out.",
+        "Of it, what Coolify's own branches have too is left out: where the fork left them is seen when it is built, "
+        "and the answer tells the commit and each file that was changed.",
         f"It publishes: whoever may read {orders.image.rpartition(':')[0]} can have it from then on.",
-        "The build runs the Dockerfile of that release and what it fetches from the internet, with low priority and "
-        "4 GiB of memory at most; the room and memory that it wants are estimates.",
+        "The build runs the Dockerfile of that release, with the patch on it, and what it fetches from the internet, "
+        f"as root in containers of {facts.host} with a network; with low priority and 4 GiB of memory at most. The "
+        "room and memory that it wants are estimates.",
     ]
     if facts.unseen:
         words.append(f"Whether the registry has that tag already is not known: {facts.unseen}.")

@@ -232,6 +232,7 @@ make() {
     stage build
     built
   fi
+  [ -s "$dir/from" ] || dock image inspect --format '{{index .Config.Labels "ink-infra.from"}}' "$made" | put "$dir/from"
   stage check
   checked
   sources_away
@@ -268,10 +269,15 @@ is_at() {
   [ "$now" = "$(order "$3")" ] || fail "$1 moved since it was planned: it is $now, and not $(order "$3")"
 }
 
-# patched: all that the branch has and Coolify has not, as one change upon the release
+# patched: all that the branch has and Coolify has not, as one change upon the release. Coolify's branches move while we
+# build: where the fork left them is noted, for the next try and for whoever reads what was applied
 patched() {
   from=$(git_ merge-base refs/ink/patch $(git_ for-each-ref --format='%(refname)' refs/ink/upstream) refs/ink/base) ||
     fail 'the branch has no commit in common with Coolify'
+  [ -s "$dir/from" ] || printf '%s\n' "$from" | put "$dir/from" || fail 'the disk takes nothing'
+  [ "$from" = "$(told from)" ] || fail "Coolify's branches moved meanwhile: the branch leaves them at $from now, and at $(told from) before"
+  printf 'ink-build from %s\n' "$from"
+  git_ log --no-merges --format='ink-build commit %h %s' "$from..refs/ink/patch" | head -n 200
   if git_ diff --quiet "$from" refs/ink/patch; then fail 'the branch has nothing that Coolify has not'; fi
   git_ ls-tree -r refs/ink/patch | grep -q '^160000 ' && fail 'the branch has submodules, which are never fetched'
   git_ checkout --quiet --detach refs/ink/base || fail "$base could not be checked out"
@@ -282,6 +288,7 @@ patched() {
     fail "the patch does not fit $base: $(wc -l <"$dir/conflicts") files conflict"
   fi
   git_ diff --cached --stat=100 | tail -n 200
+  git_ diff --cached --name-only | put "$dir/applied" || fail 'the disk takes nothing'
   if git_ diff --cached --quiet; then fail "$base has all that the patch changes: there is nothing to build"; fi
   file || fail 'there is no docker/production/Dockerfile'
   rm -rf "$work/tree/.git"
@@ -290,16 +297,20 @@ patched() {
 # file: the Dockerfile of the release itself, and no way to somewhere else
 file() { git_ ls-files --stage docker/production/Dockerfile | grep -q '^100[0-9]* '; }
 
-# built: every step of it runs in our slice, and what a registry would be told beside the image is left out
+# built: every step of it runs in our slice, as root in containers of this host that reach its networks and the internet:
+# the Dockerfile of the release with the patch upon it says what runs. What a registry would be told beside the image is
+# left out
 built() {
   systemctl start "$slice" || fail 'its slice does not start'
-  [ -f "$dir/cache_before" ] || cache >"$dir/cache_before"
+  # where it is not known what was there before, all of it stays
+  [ -f "$dir/cache_before" ] || { before=$(cache) && printf '%s\n' "$before" | put "$dir/cache_before"; }
   version=${base#v}
   ask 7200 docker buildx build --builder default --progress plain --platform linux/amd64 --provenance=false --pull --load \
     --cgroup-parent "/$slice" --file "$work/tree/docker/production/Dockerfile" --build-arg "COOLIFY_VERSION=$version" \
     --label "org.opencontainers.image.version=$version" --label "org.opencontainers.image.revision=$(order patch_commit)" \
     --label "org.opencontainers.image.source=$(order repository)" --label "ink-infra.base=$(order base_commit)" \
     --label "ink-infra.patch=$(order patch_commit)" --label "ink-infra.tag=${made#*:}" --label "ink-infra.operation=$name" \
+    --label "ink-infra.from=$(told from)" \
     --tag "$made" "$work/tree" || fail 'docker buildx build failed'
 }
 
@@ -323,22 +334,32 @@ send() {
   image=$(order image) made=ink-build:${image##*:}
   stage push
   [ "$(dock image inspect --format '{{.Id}}' "$made")" = "$(told id)" ] && [ -n "$(told id)" ] || fail 'what was built is no more here'
-  # what this login is shown under that tag is not overwritten, unless it is this very image
-  if ask 1800 docker pull --quiet "$image" >/dev/null 2>&1 && [ "$(dock image inspect --format '{{.Id}}' "$image")" != "$(told id)" ]; then
-    away "$image"
-    fail 'the registry has another image under that tag: nothing is overwritten'
-  fi
+  not_taken
   dock image tag "$made" "$image" || fail 'it could not be tagged'
   ask 3600 docker push "$image" >"$dir/pushed" 2>&1
   ended=$?
   tail -n 50 "$dir/pushed"
   digest=$(sed -n 's/^[^ ]*: digest: \(sha256:[0-9a-f]\{64\}\) size: [0-9]*$/\1/p' "$dir/pushed" | tail -n 1)
-  [ "$ended" = 0 ] && [ -n "$digest" ] || fail "$(why_unpushed "$image")"
+  [ "$ended" = 0 ] && [ -n "$digest" ] || fail "$(why_unpushed "$image" "docker push to ${image%%/*} failed")"
   # its layers are here: what is asked for is whether the registry gives the very image under that digest
   ask 1800 docker pull --quiet "${image%:*}@$digest" >/dev/null &&
     [ "$(dock image inspect --format '{{.Id}}' "${image%:*}@$digest")" = "$(told id)" ] || fail 'the registry does not give back what was pushed'
   printf '%s\n' "$digest" | put "$dir/digest" && set_state pushed '' || fail 'the disk takes nothing'
   tidy
+}
+
+# not_taken: what this login is shown under that tag is not overwritten, unless it is this very image; where the registry
+# does not say, nobody knows that there is none. buildx says so of a 404 alone (containerd's resolver), while `docker
+# manifest inspect` goes on after a refusal and after a 502, and then says the same as of a tag that is not there
+not_taken() {
+  if ask 300 docker buildx imagetools inspect --builder default "$image" >"$dir/pushed" 2>&1; then
+    ask 1800 docker pull --quiet "$image" >/dev/null 2>&1 && [ "$(dock image inspect --format '{{.Id}}' "$image")" = "$(told id)" ] && return
+    away "$image"
+    fail 'the registry has another image under that tag: nothing is overwritten'
+  fi
+  case $(tail -n 1 "$dir/pushed") in "ERROR: $image: not found" | "ERROR: docker.io/$image: not found") return ;; esac
+  tail -n 50 "$dir/pushed"
+  fail "$(why_unpushed "$image" 'whether the registry has that tag already is not known: it is asked with docker buildx imagetools inspect, and says neither')"
 }
 
 # tidy: the registry has it, and here nothing needs it
@@ -349,12 +370,12 @@ tidy() {
   finish
 }
 
-# why_unpushed IMAGE: Docker's own words for a login that is missing or not enough (docker/cli and moby, 20 to 28)
+# why_unpushed IMAGE ELSE: Docker's own words for a login that is missing or not enough (docker/cli and moby, 20 to 28)
 why_unpushed() {
   if grep -Eqi 'denied|unauthorized|authentication required|no basic auth|insufficient_scope' "$dir/pushed"; then
     printf 'login %s refuses the push to the login that root has here' "${1%%/*}"
   else
-    printf 'docker push to %s failed' "${1%%/*}"
+    printf '%s' "$2"
   fi
 }
 
@@ -367,13 +388,14 @@ away() {
   done
 }
 
-# cache: what the builder keeps, by its ids
-cache() { dock buildx du --builder default 2>/dev/null | awk '{ print $1 }' | sed 's/\*$//' | grep -x '[a-z0-9]\{20,\}' | sort; }
+# cache: what the builder keeps, by its ids; it fails where the builder does not tell all of it
+cache() { dock buildx du --builder default >"$dir/du" 2>/dev/null && <"$dir/du" awk '{ print $1 }' | sed 's/\*$//' | grep -x '[a-z0-9]\{20,\}' | sort; }
 
 # sources_away: and what was added to the builder's cache is noted, until nothing uses it
 sources_away() {
   rm -rf "$work"
-  [ ! -f "$dir/cache_before" ] || { cache | comm -13 "$dir/cache_before" - >"$dir/cache" && rm -f "$dir/cache_before"; }
+  [ -f "$dir/cache_before" ] && now=$(cache) || return 0
+  printf '%s\n' "$now" | comm -13 "$dir/cache_before" - >"$dir/cache" && rm -f "$dir/cache_before"
 }
 
 # cache_away: of the builder's cache what this build added; what others put there stays
@@ -403,6 +425,8 @@ look() {
   printf 'why %s\n' "$(told why | coded)"
   printf 'id %s\n' "$(told id)"
   printf 'digest %s\n' "$(told digest)"
+  printf 'from %s\n' "$(told from)"
+  printf 'applied %s\n' "$(if [ -f "$dir/applied" ]; then head -n 500 "$dir/applied" | coded; fi)"
   printf 'conflicts %s\n' "$(if [ -f "$dir/conflicts" ]; then head -n 200 "$dir/conflicts" | coded; fi)"
   printf 'said %s\n' "$(if [ -f "$dir/log" ]; then tail -n 200 "$dir/log" | tail -c 16384 | coded; fi)"
   printf 'done\n'
@@ -419,7 +443,7 @@ ready() {
   printf 'under_way %s\n' "$(under_way | head -n 1)"
   for each in $(ls -t "$top/builds" 2>/dev/null | head -n "$KEEPS"); do
     dir=$top/builds/$each
-    [ "$(state)" != pushed ] || printf 'pushed %s %s\n' "$(order image)" "$(told digest)"
+    [ "$(state)" != pushed ] || printf 'pushed %s %s %s %s\n' "$(order image)" "$(told digest)" "$(order base_commit)" "$(order patch_commit)"
   done
   printf 'done\n'
 }

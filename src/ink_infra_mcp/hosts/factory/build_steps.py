@@ -35,7 +35,7 @@ class BuildSteps:
         """Have `host` build `orders` and check the image there, and follow it to its end; nothing is pushed.
 
         The host does it by itself, whatever becomes of us; run again it is the same build that is followed. Returns the
-        image's `id` there.
+        image's `id` there, where the fork left Coolify (`from`), and the files of the release that it changed.
 
         Raises:
             StepFailed: it did not begin, or failed; the files that conflict, or the end of its log, are told.
@@ -49,7 +49,7 @@ class BuildSteps:
         found = await self._followed(call, {"prepared", "building"}, within_s=BUILD_WITHIN_S)
         if not found.id:
             raise self._failed(host, found)
-        return {"id": found.id}
+        return {"id": found.id, "from": found.origin, "applied": [*found.applied]}
 
     async def push_image(self, call: StepCall) -> JsonObject:
         """Have `host` push what this operation built there, with the login that its Docker has; returns the `digest`.

@@ -26,7 +26,8 @@ _DATA_END = "INK-BUILD-END-OF-DATA"
 _STATES = frozenset({"", "prepared", "building", "built", "pushing", "unpushed", "pushed", "failed", "dropped"})
 _WORDS = re.compile(r"^ink-build: (.+)", re.MULTILINE | re.DOTALL)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_PUSHED = re.compile(r"(\S{1,400}) (sha256:[0-9a-f]{64})")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_PUSHED = re.compile(r"(\S{1,400}) (sha256:[0-9a-f]{64}) ([0-9a-f]{40}) ([0-9a-f]{40})")
 _VERSION = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,6}){1,3}")
 _UNCHANGED = 3
 
@@ -35,6 +36,8 @@ class Build(Frozen):
     """How far a build is: `state` is empty where the host knows none of that name.
 
     `id` is the image's on the host once it is built and checked, `digest` the registry's once it is pushed.
+    `origin` is the commit of Coolify at which the fork's branch left it, and `applied` are the files (500 at most) that
+    were changed of the release; a build that found its image there tells none.
     `conflicts` are the files on which patch and release do not agree. `untrusted_log` is the end of its log.
     """
 
@@ -43,12 +46,22 @@ class Build(Frozen):
     why: str = ""
     id: str = ""
     digest: str = ""
+    origin: str = ""
+    applied: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     untrusted_log: str = ""
 
 
+class PushedBuild(Frozen):
+    """What an earlier build pushed: its digest at the registry, and the two commits that it was made from."""
+
+    digest: str
+    base_commit: str
+    patch_commit: str
+
+
 class BuildGround(Frozen):
-    """What a build would meet; empty or None is not known, or not there. `pushed`: image -> digest, of earlier builds.
+    """What a build would meet; empty or None is not known, or not there. `pushed`: by image, what builds pushed before.
 
     `docker` is the platform of the daemon, such as `linux/amd64`; `wanted_kib` the least of room and memory.
     """
@@ -61,7 +74,7 @@ class BuildGround(Frozen):
     memory_kib: int | None = None
     wanted_kib: tuple[int, int] = (0, 0)
     under_way: str = ""
-    pushed: dict[str, str] = {}
+    pushed: dict[str, PushedBuild] = {}
 
 
 class BuildOrders(Frozen):
@@ -149,14 +162,15 @@ def read_build(host: str, facts: Iterable[tuple[str, str]]) -> Build:
     told = dict(facts)
     if told.get("state", "?") not in _STATES:
         raise _not_understood(host)
-    files = _decoded(host, told.get("conflicts", "")).splitlines()
     return Build(
         state=told["state"],
         stage=clean_name(told.get("stage", ""), limit=20),
         why=clean_name(_decoded(host, told.get("why", "")).strip(), limit=300),
         id=_digest(told.get("id", "")),
         digest=_digest(told.get("digest", "")),
-        conflicts=tuple(clean_name(file, limit=200) for file in files),
+        origin=told["from"] if _COMMIT.fullmatch(told.get("from", "")) else "",
+        applied=_files(host, told.get("applied", "")),
+        conflicts=_files(host, told.get("conflicts", "")),
         untrusted_log=_decoded(host, told.get("said", "")),
     )
 
@@ -177,7 +191,10 @@ def read_ground(facts: Iterable[tuple[str, str]]) -> BuildGround:
         wanted_kib=(room, memory),
         under_way=clean_name(told.get("under_way", "")),
         # the newest comes first
-        pushed={found[1]: found[2] for found in reversed([*filter(None, named)])},
+        pushed={
+            found[1]: PushedBuild(digest=found[2], base_commit=found[3], patch_commit=found[4])
+            for found in reversed([*filter(None, named)])
+        },
     )
 
 
@@ -197,6 +214,10 @@ def _digest(text: str) -> str:
 
 def _version(text: str) -> str:
     return text if _VERSION.fullmatch(text) else ""
+
+
+def _files(host: str, text: str) -> tuple[str, ...]:
+    return tuple(clean_name(file, limit=200) for file in _decoded(host, text).splitlines())
 
 
 def _decoded(host: str, text: str) -> str:

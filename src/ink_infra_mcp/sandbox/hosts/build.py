@@ -30,6 +30,8 @@ _LOOKS = 3
 _DATA = re.compile(r"<<'(?P<end>[A-Z-]+)'\n(?P<data>.*?)(?P=end)\n", re.DOTALL)
 _DENIED = "denied: requested access to the resource is denied"
 _NO_BUILD = '#12 ERROR: process "/bin/sh -c npm ci" did not complete successfully: exit code: 1'
+_FROM = "f" * 40
+_APPLIED = "bootstrap/helpers/docker.php\ntests/Feature/DockerCustomCommandsTest.php\n"
 _CONFLICT = "tests/Feature/DockerCustomCommandsTest.php"
 
 
@@ -137,6 +139,8 @@ class BuildScript:
         yield f"why {_coded(build.why)}"
         yield f"id {build.id}"
         yield f"digest {build.pushed}"
+        yield f"from {_FROM if build.id else ''}"
+        yield f"applied {_coded(_APPLIED if build.id else '')}"
         yield f"conflicts {_coded(''.join(f'{file}{chr(10)}' for file in build.conflicts))}"
         yield f"said {_coded(''.join(f'{line}{chr(10)}' for line in build.log))}"
 
@@ -152,7 +156,8 @@ class BuildScript:
         yield f"under_way {self._under_way(name)}"
         for build in self.host.builds.values():
             if build.pushed:
-                yield f"pushed {build.orders['image']} {build.pushed}"
+                of = f"{build.orders['base_commit']} {build.orders['patch_commit']}"
+                yield f"pushed {build.orders['image']} {build.pushed} {of}"
 
 
 def _fail(build: Build, stage: str, why: str) -> None:
