@@ -9,11 +9,12 @@ import pytest
 
 from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_hetzner import PrivateNet
 from ink_infra_mcp.sandbox.state_robot import SERVER, VSwitch
 from ink_infra_mcp.settings.fleet_file import load_fleet
 from tests.ink import Ink, ink, says_yes
 from tests.tools.calls import Before, Said, call, unknown
-from tests.tools.test_connect_private_network import MUSCLE_PUBLIC, inner, networked, standing
+from tests.tools.test_connect_private_network import MUSCLE_PUBLIC, NETWORK, inner, networked, standing
 
 pytestmark = pytest.mark.anyio
 
@@ -115,6 +116,12 @@ def uncoupled(state: WorldState) -> None:
     state.robot.vswitches[0].cloud_networks = []
 
 
+def has_it(state: WorldState) -> None:
+    """Let the card of a Cloud server have the address."""
+    card = PrivateNet(network=NETWORK, ip=AT, mac_address="86:00:00:00:00:09")
+    next(server for server in state.hetzner.servers if server.name == "muscle-2").private_net.append(card)
+
+
 @pytest.mark.parametrize(
     ("change", "address", "words"),
     [
@@ -122,6 +129,9 @@ def uncoupled(state: WorldState) -> None:
         (uncoupled, AT, "Couple the vSwitch to the Cloud network of the Factory first"),
         (rented, AT, "Which vSwitch is meant is not clear"),
         (as_it_is, "10.250.0.9", "Give `address`, one of 10.250.1.0/24 that no other server has."),
+        (as_it_is, "10.250.1.0", "Give `address`, one of 10.250.1.0/24 that no other server has."),
+        (as_it_is, "10.250.1.255", "Give `address`, one of 10.250.1.0/24 that no other server has."),
+        (has_it, AT, f"muscle-2 has the address {AT}."),
         (as_it_is, None, "Give `address`, one of 10.250.1.0/24 that no other server has."),
     ],
 )
@@ -132,6 +142,21 @@ async def test_what_cannot_be_done_is_refused_before_anything(
     async with opened(tmp_path, change) as it:
         said = await connect(it, address=address)
         assert (words in said.text, stand(it)) == (True, BEFORE), said.text
+
+
+async def test_an_address_that_another_server_of_the_fleet_has_is_refused(tmp_path: Path) -> None:
+    """By fleet.toml, whoever provides that server; nothing is changed."""
+
+    def beside(fleet: Fleet) -> Fleet:
+        found = dedicated(fleet)
+        first, second, *others = found.muscles
+        second = second.model_copy(update={"private_address": AT})
+        return found.model_copy(update={"muscles": (first, second, *others)})
+
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=rented, change_fleet=beside) as it:
+            said = await connect(it, address=AT)
+            assert (f"muscle-2 has the address {AT}." in said.text, stand(it)) == (True, BEFORE), said.text
 
 
 FACTORY_PUBLIC, FREE = "192.0.2.10", "10.250.0.2"

@@ -192,15 +192,29 @@ async def test_an_existing_server_becomes_a_muscle_over_the_private_network_alon
 
 
 async def test_a_server_inside_is_taken_in_only_where_all_is_known_of_the_way(tmp_path: Path) -> None:
-    """Without private access, outside the fleet's networks, or by a fingerprint that nobody can look up, it is not."""
+    """Without private access, outside the fleet's networks, by a public address that it has not, or by a fingerprint
+    that nobody can look up, it is not.
+    """
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path, change_world=spare, change_fleet=inner) as it, it.client() as client:
             key = fingerprint_of(it.ends.host_keys["spare-s3"])
             arguments = {
                 "inner= goes with access=private": {**inner_machine(it), "access": "public"},
                 "10.9.0.1 lies in none of the private networks": inner_machine(it, inner="10.9.0.1"),
+                "s3 has no card with the address 198.51.100.41": inner_machine(it, address="198.51.100.41"),
                 "nobody can look up the key of a fingerprint": inner_machine(it, host_key=key),
             }
             said = {words: await call(client, "add_muscle", **given) for words, given in arguments.items()}
 
     assert {words: words in one.text and one.is_error for words, one in said.items()} == dict.fromkeys(said, True)
+
+
+async def test_another_way_into_a_muscle_of_the_fleet_is_refused_and_not_ignored(tmp_path: Path) -> None:
+    """It would not be given: neither private access nor a private address that fleet.toml has not."""
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=joined, change_fleet=inner) as it, it.client() as client:
+            machine = {"address": MUSCLE_PUBLIC, "host_key": it.ends.host_keys["muscle-1"], "inner": MUSCLE_AT}
+            source = {"kind": "existing", "machines": [machine]}
+            said = await call(client, "add_muscle", names=["muscle-1"], source=source, access="private")
+
+    assert (said.is_error, "Call connect_private_network muscle-1" in said.text) == (True, True), said.text

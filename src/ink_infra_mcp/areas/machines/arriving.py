@@ -19,6 +19,7 @@ from ink_infra_mcp.clients.coolify.registering import Registration, WantedServer
 from ink_infra_mcp.core.baseline.judging import Judgement, Wanted, judge
 from ink_infra_mcp.core.baseline.steps import steps_of as baseline_steps
 from ink_infra_mcp.core.errors import HostError, HostLoginRefused, InkError, InputError, RefusedByPolicy
+from ink_infra_mcp.core.firewall.interfaces import Interfaces
 from ink_infra_mcp.core.fleet import Fleet, Muscle, Provider, SshAccess
 from ink_infra_mcp.core.key_pair import fingerprint_of
 from ink_infra_mcp.core.login.judging import judge as judge_sshd
@@ -29,6 +30,7 @@ from ink_infra_mcp.core.private_network import VSWITCH_MTU
 from ink_infra_mcp.core.proxy import ProxySeen
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.proxy import proxy_on
+from ink_infra_mcp.hosts.firewall.network_facts import gather_network
 from ink_infra_mcp.hosts.machine import logins
 from ink_infra_mcp.hosts.machine.reading import read_machine
 
@@ -54,7 +56,7 @@ async def existing(look: Look, asked: Asked, machine: ExistingMachine) -> Joinin
         RefusedByPolicy: it is too small, or of a system that is not supported. HostError: it cannot be read.
     """
     if (known := in_fleet(look.fleet, asked.name)) is not None:
-        _refuse_another(known, machine)
+        _refuse_another(known, machine, asked.access)
         return await looked_at(look, known, asked, newcomer=None, at=await addresses_of(look, known.name))
     inside = _inside(look, asked.name, machine)
     line = await _shown_key(look, asked.name, machine)
@@ -82,6 +84,8 @@ async def existing(look: Look, asked: Asked, machine: ExistingMachine) -> Joinin
     with look.knowing(newcomer):
         at = addresses_given(machine.address)
         found = await looked_at(look, muscle, asked, newcomer=newcomer, at=at)
+        if machine.inner is not None:
+            await _refuse_translated(look, asked.name, machine.address)
     # which of the two kinds of network it is in is not known: packets that fit both have to come back
     return replace(found, private=inner_proofs(look.fleet, asked.name, machine.inner or "", mtu=VSWITCH_MTU))
 
@@ -248,7 +252,30 @@ def in_fleet(fleet: Fleet, name: str) -> Muscle | None:
     return found
 
 
-def _refuse_another(known: Muscle, machine: ExistingMachine) -> None:
+async def _refuse_translated(look: Look, name: str, address: str) -> None:
+    """The public address is where names will lead, and what firewalls are judged by; nobody logs in there.
+
+    Raises:
+        InputError: no card of the server has it.
+    """
+    interfaces = (await gather_network(look.hosts, name)).interfaces
+    if not isinstance(interfaces, Interfaces) or interfaces.holding(address) is None:
+        raise InputError(
+            f"{name} has no card with the address {address} by what it tells.",
+            next="Give the public address that the server itself has. One behind a translation of addresses (NAT) "
+            "cannot be taken in over the private network.",
+        )
+
+
+def _refuse_another(known: Muscle, machine: ExistingMachine, access: SshAccess) -> None:
+    inside = machine.inner is not None and machine.inner != known.private_address
+    if inside or (access == "private" and known.access != "private"):
+        raise InputError(
+            f"{known.name} is in the fleet already, with SSH by {known.access} and the private address "
+            f"{known.private_address or 'none'}: another way in is nothing that add_muscle gives it.",
+            next=f'Call connect_private_network {known.name}, then set access = "private" in fleet.toml, and call '
+            f"apply_firewall {known.name}.",
+        )
     if machine.address not in (known.address, known.private_address):
         raise InputError(
             f"{known.name} is in the fleet already, at {known.address}, not at {machine.address}.",

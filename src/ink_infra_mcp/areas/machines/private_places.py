@@ -16,6 +16,7 @@ from ink_infra_mcp.core.firewall.interfaces import Interfaces
 from ink_infra_mcp.core.fleet import Fleet, Host
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.private_network import CLOUD_MTU, VSWITCH_MTU, pools_met, routed_elsewhere
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.firewall.knocking import knock_from
 from ink_infra_mcp.hosts.firewall.network_facts import gather_network
 from ink_infra_mcp.hosts.machine.reading import read_machine
@@ -208,6 +209,7 @@ async def robot_place(look: Look, host: Host, vswitch: int | None, address: str)
     number = _number_of(host)
     chosen = await robot.vswitch(await _vswitch(robot, vswitch))
     side, network = _side(chosen, wanted), _network_of(fleet, wanted)
+    unseen = await _refuse_taken(look, host, wanted)
     factory = "" if host.name == fleet.factory.name else _in_range(fleet, network, f"the network of {chosen.name}")
     manager, why = await manager_of(look.hosts, host.name)
     if not manager:
@@ -236,7 +238,7 @@ async def robot_place(look: Look, host: Host, vswitch: int | None, address: str)
         mtu=VSWITCH_MTU,
         coolify=await _in_coolify(look, host, wanted) if factory else None,
         obstacles=obstacles,
-        warnings=warnings,
+        warnings=(*warnings, *unseen),
     )
 
 
@@ -265,9 +267,13 @@ async def _vswitch(robot: HetznerRobotLook, asked: int | None) -> int:
 
 
 def _side(vswitch: VSwitch, wanted: str) -> CloudSide:
-    """Return the part of the Cloud network that an address lies in; its router's address is nobody else's."""
+    """Return the part of the Cloud network that an address lies in; its router's is nobody else's, and neither are its
+    first and its last one.
+    """
     for side in vswitch.cloud_network:
-        if wanted and wanted != side.gateway and IPv4Address(wanted) in IPv4Network(f"{side.ip}/{side.mask}"):
+        part = IPv4Network(f"{side.ip}/{side.mask}")
+        nobodys = (side.gateway, str(part.network_address), str(part.broadcast_address))
+        if wanted and wanted not in nobodys and IPv4Address(wanted) in part:
             return side
     parts = ", ".join(f"{side.ip}/{side.mask}" for side in vswitch.cloud_network)
     raise InputError(
@@ -275,6 +281,24 @@ def _side(vswitch: VSwitch, wanted: str) -> CloudSide:
         next=f"Give `address`, one of {parts} that no other server has."
         if parts
         else "Couple the vSwitch to the Cloud network of the Factory first, in the Cloud's console.",
+    )
+
+
+async def _refuse_taken(look: Look, host: Host, wanted: str) -> tuple[str, ...]:
+    """Return what is worth a word: that nobody looked at the Cloud's servers.
+
+    Raises:
+        InputError: another server of fleet.toml, or a Cloud server's card, has the address.
+    """
+    others = [each for each in look.fleet.hosts if each.name != host.name]
+    taken = [each.name for each in others if wanted in (each.address, each.private_address)]
+    if look.hetzner is not None:
+        servers = await look.hetzner.servers()
+        taken += [clean_name(each.name) for each in servers if wanted in (net.ip for net in each.private_net)]
+    if taken:
+        raise InputError(f"{taken[0]} has the address {wanted}.", next="Give an `address` that no other server has.")
+    return (
+        () if look.hetzner is not None else (f"no Cloud token: whether a Cloud server has {wanted} was not looked at",)
     )
 
 
