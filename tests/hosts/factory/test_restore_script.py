@@ -70,7 +70,7 @@ case "$*" in
   'stop '*) echo exited >"$ROOT/now" ;;
   'ps -aq '*) echo c1 ;;
   'rm -f '*) echo gone >"$ROOT/now" ;;
-  compose*) [ ! -e "$ROOT/late" ] || { rm "$ROOT/late"; INSIDE; psql -U "$POSTGRES_USER" -d postgres -X -q -f "$ROOT/sql"; }
+  compose*) [ ! -e "$ROOT/late" ] || { INSIDE; psql -U "$POSTGRES_USER" postgres -q -f "$ROOT/late"; rm "$ROOT/late"; }
     [ ! -e "$ROOT/sick" ] || { rm "$ROOT/sick"; exit 1; }; echo running >"$ROOT/now" ;;
   *) echo "docker: no such call: $*" >&2; exit 9 ;;
 esac
@@ -302,8 +302,7 @@ def test_told_not_to_begin_while_it_is_filled_it_stops_nothing(ground: Ground) -
 def test_a_database_that_a_killed_session_has_closed_since_is_not_taken_for_one_that_serves(ground: Ground) -> None:
     """psql inside coolify-db outlives the unit that was killed, and goes on with the change of names."""
     name = urlsplit(ground.url).path.strip("/")
-    ground.root.write("sql", f'alter database "{name}" with allow_connections false')
-    ground.root.write("late", "")
+    ground.root.write("late", f'alter database "{name}" with allow_connections false')
     ground.begun()
     ground.root.write(f"{ROTATION}/state", "reverting\n")
     ground.root.write(f"{ROTATION}/migrations", "1|1|x\n")
