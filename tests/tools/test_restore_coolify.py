@@ -14,7 +14,7 @@ from ink_infra_mcp.sandbox.coolify.ids import uuid_of
 from ink_infra_mcp.sandbox.hosts.restore import rows_of
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_coolify import Token
-from ink_infra_mcp.sandbox.state_factory import CUSTOM, FactoryDisk
+from ink_infra_mcp.sandbox.state_factory import CUSTOM, FactoryDisk, Rotation
 from tests.clock import FakeClock
 from tests.ink import ink
 from tests.tools.arrivals import approved
@@ -139,8 +139,11 @@ async def asked(folder: Path, change: Change = worked, **arguments: object) -> S
     return said
 
 
-async def test_a_backup_is_rehearsed_restored_proved_and_the_same_call_then_plans_nothing(tmp_path: Path) -> None:
-    """What was there then is there again, apps run on, and the Coolify of before is backed up."""
+async def test_a_backup_is_rehearsed_restored_and_proved_and_the_same_call_asks_again(tmp_path: Path) -> None:
+    """What was there then is there again, apps run on, and the Coolify of before is backed up.
+
+    That nothing was changed since then nobody can prove, and who lost variables needs a second restore.
+    """
     with anyio.fail_after(LIMIT_S):
         async with (
             ink(tmp_path, change_world=worked, clock=FakeClock(datetime.now(UTC))) as it,
@@ -152,7 +155,10 @@ async def test_a_backup_is_rehearsed_restored_proved_and_the_same_call_then_plan
             acts = [" ".join(line.split()[2:4]) for line in it.journal if line.startswith("ssh factory ink-")]
             assert running(it.state) == ran
             assert len(it.state.coolify.factory.kept) == 2
-    assert (said.outcome, said.checks, again.outcome) == ("applied", PROVED, "already_so"), said.text + again.text
+    assert (said.outcome, said.checks, again.outcome) == ("applied", PROVED, "approval_required"), (
+        said.text + again.text
+    )
+    assert "It is the backup that was restored last: it is restored once more" in unwrapped(again.text)
     assert "newer" in before.applications
     assert after == Held(
         ["shop", *before.applications[:-1]], before.servers, before.tokens, before.applied, False, before.env
@@ -174,6 +180,7 @@ async def test_the_plan_names_what_is_lost_and_what_comes_back(tmp_path: Path) -
     def and_token(state: WorldState) -> None:
         worked(state)
         state.coolify.tokens.append(Token(id=77, secret="s" * 40, name="later"))
+        state.coolify.factory.rotations["op-9"] = Rotation(orders={"kind": "restore"}, state="confirmed")
 
     said = await asked(tmp_path, and_token)
     assert said.outcome == "approval_required"
@@ -181,12 +188,26 @@ async def test_the_plan_names_what_is_lost_and_what_comes_back(tmp_path: Path) -
         "Lost, since it was made after the backup: API tokens: later; applications: newer.",
         "Comes back, though it was deleted since then: applications: shop.",
         "1 API tokens are newer than the backup",
+        "if ours is one, the proof fails and the Factory goes back.",
+        "The database ink_left of an earlier restore or way back goes for good (there is one)",
         "was made 20",
         "by Coolify 4.3.10",
         "3 days ago",
         "type: factory",
     ):
         assert words in unwrapped(said.text), said.text
+
+
+async def test_a_token_that_ends_where_no_step_asks_the_api_is_a_persons_work(tmp_path: Path) -> None:
+    """On another machine no server is validated, so that nothing goes back for it."""
+
+    def and_token(state: WorldState) -> None:
+        burnt(state)
+        state.coolify.tokens.append(Token(id=77, secret="s" * 40, name="later"))
+
+    said = await asked(tmp_path, and_token, backup=None, from_folder=FOLDER)
+    told = "if ours is one, a person has to make one and store it: no step of this plan asks the API."
+    assert (said.outcome, told in unwrapped(said.text)) == ("approval_required", True), said.text
 
 
 async def test_a_call_without_a_name_tells_which_backups_there_are(tmp_path: Path) -> None:

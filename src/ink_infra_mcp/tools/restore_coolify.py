@@ -57,11 +57,8 @@ class RestoreCoolify(Mutation[Args, Look, RestoreFacts]):
         return await restore_facts(look, args.backup, args.from_folder)
 
     def plan(self, args: Args, facts: RestoreFacts) -> Plan:
-        """Return the steps; none where that backup was restored last, and nothing was made in Coolify since then."""
+        """Return the steps, also where that backup was restored last: whether all is still so nobody can prove."""
         host, name = facts.host, facts.weighed.name
-        if facts.is_so:
-            reason = f"The backup {name} was restored on {host}, and nothing was made in Coolify since then."
-            return Plan(tool=self.name, title=f"Restore Coolify on {host}", target=host, locks=(), reason=reason)
         return Plan(
             tool=self.name,
             title=f"Restore Coolify on {host} from the backup {name}",

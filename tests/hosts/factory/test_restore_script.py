@@ -70,7 +70,8 @@ case "$*" in
   'stop '*) echo exited >"$ROOT/now" ;;
   'ps -aq '*) echo c1 ;;
   'rm -f '*) echo gone >"$ROOT/now" ;;
-  compose*) [ ! -e "$ROOT/sick" ] || { rm "$ROOT/sick"; exit 1; }; echo running >"$ROOT/now" ;;
+  compose*) [ ! -e "$ROOT/late" ] || { INSIDE; psql -U "$POSTGRES_USER" postgres -q -f "$ROOT/late"; rm "$ROOT/late"; }
+    [ ! -e "$ROOT/sick" ] || { rm "$ROOT/sick"; exit 1; }; echo running >"$ROOT/now" ;;
   *) echo "docker: no such call: $*" >&2; exit 9 ;;
 esac
 """
@@ -287,6 +288,45 @@ def test_a_dump_that_cannot_be_restored_touches_nothing(ground: Ground) -> None:
     assert ground.told("run").status == 0
     assert ground.left() == before("refused", "the backup could not be restored beside the database")
     assert ground.sql("select 1 from pg_database where datname like 'ink\\_%'", database="postgres") == []
+
+
+def test_told_not_to_begin_while_it_is_filled_it_stops_nothing(ground: Ground) -> None:
+    """Filling takes up to half an hour, and nothing in service is touched until it is over."""
+    ground.root.programs({"pg_restore": f': >"$ROOT/{ROTATION}/abort"; real "$@"'})
+    ground.begun()
+    assert ground.told("run").status == 0
+    assert ground.left() == before("refused", "it was told not to begin")
+    assert ground.sql("select 1 from pg_database where datname like 'ink\\_%'", database="postgres") == []
+
+
+def test_a_database_that_a_killed_session_has_closed_since_is_not_taken_for_one_that_serves(ground: Ground) -> None:
+    """psql inside coolify-db outlives the unit that was killed, and goes on with the change of names."""
+    name = urlsplit(ground.url).path.strip("/")
+    ground.root.write("late", f'alter database "{name}" with allow_connections false')
+    ground.begun()
+    ground.root.write(f"{ROTATION}/state", "reverting\n")
+    ground.root.write(f"{ROTATION}/migrations", "1|1|x\n")
+    oid = ground.sql("select oid from pg_database where datname = current_database()")[0][0]
+    ground.root.write(f"{ROTATION}/own_oid", f"{oid}\n")
+    assert ground.told("run").status == 0
+    closed = "select datname from pg_database where not datallowconn and datname not in ('template0', 'ink_left')"
+    assert ground.sql(closed, database="postgres") == []
+    assert ground.left() == before("reverted", "")
+
+
+@pytest.mark.parametrize("ended", ["", "\nssh-ed25519 AAAAhis him"])
+def test_a_full_disk_cuts_nobody_off_who_may_log_in(ground: Ground, ended: str) -> None:
+    """What could not be written whole is thrown away, and tried again; only our line goes."""
+    line = "ssh-ed25519 AAAAold coolify-restored-op-1"
+    at = f"{ground.root.folder}/root/.ssh/authorized_keys"
+    ground.root.write(at.removeprefix(str(ground.root.folder)), f"{MINE}{line}{ended}")
+    full = '[ -e "$ROOT/freed" ] || { : >"$ROOT/freed"; real "$@" | head -c 5; exit 2; }'
+    ground.root.programs({"grep": f'case $1 in -vxF) {full} ;; esac; real "$@"'})
+    ground.begun()
+    for name, text in {"state": "reverting", "let_in": line, "let_in_at": at, "migrations": "1|1|x"}.items():
+        ground.root.write(f"{ROTATION}/{name}", f"{text}\n")
+    assert ground.told("run").status == 0
+    assert ground.left().authorized == MINE + (f"{ended.strip()}\n" if ended else "")
 
 
 def test_a_backup_without_a_key_is_refused_before_it_begins(ground: Ground) -> None:

@@ -27,6 +27,15 @@ create table personal_access_tokens (id serial primary key, name varchar(255), t
 create table users (id bigint primary key, name varchar(255), email varchar(255));
 create table instance_settings (id bigint primary key, fqdn varchar(255), smtp_password text);
 create table application_deployment_queues (id serial primary key, created_at timestamp);
+create table s3_storages (id serial primary key, uuid varchar(255), name varchar(255), secret text);
+create table environments (id serial primary key, name varchar(255));
+create table names_alone (name varchar(255), secret text);
+create table scheduled_database_backups (uuid varchar(255), secret text, name text);
+create table scheduled_task_executions (id serial primary key, uuid varchar(255), message text);
+create table environment_variables (id serial primary key, uuid varchar(255), key varchar(255), value text);
+insert into s3_storages (uuid, name, secret) values ('s31', 'bucket', 'hunter2');
+insert into environments (name) values ('production');
+insert into names_alone values ('x', 'hunter2');
 insert into applications (name, uuid, secret, deleted_at) values
   ('shop', 'ap1', 'hunter2', null), (E'tab\\tand\\nline', 'ap2', 'hunter2', null), ('gone', 'ap3', 'hunter2', now());
 insert into servers values (0, 'root', 'sv0', 'localhost');
@@ -38,6 +47,15 @@ LATER = """
 delete from applications where uuid = 'ap1';
 insert into applications (name, uuid, secret) values ('newer', 'ap4', 'hunter2');
 insert into personal_access_tokens (name, token) values ('later', 'hunter2');
+insert into scheduled_database_backups values ('sb1', 'hunter2', null);
+insert into scheduled_task_executions (uuid, message) values ('ex1', 'hunter2');
+insert into environment_variables (uuid, key, value) values ('ev1', 'TOKEN', 'hunter2');
+alter table environments add column uuid varchar(255);
+update environments set uuid = 'a uuid of its migration';
+insert into environments (name) values ('staging');
+delete from s3_storages;
+create table cloud_provider_tokens (id serial primary key, name varchar(255), token text);
+insert into cloud_provider_tokens (name, token) values ('hetzner', 'hunter2');
 insert into application_deployment_queues (created_at) values (to_timestamp(1700000100) at time zone 'UTC');
 """
 MANIFEST = """{
@@ -115,15 +133,24 @@ def ground(service: Cluster, tmp_path: Path) -> Ground:
 
 
 def test_what_went_and_what_came_is_named_and_nothing_else_leaves(ground: Ground) -> None:
-    """By uuid and name; what Coolify has deleted already counts on neither side; no other column is printed."""
+    """By uuid and name, of each table that has a uuid, or an id and a name; a uuid of a migration is nothing new.
+
+    What Coolify has deleted already counts on neither side; no other column is printed.
+    """
     seen = ground.weighed()
     lost = [thing for table in seen.tables for thing in seen.lost(table)]
     back = [thing for table in seen.tables for thing in seen.back(table)]
     assert lost == [
         Thing(table="applications", uuid="ap4", name="newer"),
+        Thing(table="cloud_provider_tokens", uuid="1", name="hetzner"),
+        Thing(table="environments", uuid="2", name="staging"),
         Thing(table="personal_access_tokens", uuid="2", name="later"),
+        Thing(table="scheduled_database_backups", uuid="sb1"),
     ]
-    assert back == [Thing(table="applications", uuid="ap1", name="shop")]
+    assert back == [
+        Thing(table="applications", uuid="ap1", name="shop"),
+        Thing(table="s3_storages", uuid="s31", name="bucket"),
+    ]
     assert seen.both("servers") == (Thing(table="servers", uuid="sv0", name="localhost"),)
     assert [thing.uuid for thing in seen.kept if thing.table == "applications"] == ["ap1", "ap2"]
     assert (seen.made, seen.version, seen.postgres, seen.image, seen.image_id) == (
@@ -148,6 +175,8 @@ def test_what_went_and_what_came_is_named_and_nothing_else_leaves(ground: Ground
         (f"APP_KEY={KEY}\n", f'APP_KEY="{KEY}"\n', "known"),
         (f"APP_KEY={OTHER}\nAPP_PREVIOUS_KEYS={OTHER},{KEY}\n", f"APP_KEY={KEY}\n", "known"),
         (f"APP_KEY={OTHER}\n", f"APP_KEY={KEY}\n", "other"),
+        (f"APP_KEY={KEY}\n", f"APP_KEY={KEY}\nAPP_PREVIOUS_KEYS='{KEY},{OTHER}'\n", "earlier"),
+        (f"APP_KEY={KEY}\nAPP_PREVIOUS_KEYS={OTHER}\n", f"APP_KEY={KEY}\nAPP_PREVIOUS_KEYS={OTHER}\n", "known"),
         (f"APP_KEY={OTHER}{KEY}\n", f"APP_KEY={KEY}\n", "other"),
         (f"APP_KEY={KEY}\n", "DB_PASSWORD=x\n", "missing"),
     ],
@@ -169,6 +198,16 @@ def test_the_last_restore_counts_while_it_serves(ground: Ground) -> None:
         ground.root.write("data/coolify/ink/rotations/op-9/state", f"{state}\n")
         found.append(ground.weighed().last)
     assert found == ["4e" * 32, ""]
+
+
+def test_a_database_that_an_earlier_restore_left_is_told(ground: Ground, service: Cluster) -> None:
+    """The next change of names drops it."""
+    found = [ground.weighed().left]
+    with psycopg.connect(service.new_database(), autocommit=True) as db:
+        db.execute("create database ink_left")
+        found.append(ground.weighed().left)
+        db.execute("drop database ink_left")
+    assert found == [0, 1]
 
 
 def test_a_backup_that_was_brought_is_read_where_it_lies_and_no_link_leads_out(ground: Ground) -> None:

@@ -21,6 +21,8 @@ KINDS = (BACK_UP, REHEARSE, RESTORE, PROVE, "coolify.validate_server", KEEP)
 TIMES, SPARE_BYTES = 5, 2**28
 """The database as it is dumped, restored on a copy with what migrations add to it, and restored beside itself."""
 DAY_S = 86_400
+ADDED = {"other": "APP_KEY", "earlier": "earlier keys"}
+"""What of the backup's `.env` goes among the earlier keys, by what is known of its keys."""
 _READS = "nothing to undo: it only reads"
 
 
@@ -55,15 +57,18 @@ class RestoreFacts(Frozen):
         return self.needless or self.option is True
 
     @property
-    def is_so(self) -> bool:
-        """Return whether it was the last that was restored, and nothing with a name has come or gone since then."""
-        seen = self.weighed
-        changed = any(seen.lost(table) or seen.back(table) for table in seen.tables)
-        return seen.last == self.dump_sha256 and not changed and seen.since == 0
+    def again(self) -> bool:
+        """Return whether it was the last that was restored; what was changed since then is known to nobody."""
+        return self.weighed.last == self.dump_sha256
 
     @property
     def validated(self) -> Thing | None:
-        """Return the server that Coolify shall validate afterwards: one that is in both, its own one last."""
+        """Return the server that Coolify shall validate afterwards: one that is in both, its own one last.
+
+        On another machine there is none: the API is perhaps not yet where fleet.toml has it.
+        """
+        if self.other_machine:
+            return None
         both = self.weighed.both("servers")
         return min(both, key=lambda thing: (thing.name == "localhost", thing.name), default=None)
 
@@ -95,8 +100,7 @@ async def restore_facts(look: Look, backup: str | None, folder: str | None) -> R
         option=await _option(look),
         needless=look.isolation.allow_without,
     )
-    reasons = () if facts.is_so else tuple(reasons_against(facts))
-    if reasons:
+    if reasons := tuple(reasons_against(facts)):
         raise _refused(facts.host, reasons)
     return facts
 
@@ -250,8 +254,8 @@ def _restore(facts: RestoreFacts) -> Step:
 
 def _changes(facts: RestoreFacts) -> Iterator[Change]:
     yield Change(name="Coolify's database", before="as it is now", after=f"the dump {facts.dump_sha256[:12]}")
-    if facts.weighed.key == "other":
-        yield Change(name="APP_PREVIOUS_KEYS in .env", before="as it is now", after="and the APP_KEY of the backup")
+    if added := ADDED.get(facts.weighed.key):
+        yield Change(name="APP_PREVIOUS_KEYS in .env", before="as it is now", after=f"and the {added} of the backup")
     if facts.other_machine:
         yield Change(
             name="authorized_keys of Coolify's own server", before="as it is now", after="and the key from the backup"
@@ -280,9 +284,9 @@ def _prove(facts: RestoreFacts) -> Step:
 
 
 def _validate(facts: RestoreFacts) -> Iterator[Step]:
-    """On another machine the API is perhaps not yet where fleet.toml has it: there the proof before is all."""
+    """Where no server can be validated, the proof before is all."""
     server = facts.validated
-    if server is None or facts.other_machine:
+    if server is None:
         return
     yield Step(
         id="validate",

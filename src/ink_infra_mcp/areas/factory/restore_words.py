@@ -17,8 +17,10 @@ _WORDS = {
     "private_keys": "keys",
     "personal_access_tokens": "API tokens",
     "users": "users",
+    "standalone_dockers": "destinations",
+    "swarm_dockers": "destinations",
 }
-"""Every other table that is looked at has databases that Coolify runs."""
+"""Every other one whose name begins so has databases that Coolify runs; the rest is told by its table's name."""
 
 
 def warnings_of(facts: RestoreFacts) -> tuple[str, ...]:
@@ -29,24 +31,43 @@ def warnings_of(facts: RestoreFacts) -> tuple[str, ...]:
 def _always(facts: RestoreFacts) -> Iterator[str]:
     seen = facts.weighed
     yield _origin(facts)
-    yield f"Lost, since it was made after the backup: {_listed(seen, seen.lost) or 'nothing that has a name'}."
+    if facts.again:
+        yield "It is the backup that was restored last: it is restored once more, and what was changed since then goes."
+    lost = _listed(seen, seen.lost) or "nothing that has a name or a uuid"
+    yield f"Lost, since it was made after the backup: {lost}."
     if back := _listed(seen, seen.back):
         yield f"Comes back, though it was deleted since then: {back}. Coolify looks after it again."
     yield (
         "Lost without a name: every change since then of settings, variables, domains and users, and the records of "
-        f"{'an unknown number of' if seen.since is None else seen.since} deployments. What was lost runs on, and "
-        "Coolify no longer knows of it."
+        f"{'an unknown number of' if seen.since is None else seen.since} deployments, of tasks and of backups. "
+        "What was lost runs on, and Coolify no longer knows of it."
     )
-    if tokens := seen.lost("personal_access_tokens"):
-        yield (
-            f"{len(tokens)} API tokens are newer than the backup and end with it; if ours is one, the proof fails and "
-            "the Factory goes back."
-        )
+    yield from _of_tokens(facts)
     yield (
         "Dashboard and API do not answer for about a minute; a deployment that begins then fails, and what waits in "
         "Coolify's queue is dropped."
     )
+    yield from _of_left(seen)
     yield "The backup holds Coolify's own data: no app's volumes, and none of the files of its proxy."
+
+
+def _of_tokens(facts: RestoreFacts) -> Iterator[str]:
+    if tokens := facts.weighed.lost("personal_access_tokens"):
+        then = (
+            "a person has to make one and store it: no step of this plan asks the API"
+            if facts.validated is None
+            else "the proof fails and the Factory goes back"
+        )
+        yield f"{len(tokens)} API tokens are newer than the backup and end with it; if ours is one, {then}."
+
+
+def _of_left(seen: Weighed) -> Iterator[str]:
+    if seen.left != 0:
+        some = "there is one" if seen.left else "nobody could tell whether there is one"
+        yield (
+            f"The database ink_left of an earlier restore or way back goes for good ({some}): the one of now takes its "
+            "place."
+        )
 
 
 def _origin(facts: RestoreFacts) -> str:
@@ -81,6 +102,8 @@ def _of_key(facts: RestoreFacts) -> Iterator[str]:
             "The backup was encrypted with another APP_KEY. It is added to APP_PREVIOUS_KEYS of .env, where it has to "
             "stay. Coolify may call apps changed, as it hashes their settings under APP_KEY."
         )
+    if facts.weighed.key == "earlier":
+        yield "Earlier keys of the backup that .env lacks are added to its APP_PREVIOUS_KEYS, where they have to stay."
 
 
 def _of_machine(facts: RestoreFacts) -> Iterator[str]:
@@ -107,8 +130,12 @@ def _listed(seen: Weighed, which: Callable[[str], Iterable[Thing]]) -> str:
     found: dict[str, list[Thing]] = {}
     for table in seen.tables:
         if things := [*which(table)]:
-            found.setdefault(_WORDS.get(table, "databases"), []).extend(things)
+            found.setdefault(_kind(table), []).extend(things)
     return "; ".join(f"{kind}: {_names(things)}" for kind, things in sorted(found.items()))
+
+
+def _kind(table: str) -> str:
+    return _WORDS.get(table) or ("databases" if table.startswith("standalone_") else table.replace("_", " "))
 
 
 def _names(things: list[Thing]) -> str:

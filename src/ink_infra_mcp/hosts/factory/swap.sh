@@ -427,6 +427,7 @@ restore() {
   [ "$(sum_of "$(order backup)/coolify.dump")" = "$(order dump)" ] || refuse 'the backup is not the one that was planned with'
   number | put "$dir/own_oid" && grep -qx '[0-9]\{1,10\}' "$dir/own_oid" || refuse "Coolify's database tells nothing"
   fill "$(order backup)/coolify.dump" || refuse 'the backup could not be restored beside the database'
+  [ ! -e "$dir/abort" ] || refuse 'it was told not to begin'
   may_begin
   begin
   measure &
@@ -443,8 +444,9 @@ restore() {
   serves
 }
 
-# number: what Postgres knows Coolify's database by, whatever its name becomes
-number() { statements "select oid from pg_database where datname = :'own';"; }
+# number: what Postgres knows Coolify's database by, whatever its name becomes; none of one that takes no connections, as
+# an interrupted change of names may leave it after us
+number() { statements "select oid from pg_database where datname = :'own' and datallowconn;"; }
 
 fill() {
   statements 'drop database if exists ink_restored; create database ink_restored template template0;' &&
@@ -501,13 +503,18 @@ let_in() {
   cp -p "$at" "$at.ink" && { tail -c 1 "$at" | grep -q . && echo; cat "$dir/let_in"; } >>"$at.ink" && sync "$at.ink" && mv -f "$at.ink" "$at"
 }
 
+# let_out: of that file only our line goes, and what a full disk has cut is not taken for the rest
 let_out() {
   at=$(told let_in_at)
-  [ -n "$at" ] && grep -qxF -f "$dir/let_in" "$at" || return 0
-  cp -p "$at" "$at.ink" || return 1
-  grep -vxF -f "$dir/let_in" "$at" >"$at.ink"
-  sync "$at.ink" && mv -f "$at.ink" "$at"
+  [ -n "$at" ] && many=$(grep -cxF -f "$dir/let_in" "$at") || return 0
+  unended=$(tail -c 1 "$at" | grep -c .)
+  cp -p "$at" "$at.ink" && { grep -vxF -f "$dir/let_in" "$at" >"$at.ink" || [ $? = 1 ]; } &&
+    [ $(($(size "$at.ink") + many * $(size "$dir/let_in"))) = $(($(size "$at") + unended)) ] &&
+    sync "$at.ink" && mv -f "$at.ink" "$at" && return
+  rm -f "$at.ink"
+  return 1
 }
+size() { stat -c %s "$1"; }
 
 # --- the way back ----------------------------------------------------------------------------------------------------
 
@@ -551,7 +558,8 @@ back_once() {
   back_tag
   back_name || return 1
   up "$(back_s)" "$dir/back.yml" || was_ill || return 1
-  [ "$(inspect '{{.Image}}')" = "$old_id" ] && is_old_database
+  # who logs in is last: Coolify serves again also where the disk takes no shorter list of them
+  [ "$(inspect '{{.Image}}')" = "$old_id" ] && is_old_database && let_out
 }
 
 # was_ill: what was not healthy before does not become so by going back
@@ -587,7 +595,7 @@ back_file() {
 back_database() {
   [ -s "$dir/migrations" ] || return 0
   if restores; then
-    { [ ! -s "$dir/own_oid" ] || names_back; } && let_out
+    [ ! -s "$dir/own_oid" ] || names_back
     return
   fi
   statements 'alter database :"own" with allow_connections true;' && now=$(migrations) || return 1

@@ -2,7 +2,8 @@
 # usage: sh -s -- ink-weigh list | ink-weigh look BACKUP
 #   list  the names of the backups that are whole by their manifests
 #   look  BACKUP, the name of one of them or the path of one that was brought here, below /data/coolify/backups: what made
-#         it, and what is in it and in the database now, by table, uuid and name. No other column leaves the Factory.
+#         it, and what is in it and in the database now, by table, uuid and name: of each table that has a uuid, or
+#         an id and a name, but for variables and what only records. No other column leaves the Factory.
 # Exit status: 3 there is no such backup, or it cannot be read.
 
 set -u
@@ -11,8 +12,6 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 source=/data/coolify/source
 top=/data/coolify/backups/ink
 ink=/data/coolify/ink
-tables='applications services servers projects standalone_postgresqls standalone_mysqls standalone_mariadbs standalone_mongodbs
-  standalone_redis standalone_keydbs standalone_dragonflies standalone_clickhouses private_keys personal_access_tokens users'
 
 leave() {
   printf 'ink-weigh: %s\n' "$*" >&2
@@ -38,9 +37,10 @@ things='
 /^COPY [a-z_]+\.[a-z_0-9]+ \(.*\) FROM stdin;$/ {
   table = $2; sub(/^[^.]*\./, "", table)
   columns = $0; sub(/^[^(]*\(/, "", columns); sub(/\) FROM stdin;$/, "", columns); gsub(/"/, "", columns)
-  many = split(columns, names, ", "); uuid = name = gone = 0
+  many = split(columns, names, ", "); uuid = id = name = gone = 0
   for (at = 1; at <= many; at++) {
-    if (names[at] == "uuid" || (names[at] == "id" && !uuid)) uuid = at
+    if (names[at] == "uuid" && !index(by_id, " " table " ")) uuid = at
+    if (names[at] == "id") id = at
     if (names[at] == "name" && table != "users") name = at
     if (names[at] == "deleted_at") gone = at
   }
@@ -48,11 +48,51 @@ things='
 }
 /^\\\.$/ { rows = 0; FS = " "; next }
 !rows && $0 == "ink whole" { print "whole", what; next }
-rows && (!gone || $gone == "\\N") { print what, table, $uuid, (name ? $name : "") }
+rows && (!gone || $gone == "\\N") {
+  key = uuid && $uuid != "\\N" ? $uuid : id ? $id : "none"
+  print what, table, key, (name && $name != "\\N" ? $name : "")
+}
 '
 
-# table_words: for pg_dump and pg_restore alike
-table_words() { for table in $tables; do printf -- '-t %s ' "$table"; done; }
+# What both write of a table is `CREATE TABLE schema.table (`, a column a line, and a bracket.
+columns='
+/^CREATE TABLE [a-z_]+\.[a-z_0-9]+ \($/ { table = $3; sub(/^[^.]*\./, "", table); next }
+/^\)/ { table = "" }
+table { gsub(/"/, "", $1) }
+table && $1 ~ /^(id|uuid|name)$/ { print table, $1 }
+'
+
+# The tables of things, and those whose rows are known by id, since a migration has given them uuids meanwhile. Variables
+# and what is a record of work are left out: they are told as what is lost without a name.
+tables='
+{ seen[$1 " " $2]++; all[$1] }
+END {
+  for (each in all) {
+    if (each ~ /^(environment_variables|failed_jobs|telescope_.*|.*_executions)$/) continue
+    if (seen[each " uuid"] || (seen[each " name"] && seen[each " id"])) print "table", each
+    if (seen[each " uuid"] == 1 && seen[each " id"] == 2) print "by_id", each
+  }
+}
+'
+
+# kept WORD... and now WORD...: what pg_restore writes of the dump, and pg_dump of the database in service
+kept() { ask 600 docker exec -i coolify-db pg_restore "$@" -f - <"$at/coolify.dump" 2>/dev/null; }
+now() {
+  ask 600 docker exec coolify-db sh -c 'exec pg_dump "$@" -U "$POSTGRES_USER" -d "$POSTGRES_DB"' pg_dump "$@" 2>/dev/null
+}
+
+# things: of both; what cannot be read whole is not told as whole
+things() {
+  old=$(kept -s) && new=$(now -s) || return
+  both=$(printf '%s\n);\n%s\n' "$old" "$new" | awk "$columns" | awk "$tables")
+  words=$(printf '%s\n' "$both" | sed -n 's/^table /-t /p')
+  by_id=" $(printf '%s\n' "$both" | sed -n 's/^by_id //p' | tr '\n' ' ')"
+  [ -n "$words" ] || return
+  # shellcheck disable=SC2086 - words, each the name of a table as it was read
+  { kept -a $words && echo 'ink whole'; } | awk -v what=kept -v by_id="$by_id" "$things"
+  # shellcheck disable=SC2086
+  { now -a $words && echo 'ink whole'; } | awk -v what=now -v by_id="$by_id" "$things"
+}
 
 # of NAME: a number or a word in the manifest
 of() { sed -n "s/^  \"$1\": \"\{0,1\}\([A-Za-z0-9._-]*\)\"\{0,1\},\{0,1\}$/\1/p" "$at/manifest.json"; }
@@ -63,14 +103,16 @@ made_by() { sed -n "s/^  \"$1\": {.*\"$2\": \"\([^\"]*\)\".*/\1/p" "$at/manifest
 key_in() { sed -n "s/^\(export \)\{0,1\}$2=//p" "$1" | tail -n 1 | tr -d "\"'\r "; }
 set_in() { sed -n 's/^\(export \)\{0,1\}\([A-Za-z_][A-Za-z0-9_]*\)=.*/\2/p' "$1" | sort -u; }
 
-# key: whether .env here decrypts what the APP_KEY of the backup has encrypted
+# key: whether .env here decrypts what the APP_KEY of the backup has encrypted, and has its earlier ones, too
 key() {
   theirs=$(key_in "$at/secrets/.env" APP_KEY) || { echo missing; return; }
   case $theirs in '' | *[!A-Za-z0-9+/=:_-]*) echo missing; return ;; esac
-  case ,$(key_in "$source/.env" APP_KEY),$(key_in "$source/.env" APP_PREVIOUS_KEYS), in
-    *",$theirs,"*) echo known ;;
-    *) echo other ;;
-  esac
+  known=,$(key_in "$source/.env" APP_KEY),$(key_in "$source/.env" APP_PREVIOUS_KEYS),
+  case $known in *",$theirs,"*) ;; *) echo other; return ;; esac
+  for each in $(key_in "$at/secrets/.env" APP_PREVIOUS_KEYS | tr , ' '); do
+    case $known in *",$each,"*) ;; *) echo earlier; return ;; esac
+  done
+  echo known
 }
 
 # last: the sum of the dump that was restored last, where that is what serves
@@ -95,20 +137,16 @@ look() {
     "$(made_by coolify version)" "$(made_by postgres version)"
   printf 'key %s\n' "$(key 2>/dev/null)"
   printf 'last %s\n' "$(last)"
+  printf 'left %s\n' "$(row "select count(*) from pg_database where datname = 'ink_left'")"
   printf 'now_bytes %s\n' "$(row 'select pg_database_size(current_database())')"
   printf 'now_postgres %s\n' "$(row 'show server_version')"
   printf 'since %s\n' "$(row "select count(*) from application_deployment_queues
     where created_at > to_timestamp($(of made)) at time zone 'UTC'")"
-  printf 'panel %s\n' "$(ask 600 docker exec -i coolify-db pg_restore -a -t instance_settings -f - <"$at/coolify.dump" 2>/dev/null | awk "$panel")"
+  printf 'panel %s\n' "$(kept -a -t instance_settings | awk "$panel")"
   [ ! -f "$at/secrets/.env" ] || for name in $(set_in "$at/secrets/.env"); do
     set_in "$source/.env" | grep -qx "$name" || printf 'unset %s\n' "$name"
   done
-  # shellcheck disable=SC2086 - words, each a name of ours
-  { ask 600 docker exec -i coolify-db pg_restore -a $(table_words) -f - <"$at/coolify.dump" 2>/dev/null && echo 'ink whole'; } |
-    awk -v what=kept "$things"
-  # shellcheck disable=SC2086
-  { ask 600 docker exec coolify-db sh -c 'exec pg_dump -a "$@" -U "$POSTGRES_USER" -d "$POSTGRES_DB"' pg_dump $(table_words) \
-    2>/dev/null && echo 'ink whole'; } | awk -v what=now "$things"
+  things
   printf 'done\n'
 }
 

@@ -18,12 +18,15 @@ PLACE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}|/data/coolify/backups(?:/[A-Za-z0-9
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _UNCHANGED = 3
 _WORDS = re.compile(r"^ink-weigh: (.+)", re.MULTILINE)
-_THING = re.compile(r"(?P<table>[a-z_]{1,40}) (?P<uuid>[A-Za-z0-9-]{1,64})(?: (?P<name>.*))?")
-_KEYS = frozenset({"known", "other", "missing"})
+_THING = re.compile(r"(?P<table>[a-z_0-9]{1,63}) (?P<uuid>[A-Za-z0-9-]{1,64})(?: (?P<name>.*))?")
+_KEYS = frozenset({"known", "earlier", "other", "missing"})
 
 
 class Thing(Frozen):
-    """A row of Coolify's database: its table, its uuid (its id where it has none), and its name, which may be empty."""
+    """A row of Coolify's database: its table, its uuid, and its name, which may be empty.
+
+    It is its id where it has none, or where the table has none in the backup or now: a migration gave them.
+    """
 
     table: str
     uuid: str
@@ -34,7 +37,9 @@ class Weighed(Frozen):
     """A backup and the database in service. An empty text and None are what is not known.
 
     `made` is in seconds of Unix. `key` tells whether .env decrypts what the backup's APP_KEY has encrypted: `known`,
-    `other`, or `missing` where the backup has none. `unset` are keys of the backup's .env that this one lacks.
+    `other`, or `missing` where the backup has none; `earlier`, where only some of the backup's earlier keys are not
+    there. `left` counts the databases that are called ink_left. `unset` are keys of the backup's .env that are not
+    here.
     `since` counts the deployments that began after the backup. `last` is the sum of the dump that was restored last, if
     that is what serves. `panel` is the URL of the dashboard, as the backup has it.
     """
@@ -50,6 +55,7 @@ class Weighed(Frozen):
     unset: tuple[str, ...] = ()
     since: int | None = None
     last: str = ""
+    left: int | None = None
     panel: str = ""
     now_bytes: int | None = None
     now_postgres: str = ""
@@ -149,6 +155,7 @@ def read_weighed(host: str, facts: Iterable[tuple[str, str]]) -> Weighed:
         unset=tuple(map(clean_name, _rests(lines, "unset"))),
         database_bytes=_count(told, "database_bytes"),
         since=_count(told, "since"),
+        left=_count(told, "left"),
         now_bytes=_count(told, "now_bytes"),
         kept=_things(host, lines, "kept"),
         now=_things(host, lines, "now"),

@@ -74,7 +74,7 @@ def _told(coolify: CoolifyState, kept: Kept) -> Iterator[str]:
     yield from (f"name {kept.name}", f"made {int(kept.at)}", "format 1", f"database_bytes {disk.database_bytes}")
     yield from (f"image {kept.image}", "image_id ", f"version {kept.version}", f"postgres {kept.postgres}")
     yield f"key {_key(disk, kept)}"
-    yield f"last {_last(disk)}"
+    yield from (f"last {_last(disk)}", f"left {_left(disk)}")
     yield from (f"now_bytes {disk.database_bytes or _MEGABYTES}", "now_postgres 15.8")
     yield f"since {sum(each.created_at > kept.at for each in coolify.deployments)}"
     before = CoolifyState.model_validate({name: kept.rows[name] for name in _ROWS & kept.rows.keys()})
@@ -99,6 +99,12 @@ def _last(disk: FactoryDisk) -> str:
     return served[-1].get("dump", "") if served else ""
 
 
+def _left(disk: FactoryDisk) -> int:
+    """Return how many databases are called ink_left: one, from the first restore on."""
+    ended = ("confirmed", "reverted")
+    return int(any(each.orders.get("kind") == "restore" and each.state in ended for each in disk.rotations.values()))
+
+
 def _things(state: CoolifyState) -> Iterator[str]:
     yield from (f"applications {app.uuid} {app.text('name')}" for app in state.applications)
     named = {
@@ -106,6 +112,7 @@ def _things(state: CoolifyState) -> Iterator[str]:
         "servers": state.servers,
         "projects": state.projects,
         "private_keys": state.keys,
+        "github_apps": state.github_apps,
     }
     yield from (f"{table} {each.uuid} {each.name}" for table, rows in named.items() for each in rows)
     yield from (f"personal_access_tokens {each.id} {each.name}" for each in state.tokens)
