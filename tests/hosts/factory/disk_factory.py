@@ -81,6 +81,11 @@ case "$*" in
     grep -qx "$2" "$ROOT/containers" || echo "$2" >>"$ROOT/containers" ;;
   'inspect --type container --format x coolify-redis') exit 1 ;;
   'inspect --type container --format x '*) ;;
+  'inspect --type container --format {{.HostConfig.AutoRemove}}'*)
+    if grep -qsx "$6" "$ROOT/passing"; then echo "true /$6"; else echo "false /$6"; fi ;;
+  'inspect --type container --format {{.RestartCount}}'*)
+    ! grep -qsx "$6" "$ROOT/restarting" || echo x >>"$ROOT/restarts"
+    cat "$ROOT/restarts" 2>/dev/null || true ;;
   'inspect --type container --format {{.Name}} '[a-z]*) echo "/$6" ;;
   'inspect --type container --format {{.Name}}'*)
     for word; do :; done

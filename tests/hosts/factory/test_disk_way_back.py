@@ -1,4 +1,4 @@
-"""The way back of a move of data, weeks later and by hand: what would keep it from its end is told before Docker stops."""
+"""The way back of a move of data, weeks later by hand: what keeps it from its end is told before Docker stops."""
 
 import os
 import shutil
@@ -63,6 +63,17 @@ def docker_set_since(root: Root) -> None:
     root.write("etc/docker/daemon.json", f'{{"data-root": "{root.folder}/data/docker"}}\n')
 
 
+def mounted_since(root: Root) -> None:
+    """Somebody uses a folder of the disk elsewhere."""
+    with (root.folder / "proc/self/mountinfo").open("a", encoding="utf-8") as mounts:
+        mounts.write("30 1 8:16 /part /srv rw - ext4 /dev/sdb rw\n")
+
+
+def docker_unset_since(root: Root) -> None:
+    """Somebody wrote settings that Docker would not start with."""
+    root.write("etc/docker/daemon.json", "nothing that it reads\n")
+
+
 def containerd_set_since(root: Root) -> None:
     """Somebody has containerd keep its data on the disk, by hand."""
     root.write("etc/containerd/config.toml", f'root = "{root.folder}/data/containerd"\n')
@@ -76,6 +87,11 @@ def other_under_way(root: Root) -> None:
 def rotated(root: Root) -> None:
     """Coolify's image is being swapped."""
     root.write("data/coolify/ink/rotations/op-9/state", "swapped\n")
+
+
+def passing(root: Root) -> None:
+    """A container runs that is deleted when it stops."""
+    root.write("passing", "web\n")
 
 
 def aside_removed(root: Root) -> None:
@@ -96,8 +112,11 @@ def other_disk_line(root: Root) -> None:
             "was moved to /data by op-2: go back from that first, by /var/lib/ink-infra/disk/moves/op-2",
         ),
         (docker_set_since, "keeps its data at /data/docker, which is not in /data.before-op-1"),
+        (docker_unset_since, "dockerd does not take its settings, /etc/docker/daemon.json"),
+        (mounted_since, "the disk is mounted at /srv, too"),
         (containerd_set_since, "keeps its data at /data/containerd"),
         (other_under_way, "another move is under way: op-2"),
+        (passing, "web would be deleted when it is stopped"),
         (rotated, "is being swapped: op-9"),
         (aside_removed, "/data.before-op-1 is not there any more"),
         (other_disk_line, "fstab was changed since"),
@@ -159,11 +178,11 @@ def test_settings_that_change_within_the_move_do_not_keep_docker_in_the_new_plac
     on_disk(root)
     begun(root, docker=True)
     edited = '{"data-root": "/data/docker", "debug": true}'
-    started = root.folder / "bin/boot-docker"
+    started, file = root.folder / "bin/boot-docker", "$ROOT/etc/docker/daemon.json"
     started.write_text(
         started.read_text(encoding="utf-8").replace(
             "\nsystem=",
-            f"\ngrep -q data-root $ROOT/etc/docker/daemon.json && echo '{edited}' >$ROOT/etc/docker/daemon.json && exit 1\nsystem=",
+            f"\nif grep -q data-root {file}; then echo '{edited}' >{file}; exit 1; fi\nsystem=",
         ),
         encoding="utf-8",
     )
@@ -238,6 +257,17 @@ def test_a_part_of_the_disk_or_another_file_system_is_not_taken_for_the_disk(tmp
     assert (said.status, "is not the whole ext4 of the disk" in said.words) == (3, True), said
     ground = read_ground("factory", DISK, facts(root.run("factory/disk.sh", "ink-disk", "look", "any", DISK).facts))
     assert (ground.data, ground.data_number) == ("mount", "")
+
+
+def test_where_the_disk_is_lost_both_moves_go_back_one_after_the_other(tmp_path: Path) -> None:
+    """Docker's settings first, without Docker, which the guard keeps down; it starts when /data is back."""
+    root = moved(tmp_path, docker=True)
+    root.write("gone", "")
+    boot(root)
+    assert (left(root).docker, left(root).on_disk) == (False, False)
+    assert told(root, "back", LOSE).status == 0
+    assert (left(root).state, left(root).docker, docker_root(root)) == ("reverted", False, "/var/lib/docker")
+    assert left(root).why.endswith("; not started again: Docker, since nothing is mounted at /data")
 
 
 @pytest.mark.parametrize("number", [3, 9, 15, 21, 27])

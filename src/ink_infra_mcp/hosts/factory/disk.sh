@@ -26,6 +26,7 @@ unit=ink-factory-disk.service
 stage=$top/stage
 TRY_AGAIN_S=5
 HEALTHY_S=300
+STAYS_S=5
 SPARE_KB=16384
 
 leave() {
@@ -237,11 +238,14 @@ prepare_data() {
   still_it || leave 3 'the disk is not as it was when this was planned'
   [ "$(order copy)" = yes ] || is_at_data || leave 3 "what is mounted at $data is not the whole ext4 of the disk"
   [ "$(kind_of_data)" = "$(order data)" ] || leave 3 "$data is not as it was when this was planned"
-  # it starts anew with what is there, both ways
-  if [ -f "$daemon" ] && dockerd --help 2>/dev/null | grep -q -e --validate; then
-    ask 30 dockerd --validate --config-file "$daemon" >/dev/null 2>&1 || leave 3 "dockerd does not take its settings, $daemon"
-  fi
+  settings_taken
   cp -p "$fstab" "$dir/fstab.back" && wanted_fstab || leave 3 'fstab could not be prepared'
+}
+
+# settings_taken: Docker will be started anew with what is there
+settings_taken() {
+  [ -f "$daemon" ] && dockerd --help 2>/dev/null | grep -q -e --validate || return 0
+  ask 30 dockerd --validate --config-file "$daemon" >/dev/null 2>&1 || leave 3 "dockerd does not take its settings, $daemon"
 }
 
 is_at_data() { [ -n "$(mounted "$data")" ] && [ "$(whole_at "$data")" = "$(number_of "$ids/$(order disk)")" ]; }
@@ -287,6 +291,8 @@ prepare_docker() {
   [ "$(sum_of "$daemon")" = "$(order sum:daemon)" ] && [ "$(sum_of "$config")" = "$(order sum:config)" ] || leave 3 "Docker's settings were changed meanwhile"
   for each in daemon config; do
     file=$(file_of "$each")
+    # of a longer one we were told the beginning
+    [ ! -f "$file" ] || [ "$(wc -c <"$file")" -le 65536 ] || leave 3 "$file is longer than 64 KiB"
     if [ -f "$file" ]; then cp -p "$file" "$dir/$each.back" || leave 3 'the disk takes nothing'; fi
     [ "$(order "text:$each")" != same ] || continue
     order "text:$each" | base64 -d >"$dir/$each.wanted" && [ -s "$dir/$each.wanted" ] && sync "$dir/$each.wanted" || leave 3 'its orders are not whole'
@@ -305,8 +311,7 @@ file_of() { case $1 in daemon) echo "$daemon" ;; config) echo "$config" ;; esac;
 install_unit() {
   order script | base64 -d | put "$top/disk.sh" && printf '%s\n' "$name" | put "$dir/name" || return 1
   printf '#!/bin/sh\n# Goes back to where it was before the move %s, without any other server.\nexec sh %s/disk.sh ink-disk back %s "$@"\n' \
-    "$name" "$top" "$name" | put "$dir/rollback" && chmod 0700 "$dir/rollback" && cp -p "$dir/rollback" "$top/rollback.ink-new" &&
-    mv -f "$top/rollback.ink-new" "$top/rollback" && write_unit
+    "$name" "$top" "$name" | put "$dir/rollback" && chmod 0700 "$dir/rollback" && write_unit
 }
 
 write_unit() {
@@ -332,6 +337,8 @@ END
 start() {
   [ "$(state)" = prepared ] || return 0
   [ "$(told boot)" = "$(boot)" ] || { set_state refused 'the Factory has booted since it was prepared' >/dev/null; return 0; }
+  # another one may have been prepared since
+  grep -qs " run $name\$" "$system/$unit" || leave 3 'its unit is that of another move by now'
   systemctl enable --quiet "$unit" && systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
 }
 
@@ -354,6 +361,8 @@ AssertPathIsMountPoint=/data'
 
 # hold: from here on Docker starts at no boot, until `let_go`
 hold() {
+  # a power cut from here on leaves nobody who could be asked
+  noted
   printf '%s\n' "$name" | put "$top/hold" || return 1
   for each in docker.service docker.socket containerd.service; do
     mkdir -p "$system/$each.d" && printf '[Unit]\nConditionPathExists=!%s/hold\n' "$top" | put "$system/$each.d/ink-hold.conf" || return 1
@@ -382,9 +391,16 @@ quiet() {
   ! systemctl is-active --quiet docker.service && ! systemctl is-active --quiet containerd.service
 }
 
-# containers_end: Coolify first, its database last but for what nobody knows. Those that run are noted once
+# noted: those that run, once
+noted() {
+  [ -f "$dir/running" ] || [ "$(order docker)" != yes ] || ! systemctl is-active --quiet docker.service || {
+    ask 20 docker ps -q --no-trunc >"$dir/ps" && put "$dir/running" <"$dir/ps"
+  }
+}
+
+# containers_end: Coolify first, its database last but for what nobody knows
 containers_end() {
-  if [ ! -f "$dir/running" ]; then ask 20 docker ps -q --no-trunc >"$dir/ps" && put "$dir/running" <"$dir/ps" || return 1; fi
+  noted || return 1
   for each in coolify coolify-realtime coolify-proxy coolify-redis coolify-db; do
     ask 20 docker inspect --type container --format x "$each" >/dev/null 2>&1 || continue
     ask 120 docker stop -t 60 "$each" >/dev/null || return 1
@@ -392,6 +408,15 @@ containers_end() {
   all=$(ask 20 docker ps -q --no-trunc) || return 1
   # shellcheck disable=SC2086 - ids, each a word
   [ -z "$all" ] || ask 300 docker stop -t 30 $all >/dev/null
+}
+
+# passing: the containers that Docker deletes as soon as they are stopped
+passing() {
+  [ "$(order docker)" = yes ] && [ "$(order copy)" = yes ] && systemctl is-active --quiet docker.service || return 0
+  all=$(ask 20 docker ps -q) || return 1
+  for each in $all; do
+    ask 20 docker inspect --type container --format '{{.HostConfig.AutoRemove}} {{.Name}}' "$each" 2>/dev/null
+  done | sed -n 's|^true /||p' | words
 }
 
 # wake [anyway]: Docker, and every container that ran; one that is gone since is none. With `anyway` one that cannot
@@ -420,13 +445,20 @@ wake() {
   [ -n "$found" ] || [ ! -s "$dir/running" ] || { [ "${1:-}" = anyway ] && down=' any, since none is there'; }
 }
 
-# serves: what ran runs, and Coolify is healthy if it says how it is
+# serves: what ran runs, and still does some seconds later without a start in between; and Coolify is healthy if it says
+# how it is
 serves() {
   [ "$(order docker)" = yes ] || return 0
   end=$(($(uptime_s) + HEALTHY_S))
-  until all_run; do
+  until all_run && begun_at=$(starts) && sleep "$STAYS_S" && all_run && [ "$begun_at" = "$(starts)" ]; do
     [ "$(uptime_s)" -lt "$end" ] || return 1
     sleep 2
+  done
+}
+
+starts() {
+  for each in $(cat "$dir/running"); do
+    ask 20 docker inspect --type container --format '{{.RestartCount}} {{.State.StartedAt}}' "$each" || return 1
   done
 }
 
@@ -459,13 +491,13 @@ run() {
 
 go() {
   [ -z "$(rotations)" ] || refuse "Coolify's image or database is being swapped: $(rotations)"
-  if [ "$(order coolify)" = yes ]; then
-    busy=$(deployments) || refuse "Coolify's database does not say whether deployments run"
-    [ "$busy" = 0 ] || refuse "$busy deployments run or wait"
-  fi
+  busy=$(busy) || refuse "$busy"
   [ "$(order kind)" != data ] || still_it || refuse 'the disk is not as it was when this was planned'
   [ "$(order kind)" != data ] || [ "$(sum_of "$fstab")" = "$(sum_of "$dir/fstab.back")" ] || refuse 'fstab was changed meanwhile'
+  passing=$(passing) || refuse 'Docker does not say what runs'
+  [ -z "$passing" ] || refuse "$passing would be deleted when it is stopped, with its anonymous volumes (--rm)"
   if [ "$(guarded)" = yes ]; then : >"$dir/guarded" || refuse 'the disk takes nothing'; fi
+  cp -p "$dir/rollback" "$top/rollback.ink-new" && mv -f "$top/rollback.ink-new" "$top/rollback" || refuse 'the disk takes nothing'
   set_state moving '' && [ "$(state)" = moving ] || refuse 'the disk takes nothing'
   if [ "$(order copy)" = yes ]; then copied_"$(order kind)"; fi
   set_state switching '' && [ "$(state)" = switching ] || revert 'the disk takes nothing'
@@ -499,6 +531,13 @@ in_place() {
   esac
 }
 
+# busy: fails with words where deployments run or wait, or that is not known
+busy() {
+  [ "$(order coolify)" = yes ] || return 0
+  count=$(deployments) || { echo "Coolify's database does not say whether deployments run"; return 1; }
+  [ "$count" = 0 ] || { echo "$count deployments run or wait"; return 1; }
+}
+
 copied_data() {
   at=$ids/$(order disk)
   for each in $(order used_at); do umount "$each" || revert "the disk is in use at $each"; done
@@ -513,6 +552,8 @@ copied_data() {
   : >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
   fits "$data" "$stage"
   begun=$(uptime_s)
+  # formatting and measuring took their time
+  busy=$(busy) || revert "$busy"
   hold && quiet || revert 'Docker could not be stopped'
   if [ "$(order data)" = folder ]; then
     [ -z "$(below "$data")" ] || revert "something is mounted below $data"
@@ -530,11 +571,13 @@ copied_docker() {
   [ "$(room "$data")" -gt $((total + total / 10 + SPARE_KB)) ] || revert 'the disk has no room for it'
   : >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
   begun=$(uptime_s)
+  # formatting and measuring took their time
+  busy=$(busy) || revert "$busy"
   hold && quiet || revert 'Docker could not be stopped'
   for each in $(order trees); do
     [ -z "$(below "${each%%:*}")" ] || revert "something is mounted below ${each%%:*}"
     unused "${each%%:*}"
-    mkdir "${each#*:}" || revert "${each#*:} could not be made"
+    mkdir "${each#*:}" && printf '%s\n' "${each#*:}" >>"$dir/made" && sync "$dir/made" || revert "${each#*:} could not be made"
     copy "${each%%:*}" "${each#*:}"
   done
   sync -f "$data" || revert 'the disk takes nothing'
@@ -611,9 +654,12 @@ switch_docker() {
 
 # revert WHY: go back, and try again for as long as it takes
 revert() {
-  set_state reverting "$1"
+  why=$1
+  # from `started` on Docker was in service there, if only for moments
+  [ "$(state)" != started ] || [ "$(order copy)" != yes ] || why="$why; what was written in the new place since it was put there is on the disk only"
+  set_state reverting "$why"
   until back_once; do sleep "$TRY_AGAIN_S"; done
-  set_state reverted "$1${down:+; not started again:$down}"
+  set_state reverted "$why${down:+; not started again:$down}"
   finish
 }
 
@@ -621,9 +667,18 @@ back_once() {
   # nobody writes to the new place any more, and nobody to the old one yet
   if [ -e "$dir/placing" ]; then hold && quiet anyway || return 1; fi
   back_"$(order kind)" || return 1
+  # without the disk Docker does not start on either place: /data has to go back, too
+  if [ "$(order kind)" = docker ] && [ -z "$(mounted "$data")" ] && [ "$(guarded)" = yes ]; then
+    down=" Docker, since nothing is mounted at $data"
+    let_go
+    return
+  fi
   wake anyway || return 1
   in_old_place || { echo 'Docker is not in the old place'; return 1; }
   tidy
+  # where the cloud mounts it by itself
+  [ "$(order kind) $(order copy)" != 'data yes' ] || for each in $(order used_at); do [ -n "$(mounted "$each")" ] || mount "$each"; done
+  true
 }
 
 in_old_place() {
@@ -646,8 +701,6 @@ back_data() {
   mounts_no_data "$fstab" || { echo "a line of fstab mounts something at $data"; return 1; }
   guard_off
   systemctl daemon-reload
-  [ "$(order copy)" != yes ] || for each in $(order used_at); do [ -n "$(mounted "$each")" ] || mount "$each"; done
-  true
 }
 
 # old_fstab: fstab as it was; where somebody else has edited it since, as it is, with the lines about the disk and /data
@@ -695,7 +748,9 @@ tidy() {
       fi
       ;;
     docker)
-      for each in $(order trees); do rm -rf --one-file-system "${each#*:}"; done
+      for each in $(told made); do rm -rf --one-file-system "$each"; done
+      # made, and the power went before it was noted
+      for each in $(order trees); do rmdir "${each#*:}" 2>/dev/null; done
       ;;
   esac
   rm -f "$dir/copying"
@@ -716,7 +771,7 @@ back() {
       ;;
   esac
   printf 'it goes back by itself from here on; what it does stands in %s/log\n' "$dir"
-  # who reads the log of a unit that does not start waits for ever
+  # without systemd nobody else would go back
   systemctl enable --quiet "$unit" && systemctl start --no-block "$unit" || revert "$(told why)"
   while [ "$(state)" != reverted ] && systemctl is-enabled --quiet "$unit"; do sleep "$TRY_AGAIN_S"; done
   printf '%s\n' "$(told why)"
@@ -727,10 +782,11 @@ may_go_back() {
   others=$(under_way | grep -vx "$name")
   [ -z "$others" ] || leave 3 "another move is under way: $others"
   case $(state) in moving | switching) return 0 ;; esac
-  [ "$(state)" != done ] || [ "$(order copy)" != yes ] || [ "$*" = --lose-what-is-new ] ||
+  [ "$(order copy)" != yes ] || [ "$*" = --lose-what-is-new ] ||
     leave 3 'the old place has nothing of what was written since the move. Say --lose-what-is-new to go back to it all the same;' \
       'what is new stays on the disk.'
   [ -z "$(rotations)" ] || leave 3 "Coolify's image or database is being swapped: $(rotations)"
+  [ -z "$(passing)" ] || leave 3 "$(passing) would be deleted when it is stopped, with its anonymous volumes (--rm)"
   may_"$(order kind)"
 }
 
@@ -740,6 +796,9 @@ may_data() {
     leave 3 "fstab was changed since, and would mount something at $data: take all lines for $data out but that of $(order disk)"
   [ "$(order copy)" = yes ] || return 0
   [ "$(order data)" != folder ] || [ -d "$aside" ] || leave 3 "$aside is not there any more"
+  settings_taken
+  elsewhere=$(used_at "$(mounted "$data")" | grep -vx "$data" | words)
+  [ -z "$elsewhere" ] || leave 3 "the disk is mounted at $elsewhere, too"
   for each in "$top"/moves/*/orders; do
     each=${each%/orders}
     grep -qx 'kind docker' "$each/orders" && [ "$(cat "$each/state" 2>/dev/null)" = done ] || continue
@@ -754,7 +813,7 @@ may_data() {
 # roots: what lies below /data of Docker's and containerd's own data, by their word, or their settings where they are down
 roots() {
   {
-    printf '"%s"\n' "$(ask 20 docker info --format '{{.DockerRootDir}}' 2>/dev/null)"
+    printf '"%s"\n' "$(ask 20 docker info --format '{{.DockerRootDir}}' 2>/dev/null)" "$(readlink -f /var/lib/docker)" "$(readlink -f /var/lib/containerd)"
     [ ! -f "$daemon" ] || cat "$daemon"
     ask 30 containerd --config "$config" config dump 2>/dev/null | grep '^root = '
   } | grep -Eo "[\"']$data/[^\"']*" | cut -c 2- | sort -u
