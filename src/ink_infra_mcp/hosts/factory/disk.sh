@@ -797,7 +797,8 @@ may_data() {
   [ "$(order copy)" = yes ] || return 0
   [ "$(order data)" != folder ] || [ -d "$aside" ] || leave 3 "$aside is not there any more"
   settings_taken
-  elsewhere=$(used_at "$(mounted "$data")" | grep -vx "$data" | words)
+  # a volume that Docker binds from there goes with its container
+  elsewhere=$(used_at "$(mounted "$data")" | grep -vx -e "$data" -e '/var/lib/docker/volumes/.*' | words)
   [ -z "$elsewhere" ] || leave 3 "the disk is mounted at $elsewhere, too"
   for each in "$top"/moves/*/orders; do
     each=${each%/orders}
