@@ -8,6 +8,7 @@ import pytest
 
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_factory import ImageKind
+from ink_infra_mcp.settings.policy_files import load_isolation
 from tests.clock import FakeClock
 from tests.ink import Ink, ink
 from tests.tools.arrivals import approved
@@ -69,3 +70,16 @@ async def test_an_image_that_is_too_young_is_pulled_and_never_started(
             assert "and that it was made at least 48 h ago" in asked.text
             assert (said.outcome, reason in said.text) == (outcome, True), said.text
             assert outcome == "applied" or (in_service(it.state), swaps(it)) == (before, [])
+
+
+async def test_where_policy_lets_apps_run_without_isolation_those_that_wish_it_keep_it(tmp_path: Path) -> None:
+    """Options of their own are a wish, too: the image is searched, and an official one is refused."""
+    with anyio.fail_after(LIMIT_S):
+        async with (
+            ink(tmp_path / "it", isolation=load_isolation(None).model_copy(update={"allow_without": True})) as it,
+            it.client() as client,
+        ):
+            asked = await call(client, ROTATE, image=NEW)
+            refused = await call(client, ROTATE, image=f"coollabsio/coolify@sha256:{'1' * 64}")
+    assert "and see that it accepts --runtime" in " ".join(asked.text.replace("...", " ").split())
+    assert "is an official image, which drops --runtime: 2 apps rely on it" in refused.text

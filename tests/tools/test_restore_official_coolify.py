@@ -231,3 +231,40 @@ async def test_an_option_that_does_nothing_is_found_by_the_canary_and_the_fork_c
     ended = await gone_back(tmp_path, has_option, wrap=Before(tmp_path, "coolify.first_deploy", forgets))
     assert ended.said.outcome == "undone", ended.said.text
     assert (ended.after, ended.apps_after) == (ended.before, ended.apps_before)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "reason"),
+    [
+        (RELYING, "these rely on --runtime and are not named in accept_unisolated: orders"),
+        ([*RELYING, "orders"], ""),
+    ],
+)
+async def test_a_database_or_another_teams_app_that_the_api_does_not_show_has_to_be_named_too(
+    tmp_path: Path, accepted: list[str], reason: str
+) -> None:
+    """Coolify gives its databases their run options as it does for apps: they lose isolation at their next start."""
+
+    def has_database(state: WorldState) -> None:
+        state.coolify.factory.relying.append(("standalone_postgresqls", "pg0pg0", "orders"))
+
+    with anyio.fail_after(LIMIT_S):
+        async with (
+            ink(tmp_path, change_world=has_database, clock=FakeClock(datetime.now(UTC))) as it,
+            it.client() as client,
+        ):
+            asked = await call(client, RESTORE, version=VERSION, accept_unisolated=accepted)
+    assert reason in asked.text
+    assert asked.is_error is bool(reason)
+    assert ("isolation of orders" in " ".join(asked.text.split())) is not bool(reason)
+
+
+async def test_an_app_that_came_to_rely_on_it_since_the_yes_ends_it_before_anything_is_touched(tmp_path: Path) -> None:
+    """Whoever deploys it meanwhile holds no lock of ours; the Factory looks at the last moment."""
+
+    def deployed(state: WorldState) -> None:
+        state.coolify.factory.relying.append(("applications", "new0new0", "newcomer"))
+
+    ended = await gone_back(tmp_path, wrap=Before(tmp_path, "factory.swap_unisolated", deployed), accept=RELYING)
+    assert "others rely on --runtime by now than those that were named" in ended.said.text
+    assert (ended.after, ended.said.outcome) == (ended.before, "undone")

@@ -194,6 +194,8 @@ class FactoryDisk(Part):
     left_over: list[str] = []
     free_kb: int = 40_000_000
     kept: list[Kept] = []
+    relying: list[tuple[str, str, str]] = []
+    """Table, uuid and name of what else has --runtime in Coolify's database than the apps that its API shows."""
     drill: Drill | None = None
     database_bytes: int = 8_388_608
     applied: list[str] = [*MIGRATIONS]

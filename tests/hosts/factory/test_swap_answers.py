@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
+from ink_infra_mcp.hosts.factory.relying import Relier
 from ink_infra_mcp.hosts.factory.swapping import (
     FileSeen,
     Orders,
@@ -121,6 +122,8 @@ def test_an_answer_is_read_as_it_is_meant() -> None:
         ("left_over", "0123456789ab_coolify "),
         ("under_way", "op-2"),
         ("free_kb", "9000 7000"),
+        ("relying_known", "yes"),
+        ("relying", f"standalone_postgresqls pg1 {coded('orders')}"),
         ("file", f"{CUSTOM} none "),
         ("file", f"{PROD} {'b' * 64} {coded('services: {}')}"),
     ]
@@ -130,6 +133,7 @@ def test_an_answer_is_read_as_it_is_meant() -> None:
         left_over=("0123456789ab_coolify",),
         under_way="op-2",
         free_bytes=7000 * 1024,
+        relying=(Relier(table="standalone_postgresqls", uuid="pg1", name="orders"),),
         files={CUSTOM: FileSeen(sha256="none"), PROD: FileSeen(sha256="b" * 64, text="services: {}")},
     )
     service = [

@@ -64,6 +64,7 @@ case "$*" in
   *'-f -'*) if grep -q 'rename to ink_left'; then mv "$ROOT/restored" "$ROOT/database"; fi ;;
   *'from migrations'*) cat "$ROOT/database" ;;
   *'from application_deployment_queues'*) echo 0 ;;
+  *'from information_schema.columns'*) ;;
   *'select is_auto_update_enabled'*) echo f ;;
   *'select current_database'*) echo coolify ;;
   *'update instance_settings'*) ;;

@@ -17,6 +17,7 @@ from ink_infra_mcp.core.plan import Change, Step, Undo, placed
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.hosts.factory.configured import configured, normal
 from ink_infra_mcp.hosts.factory.looking import PROD, FactoryFacts
+from ink_infra_mcp.hosts.factory.relying import sum_of
 from ink_infra_mcp.hosts.factory.swapping import Ready
 
 ROOM_BYTES = 5 * 2**30
@@ -78,6 +79,22 @@ class Exchange:
     def host(self) -> str:
         """Return the Factory's name."""
         return self.picture.facts.host
+
+
+def relying(seen: Picture, meets: Ready) -> tuple[str, ...] | None:
+    """Return the names of all that Coolify starts with --runtime, sorted; None: not known.
+
+    Its database knows databases and other teams' apps too, which its API does not show to our token.
+    """
+    if meets.relying is None or seen.apps is None:
+        return None
+    stored = [each.name for each in meets.relying]
+    return tuple(sorted([*stored, *({*seen.relying} - {*stored})]))
+
+
+def needs_option(seen: Picture, meets: Ready) -> bool:
+    """Return whether an image must accept --runtime: where policy wants it, or anything has it of its own."""
+    return not seen.needless or relying(seen, meets) != ()
 
 
 def common_reasons(seen: Picture, meets: Ready) -> Iterator[str]:
@@ -225,7 +242,8 @@ def _swap(it: Exchange) -> Step:
 
 
 def _named(it: Exchange) -> dict[str, JsonValue]:
-    return {"tag": it.tag, "env": {**it.env}} if it.tag else {}
+    named: dict[str, JsonValue] = {"tag": it.tag, "env": {**it.env}} if it.tag else {}
+    return named | ({"relying": sum_of(it.ready.relying or ())} if it.unisolated else {})
 
 
 def _back(host: str) -> Undo:

@@ -42,7 +42,10 @@ def _option(seen: Picture, swap: Step) -> Check:
     """That it is dropped is what was accepted, app by app; that nobody can tell is not."""
     told = f"accepts --runtime: {'not known' if seen.option is None else seen.option}"
     if swap.kind == UNISOLATED:
-        return _check("runtime_option", seen.option is not None, f"{told}; accepted without: {', '.join(swap.apps)}")
+        more = sorted({*seen.relying} - {*swap.apps})
+        told += f"; accepted without: {', '.join(swap.apps)}"
+        told += f"; not named, and rely on it by now: {', '.join(more)}" if more else ""
+        return _check("runtime_option", seen.option is not None and not more, told)
     return _check("runtime_option", seen.needless or seen.option is True, told)
 
 

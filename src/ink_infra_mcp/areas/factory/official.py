@@ -14,8 +14,10 @@ from ink_infra_mcp.areas.factory.exchange import (
     check_files,
     common_reasons,
     is_off,
+    needs_option,
     of_rules,
     own_line,
+    relying,
     serves,
 )
 from ink_infra_mcp.areas.factory.findings import some
@@ -71,7 +73,7 @@ class OfficialFacts:
     @property
     def option(self) -> bool:
         """Return whether the image must accept --runtime: unless nobody wants it, or those who rely on it are named."""
-        return not self.accepted and (not self.picture.needless or bool(self.picture.relying))
+        return not self.accepted and needs_option(self.picture, self.ready)
 
     @property
     def is_so(self) -> bool:
@@ -171,16 +173,15 @@ def _of_version(facts: OfficialFacts) -> Iterator[str]:
 
 def _of_apps(facts: OfficialFacts) -> Iterator[str]:
     """Who is named has to be exactly who would lose: neither an app less, nor a list that fits whatever comes."""
-    seen = facts.picture
-    if seen.apps is None:
-        yield "which apps rely on --runtime is not known"
+    names = relying(facts.picture, facts.ready)
+    if names is None:
+        yield "which apps and databases rely on --runtime is not known"
     elif facts.accepted:
-        relying = set(seen.relying)
-        if less := tuple(sorted(relying - {*facts.accepted})):
+        if less := tuple(sorted({*names} - {*facts.accepted})):
             yield f"these rely on --runtime and are not named in accept_unisolated: {some(less)}"
-        if more := tuple(sorted({*facts.accepted} - relying)):
+        if more := tuple(sorted({*facts.accepted} - {*names})):
             yield f"these are named in accept_unisolated and do not rely on --runtime: {some(more)}"
-        yield from _of_namesakes(seen.relying)
+        yield from _of_namesakes(names)
 
 
 def _of_namesakes(names: tuple[str, ...]) -> Iterator[str]:

@@ -12,8 +12,10 @@ from ink_infra_mcp.areas.factory.exchange import (
     check_files,
     common_reasons,
     is_off,
+    needs_option,
     of_rules,
     own_line,
+    relying,
     serves,
 )
 from ink_infra_mcp.areas.factory.image import Picture, picture
@@ -105,8 +107,10 @@ def reasons_against(facts: RotationFacts) -> Iterator[str]:
     seen, meets = facts.picture, facts.ready
     yield from common_reasons(seen, meets)
     yield from of_rules(facts.rules, facts.image)
-    if kind_of(facts.image) == "official" and not seen.needless:
-        yield f"{facts.image} is an official image, which drops --runtime: {len(seen.relying)} apps rely on it"
+    if kind_of(facts.image) == "official" and needs_option(seen, meets):
+        known = relying(seen, meets)
+        many = "which apps rely on it is not known" if known is None else f"{len(known)} apps rely on it"
+        yield f"{facts.image} is an official image, which drops --runtime: {many}"
 
 
 def exchange_of(facts: RotationFacts) -> Exchange:
@@ -117,17 +121,18 @@ def exchange_of(facts: RotationFacts) -> Exchange:
         ready=facts.ready,
         images=facts.changed,
         canary=facts.canary,
-        option=not facts.picture.needless,
+        option=needs_option(facts.picture, facts.ready),
         rules=facts.rules,
     )
 
 
 def warnings_of(facts: RotationFacts) -> tuple[str, ...]:
     """Return what a person should know before a yes."""
-    seen = facts.picture
-    relying = f"{len(seen.relying)} apps rely on the option --runtime" if seen.apps is not None else "not known"
+    seen, known = facts.picture, relying(facts.picture, facts.ready)
+    told = "not known" if known is None else f"{len(known)} apps rely on the option --runtime"
+    searched = "; the image is searched for it before anything stops" if needs_option(seen, facts.ready) else ""
     words = [
-        f"Apps that rely on --runtime: {relying}; the image is searched for it before anything stops.",
+        f"Apps that rely on --runtime: {told}{searched}.",
         "While it is swapped, dashboard and API do not answer: about a minute, and as long as a dump and its "
         "migrations take; a deployment that begins then fails.",
         "Where migrations ran, going back restores the database from the moment of the swap: what is made in Coolify "

@@ -124,6 +124,26 @@ deployments() {
   database '' "select count(*) from application_deployment_queues where status in ('queued', 'in_progress')"
 }
 
+# relying: what Coolify starts with --runtime, of all teams: apps, and databases too, whose options it reads alike (app/Actions/
+# Database/Start*.php, 4.3.10). Tables are asked for, since there are more of them from version to version
+relying() {
+  tables=$(database '' "select table_name from information_schema.columns
+    where table_schema = 'public' and column_name = 'custom_docker_run_options' order by 1") || return 1
+  sql=
+  for table in $tables; do
+    case $table in *[!a-z0-9_]*) return 1 ;; esac
+    sql="${sql:+$sql union all }select '$table ' || t.uuid || ' ' || replace(encode(convert_to(t.name, 'UTF8'), 'base64'), chr(10), '')
+      from $table t where t.custom_docker_run_options like '%--runtime%' and to_jsonb(t) ->> 'deleted_at' is null"
+  done
+  [ -z "$sql" ] || database '' "$sql"
+}
+
+# relying_sum: of whom, whatever they are called
+relying_sum() {
+  found=$(relying) || return 1
+  printf '%s' "$found" | awk 'NF { print $1, $2 }' | sort | sha256sum | cut -c 1-64
+}
+
 # upgrade_runs: or may run. Its dangerous half is a shell of its own, which names only its log (upgrade.sh, 4.3.11)
 upgrade_runs() {
   command -v pgrep >/dev/null 2>&1 || return 0
@@ -286,6 +306,7 @@ may_begin() {
     refuse "Coolify's database does not say whether deployments run"
   [ "$busy" = 0 ] || refuse "$busy deployments run or wait"
   if upgrade_runs; then refuse "an upgrade of Coolify's own runs"; fi
+  [ -z "$(order relying)" ] || [ "$(relying_sum)" = "$(order relying)" ] || refuse 'others rely on --runtime by now than those that were named'
   for file in $FILES; do
     [ "$(sum_of "$source/$file")" = "$(sum_of "$dir/$file.back")" ] || refuse "$file was changed meanwhile"
   done
@@ -680,6 +701,12 @@ ready() {
   printf 'left_over %s\n' "$(ask 20 docker ps -a --format '{{.Names}}' 2>/dev/null | grep -E '^[0-9a-f]{12}_coolify' | tr '\n' ' ')"
   printf 'under_way %s\n' "$(under_way)"
   printf 'free_kb %s\n' "$(room /data) $(room "$(ask 20 docker info --format '{{.DockerRootDir}}' 2>/dev/null)")"
+  if found=$(relying 2>/dev/null); then
+    printf 'relying_known yes\n'
+    [ -z "$found" ] || printf '%s\n' "$found" | sed 's/^/relying /'
+  else
+    printf 'relying_known no\n'
+  fi
   for file in docker-compose.custom.yml docker-compose.prod.yml; do
     [ -z "$(find "$source/$file" -size +64k 2>/dev/null)" ] || leave 3 "$file is larger than 64 KiB"
     printf 'file %s %s %s\n' "$file" "$(sum_of "$source/$file")" "$(if [ -f "$source/$file" ]; then coded <"$source/$file"; fi)"

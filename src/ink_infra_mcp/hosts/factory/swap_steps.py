@@ -208,6 +208,7 @@ class SwapSteps:
             texts=texts,
             tag=call.text("tag") if "tag" in call.params else "",
             env=_texts(call, "env"),
+            relying=call.text("relying") if "relying" in call.params else "",
         )
 
     async def _docker(self, call: StepCall, host: str, *words: str, timeout_s: float = 120.0) -> CommandResult:

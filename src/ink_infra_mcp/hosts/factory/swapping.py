@@ -10,6 +10,7 @@ from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
+from ink_infra_mcp.hosts.factory.relying import Relier, read_relying
 from ink_infra_mcp.hosts.machine.reading import AS_ROOT, is_root
 from ink_infra_mcp.hosts.scripts import packaged
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
@@ -61,13 +62,17 @@ class FileSeen(Frozen):
 
 
 class Ready(Frozen):
-    """What a rotation would meet; None is not known. `files` are by name, and never for anybody's eyes."""
+    """What a rotation would meet; None is not known. `files` are by name, and never for anybody's eyes.
+
+    `relying` is what has the option --runtime in Coolify's database: apps and databases of every team.
+    """
 
     deployments: int | None
     upgrade: bool
     left_over: tuple[str, ...]
     under_way: str
     free_bytes: int | None
+    relying: tuple[Relier, ...] | None
     files: Mapping[str, FileSeen]
 
 
@@ -102,6 +107,8 @@ class Orders(Frozen):
     texts: Mapping[str, str | None]
     tag: str = ""
     env: Mapping[str, str] = {}
+    relying: str = ""
+    """The sum of those that may rely on --runtime (`sum_of`); empty: it does not matter to this image."""
 
     def lines(self) -> str:
         """Return the orders as the script reads them, each value a word of harmless letters."""
@@ -120,6 +127,8 @@ class Orders(Frozen):
 
     def _named(self) -> dict[str, str]:
         tag = {"tag": self.tag} if self.tag else {}
+        if self.relying:
+            tag |= {"relying": self.relying}
         return tag | {f"env:{name}": value for name, value in {**self.env, **_UPDATES_OFF}.items()}
 
 
@@ -271,6 +280,7 @@ def read_ready(host: str, facts: Iterable[tuple[str, str]]) -> Ready:
         left_over=tuple(clean_name(name) for name in told.get("left_over", "").split()),
         under_way=clean_name(told.get("under_way", "")),
         free_bytes=_least(told.get("free_kb", "").split()),
+        relying=_relying(host, lines),
         files=files,
     )
 
@@ -292,6 +302,13 @@ def read_service(host: str, facts: Iterable[tuple[str, str]]) -> Service:
         auto_update={"t": True, "f": False}.get(told.get("auto_update", "")),
         failed_jobs=_count(told.get("failed_jobs", "")),
     )
+
+
+def _relying(host: str, lines: Iterable[tuple[str, str]]) -> tuple[Relier, ...] | None:
+    try:
+        return read_relying(lines)
+    except ValueError as error:
+        raise _not_understood(host) from error
 
 
 def _running(text: str) -> tuple[str, str]:

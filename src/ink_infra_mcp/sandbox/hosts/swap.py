@@ -166,6 +166,9 @@ class SwapScript:
         if self._busy():
             rotation.state, rotation.why = "refused", f"{self._busy()} deployments run or wait"
             return
+        if rotation.orders.get("relying", self._relying_sum()) != self._relying_sum():
+            rotation.state, rotation.why = "refused", "others rely on --runtime by now than those that were named"
+            return
         kind = kind_at(self.disk, rotation.orders["image"])
         if rotation.orders.get("kind") == "restore":
             self._restore(rotation)
@@ -255,6 +258,17 @@ class SwapScript:
         yield f"runs {self._container().image_id} {self._container().state}"
         yield f"said {_coded(rotation.said)}"
 
+    def _relying(self) -> list[tuple[str, str, str]]:
+        """Databases have options of their own, which the pretend Coolify keeps as the real one does."""
+        found = [("applications", app) for app in self.coolify.applications]
+        relying = [(table, item) for table, item in found if "--runtime" in item.text("custom_docker_run_options")]
+        others = [(table, uuid, name) for table, uuid, name in self.disk.relying]
+        return [*((table, item.uuid, item.text("name")) for table, item in relying), *others]
+
+    def _relying_sum(self) -> str:
+        lines = sorted(f"{table} {uuid}\n" for table, uuid, _ in self._relying())
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
     def _ready(self, name: str) -> Iterator[str]:
         del name
         yield f"deployments {self._busy()}"
@@ -263,6 +277,8 @@ class SwapScript:
         under_way = (name for name, rotation in self.disk.rotations.items() if rotation.state in _BETWEEN)
         yield f"under_way {next(under_way, '')}"
         yield f"free_kb {self.disk.free_kb} {self.disk.free_kb}"
+        yield "relying_known yes"
+        yield from (f"relying {table} {uuid} {_coded(name)}" for table, uuid, name in self._relying())
         for file in (CUSTOM, PROD):
             yield f"file {file} {self._sum(file)} {_coded(self.disk.files.get(file, ''))}"
 
