@@ -148,7 +148,10 @@ def _moving(asked: Asked, ground: Ground, disk: Disk) -> Planned:
     return Planned(
         steps=(_step(asked, MOVE if how == "none" else FORMAT, summary, words, _entries(ground)),),
         stops=f"{lost}Coolify and every container on {asked.host} stop for {lasting(kb, files)}",
-        keeps=(f"{DATA} from before, as {DATA}.before-<operation>: it takes its room until somebody removes it",),
+        keeps=(
+            f"{DATA} from before, as {DATA}.before-<operation>: it takes its room until somebody removes it, and the "
+            "way back with it",
+        ),
         warnings=(LOST,),
         phrase="" if how == "none" else disk.name,
     )

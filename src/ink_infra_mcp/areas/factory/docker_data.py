@@ -137,7 +137,10 @@ def planned(asked: Asked, ground: Ground) -> Planned:
     return Planned(
         steps=(step,),
         stops=f"Coolify and every container on {asked.host} stop for {lasting(kb, files)}",
-        keeps=(f"Docker's data from before, at {places}: it takes its room until somebody removes it",),
+        keeps=(
+            f"Docker's data from before, at {places}: it takes its room until somebody removes it, and the way back "
+            "with it",
+        ),
         warnings=(LOST,),
     )
 
