@@ -176,6 +176,26 @@ async def test_what_is_not_known_to_be_good_is_refused_with_its_reason(
             assert storage(it.state).moves == {}
 
 
+@pytest.mark.parametrize(
+    ("guarded", "line"), [(False, LINE), (True, "/dev/sdb /data ext4 nofail,x-systemd.device-timeout=30s"), (True, "")]
+)
+async def test_dockers_data_goes_to_no_disk_without_which_docker_would_start(
+    tmp_path: Path, guarded: bool, line: str
+) -> None:
+    """Without the guard, or without a line that names the disk by its id, a boot could begin an empty Docker."""
+
+    def loose(state: WorldState) -> None:
+        by_hand(state)
+        storage(state).guarded, storage(state).lines = guarded, [line] if line else []
+
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=loose) as it, it.client() as client:
+            said = await call(client, TOOL, parts=["docker_data"])
+            why = "a boot may start Docker without the disk at /data"
+            assert (said.is_error, REFUSED in said.text, why in said.text) == (True, True, True), said.text
+            assert storage(it.state).moves == {}
+
+
 @pytest.mark.parametrize("name", ["sdb", "/dev/sdb", "scsi-0HC_Volume_1001-part1", "scsi-0HC_Volume_9", "../sdb", ""])
 async def test_only_a_whole_disk_that_is_there_is_taken_by_its_id(tmp_path: Path, name: str) -> None:
     """The names that are there are told instead."""

@@ -1,6 +1,7 @@
 """A Factory with a second disk, below a folder: its mounts are links, its Docker notes on what it is started."""
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from hashlib import sha256
@@ -40,7 +41,9 @@ UMOUNT = """
 rm "$1" && mv "$1.under" "$1" || exit 32
 sed -i "\\\\| $1 rw |d" "$ROOT/proc/self/mountinfo"
 """
-SYSTEMCTL = """
+SYSTEMCTL = (
+    f"\nTOP={TOP}"
+    + """
 case "$*" in
   'is-active --quiet docker.service') [ -e "$ROOT/docker_up" ] ;;
   'is-active --quiet containerd.service') [ -e "$ROOT/containerd_up" ] ;;
@@ -48,10 +51,14 @@ case "$*" in
   'stop containerd.service') rm -f "$ROOT/containerd_up" ;;
   'start containerd.service') : >"$ROOT/containerd_up" ;;
   'start docker.service') "$ROOT/bin/boot-docker" ;;
+  'start --no-block '*) grep -qs reverting "$ROOT/$TOP/state" || exit 0
+    real=$(command -v setsid); "$real" sh "$ROOT/unit.sh" ink-disk run op-1 </dev/null >/dev/null 2>&1 & ;;
+  'is-enabled --quiet '*) [ -e "$ROOT/enabled" ] ;;
   'enable --quiet '*) : >"$ROOT/enabled" ;;
   'disable --quiet '*) rm -f "$ROOT/enabled" ;;
 esac
 """
+)
 BOOT_DOCKER = """
 system=$ROOT/etc/systemd/system
 [ ! -e "$ROOT/docker_up" ] || exit 0
@@ -70,9 +77,16 @@ case "$*" in
   *psql*) cat "$ROOT/deployments" ;;
   'ps -q --no-trunc' | 'ps -q') cat "$ROOT/containers" ;;
   'stop '*) for word; do sed -i "/^$word$/d" "$ROOT/containers"; done ;;
-  'start '*) grep -qx "$2" "$ROOT/containers" || echo "$2" >>"$ROOT/containers" ;;
+  'start '*) ! grep -qsx "$2" "$ROOT/unstartable" || exit 1
+    grep -qx "$2" "$ROOT/containers" || echo "$2" >>"$ROOT/containers" ;;
   'inspect --type container --format x coolify-redis') exit 1 ;;
   'inspect --type container --format x '*) ;;
+  'inspect --type container --format {{.HostConfig.AutoRemove}}'*)
+    if grep -qsx "$6" "$ROOT/passing"; then echo "true /$6"; else echo "false /$6"; fi ;;
+  'inspect --type container --format {{.RestartCount}}'*)
+    ! grep -qsx "$6" "$ROOT/restarting" || echo x >>"$ROOT/restarts"
+    cat "$ROOT/restarts" 2>/dev/null || true ;;
+  'inspect --type container --format {{.Name}} '[a-z]*) echo "/$6" ;;
   'inspect --type container --format {{.Name}}'*)
     for word; do :; done
     if grep -qx "$word" "$ROOT/containers"; then echo "/$word running healthy"; else echo "/$word exited "; fi ;;
@@ -112,7 +126,7 @@ PROGRAMS = {
     **{name: 'real "$@"' for name in ("cp", "mv", "perl", "rm", "mkdir", "rmdir")},
     "boot-docker": BOOT_DOCKER,
     "docker-root": DOCKER_ROOT,
-    "dockerd": 'grep -q "^{" "$3"',
+    "dockerd": 'case $1 in --help) echo --validate ;; *) grep -q "^{" "$3" ;; esac',
     "containerd": 'sed "s/\\"/\'/g" "$2"',
 }
 _CHANGING = (
@@ -157,6 +171,7 @@ def factory(folder: Path, *, fstab: str = "") -> Root:
     root.write("etc/docker/daemon.json", "{}\n")
     root.write("etc/containerd/config.toml", "version = 2\n")
     os.link(folder / "data/coolify/ssh/keys/key", folder / "data/coolify/ssh/keys/again")
+    root.write("unit.sh", root.below(packaged("factory/disk.sh")))
     root.write("containers", "coolify\ncoolify-db\nweb\n")
     for name, text in {"docker_up": "", "containerd_up": "", "signs": "", "deployments": "0\n", "starts": ""}.items():
         root.write(name, text)
@@ -195,6 +210,10 @@ def on_disk(root: Root) -> None:
     (root.folder / "data/coolify").rename(root.folder / "disk/coolify")
     with (root.folder / "etc/fstab").open("a", encoding="utf-8") as fstab:
         fstab.write(f"{root.folder}/dev/disk/by-id/{DISK} {LINE}\n")
+    guard = re.search(r"GUARD='(.*?)'", root.below(packaged("factory/disk.sh")), re.DOTALL)
+    assert guard
+    for name in ("docker", "containerd"):
+        root.write(f"etc/systemd/system/{name}.service.d/ink-data.conf", f"{guard[1]}\n")
     boot(root)
     root.write("starts", "")
 
@@ -216,6 +235,11 @@ def docker_orders(root: Root, **changes: str) -> str:
     return Orders(words={**words, **changes}).lines()
 
 
+def docker_root(root: Root) -> str:
+    """Return where Docker keeps its data, as its settings have it."""
+    return "/data/docker" if "data-root" in (root.read("etc/docker/daemon.json") or "") else "/var/lib/docker"
+
+
 def _sum(root: Root, path: str) -> str:
     return sha256((root.folder / path).read_bytes()).hexdigest()
 
@@ -235,7 +259,6 @@ def begun(root: Root, *, docker: bool = False, **changes: str) -> None:
 def run(root: Root, *, kill_at: int = 0) -> int:
     """Run the unit; with `kill_at` it and all its children die at that many programs. Returns its status."""
     script = root.folder / "unit.sh"
-    script.write_text(root.below(packaged("factory/disk.sh")), encoding="utf-8")
     if kill_at:
         root.write("kill_at", f"{kill_at}\n")
         root.write("ticks", "")
@@ -265,6 +288,11 @@ def boot(root: Root) -> None:
     subprocess.run([root.folder / "bin/boot-docker"], env=env, check=False)
     if (root.folder / "enabled").exists():
         assert run(root) == 0
+
+
+def facts(text: str) -> list[tuple[str, str]]:
+    """Return what the script says, line by line."""
+    return [(first, rest) for first, _, rest in (line.partition(" ") for line in text.splitlines())]
 
 
 def left(root: Root) -> Left:

@@ -21,7 +21,9 @@ from tests.hosts.factory.disk_factory import (
     boot,
     content,
     docker_orders,
+    docker_root,
     factory,
+    facts,
     formatted,
     left,
     on_disk,
@@ -73,11 +75,6 @@ def test_whoever_is_killed_at_whatever_program_coolify_has_all_of_its_data_again
     assert content(root) == FILES
     assert seen == (DONE if seen.on_disk else back("it was interrupted")), root.read(f"{TOP}/log")
     assert set((root.read("starts") or "").split()) == {"3", "rows"}, "Docker never sees less"
-
-
-def docker_root(root: Root) -> str:
-    """Return where Docker keeps its data, as its settings have it."""
-    return "/data/docker" if "data-root" in (root.read("etc/docker/daemon.json") or "") else "/var/lib/docker"
 
 
 def test_dockers_and_containerds_data_come_over_and_their_old_folders_stay(tmp_path: Path) -> None:
@@ -317,11 +314,6 @@ def test_running_deployments_are_waited_for_by_nobody_and_stopped_by_nobody(tmp_
     begun(root)
     assert run(root) == 0
     assert left(root) == back("2 deployments run or wait", "refused")
-
-
-def facts(text: str) -> list[tuple[str, str]]:
-    """Return what the script says, line by line."""
-    return [(first, rest) for first, _, rest in (line.partition(" ") for line in text.splitlines())]
 
 
 def test_what_the_script_says_of_the_ground_is_what_is_there(tmp_path: Path) -> None:

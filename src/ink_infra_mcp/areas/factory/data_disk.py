@@ -70,7 +70,7 @@ def _of_data(ground: Ground, disk: Disk) -> Iterator[str]:
     if ground.data == "other":
         yield f"{DATA} is a link or a file"
     if ground.data == "mount" and not _is_there(ground, disk):
-        yield f"another disk is mounted at {DATA} already"
+        yield f"something else than the whole ext4 of that disk is mounted at {DATA} already"
     if ground.data == "folder":
         yield from (f"something is mounted at {place}" for place in ground.below)
 
@@ -148,7 +148,10 @@ def _moving(asked: Asked, ground: Ground, disk: Disk) -> Planned:
     return Planned(
         steps=(_step(asked, MOVE if how == "none" else FORMAT, summary, words, _entries(ground)),),
         stops=f"{lost}Coolify and every container on {asked.host} stop for {lasting(kb, files)}",
-        keeps=(f"{DATA} from before, as {DATA}.before-<operation>: it takes its room until somebody removes it",),
+        keeps=(
+            f"{DATA} from before, as {DATA}.before-<operation>: it takes its room until somebody removes it, and the "
+            "way back with it",
+        ),
         warnings=(LOST,),
         phrase="" if how == "none" else disk.name,
     )
@@ -200,6 +203,12 @@ def checks(asked: Asked, ground: Ground) -> Iterator[Check]:
     fixed = is_so(entries) and not unfit(entries, asked.disk)
     yield checked("fstab", fixed, f"lines about it: {' | '.join(ground.lines) or 'none'}")
     yield checked("guard", ground.guarded, f"Docker starts only with {DATA} mounted: {ground.guarded}")
+
+
+def is_fixed(ground: Ground) -> bool:
+    """Return whether fstab has the one line for /data, with the name of a whole disk that no boot gives to another."""
+    entries = tuple(entry for entry in _entries(ground) if entry.target == DATA)
+    return is_so(entries) and all(map(is_whole, (entry.source.removeprefix(BY_ID) for entry in entries)))
 
 
 def _disk(ground: Ground) -> Disk:

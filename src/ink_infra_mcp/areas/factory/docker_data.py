@@ -46,10 +46,17 @@ def reasons(asked: Asked, ground: Ground) -> Iterator[str]:
         return
     yield from common_reasons(ground)
     yield from _of_engine(engine)
-    if ground.data != "mount" and data_disk.STEP not in asked.parts:
-        yield f"{DATA} is no disk of its own: set up data_disk with it"
+    if data_disk.STEP not in asked.parts:
+        yield from _of_disk(ground)
     yield from _of_settings(engine)
     yield from _of_room(asked, ground, engine)
+
+
+def _of_disk(ground: Ground) -> Iterator[str]:
+    if ground.data != "mount":
+        yield f"{DATA} is no disk of its own: set up data_disk with it"
+    elif not (ground.guarded and data_disk.is_fixed(ground)):
+        yield f"a boot may start Docker without the disk at {DATA}: set up data_disk with it"
 
 
 def _of_engine(engine: Engine) -> Iterator[str]:
@@ -130,7 +137,10 @@ def planned(asked: Asked, ground: Ground) -> Planned:
     return Planned(
         steps=(step,),
         stops=f"Coolify and every container on {asked.host} stop for {lasting(kb, files)}",
-        keeps=(f"Docker's data from before, at {places}: it takes its room until somebody removes it",),
+        keeps=(
+            f"Docker's data from before, at {places}: it takes its room until somebody removes it, and the way back "
+            "with it",
+        ),
         warnings=(LOST,),
     )
 

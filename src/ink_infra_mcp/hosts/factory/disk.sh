@@ -26,6 +26,7 @@ unit=ink-factory-disk.service
 stage=$top/stage
 TRY_AGAIN_S=5
 HEALTHY_S=300
+STAYS_S=5
 SPARE_KB=16384
 
 leave() {
@@ -66,6 +67,8 @@ ask() {
 
 # mounted FOLDER: which device is mounted there last, by its numbers; nothing where none is
 mounted() { awk -v at="$1" '$5 == at { found = $3 } END { if (found != "") print found }' "$mounts"; }
+# whole_at FOLDER: the same where it is all of an ext4: not a folder of it, which fstab's line would not mount
+whole_at() { awk -v at="$1" '$5 == at { found = ""; for (i = 6; i < NF; i++) if ($i == "-" && $(i + 1) == "ext4" && $4 == "/") found = $3 } END { if (found != "") print found }' "$mounts"; }
 below() { awk -v at="$1/" 'index($5, at) == 1 { print $5 }' "$mounts"; }
 # used_at NUMBER: where a disk is mounted; Docker mounts parts of its own folder below /data once more
 used_at() { awk -v of="$1" -v in_="$data/" '$3 == of && index($5, in_) != 1 { print $5 }' "$mounts"; }
@@ -145,6 +148,16 @@ under_way() {
   done
 }
 
+# rotations: the swaps of Coolify's image or database that are under way: they write below /data, and start Coolify
+rotations() {
+  for each in "$data"/coolify/ink/rotations/*/state; do
+    [ -f "$each" ] || continue
+    case $(cat "$each") in
+      swapping | swapped | reverting) each=${each%/state} && echo "${each##*/}" ;;
+    esac
+  done
+}
+
 deployments() {
   ask 60 docker exec coolify-db sh -c 'exec psql -U "$POSTGRES_USER" -d "$POSTGRES_DB" -X -q -A -t -v ON_ERROR_STOP=1 -c "$1"' \
     psql "select count(*) from application_deployment_queues where status in ('queued', 'in_progress')"
@@ -163,9 +176,9 @@ look() {
   fi
   if [ -n "$disk" ]; then
     disk "$disk"
-    lines_of "$disk" | while read -r line; do printf 'line %s\n' "$line"; done
   fi
-  printf 'data %s %s\n' "$(kind_of_data)" "$(mounted "$data")"
+  lines_of "$disk" | while read -r line; do printf 'line %s\n' "$line"; done
+  printf 'data %s %s\n' "$(kind_of_data)" "$(whole_at "$data")"
   printf 'below %s\n' "$(below "$data" | words)"
   if [ -d "$data" ]; then printf 'data_size %s\ndata_free %s\n' "$(size "$data")" "$(room "$data")"; fi
   printf 'guard %s\n' "$(guarded)"
@@ -206,6 +219,7 @@ docker_facts() {
 prepare() {
   [ -z "$(state)" ] || return 0
   [ -z "$(under_way)" ] || leave 3 "another move is under way: $(under_way)"
+  [ -z "$(rotations)" ] || leave 3 "Coolify's image or database is being swapped: $(rotations)"
   [ -d /run/systemd/system ] || leave 3 'systemd does not run here'
   rm -rf "$dir"
   mkdir -p "$dir" && chmod 0700 "$top" "$top/moves" "$dir" || leave 3 'its folder cannot be made'
@@ -222,9 +236,19 @@ prepare() {
 
 prepare_data() {
   still_it || leave 3 'the disk is not as it was when this was planned'
+  [ "$(order copy)" = yes ] || is_at_data || leave 3 "what is mounted at $data is not the whole ext4 of the disk"
   [ "$(kind_of_data)" = "$(order data)" ] || leave 3 "$data is not as it was when this was planned"
+  settings_taken
   cp -p "$fstab" "$dir/fstab.back" && wanted_fstab || leave 3 'fstab could not be prepared'
 }
+
+# settings_taken: Docker will be started anew with what is there
+settings_taken() {
+  [ -f "$daemon" ] && dockerd --help 2>/dev/null | grep -q -e --validate || return 0
+  ask 30 dockerd --validate --config-file "$daemon" >/dev/null 2>&1 || leave 3 "dockerd does not take its settings, $daemon"
+}
+
+is_at_data() { [ -n "$(mounted "$data")" ] && [ "$(whole_at "$data")" = "$(number_of "$ids/$(order disk)")" ]; }
 
 # still_it: the disk is the one that was planned with, and holds what it held then
 still_it() {
@@ -263,9 +287,12 @@ others() {
 
 prepare_docker() {
   [ "$(mounted "$data")" != '' ] || leave 3 "$data is no disk of its own"
+  [ "$(guarded)" = yes ] || leave 3 "Docker would start without $data"
   [ "$(sum_of "$daemon")" = "$(order sum:daemon)" ] && [ "$(sum_of "$config")" = "$(order sum:config)" ] || leave 3 "Docker's settings were changed meanwhile"
   for each in daemon config; do
     file=$(file_of "$each")
+    # of a longer one we were told the beginning
+    [ ! -f "$file" ] || [ "$(wc -c <"$file")" -le 65536 ] || leave 3 "$file is longer than 64 KiB"
     if [ -f "$file" ]; then cp -p "$file" "$dir/$each.back" || leave 3 'the disk takes nothing'; fi
     [ "$(order "text:$each")" != same ] || continue
     order "text:$each" | base64 -d >"$dir/$each.wanted" && [ -s "$dir/$each.wanted" ] && sync "$dir/$each.wanted" || leave 3 'its orders are not whole'
@@ -284,8 +311,7 @@ file_of() { case $1 in daemon) echo "$daemon" ;; config) echo "$config" ;; esac;
 install_unit() {
   order script | base64 -d | put "$top/disk.sh" && printf '%s\n' "$name" | put "$dir/name" || return 1
   printf '#!/bin/sh\n# Goes back to where it was before the move %s, without any other server.\nexec sh %s/disk.sh ink-disk back %s "$@"\n' \
-    "$name" "$top" "$name" | put "$dir/rollback" && chmod 0700 "$dir/rollback" && cp -p "$dir/rollback" "$top/rollback.ink-new" &&
-    mv -f "$top/rollback.ink-new" "$top/rollback" && write_unit
+    "$name" "$top" "$name" | put "$dir/rollback" && chmod 0700 "$dir/rollback" && write_unit
 }
 
 write_unit() {
@@ -311,6 +337,8 @@ END
 start() {
   [ "$(state)" = prepared ] || return 0
   [ "$(told boot)" = "$(boot)" ] || { set_state refused 'the Factory has booted since it was prepared' >/dev/null; return 0; }
+  # another one may have been prepared since
+  grep -qs " run $name\$" "$system/$unit" || leave 3 'its unit is that of another move by now'
   systemctl enable --quiet "$unit" && systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
 }
 
@@ -333,6 +361,8 @@ AssertPathIsMountPoint=/data'
 
 # hold: from here on Docker starts at no boot, until `let_go`
 hold() {
+  # a power cut from here on leaves nobody who could be asked
+  noted
   printf '%s\n' "$name" | put "$top/hold" || return 1
   for each in docker.service docker.socket containerd.service; do
     mkdir -p "$system/$each.d" && printf '[Unit]\nConditionPathExists=!%s/hold\n' "$top" | put "$system/$each.d/ink-hold.conf" || return 1
@@ -361,9 +391,16 @@ quiet() {
   ! systemctl is-active --quiet docker.service && ! systemctl is-active --quiet containerd.service
 }
 
-# containers_end: Coolify first, its database last but for what nobody knows. Those that run are noted once
+# noted: those that run, once
+noted() {
+  [ -f "$dir/running" ] || [ "$(order docker)" != yes ] || ! systemctl is-active --quiet docker.service || {
+    ask 20 docker ps -q --no-trunc >"$dir/ps" && put "$dir/running" <"$dir/ps"
+  }
+}
+
+# containers_end: Coolify first, its database last but for what nobody knows
 containers_end() {
-  if [ ! -f "$dir/running" ]; then ask 20 docker ps -q --no-trunc >"$dir/ps" && put "$dir/running" <"$dir/ps" || return 1; fi
+  noted || return 1
   for each in coolify coolify-realtime coolify-proxy coolify-redis coolify-db; do
     ask 20 docker inspect --type container --format x "$each" >/dev/null 2>&1 || continue
     ask 120 docker stop -t 60 "$each" >/dev/null || return 1
@@ -373,7 +410,17 @@ containers_end() {
   [ -z "$all" ] || ask 300 docker stop -t 30 $all >/dev/null
 }
 
-# wake: Docker, and every container that ran; one that is gone since is none
+# passing: the containers that Docker deletes as soon as they are stopped
+passing() {
+  [ "$(order docker)" = yes ] && [ "$(order copy)" = yes ] && systemctl is-active --quiet docker.service || return 0
+  all=$(ask 20 docker ps -q) || return 1
+  for each in $all; do
+    ask 20 docker inspect --type container --format '{{.HostConfig.AutoRemove}} {{.Name}}' "$each" 2>/dev/null
+  done | sed -n 's|^true /||p' | words
+}
+
+# wake [anyway]: Docker, and every container that ran; one that is gone since is none. With `anyway` one that cannot
+# start keeps no other down, and is told
 wake() {
   let_go || return 1
   [ "$(order docker)" = yes ] || return 0
@@ -386,19 +433,32 @@ wake() {
     sleep 2
   done
   [ -f "$dir/running" ] || return 0
+  down= found=
   for each in $(tac "$dir/running"); do
-    ask 20 docker inspect --type container --format x "$each" >/dev/null 2>&1 || continue
-    ask 120 docker start "$each" >/dev/null || return 1
+    label=$(ask 20 docker inspect --type container --format '{{.Name}}' "$each" 2>/dev/null) || continue
+    found=yes
+    ask 120 docker start "$each" >/dev/null && continue
+    [ "${1:-}" = anyway ] || return 1
+    down="$down ${label#/}"
   done
+  # without any of them it is another Docker than the one that was stopped
+  [ -n "$found" ] || [ ! -s "$dir/running" ] || { [ "${1:-}" = anyway ] && down=' any, since none is there'; }
 }
 
-# serves: what ran runs, and Coolify is healthy if it says how it is
+# serves: what ran runs, and still does some seconds later without a start in between; and Coolify is healthy if it says
+# how it is
 serves() {
   [ "$(order docker)" = yes ] || return 0
   end=$(($(uptime_s) + HEALTHY_S))
-  until all_run; do
+  until all_run && begun_at=$(starts) && sleep "$STAYS_S" && all_run && [ "$begun_at" = "$(starts)" ]; do
     [ "$(uptime_s)" -lt "$end" ] || return 1
     sleep 2
+  done
+}
+
+starts() {
+  for each in $(cat "$dir/running"); do
+    ask 20 docker inspect --type container --format '{{.RestartCount}} {{.State.StartedAt}}' "$each" || return 1
   done
 }
 
@@ -430,13 +490,14 @@ run() {
 }
 
 go() {
-  if [ "$(order coolify)" = yes ]; then
-    busy=$(deployments) || refuse "Coolify's database does not say whether deployments run"
-    [ "$busy" = 0 ] || refuse "$busy deployments run or wait"
-  fi
+  [ -z "$(rotations)" ] || refuse "Coolify's image or database is being swapped: $(rotations)"
+  busy=$(busy) || refuse "$busy"
   [ "$(order kind)" != data ] || still_it || refuse 'the disk is not as it was when this was planned'
   [ "$(order kind)" != data ] || [ "$(sum_of "$fstab")" = "$(sum_of "$dir/fstab.back")" ] || refuse 'fstab was changed meanwhile'
+  passing=$(passing) || refuse 'Docker does not say what runs'
+  [ -z "$passing" ] || refuse "$passing would be deleted when it is stopped, with its anonymous volumes (--rm)"
   if [ "$(guarded)" = yes ]; then : >"$dir/guarded" || refuse 'the disk takes nothing'; fi
+  cp -p "$dir/rollback" "$top/rollback.ink-new" && mv -f "$top/rollback.ink-new" "$top/rollback" || refuse 'the disk takes nothing'
   set_state moving '' && [ "$(state)" = moving ] || refuse 'the disk takes nothing'
   if [ "$(order copy)" = yes ]; then copied_"$(order kind)"; fi
   set_state switching '' && [ "$(state)" = switching ] || revert 'the disk takes nothing'
@@ -465,9 +526,16 @@ proved() {
 in_place() {
   [ -n "$(mounted "$data")" ] || return 1
   case $(order kind) in
-    data) [ "$(mounted "$data")" = "$(number_of "$ids/$(order disk)")" ] ;;
+    data) is_at_data ;;
     docker) [ "$(ask 20 docker info --format '{{.DockerRootDir}}')" = "$data/docker" ] ;;
   esac
+}
+
+# busy: fails with words where deployments run or wait, or that is not known
+busy() {
+  [ "$(order coolify)" = yes ] || return 0
+  count=$(deployments) || { echo "Coolify's database does not say whether deployments run"; return 1; }
+  [ "$count" = 0 ] || { echo "$count deployments run or wait"; return 1; }
 }
 
 copied_data() {
@@ -484,6 +552,8 @@ copied_data() {
   : >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
   fits "$data" "$stage"
   begun=$(uptime_s)
+  # formatting and measuring took their time
+  busy=$(busy) || revert "$busy"
   hold && quiet || revert 'Docker could not be stopped'
   if [ "$(order data)" = folder ]; then
     [ -z "$(below "$data")" ] || revert "something is mounted below $data"
@@ -501,11 +571,13 @@ copied_docker() {
   [ "$(room "$data")" -gt $((total + total / 10 + SPARE_KB)) ] || revert 'the disk has no room for it'
   : >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
   begun=$(uptime_s)
+  # formatting and measuring took their time
+  busy=$(busy) || revert "$busy"
   hold && quiet || revert 'Docker could not be stopped'
   for each in $(order trees); do
     [ -z "$(below "${each%%:*}")" ] || revert "something is mounted below ${each%%:*}"
     unused "${each%%:*}"
-    mkdir "${each#*:}" || revert "${each#*:} could not be made"
+    mkdir "${each#*:}" && printf '%s\n' "${each#*:}" >>"$dir/made" && sync "$dir/made" || revert "${each#*:} could not be made"
     copy "${each%%:*}" "${each#*:}"
   done
   sync -f "$data" || revert 'the disk takes nothing'
@@ -519,12 +591,16 @@ fits() {
   [ "$4" -gt "$2" ] || revert "the disk has room for $4 entries, and there are $2"
 }
 
+# users FOLDER: the processes that have a file of it open
+users() {
+  find /proc/[0-9]*/cwd /proc/[0-9]*/root /proc/[0-9]*/fd -lname "$1" -o -lname "$1/*" 2>/dev/null | cut -d / -f 3 | sort -u | grep -vx "$$"
+}
+
+named() { printf '%s (process %s)' "$(tr -d '\0' <"/proc/$1/comm" 2>/dev/null | tr -cd 'A-Za-z0-9_.-' | head -c 40)" "$1"; }
+
 # unused FOLDER: who has a file of it open would go on writing to the old one
 unused() {
-  who=$(find /proc/[0-9]*/cwd /proc/[0-9]*/root /proc/[0-9]*/fd -lname "$1" -o -lname "$1/*" 2>/dev/null | cut -d / -f 3 | sort -u | head -n 5)
-  for each in $who; do
-    [ "$each" = "$$" ] || revert "$1 is in use by $(tr -d '\0' <"/proc/$each/comm" 2>/dev/null | tr -cd 'A-Za-z0-9_.-' | head -c 40) (process $each)"
-  done
+  for each in $(users "$1"); do revert "$1 is in use by $(named "$each")"; done
 }
 
 # copy FROM TO: all of it, and then both are read whole and held against each other
@@ -578,9 +654,12 @@ switch_docker() {
 
 # revert WHY: go back, and try again for as long as it takes
 revert() {
-  set_state reverting "$1"
+  why=$1
+  # from `started` on Docker was in service there, if only for moments
+  [ "$(state)" != started ] || [ "$(order copy)" != yes ] || why="$why; what was written in the new place since it was put there is on the disk only"
+  set_state reverting "$why"
   until back_once; do sleep "$TRY_AGAIN_S"; done
-  set_state reverted "$1"
+  set_state reverted "$why${down:+; not started again:$down}"
   finish
 }
 
@@ -588,8 +667,24 @@ back_once() {
   # nobody writes to the new place any more, and nobody to the old one yet
   if [ -e "$dir/placing" ]; then hold && quiet anyway || return 1; fi
   back_"$(order kind)" || return 1
-  wake || return 1
+  # without the disk Docker does not start on either place: /data has to go back, too
+  if [ "$(order kind)" = docker ] && [ -z "$(mounted "$data")" ] && [ "$(guarded)" = yes ]; then
+    down=" Docker, since nothing is mounted at $data"
+    let_go
+    return
+  fi
+  wake anyway || return 1
+  in_old_place || { echo 'Docker is not in the old place'; return 1; }
   tidy
+  # where the cloud mounts it by itself
+  [ "$(order kind) $(order copy)" != 'data yes' ] || for each in $(order used_at); do [ -n "$(mounted "$each")" ] || mount "$each"; done
+  true
+}
+
+in_old_place() {
+  [ "$(order kind)" = docker ] || return 0
+  old=$(order trees)
+  [ "$(ask 20 docker info --format '{{.DockerRootDir}}')" = "${old%%:*}" ]
 }
 
 back_data() {
@@ -601,17 +696,42 @@ back_data() {
     fi
     if [ -d "$aside" ]; then rename "$aside" "$data" || return 1; fi
   fi
-  [ "$(sum_of "$fstab")" != "$(sum_of "$dir/fstab.wanted")" ] || put "$fstab" <"$dir/fstab.back" || return 1
+  text=$(old_fstab) || return 1
+  [ "$text" = "$(cat "$fstab")" ] || printf '%s\n' "$text" | put "$fstab" || return 1
+  mounts_no_data "$fstab" || { echo "a line of fstab mounts something at $data"; return 1; }
   guard_off
   systemctl daemon-reload
-  [ "$(order copy)" != yes ] || for each in $(order used_at); do [ -n "$(mounted "$each")" ] || mount "$each"; done
-  true
+}
+
+# old_fstab: fstab as it was; where somebody else has edited it since, as it is, with the lines about the disk and /data
+# from before. A line for /data itself stays out where none was mounted: from now on a boot could mount it
+old_fstab() {
+  edited=yes
+  case $(sum_of "$fstab") in "$(sum_of "$dir/fstab.wanted")" | "$(sum_of "$dir/fstab.back")") edited= ;; esac
+  awk -v at="$ids/$(order disk)" -v was="$(order data)" -v edited="$edited" '
+    function ours() { return $1 == at && $2 == "/data" }
+    FILENAME == ARGV[1] && was != "mount" && ours() { next }
+    FILENAME == ARGV[1] && !edited { print }
+    FILENAME == ARGV[1] && $1 !~ /^#/ && NF >= 3 && ($2 == "/data" || $1 == at) { known[$0] = 1; back = back $0 "\n" }
+    FILENAME == ARGV[2] && edited && !ours() && !($0 in known) { print }
+    END { if (edited) printf "%s", back }' "$dir/fstab.back" "$fstab"
+}
+
+# mounts_no_data FILE: a boot would mount nothing over the folder that was put back; it reads /data/ and //data as /data
+mounts_no_data() {
+  [ "$(order data)" != mount ] || return 0
+  [ -z "$(ask 60 findmnt --tab-file "$1" -rno TARGET 2>/dev/null | awk '{ gsub(/\/+/, "/"); sub(/\/$/, "") } $0 == "/data"')" ]
 }
 
 back_docker() {
   for each in daemon config; do
     file=$(file_of "$each")
-    [ -f "$dir/$each.wanted" ] && [ "$(sum_of "$file")" = "$(sum_of "$dir/$each.wanted")" ] || continue
+    [ -f "$dir/$each.wanted" ] && [ "$(sum_of "$file")" != "$(sum_of "$dir/$each.back")" ] || continue
+    # what somebody else made of it within the move is kept, and leads to the new place
+    if [ -f "$file" ] && [ "$(sum_of "$file")" != "$(sum_of "$dir/$each.wanted")" ]; then
+      echo "$file was changed meanwhile: it is kept as $dir/$each.theirs"
+      cp -p "$file" "$dir/$each.theirs" || return 1
+    fi
     if [ -f "$dir/$each.back" ]; then put "$file" <"$dir/$each.back" || return 1; else rm -f "$file"; fi
   done
 }
@@ -628,32 +748,103 @@ tidy() {
       fi
       ;;
     docker)
-      for each in $(order trees); do rm -rf --one-file-system "${each#*:}"; done
+      for each in $(told made); do rm -rf --one-file-system "$each"; done
+      # made, and the power went before it was noted
+      for each in $(order trees); do rmdir "${each#*:}" 2>/dev/null; done
       ;;
   esac
   rm -f "$dir/copying"
 }
 
-# back WORD: by hand. What was written to the new place since then is not in the old one
+# back WORD: by hand. What was written to the new place since then is not in the old one. The unit goes back, so that
+# whoever is cut off from here, or interrupts this, only does not see its end
 back() {
   case $(state) in
     prepared | refused | reverted) leave 3 "there is nothing to go back from: it is $(state)" ;;
-    done)
-      [ "$(order copy)" != yes ] || [ "$*" = --lose-what-is-new ] ||
-        leave 3 'the old place has nothing of what was written since the move. Say --lose-what-is-new to go back to it all the same;' \
-          'what is new stays on the disk.'
+    reverting) ;;
+    *)
+      may_go_back "$@"
+      systemctl stop "$unit"
+      # those that run now are not those that ran on the day of the move; Docker's old place knows only the latter
+      [ "$(state)" != done ] || [ "$(order kind)" != data ] || rm -f "$dir/running"
+      write_unit && set_state reverting 'it was told to go back by hand' >/dev/null || leave 3 'the disk takes nothing'
       ;;
   esac
-  [ "$(order copy)" != yes ] || [ "$(order kind)" != data ] || [ "$(order data)" != folder ] || [ -d "$aside" ] || leave 3 "$aside is not there any more"
-  systemctl stop "$unit"
-  write_unit && set_state reverting 'it was told to go back by hand' >/dev/null && systemctl enable --quiet "$unit" || leave 3 'the disk takes nothing'
-  revert 'it was told to go back by hand'
+  printf 'it goes back by itself from here on; what it does stands in %s/log\n' "$dir"
+  # without systemd nobody else would go back
+  systemctl enable --quiet "$unit" && systemctl start --no-block "$unit" || revert "$(told why)"
+  while [ "$(state)" != reverted ] && systemctl is-enabled --quiet "$unit"; do sleep "$TRY_AGAIN_S"; done
+  printf '%s\n' "$(told why)"
+}
+
+# may_go_back WORD: all that would keep it from its end, or lose more than was said, is asked for before anything stops
+may_go_back() {
+  others=$(under_way | grep -vx "$name")
+  [ -z "$others" ] || leave 3 "another move is under way: $others"
+  case $(state) in moving | switching) return 0 ;; esac
+  [ "$(order copy)" != yes ] || [ "$*" = --lose-what-is-new ] ||
+    leave 3 'the old place has nothing of what was written since the move. Say --lose-what-is-new to go back to it all the same;' \
+      'what is new stays on the disk.'
+  [ -z "$(rotations)" ] || leave 3 "Coolify's image or database is being swapped: $(rotations)"
+  [ -z "$(passing)" ] || leave 3 "$(passing) would be deleted when it is stopped, with its anonymous volumes (--rm)"
+  may_"$(order kind)"
+}
+
+may_data() {
+  text=$(old_fstab) && printf '%s\n' "$text" | put "$dir/fstab.old" || leave 3 'fstab from before cannot be made'
+  [ "$(others "$dir/fstab.old")" = "$(others "$fstab")" ] && mounts_no_data "$dir/fstab.old" ||
+    leave 3 "fstab was changed since, and would mount something at $data: take all lines for $data out but that of $(order disk)"
+  [ "$(order copy)" = yes ] || return 0
+  [ "$(order data)" != folder ] || [ -d "$aside" ] || leave 3 "$aside is not there any more"
+  settings_taken
+  # a volume that Docker binds from there goes with its container
+  elsewhere=$(used_at "$(mounted "$data")" | grep -vx -e "$data" -e '/var/lib/docker/volumes/.*' | words)
+  [ -z "$elsewhere" ] || leave 3 "the disk is mounted at $elsewhere, too"
+  for each in "$top"/moves/*/orders; do
+    each=${each%/orders}
+    grep -qx 'kind docker' "$each/orders" && [ "$(cat "$each/state" 2>/dev/null)" = done ] || continue
+    leave 3 "Docker's own data was moved to $data by ${each##*/}: go back from that first, by $each/rollback"
+  done
+  for each in $(roots); do
+    [ -d "$aside${each#"$data"}" ] || leave 3 "Docker or containerd keeps its data at $each, which is not in $aside"
+  done
+  not_in_use
+}
+
+# roots: what lies below /data of Docker's and containerd's own data, by their word, or their settings where they are down
+roots() {
+  {
+    printf '"%s"\n' "$(ask 20 docker info --format '{{.DockerRootDir}}' 2>/dev/null)" "$(readlink -f /var/lib/docker)" "$(readlink -f /var/lib/containerd)"
+    [ ! -f "$daemon" ] || cat "$daemon"
+    ask 30 containerd --config "$config" config dump 2>/dev/null | grep '^root = '
+  } | grep -Eo "[\"']$data/[^\"']*" | cut -c 2- | sort -u
+}
+
+# not_in_use: who works below /data keeps it from being unmounted; Docker and its containers will be stopped
+not_in_use() {
+  for each in $(users "$data"); do
+    grep -Eqs '/(docker|containerd)\.service|/docker[-/][0-9a-f]{64}' "/proc/$each/cgroup" || leave 3 "$data is in use by $(named "$each")"
+  done
+}
+
+may_docker() {
+  for each in $(order trees); do
+    [ -d "${each%%:*}" ] && [ -n "$(ls -A "${each%%:*}")" ] || leave 3 "there is nothing to go back to: ${each%%:*} is not there any more, or empty"
+  done
+  for each in daemon config; do
+    file=$(file_of "$each")
+    [ -f "$dir/$each.wanted" ] || continue
+    case $(sum_of "$file") in "$(sum_of "$dir/$each.wanted")" | "$(sum_of "$dir/$each.back")") continue ;; esac
+    leave 3 "$file was changed since: keep a copy of it, put $dir/$each.wanted in its place, go back, and make the change anew"
+  done
 }
 
 main() {
   [ "${1:-}" = ink-disk ] && [ $# -ge 3 ] || leave 3 'this is not how it is called'
   [ "$(id -u)" = 0 ] || leave 3 'it takes root'
   verb=$2 name=$3
+  # whoever stands in /data while he says it
+  cd /
   shift 3
   case $name in '' | [!a-z0-9]* | *[!a-z0-9-]*) leave 3 'a word of the command is not one' ;; esac
   dir=$top/moves/$name aside=$data.before-$name disk=

@@ -140,7 +140,8 @@ def _not_moved(host: str, found: Move) -> StepFailed:
         )
     return StepFailed(
         f"{host} went back to where its data was: {found.why or found.state}.",
-        done="What ran runs in the old place, with all of its data. A disk that was to be formatted may be formatted.",
+        done="Docker runs in the old place, with all that was there when it stopped. What was written in the new place "
+        "since, where the reason tells of that, is on the disk only. A disk that was to be formatted may be formatted.",
         next="Mend that, then call again.",
         stage=STAGE,
         untrusted_log=found.untrusted_log[-20:],

@@ -69,7 +69,8 @@ class DiskScript:
 
     def _unfit(self, orders: dict[str, str]) -> str:
         if orders["kind"] == "docker":
-            return "" if self.storage.data == "mount" else "/data is no disk of its own"
+            there = self.storage.data == "mount" and self.storage.guarded
+            return "" if there else "Docker would start without /data"
         volume = self.storage.volumes.get(orders["disk"])
         same = volume is not None and (str(volume.size), volume.signs) == (orders["size"], orders["signs"])
         return "" if same else "the disk is not as it was when this was planned"
@@ -117,7 +118,8 @@ class DiskScript:
         yield f"under_way {' '.join(key for key, each in storage.moves.items() if each.state in _BETWEEN)}"
         yield from map("name {}".format, sorted(storage.volumes))
         if disk:
-            yield from (*_disk(storage.volumes.get(disk)), *map("line {}".format, storage.lines))
+            yield from _disk(storage.volumes.get(disk))
+        yield from map("line {}".format, storage.lines)
         yield from (f"data {storage.data} {storage.data_number}", f"below {' '.join(storage.below)}")
         yield from (f"data_size {storage.data_kb} {storage.data_entries}", f"data_free {storage.free_kb}")
         yield from (f"guard {_YES[storage.guarded]}", f"missing {' '.join(storage.missing)}")
