@@ -52,7 +52,8 @@ case "$*" in
   'start containerd.service') : >"$ROOT/containerd_up" ;;
   'start docker.service') "$ROOT/bin/boot-docker" ;;
   'start --no-block '*) grep -qs reverting "$ROOT/$TOP/state" || exit 0
-    real=$(command -v setsid); "$real" sh "$ROOT/unit.sh" ink-disk run op-1 </dev/null >/dev/null 2>&1 & ;;
+    real=$(command -v setsid) limit=$(PATH=/usr/bin:/bin command -v timeout)
+    "$real" "$limit" -k 1 50 sh "$ROOT/unit.sh" ink-disk run op-1 </dev/null >/dev/null 2>&1 & ;;
   'is-enabled --quiet '*) [ -e "$ROOT/enabled" ] ;;
   'enable --quiet '*) : >"$ROOT/enabled" ;;
   'disable --quiet '*) rm -f "$ROOT/enabled" ;;
