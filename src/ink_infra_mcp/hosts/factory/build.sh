@@ -349,17 +349,31 @@ send() {
 }
 
 # not_taken: what this login is shown under that tag is not overwritten, unless it is this very image; where the registry
-# does not say, nobody knows that there is none. buildx says so of a 404 alone (containerd's resolver), while `docker
-# manifest inspect` goes on after a refusal and after a 502, and then says the same as of a tag that is not there
+# does not say, nobody knows that there is none. Docker itself is asked, which pushes by the same way and settings: buildx
+# speaks to registries by its own, as the lab showed, and `docker manifest inspect` goes on after a refusal or a 502
 not_taken() {
-  if ask 300 docker buildx imagetools inspect --builder default "$image" >"$dir/pushed" 2>&1; then
-    ask 1800 docker pull --quiet "$image" >/dev/null 2>&1 && [ "$(dock image inspect --format '{{.Id}}' "$image")" = "$(told id)" ] && return
+  if ask 1800 docker pull --quiet "$image" >"$dir/pushed" 2>&1; then
+    [ "$(dock image inspect --format '{{.Id}}' "$image")" != "$(told id)" ] || return
     away "$image"
     fail 'the registry has another image under that tag: nothing is overwritten'
   fi
-  case $(tail -n 1 "$dir/pushed") in "ERROR: $image: not found" | "ERROR: docker.io/$image: not found") return ;; esac
+  if is_free "$(tail -n 1 "$dir/pushed")"; then return; fi
   tail -n 50 "$dir/pushed"
-  fail "$(why_unpushed "$image" 'whether the registry has that tag already is not known: it is asked with docker buildx imagetools inspect, and says neither')"
+  fail "$(why_unpushed "$image" 'whether the registry has that tag already is not known: docker pull says neither')"
+}
+
+# is_free WORDS: how Docker says that a registry knows of no such tag, or of no such repository (moby's distribution/errors.go,
+# 20 to 28, and containerd's resolver); an image for other machines, a limit or a full disk is said otherwise
+is_free() {
+  short=${image#docker.io/}
+  for each in "$image" "$short"; do
+    case $1 in
+      "Error response from daemon: manifest for $each not found: manifest unknown"* | \
+        "Error response from daemon: repository ${each%:*} not found: name unknown"* | \
+        "Error response from daemon: failed to resolve reference \"$each\": $each: not found") return 0 ;;
+    esac
+  done
+  return 1
 }
 
 # tidy: the registry has it, and here nothing needs it
