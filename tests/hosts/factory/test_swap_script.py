@@ -38,7 +38,8 @@ up() {{
   case $image in *LATEST_IMAGE*) image=docker.io/coollabsio/coolify:$(latest) ;; esac
   id=$(id_of "$image") || exit 1
   echo "$image" >>"$ROOT/started"
-  if grep -q "$id" "$ROOT/sick" 2>/dev/null; then echo "$id running unhealthy" >"$ROOT/now"; exit 1; fi
+  if grep -q "$id" "$ROOT/sick" 2>/dev/null; then
+    echo "$id running $(cat "$ROOT/ill" 2>/dev/null || echo unhealthy)" >"$ROOT/now"; [ -e "$ROOT/ill" ]; exit; fi
   echo "$id running healthy" >"$ROOT/now"
   if [ "$id" = {NEW_ID} ] && [ -e "$ROOT/migrates" ]; then cat "$ROOT/migrates" >"$ROOT/database"; fi
 }}
@@ -201,6 +202,17 @@ def test_the_way_back_starts_what_ran_whatever_the_files_name(tmp_path: Path) ->
     assert told(root, "run").status == 0
     assert left(root) == Left("reverted", "the new container did not become healthy", OLD_ID, named(OFFICIAL), BEFORE)
     assert (root.read("started") or "").split() == [NEW, OLD]
+
+
+@pytest.mark.parametrize("health", ["starting", "unhealthy"])
+def test_a_compose_that_is_content_at_its_deadline_is_not_believed(tmp_path: Path, health: str) -> None:
+    """`up --wait` can end with 0 when its time is over: the container's own health is asked, there and back."""
+    root = factory(tmp_path)
+    root.write("sick", NEW_ID)
+    root.write("ill", health)
+    begun(root)
+    assert told(root, "run").status == 0
+    assert left(root) == Left("reverted", "the new container did not become healthy", OLD_ID, named(OLD), BEFORE)
 
 
 def test_migrations_that_end_while_the_new_container_is_taken_away_are_undone_too(tmp_path: Path) -> None:

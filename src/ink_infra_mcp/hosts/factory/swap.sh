@@ -88,7 +88,16 @@ up() {
   limit_s=$1
   shift
   ask "$((limit_s + 120))" docker compose --env-file "$source/.env" "$@" \
-    up -d --no-deps --no-build --pull never --wait --wait-timeout "$limit_s" coolify
+    up -d --no-deps --no-build --pull never --wait --wait-timeout "$limit_s" coolify && is_well
+}
+
+# is_well: Compose's status alone is no word for it: at its deadline `up --wait` can end with 0 (waitDependencies returns
+# nothing when its time is over, pkg/compose/convergence.go), as the lab met with 2.26.1
+is_well() {
+  health=$(inspect '{{if .State.Health}}{{.State.Health.Status}}{{end}}') || return 1
+  case "$health $(inspect '{{.Image}} {{.State.Status}}')" in 'healthy sha256:'*' running' | ' sha256:'*' running') return 0 ;; esac
+  echo "Compose is content, and the container is ${health:-not running}"
+  return 1
 }
 
 # sum_put FILE: the sum of what the swap puts there, or leaves there
