@@ -125,8 +125,8 @@ READS: tuple[Read, ...] = (
 CHANGES: tuple[Callable[[], HostCommand], ...] = (
     lambda: wildcard_command(APP, "", "https://s1.example.com"),
     lambda: docker_command(("pull", "--quiet", "registry.example.com/ink/coolify:1")),
-    lambda: swapping.command("start", "op-7k2mq9xw4t", as_root=True),
-    lambda: building.command("push", "op-7k2mq9xw4t", as_root=True),
+    lambda: swapping.SCRIPT.command("start", "op-7k2mq9xw4t", as_root=True),
+    lambda: building.SCRIPT.command("push", "op-7k2mq9xw4t", as_root=True),
 )
 """Commands that are made in one place each, and need a permit."""
 HOSTILE = (

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from ink_infra_mcp.hosts.factory.disks import Orders, coded
+from ink_infra_mcp.hosts.factory.disks import Orders
+from ink_infra_mcp.hosts.factory.unit_script import coded
 from ink_infra_mcp.hosts.scripts import packaged
 from tests.hosts.pretend_root import Root, Said, root_at
 

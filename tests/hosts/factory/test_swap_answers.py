@@ -13,12 +13,12 @@ from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
 from ink_infra_mcp.hosts.factory.relying import Relier
 from ink_infra_mcp.hosts.factory.swapping import (
+    SCRIPT,
     FileSeen,
     Orders,
     Ready,
     Rotation,
     Service,
-    command,
     read_ready,
     read_rotation,
     read_service,
@@ -92,7 +92,10 @@ def test_a_file_that_goes_and_what_env_sets_are_said_in_words_of_their_own() -> 
 def test_only_what_looks_passes_the_gate_without_a_permit(verb: str) -> None:
     """By its words and its script to the byte; with orders behind it, it is none of them."""
     reads = verb in ("look", "ready", "prove")
-    plain, laden = command(verb, "op-1", as_root=True), command(verb, "op-1", as_root=True, data="image x\n")
+    plain, laden = (
+        SCRIPT.command(verb, "op-1", as_root=True),
+        SCRIPT.command(verb, "op-1", as_root=True, data="image x\n"),
+    )
     assert (plain in READINGS, laden in READINGS, plain.changes) == (reads, False, not reads)
     assert shlex.split(plain.line)[-2:] == [verb, "op-1"]
 

@@ -11,7 +11,8 @@ from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.factory import disks
-from ink_infra_mcp.hosts.factory.disks import ENDED, STAGE, UNTOUCHED, Engine, Move, Orders, coded
+from ink_infra_mcp.hosts.factory.disks import ENDED, STAGE, UNTOUCHED, Engine, Move, Orders
+from ink_infra_mcp.hosts.factory.unit_script import coded
 from ink_infra_mcp.ssh.pool import HostPool
 
 FORMAT, MOVE, GUARD, DOCKER = (

@@ -1,37 +1,36 @@
 """A move of the Factory's data onto a disk as the unit there does it: one script, its verbs, and what it says."""
 
-import base64
 import re
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 
-from ink_infra_mcp.core.errors import CommandFailed, HostError, StepFailed
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.machine.reading import AS_ROOT, is_root
-from ink_infra_mcp.hosts.scripts import packaged
-from ink_infra_mcp.ssh.command import CommandResult, HostCommand
+from ink_infra_mcp.hosts.factory.unit_script import ANY, UnitScript
 from ink_infra_mcp.ssh.pool import HostPool
 
-MARK = "ink-disk"
 STAGE = "disk"
 UNTOUCHED = "Nothing that is in service was touched."
 VERB_S = 900.0
 """`look` counts what there is to copy, which takes its time on a full disk."""
+SCRIPT = UnitScript(
+    name="disk",
+    stage=STAGE,
+    subject="its disks",
+    does_not="does not move its data",
+    folder="/var/lib/ink-infra/disk",
+    untouched=UNTOUCHED,
+    reads=frozenset({"look"}),
+    verb_s=VERB_S,
+)
 ENDED = frozenset({"done", "reverted", "refused"})
-ANY = "any"
-"""The name that is given where no move is meant."""
 NAME = re.compile(r"(?:scsi|ata|nvme|wwn|virtio|google)-[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,120}")
 """Names below /dev/disk/by-id of whole disks, as systemd's 60-persistent-storage.rules makes them, and clouds'."""
 PART = re.compile(r".*-part\d+")
 _KINDS = frozenset({"folder", "mount", "absent", "other"})
-_DATA_END = "INK-DISK-END-OF-DATA"
 _STATES = frozenset({"", "prepared", "moving", "switching", "started", "reverting", *ENDED})
-_WORDS = re.compile(r"^ink-disk: (.+)", re.MULTILINE | re.DOTALL)
 _SUM = re.compile(r"[0-9a-f]{64}|none")
 _NUMBER = re.compile(r"\d{1,18}")
-_UNCHANGED = 3
 
 
 class Move(Frozen):
@@ -116,17 +115,7 @@ class Orders(Frozen):
 
     def lines(self) -> str:
         """Return the orders as the script reads them."""
-        script = packaged("factory/disk.sh")
-        told = {**self.words, "script": coded(script), "end": sha256(script.encode()).hexdigest()}
-        return "".join(f"{key} {value}\n" for key, value in told.items())
-
-
-def command(verb: str, name: str, *words: str, as_root: bool, data: str = "") -> HostCommand:
-    """Return the command that runs the script, which arrives by standard input with its orders behind it."""
-    begin = ("sh", "-s", "--") if as_root else ("sh", "-c", AS_ROOT, "sh")
-    rest = f" <<'{_DATA_END}'\n{data}{_DATA_END}\n" if data else " </dev/null\n"
-    stdin = (packaged("factory/disk.sh").rstrip("\n") + rest).encode()
-    return HostCommand((*begin, MARK, verb, name, *words), changes=verb != "look", timeout_s=VERB_S, stdin=stdin)
+        return SCRIPT.orders(self.words)
 
 
 async def look(pool: HostPool, host: str, name: str) -> Move:
@@ -135,7 +124,7 @@ async def look(pool: HostPool, host: str, name: str) -> Move:
     Raises:
         HostError: the Factory cannot be reached, or its answer is not understood.
     """
-    return read_move(host, await _facts(pool, host, name))
+    return read_move(host, await SCRIPT.facts(pool, host, "look", name))
 
 
 async def ground(pool: HostPool, host: str, disk: str = "") -> Ground:
@@ -144,7 +133,7 @@ async def ground(pool: HostPool, host: str, disk: str = "") -> Ground:
     Raises:
         HostError: as with `look`.
     """
-    return read_ground(host, disk, await _facts(pool, host, ANY, *((disk,) if disk else ())))
+    return read_ground(host, disk, await SCRIPT.facts(pool, host, "look", ANY, *((disk,) if disk else ())))
 
 
 async def act(pool: HostPool, host: str, verb: str, name: str, *, permit: Permit, orders: Orders | None = None) -> None:
@@ -154,24 +143,7 @@ async def act(pool: HostPool, host: str, verb: str, name: str, *, permit: Permit
         StepFailed: it does not, and nothing was changed.
         HostError: the Factory cannot be reached, or broke off: a look tells how far it is.
     """
-    data = orders.lines() if orders else ""
-    said = await pool.run(host, command(verb, name, as_root=is_root(pool, host), data=data), permit=permit)
-    if said.exit_status:
-        raise _refusal(pool, host, said)
-
-
-async def _facts(pool: HostPool, host: str, *words: str) -> list[tuple[str, str]]:
-    said = await pool.run(host, command("look", *words, as_root=is_root(pool, host)))
-    if said.exit_status:
-        raise _refusal(pool, host, said)
-    if said.truncated or not said.stdout.endswith("done\n"):
-        raise _not_understood(host)
-    return [*map(_parted, said.stdout.splitlines())]
-
-
-def _parted(line: str) -> tuple[str, str]:
-    first, _, rest = line.partition(" ")
-    return first, rest
+    await SCRIPT.act(pool, host, verb, name, permit=permit, data=orders.lines() if orders else "")
 
 
 def read_move(host: str, facts: Iterable[tuple[str, str]]) -> Move:
@@ -183,12 +155,12 @@ def read_move(host: str, facts: Iterable[tuple[str, str]]) -> Move:
     told = dict(facts)
     state = told.get("state", "?")
     if state not in _STATES:
-        raise _not_understood(host)
+        raise SCRIPT.not_understood(host)
     return Move(
         state=state,
-        why=clean_name(_decoded(host, told.get("why", "")).strip(), limit=300),
+        why=clean_name(SCRIPT.decoded(host, told.get("why", "")).strip(), limit=300),
         seconds=_number(told.get("seconds", "")),
-        untrusted_log=tuple(_decoded(host, told.get("said", "")).splitlines()),
+        untrusted_log=tuple(SCRIPT.decoded(host, told.get("said", "")).splitlines()),
     )
 
 
@@ -203,7 +175,7 @@ def read_ground(host: str, disk: str, facts: Iterable[tuple[str, str]]) -> Groun
     data, _, number = told.get("data", "").partition(" ")
     kb, entries = _size(told.get("data_size", ""))
     if data not in _KINDS or told["guard"] not in ("yes", "no"):
-        raise _not_understood(host)
+        raise SCRIPT.not_understood(host)
     return Ground(
         names=tuple(sorted(filter(is_whole, _all(lines, "name")))),
         disk=_disk(disk, told),
@@ -235,11 +207,6 @@ def is_whole(name: str) -> bool:
     return bool(NAME.fullmatch(name)) and not PART.fullmatch(name)
 
 
-def coded(text: str) -> str:
-    """Return text as a word of harmless letters."""
-    return base64.b64encode(text.encode()).decode()
-
-
 def _disk(name: str, told: Mapping[str, str]) -> Disk | None:
     if not name:
         return None
@@ -269,7 +236,7 @@ def _engine(host: str, told: Mapping[str, str]) -> Engine | None:
     kb, entries = _size(told.get("docker_size", ""))
     return Engine(
         root=clean_name(root),
-        store=clean_name(_decoded(host, told.get("store", "")).strip(), limit=2_000),
+        store=clean_name(SCRIPT.decoded(host, told.get("store", "")).strip(), limit=2_000),
         kb=kb,
         entries=entries,
         containerd_kb=_size(told.get("containerd_size", ""))[0],
@@ -285,8 +252,8 @@ def _engine(host: str, told: Mapping[str, str]) -> Engine | None:
 def _settings(host: str, text: str) -> Settings:
     sum_, _, rest = text.partition(" ")
     if not _SUM.fullmatch(sum_):
-        raise _not_understood(host)
-    return Settings(sha256=sum_, text=_decoded(host, rest))
+        raise SCRIPT.not_understood(host)
+    return Settings(sha256=sum_, text=SCRIPT.decoded(host, rest))
 
 
 def _size(text: str) -> tuple[int | None, int | None]:
@@ -296,38 +263,3 @@ def _size(text: str) -> tuple[int | None, int | None]:
 
 def _number(text: str) -> int | None:
     return int(text) if _NUMBER.fullmatch(text) else None
-
-
-def _decoded(host: str, text: str) -> str:
-    try:
-        return base64.b64decode(text, validate=True).decode(errors="replace")
-    except ValueError as error:
-        raise _not_understood(host) from error
-
-
-def _not_understood(host: str) -> HostError:
-    return HostError(
-        f"What {host} says of its disks is not understood.",
-        host=host,
-        done="Nothing was changed by asking.",
-        next="Look at it there: /var/lib/ink-infra/disk.",
-    )
-
-
-def _refusal(pool: HostPool, host: str, said: CommandResult) -> StepFailed | HostError:
-    words = pool.presentable(said.stderr, limit=600)
-    told = _WORDS.search(words)
-    if said.exit_status == _UNCHANGED and told:
-        return StepFailed(
-            f"{host} does not move its data: {clean_name(told[1], limit=400)}.",
-            done=UNTOUCHED,
-            next="Mend that, then call again.",
-            stage=STAGE,
-        )
-    return CommandFailed(
-        f"{host} did not run what was asked of it (exit status {said.exit_status}): {clean_name(words, limit=300)}.",
-        host=host,
-        done="A look tells how far it is.",
-        next="Give our user sudo without a password there, or log in as root.",
-        exit_status=said.exit_status,
-    )

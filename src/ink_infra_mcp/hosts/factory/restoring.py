@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ink_infra_mcp.core.plan import Frozen
-from ink_infra_mcp.hosts.factory.swapping import ANY, facts_of
+from ink_infra_mcp.hosts.factory.swapping import SCRIPT
+from ink_infra_mcp.hosts.factory.unit_script import ANY
 from ink_infra_mcp.ssh.pool import HostPool
 
 _SERVER = re.compile(r"(?P<id>[0-9]{1,9}) (?P<uuid>[a-z0-9]{1,64}) (?P<in>yes|no)")
@@ -45,7 +46,7 @@ async def secrets(pool: HostPool, host: str) -> Secrets:
     Raises:
         HostError: the Factory cannot be reached, or its answer is not whole.
     """
-    return read_secrets(await facts_of(pool, host, "secrets", ANY))
+    return read_secrets(await SCRIPT.facts(pool, host, "secrets", ANY))
 
 
 def read_secrets(facts: Iterable[tuple[str, str]]) -> Secrets:

@@ -1,39 +1,36 @@
 """A rotation of Coolify's image as the unit on the Factory does it: one script, its verbs, and what it says."""
 
-import base64
 import re
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 
-from ink_infra_mcp.core.errors import CommandFailed, HostError, StepFailed
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
 from ink_infra_mcp.hosts.factory.relying import Relier, read_relying
-from ink_infra_mcp.hosts.machine.reading import AS_ROOT, is_root
-from ink_infra_mcp.hosts.scripts import packaged
-from ink_infra_mcp.ssh.command import CommandResult, HostCommand
+from ink_infra_mcp.hosts.factory.unit_script import ANY, UnitScript, coded
 from ink_infra_mcp.ssh.pool import HostPool
 
-MARK = "ink-swap"
 STAGE = "swap"
 UNTOUCHED = "Nothing that is in service was touched."
-VERB_S = 240.0
-READS = frozenset({"look", "ready", "prove", "secrets"})
+SCRIPT = UnitScript(
+    name="swap",
+    stage=STAGE,
+    subject="the rotation of Coolify's image",
+    does_not="does not rotate Coolify's image",
+    folder="/data/coolify/ink/rotations",
+    untouched=UNTOUCHED,
+    reads=frozenset({"look", "ready", "prove", "secrets"}),
+    verb_s=240.0,
+)
 FILES = (CUSTOM, PROD)
 ENDED = frozenset({"confirmed", "reverted", "refused"})
-ANY = "any"
-"""The name that is given where no rotation is meant."""
-_DATA_END = "INK-SWAP-END-OF-DATA"
 _STATES = frozenset({"", "prepared", "swapping", "swapped", "reverting", *ENDED})
-_WORDS = re.compile(r"^ink-swap: (.+)", re.MULTILINE | re.DOTALL)
 _IMAGE = re.compile(r"(sha256:[0-9a-f]{64}) ([a-z]{1,20})")
 _CONTAINER = re.compile(
     r"(?P<image>sha256:[0-9a-f]{64}) (?P<state>[a-z]{1,20}) (?P<restarts>\d{1,9}) (?P<health>[a-z]*)"
 )
 _SUM = re.compile(r"[0-9a-f]{64}|none")
-_UNCHANGED = 3
 _UPDATES_OFF = {"AUTOUPDATE": "false"}
 
 
@@ -112,7 +109,7 @@ class Orders(Frozen):
 
     def lines(self) -> str:
         """Return the orders as the script reads them, each value a word of harmless letters."""
-        return _ordered(
+        return SCRIPT.orders(
             {
                 "image": self.image,
                 "id": self.image_id,
@@ -148,7 +145,7 @@ class RestoreOrders(Frozen):
 
     def lines(self) -> str:
         """Return the orders as the script reads them, each value a word of harmless letters."""
-        return _ordered(
+        return SCRIPT.orders(
             {
                 "kind": "restore",
                 "image": self.image_id,
@@ -165,28 +162,13 @@ class RestoreOrders(Frozen):
         )
 
 
-def _ordered(told: Mapping[str, str]) -> str:
-    """The script goes with its orders, its sum at the end: what breaks off on the way has none."""
-    script = packaged("factory/swap.sh")
-    whole = {**told, "script": _coded(script), "end": sha256(script.encode()).hexdigest()}
-    return "".join(f"{key} {value}\n" for key, value in whole.items())
-
-
-def command(verb: str, name: str, *, as_root: bool, data: str = "") -> HostCommand:
-    """Return the command that runs the script, which arrives by standard input with its orders behind it."""
-    begin = ("sh", "-s", "--") if as_root else ("sh", "-c", AS_ROOT, "sh")
-    rest = f" <<'{_DATA_END}'\n{data}{_DATA_END}\n" if data else " </dev/null\n"
-    stdin = (packaged("factory/swap.sh").rstrip("\n") + rest).encode()
-    return HostCommand((*begin, MARK, verb, name), changes=verb not in READS, timeout_s=VERB_S, stdin=stdin)
-
-
 async def look(pool: HostPool, host: str, name: str) -> Rotation:
     """Return how far a rotation is.
 
     Raises:
         HostError: the Factory cannot be reached, or its answer is not understood.
     """
-    return read_rotation(host, await facts_of(pool, host, "look", name))
+    return read_rotation(host, await SCRIPT.facts(pool, host, "look", name))
 
 
 async def ready(pool: HostPool, host: str) -> Ready:
@@ -195,7 +177,7 @@ async def ready(pool: HostPool, host: str) -> Ready:
     Raises:
         HostError: as with `look`.
     """
-    return read_ready(host, await facts_of(pool, host, "ready", ANY))
+    return read_ready(host, await SCRIPT.facts(pool, host, "ready", ANY))
 
 
 async def prove(pool: HostPool, host: str) -> Service:
@@ -204,7 +186,7 @@ async def prove(pool: HostPool, host: str) -> Service:
     Raises:
         HostError: as with `look`.
     """
-    return read_service(host, await facts_of(pool, host, "prove", ANY))
+    return read_service(host, await SCRIPT.facts(pool, host, "prove", ANY))
 
 
 async def act(
@@ -216,29 +198,7 @@ async def act(
         StepFailed: it does not, and nothing was changed.
         HostError: the Factory cannot be reached, or broke off: a look tells how far it is.
     """
-    data = orders.lines() if orders else ""
-    said = await pool.run(host, command(verb, name, as_root=is_root(pool, host), data=data), permit=permit)
-    if said.exit_status:
-        raise _refusal(pool, host, said)
-
-
-async def facts_of(pool: HostPool, host: str, verb: str, name: str) -> list[tuple[str, str]]:
-    """Return what a verb that only reads tells: the first word of each line, and the rest of it.
-
-    Raises:
-        StepFailed: it does not run there. HostError: the Factory cannot be reached, or its answer is not whole.
-    """
-    said = await pool.run(host, command(verb, name, as_root=is_root(pool, host)))
-    if said.exit_status:
-        raise _refusal(pool, host, said)
-    if said.truncated or not said.stdout.endswith("done\n"):
-        raise _not_understood(host)
-    return [_parted(line) for line in said.stdout.splitlines()]
-
-
-def _parted(line: str) -> tuple[str, str]:
-    first, _, rest = line.partition(" ")
-    return first, rest
+    await SCRIPT.act(pool, host, verb, name, permit=permit, data=orders.lines() if orders else "")
 
 
 def read_rotation(host: str, facts: Iterable[tuple[str, str]]) -> Rotation:
@@ -251,15 +211,15 @@ def read_rotation(host: str, facts: Iterable[tuple[str, str]]) -> Rotation:
     image, container = _running(told.get("runs", ""))
     state, downtime = told.get("state", "?"), told.get("downtime_ms", "")
     if state not in _STATES or not re.fullmatch(r"\d{0,9}", downtime):
-        raise _not_understood(host)
+        raise SCRIPT.not_understood(host)
     return Rotation(
         state=state,
-        why=clean_name(_decoded(host, told.get("why", "")).strip(), limit=300),
+        why=clean_name(SCRIPT.decoded(host, told.get("why", "")).strip(), limit=300),
         downtime_ms=int(downtime) if downtime else None,
         image=image,
         container=container,
         restored=told.get("restored") == "yes",
-        untrusted_log=tuple(_decoded(host, told.get("said", "")).splitlines()),
+        untrusted_log=tuple(SCRIPT.decoded(host, told.get("said", "")).splitlines()),
     )
 
 
@@ -273,7 +233,7 @@ def read_ready(host: str, facts: Iterable[tuple[str, str]]) -> Ready:
     told = dict(lines)
     files = dict(_file(host, rest) for first, rest in lines if first == "file")
     if told.get("upgrade") not in ("yes", "no") or files.keys() != set(FILES):
-        raise _not_understood(host)
+        raise SCRIPT.not_understood(host)
     return Ready(
         deployments=_count(told.get("deployments", "")),
         upgrade=told["upgrade"] == "yes",
@@ -308,7 +268,7 @@ def _relying(host: str, lines: Iterable[tuple[str, str]]) -> tuple[Relier, ...] 
     try:
         return read_relying(lines)
     except ValueError as error:
-        raise _not_understood(host) from error
+        raise SCRIPT.not_understood(host) from error
 
 
 def _running(text: str) -> tuple[str, str]:
@@ -328,60 +288,21 @@ def _least(kib: list[str]) -> int | None:
 
 
 def _written(text: str | None) -> str:
-    return "same" if text is None else _coded(text) or "gone"
+    return "same" if text is None else coded(text) or "gone"
 
 
 def _file(host: str, text: str) -> tuple[str, FileSeen]:
     name, _, rest = text.partition(" ")
     sha256, _, coded = rest.partition(" ")
     if not _SUM.fullmatch(sha256):
-        raise _not_understood(host)
-    return name, FileSeen(sha256=sha256, text=_decoded(host, coded))
+        raise SCRIPT.not_understood(host)
+    return name, FileSeen(sha256=sha256, text=SCRIPT.decoded(host, coded))
 
 
 def _ended(host: str, text: str) -> tuple[int | None, str]:
     status, _, coded = text.partition(" ")
-    return _count(status), _decoded(host, coded)
+    return _count(status), SCRIPT.decoded(host, coded)
 
 
 def _count(text: str) -> int | None:
     return int(text) if re.fullmatch(r"\d{1,9}", text) else None
-
-
-def _coded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-def _decoded(host: str, text: str) -> str:
-    try:
-        return base64.b64decode(text, validate=True).decode(errors="replace")
-    except ValueError as error:
-        raise _not_understood(host) from error
-
-
-def _not_understood(host: str) -> HostError:
-    return HostError(
-        f"What {host} says of the rotation of Coolify's image is not understood.",
-        host=host,
-        done="Nothing was changed by asking.",
-        next="Look at it there: /data/coolify/ink/rotations.",
-    )
-
-
-def _refusal(pool: HostPool, host: str, said: CommandResult) -> StepFailed | HostError:
-    words = pool.presentable(said.stderr, limit=600)
-    told = _WORDS.search(words)
-    if said.exit_status == _UNCHANGED and told:
-        return StepFailed(
-            f"{host} does not rotate Coolify's image: {clean_name(told[1], limit=400)}.",
-            done=UNTOUCHED,
-            next="Mend that, then call again.",
-            stage=STAGE,
-        )
-    return CommandFailed(
-        f"{host} did not run what was asked of it (exit status {said.exit_status}): {clean_name(words, limit=300)}.",
-        host=host,
-        done="A look tells how far it is.",
-        next="Give our user sudo without a password there, or log in as root.",
-        exit_status=said.exit_status,
-    )
