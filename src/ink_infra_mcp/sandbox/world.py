@@ -2,6 +2,8 @@
 
 Nothing runs in the background: what happens with time (a build that ends, a deletion that completes) is computed by
 `settle` whenever somebody looks. So the world survives `kill -9`, and two processes see the same one.
+
+The document is read anew only when another process has changed it: reading it takes longer than what is done with it.
 """
 
 import os
@@ -39,6 +41,7 @@ class World:
         self._path = path
         self._settle = settle
         self._real_now = real_now
+        self._kept: tuple[str, WorldState] | None = None
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._open() as db:
             db.execute("begin immediate")
@@ -62,25 +65,28 @@ class World:
     def read(self) -> WorldState:
         """Return the settled state; changes made to it are not kept."""
         with self.change() as state:
-            return state
+            return _loaded(state.model_dump_json(), self._path)
 
     @contextmanager
     def change(self) -> Generator[WorldState]:
         """Give the settled state to change; it is kept when the block ends well, and untouched when it raises.
 
-        The state is the caller's own: nobody else is given the same object, and after the block it is a copy.
+        The state is the caller's own until the block ends, and the next one's afterwards: what outlives the block is
+        taken out of it as a copy.
         """
         with self._open() as db:
             db.execute("begin immediate")
             try:
                 text: str = db.execute("select state from world").fetchone()[0]
-                state = _loaded(text, self._path)
+                kept, self._kept = self._kept, None
+                state = kept[1] if kept is not None and kept[0] == text else _loaded(text, self._path)
                 self._settle(state, self.now(state))
                 yield state
                 after = state.model_dump_json()
                 if after != text:
                     db.execute("update world set state = ?", (after,))
                 db.execute("commit")
+                self._kept = (after, state)
             except BaseException:
                 db.execute("rollback")
                 raise
@@ -90,7 +96,8 @@ class World:
         db = sqlite3.connect(os.fspath(self._path), isolation_level=None, timeout=_BUSY_MS / 1000)
         try:
             db.execute("pragma journal_mode = wal")
-            db.execute("pragma synchronous = normal")
+            # a process that is killed loses nothing by this; only a machine's power cut would
+            db.execute("pragma synchronous = off")
             yield db
         finally:
             db.close()

@@ -75,7 +75,8 @@ class HostLogin(asyncssh.SSHServer):
                 settle_boot(host, self._world.now(state))
                 settle_vlan(host, self._world.now(state))
                 self._came = led or from_outside(host)
-        if host is None or not host.up or not lets_in(host, self._came, SSH_PORT):
+            let_in = host is not None and host.up and lets_in(host, self._came, SSH_PORT)
+        if not let_in:
             conn.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:

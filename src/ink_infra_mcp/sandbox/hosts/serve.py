@@ -64,8 +64,9 @@ class SshHosts:
         """Start servers for those that came into the world since; `doors` and `connect_to` grow in place."""
         with self._street.world.change() as state:
             _give_keys(state.hosts)
-        self._forget(state.hosts)
-        for name, host in state.hosts.items():
+        hosts = self._street.world.read().hosts
+        self._forget(hosts)
+        for name, host in hosts.items():
             if name not in self._doors:
                 await self._open(name, host)
 

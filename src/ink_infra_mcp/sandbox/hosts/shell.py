@@ -37,7 +37,7 @@ from ink_infra_mcp.sandbox.hosts.visits import Visitor, visit_words
 from ink_infra_mcp.sandbox.hosts.vlan import answer_vlan
 from ink_infra_mcp.sandbox.hosts.volumes import Told, answer, received
 from ink_infra_mcp.sandbox.hosts.ways import Came, inhabited, knock, knock_inside, ssh_connection
-from ink_infra_mcp.sandbox.state import Fault, WorldState, take_fault
+from ink_infra_mcp.sandbox.state import Fault, take_fault
 from ink_infra_mcp.sandbox.state_hosts import HostState
 from ink_infra_mcp.sandbox.world import World
 
@@ -133,10 +133,11 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             fault = take_fault(state, "ssh", f"{self._host} {self._command}")
             state.hosts[self._host].firewall.settle(self._world.now(state))
             settle_boot(state.hosts[self._host], self._world.now(state))
-        if not state.hosts[self._host].up:
+            up = state.hosts[self._host].up
+        if not up:
             self._hang_up()
         elif fault is None:
-            self._leave(await self._run(state))
+            self._leave(await self._run())
         else:
             await self._misbehave(fault)
 
@@ -149,7 +150,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._gone.wait(), fault.seconds)
         if fault.kind == "drop_after":
-            await self._run(self._world.read())
+            await self._run()
         self._hang_up()
 
     def _leave(self, status: int) -> None:
@@ -161,8 +162,8 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         else:
             self._channel.exit(status)
 
-    async def _run(self, state: WorldState) -> int:
-        """Run the command in the world as it was when the session started; return its status."""
+    async def _run(self) -> int:
+        """Run the command in the world as it is now; return its status."""
         if words := firewall_words(self._command):
             return await self._changed_firewall(words)
         if words := login_words(self._command):
@@ -180,18 +181,18 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             return await self._knocked(words)
         if words := words_of(self._command):
             return await self._on_factory(words)
-        return await self._looked(state)
+        return await self._looked()
 
-    async def _looked(self, state: WorldState) -> int:
+    async def _looked(self) -> int:
         """Run what only programs of the world answer."""
         if words := psql_words(self._command):
             return await self._asked_database(words)
         if words := visit_words(self._command):
-            return self._visited(words, state)
+            return self._visited(words)
         scratch = Path(tempfile.mkdtemp(prefix="ink-sandbox-"))
         try:
-            host = state.hosts[self._host]
-            commands = write_commands(scratch, state, host, now=self._world.now(state))
+            with self._world.change() as state:
+                commands = write_commands(scratch, state, state.hosts[self._host], now=self._world.now(state))
             await released(commands)
             status, said = await self._in_shell(commands, scratch, ssh_connection(self._came))
             self._report_unknown(scratch, said)
@@ -320,12 +321,13 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         self._say(said.output, said.complaint)
         return said.status
 
-    def _visited(self, words: tuple[str, ...], state: WorldState) -> int:
+    def _visited(self, words: tuple[str, ...]) -> int:
         """Answer a program that asks about other servers."""
-        said = Visitor(state, state.hosts[self._host], self._world.now(state)).said(words)
-        if said is None:
-            with self._world.change() as state:
+        with self._world.change() as state:
+            said = Visitor(state, state.hosts[self._host], self._world.now(state)).said(words)
+            if said is None:
                 state.journal.append(f"ssh UNKNOWN {self._host} {' '.join(words)}")
+        if said is None:
             return 127
         self._say(said.output, said.complaint)
         return said.status
