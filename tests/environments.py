@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE_S = 240
+PATIENCE_S = 720
 
 
 def environment(folder: Path, *, beside: str = "", fetch: Callable[[Path], None] | None = None) -> Path:

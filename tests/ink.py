@@ -47,7 +47,7 @@ from tests.clock import FakeClock
 from tests.state.made import place_store
 
 SPEED = 100.0
-CLOSED_WITHIN_S = 20.0
+CLOSED_WITHIN_S = 60.0
 PRINCIPAL = "local:tester"
 STORE = "state.sqlite3"
 Era = Literal["auto", "legacy"]

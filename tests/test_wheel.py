@@ -15,7 +15,7 @@ from tests import wire
 ROOT = Path(__file__).resolve().parent.parent
 SERVE = ("serve", "--sandbox")
 
-pytestmark = [pytest.mark.wheel, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.wheel, pytest.mark.timeout(1800)]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pytest
 from ink_infra_mcp.cli import parser
 
 MODULE = ("-m", "ink_infra_mcp")
-PATIENCE_S = 15.0
+PATIENCE_S = 45.0
 _AT_TERMINAL = "import os, sys; os.login_tty(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 
 

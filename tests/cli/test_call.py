@@ -82,7 +82,7 @@ def types(*lines: str) -> call.Person:
 
 async def use(handle: Handle, person: call.Person | None = None) -> int:
     """Return the exit status of a call of that tool."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         return await call.converse(server_that(handle), "tool", {"app": "shop"}, person)
 
 
@@ -244,7 +244,7 @@ async def test_an_error_of_the_protocol_is_told(capsys: pytest.CaptureFixture[st
 async def test_a_server_that_cannot_start_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """A server that ends before it answers is a sentence and status 5, and no trace."""
     server = StdioServerParameters(command=sys.executable, args=["-c", "raise SystemExit(3)"])
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         assert await call.converse(server, "tool", {}, None) == 5
     told = capsys.readouterr().err
     assert (told.startswith("The server did not answer: "), "Nothing was changed." in told) == (True, True)

@@ -61,7 +61,7 @@ def examined(found: Ground, *, limit_s: float = 8.0, services: Collection[str] =
     """Return the doctor's report: on everything, or on these services alone."""
 
     async def work() -> Report:
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             if not services:
                 return await doctor.examine(found, limit_s=limit_s)
             checks = [check for check in doctor.services(found) if check.name in services]

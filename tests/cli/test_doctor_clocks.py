@@ -75,6 +75,6 @@ async def clocks(ground: Ground) -> list[Finding]:
     """Return what is said of clocks, by server."""
     assert ground.fleet is not None
     async with pool_of(ground, ground.fleet) as pool:
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             sections = await doctor.look(doctor.hosts(ground, ground.fleet, pool), ground, limit_s=10)
     return [finding for section in sections for finding in section.findings if "its clock" in finding.text]

@@ -23,7 +23,7 @@ async def test_an_operation_that_nobody_can_go_on_with_is_warned_of(tmp_path: Pa
     ground = Ground(
         state_url=shelf.url, secrets={}, redact=Redactor(), section=Section(name="configuration", findings=())
     )
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         found = await check_state(ground)
     first, second = found.findings
     assert (first.level, first.text.endswith("0 approvals waiting, 2 operations running.")) == ("ok", True)

@@ -84,7 +84,7 @@ class Site:
 
     async def one(self, step: Step) -> None:
         """Run a step."""
-        with anyio.fail_after(60):
+        with anyio.fail_after(180):
             await self.steps.run(step.kind, step.params, step.id)
 
     async def undo(self, steps: Iterable[Step]) -> None:
@@ -94,7 +94,7 @@ class Site:
 
     async def back(self, undo: Undo) -> None:
         """Run an undo."""
-        with anyio.fail_after(60):
+        with anyio.fail_after(180):
             await self.steps.run(undo.kind, undo.params, "undo")
 
     def admit(self) -> None:

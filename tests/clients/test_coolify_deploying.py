@@ -66,7 +66,7 @@ class Run:
             clock=wire.clock,
             say=self.said.append,
         )
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             return await steps.handlers()[self.kind](call)
 
 

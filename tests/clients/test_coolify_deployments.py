@@ -62,7 +62,7 @@ async def followed(
 ) -> Deployment:
     """Follow the deployment with a patience of a few real seconds."""
     claim = None if known is None else Claim(known=known, wish=Wish(commit=COMMIT))
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         return await follow(it.look, APP, uuid, clock=it.clock, say=told.say, deadline_s=deadline_s, claim=claim)
 
 

@@ -27,7 +27,7 @@ CHANGES = ("made", "replaced", "extended", "reduced", "retimed", "removed")
 @pytest.fixture(params=PROVIDERS)
 async def zone(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Bed]:
     """Give a zone at each provider."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with bed(tmp_path, request.param) as made:
             yield made
 
@@ -190,7 +190,7 @@ async def test_a_zone_that_is_being_published_is_waited_for(tmp_path: Path) -> N
         zone = state.hetzner.zones[0]
         zone.busy_until = made.clock.now().timestamp() + 30
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with bed(tmp_path, "hetzner") as made:
             made.arrange(busy)
             await made.set(None, made.records(NEW))
@@ -226,7 +226,7 @@ def _described(path: str) -> str:
 async def test_every_write_is_what_hetzner_s_own_description_takes(tmp_path: Path) -> None:
     """Each kind of change and its undo, held against the official API description."""
     spec, watch = cloud_spec(), Watch()
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with bed(tmp_path, "hetzner", watched=watch) as made:
             for which in CHANGES:
                 before, after = change(made, which)
@@ -245,7 +245,7 @@ async def test_every_change_of_a_record_at_cloudflare_names_the_record(tmp_path:
     The types that Cloudflare generates of that description are asked in tests/vendor_clients.
     """
     watch = Watch()
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with bed(tmp_path, "cloudflare", watched=watch) as made:
             before, after = change(made, "retimed")
             await made.set(before, after)
@@ -266,7 +266,7 @@ async def test_what_cloudflare_keeps_beside_a_record_comes_back_with_it(tmp_path
             record.tags, record.settings = ["team:web"], {"ipv4_only": True}
             record.ttl, record.proxied = (1, True) if number else (900, False)
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with bed(tmp_path, "cloudflare") as made:
             made.put(made.records(OLD, OLD_2))
             made.arrange(rich)
@@ -286,7 +286,7 @@ def _without_ids(made: Bed) -> list[dict[str, object]]:
 
 async def test_a_record_only_through_the_proxy_is_another_answer(tmp_path: Path) -> None:
     """The right address behind Cloudflare's proxy is not what was asked for; it is changed in place."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with bed(tmp_path, "cloudflare") as made:
             proxied = made.records(NEW, ttl=None).model_copy(update={"records": (Record(value=NEW, proxied=True),)})
             before = made.put(proxied)

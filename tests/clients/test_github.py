@@ -57,7 +57,7 @@ class Hub:
 async def hub(tmp_path: Path) -> AsyncGenerator[Hub]:
     """Give a fresh GitHub."""
     clock = FakeClock()
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         yield Hub(world=pretend_world(tmp_path, lambda: clock.now().timestamp()), clock=clock)
 
 

@@ -61,7 +61,7 @@ DETACH = "hetzner_cloud.detach_firewall"
 async def project(tmp_path: Path) -> AsyncGenerator[Project]:
     """Give a fresh project whose time is the clock's."""
     clock = FakeClock()
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         yield Project(world=pretend_world(tmp_path, lambda: clock.now().timestamp()), clock=clock)
 
 

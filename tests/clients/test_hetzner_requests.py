@@ -89,7 +89,7 @@ async def project(tmp_path: Path) -> AsyncGenerator[Project]:
     with project.world.change() as state:
         zones = [("eu-central", "10.250.0.0/24")]
         state.hetzner.networks = [Network(id=NETWORK, name="in", ip_range="10.250.0.0/16", created=0.0, subnets=zones)]
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         yield project
 
 

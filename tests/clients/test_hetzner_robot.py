@@ -73,7 +73,7 @@ def _canned(answer: Callable[[httpx2.Request], httpx2.Response]) -> HetznerRobot
 async def robot(tmp_path: Path) -> AsyncGenerator[Account]:
     """Give a fresh account whose time is the clock's."""
     clock = FakeClock()
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         yield Account(world=pretend_world(tmp_path, lambda: clock.now().timestamp()), clock=clock)
 
 

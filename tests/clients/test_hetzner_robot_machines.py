@@ -70,7 +70,7 @@ KINDS = [case[0] for case in WRITES]
 async def robot(tmp_path: Path) -> AsyncGenerator[Account]:
     """Give a fresh account whose time is the clock's."""
     clock = FakeClock()
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         yield Account(world=pretend_world(tmp_path, lambda: clock.now().timestamp()), clock=clock)
 
 

@@ -46,7 +46,7 @@ WANTED: JsonObject = {
 async def project(tmp_path: Path) -> AsyncGenerator[Project]:
     """Give a fresh project whose time is the clock's."""
     clock = FakeClock()
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         yield Project(world=pretend_world(tmp_path, lambda: clock.now().timestamp()), clock=clock)
 
 

@@ -15,7 +15,7 @@ from tests.clients.lost_vendors import VENDORS
 
 pytestmark = pytest.mark.anyio
 ROWS = (*COOLIFY, *VENDORS)
-LIMIT_S = 60
+LIMIT_S = 180
 ALWAYS = 99
 
 

@@ -55,7 +55,7 @@ async def net(tmp_path: Path) -> AsyncGenerator[Internet]:
     world = pretend_world(tmp_path, lambda: clock.now().timestamp())
     port, connect_to, closing = await serve_internet(world)
     servers = Nameservers((("127.0.0.1", port),), connect_to, confined=True, timeout_s=0.3)
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         yield Internet(world, clock, servers)
     for close in closing:
         await close()

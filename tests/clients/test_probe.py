@@ -63,7 +63,7 @@ async def internet(tmp_path: Path) -> AsyncGenerator[Internet]:
 @pytest.mark.anyio
 async def test_an_app_with_a_good_certificate_is_seen_whole(internet: Internet) -> None:
     """Status, first words, and the certificate: trusted, for which names, by whom, until when."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         seen = await internet.probe().http(f"https://{APP}/", address=MUSCLE)
     assert seen.tls is not None
     assert seen.tls.not_after is not None
@@ -86,7 +86,7 @@ async def test_an_app_with_a_good_certificate_is_seen_whole(internet: Internet) 
 async def test_a_certificate_of_an_unknown_authority_is_told_with_what_stands_behind_it(internet: Internet) -> None:
     """The app is seen to answer, and the certificate is not trusted, with OpenSSL's reason."""
     _, other = edge_tls(["example.org"])
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         seen = await internet.probe(authority=other).http(f"https://{APP}/", address=MUSCLE)
     assert (seen.kind, seen.status) == ("tls", 200)
     assert seen.tls == TlsSeen(trusted=False, problem=seen.error)
@@ -96,7 +96,7 @@ async def test_a_certificate_of_an_unknown_authority_is_told_with_what_stands_be
 @pytest.mark.anyio
 async def test_a_certificate_for_another_name_is_not_trusted(internet: Internet) -> None:
     """The name in the URL is what the certificate is checked against, whatever address is connected to."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         seen = await internet.probe().http("https://hello.s2.example.com/", address=MUSCLE)
     assert (seen.kind, seen.status) == ("tls", 404)
     assert "hello.s2.example.com" in seen.error
@@ -107,7 +107,7 @@ async def test_an_expired_certificate_is_told(tmp_path: Path) -> None:
     """A certificate that ended yesterday is named as expired."""
     world = pretend_world(tmp_path, SteppingTime())
     server, authority = edge_tls(["*.s1.example.com"], now=datetime.now(UTC) - timedelta(days=91))
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         port, close = await listen(build_edge(world, "muscle-1"), tls=server)
         probe = Probe({(APP, 443): ("127.0.0.1", port)}, ssl.create_default_context(cadata=authority))
         seen = await probe.http(f"https://{APP}/")
@@ -120,7 +120,7 @@ async def test_a_redirect_is_told_and_not_followed(internet: Internet) -> None:
     """Plain HTTP of an app that forces HTTPS: one answer, with where it points."""
     with internet.world.change() as state:
         state.coolify.applications[0].settings["is_force_https_enabled"] = True
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         seen = await internet.probe().http(f"http://{APP}/a?b=c", address=MUSCLE)
     assert (seen.status, seen.location, seen.tls) == (302, f"https://{APP}/a?b=c", None)
 
@@ -130,7 +130,7 @@ async def test_a_server_that_is_down_is_unreachable_and_a_slow_one_is_late(inter
     """A closed connection and silence are values with a reason, not exceptions."""
     with internet.world.change() as state:
         state.faults.append(Fault(system="edge", match="GET", kind="hang", seconds=0.3))
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         late = await internet.probe().http(f"http://{APP}/", address=MUSCLE, timeout_s=0.1)
         with internet.world.change() as state:
             state.hosts["muscle-1"].up = False
@@ -148,7 +148,7 @@ async def test_a_server_that_is_down_is_unreachable_and_a_slow_one_is_late(inter
 )
 async def test_an_address_that_is_not_public_is_refused(address: str) -> None:
     """Loopback, private, shared, link-local and metadata addresses are not connected to."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         seen = await Probe().http("http://example.com/", address=address)
     assert seen == HttpSeen(kind="refused_by_us", error=f"{address} is not a public address")
 
@@ -157,7 +157,7 @@ async def test_an_address_that_is_not_public_is_refused(address: str) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1", "fe80::1", "224.0.0.1"])
 async def test_nobody_can_allow_loopback_or_the_metadata_service(address: str) -> None:
     """`inside` opens private networks only."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         seen = await Probe().http("http://example.com/", address=address, inside=True)
     assert seen.kind == "refused_by_us"
 
@@ -174,7 +174,7 @@ def test_inside_are_private_networks_and_nothing_else(address: str, inside: bool
 @pytest.mark.anyio
 async def test_a_name_is_never_followed_inside() -> None:
     """Only an address that the caller gives may be a private one, not what a name of the URL says."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         seen = await Probe().http("http://10.255.255.1/", inside=True)
     assert seen.kind == "refused_by_us"
 
@@ -182,7 +182,7 @@ async def test_a_name_is_never_followed_inside() -> None:
 @pytest.mark.anyio
 async def test_a_name_that_leads_inside_is_refused_too() -> None:
     """The host of the URL is resolved first, and what it leads to is judged: localhost is refused."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         assert (await Probe().http("http://localhost/")).kind == "refused_by_us"
         assert (await Probe().http("http://[::1]:8000/")).kind == "refused_by_us"
 
@@ -202,7 +202,7 @@ async def test_the_first_words_are_cleaned_and_short() -> None:
     async def page(request: Request) -> Response:
         return PlainTextResponse(f"\x1b[31mIgnore\u202e all\n {request.headers['host']} " + "x" * 100_000)
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         port, close = await listen(Starlette(routes=[Route("/", page)]))
         seen = await Probe({("app.example.com", 8080): ("127.0.0.1", port)}).http("http://app.example.com:8080/")
         await close()

@@ -17,7 +17,7 @@ from tests.permits import permit_here
 
 __all__ = ["internet"]
 pytestmark = pytest.mark.anyio
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 async def visit(internet: Internet, probe: Probe | None = None, *, address: str = MUSCLE) -> JsonObject:

@@ -26,7 +26,7 @@ from tests.programs import program
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 40
+LIMIT_S = 120
 HOST = "registry.example.com"
 DIGEST = f"sha256:{'5' * 64}"
 Answers = Callable[[Request], Response]

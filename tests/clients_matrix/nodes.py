@@ -16,7 +16,7 @@ import pytest
 from tests.node import NODE, install
 
 FOLDER = Path(__file__).resolve().parent
-PATIENCE_S = 60
+PATIENCE_S = 180
 QUICKLY = {
     "npm_config_fetch_retries": "1",
     "npm_config_fetch_retry_mintimeout": "1000",

@@ -33,7 +33,7 @@ WRONG = ("problems", True, ["ssh_open_to_world", "traefik_dashboard_open", "no_p
 REPORTS = ["[mcp-inspector] Secrets are not written", "[mcp-inspector] How the secret store is chosen"]
 """What the Inspector says of itself in every run."""
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.clients]
+pytestmark = [pytest.mark.timeout(360), pytest.mark.clients]
 
 
 def names(structured: dict[str, Any], key: str) -> list[str]:
@@ -63,7 +63,7 @@ async def test_the_python_client(era: Era) -> None:
         told.append(message or "")
 
     server = StdioServerParameters(command=SERVE[0], args=SERVE[1:], env=dict(os.environ))
-    with anyio.fail_after(60):
+    with anyio.fail_after(180):
         async with Client(server, mode=era, elicitation_callback=person) as client:
             protocol = client.protocol_version
             listed = [tool.name for tool in (await client.list_tools()).tools]
@@ -83,7 +83,7 @@ async def test_the_python_client(era: Era) -> None:
 async def test_the_python_client_whose_person_says_no(era: Era) -> None:
     """A no over standard streams changes nothing and is told as such."""
     server = StdioServerParameters(command=SERVE[0], args=SERVE[1:], env=dict(os.environ))
-    with anyio.fail_after(60):
+    with anyio.fail_after(180):
         async with Client(server, mode=era, elicitation_callback=says("decline")) as client:
             refused = await client.call_tool("deploy_app", DEPLOY)
             apps = data(await client.call_tool("list_apps", {}))

@@ -101,7 +101,7 @@ async def _listed(era: Era) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("era", ERAS)
 async def test_the_wire_carries_the_files(era: Era) -> None:
     """What a client is told is exactly what the files say, in the order of their names, in both eras."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         listed = await _listed(era)
     assert listed == [contracts()[name] for name in NAMES]
 

@@ -31,7 +31,7 @@ async def handled(folder: Path) -> set[str]:
         found.add(kind)
         return handler
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with ink(folder, wrap_handler=keep) as it:
             assert it.app.guarded.guard
             return found | set(OperationSteps(it.app.store).handlers())
@@ -78,7 +78,7 @@ async def test_a_handler_is_bound_to_the_vendor_of_its_kind(tmp_path: Path) -> N
         bound.setdefault(_maker(handler), set()).add(kind.partition(".")[0])
         return handler
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with ink(tmp_path, wrap_handler=keep) as it:
             assert it.app.guarded.guard
     assert bound["CoolifySteps"] == {"coolify"}

@@ -16,11 +16,11 @@ from tests.environments import environment
 
 FOLDER = Path(__file__).resolve().parent
 SERVE = [sys.executable, "-m", "ink_infra_mcp", "serve", "--sandbox"]
-PATIENCE_S = 120
+PATIENCE_S = 360
 Schema = dict[str, Any]
 Fact = tuple[str, str, object]
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.clients, pytest.mark.xdist_group("converters")]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.clients, pytest.mark.xdist_group("converters")]
 
 
 @cache

@@ -32,7 +32,7 @@ async def test_an_abandoned_operation_is_never_resumed_and_the_same_call_goes_on
     """Killed before its deployment and abandoned, nobody takes it over; the same call plans what is left."""
     url = f"sqlite:///{tmp_path}/state/state.sqlite3"
     arguments = argparse.Namespace(config=None, state=url, sandbox=True, log_level="warning", id="")
-    with scene(tmp_path) as it, anyio.fail_after(50):
+    with scene(tmp_path) as it, anyio.fail_after(150):
         await it.kill("deploy_app", DEPLOY, dies=Moment("before", "coolify.first_deploy"))
         arguments.id = left_in(tmp_path)
         person = Scripted([("To abandon it, type op-", arguments.id)])

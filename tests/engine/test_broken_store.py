@@ -78,7 +78,7 @@ def _listening() -> Generator[anyio.Event]:
 @pytest.mark.parametrize("write", [END_OF_A_STEP, A_NOTE, A_CHECKPOINT, THE_END])
 async def test_an_operation_waits_for_its_store_and_goes_on(tmp_path: Path, write: str) -> None:
     """The same process brings it to its end when the store is back; what was done is not done again."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
+    with scene(tmp_path) as it, anyio.fail_after(150):
         await _tables(it, engine=write == A_CHECKPOINT)
         async with it.server() as app:
             _break(tmp_path, write)
@@ -97,7 +97,7 @@ async def test_an_operation_waits_for_its_store_and_goes_on(tmp_path: Path, writ
 @pytest.mark.anyio
 async def test_an_operation_that_broke_in_a_dead_process_is_taken_over(tmp_path: Path) -> None:
     """The engine calls its workflow an error, which it resumes nothing from: it is rewound to the broken step."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
+    with scene(tmp_path) as it, anyio.fail_after(150):
         await _tables(it)
         _break(tmp_path, END_OF_A_STEP)
         await it.kill("deploy_app", DEPLOY, dies=REWIND)
@@ -111,7 +111,7 @@ async def test_an_operation_that_broke_in_a_dead_process_is_taken_over(tmp_path:
 @pytest.mark.anyio
 async def test_a_server_can_be_closed_while_an_operation_waits_for_its_store(tmp_path: Path) -> None:
     """It is not waited for: the next server goes on with it."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
+    with scene(tmp_path) as it, anyio.fail_after(150):
         await _tables(it)
         async with it.server() as app:
             _break(tmp_path, THE_END)

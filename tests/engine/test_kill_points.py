@@ -90,7 +90,7 @@ async def test_a_killed_deployment_is_finished_once_by_the_next_process(tmp_path
 @pytest.mark.anyio
 async def test_the_walk_goes_round_every_step_of_the_plan(tmp_path: Path) -> None:
     """A step that deploy_app gains is missed here until it is walked round."""
-    with scene(tmp_path) as it, anyio.fail_after(20):
+    with scene(tmp_path) as it, anyio.fail_after(60):
         async with it.server() as app:
             tool = app.mutations["deploy_app"]
             asked = await app.change(tool, tool.args.model_validate(DEPLOY), CALLER)
@@ -103,7 +103,7 @@ async def test_the_walk_goes_round_every_step_of_the_plan(tmp_path: Path) -> Non
 @pytest.mark.parametrize("dies", AFTER_THE_END, ids=str)
 async def test_a_deployment_killed_after_its_end_is_left_alone(tmp_path: Path, dies: Moment) -> None:
     """What has ended is not resumed, and the same call finds nothing to do."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
+    with scene(tmp_path) as it, anyio.fail_after(150):
         await it.kill("deploy_app", DEPLOY, dies=dies)
         async with it.server() as app:
             taken = await app.take_over_orphans()
@@ -117,7 +117,7 @@ async def test_a_deployment_killed_after_its_end_is_left_alone(tmp_path: Path, d
 @pytest.mark.anyio
 async def test_a_deployment_killed_before_its_begin_is_written_never_began(tmp_path: Path) -> None:
     """Nothing was done; the same call uses the approval that is still there, and the dead one's locks do not hold."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
+    with scene(tmp_path) as it, anyio.fail_after(150):
         await it.kill("deploy_app", DEPLOY, dies=Moment("statement", AUDIT, "begin"))
         untouched = (it.world.read().journal, kept(tmp_path), approvals(tmp_path))
         async with it.server() as app:

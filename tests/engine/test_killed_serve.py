@@ -65,7 +65,7 @@ def _events(report: dict[str, Any]) -> Counter[str]:
     return Counter(line.split()[1] for line in report["log"])
 
 
-@pytest.mark.timeout(55)
+@pytest.mark.timeout(165)
 def test_killed_servers_leave_their_deployment_to_others(tmp_path: Path) -> None:
     """A server that was there all the time takes it over, unasked; when that dies too, the next one does at its start.
 

@@ -44,7 +44,7 @@ async def _held_up(it: Scene, kind: str) -> AsyncGenerator[tuple[App, anyio.Even
 @pytest.mark.anyio
 async def test_what_a_living_server_does_is_left_to_it(tmp_path: Path) -> None:
     """Another server takes nothing over, answers the same call with the running operation, and can follow it."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
+    with scene(tmp_path) as it, anyio.fail_after(150):
         async with _held_up(it, "coolify.first_deploy") as (first, there, go_on), it.server() as second:
             begun = await called(first, "deploy_app", DEPLOY)
             operation = begun.operation_id or ""
@@ -63,7 +63,7 @@ async def test_what_a_living_server_does_is_left_to_it(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_a_server_takes_over_what_it_meets_when_the_owner_has_died(tmp_path: Path) -> None:
     """The same call at a server that was running all the time joins the orphan and brings it to its end."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
+    with scene(tmp_path) as it, anyio.fail_after(150):
         async with it.server() as survivor:
             assert await survivor.take_over_orphans() == ()
             await it.kill("deploy_app", DEPLOY, dies=Moment("reached", "/projects"))
@@ -79,7 +79,7 @@ async def test_a_server_takes_over_what_it_meets_when_the_owner_has_died(tmp_pat
 @pytest.mark.anyio
 async def test_of_two_servers_that_start_at_once_one_takes_over(tmp_path: Path) -> None:
     """The operation is resumed once, and done once."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
+    with scene(tmp_path) as it, anyio.fail_after(150):
         await it.kill("deploy_app", DEPLOY, dies=IN_DEPLOY)
         successors = [it.start(), it.start()]
         assert [await ended(process) for process in successors] == [0, 0]
@@ -91,7 +91,7 @@ async def test_of_two_servers_that_start_at_once_one_takes_over(tmp_path: Path) 
 @pytest.mark.anyio
 async def test_two_servers_can_begin_their_first_operations_at_once(tmp_path: Path) -> None:
     """On a fresh state neither gets into the other's way: both operations are applied."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
+    with scene(tmp_path) as it, anyio.fail_after(150):
         calls = [it.start("set_app_env", {"app": app, "set": {"COLOUR": "green"}}) for app in ("shop", "docs")]
         assert [await ended(process) for process in calls] == [0, 0]
 
@@ -101,7 +101,7 @@ async def test_two_servers_can_begin_their_first_operations_at_once(tmp_path: Pa
 @pytest.mark.anyio
 async def test_a_server_that_is_closed_leaves_its_operation_to_the_next(tmp_path: Path) -> None:
     """Closing in the middle of a step is no failure of the step: the next server runs it to its end."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
+    with scene(tmp_path) as it, anyio.fail_after(150):
         async with _held_up(it, "coolify.first_deploy") as (first, there, go_on):
             operation = (await called(first, "deploy_app", DEPLOY)).operation_id or ""
             await there.wait()
@@ -120,7 +120,7 @@ async def test_a_server_that_is_closed_leaves_its_operation_to_the_next(tmp_path
 @pytest.mark.anyio
 async def test_a_missing_project_is_made_once_for_two_deployments(tmp_path: Path) -> None:
     """While one deployment makes the project, another one that would make it too has to wait."""
-    with scene(tmp_path) as it, anyio.fail_after(50):
+    with scene(tmp_path) as it, anyio.fail_after(150):
         async with _held_up(it, "coolify.create_project") as (first, there, go_on), it.server() as second:
             operation = (await called(first, "deploy_app", DEPLOY)).operation_id or ""
             await there.wait()

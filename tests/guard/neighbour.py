@@ -16,7 +16,7 @@ from ink_infra_mcp.sandbox.running import Endpoints, open_world
 from tests.guard.bed import OURS, THEIRS
 from tests.ink import wired
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 Heard = tuple[str, str | None, str]
 
 

@@ -18,7 +18,7 @@ from tests.guard.toy import ANNA, BERT, TTL_S, YES, Fill, Toy, toy
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 async def decided_by_ticket(it: Toy, approval_id: str, answer: Answer = YES) -> None:

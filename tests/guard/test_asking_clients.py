@@ -21,7 +21,7 @@ from tests.ink import ERAS, PRINCIPAL, Era, Ink, Person, data, ink, says_yes, te
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 40
+LIMIT_S = 120
 STOPS = "/stop"
 SHARED_KEY = b"0123456789abcdef0123456789abcdef"
 STRANGE = "Invalid or expired requestState"

@@ -40,7 +40,7 @@ from tests.permits import permit_here
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 40
+LIMIT_S = 120
 CHANGES = [
     ("control_app", STOP),
     ("deploy_app", HELLO),

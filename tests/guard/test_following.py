@@ -23,7 +23,7 @@ from tests.state.stores import operation
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 40
+LIMIT_S = 120
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ from tests.state.stores import operation
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 60
+LIMIT_S = 180
 VERSIONS = ("4.0.0-beta.463", "4.0.0", "4.1.2", "4.2.0", "4.3.11")
 LIFECYCLE = tuple(f"/applications/{SHOP}/{verb}" for verb in ("start", "stop", "restart"))
 ACTING = (

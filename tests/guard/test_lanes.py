@@ -14,7 +14,7 @@ from ink_infra_mcp.state import operations
 from tests.guard.toy import Fill, FillBoth, toy
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 class Died(BaseException):

@@ -15,7 +15,7 @@ from tests.ink import PRINCIPAL, ink
 @pytest.mark.anyio
 async def test_a_reading_server_refuses_a_change_that_nobody_showed_it(tmp_path: Path) -> None:
     """--read-only is not a matter of hidden names: the application itself refuses."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, read_only=True) as it:
             tool = it.app.mutations["control_app"]
             args = tool.args.model_validate({"app": "shop", "action": "stop"})

@@ -17,7 +17,7 @@ from tests.state.stores import file_of, rewrite
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 WORDS = tuple(f"line {number}" for number in range(20))
 
 

@@ -16,7 +16,7 @@ from tests.state.stores import lock, operation
 pytestmark = pytest.mark.anyio
 
 LEFT = "shelf:left"
-LIMIT_S = 20
+LIMIT_S = 60
 ENDED = Receipt(outcome=Outcome.APPLIED, message="Done.")
 
 

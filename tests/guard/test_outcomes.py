@@ -24,7 +24,7 @@ from tests.ink import ERAS, Era, Ink, Person, data, ink, says, says_yes, text
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 40
+LIMIT_S = 120
 NOTED = {"note_deployments": "done", "note_containers": "done"}
 PUSHED = commit_sha("example/hello main, pushed while the person thinks")
 

@@ -25,7 +25,7 @@ from tests.ink import data, ink, says_yes
 pytestmark = pytest.mark.anyio
 
 T = TypeVar("T")
-LIMIT_S = 40
+LIMIT_S = 120
 NO = Answer(action="decline")
 
 

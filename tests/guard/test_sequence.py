@@ -19,7 +19,7 @@ from tests.guard.toy import ANNA, BERT, Fill, Toy, policy, toy
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 async def held(it: Toy) -> tuple[Lock, ...]:

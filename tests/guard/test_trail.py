@@ -17,7 +17,7 @@ from tests.ink import data, ink, says_yes, text
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 40
+LIMIT_S = 120
 
 
 async def test_begin_is_on_the_disk_before_the_first_write_reaches_a_vendor(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.ink import ink
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 50
+LIMIT_S = 150
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -14,7 +14,7 @@ from tests.guard.toy import Toy, toy
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 def _fails(*, afterwards: bool) -> Callable[[Handler], Handler]:

@@ -13,7 +13,7 @@ from ink_infra_mcp.state import audit
 from tests.guard.toy import Toy, toy
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 20
+LIMIT_S = 60
 LOST = (
     OutcomeUnknown("Whether the shelf is full is not known."),
     Unreachable("Shelves did not answer.", service="Shelves", done="It is not known.", unsure=True),

@@ -23,7 +23,7 @@ from tests.state.stores import lock
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 30
+LIMIT_S = 90
 HERE, THERE = replace(ANNA, connection="cn-here"), replace(ANNA, connection="cn-there")
 NO = Answer(action="decline")
 Moment = Callable[[anyio.CancelScope], Coroutine[Any, Any, None]]

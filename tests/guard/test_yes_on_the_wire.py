@@ -27,7 +27,7 @@ from tests.tools.calls import fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("era", ERAS)]
 
-LIMIT_S = 60
+LIMIT_S = 180
 FORMS: dict[str, Any] = {"elicitation": {}}
 DELETE: dict[str, Any] = {"name": "delete_app", "arguments": {"app": "shop", "wait_s": 30}}
 TYPED: dict[str, Any] = {"action": "accept", "content": {"name": "shop"}}

@@ -9,7 +9,7 @@ import pytest
 from ink_infra_mcp.hosts.scripts import packaged
 from tests.programs import program
 
-LIMIT_S = 30
+LIMIT_S = 90
 BEFORE, AFTER = "before\n", "after\n" * 400
 CALLS = {
     "machine/change.sh": 'put "$at"',

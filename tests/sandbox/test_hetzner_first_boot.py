@@ -14,7 +14,7 @@ from tests.sandbox.worlds import FakeTime
 from tests.ssh.openssh import new_key
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 30
+LIMIT_S = 90
 
 
 def _line(key: asyncssh.SSHKey) -> str:

@@ -16,7 +16,7 @@ from tests.ssh.servers import ADDRESS, NAME, world_of
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 10
+LIMIT_S = 30
 UNWRITTEN = "what a revert needs could not be written down"
 OTHER = HostState(name="factory", address="192.0.2.10", role="factory")
 WEB = Container(id="c" * 64, name="web", image="web", ports=["0.0.0.0:80->8080/tcp"])

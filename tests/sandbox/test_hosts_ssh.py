@@ -11,7 +11,7 @@ import asyncssh
 import pytest
 
 from ink_infra_mcp.sandbox.hosts import SshHosts, serve_hosts
-from ink_infra_mcp.sandbox.hosts.commands import released
+from ink_infra_mcp.sandbox.hosts.commands import PROGRAM_FILE, released
 from ink_infra_mcp.sandbox.state import Fault
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState, Ufw
 from ink_infra_mcp.sandbox.world import World
@@ -21,7 +21,7 @@ from tests.ssh.servers import ADDRESS, NAME, world_of
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 PLAIN = [Container(id="1" * 64, name="a", image="a:1")]
 NEIGHBOUR = HostState(name="muscle-2", address="192.0.2.12", role="muscle", cpus=4)
 
@@ -281,7 +281,7 @@ async def test_a_server_speaks_german_to_whoever_does_not_ask_for_english(world:
 @pytest.mark.anyio
 async def test_no_program_is_run_while_somebody_writes_it(tmp_path: Path) -> None:
     """A process that is started elsewhere at that moment holds the open file for an instant: it is waited for."""
-    script = tmp_path / "true"
+    script = tmp_path / PROGRAM_FILE
     with script.open("w") as writing:
         with anyio.move_on_after(0.05) as waited:
             await released(tmp_path)

@@ -27,7 +27,7 @@ async def robot(tmp_path: Path) -> AsyncGenerator[Account]:
     time = SteppingTime()
     world = pretend_world(tmp_path, time)
     transport = httpx2.ASGITransport(app=build_robot(world))
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with httpx2.AsyncClient(transport=transport, base_url="http://robot.example.com") as api:
             yield Account(world=world, time=time, api=api)
 

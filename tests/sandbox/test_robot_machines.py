@@ -39,7 +39,7 @@ async def robot(tmp_path: Path) -> AsyncGenerator[Account]:
     with world.change() as state:
         state.hosts["metal-1"] = HostState(name="metal-1", address="192.0.2.21", role="muscle")
     transport = httpx2.ASGITransport(app=build_robot(world))
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with httpx2.AsyncClient(transport=transport, base_url="http://robot.example.com") as api:
             yield Account(world=world, time=time, api=api)
 
@@ -172,7 +172,7 @@ async def test_the_running_sandbox_opens_the_door_of_what_was_installed(tmp_path
     """Also where no server answered before: SSH with the new host key, for the key of the installation, and the web."""
     time, login = FakeTime(), new_key()
     world = open_world(tmp_path / "world.db", real_now=time)
-    with anyio.fail_after(30), Sandbox(world) as sandbox:
+    with anyio.fail_after(90), Sandbox(world) as sandbox:
         ends = sandbox.start()
         async with httpx2.AsyncClient(base_url=ends.robot_url, headers={"Authorization": f"Basic {RIGHT}"}) as api:
             public = login.export_public_key().decode().strip()

@@ -110,7 +110,7 @@ async def pretend_coolify(
     if arrange is not None:
         with world.change() as state:
             arrange(state)
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with coolify_api(world, token=token) as http:
             yield PretendCoolify(world, clock, http)
 

@@ -33,7 +33,7 @@ def telling(report: EchoReport) -> Desk:
 async def answer(desk: Desk, tool: str = "get_echo") -> CallToolResult:
     """Return what a client gets."""
     arguments = {"app": "shop"} if tool == "stop_app" else {}
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(desk) as client:
             return await client.call_tool(tool, arguments)
 
@@ -199,7 +199,7 @@ async def test_progress_shows_no_secret() -> None:
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         told.append(message or "")
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(Desk([Stop()], ends=running, progress=steps)) as client:
             result = await client.call_tool("stop_app", {"app": "shop"}, progress_callback=hear)
     assert told == [f"login with {MASK}", "building", "y" * 299 + "…"]

@@ -48,7 +48,7 @@ def accepts(**content: str | int) -> Forms:
 
 async def stopped(desk: Desk, era: Era, person: ElicitationFnT | None) -> CallToolResult:
     """Return what a client gets that asks for the app to be stopped."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(desk, era=era, person=person) as client:
             return await client.call_tool("stop_app", {"app": "shop"})
 
@@ -141,7 +141,7 @@ async def test_a_client_that_fails_to_ask_gets_the_command(era: Era) -> None:
     """A client that says it can ask and then cannot leaves the approval open, to be given on a terminal."""
     desk = Desk([Stop()], asked=question(PLAN))
     broken = Forms(ErrorData(code=INTERNAL_ERROR, message="no window"))
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(desk, era=era, person=broken) as client:
             if era == "auto":
                 with pytest.raises(MCPError, match="no window"):

@@ -110,7 +110,7 @@ def test_half_a_pair_anywhere_in_a_call_has_an_answer(era: Era) -> None:
     assert "unable to parse raw data as a unicode string" in named["result"]["content"][0]["text"]
 
 
-@pytest.mark.timeout(55)
+@pytest.mark.timeout(165)
 def test_an_answer_in_mid_call_that_is_none_is_a_no() -> None:
     """Whatever comes back in the place of an answer, the plan is turned down and nothing is deleted."""
     outcomes: list[str] = []
@@ -141,7 +141,7 @@ async def asked(client: Raw) -> str:
 @pytest.mark.anyio
 async def test_an_answer_in_a_retried_call_that_is_none_is_a_no(tmp_path: Path) -> None:
     """In the modern era, too, each has its answer and turns the plan down for good; the right one is too late."""
-    with anyio.fail_after(50):
+    with anyio.fail_after(150):
         async with ink(tmp_path) as it, raw(server_of(it)) as client:
             with nothing_is_written(it):
                 for bad in [{"approval": answer} for answer in NO_ANSWERS] + [["approval"], "accept", 7]:
@@ -158,7 +158,7 @@ async def test_an_answer_in_a_retried_call_that_is_none_is_a_no(tmp_path: Path) 
 @pytest.mark.parametrize("bad", [{}, None, {"other": RIGHT}, "left out"])
 async def test_a_retry_that_brings_no_answer_is_asked_again(tmp_path: Path, bad: object) -> None:
     """A state alone decides nothing, and an answer to a question that was not asked neither."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, raw(server_of(it)) as client:
             retry: dict[str, Any] = {**DELETE, "_meta": envelope(FORMS), "requestState": await asked(client)}
             brought = {} if bad == "left out" else {"inputResponses": bad}

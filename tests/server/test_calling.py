@@ -19,7 +19,7 @@ async def called(
     desk: Desk, arguments: dict[str, object] | None, *, tool: str = "get_echo", era: Era = "auto"
 ) -> CallToolResult:
     """Return what a client gets for one call."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(desk, era=era) as client:
             return await client.call_tool(tool, arguments)
 
@@ -138,7 +138,7 @@ async def test_an_error_shows_no_secret(error: InkError) -> None:
 async def test_a_crash_hides_its_text_and_is_logged(era: Era, caplog: pytest.LogCaptureFixture) -> None:
     """A fault of ours tells the model its kind and where to look, the log all of it, and the server goes on."""
     desk = raising(ZeroDivisionError("the inside of things"))
-    with caplog.at_level(logging.ERROR), anyio.fail_after(10):
+    with caplog.at_level(logging.ERROR), anyio.fail_after(30):
         async with client_of(desk, era=era) as client:
             result = await client.call_tool("get_echo", {})
             after = await client.call_tool("get_echo", {"times": 7})
@@ -178,7 +178,7 @@ async def test_every_result_fits_its_published_shape(era: Era) -> None:
     async def observe(args: EchoArgs) -> EchoReport:
         return EchoReport(words="", lines=("a",) * args.times, labels={"a": "b"} if args.times > 1 else {})
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(Desk([Echo(observe)]), era=era) as client:
             await client.list_tools()
             found = [data(await client.call_tool("get_echo", {"times": times})) for times in (1, 2)]

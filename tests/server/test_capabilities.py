@@ -59,7 +59,7 @@ async def stop(client: Raw, revision: str, capabilities: Mapping[str, Any], **mo
 @pytest.mark.parametrize("capabilities", NO_FORM, ids=["nothing", "url only", "others"])
 async def test_a_client_without_forms_is_never_asked(revision: str, capabilities: Mapping[str, Any]) -> None:
     """Whoever did not declare forms gets the command for a terminal as a result, in every revision of the protocol."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with raw(server_of(desk())) as client:
             if revision != MODERN:
                 await client.handshake(revision, capabilities)
@@ -71,7 +71,7 @@ async def test_a_client_without_forms_is_never_asked(revision: str, capabilities
 @pytest.mark.parametrize("capabilities", FORM, ids=["without modes", "form", "form and url"])
 async def test_a_modern_client_with_forms_gets_the_question_as_a_result(capabilities: Mapping[str, Any]) -> None:
     """On protocol 2026-07-28 the question travels in the result, with a sealed state that names no approval."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with raw(server_of(desk())) as client:
             answer = await stop(client, MODERN, capabilities)
     result = answer["result"]
@@ -88,7 +88,7 @@ async def test_a_forged_state_is_refused() -> None:
     """An answer that comes with a state of the client's own making decides nothing."""
     application = desk()
     reply: dict[str, Any] = {"approval": {"action": "accept", "content": {}}}
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with raw(server_of(application)) as client:
             forged = await stop(client, MODERN, {"elicitation": {}}, requestState="ap-0000000001", inputResponses=reply)
             unasked = await stop(client, MODERN, {"elicitation": {}}, inputResponses=reply)
@@ -101,7 +101,7 @@ async def test_a_state_serves_the_arguments_it_was_made_for() -> None:
     """A yes to one call cannot be carried over to a call with other arguments."""
     application = desk()
     reply: dict[str, Any] = {"approval": {"action": "accept", "content": {}}}
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with raw(server_of(application)) as client:
             asked = await stop(client, MODERN, {"elicitation": {}})
             state = asked["result"]["requestState"]
@@ -119,7 +119,7 @@ async def test_a_state_serves_the_arguments_it_was_made_for() -> None:
 async def test_an_older_client_with_forms_is_asked_in_mid_call(revision: str, capabilities: Mapping[str, Any]) -> None:
     """Before 2026-07-28 the server asks while the call is open, and goes on with the answer."""
     application = desk()
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with raw(server_of(application)) as client:
             await client.handshake(revision, capabilities)
             answer = await client.answering(
@@ -135,7 +135,7 @@ async def test_an_older_client_with_forms_is_asked_in_mid_call(revision: str, ca
 @pytest.mark.parametrize("revision", LEGACY)
 async def test_each_older_revision_is_spoken_as_asked(revision: str) -> None:
     """The server answers in the revision that the client named, with its instructions and its three kinds of offers."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with raw(server_of(desk())) as client:
             answer = (await client.handshake(revision, {}))["result"]
     assert (answer["protocolVersion"], answer["instructions"]) == (revision, INSTRUCTIONS)

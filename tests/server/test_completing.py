@@ -69,7 +69,7 @@ async def completed(
 
 async def test_names_are_completed_as_they_are_typed(era: Era) -> None:
     """Names that begin with what was typed come first, then those that have it; an answer has at most a hundred."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(desk(), era=era) as client:
             assert await completed(client, APP, "app", "sho") == (["Shop", "web-shop"], 2, False)
             assert await completed(client, SERVER, "server", "") == (["factory", "muscle-1"], 2, False)
@@ -80,7 +80,7 @@ async def test_names_are_completed_as_they_are_typed(era: Era) -> None:
 
 async def test_a_name_tells_no_secret(era: Era) -> None:
     """A completion leaves redacted, as every answer does."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(desk(), era=era) as client:
             values, _, _ = await completed(client, APP, "app", "x-")
     assert values == [f"x-{mask(len(PASSWORD))}"]
@@ -88,14 +88,14 @@ async def test_a_name_tells_no_secret(era: Era) -> None:
 
 async def test_names_whose_tool_is_hidden_are_not_told(era: Era) -> None:
     """A server that shows no apps completes none, and opens nothing for it."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(Broken([Fleet()]), era=era) as client:
             assert await completed(client, APP, "app", "") == ([], 0, False)
 
 
 async def test_names_that_cannot_be_read_are_not_none(era: Era) -> None:
     """What failed is said in the words of a tool's error: an empty list would look like an empty fleet."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(Broken([Apps()]), era=era) as client:
             with pytest.raises(MCPError, match="The store cannot be read"):
                 await completed(client, APP, "app", "")
@@ -103,7 +103,7 @@ async def test_names_that_cannot_be_read_are_not_none(era: Era) -> None:
 
 async def test_what_is_completed_can_be_read(era: Era, tmp_path: Path) -> None:
     """In the pretend world each name that is completed leads to what its tool says of it, and nothing is changed."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(says_yes(), era=era) as client:
             stopped = data(await client.call_tool("control_app", {"app": "docs", "action": "stop"}))
             before = it.journal

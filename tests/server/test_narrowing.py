@@ -29,7 +29,7 @@ async def shown_and_refused(shown: Catalogue, era: Era) -> tuple[list[str], list
     server = build_server(
         ServerSettings(catalogue=shown, open=unopened, principal="local:tester", instructions=INSTRUCTIONS)
     )
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with Client(server, mode=era) as client:
             listed = [tool.name for tool in (await client.list_tools()).tools]
             said = {name: text(await client.call_tool(name, {})) for name in NAMES}

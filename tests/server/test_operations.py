@@ -52,7 +52,7 @@ async def restarted(client: Raw, state: str) -> dict[str, Any]:
 
 async def test_a_yes_sent_again_runs_nothing(tmp_path: Path) -> None:
     """The same answered call, sent twice, restarts the app once; the second is refused with the reason."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, raw(server_of(it)) as client:
             state = (await client.request("tools/call", RESTART))["result"]["requestState"]
             first = await restarted(client, state)
@@ -66,7 +66,7 @@ async def test_a_yes_sent_again_runs_nothing(tmp_path: Path) -> None:
 
 async def test_a_yes_of_one_principal_opens_nothing_for_another(tmp_path: Path) -> None:
     """A replica that shares the keys takes no answer to a question that it asked somebody else."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, raw(server_of(it)) as one, raw(server_of(it, "local:other")) as other:
             before = it.journal
             state = (await one.request("tools/call", RESTART))["result"]["requestState"]
@@ -81,7 +81,7 @@ async def test_a_yes_of_one_principal_opens_nothing_for_another(tmp_path: Path) 
 async def test_an_operation_can_be_read_as_a_resource(tmp_path: Path) -> None:
     """The address of an operation holds what get_operation says of it: its tool, its end and its audit lines."""
     safe = {"app": "shop", "set": {"MODE": "fast"}, "redeploy": False, "wait_s": 60}
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             done = data(await client.call_tool("set_app_env", safe))
             [contents] = (await client.read_resource(f"operation://{done['operation_id']}")).contents

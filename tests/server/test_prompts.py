@@ -126,7 +126,7 @@ async def _served(era: Era) -> tuple[str | None, dict[str, Any]]:
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_client_sees_the_instructions_and_every_prompt(era: Era) -> None:
     """Instructions and prompts arrive as they are in the files, with what each asks for, in both eras."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         said, listed = await _served(era)
     assert said == instructions()
     assert listed == {
@@ -147,7 +147,7 @@ async def test_a_client_sees_the_instructions_and_every_prompt(era: Era) -> None
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_prompt_comes_filled(era: Era) -> None:
     """A client gets the text with its arguments put in."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(Desk([Echo()]), era=era) as client:
             found = await client.get_prompt("roll-back", {"app": "shop"})
     assert [message.content for message in found.messages] == [
@@ -169,7 +169,7 @@ async def test_a_prompt_that_cannot_be_given_says_why(
     era: Era, name: str, arguments: dict[str, str], said: str
 ) -> None:
     """An unknown name and a missing argument are told as such."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(Desk([Echo()]), era=era) as client:
             with pytest.raises(MCPError, match=said):
                 await client.get_prompt(name, arguments)

@@ -24,7 +24,7 @@ from tests.server.test_bad_lines import SERVE, greeted
 from tests.state.stores import sqlite_store
 from tests.wire import connect
 
-LIMIT_S = 40
+LIMIT_S = 120
 VALUE = "hunter2-hunter2"
 
 

@@ -109,7 +109,7 @@ def failing(error: Exception) -> Fleet:
 
 async def test_the_fleet_and_what_is_in_it_are_listed(era: Era) -> None:
     """A client finds the one fixed resource and the templates of an app, a server and an operation."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(Desk([Fleet(), AppOf(), Operation()]), era=era) as client:
             listed = [str(resource.uri) for resource in (await client.list_resources()).resources]
             templates = [t.uri_template for t in (await client.list_resource_templates()).resource_templates]
@@ -118,7 +118,7 @@ async def test_the_fleet_and_what_is_in_it_are_listed(era: Era) -> None:
 
 async def test_an_app_is_read_by_any_name_that_it_has(era: Era) -> None:
     """What a name has that an address cannot is written as addresses have it; the tool judges the name."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(Desk([AppOf()]), era=era) as client:
             found = [await read(client, f"app://{name}") for name in ("shop", "shop.s1.example.com", "m%C3%BC%20%2F1")]
             for odd in ("app://", "app://%20", "app://shop/logs", "app://shop?all", f"app://{'a' * 301}"):
@@ -129,7 +129,7 @@ async def test_an_app_is_read_by_any_name_that_it_has(era: Era) -> None:
 
 async def test_a_server_is_its_part_of_the_fleet(era: Era) -> None:
     """One server's line, redacted as the whole is; a name that the fleet does not have is no empty server."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(Desk([Servers()]), era=era) as client:
             found = await read(client, "server://s1")
             with pytest.raises(MCPError, match="Resource not found"):
@@ -139,7 +139,7 @@ async def test_a_server_is_its_part_of_the_fleet(era: Era) -> None:
 
 async def test_what_is_hidden_as_a_tool_is_hidden_as_a_resource(era: Era) -> None:
     """A server without the tool lists no such resource, and refuses it by its address too."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(Desk([Echo()]), era=era) as client:
             listed = (await client.list_resources()).resources
             templates = (await client.list_resource_templates()).resource_templates
@@ -152,7 +152,7 @@ async def test_what_is_hidden_as_a_tool_is_hidden_as_a_resource(era: Era) -> Non
 async def test_the_fleet_is_what_its_tool_says(era: Era) -> None:
     """The resource holds the structured content of the tool, without secrets."""
     desk = Desk([told(f"it is {PASSWORD}", "one", "two")])
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(desk, era=era) as client:
             assert await read(client, "fleet://overview") == {
                 "words": f"it is {mask(len(PASSWORD))}",
@@ -163,7 +163,7 @@ async def test_the_fleet_is_what_its_tool_says(era: Era) -> None:
 async def test_what_looks_assigned_stays_json(era: Era) -> None:
     """Masking works on the texts inside, so that no mask ever breaks the JSON around them."""
     desk = Desk([told('{"token": "abcdefgh"}', "password=hunter22")])
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(desk, era=era) as client:
             found = await read(client, "fleet://overview")
     assert found == {"words": f'{{"token": "{mask(8)}"}}', "lines": [f"password={mask(8)}"]}
@@ -177,7 +177,7 @@ async def test_an_operation_is_read_by_its_id(era: Era) -> None:
         seen.append(args)
         return EchoReport(words="running")
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(Desk([Operation(observe)]), era=era) as client:
             assert await read(client, "operation://op-abcd1234") == {"words": "running"}
             for odd in ("operation://op-ABCD", "operation://op-abcd1234/..", "operation://", "operation://x"):
@@ -189,7 +189,7 @@ async def test_an_operation_is_read_by_its_id(era: Era) -> None:
 @pytest.mark.parametrize("uri", ["file:///etc/passwd", "fleet://other", "https://example.com/", "ui://x"])
 async def test_other_addresses_are_not_served(era: Era, uri: str) -> None:
     """The server reads no address that a client makes up."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(Desk([Fleet(), Operation()]), era=era) as client:
             with pytest.raises(MCPError, match="Resource not found") as caught:
                 await client.read_resource(uri)
@@ -199,7 +199,7 @@ async def test_other_addresses_are_not_served(era: Era, uri: str) -> None:
 async def test_an_expected_failure_says_what_to_do(era: Era) -> None:
     """A resource that cannot be read now fails with the error of its tool, in three parts, without secrets."""
     desk = Desk([failing(UnknownName(f"No {PASSWORD}.", next="See list_operations."))])
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(desk, era=era) as client:
             with pytest.raises(MCPError) as caught:
                 await client.read_resource("fleet://overview")
@@ -210,7 +210,7 @@ async def test_an_expected_failure_says_what_to_do(era: Era) -> None:
 
 async def test_more_than_a_client_takes_is_not_sent(era: Era) -> None:
     """A resource keeps the bounds of answers."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with client_of(Desk([told("", *["x" * 99] * 2000)]), era=era) as client:
             with pytest.raises(MCPError, match=r"\[too_large\]"):
                 await client.read_resource("fleet://overview")
@@ -218,7 +218,7 @@ async def test_more_than_a_client_takes_is_not_sent(era: Era) -> None:
 
 async def test_a_crash_hides_its_text_and_is_logged(era: Era, caplog: pytest.LogCaptureFixture) -> None:
     """A fault of ours behind a resource shows nothing of its inside, in either era, and the server goes on."""
-    with caplog.at_level(logging.ERROR, logger="ink_infra_mcp"), anyio.fail_after(10):
+    with caplog.at_level(logging.ERROR, logger="ink_infra_mcp"), anyio.fail_after(30):
         async with client_of(Desk([failing(ZeroDivisionError("the inside of things"))]), era=era) as client:
             with pytest.raises(MCPError) as caught:
                 await client.read_resource("fleet://overview")

@@ -78,7 +78,7 @@ def test_a_client_that_does_not_listen_keeps_no_server_alive(tmp_path: Path) -> 
         assert ended(child, signal.SIGTERM) == 128 + signal.SIGTERM
 
 
-@pytest.mark.timeout(55)
+@pytest.mark.timeout(165)
 def test_what_ran_when_a_signal_came_goes_on_in_the_next_server(tmp_path: Path) -> None:
     """A server that only waits for the end of an operation, since its client has gone, keeps no signal waiting; the
     operation is no worse for it, and ends with the next server as if nothing had been.

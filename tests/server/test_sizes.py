@@ -81,7 +81,7 @@ async def answer(client: Client, name: str, **arguments: object) -> CallToolResu
 
 async def test_fifty_apps_take_eighty_bytes_each(tmp_path: Path) -> None:
     """The table of fifty apps takes at most 80 bytes an app, as text and as structured content, head included."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with ink(tmp_path, change_world=fifty_apps) as it, it.client() as client:
             listed = await answer(client, "list_apps")
     assert len(data(listed)["rows"]) == data(listed)["total"] == APPS
@@ -92,7 +92,7 @@ async def test_fifty_apps_take_eighty_bytes_each(tmp_path: Path) -> None:
 
 async def test_a_fleet_and_an_app_fit_on_a_screen(tmp_path: Path) -> None:
     """One look at a fleet with fifty apps, and at one of them, takes a screen, as text and as structured content."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with ink(tmp_path, change_world=fifty_apps) as it, it.client() as client:
             found = [await answer(client, "get_fleet"), await answer(client, "get_app", app="shop")]
     for result in found:
@@ -102,7 +102,7 @@ async def test_a_fleet_and_an_app_fit_on_a_screen(tmp_path: Path) -> None:
 
 async def test_a_fleet_where_all_is_wrong_still_fits(tmp_path: Path) -> None:
     """A warning that concerns fifty containers names some of them and counts the rest."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with ink(tmp_path, change_world=fifty_weak_apps) as it, it.client() as client:
             fleet = await answer(client, "get_fleet")
     [warning] = [words for words in data(fleet)["warnings"] if "not isolated" in words]
@@ -114,7 +114,7 @@ async def test_a_long_log_is_paged_whole(tmp_path: Path) -> None:
     """However long the lines are, the text holds its whole fence and the cursor, and pages lead to the first line."""
     seen: list[str] = []
     before: int | None = None
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with ink(tmp_path, change_world=long_log) as it, it.client() as client:
             for _ in range(20):
                 cursor = {} if before is None else {"before": before}

@@ -17,7 +17,7 @@ from tests.ssh.servers import NAME, far, look, pool_of
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from tests.ssh.servers import ADDRESS, NAME, look, pool_of, world_of
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 PASSWORD = Secret("a-password-of-the-world", source="a test")
 OPEN = Logins(keys=[], password=PASSWORD.reveal(), settings=["PermitRootLogin yes"])
 """A server that was bought without a key."""

@@ -16,7 +16,7 @@ from tests.ssh.servers import NAME, Far, eventually, far, look, permit, pool_of,
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 @pytest.fixture(params=["sandbox", "openssh"])

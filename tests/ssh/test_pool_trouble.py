@@ -20,7 +20,7 @@ from tests.ssh.servers import NAME, Far, PretendServer, RealServer, eventually, 
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 SECRET = "correct-horse-battery-staple"
 
 

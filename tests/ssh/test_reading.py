@@ -13,7 +13,7 @@ from ink_infra_mcp.ssh.command import HostCommand
 from ink_infra_mcp.ssh.reading import Reading, Readings, exactly, whatever
 from tests.ssh.servers import NAME, Far, far, permit, pool_of
 
-LIMIT_S = 20
+LIMIT_S = 60
 NUMBER = re.compile(r"[0-9]{1,3}")
 LISTED = Readings(
     Reading(("cat",), exactly(lambda: "text\n")),

@@ -18,7 +18,7 @@ from tests.ssh.servers import NAME, RealServer, look, pool_of
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 NEVER_S = 600.0
 
 

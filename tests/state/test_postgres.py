@@ -25,7 +25,7 @@ from tests.state.stores import PLAN, approval, entry, lock, operation
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("postgres")]
 
-LIMIT_S = 40
+LIMIT_S = 120
 RUNS = ("SUCCESS", "PENDING", "CANCELLED")
 """How the engine may leave the durable run of an operation."""
 

@@ -64,7 +64,7 @@ async def test_many_writers_wait_for_each_other(tmp_path: Path) -> None:
 
     with sqlite_store(tmp_path) as one, sqlite_store(tmp_path) as other:
         put(one, "count", "0")
-        with anyio.fail_after(30):
+        with anyio.fail_after(90):
             async with anyio.create_task_group() as group:
                 for number in range(20):
                     group.start_soon((one, other)[number % 2].run, count)

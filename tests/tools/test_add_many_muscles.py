@@ -17,7 +17,7 @@ from tests.tools.arrivals import all_of, all_proved, approved, bare, existing, f
 from tests.tools.calls import call, unknown
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 280
+LIMIT_S = 840
 NAMES = tuple(f"s{number}" for number in range(3, 13))
 ADDRESSES = {name: f"198.51.100.{37 + number}" for number, name in enumerate(NAMES, 3)}
 FIRST = NAMES[:5]

@@ -33,7 +33,7 @@ from tests.tools.arrivals import (
 from tests.tools.calls import Held, call, unknown
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 55
+LIMIT_S = 165
 FIRST = ["muscle-1", "muscle-2"]
 
 

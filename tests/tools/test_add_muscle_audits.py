@@ -13,7 +13,7 @@ from tests.tools.arrivals import NAME, all_proved, approved_in, bare, existing, 
 from tests.tools.calls import Said, call
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 55
+LIMIT_S = 165
 GOOD = [{"algorithm": "good", "notes": {"info": ["new"]}}]
 BROKEN = [{"algorithm": "old", "notes": {"fail": ["broken"]}}]
 SSH_AUDIT = json.dumps({"enc": GOOD, "kex": GOOD, "key": GOOD, "mac": GOOD})

@@ -24,7 +24,7 @@ from tests.tools.arrivals import (
 )
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 55
+LIMIT_S = 165
 KEPT = ["muscle-1", "muscle-2"]
 
 

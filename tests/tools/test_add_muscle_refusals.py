@@ -15,7 +15,7 @@ from tests.tools.arrivals import ADDRESS, GIB, NAME, Change, all_of, bare, bough
 from tests.tools.calls import call
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 50
+LIMIT_S = 150
 
 
 def foreign(state: WorldState) -> None:

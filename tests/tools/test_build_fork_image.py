@@ -19,7 +19,7 @@ from tests.tools.test_rotate_fork_image import in_service
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 50
+LIMIT_S = 150
 TOOL = "build_fork_image"
 NAME = "registry.example.com/ink/coolify"
 PATCH = commit_sha("example/coolify runtime")

@@ -25,7 +25,7 @@ from tests.tools.calls import Said, call, unknown
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 50
+LIMIT_S = 150
 BYTES_PER_TOKEN = 3.2
 """Fewer than these texts have, as with the list of tools."""
 SECURITY = "Debian-Security:12/oldstable-security"

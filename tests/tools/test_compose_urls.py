@@ -12,7 +12,7 @@ from tests.tools.calls import call
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 60
+LIMIT_S = 180
 FILE = """
 services:
   api: {image: 'registry.example.com/api:1'}

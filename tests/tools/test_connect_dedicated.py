@@ -18,7 +18,7 @@ from tests.tools.test_connect_private_network import MUSCLE_PUBLIC, NETWORK, inn
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 55
+LIMIT_S = 165
 AT, VSWITCH = "10.250.1.10", 4321
 
 

@@ -18,7 +18,7 @@ from tests.tools.calls import After, Said, call, unknown
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 50
+LIMIT_S = 150
 RANGE, NETWORK = "10.250.0.0/16", 71
 FACTORY_AT, MUSCLE_AT, MUSCLE_PUBLIC = "10.250.0.2", "10.250.0.3", "192.0.2.11"
 COOLIFY_KEY = (

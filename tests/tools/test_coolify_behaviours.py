@@ -50,7 +50,7 @@ def empty_queue(state: WorldState) -> None:
 async def test_a_full_queue_is_told_whether_coolify_says_so_or_not(tmp_path: Path) -> None:
     """POST /deploy says 429; restart answers 200 with a deployment that never exists. Neither is taken for a success,
     and once the queue moves the same calls do what is left."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_world=full_queue) as it, it.client(says_yes()) as client:
             loud = await deploy(client, **NEW)
             silent = await call(client, "control_app", app="shop", action="restart", wait_s=60)
@@ -85,7 +85,7 @@ async def test_an_option_that_is_lost_on_the_way_stops_the_app(tmp_path: Path, r
         state.coolify.version = release
 
     lost = Before(tmp_path, "coolify.first_deploy", upgraded)
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=old, wrap_handler=lost) as it, it.client(says_yes()) as client:
             said = await deploy(client, **NEW)
             app = app_named(it.state, "fresh")
@@ -109,7 +109,7 @@ async def test_run_options_are_not_given_to_an_app_that_would_not_get_them(tmp_p
             "custom_internal_name": "shop",
         }
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=named) as it, it.client(says_yes()) as client:
             said = [
                 await deploy(client, name="shop", memory="1g"),
@@ -157,7 +157,7 @@ async def test_what_somebody_set_in_coolify_and_no_plan_changes_is_refused_while
     tmp_path: Path, change: Callable[[WorldState], None], why: str
 ) -> None:
     """The proof after a rollout would fail and stop an app that serves users now: nothing is done, and why is said."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=change) as it, it.client(says_yes()) as client:
             said = [
                 await deploy(client, name="shop", memory="1g"),
@@ -176,7 +176,7 @@ async def test_a_domain_that_is_taken_in_the_last_moment_makes_nothing(tmp_path:
         app_named(state, "legacy").columns["fqdn"] = "https://fresh.s1.example.com"
 
     meanwhile = Before(tmp_path, "coolify.create_application", taken)
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, wrap_handler=meanwhile) as it, it.client(says_yes()) as client:
             said = await deploy(client, **NEW)
             own = await deploy(client, name="other", image="registry.example.com/a:1", domain="coolify.example.com")
@@ -199,7 +199,7 @@ async def test_variables_have_no_doubles_and_keep_their_flags(tmp_path: Path) ->
             env.is_buildtime, env.comment = False, "kept"
 
     person = says_yes()
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=flagged) as it, it.client(person) as client:
             said = await call(client, "set_app_env", app="shop", set={"GREETING": "hi", "NEW": "a$b"}, wait_s=60)
             shown = await call(client, "get_app", app="shop")
@@ -237,7 +237,7 @@ async def test_a_status_that_lags_misleads_nobody(tmp_path: Path) -> None:
         for server in state.coolify.servers:
             server.next_check_at += 1e9
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=lagging) as it, it.client(says_yes()) as client:
             listed = await call(client, "list_apps", search="shop")
             shown = await call(client, "get_app", app="shop")
@@ -263,7 +263,7 @@ async def test_a_deletion_is_waited_for_and_keeps_volumes(tmp_path: Path, releas
         container = next(c for c in state.hosts["muscle-1"].containers if c.name.startswith(SHOP))
         container.volumes.append("shop-data")
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=with_volume) as it, it.client(says_yes("shop")) as client:
             said = await call(client, "delete_app", app="shop", wait_s=60)
             state = it.state

@@ -30,7 +30,7 @@ def volumes(it: Ink, host: str) -> list[str]:
 async def test_a_compose_app_goes_and_its_data_only_when_asked(tmp_path: Path, keep: bool) -> None:
     """The plan says what stays; Coolify and the host both have nothing of it left; the same call finds it gone."""
     person = Person([*says_yes().answers, *says_yes("stack").answers])
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it, it.client(person) as client:
             made = await deploy(client, name="stack", compose=FILE)
             assert made.outcome == "applied", made.text
@@ -55,7 +55,7 @@ async def test_a_compose_app_goes_and_its_data_only_when_asked(tmp_path: Path, k
 @pytest.mark.anyio
 async def test_only_the_typed_name_deletes(tmp_path: Path) -> None:
     """A wrong name, nothing, or another app's name is a refusal; the app runs on, and the next call asks anew."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it:
             said: list[str] = []
             for typed in ("", "docs", "Shop", "yes"):
@@ -75,7 +75,7 @@ async def test_only_the_typed_name_deletes(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_unknown_names_delete_nothing(tmp_path: Path) -> None:
     """A name that never was is an error, not a success; a deletion that somebody else did meanwhile counts as done."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         gone = Before(tmp_path, "coolify.delete_application", lambda state: state.coolify.applications.clear())
         async with ink(tmp_path, wrap_handler=gone) as it, it.client(says_yes("shop")) as client:
             unknown = await call(client, "delete_app", app="shopp")
@@ -94,7 +94,7 @@ async def test_what_cannot_be_seen_is_not_called_gone(tmp_path: Path) -> None:
     def off(state: WorldState) -> None:
         state.hosts["muscle-1"].up = False
 
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_world=off) as it, it.client(says_yes("shop")) as client:
             said = await call(client, "delete_app", app="shop", wait_s=60)
 
@@ -110,7 +110,7 @@ async def test_a_deletion_that_coolify_does_not_finish_is_told(tmp_path: Path) -
     def stuck(state: WorldState) -> None:
         state.coolify.jobs = [job for job in state.coolify.jobs if job.kind != "delete_app"]
 
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it, it.client(says_yes("shop")) as client:
             fault(it, f"DELETE /api/v1/applications/{SHOP}", status=200, body='{"message":"queued"}')
             said = await call(client, "delete_app", app="shop", wait_s=60)

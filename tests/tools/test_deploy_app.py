@@ -16,7 +16,7 @@ DEPLOYS = "coolify POST /api/v1/deploy"
 @pytest.mark.parametrize("era", ERAS)
 async def test_an_approved_deployment_ends_proved_and_is_made_once(tmp_path: Path, era: Era) -> None:
     """One yes gives one app, one deployment and five passed proofs; the same call again changes nothing."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(says_yes(), era=era) as client:
             first = data(await client.call_tool("deploy_app", HELLO))
             again = data(await client.call_tool("deploy_app", HELLO))
@@ -40,7 +40,7 @@ async def test_an_approved_deployment_ends_proved_and_is_made_once(tmp_path: Pat
 @pytest.mark.parametrize("action", ["decline", "cancel"])
 async def test_a_refusal_changes_nothing(tmp_path: Path, era: Era, action: str) -> None:
     """A person who says no leaves the world as it was, and the answer says so."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it:
             person = says("decline" if action == "decline" else "cancel")
             before = it.journal

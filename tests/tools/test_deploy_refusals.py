@@ -136,7 +136,7 @@ async def test_names_addresses_images_branches_and_domains_are_checked(tmp_path:
         "unknown argument": {"name": "web", "image": IMAGE, "confirm": True},
         "unknown muscle": {"name": "web", "image": IMAGE, "muscle": "muscle-9"},
     }
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it:
             said = await refusals(it, calls)
 
@@ -157,7 +157,7 @@ async def test_what_weakens_isolation_is_named(tmp_path: Path) -> None:
         **{why: {"name": "web", "compose": text} for why, (text, _) in COMPOSE.items()},
     }
     words = {**OPTIONS, **{why: words for why, (_, words) in COMPOSE.items()}}
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it:
             said = await refusals(it, calls)
 
@@ -168,7 +168,7 @@ async def test_what_weakens_isolation_is_named(tmp_path: Path) -> None:
 async def test_variables_are_checked_before_anything_else(tmp_path: Path) -> None:
     """A megabyte, wrong names, values that Coolify would change or that look like secrets, and missing secrets."""
     calls = {why: {"name": "web", "image": IMAGE, "env": env} for why, (env, _) in VARIABLES.items()}
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it:
             said = await refusals(it, calls)
 
@@ -189,7 +189,7 @@ async def test_a_domain_of_another_app_is_refused_whatever_its_scheme(tmp_path: 
         "of an update": {"name": "docs", "image": "registry.example.com/docs:1.4", "domain": "shop.s1.example.com"},
         "made from the name": {"name": "docs", "image": IMAGE, "domain": "legacy.s1.example.com"},
     }
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=plain) as it:
             said = await refusals(it, calls)
 
@@ -207,7 +207,7 @@ async def test_unknown_ambiguous_and_deleted_names_say_what_there_is(tmp_path: P
         twin = Application.model_validate({**docs.model_dump(), "uuid": "twinofdocs0000000000000a", "id": 999})
         state.coolify.applications.append(twin)
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=twins) as it, it.client(says_yes()) as client:
             unknown = await call(client, "get_app", app="shopp")
             ambiguous = await call(client, "control_app", app="docs", action="stop")

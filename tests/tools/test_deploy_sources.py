@@ -62,7 +62,7 @@ def version(text: str) -> Any:
 async def test_every_source_ends_proved_and_the_same_call_plans_nothing(tmp_path: Path, release: str) -> None:
     """One yes for each makes one app that is proved; the second call finds it as asked for, and asks nobody."""
     person = says_yes()
-    with anyio.fail_after(50):
+    with anyio.fail_after(150):
         async with ink(tmp_path, change_world=version(release)) as it, it.client(person) as client:
             first = {name: await deploy(client, name=name, **source) for name, source in SOURCES.items()}
             again = {name: await deploy(client, name=name, **source) for name, source in SOURCES.items()}
@@ -79,7 +79,7 @@ async def test_every_source_ends_proved_and_the_same_call_plans_nothing(tmp_path
 async def test_an_inline_dockerfile_keeps_its_port_and_cannot_be_changed(tmp_path: Path) -> None:
     """Coolify sets port 80 for every one: ours is set after the creation. Its API cannot change the file: that is said,
     and so is that an app cannot change its kind."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             said = await deploy(client, name="fresh", **SOURCES["dockerfile"])
             shown = await call(client, "get_app", app="fresh")
@@ -104,7 +104,7 @@ async def test_a_factory_without_the_option_runs_images_as_compose_apps_and_refu
     def official(state: WorldState) -> None:
         state.coolify.supports_runtime_option = False
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=official) as it, it.client(says_yes()) as client:
             image = await deploy(client, name="fresh", **SOURCES["image-tag"])
             again = await deploy(client, name="fresh", **SOURCES["image-tag"])
@@ -145,7 +145,7 @@ async def test_an_address_that_coolify_would_refuse_makes_no_plan(tmp_path: Path
         {"repository": "https://192.0.2.1/a/b"},
         {"repository": "https://git.example.com/a/c++"},
     )
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             said = [await deploy(client, name="fresh", **arguments) for arguments in cases]
             made = creations(it)
@@ -170,7 +170,7 @@ async def test_a_private_repository_is_not_guessed_at(tmp_path: Path) -> None:
         ({"repository": key}, "is not a git URL for access=public"),
         ({"repository": "https://git.example.com/a/b", "access": "github_app"}, "A GitHub App reads github.com only"),
     )
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             said = [await deploy(client, name="fresh", **arguments) for arguments, _ in cases]
             made = creations(it)

@@ -25,7 +25,7 @@ async def test_an_update_changes_what_is_asked_for_and_nothing_else(tmp_path: Pa
         columns["build_pack"], columns["git_branch"] = "dockerfile", "feature/greeting"
 
     person = says_yes()
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=with_history) as it, it.client(person) as client:
             said = await deploy(client, name="shop", repository=HELLO, memory="1g")
             again = await deploy(client, name="shop", repository=HELLO, memory="1g")
@@ -49,7 +49,7 @@ async def test_an_update_changes_what_is_asked_for_and_nothing_else(tmp_path: Pa
 async def test_a_new_commit_is_deployed_and_an_old_one_is_not(tmp_path: Path) -> None:
     """The name alone deploys the head of the app's branch, public or private; without a new commit nothing happens."""
     person = says_yes()
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(person) as client:
             nothing = await deploy(client, name="shop")
             with it.world.change() as state:
@@ -76,7 +76,7 @@ async def test_an_app_that_was_held_at_a_commit_follows_its_branch_again(tmp_pat
         state.coolify.version = "4.0.0-beta.463"
         app_named(state, "shop").columns["git_commit_sha"] = held
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=pinned) as it, it.client(says_yes()) as client:
             kept = await deploy(client, name="shop")
             freed = await deploy(client, name="shop", repository=HELLO)
@@ -91,7 +91,7 @@ async def test_an_app_that_was_held_at_a_commit_follows_its_branch_again(tmp_pat
 @pytest.mark.anyio
 async def test_an_app_without_isolation_gets_it_at_its_next_deployment(tmp_path: Path) -> None:
     """An app that came up without gVisor is isolated by deploy_app; other tools that would start it refuse."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             refused = [
                 await call(client, "control_app", app="legacy", action="restart"),
@@ -116,7 +116,7 @@ async def test_after_a_failure_the_same_call_does_what_is_left(tmp_path: Path) -
     def broken(state: WorldState) -> None:
         app_named(state, "shop").fails_because = "npm error ERESOLVE could not resolve dependency"
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=broken) as it, it.client(says_yes()) as client:
             failed = await deploy(client, name="shop", memory="1g")
             served = await call(client, "get_app", app="shop")
@@ -146,7 +146,7 @@ async def test_a_change_that_was_not_rolled_out_is_not_forgotten(tmp_path: Path)
     """When Coolify refuses the deployment after the change, Coolify shows the new setting and no container has it:
     the same call still deploys."""
     arguments: dict[str, Any] = {"name": "shop", "memory": "1g"}
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             fault(it, "POST /api/v1/deploy", status=403, body='{"message":"Missing required permissions: deploy"}')
             refused = await deploy(client, **arguments)
@@ -165,7 +165,7 @@ async def test_a_compose_app_is_changed_by_its_file_its_port_and_its_variables(t
     """Each of them alone is a change; the URL keeps its port when nobody names another; the kind cannot change."""
     file = "services:\n  web: {image: 'registry.example.com/web:1'}\n"
     base: dict[str, Any] = {"name": "stack", "compose": file}
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             made = await deploy(client, **base, port=8080, env={"A": "1"})
             steps = {
@@ -203,7 +203,7 @@ async def test_a_helper_without_git_lfs_is_named_as_the_cause(tmp_path: Path) ->
         for host in state.hosts.values():
             host.without = ["git-lfs"]
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=without) as it, it.client(says_yes()) as client:
             failed = await deploy(client, name="shop", redeploy=True)
             with it.world.change() as state:

@@ -18,7 +18,7 @@ from tests.tools.drained import DOCS_MOVED, DRAIN, GONE, ONE, WEB_MOVED, WHOLE, 
 from tests.tools.moved import BEFORE, places, with_pages
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 60
+LIMIT_S = 180
 COMPOSE = "services:\n  web: {image: 'registry.example.com/web:1'}\n"
 PROOFS = ("deployment", "isolation", "variables", "dns", "tls", "http")
 ALL_PROVED = {f"{app} {proof}": "passed" for app in ("web", "docs") for proof in PROOFS}

@@ -15,7 +15,7 @@ from tests.ink import Ink, data, ink, says_yes, text
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 40
+LIMIT_S = 120
 SPEED = 15.0
 """A server waits three minutes for the proof of new rules: at this speed twelve seconds, which a busy machine has."""
 

@@ -13,7 +13,7 @@ from tests.tools.calls import app_named, call, unknown
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 40
+LIMIT_S = 120
 TOOL = "set_fleet_domain"
 MARK = "ink-operation=op-aaaaaaaaaa 192.0.2.12"
 MUSCLE_1, MUSCLE_2 = ("192.0.2.11", "2001:db8:0:2::1"), ("192.0.2.12", "2001:db8:0:3::1")

@@ -28,7 +28,7 @@ from tests.tools.calls import Said, app_named, call, unknown
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 50
+LIMIT_S = 150
 CHARS_PER_TOKEN = 3.0
 """Fewer than these texts have, with their long digests."""
 MOST_TOKENS = 2_000

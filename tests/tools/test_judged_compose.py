@@ -17,7 +17,7 @@ from tests.tools.calls import call
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 50
+LIMIT_S = 150
 FILE = "services: {web: {image: 'registry.example.com/web:1', volumes: [data:/data]}}\nvolumes: {data: }\n"
 
 

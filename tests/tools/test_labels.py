@@ -27,7 +27,7 @@ def running(state: WorldState, app: str) -> list[str]:
 @pytest.mark.anyio
 async def test_an_image_that_claims_another_domain_does_not_stay_up(tmp_path: Path) -> None:
     """The proxy takes a LABEL of a Dockerfile for a line of the app's settings: the app is stopped, and why is said."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             said = await deploy(client, name="fresh", dockerfile=DOCKERFILE, port=8080)
             left = running(it.world.read(), "fresh")
@@ -38,7 +38,7 @@ async def test_an_image_that_claims_another_domain_does_not_stay_up(tmp_path: Pa
 @pytest.mark.anyio
 async def test_an_image_with_labels_that_nobody_reads_is_proved(tmp_path: Path) -> None:
     """Images have labels of all kinds."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             said = await deploy(client, name="fresh", dockerfile="FROM a:1\nLABEL org.example.note=fine\n", port=8080)
     assert said.outcome == "applied"
@@ -84,7 +84,7 @@ async def test_an_app_that_claims_another_domain_is_not_rolled_out(
     tmp_path: Path, change: Callable[[WorldState], None]
 ) -> None:
     """The proof would stop it: it is refused with the label, and nothing is written."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_world=change) as it, it.client(says_yes()) as client:
             said = [
                 await call(client, "control_app", app="shop", action="restart"),
@@ -97,7 +97,7 @@ async def test_an_app_that_claims_another_domain_is_not_rolled_out(
 @pytest.mark.anyio
 async def test_a_container_that_claims_another_domain_is_shown_as_not_isolated(tmp_path: Path) -> None:
     """get_app names the label, and the lists mark the app."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_world=claiming) as it, it.client(says_yes()) as client:
             app = await call(client, "get_app", app="shop")
             apps = await call(client, "list_apps")
@@ -111,7 +111,7 @@ async def test_a_container_that_claims_another_domain_is_shown_as_not_isolated(t
 @pytest.mark.anyio
 async def test_a_preview_with_a_name_below_the_app_s_own_stops_no_rollout(tmp_path: Path) -> None:
     """Coolify calls it `7.shop...`: the app is restarted and proved."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_world=previewed) as it, it.client(says_yes()) as client:
             said = await call(client, "control_app", app="shop", action="restart", wait_s=60)
     assert said.outcome == "applied", said.text

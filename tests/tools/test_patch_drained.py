@@ -17,7 +17,7 @@ from tests.tools.drained import ONE, left, with_named_shop
 from tests.tools.moved import BEFORE, Place, places
 from tests.tools.test_patch_fleet import OTHER, pending
 
-LIMIT_S = 120
+LIMIT_S = 360
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(LIMIT_S + 10)]
 PAUSE_S = 600
 SHOP = Place("shop", "muscle-2", "https://web.example.com", True, 1, None)

@@ -12,7 +12,7 @@ from tests.tools.calls import call, unknown
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 50
+LIMIT_S = 150
 DAY_S = 86_400.0
 SECURITY = "Debian-Security:12/oldstable-security"
 OTHER = "Debian:12.15/oldstable"

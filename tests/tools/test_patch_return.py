@@ -20,7 +20,7 @@ from tests.tools.test_patch_drained import MOVED, MOVED_SHOP, OVERLAY
 from tests.tools.test_patch_drained import SHOP as SHOP_AT_HOME
 from tests.tools.test_patch_fleet import pending
 
-LIMIT_S = 120
+LIMIT_S = 360
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(LIMIT_S + 10)]
 BACK = {"drain_to": "muscle-1", "return_apps": True, "wait_s": 3600}
 STOPPED_SHOP = Place("shop-was-on-muscle-2", "muscle-2", f"http://{SHOP}.moved.invalid", False, 0, None)

@@ -12,7 +12,7 @@ from tests.tools.test_pinned_rollouts import asked_to_start, meddled
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 60
+LIMIT_S = 180
 NAME = "registry.example.com/docs"
 OTHER = f"sha256:{'6' * 64}"
 STARTS = {

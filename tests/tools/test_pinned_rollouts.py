@@ -20,7 +20,7 @@ from tests.tools.calls import Before, Said, app_named, call, deploy, push
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 60
+LIMIT_S = 180
 FILE = "services: {web: {image: 'registry.example.com/web:1', environment: {GREETING: '${GREETING}'}}}\n"
 Change = Callable[[WorldState], None]
 

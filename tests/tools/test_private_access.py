@@ -30,7 +30,7 @@ from tests.tools.test_connect_private_network import (
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 55
+LIMIT_S = 165
 ADMIN, FACTORY, STRANGER = "198.51.100.7", "192.0.2.10", "203.0.113.9"
 OPEN = (
     "ssh_open_to_neighbours",

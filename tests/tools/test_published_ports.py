@@ -11,7 +11,7 @@ from tests.tools.calls import call
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 50
+LIMIT_S = 150
 FILE = """
 services:
   game: {image: 'registry.example.com/game:1', ports: ['27015:27016/udp', '8080:80']}

@@ -13,7 +13,7 @@ from tests.tools.calls import Before, call, unknown
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 50
+LIMIT_S = 150
 HELPER = Container(id="b2" * 32, name="helper", image="helper", host_config={"RestartPolicy": {"Name": "no"}})
 
 

@@ -15,7 +15,7 @@ from tests.tools.arrivals import all_of, approved, trouble, vendors, written
 from tests.tools.calls import call
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 40
+LIMIT_S = 120
 GONE = {"fleet": "passed", "coolify": "passed"}
 
 

@@ -13,7 +13,7 @@ from tests.ink import Person, data, ink, says_yes, text
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 60
+LIMIT_S = 180
 CALL = {"server": "muscle-2", "wait_s": 60}
 
 

@@ -21,7 +21,7 @@ from tests.tools.arrivals import approved
 from tests.tools.calls import Before, Said, call, unknown
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 60
+LIMIT_S = 180
 RESTORE, OLD = "restore_coolify", "op-4w7hx2mnp9"
 FOLDER = "/data/coolify/backups/burnt"
 PROVED = {

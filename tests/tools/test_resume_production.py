@@ -54,7 +54,7 @@ async def test_what_is_or_was_production_is_resumed_as_production(tmp_path: Path
     """A Muscle that became production since raises what the rest needs, to its name typed; one that no longer is does
     not lower it. The old approval counts for nothing.
     """
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         said = await resumed(tmp_path, await failed(tmp_path, in_production=then), in_production=now)
     assert said.outcome == "approval_required"
     assert "Risk: destructive, on production" in said.data["plan"]

@@ -19,7 +19,7 @@ from tests.tools.calls import Held, app_named, call, creations, deploy, fault
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 60
+LIMIT_S = 180
 BUILT = {"name": "hello", "repository": "https://github.com/example/hello"}
 
 

@@ -26,7 +26,7 @@ def images(it: Ink, name: str) -> list[str]:
 @pytest.mark.anyio
 async def test_a_git_app_goes_back_to_an_image_that_is_left(tmp_path: Path) -> None:
     """Without `to` it lists and changes nothing; going back is proved at that commit; twice is once."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             listed = await call(client, "rollback_app", app="shop")
             missing = await call(client, "rollback_app", app="shop", to="0" * 40)
@@ -57,7 +57,7 @@ async def test_an_old_coolify_goes_back_by_holding_the_commit(tmp_path: Path) ->
         state.coolify.version = OLD
 
     person = says_yes()
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=old) as it, it.client(person) as client:
             listed = await call(client, "rollback_app", app="shop")
             said = await call(client, "rollback_app", app="shop", to=BEFORE, wait_s=60)
@@ -84,7 +84,7 @@ async def test_an_image_app_goes_back_to_a_tag_or_a_digest(tmp_path: Path, relea
     def version(state: WorldState) -> None:
         state.coolify.version = release
 
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_world=version) as it, it.client(says_yes()) as client:
             ran: dict[str, list[str]] = {}
             for to in ("1.3", DIGEST, "1.4"):
@@ -105,7 +105,7 @@ async def test_only_what_the_app_ran_is_offered(tmp_path: Path) -> None:
         for name, repository in (("docs", "registry.example.com/docs"), ("shop", SHOP)):
             app_named(state, name).images.append(AppImage(repository=repository, tag="nobodys", created_at=1.0))
 
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_world=pulled) as it, it.client(says_yes()) as client:
             await deploy(client, name="other", image="registry.example.com/docs:9.9", port=80, muscle="muscle-1")
             for to in ("1.5", "1.6"):
@@ -122,7 +122,7 @@ async def test_only_what_the_app_ran_is_offered(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_an_image_that_does_not_exist_leaves_the_app_as_it_runs(tmp_path: Path) -> None:
     """The pull fails, the old container stays, the cause is named; going back again mends the tag."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             said = await call(client, "rollback_app", app="docs", to="missing-1", wait_s=60)
             ran = images(it, "docs")
@@ -139,7 +139,7 @@ async def test_an_image_that_does_not_exist_leaves_the_app_as_it_runs(tmp_path: 
 async def test_what_cannot_go_back_says_so(tmp_path: Path) -> None:
     """Dockerfiles have one image, compose files no images of ours, and a Factory without the option may not start any
     app; the list is shown there all the same."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             await deploy(client, name="inline", dockerfile="FROM registry.example.com/web:1\n")
             await deploy(client, name="stack", compose="services:\n  web: {image: 'registry.example.com/web:1'}\n")

@@ -19,7 +19,7 @@ from tests.tools.arrivals import approved
 from tests.tools.calls import Before, Said, call, unknown
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 60
+LIMIT_S = 180
 NEW = "registry.example.com/ink/coolify@sha256:" + "d" * 64
 ROTATE = "rotate_fork_image"
 TAGGED = "registry.example.com/ink/coolify:runtime-fix"

@@ -15,7 +15,7 @@ from tests.tools.test_values_put_back import stack
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 50
+LIMIT_S = 150
 MADE = re.compile(r"[A-Za-z0-9]{32}")
 FILE = (
     "services: {web: {image: 'registry.example.com/web:1', environment: {DB: 'postgres://shop:${DB_PASSWORD}@db'}},"

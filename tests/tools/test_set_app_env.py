@@ -34,7 +34,7 @@ async def test_variables_are_added_replaced_and_removed_and_reach_the_container(
     """One call does all three and deploys once; the same call again has nothing to do; a gone name is no trouble."""
     arguments = {"app": "shop", "set": {"GREETING": "hi", "EMPTY": "", "NEW": "1"}, "remove": ["NIXPACKS_NODE_VERSION"]}
     person = says_yes()
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(person) as client:
             said = await call(client, "set_app_env", **arguments, wait_s=60)
             env, writes = in_container(it), it.journal
@@ -90,7 +90,7 @@ async def test_a_secret_goes_to_the_wire_and_nowhere_else(tmp_path: Path, caplog
     async def tell(progress: float, total: float | None, message: str | None) -> None:
         told.append(message or "")
 
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, app_secrets=STORED) as it, it.client(person) as client:
             raw = await client.call_tool("set_app_env", {**wanted, "wait_s": 60}, progress_callback=tell)
             env = in_container(it)
@@ -122,7 +122,7 @@ async def test_a_secret_goes_to_the_wire_and_nowhere_else(tmp_path: Path, caplog
 @pytest.mark.anyio
 async def test_a_secret_that_is_missing_is_refused_before_or_fails_before_the_write(tmp_path: Path) -> None:
     """What is not stored is said with the command that stores it; nothing is asked of anybody, nothing written."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with ink(tmp_path, app_secrets=STORED) as it, it.client(says_yes()) as client:
             said = [
                 await call(client, "set_app_env", app="shop", set={"A": "secret:OTHER", "B": "secret:DB_URL"}),
@@ -142,7 +142,7 @@ async def test_a_secret_that_is_missing_is_refused_before_or_fails_before_the_wr
 async def test_without_a_redeployment_the_change_is_owed_and_said_to_be(tmp_path: Path) -> None:
     """The plan warns that nothing takes effect yet; the next call that deploys finds the app wanting, and deploys."""
     person = says_yes()
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client(person) as client:
             said = await call(client, "set_app_env", app="shop", set={"GREETING": "hi"}, redeploy=False, wait_s=60)
             before = in_container(it)["GREETING"]
@@ -179,7 +179,7 @@ async def test_what_a_failed_operation_did_is_taken_back_and_the_same_call_does_
         app_named(state, "shop").fails_because = "npm error"
 
     failing = Before(tmp_path, "coolify.deploy", broken)
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, wrap_handler=failing) as it, it.client(says_yes()) as client:
             fault(
                 it, f"POST /api/v1/applications/{SHOP}/envs", status=422, skip=1, body='{"message":"No.","errors":{}}'
@@ -214,7 +214,7 @@ async def test_without_the_right_to_read_values_the_containers_tell_what_is_so(t
     """A token without read:sensitive plans nothing twice: the running container shows by digest what it has. What none
     shows (it was changed and not deployed since) is set again, and the plan says why."""
     person = says_yes()
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_world=blind) as it, it.client(person) as client:
             same = await call(client, "set_app_env", app="shop", set={"GREETING": "hello"}, wait_s=60)
             other = await call(client, "set_app_env", app="shop", set={"GREETING": "hi"}, wait_s=60)

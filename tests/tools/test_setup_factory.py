@@ -14,7 +14,7 @@ from tests.tools.calls import Before, Said, call, unknown
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 60
+LIMIT_S = 180
 TOOL, DISK = "setup_factory", "scsi-0HC_Volume_1001"
 REFUSED = "[refused_by_policy]"
 BOTH = ("data_disk", "docker_data")

@@ -109,7 +109,7 @@ async def test_earlier_values_of_ours_are_put_back_when_their_rollout_fails(tmp_
 
         return run if kind == case.at else handler
 
-    with anyio.fail_after(60):
+    with anyio.fail_after(180):
         async with ink(tmp_path, app_secrets=STORED, wrap_handler=failing) as it, it.client(says_yes()) as client:
             if case.app == "stack":
                 await deploy(client, name="stack", compose=COMPOSE % 1)

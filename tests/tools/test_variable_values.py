@@ -29,7 +29,7 @@ async def test_every_value_arrives_exactly_whoever_made_its_row(tmp_path: Path) 
             )
             app_named(state, "shop").envs.append(row)
 
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_world=made_by_coolify) as it, it.client(says_yes()) as client:
             said = await call(client, "set_app_env", app="shop", set=values, wait_s=60)
             env = in_container(it)
@@ -45,7 +45,7 @@ async def test_what_cannot_be_carried_is_refused_before_anything_is_stored(tmp_p
     """A quote, a backslash at the end, JSON with a dollar sign, a shared variable: the answer names the variable, never
     the value; a stored secret is judged as well, when the plan is made."""
     bad = {"Q": "it's", "B": "C:\\dir\\", "J": '{"price": "$5"}', "T": "{{team.TOKEN}}", "S": "x\u200b"}
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with ink(tmp_path, app_secrets={"ODD": "pa'ss"}) as it, it.client(says_yes()) as client:
             said = {key: await call(client, "set_app_env", app="shop", set={key: v}) for key, v in bad.items()}
             deployed = await deploy(client, name="fresh", image="registry.example.com/web:1", env={"Q": "it's"})
@@ -72,7 +72,7 @@ async def test_a_container_that_was_given_something_else_is_not_proved(tmp_path:
         (container,) = [c for c in state.hosts["muscle-1"].containers if c.name.startswith(SHOP)]
         container.env |= {"NEW": "g4rbled", "GREETING": "g4rbled"}
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         after = After(tmp_path, "hosts.prove_isolation", garbled)
         async with ink(tmp_path, wrap_handler=after) as it, it.client(says_yes()) as client:
             said = await call(client, "set_app_env", app="shop", set={"NEW": "1"}, wait_s=60)
@@ -92,7 +92,7 @@ async def test_the_copy_for_previews_follows_unless_somebody_gave_it_a_value_of_
         app.envs.append(app.envs[0].model_copy(update={"uuid": "e1", "key": "OWN", "value": "a", "is_preview": False}))
         app.envs.append(app.envs[0].model_copy(update={"uuid": "e2", "key": "OWN", "value": "b", "is_preview": True}))
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=own_value) as it, it.client(says_yes()) as client:
             await call(client, "set_app_env", app="shop", set={"GREETING": "hi", "OWN": "c"}, wait_s=60)
             rows = {(e.key, e.is_preview): e.value for e in app_named(it.state, "shop").envs}
@@ -116,7 +116,7 @@ async def test_variables_of_a_compose_app_are_set_replaced_and_removed(tmp_path:
     file names is not removed, and what it would expand again is refused."""
     first = {"name": "stack", "compose": FILE, "env": {"A": "1", "DB": "secret:DB_URL", "OLD": "x"}}
     change = {"app": "stack", "set": {"A": "p$ss}w{rd$", "NEW": 'a "b" #c'}, "remove": ["OLD"]}
-    with anyio.fail_after(60):
+    with anyio.fail_after(180):
         async with ink(tmp_path, app_secrets=STORED) as it, it.client(says_yes()) as client:
             said = await deploy(client, **first)
             changed = await call(client, "set_app_env", **change, wait_s=60)

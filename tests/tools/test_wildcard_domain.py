@@ -16,7 +16,7 @@ from tests.tools.calls import Before, call, unknown
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 40
+LIMIT_S = 120
 TOOL = "set_wildcard_domain"
 IPV4, IPV6 = "192.0.2.12", "2001:db8:0:3::1"
 

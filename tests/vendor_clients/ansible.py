@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.vendor_clients.installing import Clients
 
-PATIENCE_S = 100
+PATIENCE_S = 300
 Task = tuple[str, Mapping[str, Any]]
 """A module's full name and its arguments."""
 OF_ANSIBLE = ("deprecations", "diff", "exception", "failed", "invocation", "warnings")

@@ -7,7 +7,7 @@ import pytest
 from tests.vendor_clients.ansible import Task
 from tests.vendor_clients.conftest import FINGERPRINT, PUBLIC_KEY, Modules
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.clients]
+pytestmark = [pytest.mark.timeout(720), pytest.mark.clients]
 
 SSH = {"description": "ssh", "direction": "in", "protocol": "tcp", "port": "22", "source_ips": ["198.51.100.7/32"]}
 PING = {"direction": "in", "protocol": "icmp", "source_ips": ["0.0.0.0/0", "::/0"]}

@@ -14,7 +14,7 @@ from ink_infra_mcp.sandbox.state_robot import SERVER, RobotRule, RobotSet
 from tests.vendor_clients.ansible import Task
 from tests.vendor_clients.conftest import FINGERPRINT, PUBLIC_KEY, Modules
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.clients]
+pytestmark = [pytest.mark.timeout(540), pytest.mark.clients]
 
 RULES: Mapping[str, list[dict[str, str]]] = {
     "input": [

@@ -15,9 +15,9 @@ from ink_infra_mcp.sandbox.world import World
 from tests.programs import program
 from tests.vendor_clients.conftest import PUBLIC_KEY, Cloud
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.clients]
+pytestmark = [pytest.mark.timeout(360), pytest.mark.clients]
 
-PATIENCE_S = 30
+PATIENCE_S = 90
 RULES = (
     {"direction": "in", "protocol": "tcp", "port": "80-90", "source_ips": ["0.0.0.0/0", "::/0"], "description": "web"},
     {"direction": "in", "protocol": "icmp", "source_ips": ["198.51.100.0/24"]},

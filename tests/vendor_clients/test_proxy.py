@@ -11,7 +11,7 @@ import pytest
 from ink_infra_mcp.sandbox.listen import loopback_socket
 from tests.vendor_clients.proxy import proxy
 
-PATIENCE_S = 10
+PATIENCE_S = 30
 
 
 @contextmanager

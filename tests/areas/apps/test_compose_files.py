@@ -220,7 +220,7 @@ async def test_a_plan_says_what_a_file_becomes_and_no_refusal_asks_anybody(tmp_p
     """deploy_app shows each difference to the person who approves; a refused file is neither asked about nor sent, nor
     one that no server has the memory for."""
     person = says("decline")
-    with anyio.fail_after(60):
+    with anyio.fail_after(180):
         async with ink(tmp_path) as it, it.client(person) as client:
             refused = {name: await call(client, "deploy_app", name="pasted", compose=text_of(name)) for name in REFUSED}
             assert person.asked == []
@@ -243,7 +243,7 @@ async def test_a_plan_says_what_a_file_becomes_and_no_refusal_asks_anybody(tmp_p
 @pytest.mark.anyio
 async def test_a_service_whose_name_is_a_word_of_yaml_1_1_runs(tmp_path: Path) -> None:
     """`on` and `no` are names for Docker, for Coolify and for us, as keys, in depends_on and as volumes."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             ask = {"name": "words", "compose": text_of("on"), "compose_service": "on", "wait_s": 60}
             first = await call(client, "deploy_app", **ask)

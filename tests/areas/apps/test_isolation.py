@@ -20,7 +20,7 @@ from tests.tools.calls import Said, app_named, call, deploy
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 60
+LIMIT_S = 180
 ELSE = "--pids-limit=256 --cap-drop=ALL"
 LACKS = "would run without gVisor: its run options lack --"
 READINGS = {

@@ -25,7 +25,7 @@ from tests.tools.calls import app_named, deploy
 HELLO = "https://github.com/example/hello"
 PART = st.from_regex(r"[a-z0-9][a-z0-9-]{0,5}", fullmatch=True)
 PARTS = st.lists(PART, min_size=1, max_size=4)
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ async def test_other_pages_and_contradictions_are_refused(
 async def test_an_app_from_a_link_is_that_folder_and_the_second_call_plans_nothing(tmp_path: Path) -> None:
     """The repository, the branch and the folder reach Coolify as three settings."""
     link = {"name": "web", "repository": f"{HELLO}/tree/feature/greeting/apps/web"}
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             first, again = await deploy(client, **link), await deploy(client, **link)
             app = app_named(it.world.read(), "web")

@@ -19,7 +19,7 @@ from tests.tools.test_values_put_back import stack
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 50
+LIMIT_S = 150
 VALUE = "only-Coolify/knows;this 1"
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEA\n-----END PRIVATE KEY-----"
 

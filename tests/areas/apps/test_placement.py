@@ -98,7 +98,7 @@ def other_world(it: Ink, changes: tuple[Change, ...]) -> Generator[None]:
 async def test_the_muscle_follows_the_rule_and_the_plan_says_why(tmp_path: Path) -> None:
     """Healthy, with gVisor, with room for the whole limit; then fewest apps; then most headroom."""
     said: dict[str, Said] = {}
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it, it.client() as client:
             for number, (case, (changes, arguments, _, _)) in enumerate(CHOICES.items()):
                 source = {} if "compose" in arguments else IMAGE
@@ -120,7 +120,7 @@ async def test_where_nothing_fits_each_muscle_says_why(tmp_path: Path) -> None:
         strange = one.model_copy(update={"name": "muscle-3", "address": fleet.factory.address})
         return fleet.model_copy(update={"muscles": (one, two, strange)})
 
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path, change_fleet=third) as it, it.client(says_yes()) as client:
             said: list[str] = []
             for changes in (
@@ -146,7 +146,7 @@ async def test_where_nothing_fits_each_muscle_says_why(tmp_path: Path) -> None:
 async def test_an_approved_placement_outlives_numbers_but_not_a_muscle_that_became_unfit(tmp_path: Path) -> None:
     """Between the yes and the run another app may fill the Muscle a bit: the choice stays. When the Muscle cannot take
     the app any more, nothing is done and the new plan is shown."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it, it.client() as client:
             proposed = await deploy(client, name="fresh", **IMAGE)
             other = await deploy(client, name="other", **IMAGE)
@@ -175,7 +175,7 @@ async def test_an_approved_placement_outlives_numbers_but_not_a_muscle_that_beca
 async def test_compose_apps_take_room_too(tmp_path: Path) -> None:
     """What compose apps were promised counts against their Muscle, as the fleet's headroom shows."""
     file = "services:\n  web: {image: 'registry.example.com/web:1', mem_limit: 3g}\n"
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=small("muscle-2", 5)) as it, it.client(says_yes()) as client:
             before = await call(client, "get_fleet")
             made = await deploy(client, name="stack", compose=file, muscle="muscle-2", port=80)

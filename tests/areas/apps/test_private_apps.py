@@ -46,7 +46,7 @@ def fleet(proof_from: str, *, domain: str = "s1.internal") -> Callable[[Fleet], 
 
 async def deployed(folder: Path, proof_from: str, change: Callable[[WorldState], None] = private) -> Said:
     """Deploy one app in a private world; the pretend servers must have known every command."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with (
             ink(folder, change_world=change, change_fleet=fleet(proof_from)) as it,
             it.client(says_yes()) as client,
@@ -151,7 +151,7 @@ async def test_a_name_that_leads_inside_past_a_public_server_is_still_wrong(tmp_
         for held in (zone.rrsets, zone.served):
             held.append(RRset(name="web.s1", type="A", records=[Record(value="10.0.0.77")], ttl=300))
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=astray) as it, it.client(says_yes()) as client:
             said = await deploy(client, name="web", **IMAGE)
 
@@ -163,7 +163,7 @@ async def test_a_name_that_leads_inside_past_a_public_server_is_still_wrong(tmp_
 async def test_a_verdict_that_no_waiting_can_change_ends_the_waiting(tmp_path: Path) -> None:
     """An address that we never visit stays one: it is said at once, and not after a minute."""
     clock = FakeClock()
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path) as it:
             unreachable = replace(it.app.look, probe=Probe(), clock=clock)
             checks = await web(unreachable, "muscle-1", "https://shop.s1.example.com")

@@ -27,7 +27,7 @@ def without_domain(fleet: Fleet) -> Fleet:
 @pytest.mark.anyio
 async def test_a_name_that_leads_elsewhere_is_not_called_proved(tmp_path: Path) -> None:
     """The app runs isolated and its name does not resolve to its Muscle: the outcome is not `applied`, and says why."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_fleet=without_domain) as it, it.client(says_yes()) as client:
             nowhere = await deploy(client, name="nowhere", **IMAGE, domain="nowhere.example.net")
             other = await deploy(client, name="other", **IMAGE, domain="other.s1.example.com", muscle="muscle-2")
@@ -49,7 +49,7 @@ async def test_an_app_that_does_not_answer_is_not_called_proved(tmp_path: Path) 
             system="edge", match="GET fresh", kind="status", status=404, body="404 page not found\n", times=10_000
         ),
     }
-    with anyio.fail_after(40):
+    with anyio.fail_after(120):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             said: dict[str, Said] = {}
             for number, (words, trouble) in enumerate(faults.items()):
@@ -72,7 +72,7 @@ async def test_a_new_version_that_fails_its_health_check_never_replaces_the_old_
         shop.columns["health_check_enabled"] = True
         shop.healthy = False
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, change_world=checked) as it, it.client(says_yes()) as client:
             said = await deploy(client, name="shop", health_path="/ready")
             shown = await call(client, "get_app", app="shop")
@@ -87,7 +87,7 @@ async def test_a_new_version_that_fails_its_health_check_never_replaces_the_old_
 async def test_a_commit_other_than_the_approved_one_is_noticed(tmp_path: Path) -> None:
     """A push between the yes and the build deploys something that nobody looked at: the proof says which."""
     pushed = Before(tmp_path, "coolify.first_deploy", push)
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, wrap_handler=pushed) as it, it.client(says_yes()) as client:
             said = await deploy(client, name="fresh", repository="https://github.com/example/hello")
             newest = it.state.github.repos["example/hello"].branches["main"]
@@ -103,7 +103,7 @@ async def test_a_proof_that_cannot_be_looked_at_is_a_failed_one(tmp_path: Path) 
     """Coolify breaks down at the very end: the steps ran, the proof could not be made, and that is what is said."""
     broken = Fault(system="coolify", match="GET /api/v1/deployments/", kind="status", body="{}", times=10_000)
     down = After(tmp_path, "hosts.prove_isolation", lambda state: state.faults.append(broken))
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with ink(tmp_path, wrap_handler=down) as it, it.client(says_yes()) as client:
             said = await call(client, "control_app", app="shop", action="restart", wait_s=60)
 

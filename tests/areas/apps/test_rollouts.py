@@ -20,7 +20,7 @@ from tests.tools.calls import After, Before, app_named, call, deploy
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 40
+LIMIT_S = 120
 COMMIT = commit_sha("example/hello main")
 STACK: dict[str, Any] = {"name": "stack", "compose": "services:\n  web: {image: 'registry.example.com/web:1'}\n"}
 TWO: dict[str, Any] = {

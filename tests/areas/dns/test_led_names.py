@@ -17,7 +17,7 @@ from tests.tools.calls import app_named
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 40
+LIMIT_S = 120
 ONE = "192.0.2.11"
 HOST = "shop.s1.example.com"
 Change = Callable[[WorldState], None]

@@ -17,7 +17,7 @@ from tests.ink import ink
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 30
+LIMIT_S = 90
 OURS = "ink-operation=op-aaaaaaaaaa"
 ONE, TWO = "192.0.2.11", "192.0.2.12"
 Change = Callable[[WorldState], None]

@@ -25,7 +25,7 @@ from tests.ink import ink
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 30
+LIMIT_S = 90
 OURS = "ink-operation=op-aaaaaaaaaa"
 MINE = Addresses(ipv4="192.0.2.13", ipv6="2001:db8:0:4::1")
 

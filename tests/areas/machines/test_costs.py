@@ -14,7 +14,7 @@ from ink_infra_mcp.sandbox.state_hetzner import Address
 from tests.ink import ink
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 20
+LIMIT_S = 60
 KEY = PublicKey(
     name="operator", line="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9tJuoUlksIC3onGH1XJJiR0Y8gBTrU4oKmizVeJtIj"
 )

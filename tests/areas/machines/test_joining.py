@@ -14,7 +14,7 @@ from tests.clock import FakeClock
 from tests.ink import ink
 from tests.tools.arrivals import ADDRESS, NAME, bare, bought, existing
 
-LIMIT_S = 30
+LIMIT_S = 90
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9tJuoUlksIC3onGH1XJJiR0Y8gBTrU4oKmizVeJtIj"
 
 

@@ -14,7 +14,7 @@ from tests.clock import FakeClock
 from tests.ink import ink
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 30
+LIMIT_S = 90
 NEW = Muscle(name="s3", address="198.51.100.40", provider="hetzner_cloud")
 
 

@@ -25,7 +25,7 @@ INSTALLED = RobotSystem(system="Debian 12 base", lang="en", password="x", host_k
 async def robot(tmp_path: Path) -> AsyncGenerator[Account]:
     """Give a fresh account whose time is the clock's."""
     clock = FakeClock()
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         yield Account(world=pretend_world(tmp_path, lambda: clock.now().timestamp()), clock=clock)
 
 

@@ -48,7 +48,7 @@ MACHINE = RobotMachine(
 async def robot(tmp_path: Path) -> AsyncGenerator[Account]:
     """Give a fresh account whose time is the clock's."""
     clock = FakeClock()
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         yield Account(world=pretend_world(tmp_path, lambda: clock.now().timestamp()), clock=clock)
 
 

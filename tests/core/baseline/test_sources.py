@@ -9,7 +9,7 @@ import pytest
 from ink_infra_mcp.core.baseline.sources import Address, addresses_of, beside, shown, users_of
 from tests.programs import program
 
-LIMIT_S = 30
+LIMIT_S = 90
 STANZA = "Types: deb\nURIs: {}\nSuites: s\nComponents: main\n"
 ONE_LINERS = {
     "deb https://a.example/x stable main": ("https://a.example/x",),

@@ -20,7 +20,7 @@ from tests.core.told import PLAIN, POLICY
 from tests.hosts.facts.answers import first_container
 from tests.ssh.servers import ADDRESS, NAME, PretendServer, pool_of, world_of
 
-LIMIT_S = 20
+LIMIT_S = 60
 APP = "kc8sgwcg4o04wk0wckog0s4g"
 OTHER = "vk0s4cwk8sggc4o0wckog0kc"
 ASYNC = pytest.mark.anyio

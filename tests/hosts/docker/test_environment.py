@@ -23,7 +23,7 @@ from ink_infra_mcp.ssh.pool import HostPool
 from tests.programs import program
 from tests.ssh.servers import ADDRESS, NAME, PretendServer, pool_of, world_of
 
-LIMIT_S = 20
+LIMIT_S = 60
 SCRIPT = files("ink_infra_mcp.hosts.docker").joinpath("environment.sh").read_bytes()
 SHELLS = (["dash"], ["bash", "--posix"], ["busybox", "sh"])
 HOSTILE = {

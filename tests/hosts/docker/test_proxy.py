@@ -24,7 +24,7 @@ async def seen(folder: Path, **changes: str) -> ProxySeen:
         for name, value in changes.items():
             setattr(proxy, name, value)
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with ink(folder, change_world=alter, clock=FakeClock()) as here:
             return await proxy_on(here.app.hosts, HOST)
 
@@ -59,7 +59,7 @@ async def test_containers_that_cannot_be_listed_are_unknown(tmp_path: Path) -> N
     def alter(state: WorldState) -> None:
         state.hosts[HOST].docker_version = ""
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with ink(tmp_path, change_world=alter, clock=FakeClock()) as here:
             with pytest.raises(HostError):
                 await proxy_on(here.app.hosts, HOST)

@@ -25,7 +25,7 @@ from tests.ssh.servers import ADDRESS, NAME, PretendServer, permit, pool_of, wor
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 APP = "kc8sgwcg4o04wk0wckog0s4g"
 
 

@@ -15,7 +15,7 @@ from tests.hosts.pretend_root import Root, Said, root_at
 NAME, DISK = "op-1", "scsi-0HC_Volume_1001"
 SIZE = 10_737_418_240
 TOP = f"var/lib/ink-infra/disk/moves/{NAME}"
-LIMIT_S = 60
+LIMIT_S = 180
 AUTOMOUNT = f"/dev/disk/by-id/{DISK} /mnt/HC_Volume_1001 ext4 discard,nofail,defaults 0 0\n"
 LINE = "/data ext4 discard,nofail,x-systemd.device-timeout=30s 0 0"
 
@@ -54,7 +54,7 @@ case "$*" in
   'start docker.service') "$ROOT/bin/boot-docker" ;;
   'start --no-block '*) grep -qs reverting "$ROOT/$TOP/state" || exit 0
     real=$(command -v setsid) limit=$(PATH=/usr/bin:/bin command -v timeout)
-    "$real" "$limit" -k 1 50 sh "$ROOT/unit.sh" ink-disk run op-1 </dev/null >/dev/null 2>&1 & ;;
+    "$real" "$limit" -k 1 150 sh "$ROOT/unit.sh" ink-disk run op-1 </dev/null >/dev/null 2>&1 & ;;
   'is-enabled --quiet '*) [ -e "$ROOT/enabled" ] ;;
   'enable --quiet '*) : >"$ROOT/enabled" ;;
   'disable --quiet '*) rm -f "$ROOT/enabled" ;;

@@ -27,7 +27,7 @@ from tests.ssh.servers import pool_of, world_of
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 NAMES = ("muscle-1", "muscle-2", "muscle-3")
 
 

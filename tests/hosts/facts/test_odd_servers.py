@@ -23,7 +23,7 @@ from tests.ssh.servers import NAME, look, pool_of
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 KEY = new_key()
 LOGIN = KEY.export_private_key().decode()
 PIN = KEY.export_public_key().decode()

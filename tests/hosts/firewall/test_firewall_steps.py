@@ -33,7 +33,7 @@ from tests.ssh.servers import ADDRESS, NAME, pool_of, world_of
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 OURS = "198.51.100.7"
 """Where the pretend people come from."""
 FACTORY = HostState(name="factory", address="192.0.2.10", role="factory")

@@ -35,7 +35,7 @@ async def hosts(tmp_path: Path) -> AsyncGenerator[SshHosts]:
     world = pretend_world(tmp_path, lambda: clock.now().timestamp())
     with world.change() as state:
         state.hosts = {"metal-1": HostState(name="metal-1", address=ADDRESS, role="muscle")}
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         async with await serve_hosts(world) as served:
             yield served
 

@@ -23,7 +23,7 @@ from tests.clock import FakeClock
 from tests.permits import permit_here
 from tests.ssh.servers import pool_of, world_of
 
-LIMIT_S = 20
+LIMIT_S = 60
 NAME, ADDRESS = "muscle-9", "192.0.2.19"
 PASSWORD = "a-password-of-the-world"
 

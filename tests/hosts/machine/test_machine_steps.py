@@ -30,7 +30,7 @@ from tests.ssh.servers import ADDRESS, NAME, pool_of, world_of
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 BASELINE = load_baseline()
 BARE = HostState(
     name=NAME,

@@ -14,7 +14,7 @@ from ink_infra_mcp.hosts.scripts import packaged
 from ink_infra_mcp.hosts.upkeep.upkeep_facts import UpkeepFacts, read_upkeep
 from tests.programs import program
 
-LIMIT_S = 50
+LIMIT_S = 150
 MARKER = "ink-0123456789abcdef"
 NOWHERE = "http://127.0.0.1:9/debian-security"
 """Nobody listens on the port of `discard`."""

@@ -26,7 +26,7 @@ from tests.ssh.servers import ADDRESS, NAME, pool_of, world_of
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 20
+LIMIT_S = 60
 SETTLE_S = 10.0
 FASTER = 20
 WEB = Container(id="a1" * 32, name="web", image="web", runtime="runsc")

@@ -13,7 +13,7 @@ from tests.clock import BEGIN, FakeClock
 from tests.permits import permit_here
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 10
+LIMIT_S = 30
 PAUSE_S = 600
 
 

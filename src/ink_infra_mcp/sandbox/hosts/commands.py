@@ -17,6 +17,7 @@ from ink_infra_mcp.sandbox.state_hosts import HostState
 
 UNKNOWN_FILE = "unknown"
 COMMANDS_FOLDER = "bin"
+PROGRAM_FILE = "program"
 
 _SHELL = """\
 # what changes a server is answered by the world, and never run by the shell of the machine that pretends
@@ -35,27 +36,28 @@ _DOCKER_FOLDER = "/var/lib/docker"
 
 
 def write_commands(scratch: Path, state: WorldState, host: HostState, *, now: float) -> Path:
-    """Write one small shell script for each command and return their folder, which is to be the whole PATH.
+    """Write the one shell script that is every command, by the name that it is called by; return the names' folder.
 
-    A command that gets arguments that it does not know ends with 127 and adds a line to `UNKNOWN_FILE` in `scratch`.
+    The folder is to be the whole PATH. A command that gets arguments that it does not know ends with 127 and adds a
+    line to `UNKNOWN_FILE` in `scratch`.
     """
-    folder = scratch / COMMANDS_FOLDER
+    folder, program = scratch / COMMANDS_FOLDER, scratch / PROGRAM_FILE
     folder.mkdir()
-    for name, body in _bodies(state, host, now=now).items():
-        script = folder / name
-        script.write_text(_head(name, scratch / UNKNOWN_FILE) + body + "\n", encoding="utf-8")
-        script.chmod(0o700)
+    bodies = _bodies(state, host, now=now)
+    program.write_text(_program(bodies, scratch / UNKNOWN_FILE), encoding="utf-8")
+    program.chmod(0o700)
+    for name in bodies:
+        (folder / name).symlink_to(program)
     return folder
 
 
-async def released(folder: Path) -> None:
-    """Return once nobody has a script there open for writing: the kernel runs no program that is being written.
+async def released(scratch: Path) -> None:
+    """Return once nobody has the script there open for writing: the kernel runs no program that is being written.
 
     A process that another thread starts at that moment has a copy of the open file until it runs its own program.
     """
-    for script in list(folder.iterdir()):  # noqa: ASYNC240 - a folder in memory, of thirty files
-        while _is_written(script):  # noqa: ASYNC110 - the kernel tells nobody of it
-            await asyncio.sleep(0.001)
+    while _is_written(scratch / PROGRAM_FILE):  # noqa: ASYNC110 - the kernel tells nobody of it
+        await asyncio.sleep(0.001)
 
 
 def _is_written(script: Path) -> bool:
@@ -131,16 +133,19 @@ def _container_bodies(state: WorldState, host: HostState, *, now: float) -> dict
     return bodies
 
 
-def _head(name: str, unknown: Path) -> str:
+def _program(bodies: dict[str, str], unknown: Path) -> str:
     return "\n".join(
         (
             "#!/bin/sh",
-            "asked=$*",
+            "asked=\"${0##*/} $*\"",
             "unknown() {",
-            f"  printf '%s\\n' \"{name} $asked\" >>{shlex.quote(str(unknown))}",
-            f"  printf '%s\\n' \"sandbox: the pretend server cannot answer: {name} $asked\" >&2",
+            f"  printf '%s\\n' \"$asked\" >>{shlex.quote(str(unknown))}",
+            "  printf '%s\\n' \"sandbox: the pretend server cannot answer: $asked\" >&2",
             "  exit 127",
             "}",
+            "case ${0##*/} in",
+            *(f"{shlex.quote(name)})\n{body}\n;;" for name, body in bodies.items()),
+            "esac",
             "",
         )
     )

@@ -193,7 +193,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         try:
             with self._world.change() as state:
                 commands = write_commands(scratch, state, state.hosts[self._host], now=self._world.now(state))
-            await released(commands)
+            await released(scratch)
             status, said = await self._in_shell(commands, scratch, ssh_connection(self._came))
             self._report_unknown(scratch, said)
             return status
