@@ -1,5 +1,6 @@
 """GitHub, as far as we need it: repositories and heads of branches, pull requests, and what is in which release."""
 
+import base64
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -19,6 +20,8 @@ READS = Reads(
     "/repos/{word}/{word}",
     "/repos/{word}/{word}/branches/{word}",
     "/repos/{word}/{word}/commits/{word}",
+    "/repos/{word}/{word}/contents/{word}?ref",
+    "/repos/{word}/{word}/contents/{word}/{word}?ref",
     "/repos/{word}/{word}/pulls/{number}",
     "/repos/{word}/{word}/releases?per_page",
     "/repos/{word}/{word}/compare/{word}?page&per_page",
@@ -29,6 +32,7 @@ _TAG = re.compile(r"^[A-Za-z0-9](?:\.?[A-Za-z0-9_-]){0,99}$")
 _SHA = re.compile(r"^[0-9a-f]{40}$")
 _OWNER = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})$")
 _NAME = re.compile(r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}$")
+_FILE = re.compile(r"^(?!.*\.\.)[A-Za-z0-9._-]{1,100}(?:/[A-Za-z0-9._-]{1,100})?$")
 _BRANCH = re.compile(r"^(?!.*(?:\.\.|//|@\{))[^\s\x00-\x1f~^:?*\[\\/][^\x00-\x20~^:?*\[\\]{0,249}$")
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -88,6 +92,12 @@ class _Commit(_Seen):
     sha: str
 
 
+class _File(_Seen):
+    type: Literal["file"]
+    encoding: Literal["base64"]
+    content: str
+
+
 class _Branch(_Seen):
     commit: _Commit
 
@@ -141,6 +151,24 @@ class GithubLook:
             # GitHub answers 422 for a reference that no commit has
             return None
         return _parsed(answer, _Commit).sha
+
+    async def text(self, owner: str, name: str, commit: str, path: str) -> str | None:
+        """Return a file as it is in a commit; None where the commit has none there.
+
+        Raises:
+            InputError: a name cannot be GitHub's, or commit or path, of at most one folder, not git's.
+            VendorError: GitHub did not answer well, or with something that is no text.
+        """
+        if not _SHA.fullmatch(commit) or not _FILE.fullmatch(path):
+            raise InputError("That is no file in a commit.", next="Give a whole commit id, and the path of a file.")
+        try:
+            answer = await self._http.get(f"{_path(owner, name)}/contents/{path}", {"ref": commit})
+        except NotFound:
+            return None
+        try:
+            return base64.b64decode(_parsed(answer, _File).content).decode()
+        except ValueError as error:
+            raise _unlike(answer) from error
 
     async def changes(self, owner: str, name: str, base: str, commit: str) -> tuple[FileChange, ...]:
         """Return the files that a commit changes since it left the history of `base`, `owner:tag` of the same network.
@@ -237,9 +265,13 @@ def _parsed(answer: Answer, model: type[Model]) -> Model:
     try:
         return model.model_validate(answer.json)
     except ValidationError as error:
-        raise BadAnswer(
-            f"GitHub answered {answer.path} with something else than documented.",
-            service="github",
-            status=answer.status,
-            next="Check the address of the GitHub API in the configuration.",
-        ) from error
+        raise _unlike(answer) from error
+
+
+def _unlike(answer: Answer) -> BadAnswer:
+    return BadAnswer(
+        f"GitHub answered {answer.path} with something else than documented.",
+        service="github",
+        status=answer.status,
+        next="Check the address of the GitHub API in the configuration.",
+    )

@@ -171,11 +171,17 @@ def _commit_of(found: _Found, sha: str) -> JsonObject:
 
 
 def _contents(found: _Found) -> JsonValue:
-    _sha(found, found.ref or found.repo.default_branch)
-    files = found.repo.files
+    files = _files_at(found, found.ref or found.repo.default_branch)
     if found.rest in files:
         return {**_file(found.rest, files[found.rest]), "encoding": "base64", "content": _base64(files[found.rest])}
     return _folder(files, f"{found.rest}/" if found.rest else "")
+
+
+def _files_at(found: _Found, ref: str) -> dict[str, str]:
+    tags = [tag for tag, sha in found.repo.tags.items() if ref in (tag, sha)]
+    if not tags:
+        _sha(found, ref)
+    return found.repo.tagged.get(tags[0], found.repo.files) if tags else found.repo.files
 
 
 def _folder(files: Mapping[str, str], folder: str) -> list[JsonValue]:

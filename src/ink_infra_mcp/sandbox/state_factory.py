@@ -38,6 +38,8 @@ services:
     image: '${REGISTRY_URL:-docker.io}/coollabsio/coolify-realtime:1.0.17'
 """
 """Of Coolify's own files (coollabsio/coolify at v4.3.11), what names images, and something of each other kind."""
+ENV_NAMES = ("APP_KEY", "DB_PASSWORD", "DB_USERNAME", "REDIS_PASSWORD")
+"""Some of what Coolify's installer writes into .env beside what chooses the image."""
 MIGRATIONS = (
     "2023_03_20_112410_create_users_table",
     "2023_03_24_140711_create_servers_table",
@@ -72,12 +74,17 @@ class Dump(Part):
 
 
 class ImageKind(Part):
-    """What an image of Coolify is: for which machines, with the option or not, how its container fares, when made."""
+    """What an image of Coolify is: for which machines, with the option or not, how its container fares, when made.
+
+    `version` is what its own source says, `built_on` the commit of Coolify that it says it was built on.
+    """
 
     arch: str = "amd64"
     option: bool = True
     starts: Literal["healthy", "unhealthy", "exits"] = "healthy"
     created: str = "2026-01-02T03:04:05.678901234Z"
+    version: str = ""
+    built_on: str = ""
 
 
 class Rotation(Part):
@@ -173,12 +180,15 @@ class Storage(Part):
 
 
 class FactoryDisk(Part):
-    """`files` are those in /data/coolify/source by name; of `.env` only `env`. `named` are the images that names name
-    there now, where that is not the one of the container. `base` is what the image's own source says of its version.
+    """`files` are those in /data/coolify/source by name; of `.env` only `env`, and the names of some others.
+
+    `named` are the images that names name there now, where that is not the one of the container. `base` is what the
+    image's own source says of its version.
     """
 
     files: dict[str, str] = {BASE: BASE_TEXT, PROD: PROD_TEXT}
     env: dict[str, str] = {"REGISTRY_URL": "docker.io", "LATEST_IMAGE": "4.3.10", "COOLIFY_VERSION": "4.3.10"}
+    env_names: list[str] = [*ENV_NAMES]
     named: dict[str, str] = {}
     base: str = ""
     auto_update: bool = False

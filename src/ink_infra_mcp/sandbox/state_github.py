@@ -4,9 +4,13 @@ import hashlib
 from typing import Literal
 
 from ink_infra_mcp.sandbox.part import Part
+from ink_infra_mcp.sandbox.state_factory import BASE, BASE_TEXT, ENV_NAMES, PROD, PROD_TEXT
 
 GITHUB_TOKEN = "ghp_" + "Sandbox0" * 4 + "abcd"
 """Opens every private repository of the seed."""
+
+
+COOLIFY_TAGS = ("v4.4-rc.1", "v4.3.11", "v4.3.10", "v4.3.9")
 
 
 class PullRequest(Part):
@@ -32,6 +36,8 @@ class GithubRepo(Part):
 
     branches: dict[str, str]
     tags: dict[str, str] = {}
+    tagged: dict[str, dict[str, str]] = {}
+    """The files at a tag, where they are not those of the branches."""
     changed: dict[str, tuple[int, int]] = {}
     """The files that its branches change against what they come from, with lines added and taken away."""
     default_branch: str = "main"
@@ -67,6 +73,25 @@ def commit_sha(text: str) -> str:
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
+def coolify_files(version: str, prod: str = PROD_TEXT) -> dict[str, str]:
+    """Return of a release of Coolify what its upgrade.sh fetches, and what its own source says of versions."""
+    return {
+        BASE: BASE_TEXT,
+        PROD: prod,
+        ".env.production": "".join(f"{name}=\n" for name in (*ENV_NAMES, "REGISTRY_URL")),
+        "config/constants.php": f"""<?php
+
+return [
+    'coolify' => [
+        'version' => env('COOLIFY_VERSION') ?: '{version}',
+        'helper_version' => '1.0.15',
+        'realtime_version' => '1.0.17',
+    ],
+];
+""",
+    }
+
+
 def seed_github(now: float) -> GithubState:
     """Return one public, one private and one repository whose build fails, and Coolify's own."""
     return GithubState(
@@ -97,7 +122,8 @@ def seed_github(now: float) -> GithubState:
             ),
             "coollabsio/coolify": GithubRepo(
                 branches={"v4.x": commit_sha("coollabsio/coolify v4.x")},
-                tags={tag: commit_sha(f"coollabsio/coolify {tag}") for tag in ("v4.4-rc.1", "v4.3.10", "v4.3.9")},
+                tags={tag: commit_sha(f"coollabsio/coolify {tag}") for tag in COOLIFY_TAGS},
+                tagged={"v4.3.11": coolify_files("4.3.11")},
                 default_branch="v4.x",
                 description="An open-source and self-hostable platform",
                 pulls={8113: PullRequest()},

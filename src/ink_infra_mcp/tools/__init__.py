@@ -37,6 +37,7 @@ from ink_infra_mcp.tools.set_app_env import SetAppEnv
 from ink_infra_mcp.tools.set_fleet_domain import SetFleetDomain
 from ink_infra_mcp.tools.set_wildcard_domain import SetWildcardDomain
 from ink_infra_mcp.tools.setup_factory import SetupFactory
+from ink_infra_mcp.tools.upgrade_coolify import UpgradeCoolify
 
 ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (
     DeployApp,
@@ -53,6 +54,7 @@ ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (
     GetCoolifyImage,
     RotateForkImage,
     RestoreOfficialCoolify,
+    UpgradeCoolify,
     BackupCoolify,
     RestoreCoolify,
     BuildForkImage,

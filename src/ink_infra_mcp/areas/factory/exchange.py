@@ -16,7 +16,7 @@ from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.plan import Change, Step, Undo, placed
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.hosts.factory.configured import configured, normal
-from ink_infra_mcp.hosts.factory.looking import PROD, FactoryFacts
+from ink_infra_mcp.hosts.factory.looking import BASE, PROD, FactoryFacts
 from ink_infra_mcp.hosts.factory.relying import sum_of
 from ink_infra_mcp.hosts.factory.swapping import Ready
 
@@ -62,6 +62,9 @@ class Exchange:
     `images` is what each file that changes shall name, None: no image any more. Where the files name it by a `tag`,
     that is it, and `env` is what `.env` sets for it. With `option` the image must accept --runtime; `unisolated` are
     the apps that may run without isolation. `canary` proves it; `rules` say how old the image must be.
+
+    Files in `whole` become that text, of which `more` tells what it changes. With a `version` the image must be that
+    Coolify, and be `built_on` that commit, where one is said.
     """
 
     image: str
@@ -74,6 +77,10 @@ class Exchange:
     tag: str = ""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     unisolated: tuple[str, ...] = ()
+    whole: Mapping[str, str] = field(default_factory=dict[str, str])
+    more: tuple[Change, ...] = ()
+    version: str = ""
+    built_on: str = ""
 
     @property
     def host(self) -> str:
@@ -183,15 +190,16 @@ def _before(it: Exchange) -> tuple[Step, ...]:
     host, option = it.host, it.option
     accepts = " and see that it accepts --runtime" if option else ""
     named = f", which is {it.tag}," if it.tag else ""
+    accepts += f"{' and see' if not accepts else ','} that it is Coolify {it.version}" if it.version else ""
     hours = it.rules.least_age_h
-    old = f"{', and' if option else ' and see'} that it was made at least {hours} h ago" if hours else ""
+    old = f"{', and' if accepts else ' and see'} that it was made at least {hours} h ago" if hours else ""
     return (
         Step(
             id="pull",
             kind="factory.pull_image",
             target=host,
             summary=f"Pull {it.image}{named} on {host}{accepts}{old}; nothing of it is started",
-            params={"host": host, "image": it.image, "option": option, "least_age_h": hours},
+            params={"host": host, "image": it.image, "option": option, "least_age_h": hours, **_wanted(it)},
             undo_words="the image stays on the Factory, unused",
         ),
         Step(
@@ -230,7 +238,7 @@ def _swap(it: Exchange) -> Step:
             "image": it.image,
             "image_id": result_of("pull", "id"),
             "images": {**it.images},
-            "sums": {name: file.sha256 for name, file in it.ready.files.items()},
+            "sums": _sums(it),
             "migrations": result_of("rehearse", "ran"),
             "migrated_s": result_of("rehearse", "seconds"),
             **_named(it),
@@ -241,8 +249,19 @@ def _swap(it: Exchange) -> Step:
     )
 
 
+def _wanted(it: Exchange) -> dict[str, JsonValue]:
+    return {"version": it.version, "built_on": it.built_on} if it.version else {}
+
+
+def _sums(it: Exchange) -> dict[str, JsonValue]:
+    sums: dict[str, JsonValue] = {name: file.sha256 for name, file in it.ready.files.items()}
+    return sums | ({BASE: it.ready.base.sha256} if it.version else {})
+
+
 def _named(it: Exchange) -> dict[str, JsonValue]:
-    named: dict[str, JsonValue] = {"tag": it.tag, "env": {**it.env}} if it.tag else {}
+    named: dict[str, JsonValue] = {"tag": it.tag} if it.tag else {}
+    named |= {"env": {**it.env}} if it.env else {}
+    named |= {"texts": {**it.whole}} if it.whole else {}
     return named | ({"relying": sum_of(it.ready.relying or ())} if it.unisolated else {})
 
 
@@ -261,6 +280,7 @@ def _changes(it: Exchange) -> Iterator[Change]:
     yield from map(_lost, it.unisolated)
     for name, wanted in it.images.items():
         yield Change(name=f"{SERVICE} in {name}", before=texts.get(name) or None, after=wanted)
+    yield from it.more
     yield from _of_env(it.picture.facts.env or {}, it.env)
     yield from _switches(it.picture)
 

@@ -96,8 +96,8 @@ async def official_facts(look: Look, version: str, accepted: tuple[str, ...], ap
         raise InputError(f"{clean_name(version)} is no release of Coolify.", next="Give one such as 4.3.11.")
     seen = await picture(look)
     meets = await ready(look.hosts, seen.facts.host)
-    tag = _tag(seen, told[1])
-    image = await _resolved(look, tag)
+    tag = official_tag(seen, own_line(seen), told[1])
+    image = await official_image(look, tag)
     bare = OfficialFacts(told[1], tag, image, seen, meets, tuple(sorted(set(accepted))), rules=look.images)
     if bare.is_so:
         return bare
@@ -111,15 +111,15 @@ async def official_facts(look: Look, version: str, accepted: tuple[str, ...], ap
     return replace(bare, canary=canary)
 
 
-def _tag(seen: Picture, version: str) -> str:
-    """Return the name that Compose makes of Coolify's own line, with the registry of .env.
+def official_tag(seen: Picture, line: str, version: str) -> str:
+    """Return the name that Compose makes of a line of Coolify's own file, with the registry of .env.
 
     Raises:
         RefusedByPolicy: that is none of those where coollabs publishes it, or not known.
     """
     if seen.facts.env is None:
         raise _nowhere(seen.facts.unknown.get("env", "the Factory did not say what .env has"))
-    tag = filled(own_line(seen), {**seen.facts.env, "LATEST_IMAGE": version})
+    tag = filled(line, {**seen.facts.env, "LATEST_IMAGE": version})
     if kind_of(tag) != "official":
         raise _nowhere(f"it would come from {clean_name(tag) or 'nowhere'}, where nobody vouches for it")
     return normal(tag)
@@ -132,7 +132,12 @@ def _nowhere(why: str) -> RefusedByPolicy:
     )
 
 
-async def _resolved(look: Look, tag: str) -> str:
+async def official_image(look: Look, tag: str) -> str:
+    """Return by digest which image a tag names now.
+
+    Raises:
+        InputError: its registry does not tell.
+    """
     seen = await look.registries.image(tag)
     if not seen.digest:
         raise InputError(
@@ -150,11 +155,12 @@ def reasons_against(facts: OfficialFacts) -> Iterator[str]:
     yield from _of_version(facts)
     if seen.kind == "official":
         yield "an official image runs already, which Coolify's own upgrade moves on"
-    yield from _of_files(seen.facts.images or {})
+    yield from of_last_file(seen.facts.images or {})
     yield from _of_apps(facts)
 
 
-def _of_files(images: Mapping[str, str]) -> Iterator[str]:
+def of_last_file(images: Mapping[str, str]) -> Iterator[str]:
+    """Yield why Coolify's own line would not decide, were the override's image gone."""
     others = [name for name, text in images.items() if text and name != CUSTOM]
     if (last := ["no file", *others][-1]) != PROD:
         yield f"without the override {last} would name Coolify's image, not {PROD}"

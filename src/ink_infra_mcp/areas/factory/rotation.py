@@ -70,7 +70,7 @@ async def rotation_facts(look: Look, image: str, approved: Plan | None) -> Rotat
         RefusedByPolicy: Coolify or the Factory is in a state in which nobody should swap it; every reason is said.
         HostError: the Factory cannot be reached.
     """
-    by_digest = await _resolved(look, image)
+    by_digest = await pinned_image(look, image)
     seen = await picture(look)
     meets = await ready(look.hosts, seen.facts.host)
     bare = RotationFacts(by_digest, seen, meets, rules=look.images)
@@ -86,7 +86,12 @@ async def rotation_facts(look: Look, image: str, approved: Plan | None) -> Rotat
     return replace(bare, canary=canary)
 
 
-async def _resolved(look: Look, image: str) -> str:
+async def pinned_image(look: Look, image: str) -> str:
+    """Return by digest which image is meant; what a tag names is asked now.
+
+    Raises:
+        InputError: it is none, or no registry of the fleet has it.
+    """
     found = reference_of(image)
     if found is None:
         raise InputError(f"{clean_name(image)} is no image.", next="Give it as name@sha256:..., or name:tag.")

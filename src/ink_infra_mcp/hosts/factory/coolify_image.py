@@ -5,6 +5,7 @@ from ink_infra_mcp.ssh.command import HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
 SOURCE = "/var/www/html/bootstrap/helpers/docker.php"
+CONSTANTS = "/var/www/html/config/constants.php"
 OPTION = "'--runtime'"
 
 

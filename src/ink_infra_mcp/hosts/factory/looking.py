@@ -158,11 +158,17 @@ def _named(text: str) -> str:
     return _fitting(_ID, str(json.loads(text)))
 
 
+def version_in(constants: str) -> str | None:
+    """Return which Coolify its config/constants.php says that it is, where .env does not; None: it does not say."""
+    told = _VERSION.search(constants)
+    return told[1] if told else None
+
+
 def _version(text: str) -> str:
-    told = _VERSION.search(text)
+    told = version_in(text)
     if told is None:
         raise ValueError("no version")
-    return told[1]
+    return told
 
 
 def _images(reading: Reading) -> dict[str, str] | None:

@@ -711,7 +711,7 @@ look() {
   printf 'done\n'
 }
 
-# ready: file texts are for whoever edits them only: others may keep secrets in theirs
+# ready: file texts are for whoever edits them only: others may keep secrets in theirs; of .env it tells no value
 ready() {
   printf 'deployments %s\n' "$(deployments 2>/dev/null)"
   printf 'upgrade %s\n' "$(upgrade_runs && echo yes || echo no)"
@@ -728,6 +728,8 @@ ready() {
     [ -z "$(find "$source/$file" -size +64k 2>/dev/null)" ] || leave 3 "$file is larger than 64 KiB"
     printf 'file %s %s %s\n' "$file" "$(sum_of "$source/$file")" "$(if [ -f "$source/$file" ]; then coded <"$source/$file"; fi)"
   done
+  printf 'base %s %s\n' "$(sum_of "$source/docker-compose.yml")" "$(coded <"$source/docker-compose.yml" 2>/dev/null)"
+  printf 'env_names %s\n' "$(sed -n 's/^\(export \)\{0,1\}\([A-Za-z_][A-Za-z0-9_]*\)=.*/\2/p' "$source/.env" 2>/dev/null | sort -u | tr '\n' ' ')"
   printf 'done\n'
 }
 

@@ -15,8 +15,9 @@ from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.factory import swapping
-from ink_infra_mcp.hosts.factory.coolify_image import OPTION, SOURCE
+from ink_infra_mcp.hosts.factory.coolify_image import CONSTANTS, OPTION, SOURCE
 from ink_infra_mcp.hosts.factory.following import BY_HAND, followed, patient, rotation_name
+from ink_infra_mcp.hosts.factory.looking import BASE, version_in
 from ink_infra_mcp.hosts.factory.serving import faults, worse
 from ink_infra_mcp.hosts.factory.swapping import ENDED, STAGE, UNTOUCHED, Orders, Rotation, Service
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
@@ -31,6 +32,9 @@ BACK_WITHIN_S = 1800.0
 PROVED_WITHIN_S = 300.0
 CONFIRMED_WITHIN_S = 90.0
 SOAK_EVERY_S = 30.0
+_CLOSED = ("--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", "--memory", "256m")
+_SEARCH = ("run", *_CLOSED, "--entrypoint", "grep")
+_BUILT_ON = '{{index .Config.Labels "ink-infra.base"}}'
 _REFERENCE = re.compile(r"[a-z0-9][a-z0-9.:-]*(?:/[a-z0-9][a-z0-9._-]*)+@sha256:[0-9a-f]{64}")
 _KIND = re.compile(r"(sha256:[0-9a-f]{64}) ([a-z]+/[a-z0-9]+) ([0-9TZ.:+-]*)")
 
@@ -61,8 +65,8 @@ class SwapSteps:
         Nothing of it is started but a search in its own files, without a network. Returns its `id`.
 
         Raises:
-            StepFailed: it cannot be had, is for another kind of machine, is younger than `least_age_h` hours, or drops
-                --runtime where `option` is wanted.
+            StepFailed: it cannot be had, is for another kind of machine, is younger than `least_age_h` hours, drops
+                --runtime where `option` is wanted, or is another Coolify than `version` where one is said.
             HostError: the Factory cannot be reached.
         """
         host, image = call.text("host"), _reference(call.text("image"))
@@ -78,6 +82,8 @@ class SwapSteps:
             raise _unfit(host, why)
         if call.params.get("option"):
             await self._check_option(call, host, image)
+        if "version" in call.params:
+            await self._check_version(call, host, image)
         return {"id": found[1]}
 
     async def swap_image(self, call: StepCall) -> JsonObject:
@@ -188,16 +194,17 @@ class SwapSteps:
 
     async def _orders(self, call: StepCall, host: str) -> Orders:
         """Files are read and edited in here, and go back as they are: others may keep secrets in theirs."""
-        seen = (await swapping.ready(self.pool, host)).files
-        sums, images = _texts(call, "sums"), table(call.params["images"])
-        if moved := [name for name, file in seen.items() if file.sha256 != sums.get(name)]:
+        meets = await swapping.ready(self.pool, host)
+        seen, sums = meets.files, _texts(call, "sums")
+        now = {**seen, **({BASE: meets.base} if BASE in sums else {})}
+        if moved := [name for name, file in now.items() if file.sha256 != sums.get(name)]:
             raise StepFailed(
                 f"{', '.join(moved)} on {host} is not as it was when this was planned.",
                 done=UNTOUCHED,
                 next="Call the tool again, which plans with what is there now.",
                 stage=STAGE,
             )
-        texts = {name: _text_of(file.text, images[name]) if name in images else None for name, file in seen.items()}
+        texts = {name: _text_in(call, name, file.text) for name, file in seen.items()}
         return Orders(
             image=_reference(call.text("image")),
             image_id=call.given("image_id"),
@@ -225,11 +232,23 @@ class SwapSteps:
             raise _unfit(host, f"it is for {kind}, and {host} is {clean_name(said.stdout.strip()) or 'unknown'}")
 
     async def _check_option(self, call: StepCall, host: str, image: str) -> None:
-        closed = ("--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", "--memory", "256m")
-        said = await self._docker(call, host, "run", *closed, "--entrypoint", "grep", image, "-c", "--", OPTION, SOURCE)
+        said = await self._docker(call, host, *_SEARCH, image, "-c", "--", OPTION, SOURCE)
         if said.exit_status != 0 or not said.stdout.strip().isdigit():
             why = "its source has no --runtime" if said.stdout.strip() == "0" else "it could not be searched"
             raise _unfit(host, f"{why}: apps that rely on it would run without gVisor")
+
+    async def _check_version(self, call: StepCall, host: str, image: str) -> None:
+        """Its own source says which Coolify it is, and its label on which commit a fork was built."""
+        version, commit = call.text("version"), call.text("built_on")
+        said = await self._docker(call, host, *_SEARCH, image, "-m", "1", "-e", "'version' =>", CONSTANTS)
+        if (found := version_in(said.stdout)) != version:
+            raise _unfit(host, f"its source says that it is Coolify {found or 'of no version'}, and not {version}")
+        if not commit:
+            return
+        label = await self._docker(call, host, "image", "inspect", "--format", _BUILT_ON, image)
+        if label.stdout.strip() != commit:
+            told = clean_name(label.stdout.strip(), limit=40) or "nothing"
+            raise _unfit(host, f"its label says that it was built on {told}, and {version} is {commit}")
 
     def _not_pulled(self, host: str, image: str, said: CommandResult) -> StepFailed:
         return StepFailed(
@@ -248,6 +267,14 @@ def docker_command(words: tuple[str, ...], *, timeout_s: float = 120.0) -> HostC
 
 def _texts(call: StepCall, name: str) -> dict[str, str]:
     return {key: str(value) for key, value in table(call.params.get(name)).items()}
+
+
+def _text_in(call: StepCall, name: str, now: str) -> str | None:
+    """Return what one of the files shall be: another text as a whole, or this one with another image."""
+    whole, images = _texts(call, "texts"), table(call.params["images"])
+    if name in whole:
+        return None if whole[name] == now else whole[name]
+    return _text_of(now, images[name]) if name in images else None
 
 
 def _text_of(now: str, image: JsonValue) -> str | None:

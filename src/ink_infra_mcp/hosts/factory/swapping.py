@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
+from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD
 from ink_infra_mcp.hosts.factory.relying import Relier, read_relying
 from ink_infra_mcp.hosts.factory.unit_script import ANY, UnitScript, coded
 from ink_infra_mcp.ssh.pool import HostPool
@@ -31,6 +31,7 @@ _CONTAINER = re.compile(
     r"(?P<image>sha256:[0-9a-f]{64}) (?P<state>[a-z]{1,20}) (?P<restarts>\d{1,9}) (?P<health>[a-z]*)"
 )
 _SUM = re.compile(r"[0-9a-f]{64}|none")
+_NAMED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _UPDATES_OFF = {"AUTOUPDATE": "false"}
 
 
@@ -71,6 +72,10 @@ class Ready(Frozen):
     free_bytes: int | None
     relying: tuple[Relier, ...] | None
     files: Mapping[str, FileSeen]
+    base: FileSeen = FileSeen(sha256="none")
+    """Coolify's docker-compose.yml, which no rotation writes."""
+    env_names: tuple[str, ...] = ()
+    """What `.env` sets, by name only."""
 
 
 class Service(Frozen):
@@ -242,6 +247,8 @@ def read_ready(host: str, facts: Iterable[tuple[str, str]]) -> Ready:
         free_bytes=_least(told.get("free_kb", "").split()),
         relying=_relying(host, lines),
         files=files,
+        base=_file(host, f"{BASE} {told.get('base', '')}")[1],
+        env_names=tuple(_NAMED.findall(told.get("env_names", ""))),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_builds import Build
+from ink_infra_mcp.sandbox.state_factory import ImageKind
 from ink_infra_mcp.sandbox.state_github import GITHUB_TOKEN
 from ink_infra_mcp.sandbox.state_hosts import HostState
 from ink_infra_mcp.sandbox.state_registry import whole_name
@@ -126,6 +127,8 @@ class BuildScript:
         build.pushed = f"sha256:{_sum(build.id)}"
         build.state, build.why = "pushed", ""
         self.state.registry.moved[f"{name}:{tag}"] = build.pushed
+        made = ImageKind(version=build.orders["base"].removeprefix("v"), built_on=build.orders["base_commit"])
+        self.state.coolify.factory.images[f"{image.rpartition(':')[0]}@{build.pushed}"] = made
         self.state.journal.append(f"registry push {image}")
 
     def _under_way(self, name: str) -> str:

@@ -14,20 +14,22 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.hosts.restore import put_back, put_rows, rows_of
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
-from ink_infra_mcp.sandbox.state_factory import CUSTOM, MIGRATIONS, PROD, FactoryDisk, ImageKind, Rotation
+from ink_infra_mcp.sandbox.state_factory import BASE, CUSTOM, MIGRATIONS, PROD, FactoryDisk, ImageKind, Rotation
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
 Said = tuple[int, str, str]
 UNCHANGED = 3
 _DATA = re.compile(r"<<'(?P<end>[A-Z-]+)'\n(?P<data>.*?)(?P=end)\n", re.DOTALL)
 _DOCKER = re.compile(r"(?:^|; )exec (?P<line>docker (?:pull|run|version|image inspect) .*)$", re.DOTALL)
-_ASKS = {"grep", "{{.Server.Os}}/{{.Server.Arch}}", "{{.Id}} {{.Os}}/{{.Architecture}} {{.Created}}"}
+_LABEL = '{{index .Config.Labels "ink-infra.base"}}'
+_ASKS = {"grep", "{{.Server.Os}}/{{.Server.Arch}}", "{{.Id}} {{.Os}}/{{.Architecture}} {{.Created}}", _LABEL}
 _BETWEEN = ("swapping", "swapped", "reverting")
 _READS = ("look", "ready", "prove", "secrets")
 _OF_DISK = ("files", "env", "auto_update", "applied", "base")
 _BUSY = ("queued", "in_progress")
 _OFFICIAL = ("docker.io/coollabsio/coolify@", "ghcr.io/coollabsio/coolify@")
 _SEARCHED = ["-c", "--", "'--runtime'", "/var/www/html/bootstrap/helpers/docker.php"]
+_VERSIONED = ["-m", "1", "-e", "'version' =>", "/var/www/html/config/constants.php"]
 
 
 def docker_words(command: str) -> tuple[str, ...]:
@@ -47,6 +49,11 @@ def kind_at(disk: FactoryDisk, reference: str) -> ImageKind:
     return disk.images.get(reference, ImageKind(option=not reference.startswith(_OFFICIAL)))
 
 
+def version_at(disk: FactoryDisk, reference: str) -> str:
+    """Return which Coolify an image's own source says that it is."""
+    return disk.images[reference].version if reference in disk.images else ""
+
+
 @dataclass
 class Images:
     """Docker on the Factory, as far as images are concerned."""
@@ -61,10 +68,12 @@ class Images:
                 return self._pulled(reference)
             case ("version", *_):
                 return 0, "linux/amd64\n", ""
-            case ("image", "inspect", "--format", _, reference):
-                return self._inspected(reference)
+            case ("image", "inspect", "--format", form, reference):
+                return self._inspected(form, reference)
             case ("run", *rest) if rest[-4:] == _SEARCHED:
                 return self._searched(rest[-5])
+            case ("run", *rest) if rest[-5:] == _VERSIONED:
+                return 0, f"        'version' => env('COOLIFY_VERSION') ?: '{version_at(self.disk, rest[-6])}',\n", ""
             case _:
                 return 125, "", "docker: the sandbox does not know this\n"
 
@@ -74,10 +83,12 @@ class Images:
         self.host.images = [*dict.fromkeys((*self.host.images, reference))]
         return 0, f"{reference}\n", ""
 
-    def _inspected(self, reference: str) -> Said:
+    def _inspected(self, form: str, reference: str) -> Said:
         if reference not in self.host.images:
             return 1, "\n", f"Error response from daemon: No such image: {reference}\n"
         kind = kind_at(self.disk, reference)
+        if form == _LABEL:
+            return 0, f"{kind.built_on}\n", ""
         return 0, f"{id_of(reference)} linux/{kind.arch} {kind.created}\n", ""
 
     def _searched(self, reference: str) -> Said:
@@ -205,6 +216,8 @@ class SwapScript:
         container.image, container.image_id, container.image_digests = tag or image, id_of(image), [image]
         if tag:
             self.coolify.version = self.disk.base = tag.rpartition(":")[2]
+        self.disk.base = version_at(self.disk, image) or self.disk.base
+        self.coolify.version = rotation.orders.get("env:COOLIFY_VERSION", self.coolify.version)
         container.started_at, container.health, container.restart_count = self.now, "healthy", 0
 
     def _write(self, name: str, text: str) -> None:
@@ -281,6 +294,8 @@ class SwapScript:
         yield from (f"relying {table} {uuid} {_coded(name)}" for table, uuid, name in self._relying())
         for file in (CUSTOM, PROD):
             yield f"file {file} {self._sum(file)} {_coded(self.disk.files.get(file, ''))}"
+        yield f"base {self._sum(BASE)} {_coded(self.disk.files.get(BASE, ''))}"
+        yield f"env_names {' '.join(sorted({*self.disk.env, *self.disk.env_names}))}"
 
     def _prove(self, name: str) -> Iterator[str]:
         del name

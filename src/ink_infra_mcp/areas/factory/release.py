@@ -1,0 +1,78 @@
+"""A release of Coolify as its own repository has it at the release's tag: its compose files, and what they are for."""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+
+from ink_infra_mcp.areas.factory.upstream import UPSTREAM
+from ink_infra_mcp.clients.github import GithubLook
+from ink_infra_mcp.core.errors import InputError
+from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.hosts.factory.looking import BASE, PROD, version_in
+
+ENV = ".env.production"
+CONSTANTS = "config/constants.php"
+FILES = (BASE, PROD, ENV, CONSTANTS)
+_PART = re.compile(r"'(helper|realtime)_version' => '([0-9]{1,4}(?:\.[0-9]{1,4}){2})'", re.ASCII)
+_NAME = re.compile(r"^([A-Za-z_][A-Za-z0-9_]{0,63})=", re.ASCII | re.MULTILINE)
+_NEXT = "Look at that tag on GitHub, and name another release."
+
+
+class CoolifyRelease(Frozen):
+    """`version` is what was asked for, `commit` what its tag names, and `texts` are the files of `FILES` there.
+
+    `told` is the version that the release's own source says, empty: none. `helper` and `realtime` are those images of
+    Coolify that this source wants beside it, `?`: not said.
+    """
+
+    version: str
+    commit: str
+    texts: Mapping[str, str]
+
+    @property
+    def told(self) -> str:
+        """Return what config/constants.php says where .env does not."""
+        return version_in(self.texts[CONSTANTS]) or ""
+
+    @property
+    def helper(self) -> str:
+        """Return the version of the helper."""
+        return self._part("helper")
+
+    @property
+    def realtime(self) -> str:
+        """Return the version of the realtime service."""
+        return self._part("realtime")
+
+    @property
+    def env_names(self) -> tuple[str, ...]:
+        """Return what .env.production sets, by name; upgrade.sh adds to .env what is missing there (4.3.10)."""
+        return tuple(sorted({*_NAME.findall(self.texts[ENV])}))
+
+    @property
+    def sums(self) -> dict[str, str]:
+        """Return the SHA-256 of each file."""
+        return {name: sha256(text.encode()).hexdigest() for name, text in self.texts.items()}
+
+    def _part(self, which: str) -> str:
+        return dict(_PART.findall(self.texts[CONSTANTS])).get(which, "?")
+
+
+async def release_of(github: GithubLook, version: str) -> CoolifyRelease:
+    """Return what GitHub has at the tag of a release, in five requests: its commit, and each file at that commit.
+
+    Raises:
+        InputError: there is no such tag, or it has not all files.
+        VendorError: GitHub did not answer well.
+    """
+    owner, _, name = UPSTREAM.partition("/")
+    commit = await github.tag(owner, name, f"v{version}")
+    if commit is None:
+        raise InputError(f"GitHub shows no tag v{version} of {UPSTREAM}.", next=_NEXT)
+    texts: dict[str, str] = {}
+    for path in FILES:
+        text = await github.text(owner, name, commit, path)
+        if text is None:
+            raise InputError(f"{UPSTREAM} has no {path} at v{version}.", next=_NEXT)
+        texts[path] = text
+    return CoolifyRelease(version=version, commit=commit, texts=texts)

@@ -1,0 +1,291 @@
+"""An upgrade of Coolify to a release, official or with the fork built on it: what it would meet, why it is refused."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from pydantic import JsonValue
+
+from ink_infra_mcp.areas.apps.app import all_apps
+from ink_infra_mcp.areas.apps.built_apps import BuiltApp
+from ink_infra_mcp.areas.apps.home import find_project
+from ink_infra_mcp.areas.factory.canary import canary_of
+from ink_infra_mcp.areas.factory.exchange import (
+    Exchange,
+    check_files,
+    common_reasons,
+    is_off,
+    needs_option,
+    of_rules,
+    relying,
+    serves,
+)
+from ink_infra_mcp.areas.factory.image import Picture, picture
+from ink_infra_mcp.areas.factory.official import of_last_file, official_image, official_tag
+from ink_infra_mcp.areas.factory.release import CoolifyRelease, release_of
+from ink_infra_mcp.areas.factory.rotation import pinned_image
+from ink_infra_mcp.areas.factory.upstream import UPSTREAM
+from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.clients.coolify.era import era_of, parse_version
+from ink_infra_mcp.core.compose.difference import Difference, differences
+from ink_infra_mcp.core.compose.reading import read_compose
+from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
+from ink_infra_mcp.core.image_rules import ImageRules
+from ink_infra_mcp.core.plan import Change, Plan
+from ink_infra_mcp.core.shapes import table
+from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.hosts.factory.configured import kind_of
+from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD
+from ink_infra_mcp.hosts.factory.swapping import Ready, ready
+
+_RELEASE = re.compile(r"v?(\d{1,4}\.\d{1,4}\.\d{1,4})", re.ASCII)
+_MAY_CHANGE = frozenset({("services", "coolify", "image"), ("services", "coolify", "healthcheck")})
+"""What of its compose files a release may change here: the one container that is swapped takes it, and nothing else."""
+_SHOWN = frozenset({"image", "interval", "retries", "start_period", "timeout", "ports", "volumes", "expose"})
+"""Of which values of the Factory's files it is shown what stands there now: in others somebody may keep a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeFacts:
+    """What an upgrade to a `release` would meet: `image` by digest, and `tag` as files and .env name it, empty: a fork.
+
+    `canary` is None where it runs already.
+    """
+
+    release: CoolifyRelease
+    image: str
+    tag: str
+    picture: Picture
+    ready: Ready
+    canary: BuiltApp | None = None
+    rules: ImageRules = field(default_factory=ImageRules)
+
+    @property
+    def host(self) -> str:
+        """Return the Factory's name."""
+        return self.picture.facts.host
+
+    @property
+    def images(self) -> dict[str, str | None]:
+        """Return what the override shall name, if it does not: the fork by its digest, or none."""
+        now, wanted = (self.picture.facts.images or {}).get(CUSTOM) or None, None if self.tag else self.image
+        return {} if now == wanted else {CUSTOM: wanted}
+
+    @property
+    def whole(self) -> dict[str, str]:
+        """Return the text of each file that becomes the release's."""
+        text = self.release.texts[PROD]
+        return {} if self.ready.files[PROD].text == text else {PROD: text}
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Return what .env sets: upgrade.sh writes both (4.3.10 on)."""
+        return {"LATEST_IMAGE": self.release.version, "COOLIFY_VERSION": self.release.version}
+
+    @property
+    def option(self) -> bool:
+        """Return whether the image must accept --runtime: nobody is asked whether isolation may be lost."""
+        return needs_option(self.picture, self.ready)
+
+    @property
+    def is_so(self) -> bool:
+        """Return whether it runs, is what the release's files and .env name, and no update replaces it."""
+        seen, facts = self.picture, self.picture.facts
+        named = not self.images and not self.whole and self.env.items() <= (facts.env or {}).items()
+        return serves(seen, self.image) and named and facts.base == self.release.version and is_off(seen)
+
+
+async def upgrade_facts(look: Look, version: str, image: str, approved: Plan | None) -> UpgradeFacts:
+    """Return what the upgrade would meet; tags are resolved now, to commit and digest, and pinned by the plan.
+
+    Raises:
+        InputError: the version is none, GitHub has no such tag, or no registry has the image.
+        RefusedByPolicy: nobody should upgrade to that, or now; every reason is said.
+        HostError: the Factory cannot be reached. VendorError: GitHub did not answer well.
+    """
+    wanted = _version(version)
+    seen = await picture(look)
+    if why := tuple(of_kind(seen, wanted, image)):
+        raise RefusedByPolicy(_words(seen, wanted, why), next=_next_image(seen, wanted))
+    meets = await ready(look.hosts, seen.facts.host)
+    release = await release_of(look.github, wanted)
+    tag = "" if image else official_tag(seen, _own_line(release), wanted)
+    pinned = await pinned_image(look, image) if image else await official_image(look, tag)
+    bare = UpgradeFacts(release, pinned, tag, seen, meets, rules=look.images)
+    if bare.is_so:
+        return bare
+    if reasons := tuple(reasons_against(bare)):
+        raise RefusedByPolicy(_words(seen, wanted, reasons), next="See get_coolify_image, mend that, then call again.")
+    check_files(meets, bare.images)
+    canary = await canary_of(look, await find_project(look), await all_apps(look), approved)
+    return replace(bare, canary=canary)
+
+
+def _words(seen: Picture, version: str, reasons: tuple[str, ...]) -> str:
+    return f"Coolify on {seen.facts.host} is not upgraded to {version}: {'; '.join(reasons)}."
+
+
+def _version(text: str) -> str:
+    told = _RELEASE.fullmatch(text)
+    if told is None:
+        raise InputError(
+            f"{clean_name(text)} is no release of Coolify that an upgrade goes to.",
+            next="Give one such as 4.3.11; candidates and betas are not taken.",
+        )
+    return told[1]
+
+
+def of_kind(seen: Picture, version: str, image: str) -> Iterator[str]:
+    """Yield why the image that is given, or none, does not go with what runs: a fork stays a fork."""
+    if seen.kind == "?":
+        yield "whether a fork or an official image runs is not known"
+    elif seen.kind == "official" and image:
+        yield "an official image runs, and `image` is for a fork"
+    elif seen.kind == "fork" and not image:
+        yield from of_version(seen, version)
+        yield "a fork runs, which the official image would replace, and with it --runtime"
+    elif image and kind_of(image) != "fork":
+        yield f"{clean_name(image)} is no fork's image"
+
+
+def _next_image(seen: Picture, version: str) -> str:
+    if seen.kind != "fork":
+        return "Look with get_coolify_image, then call again."
+    return f"Call build_fork_image with base v{version}, then this again with the image that it answers."
+
+
+def _own_line(release: CoolifyRelease) -> str:
+    """Return the image that the release's own file names for Coolify."""
+    services = table(read_compose(release.texts[PROD]).get("services"))
+    return str(table(services.get("coolify")).get("image") or "")
+
+
+def reasons_against(facts: UpgradeFacts) -> Iterator[str]:
+    """Yield every reason not to begin; what is not known is one."""
+    seen = facts.picture
+    yield from common_reasons(seen, facts.ready)
+    yield from of_rules(facts.rules, facts.image)
+    yield from of_version(seen, facts.release.version)
+    yield from of_release(facts.release, facts.ready)
+    yield from of_files(facts.release, facts.ready)
+    if facts.tag:
+        yield from of_last_file(seen.facts.images or {})
+
+
+def of_version(seen: Picture, version: str) -> Iterator[str]:
+    """Yield why a release does not follow what runs: Coolify's migrations are made for one line after the other."""
+    base, wanted = parse_version(seen.facts.base or ""), parse_version(version)
+    if base is None or wanted is None:
+        yield "which Coolify runs is not known"
+    elif wanted <= base:
+        yield f"{version} is not newer than {base}, which runs"
+    elif (wanted.major, wanted.minor) > (base.major, base.minor + 1):
+        yield f"{version} skips a line: go from {base} to a release of {base.major}.{base.minor + 1} first"
+    if not (era := era_of(version)).supported:
+        yield era.words.rstrip(".")
+
+
+def of_release(release: CoolifyRelease, meets: Ready) -> Iterator[str]:
+    """Yield why what the tag has is not what is wanted, or wants more of .env than it has."""
+    if release.told != release.version:
+        yield f"the source at v{release.version} says that it is Coolify {clean_name(release.told) or 'of no version'}"
+    if lacking := sorted({*release.env_names} - {*meets.env_names}):
+        yield f".env lacks what .env.production of that release sets: {', '.join(lacking)}"
+
+
+def of_files(release: CoolifyRelease, meets: Ready) -> Iterator[str]:
+    """Yield what of the compose files on the Factory is not as in the release, beside Coolify's own container.
+
+    Others' containers are not swapped, and have no way back: a newer realtime service or database is not brought.
+    """
+    try:
+        found = (*_in_base(release, meets), *(each for each in _in_prod(release, meets) if not _may_change(each)))
+    except InputError as error:
+        yield f"its compose files cannot be compared: {error.failed.rstrip('.')}"
+        return
+    if found:
+        told = ", ".join(_told(each, release.version) for each in found)
+        yield f"only Coolify's own container, its image and health check, is swapped, and more differs: {told}"
+
+
+def _in_base(release: CoolifyRelease, meets: Ready) -> tuple[Difference, ...]:
+    return differences(meets.base.text, release.texts[BASE])
+
+
+def _in_prod(release: CoolifyRelease, meets: Ready) -> tuple[Difference, ...]:
+    return differences(meets.files[PROD].text, release.texts[PROD])
+
+
+def _may_change(each: Difference) -> bool:
+    return each.path[:3] in _MAY_CHANGE
+
+
+def _told(each: Difference, version: str) -> str:
+    return f"{each.name} is {_before(each) or 'not there'}, and {_shown(each.after) or 'not there'} in {version}"
+
+
+def _before(each: Difference) -> str | None:
+    if each.before is None or each.path[-1] in _SHOWN:
+        return _shown(each.before)
+    return "another value"
+
+
+def _shown(value: JsonValue) -> str | None:
+    return None if value is None else clean_name(str(value), limit=160)
+
+
+def changes_of(facts: UpgradeFacts) -> tuple[Change, ...]:
+    """Return what becomes different in Coolify's own file; where only its spelling does, that."""
+    if not facts.whole:
+        return ()
+    found = _in_prod(facts.release, facts.ready)
+    file = Change(name=f"sha256 of {PROD}", before=facts.ready.files[PROD].sha256, after=facts.release.sums[PROD])
+    return (file, *map(_change, found))
+
+
+def _change(each: Difference) -> Change:
+    return Change(name=f"{each.name} in {PROD}", before=_before(each), after=_shown(each.after))
+
+
+def exchange_of(facts: UpgradeFacts) -> Exchange:
+    """Return the exchange that it is."""
+    return Exchange(
+        image=facts.image,
+        picture=facts.picture,
+        ready=facts.ready,
+        images=facts.images,
+        canary=facts.canary,
+        option=facts.option,
+        rules=facts.rules,
+        tag=facts.tag,
+        env=facts.env,
+        whole=facts.whole,
+        more=changes_of(facts),
+        version=facts.release.version,
+        built_on="" if facts.tag else facts.release.commit,
+    )
+
+
+def warnings_of(facts: UpgradeFacts) -> tuple[str, ...]:
+    """Return what a person should know before a yes."""
+    release = facts.release
+    files = ", ".join(f"{name} {sha256}" for name, sha256 in release.sums.items())
+    return (
+        f"Its files are those of {UPSTREAM} at v{release.version}, commit {release.commit}; SHA-256: {files}.",
+        f"{release.version} wants helper {release.helper}, which Coolify pulls by itself, and realtime "
+        f"{release.realtime}. Only Coolify's own container is swapped: realtime, Postgres and Redis run on.",
+        _of_option(facts),
+        "While it is swapped, dashboard and API do not answer: about a minute, and as long as a dump and its "
+        "migrations take; a deployment that begins then fails.",
+        "Where migrations ran, going back restores the database from the moment of the swap: what is made in Coolify "
+        "until the image is confirmed would be lost.",
+        "The backup stays on the Factory: copy it elsewhere, its secrets/ apart from the dump.",
+    )
+
+
+def _of_option(facts: UpgradeFacts) -> str:
+    known = relying(facts.picture, facts.ready)
+    told = "which apps rely on --runtime is not known" if known is None else f"{len(known)} apps rely on --runtime"
+    if not facts.option:
+        return f"The image need not accept --runtime: {told}."
+    return f"{told[0].upper()}{told[1:]}: once pulled, the image is searched for it, and without it all ends untouched."

@@ -1,0 +1,77 @@
+"""upgrade_coolify: to a newer release of Coolify, official or the fork built on it, as rotate_fork_image swaps it."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ink_infra_mcp.areas.factory.exchange import KINDS, exchange_steps
+from ink_infra_mcp.areas.factory.exchange_proofs import of_exchange, summary_of
+from ink_infra_mcp.areas.factory.upgrade import UpgradeFacts, exchange_of, upgrade_facts, warnings_of
+from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
+from ink_infra_mcp.core.plan import JsonObject, Plan
+from ink_infra_mcp.core.systems import DEPLOY, FACTORY, GITHUB, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
+
+
+class Args(BaseModel):
+    """What upgrade_coolify takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Annotated[str, Field(min_length=1, max_length=40, description="Release, such as 4.3.11")]
+    image: Annotated[str, Field(max_length=400, description="With a fork: its build on that release")] = ""
+    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+
+
+class UpgradeCoolify(Mutation[Args, Look, UpgradeFacts]):
+    """Upgrade Coolify to a newer release, as rotate_fork_image swaps. A fork needs its `image` from build_fork_image;
+    releases that change other containers are refused.
+    """
+
+    name: ClassVar[str] = "upgrade_coolify"
+    title: ClassVar[str] = "Upgrade Coolify"
+    hint: ClassVar[str] = "update Coolify to a newer version, release; upgrade the fork, bump"
+    toolset: ClassVar[Toolset] = "factory"
+    needs: ClassVar[Needs] = Needs((STATE, READ, WRITE, DEPLOY, FACTORY, MUSCLE, RUNTIME, GITHUB), (OPTION,))
+    args = Args
+    kinds: ClassVar[tuple[str, ...]] = KINDS
+
+    async def observe(self, args: Args, look: Look, approved: Plan | None) -> UpgradeFacts:
+        """Return what the upgrade would meet.
+
+        Raises:
+            InkError: see `upgrade_facts`.
+        """
+        return await upgrade_facts(look, args.version, args.image, approved)
+
+    def plan(self, args: Args, facts: UpgradeFacts) -> Plan:
+        """Return the steps; none where that image runs, files and .env are the release's, and auto-update is off."""
+        host, version = facts.host, facts.release.version
+        title = f"Upgrade Coolify on {host} to {version}"
+        if facts.is_so:
+            reason = f"{facts.image} runs on {host}, files and .env are those of {version}, and auto-update is off."
+            return Plan(tool=self.name, title=title, target=host, locks=(), reason=reason)
+        pinned = facts.canary.home.placement.model_dump(mode="json") if facts.canary else None
+        return Plan(
+            tool=self.name,
+            title=title,
+            target=host,
+            locks=("coolify", f"muscle:{host}"),
+            steps=exchange_steps(exchange_of(facts)),
+            blast_radius="whoever uses Coolify's dashboard or API, while it is swapped",
+            keeps=(
+                "users' apps, which run on",
+                "Coolify's keys, its settings but for auto-update, and its other services",
+            ),
+            warnings=warnings_of(facts),
+            pinned={"placement": pinned} if pinned else {},
+            phrase=host,
+        )
+
+    async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
+        """Return whether image, version, configuration and auto-update are as promised, and every app is isolated."""
+        return await of_exchange(plan, results, look)
+
+    def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
+        """Return the image, how long the dashboard was away, and what the rehearsal found."""
+        return summary_of(results)

@@ -1,0 +1,246 @@
+"""upgrade_coolify: to a release with its own files, the fork kept a fork, proved, or all back as it was."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import pytest
+
+from ink_infra_mcp.sandbox.seed import FORK_IMAGE
+from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state_factory import BASE, BASE_TEXT, CUSTOM, PROD, PROD_TEXT, ImageKind
+from ink_infra_mcp.sandbox.state_github import Release, commit_sha, coolify_files
+from tests.clock import FakeClock
+from tests.ink import ink
+from tests.tools.arrivals import all_of, approved
+from tests.tools.calls import Before, call, unknown
+from tests.tools.test_image_rules import policies
+from tests.tools.test_restore_official_coolify import ENV, OFFICIAL, PINNED, TAG, VERSION, official
+from tests.tools.test_rotate_fork_image import (
+    LIMIT_S,
+    NEW,
+    Change,
+    Ended,
+    acts_of,
+    apps,
+    by_hand,
+    disk,
+    in_service,
+    migrates,
+)
+
+pytestmark = pytest.mark.anyio
+UPGRADE = "upgrade_coolify"
+COMMIT = commit_sha(f"coollabsio/coolify v{VERSION}")
+CHECKED = '      - "${APP_PORT:-8000}:8080"\n'
+NEW_PROD = PROD_TEXT.replace(CHECKED, f"{CHECKED}    healthcheck:\n      retries: 24\n      start_period: 1m\n")
+"""Coolify's own file with what changed in it from 4.3.2 to 4.3.3."""
+
+
+def released(prod: str = NEW_PROD, **more: str) -> Change:
+    """Return a change after which the tag has that file, and others."""
+
+    def changed(state: WorldState) -> None:
+        repo = state.github.repos["coollabsio/coolify"]
+        repo.tagged[f"v{VERSION}"] = {**coolify_files(VERSION, prod), **more}
+
+    return changed
+
+
+def built(**kind: object) -> Change:
+    """Return a change that says what the fork's new image is."""
+
+    def changed(state: WorldState) -> None:
+        made = {"version": VERSION, "built_on": COMMIT, **kind}
+        state.coolify.factory.images[NEW] = ImageKind.model_validate(made)
+
+    return changed
+
+
+def with_option(state: WorldState) -> None:
+    """Let an official image run, and the next one have the option: apps here rely on it."""
+    official(state)
+    state.coolify.factory.images[PINNED] = ImageKind(option=True, version=VERSION)
+
+
+async def upgraded(folder: Path, change: Change, *, wrap: Before | None = None, image: str = NEW) -> Ended:
+    """Return what came of an upgrade that a person said yes to."""
+    arguments = {"version": VERSION, "wait_s": 3600, **({"image": image} if image else {})}
+    with anyio.fail_after(LIMIT_S):
+        async with (
+            ink(folder, change_world=change, clock=FakeClock(datetime.now(UTC)), wrap_handler=wrap) as it,
+            it.client() as client,
+        ):
+            before, apps_before = in_service(it.state), apps(it.state)
+            said = await approved(it, client, UPGRADE, **arguments)
+            assert unknown(it) == []
+            return Ended(said, before, in_service(it.state), apps_before, apps(it.state), acts_of(it))
+
+
+async def refused(folder: Path, change: Change | None = None, **arguments: object) -> str:
+    """Return why it is refused in a world in which nothing is changed by that."""
+    with anyio.fail_after(LIMIT_S):
+        async with ink(folder, change_world=change, clock=FakeClock(datetime.now(UTC))) as it, it.client() as client:
+            before = in_service(it.state)
+            said = await call(client, UPGRADE, **{"version": VERSION, **arguments})
+            assert (in_service(it.state), it.journal, unknown(it)) == (before, [], [])
+    assert said.is_error, said.text
+    return " ".join(said.text.split())
+
+
+async def test_a_fork_is_upgraded_to_its_build_on_the_release_with_that_releases_file_and_env(tmp_path: Path) -> None:
+    """The plan shows commit and difference; then the same call plans nothing, and apps are as they were."""
+    with anyio.fail_after(LIMIT_S):
+        async with (
+            ink(tmp_path, change_world=all_of(released(), built(), migrates), clock=FakeClock(datetime.now(UTC))) as it,
+            it.client() as client,
+        ):
+            before, apps_before = in_service(it.state), apps(it.state)
+            asked = await call(client, UPGRADE, version=VERSION, image=NEW)
+            said = await approved(it, client, UPGRADE, version=f"v{VERSION}", image=NEW, wait_s=3600)
+            after, told = in_service(it.state), it.state.coolify.version
+            again = await call(client, UPGRADE, version=VERSION, image=NEW)
+            apps_after = apps(it.state)
+    words = " ".join(asked.text.replace("...", " ").split())
+    assert f"commit {COMMIT}" in words
+    assert "coolify.healthcheck in docker-compose.prod.yml" in words
+    assert (said.outcome, said.checks, again.outcome) == ("applied", OFFICIAL, "already_so"), said.text + again.text
+    line = f'image: "{NEW}"  # set by ink-infra-mcp'
+    files = {**before.files, PROD: NEW_PROD, CUSTOM: before.files[CUSTOM].replace(f'image: "{FORK_IMAGE}"', line)}
+    assert after == replace(before, image=NEW, files=files, env=ENV, applied=after.applied)
+    assert (apps_after, told) == (apps_before, VERSION)
+
+
+async def test_an_official_coolify_goes_to_the_official_image_of_the_release(tmp_path: Path) -> None:
+    """Named by its tag, proved by its digest, without an override."""
+    ended = await upgraded(tmp_path, all_of(released(PROD_TEXT), with_option), image="")
+    assert (ended.said.outcome, ended.said.checks) == ("applied", OFFICIAL), ended.said.text
+    assert ended.after == replace(ended.before, image=TAG, env=ENV)
+    assert ended.apps_after == ended.apps_before
+
+
+async def test_a_release_that_does_not_become_healthy_is_taken_back_with_its_files(tmp_path: Path) -> None:
+    """Image, override, Coolify's own file, .env, switch and database are those from before."""
+    ended = await upgraded(tmp_path, all_of(released(), built(starts="unhealthy"), migrates))
+    assert (ended.said.outcome, ended.said.problem["stage"]) == ("undone", "swap"), ended.said.text
+    assert (ended.after, ended.apps_after) == (ended.before, ended.apps_before)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ({"version": "4.3.10"}, "its source says that it is Coolify 4.3.10, and not 4.3.11"),
+        ({"built_on": "1" * 40}, f"it was built on {'1' * 40}, and 4.3.11 is {COMMIT}"),
+        ({"option": False}, "its source has no --runtime"),
+    ],
+)
+async def test_a_fork_that_is_not_built_on_that_release_or_drops_the_option_ends_it_untouched(
+    tmp_path: Path, kind: dict[str, object], reason: str
+) -> None:
+    """A tag says what it likes: the pulled image's own source and label are looked at before anything stops."""
+    ended = await upgraded(tmp_path, all_of(released(), built(**kind)))
+    assert (ended.said.outcome, ended.said.problem["stage"]) == ("failed", "image"), ended.said.text
+    assert reason in " ".join(ended.said.text.split())
+    assert (ended.after, ended.apps_after, ended.journal) == (ended.before, ended.apps_before, [])
+
+
+async def test_a_file_that_somebody_changes_after_the_yes_ends_it_before_the_swap(tmp_path: Path) -> None:
+    """Also docker-compose.yml, which the upgrade compares and does not write."""
+
+    def edited(state: WorldState) -> None:
+        state.coolify.factory.files[BASE] = f"{BASE_TEXT}# mine\n"
+
+    wrap = Before(tmp_path, "factory.swap_image", edited)
+    ended = await upgraded(tmp_path, all_of(released(), built()), wrap=wrap)
+    assert f"{BASE} on factory is not as it was when this was planned" in " ".join(ended.said.text.split())
+    assert ended.after == replace(ended.before, files={**ended.before.files, BASE: f"{BASE_TEXT}# mine\n"})
+
+
+async def test_a_fork_without_its_build_is_told_to_build_one_on_that_release(tmp_path: Path) -> None:
+    """The official image would drop --runtime silently, and is never taken for it."""
+    told = await refused(tmp_path, released())
+    assert "a fork runs, which the official image would replace, and with it --runtime" in told
+    assert "build_fork_image with base v4.3.11" in told
+
+
+async def test_what_build_fork_image_answers_is_taken_without_a_word_of_a_person(tmp_path: Path) -> None:
+    """Its labels and its source say on what it was built."""
+
+    def listed(state: WorldState) -> None:
+        state.github.repos["coollabsio/coolify"].releases.insert(0, Release(tag=f"v{VERSION}"))
+
+    with anyio.fail_after(LIMIT_S):
+        async with (
+            ink(tmp_path, change_world=listed, clock=FakeClock(datetime.now(UTC))) as it,
+            it.client() as client,
+        ):
+            made = await approved(it, client, "build_fork_image", base=f"v{VERSION}", options=["wait_s=3600"])
+            image = made.data["result"]["image"]
+            said = await approved(it, client, UPGRADE, version=VERSION, image=image, wait_s=3600)
+            after = in_service(it.state)
+    assert (said.outcome, said.checks, after.image) == ("applied", OFFICIAL, image), made.text + said.text
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "reason"),
+    [
+        (None, {"version": "4.4-rc.1"}, "4.4-rc.1 is no release of Coolify that an upgrade goes to"),
+        (None, {"version": "4.3.12", "image": NEW}, "GitHub shows no tag v4.3.12"),
+        (None, {"version": "4.3.10"}, "4.3.10 is not newer than 4.3.10, which runs"),
+        (official, {"image": NEW}, "an official image runs, and `image` is for a fork"),
+        (None, {"image": f"docker.io/coollabsio/coolify@sha256:{'1' * 64}"}, "is no fork's image"),
+        (disk(lambda it: it.broken.append("digests")), {}, "whether a fork or an official image runs is not known"),
+        (disk(lambda it: setattr(it, "upgrading", True)), {"image": NEW}, "an upgrade of Coolify's own runs"),
+    ],
+)
+async def test_what_nobody_should_go_to_or_go_to_now_is_refused_with_the_reason(
+    tmp_path: Path, change: Change | None, arguments: dict[str, object], reason: str
+) -> None:
+    """Before anybody is asked, and before anything is pulled."""
+    assert reason in await refused(tmp_path, change, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            released(PROD_TEXT.replace("realtime:1.0.17", "realtime:1.0.18")),
+            "soketi.image is ${REGISTRY_URL:-docker.io}/coollabsio/coolify-realtime:1.0.17, and "
+            "${REGISTRY_URL:-docker.io}/coollabsio/coolify-realtime:1.0.18 in 4.3.11",
+        ),
+        (released(**{BASE: BASE_TEXT.replace("postgres:15", "postgres:18")}), "and postgres:18-alpine in 4.3.11"),
+        (released(**{".env.production": "APP_KEY=\nNEW_KEY=\n"}), ".env lacks what .env.production of that release"),
+        (released(**{"config/constants.php": "'version' => '4.3.10',"}), "v4.3.11 says that it is Coolify 4.3.10"),
+    ],
+)
+async def test_a_release_that_needs_more_than_coolifys_own_container_is_refused_with_what_differs(
+    tmp_path: Path, change: Change, reason: str
+) -> None:
+    """The unit swaps one container, and takes back what it swapped: it brings no other service and no new key."""
+    assert reason in await refused(tmp_path, change, image=NEW)
+
+
+async def test_what_stands_in_the_factorys_own_files_is_not_shown(tmp_path: Path) -> None:
+    """Somebody's secret may be there; where it differs is enough."""
+    theirs = PROD_TEXT.replace('"${DB_USERNAME}"', '"hunter2"')
+    told = await refused(tmp_path, disk(lambda it: it.files.update({PROD: theirs})), image=NEW)
+    assert "postgres.environment.POSTGRES_USER is another value, and ${DB_USERNAME} in 4.3.11" in told
+    assert "hunter2" not in told
+
+
+async def test_a_fork_in_coolifys_own_file_moves_to_the_override(tmp_path: Path) -> None:
+    """As its first operator had set it up; Coolify's own file is the release's afterwards."""
+    ended = await upgraded(tmp_path, all_of(built(), by_hand))
+    assert (ended.said.outcome, ended.said.checks) == ("applied", OFFICIAL), ended.said.text
+    assert (ended.after.files[PROD], ended.after.env, ended.after.auto_update) == (PROD_TEXT, ENV, False)
+
+
+async def test_an_image_that_policy_does_not_list_is_refused_at_once(tmp_path: Path) -> None:
+    """What policies/images.toml asks of an image is asked here as well."""
+    rules = policies(tmp_path, f'digests = {{ value = ["sha256:{"1" * 64}"], why = "released" }}\n')
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path / "it", policies=rules) as it, it.client() as client:
+            said = await call(client, UPGRADE, version=VERSION, image=NEW)
+            assert (said.is_error, it.journal) == (True, [])
+    assert f"{NEW} is not among the digests that policies/images.toml lets run" in said.text
