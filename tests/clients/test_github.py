@@ -204,3 +204,15 @@ async def test_the_files_of_a_patch_are_told_against_a_release_of_another_reposi
     for base, what in (("v4.3.10", commit), ("coollabsio:v4...x", commit), ("coollabsio:v4.3.10", "main")):
         with pytest.raises(InputError):
             await hub.look().changes("example", "coolify", base, what)
+
+
+async def test_a_file_is_told_as_it_is_at_a_commit(hub: Hub) -> None:
+    """None where that commit has no such file; what is no commit and no plain path is asked for nowhere."""
+    commit = commit_sha("coollabsio/coolify v4.3.11")
+    text = await hub.look().text(*COOLIFY, commit, "config/constants.php")
+    assert text == state_github.coolify_files("4.3.11")["config/constants.php"]
+    assert (await hub.look().text(*COOLIFY, commit, ".env.production") or "").startswith("APP_KEY=\n")
+    assert await hub.look().text(*COOLIFY, commit, "none.yml") is None
+    for ref, path in (("main", "a"), (commit, "../a"), (commit, "a/../b"), (commit, "a/b/c"), (commit, "a?ref=b")):
+        with pytest.raises(InputError):
+            await hub.look().text(*COOLIFY, ref, path)

@@ -19,7 +19,15 @@ from tests.ink import ink
 RESUMES = "resume_operation"
 NEVER_RESUMED = frozenset(
     {"cancel_operation", "move_app", "add_muscle", "remove_muscle", "patch_fleet", "connect_private_network"}
-    | {"rotate_fork_image", "restore_official_coolify", "restore_coolify", "build_fork_image", "setup_factory", RESUMES}
+    | {
+        "rotate_fork_image",
+        "restore_official_coolify",
+        "upgrade_coolify",
+        "restore_coolify",
+        "build_fork_image",
+        "setup_factory",
+        RESUMES,
+    }
 )
 
 

@@ -18,15 +18,13 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Annotated[str, Field(min_length=1, max_length=40, description="Release, such as 4.3.11")]
-    image: Annotated[str, Field(max_length=400, description="With a fork: its build on that release")] = ""
+    version: Annotated[str, Field(min_length=1, max_length=40, description="As 4.3.11")]
+    image: Annotated[str, Field(max_length=400, description="The fork, built on it")] = ""
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 
 
 class UpgradeCoolify(Mutation[Args, Look, UpgradeFacts]):
-    """Upgrade Coolify to a newer release, as rotate_fork_image swaps. A fork needs its `image` from build_fork_image;
-    releases that change other containers are refused.
-    """
+    """Upgrade Coolify to a newer release, if that changes no other container. A fork needs build_fork_image's."""
 
     name: ClassVar[str] = "upgrade_coolify"
     title: ClassVar[str] = "Upgrade Coolify"

@@ -129,6 +129,8 @@ def test_an_answer_is_read_as_it_is_meant() -> None:
         ("relying", f"standalone_postgresqls pg1 {coded('orders')}"),
         ("file", f"{CUSTOM} none "),
         ("file", f"{PROD} {'b' * 64} {coded('services: {}')}"),
+        ("base", f"{'c' * 64} {coded('volumes: {}')}"),
+        ("env_names", "APP_KEY AUTOUPDATE "),
     ]
     assert read_ready(HOST, ready) == Ready(
         deployments=2,
@@ -138,6 +140,8 @@ def test_an_answer_is_read_as_it_is_meant() -> None:
         free_bytes=7000 * 1024,
         relying=(Relier(table="standalone_postgresqls", uuid="pg1", name="orders"),),
         files={CUSTOM: FileSeen(sha256="none"), PROD: FileSeen(sha256="b" * 64, text="services: {}")},
+        base=FileSeen(sha256="c" * 64, text="volumes: {}"),
+        env_names=("APP_KEY", "AUTOUPDATE"),
     )
     service = [
         ("container", f"{ID} running 1 healthy"),

@@ -187,19 +187,16 @@ def exchange_steps(it: Exchange) -> tuple[Step, ...]:
 
 
 def _before(it: Exchange) -> tuple[Step, ...]:
-    host, option = it.host, it.option
-    accepts = " and see that it accepts --runtime" if option else ""
+    host, option, hours = it.host, it.option, it.rules.least_age_h
     named = f", which is {it.tag}," if it.tag else ""
-    accepts += f"{' and see' if not accepts else ','} that it is Coolify {it.version}" if it.version else ""
-    hours = it.rules.least_age_h
-    old = f"{', and' if accepts else ' and see'} that it was made at least {hours} h ago" if hours else ""
+    wanted: dict[str, JsonValue] = {"version": it.version, "built_on": it.built_on} if it.version else {}
     return (
         Step(
             id="pull",
             kind="factory.pull_image",
             target=host,
-            summary=f"Pull {it.image}{named} on {host}{accepts}{old}; nothing of it is started",
-            params={"host": host, "image": it.image, "option": option, "least_age_h": hours, **_wanted(it)},
+            summary=f"Pull {it.image}{named} on {host}{_looked_at(it)}; nothing of it is started",
+            params={"host": host, "image": it.image, "option": option, "least_age_h": hours, **wanted},
             undo_words="the image stays on the Factory, unused",
         ),
         Step(
@@ -249,8 +246,12 @@ def _swap(it: Exchange) -> Step:
     )
 
 
-def _wanted(it: Exchange) -> dict[str, JsonValue]:
-    return {"version": it.version, "built_on": it.built_on} if it.version else {}
+def _looked_at(it: Exchange) -> str:
+    hours = it.rules.least_age_h
+    asked = {"it accepts --runtime": it.option, f"it is Coolify {it.version}": it.version}
+    asked[f"it was made at least {hours} h ago"] = bool(hours)
+    told = [f"that {words}" for words, wanted in asked.items() if wanted]
+    return " and see " + ", and ".join(filter(None, (", ".join(told[:-1]), *told[-1:]))) if told else ""
 
 
 def _sums(it: Exchange) -> dict[str, JsonValue]:

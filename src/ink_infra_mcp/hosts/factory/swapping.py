@@ -247,7 +247,7 @@ def read_ready(host: str, facts: Iterable[tuple[str, str]]) -> Ready:
         free_bytes=_least(told.get("free_kb", "").split()),
         relying=_relying(host, lines),
         files=files,
-        base=_file(host, f"{BASE} {told.get('base', '')}")[1],
+        base=_file(host, f"{BASE} {told.get('base', 'none')}")[1],
         env_names=tuple(_NAMED.findall(told.get("env_names", ""))),
     )
 

@@ -1,0 +1,1 @@
+"""The proofs of `ink_infra_mcp.areas.factory`."""

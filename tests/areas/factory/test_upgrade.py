@@ -1,0 +1,158 @@
+"""Which release an upgrade goes to, and what more than Coolify's own container ends it: decided without a server."""
+
+import pytest
+
+from ink_infra_mcp.areas.factory.image import Picture
+from ink_infra_mcp.areas.factory.release import CoolifyRelease
+from ink_infra_mcp.areas.factory.upgrade import of_files, of_kind, of_release, of_version
+from ink_infra_mcp.hosts.factory.looking import BASE, PROD, FactoryFacts
+from ink_infra_mcp.hosts.factory.swapping import FileSeen, Ready
+from ink_infra_mcp.sandbox.state_factory import BASE_TEXT, PROD_TEXT
+from ink_infra_mcp.sandbox.state_github import coolify_files
+
+VERSION = "4.3.11"
+OFFICIAL = "docker.io/coollabsio/coolify"
+FORK = "registry.example.com/ink/coolify"
+DIGEST = f"sha256:{'1' * 64}"
+ENV_NAMES = ("APP_KEY", "DB_PASSWORD", "DB_USERNAME", "REDIS_PASSWORD", "REGISTRY_URL", "MINE")
+MORE = "only Coolify's own container, its image and health check, is swapped, and more differs: "
+
+
+def seen(base: str | None = "4.3.10", *, runs: str = FORK) -> Picture:
+    """Return what runs."""
+    facts = FactoryFacts(host="factory", base=base, reference=f"{runs}@{DIGEST}", digests=(f"{runs}@{DIGEST}",))
+    return Picture(needless=False, wished="", facts=facts)
+
+
+def release(prod: str = PROD_TEXT, **texts: str) -> CoolifyRelease:
+    """Return what the tag has."""
+    return CoolifyRelease(version=VERSION, commit="1" * 40, texts={**coolify_files(VERSION, prod), **texts})
+
+
+def meets(prod: str = PROD_TEXT, base: str = BASE_TEXT) -> Ready:
+    """Return what stands on the Factory."""
+    return Ready(
+        deployments=0,
+        upgrade=False,
+        left_over=(),
+        under_way="",
+        free_bytes=None,
+        relying=(),
+        files={PROD: FileSeen(sha256="none", text=prod)},
+        base=FileSeen(sha256="none", text=base),
+        env_names=ENV_NAMES,
+    )
+
+
+@pytest.mark.parametrize(
+    ("base", "version", "reasons"),
+    [
+        ("4.3.10", "4.3.11", []),
+        ("4.2.0", "4.3.11", []),
+        ("4.0.0-beta.474", "4.0.0", []),
+        ("4.3.11", "4.3.11", ["4.3.11 is not newer than 4.3.11, which runs"]),
+        ("4.3.11", "4.3.9", ["4.3.9 is not newer than 4.3.11, which runs"]),
+        ("4.1.2", "4.3.11", ["4.3.11 skips a line: go from 4.1.2 to a release of 4.2 first"]),
+        (None, "4.3.11", ["which Coolify runs is not known"]),
+    ],
+)
+def test_a_release_follows_what_runs_line_by_line(base: str | None, version: str, reasons: list[str]) -> None:
+    """Newer, and in the same line or the next one."""
+    assert list(of_version(seen(base), version)) == reasons
+
+
+def test_the_next_major_version_is_not_supported() -> None:
+    """Nobody has looked at it."""
+    assert any("5.0.0 is not supported" in why for why in of_version(seen("4.3.11"), "5.0.0"))
+
+
+@pytest.mark.parametrize(
+    ("runs", "image", "reason"),
+    [
+        (FORK, f"{FORK}@{DIGEST}", None),
+        (OFFICIAL, "", None),
+        (FORK, "", "a fork runs, which the official image would replace, and with it --runtime"),
+        (FORK, f"{OFFICIAL}@{DIGEST}", "is no fork's image"),
+        (FORK, f"mirror.example.com/coollabsio/coolify@{DIGEST}", "is no fork's image"),
+        (OFFICIAL, f"{FORK}@{DIGEST}", "an official image runs, and `image` is for a fork"),
+        ("mirror.example.com/coollabsio/coolify", "", "whether a fork or an official image runs is not known"),
+    ],
+)
+def test_a_fork_stays_a_fork_and_the_official_image_official(runs: str, image: str, reason: str | None) -> None:
+    """Whichever would lose --runtime silently is refused, and so is what nobody knows."""
+    told = list(of_kind(seen(runs=runs), VERSION, image))
+    assert len(told) == (reason is not None)
+    assert all(str(reason) in why for why in told)
+
+
+@pytest.mark.parametrize(
+    ("to", "reasons"),
+    [
+        (release(), []),
+        (release(PROD_TEXT.replace("services:", "# newer\nservices:", 1)), []),
+        (
+            release(PROD_TEXT.replace("    ports:\n", "    healthcheck: {retries: 24}\n    ports:\n")),
+            [],
+        ),
+        (
+            release(PROD_TEXT.replace("realtime:1.0.17", "realtime:1.0.18")),
+            [
+                MORE + "soketi.image is ${REGISTRY_URL:-docker.io}/coollabsio/coolify-realtime:1.0.17, and "
+                "${REGISTRY_URL:-docker.io}/coollabsio/coolify-realtime:1.0.18 in 4.3.11"
+            ],
+        ),
+        (
+            release(PROD_TEXT.replace("    ports:\n", "    volumes:\n      - /a:/b\n    ports:\n")),
+            [MORE + "coolify.volumes is not there, and ['/a:/b'] in 4.3.11"],
+        ),
+        (
+            release(**{BASE: BASE_TEXT.replace("postgres:15", "postgres:18")}),
+            [MORE + "postgres.image is postgres:15-alpine, and postgres:18-alpine in 4.3.11"],
+        ),
+        (release("services: {a: 1, a: 2}\n"), ["its compose files cannot be compared: "]),
+    ],
+)
+def test_only_coolifys_own_image_and_health_check_may_change(to: CoolifyRelease, reasons: list[str]) -> None:
+    """A realtime service, a database, a port or a folder more has no way back here: it is told exactly."""
+    told = list(of_files(to, meets()))
+    assert len(told) == len(reasons)
+    assert all(why.startswith(reason) for why, reason in zip(told, reasons, strict=True))
+
+
+def test_of_the_factorys_own_files_no_secret_is_told() -> None:
+    """Where somebody has written one into them, it is another value."""
+    theirs = PROD_TEXT.replace('"${DB_USERNAME}"', '"hunter2"')
+    assert list(of_files(release(), meets(theirs))) == [
+        MORE + "postgres.environment.POSTGRES_USER is another value, and ${DB_USERNAME} in 4.3.11"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("to", "reasons"),
+    [
+        (release(), []),
+        (
+            release(**{".env.production": "APP_KEY=\nNEW_KEY=1\n# NOT=1\n\nOTHER=\n"}),
+            [".env lacks what .env.production of that release sets: NEW_KEY, OTHER"],
+        ),
+        (
+            release(**{"config/constants.php": "'version' => env('COOLIFY_VERSION') ?: '4.3.10',\n"}),
+            ["the source at v4.3.11 says that it is Coolify 4.3.10"],
+        ),
+        (
+            release(**{"config/constants.php": "<?php\n"}),
+            ["the source at v4.3.11 says that it is Coolify of no version"],
+        ),
+    ],
+)
+def test_a_tag_is_believed_only_with_its_own_source_and_with_keys_that_are_there(
+    to: CoolifyRelease, reasons: list[str]
+) -> None:
+    """Coolify's v4.4-rc.1 has the version 4.3.10 in its source; its upgrade.sh adds keys, which the unit does not."""
+    assert list(of_release(to, meets())) == reasons
+
+
+def test_the_versions_beside_it_are_those_of_its_own_source() -> None:
+    """Unknown where it has none."""
+    assert (release().told, release().helper, release().realtime) == (VERSION, "1.0.15", "1.0.17")
+    assert release(**{"config/constants.php": ""}).helper == "?"

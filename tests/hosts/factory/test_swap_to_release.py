@@ -1,0 +1,93 @@
+"""The unit that puts a release of Coolify into service, in a real shell: its file and .env go there and come back."""
+
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD
+from ink_infra_mcp.hosts.factory.swapping import Orders, read_ready
+from tests.hosts.factory.test_swap_script import (
+    BEFORE,
+    NEW,
+    NEW_ID,
+    OLD,
+    OLD_ID,
+    ROTATION,
+    SOURCE,
+    Left,
+    begun,
+    factory,
+    left,
+    named,
+    told,
+)
+from tests.hosts.pretend_root import Root
+
+ENV = "APP_KEY=base64:bm90\nexport LATEST_IMAGE=4.3.10\nAUTOUPDATE=true\n"
+THERE = "APP_KEY=base64:bm90\nAUTOUPDATE=false\nCOOLIFY_VERSION=4.3.11\nLATEST_IMAGE=4.3.11\n"
+OLD_PROD = "services: {}\n"
+RELEASED = "# of the release\nservices:\n  coolify:\n    healthcheck:\n      retries: 24\n"
+
+
+def released(root: Root, *, confirm_s: int = 600) -> str:
+    """Return the orders for a fork on a new release: its digest in the override, the release's file, both keys."""
+    sums = {name: sha256((root.folder / SOURCE / name).read_bytes()).hexdigest() for name in (CUSTOM, PROD)}
+    return Orders(
+        image=NEW,
+        image_id=NEW_ID,
+        migrates=False,
+        health_s=60,
+        confirm_s=confirm_s,
+        sums=sums,
+        texts={CUSTOM: named(NEW), PROD: RELEASED},
+        env={"LATEST_IMAGE": "4.3.11", "COOLIFY_VERSION": "4.3.11"},
+    ).lines()
+
+
+def older(folder: Path) -> Root:
+    """Return a Factory with the release before in its files."""
+    root = factory(folder)
+    root.write(f"{SOURCE}/.env", ENV)
+    return root
+
+
+def test_the_releases_file_and_env_are_there_with_its_image(tmp_path: Path) -> None:
+    """Each key once, also where it was exported; by hand all of it comes back."""
+    root = older(tmp_path)
+    begun(root, data=released(root))
+    assert (told(root, "confirm").status, told(root, "run").status) == (0, 0)
+    assert left(root) == Left("confirmed", "", NEW_ID, named(NEW), BEFORE)
+    assert root.read(f"{SOURCE}/{PROD}") == RELEASED
+    assert sorted((root.read(f"{SOURCE}/.env") or "").splitlines()) == sorted(THERE.splitlines())
+    assert told(root, "back").status == 0
+    assert (root.read(f"{SOURCE}/{PROD}"), root.read(f"{SOURCE}/.env"), left(root).serves) == (OLD_PROD, ENV, OLD_ID)
+
+
+@pytest.mark.parametrize(("state", "why"), [("swapping", "it was interrupted"), ("", "nobody confirmed it within 0 s")])
+def test_a_unit_that_is_killed_or_that_nobody_confirms_puts_the_old_file_and_env_back(
+    tmp_path: Path, state: str, why: str
+) -> None:
+    """With the release's file in place already."""
+    root = older(tmp_path)
+    begun(root, data=released(root, confirm_s=0))
+    if state:
+        root.write(f"{SOURCE}/{PROD}", RELEASED)
+        root.write(f"{SOURCE}/.env", THERE)
+        root.write(f"{ROTATION}/state", f"{state}\n")
+    assert told(root, "run").status == 0
+    assert left(root) == Left("reverted", why, OLD_ID, named(OLD), BEFORE)
+    assert (root.read(f"{SOURCE}/{PROD}"), root.read(f"{SOURCE}/.env")) == (OLD_PROD, ENV)
+
+
+def test_what_is_compared_is_told_and_of_env_nothing_but_names(tmp_path: Path) -> None:
+    """Coolify's docker-compose.yml whole, and which keys .env has: none of their values leaves the Factory."""
+    root = older(tmp_path)
+    root.write(f"{SOURCE}/.env", f"{ENV}# NOT=1\nDB_PASSWORD='hunter2'\n")
+    said = told(root, "ready")
+    parted = (line.partition(" ") for line in said.facts.splitlines())
+    seen = read_ready("factory", [(first, rest) for first, _, rest in parted])
+    text = root.read(f"{SOURCE}/{BASE}") or ""
+    assert (seen.base.text, seen.base.sha256) == (text, sha256(text.encode()).hexdigest())
+    assert seen.env_names == ("APP_KEY", "AUTOUPDATE", "DB_PASSWORD", "LATEST_IMAGE")
+    assert "hunter2" not in said.facts
