@@ -6,7 +6,7 @@ from ink_infra_mcp.areas.factory.image import Picture
 from ink_infra_mcp.areas.factory.release import CoolifyRelease
 from ink_infra_mcp.areas.factory.upgrade import of_files, of_kind, of_release, of_version
 from ink_infra_mcp.hosts.factory.looking import BASE, PROD, FactoryFacts
-from ink_infra_mcp.hosts.factory.swapping import FileSeen, Ready
+from ink_infra_mcp.hosts.factory.swapping import IMAGES_MOUNT, FileSeen, Ready
 from ink_infra_mcp.sandbox.state_factory import BASE_TEXT, PROD_TEXT
 from ink_infra_mcp.sandbox.state_github import coolify_files
 
@@ -106,6 +106,10 @@ def test_a_fork_stays_a_fork_and_the_official_image_official(runs: str, image: s
             [MORE + "coolify.volumes is not there, and ['/a:/b'] in 4.3.11"],
         ),
         (
+            release(PROD_TEXT.replace("    ports:\n", "    expose: [1, 2]\n    ports:\n").replace("8080", "8081")),
+            [MORE + "coolify.expose is not there, and [1, 2] in 4.3.11, coolify.ports is "],
+        ),
+        (
             release(**{BASE: BASE_TEXT.replace("postgres:15", "postgres:18")}),
             [MORE + "postgres.image is postgres:15-alpine, and postgres:18-alpine in 4.3.11"],
         ),
@@ -117,6 +121,25 @@ def test_only_coolifys_own_image_and_health_check_may_change(to: CoolifyRelease,
     told = list(of_files(to, meets()))
     assert len(told) == len(reasons)
     assert all(why.startswith(reason) for why, reason in zip(told, reasons, strict=True))
+
+
+def mounting(*more: str) -> str:
+    """Return Coolify's own file with folders that it mounts."""
+    lines = "".join(f"      - {each}\n" for each in ("/data/coolify/ssh:/ssh", *more))
+    return PROD_TEXT.replace("    ports:\n", f"    volumes:\n{lines}    ports:\n")
+
+
+@pytest.mark.parametrize(
+    ("more", "reasons"),
+    [
+        ((IMAGES_MOUNT,), []),
+        (("/a:/b",), [MORE + "coolify.volumes lacks ['/a:/b'] of 4.3.11"]),
+        ((IMAGES_MOUNT, "/a:/b"), [MORE + f"coolify.volumes lacks ['{IMAGES_MOUNT}', '/a:/b'] of 4.3.11"]),
+    ],
+)
+def test_of_new_folders_only_the_one_that_the_unit_makes_is_taken(more: tuple[str, ...], reasons: list[str]) -> None:
+    """As Coolify's upgrade.sh makes it, with its owner; any other one is told."""
+    assert list(of_files(release(mounting(*more)), meets(mounting()))) == reasons
 
 
 def test_of_the_factorys_own_files_no_secret_is_told() -> None:

@@ -28,9 +28,10 @@ ENV = "APP_KEY=base64:bm90\nexport LATEST_IMAGE=4.3.10\nAUTOUPDATE=true\n"
 THERE = "APP_KEY=base64:bm90\nAUTOUPDATE=false\nCOOLIFY_VERSION=4.3.11\nLATEST_IMAGE=4.3.11\n"
 OLD_PROD = "services: {}\n"
 RELEASED = "# of the release\nservices:\n  coolify:\n    healthcheck:\n      retries: 24\n"
+FOLDERS = ["data/coolify/images/avatars", "data/coolify/images/project-icons"]
 
 
-def released(root: Root, *, confirm_s: int = 600) -> str:
+def released(root: Root, *, confirm_s: int = 600, folder: bool = False) -> str:
     """Return the orders for a fork on a new release: its digest in the override, the release's file, both keys."""
     sums = {name: sha256((root.folder / SOURCE / name).read_bytes()).hexdigest() for name in (CUSTOM, PROD)}
     return Orders(
@@ -42,6 +43,7 @@ def released(root: Root, *, confirm_s: int = 600) -> str:
         sums=sums,
         texts={CUSTOM: named(NEW), PROD: RELEASED},
         env={"LATEST_IMAGE": "4.3.11", "COOLIFY_VERSION": "4.3.11"},
+        folder=folder,
     ).lines()
 
 
@@ -78,6 +80,21 @@ def test_a_unit_that_is_killed_or_that_nobody_confirms_puts_the_old_file_and_env
     assert told(root, "run").status == 0
     assert left(root) == Left("reverted", why, OLD_ID, named(OLD), BEFORE)
     assert (root.read(f"{SOURCE}/{PROD}"), root.read(f"{SOURCE}/.env")) == (OLD_PROD, ENV)
+
+
+@pytest.mark.parametrize(("folder", "made"), [(False, []), (True, FOLDERS)])
+def test_the_folder_that_a_release_mounts_is_made_for_coolifys_user_where_it_is_ordered(
+    tmp_path: Path, *, folder: bool, made: list[str]
+) -> None:
+    """Docker would make it as root's, and Coolify could not write there; nobody else gets in."""
+    root = older(tmp_path)
+    root.programs({"chown": 'echo "$*" >"$ROOT/owned"'})
+    begun(root, data=released(root, folder=folder))
+    assert (told(root, "confirm").status, told(root, "run").status) == (0, 0)
+    there = [root.folder / name for name in FOLDERS if (root.folder / name).is_dir()]
+    assert [str(each.relative_to(root.folder)) for each in there] == made
+    assert {each.stat().st_mode & 0o777 for each in there} == ({0o700} if folder else set())
+    assert (root.read("owned") or "").split() == (["-R", "9999:root", "/data/coolify/images"] if folder else [])
 
 
 def test_what_is_compared_is_told_and_of_env_nothing_but_names(tmp_path: Path) -> None:

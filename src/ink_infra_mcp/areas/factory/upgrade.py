@@ -36,11 +36,13 @@ from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.configured import kind_of
 from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD
-from ink_infra_mcp.hosts.factory.swapping import Ready, ready
+from ink_infra_mcp.hosts.factory.swapping import IMAGES_MOUNT, Ready, ready
 
 _RELEASE = re.compile(r"v?(\d{1,4}\.\d{1,4}\.\d{1,4})", re.ASCII)
 _MAY_CHANGE = frozenset({("services", "coolify", "image"), ("services", "coolify", "healthcheck")})
 """What of its compose files a release may change here: the one container that is swapped takes it, and nothing else."""
+_FOLDER = Difference(path=("services", "coolify", "volumes"), before=[], after=[IMAGES_MOUNT])
+"""The one folder more that the unit makes as upgrade.sh does (4.3.7 on); it stays where the unit goes back."""
 _SHOWN = frozenset({"image", "interval", "retries", "start_period", "timeout", "ports", "volumes", "expose"})
 """Of which values of the Factory's files it is shown what stands there now: in others somebody may keep a secret."""
 
@@ -217,10 +219,14 @@ def _in_prod(release: CoolifyRelease, meets: Ready) -> tuple[Difference, ...]:
 
 
 def _may_change(each: Difference) -> bool:
-    return each.path[:3] in _MAY_CHANGE
+    return each.path[:3] in _MAY_CHANGE or each == _FOLDER
 
 
 def _told(each: Difference, version: str) -> str:
+    if each.before == []:
+        return f"{each.name} lacks {_shown(each.after)} of {version}"
+    if each.after == []:
+        return f"{each.name} has {_before(each)}, and {version} has not"
     return f"{each.name} is {_before(each) or 'not there'}, and {_shown(each.after) or 'not there'} in {version}"
 
 

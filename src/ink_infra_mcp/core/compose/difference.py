@@ -12,7 +12,7 @@ Path = tuple[str, ...]
 
 
 class Difference(Frozen):
-    """A value at a path of keys, in both files; None: it is not in that one."""
+    """A value at a path of keys, in both files; None: it is not in that one. Of two lists, what the other lacks."""
 
     path: Path
     before: JsonValue = None
@@ -25,7 +25,7 @@ class Difference(Frozen):
 
 
 def differences(before: str, after: str) -> tuple[Difference, ...]:
-    """Return all that differs, by path. Comments and spelling are no difference; lists are compared whole.
+    """Return all that differs, by path. Comments and spelling are no difference; the order of a list is one.
 
     Raises:
         InputError: a text is no compose file, or one that two readers may take differently.
@@ -41,7 +41,24 @@ def _between(path: Path, before: JsonValue, after: JsonValue) -> Iterator[Differ
             else:
                 yield Difference(path=(*path, key), before=before.get(key), after=after.get(key))
     elif _written(before) != _written(after):
-        yield Difference(path=path, before=before, after=after)
+        yield _of_values(path, before, after)
+
+
+def _of_values(path: Path, before: JsonValue, after: JsonValue) -> Difference:
+    """Of lists that are of the same values in another order both are told whole."""
+    if isinstance(before, list) and isinstance(after, list):
+        gone, come = _without(before, after), _without(after, before)
+        return Difference(path=path, before=gone, after=come) if gone or come else _whole(path, before, after)
+    return _whole(path, before, after)
+
+
+def _whole(path: Path, before: JsonValue, after: JsonValue) -> Difference:
+    return Difference(path=path, before=before, after=after)
+
+
+def _without(values: list[JsonValue], others: list[JsonValue]) -> list[JsonValue]:
+    known = {*map(_written, others)}
+    return [value for value in values if _written(value) not in known]
 
 
 def _written(value: JsonValue) -> str:

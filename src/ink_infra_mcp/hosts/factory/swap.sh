@@ -338,6 +338,13 @@ begin() {
     [ ! -f "$dir/$file.wanted" ] || place "$dir/$file.wanted" "$file" || revert "$file could not be written"
     [ ! -e "$dir/$file.gone" ] || { rm -f "$source/$file" && sync "$source"; } || revert "$file could not be taken away"
   done
+  [ "$(order folder)" != images ] || folder || revert 'the folder images could not be made'
+}
+
+# folder: what upgrade.sh makes for a release that mounts it (4.3.7 on); the image from before does not know it, and it stays
+folder() {
+  at=/data/coolify/images
+  mkdir -p "$at/avatars" "$at/project-icons" && chown -R 9999:root "$at" && chmod -R 700 "$at"
 }
 
 swap() {

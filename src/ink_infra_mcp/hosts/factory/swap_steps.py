@@ -17,9 +17,9 @@ from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.factory import swapping
 from ink_infra_mcp.hosts.factory.coolify_image import CONSTANTS, OPTION, SOURCE
 from ink_infra_mcp.hosts.factory.following import BY_HAND, followed, patient, rotation_name
-from ink_infra_mcp.hosts.factory.looking import BASE, version_in
+from ink_infra_mcp.hosts.factory.looking import BASE, PROD, version_in
 from ink_infra_mcp.hosts.factory.serving import faults, worse
-from ink_infra_mcp.hosts.factory.swapping import ENDED, STAGE, UNTOUCHED, Orders, Rotation, Service
+from ink_infra_mcp.hosts.factory.swapping import ENDED, IMAGES_MOUNT, STAGE, UNTOUCHED, Orders, Rotation, Service
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -216,6 +216,7 @@ class SwapSteps:
             tag=call.text("tag") if "tag" in call.params else "",
             env=_texts(call, "env"),
             relying=call.text("relying") if "relying" in call.params else "",
+            folder=IMAGES_MOUNT in (texts[PROD] or "") and IMAGES_MOUNT not in seen[PROD].text,
         )
 
     async def _docker(self, call: StepCall, host: str, *words: str, timeout_s: float = 120.0) -> CommandResult:

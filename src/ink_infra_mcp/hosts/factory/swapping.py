@@ -24,6 +24,8 @@ SCRIPT = UnitScript(
     verb_s=240.0,
 )
 FILES = (CUSTOM, PROD)
+IMAGES_MOUNT = "/data/coolify/images:/var/www/html/storage/app/images"
+"""What Coolify mounts from 4.3.7 on (docker-compose.prod.yml); its upgrade.sh makes that folder."""
 ENDED = frozenset({"confirmed", "reverted", "refused"})
 _STATES = frozenset({"", "prepared", "swapping", "swapped", "reverting", *ENDED})
 _IMAGE = re.compile(r"(sha256:[0-9a-f]{64}) ([a-z]{1,20})")
@@ -111,6 +113,8 @@ class Orders(Frozen):
     env: Mapping[str, str] = {}
     relying: str = ""
     """The sum of those that may rely on --runtime (`sum_of`); empty: it does not matter to this image."""
+    folder: bool = False
+    """Whether /data/coolify/images is made, for a Coolify that is the first here to mount it."""
 
     def lines(self) -> str:
         """Return the orders as the script reads them, each value a word of harmless letters."""
@@ -131,6 +135,8 @@ class Orders(Frozen):
         tag = {"tag": self.tag} if self.tag else {}
         if self.relying:
             tag |= {"relying": self.relying}
+        if self.folder:
+            tag |= {"folder": "images"}
         return tag | {f"env:{name}": value for name, value in {**self.env, **_UPDATES_OFF}.items()}
 
 
