@@ -31,7 +31,7 @@ VERBS = frozenset(
             "rollback",
             "rotate",
         ),
-        *("set", "setup"),
+        *("set", "setup", "upgrade"),
     }
 )
 NAME = re.compile(r"^[a-z]+(?:_[a-z]+)+$")

@@ -28,7 +28,7 @@ class UpgradeCoolify(Mutation[Args, Look, UpgradeFacts]):
 
     name: ClassVar[str] = "upgrade_coolify"
     title: ClassVar[str] = "Upgrade Coolify"
-    hint: ClassVar[str] = "update Coolify to a newer version, release; upgrade the fork, bump"
+    hint: ClassVar[str] = "update Coolify to a newer release, upgrade the fork, outdated, bump"
     toolset: ClassVar[Toolset] = "factory"
     needs: ClassVar[Needs] = Needs((STATE, READ, WRITE, DEPLOY, FACTORY, MUSCLE, RUNTIME, GITHUB), (OPTION,))
     args = Args
