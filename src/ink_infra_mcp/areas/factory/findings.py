@@ -262,7 +262,7 @@ def _upstream(seen: Picture) -> Iterator[Drift]:
         )
     if seen.kind == "fork" and upstream.newer not in ("0", "?"):
         what = f"the fork is behind: there are newer official releases, up to {upstream.newest}"
-        mend = f"put the patch on the tag v{upstream.newest} and build it anew"
+        mend = f"build_fork_image v{upstream.newest}, then upgrade_coolify {upstream.newest} with that image"
         yield _found(seen, "warning", "old_base", what, f"{upstream.newer} newer than {seen.facts.base}", mend)
 
 
