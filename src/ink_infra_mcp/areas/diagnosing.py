@@ -15,7 +15,7 @@ from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.machines.drift import HERE, Drift
 from ink_infra_mcp.areas.machines.health import muscle_drifts, room_drifts
 from ink_infra_mcp.areas.ports.web_ports import shut_to_web
-from ink_infra_mcp.areas.visited import bare_page, or_unread, page_of, visit_words, with_zone
+from ink_infra_mcp.areas.visited import bare_page, bare_words, or_unread, page_of, visit_words, with_zone
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.clients.coolify.causes import is_of_image, probable_cause
@@ -286,6 +286,8 @@ def _rollout(last: Deployment | NotAsked | Unread | None) -> Rollout | NotAsked 
 
 def _rollout_of(last: Deployment) -> Rollout:
     cause = probable_cause([line.untrusted_text for line in last.lines or ()])
+    if last.lines is None:
+        cause = "the Coolify token may not read its log (read:sensitive)"
     return Rollout(
         uuid=last.uuid,
         status=clean_name(last.status),
@@ -299,8 +301,10 @@ def _rollout_of(last: Deployment) -> Rollout:
 def _skipped(app: App) -> Iterator[str]:
     if not app.urls:
         yield "names, certificates and answers: Coolify has no URL for it"
-    if more := len(app.urls) - MOST_URLS:
-        yield from () if more < 0 else (f"{more} more of its URLs",)
+    if len(app.urls) > MOST_URLS:
+        yield f"{len(app.urls) - MOST_URLS} more of its URLs"
+    if isinstance(app.source, Application) and app.source.more_servers_count:
+        yield f"its copies on {app.source.more_servers_count} more servers"
     yield "other pages than those of its URLs, and other places of the internet"
 
 
@@ -310,7 +314,8 @@ async def _without_coolify(look: Look, wanted: str, why: Unread) -> Looked:
     url = wanted if "://" in wanted else f"https://{name}"
     pages = (await bare_page(look, url),) if "." in name else ()
     untold = Unread("Coolify does not tell it", why.next)
-    asked = ("Coolify: no good answer", *(f"{page.url} from here, where its name leads" for page in pages))
+    asked = ("Coolify: no good answer", *map(bare_words, pages))
     skipped = () if pages else ("names, certificates and answers: give the app's domain in place of its name",)
-    seen = Seen(clean_name(wanted), "", why, untold, untold, untold, pages, skipped=skipped)
+    shut = NotAsked("its server is not known")
+    seen = Seen(clean_name(wanted), "", why, untold, untold, untold, pages, shut=shut, skipped=skipped)
     return Looked(seen, asked)

@@ -81,11 +81,20 @@ def visit_words(url: str, found: Reached | Unread) -> str:
 async def bare_page(look: Look, url: str) -> Page:
     """Visit a URL where its name leads: which server that should be is not known."""
     named = await look.resolver.addresses(host_of(url))
-    seen = await look.probe.http(url)
+    found = (*named.ipv4, *named.ipv6)
+    seen = HttpSeen(kind="unresolved", error=f"{host_of(url)} has no address that was seen")
+    if found:
+        seen = await look.probe.http(url, address=found[0])
     untold = Unread("which server it should lead to is not known")
     leads = "nowhere" if named.status in ("nxdomain", "none") else untold
-    words = f"{host_of(url)}: {', '.join((*named.ipv4, *named.ipv6)) or named.status}"
+    words = f"{host_of(url)}: {', '.join(found) or named.status}"
     return Page(url, leads, _answer_of(seen), _certificate_of(url, seen), seen=words)
+
+
+def bare_words(page: Page) -> str:
+    """Return in words what a visit by name alone saw."""
+    status = page.answer.status if isinstance(page.answer, Answer) else None
+    return f"{page.url} from here, where its name leads: {f'answers {status}' if status else 'no answer'}; {page.seen}"
 
 
 async def with_zone(look: Look, page: Page) -> Page:
