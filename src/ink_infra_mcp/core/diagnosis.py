@@ -276,7 +276,7 @@ def _names(seen: Seen) -> Iterator[_Found]:
         elif page.leads in ("nowhere", "elsewhere"):
             code = "name_unresolved" if page.leads == "nowhere" else "name_elsewhere"
             what = f"the name of {page.url} leads {page.leads}"
-            mend = f"set_wildcard_domain for {seen.muscle}, or its DNS provider; if a proxy is meant to be there, look there"
+            mend = f"set_wildcard_domain for {seen.muscle}; where a proxy is meant to stand in front, look at that"
             yield _is(code, what, page.seen, mend)
 
 

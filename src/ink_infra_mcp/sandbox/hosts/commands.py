@@ -137,7 +137,7 @@ def _program(bodies: dict[str, str], unknown: Path) -> str:
     return "\n".join(
         (
             "#!/bin/sh",
-            "asked=\"${0##*/} $*\"",
+            'asked="${0##*/} $*"',
             "unknown() {",
             f"  printf '%s\\n' \"$asked\" >>{shlex.quote(str(unknown))}",
             "  printf '%s\\n' \"sandbox: the pretend server cannot answer: $asked\" >&2",
