@@ -20,7 +20,7 @@ from tests.lab.ground.site import Site
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LOCKS = Path("/run")
-LABS, LABS_AT_ONCE = "INK_LAB_COUNT", 2
+LABS, LABS_AT_ONCE = "INK_LAB_COUNT", 4
 """How many labs the tests use at once, and what names another number."""
 HELD = "INK_LAB_HELD"
 """Set for tests whose caller already sees to it that the lab is theirs, and sweeps it before and after."""
@@ -78,8 +78,8 @@ def check(site: Site, more: Sequence[str], *, which: str, labs: int) -> int:
 
     Nothing of the labs is left afterwards.
 
-    Two run in little more than half the time of one: most of what a test does is wait, for boots, deadlines and
-    probation windows.
+    Most of what a test does is wait, for boots, deadlines and probation windows: two labs leave two cores idle for six
+    sevenths of the time.
 
     Raises:
         LabError: another run with the same prefix goes on, or the machine lacks something.

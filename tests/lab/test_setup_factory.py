@@ -25,7 +25,7 @@ from tests.lab.ground.stand_in.catalogue import GOOD_1
 from tests.lab.ground.stand_in.factory import installed
 from tests.permits import permit_here
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the disks"), pytest.mark.timeout(300)]
 
 LIMIT_S = 240.0
 BACK_S = 90.0

@@ -34,6 +34,10 @@ def health_drifts(facts: HostFacts, *, factory: bool) -> Iterator[Drift]:
         names = ", ".join(sorted(name for name, why in unread.items() if why == reason))
         what = f"not known: {names}"
         yield Drift(facts.host, "high", "unread", what, reason, "look at it there, then again", names, unknown=True)
+    if factory and facts.disk_data is not None and facts.disk_data.mount == "/":
+        what = "/data, with all of Coolify's files, lies on the system's disk: it fills with it and is lost with it"
+        mend = "setup_factory with data_disk: it moves /data onto a volume"
+        yield Drift(facts.host, "warning", "data_on_root", what, f"{facts.disk_data.device} holds / and /data", mend)
 
 
 def room_drifts(facts: UpkeepFacts) -> Iterator[Drift]:

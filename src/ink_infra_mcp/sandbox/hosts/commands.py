@@ -87,7 +87,7 @@ def _bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]
         "printenv": _variables_of(host),
         "uname": _answers({"-r": host.kernel}),
     }
-    answers = _merged(_own(host), network_commands(host), upkeep_commands(host, now=now))
+    answers = _merged(_own(host, data=_data_disk(state, host)), network_commands(host), upkeep_commands(host, now=now))
     bodies |= {name: _heads(host).get(name, "") + _answers(by_arguments) for name, by_arguments in answers.items()}
     if "ufw" in bodies:
         bodies["ufw"] = _by_language(network_commands(host)["ufw"])
@@ -97,11 +97,17 @@ def _bodies(state: WorldState, host: HostState, *, now: float) -> dict[str, str]
     return bodies | _container_bodies(state, host, now=now)
 
 
-def _own(host: HostState) -> dict[str, dict[str, str]]:
-    """All paths lie on the one disk; without Docker its folder is not there, and /data where nothing made it yet."""
+def _data_disk(state: WorldState, host: HostState) -> str:
+    """Return the disk that is mounted at /data, empty where that is a folder: only the Factory's ever is."""
+    storage = state.coolify.factory.storage
+    return "/dev/sdb" if host is state.hosts.get("factory") and storage.data == "mount" else ""
+
+
+def _own(host: HostState, *, data: str) -> dict[str, dict[str, str]]:
+    """All other paths lie on the one disk; Docker's folder is not there without it, nor /data where nothing made it."""
     there = [path for path in ("/", _DOCKER_FOLDER, "/data") if path not in _missing_folders(host)]
     return {
-        "df": {f"-P -k {path}": _df(host) for path in there},
+        "df": {f"-P -k {path}": _df(host, data if path == "/data" else "") for path in there},
         "stat": {"-f -c %T /sys/fs/cgroup": host.cgroups},
         "cat": _files(host),
     }
@@ -202,9 +208,10 @@ def _lost(path: str) -> str:
     return f"[ \"$*\" != '-P -k {path}' ] || {{ echo 'df: {path}: No such file or directory' >&2; exit 1; }}\n"
 
 
-def _df(host: HostState) -> str:
+def _df(host: HostState, data: str) -> str:
     size, used = host.disk_bytes // 1024, host.disk_used_bytes // 1024
+    device, mount = (data, "/data") if data else ("/dev/sda1", "/")
     return (
         "Filesystem     1024-blocks     Used Available Capacity Mounted on\n"
-        f"/dev/sda1        {size} {used} {size - used} {100 * used // size}% /"
+        f"{device}        {size} {used} {size - used} {100 * used // size}% {mount}"
     )
