@@ -49,14 +49,15 @@ class Report(Frozen):
 
 
 class DiagnoseApp(Query[Args, Look, Report]):
-    """Tell why an app is down: the likeliest cause first, each with its evidence and the call that mends it. What could
-    not be read is told as unknown. It changes nothing.
+    """Find out why an app is down or serves nobody: the likeliest cause first, with evidence and the call that mends
+    it. What could not be read is `unknown`. It changes nothing.
     """
 
     name: ClassVar[str] = "diagnose_app"
     title: ClassVar[str] = "Why is an app down"
     hint: ClassVar[str] = (
-        "site, website or app is down, broken, unreachable, not working, gives 502, 503, 404; diagnosis"
+        "site or website is down after a push, unreachable, does not load, nobody can reach it, "
+        "error 404, 502, 503; diagnosis"
     )
     long: ClassVar[bool] = True
     toolset: ClassVar[Toolset] = "apps"

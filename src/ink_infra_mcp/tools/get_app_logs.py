@@ -59,7 +59,7 @@ class GetAppLogs(Query[Args, Look, Report]):
 
     name: ClassVar[str] = "get_app_logs"
     title: ClassVar[str] = "Show an app's logs"
-    hint: ClassVar[str] = "errors, output, crash, why it fails, is slow or down, after a push; tail, print"
+    hint: ClassVar[str] = "errors, output, crash, why it fails or is slow; tail, print, what it wrote or says"
     long: ClassVar[bool] = True
     toolset: ClassVar[Toolset] = "apps"
     needs: ClassVar[Needs] = Needs((READ,), (SENSITIVE,))
