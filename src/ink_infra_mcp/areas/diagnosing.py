@@ -14,6 +14,7 @@ from ink_infra_mcp.areas.apps.web import Reached, reached
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.machines.drift import HERE, Drift
 from ink_infra_mcp.areas.machines.health import muscle_drifts, room_drifts
+from ink_infra_mcp.areas.ports.providers import server_of
 from ink_infra_mcp.areas.ports.web_ports import shut_to_web
 from ink_infra_mcp.areas.visited import bare_page, bare_words, or_unread, page_of, visit_words, with_zone
 from ink_infra_mcp.clients.coolify.apps import Application
@@ -42,7 +43,7 @@ from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather
 from ink_infra_mcp.hosts.upkeep.upkeep_facts import UpkeepFacts, gather_upkeep
 
 MOST_URLS = 10
-LOG_LINES, LINE = 20, 300
+LOG_LINES, LINE = 30, 300
 FRESH = timedelta(minutes=2)
 _NOT_YET = Unread("nobody asked")
 _NO_NEED = NotAsked("its URLs are answered, or none was visited")
@@ -92,7 +93,7 @@ class _Looking:
     pages: dict[str, Page] = field(default_factory=dict[str, Page])
     shut: tuple[str, ...] | NotAsked | Unread = _NO_NEED
     why: Why = field(default_factory=Why)
-    asked: list[str] = field(default_factory=list[str])
+    visits: dict[str, str] = field(default_factory=dict[str, str])
 
     async def run(self) -> None:
         """Look at everything, side by side; then at what only matters where something is wrong."""
@@ -112,10 +113,18 @@ class _Looking:
         seen = self._seen()
         lines = self._log()
         if not lines:
-            return Looked(seen, tuple(self.asked))
+            return Looked(seen, tuple(self._asked()))
         own = await own_values(self.look.coolify, self.app.uuid, service=self.app.kind == "service")
         self.look.learn_secrets()
-        return Looked(seen, tuple(self.asked), redacted(self.look, masked(own, lines), limit=LINE), own.note)
+        return Looked(seen, tuple(self._asked()), redacted(self.look, masked(own, lines), limit=LINE), own.note)
+
+    def _asked(self) -> Iterator[str]:
+        yield f"Coolify: the app ({self.app.status}) and its last deployment"
+        if self.app.muscle:
+            yield f"{self.app.muscle} over SSH: containers, Docker, memory, disks"
+        yield from (self.visits[url] for url in self.app.urls if url in self.visits)
+        if self.shut is not _NO_NEED:
+            yield f"{self.app.muscle} and its provider: who gets in at ports 80 and 443"
 
     async def _coolify(self) -> None:
         """A compose app has no deployments in Coolify, but parts that it promises."""
@@ -124,7 +133,6 @@ class _Looking:
             self.services = await or_unread(self._promised)
         else:
             self.last = await or_unread(self._last_deployment)
-        self.asked.append(f"Coolify: the app ({self.app.status}) and its last deployment")
 
     async def _promised(self) -> Services:
         return promised_by(await self.look.coolify.service(self.app.uuid))
@@ -140,8 +148,8 @@ class _Looking:
         if not self.app.muscle:
             self.facts = Unread(f"its server is {_ELSEWHERE}", "add_muscle")
             return
-        self.facts = await or_unread(lambda: gather(self.look.hosts, self.app.muscle))
-        self.asked.append(f"{self.app.muscle} over SSH: containers, Docker, memory, disks")
+        found = await or_unread(lambda: gather(self.look.hosts, self.app.muscle))
+        self.facts = await _with_power(self.look, self.app.muscle, found) if isinstance(found, Unread) else found
 
     async def _rooms(self) -> None:
         if self.app.muscle:
@@ -149,20 +157,19 @@ class _Looking:
 
     async def _page(self, url: str) -> None:
         if not self.app.muscle:
-            self.pages[url] = await bare_page(self.look, url)
+            self.pages[url] = page = await bare_page(self.look, url)
+            self.visits[url] = bare_words(page)
             return
         found = await or_unread(lambda: reached(self.look, self.app.muscle, url, within_s=0))
         self.pages[url] = page = page_of(url, found) if isinstance(found, Reached) else Page(url, found, found, found)
-        self.asked.append(visit_words(url, found))
+        self.visits[url] = visit_words(url, found)
         if page.leads in ("nowhere", "elsewhere"):
             self.pages[url] = await with_zone(self.look, page)
 
     async def _asked_door(self) -> tuple[str, ...] | Unread:
         if isinstance(self.facts, Unread):
             return self.facts
-        found = await or_unread(lambda: shut_to_web(self.look, self.app.muscle))
-        self.asked.append(f"{self.app.muscle} and its provider: who gets in at ports 80 and 443")
-        return found
+        return await or_unread(lambda: shut_to_web(self.look, self.app.muscle))
 
     def _may_tell_more(self) -> bool:
         """An app of one container without any has nobody who could tell."""
@@ -223,10 +230,25 @@ class _Looking:
     def _log(self) -> list[str]:
         """The containers tell more of why it is down than a build that is over."""
         if self.why.untrusted_log:
-            return [*self.why.untrusted_log]
+            return [*self.why.untrusted_log][-LOG_LINES:]
         if not isinstance(self.last, Deployment) or not _rollout_of(self.last).failed:
             return []
         return [part for line in self.last.lines or () for part in line.untrusted_text.splitlines()][-LOG_LINES:]
+
+
+async def _with_power(look: Look, muscle: str, why: Unread) -> Unread:
+    """Return why a server could not be asked, with what its provider says of it, where that can be asked."""
+    host, cloud = look.fleet.host(muscle), look.hetzner
+    if host.provider != "hetzner_cloud" or cloud is None:
+        return why
+    found = await or_unread(cloud.servers)
+    if isinstance(found, Unread):
+        return Unread(f"{why.why}; what Hetzner Cloud says of it is not known: {found.why}", why.next)
+    server = server_of(host, found)
+    words = (
+        f"Hetzner Cloud says that it is {clean_name(server.status)}" if server else "Hetzner Cloud has no such server"
+    )
+    return Unread(f"{why.why.rstrip('.')}; {words}", why.next)
 
 
 def _only(facts: HostFacts, own: tuple[ContainerFacts, ...] | Unread) -> HostFacts:

@@ -15,7 +15,7 @@ from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import DNS, HETZNER, MUSCLE, READ, ROBOT, SENSITIVE, Needs
 from ink_infra_mcp.core.untrusted import clean_name, fence
 
-WORDS, MOST = 300, 12
+WORDS, MOST = 300, 6
 """Characters of one part of a finding, and findings of a kind in one answer."""
 
 
