@@ -24,7 +24,8 @@ LOW_MEMORY = 5
 """Percent of a server's memory: with less available its kernel soon ends processes."""
 _MIB = 2**20
 _BY_PROXY = {502: "Bad Gateway", 503: "no available server", 504: "Gateway Timeout"}
-"""What Traefik itself answers, in its own words, where it has a router for the name and gets no answer behind it."""
+"""What Traefik itself answers, in its own words, where it has a router for the name and gets no answer behind it
+(source, version 3: the error handler of its proxy, and its balancer)."""
 _EXITS = {126: "its command may not be run", 127: "its command is not in the image", 137: "it was killed"}
 _FAILURES = {
     False: ("build_failed", "its last deployment did not end well"),
@@ -251,7 +252,7 @@ def _not_behind(seen: Seen) -> Iterator[_Found]:
             what = "the proxy knows its name, and has no container there that is healthy"
             yield _is("no_healthy_container", what, _get(page, answer), _read_log(seen))
         else:
-            what = f"it runs, and does not answer on its port {port or '(not known)'}: it listens elsewhere, or hangs"
+            what = f"it runs, and its port {port or '(?)'} does not answer the proxy: it listens elsewhere, or hangs up"
             mend = f"{_read_log(seen)}; then deploy_app name={seen.name} port=..."
             yield _is("port", what, _get(page, answer), mend)
 
@@ -341,7 +342,7 @@ def _unexplained(seen: Seen) -> Iterator[Finding]:
     """What was seen to be wrong and has no cause among those known here is told as it was seen."""
     for page in seen.pages:
         if page.bad and isinstance(page.answer, Answer):
-            what, mend = f"{page.url} serves nobody", f"check_firewall server={seen.muscle} probe=true"
+            what, mend = f"{page.url} serves nobody", f"check_firewall server={seen.muscle} probe=true; get_app_logs"
             yield Finding(code="no_answer", what=what, evidence=_get(page, page.answer), mend=mend)
     if seen.falls:
         mend = f"get_app app={seen.name}, then control_app app={seen.name} action=restart"
