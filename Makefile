@@ -1,6 +1,6 @@
 # Every target works alone on a machine that has Python 3.11 or newer and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check contracts conformance wheel lab lab-long peers bench constraints clean
+.PHONY: help demo test check contracts conformance wheel bundle lab lab-long peers bench constraints clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -36,8 +36,11 @@ conformance: $(DEV) ## run the official MCP suite, and other people's clients ag
 	@$(BIN)/python -m tests.conformance.run
 	@$(BIN)/pytest -n 2 -m clients tests/clients_matrix tests/vendor_clients tests/converters
 
-wheel: $(DEV) ## build wheel and sdist, install them elsewhere, and speak to the result
-	@$(BIN)/pytest -n 0 -m wheel tests/test_wheel.py
+wheel: $(DEV) ## build wheel, sdist and .mcpb bundle, install them elsewhere, and speak to the result
+	@$(BIN)/pytest -n 0 -m wheel tests/test_wheel.py tests/bundle
+
+bundle: $(DEV) ## write dist/ink-infra-mcp.mcpb, which Claude Desktop installs
+	@$(BIN)/python -m tests.bundle
 
 lab: $(DEV) ## run the tests on real servers made on this machine; needs root on Debian
 	@$(BIN)/python -m tests.lab check

@@ -100,7 +100,7 @@ async def meanwhile(action: Callable[[], object]) -> None:
     await anyio.to_thread.run_sync(action)
 
 
-async def eventually(look: Callable[[], bool], *, what: str, limit_s: float = 20.0) -> None:
+async def eventually(look: Callable[[], bool], *, what: str, limit_s: float = 60.0) -> None:
     """Wait, while the event loop goes on, until `look` is true.
 
     Raises:

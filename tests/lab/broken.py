@@ -150,7 +150,7 @@ def break_(site: Site, server: Server, how: Broken) -> None:
         "{admin4}": site.admin_ipv4,
     }
     if how.script:
-        server.say("sh", "-ec", _filled(how.script, words), limit_s=90)
+        server.say("sh", "-ec", _filled(how.script, words), limit_s=270)
     for number, published in enumerate(how.published):
         server.say("docker", "run", "-d", "-q", "--name", f"p{number}", "-p", _filled(published, words), WEB)
     for address in how.listens:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from tests.lab.ground.hosts import Server
 
 FILE = "compose.yml"
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 _ASK = """
 import json, os, subprocess, sys, tempfile
 from concurrent.futures import ThreadPoolExecutor

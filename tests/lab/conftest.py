@@ -18,7 +18,7 @@ KEPT = os.environ.get("INK_LAB_KEEP", "")
 ALONE = not (KEPT or os.environ.get(HELD))
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """Tests that run at the same time have a lab each."""
-LIMIT_S = 120
+LIMIT_S = 360
 """The first test waits for the whole lab, and a server that is set up anew takes two seconds."""
 
 

@@ -24,7 +24,7 @@ from tests.permits import permit_here
 NAME = "muscle-2"
 FUTURE = "muscle-9"
 PASSWORD = "a-password-of-the-lab"
-LIMIT_S = 90
+LIMIT_S = 270
 POLICY = load_sshd()
 Meddle = Callable[[], Awaitable[object]]
 

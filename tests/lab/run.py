@@ -20,7 +20,7 @@ from tests.lab.ground.site import Site
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 LOCKS = Path("/run")
-LABS, LABS_AT_ONCE = "INK_LAB_COUNT", 4
+LABS, LABS_AT_ONCE = "INK_LAB_COUNT", 3
 """How many labs the tests use at once, and what names another number."""
 HELD = "INK_LAB_HELD"
 """Set for tests whose caller already sees to it that the lab is theirs, and sweeps it before and after."""

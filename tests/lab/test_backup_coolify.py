@@ -21,9 +21,9 @@ from tests.lab.tools_bed import app_of, client_of
 from tests.permits import permit_here
 from tests.tools.calls import call
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in's backups"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in's backups"), pytest.mark.timeout(900)]
 
-LIMIT_S = 200.0
+LIMIT_S = 600.0
 KEPT = "/data/coolify/backups/ink"
 HANGS_S = 20
 CAUGHT = [each for each in BROKEN.values() if each.shows != "drops"]

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 NAME = "muscle-2"
 WEB = "registry.lab:5000/library/web:1"
-LIMIT_S = 110
+LIMIT_S = 330
 PORTS = (22, 8000, 9100)
 OF_BOOT = {"will_lock_out", "closed_at_boot", "lost_at_boot", "boot_unknown", "ufw_would_lock_out"}
 LISTENER = """[Service]
@@ -148,7 +148,7 @@ def write_down(site: Site, server: Server, how: Written) -> None:
     """Bring a server into that state, with a listener that starts at boot and is closed to all by policy."""
     words = how.script.replace("{admin4}", site.admin_ipv4)
     server.write("/etc/systemd/system/listener.service", LISTENER)
-    server.say("sh", "-ec", f"mkdir -p /var/empty; systemctl enable -q --now listener\n{words}", limit_s=90)
+    server.say("sh", "-ec", f"mkdir -p /var/empty; systemctl enable -q --now listener\n{words}", limit_s=270)
     if how.published:
         server.say("docker", "run", "-d", "-q", "--restart=always", "--name=web", "-p", "8000:8080", WEB)
     until(lambda: ":9100" in server.say("ss", "-Hltn"), what="the listener does not listen", limit_s=20)
@@ -158,14 +158,14 @@ def rebooted(server: Server, how: Written) -> None:
     """Let it reboot, and wait until all is up that starts by itself; perhaps nobody gets in by SSH any more."""
     before = server.boot_id()
     server.reboot()
-    until(lambda: server.rebooted_since(before), what=f"{server.name} does not come back", limit_s=60)
+    until(lambda: server.rebooted_since(before), what=f"{server.name} does not come back", limit_s=180)
     listening = [":22 ", ":9100 ", *([":8000 "] if how.published else [])]
     until(
         lambda: all(port in server.run("ss", "-Hltn").stdout for port in listening),
         what=f"not all listens on {server.name} after the boot",
-        limit_s=60,
+        limit_s=180,
     )
-    server.run("systemctl", "is-system-running", "--wait", limit_s=60)
+    server.run("systemctl", "is-system-running", "--wait", limit_s=180)
 
 
 def after_boot(ground: Ground) -> Ground:

@@ -29,9 +29,9 @@ from tests.lab.ground.stand_in import catalogue
 from tests.permits import permit_here
 from tests.programs import program
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the builds"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the builds"), pytest.mark.timeout(900)]
 
-LIMIT_S = 200.0
+LIMIT_S = 600.0
 BASE, FORK, NAME = "v4.3.11", "https://github.com/example/coolify", "registry.lab:5000/example/coolify-fork"
 HELPER, DOCKERFILE = "bootstrap/helpers/docker.php", "docker/production/Dockerfile"
 LAST = "        '--entrypoint' => 'entrypoint',\n"
@@ -101,7 +101,7 @@ class Ground:
         for verb, given in (("prepare", self.orders), ("start", None)):
             permit = permit_here(self.operation, BUILD_IMAGE)
             await building.act(self.pool, "factory", verb, self.operation, permit=permit, orders=given)
-        await eventually(lambda: self.stage() == "build", what="no build that runs", limit_s=60)
+        await eventually(lambda: self.stage() == "build", what="no build that runs", limit_s=180)
 
     def stage(self) -> str:
         """Return which part of the way it is at."""
@@ -197,7 +197,7 @@ async def test_a_release_with_the_patch_is_built_pushed_and_leaves_nothing(groun
     assert (pushed["digest"], again) == (ground.in_registry(), pushed)
     assert ground.left() == []
     pinned = f"{NAME}@{pushed['digest']}"
-    ground.server.say("docker", "pull", "--quiet", pinned, limit_s=60)
+    ground.server.say("docker", "pull", "--quiet", pinned, limit_s=180)
     seen = json.loads(ground.server.say("docker", "image", "inspect", pinned))[0]
     labels = seen["Config"]["Labels"]
     assert (seen["Id"], seen["Architecture"]) == (made["id"], "amd64")

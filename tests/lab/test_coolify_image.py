@@ -11,7 +11,7 @@ from tests.lab.ground.services import KNOWS_RUNTIME
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 90
+LIMIT_S = 270
 REPOSITORY = "registry.lab:5000/coollabsio/coolify"
 RUNNING = f"{REPOSITORY}:4.0.1"
 FORK = f"{REPOSITORY}:{KNOWS_RUNTIME}"

@@ -18,9 +18,9 @@ from tests.lab.joining_bed import Joining, joining
 from tests.lab.run import SEED
 from tests.lab.test_add_muscle import LIMIT_S, look, muscle, repository
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(2800)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(8400)]
 
-LONG_S = 2700
+LONG_S = 8100
 """A start that Coolify was asked for while the server was off is waited for ten minutes before it is called failed."""
 MOST_CALLS, WAIT_S, BACK_S = 60, 600, 120
 ENDED = frozenset({"applied", "already_so"})

@@ -23,9 +23,9 @@ from tests.lab.tools_bed import client_of
 from tests.tools.arrivals import approved_in
 from tests.tools.moved import PAGES
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
 
-LIMIT_S = 280
+LIMIT_S = 840
 PAGE = "the pages\n"
 SMALL = FILL.replace("300M", "3M").replace("count=24", "count=2")
 WITH_PAGES = f"printf '{PAGE}' >$1/index.html; mkdir $1/kept; set -- $1/kept; {SMALL}"

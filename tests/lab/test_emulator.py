@@ -40,7 +40,7 @@ from tests.ssh.servers import AtTheirWord, look, permit, script, world_of
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 90
+LIMIT_S = 270
 NAME, ADDRESS = "muscle-2", "192.0.2.12"
 APP, ABSENT = "abcdefghijklmnopqrstuvwx", "zyxwvutsrqponmlkjihgfedc"
 TINY = "registry.lab:5000/library/tiny:1"

@@ -8,7 +8,7 @@ from tests.lab.bed import Bed
 from tests.lab.ground.hosts import Server
 from tests.sandbox.compose_files import FILES
 
-LIMIT_S = 60
+LIMIT_S = 180
 _Json = TypeAdapter(dict[str, JsonValue])
 
 

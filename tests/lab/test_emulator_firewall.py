@@ -17,9 +17,9 @@ from tests.lab.shapes import Shape, apart, shape
 from tests.lab.twins import NAME, NOTHING, SITUATIONS, Situation, Twin, pretend, real
 from tests.ssh.servers import permit
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(720)]
 
-LIMIT_S = 220
+LIMIT_S = 660
 EVERYBODY = ("0.0.0.0/0", "::/0")
 CHANGED = ("nothing filters", "ufw is active, and ports are published", "nft is absent", "firewalld")
 ONCE = frozenset(

@@ -12,9 +12,9 @@ from tests.lab.network_shapes import network_shape
 from tests.lab.shapes import Shape, apart
 from tests.lab.twins import NAME, NEIGHBOUR, PORTS, SITUATIONS, Situation, Twin, pretend, real
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(720)]
 
-LIMIT_S = 220
+LIMIT_S = 660
 
 
 CLOSED = {"refused": "closed", "silent": "closed"}

@@ -14,7 +14,7 @@ from tests.permits import permit_here
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 60
+LIMIT_S = 180
 TINY = "registry.lab:5000/library/tiny:1"
 HOSTILE = {
     "EMPTY": "",

@@ -18,7 +18,7 @@ from tests.lab.ground.services import KNOWS_RUNTIME
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 60
+LIMIT_S = 180
 TINY = "registry.lab:5000/library/tiny:1"
 APP = "abcdefghijklmnopqrstuvwx"
 

@@ -21,7 +21,7 @@ from tests.lab.ground.hosts import Server
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 150
+LIMIT_S = 450
 NAME = "muscle-2"
 APP, BROKEN, GOOD, ABSENT = (letter * 24 for letter in "abgz")
 TINY = "registry.lab:5000/library/tiny:1"
@@ -44,7 +44,7 @@ def _fall(server: Server) -> None:
     _start(server, "web", "--restart=unless-stopped", command="echo no database >&2; exit 7")
     count = ("docker", "inspect", "--format", "{{.RestartCount}} {{.State.Status}}", f"web-{APP}")
     fallen = f"{CRASHES} restarting"
-    until(lambda: server.say(*count).strip() >= fallen, what="Docker does not start it again", limit_s=90)
+    until(lambda: server.say(*count).strip() >= fallen, what="Docker does not start it again", limit_s=270)
 
 
 def _end(server: Server) -> None:

@@ -20,7 +20,7 @@ from tests.ssh.openssh import new_key
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("a hundred servers")]
 
 COUNT = 100
-LIMIT_S = 90
+LIMIT_S = 270
 NEVER_S = 600.0
 FEW, SICK, ROUNDS = 25, 40, 6
 GOAL_MS, BAR_MS = 5.0, 7.0
@@ -222,7 +222,7 @@ def costs(lab: Lab, many: list[Server]) -> tuple[Best, Best]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_host_costs_few_milliseconds_of_processor_time(costs: tuple[Best, Best]) -> None:
     """Facts of a hundred servers, over new connections and over kept ones, with all that our process does for them.
 
@@ -233,7 +233,7 @@ def test_a_host_costs_few_milliseconds_of_processor_time(costs: tuple[Best, Best
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_kept_connection_takes_little_memory(costs: tuple[Best, Best]) -> None:
     """What a process grows by for a hundred kept connections and their facts."""
     _, whole = costs
@@ -241,7 +241,7 @@ def test_a_kept_connection_takes_little_memory(costs: tuple[Best, Best]) -> None
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_cost_of_a_host_does_not_grow_with_the_fleet(costs: tuple[Best, Best]) -> None:
     """One of a hundred costs what one of twenty-five does, cold and warm."""
     few, whole = costs

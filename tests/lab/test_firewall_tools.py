@@ -19,7 +19,7 @@ from tests.lab.tools_bed import app_of, client_of
 pytestmark = pytest.mark.anyio
 
 NAME = "muscle-2"
-LIMIT_S = 110
+LIMIT_S = 330
 ALLOWED = {22: {"admin", "factory"}, 80: {"admin", "factory", "outside", "muscle-1"}}
 ALLOWED[443] = ALLOWED[80]
 HARMLESS = {"no_provider_firewall", "one_layer_deep", "no_listener"}

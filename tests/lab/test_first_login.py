@@ -197,7 +197,7 @@ async def test_a_cable_that_is_cut_in_the_middle_brings_the_earlier_settings_bac
             group.start_soon(first.run, step)
             group.start_soon(cut)
         assert server.run("test", "-e", DROP_IN).returncode == 0
-        await eventually(lambda: first.state() == "reverted", what="it does not go back", limit_s=60)
+        await eventually(lambda: first.state() == "reverted", what="it does not go back", limit_s=180)
         assert first.says()["passwordauthentication"] == "yes"
         await meanwhile(partial(bed.link, NAME, "clear"))
     async with strange_pool(bed) as pool:

@@ -29,7 +29,7 @@ from tests.lab.open_ssh import goes_on, open_ssh
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 100
+LIMIT_S = 300
 NAME = "muscle-2"
 WEB = "registry.lab:5000/library/web:1"
 TINY = "registry.lab:5000/library/tiny:1"

@@ -18,7 +18,7 @@ from tests.permits import permit_here
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 110
+LIMIT_S = 330
 NAME = "muscle-2"
 HOME = "/var/lib/ink-infra/firewall"
 SOON_S = 3
@@ -127,7 +127,7 @@ async def test_a_cable_cut_in_the_middle_of_the_apply_is_undone_by_the_server(be
                 group.start_soon(operation.run)
                 await eventually(lambda: state_of(server) == "armed", what="it was not armed")
                 bed.link(NAME, "drop")
-                await eventually(lambda: state_of(server) == "reverted", what="it did not revert", limit_s=60)
+                await eventually(lambda: state_of(server) == "reverted", what="it did not revert", limit_s=180)
                 bed.link(NAME, "clear")
     assert operation.outcome == "undone"
     await is_untouched(bed, server)
@@ -322,7 +322,7 @@ def plant_killer(server: Server, at: int) -> None:
         server.say("chmod", "755", f"/usr/local/bin/{name}")
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("verb", ["save", "set", "keep"])
 async def test_killed_at_any_command_the_server_reverts_or_has_kept(bed: Bed, verb: str) -> None:
     """The script is killed at each program that it starts: either nothing lasts of it, or all of it does."""

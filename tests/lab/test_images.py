@@ -13,7 +13,7 @@ from tests.lab.ground.hosts import Server
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 90
+LIMIT_S = 270
 APP = "a0app4pp4pp4pp4pp4pp4pp4"
 REPOSITORY = "registry.lab:5000/library/tiny"
 MANIFESTS = "http://registry.lab:5000/v2/library/tiny/manifests"

@@ -13,7 +13,7 @@ from tests.lab.ground.hosts import Server
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 120
+LIMIT_S = 360
 TINY = "registry.lab:5000/library/tiny:1"
 MUSCLE = "muscle-2"
 POLICY: Isolation = load_isolation()

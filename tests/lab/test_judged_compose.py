@@ -18,7 +18,7 @@ from tests.recorded import APP, MADE, Made
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 60
+LIMIT_S = 180
 MUSCLE = "muscle-1"
 FOLDER = f"/data/coolify/services/{APP}"
 WHOLE = next(made for made in MADE if made.name == "whole")

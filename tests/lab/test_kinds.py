@@ -21,7 +21,7 @@ from tests.lab.wild.stage import Stage
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 110
+LIMIT_S = 330
 NAME = "muscle-2"
 CLOSED = (
     "a set of nft in the table of iptables",

@@ -183,10 +183,10 @@ def test_a_published_port_passes_by_ufw(bed: Bed) -> None:
 def test_packages_can_be_taken_away_and_installed_again(bed: Bed) -> None:
     """apt works against the lab's own packages, so that an installation can be tried for real."""
     muscle = bed.fresh()
-    muscle.say("apt-get", "purge", "-qq", "-y", "ufw", "runsc", limit_s=60)
+    muscle.say("apt-get", "purge", "-qq", "-y", "ufw", "runsc", limit_s=180)
     assert muscle.run("sh", "-c", "command -v ufw runsc").stdout == ""
     muscle.say("apt-get", "update", "-qq")
-    muscle.say("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-qq", "-y", "ufw", "runsc", limit_s=60)
+    muscle.say("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-qq", "-y", "ufw", "runsc", limit_s=180)
     assert muscle.say("ufw", "status").strip() == "Status: inactive"
     assert (
         muscle.say("docker", "run", "--rm", "--runtime", "runsc", "--quiet", TINY, "echo", "hello").strip() == "hello"

@@ -22,7 +22,7 @@ from tests.permits import permit_here
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 100
+LIMIT_S = 300
 NAME, OTHER = "muscle-2", "factory"
 AT, GATEWAY, MTU = "10.251.1.10", "10.251.1.1", 1400
 LINK: JsonObject = {

@@ -26,7 +26,7 @@ from tests.permits import permit_here
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 60
+LIMIT_S = 180
 MUSCLE = "muscle-2"
 POLICY = load_isolation()
 TINY = "registry.lab:5000/library/tiny:1"

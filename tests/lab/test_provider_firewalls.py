@@ -23,7 +23,7 @@ from tests.lab.tools_bed import client_of
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 100
+LIMIT_S = 300
 HARMLESS = {"one_layer_deep", "no_listener"}
 BY_ROBOT, IN_CLOUD, BY_BOTH = (
     pytest.mark.parametrize("front", kinds, indirect=True) for kinds in (["robot"], ["cloud"], ["robot", "cloud"])

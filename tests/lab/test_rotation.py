@@ -28,10 +28,10 @@ from tests.lab.ground.stand_in.factory import Coolify, installed
 from tests.lab.ground.stand_in.pushing import NAME, Published
 from tests.permits import permit_here
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in"), pytest.mark.timeout(1200)]
 
-LIMIT_S = 300.0
-BACK_S = 120.0
+LIMIT_S = 900.0
+BACK_S = 360.0
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1r\n-----END OPENSSH PRIVATE KEY-----\n"
 NUMBERS = count(1)
 UNIT = "ink-coolify-swap.service"

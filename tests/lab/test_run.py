@@ -18,7 +18,7 @@ from tests.lab.ground.processes import end
 from tests.lab.ground.site import Site
 from tests.lab.run import ROOT, alone, unfit
 
-LIMIT_S = 60
+LIMIT_S = 180
 pytestmark = pytest.mark.xdist_group("the second lab")
 NAME = f"ink{chr(ord('b') + WORKER)}"
 SECOND = {"INK_LAB_PREFIX": NAME, "INK_LAB_NET": f"10.{229 - 2 * WORKER}.0", "INK_LAB_COUNT": "1"}

@@ -25,10 +25,10 @@ from tests.lab.ground.stand_in.catalogue import GOOD_1
 from tests.lab.ground.stand_in.factory import installed
 from tests.permits import permit_here
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the disks"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the disks"), pytest.mark.timeout(900)]
 
-LIMIT_S = 240.0
-BACK_S = 90.0
+LIMIT_S = 720.0
+BACK_S = 270.0
 DISK, NODE = "scsi-0HC_Volume_2001", "sdb"
 PLACE = f"/dev/disk/by-id/{DISK}"
 TOP = "/var/lib/ink-infra/disk"
@@ -150,12 +150,12 @@ async def test_data_and_dockers_data_move_survive_a_reboot_and_go_back_by_hand(g
         assert await ground.proofs("data_disk", "docker_data") == proofs
         assert await ground.planned("data_disk", "docker_data") == ()
         await rebooted(ground)
-        await eventually(lambda: "web" in ground.factory.run("docker", "ps").stdout, what="web runs again", limit_s=60)
+        await eventually(lambda: "web" in ground.factory.run("docker", "ps").stdout, what="web runs again", limit_s=180)
         assert ground.seen().rows == "database"
         for part in ("docker", "data"):
             place = f"{TOP}/moves/{ground.operation}-{part}/rollback"
             assert ground.factory.run("sh", place).returncode == 3
-            await meanwhile(lambda place=place: ground.factory.say("sh", place, "--lose-what-is-new", limit_s=120))
+            await meanwhile(lambda place=place: ground.factory.say("sh", place, "--lose-what-is-new", limit_s=360))
         after = ground.seen()
         assert (after.mount, after.content, after.rows) == ("", before.content, "database")
 
@@ -177,7 +177,7 @@ async def test_a_coolify_moves_with_its_database_and_its_secrets(bed: Bed) -> No
             coolify.sql("delete from application_deployment_queues")
             for step in await ground.planned("data_disk", "docker_data"):
                 await ground.run(step)
-            await eventually(coolify.works, what="Coolify's queue runs", limit_s=60)
+            await eventually(coolify.works, what="Coolify's queue runs", limit_s=180)
             assert ("PRIVATE KEY" in secret, coolify.tinker(READS_KEY)) == (True, secret)
             volume = factory.say("docker", "volume", "inspect", "--format", "{{.Mountpoint}}", "coolify-db").strip()
             assert volume == "/data/docker/volumes/coolify-db/_data"
@@ -225,7 +225,7 @@ async def test_a_power_cut_on_the_way_leaves_all_in_one_place(ground: Ground, pa
         await meanwhile(ground.factory.cut_power)
         await meanwhile(ground.factory.power_on)
         await eventually(lambda: ground.state("data") in disks.ENDED, what="it ends", limit_s=BACK_S)
-        await eventually(lambda: "web" in ground.factory.run("docker", "ps").stdout, what="web runs again", limit_s=60)
+        await eventually(lambda: "web" in ground.factory.run("docker", "ps").stdout, what="web runs again", limit_s=180)
         after = ground.seen()
         place = {"done": "/dev/sdb", "reverted": "", "refused": ""}[ground.state("data")]
         assert (after.mount, after.content, after.rows) == (place, before.content, before.rows)

@@ -16,7 +16,7 @@ from tests.ssh.servers import AtTheirWord, look, permit, script
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 60
+LIMIT_S = 180
 NAME = "muscle-2"
 MARK = "/root/begun"
 

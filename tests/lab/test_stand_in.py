@@ -19,9 +19,9 @@ from tests.lab.ground.stand_in.factory import BASE, CUSTOM, IMAGE, PROD, Coolify
 from tests.lab.ground.stand_in.migrations import BROKEN
 from tests.lab.ground.stand_in.pushing import Published
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in"), pytest.mark.timeout(1800)]
 
-LIMIT_S = 90.0
+LIMIT_S = 270.0
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1r\n-----END OPENSSH PRIVATE KEY-----\n"
 CONTAINERS = {"coolify", "coolify-db", "coolify-redis", "coolify-realtime"}
 STATUS = "{{.State.Health.Status}}"

@@ -13,9 +13,9 @@ from tests.lab.ground.stand_in.catalogue import GOOD_1
 from tests.lab.ground.stand_in.factory import CUSTOM, PROD, Coolify, installed
 from tests.lab.ground.stand_in.migrations import BROKEN, Broken, Shows
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("the stand-in's migrations"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("the stand-in's migrations"), pytest.mark.timeout(1800)]
 
-LIMIT_S = 90.0
+LIMIT_S = 270.0
 INSIDE = "rehearsal"
 """A network without a way out, and the container of the case."""
 READ = "echo Crypt::decryptString(DB::table('private_keys')->where('id', 0)->value('private_key'));"

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from tests.lab.bed import Bed
 from tests.sandbox.starting_files import FLAGS, HERE, STARTS, Start
 
-LIMIT_S = 60
+LIMIT_S = 180
 _UP = """
 import json, os, subprocess, sys, tempfile
 from concurrent.futures import ThreadPoolExecutor

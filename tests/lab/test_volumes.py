@@ -18,7 +18,7 @@ from tests.permits import permit_here
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 100
+LIMIT_S = 300
 TINY = "registry.lab:5000/library/tiny:1"
 OPERATION = "op-move234567"
 FROM, TO = "old-data", "new-data"
@@ -121,7 +121,7 @@ async def cut(old: Server, new: Server, steps: VolumeSteps, kill: str) -> list[I
     async with anyio.create_task_group() as group:
         group.start_soon(copy)
         await eventually(
-            lambda: not new.run("test", "-s", f"{folder(TO)}/big").returncode, what="it begins", limit_s=60
+            lambda: not new.run("test", "-s", f"{folder(TO)}/big").returncode, what="it begins", limit_s=180
         )
         await meanwhile(partial(new.say, "sh", "-c", f"{kill}; true"))
     return failed

@@ -25,7 +25,7 @@ FEW_LIGHT, FEW_WHOLE = 14, 4
 LIGHT_CHUNK, LIGHT_CHUNKS = 50, 8
 WHOLE_CHUNK, WHOLE_CHUNKS = 10, 10
 """Together 500 servers, in tests of some minutes each, so that two labs share them."""
-LONG_S = 1_200
+LONG_S = 3600
 FACTORY, TARGET, FLEET = "l000", "l001", "l002"
 Record = Callable[[str, object], None]
 

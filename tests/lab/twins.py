@@ -215,7 +215,7 @@ async def real(situation: Situation, bed: Bed) -> AsyncGenerator[Twin]:
 
 
 def _bring(server: Server, situation: Situation) -> None:
-    server.say("sh", "-ec", situation.script, limit_s=90)
+    server.say("sh", "-ec", situation.script, limit_s=270)
 
 
 def _addresses(machine: Machine, situation: Situation) -> tuple[str, ...]:

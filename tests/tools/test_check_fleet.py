@@ -46,13 +46,15 @@ async def checked(folder: Path, change: Callable[[WorldState], None] | None = No
 
 
 async def whole(client: Client) -> Said:
-    """Return the first answer with the findings of those that follow it."""
-    first = last = await call(client, "check_fleet")
-    every = [*last.data["findings"]]
-    while last.data.get("more"):
-        last = await call(client, "check_fleet", skip=len(every))
-        every += last.data.get("findings", [])
-    return replace(first, data={**first.data, "findings": every})
+    """Return the first answer with the findings of those that follow it; from the start where the list has moved."""
+    while True:
+        first = last = await call(client, "check_fleet")
+        every = [*last.data["findings"]]
+        while last.data.get("more") and last.data["mark"] == first.data["mark"]:
+            last = await call(client, "check_fleet", skip=len(every))
+            every += last.data.get("findings", [])
+        if last.data["mark"] == first.data["mark"]:
+            return replace(first, data={**first.data, "findings": every})
 
 
 async def test_what_is_wrong_is_named_with_evidence_and_the_call_that_mends_it(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from ink_infra_mcp.cli.terminal import print_json
 from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.plan import Risk
 from ink_infra_mcp.server import contracts
+from ink_infra_mcp.server.client_pages import pages
 from ink_infra_mcp.server.contracts import Tool
 from ink_infra_mcp.server.documents import with_table
 from ink_infra_mcp.settings.policy_files import load_policy
@@ -22,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
         ConfigError: --update in an installed package, whose files are not ours to change.
     """
     tools, kinds = [tool() for tool in ALL], load_policy(None).kinds
-    wrong = contracts.differences(tools, kinds) | _readme(tools, kinds, write=arguments.update)
+    wrong = contracts.differences(tools, kinds) | _documents(tools, kinds, write=arguments.update)
     if arguments.json:
         return _as_json(tools, kinds, wrong, update=arguments.update)
     if not wrong:
@@ -64,17 +65,29 @@ def _tell(wrong: Mapping[str, str]) -> int:
     return 1
 
 
-def _readme(tools: Sequence[Tool], kinds: Mapping[str, Risk], *, write: bool) -> dict[str, str]:
-    """Return whether the README's table of tools differs, and write it if asked; an installed package has none."""
+def _documents(tools: Sequence[Tool], kinds: Mapping[str, Risk], *, write: bool) -> dict[str, str]:
+    """Return which generated documents differ, and write them if asked; an installed package has none."""
     place = contracts.folder()
-    file = place.parent / "README.md" if isinstance(place, Path) else None
-    if file is None or not file.is_file():
+    if not isinstance(place, Path):
         return {}
-    text = file.read_text(encoding="utf-8")
-    wanted = with_table(text, [contracts.contract_of(tool, kinds) for tool in tools])
-    if wanted != text and write:
-        file.write_text(wanted, encoding="utf-8")
-    return {} if wanted == text else {file.name: "changed"}
+    wrong = {file: text for file, text in _made(tools, kinds, place.parent).items() if _text(file) != text}
+    said = {str(file.relative_to(place.parent)): "changed" if file.is_file() else "missing" for file in wrong}
+    for file, text in wrong.items() if write else ():
+        file.write_text(text, encoding="utf-8")
+    return said
+
+
+def _made(tools: Sequence[Tool], kinds: Mapping[str, Risk], root: Path) -> dict[Path, str]:
+    """Return what the documents that are generated, or have such a part, should be."""
+    readme, table = root / "README.md", root / "docs" / "clients" / "clients.toml"
+    wanted = {table.with_name(name): text for name, text in pages(_text(table)).items()} if table.is_file() else {}
+    if readme.is_file():
+        wanted[readme] = with_table(_text(readme), [contracts.contract_of(tool, kinds) for tool in tools])
+    return wanted
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def _source() -> Path:

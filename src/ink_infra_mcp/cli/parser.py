@@ -4,6 +4,7 @@ import argparse
 import gc
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import cast
 from ink_infra_mcp import __version__
 from ink_infra_mcp.cli.status import BAD_CALL, HELP, of_code
 from ink_infra_mcp.core.errors import InkError
+from ink_infra_mcp.settings.switches import READ_ONLY, SANDBOX, is_on
 
 Run = Callable[[argparse.Namespace], int]
 _COMMANDS = {
@@ -45,11 +47,19 @@ def run(words: Sequence[str]) -> int:
     gc.freeze()
     gc.enable()
     try:
+        _switch(arguments, os.environ)
         return cast(Run, module.run)(arguments)
     except KeyboardInterrupt:
         return 130
     except InkError as error:
         return _failed(error, arguments)
+
+
+def _switch(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    """A switch of the environment is the option that it names, for each command that has it."""
+    for option, name in (("sandbox", SANDBOX), ("read_only", READ_ONLY)):
+        if hasattr(arguments, option) and is_on(environ, name):
+            setattr(arguments, option, True)
 
 
 def _failed(error: InkError, arguments: argparse.Namespace) -> int:

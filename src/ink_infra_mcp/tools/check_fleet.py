@@ -22,6 +22,7 @@ from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, READ, ROBOT, Needs
 
 UNKNOWN = "?"
+_GO_ON = "call again with skip; if its mark is another one, the list has moved meanwhile: read it from the start"
 
 
 class Args(BaseModel):
@@ -38,7 +39,8 @@ class Args(BaseModel):
 class Report(Frozen):
     """The fleet; `?` is not known. `counts` are of all that stands; `findings` the worst, `more` how many did not fit.
 
-    `mark` names this answer for `changed_since`; `gone` is how many findings of the earlier one are no more.
+    `mark` names this answer for `changed_since`; `gone` is how many findings of the earlier one are no more. Each call
+    looks anew: pages belong together only where their marks are the same.
     """
 
     verdict: str
@@ -93,7 +95,7 @@ class CheckFleet(Query[Args, Look, Report]):
         if report.gone is not None:
             lines.append(f"since then: {len(report.findings) + report.more} new, {report.gone} gone")
         lines += map(_words, report.findings)
-        lines += [f"{report.more} more: call again with skip"] if report.more else []
+        lines += [f"{report.more} more: {_GO_ON}"] if report.more else []
         return "\n".join([*lines, *(f"note: {note}" for note in report.notes), f"mark: {report.mark}"])
 
 

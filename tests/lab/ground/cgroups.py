@@ -14,7 +14,7 @@ ROOT = Path("/sys/fs/cgroup")
 V1 = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd")
 SERVICES = "services"
 """The group of what serves the lab and belongs to no server: supervisors, registry, packages."""
-END_S = 10.0
+END_S = 60.0
 
 
 def hierarchies() -> tuple[Path, ...]:

@@ -20,7 +20,7 @@ from tests.lab.ground.tree import tree_of
 
 SUPERVISE = Path(__file__).with_name("supervise.sh")
 COOLIFY = "/data/coolify/source"
-BOOT_S, DOCKER_S, END_S = 60.0, 60.0, 10.0
+BOOT_S, DOCKER_S, END_S = 180.0, 180.0, 60.0
 SSH_PORT = 22
 
 Done = subprocess.CompletedProcess[str]
@@ -95,7 +95,7 @@ class Server:
         if self.name == "factory" and self.run("test", "-e", f"{COOLIFY}/docker-compose.prod.yml").returncode:
             self.say("docker", "compose", "--project-directory", COOLIFY, "up", "--detach", "--wait", "--quiet-pull")
 
-    def run(self, *words: Word, stdin: str | None = None, limit_s: float = 60.0) -> Done:
+    def run(self, *words: Word, stdin: str | None = None, limit_s: float = 180.0) -> Done:
         """Run a program on it, past its network and its sshd, and return how it ended.
 
         Raises:
@@ -106,7 +106,7 @@ class Server:
             raise LabError(f"{self.name} is off")
         return tried("nsenter", "--target", pid, "--all", "--", *words, stdin=stdin, limit_s=limit_s)
 
-    def say(self, *words: Word, stdin: str | None = None, limit_s: float = 60.0) -> str:
+    def say(self, *words: Word, stdin: str | None = None, limit_s: float = 180.0) -> str:
         """Run a program on it that must succeed, and return what it printed.
 
         Raises:

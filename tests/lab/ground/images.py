@@ -45,7 +45,7 @@ APPLETS = tuple(
         "wget",
     ]
 )
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 
 DOCKER = "application/vnd.docker"
 MANIFEST = f"{DOCKER}.distribution.manifest.v2+json"

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.lab.ground.commands import LabError, Word, said, until
 
 DAEMON = Path(__file__).with_name("daemon.sh")
-START_S = 10.0
+START_S = 40.0
 
 
 def start_time(pid: int) -> str:

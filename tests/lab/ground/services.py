@@ -14,7 +14,7 @@ from tests.lab.ground.site import METADATA, Site
 from tests.lab.ground.tree import DEBS, tree_of
 
 PACKAGES_PORT = 8080
-START_S = 20.0
+START_S = 60.0
 
 _WEB = "exec httpd -f -p 8080 -h /www"
 _OPTIONS = "var/www/html/bootstrap/helpers/docker.php"

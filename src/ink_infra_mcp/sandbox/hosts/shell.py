@@ -210,8 +210,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             status, said, complaint = call.answer()
             if words[1:2] != ("look",) and status == 0:
                 state.journal.append(f"ssh {self._host} {' '.join(words[:3])}")
-        self._say(said, complaint)
-        return status
+        return self._say(said, complaint, status)
 
     async def _looked_after_logins(self, words: tuple[str, ...]) -> int:
         """Answer the scripts that look after logins and the first boot: read to their end, and never run."""
@@ -226,8 +225,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
                 state.journal.append(f"ssh {self._host} {' '.join(words[:3])}")
             key = host.host_private_key
         self._shows(key)
-        self._say(said, complaint)
-        return status
+        return self._say(said, complaint, status)
 
     async def _machine(self, words: tuple[str, ...]) -> int:
         """Answer the scripts that read and change what the server is made of; they are read to their end, never run."""
@@ -243,8 +241,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
                 status, said, complaint = machine.MachineScript(host, words, script).answer()
                 if status == 0:
                     state.journal.append(f"ssh {self._host} {' '.join((words[0], words[1], words[3]))}")
-        self._say(said, complaint)
-        return status
+        return self._say(said, complaint, status)
 
     async def _on_factory(self, words: tuple[str, ...]) -> int:
         """Answer what is about Coolify on the Factory: read to its end, and never run."""
@@ -254,8 +251,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         with self._world.change() as state:
             host, now = state.hosts[self._host], self._world.now(state)
             status, said, complaint = answer_factory(state, host, words, script, now=now)
-        self._say(said, complaint)
-        return status
+        return self._say(said, complaint, status)
 
     async def _kept_up(self, words: tuple[str, ...], answer: Callable[..., tuple[int, str, str]]) -> int:
         """Answer a script that reboots, installs updates or makes a VLAN: it is read to its end, and never run."""
@@ -264,8 +260,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             status, said, complaint = answer(state.hosts[self._host], words, now=self._world.now(state))
             if words[1] in ("ask", "set", "keep", "revert") and status == 0:
                 state.journal.append(f"ssh {self._host} {' '.join(words)}")
-        self._say(said, complaint)
-        return status
+        return self._say(said, complaint, status)
 
     async def _kept_volumes(self, words: tuple[str, ...]) -> int:
         """Answer the scripts for volumes, which are read to their end and never run; one takes an archive instead."""
@@ -277,8 +272,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             told = self._told(host, words, sent, now=self._world.now(state))
             if told.acted:
                 state.journal.append(f"ssh {self._host} {' '.join(words[:3])}")
-        self._say(told.output, told.complaint)
-        return told.status
+        return self._say(told.output, told.complaint, told.status)
 
     def _told(self, host: HostState, words: tuple[str, ...], sent: bytes, *, now: float) -> Told:
         if words[0] == "ink-receive":
@@ -292,8 +286,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         now = self._world.now(state)
         places = zip(words[1::2], words[2::2], strict=True)
         met = ((at, port, knock(state, state.hosts[self._host], at, int(port), now=now)) for at, port in places)
-        self._say("".join(f"{at} {port} {answer}\n" for at, port, answer in met) + "done\n", "")
-        return 0
+        return self._say("".join(f"{at} {port} {answer}\n" for at, port, answer in met) + "done\n", "", 0)
 
     async def _tried_inside(self, words: tuple[str, ...]) -> int:
         """Answer the script that tries TCP connects from inside a server's own networks; it is never run either."""
@@ -305,8 +298,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         for name, at, port in tries:
             if inhabited(host, name) and port != "0":
                 lines.append(f"{name} {at} {port} {knock_inside(state, host, name, (at, int(port)), now=now)}")
-        self._say("".join(f"{line}\n" for line in (*lines, "done")), "")
-        return 0
+        return self._say("".join(f"{line}\n" for line in (*lines, "done")), "", 0)
 
     async def _asked_database(self, words: tuple[str, ...]) -> int:
         """Answer psql in Coolify's database, which only the Factory has."""
@@ -318,8 +310,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             state.journal.append(f"ssh {'' if said else 'UNKNOWN '}{self._host} psql")
         if said is None:
             return 127
-        self._say(said.output, said.complaint)
-        return said.status
+        return self._say(said.output, said.complaint, said.status)
 
     def _visited(self, words: tuple[str, ...]) -> int:
         """Answer a program that asks about other servers."""
@@ -329,13 +320,13 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
                 state.journal.append(f"ssh UNKNOWN {self._host} {' '.join(words)}")
         if said is None:
             return 127
-        self._say(said.output, said.complaint)
-        return said.status
+        return self._say(said.output, said.complaint, said.status)
 
-    def _say(self, text: str, complaint: str) -> None:
+    def _say(self, text: str, complaint: str, status: int) -> int:
         with suppress(BrokenPipeError):
             self._channel.write(text.encode())
             self._channel.write_stderr(complaint.encode())
+        return status
 
     async def _in_shell(self, commands: Path, scratch: Path, connection: str) -> tuple[int, bytes]:
         """Run the command with the real shell; return its status and the beginning of all that it said."""

@@ -28,7 +28,7 @@ FOLDERS = (
     "sentinel",
     "images",
 )
-UP_S, READY_S = 120.0, 30.0
+UP_S, READY_S = 360.0, 120.0
 
 _DEPLOYMENT = """\
 insert into application_deployment_queues (application_id, deployment_uuid, status, created_at, updated_at)

@@ -1,0 +1,143 @@
+"""A page for each client, made from one table: how it is told of this server, what was tried with it and what not."""
+
+import base64
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from typing import Literal
+from urllib.parse import quote
+
+from pydantic import TypeAdapter
+
+from ink_infra_mcp.core.plan import Frozen
+
+MADE = "<!-- made by `ink-infra-mcp contracts --update` from clients.toml, checked by a test -->"
+COMMAND = "/absolute/path/to/ink-infra-mcp"
+"""Hosts that were started from a desktop know no shell's PATH."""
+_SERVER = {"command": COMMAND, "args": ["serve"]}
+
+
+class Client(Frozen):
+    """One row of the table; `asks` is whether it can show a plan to a person and take the answer."""
+
+    name: str
+    form: Literal["claude", "servers", "vscode", "codex", "bundle", "code"]
+    where: str
+    asks: bool
+    link: Literal["", "cursor", "vscode"] = ""
+    tried: str
+    not_tried: str
+
+    @property
+    def file(self) -> str:
+        """Return the name of its page."""
+        return f"{self.name.lower().replace(' ', '-')}.md"
+
+
+_ROWS = TypeAdapter(dict[Literal["client"], tuple[Client, ...]])
+
+
+def pages(table: str) -> Mapping[str, str]:
+    """Return the pages of a table by their file names, with `README.md`, which lists them.
+
+    Raises:
+        ValueError: it is no TOML, or a row is not as `Client` says.
+    """
+    clients = _ROWS.validate_python(tomllib.loads(table))["client"]
+    return {"README.md": _index(clients)} | {client.file: _page(client) for client in clients}
+
+
+def _index(clients: tuple[Client, ...]) -> str:
+    rows = [f"| [{client.name}]({client.file}) | {_asks(client)} | {client.tried} |" for client in clients]
+    head = ("| client | shows plans itself | tried |", "| --- | --- | --- |")
+    return "\n".join((MADE, "# Clients", "", *head, *rows, ""))
+
+
+def _asks(client: Client) -> str:
+    return "yes" if client.asks else "no"
+
+
+def _page(client: Client) -> str:
+    link = (f"Or open this link:\n\n```text\n{_LINKS[client.link]()}\n```\n",) if client.link else ()
+    return "\n".join(
+        (
+            MADE,
+            f"# {client.name}",
+            "",
+            f"Where: {client.where}.",
+            "",
+            _FORMS[client.form](),
+            "",
+            *link,
+            _OPTIONS,
+            "",
+            _ASKING if client.asks else _ELSEWHERE,
+            "",
+            f"**Tried**: {client.tried}.",
+            "",
+            f"**Not tried**: {client.not_tried}.",
+            "",
+        )
+    )
+
+
+_OPTIONS = (
+    "`--sandbox` after `serve` tries it in a pretend world, `--read-only` only looks, `--toolsets apps,fleet` shows "
+    "fewer tools."
+)
+_ASKING = "It shows each plan itself, and takes your answer."
+_ELSEWHERE = (
+    "It cannot ask a person: the answer names a command, `ink-infra-mcp approve ap-...`, which shows the same plan in "
+    "a terminal and takes your answer; then the assistant calls the tool again."
+)
+
+
+def _claude() -> str:
+    return _fenced(
+        "sh", f"claude mcp add ink -- {COMMAND} serve\nclaude mcp add ink -e INK_COOLIFY_TOKEN=... -- {COMMAND} serve"
+    )
+
+
+def _servers() -> str:
+    return _fenced("json", json.dumps({"mcpServers": {"ink": _SERVER}}, indent=2))
+
+
+def _vscode() -> str:
+    return _fenced("json", json.dumps({"servers": {"ink": {"type": "stdio", **_SERVER}}}, indent=2))
+
+
+def _codex() -> str:
+    return _fenced("toml", f'[mcp_servers.ink]\ncommand = "{COMMAND}"\nargs = ["serve"]')
+
+
+def _bundle() -> str:
+    made = _fenced("sh", "make bundle    # writes dist/ink-infra-mcp.mcpb")
+    return f"{made}\n\nOpen that file there. Its form, as it is, starts the pretend world. It needs `uv`."
+
+
+def _code() -> str:
+    return f"Start `{COMMAND} serve` over stdio, as any server."
+
+
+def _fenced(language: str, text: str) -> str:
+    return f"```{language}\n{text}\n```"
+
+
+def _cursor_link() -> str:
+    config = base64.b64encode(json.dumps(_SERVER, separators=(",", ":")).encode()).decode()
+    return f"cursor://anysphere.cursor-deeplink/mcp/install?name=ink&config={quote(config, safe='')}"
+
+
+def _vscode_link() -> str:
+    return f"vscode:mcp/install?{quote(json.dumps({'name': 'ink', **_SERVER}, separators=(',', ':')), safe='')}"
+
+
+_FORMS: Mapping[str, Callable[[], str]] = {
+    "claude": _claude,
+    "servers": _servers,
+    "vscode": _vscode,
+    "codex": _codex,
+    "bundle": _bundle,
+    "code": _code,
+}
+_LINKS: Mapping[str, Callable[[], str]] = {"cursor": _cursor_link, "vscode": _vscode_link}
