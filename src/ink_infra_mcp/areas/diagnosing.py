@@ -8,7 +8,7 @@ import anyio
 
 from ink_infra_mcp.areas.apps.app import App, find_app, host_of
 from ink_infra_mcp.areas.apps.log_lines import masked, redacted
-from ink_infra_mcp.areas.apps.own_values import own_values
+from ink_infra_mcp.areas.apps.own_values import OwnValues, own_values
 from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services, promised_by
 from ink_infra_mcp.areas.apps.web import Reached, reached
 from ink_infra_mcp.areas.look import Look
@@ -93,6 +93,7 @@ class _Looking:
     pages: dict[str, Page] = field(default_factory=dict[str, Page])
     shut: tuple[str, ...] | NotAsked | Unread = _NO_NEED
     why: Why = field(default_factory=Why)
+    own: OwnValues | None = None
     visits: dict[str, str] = field(default_factory=dict[str, str])
 
     async def run(self) -> None:
@@ -105,8 +106,7 @@ class _Looking:
         if any(isinstance(page.answer, Answer) and page.answer.status is None for page in self.pages.values()):
             self.shut = await self._asked_door()
         if self._may_tell_more():
-            found = await or_unread(lambda: why_not_up(self.look.hosts, self.app.muscle, self._promise()))
-            self.why = Why() if isinstance(found, Unread) else found
+            await self._why_not_up()
 
     async def told(self) -> Looked:
         """Return what was seen."""
@@ -114,9 +114,23 @@ class _Looking:
         lines = self._log()
         if not lines:
             return Looked(seen, tuple(self._asked()))
-        own = await own_values(self.look.coolify, self.app.uuid, service=self.app.kind == "service")
-        self.look.learn_secrets()
-        return Looked(seen, tuple(self._asked()), redacted(self.look, masked(own, lines), limit=LINE), own.note)
+        own = await self._own_values()
+        # all lines are masked before the last are taken: nobody knows the half of a secret
+        last = masked(own, lines)[-LOG_LINES:]
+        return Looked(seen, tuple(self._asked()), redacted(self.look, last, limit=LINE), own.note)
+
+    async def _why_not_up(self) -> None:
+        own = await self._own_values()
+        promise = self._promise()
+        found = await or_unread(lambda: why_not_up(self.look.hosts, self.app.muscle, promise, mask=own.mask))
+        self.why = Why() if isinstance(found, Unread) else found
+
+    async def _own_values(self) -> OwnValues:
+        if self.own is None:
+            self.look.learn_secrets()
+            service = self.app.kind == "service"
+            self.own = await own_values(self.look.coolify, self.app.uuid, service=service)
+        return self.own
 
     def _asked(self) -> Iterator[str]:
         yield f"Coolify: the app ({self.app.status}) and its last deployment"
@@ -201,7 +215,7 @@ class _Looking:
             rollout=_rollout(self.last),
             boxes=self.services if isinstance(self.services, Unread) else boxes,
             machine=self._machine(own),
-            pages=tuple(self.pages[url] for url in self.app.urls[:MOST_URLS]),
+            pages=(*(self.pages[url] for url in self.app.urls[:MOST_URLS]), *_unvisited(self.app)),
             missing="" if isinstance(own, Unread) else missing(own, promise),
             refused="" if boxes else self.why.cause,
             shut=self.shut,
@@ -230,10 +244,10 @@ class _Looking:
     def _log(self) -> list[str]:
         """The containers tell more of why it is down than a build that is over."""
         if self.why.untrusted_log:
-            return [*self.why.untrusted_log][-LOG_LINES:]
+            return [*self.why.untrusted_log]
         if not isinstance(self.last, Deployment) or not _rollout_of(self.last).failed:
             return []
-        return [part for line in self.last.lines or () for part in line.untrusted_text.splitlines()][-LOG_LINES:]
+        return [part for line in self.last.lines or () for part in line.untrusted_text.splitlines()]
 
 
 async def _with_power(look: Look, muscle: str, why: Unread) -> Unread:
@@ -320,11 +334,16 @@ def _rollout_of(last: Deployment) -> Rollout:
     )
 
 
+def _unvisited(app: App) -> Iterator[Page]:
+    """What is beyond the first URLs is not known, and keeps the app from being called up."""
+    if more := max(0, len(app.urls) - MOST_URLS):
+        why = Unread(f"only the first {MOST_URLS} are visited")
+        yield Page(f"{more} more of its URLs", why, why, why)
+
+
 def _skipped(app: App) -> Iterator[str]:
     if not app.urls:
         yield "names, certificates and answers: Coolify has no URL for it"
-    if len(app.urls) > MOST_URLS:
-        yield f"{len(app.urls) - MOST_URLS} more of its URLs"
     if isinstance(app.source, Application) and app.source.more_servers_count:
         yield f"its copies on {app.source.more_servers_count} more servers"
     yield "other pages than those of its URLs, and other places of the internet"
