@@ -14,6 +14,7 @@ from ink_infra_mcp.tools.connect_private_network import ConnectPrivateNetwork
 from ink_infra_mcp.tools.control_app import ControlApp
 from ink_infra_mcp.tools.delete_app import DeleteApp
 from ink_infra_mcp.tools.deploy_app import DeployApp
+from ink_infra_mcp.tools.diagnose_app import DiagnoseApp
 from ink_infra_mcp.tools.get_app import GetApp
 from ink_infra_mcp.tools.get_app_logs import GetAppLogs
 from ink_infra_mcp.tools.get_audit import GetAudit
@@ -44,6 +45,7 @@ ALL: tuple[type[Query[Any, Any, Any]] | type[Mutation[Any, Any, Any]], ...] = (
     ListApps,
     GetApp,
     GetAppLogs,
+    DiagnoseApp,
     SetAppEnv,
     ControlApp,
     RollbackApp,

@@ -6,13 +6,14 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.apps.app import App, find_app
+from ink_infra_mcp.areas.apps.log_lines import masked, redacted
 from ink_infra_mcp.areas.apps.own_values import OwnValues, own_values
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import InputError, Rejected
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import READ, SENSITIVE, Needs
-from ink_infra_mcp.core.untrusted import clean, fence
+from ink_infra_mcp.core.untrusted import fence
 from ink_infra_mcp.hosts.docker.containers import container_logs, containers_of
 
 LINE = 500
@@ -58,7 +59,7 @@ class GetAppLogs(Query[Args, Look, Report]):
 
     name: ClassVar[str] = "get_app_logs"
     title: ClassVar[str] = "Show an app's logs"
-    hint: ClassVar[str] = "errors, output, crash, why it fails, is slow or down, after a push; tail, print"
+    hint: ClassVar[str] = "errors, output, crash, why it fails or is slow; tail, print, what it wrote or says"
     long: ClassVar[bool] = True
     toolset: ClassVar[Toolset] = "apps"
     needs: ClassVar[Needs] = Needs((READ,), (SENSITIVE,))
@@ -74,11 +75,9 @@ class GetAppLogs(Query[Args, Look, Report]):
             lines, deployment, status = await _runtime(look, app, own), "", app.status.state
         else:
             lines, deployment, status = await _build(look, app, args.deployment)
-        lines = own.lines(clean(line, limit=None) for line in lines)
+        lines = masked(own, lines)
         end = min(len(lines), args.before - 1) if args.before else len(lines)
         start = _first(lines, end, at_most=args.lines)
-        # masked before it is cut: nobody knows the half of a secret
-        page = look.redact("\n".join(lines[start:end])).split("\n") if start < end else []
         return Report(
             app=app.name,
             kind=args.kind,
@@ -89,7 +88,7 @@ class GetAppLogs(Query[Args, Look, Report]):
             total=len(lines),
             before=start + 1 if start > 0 else None,
             note=own.note,
-            untrusted_lines=tuple(clean(line, limit=LINE) for line in page),
+            untrusted_lines=redacted(look, lines[start:end], limit=LINE),
         )
 
     def render(self, report: Report) -> str:

@@ -18,7 +18,9 @@ from ink_infra_mcp.hosts.web.visiting import Visit, addresses_from, visit_from
 
 WEB_READY_S = 60.0
 _EVERY_S = 3.0
-_NO_ROUTE = "404 page not found"
+_NOT_FOUND, _NO_ROUTE = 404, "404 page not found"
+NO_ANSWER = "no answer"
+"""Why nothing is known of where a name leads: no name server gave a usable answer."""
 _FOR_GOOD = frozenset({"refused_by_us", "unresolved"})
 """Kinds of answer that waiting does not change: they are about addresses, not about what comes up."""
 
@@ -26,7 +28,7 @@ Visiting = Callable[[], Awaitable[HttpSeen]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """From where an app is looked at. `server` is a server of the fleet; empty: here. `inside` admits private ones."""
 
     server: str = ""
@@ -34,6 +36,7 @@ class _Place:
 
     @property
     def words(self) -> str:
+        """Return what stands behind a sentence about what was seen from there."""
         return f" (from {self.server})" if self.server else ""
 
 
@@ -45,24 +48,57 @@ class _Resolved:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How a URL was reached: where its name leads, judged, and what answered at its server.
+
+    `addresses` are those that the name was seen to have, and `why` says why there are none. `seen` is None where nobody
+    visited it, for the `reason`.
+    """
+
+    dns: Check
+    addresses: tuple[str, ...]
+    why: str = ""
+    seen: HttpSeen | None = None
+    reason: str = ""
+    place: Place = Place()
+
+
 async def web(look: Look, muscle: str, url: str) -> list[Check]:
     """Return the checks of name, certificate and answer; waits up to a minute for routing and certificate.
 
     Where the app's address is not public they are made from where `[access] proof_from` says, else skipped with the
     reason. A verdict that no waiting can change ends the waiting.
     """
+    found = await reached(look, muscle, url, within_s=WEB_READY_S)
+    if found.seen is None:
+        tls = _skipped("tls", found.reason) if url.startswith("https://") else _plain()
+        return [found.dns, tls, _skipped("http", found.reason)]
+    return [found.dns, _tls(found.seen, url, found.place), _http(found.seen, url, found.place)]
+
+
+async def reached(look: Look, muscle: str, url: str, *, within_s: float) -> Reached:
+    """Return how a URL of an app on that server is reached, from where `web` looks; waits up to `within_s` for a good
+    answer, 0: it is visited once.
+    """
     server, host = await _by_address(look, look.fleet.host(muscle)), host_of(url)
     resolved = await _resolved(look, host)
     reason = why_not_public(host, server.address, resolved.addresses)
     if not reason:
-        dns = await _followed(look, host, (server.address,), resolved, _Place())
-        return [dns, *await _visited(look, url, server.address, _Place())]
+        dns = await _followed(look, host, (server.address,), resolved, Place())
+        seen = await _visited(look, url, server.address, Place(), within_s)
+        return Reached(dns, resolved.addresses, resolved.why, seen)
     if not (wanted := look.fleet.access.proof_from):
         return await _unseen(look, url, server, resolved, reason)
     try:
-        return await _from(look, _Place(server="" if wanted == HERE else wanted, inside=True), server, url)
+        return await _from(look, Place(server="" if wanted == HERE else wanted, inside=True), server, url, within_s)
     except HostError as error:
         return await _unseen(look, url, server, resolved, f"{reason}; {error.failed.rstrip('.')}")
+
+
+def is_unrouted(seen: HttpSeen) -> bool:
+    """Return whether Traefik itself answers that it has no router for the name."""
+    return seen.status == _NOT_FOUND and seen.untrusted_start.strip() == _NO_ROUTE
 
 
 async def _by_address(look: Look, server: Host) -> Host:
@@ -76,20 +112,21 @@ async def _by_address(look: Look, server: Host) -> Host:
 async def _resolved(look: Look, host: str) -> _Resolved:
     found = await look.resolver.addresses(host)
     words = {"nxdomain": "no such name", "none": "no address"}
-    return _Resolved((*found.ipv4, *found.ipv6), words.get(found.status, "no answer"))
+    return _Resolved((*found.ipv4, *found.ipv6), words.get(found.status, NO_ANSWER))
 
 
-async def _from(look: Look, place: _Place, muscle: Host, url: str) -> list[Check]:
+async def _from(look: Look, place: Place, muscle: Host, url: str, within_s: float) -> Reached:
     host, own = host_of(url), _own(muscle)
     resolved = await _resolved_from(look, place, host)
     target = next((address for address in own if address in resolved.addresses), muscle.address)
     dns = await _followed(look, host, own, resolved, place)
     if dns.status == "failed" and _behind_another(muscle, resolved):
         dns = _skipped("dns", f"nothing tells whether {resolved.addresses[0]} leads to {muscle.address}")
-    return [dns, *await _visited(look, url, target, place)]
+    seen = await _visited(look, url, target, place, within_s)
+    return Reached(dns, resolved.addresses, resolved.why, seen, place=place)
 
 
-async def _resolved_from(look: Look, place: _Place, host: str) -> _Resolved:
+async def _resolved_from(look: Look, place: Place, host: str) -> _Resolved:
     if place.server:
         return _Resolved(await addresses_from(look.hosts, place.server, host), "no such name")
     return await _resolved(look, host)
@@ -100,20 +137,19 @@ def _behind_another(muscle: Host, resolved: _Resolved) -> bool:
     return not seems_public(muscle.address) and any(map(seems_public, resolved.addresses))
 
 
-async def _visited(look: Look, url: str, address: str, place: _Place) -> list[Check]:
-    """Return the checks of certificate and answer, as soon as they are good or nothing more can come."""
+async def _visited(look: Look, url: str, address: str, place: Place, within_s: float) -> HttpSeen:
+    """Return the answer, as soon as it is good or nothing more can come."""
 
     async def visit() -> HttpSeen:
         if place.server:
             return await _from_server(look, place.server, url, address)
         return await look.probe.http(url, address=address, inside=place.inside)
 
-    seen = await _settled(look, visit)
-    return [_tls(seen, url, place), _http(seen, url, place)]
+    return await _settled(look, visit, within_s)
 
 
-async def _settled(look: Look, visit: Visiting) -> HttpSeen:
-    end = look.clock.monotonic() + WEB_READY_S
+async def _settled(look: Look, visit: Visiting, within_s: float) -> HttpSeen:
+    end = look.clock.monotonic() + within_s
     while not _good(seen := await visit()) and seen.kind not in _FOR_GOOD and look.clock.monotonic() < end:
         await look.clock.sleep(_EVERY_S)
     return seen
@@ -140,13 +176,13 @@ def _own(server: Host) -> tuple[str, ...]:
     return tuple(filter(None, (server.address, server.private_address)))
 
 
-async def _unseen(look: Look, url: str, server: Host, resolved: _Resolved, reason: str) -> list[Check]:
+async def _unseen(look: Look, url: str, server: Host, resolved: _Resolved, reason: str) -> Reached:
     """A name that is seen to lead to the server is proved, whoever may follow it; one that is seen to lead past a
     public server is wrong."""
-    dns = await _followed(look, host_of(url), _own(server), resolved, _Place())
+    dns = await _followed(look, host_of(url), _own(server), resolved, Place())
     if dns.status == "failed" and not (resolved.addresses and seems_public(server.address)):
         dns = _skipped("dns", reason)
-    return [dns, _skipped("tls", reason) if url.startswith("https://") else _plain(), _skipped("http", reason)]
+    return Reached(dns, resolved.addresses, resolved.why, reason=reason)
 
 
 def _skipped(name: str, reason: str) -> Check:
@@ -157,7 +193,7 @@ def _plain() -> Check:
     return Check(name="tls", status="skipped", evidence="the URL is plain http")
 
 
-async def _followed(look: Look, host: str, own: Sequence[str], resolved: _Resolved, place: _Place) -> Check:
+async def _followed(look: Look, host: str, own: Sequence[str], resolved: _Resolved, place: Place) -> Check:
     """A browser that finds an HTTPS record goes where that says, and not to the addresses (RFC 9460, 3)."""
     dns = _dns(host, own, resolved, place)
     if dns.status != "passed":
@@ -169,7 +205,7 @@ async def _followed(look: Look, host: str, own: Sequence[str], resolved: _Resolv
     return Check(name="dns", status="failed", evidence=f"{dns.evidence}, but {words}") if words else dns
 
 
-def _dns(host: str, own: Sequence[str], resolved: _Resolved, place: _Place) -> Check:
+def _dns(host: str, own: Sequence[str], resolved: _Resolved, place: Place) -> Check:
     if leads_only(resolved.addresses, own):
         found = next(address for address in own if address in resolved.addresses)
         return Check(name="dns", status="passed", evidence=f"{host} is {found}{place.words}")
@@ -182,11 +218,10 @@ def _good(seen: HttpSeen) -> bool:
 
 
 def _http_status(seen: HttpSeen) -> Literal["passed", "failed"]:
-    no_route = seen.status == 404 and seen.untrusted_start.strip() == _NO_ROUTE
-    return "failed" if seen.status is None or seen.status >= 500 or no_route else "passed"
+    return "failed" if seen.status is None or seen.status >= 500 or is_unrouted(seen) else "passed"
 
 
-def _http(seen: HttpSeen, url: str, place: _Place) -> Check:
+def _http(seen: HttpSeen, url: str, place: Place) -> Check:
     if seen.status is None:
         return Check(name="http", status="failed", evidence=f"GET {url}{place.words}: {seen.error}")
     words = f"GET {url}{place.words} answers {seen.status}"
@@ -195,7 +230,7 @@ def _http(seen: HttpSeen, url: str, place: _Place) -> Check:
     return Check(name="http", status=_http_status(seen), evidence=words)
 
 
-def _tls(seen: HttpSeen, url: str, place: _Place) -> Check:
+def _tls(seen: HttpSeen, url: str, place: Place) -> Check:
     if url.startswith("http://"):
         return _plain()
     if seen.tls is None:
@@ -206,7 +241,7 @@ def _tls(seen: HttpSeen, url: str, place: _Place) -> Check:
     return Check(name="tls", status="passed", evidence=_trusted(seen.tls, place))
 
 
-def _trusted(tls: TlsSeen, place: _Place) -> str:
+def _trusted(tls: TlsSeen, place: Place) -> str:
     if place.server:
         return f"{place.server} trusts the certificate"
     until = f" until {tls.not_after:%Y-%m-%d}" if tls.not_after else ""

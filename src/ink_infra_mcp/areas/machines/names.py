@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from ink_infra_mcp.areas.apps.app import App, host_of
 from ink_infra_mcp.areas.apps.reach import is_address, leads_only, why_not_public
+from ink_infra_mcp.areas.apps.web import is_unrouted
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.machines.drift import Drift
 from ink_infra_mcp.clients.probe import HttpSeen, TlsSeen
@@ -14,7 +15,6 @@ from ink_infra_mcp.core.untrusted import clean_name
 SOON, NOW = timedelta(days=20), timedelta(days=3)
 """Traefik renews a certificate of three months when thirty days are left: with fewer it has tried in vain."""
 _SERVER_ERRORS = 500
-_NOT_FOUND, _NO_ROUTE = 404, "404 page not found"
 
 
 def is_looked_at(app: App) -> bool:
@@ -67,8 +67,7 @@ async def _diverted(look: Look, app: App, host: str, addresses: Collection[str])
 def _seen(app: App, host: str, seen: HttpSeen, now: datetime) -> Iterator[Drift]:
     if seen.tls is not None:
         yield from _certificate(app, host, seen.tls, now)
-    no_route = seen.status == _NOT_FOUND and seen.untrusted_start.strip() == _NO_ROUTE
-    if seen.status is None or seen.status >= _SERVER_ERRORS or no_route:
+    if seen.status is None or seen.status >= _SERVER_ERRORS or is_unrouted(seen):
         why = f"answers {seen.status}" if seen.status is not None else clean_name(seen.error, limit=120)
         mend = f"get_app_logs app={app.name}, then control_app app={app.name} action=restart"
         yield Drift(app.muscle, "high", "app_down", f"{app.name} does not answer", f"GET of {host}: {why}", mend, host)

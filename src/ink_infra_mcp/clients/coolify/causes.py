@@ -18,6 +18,9 @@ def _cause(signs: str, words: str) -> _Cause:
     return _Cause(re.compile(signs, re.IGNORECASE), words)
 
 
+_LIMITED = "The image registry limits the number of pulls: log the server in to it, or wait."
+_NO_IMAGE = "The image or its tag does not exist in the registry."
+_REFUSED = "The registry refuses the image: its name is wrong, or it is private and the server is not logged in."
 _CAUSES: tuple[_Cause, ...] = (
     _cause(
         r"no space left on device|disk quota exceeded",
@@ -29,7 +32,7 @@ _CAUSES: tuple[_Cause, ...] = (
     ),
     _cause(
         r"toomanyrequests|pull rate limit",
-        "The image registry limits the number of pulls: log the server in to it, or wait.",
+        _LIMITED,
     ),
     _cause(
         r"exit code:? 137|exited with code 137|\boom.?killed\b|out of memory|signal: killed|cannot allocate memory",
@@ -80,12 +83,12 @@ _CAUSES: tuple[_Cause, ...] = (
     ),
     _cause(
         r"manifest unknown|manifest for \S+ not found|not found: manifest",
-        "The image or its tag does not exist in the registry.",
+        _NO_IMAGE,
     ),
     _cause(
         r"pull access denied|requested access to the resource is denied|unauthorized: authentication required"
         r"|no basic auth credentials",
-        "The registry refuses the image: its name is wrong, or it is private and the server is not logged in.",
+        _REFUSED,
     ),
     _cause(
         r"temporary failure in name resolution|could not resolve host|no such host|eai_again|getaddrinfo enotfound",
@@ -127,6 +130,11 @@ _CAUSES: tuple[_Cause, ...] = (
         "A command of the build failed: the lines before the error say which.",
     ),
 )
+
+
+def is_of_image(cause: str) -> bool:
+    """Return whether a probable cause is that a registry did not give an image."""
+    return cause in {_LIMITED, _NO_IMAGE, _REFUSED}
 
 
 def probable_cause(lines: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 Docker Compose refuses."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from ink_infra_mcp.core.compose.words import without_quoted
@@ -103,19 +103,20 @@ def fell(call: StepCall) -> bool:
     return bool(call.results.get(f"{lane}{mark}deploy", {}).get("seen"))
 
 
-async def why_not_up(pool: HostPool, muscle: str, promise: Promise) -> Why:
+async def why_not_up(pool: HostPool, muscle: str, promise: Promise, *, mask: Callable[[str], str] = str) -> Why:
     """Return why an app does not come up, with the last lines of the containers that fell, or Docker Compose's words.
 
+    `mask` masks secrets that only the caller knows, before lines are cut.
     One that Docker has started again runs in between: its log tells what it did before. Nothing that cannot be found
     out is an error: then the answer is empty.
     """
     try:
         found = await containers_of(pool, muscle, promise.app)
         if fallen := _fallen(found, promise):
-            return Why(trouble(fallen, promise), await _logs(pool, muscle, fallen[:LOGS_OF]))
+            return Why(trouble(fallen, promise), await _logs(pool, muscle, fallen[:LOGS_OF], mask))
         if new := _new(found, promise):
             again = [container for container in new if container.restart_count]
-            return Why(untrusted_log=await _logs(pool, muscle, again[:LOGS_OF]))
+            return Why(untrusted_log=await _logs(pool, muscle, again[:LOGS_OF], mask))
         return await compose_refuses(pool, muscle, promise.app)
     except HostError:
         return Why()
@@ -159,13 +160,15 @@ def failed_with(failure: StepFailed, why: Why) -> StepFailed:
     )
 
 
-async def _logs(pool: HostPool, muscle: str, fallen: Iterable[ContainerFacts]) -> tuple[str, ...]:
-    return tuple([line for container in fallen for line in await _log(pool, muscle, container)])
+async def _logs(
+    pool: HostPool, muscle: str, fallen: Iterable[ContainerFacts], mask: Callable[[str], str]
+) -> tuple[str, ...]:
+    return tuple([line for container in fallen for line in await _log(pool, muscle, container, mask)])
 
 
-async def _log(pool: HostPool, muscle: str, container: ContainerFacts) -> tuple[str, ...]:
+async def _log(pool: HostPool, muscle: str, container: ContainerFacts, mask: Callable[[str], str]) -> tuple[str, ...]:
     try:
-        text = await container_logs(pool, muscle, container.id, lines=LOG_LINES)
+        text = await container_logs(pool, muscle, container.id, lines=LOG_LINES, mask=mask)
     except HostError:
         return ()
     return _lines(container.name, text.splitlines())
