@@ -201,6 +201,7 @@ DEATHS: list[Death] = [
 """Docker half installed, its restart, sshd and the firewall on probation, Coolify's key, the canary, and the end."""
 
 
+@pytest.mark.long
 async def test_an_addition_that_is_killed_again_and_again_ends_as_if_it_never_was(
     bed: Bed, repository: debs.Repository, tmp_path: Path, forks: None
 ) -> None:

@@ -27,6 +27,14 @@ LIMIT_S = 600.0
 KEPT = "/data/coolify/backups/ink"
 HANGS_S = 20
 CAUGHT = [each for each in BROKEN.values() if each.shows != "drops"]
+IN_EVERY_RUN = frozenset(
+    {"waits_for_its_own_lock", "encrypts_with_another_key", "half_done", "exits_with_zero", "throws"}
+)
+"""Of the broken migrations, one for each way to be known: it hangs, its secret, halfway, a wrong status, an error."""
+
+
+def _weighed(broken: Broken) -> object:
+    return broken if broken.name in IN_EVERY_RUN else pytest.param(broken, marks=pytest.mark.long)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +110,7 @@ async def test_the_next_release_is_rehearsed_before_it_runs(
     assert service(coolify) == before
 
 
-@pytest.mark.parametrize("broken", CAUGHT, ids=lambda each: each.name)
+@pytest.mark.parametrize("broken", [_weighed(each) for each in CAUGHT], ids=lambda each: each.name)
 async def test_a_broken_migration_is_caught_on_the_copy(bed: Bed, coolify: Coolify, broken: Broken) -> None:
     """However it is broken, the rehearsal fails with a stage that says where, and nothing in service is touched."""
     before = service(coolify)

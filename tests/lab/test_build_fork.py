@@ -223,7 +223,7 @@ async def test_a_conflict_names_the_file_and_nothing_is_built(ground: Ground) ->
 
 
 @pytest.mark.parametrize("ground", [6], indirect=True)
-@pytest.mark.parametrize("how", ["we", "killed", "power"])
+@pytest.mark.parametrize("how", [*(pytest.param(how, marks=pytest.mark.long) for how in ("we", "killed")), "power"])
 async def test_whoever_dies_meanwhile_there_is_one_image_in_the_end(ground: Ground, how: str) -> None:
     """We, the unit, or the whole server: the same operation finds the same build again, and it is pushed once."""
     with anyio.fail_after(LIMIT_S):

@@ -151,6 +151,7 @@ async def killed_in_the_copy(it: Draining) -> None:
     assert await ended(process, within_s=LIFE_S) == -SIGKILL
 
 
+@pytest.mark.long
 async def test_a_drain_that_is_killed_again_and_again_loses_nothing(bed: Bed, tmp_path: Path, forks: None) -> None:
     """Process after process dies: while a volume is copied, after the switch, before Coolify forgets. The last
     one ends it: each app serves once, with all of its data.

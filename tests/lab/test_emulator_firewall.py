@@ -156,7 +156,13 @@ def _seen(seen: Seen) -> Shape:
 
 
 @pytest.mark.parametrize(
-    "situation", [one for one in SITUATIONS if one.name in CHANGED], ids=lambda situation: situation.name
+    "situation",
+    [
+        pytest.param(one, marks=[pytest.mark.long] if one.name == "firewalld" else [])
+        for one in SITUATIONS
+        if one.name in CHANGED
+    ],
+    ids=lambda situation: situation.name,
 )
 async def test_a_change_of_a_pretend_firewall_goes_as_one_of_a_real_firewall_does(
     situation: Situation, bed: Bed, tmp_path: Path

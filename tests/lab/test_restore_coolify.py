@@ -206,7 +206,9 @@ async def test_a_backup_goes_back_into_service_proved_and_by_hand_all_comes_back
     assert ground.seen() == before
 
 
-@pytest.mark.parametrize("how", ["nobody confirms", "power", "killed", "told"])
+@pytest.mark.parametrize(
+    "how", ["nobody confirms", "power", *(pytest.param(how, marks=pytest.mark.long) for how in ("killed", "told"))]
+)
 async def test_whoever_dies_the_database_from_before_serves_again(ground: Ground, how: str) -> None:
     """No confirmation, a power cut in the middle, a killed unit, the word to go back."""
     before = ground.seen()
@@ -226,6 +228,7 @@ async def test_whoever_dies_the_database_from_before_serves_again(ground: Ground
     assert ground.seen() == before
 
 
+@pytest.mark.long
 async def test_a_unit_that_is_killed_again_and_again_ends_on_the_database_from_before(ground: Ground) -> None:
     """At no command of its way there or back is it in a state that it does not come back from."""
     before = ground.seen()

@@ -235,7 +235,7 @@ async def test_a_good_image_is_swapped_proved_confirmed_and_taken_back_by_hand(g
     assert ground.seen() == before
 
 
-@pytest.mark.parametrize("name", [UNHEALTHY, CRASHING])
+@pytest.mark.parametrize("name", [pytest.param(UNHEALTHY, marks=pytest.mark.long), CRASHING])
 async def test_an_image_that_does_not_serve_is_taken_back_and_its_last_words_are_told(
     ground: Ground, name: str
 ) -> None:
@@ -247,7 +247,14 @@ async def test_an_image_that_does_not_serve_is_taken_back_and_its_last_words_are
     assert caught.value.untrusted_log
 
 
-@pytest.mark.parametrize("how", ["nobody confirms", "power", "killed", "terminated", "told"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "nobody confirms",
+        "power",
+        *(pytest.param(how, marks=pytest.mark.long) for how in ("killed", "terminated", "told")),
+    ],
+)
 async def test_whoever_dies_the_factory_is_back_on_the_old_image_and_its_old_database(ground: Ground, how: str) -> None:
     """No confirmation, a power cut, a killed unit, the word to go back: what was written before the swap is there."""
     before = ground.seen()

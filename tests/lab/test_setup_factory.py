@@ -183,6 +183,7 @@ async def test_a_coolify_moves_with_its_database_and_its_secrets(bed: Bed) -> No
             assert volume == "/data/docker/volumes/coolify-db/_data"
 
 
+@pytest.mark.long
 async def test_where_containerd_keeps_the_images_its_data_moves_too(ground: Ground) -> None:
     """As Docker is set up anew from its version 29 on: layers lie below /var/lib/containerd then."""
     with anyio.fail_after(LIMIT_S):
@@ -211,7 +212,10 @@ async def test_without_its_disk_docker_stays_down_and_says_so(ground: Ground) ->
         assert (await ground.proofs("data_disk"))["data_disk"] == "failed"
 
 
-@pytest.mark.parametrize("pattern", ["cp -a", "mkfs.ext4", "docker stop", "docker start"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["cp -a", *(pytest.param(one, marks=pytest.mark.long) for one in ("mkfs.ext4", "docker stop", "docker start"))],
+)
 async def test_a_power_cut_on_the_way_leaves_all_in_one_place(ground: Ground, pattern: str) -> None:
     """In the old one whole, or in the new one whole, with Docker running; then the same call gets there."""
     before = ground.seen()

@@ -104,6 +104,7 @@ async def test_the_product_reads_everything_of_it(bed: Bed, coolify: Coolify, im
     assert configured(facts) == Configured(image=images[OFFICIAL].reference, file=PROD)
 
 
+@pytest.mark.long
 async def test_only_the_fork_has_the_option_and_only_its_second_release_the_migration(
     bed: Bed, coolify: Coolify, images: dict[str, Published]
 ) -> None:
@@ -132,6 +133,7 @@ async def test_only_the_fork_has_the_option_and_only_its_second_release_the_migr
             assert await knows_runtime_option(pool, "factory") is False
 
 
+@pytest.mark.long
 async def test_a_fork_runs_where_the_override_names_it(
     bed: Bed, coolify: Coolify, images: dict[str, Published]
 ) -> None:
@@ -172,6 +174,7 @@ def test_the_bad_images_are_bad_each_in_its_way(coolify: Coolify, images: dict[s
     assert (refused.returncode, "no matching manifest for linux/amd64" in refused.stderr) == (1, True)
 
 
+@pytest.mark.long
 def test_a_start_fails_the_deployments_that_wait_and_takes_the_switch_of_updates(coolify: Coolify) -> None:
     """Queued and running ones are failed afterwards, finished ones are not; AUTOUPDATE of .env is in the database."""
     for uuid, status in {"dp1": "queued", "dp2": "in_progress", "dp3": "finished"}.items():
@@ -189,6 +192,7 @@ def test_a_start_fails_the_deployments_that_wait_and_takes_the_switch_of_updates
     assert coolify.sql("select is_auto_update_enabled from instance_settings") == "t"
 
 
+@pytest.mark.long
 def test_a_stored_key_is_encrypted_and_only_its_app_key_reads_it(coolify: Coolify) -> None:
     """The database has Laravel's envelope; it opens with this APP_KEY, also as a previous one, and with no other."""
     coolify.store_key("ky1", KEY)
@@ -207,6 +211,7 @@ def test_a_stored_key_is_encrypted_and_only_its_app_key_reads_it(coolify: Coolif
     assert coolify.server.say(*run, *moved, *tinker) == KEY
 
 
+@pytest.mark.long
 def test_the_health_needs_no_database_and_the_api_a_token(coolify: Coolify) -> None:
     """`/api/health` is OK while the database is away; version, servers and validation are for who has a token."""
     bearer = ("--header", f"Authorization: Bearer {coolify.api_token()}")
@@ -231,6 +236,7 @@ def test_the_health_needs_no_database_and_the_api_a_token(coolify: Coolify) -> N
     assert coolify.artisan("migrate:status").returncode == 0
 
 
+@pytest.mark.long
 def test_an_isolated_migration_is_skipped_where_another_holds_the_lock(coolify: Coolify) -> None:
     """It ends well and has done nothing, as Laravel's does; and it needs Redis, which the plain one does not."""
     coolify.tinker("Cache::lock('framework/command-migrate', 60)->get();")
@@ -250,6 +256,7 @@ def test_an_isolated_migration_is_skipped_where_another_holds_the_lock(coolify: 
     until(coolify.works, what="Horizon does not come back", limit_s=LIMIT_S)
 
 
+@pytest.mark.long
 def test_a_failed_migration_makes_no_difference_to_the_health(coolify: Coolify, lab: Lab) -> None:
     """The start goes on past it: the container is healthy, Horizon runs, and only migrate:status tells."""
     bad = catalogue.broken(lab.site, BROKEN["division_by_zero"])
@@ -270,6 +277,7 @@ def pending(status: str) -> list[str]:
     return [line.split()[0] for line in status.splitlines() if line.endswith(" Pending  ")]
 
 
+@pytest.mark.long
 def test_what_the_database_holds_outlives_its_container_and_can_be_dumped(coolify: Coolify) -> None:
     """A second container over the same volume has the data; PostgreSQL's own tools are inside of it."""
     before = coolify.sql("select count(*) from migrations")
@@ -282,6 +290,7 @@ def test_what_the_database_holds_outlives_its_container_and_can_be_dumped(coolif
     assert coolify.server.say("docker", "exec", "coolify-db", "pg_dump", "--version").split()[2].split(".")[0] == "15"
 
 
+@pytest.mark.long
 def test_a_second_database_takes_the_dump_and_the_first_lets_nobody_in(coolify: Coolify, case: str) -> None:
     """The image makes a server of the same version without any network; over the network it asks for the password."""
     image = "postgres:15-alpine"
@@ -299,6 +308,7 @@ def test_a_second_database_takes_the_dump_and_the_first_lets_nobody_in(coolify: 
     assert (refused.returncode, "password authentication failed" in refused.stderr) == (2, True)
 
 
+@pytest.mark.long
 def test_it_comes_back_by_itself_after_a_power_cut(coolify: Coolify) -> None:
     """All four start with Docker, the data is there, and the lab takes the Factory for ready as it is."""
     coolify.store_key("ky2", KEY)
