@@ -12,6 +12,7 @@ from ink_infra_mcp.tools.check_firewall import Args, CheckFirewall
 from tests.ink import data, says_yes
 from tests.lab.bed import Bed, meanwhile
 from tests.lab.broken import BROKEN, NO_IPV6, PORTS, Broken, break_
+from tests.lab.chosen import chosen
 from tests.lab.connects import knocks, met, observed
 from tests.lab.open_ssh import goes_on, open_ssh
 from tests.lab.tools_bed import app_of, client_of
@@ -52,9 +53,7 @@ def beyond_policy(seen: list[Knocked], how: Broken) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(
-    "way", [way if way in IN_EVERY_RUN else pytest.param(way, marks=pytest.mark.long) for way in BROKEN]
-)
+@pytest.mark.parametrize("way", chosen(BROKEN, IN_EVERY_RUN))
 async def test_what_is_wrong_is_told_as_connects_see_it_and_mended_without_losing_a_connection(
     bed: Bed, tmp_path: Path, way: str
 ) -> None:

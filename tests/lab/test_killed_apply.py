@@ -20,6 +20,7 @@ from tests.engine.killing import CALLER, CHECKPOINT, Moment, begin_forking
 from tests.lab import killing
 from tests.lab.bed import Bed, eventually
 from tests.lab.broken import BROKEN, break_
+from tests.lab.chosen import chosen
 from tests.lab.firewalls import firewall_of
 from tests.lab.ground.commands import LabError
 from tests.lab.ground.hosts import Server
@@ -178,7 +179,7 @@ async def walk(bed: Bed, folder: Path, name: str, rows: Sequence[Sequence[Death]
             await put_back(it, await is_applied(it, deaths, resumed=resumed), before)
 
 
-@pytest.mark.parametrize("step", [*STEPS, "the end"])
+@pytest.mark.parametrize("step", chosen([*STEPS, "the end"], {"set"}))
 async def test_a_killed_change_lets_everybody_in_and_is_ended_by_the_next_process(
     bed: Bed, tmp_path: Path, step: str
 ) -> None:
