@@ -68,7 +68,8 @@ async def test_a_coolify_that_refuses_or_is_away_is_named_and_nothing_is_begun(t
                     break_it(state)
                 said[name] = (await deploy(client, **NEW)).text
                 with it.world.change() as state:
-                    state.coolify, state.hosts = original.coolify, original.hosts
+                    again = original.model_copy(deep=True)
+                    state.coolify, state.hosts = again.coolify, again.hosts
             well = await deploy(client, **NEW)
 
     for name, (_, failed, advice) in REFUSING.items():

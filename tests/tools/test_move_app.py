@@ -173,7 +173,8 @@ async def test_what_cannot_be_moved_is_refused_with_its_reason_and_left_alone(tm
                     change(state)
                 said[name] = (await call(client, "move_app", **{**MOVE, **arguments})).text
                 with it.world.change() as state:
-                    state.coolify, state.hosts = original.coolify, original.hosts
+                    again = original.model_copy(deep=True)
+                    state.coolify, state.hosts = again.coolify, again.hosts
             journal = it.journal
 
     for name, (_, _, words) in REFUSED.items():

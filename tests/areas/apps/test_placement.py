@@ -91,7 +91,8 @@ def other_world(it: Ink, changes: tuple[Change, ...]) -> Generator[None]:
             change(state)
     yield
     with it.world.change() as state:
-        state.hosts, state.coolify = original.hosts, original.coolify
+        again = original.model_copy(deep=True)
+        state.hosts, state.coolify = again.hosts, again.coolify
 
 
 @pytest.mark.anyio
