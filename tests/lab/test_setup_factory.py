@@ -135,6 +135,7 @@ async def rebooted(ground: Ground) -> None:
     await meanwhile(reboot)
 
 
+@pytest.mark.long
 async def test_data_and_dockers_data_move_survive_a_reboot_and_go_back_by_hand(ground: Ground) -> None:
     """Links, holes, owners, odd names and a volume's rows come over; the next plan has nothing to do."""
     before = ground.seen()
