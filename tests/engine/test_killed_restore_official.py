@@ -6,10 +6,10 @@ import anyio
 import pytest
 
 from ink_infra_mcp.sandbox.state_factory import CUSTOM
-from tests.engine.aftermath import kept, once, workflows
-from tests.engine.killing import CHECKPOINT, Moment, begin_forking, ended, scene
+from tests.engine.exchanges import LIMIT_S, finished_once
+from tests.engine.killing import CHECKPOINT, Moment, begin_forking, scene
+from tests.tools.exchanges import in_service
 from tests.tools.test_restore_official_coolify import ENV, TAG, VERSION, has_option
-from tests.tools.test_rotate_fork_image import apps, in_service
 
 MOMENTS = [
     Moment("reached", "ink-swap prepare"),
@@ -17,9 +17,6 @@ MOMENTS = [
     Moment("statement", CHECKPOINT, "prove"),
     Moment("reached", "ink-swap confirm"),
 ]
-LIMIT_S, PATIENCE_S = 360.0, 240.0
-"""The last step watches for 15 minutes, which are nine seconds here."""
-ACTS = ("ink-backup make", "ink-swap prepare", "applications/dockerimage", "DELETE /api/v1/applications")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,15 +31,6 @@ def forks() -> None:
 async def test_a_killed_way_back_is_finished_by_the_next_process_and_swaps_once(tmp_path: Path, dies: Moment) -> None:
     """One backup, one swap, one canary that is gone again, and the official image without an override of ours."""
     with anyio.fail_after(LIMIT_S), scene(tmp_path, has_option) as it:
-        before = it.world.read()
-        await it.kill("restore_official_coolify", {"version": VERSION}, dies=dies)
-        assert await ended(it.start(), within_s=PATIENCE_S) == 0
-
-        state = it.world.read()
+        state = await finished_once(it, "restore_official_coolify", {"version": VERSION}, dies)
         disk = state.coolify.factory
-        made = {act: sum(act in line for line in state.journal) for act in ACTS}
         assert (in_service(state).image, CUSTOM in disk.files, disk.env) == (TAG, False, ENV)
-        assert [one.state for one in disk.rotations.values()] == ["confirmed"]
-        assert made == dict.fromkeys(ACTS, 1)
-        assert apps(state) == apps(before)
-        assert (kept(it.folder), workflows(it.folder)) == ([once()], ["SUCCESS"])

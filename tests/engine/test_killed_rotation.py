@@ -6,9 +6,9 @@ import anyio
 import pytest
 
 from ink_infra_mcp.sandbox.state_factory import CUSTOM
-from tests.engine.aftermath import kept, once, workflows
-from tests.engine.killing import CHECKPOINT, Moment, begin_forking, ended, scene
-from tests.tools.test_rotate_fork_image import NEW, apps, in_service
+from tests.engine.exchanges import LIMIT_S, finished_once
+from tests.engine.killing import CHECKPOINT, Moment, begin_forking, scene
+from tests.tools.exchanges import NEW, in_service
 
 MOMENTS = [
     Moment("reached", "ink-swap start"),
@@ -16,9 +16,6 @@ MOMENTS = [
     Moment("reached", "applications/dockerimage"),
     Moment("reached", "ink-swap confirm"),
 ]
-LIMIT_S, PATIENCE_S = 360.0, 240.0
-"""The last step watches for 15 minutes, which are nine seconds here."""
-ACTS = ("ink-backup make", "ink-swap prepare", "applications/dockerimage", "DELETE /api/v1/applications")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,15 +30,5 @@ def forks() -> None:
 async def test_a_killed_rotation_is_finished_by_the_next_process_and_swaps_once(tmp_path: Path, dies: Moment) -> None:
     """One backup, one rotation, one canary that is gone again, and the new image in service, whoever died when."""
     with anyio.fail_after(LIMIT_S), scene(tmp_path) as it:
-        before = it.world.read()
-        await it.kill("rotate_fork_image", {"image": NEW}, dies=dies)
-        assert await ended(it.start(), within_s=PATIENCE_S) == 0
-
-        state = it.world.read()
-        disk = state.coolify.factory
-        made = {act: sum(act in line for line in state.journal) for act in ACTS}
-        assert (in_service(state).image, NEW in disk.files[CUSTOM]) == (NEW, True)
-        assert [one.state for one in disk.rotations.values()] == ["confirmed"]
-        assert made == dict.fromkeys(ACTS, 1)
-        assert apps(state) == apps(before)
-        assert (kept(it.folder), workflows(it.folder)) == ([once()], ["SUCCESS"])
+        state = await finished_once(it, "rotate_fork_image", {"image": NEW}, dies)
+        assert (in_service(state).image, NEW in state.coolify.factory.files[CUSTOM]) == (NEW, True)

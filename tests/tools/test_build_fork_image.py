@@ -15,7 +15,7 @@ from ink_infra_mcp.sandbox.state_builds import Build
 from ink_infra_mcp.sandbox.state_github import GITHUB_TOKEN, Release, commit_sha
 from tests.ink import ink, says, says_yes
 from tests.tools.calls import Before, Said, call, unknown
-from tests.tools.test_rotate_fork_image import in_service
+from tests.tools.exchanges import in_service
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,8 @@ from tests.clock import FakeClock
 from tests.ink import Ink, ink
 from tests.tools.arrivals import approved
 from tests.tools.calls import call
-from tests.tools.test_rotate_fork_image import LIMIT_S, NEW, ROTATE, in_service
+from tests.tools.exchanges import LIMIT_S, NEW, in_service
+from tests.tools.test_rotate_fork_image import ROTATE
 
 pytestmark = pytest.mark.anyio
 OLD_ENOUGH = 'least_age_h = { value = 48, why = "a stolen release is found out in two days" }\n'

@@ -14,9 +14,8 @@ from ink_infra_mcp.sandbox.state_registry import RegistryState
 from tests.clock import FakeClock
 from tests.ink import ink
 from tests.tools.arrivals import all_of, approved
-from tests.tools.calls import Before, call, unknown
-from tests.tools.test_image_rules import policies
-from tests.tools.test_rotate_fork_image import (
+from tests.tools.calls import Before, call
+from tests.tools.exchanges import (
     COOLIFYS,
     LIMIT_S,
     PROVED,
@@ -27,9 +26,12 @@ from tests.tools.test_rotate_fork_image import (
     by_hand,
     coolify,
     disk,
+    exchanged,
     in_service,
     migrates,
+    refused,
 )
+from tests.tools.test_image_rules import policies
 
 pytestmark = pytest.mark.anyio
 RESTORE = "restore_official_coolify"
@@ -62,27 +64,13 @@ async def gone_back(
     folder: Path, change: Change | None = None, *, wrap: Before | None = None, accept: list[str] | None = None
 ) -> Ended:
     """Return what came of the way to the official image that a person said yes to."""
-    arguments = {"version": VERSION, "wait_s": 3600, **({"accept_unisolated": accept} if accept else {})}
-    with anyio.fail_after(LIMIT_S):
-        async with (
-            ink(folder, change_world=change, clock=FakeClock(datetime.now(UTC)), wrap_handler=wrap) as it,
-            it.client() as client,
-        ):
-            before, apps_before = in_service(it.state), apps(it.state)
-            said = await approved(it, client, RESTORE, **arguments)
-            assert unknown(it) == []
-            return Ended(said, before, in_service(it.state), apps_before, apps(it.state), acts_of(it))
+    accepted = {"accept_unisolated": accept} if accept else {}
+    return await exchanged(folder, RESTORE, change, wrap=wrap, version=VERSION, **accepted)
 
 
-async def refused(folder: Path, change: Change | None = None, **arguments: object) -> str:
-    """Return why it is refused in a world in which nothing is changed by that."""
-    with anyio.fail_after(LIMIT_S):
-        async with ink(folder, change_world=change, clock=FakeClock(datetime.now(UTC))) as it, it.client() as client:
-            before = in_service(it.state)
-            said = await call(client, RESTORE, **{"version": VERSION, **arguments})
-            assert (in_service(it.state), it.journal, unknown(it)) == (before, [], [])
-    assert said.is_error, said.text
-    return said.text
+async def kept(folder: Path, change: Change | None = None, **arguments: object) -> str:
+    """Return why the fork stays, in a world in which nothing is changed by that."""
+    return await refused(folder, RESTORE, change, **{"version": VERSION, **arguments})
 
 
 async def test_an_official_image_with_the_option_serves_and_the_same_call_then_plans_nothing(tmp_path: Path) -> None:
@@ -146,7 +134,7 @@ async def test_a_list_with_an_app_less_or_an_app_too_many_is_refused(
     tmp_path: Path, accepted: list[str], reason: str
 ) -> None:
     """A list that would fit whatever comes is no knowledge of what is lost."""
-    assert reason in await refused(tmp_path, accept_unisolated=accepted)
+    assert reason in await kept(tmp_path, accept_unisolated=accepted)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +159,7 @@ async def test_what_nobody_should_go_to_or_go_to_now_is_refused_with_the_reason(
     tmp_path: Path, change: Change | None, arguments: dict[str, object], reason: str
 ) -> None:
     """Before anybody is asked, and before anything is pulled."""
-    assert reason in await refused(tmp_path, change, **arguments)
+    assert reason in await kept(tmp_path, change, **arguments)
 
 
 async def test_apps_that_share_a_name_are_not_accepted_by_it(tmp_path: Path) -> None:
@@ -181,7 +169,7 @@ async def test_apps_that_share_a_name_are_not_accepted_by_it(tmp_path: Path) -> 
         docs = next(app for app in state.coolify.applications if app.columns["name"] == "docs")
         docs.columns["name"] = "shop"
 
-    told = await refused(tmp_path, namesakes, accept_unisolated=["shop"])
+    told = await kept(tmp_path, namesakes, accept_unisolated=["shop"])
     assert "several apps that rely on --runtime share a name, which tells none of them apart: shop" in told
 
 

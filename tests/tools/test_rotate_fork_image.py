@@ -1,7 +1,6 @@
 """rotate_fork_image: rehearsed, swapped by the Factory itself, proved, or back as it was; and never a guess."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,58 +10,34 @@ import pytest
 
 from ink_infra_mcp.sandbox.seed import FORK_IMAGE
 from ink_infra_mcp.sandbox.state import Fault, WorldState
-from ink_infra_mcp.sandbox.state_factory import CUSTOM, MIGRATIONS, PROD, PROD_TEXT, FactoryDisk, ImageKind
-from ink_infra_mcp.sandbox.state_hosts import Container
+from ink_infra_mcp.sandbox.state_factory import CUSTOM, MIGRATIONS, PROD, PROD_TEXT, ImageKind
 from tests.clock import FakeClock
-from tests.ink import Ink, ink
+from tests.ink import ink
 from tests.tools.arrivals import approved
-from tests.tools.calls import Before, Said, call, unknown
+from tests.tools.calls import Before, call
+from tests.tools.exchanges import (
+    ADDED,
+    COOLIFYS,
+    LIMIT_S,
+    NEW,
+    PROVED,
+    TAGGED,
+    Change,
+    Ended,
+    InService,
+    acts_of,
+    apps,
+    by_hand,
+    coolify,
+    disk,
+    exchanged,
+    in_service,
+    migrates,
+    refused,
+)
 
 pytestmark = pytest.mark.anyio
-LIMIT_S = 180
-NEW = "registry.example.com/ink/coolify@sha256:" + "d" * 64
 ROTATE = "rotate_fork_image"
-TAGGED = "registry.example.com/ink/coolify:runtime-fix"
-ADDED = "2026_11_01_000000_add_ink_table"
-COOLIFYS = "${REGISTRY_URL:-docker.io}/coollabsio/coolify:${LATEST_IMAGE:-latest}"
-PROVED = {
-    "image": "passed",
-    "configured": "passed",
-    "runtime_option": "passed",
-    "auto_update": "passed",
-    "apps_isolated": "passed",
-}
-Change = Callable[[WorldState], None]
-
-
-@dataclass(frozen=True)
-class InService:
-    """Which Coolify serves, and how it is set up to."""
-
-    image: str
-    files: dict[str, str]
-    env: dict[str, str]
-    auto_update: bool
-    applied: list[str]
-    isolates: bool
-
-
-def coolify(state: WorldState) -> Container:
-    """Return Coolify's container."""
-    return next(c for c in state.hosts["factory"].containers if c.name == "coolify")
-
-
-def in_service(state: WorldState) -> InService:
-    """Return what serves."""
-    disk = state.coolify.factory
-    option = state.coolify.supports_runtime_option
-    return InService(coolify(state).image, disk.files, disk.env, disk.auto_update, disk.applied, option)
-
-
-def apps(state: WorldState) -> list[str]:
-    """Return the names of all apps, and of all containers of apps on Muscles."""
-    names = [app.text("name") for app in state.coolify.applications]
-    return names + [c.name for name in ("muscle-1", "muscle-2") for c in state.hosts[name].containers]
 
 
 def is_(**kind: Any) -> Change:
@@ -74,73 +49,14 @@ def is_(**kind: Any) -> Change:
     return changed
 
 
-def disk(change: Callable[[FactoryDisk], object]) -> Change:
-    """Return a change of the Factory's disk."""
-
-    def changed(state: WorldState) -> None:
-        change(state.coolify.factory)
-
-    return changed
-
-
-def migrates(state: WorldState) -> None:
-    """Let the new image have one migration more."""
-    state.coolify.factory.migrations[NEW] = [*MIGRATIONS, ADDED]
-
-
 def exited(state: WorldState) -> None:
     """Let Coolify's container have ended."""
     coolify(state).state = "exited"
 
 
-def by_hand(state: WorldState) -> None:
-    """Set the fork up as its first operator did: by a tag, in Coolify's own file, with updates on."""
-    disk_ = state.coolify.factory
-    del disk_.files[CUSTOM]
-    disk_.files[PROD] = PROD_TEXT.replace(COOLIFYS, TAGGED)
-    disk_.env["AUTOUPDATE"], disk_.auto_update = "true", True
-    coolify(state).image, coolify(state).image_digests = TAGGED, [f"registry.example.com/ink/coolify@sha256:{'e' * 64}"]
-
-
-async def refused(folder: Path, change: Change, **arguments: object) -> str:
-    """Return why a rotation is refused in a world, in which nothing is changed by that."""
-    with anyio.fail_after(LIMIT_S):
-        async with ink(folder, change_world=change, clock=FakeClock(datetime.now(UTC))) as it, it.client() as client:
-            before = in_service(it.state)
-            said = await call(client, ROTATE, **{"image": NEW, **arguments})
-            assert (in_service(it.state), it.journal, unknown(it)) == (before, [], [])
-    assert said.is_error, said.text
-    return said.text
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A rotation that came to its end: what was said, what serves, and what there was before."""
-
-    said: Said
-    before: InService
-    after: InService
-    apps_before: list[str]
-    apps_after: list[str]
-    journal: list[str]
-
-
 async def rotated(folder: Path, change: Change | None = None, *, wrap: Before | None = None, image: str = NEW) -> Ended:
     """Return what came of a rotation that a person said yes to."""
-    with anyio.fail_after(LIMIT_S):
-        async with (
-            ink(folder, change_world=change, clock=FakeClock(datetime.now(UTC)), wrap_handler=wrap) as it,
-            it.client() as client,
-        ):
-            before, apps_before = in_service(it.state), apps(it.state)
-            said = await approved(it, client, ROTATE, image=image, wait_s=3600)
-            assert unknown(it) == []
-            return Ended(said, before, in_service(it.state), apps_before, apps(it.state), acts_of(it))
-
-
-def acts_of(it: Ink) -> list[str]:
-    """Return what the scripts on the Factory were asked to change."""
-    return [" ".join(line.split()[2:4]) for line in it.journal if line.startswith("ssh factory ink-")]
+    return await exchanged(folder, ROTATE, change, wrap=wrap, image=image)
 
 
 async def test_a_rehearsed_image_is_swapped_proved_and_kept_and_the_same_call_then_plans_nothing(
@@ -194,7 +110,9 @@ async def test_somebody_elses_override_is_merged_and_one_that_cannot_be_is_refus
     wanted = theirs.replace("    mem_limit: 2g", f'    image: "{NEW}"  # set by ink-infra-mcp\n    mem_limit: 2g')
     assert (ended.said.outcome, ended.after.files[CUSTOM]) == ("applied", wanted), ended.said.text
     flow = f'services: {{coolify: {{image: "{FORK_IMAGE}", mem_limit: 2g}}}}\n'
-    assert "cannot be set" in await refused(tmp_path / "2", disk(lambda it: it.files.update({CUSTOM: flow})))
+    assert "cannot be set" in await refused(
+        tmp_path / "2", ROTATE, disk(lambda it: it.files.update({CUSTOM: flow})), image=NEW
+    )
 
 
 @pytest.mark.parametrize(
@@ -211,7 +129,7 @@ async def test_somebody_elses_override_is_merged_and_one_that_cannot_be_is_refus
 )
 async def test_a_factory_that_is_in_no_state_for_it_is_left_alone(tmp_path: Path, change: Change, reason: str) -> None:
     """Each with its reason, before anybody is asked."""
-    assert reason in await refused(tmp_path, change)
+    assert reason in await refused(tmp_path, ROTATE, change, image=NEW)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +145,7 @@ async def test_an_image_that_nobody_can_pin_or_that_drops_isolation_is_refused(
     tmp_path: Path, image: str, reason: str
 ) -> None:
     """A tag is resolved at once; what the official image does to isolation is said before anything is pulled."""
-    assert reason in await refused(tmp_path, migrates, image=image)
+    assert reason in await refused(tmp_path, ROTATE, migrates, image=image)
 
 
 @pytest.mark.parametrize(

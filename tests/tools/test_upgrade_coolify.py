@@ -14,21 +14,22 @@ from ink_infra_mcp.sandbox.state_github import Release, commit_sha, coolify_file
 from tests.clock import FakeClock
 from tests.ink import ink
 from tests.tools.arrivals import all_of, approved
-from tests.tools.calls import Before, call, unknown
-from tests.tools.test_image_rules import policies
-from tests.tools.test_restore_official_coolify import ENV, OFFICIAL, PINNED, TAG, VERSION, official
-from tests.tools.test_rotate_fork_image import (
+from tests.tools.calls import Before, call
+from tests.tools.exchanges import (
     LIMIT_S,
     NEW,
     Change,
     Ended,
-    acts_of,
     apps,
     by_hand,
     disk,
+    exchanged,
     in_service,
     migrates,
+    refused,
 )
+from tests.tools.test_image_rules import policies
+from tests.tools.test_restore_official_coolify import ENV, OFFICIAL, PINNED, TAG, VERSION, official
 
 pytestmark = pytest.mark.anyio
 UPGRADE = "upgrade_coolify"
@@ -66,27 +67,13 @@ def with_option(state: WorldState) -> None:
 
 async def upgraded(folder: Path, change: Change, *, wrap: Before | None = None, image: str = NEW) -> Ended:
     """Return what came of an upgrade that a person said yes to."""
-    arguments = {"version": VERSION, "wait_s": 3600, **({"image": image} if image else {})}
-    with anyio.fail_after(LIMIT_S):
-        async with (
-            ink(folder, change_world=change, clock=FakeClock(datetime.now(UTC)), wrap_handler=wrap) as it,
-            it.client() as client,
-        ):
-            before, apps_before = in_service(it.state), apps(it.state)
-            said = await approved(it, client, UPGRADE, **arguments)
-            assert unknown(it) == []
-            return Ended(said, before, in_service(it.state), apps_before, apps(it.state), acts_of(it))
+    fork = {"image": image} if image else {}
+    return await exchanged(folder, UPGRADE, change, wrap=wrap, version=VERSION, **fork)
 
 
-async def refused(folder: Path, change: Change | None = None, **arguments: object) -> str:
-    """Return why it is refused in a world in which nothing is changed by that."""
-    with anyio.fail_after(LIMIT_S):
-        async with ink(folder, change_world=change, clock=FakeClock(datetime.now(UTC))) as it, it.client() as client:
-            before = in_service(it.state)
-            said = await call(client, UPGRADE, **{"version": VERSION, **arguments})
-            assert (in_service(it.state), it.journal, unknown(it)) == (before, [], [])
-    assert said.is_error, said.text
-    return " ".join(said.text.split())
+async def stays(folder: Path, change: Change | None = None, **arguments: object) -> str:
+    """Return why Coolify stays as it is, in a world in which nothing is changed by that."""
+    return await refused(folder, UPGRADE, change, **{"version": VERSION, **arguments})
 
 
 async def test_a_fork_is_upgraded_to_its_build_on_the_release_with_that_releases_file_and_env(tmp_path: Path) -> None:
@@ -159,7 +146,7 @@ async def test_a_file_that_somebody_changes_after_the_yes_ends_it_before_the_swa
 
 async def test_a_fork_without_its_build_is_told_to_build_one_on_that_release(tmp_path: Path) -> None:
     """The official image would drop --runtime silently, and is never taken for it."""
-    told = await refused(tmp_path, released())
+    told = await stays(tmp_path, released())
     assert "a fork runs, which the official image would replace, and with it --runtime" in told
     assert "build_fork_image with base v4.3.11" in told
 
@@ -196,7 +183,7 @@ async def test_what_nobody_should_go_to_or_go_to_now_is_refused_with_the_reason(
     tmp_path: Path, change: Change | None, arguments: dict[str, object], reason: str
 ) -> None:
     """Before anybody is asked, and before anything is pulled."""
-    assert reason in await refused(tmp_path, change, **arguments)
+    assert reason in await stays(tmp_path, change, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +197,7 @@ async def test_a_release_that_needs_more_than_coolifys_own_container_is_refused_
     tmp_path: Path, change: Change, reason: str
 ) -> None:
     """The unit swaps one container, and takes back what it swapped: it brings no other service and no new key."""
-    assert reason in await refused(tmp_path, change, image=NEW)
+    assert reason in await stays(tmp_path, change, image=NEW)
 
 
 async def test_a_fork_in_coolifys_own_file_moves_to_the_override(tmp_path: Path) -> None:

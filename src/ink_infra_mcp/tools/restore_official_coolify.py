@@ -4,7 +4,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ink_infra_mcp.areas.factory.exchange import KINDS, UNISOLATED, exchange_steps
+from ink_infra_mcp.areas.factory.exchange import KINDS, UNISOLATED
+from ink_infra_mcp.areas.factory.exchange_plan import exchange_plan, nothing_to_exchange
 from ink_infra_mcp.areas.factory.exchange_proofs import of_exchange, summary_of
 from ink_infra_mcp.areas.factory.official import OfficialFacts, exchange_of, official_facts, warnings_of
 from ink_infra_mcp.areas.look import Look
@@ -56,21 +57,9 @@ class RestoreOfficialCoolify(Mutation[Args, Look, OfficialFacts]):
         title = f"Go back to the official Coolify {facts.version} on {host}"
         if facts.is_so:
             reason = f"{facts.image} runs on {host}, .env names it, no file names another, and auto-update is off."
-            return Plan(tool=self.name, title=title, target=host, locks=(), reason=reason)
-        pinned = facts.canary.home.placement.model_dump(mode="json") if facts.canary else None
+            return nothing_to_exchange(self.name, title, host, reason)
         lost = f", and isolation of {len(facts.accepted)} apps from their next deployment on" if facts.accepted else ""
-        return Plan(
-            tool=self.name,
-            title=title,
-            target=host,
-            locks=("coolify", f"muscle:{host}"),
-            steps=exchange_steps(exchange_of(facts)),
-            blast_radius=f"whoever uses Coolify's dashboard or API, while it is swapped{lost}",
-            keeps=("users' apps, which run on", "Coolify's keys, and its settings but for auto-update"),
-            warnings=warnings_of(facts),
-            pinned={"placement": pinned} if pinned else {},
-            phrase=host,
-        )
+        return exchange_plan(self.name, title, exchange_of(facts), warnings=warnings_of(facts), lost=lost)
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
         """Return whether image, version, configuration and auto-update are as promised, and who is isolated."""

@@ -4,7 +4,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ink_infra_mcp.areas.factory.exchange import KINDS, exchange_steps
+from ink_infra_mcp.areas.factory.exchange import KINDS
+from ink_infra_mcp.areas.factory.exchange_plan import exchange_plan, nothing_to_exchange
 from ink_infra_mcp.areas.factory.exchange_proofs import of_exchange, summary_of
 from ink_infra_mcp.areas.factory.rotation import RotationFacts, exchange_of, rotation_facts, warnings_of
 from ink_infra_mcp.areas.look import Look
@@ -49,20 +50,9 @@ class RotateForkImage(Mutation[Args, Look, RotationFacts]):
         host = facts.host
         if facts.is_so:
             reason = f"{facts.image} runs on {host}, the override names it, and auto-update is off."
-            return Plan(tool=self.name, title=f"Rotate Coolify's image on {host}", target=host, locks=(), reason=reason)
-        pinned = facts.canary.home.placement.model_dump(mode="json") if facts.canary else None
-        return Plan(
-            tool=self.name,
-            title=f"Rotate Coolify's image on {host} to {facts.image}",
-            target=host,
-            locks=("coolify", f"muscle:{host}"),
-            steps=exchange_steps(exchange_of(facts)),
-            blast_radius="whoever uses Coolify's dashboard or API, while it is swapped",
-            keeps=("users' apps, which run on", "Coolify's keys, and its settings but for auto-update"),
-            warnings=warnings_of(facts),
-            pinned={"placement": pinned} if pinned else {},
-            phrase=host,
-        )
+            return nothing_to_exchange(self.name, f"Rotate Coolify's image on {host}", host, reason)
+        title = f"Rotate Coolify's image on {host} to {facts.image}"
+        return exchange_plan(self.name, title, exchange_of(facts), warnings=warnings_of(facts))
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
         """Return whether image, configuration and auto-update are as promised, and every app still is isolated."""

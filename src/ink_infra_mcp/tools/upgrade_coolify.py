@@ -4,13 +4,16 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ink_infra_mcp.areas.factory.exchange import KINDS, exchange_steps
+from ink_infra_mcp.areas.factory.exchange import KINDS
+from ink_infra_mcp.areas.factory.exchange_plan import exchange_plan, nothing_to_exchange
 from ink_infra_mcp.areas.factory.exchange_proofs import of_exchange, summary_of
 from ink_infra_mcp.areas.factory.upgrade import UpgradeFacts, exchange_of, upgrade_facts, warnings_of
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan
 from ink_infra_mcp.core.systems import DEPLOY, FACTORY, GITHUB, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
+
+_KEEPS = ("users' apps, which run on", "Coolify's keys, its settings but for auto-update, and its other services")
 
 
 class Args(BaseModel):
@@ -48,23 +51,8 @@ class UpgradeCoolify(Mutation[Args, Look, UpgradeFacts]):
         title = f"Upgrade Coolify on {host} to {version}"
         if facts.is_so:
             reason = f"{facts.image} runs on {host}, files and .env are those of {version}, and auto-update is off."
-            return Plan(tool=self.name, title=title, target=host, locks=(), reason=reason)
-        pinned = facts.canary.home.placement.model_dump(mode="json") if facts.canary else None
-        return Plan(
-            tool=self.name,
-            title=title,
-            target=host,
-            locks=("coolify", f"muscle:{host}"),
-            steps=exchange_steps(exchange_of(facts)),
-            blast_radius="whoever uses Coolify's dashboard or API, while it is swapped",
-            keeps=(
-                "users' apps, which run on",
-                "Coolify's keys, its settings but for auto-update, and its other services",
-            ),
-            warnings=warnings_of(facts),
-            pinned={"placement": pinned} if pinned else {},
-            phrase=host,
-        )
+            return nothing_to_exchange(self.name, title, host, reason)
+        return exchange_plan(self.name, title, exchange_of(facts), warnings=warnings_of(facts), keeps=_KEEPS)
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
         """Return whether image, version, configuration and auto-update are as promised, and every app is isolated."""

@@ -1,0 +1,30 @@
+"""The plan of an exchange of Coolify's image, whichever tool makes it: what it locks, pins and keeps, and its word."""
+
+from ink_infra_mcp.areas.factory.exchange import Exchange, exchange_steps
+from ink_infra_mcp.core.plan import Plan
+
+KEEPS = ("users' apps, which run on", "Coolify's keys, and its settings but for auto-update")
+
+
+def exchange_plan(
+    tool: str, title: str, it: Exchange, *, warnings: tuple[str, ...], keeps: tuple[str, ...] = KEEPS, lost: str = ""
+) -> Plan:
+    """Return the plan; `lost` is what is lost beside the dashboard's minutes. A person types the Factory's name."""
+    pinned = it.canary.home.placement.model_dump(mode="json") if it.canary else None
+    return Plan(
+        tool=tool,
+        title=title,
+        target=it.host,
+        locks=("coolify", f"muscle:{it.host}"),
+        steps=exchange_steps(it),
+        blast_radius=f"whoever uses Coolify's dashboard or API, while it is swapped{lost}",
+        keeps=keeps,
+        warnings=warnings,
+        pinned={"placement": pinned} if pinned else {},
+        phrase=it.host,
+    )
+
+
+def nothing_to_exchange(tool: str, title: str, host: str, reason: str) -> Plan:
+    """Return the plan without a step: `reason` says what is so already."""
+    return Plan(tool=tool, title=title, target=host, locks=(), reason=reason)
