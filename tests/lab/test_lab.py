@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.lab.bed import Bed
-from tests.lab.ground.commands import until
+from tests.lab.ground.commands import said, until
 from tests.lab.ground.hosts import Server
 from tests.lab.ground.places import Met, open_from
 from tests.lab.ground.site import OUTSIDE_IPV4, OUTSIDE_IPV6
@@ -218,6 +218,15 @@ def test_rules_that_were_not_saved_do_not_outlive_a_boot(bed: Bed) -> None:
     assert muscle.say("cat", "/root/marker") == "kept\n"
     assert float(muscle.say("cat", "/proc/uptime").split()[0]) < 60
     assert muscle.say("ip", "-br", "addr", "show", "eth1").split()[2].startswith(muscle.machine.private_ipv4)
+
+
+def test_power_that_is_cut_in_the_middle_of_a_boot_leaves_no_fault_behind(bed: Bed) -> None:
+    """A server whose card is just being made again when its power goes answers after the next boot."""
+    muscle = bed.fresh()
+    muscle.cut_power()
+    said("ip", "-n", bed.lab.site.switch, "link", "delete", muscle.machine.port)
+    muscle.power_on()
+    assert bed.connect("outside", muscle.machine.ipv4, 22) == "open"
 
 
 def test_ufw_comes_back_after_a_boot(bed: Bed) -> None:

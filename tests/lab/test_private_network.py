@@ -93,8 +93,9 @@ async def test_a_link_that_nobody_keeps_goes_by_itself(bed: Bed) -> None:
                 await pool.run(NAME, asked, permit=permit_here("op-1", "hosts.set_vlan"), check=True)
                 assert await linked(server)
                 if name == "op-2":
+                    before = server.boot_id()
                     await meanwhile(server.reboot)
-                    await meanwhile(server.wait_ssh)
+                    await meanwhile(partial(server.wait_rebooted, before))
                 await eventually(lambda: link_of(server) == "", what="the link to be gone")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.lab.ground import cgroups, disks, faults, first_boot
 from tests.lab.ground.commands import LabError, Word, tried, until
 from tests.lab.ground.network import NAMESPACES, port_exists
-from tests.lab.ground.processes import end, recorded, spawn, wait_gone
+from tests.lab.ground.processes import end, end_with_children, recorded, spawn, wait_gone
 from tests.lab.ground.site import ExtraDisk, Machine, Site
 from tests.lab.ground.tree import tree_of
 
@@ -130,8 +130,8 @@ class Server:
         # a container that is paused, too
         cgroups.thaw_all(self.site.prefix, self.name)
         pids = [pid for pid in (self.init,) if pid is not None]
-        # the supervisor first, or it would boot the server again
-        end(self.home / "supervisor.pid")
+        # the supervisor first, or it would boot the server again; with what it has just begun, at any moment of a boot
+        end_with_children(self.home / "supervisor.pid", limit_s=END_S)
         end(self.home / "unshare.pid")
         wait_gone(pids, limit_s=END_S)
         cgroups.end_all(self.site.prefix, self.name)
@@ -143,8 +143,8 @@ class Server:
 
     def start_mended(self) -> None:
         """Switch it on with a cable that has no fault."""
-        if port_exists(self.site, self.machine.port):
-            faults.mend(self.site, self.machine)
+        # also where the card is gone: of the cut's own fault the switch's rule outlives it
+        faults.mend(self.site, self.machine)
         self.start()
 
     def reboot(self, *, away_s: float = 0) -> None:

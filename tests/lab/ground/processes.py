@@ -50,6 +50,27 @@ def end(record: Path, number: signal.Signals = signal.SIGKILL) -> None:
             os.kill(pid, number)
 
 
+def end_with_children(record: Path, *, limit_s: float) -> None:
+    """End a process together with those that it has started and that are still its children.
+
+    Raises:
+        LabError: one of them is still there after `limit_s` seconds.
+    """
+    pid = recorded(record)
+    if pid is None:
+        return
+    # stopped first, so that it starts nothing more while its children are counted
+    end(record, signal.SIGSTOP)
+    try:
+        children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    except OSError:
+        children = []
+    for each in (pid, *children):
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    wait_gone((pid, *children), limit_s=limit_s)
+
+
 def wait_gone(pids: Iterable[int], *, limit_s: float) -> None:
     """Wait until none of the processes runs any more.
 
