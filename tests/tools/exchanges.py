@@ -74,6 +74,12 @@ def migrates(state: WorldState) -> None:
     state.coolify.factory.migrations[NEW] = [*MIGRATIONS, ADDED]
 
 
+def up_to_date(state: WorldState) -> None:
+    """Let no release be newer than the one that the fork was built on."""
+    repo = state.github.repos["coollabsio/coolify"]
+    repo.releases = [each for each in repo.releases if each.tag != "v4.3.11"]
+
+
 def by_hand(state: WorldState) -> None:
     """Set the fork up as its first operator did: by a tag, in Coolify's own file, with updates on."""
     disk_ = state.coolify.factory

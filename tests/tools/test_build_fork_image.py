@@ -14,8 +14,9 @@ from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_builds import Build
 from ink_infra_mcp.sandbox.state_github import GITHUB_TOKEN, Release, commit_sha
 from tests.ink import ink, says, says_yes
+from tests.tools.arrivals import all_of
 from tests.tools.calls import Before, Said, call, unknown
-from tests.tools.exchanges import in_service
+from tests.tools.exchanges import in_service, up_to_date
 
 pytestmark = pytest.mark.anyio
 
@@ -45,10 +46,13 @@ class Ended:
 
 
 async def built(folder: Path, change: Change | None = None, *, wrap: Any = None, **arguments: object) -> Ended:
-    """Build in a world, with a person who says yes."""
+    """Build in a world without a newer release than the one that runs, with a person who says yes."""
     person = says_yes()
     with anyio.fail_after(LIMIT_S):
-        async with ink(folder, change_world=change, wrap_handler=wrap) as it, it.client(person) as client:
+        async with (
+            ink(folder, change_world=all_of(up_to_date, *([change] if change else [])), wrap_handler=wrap) as it,
+            it.client(person) as client,
+        ):
             before = in_service(it.state)
             said = await call(client, TOOL, **{"wait_s": 120, **arguments})
             assert unknown(it) == []

@@ -24,7 +24,9 @@ from ink_infra_mcp.sandbox.state_factory import (
 from ink_infra_mcp.sandbox.state_github import PullRequest, Release
 from ink_infra_mcp.sandbox.state_hosts import Container
 from tests.ink import ink
+from tests.tools.arrivals import all_of
 from tests.tools.calls import Said, app_named, call, unknown
+from tests.tools.exchanges import up_to_date
 
 pytestmark = pytest.mark.anyio
 
@@ -64,11 +66,14 @@ def with_pull_request(fleet: Fleet, image: str = "") -> Fleet:
     return fleet.model_copy(update={"fork": ForkSetting(image=image, upstream_pull_request=PULL_REQUEST)})
 
 
-async def asked(folder: Path, change: Callable[[WorldState], None] | None = None, *, wished: str = "") -> Said:
-    """Return what is said of a world, where fleet.toml wishes for an image."""
+async def asked(folder: Path, *changes: Callable[[WorldState], None], wished: str = "") -> Said:
+    """Return what is said of a world without a newer release, where fleet.toml wishes for an image."""
     wish = partial(with_pull_request, image=wished)
     with anyio.fail_after(LIMIT_S):
-        async with ink(folder, change_world=change, change_fleet=wish) as it, it.client() as client:
+        async with (
+            ink(folder, change_world=all_of(up_to_date, *changes), change_fleet=wish) as it,
+            it.client() as client,
+        ):
             said = await call(client, "get_coolify_image")
             assert (unknown(it), it.journal) == ([], [])
     assert len(said.text) + len(str(said.data)) <= MOST_TOKENS * CHARS_PER_TOKEN

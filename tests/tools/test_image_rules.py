@@ -8,11 +8,12 @@ import pytest
 
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_factory import ImageKind
+from ink_infra_mcp.sandbox.state_github import commit_sha
 from ink_infra_mcp.settings.policy_files import load_isolation
 from tests.clock import FakeClock
 from tests.ink import Ink, ink
 from tests.tools.arrivals import approved
-from tests.tools.calls import call
+from tests.tools.calls import Before, call
 from tests.tools.exchanges import LIMIT_S, NEW, in_service
 from tests.tools.test_rotate_fork_image import ROTATE
 
@@ -71,6 +72,37 @@ async def test_an_image_that_is_too_young_is_pulled_and_never_started(
             assert "and that it was made at least 48 h ago" in asked.text
             assert (said.outcome, reason in said.text) == (outcome, True), said.text
             assert outcome == "applied" or (in_service(it.state), swaps(it)) == (before, [])
+
+
+@pytest.mark.parametrize(("tool", "of"), [(ROTATE, {}), ("upgrade_coolify", {"version": "4.3.11"})])
+async def test_an_app_that_comes_to_rely_on_isolation_after_the_yes_keeps_it(
+    tmp_path: Path, tool: str, of: dict[str, str]
+) -> None:
+    """Nobody relied on it, so that the plan did not ask the image for it; now one does, and the unit does not begin."""
+
+    def nobody(state: WorldState) -> None:
+        for app in state.coolify.applications:
+            app.columns["custom_docker_run_options"] = ""
+        made = {"option": False, "version": "4.3.11", "built_on": commit_sha("coollabsio/coolify v4.3.11")}
+        state.coolify.factory.images[NEW] = ImageKind.model_validate(made)
+
+    def one(state: WorldState) -> None:
+        state.coolify.factory.relying.append(("applications", "a9", "late"))
+
+    free = load_isolation(None).model_copy(update={"allow_without": True})
+    wrap = Before(tmp_path / "it", "factory.swap_image", one)
+    clock = FakeClock(datetime.now(UTC))
+    with anyio.fail_after(LIMIT_S):
+        async with (
+            ink(tmp_path / "it", isolation=free, change_world=nobody, clock=clock, wrap_handler=wrap) as it,
+            it.client() as client,
+        ):
+            before = in_service(it.state)
+            asked = await call(client, tool, image=NEW, **of)
+            said = await approved(it, client, tool, image=NEW, **of, wait_s=3600)
+            assert in_service(it.state) == before
+    assert "0 apps rely on" in " ".join(asked.text.replace("...", " ").split()), asked.text
+    assert "others rely on --runtime by now than those that were named" in " ".join(said.text.split()), said.text
 
 
 async def test_where_policy_lets_apps_run_without_isolation_those_that_wish_it_keep_it(tmp_path: Path) -> None:

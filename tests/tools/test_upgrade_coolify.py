@@ -10,7 +10,7 @@ import pytest
 from ink_infra_mcp.sandbox.seed import FORK_IMAGE
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_factory import BASE, BASE_TEXT, CUSTOM, PROD, PROD_TEXT, ImageKind
-from ink_infra_mcp.sandbox.state_github import Release, commit_sha, coolify_files
+from ink_infra_mcp.sandbox.state_github import commit_sha, coolify_files
 from tests.clock import FakeClock
 from tests.ink import ink
 from tests.tools.arrivals import all_of, approved
@@ -27,6 +27,7 @@ from tests.tools.exchanges import (
     in_service,
     migrates,
     refused,
+    up_to_date,
 )
 from tests.tools.test_image_rules import policies
 from tests.tools.test_restore_official_coolify import ENV, OFFICIAL, PINNED, TAG, VERSION, official
@@ -63,6 +64,22 @@ def with_option(state: WorldState) -> None:
     """Let an official image run, and the next one have the option: apps here rely on it."""
     official(state)
     state.coolify.factory.images[PINNED] = ImageKind(option=True, version=VERSION)
+
+
+def only_tagged(state: WorldState) -> None:
+    """Let the tag be there, and no release of that name."""
+    up_to_date(state)
+
+
+def without_realtime(state: WorldState) -> None:
+    """Take the container away that speaks to browsers."""
+    host = state.hosts["factory"]
+    host.containers = [each for each in host.containers if each.name != "coolify-realtime"]
+
+
+def drops_it(state: WorldState) -> None:
+    """Let the image that runs lack the option."""
+    state.coolify.supports_runtime_option = False
 
 
 async def upgraded(folder: Path, change: Change, *, wrap: Before | None = None, image: str = NEW) -> Ended:
@@ -144,6 +161,15 @@ async def test_a_file_that_somebody_changes_after_the_yes_ends_it_before_the_swa
     assert ended.after == replace(ended.before, files={**ended.before.files, BASE: f"{BASE_TEXT}# mine\n"})
 
 
+async def test_coolifys_other_file_that_changes_while_it_is_prepared_ends_it_before_anything_stops(
+    tmp_path: Path,
+) -> None:
+    """What was planned and what `up` reads are held against each other by the unit itself."""
+    wrap = Before(tmp_path, "factory.swap_image", disk(lambda it: it.files.update({BASE: f"{BASE_TEXT}# theirs\n"})))
+    ended = await upgraded(tmp_path, all_of(released(), built()), wrap=wrap)
+    assert (ended.said.outcome, ended.after.image) == ("failed", ended.before.image), ended.said.text
+
+
 async def test_a_fork_without_its_build_is_told_to_build_one_on_that_release(tmp_path: Path) -> None:
     """The official image would drop --runtime silently, and is never taken for it."""
     told = await stays(tmp_path, released())
@@ -154,12 +180,9 @@ async def test_a_fork_without_its_build_is_told_to_build_one_on_that_release(tmp
 async def test_what_build_fork_image_answers_is_taken_without_a_word_of_a_person(tmp_path: Path) -> None:
     """Its labels and its source say on what it was built."""
 
-    def listed(state: WorldState) -> None:
-        state.github.repos["coollabsio/coolify"].releases.insert(0, Release(tag=f"v{VERSION}"))
-
     with anyio.fail_after(LIMIT_S):
         async with (
-            ink(tmp_path, change_world=listed, clock=FakeClock(datetime.now(UTC))) as it,
+            ink(tmp_path, clock=FakeClock(datetime.now(UTC))) as it,
             it.client() as client,
         ):
             made = await approved(it, client, "build_fork_image", base=f"v{VERSION}", options=["wait_s=3600"])
@@ -173,10 +196,15 @@ async def test_what_build_fork_image_answers_is_taken_without_a_word_of_a_person
     ("change", "arguments", "reason"),
     [
         (None, {"version": "4.4-rc.1"}, "4.4-rc.1 is no release of Coolify that an upgrade goes to"),
-        (None, {"version": "4.3.12", "image": NEW}, "GitHub shows no tag v4.3.12"),
+        (None, {"version": "4.3.12", "image": NEW}, "v4.3.12 is not among the newest releases of coollabsio/coolify"),
         (None, {"version": "4.3.10"}, "4.3.10 is not newer than 4.3.10, which runs"),
         (disk(lambda it: it.broken.append("digests")), {}, "whether a fork or an official image runs is not known"),
         (disk(lambda it: setattr(it, "upgrading", True)), {"image": NEW}, "an upgrade of Coolify's own runs"),
+        (disk(lambda it: it.broken.append("env")), {"image": NEW}, "what .env sets is not known: "),
+        (disk(lambda it: it.env.update(COOLIFY_VERSION="4.3.12")), {"image": NEW}, ".env has 4.3.12, which is newer"),
+        (only_tagged, {"image": NEW}, "v4.3.11 is not among the newest releases of coollabsio/coolify"),
+        (without_realtime, {"image": NEW}, "realtime runs as what is not known, and 4.3.11 wants 1.0.17"),
+        (all_of(official, drops_it), {}, "the official image that runs does not accept --runtime"),
     ],
 )
 async def test_what_nobody_should_go_to_or_go_to_now_is_refused_with_the_reason(

@@ -79,6 +79,7 @@ def coolify_files(version: str, prod: str = PROD_TEXT) -> dict[str, str]:
         BASE: BASE_TEXT,
         PROD: prod,
         ".env.production": "".join(f"{name}=\n" for name in (*ENV_NAMES, "REGISTRY_URL")),
+        "scripts/upgrade.sh": "#!/bin/bash\n# of a pretend release\n",
         "config/constants.php": f"""<?php
 
 return [
@@ -127,7 +128,10 @@ def seed_github(now: float) -> GithubState:
                 default_branch="v4.x",
                 description="An open-source and self-hostable platform",
                 pulls={8113: PullRequest()},
-                releases=[Release(tag="v4.4-rc.1", prerelease=True), Release(tag="v4.3.10"), Release(tag="v4.3.9")],
+                releases=[
+                    Release(tag="v4.4-rc.1", prerelease=True),
+                    *(Release(tag=tag) for tag in ("v4.3.11", "v4.3.10", "v4.3.9")),
+                ],
             ),
             "example/coolify": GithubRepo(
                 branches={"runtime": commit_sha("example/coolify runtime")},

@@ -31,9 +31,13 @@ RELEASED = "# of the release\nservices:\n  coolify:\n    healthcheck:\n      ret
 FOLDERS = ["data/coolify/images/avatars", "data/coolify/images/project-icons"]
 
 
-def released(root: Root, *, confirm_s: int = 600, folder: bool = False) -> str:
-    """Return the orders for a fork on a new release: its digest in the override, the release's file, both keys."""
+def released(root: Root, *, confirm_s: int = 600, folder: bool = False, base: str = "") -> str:
+    """Return the orders for a fork on a new release: its digest in the override, the release's file, both keys.
+
+    With `base` they also say what docker-compose.yml was when it was planned, as a sum.
+    """
     sums = {name: sha256((root.folder / SOURCE / name).read_bytes()).hexdigest() for name in (CUSTOM, PROD)}
+    sums |= {BASE: base} if base else {}
     return Orders(
         image=NEW,
         image_id=NEW_ID,
@@ -95,6 +99,36 @@ def test_the_folder_that_a_release_mounts_is_made_for_coolifys_user_where_it_is_
     assert [str(each.relative_to(root.folder)) for each in there] == made
     assert {each.stat().st_mode & 0o777 for each in there} == ({0o700} if folder else set())
     assert (root.read("owned") or "").split() == (["-R", "9999:root", "/data/coolify/images"] if folder else [])
+
+
+@pytest.mark.parametrize("sum_", ["", sha256(OLD_PROD.encode()).hexdigest()])
+@pytest.mark.parametrize("file", [BASE, "docker-compose.postgres-upgrade.yml"])
+def test_a_file_that_nobody_here_writes_and_that_changes_after_it_was_prepared_ends_it_untouched(
+    tmp_path: Path, file: str, sum_: str
+) -> None:
+    """The unit compares what `up` would read, at the last moment; so does a rotation, which plans nothing of it."""
+    root = older(tmp_path)
+    begun(root, data=released(root, base=sum_))
+    root.write(f"{SOURCE}/{file}", "services: {redis: {image: theirs}}\n")
+    assert told(root, "run").status == 0
+    why = "docker-compose.yml or that of a database's upgrade was changed meanwhile"
+    assert left(root) == Left("refused", why, OLD_ID, named(OLD), BEFORE)
+
+
+def test_a_file_that_is_not_as_planned_is_not_even_prepared(tmp_path: Path) -> None:
+    """Between the last look and the first word to the unit somebody can write it."""
+    root = older(tmp_path)
+    said = told(root, "prepare", data=released(root, base="0" * 64))
+    assert (said.status, f"{BASE} was changed meanwhile" in said.words) == (3, True)
+    assert left(root) == Left("", "", OLD_ID, named(OLD), BEFORE)
+
+
+def test_a_file_that_is_too_large_to_compare_is_said(tmp_path: Path) -> None:
+    """More than 64 KiB is no file of Coolify's."""
+    root = older(tmp_path)
+    root.write(f"{SOURCE}/{BASE}", "# x\n" * 17_000)
+    said = told(root, "ready")
+    assert (said.status, f"{BASE} is larger than 64 KiB" in said.words) == (3, True)
 
 
 def test_what_is_compared_is_told_and_of_env_nothing_but_names(tmp_path: Path) -> None:

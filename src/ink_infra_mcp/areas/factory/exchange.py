@@ -263,7 +263,7 @@ def _named(it: Exchange) -> dict[str, JsonValue]:
     named: dict[str, JsonValue] = {"tag": it.tag} if it.tag else {}
     named |= {"env": {**it.env}} if it.env else {}
     named |= {"texts": {**it.whole}} if it.whole else {}
-    return named | ({"relying": sum_of(it.ready.relying or ())} if it.unisolated else {})
+    return named | ({"relying": sum_of(it.ready.relying or ())} if it.unisolated or not it.option else {})
 
 
 def _back(host: str) -> Undo:

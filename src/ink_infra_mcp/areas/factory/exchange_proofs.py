@@ -46,7 +46,8 @@ def _option(seen: Picture, swap: Step) -> Check:
         told += f"; accepted without: {', '.join(swap.apps)}"
         told += f"; not named, and rely on it by now: {', '.join(more)}" if more else ""
         return _check("runtime_option", seen.option is not None and not more, told)
-    return _check("runtime_option", seen.needless or seen.option is True, told)
+    told += f"; rely on it: {', '.join(seen.relying[:_SHOWN])}" if seen.relying else ""
+    return _check("runtime_option", seen.option is True or (seen.needless and not seen.relying), told)
 
 
 def _version(seen: Picture, swap: Step) -> list[Check]:

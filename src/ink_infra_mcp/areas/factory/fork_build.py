@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from ink_infra_mcp.areas.factory.upstream import UPSTREAM
+from ink_infra_mcp.areas.factory.upstream import UPSTREAM, published
 from ink_infra_mcp.areas.look import Look
-from ink_infra_mcp.clients.coolify.era import OLDEST, Version, parse_version
 from ink_infra_mcp.clients.github import FileChange, GithubLook
 from ink_infra_mcp.core.errors import HostError, InkError, InputError, RefusedByPolicy, UnknownName
 from ink_infra_mcp.core.fleet import Fleet, Fork
@@ -20,7 +19,6 @@ from ink_infra_mcp.hosts.factory.configured import kind_of, repository_of
 PLATFORM = "linux/amd64"
 BUILD, PUSH = "build", "push"
 KINDS = (BUILD_IMAGE, PUSH_IMAGE)
-_BASE = re.compile(r"v4\.[0-9]{1,4}\.[0-9]{1,4}")
 _SHORT = 12
 _SHOWN = 12
 _CHANGES = "changes"
@@ -59,7 +57,7 @@ async def build_facts(look: Look, base: str, host: str, number: int, approved: P
     """
     fork, name = look.fleet.fork, _host(look.fleet, host)
     refuse_fork(fork)
-    orders = await _orders(look.github, fork, await _release(look.github, base), number)
+    orders = await _orders(look.github, fork, await published(look.github, base), number)
     ground = await ready(look.hosts, name)
     seen, earlier = await look.registries.image(orders.image), ground.pushed.get(orders.image)
     facts = BuildFacts(
@@ -155,23 +153,6 @@ def _host(fleet: Fleet, host: str) -> str:
     if host and host not in names:
         raise UnknownName(f"No server is called {host!r}.", next=f"Use one of: {', '.join(sorted(names))}.")
     return host or fleet.factory.name
-
-
-async def _release(github: GithubLook, base: str) -> str:
-    told = await github.releases(*UPSTREAM.split("/"))
-    tags = [each.tag_name for each in told if _BASE.fullmatch(each.tag_name)]
-    wanted = base or max(tags, key=_order, default="")
-    if wanted not in tags:
-        raise InputError(
-            f"{base or 'A release'} is not among the newest releases of {UPSTREAM}.",
-            next=f"Use one of: {', '.join(tags[:_SHOWN]) or 'none that GitHub lists'}.",
-        )
-    return wanted
-
-
-def _order(tag: str) -> Version:
-    """What is listed has the form of a version."""
-    return parse_version(tag) or OLDEST
 
 
 async def _orders(github: GithubLook, fork: Fork, tag: str, number: int) -> BuildOrders:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 
-from ink_infra_mcp.areas.factory.upstream import UPSTREAM
+from ink_infra_mcp.areas.factory.upstream import UPSTREAM, published
 from ink_infra_mcp.clients.github import GithubLook
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import Frozen
@@ -12,7 +12,16 @@ from ink_infra_mcp.hosts.factory.looking import BASE, PROD, version_in
 
 ENV = ".env.production"
 CONSTANTS = "config/constants.php"
-FILES = (BASE, PROD, ENV, CONSTANTS)
+UPGRADE = "scripts/upgrade.sh"
+FILES = (BASE, PROD, ENV, CONSTANTS, UPGRADE)
+_KNOWN = frozenset(
+    {
+        "9cde1a5af91a35ab8b3f39101c48b5eb921d880051ec43ebfc1e4cd2e1f3ec58",
+        "1534886ea079a06e20fb18c6fa0d1fc1769da1577f0c1e1fa0ebbe00eca3dbc1",
+        "535c4196571232df754f6ba2666b50c7e069ccf487ece7ed7e0af1f2c72e9bb7",
+    }
+)
+"""Of Coolify's own upgrade.sh: 4.2.0 to 4.3.6, 4.3.7 to 4.3.9, and from 4.3.10 on. What those do is known here."""
 _PART = re.compile(r"'(helper|realtime)_version' => '([0-9]{1,4}(?:\.[0-9]{1,4}){2})'", re.ASCII)
 _NAME = re.compile(r"^([A-Za-z_][A-Za-z0-9_]{0,63})=", re.ASCII | re.MULTILINE)
 _NEXT = "Look at that tag on GitHub, and name another release."
@@ -50,6 +59,11 @@ class CoolifyRelease(Frozen):
         return tuple(sorted({*_NAME.findall(self.texts[ENV])}))
 
     @property
+    def upgrades_as_known(self) -> bool:
+        """Return whether its own upgrade.sh, which is never run here, does nothing that nobody here has read."""
+        return self.sums[UPGRADE] in _KNOWN
+
+    @property
     def sums(self) -> dict[str, str]:
         """Return the SHA-256 of each file."""
         return {name: sha256(text.encode()).hexdigest() for name, text in self.texts.items()}
@@ -59,14 +73,14 @@ class CoolifyRelease(Frozen):
 
 
 async def release_of(github: GithubLook, version: str) -> CoolifyRelease:
-    """Return what GitHub has at the tag of a release, in five requests: its commit, and each file at that commit.
+    """Return what GitHub has at the tag of a release, in seven requests: its commit, and each file at that commit.
 
     Raises:
-        InputError: there is no such tag, or it has not all files.
+        InputError: GitHub lists no such release, or it has not all files.
         VendorError: GitHub did not answer well.
     """
     owner, _, name = UPSTREAM.partition("/")
-    commit = await github.tag(owner, name, f"v{version}")
+    commit = await github.tag(owner, name, await published(github, f"v{version}"))
     if commit is None:
         raise InputError(f"GitHub shows no tag v{version} of {UPSTREAM}.", next=_NEXT)
     texts: dict[str, str] = {}

@@ -22,7 +22,7 @@ from ink_infra_mcp.areas.factory.exchange import (
 )
 from ink_infra_mcp.areas.factory.image import Picture, picture
 from ink_infra_mcp.areas.factory.official import of_last_file, official_image, official_tag
-from ink_infra_mcp.areas.factory.release import CoolifyRelease, release_of
+from ink_infra_mcp.areas.factory.release import UPGRADE, CoolifyRelease, release_of
 from ink_infra_mcp.areas.factory.rotation import pinned_image
 from ink_infra_mcp.areas.factory.upstream import UPSTREAM
 from ink_infra_mcp.areas.look import Look
@@ -168,10 +168,22 @@ def reasons_against(facts: UpgradeFacts) -> Iterator[str]:
     yield from common_reasons(seen, facts.ready)
     yield from of_rules(facts.rules, facts.image)
     yield from of_version(seen, facts.release.version)
+    yield from of_told_version(seen, facts.release.version)
     yield from of_release(facts.release, facts.ready)
+    yield from _of_what_is_set(facts)
     yield from of_files(facts.release, facts.ready)
     if facts.tag:
         yield from of_last_file(seen.facts.images or {})
+
+
+def _of_what_is_set(facts: UpgradeFacts) -> Iterator[str]:
+    if facts.picture.facts.env is None:
+        yield f"what .env sets is not known: {facts.picture.facts.unknown.get('env', 'the Factory did not say')}"
+    if facts.tag and facts.option and facts.picture.option is False:
+        yield (
+            "the official image that runs does not accept --runtime, nor is it known that this one does, and policy or "
+            "an app wants it: that takes the fork (build_fork_image, then rotate_fork_image)"
+        )
 
 
 def of_version(seen: Picture, version: str) -> Iterator[str]:
@@ -187,12 +199,27 @@ def of_version(seen: Picture, version: str) -> Iterator[str]:
         yield era.words.rstrip(".")
 
 
+def of_told_version(seen: Picture, version: str) -> Iterator[str]:
+    """Yield who says that something newer runs: from 4.3.0 on a candidate's own source can name the release before."""
+    wanted = parse_version(version)
+    for source, text in (("its API says", seen.told), (".env has", (seen.facts.env or {}).get("COOLIFY_VERSION"))):
+        told = parse_version(text or "")
+        if told is not None and wanted is not None and told > wanted:
+            yield f"{source} {told}, which is newer than {version}"
+
+
 def of_release(release: CoolifyRelease, meets: Ready) -> Iterator[str]:
     """Yield why what the tag has is not what is wanted, or wants more of .env than it has."""
     if release.told != release.version:
         yield f"the source at v{release.version} says that it is Coolify {clean_name(release.told) or 'of no version'}"
     if lacking := sorted({*release.env_names} - {*meets.env_names}):
         yield f".env lacks what .env.production of that release sets: {', '.join(lacking)}"
+    yield from _of_realtime(release, meets.realtime.rpartition(":")[2])
+
+
+def _of_realtime(release: CoolifyRelease, runs: str) -> Iterator[str]:
+    if runs != release.realtime:
+        yield f"realtime runs as {runs or 'what is not known'}, and {release.version} wants {release.realtime}"
 
 
 def of_files(release: CoolifyRelease, meets: Ready) -> Iterator[str]:
@@ -202,8 +229,9 @@ def of_files(release: CoolifyRelease, meets: Ready) -> Iterator[str]:
     """
     try:
         found = (*_in_base(release, meets), *(each for each in _in_prod(release, meets) if not _may_change(each)))
-    except InputError as error:
-        yield f"its compose files cannot be compared: {error.failed.rstrip('.')}"
+    except InputError:
+        # nothing of a file is in the reason: others may keep secrets in theirs
+        yield "its compose files cannot be compared: one is not written so that every reader takes it alike"
         return
     if found:
         told = ", ".join(_told(each, release.version) for each in found)
@@ -223,17 +251,23 @@ def _may_change(each: Difference) -> bool:
 
 
 def _told(each: Difference, version: str) -> str:
+    name = clean_name(each.name)
     if each.before == []:
-        return f"{each.name} lacks {_shown(each.after)} of {version}"
+        return f"{name} lacks {_shown(each.after)} of {version}"
     if each.after == []:
-        return f"{each.name} has {_before(each)}, and {version} has not"
-    return f"{each.name} is {_before(each) or 'not there'}, and {_shown(each.after) or 'not there'} in {version}"
+        return f"{name} has {_before(each)}, and {version} has not"
+    return f"{name} is {_before(each) or 'not there'}, and {_shown(each.after) or 'not there'} in {version}"
 
 
 def _before(each: Difference) -> str | None:
-    if each.before is None or each.path[-1] in _SHOWN:
-        return _shown(each.before)
-    return "another value"
+    return _shown(each.before) if each.before is None or _is_harmless(each) else "another value"
+
+
+def _is_harmless(each: Difference) -> bool:
+    """A block as a whole, and whatever is not plain text in a list, may hold what somebody keeps secret."""
+    of_service = each.path[:1] == ("services",) and len(each.path) == (4 if each.path[2:3] == ("healthcheck",) else 3)
+    values = each.before if isinstance(each.before, list) else [each.before]
+    return of_service and each.path[-1] in _SHOWN and not any(isinstance(value, (dict, list)) for value in values)
 
 
 def _shown(value: JsonValue) -> str | None:
@@ -250,6 +284,8 @@ def changes_of(facts: UpgradeFacts) -> tuple[Change, ...]:
 
 
 def _change(each: Difference) -> Change:
+    if each.before == []:
+        return Change(name=f"added to {each.name} in {PROD}", after=_shown(each.after))
     return Change(name=f"{each.name} in {PROD}", before=_before(each), after=_shown(each.after))
 
 
@@ -286,7 +322,25 @@ def warnings_of(facts: UpgradeFacts) -> tuple[str, ...]:
         "Where migrations ran, going back restores the database from the moment of the swap: what is made in Coolify "
         "until the image is confirmed would be lost.",
         "The backup stays on the Factory: copy it elsewhere, its secrets/ apart from the dump.",
+        *_of_folder(facts),
+        *_of_script(release),
     )
+
+
+def _of_folder(facts: UpgradeFacts) -> Iterator[str]:
+    if any(IMAGES_MOUNT in text for text in facts.whole.values()):
+        yield (
+            f"{IMAGES_MOUNT.partition(':')[0]} is made, and all below it given to uid 9999 with mode 700, as Coolify's "
+            "own upgrade does; that stays after going back."
+        )
+
+
+def _of_script(release: CoolifyRelease) -> Iterator[str]:
+    if not release.upgrades_as_known:
+        yield (
+            f"Its own {UPGRADE} is none that this tool was made after: what it does beside image, compose file and "
+            ".env is not done here. Read it at that tag before a yes."
+        )
 
 
 def _of_option(facts: UpgradeFacts) -> str:

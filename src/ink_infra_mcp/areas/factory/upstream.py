@@ -1,13 +1,16 @@
 """What GitHub tells of Coolify's releases, and of the pull request that would make the fork needless."""
 
+import re
 from typing import Literal
 
-from ink_infra_mcp.clients.coolify.era import Version, parse_version
+from ink_infra_mcp.clients.coolify.era import OLDEST, Version, parse_version
 from ink_infra_mcp.clients.github import GithubLook, PullRequest, Release
 from ink_infra_mcp.core.errors import InkError, InputError
 from ink_infra_mcp.core.plan import Frozen
 
 UPSTREAM = "coollabsio/coolify"
+_RELEASE = re.compile(r"v4\.[0-9]{1,4}\.[0-9]{1,4}", re.ASCII)
+_SHOWN = 12
 State = Literal["open", "merged", "closed", "none", "?"]
 UNKNOWN = "?"
 
@@ -43,6 +46,29 @@ async def look_upstream(github: GithubLook, pull_request: str, base: str | None)
 
 def _unsaid(seen: Upstream) -> dict[str, str]:
     return {"released": UNKNOWN if seen.pull_request else "no"}
+
+
+async def published(github: GithubLook, tag: str) -> str:
+    """Return the tag of a release that GitHub lists among the newest: that one, or where it is empty the newest.
+
+    Raises:
+        InputError: it is none of those; a tag alone, a draft and a candidate are no release.
+        VendorError: GitHub did not answer well.
+    """
+    told = await github.releases(*UPSTREAM.split("/"))
+    tags = [each.tag_name for each in told if _RELEASE.fullmatch(each.tag_name)]
+    wanted = tag or max(tags, key=_order, default="")
+    if wanted not in tags:
+        raise InputError(
+            f"{tag or 'A release'} is not among the newest releases of {UPSTREAM}.",
+            next=f"Use one of: {', '.join(tags[:_SHOWN]) or 'none that GitHub lists'}.",
+        )
+    return wanted
+
+
+def _order(tag: str) -> Version:
+    """What is listed has the form of a version."""
+    return parse_version(tag) or OLDEST
 
 
 async def _with_releases(github: GithubLook, seen: Upstream, base: Version | None) -> tuple[Upstream, Release | None]:

@@ -180,11 +180,17 @@ prepare() {
   for file in $FILES; do
     keep "$file" || leave 3 "$file could not be kept"
   done
+  [ -z "$(order sum:docker-compose.yml)" ] || [ "$(order sum:docker-compose.yml)" = "$(sum_of "$source/docker-compose.yml")" ] ||
+    leave 3 'docker-compose.yml was changed meanwhile'
+  others_sum | put "$dir/others" || leave 3 'the disk takes nothing'
   [ -z "$(order tag)" ] || image_id "$(order tag)" | put "$dir/old_tag" || leave 3 'the disk takes nothing'
   hold "$1" || leave 3 'the image in service could not be held'
   install_unit || leave 3 'its unit could not be written'
   boot | put "$dir/boot" && set_state prepared '' >/dev/null || leave 3 'the disk takes nothing'
 }
+
+# others_sum: of what `up` reads beside the files that are kept, and nobody here writes
+others_sum() { for more in docker-compose.yml docker-compose.postgres-upgrade.yml; do sum_of "$source/$more"; done; }
 
 # keep FILE: copy it, twice, for the way back, and write what it shall be
 keep() {
@@ -319,6 +325,7 @@ may_begin() {
   for file in $FILES; do
     [ "$(sum_of "$source/$file")" = "$(sum_of "$dir/$file.back")" ] || refuse "$file was changed meanwhile"
   done
+  [ "$(others_sum)" = "$(cat "$dir/others")" ] || refuse "docker-compose.yml or that of a database's upgrade was changed meanwhile"
 }
 
 # note: what the way back has to know of the database
@@ -731,11 +738,14 @@ ready() {
   else
     printf 'relying_known no\n'
   fi
-  for file in docker-compose.custom.yml docker-compose.prod.yml; do
+  for file in docker-compose.yml docker-compose.custom.yml docker-compose.prod.yml; do
     [ -z "$(find "$source/$file" -size +64k 2>/dev/null)" ] || leave 3 "$file is larger than 64 KiB"
+  done
+  for file in docker-compose.custom.yml docker-compose.prod.yml; do
     printf 'file %s %s %s\n' "$file" "$(sum_of "$source/$file")" "$(if [ -f "$source/$file" ]; then coded <"$source/$file"; fi)"
   done
   printf 'base %s %s\n' "$(sum_of "$source/docker-compose.yml")" "$(coded <"$source/docker-compose.yml" 2>/dev/null)"
+  printf 'realtime %s\n' "$(ask 20 docker inspect --type container --format '{{.Config.Image}}' coolify-realtime 2>/dev/null)"
   printf 'env_names %s\n' "$(sed -n 's/^\(export \)\{0,1\}\([A-Za-z_][A-Za-z0-9_]*\)=.*/\2/p' "$source/.env" 2>/dev/null | sort -u | tr '\n' ' ')"
   printf 'done\n'
 }

@@ -216,7 +216,7 @@ class SwapSteps:
             tag=call.text("tag") if "tag" in call.params else "",
             env=_texts(call, "env"),
             relying=call.text("relying") if "relying" in call.params else "",
-            folder=IMAGES_MOUNT in (texts[PROD] or "") and IMAGES_MOUNT not in seen[PROD].text,
+            folder=IMAGES_MOUNT in (texts[PROD] or ""),
         )
 
     async def _docker(self, call: StepCall, host: str, *words: str, timeout_s: float = 120.0) -> CommandResult:

@@ -76,6 +76,8 @@ class Ready(Frozen):
     files: Mapping[str, FileSeen]
     base: FileSeen = FileSeen(sha256="none")
     """Coolify's docker-compose.yml, which no rotation writes."""
+    realtime: str = ""
+    """The image of the container coolify-realtime, as it names it; empty: not known, or there is none."""
     env_names: tuple[str, ...] = ()
     """What `.env` sets, by name only."""
 
@@ -254,6 +256,7 @@ def read_ready(host: str, facts: Iterable[tuple[str, str]]) -> Ready:
         relying=_relying(host, lines),
         files=files,
         base=_file(host, f"{BASE} {told.get('base', 'none')}")[1],
+        realtime=clean_name(told.get("realtime", "")),
         env_names=tuple(_NAMED.findall(told.get("env_names", ""))),
     )
 

@@ -295,7 +295,11 @@ class SwapScript:
         for file in (CUSTOM, PROD):
             yield f"file {file} {self._sum(file)} {_coded(self.disk.files.get(file, ''))}"
         yield f"base {self._sum(BASE)} {_coded(self.disk.files.get(BASE, ''))}"
+        yield f"realtime {self._beside('coolify-realtime')}"
         yield f"env_names {' '.join(sorted({*self.disk.env, *self.disk.env_names}))}"
+
+    def _beside(self, container: str) -> str:
+        return next((each.image for each in self.host.containers if each.name == container), "")
 
     def _prove(self, name: str) -> Iterator[str]:
         del name
