@@ -147,6 +147,20 @@ async def test_a_server_that_is_down_hangs_up(ssh: SshHosts, world: World) -> No
     assert (await told(ssh, "nproc"))[1] == "8\n"
 
 
+@pytest.mark.parametrize("command", ["nproc", ""])
+async def test_a_server_that_is_deleted_cuts_whoever_is_on_it(ssh: SshHosts, world: World, command: str) -> None:
+    """Before its next command, and while one waits for its input: nobody waits for an answer that never comes."""
+    with anyio.fail_after(LIMIT_S):
+        async with await login(ssh) as connection:
+            waits = await connection.create_process("exec sh -s -- ink-machine look")
+            with world.change() as state:
+                del state.hosts[NAME]
+            if command:
+                assert (await connection.run(command)).exit_status is None
+            waits.stdin.write_eof()
+            await connection.wait_closed()
+
+
 async def test_what_changes_in_the_world_is_seen_by_the_next_command(ssh: SshHosts, world: World) -> None:
     """One world behind all doors: nothing is remembered from the login."""
     with anyio.fail_after(LIMIT_S):

@@ -71,6 +71,8 @@ def _page(client: Client) -> str:
             *link,
             _OPTIONS,
             "",
+            _SECRETS,
+            "",
             _ASKING if client.asks else _ELSEWHERE,
             "",
             f"**Tried**: {client.tried}.",
@@ -85,6 +87,10 @@ _OPTIONS = (
     "`--sandbox` after `serve` tries it in a pretend world, `--read-only` only looks, `--toolsets apps,fleet` shows "
     "fewer tools."
 )
+_SECRETS = (
+    "Keep secrets out of its file and of this line: `ink-infra-mcp secret set coolify_token` asks for the token and "
+    "puts it into the system's key store, where the server looks."
+)
 _ASKING = "It shows each plan itself, and takes your answer."
 _ELSEWHERE = (
     "It cannot ask a person: the answer names a command, `ink-infra-mcp approve ap-...`, which shows the same plan in "
@@ -93,9 +99,7 @@ _ELSEWHERE = (
 
 
 def _claude() -> str:
-    return _fenced(
-        "sh", f"claude mcp add ink -- {COMMAND} serve\nclaude mcp add ink -e INK_COOLIFY_TOKEN=... -- {COMMAND} serve"
-    )
+    return _fenced("sh", f"claude mcp add ink -- {COMMAND} serve")
 
 
 def _servers() -> str:

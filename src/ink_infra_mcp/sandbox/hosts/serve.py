@@ -64,7 +64,8 @@ class SshHosts:
         """Start servers for those that came into the world since; `doors` and `connect_to` grow in place."""
         with self._street.world.change() as state:
             _give_keys(state.hosts)
-        hosts = self._street.world.read().hosts
+            # copies: the world goes on while doors open
+            hosts = {name: host.model_copy(deep=True) for name, host in state.hosts.items()}
         self._forget(hosts)
         for name, host in hosts.items():
             if name not in self._doors:

@@ -129,6 +129,15 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
         self._kill("KILL")
 
     async def _serve(self) -> None:
+        try:
+            await self._serve_while_there()
+        except KeyError:
+            # one that is deleted while a command runs cuts its connections, as a provider's does
+            if self._host in self._world.read().hosts:
+                raise
+            self._hang_up()
+
+    async def _serve_while_there(self) -> None:
         with self._world.change() as state:
             fault = take_fault(state, "ssh", f"{self._host} {self._command}")
             state.hosts[self._host].firewall.settle(self._world.now(state))
@@ -318,8 +327,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             said = Visitor(state, state.hosts[self._host], self._world.now(state)).said(words)
             if said is None:
                 state.journal.append(f"ssh UNKNOWN {self._host} {' '.join(words)}")
-        if said is None:
-            return 127
+                return 127
         return self._say(said.output, said.complaint, said.status)
 
     def _say(self, text: str, complaint: str, status: int) -> int:
