@@ -317,9 +317,7 @@ class ShellSession(asyncssh.SSHServerSession[bytes]):
             now = self._world.now(state)
             said = run_psql(state.coolify, words, script, now=now) if CONTAINER in running else NO_CONTAINER
             state.journal.append(f"ssh {'' if said else 'UNKNOWN '}{self._host} psql")
-        if said is None:
-            return 127
-        return self._say(said.output, said.complaint, said.status)
+        return 127 if said is None else self._say(said.output, said.complaint, said.status)
 
     def _visited(self, words: tuple[str, ...]) -> int:
         """Answer a program that asks about other servers."""
