@@ -27,6 +27,8 @@ stage=$top/stage
 TRY_AGAIN_S=5
 HEALTHY_S=300
 STAYS_S=5
+STOP_S=240
+START_S=240
 SPARE_KB=16384
 
 leave() {
@@ -387,7 +389,8 @@ guard_off() { [ -e "$dir/guarded" ] || rm -f "$system/docker.service.d/ink-data.
 quiet() {
   [ "$(order docker)" = yes ] || return 0
   if systemctl is-active --quiet docker.service; then containers_end || [ "${1:-}" = anyway ] || return 1; fi
-  systemctl stop docker.socket docker.service && systemctl stop containerd.service
+  # longer than systemd waits before it kills them
+  ask "$STOP_S" systemctl stop docker.socket docker.service && ask "$STOP_S" systemctl stop containerd.service
   ! systemctl is-active --quiet docker.service && ! systemctl is-active --quiet containerd.service
 }
 
@@ -425,7 +428,8 @@ wake() {
   let_go || return 1
   [ "$(order docker)" = yes ] || return 0
   systemctl reset-failed docker.service docker.socket containerd.service 2>/dev/null
-  systemctl start containerd.service && systemctl start docker.service || return 1
+  # Docker's own unit has no limit for its start: one that hangs is stopped and started once more by the next try
+  ask "$START_S" systemctl start containerd.service && ask "$START_S" systemctl start docker.service || return 1
   tries=0
   until ask 20 docker version >/dev/null 2>&1; do
     tries=$((tries + 1))
@@ -658,22 +662,25 @@ revert() {
   # from `started` on Docker was in service there, if only for moments
   [ "$(state)" != started ] || [ "$(order copy)" != yes ] || why="$why; what was written in the new place since it was put there is on the disk only"
   set_state reverting "$why"
-  until back_once; do sleep "$TRY_AGAIN_S"; done
+  until back_once; do
+    printf '%s it did not go back yet; it tries again in %s s\n' "$(date -u +%FT%TZ)" "$TRY_AGAIN_S"
+    sleep "$TRY_AGAIN_S"
+  done
   set_state reverted "$why${down:+; not started again:$down}"
   finish
 }
 
 back_once() {
   # nobody writes to the new place any more, and nobody to the old one yet
-  if [ -e "$dir/placing" ]; then hold && quiet anyway || return 1; fi
-  back_"$(order kind)" || return 1
+  if [ -e "$dir/placing" ]; then hold && quiet anyway || { echo 'Docker does not stop'; return 1; }; fi
+  back_"$(order kind)" || { echo 'not all is as it was'; return 1; }
   # without the disk Docker does not start on either place: /data has to go back, too
   if [ "$(order kind)" = docker ] && [ -z "$(mounted "$data")" ] && [ "$(guarded)" = yes ]; then
     down=" Docker, since nothing is mounted at $data"
     let_go
     return
   fi
-  wake anyway || return 1
+  wake anyway || { echo 'Docker does not start'; return 1; }
   in_old_place || { echo 'Docker is not in the old place'; return 1; }
   tidy
   # where the cloud mounts it by itself
