@@ -13,6 +13,8 @@ from tests.lab.ground.stand_in.tars import tar_of
 VERSION = "4.3.11"
 OFFICIAL = "official"
 GOOD_1, GOOD_2 = "good-1", "good-2"
+NEXT, NEXT_VERSION, NEXT_COMMIT = "next", "4.3.12", "12" * 20
+"""A fork on a release that nobody has made yet: its source says so, and its label names the commit."""
 UNHEALTHY, CRASHING, SLOW, NO_OPTION, WRONG_ARCH = "unhealthy", "crashing", "slow", "no-option", "wrong-arch"
 FORK = "example/coolify-fork"
 SLOW_S = 15
@@ -60,6 +62,7 @@ def published(site: Site) -> dict[str, Published]:
     """
     recipes = {OFFICIAL: coolify(site, f"coollabsio/coolify:{VERSION}", {})}
     recipes |= {tag: coolify(site, f"{FORK}:{tag}", changes) for tag, changes in _forks().items()}
+    recipes[NEXT] = coolify(site, f"{FORK}:{NEXT}", _next(), built_on=NEXT_COMMIT)
     recipes[WRONG_ARCH] = coolify(site, f"{FORK}:{WRONG_ARCH}", _with_option(), arm=True)
     recipes |= {recipe.name: recipe for recipe in (_postgres(site), _redis(site), _realtime(site))}
     return {name: publish(recipe, registry=site.registry) for name, recipe in recipes.items()}
@@ -73,10 +76,16 @@ def broken(site: Site, migration: Broken) -> Published:
     return publish(recipe, registry=site.registry)
 
 
-def coolify(site: Site, name: str, changes: Mapping[str, str], *, arm: bool = False) -> Recipe:
+def again(site: Site) -> Published:
+    """Return an image that differs from good-1 in nothing that anybody runs, after putting it into the registry."""
+    recipe = coolify(site, f"{FORK}:again", {**_with_option(), f"{_ROOT}/AGAIN": "good-1, once more\n"})
+    return publish(recipe, registry=site.registry)
+
+
+def coolify(site: Site, name: str, changes: Mapping[str, str], *, arm: bool = False, built_on: str = "") -> Recipe:
     """Return an image of Coolify whose files differ from the published one in `changes`, path -> text.
 
-    With `arm` it says that it is for linux/arm64, and for nothing else.
+    With `arm` it says that it is for linux/arm64, and for nothing else; `built_on` is a commit that its label names.
     """
     below = _debian(site)
     lowest = (below[COMMON], below[PHP], _application())
@@ -89,6 +98,7 @@ def coolify(site: Site, name: str, changes: Mapping[str, str], *, arm: bool = Fa
         folder=f"/{_ROOT}",
         user="www-data",
         ports=("8080/tcp",),
+        labels={"ink-infra.base": built_on} if built_on else {},
         architecture="arm64" if arm else "amd64",
     )
 
@@ -105,6 +115,12 @@ def _forks() -> dict[str, dict[str, str]]:
         SLOW: {**option, _EARLY: f"sleep {SLOW_S}\n"},
         NO_OPTION: {f"{_ROOT}/FORK": "a fork, and not the one with the option\n"},
     }
+
+
+def _next() -> dict[str, str]:
+    told = (_HTML / "config/constants.php").read_text(encoding="utf-8").replace(VERSION, NEXT_VERSION)
+    more = {f"{_ROOT}/database/migrations/{MORE}.php": _MORE, f"{_ROOT}/config/constants.php": told}
+    return {**_with_option(), **more}
 
 
 def _with_option() -> dict[str, str]:

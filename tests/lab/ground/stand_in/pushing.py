@@ -27,6 +27,7 @@ class Recipe:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     folder: str = "/"
     user: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
     volumes: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     stop: str = "SIGTERM"
@@ -120,6 +121,7 @@ def _config(recipe: Recipe) -> bytes:
             "Env": [f"{name}={value}" for name, value in recipe.environment.items()],
             "Entrypoint": list(recipe.entrypoint),
             "Cmd": list(recipe.command),
+            "Labels": dict(recipe.labels),
             "StopSignal": recipe.stop,
             "WorkingDir": recipe.folder,
             "Volumes": dict.fromkeys(recipe.volumes, none),
