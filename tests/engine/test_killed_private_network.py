@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ink_infra_mcp.cli.opening import sandbox_fleet
-from ink_infra_mcp.settings import FLEET_FILE
 from ink_infra_mcp.settings.fleet_text import dump_fleet
+from ink_infra_mcp.settings.loading import FLEET_FILE
 from tests.engine.aftermath import kept, once, workflows
 from tests.engine.killing import CHECKPOINT, Moment, Scene, at_once, begin_forking
 from tests.tools.test_connect_private_network import AFTER, COOLIFY_KEY, FACTORY_AT, networked, standing

@@ -13,7 +13,7 @@ from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import load
 from ink_infra_mcp.server.prompts import instructions
-from ink_infra_mcp.settings import Settings
+from ink_infra_mcp.settings.loading import Settings
 from ink_infra_mcp.settings.policy_files import (
     load_baseline,
     load_dns,

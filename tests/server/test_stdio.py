@@ -195,7 +195,7 @@ def test_a_client_that_breaks_off_cancels_nothing() -> None:
     assert [row[3] for row in left["structuredContent"]["rows"]] == ["applied", "applied"]
 
 
-AT_ONCE = "from ink_infra_mcp.cli import serve; serve.RECOVER_AFTER_S = 0\n"
+AT_ONCE = "from ink_infra_mcp.cli import serving; serving.RECOVER_AFTER_S = 0\n"
 AT_EXIT = """
 import atexit, pathlib
 target = pathlib.Path(sys.argv.pop(1))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ink_infra_mcp.core.errors import ConfigError
-from ink_infra_mcp.settings import ALL_TOOLSETS, Flags, Settings, chosen_toolsets, load_settings
 from ink_infra_mcp.settings.fleet_file import load_fleet
+from ink_infra_mcp.settings.loading import ALL_TOOLSETS, Flags, Settings, chosen_toolsets, load_settings
 from ink_infra_mcp.settings.paths import Machine
 from ink_infra_mcp.settings.state_url import state_url_fault
 from tests.settings.fleets import SMALLEST, written

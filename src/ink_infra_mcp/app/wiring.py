@@ -17,7 +17,7 @@ from ink_infra_mcp.core.policy import Policy
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secrecy import Secrecy
 from ink_infra_mcp.core.step import Handler
-from ink_infra_mcp.settings import Settings
+from ink_infra_mcp.settings.loading import Settings
 from ink_infra_mcp.settings.policy_files import load_sshd
 from ink_infra_mcp.settings.secrets import Secrets
 from ink_infra_mcp.settings.system import new_key_pair, new_password

@@ -17,9 +17,9 @@ from mcp.types import CallToolResult, ElicitRequestFormParams, ElicitRequestPara
 from ink_infra_mcp.cli import status
 from ink_infra_mcp.cli.meant import tool_hint
 from ink_infra_mcp.cli.terminal import print_json, readable, shown, wrapped
-from ink_infra_mcp.cli.waiting import not_configured
 from ink_infra_mcp.core.errors import InputError, UnknownName
 from ink_infra_mcp.server.contracts import load
+from ink_infra_mcp.settings.paths import not_configured
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
@@ -110,7 +110,7 @@ def _judged(arguments: argparse.Namespace) -> tuple[bool, dict[str, Any]]:
         why = tool_hint(arguments.tool, [*contracts])
         raise UnknownName(why, done=NOT_DONE, next="`ink-infra-mcp call --help` shows how to call one.")
     values = _arguments(arguments)
-    if (missing := not_configured(arguments)) is not None:
+    if (missing := not_configured(arguments.config, sandbox=arguments.sandbox)) is not None:
         raise missing
     return contracts[arguments.tool]["annotations"]["readOnlyHint"], values
 

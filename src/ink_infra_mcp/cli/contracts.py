@@ -8,7 +8,8 @@ from pathlib import Path
 from ink_infra_mcp.cli.terminal import print_json
 from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.plan import Risk
-from ink_infra_mcp.server import contracts
+from ink_infra_mcp.server import ahead, contracts
+from ink_infra_mcp.server.asked_first import made
 from ink_infra_mcp.server.client_pages import pages
 from ink_infra_mcp.server.contracts import Tool
 from ink_infra_mcp.server.documents import with_table
@@ -80,10 +81,18 @@ def _documents(tools: Sequence[Tool], kinds: Mapping[str, Risk], *, write: bool)
 def _made(tools: Sequence[Tool], kinds: Mapping[str, Risk], root: Path) -> dict[Path, str]:
     """Return what the documents that are generated, or have such a part, should be."""
     readme, table = root / "README.md", root / "docs" / "clients" / "clients.toml"
+    found = [contracts.contract_of(tool, kinds) for tool in sorted(tools, key=lambda tool: tool.name)]
     wanted = {table.with_name(name): text for name, text in pages(_text(table)).items()} if table.is_file() else {}
     if readme.is_file():
-        wanted[readme] = with_table(_text(readme), [contracts.contract_of(tool, kinds) for tool in tools])
-    return wanted
+        wanted[readme] = with_table(_text(readme), found)
+    return wanted | _ahead(found, root)
+
+
+def _ahead(found: Sequence[contracts.Contract], root: Path) -> dict[Path, str]:
+    """Return the answers to what clients ask first, made of contracts as they are read from their files."""
+    if not (root / "prompts").is_dir() or not ahead.FILE.is_relative_to(root):
+        return {}
+    return {ahead.FILE: made([json.loads(contracts.text_of(contract)) for contract in found])}
 
 
 def _text(file: Path) -> str:

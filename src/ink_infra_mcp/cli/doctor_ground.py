@@ -15,7 +15,7 @@ from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.systems import CONFIGURATION, TOKEN
-from ink_infra_mcp.settings import STATE_FILE
+from ink_infra_mcp.settings.loading import STATE_FILE
 from ink_infra_mcp.settings.paths import private_folder, state_folder, this_machine
 from ink_infra_mcp.settings.secret_names import NAMES, secret_name
 from ink_infra_mcp.settings.secrets import Secrets

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ink_infra_mcp.core.fleet import Fleet
     from ink_infra_mcp.guard.caller import Refusal
     from ink_infra_mcp.guard.refusals import Refusals
-    from ink_infra_mcp.settings import Flags, Settings
+    from ink_infra_mcp.settings.loading import Flags, Settings
     from ink_infra_mcp.settings.secrets import Secrets
 
 log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class Opener:
 
     def _state(self) -> tuple[str, float]:
         """Return the url of the state store, and the retention of the policy in force in seconds."""
-        from ink_infra_mcp.settings import STATE_FILE, load_settings
+        from ink_infra_mcp.settings.loading import STATE_FILE, load_settings
         from ink_infra_mcp.settings.paths import this_machine
         from ink_infra_mcp.settings.policy_files import load_secrecy
 
@@ -131,7 +131,7 @@ class Opener:
             self._is_fresh = True
 
     def _configured(self) -> "Wiring":
-        from ink_infra_mcp.settings import load_settings
+        from ink_infra_mcp.settings.loading import load_settings
         from ink_infra_mcp.settings.paths import this_machine
         from ink_infra_mcp.settings.secrets import Secrets
 
@@ -148,8 +148,8 @@ class Opener:
         from ink_infra_mcp.core.errors import ConfigError
         from ink_infra_mcp.sandbox.running import Sandbox, open_world, tokens
         from ink_infra_mcp.sandbox.world import WorldUnreadable
-        from ink_infra_mcp.settings import FLEET_FILE, load_settings
         from ink_infra_mcp.settings.keychain import no_keyring
+        from ink_infra_mcp.settings.loading import FLEET_FILE, load_settings
         from ink_infra_mcp.settings.paths import private_folder, this_machine
         from ink_infra_mcp.settings.secrets import Secrets
         from ink_infra_mcp.settings.system import SystemClock
@@ -187,7 +187,7 @@ class Opener:
 
 def flags(arguments: argparse.Namespace) -> "Flags":
     """Return what the command line said, for the settings."""
-    from ink_infra_mcp.settings import Flags
+    from ink_infra_mcp.settings.loading import Flags
 
     return Flags(
         config=arguments.config,

@@ -14,7 +14,7 @@ from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.errors import ApprovalInvalid, ConfigError
 from ink_infra_mcp.guard.approval import Approvals
 from ink_infra_mcp.guard.caller import Answer
-from ink_infra_mcp.settings import STATE_FILE, load_settings
+from ink_infra_mcp.settings.loading import STATE_FILE, load_settings
 from ink_infra_mcp.settings.paths import private_folder, state_folder, this_machine
 from ink_infra_mcp.settings.state_url import state_url_fault
 from ink_infra_mcp.settings.system import SystemClock, new_id

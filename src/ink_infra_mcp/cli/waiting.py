@@ -1,26 +1,10 @@
 """What `serve` tells the person who started it: that nothing is configured yet, and what it waits for at a terminal."""
 
-import argparse
 import sys
 from collections.abc import Callable
 
 from ink_infra_mcp.cli.terminal import shown, wrapped
-from ink_infra_mcp.core.errors import ConfigError, NotConfigured
-from ink_infra_mcp.settings.paths import config_file, need_config, this_machine
-
-
-def not_configured(arguments: argparse.Namespace) -> NotConfigured | None:
-    """Return why no tool can work yet, or None where there is a fleet.toml, be it right or wrong, or a sandbox."""
-    if arguments.sandbox:
-        return None
-    try:
-        need_config(config_file(this_machine(), arguments.config))
-    except NotConfigured as error:
-        return error
-    except ConfigError:
-        # a machine without a home folder: the first call says so
-        return None
-    return None
+from ink_infra_mcp.core.errors import ConfigError
 
 
 def waiting_words() -> str:

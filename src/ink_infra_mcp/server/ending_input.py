@@ -13,8 +13,8 @@ _CHUNK = 65_536
 
 
 @contextmanager
-def endable_input() -> Generator["EndableInput"]:
-    """Hand on what comes in at standard input through a pipe, while standard input itself is empty.
+def endable_input(first: bytes = b"") -> Generator["EndableInput"]:
+    """Hand on `first`, then what comes in at standard input, through a pipe, while standard input itself is empty.
 
     So a child, or whatever else reads standard input, finds its end there and takes nothing of the client's.
     """
@@ -23,7 +23,7 @@ def endable_input() -> Generator["EndableInput"]:
     os.dup2(empty, _STDIN)
     os.close(empty)
     reads, writes = os.pipe()
-    hand = EndableInput(outer, writes, os.fdopen(reads, "rb"))
+    hand = EndableInput(outer, writes, os.fdopen(reads, "rb"), first)
     try:
         yield hand
     finally:
@@ -35,12 +35,16 @@ def endable_input() -> Generator["EndableInput"]:
 
 
 class EndableInput:
-    """Hands on what comes in at `outer` to the pipe `inner`, until either side or `end` ends it; `stream` reads it."""
+    """Hands on `first` and what comes in at `outer` to the pipe `inner`, until either side or `end` ends it.
 
-    def __init__(self, outer: int, inner: int, stream: BinaryIO) -> None:
+    `stream` reads it.
+    """
+
+    def __init__(self, outer: int, inner: int, stream: BinaryIO, first: bytes = b"") -> None:
         self.stream = stream
         self._outer = outer
         self._inner = inner
+        self._first = first
         self._woken, self._wake = os.pipe()
         os.set_blocking(inner, False)
         self._thread = threading.Thread(target=self._hand_on, name="standard input", daemon=True)
@@ -58,16 +62,19 @@ class EndableInput:
 
     def _hand_on(self) -> None:
         try:
-            while self._may_read() and (chunk := os.read(self._outer, _CHUNK)):
-                while chunk and self._may_write():
-                    chunk = chunk[os.write(self._inner, chunk) :]
-                if chunk:
-                    return
+            whole = self._handed_on(self._first)
+            while whole and self._may_read() and (chunk := os.read(self._outer, _CHUNK)):
+                whole = self._handed_on(chunk)
         except OSError:
             # a terminal that was hung up, or a reader that has gone: both are an end
             return
         finally:
             os.close(self._inner)
+
+    def _handed_on(self, chunk: bytes) -> bool:
+        while chunk and self._may_write():
+            chunk = chunk[os.write(self._inner, chunk) :]
+        return not chunk
 
     def _may_read(self) -> bool:
         ready, _, _ = select.select([self._outer, self._woken], [], [])

@@ -13,16 +13,19 @@ from typing import Any
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
+from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 
+from ink_infra_mcp.server.ahead import Begun
 from ink_infra_mcp.server.ending_input import EndableInput, endable_input
 from ink_infra_mcp.server.incoming import Lines, hand_on
 
 log = logging.getLogger(__name__)
 GRACE_S = 5.0
 """Seconds that closing may take after a signal; the process ends then, whatever still keeps it."""
+_ANEW = Begun()
 Work = Callable[[], Awaitable[None]]
 Messages = MemoryObjectReceiveStream[SessionMessage | Exception]
 
@@ -39,28 +42,37 @@ class Life:
     close: Work
 
 
-async def serve_stdio(server: "Server[Any]", life: Life) -> int:
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """What comes from the client, and the requests among it that are answered."""
+
+    stdin: EndableInput
+    said: frozenset[int | str]
+
+
+async def serve_stdio(server: "Server[Any]", life: Life, begun: Begun = _ANEW) -> int:
     """Serve until the client closes its side, however it does, or SIGINT or SIGTERM comes; return that signal, or 0.
 
-    A signal ends it at once: what runs is left where it is. What anything prints goes to stderr, to the end.
+    What a session has `begun` with is read first, and what was answered of it is not answered again. A signal ends it
+    at once: what runs is left where it is. What anything prints goes to stderr, to the end.
     """
     serving = anyio.CancelScope()
-    with endable_input() as stdin, contextlib.ExitStack() as until_the_end:
+    with endable_input(begun.first) as stdin, contextlib.ExitStack() as until_the_end:
         ended = _Ended(serving, stdin)
         async with anyio.create_task_group() as beside:
             beside.start_soon(ended.by_signal)
             with serving:
-                await _serve(server, life, stdin, until_the_end)
+                await _serve(server, life, Coming(stdin, begun.said), until_the_end)
                 await life.at_end()
             await life.close()
             beside.cancel_scope.cancel()
     return ended.signal
 
 
-async def _serve(server: "Server[Any]", life: Life, stdin: EndableInput, until_the_end: contextlib.ExitStack) -> None:
+async def _serve(server: "Server[Any]", life: Life, coming: Coming, until_the_end: contextlib.ExitStack) -> None:
     async with anyio.create_task_group() as background:
         try:
-            async with _streams(stdin) as (reads, writes):
+            async with _streams(coming) as (reads, writes):
                 # the SDK diverts the descriptor while it serves; what lies in a buffer would come out afterwards
                 until_the_end.enter_context(contextlib.redirect_stdout(sys.stderr))
                 background.start_soon(_quietly, life.at_start)
@@ -71,15 +83,31 @@ async def _serve(server: "Server[Any]", life: Life, stdin: EndableInput, until_t
 
 
 @contextlib.asynccontextmanager
-async def _streams(stdin: EndableInput) -> AsyncGenerator[tuple[Messages, Any]]:
+async def _streams(coming: Coming) -> AsyncGenerator[tuple[Messages, Any]]:
     """Give the client's messages and the way to it. The SDK writes; it does not read, since it answers no bad line."""
     nothing = anyio.wrap_file(io.StringIO())
     async with stdio_server(stdin=nothing) as (unread, writes):
         await unread.aclose()
         to_server, reads = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         async with anyio.create_task_group() as reading:
-            reading.start_soon(hand_on, Lines(stdin.stream), to_server, writes)
-            yield reads, writes
+            reading.start_soon(hand_on, Lines(coming.stdin.stream), to_server, writes)
+            if not coming.said:
+                yield reads, writes
+                return
+            says, unsaid = anyio.create_memory_object_stream[SessionMessage](0)
+            reading.start_soon(_hand_back, unsaid, writes, set(coming.said))
+            yield reads, says
+
+
+async def _hand_back(unsaid: MemoryObjectReceiveStream[SessionMessage], to: Any, said: set[int | str]) -> None:
+    """Say what the server says, but for the first answer to each of the requests in `said`."""
+    async with unsaid, to:
+        async for message in unsaid:
+            about = message.message
+            if isinstance(about, types.JSONRPCResponse | types.JSONRPCError) and about.id in said:
+                said.discard(about.id)
+            else:
+                await to.send(message)
 
 
 class _Ended:

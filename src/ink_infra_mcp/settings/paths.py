@@ -64,6 +64,20 @@ def need_config(config: Path) -> None:
         return
 
 
+def not_configured(config: Path | None, *, sandbox: bool) -> NotConfigured | None:
+    """Return why no tool can work yet, or None where there is a fleet.toml, be it right or wrong, or a sandbox."""
+    if sandbox:
+        return None
+    try:
+        need_config(config_file(this_machine(), config))
+    except NotConfigured as error:
+        return error
+    except ConfigError:
+        # a machine without a home folder: the first call says so
+        return None
+    return None
+
+
 def policy_folder(config: Path) -> Path:
     """Return the folder of the operator's policies: `policies` beside fleet.toml. It need not exist."""
     return config.parent / "policies"
