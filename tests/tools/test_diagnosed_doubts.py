@@ -9,12 +9,14 @@ from ink_infra_mcp.areas.diagnosing import looked_at
 from ink_infra_mcp.core.diagnosis import diagnosed as judged
 from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import Fault, WorldState
+from ink_infra_mcp.sandbox.state_coolify import EnvVar
 from tests.ink import Ink, ink, says_yes
 from tests.tools.calls import app_named, call, deploy, unknown
 from tests.tools.troubles import (
     HOST,
     Change,
     container,
+    deployment,
     diagnosed,
     failing,
     first,
@@ -42,6 +44,17 @@ FILE = "services: {web: {image: 'a:1'}, db: {image: 'a:1'}, migrate: {image: 'a:
 def copies(state: WorldState) -> None:
     """Let the shop run on two more servers."""
     app_named(state, "shop").columns["additional_servers_count"] = 2
+
+
+def proxied_by(image: str) -> Change:
+    """Let the proxy of the shop's server run from that image."""
+
+    def change(state: WorldState) -> None:
+        for each in muscle(state).containers:
+            if each.name == "coolify-proxy":
+                each.image = image
+
+    return change
 
 
 def compose_app(file: str | None, *parts: str, ended: str = "", restart: str = "unless-stopped") -> Change:
@@ -77,6 +90,8 @@ DOUBTS: dict[str, tuple[str, str, tuple[Change, ...]]] = {
     ),
     "an answer without the proxy": ("unknown", "proxy", (proxy, page())),
     "an answer without a router": ("unknown", "not_isolated", (unlabelled, page())),
+    "a proxy that reads other labels": ("unknown", "unknown", (proxied_by("docker.io/library/nginx:1"),)),
+    "a proxy that reads its labels, too": ("up", "up", (proxied_by("lucaslorentz/caddy-docker-proxy:2.8"),)),
     "words of Go with a router": ("unknown", "unknown", (page(status=404, body="404 page not found\n"),)),
     "a CDN before it": ("unknown", "name_elsewhere", (record("shop.s1", "203.0.113.9"),)),
     "a fall a moment ago": ("unknown", "restarted", (started_again(1),)),
@@ -136,6 +151,26 @@ async def test_of_a_compose_app_without_containers_nobody_is_said_to_have_stoppe
             said = await diagnosed(it, client, away, app="stack")
 
     assert said.data["causes"][0]["what"] == "it was stopped or never started", said.text
+
+
+async def test_words_of_docker_compose_are_masked_before_they_are_cut(tmp_path: Path) -> None:
+    """Nobody would know the half of a value of the app's own again."""
+    value, file = "correct-horse-battery-0123-" * 3, "services:\n  web: {image: 'registry.example.com/web:1'}\n"
+
+    def refused(state: WorldState) -> None:
+        service = state.coolify.services[-1]
+        service.compose_says = f"services.web {'x' * 230} {value}"
+        service.envs.append(EnvVar(id=9_999, uuid="own", key="DB_PASSWORD", value=value))
+        machine = muscle(state, "muscle-2")
+        machine.containers = [each for each in machine.containers if not each.name.startswith("web-")]
+
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path) as it, it.client(says_yes()) as client:
+            await deploy(client, name="stack", compose=file, compose_service="web")
+            said = await diagnosed(it, client, refused, app="stack")
+
+    assert (first(said), len(said.data["untrusted_log"])) == ("compose_refused", 1)
+    assert value[:6] not in said.text + str(said.data)
 
 
 async def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
@@ -204,10 +239,14 @@ async def test_a_log_whose_secrets_are_not_known_in_time_is_not_shown(tmp_path: 
     """The app's own values are asked for within the same deadline."""
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path) as it:
-            fallen = container(state="exited", exit_code=1)
-            told, _ = await looked(it, fallen, hanging("coolify", f"/applications/{SHOP}/envs"))
+            hangs = hanging("coolify", f"/applications/{SHOP}/envs")
+            told, _ = await looked(it, container(state="exited", exit_code=1), hangs)
+        async with ink(tmp_path / "built", change_world=gone) as it:
+            _, note = await looked(it, says("exited:unhealthy"), deployment("failed", "line"), hangs)
 
-    assert told["what its containers say of why they fell"] == "no answer within the 4 seconds of one look"
+    why = "no answer within the 4 seconds of one look"
+    assert told["what its containers say of why they fell"] == why
+    assert note == f"its log is left out, since its own values, which are masked there, are not known: {why}"
 
 
 async def test_a_stop_is_told_of_an_app_whose_deployment_has_ended(tmp_path: Path) -> None:
