@@ -183,6 +183,7 @@ DOUBTS: dict[str, Seen] = {
     "who answered, if the routed one has ended": replace(
         UP, boxes=(Box("web"), replace(BOX, state="exited", may_end=True))
     ),
+    "who answered beside another": replace(UP, rivals=ROUTES),
     "what people get there": page(leads="elsewhere"),
 }
 
@@ -193,6 +194,14 @@ def test_an_answer_that_may_be_anothers_is_neither_up_nor_down(doubt: str) -> No
     found = diagnosed(DOUBTS[doubt])
     (told,) = found.unknown
     assert (found.verdict, found.causes, doubt.startswith(told.removeprefix(f"{URL}: "))) == ("unknown", (), True)
+
+
+def test_what_else_runs_there_under_a_shorter_or_another_route_takes_nothing_away() -> None:
+    """A proxy takes the closest route."""
+    rivals = frozenset({"shop.example.com/admin", "other.example.com/"})
+    api = replace(PAGE, url=f"{URL}/api")
+    below = replace(UP, boxes=(replace(BOX, routes=frozenset({"shop.example.com/api"})),), pages=(api,), rivals=ROUTES)
+    assert [diagnosed(seen).verdict for seen in (replace(UP, rivals=rivals), below)] == ["up", "up"]
 
 
 def test_a_redirect_that_was_followed_to_a_good_answer_is_up() -> None:

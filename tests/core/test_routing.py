@@ -45,8 +45,13 @@ def test_what_coolify_writes_for_an_app_is_wrong_at_another(case: str) -> None:
     assert not any("example.com" in value for value in taken.values())
 
 
-LED = {"a path": "shop.example.com/api", "no gzip, no strip": "shop.example.com/api", "ghost": "shop.example.com/blog"}
-LED |= {"from www": "www.shop.example.com/", "two domains, one with a port": "www.shop.example.com/x"}
+LED = {
+    "a path": "shop.example.com/api",
+    "no gzip, no strip": "shop.example.com/api",
+    "ghost": "shop.example.com/blog",
+    "from www": "www.shop.example.com/",
+    "two domains, one with a port": "www.shop.example.com/x",
+}
 
 
 @pytest.mark.parametrize("proxy", ["traefik", "caddy"])

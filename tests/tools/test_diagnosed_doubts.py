@@ -46,6 +46,14 @@ def copies(state: WorldState) -> None:
     app_named(state, "shop").columns["additional_servers_count"] = 2
 
 
+def claimed(state: WorldState) -> None:
+    """Let another app's container on the server have the shop's router, too."""
+    (web,) = own(state)
+    other = web.model_copy(update={"id": "f" * 64, "name": "f" * 24 + "-120000"})
+    other.labels = {name: text for name, text in web.labels.items() if name != "coolify.name"}
+    muscle(state).containers.append(other)
+
+
 def proxied_by(image: str) -> Change:
     """Let the proxy of the shop's server run from that image."""
 
@@ -90,6 +98,7 @@ DOUBTS: dict[str, tuple[str, str, tuple[Change, ...]]] = {
     ),
     "an answer without the proxy": ("unknown", "proxy", (proxy, page())),
     "an answer without a router": ("unknown", "not_isolated", (unlabelled, page())),
+    "another app with a router for its name": ("unknown", "unknown", (claimed,)),
     "a proxy that reads other labels": ("unknown", "unknown", (proxied_by("docker.io/library/nginx:1"),)),
     "a proxy that reads its labels, too": ("up", "up", (proxied_by("lucaslorentz/caddy-docker-proxy:2.8"),)),
     "words of Go with a router": ("unknown", "unknown", (page(status=404, body="404 page not found\n"),)),

@@ -215,6 +215,7 @@ class _Looking:
             refused=self.why.cause if isinstance(self.why, Why) and not boxes else "",
             shut=self.shut,
             wildcard=next((m.wildcard_domain or "" for m in self.look.fleet.muscles if m.name == self.app.muscle), ""),
+            rivals=frozenset() if isinstance(own, Unread) else own.rivals,
             more=dict(self._more()),
             skipped=tuple(skipped_of(self.app)),
         )

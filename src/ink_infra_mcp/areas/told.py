@@ -1,6 +1,6 @@
 """What Coolify and a server told of an app, in the facts of a diagnosis: what they did not tell is unknown."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -36,11 +36,15 @@ _NO_FILE = Unread("Coolify does not tell its compose file", "give the Coolify to
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """The containers of an app, without those of pull requests, and how each of them stands; `missing` in words."""
+    """The containers of an app, without those of pull requests, and how each of them stands; `missing` in words.
+
+    `rivals` are the routes to all else that runs there.
+    """
 
     own: tuple[ContainerFacts, ...]
     boxes: tuple[Box, ...]
     missing: str
+    rivals: frozenset[str]
 
     @property
     def fallen(self) -> bool:
@@ -80,7 +84,13 @@ def containers_in(
     promise = promise_of(app, services)
     own = tuple(c for c in facts.containers if belongs_to(c, app) and not is_preview(c, app))
     boxes = tuple(_box(container, promise, facts, now) for container in own)
-    return Containers(own, boxes, missing(own, promise))
+    return Containers(own, boxes, missing(own, promise), frozenset(_rivals(facts, own)))
+
+
+def _rivals(facts: HostFacts, own: Collection[ContainerFacts]) -> Iterator[str]:
+    for container in facts.containers or ():
+        if container.state == "running" and container not in own:
+            yield from routes_in(container.labels, proxy_of(facts.containers))
 
 
 def promise_of(app: str, services: Services | Unread) -> Promise:

@@ -1,9 +1,8 @@
 """What was seen of an app that may be down: each fact is known, or unknown with the reason, or was not asked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
 
 from ink_infra_mcp.core.plan import Frozen
 
@@ -109,8 +108,19 @@ class Box:
 
     def is_led(self, url: str) -> bool:
         """Return whether the proxy leads a URL to it."""
-        parts = urlsplit(url)
-        return f"{parts.hostname}{parts.path or '/'}".startswith(tuple(self.routes))
+        return closest(self.routes, url) > 0
+
+
+def closest(routes: Iterable[str], url: str) -> int:
+    """Return how much of a URL the closest of these routes has, 0 where none leads there: a proxy takes the closest."""
+    asked = "{}/{}".format(*_parts(url))
+    return max((len(route) for route in routes if asked.startswith(route)), default=0)
+
+
+def _parts(url: str) -> tuple[str, str]:
+    """Return host and path of a URL that has nothing else."""
+    host, _, path = url.partition("://")[2].partition("/")
+    return host, path
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +172,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One URL of the app. `leads` is where its name leads, `seen` the words for it, `delegation` what is wrong with the
-    zone's. `certificate` is what is wrong with it, empty where it is trusted.
+    """One URL of the app, of scheme, host and path alone. `leads` is where its name leads, `seen` the words for it,
+    `delegation` what is wrong with the zone's. `certificate` is what is wrong with it, empty where it is trusted.
     """
 
     url: str
@@ -176,7 +186,7 @@ class Page:
     @property
     def host(self) -> str:
         """Return the name in it."""
-        return urlsplit(self.url).hostname or ""
+        return _parts(self.url)[0]
 
     @property
     def well(self) -> bool:
@@ -196,7 +206,8 @@ class Seen:
 
     `missing` says which promised part of it has no container that runs, `refused` what Docker Compose has against its
     file, `shut` which of its server's web ports a firewall keeps closed. `wildcard` is the domain below which all names
-    lead to its server. `more` is what else could not be read, by its name, `skipped` what nobody looked at.
+    lead to its server, `rivals` are the routes to what else runs there. `more` is what else could not be read, by its
+    name, `skipped` what nobody looked at.
     """
 
     name: str
@@ -210,6 +221,7 @@ class Seen:
     refused: str = ""
     shut: tuple[str, ...] | NotAsked | Unread = NotAsked("not asked")
     wildcard: str = ""
+    rivals: frozenset[str] = frozenset()
     more: Mapping[str, Unread] = field(default_factory=dict[str, Unread])
     skipped: tuple[str, ...] = ()
 
@@ -248,10 +260,15 @@ class Seen:
             return self.boxes
         if self.without_proxy:
             return "the proxy of its server does not run"
-        return "" if self._leads_to_it(page) else "no container of it that runs has labels that lead the URL there"
+        return self._contested(page)
 
-    def _leads_to_it(self, page: Page) -> bool:
-        return any(box.runs and box.is_led(page.url) for box in self.known)
+    def _contested(self, page: Page) -> str:
+        own = max((closest(box.routes, page.url) for box in self.known if box.runs), default=0)
+        if not own:
+            return "no container of it that runs has labels that lead the URL there"
+        if closest(self.rivals, page.url) >= own:
+            return "what is not of it has labels that lead the URL there, too"
+        return ""
 
     def bad(self, page: Page) -> bool:
         """Return whether it was seen that nobody is served there."""
@@ -302,11 +319,14 @@ class Seen:
     def _doubts(self) -> Iterator[tuple[str, Unread]]:
         if isinstance(self.machine, Machine):
             yield from ((f"{name} of {self.machine.name}", fact) for name, fact in self.machine.unread.items())
+        yield from self._unsettled()
+        for page in self.pages:
+            yield from ((f"{page.url}: {name}", fact) for name, fact in (*page.unread(), *self._served(page)))
+
+    def _unsettled(self) -> Iterator[tuple[str, Unread]]:
         for box in self.known:
             if box.well and box.fresh and box.restarts:
                 yield f"whether {box.name} stays up", Unread("it has fallen, and was started again a moment ago")
-        for page in self.pages:
-            yield from ((f"{page.url}: {name}", fact) for name, fact in (*page.unread(), *self._served(page)))
 
     def _served(self, page: Page) -> Iterator[tuple[str, Unread]]:
         """Yield what an answer leaves open of whether it is the app that serves people."""

@@ -127,15 +127,17 @@ def _gone(seen: Seen) -> Iterator[Found]:
 
 
 def _stopped(seen: Seen) -> Iterator[Found]:
-    """Of a compose app, and of one whose deployment lasts, nothing tells whether it ever was started."""
     coolify = seen.coolify
     if not (seen.none and _was_rolled_out(seen) and isinstance(coolify, CoolifySaid)):
         return
     if not (coolify.runs or coolify.crashes or seen.refused):
-        last = _last(seen)
-        what = "somebody stopped it" if last is not None and not last.active else "it was stopped or never started"
         mend = f"control_app app={seen.name} action=start; list_operations, if it was stopped through here"
-        yield found("stopped", what, no_box(seen), mend)
+        yield found("stopped", _stop(_last(seen)), no_box(seen), mend)
+
+
+def _stop(last: Rollout | None) -> str:
+    """Of a compose app, and of one whose deployment lasts, nothing tells whether it ever was started."""
+    return "it was stopped or never started" if last is None or last.active else "somebody stopped it"
 
 
 def _unhealthy(seen: Seen) -> Iterator[Found]:
