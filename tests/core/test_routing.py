@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ink_infra_mcp.core.routing import Routes, is_own, is_read, odd_labels
+from ink_infra_mcp.core.routing import Proxy, Routes, is_own, is_read, odd_labels, routes_in
 
 RECORDED = json.loads((Path(__file__).parents[1] / "recorded" / "coolify_labels.json").read_text())
 APP: str = RECORDED["app"]
@@ -43,6 +43,43 @@ def test_what_coolify_writes_for_an_app_is_wrong_at_another(case: str) -> None:
     shared = {f"{name}={value}" for name, value in taken.items() if name.startswith("traefik") or name in SHARED}
     assert shared <= SHARED
     assert not any("example.com" in value for value in taken.values())
+
+
+LED = {
+    "a path": "shop.example.com/api",
+    "no gzip, no strip": "shop.example.com/api",
+    "ghost": "shop.example.com/blog",
+    "from www": "www.shop.example.com/",
+    "two domains, one with a port": "www.shop.example.com/x",
+}
+
+
+@pytest.mark.parametrize("proxy", ["traefik", "caddy"])
+@pytest.mark.parametrize("case", CASES)
+def test_what_coolify_writes_tells_which_urls_lead_to_the_app(case: str, proxy: Proxy) -> None:
+    """Host and path, for the proxy that is there; one that is not known reads nothing."""
+    plain = case.removesuffix(", not for compose")
+    assert LED.get(plain, "shop.example.com/") in routes_in(labels(case), proxy)
+    assert routes_in(labels(case), "") == frozenset()
+
+
+RULES = {
+    "Host(`shop.example.com`)": {"shop.example.com/"},
+    "Host(`Shop.Example.com`) || Host(`b.example.com`) && PathPrefix(`/x`)": {"shop.example.com/", "b.example.com/x"},
+    "!Host(`shop.example.com`)": set[str](),
+    "Host(`shop.example.com`) && !PathPrefix(`/`)": set[str](),
+    "Host(`shop.example.com`) && ClientIP(`192.0.2.1`)": set[str](),
+    "(Host(`shop.example.com`) || Host(`b.example.com`)) && Method(`POST`)": set[str](),
+    "HostRegexp(`.*`)": set[str](),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_of_another_form_leads_to_nothing_that_is_known(rule: str) -> None:
+    """Nobody is led by half a rule, nor by a container that Traefik does not read."""
+    router = {"traefik.http.routers.own.rule": rule}
+    assert routes_in({**router, "traefik.enable": "true"}, "traefik") == RULES[rule]
+    assert routes_in(router, "traefik") == frozenset()
 
 
 CLAIMS = {

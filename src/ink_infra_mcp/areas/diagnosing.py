@@ -2,61 +2,54 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 import anyio
 
 from ink_infra_mcp.areas.apps.app import App, find_app, host_of
 from ink_infra_mcp.areas.apps.log_lines import masked, redacted
 from ink_infra_mcp.areas.apps.own_values import OwnValues, own_values
-from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services, promised_by
-from ink_infra_mcp.areas.apps.web import Reached, reached
+from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services
 from ink_infra_mcp.areas.look import Look
-from ink_infra_mcp.areas.machines.drift import HERE, Drift
-from ink_infra_mcp.areas.machines.health import muscle_drifts, room_drifts
 from ink_infra_mcp.areas.ports.providers import server_of
 from ink_infra_mcp.areas.ports.web_ports import shut_to_web
-from ink_infra_mcp.areas.visited import bare_page, bare_words, or_unread, page_of, visit_words, with_zone
-from ink_infra_mcp.clients.coolify.apps import Application
-from ink_infra_mcp.clients.coolify.buildlog import Deployment
-from ink_infra_mcp.clients.coolify.causes import is_of_image, probable_cause
-from ink_infra_mcp.core.diagnosis_facts import (
-    Answer,
-    Box,
-    CoolifySaid,
-    Finding,
-    Machine,
-    NotAsked,
-    Page,
-    Rollout,
-    Seen,
-    Unread,
+from ink_infra_mcp.areas.told import (
+    Containers,
+    containers_in,
+    copies_of,
+    last_deployment,
+    machine_of,
+    parts_of,
+    promise_of,
+    rollout_of,
+    said_of,
+    skipped_of,
 )
+from ink_infra_mcp.areas.visited import Deadline, bare_words, or_unread, visitable, visited, visited_bare, with_zone
+from ink_infra_mcp.clients.coolify.buildlog import Deployment
+from ink_infra_mcp.core.diagnosis_facts import Answer, NotAsked, Page, Seen, Unread
 from ink_infra_mcp.core.errors import VendorError
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.causes import Why, why_not_up
-from ink_infra_mcp.hosts.docker.containers import belongs_to, is_preview, service_of
-from ink_infra_mcp.hosts.docker.proxies import NAME as PROXY
-from ink_infra_mcp.hosts.docker.rollouts import Promise, missing
-from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather
 from ink_infra_mcp.hosts.upkeep.upkeep_facts import UpkeepFacts, gather_upkeep
 
+WITHIN_S = 45.0
+"""One look, from the first question to Coolify to the last line of a log: a client that waits gives up after a minute.
+"""
+_FINDING = 0.5
+"""The part of it that Coolify has to tell which app it is: the rest is for the app's domain."""
 MOST_URLS = 10
 LOG_LINES, LINE = 30, 300
-FRESH = timedelta(minutes=2)
 _NOT_YET = Unread("nobody asked")
 _NO_NEED = NotAsked("its URLs are answered, or none was visited")
-_RUNS = frozenset({"running", "starting", "restarting", "degraded"})
 _ELSEWHERE = "not in fleet.toml"
-_OF_APP = frozenset({"no_runtime", "proxy", "not_isolated", "disk_full", "read_only"})
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
     """What was seen of an app, what was asked for it and from where, and the last lines that tell why it fell.
 
-    `untrusted_log` is the build's, or that of the containers that fell; `note` says what of it is not masked.
+    `untrusted_log` is the build's, or that of the containers that fell; `note` says what of it is not masked or shown.
     """
 
     seen: Seen
@@ -65,17 +58,24 @@ class Looked:
     note: str = ""
 
 
-async def looked_at(look: Look, wanted: str) -> Looked:
+async def looked_at(look: Look, wanted: str, *, within_s: float = WITHIN_S) -> Looked:
     """Return all that can be seen of the app that is called so, or of that host name where Coolify cannot be asked.
+
+    What has not come within `within_s` is unread.
 
     Raises:
         UnknownName: there is no such app. AmbiguousName: there are several. ConfigError: Coolify's token is missing.
     """
+    until = Deadline.within(within_s)
     try:
-        app = await find_app(look, wanted)
+        with anyio.fail_after(within_s * _FINDING):
+            app = await find_app(look, wanted)
     except VendorError as error:
-        return await _without_coolify(look, wanted, Unread(error.failed, error.next))
-    looking = _Looking(look, app)
+        return await _without_coolify(look, wanted, Unread(error.failed, error.next), until)
+    except TimeoutError:
+        why = Unread(f"Coolify did not answer within {within_s * _FINDING:g} seconds")
+        return await _without_coolify(look, wanted, why, until)
+    looking = _Looking(look, app, until)
     await looking.run()
     return await looking.told()
 
@@ -86,22 +86,28 @@ class _Looking:
 
     look: Look
     app: App
+    until: Deadline
     facts: HostFacts | Unread = _NOT_YET
     upkeep: UpkeepFacts | Unread = _NOT_YET
     last: Deployment | NotAsked | Unread | None = _NOT_YET
     services: Services | Unread = NO_SERVICES
     pages: dict[str, Page] = field(default_factory=dict[str, Page])
     shut: tuple[str, ...] | NotAsked | Unread = _NO_NEED
-    why: Why = field(default_factory=Why)
-    own: OwnValues | None = None
+    why: Why | Unread = field(default_factory=Why)
+    own: OwnValues | Unread | None = None
     visits: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Return the URLs by which users call it."""
+        return tuple(dict.fromkeys(filter(None, map(visitable, self.app.urls))))
 
     async def run(self) -> None:
         """Look at everything, side by side; then at what only matters where something is wrong."""
         async with anyio.create_task_group() as group:
-            for part in (self._coolify, self._server, self._rooms):
+            for part in (self._deployments, self._parts, self._server, self._rooms):
                 group.start_soon(part)
-            for url in self.app.urls[:MOST_URLS]:
+            for url in self.urls[:MOST_URLS]:
                 group.start_soon(self._page, url)
         if any(isinstance(page.answer, Answer) and page.answer.status is None for page in self.pages.values()):
             self.shut = await self._asked_door()
@@ -110,152 +116,140 @@ class _Looking:
 
     async def told(self) -> Looked:
         """Return what was seen."""
-        seen = self._seen()
-        lines = self._log()
+        seen, lines = self._seen(), self._log()
         if not lines:
             return Looked(seen, tuple(self._asked()))
         own = await self._own_values()
+        if isinstance(own, Unread):
+            note = f"its log is left out, since its own values, which are masked there, are not known: {own.why}"
+            return Looked(seen, tuple(self._asked()), note=note)
         # all lines are masked before the last are taken: nobody knows the half of a secret
         last = masked(own, lines)[-LOG_LINES:]
         return Looked(seen, tuple(self._asked()), redacted(self.look, last, limit=LINE), own.note)
 
     async def _why_not_up(self) -> None:
         own = await self._own_values()
-        promise = self._promise()
-        found = await or_unread(lambda: why_not_up(self.look.hosts, self.app.muscle, promise, mask=own.mask))
-        self.why = Why() if isinstance(found, Unread) else found
+        if isinstance(own, Unread):
+            self.why = own
+            return
+        promise = promise_of(self.app.uuid, self.services)
+        self.why = await or_unread(
+            lambda: why_not_up(self.look.hosts, self.app.muscle, promise, mask=own.mask), self.until
+        )
 
-    async def _own_values(self) -> OwnValues:
+    async def _own_values(self) -> OwnValues | Unread:
         if self.own is None:
             self.look.learn_secrets()
             service = self.app.kind == "service"
-            self.own = await own_values(self.look.coolify, self.app.uuid, service=service)
+            self.own = await or_unread(
+                lambda: own_values(self.look.coolify, self.app.uuid, service=service), self.until
+            )
         return self.own
 
     def _asked(self) -> Iterator[str]:
         yield f"Coolify: the app ({self.app.status}) and its last deployment"
         if self.app.muscle:
             yield f"{self.app.muscle} over SSH: containers, Docker, memory, disks"
-        yield from (self.visits[url] for url in self.app.urls if url in self.visits)
+        yield from (self.visits[url] for url in self.urls if url in self.visits)
         if self.shut is not _NO_NEED:
             yield f"{self.app.muscle} and its provider: who gets in at ports 80 and 443"
 
-    async def _coolify(self) -> None:
-        """A compose app has no deployments in Coolify, but parts that it promises."""
-        if self.app.kind == "service":
-            self.last = NotAsked("Coolify keeps none of a compose app")
-            self.services = await or_unread(self._promised)
-        else:
-            self.last = await or_unread(self._last_deployment)
+    async def _deployments(self) -> None:
+        self.last = NotAsked("Coolify keeps none of a compose app")
+        if self.app.kind == "application":
+            self.last = await or_unread(lambda: last_deployment(self.look, self.app), self.until)
 
-    async def _promised(self) -> Services:
-        return promised_by(await self.look.coolify.service(self.app.uuid))
-
-    async def _last_deployment(self) -> Deployment | Unread | None:
-        found = await self.look.coolify.deployments_of(self.app.uuid, take=3)
-        own = [deployment for deployment in found if not deployment.is_preview]
-        if found and not own:
-            return Unread("the last three deployments are of pull requests")
-        return own[0] if own else None
+    async def _parts(self) -> None:
+        self.services = await or_unread(lambda: parts_of(self.look, self.app), self.until)
 
     async def _server(self) -> None:
-        if not self.app.muscle:
+        muscle = self.app.muscle
+        if not muscle:
             self.facts = Unread(f"its server is {_ELSEWHERE}", "add_muscle")
             return
-        found = await or_unread(lambda: gather(self.look.hosts, self.app.muscle))
-        self.facts = await _with_power(self.look, self.app.muscle, found) if isinstance(found, Unread) else found
+        found = await or_unread(lambda: gather(self.look.hosts, muscle), self.until)
+        self.facts = await _with_power(self.look, muscle, found, self.until) if isinstance(found, Unread) else found
 
     async def _rooms(self) -> None:
         if self.app.muscle:
-            self.upkeep = await or_unread(lambda: gather_upkeep(self.look.hosts, self.app.muscle))
+            self.upkeep = await or_unread(lambda: gather_upkeep(self.look.hosts, self.app.muscle), self.until)
 
     async def _page(self, url: str) -> None:
         if not self.app.muscle:
-            self.pages[url] = page = await bare_page(self.look, url)
+            self.pages[url] = page = await _bare(self.look, url, self.until)
             self.visits[url] = bare_words(page)
             return
-        found = await or_unread(lambda: reached(self.look, self.app.muscle, url, within_s=0))
-        self.pages[url] = page = page_of(url, found) if isinstance(found, Reached) else Page(url, found, found, found)
-        self.visits[url] = visit_words(url, found)
-        if page.leads in ("nowhere", "elsewhere"):
-            self.pages[url] = await with_zone(self.look, page)
+        found = await or_unread(lambda: visited(self.look, self.app.muscle, url), self.until)
+        page, words = (_unread_page(url, found), f"{url}: {found.why}") if isinstance(found, Unread) else found
+        leads_astray = page.leads in ("nowhere", "elsewhere")
+        self.pages[url] = await with_zone(self.look, page, self.until) if leads_astray else page
+        self.visits[url] = words
 
     async def _asked_door(self) -> tuple[str, ...] | Unread:
         if isinstance(self.facts, Unread):
             return self.facts
-        return await or_unread(lambda: shut_to_web(self.look, self.app.muscle))
+        return await or_unread(lambda: shut_to_web(self.look, self.app.muscle), self.until)
 
     def _may_tell_more(self) -> bool:
         """An app of one container without any has nobody who could tell."""
-        found = self._own()
-        if isinstance(found, Unread):
+        found = self._containers()
+        if isinstance(found, Unread) or not found.fallen:
             return False
-        return bool(missing(found, self._promise())) and bool(found or self.app.kind == "service")
+        return bool(found.own) or self.app.kind == "service"
 
-    def _promise(self) -> Promise:
-        services = NO_SERVICES if isinstance(self.services, Unread) else self.services
-        return Promise(app=self.app.uuid, services=services.must_run, once=services.may_end)
-
-    def _own(self) -> tuple[ContainerFacts, ...] | Unread:
-        """Return the app's containers, without those of pull requests."""
-        if isinstance(self.facts, Unread):
-            return self.facts
-        if self.facts.containers is None:
-            return Unread(self.facts.unknown.get("containers", "its Docker does not say why"))
-        uuid = self.app.uuid
-        return tuple(c for c in self.facts.containers if belongs_to(c, uuid) and not is_preview(c, uuid))
+    def _containers(self) -> Containers | Unread:
+        return containers_in(self.facts, self.app.uuid, self.services, self.look.clock.now())
 
     def _seen(self) -> Seen:
-        own, promise = self._own(), self._promise()
-        boxes = own if isinstance(own, Unread) else tuple(_box(c, promise, self._now()) for c in own)
+        own = self._containers()
+        boxes, lacks = (own, "") if isinstance(own, Unread) else (own.boxes, own.missing)
         return Seen(
             name=self.app.name,
             muscle=self.app.muscle,
-            coolify=_said(self.app),
-            rollout=_rollout(self.last),
-            boxes=self.services if isinstance(self.services, Unread) else boxes,
-            machine=self._machine(own),
-            pages=(*(self.pages[url] for url in self.app.urls[:MOST_URLS]), *_unvisited(self.app)),
-            missing="" if isinstance(own, Unread) else missing(own, promise),
-            refused="" if boxes else self.why.cause,
+            coolify=said_of(self.app),
+            rollout=rollout_of(self.last, self.look.clock.now()) if isinstance(self.last, Deployment) else self.last,
+            boxes=boxes,
+            machine=machine_of(self.look, self.app, self.facts, self.upkeep, own),
+            pages=(*(self.pages[url] for url in self.urls[:MOST_URLS]), *self._unvisited()),
+            missing=lacks,
+            refused=self.why.cause if isinstance(self.why, Why) and not boxes else "",
             shut=self.shut,
-            skipped=tuple(_skipped(self.app)),
+            wildcard=next((m.wildcard_domain or "" for m in self.look.fleet.muscles if m.name == self.app.muscle), ""),
+            rivals=frozenset() if isinstance(own, Unread) else own.rivals,
+            more=dict(self._more()),
+            skipped=tuple(skipped_of(self.app)),
         )
 
-    def _now(self) -> datetime:
-        """By the server's own clock, where it told one."""
-        now, said = self.look.clock.now(), self.facts.epoch_s if isinstance(self.facts, HostFacts) else None
-        return now if said is None else datetime.fromtimestamp(said, now.tzinfo)
+    def _more(self) -> Iterator[tuple[str, Unread]]:
+        yield from copies_of(self.app)
+        if isinstance(self.services, Unread):
+            yield "which parts it promises", self.services
+        if isinstance(self.why, Unread):
+            yield "what its containers say of why they fell", self.why
 
-    def _machine(self, own: tuple[ContainerFacts, ...] | Unread) -> Machine | Unread:
-        facts, upkeep = self.facts, self.upkeep
-        if isinstance(facts, Unread):
-            return facts
-        drifts = [] if isinstance(upkeep, Unread) else [*room_drifts(upkeep)]
-        drifts += muscle_drifts(_only(facts, own), self.look.isolation, (self.app,))
-        available, total = facts.memory_available_bytes, facts.memory_total_bytes
-        return Machine(
-            name=facts.host,
-            troubles=tuple(_trouble(drift) for drift in drifts if drift.code in _OF_APP),
-            memory=None if available is None or total is None else (available, total),
-            unread=dict(_untold(facts, upkeep)),
-        )
+    def _unvisited(self) -> Iterator[Page]:
+        """What is beyond the first URLs, or none, is not known, and keeps the app from being called up."""
+        if more := max(0, len(self.urls) - MOST_URLS):
+            yield _unread_page(f"{more} more of its URLs", Unread(f"only the first {MOST_URLS} are visited"))
+        if odd := sum(not visitable(url) for url in self.app.urls):
+            why = Unread("Coolify has there what is no URL of http or https with a plain host name")
+            yield _unread_page(f"{odd} of its URLs", why)
 
     def _log(self) -> list[str]:
         """The containers tell more of why it is down than a build that is over."""
-        if self.why.untrusted_log:
+        if isinstance(self.why, Why) and self.why.untrusted_log:
             return [*self.why.untrusted_log]
-        if not isinstance(self.last, Deployment) or not _rollout_of(self.last).failed:
+        if not isinstance(self.last, Deployment) or not rollout_of(self.last, self.look.clock.now()).failed:
             return []
         return [part for line in self.last.lines or () for part in line.untrusted_text.splitlines()]
 
 
-async def _with_power(look: Look, muscle: str, why: Unread) -> Unread:
+async def _with_power(look: Look, muscle: str, why: Unread, until: Deadline) -> Unread:
     """Return why a server could not be asked, with what its provider says of it, where that can be asked."""
     host, cloud = look.fleet.host(muscle), look.hetzner
     if host.provider != "hetzner_cloud" or cloud is None:
         return why
-    found = await or_unread(cloud.servers)
+    found = await or_unread(cloud.servers, until)
     if isinstance(found, Unread):
         return Unread(f"{why.why}; what Hetzner Cloud says of it is not known: {found.why}", why.next)
     server = server_of(host, found)
@@ -265,98 +259,25 @@ async def _with_power(look: Look, muscle: str, why: Unread) -> Unread:
     return Unread(f"{why.why.rstrip('.')}; {words}", why.next)
 
 
-def _only(facts: HostFacts, own: tuple[ContainerFacts, ...] | Unread) -> HostFacts:
-    """Of other apps there nothing is told here."""
-    if facts.containers is None or isinstance(own, Unread):
-        return facts
-    kept = (*own, *(container for container in facts.containers if container.name == PROXY))
-    return facts.model_copy(update={"containers": kept})
+async def _bare(look: Look, url: str, until: Deadline) -> Page:
+    found = await or_unread(lambda: visited_bare(look, url), until)
+    return _unread_page(url, found) if isinstance(found, Unread) else found
 
 
-def _untold(facts: HostFacts, upkeep: UpkeepFacts | Unread) -> Iterator[tuple[str, Unread]]:
-    lacks = {"memory": "memory_available_bytes", "all memory": "memory_total_bytes", "Docker": "docker_version"}
-    yield from ((name, Unread(facts.unknown[fact])) for name, fact in lacks.items() if fact in facts.unknown)
-    if facts.containers is None:
-        yield "Docker", Unread(facts.unknown.get("containers", "it does not say why"))
-    if isinstance(upkeep, Unread):
-        yield "disks", upkeep
-        return
-    yield from (("disks", Unread(upkeep.unknown[fact])) for fact in ("rooms", "read_only") if fact in upkeep.unknown)
+def _unread_page(url: str, why: Unread) -> Page:
+    return Page(url, why, why, why)
 
 
-def _trouble(drift: Drift) -> Finding:
-    code = "disk_filling" if (drift.code, drift.severity) == ("disk_full", "warning") else drift.code
-    mend = drift.mend.replace(HERE, drift.server)
-    return Finding(code=code, what=f"{drift.server}: {drift.what}", evidence=drift.evidence, mend=mend)
-
-
-def _box(container: ContainerFacts, promise: Promise, now: datetime) -> Box:
-    return Box(
-        name=clean_name(service_of(container, promise.app) or container.name),
-        state=container.state,
-        health=container.health,
-        exit_code=container.exit_code,
-        out_of_memory=container.oom_killed,
-        restarts=container.restart_count,
-        fresh=container.started_at is not None and now - container.started_at < FRESH,
-        may_end=service_of(container, promise.app) in promise.once,
-    )
-
-
-def _said(app: App) -> CoolifySaid:
-    source, runs = app.source, app.status.state in _RUNS
-    if not isinstance(source, Application):
-        return CoolifySaid(status=str(app.status), runs=runs)
-    return CoolifySaid(
-        status=str(app.status),
-        runs=runs,
-        crashes=source.restart_count or 0 if source.last_restart_type == "crash" else 0,
-        port=clean_name(source.ports_exposes),
-        memory=source.limits_memory if source.limits_memory != "0" else "",
-    )
-
-
-def _rollout(last: Deployment | NotAsked | Unread | None) -> Rollout | NotAsked | Unread | None:
-    return _rollout_of(last) if isinstance(last, Deployment) else last
-
-
-def _rollout_of(last: Deployment) -> Rollout:
-    cause = probable_cause([line.untrusted_text for line in last.lines or ()])
-    if last.lines is None:
-        cause = "the Coolify token may not read its log (read:sensitive)"
-    return Rollout(
-        uuid=last.uuid,
-        status=clean_name(last.status),
-        at=last.created_at.strftime("%Y-%m-%dT%H:%M:%SZ") if last.created_at else "",
-        cause=cause,
-        of_image=is_of_image(cause),
-        active=last.is_active,
-    )
-
-
-def _unvisited(app: App) -> Iterator[Page]:
-    """What is beyond the first URLs is not known, and keeps the app from being called up."""
-    if more := max(0, len(app.urls) - MOST_URLS):
-        why = Unread(f"only the first {MOST_URLS} are visited")
-        yield Page(f"{more} more of its URLs", why, why, why)
-
-
-def _skipped(app: App) -> Iterator[str]:
-    if not app.urls:
-        yield "names, certificates and answers: Coolify has no URL for it"
-    if isinstance(app.source, Application) and app.source.more_servers_count:
-        yield f"its copies on {app.source.more_servers_count} more servers"
-    yield "other pages than those of its URLs, and other places of the internet"
-
-
-async def _without_coolify(look: Look, wanted: str, why: Unread) -> Looked:
-    """Return what can be seen of a host name, where that is what the app was called by."""
-    name = host_of(wanted)
-    url = wanted if "://" in wanted else f"https://{name}"
-    pages = (await bare_page(look, url),) if "." in name else ()
+async def _without_coolify(look: Look, wanted: str, why: Unread, until: Deadline) -> Looked:
+    """Return what can be seen of a host name, where that is what the app was called by: nothing else of what was given
+    is visited or shown."""
+    host = host_of(wanted)
+    url = visitable(f"https://{host}/") if "." in host else ""
+    pages = (await _bare(look, url, until),) if url else ()
     untold = Unread("Coolify does not tell it", why.next)
     asked = ("Coolify: no good answer", *map(bare_words, pages))
     skipped = () if pages else ("names, certificates and answers: give the app's domain in place of its name",)
     shut = NotAsked("its server is not known")
-    seen = Seen(clean_name(wanted), "", why, untold, untold, untold, pages, shut=shut, skipped=skipped)
+    name = clean_name(host) or "the app"
+    seen = Seen(name, "", why, untold, untold, untold, pages, shut=shut, skipped=skipped)
     return Looked(seen, asked)

@@ -1,15 +1,19 @@
 """URLs of an app as they were reached, in the facts of a diagnosis: what was not seen is unknown, with the reason."""
 
+import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import anyio
 
 from ink_infra_mcp.areas.apps.app import host_of
-from ink_infra_mcp.areas.apps.web import NO_ANSWER, Reached, is_unrouted
+from ink_infra_mcp.areas.apps.moving import called
+from ink_infra_mcp.areas.apps.web import NO_ANSWER, Reached, is_unrouted, reached
 from ink_infra_mcp.areas.dns.zones import delegation_of
 from ink_infra_mcp.areas.look import Look
-from ink_infra_mcp.clients.probe import HttpSeen
+from ink_infra_mcp.clients.probe import DEFAULT_PORTS, HttpSeen, TlsSeen
 from ink_infra_mcp.core.diagnosis_facts import Answer, NotAsked, Page, Unread
 from ink_infra_mcp.core.dns.zones import closest
 from ink_infra_mcp.core.errors import InkError
@@ -17,92 +21,182 @@ from ink_infra_mcp.core.untrusted import clean_name
 
 T = TypeVar("T")
 
-PART_S = 90.0
-"""One server, one page, one question to Coolify: what has not answered by then is not known."""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~/@%+:=,!-]*)?", re.ASCII)
+_Visit = tuple[HttpSeen | None, str]
+"""What was seen, or None and why nobody went there."""
+_QUERY = re.compile(r"[A-Za-z0-9._~/@%+:=,!&?-]*", re.ASCII)
 
 
-async def or_unread(ask: Callable[[], Awaitable[T]]) -> T | Unread:
-    """Return what is asked for, or why it could not be read."""
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The moment until which a look lasts, by the clock of the event loop; `within_s` is how long that is in all."""
+
+    at: float
+    within_s: float
+
+    @classmethod
+    def within(cls, seconds: float) -> "Deadline":
+        """Return the moment in so many seconds."""
+        return cls(anyio.current_time() + seconds, seconds)
+
+    @property
+    def left_s(self) -> float:
+        """Return the seconds until then, 0 afterwards."""
+        return max(0.0, self.at - anyio.current_time())
+
+
+async def or_unread(ask: Callable[[], Awaitable[T]], until: Deadline) -> T | Unread:
+    """Return what is asked for, or why it could not be read by then.
+
+    Words of a ValueError are not shown: they quote what they complain of, a login in a URL too.
+    """
     try:
-        with anyio.fail_after(PART_S):
+        with anyio.fail_after(until.left_s):
             return await ask()
     except InkError as error:
         return Unread(error.failed, error.next)
     except TimeoutError:
-        return Unread(f"no answer within {PART_S:.0f} seconds", "call again")
+        return Unread(f"no answer within the {until.within_s:g} seconds of one look", "call again")
+    except ValueError:
+        return Unread("what is there is not of a form that could be asked or read")
 
 
-def page_of(url: str, found: Reached) -> Page:
-    """Return a URL of an app as it was reached."""
-    return Page(url, _leads(found), _answer(found), _certificate(url, found), seen=found.dns.evidence)
+def visitable(url: str) -> str:
+    """Return the URL by which users call an app that has this one in Coolify, empty where it is none.
+
+    A port is its container's and a login nobody's: neither is visited, sent or shown.
+    """
+    try:
+        return _plain(urlsplit(called(url)))
+    except ValueError:
+        return ""
+
+
+def _plain(parts: SplitResult) -> str:
+    host = parts.netloc.encode("idna").decode("ascii").lower()
+    good = parts.scheme in DEFAULT_PORTS and _HOST.fullmatch(host) and _PATH.fullmatch(parts.path)
+    return f"{parts.scheme}://{host}{parts.path}" if good else ""
+
+
+async def visited(look: Look, muscle: str, url: str) -> tuple[Page, str]:
+    """Return a URL of an app as it is reached at its server, and in words from where, and what was seen.
+
+    One redirect to the same host is followed: what it leads to is the answer.
+    """
+    found = await reached(look, muscle, url, within_s=0)
+
+    async def again(on: str) -> _Visit:
+        then = await reached(look, muscle, on, within_s=0)
+        return then.seen, then.reason
+
+    answer, certificate = await _followed(url, (found.seen, found.reason), again)
+    page = Page(url, _leads(found), answer, certificate, seen=found.dns.evidence)
+    leads = ", ".join(found.addresses) or found.why
+    return page, f"{url} from {found.place.server or 'here'}, at its server: {_words(page)}; its name leads to {leads}"
+
+
+async def visited_bare(look: Look, url: str) -> Page:
+    """Return a URL as it is reached where its name leads: which server that should be is not known."""
+    host = host_of(url)
+    named = await look.resolver.addresses(host)
+    addresses = (*named.ipv4, *named.ipv6)
+
+    async def visit(to: str) -> _Visit:
+        if not addresses:
+            return HttpSeen(kind="unresolved", error=f"{host} has no address that was seen"), ""
+        return await look.probe.http(to, address=addresses[0]), ""
+
+    answer, certificate = await _followed(url, await visit(url), visit)
+    untold = Unread("which server it should lead to is not known")
+    leads = "nowhere" if named.status in ("nxdomain", "none") else untold
+    return Page(url, leads, answer, certificate, seen=f"{host}: {', '.join(addresses) or named.status}")
+
+
+def bare_words(page: Page) -> str:
+    """Return in words what a visit by name alone saw."""
+    return f"{page.url} from here, where its name leads: {_words(page)}; {page.seen or 'not visited'}"
+
+
+async def with_zone(look: Look, page: Page, until: Deadline) -> Page:
+    """Return the page with what is wrong with the zone of its name, as far as it is at a provider of ours."""
+    found = await or_unread(lambda: _delegated(look, host_of(page.url)), until)
+    if isinstance(found, Unread):
+        return replace(page, seen=f"{page.seen}; its zone: {found.why}")
+    return replace(page, delegation=found)
+
+
+def _words(page: Page) -> str:
+    return page.answer.words if isinstance(page.answer, Answer) else "no answer"
+
+
+async def _followed(
+    url: str, first: _Visit, again: Callable[[str], Awaitable[_Visit]]
+) -> tuple[Answer | Unread, str | Unread | NotAsked]:
+    """What was seen behind a redirect is the answer; the certificate is good where both are."""
+    answer, certificate = _answer(first), _certificate(url, first)
+    on = _sent_on(url, first[0])
+    if not on:
+        return answer, certificate
+    then = await again(on)
+    behind = _answer(then)
+    if isinstance(behind, Answer) and isinstance(answer, Answer):
+        behind = replace(behind, via=answer.status or 0)
+    is_good = isinstance(certificate, NotAsked) or not certificate
+    return behind, _certificate(on, then) if is_good else certificate
+
+
+def _sent_on(url: str, seen: HttpSeen | None) -> str:
+    """Return where an answer sends its visitor on, empty where that is another host, or not by a redirect."""
+    if seen is None or seen.status not in _REDIRECTS or not seen.location:
+        return ""
+    try:
+        return _same_host(urlsplit(url), urlsplit(urljoin(url, seen.location)))
+    except ValueError:
+        return ""
+
+
+def _same_host(here: SplitResult, there: SplitResult) -> str:
+    """A browser that was sent from https to http is not followed: what answers there is not what was asked."""
+    own = {here.netloc, f"{here.netloc}:{DEFAULT_PORTS.get(there.scheme)}"}
+    is_own = there.netloc.lower() in own and there.scheme in {"https", here.scheme}
+    found = there._replace(netloc=here.netloc, fragment="").geturl()
+    plain = _PATH.fullmatch(there.path) and _QUERY.fullmatch(there.query)
+    return found if is_own and plain and found != here.geturl() else ""
 
 
 def _leads(found: Reached) -> Literal["here", "elsewhere", "nowhere"] | Unread:
     if found.dns.status == "passed":
         return "here"
-    if found.dns.status == "skipped" or (found.why == NO_ANSWER and not found.addresses):
+    if found.dns.status == "skipped":
         return Unread(found.dns.evidence)
-    return "elsewhere" if found.addresses else "nowhere"
+    if found.addresses:
+        return "elsewhere"
+    return Unread(found.dns.evidence) if found.why == NO_ANSWER else "nowhere"
 
 
-def _answer(found: Reached) -> Answer | Unread:
-    return Unread(found.reason) if found.seen is None else _answer_of(found.seen)
-
-
-def _answer_of(seen: HttpSeen) -> Answer | Unread:
+def _answer(visit: _Visit) -> Answer | Unread:
     """Where we did not go, nothing is known."""
+    seen, reason = visit
+    if seen is None:
+        return Unread(reason)
     if seen.kind in ("refused_by_us", "unresolved"):
         return Unread(seen.error)
     return Answer(seen.status, seen.untrusted_start, clean_name(seen.error, limit=200), is_unrouted(seen))
 
 
-def _certificate(url: str, found: Reached) -> str | Unread | NotAsked:
-    return Unread(found.reason) if found.seen is None else _certificate_of(url, found.seen)
-
-
-def _certificate_of(url: str, seen: HttpSeen) -> str | Unread | NotAsked:
+def _certificate(url: str, visit: _Visit) -> str | Unread | NotAsked:
+    seen, reason = visit
+    if seen is None:
+        return Unread(reason)
     if not url.startswith("https://"):
         return NotAsked("the URL is plain http")
-    if seen.tls is None:
-        return Unread(seen.error or "no TLS connection")
-    return "" if seen.tls.trusted else seen.tls.problem or "not trusted"
+    return _judged(seen.tls) if seen.tls else Unread(seen.error or "no TLS connection")
 
 
-def visit_words(url: str, found: Reached | Unread) -> str:
-    """Return in words from where a URL was visited, and what was seen."""
-    if isinstance(found, Unread):
-        return f"{url}: {found.why}"
-    place = found.place.server or "here"
-    leads = ", ".join(found.addresses) or found.why
-    answer = f"answers {found.seen.status}" if found.seen and found.seen.status else "no answer"
-    return f"{url} from {place}, at its server: {answer}; its name leads to {leads}"
-
-
-async def bare_page(look: Look, url: str) -> Page:
-    """Visit a URL where its name leads: which server that should be is not known."""
-    named = await look.resolver.addresses(host_of(url))
-    found = (*named.ipv4, *named.ipv6)
-    seen = HttpSeen(kind="unresolved", error=f"{host_of(url)} has no address that was seen")
-    if found:
-        seen = await look.probe.http(url, address=found[0])
-    untold = Unread("which server it should lead to is not known")
-    leads = "nowhere" if named.status in ("nxdomain", "none") else untold
-    words = f"{host_of(url)}: {', '.join(found) or named.status}"
-    return Page(url, leads, _answer_of(seen), _certificate_of(url, seen), seen=words)
-
-
-def bare_words(page: Page) -> str:
-    """Return in words what a visit by name alone saw."""
-    status = page.answer.status if isinstance(page.answer, Answer) else None
-    return f"{page.url} from here, where its name leads: {f'answers {status}' if status else 'no answer'}; {page.seen}"
-
-
-async def with_zone(look: Look, page: Page) -> Page:
-    """Return the page with what is wrong with the zone of its name, as far as it is at a provider of ours."""
-    found = await or_unread(lambda: _delegated(look, host_of(page.url)))
-    if isinstance(found, Unread):
-        return Page(page.url, page.leads, page.answer, page.certificate, f"{page.seen}; its zone: {found.why}")
-    return Page(page.url, page.leads, page.answer, page.certificate, page.seen, found)
+def _judged(tls: TlsSeen) -> str:
+    return "" if tls.trusted else tls.problem or "not trusted"
 
 
 async def _delegated(look: Look, name: str) -> str:

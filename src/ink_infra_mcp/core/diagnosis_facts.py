@@ -1,12 +1,17 @@
 """What was seen of an app that may be down: each fact is known, or unknown with the reason, or was not asked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from ink_infra_mcp.core.plan import Frozen
 
 SERVER_ERRORS = 500
+OF_APPS = frozenset({*range(200, 300), 404, 405, 410})
+"""Statuses that only what serves pages gives. A redirect, a login, a refusal and a limit may be those of a middleware
+in front of an app that is down; 400 is what a program says that does not know its own name."""
+LOOPS = 2
+"""So many starts after a fall, the last one a moment ago, are no accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,10 @@ class CoolifySaid:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """The last deployment, `at` in ISO 8601. `cause` is what its log tells of a failure; `of_image`: a registry's."""
+    """The last deployment, `at` in ISO 8601. `cause` is what its log tells of a failure; `of_image`: a registry's.
+
+    `lasting`: it waits or runs for so long that nobody may be working on it.
+    """
 
     uuid: str
     status: str
@@ -56,6 +64,7 @@ class Rollout:
     cause: str = ""
     of_image: bool = False
     active: bool = False
+    lasting: bool = False
 
     @property
     def failed(self) -> bool:
@@ -65,7 +74,10 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A container of the app. `fresh`: it was started a moment ago. `may_end`: it may end well, and then counts."""
+    """A container of the app. `fresh`: it was started a moment ago. `may_end`: it may end well, and then counts.
+
+    `routes` are the URLs that the proxy leads to it, as `host/path`: all that begin so.
+    """
 
     name: str
     state: str = "running"
@@ -75,6 +87,7 @@ class Box:
     restarts: int = 0
     fresh: bool = False
     may_end: bool = False
+    routes: frozenset[str] = frozenset()
 
     @property
     def runs(self) -> bool:
@@ -82,11 +95,32 @@ class Box:
         return self.state == "running"
 
     @property
+    def loops(self) -> bool:
+        """Return whether it ends soon after each start: one that was started again a moment ago runs in between."""
+        return self.state == "restarting" or (self.runs and self.fresh and self.restarts >= LOOPS)
+
+    @property
     def well(self) -> bool:
-        """Return whether it is as it should be: it runs and no check says otherwise, or it ended well as it may."""
+        """Return whether it is as it should be: it runs, stays up and no check says more, or ended well."""
         if self.runs:
-            return self.health in {"", "none", "healthy"}
+            return not self.loops and self.health in {"", "none", "healthy"}
         return self.may_end and self.state == "exited" and self.exit_code == 0
+
+    def is_led(self, url: str) -> bool:
+        """Return whether the proxy leads a URL to it."""
+        return closest(self.routes, url) > 0
+
+
+def closest(routes: Iterable[str], url: str) -> int:
+    """Return how much of a URL the closest of these routes has, 0 where none leads there: a proxy takes the closest."""
+    asked = "{}/{}".format(*_parts(url))
+    return max((len(route) for route in routes if asked.startswith(route)), default=0)
+
+
+def _parts(url: str) -> tuple[str, str]:
+    """Return host and path of a URL that has nothing else."""
+    host, _, path = url.partition("://")[2].partition("/")
+    return host, path
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +141,39 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one visit saw: a status, or why there was none. `unrouted`: the proxy has no router for the name."""
+    """What one visit saw: a status, or why there was none. `unrouted`: 404 in the words that Traefik has for a name
+    without a router, which are those of programs in Go, too. `via` is the status of the redirect to the same host that
+    was followed, 0 where none was.
+    """
 
     status: int | None = None
     start: str = ""
     error: str = ""
     unrouted: bool = False
+    via: int = 0
 
     @property
     def good(self) -> bool:
-        """Return whether the app answered, and not with an error of a server."""
-        return self.status is not None and self.status < SERVER_ERRORS and not self.unrouted
+        """Return whether it can only be from what serves the pages."""
+        return self.status in OF_APPS and not self.unrouted
+
+    @property
+    def bad(self) -> bool:
+        """Return whether nobody is served: there is no answer, or an error of a server."""
+        return self.status is None or self.status >= SERVER_ERRORS
+
+    @property
+    def words(self) -> str:
+        """Return in words what was answered."""
+        if self.status is None:
+            return "no answer"
+        return f"answers {self.via}, then {self.status}" if self.via else f"answers {self.status}"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One URL of the app. `leads` is where its name leads, `seen` the words for it, `delegation` what is wrong with the
-    zone's. `certificate` is what is wrong with it, empty where it is trusted.
+    """One URL of the app, of scheme, host and path alone. `leads` is where its name leads, `seen` the words for it,
+    `delegation` what is wrong with the zone's. `certificate` is what is wrong with it, empty where it is trusted.
     """
 
     url: str
@@ -134,20 +184,20 @@ class Page:
     delegation: str = ""
 
     @property
-    def bad(self) -> bool:
-        """Return whether it was seen that nobody is served there."""
-        return isinstance(self.answer, Answer) and not self.answer.good
+    def host(self) -> str:
+        """Return the name in it."""
+        return _parts(self.url)[0]
 
     @property
-    def good(self) -> bool:
-        """Return whether it was seen that it is reached as it should be, all of it."""
+    def well(self) -> bool:
+        """Return whether it was seen that its name, its certificate and its answer are as they should be."""
         answers = isinstance(self.answer, Answer) and self.answer.good
         return answers and self.leads == "here" and (self.certificate == "" or isinstance(self.certificate, NotAsked))
 
     def unread(self) -> Iterator[tuple[str, Unread]]:
         """Yield what of it could not be seen, by its name."""
         facts = (("where its name leads", self.leads), ("answer", self.answer), ("certificate", self.certificate))
-        yield from ((f"{self.url}: {name}", fact) for name, fact in facts if isinstance(fact, Unread))
+        yield from ((name, fact) for name, fact in facts if isinstance(fact, Unread))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +205,9 @@ class Seen:
     """All that was looked at of one app. `rollout` is None where there never was one.
 
     `missing` says which promised part of it has no container that runs, `refused` what Docker Compose has against its
-    file, `shut` which of its server's web ports a firewall keeps closed. `skipped` is what nobody looked at.
+    file, `shut` which of its server's web ports a firewall keeps closed. `wildcard` is the domain below which all names
+    lead to its server, `rivals` are the routes to what else runs there. `more` is what else could not be read, by its
+    name, `skipped` what nobody looked at.
     """
 
     name: str
@@ -168,6 +220,9 @@ class Seen:
     missing: str = ""
     refused: str = ""
     shut: tuple[str, ...] | NotAsked | Unread = NotAsked("not asked")
+    wildcard: str = ""
+    rivals: frozenset[str] = frozenset()
+    more: Mapping[str, Unread] = field(default_factory=dict[str, Unread])
     skipped: tuple[str, ...] = ()
 
     @property
@@ -195,9 +250,42 @@ class Seen:
         return not all(box.well for box in self.known)
 
     @property
+    def without_proxy(self) -> bool:
+        """Return whether it was seen that its server's proxy does not run."""
+        return isinstance(self.machine, Machine) and bool(self.machine.of("proxy"))
+
+    def astray(self, page: Page) -> str | Unread:
+        """Return why an answer there is not from a container of it, empty where the proxy leads the URL to one."""
+        if isinstance(self.boxes, Unread):
+            return self.boxes
+        if self.without_proxy:
+            return "the proxy of its server does not run"
+        return self._contested(page)
+
+    def _contested(self, page: Page) -> str:
+        own = max((closest(box.routes, page.url) for box in self.known if box.runs), default=0)
+        if not own:
+            return "no container of it that runs has labels that lead the URL there"
+        if closest(self.rivals, page.url) >= own:
+            return "what is not of it has labels that lead the URL there, too"
+        return ""
+
+    def bad(self, page: Page) -> bool:
+        """Return whether it was seen that nobody is served there."""
+        answer = page.answer
+        if not isinstance(answer, Answer) or not answer.unrouted:
+            return isinstance(answer, Answer) and answer.bad
+        astray = self.astray(page)
+        return isinstance(astray, str) and bool(astray)
+
+    def fallen(self, page: Page) -> bool:
+        """Return whether its containers explain an error there: none that is as it should be is led to by the URL."""
+        return self.falls and not any(box.well and box.is_led(page.url) for box in self.known)
+
+    @property
     def silent(self) -> bool:
         """Return whether one of its URLs was seen to serve nobody."""
-        return any(page.bad for page in self.pages)
+        return any(map(self.bad, self.pages))
 
     @property
     def unreached(self) -> bool:
@@ -218,13 +306,43 @@ class Seen:
             "its containers": self.boxes,
             f"the server {self.muscle}".strip(): self.machine,
             "its firewalls": self.shut,
+            **self.more,
+            **dict(self._doubts()),
         }
-        found = {name: fact.why for name, fact in facts.items() if isinstance(fact, Unread)}
-        if isinstance(self.machine, Machine):
-            found |= {f"{name} of {self.machine.name}": fact.why for name, fact in self.machine.unread.items()}
-        return found | {name: fact.why for page in self.pages for name, fact in page.unread()}
+        return {name: fact.why for name, fact in facts.items() if isinstance(fact, Unread)}
 
     @property
     def up(self) -> bool:
         """Return whether everything was read and is as it should be."""
-        return not self.unread and not self.falls and all(page.good for page in self.pages)
+        return not self.unread and not self.falls and all(page.well for page in self.pages)
+
+    def _doubts(self) -> Iterator[tuple[str, Unread]]:
+        if isinstance(self.machine, Machine):
+            yield from ((f"{name} of {self.machine.name}", fact) for name, fact in self.machine.unread.items())
+        yield from self._unsettled()
+        for page in self.pages:
+            yield from ((f"{page.url}: {name}", fact) for name, fact in (*page.unread(), *self._served(page)))
+
+    def _unsettled(self) -> Iterator[tuple[str, Unread]]:
+        for box in self.known:
+            if box.well and box.fresh and box.restarts:
+                yield f"whether {box.name} stays up", Unread("it has fallen, and was started again a moment ago")
+
+    def _served(self, page: Page) -> Iterator[tuple[str, Unread]]:
+        """Yield what an answer leaves open of whether it is the app that serves people."""
+        if not isinstance(page.answer, Answer) or self.bad(page):
+            return
+        yield from self._who(page, page.answer)
+        if page.leads == "elsewhere":
+            yield "what people get there", Unread(f"nobody was visited where its name leads: {page.seen}")
+
+    def _who(self, page: Page, answer: Answer) -> Iterator[tuple[str, Unread]]:
+        astray = self.astray(page)
+        if answer.unrouted:
+            why = "it answers 404 in words that the proxy and programs share, so that nobody knows whose they are"
+            yield "answer", Unread(why)
+        elif not answer.good:
+            yield "answer", Unread(f"it {answer.words}, before the app could be seen")
+        elif astray:
+            words = astray if isinstance(astray, Unread) else Unread(f"something {answer.words}, and {astray}")
+            yield "who answered", words

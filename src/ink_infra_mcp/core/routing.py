@@ -9,6 +9,7 @@ GetContainersStatus.php, 4.3.11): one name below another that it reads ends the 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 _READERS = {"traefik.": "Traefik", "caddy": "Caddy", "coolify": "Coolify", "com.docker.compose": "Coolify"}
 CROWD = "traefik.crowd"
@@ -40,7 +41,10 @@ _COOLIFY_S = frozenset(
 _CADDY = re.compile(r"caddy_(?P<number>[0-9]{1,3})(?:\.(?P<rest>.+))?", re.ASCII | re.DOTALL)
 _SITE = re.compile(r"https?://(?P<host>[^\s,/]+)", re.ASCII)
 _PATH = r"/[A-Za-z0-9._~/@%+:=,!-]*"
-_RULE = re.compile(rf"Host\(`(?P<host>[^`]*)`\)(?: && PathPrefix\(`{_PATH}`\))?", re.ASCII)
+_RULE = re.compile(rf"Host\(`(?P<host>[^`]*)`\)(?: && PathPrefix\(`(?P<path>{_PATH})`\))?", re.ASCII)
+_ROUTER = re.compile(r"(?i)traefik\.http\.routers\.[^.]+\.rule")
+Proxy = Literal["traefik", "caddy", ""]
+"""Which of them reads labels on a server; empty where it is another one, or not known."""
 _ENTRIES: Mapping[str, str] = {
     r"header": r"-Server",
     r"header\.0_-Server": r"",
@@ -72,6 +76,35 @@ class Routes:
         if not plain or self.hosts is None:
             return bool(plain)
         return plain in self.hosts or (self.is_preview and any(plain.endswith(f".{own}") for own in self.hosts))
+
+
+def routes_in(labels: Mapping[str, str], proxy: Proxy) -> frozenset[str]:
+    """Return the URLs that a proxy leads to the container with these labels, as `host/path`: all that begin so.
+
+    Only what is written as Coolify writes it counts: a rule of another form leads to nothing that is known here.
+    """
+    read = {"traefik": _by_traefik, "caddy": _by_caddy}.get(proxy)
+    return frozenset(read(labels)) if read else frozenset()
+
+
+def _by_traefik(labels: Mapping[str, str]) -> Iterator[str]:
+    if labels.get("traefik.enable") != "true":
+        return
+    rules = [value for name, value in labels.items() if _ROUTER.fullmatch(name)]
+    for way in (_RULE.fullmatch(part) for rule in rules for part in rule.split(" || ")):
+        if way is not None:
+            yield _route(way["host"], way["path"])
+
+
+def _by_caddy(labels: Mapping[str, str]) -> Iterator[str]:
+    for name, value in labels.items():
+        if re.fullmatch(r"caddy(?:_[0-9]{1,3})?", name):
+            path = labels.get(f"{name}.handle_path", labels.get(f"{name}.handle", "")).removesuffix("*")
+            yield from (_route(site["host"], path) for site in map(_SITE.fullmatch, value.split(", ")) if site)
+
+
+def _route(host: str, path: str | None) -> str:
+    return f"{host.lower()}{path or '/'}"
 
 
 def odd_labels(labels: Mapping[str, str], routes: Routes) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.diagnosing import Looked, looked_at
 from ink_infra_mcp.areas.look import Look
-from ink_infra_mcp.core.diagnosis import diagnosed
+from ink_infra_mcp.core.diagnosis import Diagnosis, diagnosed
 from ink_infra_mcp.core.diagnosis_facts import Finding
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
@@ -32,7 +32,7 @@ class Report(Frozen):
 
     The verdict is `up` only where everything was read and is as it should be, else `down` or `unknown`. `unknown` are
     the facts that could not be read, and why; `not_looked_at` is what nobody tried to. `asked` is what was asked, and
-    from where, until `at` (ISO 8601).
+    from where, until `at` (ISO 8601). `note` says how many more there are than stand here, and what no log shows.
     """
 
     app: str
@@ -103,9 +103,16 @@ def _report(looked: Looked, *, at: str) -> Report:
         not_looked_at=found.skipped,
         asked=tuple(clean_name(words, limit=WORDS) for words in looked.asked),
         at=at,
-        note=looked.note,
+        note="; ".join(filter(None, (_left_out(found), looked.note))),
         untrusted_log=looked.untrusted_log,
     )
+
+
+def _left_out(found: Diagnosis) -> str:
+    """Return in words how many findings are not told."""
+    counts = {"causes": len(found.causes) - MOST, "findings beside them": len(found.beside) - MOST}
+    words = [f"{count} more {what}" for what, count in counts.items() if count > 0]
+    return f"left out here: {' and '.join(words)}" if words else ""
 
 
 def _bounded(finding: Finding) -> Finding:

@@ -117,14 +117,15 @@ async def why_not_up(pool: HostPool, muscle: str, promise: Promise, *, mask: Cal
         if new := _new(found, promise):
             again = [container for container in new if container.restart_count]
             return Why(untrusted_log=await _logs(pool, muscle, again[:LOGS_OF], mask))
-        return await compose_refuses(pool, muscle, promise.app)
+        return await compose_refuses(pool, muscle, promise.app, mask=mask)
     except HostError:
         return Why()
 
 
-async def compose_refuses(pool: HostPool, muscle: str, app: str) -> Why:
+async def compose_refuses(pool: HostPool, muscle: str, app: str, *, mask: Callable[[str], str] = str) -> Why:
     """Return what Docker Compose on the server has against the file of a compose app, empty where it takes it.
 
+    `mask` masks secrets that only the caller knows, before anything is cut.
     Coolify keeps it in /data/coolify/services/<uuid> with its .env, and starts it from there (StartService, version
     4.3.11). The file is only read; its values are not shown.
 
@@ -139,7 +140,7 @@ async def compose_refuses(pool: HostPool, muscle: str, app: str) -> Why:
     said = await pool.run(muscle, HostCommand((*words, "config", "--quiet"), changes=False))
     if said.exit_status == 0 or _NOT_THERE.search(said.stderr) or not said.stderr.strip():
         return Why()
-    return _refusal(pool.presentable(said.stderr, limit=LOG_LINES * _LINE_CHARS))
+    return _refusal(pool.presentable(said.stderr, limit=LOG_LINES * _LINE_CHARS, mask=mask))
 
 
 def _refusal(text: str) -> Why:

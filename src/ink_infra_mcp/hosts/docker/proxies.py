@@ -1,11 +1,14 @@
 """Coolify's proxy on a server, by which its apps are reached: whether it is there and runs, as Docker says it."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
+from ink_infra_mcp.core.routing import Proxy
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 
 NAME = "coolify-proxy"
 """The container's name on every server, whichever proxy it is (source, version 4.3.11)."""
+_IMAGES: Mapping[str, Proxy] = {"traefik": "traefik", "caddy-docker-proxy": "caddy"}
 
 
 def proxy_problem(containers: Iterable[ContainerFacts] | None) -> str:
@@ -20,6 +23,13 @@ def proxy_problem(containers: Iterable[ContainerFacts] | None) -> str:
     if proxy is None:
         return "it has no proxy"
     return "" if proxy.state == "running" else f"its proxy does not run ({proxy.state})"
+
+
+def proxy_of(containers: Iterable[ContainerFacts] | None) -> Proxy:
+    """Return which proxy reads the labels of containers there, by the image that it runs from."""
+    proxy = _proxy_among(containers or ())
+    image = proxy.image.rpartition("/")[2] if proxy is not None else ""
+    return _IMAGES.get(re.split("[:@]", image, maxsplit=1)[0], "")
 
 
 def _proxy_among(containers: Iterable[ContainerFacts]) -> ContainerFacts | None:

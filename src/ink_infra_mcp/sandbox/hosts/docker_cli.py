@@ -225,7 +225,8 @@ def docker_script(state: WorldState, host: HostState, *, now: float) -> str:
 def _composed(state: WorldState) -> str:
     """A service whose file Compose takes has nothing to say; of another folder it knows nothing."""
     said = [
-        f"{service.uuid}) " + (f"echo {shlex.quote(service.compose_says)} >&2; exit 1" if service.compose_says else ":")
+        f"{service.uuid}) "
+        + (f"echo {shlex.quote(service.compose_says)} >&2; exit 1" if service.compose_says else "exit 0")
         for service in state.coolify.services
     ]
     missing = '*) echo "open $1/docker-compose.yml: no such file or directory" >&2; exit 1'
