@@ -37,7 +37,7 @@ conformance: $(DEV) ## run the official MCP suite, and other people's clients ag
 	@$(BIN)/pytest -n 2 -m clients tests/clients_matrix tests/vendor_clients tests/converters
 
 wheel: $(DEV) ## build wheel, sdist and .mcpb bundle, install them elsewhere, and speak to the result
-	@$(BIN)/pytest -n 0 -m wheel tests/test_wheel.py tests/bundle
+	@$(BIN)/pytest -n 0 -m wheel tests/test_wheel.py tests/bundle tests/image
 
 bundle: $(DEV) ## write dist/ink-infra-mcp.mcpb, which Claude Desktop installs
 	@$(BIN)/python -m tests.bundle

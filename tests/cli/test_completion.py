@@ -44,7 +44,7 @@ while read line
 end
 true
 """
-IN_ZSH = 'fpath=(. $fpath); autoload -U compinit; compinit -D -u; ink-infra-mcp() { print -r -- "ran <$*>" }'
+IN_ZSH = 'fpath=($PWD $fpath); autoload -U compinit; compinit -D -u; ink-infra-mcp() { print -r -- "ran <$*>" }'
 
 
 @pytest.fixture
