@@ -12,8 +12,10 @@ import tomllib
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from platform import machine
 from tempfile import TemporaryDirectory
 
+from ink_infra_mcp.server.client_pages import CONTAINER, with_programs
 from tests.lab.ground.archive import debian_archive
 from tests.lab.ground.commands import said
 from tests.lab.ground.hosts import Server
@@ -24,12 +26,13 @@ from tests.wire import Wire
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE, BASE, BARE = "ink-infra-mcp", "python-of-debian:1", "python-of-debian:bare"
 PACKAGES = ("python3-venv", "python3-pip", "python-is-python3")
-PLATFORMS = ("manylinux_2_28_x86_64", "manylinux2014_x86_64", "any")
+PLATFORMS = (f"manylinux_2_28_{machine()}", f"manylinux2014_{machine()}", "any")
 PLACE = "/root/image"
 NO_GROUND = "PIP_NO_INDEX=1 PIP_FIND_LINKS=/packages"
 """What makes pip in the base take the packages there and no others."""
 FETCH_S = 600.0
-STRICT = ("--rm", "-i", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none")
+STRICT = (*CONTAINER, "--network=none")
+"""As docs/clients/docker.md says it, and without a network."""
 UNREAD = (".git", ".venv", "node_modules", ".installed", "__pycache__", "tests")
 
 
@@ -58,22 +61,21 @@ def build(site: Site, server: Server, decoys: Mapping[str, str]) -> None:
     )
 
 
-def container(
-    server: Server, *words: str, options: Sequence[str] = (), stdin: str = ""
-) -> subprocess.CompletedProcess[str]:
-    """Run a command of the product in a container that may do nothing but write to its volumes and to /tmp."""
-    return server.run("docker", "run", *STRICT, *options, IMAGE, *words, stdin=stdin, limit_s=120)
+def container(server: Server, *words: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Run a command of the product in a container; where it is for the pretend world /tmp may hold programs."""
+    strict = map(with_programs, STRICT) if "--sandbox" in words else STRICT
+    return server.run("docker", *strict, *options, IMAGE, *words, limit_s=120)
 
 
 @contextmanager
 def served(server: Server, *options: str, status: int = 0) -> Generator[Wire]:
-    """Give a connection to a server of ours in a container, over the standard streams of `docker run`.
+    """Give a connection to a server of the pretend world in a container, over the standard streams of `docker run`.
 
     Raises:
         AssertionError: it did not end with `status` once nobody spoke to it any more.
     """
     inside = ("nsenter", "--target", str(server.init), "--all", "--")
-    words = [*inside, "docker", "run", *STRICT, *options, IMAGE]
+    words = [*inside, "docker", *map(with_programs, STRICT), "--env=INK_INFRA_SANDBOX=true", *options, IMAGE]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         yield Wire(child, patience_s=60)
         assert child.stdin is not None

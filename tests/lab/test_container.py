@@ -11,7 +11,6 @@ from tests.lab.ground.hosts import Server
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 
-SCRATCH = "--tmpfs=/tmp:exec"
 OTHERS = ("--user=1234:1234", f"--volume={PLACE}/state:/state")
 DECOYS = {"token.env": "INK_COOLIFY_TOKEN=3|decoy", "fleet.toml": "decoy"}
 FLEET = """\
@@ -65,7 +64,7 @@ def nothing_of_the_checkout_is_in_it(docker: Server) -> None:
 
 def it_serves(docker: Server) -> None:
     """A client that starts `docker run` gets a handshake, the tools, and an answer of the pretend servers."""
-    with served(docker, SCRATCH, "--env=INK_INFRA_SANDBOX=true") as wire:
+    with served(docker) as wire:
         wire.initialize()
         tools = wire.request("tools/list")["tools"]
         apps = wire.request("tools/call", {"name": "list_apps", "arguments": {}})
@@ -75,12 +74,12 @@ def it_serves(docker: Server) -> None:
 
 def what_waits_is_seen_from_another_container(docker: Server) -> None:
     """A plan that nobody could be asked about waits in the volume, for `approve` in a container of its own."""
-    asked = container(docker, "call", "--sandbox", "deploy_app", DEPLOY, options=[SCRATCH, "--volume=state:/state"])
+    asked = container(docker, "call", "--sandbox", "deploy_app", DEPLOY, options=["--volume=state:/state"])
     assert asked.returncode == 3, asked.stderr
-    waits = container(docker, "approvals", "--sandbox", options=[SCRATCH, "--volume=state:/state"])
+    waits = container(docker, "approvals", "--sandbox", options=["--volume=state:/state"])
     assert re.search(r"^ap-\w+ +waits +deploy_app +hello", waits.stdout, re.MULTILINE), waits
     docker.say("install", "-d", "-o", "1234", "-g", "1234", "-m", "0700", f"{PLACE}/state")
-    others = container(docker, "call", "--sandbox", "deploy_app", DEPLOY, options=[SCRATCH, *OTHERS])
+    others = container(docker, "call", "--sandbox", "deploy_app", DEPLOY, options=OTHERS)
     assert others.returncode == 3, others.stderr
 
 
@@ -95,13 +94,13 @@ def secrets_come_from_files(docker: Server) -> None:
         f"--volume={PLACE}/fleet.toml:/config/fleet.toml:ro",
     ]
     named = "--env=INK_COOLIFY_TOKEN_FILE=/run/secrets/coolify_token"
-    listed = container(docker, "secret", "list", options=[*token, named, "--tmpfs=/tmp"])
+    listed = container(docker, "secret", "list", options=[*token, named])
     assert re.search(r"^coolify_token +file /run/secrets/coolify_token$", listed.stdout, re.MULTILINE), listed
     assert "pretend" not in listed.stdout + listed.stderr
 
 
 def it_ends_when_it_is_told_to(docker: Server) -> None:
     """As the first process of its container it obeys `docker stop`, and is not killed after the grace period."""
-    with served(docker, SCRATCH, "--env=INK_INFRA_SANDBOX=true", "--name=served", status=143) as wire:
+    with served(docker, "--name=served", status=143) as wire:
         wire.initialize()
         docker.say("docker", "stop", "served")

@@ -17,10 +17,12 @@ COMMAND = "/absolute/path/to/ink-infra-mcp"
 """Hosts that were started from a desktop know no shell's PATH."""
 _SERVER = {"command": COMMAND, "args": ["serve"]}
 _SECRET_FILE = "/run/secrets/coolify_token"
-_CONTAINER = (
+CONTAINER = (
     *("run", "-i", "--rm", "--read-only", "--tmpfs=/tmp", "--cap-drop", "ALL"),
-    *("--security-opt", "no-new-privileges", "-v", "ink-config:/config", "-v", "ink-state:/state"),
+    *("--security-opt", "no-new-privileges"),
 )
+"""How Docker is told to start the image: it may write to its volumes and to /tmp, and do nothing else."""
+_VOLUMES = ("-v", "ink-config:/config", "-v", "ink-state:/state")
 _WITH_TOKEN = (
     *("-v", f"/absolute/path/to/coolify_token:{_SECRET_FILE}:ro", "-e", f"INK_COOLIFY_TOKEN_FILE={_SECRET_FILE}"),
 )
@@ -143,8 +145,10 @@ def _code() -> str:
 
 
 def _docker() -> str:
-    entry = {"mcpServers": {"ink": {"command": "docker", "args": [*_CONTAINER, *_WITH_TOKEN, "ink-infra-mcp"]}}}
-    trial = shlex.join(("docker", *_CONTAINER, "--network", "none", "ink-infra-mcp", "call", "--sandbox", "get_fleet"))
+    entry = {
+        "mcpServers": {"ink": {"command": "docker", "args": [*CONTAINER, *_VOLUMES, *_WITH_TOKEN, "ink-infra-mcp"]}}
+    }
+    trial = shlex.join(("docker", *CONTAINER, "--network", "none", "ink-infra-mcp", "call", "--sandbox", "get_fleet"))
     return "\n\n".join(
         (
             _fenced("sh", "docker build -t ink-infra-mcp .    # in a checkout"),
@@ -154,11 +158,16 @@ def _docker() -> str:
             _fenced("sh", "docker run -it --rm -v ink-config:/config -v ink-state:/state ink-infra-mcp init"),
             _fenced("json", json.dumps(entry, indent=2)),
             "The pretend world needs no network, and runs its servers' commands from `/tmp`:",
-            _fenced("sh", trial.replace("--tmpfs=/tmp", "--tmpfs=/tmp:exec")),
+            _fenced("sh", with_programs(trial)),
             "The real one needs the way out to Coolify, to the providers' APIs, to DNS and to port 22 of the servers; "
             "nothing listens, so no port is published.",
         )
     )
+
+
+def with_programs(words: str) -> str:
+    """Return how a container is started whose /tmp may hold programs: those of the pretend servers."""
+    return words.replace("--tmpfs=/tmp", "--tmpfs=/tmp:exec")
 
 
 def _fenced(language: str, text: str) -> str:
