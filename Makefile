@@ -1,6 +1,6 @@
 # Every target works alone on a machine that has Python 3.11 or newer and make.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check contracts conformance wheel bundle lab lab-long peers bench constraints clean
+.PHONY: help demo test check contracts pictures conformance wheel bundle lab lab-long peers bench constraints clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -32,12 +32,15 @@ check: $(DEV) ## lint, format, types and import rules
 contracts: $(DEV) ## write tools/*/contract.json and the generated docs from what goes over the wire
 	$(BIN)/ink-infra-mcp contracts --update
 
+pictures: $(DEV) ## draw docs/pictures/*.svg anew from what the demo prints
+	@$(BIN)/python -m tests.pictures
+
 conformance: $(DEV) ## run the official MCP suite, and other people's clients against this server and its sandbox
 	@$(BIN)/python -m tests.conformance.run
 	@$(BIN)/pytest -n 2 -m clients tests/clients_matrix tests/vendor_clients tests/converters
 
 wheel: $(DEV) ## build wheel, sdist and .mcpb bundle, install them elsewhere, and speak to the result
-	@$(BIN)/pytest -n 0 -m wheel tests/test_wheel.py tests/bundle
+	@$(BIN)/pytest -n 0 -m wheel tests/test_wheel.py tests/bundle tests/image tests/pictures
 
 bundle: $(DEV) ## write dist/ink-infra-mcp.mcpb, which Claude Desktop installs
 	@$(BIN)/python -m tests.bundle

@@ -14,6 +14,8 @@ PACKAGES = {
     "busybox": "busybox",
     "dash": "dash",
     "docker-registry": "docker-registry",
+    "env": "coreutils",
+    "fish": "fish",
     "hcloud": "hcloud-cli",
     "initdb": "postgresql",
     "sftp": "openssh-client",
@@ -22,6 +24,7 @@ PACKAGES = {
     "ssh-agent": "openssh-client",
     "ssh-audit": "ssh-audit",
     "sshd": "openssh-server",
+    "zsh": "zsh",
 }
 """Each program with the Debian package that brings it."""
 SYSTEM = "/usr/sbin:/sbin"

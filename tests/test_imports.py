@@ -40,6 +40,7 @@ SEEDS = (
     Seed("durable execution is the engine's only", "guard/seeded.py", "import dbos"),
     Seed("the database is reached by the state and the engine only", "tools/seeded.py", "import sqlalchemy"),
     Seed("the key store is opened by the settings only", "clients/seeded.py", "import keyring"),
+    Seed("scripts for shells are written by the command line only", "cli/seeded.py", "import shtab"),
     Seed("DNS is spoken by the clients and the sandbox only", "tools/seeded.py", "import dns.resolver"),
     Seed("only the server and the sandbox listen for HTTP", "clients/seeded.py", "import uvicorn"),
     Seed("the core is pure", "core/seeded.py", "def read() -> None:\n    import socket"),

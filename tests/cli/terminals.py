@@ -16,7 +16,7 @@ from ink_infra_mcp.cli import parser
 
 MODULE = ("-m", "ink_infra_mcp")
 PATIENCE_S = 45.0
-_AT_TERMINAL = "import os, sys; os.login_tty(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+_AT_TERMINAL = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,13 @@ class AtTerminal:
 
 
 @contextmanager
-def at_terminal(*words: str, environ: dict[str, str] | None = None) -> Generator[AtTerminal]:
-    """Give a command that runs at a terminal of its own."""
+def at_terminal(
+    *words: str, environ: dict[str, str] | None = None, program: Sequence[str] = (sys.executable, *MODULE)
+) -> Generator[AtTerminal]:
+    """Give a command, or another program, that runs at a terminal of its own."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", _AT_TERMINAL, *MODULE, *words],
+        [sys.executable, "-c", _AT_TERMINAL, *program, *words],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

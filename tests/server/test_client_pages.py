@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from ink_infra_mcp.server.client_pages import COMMAND, pages
+from ink_infra_mcp.server.client_pages import COMMAND, CONTAINER, pages
 
 TABLE = (Path(__file__).parents[2] / "docs" / "clients" / "clients.toml").read_text(encoding="utf-8")
 PAGES = pages(TABLE)
@@ -33,6 +33,15 @@ def test_the_links_hold_the_same_server() -> None:
     assert (cursor["name"], json.loads(base64.b64decode(cursor["config"][0]))) == (["ink"], SERVER)
     vscode = fenced("vs-code.md", "text").removeprefix("vscode:mcp/install?")
     assert json.loads(unquote(vscode)) == {"name": "ink", **SERVER}
+
+
+def test_a_container_is_started_with_next_to_nothing() -> None:
+    """The file starts Docker itself, read-only and without capabilities, on two volumes and a file for the secret."""
+    entry = json.loads(fenced("docker.md", "json"))["mcpServers"]["ink"]
+    assert (entry["command"], entry["args"][: len(CONTAINER)]) == ("docker", [*CONTAINER])
+    assert {"--read-only", "ALL", "no-new-privileges", "ink-config:/config", "ink-state:/state"} <= {*entry["args"]}
+    assert entry["args"][-2:] == ["INK_COOLIFY_TOKEN_FILE=/run/secrets/coolify_token", "ink-infra-mcp"]
+    assert "--network none" in PAGES["docker.md"]
 
 
 def test_every_client_s_page_says_what_was_tried_and_what_not() -> None:

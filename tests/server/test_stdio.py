@@ -23,7 +23,19 @@ CLIENT = {"name": "wire", "version": "1"}
 ELSEWHERE = "import sys; sys.argv = ['ink-infra-mcp', 'serve', '--sandbox', '--speed', '100', *sys.argv[1:]]\n"
 """How a test program begins that is the server, with something added."""
 RUN = "from ink_infra_mcp.__main__ import main; main()\n"
-HEAVY = ("asyncssh", "dbos", "dns", "hcloud", "keyring", "psycopg", "requests", "sqlalchemy", "tiktoken", "yaml")
+HEAVY = (
+    "asyncssh",
+    "dbos",
+    "dns",
+    "hcloud",
+    "keyring",
+    "psycopg",
+    "requests",
+    "shtab",
+    "sqlalchemy",
+    "tiktoken",
+    "yaml",
+)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping
 from typing import Literal
@@ -15,15 +16,25 @@ MADE = "<!-- made by `ink-infra-mcp contracts --update` from clients.toml, check
 COMMAND = "/absolute/path/to/ink-infra-mcp"
 """Hosts that were started from a desktop know no shell's PATH."""
 _SERVER = {"command": COMMAND, "args": ["serve"]}
+_SECRET_FILE = "/run/secrets/coolify_token"
+CONTAINER = (
+    *("run", "-i", "--rm", "--read-only", "--tmpfs=/tmp", "--cap-drop", "ALL"),
+    *("--security-opt", "no-new-privileges"),
+)
+"""How Docker is told to start the image: it may write to its volumes and to /tmp, and do nothing else."""
+_VOLUMES = ("-v", "ink-config:/config", "-v", "ink-state:/state")
+_WITH_TOKEN = (
+    *("-v", f"/absolute/path/to/coolify_token:{_SECRET_FILE}:ro", "-e", f"INK_COOLIFY_TOKEN_FILE={_SECRET_FILE}"),
+)
 
 
 class Client(Frozen):
-    """One row of the table; `asks` is whether it can show a plan to a person and take the answer."""
+    """One row of the table; `asks` is whether it can show a plan to a person and take the answer, None: others say."""
 
     name: str
-    form: Literal["claude", "servers", "vscode", "codex", "bundle", "code"]
+    form: Literal["claude", "servers", "vscode", "codex", "bundle", "code", "docker"]
     where: str
-    asks: bool
+    asks: bool | None = None
     link: Literal["", "cursor", "vscode"] = ""
     tried: str
     not_tried: str
@@ -54,7 +65,7 @@ def _index(clients: tuple[Client, ...]) -> str:
 
 
 def _asks(client: Client) -> str:
-    return "yes" if client.asks else "no"
+    return {True: "yes", False: "no", None: "its client"}[client.asks]
 
 
 def _page(client: Client) -> str:
@@ -71,9 +82,9 @@ def _page(client: Client) -> str:
             *link,
             _OPTIONS,
             "",
-            _SECRETS,
+            _IN_FILES if client.form == "docker" else _SECRETS,
             "",
-            _ASKING if client.asks else _ELSEWHERE,
+            _ANSWERS[client.asks],
             "",
             f"**Tried**: {client.tried}.",
             "",
@@ -91,11 +102,21 @@ _SECRETS = (
     "Keep secrets out of its file and of this line: `ink-infra-mcp secret set coolify_token` asks for the token and "
     "puts it into the system's key store, where the server looks."
 )
+_IN_FILES = (
+    "A container has no key store, and no secret is in the image: each is a file that `INK_<NAME>_FILE` names, such as "
+    "`INK_SSH_KEY_FILE`. Under `/run/secrets` it may have any mode that user 10001 can read, as with "
+    "`sudo install -o 10001 -m 400 token /srv/ink/coolify_token`."
+)
 _ASKING = "It shows each plan itself, and takes your answer."
 _ELSEWHERE = (
     "It cannot ask a person: the answer names a command, `ink-infra-mcp approve ap-...`, which shows the same plan in "
     "a terminal and takes your answer; then the assistant calls the tool again."
 )
+_ON_ITS_BEHALF = (
+    "Whether plans are shown is its client's matter. Where the answer names a command, run it with the same volumes: "
+    "`docker run -it --rm -v ink-config:/config -v ink-state:/state ink-infra-mcp approve ap-...`."
+)
+_ANSWERS: Mapping[bool | None, str] = {True: _ASKING, False: _ELSEWHERE, None: _ON_ITS_BEHALF}
 
 
 def _claude() -> str:
@@ -123,6 +144,32 @@ def _code() -> str:
     return f"Start `{COMMAND} serve` over stdio, as any server."
 
 
+def _docker() -> str:
+    entry = {
+        "mcpServers": {"ink": {"command": "docker", "args": [*CONTAINER, *_VOLUMES, *_WITH_TOKEN, "ink-infra-mcp"]}}
+    }
+    trial = shlex.join(("docker", *CONTAINER, "--network", "none", "ink-infra-mcp", "call", "--sandbox", "get_fleet"))
+    return "\n\n".join(
+        (
+            _fenced("sh", "docker build -t ink-infra-mcp .    # in a checkout"),
+            "It runs as user 10001 without capabilities, on files that it cannot change, but for two volumes: "
+            "`/config` has `fleet.toml` and `policies/` (`INK_INFRA_CONFIG`), `/state` approvals, audit and operations "
+            "(`INK_INFRA_STATE`). Folders of your own there belong to user 10001 too, or `--user` says whose.",
+            _fenced("sh", "docker run -it --rm -v ink-config:/config -v ink-state:/state ink-infra-mcp init"),
+            _fenced("json", json.dumps(entry, indent=2)),
+            "The pretend world needs no network, and runs its servers' commands from `/tmp`:",
+            _fenced("sh", with_programs(trial)),
+            "The real one needs the way out to Coolify, to the providers' APIs, to DNS and to port 22 of the servers; "
+            "nothing listens, so no port is published.",
+        )
+    )
+
+
+def with_programs(words: str) -> str:
+    """Return how a container is started whose /tmp may hold programs: those of the pretend servers."""
+    return words.replace("--tmpfs=/tmp", "--tmpfs=/tmp:exec")
+
+
 def _fenced(language: str, text: str) -> str:
     return f"```{language}\n{text}\n```"
 
@@ -143,5 +190,6 @@ _FORMS: Mapping[str, Callable[[], str]] = {
     "codex": _codex,
     "bundle": _bundle,
     "code": _code,
+    "docker": _docker,
 }
 _LINKS: Mapping[str, Callable[[], str]] = {"cursor": _cursor_link, "vscode": _vscode_link}
