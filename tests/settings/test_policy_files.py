@@ -158,6 +158,25 @@ def test_a_wrong_policy_is_named_by_line_and_key(name: str, text: str, told: str
     assert caught.value.failed == f"{folder / name} cannot be used: {told}."
 
 
+@pytest.mark.parametrize("kind", ["a file", "a link to nowhere", "a link to itself"])
+def test_policies_that_are_there_and_cannot_be_looked_into_are_never_taken_for_none(tmp_path: Path, kind: str) -> None:
+    """What an operator has tightened would be gone without a word."""
+    folder = tmp_path / "policies"
+    if kind == "a file":
+        folder.write_text("risk.toml\n", encoding="utf-8")
+    else:
+        folder.symlink_to(folder if kind == "a link to itself" else tmp_path / "away")
+    with pytest.raises(ConfigError, match=f"The policies in {folder} cannot be read: "):
+        load_policy(folder)
+
+
+def test_a_policy_that_leads_nowhere_is_an_error(tmp_path: Path) -> None:
+    """It has the name of a policy, so that somebody has wished for one."""
+    (tmp_path / "risk.toml").symlink_to(tmp_path / "away")
+    with pytest.raises(ConfigError, match=r"risk\.toml"):
+        load_policy(tmp_path)
+
+
 def test_a_file_that_is_no_policy_is_refused(tmp_path: Path) -> None:
     """A misspelt file name would be a policy without effect, so it is an error for every policy."""
     overlay(tmp_path, "riks.toml", "")

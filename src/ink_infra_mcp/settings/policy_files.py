@@ -133,12 +133,9 @@ def _overlaid(
     model: type[Rules],
     tighten: Callable[[InForce, Rules], InForce],
 ) -> InForce:
-    if folder is None or not folder.is_dir():
+    if folder is None or name not in _names_in(folder):
         return base
-    _refuse_strangers(folder)
     file = folder / name
-    if not file.exists():
-        return base
     read = read_model(file, model)
     try:
         return tighten(base, read.model)
@@ -151,12 +148,27 @@ def _overlaid(
         raise wrong(file, [Fault((), _first_words(error))], read.lines) from None
 
 
-def _refuse_strangers(folder: Path) -> None:
-    for file in sorted(folder.glob("*.toml")):
-        if file.name not in NAMES:
+def _names_in(folder: Path) -> list[str]:
+    """Return the names of the files there, none where there is no such folder.
+
+    What is there and cannot be looked into may be what an operator has tightened: it is an error, never no policy.
+    """
+    try:
+        found = sorted(file.name for file in folder.iterdir())
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not folder.is_symlink():
+            return []
+        why = (error.strerror or "it cannot be read").lower()
+        raise ConfigError(
+            f"The policies in {folder} cannot be read: {why}.",
+            next="Let this user read that folder, or take it away if there shall be no policies of yours.",
+        ) from None
+    for name in found:
+        if name.endswith(".toml") and name not in NAMES:
             raise ConfigError(
-                f"{file} is no policy file; {nearest(file.name, NAMES)}.", next="Rename it or take it away."
+                f"{folder / name} is no policy file; {nearest(name, NAMES)}.", next="Rename it or take it away."
             )
+    return found
 
 
 def _looser(read: Read[Rules], error: Loosens) -> ConfigError:
