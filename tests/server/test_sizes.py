@@ -37,7 +37,7 @@ def fifty_apps(state: WorldState) -> None:
         more = {"id": 1000 + number, "uuid": uuid, "columns": columns, "status": "running:healthy"}
         state.coolify.applications.append(shop.model_copy(update=more))
         labels = {key: value.replace(SHOP, uuid) for key, value in container.labels.items()}
-        labels["coolify.applicationId"] = str(1000 + number)
+        labels |= {"coolify.applicationId": str(1000 + number), "coolify.resourceName": name}
         named = {
             "id": f"{number:064}",
             "name": container.name.replace(SHOP, uuid),

@@ -235,5 +235,5 @@ def _words(server: ServerLine) -> str:
     parts = [f"{server.name} ({server.role}, {server.address}): {server.state}; {server.cpus} CPU"]
     parts.append(f"{server.memory} GiB memory, {server.disk_free} GiB disk free")
     if server.role == "muscle":
-        parts.append(f"{server.apps} apps, headroom {server.headroom} GiB")
+        parts.append(f"{server.apps} app{'' if server.apps == '1' else 's'}, headroom {server.headroom} GiB")
     return "; ".join([*parts, f"docker {server.docker}, runsc {server.runsc}", f"{server.eur_month} EUR/month"])

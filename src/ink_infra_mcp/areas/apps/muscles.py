@@ -8,21 +8,29 @@ from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts.gathering import HostFacts
 
 SHOWN = 5
-"""How many containers one warning names; it counts the others."""
+"""How many apps one warning names; it counts the others."""
+_NAME = "coolify.resourceName"
 _APP_LABELS = frozenset({"coolify.applicationId", "coolify.serviceId"})
 
 
 def muscle_warnings(facts: HostFacts, isolation: Isolation) -> list[str]:
-    """Return a warning where no proxy runs, and one that names the containers of apps that are not isolated."""
+    """Return a warning where no proxy runs, and one that names the apps that are not isolated."""
     why = proxy_problem(facts.containers)
     lost = [f"{facts.host}: {why}: no app there can be reached by its domain"] if why else []
     return [*lost, *_not_isolated(facts, isolation)]
 
 
 def _not_isolated(facts: HostFacts, isolation: Isolation) -> list[str]:
-    bad = [clean_name(c.name) for c in _running_apps(facts) if isolation_problems(c, isolation)]
+    apps = dict.fromkeys(_app(c) for c in _running_apps(facts) if isolation_problems(c, isolation))
+    bad = [clean_name(name) for *_, name in apps]
     more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
     return [f"{facts.host}: not isolated: {', '.join(bad[:SHOWN])}{more}"] if bad else []
+
+
+def _app(container: ContainerFacts) -> tuple[str | None, str | None, str]:
+    """Return Coolify's numbers of the app and its name; a container's own name says nothing to a person."""
+    number, service = (container.labels.get(label) for label in ("coolify.applicationId", "coolify.serviceId"))
+    return number, service, container.labels.get(_NAME) or container.name
 
 
 def _running_apps(facts: HostFacts) -> list[ContainerFacts]:
