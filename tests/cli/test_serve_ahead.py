@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -105,12 +106,13 @@ def test_a_client_that_goes_at_once_ends_it_well(sent: bytes, answers: int) -> N
     assert len(done.stdout.splitlines()) == answers
 
 
-def test_without_standard_input_it_says_so_in_one_sentence() -> None:
-    """Whoever starts it by hand with `<&-` reads no trace."""
-    closed = ("sh", "-c", 'exec "$@" <&-', "sh", *SANDBOX)
-    done = subprocess.run(closed, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+@pytest.mark.parametrize(("closed", "name"), [("<&-", "input"), (">&-", "output")])
+def test_without_a_way_to_a_client_it_says_so_in_one_sentence(closed: str, name: str) -> None:
+    """Whoever starts it by hand so reads no trace, and waits for nothing."""
+    words = ("sh", "-c", f'exec "$@" {closed}', "sh", *SANDBOX)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("[invalid_config] Standard input is closed")
+    assert done.stderr.startswith(f"[invalid_config] Standard {name} is closed")
     assert "Traceback" not in done.stderr
 
 
@@ -145,19 +147,79 @@ def test_a_line_that_comes_in_pieces_is_one_line() -> None:
         assert child.wait(timeout=LIMIT_S) == 0
 
 
-def test_an_operation_that_a_dead_process_left_is_taken_up_while_no_client_asks() -> None:
-    """A client that greets and waits does not keep the server from what it does at its start."""
+def test_a_client_that_says_much_before_it_listens_is_heard_and_answered() -> None:
+    """What it says while it is told something is kept; neither side waits for the other for ever."""
+    greeting, greeted, *_ = asked("2025-11-25")
+    lists = [{"jsonrpc": "2.0", "id": n, "method": "prompts/list"} for n in range(3_000)]
+    whole = b"".join(json.dumps(each).encode() + b"\n" for each in (greeting, greeted, *lists))
+    with subprocess.Popen(SANDBOX, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(whole)
+        child.stdin.flush()
+        found = [json.loads(child.stdout.readline())["id"] for _ in range(3_001)]
+        child.stdin.close()
+        assert child.wait(timeout=LIMIT_S) == 0
+    assert sorted(found[1:]) == [*range(3_000)]
+
+
+def test_a_client_that_dies_at_any_moment_ends_it_well() -> None:
+    """Its socket is reset in the middle of a first answer, or both pipes are closed in the middle of a later one."""
+    greeting, greeted, *_ = (json.dumps(each).encode() + b"\n" for each in asked("2025-11-25"))
+    ours, theirs = socket.socketpair()
+    with subprocess.Popen(SANDBOX, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE) as child:
+        theirs.close()
+        ours.sendall(greeting + greeted)
+        ours.close()
+        assert child.stderr is not None
+        assert (child.wait(timeout=LIMIT_S), child.stderr.read()) == (0, b"")
+    with subprocess.Popen(SANDBOX, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdin.write(greeting + greeted)
+        child.stdin.flush()
+        child.stdout.readline()
+        call: dict[str, Any] = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "nobodys_tool", "arguments": {}},
+        }
+        child.stdin.write((json.dumps(call).encode() + b"\n") * 2)
+        child.stdin.flush()
+        child.stdout.readline()
+        child.stdin.write((json.dumps(call).encode() + b"\n") * 20)
+        child.stdin.flush()
+        child.stdout.close()
+        child.stdin.close()
+        assert (child.wait(timeout=LIMIT_S), b"Traceback" in child.stderr.read()) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("pauses", "lines"),
+    [
+        ("serve.BUSY_S = 3600", []),
+        ("serve.BUSY_S = 3600", asked("2025-11-25")[:2]),
+        ("serve.QUIET_S, serve.BUSY_S = 3600, 0", asked("2025-11-25")[:2]),
+    ],
+    ids=["silent", "greets and waits", "never pauses"],
+)
+def test_what_is_due_at_the_start_is_done_while_no_client_asks_for_it(pauses: str, lines: list[dict[str, Any]]) -> None:
+    """Operations that a dead process left are taken up, whatever is said or not said to what answers ahead."""
     program = (
         "import sys; sys.argv = ['ink-infra-mcp', 'serve', '--sandbox']\n"
-        "from ink_infra_mcp.cli import serving\n"
+        "from ink_infra_mcp.cli import serve, serving\n"
         "async def recover(*_): print('begun', file=sys.stderr, flush=True)\n"
-        "serving._recover, serving.RECOVER_AFTER_S = recover, 0\n"
+        f"serving._recover, serving.RECOVER_AFTER_S = recover, 0\n{pauses}\n"
         "from ink_infra_mcp.__main__ import main; main()\n"
     )
     command = (sys.executable, "-c", program)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdin is not None
         assert child.stderr is not None
+        child.stdin.write(b"".join(json.dumps(each).encode() + b"\n" for each in lines))
+        child.stdin.flush()
         assert child.stderr.readline() == b"begun\n"
         child.stdin.close()
         assert child.wait(timeout=LIMIT_S) == 0

@@ -26,7 +26,8 @@ from ink_infra_mcp.server.incoming import read_line
 
 HANDSHAKE, MODERN = "2025-11-25", "2026-07-28"
 KNOWN = Known(
-    {f"{method} {version}": "{}" for version in (HANDSHAKE, MODERN) for method in (GREETING, DISCOVER, *LISTS)}
+    {f"{method} {HANDSHAKE}": "{}" for method in (GREETING, *LISTS)}
+    | {f"{method} {MODERN}": "{}" for method in (DISCOVER, *LISTS)}
 )
 CLIENT = {"name": "client", "version": "1"}
 
@@ -90,6 +91,8 @@ def test_a_client_that_names_its_version_each_time_is_answered_and_its_first_lin
         (line(GREETED, about=None),),
         (greeting("2099-01-01"),),
         (line("tools/list", own("2099-01-01")),),
+        (line("tools/list", own(HANDSHAKE)),),
+        (line(DISCOVER, own()), line("tools/list", own(HANDSHAKE), about=2)),
         (greeting(), line(GREETED, about=None), line("tools/list", {"cursor": "x"})),
         (greeting(), line(GREETED, about=None), line("tools/call", {"name": "list_apps"})),
     ],
@@ -110,6 +113,7 @@ def test_what_comes_out_of_turn_or_asks_for_more_is_left_to_the_whole_server(lin
         b"\xff",
         b"[" * 5_000,
         greeting() + b"x",
+        greeting() + b" " * ahead.LONGEST,
         greeting(about=True),
         greeting(about=1.5),
         greeting(about=2**60),
@@ -187,5 +191,27 @@ def test_answers_are_given_by_the_versions_that_worded_them_only(tmp_path: Path)
         ahead.known(read_only=False, configured=True, file=file) for file in (ahead.FILE, other, tmp_path / "none")
     ]
     assert [each is None for each in found] == [False, True, True]
-    other.write_text("{", encoding="utf-8")
-    assert ahead.known(read_only=False, configured=True, file=other) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"with": None},
+        {"with": {}},
+        {"answers": {}},
+        {"answers": {"every tool, configured": {"initialize 2025-11-25": 99}}},
+        {"answers": {"every tool, configured": {"initialize 2025-11-25": "0"}}},
+        {"texts": []},
+        {"texts": [1, 2]},
+        None,
+        [],
+        "[" * 200_000,
+    ],
+)
+def test_a_file_that_is_in_any_way_odd_is_none(change: Any, tmp_path: Path) -> None:
+    """The whole server needs it for nothing, so that nobody hears of it."""
+    file = tmp_path / "ahead.json"
+    made = json.loads(ahead.FILE.read_text(encoding="utf-8"))
+    text = json.dumps({**made, **change} if isinstance(change, dict) else change)
+    file.write_text(change if isinstance(change, str) else text, encoding="utf-8")
+    assert ahead.known(read_only=False, configured=True, file=file) is None

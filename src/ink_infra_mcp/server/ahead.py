@@ -13,12 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+WORDED_BY = ("mcp", "mcp_types", "pydantic")
+"""The packages that word the answers."""
 FILE = Path(__file__).with_name("ahead.json")
 LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
 GREETING, GREETED, DISCOVER = "initialize", "notifications/initialized", "server/discover"
 VERSION = "io.modelcontextprotocol/protocolVersion"
 INFO, CAPABILITIES = "io.modelcontextprotocol/clientInfo", "io.modelcontextprotocol/clientCapabilities"
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
+LONGEST = 65_536
+"""Bytes of a line that is answered ahead; a first question has a few hundred."""
 _MOST = 2**53
 _DEEPEST = 8
 Fits = Callable[[object], bool]
@@ -61,7 +65,7 @@ class Ahead:
 
         It raises nothing, whatever the line holds.
         """
-        message = _read(line)
+        message = _read(line) if len(line) <= LONGEST else None
         if _is_greeted(message):
             return self._noted(line)
         if not _is_request(message):
@@ -104,9 +108,11 @@ class Ahead:
         return self.known.result(method, self._version) if fits else None
 
     def _of_its_own(self, method: str, params: dict[str, Any]) -> str | None:
-        """Answer a request that names its version itself."""
-        fits = method in (DISCOVER, *LISTS) and _says_who(params)
-        return self.known.result(method, params["_meta"][VERSION]) if fits else None
+        """Answer a request that names its version itself; one of a handshake may not be named so."""
+        if method not in (DISCOVER, *LISTS) or not _says_who(params):
+            return None
+        version = params["_meta"][VERSION]
+        return self.known.result(method, version) if self.known.result(DISCOVER, version) else None
 
 
 def known(*, read_only: bool, configured: bool, file: Path = FILE) -> Known | None:
@@ -116,12 +122,13 @@ def known(*, read_only: bool, configured: bool, file: Path = FILE) -> Known | No
     """
     try:
         made = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        if not _is_made(made) or not all(_is_installed(name, version) for name, version in made["with"].items()):
+            return None
+        places = made["answers"][variant(read_only=read_only, configured=configured)]
+        return Known({name: made["texts"][place] for name, place in places.items()})
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+        # whatever is odd about the file, the whole server needs it for nothing
         return None
-    if not all(_is_installed(name, version) for name, version in made["with"].items()):
-        return None
-    texts, places = made["texts"], made["answers"][variant(read_only=read_only, configured=configured)]
-    return Known({name: texts[place] for name, place in places.items()})
 
 
 def variant(*, read_only: bool, configured: bool) -> str:
@@ -131,8 +138,12 @@ def variant(*, read_only: bool, configured: bool) -> str:
 
 def _is_installed(name: str, version: str) -> bool:
     """Look where the import would look; the folder of a package has its version beside it."""
-    place = next((Path(each) for each in sys.path if each and Path(each, name).is_dir()), None)
+    place = next((Path(each) for each in sys.path if each and _is_importable(Path(each, name))), None)
     return place is not None and (place / f"{name}-{version}.dist-info").is_dir()
+
+
+def _is_importable(place: Path) -> bool:
+    return place.is_dir() or place.with_name(f"{place.name}.py").is_file()
 
 
 def _read(line: bytes) -> object:
@@ -196,6 +207,10 @@ def _form(value: object, *, of: Mapping[str, Fits], may: Mapping[str, Fits]) -> 
     return of.keys() <= parts.keys() <= every.keys() and all(every[name](part) for name, part in parts.items())
 
 
+def _all_of(value: object, *, is_one: Fits) -> bool:
+    return isinstance(value, list) and all(map(is_one, cast(list[object], value)))
+
+
 def _of(may: Mapping[str, Fits] | None = None, /, **of: Fits) -> Fits:
     return partial(_form, of=of, may=may or {})
 
@@ -216,6 +231,12 @@ _is_request = _of({"params": _is_object}, jsonrpc=_is_version, id=_is_id, method
 _is_greeted = _of({"params": _nothing}, jsonrpc=_is_version, method=_is_greeted_word)
 _is_greeting = _of(protocolVersion=_is_text, capabilities=_can, clientInfo=_is_client)
 _asks_nothing_more = _of({"_meta": _of({"progressToken": _is_id})})
+_are_texts: Fits = partial(_all_of, is_one=_is_text)
+_is_made = partial(
+    _form,
+    of={"with": _of(**dict.fromkeys(WORDED_BY, _is_text)), "answers": _are_objects, "texts": _are_texts},
+    may={},
+)
 _says_who = _of(
     _meta=partial(_form, of={VERSION: _is_text, INFO: _is_client, CAPABILITIES: _can}, may={"progressToken": _is_id})
 )

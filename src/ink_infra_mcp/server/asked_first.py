@@ -11,13 +11,22 @@ from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
-from ink_infra_mcp.server.ahead import CAPABILITIES, DISCOVER, GREETED, GREETING, INFO, LISTS, VERSION, variant
+from ink_infra_mcp.server.ahead import (
+    CAPABILITIES,
+    DISCOVER,
+    GREETED,
+    GREETING,
+    INFO,
+    LISTS,
+    VERSION,
+    WORDED_BY,
+    variant,
+)
 from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import Contract
 from ink_infra_mcp.server.prompts import instructions
 
-_WORDED_BY = ("mcp", "mcp_types", "pydantic")
 _CLIENT = {"name": "client", "version": "1"}
 _LIMIT_S = 60.0
 
@@ -32,7 +41,7 @@ def made(contracts: Sequence[Contract]) -> str:
     texts = [*dict.fromkeys(text for found in every.values() for text in found.values())]
     places = {text: number for number, text in enumerate(texts)}
     answers = {name: {about: places[text] for about, text in found.items()} for name, found in every.items()}
-    worded = {name: metadata.version(name) for name in _WORDED_BY}
+    worded = {name: metadata.version(name) for name in WORDED_BY}
     return json.dumps({"with": worded, "answers": answers, "texts": texts}, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -102,12 +102,14 @@ async def _streams(coming: Coming) -> AsyncGenerator[tuple[Messages, Any]]:
 async def _hand_back(unsaid: MemoryObjectReceiveStream[SessionMessage], to: Any, said: set[int | str]) -> None:
     """Say what the server says, but for the first answer to each of the requests in `said`."""
     async with unsaid, to:
-        async for message in unsaid:
-            about = message.message
-            if isinstance(about, types.JSONRPCResponse | types.JSONRPCError) and about.id in said:
-                said.discard(about.id)
-            else:
-                await to.send(message)
+        # a client that has gone: the server finds it out as it would without us, by its own next word
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async for message in unsaid:
+                about = message.message
+                if isinstance(about, types.JSONRPCResponse | types.JSONRPCError) and about.id in said:
+                    said.discard(about.id)
+                else:
+                    await to.send(message)
 
 
 class _Ended:
