@@ -9,6 +9,8 @@ from tests.engine.aftermath import kept, once, workflows
 from tests.engine.killing import CHECKPOINT, Moment, Scene, at_once, begin_forking
 from tests.tools.test_build_fork_image import NAME, TAG
 
+BASE = "v4.3.10"
+"""What the pretend fork is built on elsewhere, too; a newer one is out."""
 WALK = {
     "build": [Moment("before", "factory.build_image"), Moment("reached", "ink-build prepare")],
     "started": [Moment("reached", "ink-build start"), Moment("after", "factory.build_image")],
@@ -29,7 +31,7 @@ async def test_a_killed_build_is_finished_by_the_next_process_and_pushed_once(tm
     """One build of that operation on the host, and one push of it, whenever the first process dies."""
 
     async def die_and_succeed(it: Scene, dies: Moment) -> None:
-        await it.kill("build_fork_image", {}, dies=dies)
+        await it.kill("build_fork_image", {"base": BASE}, dies=dies)
         await it.succeed()
 
         state = it.world.read()
