@@ -146,13 +146,13 @@ def test_a_line_that_is_in_any_way_another_one_is_left_to_the_whole_server(text:
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
-PLAIN = st.none() | st.booleans() | st.integers() | TEXTS
-PARTS = PLAIN | st.lists(PLAIN, max_size=2) | st.dictionaries(TEXTS, PLAIN, max_size=2)
-VALUES = PARTS | st.lists(PARTS, max_size=2) | st.dictionaries(TEXTS, PARTS, max_size=2)
+PLAIN: st.SearchStrategy[object] = st.none() | st.booleans() | st.integers() | TEXTS
+PARTS: st.SearchStrategy[object] = PLAIN | st.lists(PLAIN, max_size=2) | st.dictionaries(TEXTS, PLAIN, max_size=2)
+VALUES: st.SearchStrategy[object] = PARTS | st.lists(PARTS, max_size=2) | st.dictionaries(TEXTS, PARTS, max_size=2)
 BARE: dict[str, object] = {}
-OBJECTS = st.dictionaries(TEXTS, st.dictionaries(TEXTS, VALUES, max_size=2), max_size=2)
+OBJECTS: st.SearchStrategy[object] = st.dictionaries(TEXTS, st.dictionaries(TEXTS, VALUES, max_size=2), max_size=2)
 FORMS = st.fixed_dictionaries({}, optional={"applyDefaults": st.booleans()})
-ABLE = st.fixed_dictionaries(
+ABLE: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
     {},
     optional={
         "roots": st.fixed_dictionaries({}, optional={"listChanged": st.booleans()}),
