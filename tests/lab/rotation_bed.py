@@ -8,7 +8,6 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.override import with_image, without_image
 from ink_infra_mcp.core.plan import JsonObject
-from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.hosts.factory import swapping
 from ink_infra_mcp.hosts.factory.backup_steps import BackupSteps
 from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD
@@ -23,6 +22,7 @@ from tests.lab.ground.stand_in import catalogue
 from tests.lab.ground.stand_in.catalogue import GOOD_1, MORE, NEXT, NEXT_COMMIT, NEXT_VERSION, OFFICIAL
 from tests.lab.ground.stand_in.factory import Coolify, installed
 from tests.lab.ground.stand_in.pushing import NAME, Published
+from tests.lab.steps import run_on_factory
 from tests.permits import permit_here
 
 LIMIT_S = 900.0
@@ -84,18 +84,7 @@ class Ground:
     async def run(self, kind: str, **params: JsonValue) -> JsonObject:
         """Run one step of the rotation."""
         handlers = {**SwapSteps(self.pool, SystemClock()).handlers(), **BackupSteps(self.pool).handlers()}
-        call = StepCall(
-            self.operation,
-            "step",
-            kind,
-            "factory",
-            {"host": "factory", **params},
-            {},
-            permit_here(self.operation, kind),
-            SystemClock(),
-            lambda words: None,
-        )
-        return await handlers[kind](call)
+        return await run_on_factory(handlers, self.operation, kind, params)
 
     async def swap(self, name: str, *, migrations: tuple[str, ...] = ()) -> JsonObject:
         """Pull an image and swap it in, and return what the swap came to."""

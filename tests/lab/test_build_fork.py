@@ -16,16 +16,15 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.errors import StepFailed
 from ink_infra_mcp.core.plan import JsonObject
-from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.hosts.factory import building
 from ink_infra_mcp.hosts.factory.build_steps import BUILD_IMAGE, PUSH_IMAGE, BuildSteps
 from ink_infra_mcp.hosts.factory.building import BuildOrders
-from ink_infra_mcp.settings.system import SystemClock
 from ink_infra_mcp.ssh.pool import HostPool
 from tests.hosts.factory.build_host import commit_files, git
 from tests.lab.bed import Bed, eventually, meanwhile
 from tests.lab.ground.hosts import Server
 from tests.lab.ground.stand_in import catalogue
+from tests.lab.steps import run_on_factory
 from tests.permits import permit_here
 from tests.programs import program
 
@@ -75,18 +74,7 @@ class Ground:
 
     async def run(self, kind: str, **params: JsonValue) -> JsonObject:
         """Run one step of the build."""
-        call = StepCall(
-            self.operation,
-            "step",
-            kind,
-            "factory",
-            {"host": "factory", **params},
-            {},
-            permit_here(self.operation, kind),
-            SystemClock(),
-            lambda words: None,
-        )
-        return await BuildSteps(self.pool).handlers()[kind](call)
+        return await run_on_factory(BuildSteps(self.pool).handlers(), self.operation, kind, params)
 
     async def build(self) -> JsonObject:
         """Have it built."""

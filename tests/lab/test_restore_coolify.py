@@ -12,11 +12,9 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.errors import StepFailed
 from ink_infra_mcp.core.plan import JsonObject
-from ink_infra_mcp.core.step import StepCall
 from ink_infra_mcp.hosts.factory import swapping, weighing
 from ink_infra_mcp.hosts.factory.backup_steps import BackupSteps
 from ink_infra_mcp.hosts.factory.swapping import RestoreOrders
-from ink_infra_mcp.settings.system import SystemClock
 from ink_infra_mcp.ssh.pool import HostPool
 from tests.ink import says_yes
 from tests.lab.bed import Bed, eventually, meanwhile
@@ -24,6 +22,7 @@ from tests.lab.ground.hosts import COOLIFY, Server
 from tests.lab.ground.stand_in import catalogue
 from tests.lab.ground.stand_in.catalogue import GOOD_1
 from tests.lab.ground.stand_in.factory import Coolify, installed
+from tests.lab.steps import run_on_factory
 from tests.lab.tools_bed import app_of, client_of
 from tests.permits import permit_here
 from tests.tools.calls import call
@@ -89,18 +88,7 @@ class Ground:
 
     async def run(self, kind: str, **params: JsonValue) -> JsonObject:
         """Run one step of the restore."""
-        call_ = StepCall(
-            self.operation,
-            "step",
-            kind,
-            "factory",
-            {"host": "factory", **params},
-            {},
-            permit_here(self.operation, kind),
-            SystemClock(),
-            lambda words: None,
-        )
-        return await BackupSteps(self.pool).handlers()[kind](call_)
+        return await run_on_factory(BackupSteps(self.pool).handlers(), self.operation, kind, params)
 
     async def orders(self, *, confirm_s: int = 600) -> RestoreOrders:
         """Return the orders for it."""
