@@ -27,7 +27,7 @@ _RSA_BITS = frozenset({2048, 3072, 4096})
 
 
 class SigningKey(Frozen):
-    """A public key of policy: the name of its file, and the key itself as DER of its SubjectPublicKeyInfo, in base64."""
+    """A public key of policy: the name of its file, and its SubjectPublicKeyInfo as DER in base64."""
 
     name: str
     spki: str
@@ -121,9 +121,7 @@ def signing_key(name: str, text: str) -> SigningKey:
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("holds no public key, as PEM") from None
     if not _is_understood(key):
-        raise ValueError(
-            "holds a key of another kind than ECDSA (P-256, P-384, P-521), Ed25519, RSA (2048, 3072, 4096)"
-        )
+        raise ValueError("holds no key of ECDSA (P-256, P-384, P-521), Ed25519 or RSA (2048, 3072 or 4096 bits)")
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return SigningKey(name=name, spki=base64.b64encode(der).decode())
 
@@ -133,13 +131,13 @@ def judge(signed: Signed, digest: str, keys: Sequence[SigningKey]) -> Verdict:
 
     What is signed is read only after its signature is good.
     """
-    by = next((key for key in keys if is_made_by(signed, key)), None)
-    if by is None:
+    made = [key for key in keys if is_made_by(signed, key)]
+    if not made:
         return Verdict(why="by another key")
     claimed = _claimed(signed)
     if claimed is None:
         return Verdict(why="of another kind of statement")
-    return Verdict(by=by) if digest in claimed else Verdict(why="of another image")
+    return Verdict(by=made[0]) if digest in claimed else Verdict(why="of another image")
 
 
 def is_made_by(signed: Signed, key: SigningKey) -> bool:
@@ -188,9 +186,9 @@ def _is_understood(key: "PublicKeyTypes") -> bool:
 
     if isinstance(key, ec.EllipticCurvePublicKey):
         return key.curve.name in ("secp256r1", "secp384r1", "secp521r1")
-    return isinstance(key, ed25519.Ed25519PublicKey) or (
-        isinstance(key, rsa.RSAPublicKey) and key.key_size in _RSA_BITS
-    )
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size in _RSA_BITS
+    return isinstance(key, ed25519.Ed25519PublicKey)
 
 
 def _claimed(signed: Signed) -> frozenset[str] | None:

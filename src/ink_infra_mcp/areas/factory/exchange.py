@@ -10,6 +10,7 @@ from ink_infra_mcp.areas.apps.built_apps import BuiltApp
 from ink_infra_mcp.areas.factory.canary import canary_steps
 from ink_infra_mcp.areas.factory.findings import drift_of
 from ink_infra_mcp.areas.factory.image import Picture
+from ink_infra_mcp.areas.factory.image_gates import looked_for
 from ink_infra_mcp.clients.coolify.era import parse_version
 from ink_infra_mcp.core.compose.override import with_image, without_image
 from ink_infra_mcp.core.image_rules import ImageRules
@@ -27,6 +28,7 @@ SERVICE = "coolify"
 UNISOLATED = "factory.swap_unisolated"
 """The kind of the swap after which apps that a person has named run without isolation."""
 KINDS = (
+    "registry.signed_image",
     "factory.pull_image",
     "factory.backup_coolify",
     "factory.rehearse",
@@ -111,12 +113,6 @@ def common_reasons(seen: Picture, meets: Ready) -> Iterator[str]:
     yield from _of_ground(meets)
 
 
-def of_rules(rules: ImageRules, image: str) -> Iterator[str]:
-    """Yield why policy does not let the image, a reference by digest, run at all; its age is known after the pull."""
-    if rules.unlisted(image.partition("@")[2]):
-        yield f"{image} is not among the digests that policies/images.toml lets run"
-
-
 def check_files(meets: Ready, images: Mapping[str, str | None]) -> None:
     """Try in here what shall become of the files.
 
@@ -191,6 +187,7 @@ def _before(it: Exchange) -> tuple[Step, ...]:
     named = f", which is {it.tag}," if it.tag else ""
     wanted: dict[str, JsonValue] = {"version": it.version, "built_on": it.built_on} if it.version else {}
     return (
+        *looked_for(it.rules, it.image),
         Step(
             id="pull",
             kind="factory.pull_image",

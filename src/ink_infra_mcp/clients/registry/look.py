@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ink_infra_mcp.clients.registry.asking import Answer, RefusedError, Registries, SilentError, Visit
 from ink_infra_mcp.clients.registry.signatures import signer_of
-from ink_infra_mcp.core.images import reference_of, source_of
+from ink_infra_mcp.core.images import Source, reference_of, source_of
 from ink_infra_mcp.core.signing import SigningKey, Verdict
 
 TIMEOUT_S = 10.0
@@ -69,15 +69,19 @@ class RegistryLook(Registries):
         source, digest = source_of(found.name), f"sha256:{found.digest}"
         try:
             async with asyncio.timeout(SIGNATURES_S):
-                visit = Visit(self, source)
-                shown = await visit.ask("HEAD", f"manifests/{digest}", accept=KINDS)
-                if not shown.is_ok:
-                    return Verdict(why=f"{source.registry}: {shown.why_not}", known=False)
-                return await signer_of(visit, digest, keys)
+                return await self._signer(source, digest, keys)
         except TimeoutError:
             return Verdict(why=f"{source.registry} did not show all within {SIGNATURES_S:g} seconds", known=False)
         except (SilentError, RefusedError) as error:
             return Verdict(why=str(error), known=False)
+
+    async def _signer(self, source: Source, digest: str, keys: Sequence[SigningKey]) -> Verdict:
+        """Where the image itself is not shown, that no signature is says nothing."""
+        visit = Visit(self, source)
+        shown = await visit.ask("HEAD", f"manifests/{digest}", accept=KINDS)
+        if not shown.is_ok:
+            return Verdict(why=f"{source.registry}: {shown.why_not}", known=False)
+        return await signer_of(visit, digest, keys)
 
 
 def _seen(registry: str, answer: Answer) -> ImageSeen:
