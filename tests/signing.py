@@ -58,7 +58,12 @@ def layer_of(payload: bytes, signature: bytes) -> dict[str, Any]:
 def statement(digest: str, *, of: str = "https://sigstore.dev/cosign/sign/v1") -> bytes:
     """Return what cosign 3 signs of an image (its cmd/cosign/cli/sign/sign.go)."""
     subject = {"digest": {"sha256": digest.removeprefix("sha256:")}, "annotations": {}}
-    told = {"_type": "https://in-toto.io/Statement/v1", "subject": [subject], "predicateType": of, "predicate": {}}
+    told: dict[str, Any] = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [subject],
+        "predicateType": of,
+        "predicate": {},
+    }
     return json.dumps(told).encode()
 
 
