@@ -110,7 +110,7 @@ def common_reasons(seen: Picture, meets: Ready) -> Iterator[str]:
     """Yield every reason not to begin that holds for whichever image; what is not known is one."""
     yield from _of_configuration(seen)
     yield from of_work(meets)
-    yield from _of_ground(meets)
+    yield from of_ground(meets)
 
 
 def check_files(meets: Ready, images: Mapping[str, str | None]) -> None:
@@ -127,13 +127,20 @@ def check_files(meets: Ready, images: Mapping[str, str | None]) -> None:
             with_image(text, SERVICE, image)
 
 
-def _of_ground(meets: Ready) -> Iterator[str]:
+def of_ground(meets: Ready) -> Iterator[str]:
+    """Yield what on the Factory is in the way of a new container, or of its image."""
+    yield from map(_of_port, meets.held)
     if meets.left_over:
         yield f"containers are left of an earlier try: {', '.join(meets.left_over[:3])}"
     if meets.free_bytes is None:
         yield "how much room its disks have is not known"
     elif meets.free_bytes < ROOM_BYTES:
         yield f"its disks have {meets.free_bytes // 2**20} MiB left, and {ROOM_BYTES // 2**30} GiB are needed"
+
+
+def _of_port(held: str) -> str:
+    port, _, who = held.partition("=")
+    return f"port {port} is held by {'a program outside of Docker' if who == '?' else who}"
 
 
 def _of_configuration(seen: Picture) -> Iterator[str]:
