@@ -1,6 +1,6 @@
-"""What a rotation meets on a real Factory and is refused for before anything stops, and files of others that it keeps."""
+"""What a rotation is refused for on a real Factory before anything stops, and files of others that it keeps."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack
 from functools import partial
 from itertools import count
@@ -116,13 +116,12 @@ def _proxy_gone(stack: ExitStack, factory: Server) -> None:
     ],
 )
 async def test_what_would_keep_a_container_of_coolify_from_starting_is_seen_first(
-    ground: Ground, meets: object, why: list[str]
+    ground: Ground, meets: Callable[[ExitStack, Server], None], why: list[str]
 ) -> None:
     """Left-over containers and ports that somebody else holds; where nothing is in the way, nothing is said."""
     before = ground.seen()
     assert await reasons(ground) == []
     with ExitStack() as stack:
-        assert callable(meets)
         meets(stack, ground.factory)
         assert await reasons(ground) == why
     assert (await reasons(ground), ground.seen()) == ([], before)
@@ -173,11 +172,7 @@ async def test_files_of_others_are_kept_and_an_edited_file_gets_its_own_line_bac
         assert (lost, '"lab.others":"kept"' in labels, '"lab.upgrade":"kept"' in labels) == ([], True, True)
         now = {name: factory.say("cat", f"{COOLIFY}/{name}") for name in written}
         assert (IMAGE in now[PROD], fork in now[PROD]) == (True, False)
-        assert (pinned in now[CUSTOM], "# somebody else's" in now[CUSTOM], "redis:" in now[CUSTOM]) == (
-            True,
-            True,
-            True,
-        )
+        assert [words in now[CUSTOM] for words in (pinned, "# somebody else's", "redis:")] == [True, True, True]
         assert now[POSTGRES_UPGRADE] == UPGRADED
         with anyio.fail_after(LIMIT_S):
             back = partial(factory.say, "sh", "/data/coolify/ink/rollback", "--with-database", limit_s=BACK_S)
