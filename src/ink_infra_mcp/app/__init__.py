@@ -312,7 +312,7 @@ class App:
             cloud,
             robot,
             FirewallSteps(self.hosts, self.look.knock.all),
-            RegistrySteps(self._registries),
+            RegistrySteps(self._registries, wiring.images.keys),
             FleetSteps(self._live),
             VisitSteps(self.look.probe),
             HetznerDnsSteps(lambda: self._hetzner_dns_http),

@@ -202,6 +202,7 @@ class FactoryDisk(Part):
     storage: Storage = Storage()
     upgrading: bool = False
     left_over: list[str] = []
+    held: list[str] = []
     free_kb: int = 40_000_000
     kept: list[Kept] = []
     relying: list[tuple[str, str, str]] = []

@@ -10,6 +10,7 @@ from ink_infra_mcp.areas.apps.built_apps import BuiltApp
 from ink_infra_mcp.areas.factory.canary import canary_steps
 from ink_infra_mcp.areas.factory.findings import drift_of
 from ink_infra_mcp.areas.factory.image import Picture
+from ink_infra_mcp.areas.factory.image_gates import looked_for
 from ink_infra_mcp.clients.coolify.era import parse_version
 from ink_infra_mcp.core.compose.override import with_image, without_image
 from ink_infra_mcp.core.image_rules import ImageRules
@@ -27,6 +28,7 @@ SERVICE = "coolify"
 UNISOLATED = "factory.swap_unisolated"
 """The kind of the swap after which apps that a person has named run without isolation."""
 KINDS = (
+    "registry.signed_image",
     "factory.pull_image",
     "factory.backup_coolify",
     "factory.rehearse",
@@ -108,13 +110,7 @@ def common_reasons(seen: Picture, meets: Ready) -> Iterator[str]:
     """Yield every reason not to begin that holds for whichever image; what is not known is one."""
     yield from _of_configuration(seen)
     yield from of_work(meets)
-    yield from _of_ground(meets)
-
-
-def of_rules(rules: ImageRules, image: str) -> Iterator[str]:
-    """Yield why policy does not let the image, a reference by digest, run at all; its age is known after the pull."""
-    if rules.unlisted(image.partition("@")[2]):
-        yield f"{image} is not among the digests that policies/images.toml lets run"
+    yield from of_ground(meets)
 
 
 def check_files(meets: Ready, images: Mapping[str, str | None]) -> None:
@@ -131,13 +127,20 @@ def check_files(meets: Ready, images: Mapping[str, str | None]) -> None:
             with_image(text, SERVICE, image)
 
 
-def _of_ground(meets: Ready) -> Iterator[str]:
+def of_ground(meets: Ready) -> Iterator[str]:
+    """Yield what on the Factory is in the way of a new container, or of its image."""
+    yield from map(_of_port, meets.held)
     if meets.left_over:
         yield f"containers are left of an earlier try: {', '.join(meets.left_over[:3])}"
     if meets.free_bytes is None:
         yield "how much room its disks have is not known"
     elif meets.free_bytes < ROOM_BYTES:
         yield f"its disks have {meets.free_bytes // 2**20} MiB left, and {ROOM_BYTES // 2**30} GiB are needed"
+
+
+def _of_port(held: str) -> str:
+    port, _, who = held.partition("=")
+    return f"port {port} is held by {'a program outside of Docker' if who == '?' else who}"
 
 
 def _of_configuration(seen: Picture) -> Iterator[str]:
@@ -191,6 +194,7 @@ def _before(it: Exchange) -> tuple[Step, ...]:
     named = f", which is {it.tag}," if it.tag else ""
     wanted: dict[str, JsonValue] = {"version": it.version, "built_on": it.built_on} if it.version else {}
     return (
+        *looked_for(it.rules, it.image),
         Step(
             id="pull",
             kind="factory.pull_image",

@@ -1,6 +1,7 @@
 """The plan of an exchange of Coolify's image, whichever tool makes it: what it locks, pins and keeps, and its word."""
 
 from ink_infra_mcp.areas.factory.exchange import Exchange, exchange_steps
+from ink_infra_mcp.areas.factory.image_gates import unlooked
 from ink_infra_mcp.core.plan import Plan
 
 KEEPS = ("users' apps, which run on", "Coolify's keys, and its settings but for auto-update")
@@ -19,7 +20,7 @@ def exchange_plan(
         steps=exchange_steps(it),
         blast_radius=f"whoever uses Coolify's dashboard or API, while it is swapped{lost}",
         keeps=keeps,
-        warnings=warnings,
+        warnings=(*warnings, *unlooked(it.rules)),
         pinned={"placement": pinned} if pinned else {},
         phrase=it.host,
     )

@@ -16,11 +16,11 @@ from ink_infra_mcp.areas.factory.exchange import (
     common_reasons,
     is_off,
     needs_option,
-    of_rules,
     relying,
     serves,
 )
 from ink_infra_mcp.areas.factory.image import Picture, picture
+from ink_infra_mcp.areas.factory.image_gates import of_rules, signed_now
 from ink_infra_mcp.areas.factory.official import of_last_file, official_image, official_tag
 from ink_infra_mcp.areas.factory.release import UPGRADE, CoolifyRelease, release_of
 from ink_infra_mcp.areas.factory.rotation import pinned_image
@@ -33,6 +33,7 @@ from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.plan import Change, Plan
 from ink_infra_mcp.core.shapes import table
+from ink_infra_mcp.core.signing import Verdict
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.configured import kind_of
 from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD
@@ -61,6 +62,7 @@ class UpgradeFacts:
     ready: Ready
     canary: BuiltApp | None = None
     rules: ImageRules = field(default_factory=ImageRules)
+    signed: Verdict | None = None
 
     @property
     def host(self) -> str:
@@ -116,6 +118,7 @@ async def upgrade_facts(look: Look, version: str, image: str, approved: Plan | N
     bare = UpgradeFacts(release, pinned, tag, seen, meets, rules=look.images)
     if bare.is_so:
         return bare
+    bare = replace(bare, signed=await signed_now(look, bare.image))
     if reasons := tuple(reasons_against(bare)):
         raise RefusedByPolicy(_words(seen, wanted, reasons), next="See get_coolify_image, mend that, then call again.")
     check_files(meets, bare.images)
@@ -166,7 +169,7 @@ def reasons_against(facts: UpgradeFacts) -> Iterator[str]:
     """Yield every reason not to begin; what is not known is one."""
     seen = facts.picture
     yield from common_reasons(seen, facts.ready)
-    yield from of_rules(facts.rules, facts.image)
+    yield from of_rules(facts.rules, facts.image, facts.signed)
     yield from of_version(seen, facts.release.version)
     yield from of_told_version(seen, facts.release.version)
     yield from of_release(facts.release, facts.ready)
