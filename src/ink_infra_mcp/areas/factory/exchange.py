@@ -66,7 +66,8 @@ class Exchange:
     the apps that may run without isolation. `canary` proves it; `rules` say how old the image must be.
 
     Files in `whole` become that text, of which `more` tells what it changes. With a `version` the image must be that
-    Coolify, and be `built_on` that commit, where one is said.
+    Coolify, and be `built_on` that commit, where one is said. Of an image that the steps in `first` build, `image` is
+    the tag, and what the step `pushed_by` returns is its digest.
     """
 
     image: str
@@ -83,6 +84,13 @@ class Exchange:
     more: tuple[Change, ...] = ()
     version: str = ""
     built_on: str = ""
+    first: tuple[Step, ...] = ()
+    pushed_by: str = ""
+
+    @property
+    def reference(self) -> JsonValue:
+        """Return the image by digest, or what stands for it until it is built."""
+        return result_of(self.pushed_by, "reference") if self.pushed_by else self.image
 
     @property
     def host(self) -> str:
@@ -178,6 +186,7 @@ def exchange_steps(it: Exchange) -> tuple[Step, ...]:
     """Return the steps: nothing in service is touched before the fourth, and whichever fails from there goes back."""
     host = it.host
     steps = (
+        *it.first,
         *_before(it),
         _swap(it),
         _prove(host),
@@ -191,7 +200,7 @@ def exchange_steps(it: Exchange) -> tuple[Step, ...]:
 
 def _before(it: Exchange) -> tuple[Step, ...]:
     host, option, hours = it.host, it.option, it.rules.least_age_h
-    named = f", which is {it.tag}," if it.tag else ""
+    named = f", which is {it.tag}," if it.tag else ", by the digest that its push returned," if it.pushed_by else ""
     wanted: dict[str, JsonValue] = {"version": it.version, "built_on": it.built_on} if it.version else {}
     return (
         *looked_for(it.rules, it.image),
@@ -200,7 +209,8 @@ def _before(it: Exchange) -> tuple[Step, ...]:
             kind="factory.pull_image",
             target=host,
             summary=f"Pull {it.image}{named} on {host}{_looked_at(it)}; nothing of it is started",
-            params={"host": host, "image": it.image, "option": option, "least_age_h": hours, **wanted},
+            params={"host": host, "image": it.reference, "option": option, "least_age_h": hours, **wanted},
+            uses=_built(it),
             undo_words="the image stays on the Factory, unused",
         ),
         Step(
@@ -217,8 +227,8 @@ def _before(it: Exchange) -> tuple[Step, ...]:
             target=host,
             summary="Rehearse on a copy without a network: restore that dump, run the new image's migrations, decrypt "
             "a stored secret; a failure ends here, with nothing touched",
-            params={"host": host, "backup": result_of("backup", "name"), "image": it.image},
-            uses=("pull", "backup"),
+            params={"host": host, "backup": result_of("backup", "name"), "image": it.reference},
+            uses=("pull", "backup", *_built(it)),
             undo_words="the copy is removed at its end",
         ),
     )
@@ -236,18 +246,22 @@ def _swap(it: Exchange) -> Step:
         changes=tuple(_changes(it)),
         params={
             "host": host,
-            "image": it.image,
+            "image": it.reference,
             "image_id": result_of("pull", "id"),
-            "images": {**it.images},
+            "images": {name: it.reference if image == it.image else image for name, image in it.images.items()},
             "sums": _sums(it),
             "migrations": result_of("rehearse", "ran"),
             "migrated_s": result_of("rehearse", "seconds"),
             **_named(it),
         },
-        uses=("pull", "rehearse"),
+        uses=("pull", "rehearse", *_built(it)),
         undo=_back(host),
         undoes=("swap",),
     )
+
+
+def _built(it: Exchange) -> tuple[str, ...]:
+    return (it.pushed_by,) if it.pushed_by else ()
 
 
 def _looked_at(it: Exchange) -> str:
@@ -284,10 +298,14 @@ def _changes(it: Exchange) -> Iterator[Change]:
     texts = it.picture.facts.images or {}
     yield from map(_lost, it.unisolated)
     for name, wanted in it.images.items():
-        yield Change(name=f"{SERVICE} in {name}", before=texts.get(name) or None, after=wanted)
+        yield Change(name=f"{SERVICE} in {name}", before=texts.get(name) or None, after=_told(it, wanted))
     yield from it.more
     yield from _of_env(it.picture.facts.env or {}, it.env)
     yield from _switches(it.picture)
+
+
+def _told(it: Exchange, wanted: str | None) -> str | None:
+    return f"the digest of {wanted}" if it.pushed_by and wanted == it.image else wanted
 
 
 def _lost(app: str) -> Change:

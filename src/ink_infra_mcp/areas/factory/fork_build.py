@@ -84,7 +84,7 @@ def _refuse(facts: BuildFacts, ground: BuildGround) -> None:
     if reasons:
         raise RefusedByPolicy(
             f"{facts.orders.image} is not built on {facts.host}: {'; '.join(reasons)}.",
-            next="Mend that, or name another `host` or `build`, then call again.",
+            next="Mend that, or call build_fork_image with another `host` or `build`.",
         )
 
 
@@ -234,7 +234,7 @@ def build_steps(facts: BuildFacts) -> tuple[Step, ...]:
             summary=f"Push it from {host} as {orders.image}, with the login that root's Docker has there, and pull it "
             "back by its digest",
             servers=(host,),
-            after=f"the registry has {orders.image}; its digest is for rotate_fork_image",
+            after=f"the registry has {orders.image}, and tells its digest",
             params={"host": host, "image": orders.image},
             uses=(BUILD,),
             undo_words="a registry keeps what it was given: delete the tag there",
