@@ -160,6 +160,11 @@ class App:
         """Wait for an operation, up to `wait_s` seconds."""
         return await self.guarded.operations.follow(operation_id, wait_s=wait_s, progress=progress)
 
+    @property
+    def records(self) -> Archive:
+        """Return the operations that the state store has."""
+        return self._looking.archive
+
     async def names(self, kind: str) -> tuple[str, ...]:
         """Return the names of all apps or servers, or the newest operations; no server is asked for it."""
         if kind == "app":

@@ -24,6 +24,8 @@ from ink_infra_mcp.server.completing import Completing
 from ink_infra_mcp.server.noting import Noting
 from ink_infra_mcp.server.prompts import MAX_INSTRUCTIONS, Prompts
 from ink_infra_mcp.server.reading import Reading
+from ink_infra_mcp.server.task_shapes import HANDSHAKE
+from ink_infra_mcp.server.tasks import Tasks
 
 NAME = "ink-infra-mcp"
 _HOUR_MS = 3_600_000
@@ -88,11 +90,14 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
     )
     reading, prompts = Reading(catalogue=catalogue, open=settings.open), Prompts()
 
-    async def list_tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=catalogue.tools)
+    tasks = Tasks(catalogue=catalogue, open=settings.open, principal=settings.principal, binding=binding)
+
+    async def list_tools(ctx: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=catalogue.tools(tasks=ctx.protocol_version == HANDSHAKE))
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Result:
-        return await binding.call(ctx, params)
+        as_task = params.task is not None and ctx.protocol_version == HANDSHAKE
+        return await (tasks.call(ctx, params) if as_task else binding.call(ctx, params))
 
     async def readable(ctx: Context, call_next: CallNext) -> HandlerResult:
         # what others registered asks questions of its own
@@ -108,7 +113,6 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         cache_hints={"tools/list": CacheHint(ttl_ms=_HOUR_MS, scope="private")},
         get_tool_input_schema=catalogue.input_schema,
         on_list_tools=list_tools,
-        on_call_tool=call_tool,
         on_list_resources=reading.list,
         on_list_resource_templates=reading.templates,
         on_read_resource=reading.read,
@@ -121,6 +125,9 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
     server.middleware.append(noting.watch)
     server.middleware.append(RequestStateBoundary(_security(settings), default_audience=NAME))
     server.middleware.append(readable)
+    server.middleware.append(tasks.watch)
+    server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
+    tasks.register(server)
     if extra is not None:
         extra.register(server)
     return server

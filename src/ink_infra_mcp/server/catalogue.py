@@ -11,16 +11,27 @@ from ink_infra_mcp.core.operation import Toolset
 from ink_infra_mcp.server.contracts import Contract
 
 
+_AS_TASK = {"execution": {"taskSupport": "optional"}}
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """What tools/list answers, and which names may be called."""
 
     contracts: Mapping[str, Contract]
 
+    def tools(self, *, tasks: bool = False) -> list[types.Tool]:
+        """Return the tools as the SDK's values, sorted by name; with `tasks`, as protocol 2025-11-25 has them."""
+        as_task = self.changing if tasks else frozenset[str]()
+        return [
+            types.Tool.model_validate({**contract, **(_AS_TASK if name in as_task else {})})
+            for name, contract in self.contracts.items()
+        ]
+
     @property
-    def tools(self) -> list[types.Tool]:
-        """Return the tools as the SDK's values, sorted by name."""
-        return [types.Tool.model_validate(contract) for contract in self.contracts.values()]
+    def changing(self) -> frozenset[str]:
+        """Return the names of the shown tools that change something: what a task can be made of."""
+        return frozenset(c["name"] for c in self.contracts.values() if not c["annotations"]["readOnlyHint"])
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
         """Return a shown tool's input schema, or None."""
