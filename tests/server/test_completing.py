@@ -42,7 +42,7 @@ class Operations(Echo):
 class Broken(Desk):
     """An application whose store cannot be read."""
 
-    async def names(self, kind: Kind) -> tuple[str, ...]:
+    async def names(self, kind: Kind, *, of: str = "") -> tuple[str, ...]:
         """Raise what a broken store does."""
         raise StateError("The store cannot be read.", next="Mend it.")
 

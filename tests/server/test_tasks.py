@@ -6,8 +6,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.ink import Ink, ink
-from tests.server.raw import MODERN, Raw, envelope, raw
+from tests.ink import ink
+from tests.server.raw import Raw, envelope, raw
 from tests.server.test_operations import YES, server_of
 
 pytestmark = pytest.mark.anyio
@@ -18,7 +18,7 @@ RELATED = "io.modelcontextprotocol/related-task"
 DECLARED: dict[str, Any] = {"elicitation": {}, "extensions": {EXTENSION: {}}}
 SAFE: dict[str, Any] = {"app": "shop", "set": {"MODE": "fast"}, "redeploy": False}
 RESTART: dict[str, Any] = {"app": "shop", "action": "restart"}
-FORM = {"action": "accept", "content": {}}
+FORM: dict[str, Any] = {"action": "accept", "content": {}}
 
 
 async def modern(client: Raw, method: str, capabilities: dict[str, Any] = DECLARED, **params: Any) -> dict[str, Any]:
@@ -59,3 +59,24 @@ async def test_a_client_that_takes_tasks_gets_the_operation_as_one(tmp_path: Pat
     assert (begun["resultType"], begun["status"], begun["ttlMs"]) == ("task", "working", None)
     assert (task["resultType"], task["status"]) == ("complete", "completed")
     assert task["result"]["structuredContent"]["outcome"] == told.receipt.outcome == "applied"
+
+
+async def test_the_handshake_has_tasks_of_its_own(tmp_path: Path) -> None:
+    """On 2025-11-25 a call named a task has a handle at once, its question in tasks/result, and its result there."""
+    with anyio.fail_after(90):
+        async with ink(tmp_path) as it, raw(server_of(it)) as client:
+            hello = await client.handshake(HANDSHAKE, {"elicitation": {}})
+            made = (await as_task(client, "control_app", RESTART))["result"]
+            handle = made["task"]["taskId"]
+            waits = (await client.request("tasks/get", {"taskId": handle}))["result"]
+            before = it.journal
+            done = (await client.answering("tasks/result", {"taskId": handle}, reply=FORM))["result"]
+            after = (await client.request("tasks/get", {"taskId": handle}))["result"]
+    assert hello["result"]["capabilities"]["tasks"] == {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}
+    assert (made["task"]["status"], waits["status"], after["status"]) == ("working", "input_required", "completed")
+    assert before == []
+    [question] = [message for message in client.heard if message.get("method") == "elicitation/create"]
+    assert question["params"]["_meta"] == {RELATED: {"taskId": handle}}
+    assert done["_meta"][RELATED] == {"taskId": handle}
+    assert (done["structuredContent"]["outcome"], done["isError"]) == ("applied", False)
+    assert "resultType" not in done

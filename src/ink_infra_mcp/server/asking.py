@@ -72,9 +72,7 @@ async def readable_answers(ctx: Context, call_next: CallNext) -> HandlerResult:
     return await call_next(replace(ctx, params={**params, _RESPONSES: _readable(params[_RESPONSES])}))
 
 
-async def ask_now(
-    ctx: Context, asked: Asked, *, timeout_s: float, about: Mapping[str, Any] | None = None
-) -> Answer:
+async def ask_now(ctx: Context, asked: Asked, *, timeout_s: float, about: Mapping[str, Any] | None = None) -> Answer:
     """Return the person's answer to a question sent in mid-call (protocols before 2026-07-28).
 
     No answer within `timeout_s` counts as cancelled, and one that is none as a no. `about` binds it to a task.

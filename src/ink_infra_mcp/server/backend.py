@@ -12,7 +12,7 @@ from ink_infra_mcp.state.records import Held, News, Place
 
 AnyMutation = Mutation[Any, Any, Any]
 AnyQuery = Query[Any, Any, Any]
-Kind = Literal["app", "server", "operation", "image", "coolify image", "backup", "zone"]
+Kind = Literal["app", "server", "operation", "image", "coolify image", "backup"]
 """What has names that a person may want completed."""
 
 

@@ -60,7 +60,9 @@ class Binding:
         """Return the result of a call; nothing that happens in it reaches the client as a protocol error."""
         return await self.answered(params.name, lambda backend: self._known(ctx, params, backend))
 
-    async def answered(self, name: str, work: Callable[[Backend], Awaitable[ResultT]]) -> ResultT | types.CallToolResult:
+    async def answered(
+        self, name: str, work: Callable[[Backend], Awaitable[ResultT]]
+    ) -> ResultT | types.CallToolResult:
         """Return what `work` makes of a call of the tool of that name, or the result that says why it made nothing."""
         backend: Backend | None = None
         try:

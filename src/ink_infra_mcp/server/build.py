@@ -1,6 +1,5 @@
 """Builds the MCP server: one set of handlers for every protocol revision and transport."""
 
-import base64
 import logging
 import secrets
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from pydantic import ValidationError
 
 from ink_infra_mcp import __version__
@@ -19,24 +17,17 @@ from ink_infra_mcp.guard.caller import Note, Refusal
 from ink_infra_mcp.server.asking import Context, readable_answers
 from ink_infra_mcp.server.backend import Open
 from ink_infra_mcp.server.binding import Binding, Result
-from ink_infra_mcp.server.catalogue import Catalogue
+from ink_infra_mcp.server.catalogue import HANDSHAKE, Catalogue
 from ink_infra_mcp.server.completing import Completing
+from ink_infra_mcp.server.icons import server_icon
 from ink_infra_mcp.server.noting import Noting
 from ink_infra_mcp.server.prompts import MAX_INSTRUCTIONS, Prompts
 from ink_infra_mcp.server.reading import Reading
-from ink_infra_mcp.server.task_shapes import HANDSHAKE
 from ink_infra_mcp.server.tasks import Tasks
+from ink_infra_mcp.server.watching import LOOK_EVERY_S, Watching
 
 NAME = "ink-infra-mcp"
 _HOUR_MS = 3_600_000
-_DRAWING = (
-    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#12202f"/>'
-    b'<path fill="#7fd1ff" d="M7 7h18v5H7zM7 14h18v5H7zM7 21h18v5H7z"/></svg>'
-)
-ICON = types.Icon(
-    src=f"data:image/svg+xml;base64,{base64.b64encode(_DRAWING).decode()}", mime_type="image/svg+xml", sizes=["any"]
-)
-"""Three servers in a rack, in the answer itself: no address of anybody's is asked for it."""
 log = logging.getLogger(__name__)
 
 
@@ -57,7 +48,8 @@ class ServerSettings:
     """What a server is built from. `state_keys` seal requestState; replicas share them.
 
     `connection` names what a yes of this server's client is bound to, as no other process or connection is ever named.
-    `note` has refused calls written into the audit.
+    `note` has refused calls written into the audit. Operations are looked at every `look_every_s` seconds for those who
+    subscribed.
     """
 
     catalogue: Catalogue
@@ -68,6 +60,7 @@ class ServerSettings:
     state_keys: tuple[bytes, ...] = ()
     connection: str = field(default_factory=lambda: f"cn-{secrets.token_hex(8)}")
     note: Note = _only_logged
+    look_every_s: float = LOOK_EVERY_S
 
 
 def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Server[Any]":
@@ -90,10 +83,11 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
     )
     reading, prompts = Reading(catalogue=catalogue, open=settings.open), Prompts()
 
+    watching = Watching(catalogue=catalogue, open=settings.open, look_every_s=settings.look_every_s)
     tasks = Tasks(catalogue=catalogue, open=settings.open, principal=settings.principal, binding=binding)
 
     async def list_tools(ctx: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=catalogue.tools(tasks=ctx.protocol_version == HANDSHAKE))
+        return types.ListToolsResult(tools=catalogue.tools(ctx.protocol_version))
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Result:
         as_task = params.task is not None and ctx.protocol_version == HANDSHAKE
@@ -108,7 +102,7 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         NAME,
         version=__version__,
         title="Ink infrastructure",
-        icons=[ICON],
+        icons=[server_icon()],
         instructions=settings.instructions,
         cache_hints={"tools/list": CacheHint(ttl_ms=_HOUR_MS, scope="private")},
         get_tool_input_schema=catalogue.input_schema,
@@ -119,7 +113,10 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         on_list_prompts=prompts.list,
         on_get_prompt=prompts.get,
         on_completion=Completing(catalogue=catalogue, open=settings.open).complete,
-        on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus(), max_subscriptions=64),
+        on_subscriptions_listen=watching.listen,
+        on_subscribe_resource=watching.subscribe,
+        on_unsubscribe_resource=watching.unsubscribe,
+        lifespan=watching.life,
     )
     server.middleware.append(_contained)
     server.middleware.append(noting.watch)

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from mcp import types
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.operation import Toolset
 from ink_infra_mcp.server.contracts import Contract
+from ink_infra_mcp.server.icons import icon_of
 
-
+HANDSHAKE = "2025-11-25"
+"""The protocol that has icons first, and the only one that has tasks itself (SEP-973, SEP-1686)."""
 _AS_TASK = {"execution": {"taskSupport": "optional"}}
 
 
@@ -20,11 +23,18 @@ class Catalogue:
 
     contracts: Mapping[str, Contract]
 
-    def tools(self, *, tasks: bool = False) -> list[types.Tool]:
-        """Return the tools as the SDK's values, sorted by name; with `tasks`, as protocol 2025-11-25 has them."""
-        as_task = self.changing if tasks else frozenset[str]()
+    def tools(self, version: str) -> list[types.Tool]:
+        """Return the tools as the SDK's values, sorted by name, with what that protocol version has beside the contract."""
+        with_icons = version in (HANDSHAKE, *MODERN_PROTOCOL_VERSIONS)
+        as_task = self.changing if version == HANDSHAKE else frozenset[str]()
         return [
-            types.Tool.model_validate({**contract, **(_AS_TASK if name in as_task else {})})
+            types.Tool.model_validate(
+                {
+                    **contract,
+                    **({"icons": [icon_of(contract["_meta"]["ink-infra/toolset"])]} if with_icons else {}),
+                    **(_AS_TASK if name in as_task else {}),
+                }
+            )
             for name, contract in self.contracts.items()
         ]
 

@@ -13,8 +13,6 @@ from ink_infra_mcp.server import answers
 from ink_infra_mcp.server.backend import Backend
 from ink_infra_mcp.state.records import Held, Operation
 
-HANDSHAKE = "2025-11-25"
-"""The one protocol that has tasks itself (SEP-1686)."""
 POLL_MS = 1000
 RELATED = "io.modelcontextprotocol/related-task"
 AT_ONCE = "io.modelcontextprotocol/model-immediate-response"

@@ -27,9 +27,9 @@ from ink_infra_mcp.server import answers, asking, task_shapes
 from ink_infra_mcp.server.asking import TASKS, Context
 from ink_infra_mcp.server.backend import Backend, Open
 from ink_infra_mcp.server.binding import Binding, Call, asked_twice, progress
-from ink_infra_mcp.server.catalogue import Catalogue
+from ink_infra_mcp.server.catalogue import HANDSHAKE, Catalogue
 from ink_infra_mcp.server.early import CANCELLED, Earlies, Early
-from ink_infra_mcp.server.task_shapes import HANDSHAKE, TERMINAL, Standing
+from ink_infra_mcp.server.task_shapes import TERMINAL, Standing
 from ink_infra_mcp.state.records import Held, Place
 
 PAGE = 50
@@ -202,9 +202,7 @@ class Tasks:
         offered: dict[str, Any] = {**can, "requests": {"tools": {"call": {}}}}
         return {**result, "capabilities": {**result["capabilities"], "tasks": offered}}
 
-    async def _begun(
-        self, ctx: Context, params: types.CallToolRequestParams, backend: Backend
-    ) -> types.CallToolResult:
+    async def _begun(self, ctx: Context, params: types.CallToolRequestParams, backend: Backend) -> types.CallToolResult:
         call = self.binding.change_of(ctx, params, backend)
         said = await backend.change(call.tool, call.args, call.caller)
         if isinstance(said, Asked):
