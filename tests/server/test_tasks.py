@@ -1,4 +1,4 @@
-"""Operations as tasks: the same durable thing in both protocol eras, for its own principal, asked about where it must be."""
+"""Operations as tasks: the same durable thing in both protocol eras, for its own principal, asked about first."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Names that a person may want completed: of apps, servers and operations, and of images and backups as far as known."""
+"""Names that a person may want completed: apps, servers and operations, and images and backups as far as known."""
 
 from collections.abc import Iterable
 from typing import Literal

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from mcp import types
-from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.operation import Toolset
@@ -13,7 +12,7 @@ from ink_infra_mcp.server.contracts import Contract
 from ink_infra_mcp.server.icons import icon_of
 
 HANDSHAKE = "2025-11-25"
-"""The protocol that has icons first, and the only one that has tasks itself (SEP-973, SEP-1686)."""
+"""The only protocol that has tasks itself (SEP-1686)."""
 _AS_TASK = {"execution": {"taskSupport": "optional"}}
 
 
@@ -24,14 +23,16 @@ class Catalogue:
     contracts: Mapping[str, Contract]
 
     def tools(self, version: str) -> list[types.Tool]:
-        """Return the tools as the SDK's values, sorted by name, with what that protocol version has beside the contract."""
-        with_icons = version in (HANDSHAKE, *MODERN_PROTOCOL_VERSIONS)
+        """Return the tools as the SDK's values, sorted by name, with what that version has beside the contract.
+
+        A client from before icons passes them over.
+        """
         as_task = self.changing if version == HANDSHAKE else frozenset[str]()
         return [
             types.Tool.model_validate(
                 {
                     **contract,
-                    **({"icons": [icon_of(contract["_meta"]["ink-infra/toolset"])]} if with_icons else {}),
+                    "icons": [icon_of(contract["_meta"]["ink-infra/toolset"])],
                     **(_AS_TASK if name in as_task else {}),
                 }
             )

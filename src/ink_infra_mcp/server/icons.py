@@ -1,4 +1,4 @@
-"""Pictures of the server and of its sets of tools, drawn here and sent in the answer itself: nobody's address is asked."""
+"""Pictures of the server and of its sets of tools, drawn here and sent as they are: nobody's address is asked."""
 
 import base64
 from functools import cache
