@@ -23,7 +23,8 @@ from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import Tool, contract_of
 from ink_infra_mcp.state.records import Approval, Held, News, Place
-from tests.ink import Era
+from tests.ink import PRINCIPAL, Era
+from tests.state.stores import operation
 
 UNSEEN = "pass\u200bword-\u202e-42"
 """A password with characters that nobody sees."""
@@ -163,6 +164,15 @@ class Kept:
     rows: list[Held] = field(default_factory=list[Held])
     new: list[News] = field(default_factory=list[News])
 
+    @classmethod
+    def of(cls, count: int) -> "Kept":
+        """Return so many operations of the tester, which began one a second."""
+        made = (
+            operation(f"op-{number:04}").model_copy(update={"principal": PRINCIPAL, "created_at": float(number)})
+            for number in range(count, 0, -1)
+        )
+        return cls([Held(operation=each, updated_at=each.created_at) for each in made])
+
     async def held(self, handle: str, *, principal: str) -> Held | None:
         """Return the principal's own."""
         return next((each for each in self.rows if _is(each, handle, principal)), None)
@@ -251,18 +261,22 @@ class Desk:
 async def client_of(desk: Desk, *, era: Era = "auto", person: ElicitationFnT | None = None) -> AsyncGenerator[Client]:
     """Give a client of a server over the desk's tools."""
 
+    async with Client(build_server(settings_of(desk)), mode=era, elicitation_callback=person) as client:
+        yield client
+
+
+def settings_of(desk: Desk, *, look_every_s: float = 0.01) -> ServerSettings:
+    """Return the settings of a server over the desk's tools."""
+
     async def opened() -> Desk:
         return desk
 
     kinds: dict[str, Any] = {"coolify.stop": Risk.DISRUPTIVE}
-    server = build_server(
-        ServerSettings(
-            catalogue=narrowed([contract_of(t, kinds) for t in desk.tools], toolsets=frozenset(), read_only=False),
-            open=opened,
-            principal="local:tester",
-            instructions=INSTRUCTIONS,
-            connection=CONNECTION,
-        )
+    return ServerSettings(
+        catalogue=narrowed([contract_of(t, kinds) for t in desk.tools], toolsets=frozenset(), read_only=False),
+        open=opened,
+        principal=PRINCIPAL,
+        instructions=INSTRUCTIONS,
+        connection=CONNECTION,
+        look_every_s=look_every_s,
     )
-    async with Client(server, mode=era, elicitation_callback=person) as client:
-        yield client

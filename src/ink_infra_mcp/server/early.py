@@ -81,9 +81,14 @@ class Earlies:
         now = self.now()
         return self._keep(Early(id=self.new_id(), created_at=now, updated_at=now, result=result))
 
-    def settle(self, early: Early, result: types.CallToolResult, *, cancelled: bool = False) -> None:
+    def settle(self, early: Early, result: types.CallToolResult) -> None:
         """Write down how a call ended that a person was asked about."""
-        early.result, early.cancelled, early.updated_at = result, cancelled, self.now()
+        early.result, early.updated_at = result, self.now()
+
+    def give_up(self, early: Early) -> None:
+        """Write down that nobody is asked any more."""
+        early.cancelled = True
+        self.settle(early, types.CallToolResult(content=[types.TextContent(text=CANCELLED)]))
 
     def all(self) -> tuple[Early, ...]:
         """Return those that have not become an operation, newest first."""

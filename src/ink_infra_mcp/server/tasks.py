@@ -28,7 +28,7 @@ from ink_infra_mcp.server.asking import TASKS, Context
 from ink_infra_mcp.server.backend import Backend, Open
 from ink_infra_mcp.server.binding import Binding, Call, asked_twice, progress
 from ink_infra_mcp.server.catalogue import HANDSHAKE, Catalogue
-from ink_infra_mcp.server.early import CANCELLED, Earlies, Early
+from ink_infra_mcp.server.early import Earlies, Early
 from ink_infra_mcp.server.task_shapes import TERMINAL, Standing
 from ink_infra_mcp.state.records import Held, Place
 
@@ -236,6 +236,8 @@ class Tasks:
             broken = await self.binding.answered(call.tool.name, asked)
             if isinstance(broken, types.CallToolResult):
                 self._early.settle(early, broken)
+        if early.asking.cancelled_caught:
+            self._early.give_up(early)
 
     async def _give_up(self, early: Early) -> None:
         """Take the question back; a yes that was faster has begun its operation by then, and counts."""
@@ -247,8 +249,7 @@ class Tasks:
         async with early.turn:
             if early.waits:
                 await backend.leave(early.id, early.call.caller)
-                result = types.CallToolResult(content=[types.TextContent(text=CANCELLED)])
-                self._early.settle(early, result, cancelled=True)
+                self._early.give_up(early)
 
     async def _stopped(self, ctx: Context, held: Held, backend: Backend, task_id: str) -> Receipt:
         tool = backend.mutations[CANCEL]
