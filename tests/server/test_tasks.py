@@ -67,16 +67,18 @@ async def test_a_client_that_takes_tasks_gets_the_operation_as_one(tmp_path: Pat
 
 
 async def test_the_handshake_has_tasks_of_its_own(tmp_path: Path) -> None:
-    """On 2025-11-25 a call named a task has a handle at once, its question in tasks/result, and its result there."""
+    """On 2025-11-25 a call named a task has a handle at once, is asked about once that is used, and has its result."""
     with anyio.fail_after(40):
         async with ink(tmp_path) as it, raw(server_of(it)) as client:
             hello = await client.handshake(HANDSHAKE, {"elicitation": {}})
             made = (await as_task(client, "control_app", RESTART))["result"]
             handle = made["task"]["taskId"]
-            waits = (await client.request("tasks/get", {"taskId": handle}))["result"]
             before = it.journal
+            waits = (await client.answering("tasks/get", {"taskId": handle}, reply=FORM))["result"]
             done = (await client.answering("tasks/result", {"taskId": handle}, reply=FORM))["result"]
             after = (await client.request("tasks/get", {"taskId": handle}))["result"]
+            async with raw(server_of(it)) as another:
+                elsewhere = (await modern(another, "tasks/get", taskId=handle))["result"]
     assert hello["result"]["capabilities"]["tasks"] == {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}
     assert (made["task"]["status"], waits["status"], after["status"]) == ("working", "input_required", "completed")
     assert before == []
@@ -85,6 +87,7 @@ async def test_the_handshake_has_tasks_of_its_own(tmp_path: Path) -> None:
     assert done["_meta"][RELATED] == {"taskId": handle}
     assert (done["structuredContent"]["outcome"], done["isError"]) == ("applied", False)
     assert "resultType" not in done
+    assert (elsewhere["status"], elsewhere["result"]["structuredContent"]) == ("completed", done["structuredContent"])
 
 
 async def test_whoever_takes_no_tasks_is_answered_as_ever(tmp_path: Path) -> None:

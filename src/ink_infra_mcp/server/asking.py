@@ -83,7 +83,8 @@ async def ask_now(ctx: Context, asked: Asked, *, timeout_s: float, about: Mappin
             reply = await ctx.session.send_request(
                 types.ElicitRequest(params=form),
                 types.ElicitResult,
-                metadata=ServerMessageMetadata(related_request_id=ctx.request_id),
+                # the question of a task outlives the request by which the client showed that it knows the task
+                metadata=None if about else ServerMessageMetadata(related_request_id=ctx.request_id),
             )
         except ValidationError:
             return Answer(action="unreadable")

@@ -2,6 +2,8 @@
 
 import logging
 import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -93,6 +95,11 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         as_task = params.task is not None and ctx.protocol_version == HANDSHAKE
         return await (tasks.call(ctx, params) if as_task else binding.call(ctx, params))
 
+    @asynccontextmanager
+    async def life(_: "Server[Any]") -> AsyncGenerator[dict[str, Any]]:
+        async with watching.life(), tasks.life():
+            yield {}
+
     async def readable(ctx: Context, call_next: CallNext) -> HandlerResult:
         # what others registered asks questions of its own
         ours = (ctx.params or {}).get("name") in catalogue.contracts
@@ -116,7 +123,7 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         on_subscriptions_listen=watching.listen,
         on_subscribe_resource=watching.subscribe,
         on_unsubscribe_resource=watching.unsubscribe,
-        lifespan=watching.life,
+        lifespan=life,
     )
     server.middleware.append(_contained)
     server.middleware.append(noting.watch)

@@ -24,21 +24,22 @@ CANCELLED = "Cancelled before anybody approved it; nothing was changed."
 
 @dataclass(slots=True)
 class Early:
-    """One such task. `call` is what somebody may still say yes to; `result` is there once it has ended.
+    """One such task. `call` and `asked` are what somebody may still say yes to; `result` is there once it has ended.
 
-    `operation_id` is the operation that it has become. `turn` is held by whoever asks, and `asking` ends
-    that.
+    `operation_id` is the operation that it has become. `asking` is there once somebody is asked, and ends that;
+    `settled` is set when it is known what becomes of it.
     """
 
     id: str
     created_at: float
     updated_at: float
     call: Call | None = None
+    asked: Asked | None = None
     operation_id: str = ""
     result: types.CallToolResult | None = None
     cancelled: bool = False
     asking: anyio.CancelScope | None = None
-    turn: anyio.Lock = field(default_factory=anyio.Lock)
+    settled: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def waits(self) -> bool:
@@ -74,7 +75,7 @@ class Earlies:
         if known is not None and known.waits:
             return known
         now = self.now()
-        return self._keep(Early(id=asked.approval.id, created_at=now, updated_at=now, call=call))
+        return self._keep(Early(id=asked.approval.id, created_at=now, updated_at=now, call=call, asked=asked))
 
     def ended(self, result: types.CallToolResult) -> Early:
         """Keep a call that has ended without an operation."""
@@ -84,6 +85,12 @@ class Earlies:
     def settle(self, early: Early, result: types.CallToolResult) -> None:
         """Write down how a call ended that a person was asked about."""
         early.result, early.updated_at = result, self.now()
+        early.settled.set()
+
+    def become(self, early: Early, operation_id: str) -> None:
+        """Write down which operation a call has become."""
+        early.operation_id, early.updated_at = operation_id, self.now()
+        early.settled.set()
 
     def give_up(self, early: Early) -> None:
         """Write down that nobody is asked any more."""

@@ -9,11 +9,13 @@ import json
 import math
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 from mcp import MCPError, types
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel import Server
@@ -57,10 +59,21 @@ class Tasks:
     now: Callable[[], float] = time.time
     new_id: Callable[[], str] = field(default=lambda: f"tk-{secrets.token_hex(12)}")
     _early: Earlies = field(init=False)
+    _group: TaskGroup = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin without tasks that are no operations."""
         object.__setattr__(self, "_early", Earlies(now=self.now, new_id=self.new_id))
+
+    @asynccontextmanager
+    async def life(self) -> AsyncGenerator[None]:
+        """Have people asked for as long as the server serves; its end takes open questions back."""
+        async with anyio.create_task_group() as group:
+            object.__setattr__(self, "_group", group)
+            try:
+                yield
+            finally:
+                group.cancel_scope.cancel()
 
     def register(self, server: "Server[Any]") -> None:
         """Have a server offer tasks, unless it shows nothing that changes anything."""
@@ -103,12 +116,15 @@ class Tasks:
     async def get(self, ctx: Context, params: types.GetTaskRequestParams) -> dict[str, Any]:
         """Return where a task stands; the extension has its result in it, once there is one.
 
+        The question of a task of 2025-11-25 is sent from now on: its official client waits for that, and polls.
+
         Raises:
             MCPError: it is nobody's, or another principal's, or the client did not declare the extension.
         """
         modern = _era(ctx, "tasks/get")
         early = self._early.get(params.task_id)
         if early is not None and not early.operation_id:
+            self._see_to_it(ctx, early)
             return _shaped(early.standing(), modern=modern)
         backend, held = await self._held(params.task_id)
         task = _shaped(task_shapes.standing(params.task_id, held, backend, modern=modern), modern=modern)
@@ -118,7 +134,7 @@ class Tasks:
         return task
 
     async def result(self, ctx: Context, params: types.GetTaskPayloadRequestParams) -> dict[str, Any]:
-        """Return a task's result when it has ended, however long that takes; ask its question on the way.
+        """Return a task's result when it has ended, however long that takes.
 
         Raises:
             MCPError: it is nobody's, or another principal's.
@@ -126,8 +142,8 @@ class Tasks:
         _need_handshake(ctx)
         early = self._early.get(params.task_id)
         if early is not None and early.waits:
-            async with early.turn:
-                await self._ask(ctx, early)
+            self._see_to_it(ctx, early)
+            await early.settled.wait()
         ended = early is not None and not early.operation_id
         result = early.result if early is not None and ended else None
         if result is None:
@@ -214,29 +230,26 @@ class Tasks:
         task = task_shapes.standing(held.operation.id, held, backend, modern=False)
         return task_shapes.created(task, _RUNS.format(id=held.operation.id))
 
-    async def _ask(self, ctx: Context, early: Early) -> None:
-        """Ask the person, if nobody else has meanwhile; the plan is the one of this moment."""
-        if early.call is None or not early.waits:
-            return
-        call = replace(early.call, caller=replace(early.call.caller, can_ask=asking.can_ask(ctx)))
+    def _see_to_it(self, ctx: Context, early: Early) -> None:
+        """Have the person asked, once it is certain that the client knows the task that the question is about."""
+        if early.asking is None and early.call is not None and early.asked is not None:
+            early.asking = anyio.CancelScope()
+            self._group.start_soon(self._ask, ctx, early, early.call, early.asked, early.asking)
 
-        async def asked(backend: Backend) -> Receipt:
-            said = await backend.change(call.tool, call.args, call.caller)
-            if isinstance(said, Asked):
-                about = task_shapes.related(early.id)
-                said = await self.binding.ask_and_change(ctx, said, call, backend, about=about)
+    async def _ask(self, ctx: Context, early: Early, call: Call, asked: Asked, scope: anyio.CancelScope) -> None:
+        async def answered(backend: Backend) -> types.CallToolResult | None:
+            said = await self.binding.ask_and_change(ctx, asked, call, backend, about=task_shapes.related(early.id))
             receipt = said if isinstance(said, Receipt) else asked_twice(said)
-            if receipt.outcome is Outcome.RUNNING:
-                early.operation_id = receipt.operation_id or ""
-            else:
-                self._early.settle(early, answers.of_receipt(receipt, backend))
-            return receipt
+            if receipt.outcome is not Outcome.RUNNING or receipt.operation_id is None:
+                return answers.of_receipt(receipt, backend)
+            self._early.become(early, receipt.operation_id)
+            return None
 
-        with anyio.CancelScope() as early.asking:
-            broken = await self.binding.answered(call.tool.name, asked)
-            if isinstance(broken, types.CallToolResult):
-                self._early.settle(early, broken)
-        if early.asking.cancelled_caught:
+        with scope:
+            result = await self.binding.answered(call.tool.name, answered)
+            if result is not None:
+                self._early.settle(early, result)
+        if early.waits:
             self._early.give_up(early)
 
     async def _give_up(self, early: Early) -> None:
@@ -245,11 +258,10 @@ class Tasks:
             raise _ended(early.standing())
         if early.asking is not None:
             early.asking.cancel()
-        backend = await self._opened()
-        async with early.turn:
-            if early.waits:
-                await backend.leave(early.id, early.call.caller)
-                self._early.give_up(early)
+            await early.settled.wait()
+            return
+        await (await self._opened()).leave(early.id, early.call.caller)
+        self._early.give_up(early)
 
     async def _stopped(self, ctx: Context, held: Held, backend: Backend, task_id: str) -> Receipt:
         tool = backend.mutations[CANCEL]

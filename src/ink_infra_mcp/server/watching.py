@@ -11,11 +11,9 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 from mcp import MCPError, types
-from mcp.server.lowlevel import Server
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
@@ -57,12 +55,12 @@ class Watching:
         self._listen = ListenHandler(self._bus, max_subscriptions=MOST_STREAMS)
 
     @asynccontextmanager
-    async def life(self, _: "Server[Any]") -> AsyncGenerator[dict[str, Any]]:
+    async def life(self) -> AsyncGenerator[None]:
         """Watch for as long as the server serves; with its end all subscriptions end."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch)
             try:
-                yield {}
+                yield
             finally:
                 group.cancel_scope.cancel()
                 self._told.clear()
