@@ -70,6 +70,12 @@ def typescript(wanted: Mapping[str, object]) -> dict[str, Any]:
     return json.loads(run([FOLDER / "typescript.mjs", json.dumps(dict(wanted))]).stdout)
 
 
+def task_of(wanted: Mapping[str, object]) -> dict[str, Any]:
+    """Return what came of one call by the official client of MCP Tasks; see tasks.mjs for `wanted`."""
+    packages_of(FOLDER)
+    return json.loads(run([FOLDER / "tasks.mjs", json.dumps(dict(wanted))]).stdout)
+
+
 def servers_file(folder: Path, command: list[str]) -> Path:
     """Return a file that tells the Inspector of our server by the name `ink`."""
     file = folder / "servers.json"

@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from tests.cli.terminals import at_terminal
-from tests.clients_matrix.nodes import inspector, mcpdo, servers_file, typescript
+from tests.clients_matrix.nodes import inspector, mcpdo, servers_file, task_of, typescript
 from tests.contract.catalog import NAMES
 from tests.ink import ERAS, Era, data, says, says_yes, text
 
@@ -104,6 +104,24 @@ def test_the_typescript_client(era: Era) -> None:
     assert (names(fleet, "servers"), names(apps, "rows")) == (SERVERS, APPS)
     assert (proofs(deployed), verdict(checked)) == (PROOFS, WRONG)
     assert (len(said["questions"]), said["progress"] > 0) == (1, True)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_the_official_client_of_tasks(era: Era) -> None:
+    """It is given a task in both eras, asks its person once, follows the task by itself, and has the proofs."""
+    said = task_of({"era": era, "command": SERVE, "answer": "accept", "call": ["deploy_app", DEPLOY]})
+    assert (said["protocol"], said["kind"], said["status"]) == (PROTOCOLS[era], "task", "completed")
+    assert proofs(said["result"]["structuredContent"]) == PROOFS
+    assert (len(said["questions"]), said["statuses"][0], said["statuses"][-1]) == (1, "working", "completed")
+    assert said["support"] == ("optional" if era == "legacy" else None)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_the_official_client_of_tasks_whose_person_says_no(era: Era) -> None:
+    """A no is the result of the call, as a task or before there is one, and nothing is changed."""
+    said = task_of({"era": era, "command": SERVE, "answer": "decline", "call": ["deploy_app", DEPLOY]})
+    assert (said["kind"], said["status"]) == ("task" if era == "legacy" else "immediate", "completed")
+    assert said["result"]["structuredContent"]["outcome"] == "not_approved"
 
 
 def test_the_typescript_client_mends_a_firewall() -> None:

@@ -39,6 +39,34 @@ class _Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What a resource is of: the fleet, or an app, server or operation by its name in small letters."""
+
+    kind: str
+    name: str = ""
+
+    @property
+    def tool(self) -> str:
+        """Return the tool that the resource is read with: hidden there, it is hidden here."""
+        return _READ_BY[self.kind]
+
+
+FLEET_SUBJECT = Subject("fleet")
+_READ_BY = {"fleet": "get_fleet", "server": "get_fleet", "app": "get_app", "operation": "get_operation"}
+
+
+def subject_of(uri: str) -> Subject | None:
+    """Return what a resource of that address would be of, None where no resource has such an address."""
+    if uri == FLEET:
+        return FLEET_SUBJECT
+    if match := _OPERATION.match(uri):
+        return Subject("operation", match[1])
+    match = _NAMED.match(uri)
+    name = unquote(match["name"]).strip().lower() if match else ""
+    return Subject(match["kind"], name) if match and name else None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """Answers resources/list, templates and read."""
 

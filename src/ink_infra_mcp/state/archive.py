@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ink_infra_mcp.core.errors import StateCorrupt, UnknownName
-from ink_infra_mcp.state.records import AuditLine, Operation
+from ink_infra_mcp.state.records import AuditLine, Held, News, Operation, Place
 
 if TYPE_CHECKING:
     from ink_infra_mcp.state.store import Connection, Store
@@ -38,6 +38,24 @@ class Archive:
 
         state = "running" if running else None
         return await self.open().run(lambda c: operations.newest(c, before=before, limit=limit, state=state))
+
+    async def held(self, handle: str, *, principal: str) -> Held | None:
+        """Return the principal's operation with that id, or begun with the approval of that id; None else."""
+        from ink_infra_mcp.state import handles
+
+        return await self.open().run(lambda c: handles.held(c, handle, principal=principal))
+
+    async def held_by(self, principal: str, *, after: Place | None, limit: int) -> tuple[Held, ...]:
+        """Return up to `limit` operations of the principal that come after that place, newest first."""
+        from ink_infra_mcp.state import handles
+
+        return await self.open().run(lambda c: handles.held_by(c, principal, after=after, limit=limit))
+
+    async def news(self, *, since: float) -> tuple[News, ...]:
+        """Return where each operation stands that runs, or that ended at or after that time (Unix seconds)."""
+        from ink_infra_mcp.state import handles
+
+        return await self.open().run(lambda c: handles.news(c, since=since))
 
     async def on_target(self, target: str, *, tool: str | None = None) -> AsyncIterator[Operation]:
         """Give every operation that locked `target`, newest first; with `tool`, only that tool's."""
