@@ -24,6 +24,7 @@ from ink_infra_mcp.server.completing import Completing
 from ink_infra_mcp.server.noting import Noting
 from ink_infra_mcp.server.prompts import MAX_INSTRUCTIONS, Prompts
 from ink_infra_mcp.server.reading import Reading
+from ink_infra_mcp.server.skills import Skills
 
 NAME = "ink-infra-mcp"
 _HOUR_MS = 3_600_000
@@ -86,7 +87,9 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         noting=noting,
         ask_s=settings.approval_ttl_s,
     )
-    reading, prompts = Reading(catalogue=catalogue, open=settings.open), Prompts()
+    prompts = Prompts()
+    skills = Skills(prompts)
+    reading = Reading(catalogue=catalogue, open=settings.open, skills=skills)
 
     async def list_tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(tools=catalogue.tools)
@@ -117,6 +120,7 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         on_completion=Completing(catalogue=catalogue, open=settings.open).complete,
         on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus(), max_subscriptions=64),
     )
+    skills.register(server)
     server.middleware.append(_contained)
     server.middleware.append(noting.watch)
     server.middleware.append(RequestStateBoundary(_security(settings), default_audience=NAME))
