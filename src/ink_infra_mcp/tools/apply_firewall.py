@@ -31,7 +31,7 @@ from ink_infra_mcp.areas.ports.refusals import (
 )
 from ink_infra_mcp.areas.ports.tries import Kept, kept_of
 from ink_infra_mcp.areas.ports.ways_in import neighbours_of
-from ink_infra_mcp.core.arguments import WIDENS
+from ink_infra_mcp.core.arguments import WIDENS, Wait
 from ink_infra_mcp.core.errors import HostError, RefusedByPolicy, UnknownName
 from ink_infra_mcp.core.firewall.policy import Agreement
 from ink_infra_mcp.core.fleet import Host, Muscle, Name
@@ -53,7 +53,7 @@ class Args(BaseModel):
 
     server: Annotated[Name, Field(description="Its name")]
     layers: Annotated[Literal["all", "host", "provider"], Field(description="provider: Hetzner's"), WIDENS] = "all"
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

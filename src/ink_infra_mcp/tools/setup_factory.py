@@ -9,6 +9,7 @@ from ink_infra_mcp.areas.factory.docker_data import MOVE as MOVE_DOCKER
 from ink_infra_mcp.areas.factory.moves import PINNED, Asked, PartName, as_approved, sizes_of
 from ink_infra_mcp.areas.factory.parts import PARTS, checks_of, in_order, planned
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Step
 from ink_infra_mcp.core.shapes import table
@@ -22,10 +23,10 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    parts: Annotated[tuple[PartName, ...], Field(min_length=1)]
+    parts: Annotated[tuple[PartName, ...], Field(min_length=1, description="What to set up")]
     disk: Annotated[str, Field(max_length=130, description="Its name in /dev/disk/by-id")] = ""
     erase: Annotated[bool, Field(description="Lose what it holds")] = False
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 class Facts(Frozen):
