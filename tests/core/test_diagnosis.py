@@ -80,6 +80,7 @@ CAUSES: dict[str, Seen] = {
     "image_not_pulled": replace(NONE, rollout=rollout("failed", of_image=True)),
     "build_failed": replace(NONE, rollout=rollout("failed")),
     "compose_refused": replace(NONE, rollout=NotAsked("none"), refused="a ulimit has no hard limit"),
+    "no_compose": replace(NONE, rollout=NotAsked("none"), no_compose=True),
     "container_gone": replace(NONE, coolify=UP.coolify),
     "stopped": NONE,
     "stopped while a deployment lasts": replace(NONE, rollout=rollout("queued", active=True, lasting=True)),

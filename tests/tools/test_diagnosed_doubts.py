@@ -7,6 +7,7 @@ import pytest
 
 from ink_infra_mcp.areas.diagnosing import looked_at
 from ink_infra_mcp.core.diagnosis import diagnosed as judged
+from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_coolify import EnvVar
@@ -35,6 +36,7 @@ from tests.tools.troubles import (
 pytestmark = pytest.mark.anyio
 
 LIMIT_S = 300
+INSIDE = "10.0.1.11"
 SOON_S = 8.0
 HANGS = {"kind": "hang", "seconds": 30.0}
 """Longer than anybody waits who is told to look for SOON_S."""
@@ -90,6 +92,12 @@ DOUBTS: dict[str, tuple[str, str, tuple[Change, ...]]] = {
     "a redirect to another port": ("unknown", "unknown", (page(status=302, to=f"https://{HOST}:8443/"),)),
     "a redirect to a login": ("unknown", "unknown", (page(status=302, to="/in", times=1), page(status=401))),
     "a redirect of its own": ("up", "up", (page(status=302, to="/welcome?from=here", times=1),)),
+    "three redirects of its own": ("up", "up", tuple(page(status=302, to=f"/{n}", times=1) for n in (1, 2, 3))),
+    "more redirects than are followed": (
+        "unknown",
+        "unknown",
+        tuple(page(status=302, to=f"/{n}", times=1) for n in (1, 2, 3, 4)),
+    ),
     "a redirect with the host in it": ("up", "up", (page(status=307, to=f"https://{HOST}:443/en", times=1),)),
     "plain http that leads on": (
         "up",
@@ -142,6 +150,48 @@ UNKNOWN = {
         f"https://{HOST}: who answered": "something answers 200, and the proxy of its server does not run"
     },
 }
+
+
+def inside(state: WorldState) -> None:
+    """Let the shop's server have a private address only, which the Factory knows by the shop's name."""
+    muscle(state).address = INSIDE
+    state.hosts["factory"].names[HOST] = [INSIDE]
+    next(server for server in state.coolify.servers if server.name == "muscle-1").ip = INSIDE
+
+
+def from_factory(fleet: Fleet) -> Fleet:
+    """Return the fleet with its private apps proved from the Factory."""
+    return fleet.model_copy(update={"access": fleet.access.model_copy(update={"proof_from": "factory"})})
+
+
+FROM_A_SERVER: dict[str, tuple[str, str, tuple[Change, ...]]] = {
+    "answers 302, then 200": ("up", "", (page(status=302, to="/in", times=1),)),
+    "answers 302, then 404": (
+        "up",
+        "",
+        (page(status=302, to="/a", times=1), page(status=302, to="b", times=1), page(status=404)),
+    ),
+    "answers 302": ("unknown", "before the app could be seen", (page(status=302, to="https://login.example.com/"),)),
+    "answers 307": ("unknown", "before the app could be seen", (page(status=307, to=f"http://{HOST}/"),)),
+    "answers 301": ("unknown", "before the app could be seen", (page(status=301, to=f"https://{HOST}/a b"),)),
+}
+
+
+async def test_redirects_to_the_same_host_are_followed_from_a_server_too(tmp_path: Path) -> None:
+    """A private app is seen from a server of the fleet as a public one is from here: no other host is ever asked."""
+    told: dict[str, tuple[str, str]] = {}
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=inside, change_fleet=from_factory) as it, it.client() as client:
+            for words, (_, _, changes) in FROM_A_SERVER.items():
+                said = await diagnosed(it, client, *changes)
+                [visit] = [line for line in said.data["asked"] if line.startswith(f"https://{HOST}")]
+                why = said.data.get("unknown", {}).get(f"https://{HOST}: answer", "")
+                told[words] = (said.data["verdict"], why)
+                assert visit.startswith(f"https://{HOST} from factory, at its server: {words};"), visit
+            assert unknown(it) == []
+    assert told == {
+        words: (verdict, f"it {words}, {why}" if why else "") for words, (verdict, why, _) in FROM_A_SERVER.items()
+    }
 
 
 async def test_of_a_compose_app_without_containers_nobody_is_said_to_have_stopped_it(tmp_path: Path) -> None:

@@ -212,13 +212,18 @@ class _Looking:
             machine=machine_of(self.look, self.app, self.facts, self.upkeep, own),
             pages=(*(self.pages[url] for url in self.urls[:MOST_URLS]), *self._unvisited()),
             missing=lacks,
-            refused=self.why.cause if isinstance(self.why, Why) and not boxes else "",
+            refused=self._refused if not boxes else "",
+            no_compose=isinstance(self.why, Why) and self.why.no_compose,
             shut=self.shut,
             wildcard=next((m.wildcard_domain or "" for m in self.look.fleet.muscles if m.name == self.app.muscle), ""),
             rivals=frozenset() if isinstance(own, Unread) else own.rivals,
             more=dict(self._more()),
             skipped=tuple(skipped_of(self.app)),
         )
+
+    @property
+    def _refused(self) -> str:
+        return self.why.cause if isinstance(self.why, Why) and not self.why.no_compose else ""
 
     def _more(self) -> Iterator[tuple[str, Unread]]:
         yield from copies_of(self.app)

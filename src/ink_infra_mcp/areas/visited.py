@@ -21,6 +21,8 @@ from ink_infra_mcp.core.untrusted import clean_name
 
 T = TypeVar("T")
 
+MOST_ON = 3
+"""From http to https, to the start page, to its language; a browser gives up after twenty."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~/@%+:=,!-]*)?", re.ASCII)
@@ -83,7 +85,7 @@ def _plain(parts: SplitResult) -> str:
 async def visited(look: Look, muscle: str, url: str) -> tuple[Page, str]:
     """Return a URL of an app as it is reached at its server, and in words from where, and what was seen.
 
-    One redirect to the same host is followed: what it leads to is the answer.
+    Redirects to the same host are followed, up to MOST_ON: what they lead to is the answer.
     """
     found = await reached(look, muscle, url, within_s=0)
 
@@ -134,17 +136,24 @@ def _words(page: Page) -> str:
 async def _followed(
     url: str, first: _Visit, again: Callable[[str], Awaitable[_Visit]]
 ) -> tuple[Answer | Unread, str | Unread | NotAsked]:
-    """What was seen behind a redirect is the answer; the certificate is good where both are."""
-    answer, certificate = _answer(first), _certificate(url, first)
-    on = _sent_on(url, first[0])
-    if not on:
-        return answer, certificate
-    then = await again(on)
-    behind = _answer(then)
-    if isinstance(behind, Answer) and isinstance(answer, Answer):
-        behind = replace(behind, via=answer.status or 0)
-    is_good = isinstance(certificate, NotAsked) or not certificate
-    return behind, _certificate(on, then) if is_good else certificate
+    """What was seen behind redirects is the answer; the certificate is good where each of them is."""
+    answer, certificate, here, seen = _answer(first), _certificate(url, first), url, first
+    for _ in range(MOST_ON):
+        on = _sent_on(here, seen[0])
+        if not on:
+            break
+        here, seen = on, await again(on)
+        answer = _behind(_answer(seen), answer)
+        if isinstance(certificate, NotAsked) or not certificate:
+            certificate = _certificate(here, seen)
+    return answer, certificate
+
+
+def _behind(then: Answer | Unread, before: Answer | Unread) -> Answer | Unread:
+    """The first redirect is told of; how many more there were makes no difference."""
+    if isinstance(then, Unread) or isinstance(before, Unread):
+        return then
+    return replace(then, via=before.via or before.status or 0)
 
 
 def _sent_on(url: str, seen: HttpSeen | None) -> str:

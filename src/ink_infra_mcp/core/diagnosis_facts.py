@@ -205,9 +205,9 @@ class Seen:
     """All that was looked at of one app. `rollout` is None where there never was one.
 
     `missing` says which promised part of it has no container that runs, `refused` what Docker Compose has against its
-    file, `shut` which of its server's web ports a firewall keeps closed. `wildcard` is the domain below which all names
-    lead to its server, `rivals` are the routes to what else runs there. `more` is what else could not be read, by its
-    name, `skipped` what nobody looked at.
+    file, `no_compose` that its server has none to read it with, `shut` which of its server's web ports a firewall keeps
+    closed. `wildcard` is the domain below which all names lead to its server, `rivals` are the routes to what else runs
+    there. `more` is what else could not be read, by its name, `skipped` what nobody looked at.
     """
 
     name: str
@@ -219,6 +219,7 @@ class Seen:
     pages: tuple[Page, ...] = ()
     missing: str = ""
     refused: str = ""
+    no_compose: bool = False
     shut: tuple[str, ...] | NotAsked | Unread = NotAsked("not asked")
     wildcard: str = ""
     rivals: frozenset[str] = frozenset()

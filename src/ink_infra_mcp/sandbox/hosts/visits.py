@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import dns.message
 from starlette.requests import Request
@@ -11,9 +11,9 @@ from starlette.requests import Request
 from ink_infra_mcp.sandbox.edge import page_of
 from ink_infra_mcp.sandbox.hosts.ways import knock
 from ink_infra_mcp.sandbox.nameserver import reply
-from ink_infra_mcp.sandbox.state import WorldState
+from ink_infra_mcp.sandbox.state import WorldState, take_fault
 from ink_infra_mcp.sandbox.state_hosts import HostState
-from ink_infra_mcp.sandbox.trouble import CutOff
+from ink_infra_mcp.sandbox.trouble import CutOff, spoilt
 
 PROGRAMS = ("getent", "curl")
 _OPTIONS = {
@@ -28,7 +28,7 @@ _OPTIONS = {
 }
 _FLAGS = frozenset(("--disable", "--silent", "--show-error", "--globoff", "--insecure"))
 _HELP = "\nMore details here: https://curl.se/docs/sslcerts.html\n\ncurl failed to verify the legitimacy of the server"
-_FOOT = r"%{stderr}\nink-visit %{http_code}\n"
+_FOOT = r"%{stderr}\nink-visit %{http_code} %{redirect_url}\n"
 
 
 class Said(NamedTuple):
@@ -74,12 +74,16 @@ class Visitor:
         return self._page(server, url, asked)
 
     def _page(self, server: HostState, url: SplitResult, asked: dict[str, str]) -> Said:
-        answer = page_of(self.state, server.name, _request(asked["--url"]))
-        if isinstance(answer, CutOff):
-            return _failed(52, "Empty reply from server")
         if url.scheme == "https" and server.self_signed and "--insecure" not in asked:
             return _failed(60, f"SSL certificate problem: self-signed certificate{_HELP}")
-        return Said(0, bytes(answer.body).decode(), f"\nink-visit {answer.status_code}\n")
+        request = _request(asked["--url"])
+        fault = take_fault(self.state, "edge", f"GET {request.url.hostname}{request.url.path}")
+        answer = page_of(self.state, server.name, request) if fault is None else spoilt(fault)
+        if isinstance(answer, CutOff):
+            return _failed(52, "Empty reply from server")
+        on = answer.headers.get("location", "") if 300 <= answer.status_code < 400 else ""
+        told = f"{answer.status_code} {urljoin(asked['--url'], on) if on else ''}"
+        return Said(0, bytes(answer.body).decode(), f"\nink-visit {told}\n")
 
 
 def visit_words(command: str) -> tuple[str, ...]:
@@ -109,7 +113,7 @@ def _port(url: SplitResult) -> int:
 
 
 def _failed(status: int, why: str) -> Said:
-    return Said(status, "", f"curl: ({status}) {why}\n\nink-visit 000\n")
+    return Said(status, "", f"curl: ({status}) {why}\n\nink-visit 000 \n")
 
 
 def _public_of_both(state: WorldState, name: str) -> list[str]:
