@@ -92,6 +92,14 @@ def inspector(servers: Path, era: str, *words: str, status: int = 0) -> tuple[di
     return json.loads(done.stdout)["result"], done.stderr
 
 
+def verified_skills(servers: Path) -> list[dict[str, Any]]:
+    """Return what the Inspector reports of each skill, once it has held its files against their digests."""
+    program = packages_of(FOLDER) / ".bin" / "mcp-inspector"
+    options = ["--cli", "--config", str(servers), "--server", "ink", "--protocol-era", "modern", "--format", "json"]
+    done = run([program, *options, "--method", "skills/list", "--verify", "--require-digests"])
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 Mcpdo = Callable[..., dict[str, Any]]
 
 

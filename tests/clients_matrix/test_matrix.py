@@ -12,8 +12,9 @@ from jsonschema import validate
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from ink_infra_mcp.server.prompts import load
 from tests.cli.terminals import at_terminal
-from tests.clients_matrix.nodes import inspector, mcpdo, servers_file, task_of, typescript
+from tests.clients_matrix.nodes import inspector, mcpdo, servers_file, task_of, typescript, verified_skills
 from tests.contract.catalog import NAMES
 from tests.ink import ERAS, Era, data, says, says_yes, text
 
@@ -183,6 +184,15 @@ def test_the_inspector_finds_nothing_to_remark(era: str, tmp_path: Path) -> None
     wrong = ("--method", "tools/call", "--tool-name", "list_apps", "--tool-args-json", '{"dry_run": true}')
     refused, _ = inspector(servers, era, *wrong, status=5)
     assert "dry_run" in refused["content"][0]["text"]
+
+
+def test_the_inspector_verifies_every_skill(tmp_path: Path) -> None:
+    """It finds each runbook as a skill that keeps the extension's rules, with its front matter and its digest."""
+    reports = verified_skills(servers_file(tmp_path, SERVE))
+    assert [report["name"] for report in reports] == sorted(load())
+    for report in reports:
+        assert (report["ok"], report["outcome"], report["conformance"]) == (True, "verified", []), report
+        assert [file["status"] for file in report["files"]] == ["verified"], report
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])

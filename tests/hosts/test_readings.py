@@ -184,7 +184,7 @@ ALL = sent(*READS)
 def test_every_reading_of_ours_is_listed() -> None:
     """Whatever our readings send, for root and for another user, runs without a permit; none says that it changes."""
     assert [command.words for command in ALL if command not in READINGS or command.changes] == []
-    assert len(ALL) == len(READS) + 2, "each visit asks a second time"
+    assert len(ALL) == len(READS) + 3, "each visit asks a second time, and who is refused whether Compose is there"
 
 
 def test_no_command_is_made_that_was_not_tried_here(monkeypatch: pytest.MonkeyPatch) -> None:

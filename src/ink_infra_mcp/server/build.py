@@ -25,6 +25,7 @@ from ink_infra_mcp.server.icons import server_icon
 from ink_infra_mcp.server.noting import Noting
 from ink_infra_mcp.server.prompts import MAX_INSTRUCTIONS, Prompts
 from ink_infra_mcp.server.reading import Reading
+from ink_infra_mcp.server.skills import Skills
 from ink_infra_mcp.server.tasks import Tasks
 from ink_infra_mcp.server.watching import LOOK_EVERY_S, Watching
 
@@ -83,7 +84,9 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         noting=noting,
         ask_s=settings.approval_ttl_s,
     )
-    reading, prompts = Reading(catalogue=catalogue, open=settings.open), Prompts()
+    prompts = Prompts()
+    skills = Skills(prompts)
+    reading = Reading(catalogue=catalogue, open=settings.open, skills=skills)
 
     watching = Watching(catalogue=catalogue, open=settings.open, look_every_s=settings.look_every_s)
     tasks = Tasks(catalogue=catalogue, open=settings.open, principal=settings.principal, binding=binding)
@@ -125,6 +128,7 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         on_unsubscribe_resource=watching.unsubscribe,
         lifespan=life,
     )
+    skills.register(server)
     server.middleware.append(_contained)
     server.middleware.append(noting.watch)
     server.middleware.append(RequestStateBoundary(_security(settings), default_audience=NAME))

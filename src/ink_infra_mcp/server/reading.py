@@ -1,4 +1,4 @@
-"""Resources: the fleet, an app, a server, an operation: each the structured answer of a tool, or a part of it."""
+"""Resources: the fleet, an app, a server, an operation, each an answer of a tool or a part of one; and the skills."""
 
 import json
 import re
@@ -13,6 +13,7 @@ from ink_infra_mcp.server import answers
 from ink_infra_mcp.server.asking import Context
 from ink_infra_mcp.server.backend import Backend, Open
 from ink_infra_mcp.server.catalogue import Catalogue
+from ink_infra_mcp.server.skills import Skills
 
 FLEET = "fleet://overview"
 _OPERATION = re.compile(r"^operation://(op-[a-z0-9]{4,40})$")
@@ -72,13 +73,15 @@ class Reading:
 
     catalogue: Catalogue
     open: Open
+    skills: Skills
 
     async def list(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
-        """Return the fixed resources whose tool is shown."""
+        """Return the fixed resources whose tool is shown, and the skills."""
         fleet = types.Resource(
             uri=FLEET, name="fleet", title="Fleet", description="Servers, versions and headroom.", mime_type=_JSON
         )
-        return types.ListResourcesResult(resources=[fleet] if "get_fleet" in self.catalogue.contracts else [])
+        shown = [fleet] if "get_fleet" in self.catalogue.contracts else []
+        return types.ListResourcesResult(resources=[*shown, *self.skills.resources()])
 
     async def templates(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListResourceTemplatesResult:
         """Return the templates of an app, a server and an operation, whose names can be completed."""
@@ -92,6 +95,8 @@ class Reading:
             MCPError: there is no such resource, or it cannot be read now.
         """
         uri = str(params.uri)
+        if (skill := self.skills.read(uri)) is not None:
+            return skill
         call = _call_for(uri)
         if call is None or call.tool not in self.catalogue.contracts:
             raise _not_found(uri)

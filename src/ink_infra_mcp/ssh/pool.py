@@ -10,6 +10,7 @@ from ink_infra_mcp.core.errors import UnknownName
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.permit import Permit, refuse_without_permit
 from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.ssh import failures
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
 from ink_infra_mcp.ssh.guests import Guest, GuestHost, Known, present
@@ -225,7 +226,8 @@ class HostPool:
         host = self.hosts.get(name)
         if host is None:
             raise UnknownName(
-                f"No server is called {name!r}.", next=f"Use one of: {', '.join(sorted(self.hosts)) or 'none yet'}."
+                f"No server is called {clean_name(name)!r}.",
+                next=f"Use one of: {', '.join(sorted(self.hosts)) or 'none yet'}.",
             )
         return host
 

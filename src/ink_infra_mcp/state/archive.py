@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ink_infra_mcp.core.errors import StateCorrupt, UnknownName
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.state.records import AuditLine, Held, News, Operation, Place
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Archive:
 
         found = await self.open().run(lambda c: operations.get(c, operation_id))
         if found is None:
-            raise UnknownName(f"There is no operation {operation_id!r}.", next="See list_operations.")
+            raise UnknownName(f"There is no operation {clean_name(operation_id)!r}.", next="See list_operations.")
         return found
 
     async def operations(self, *, before: float | None, limit: int, running: bool = False) -> tuple[Operation, ...]:

@@ -14,6 +14,7 @@ from ink_infra_mcp.areas.apps.pinning import Present, pinned, present, warnings_
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import DIGEST_MARK, Application
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step, placed
@@ -32,7 +33,7 @@ class Args(BaseModel):
     to: Annotated[
         str | None, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", description="Image tag; leave out to list")
     ] = None
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from ink_infra_mcp.areas.factory.fork_build import KINDS as BUILD_KINDS
 from ink_infra_mcp.areas.factory.fork_build import PUSH, pinned_of, registry_has
 from ink_infra_mcp.areas.factory.upgrade import UpgradeFacts, exchange_of, upgrade_facts, warnings_of
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan
 from ink_infra_mcp.core.systems import DEPLOY, FACTORY, GITHUB, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
@@ -25,7 +26,7 @@ class Args(BaseModel):
 
     version: Annotated[str, Field(min_length=1, max_length=40, description="As 4.3.11")]
     image: Annotated[str, Field(max_length=400, description="The fork, if built")] = ""
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 class UpgradeCoolify(Mutation[Args, Look, UpgradeFacts]):

@@ -11,6 +11,7 @@ from ink_infra_mcp.core.fleet import Fleet, Fork
 from ink_infra_mcp.core.operation import Check
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Step, Undo
 from ink_infra_mcp.core.shapes import items, table
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory import building
 from ink_infra_mcp.hosts.factory.build_steps import BUILD_IMAGE, DROP_BUILD, PUSH_IMAGE
 from ink_infra_mcp.hosts.factory.building import BuildGround, BuildOrders, ready
@@ -151,7 +152,7 @@ def _of_tag(facts: BuildFacts) -> Iterator[str]:
 def _host(fleet: Fleet, host: str) -> str:
     names = [each.name for each in fleet.hosts]
     if host and host not in names:
-        raise UnknownName(f"No server is called {host!r}.", next=f"Use one of: {', '.join(sorted(names))}.")
+        raise UnknownName(f"No server is called {clean_name(host)!r}.", next=f"Use one of: {', '.join(sorted(names))}.")
     return host or fleet.factory.name
 
 
