@@ -40,6 +40,7 @@ class Host:
     process: "subprocess.Popen[str]"
     answer: Answer = no_call
     calls: list[tuple[str, dict[str, object]]] = field(default_factory=list[tuple[str, dict[str, object]]])
+    shown: tuple[str, int] = ("", 0)
     _ids: "count[int]" = field(default_factory=count)
 
     def open(
@@ -55,10 +56,15 @@ class Host:
         silent: bool = False,
     ) -> None:
         """Show a card in a window of that width; a `silent` host says nothing to it."""
-        self.calls, self.answer = [], answer
+        self.calls, self.answer, self.shown = [], answer, (html, width)
         about = {"name": tool, "inputSchema": {"type": "object"}} if tool else None
         given = {"html": html, "width": width, "theme": theme, "scheme": scheme, "tool": about, "can": dict(can)}
         self.do("open", **given, silent=silent)
+
+    def still(self, html: str, *, width: int) -> None:
+        """Show a card, unless it is the one that is shown: a new window takes longer than all that a test does in it."""
+        if self.shown != (html, width):
+            self.open(html, width=width)
 
     def result(self, result: Mapping[str, object]) -> None:
         """Pass a tool's answer on to the card, and wait until it has drawn it."""
@@ -68,6 +74,11 @@ class Host:
     def called_with(self, arguments: Mapping[str, object]) -> None:
         """Tell the card with which arguments its tool is called."""
         self.do("send", what="sendToolInput", params={"arguments": dict(arguments)})
+
+    def post(self, message: object) -> None:
+        """Send the card a message as it is, past the bridge, and wait until it has been heard."""
+        self.do("post", message=message)
+        self.do("evaluate", words="new Promise((done) => setTimeout(done))")
 
     def evaluate(self, words: str) -> Any:
         """Return what an expression is worth in the card."""

@@ -23,7 +23,7 @@ window.openCard = async ({ html, context, can, silent }) => {
     window.heard.push(["size", width ?? null]);
     frame.style.height = `${height}px`;
   };
-  bridge.oncalltool = async (params) => JSON.parse(await window.callTool(JSON.stringify(params)));
+  bridge.oncalltool = (params) => window.callTool(JSON.stringify(params));
   bridge.onupdatemodelcontext = async (params) => {
     window.heard.push(["model", params.content]);
     return {};

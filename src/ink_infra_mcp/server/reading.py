@@ -78,7 +78,9 @@ class Reading:
 
     def _is_card(self, uri: str) -> bool:
         """A card is there as long as a tool that names it is shown."""
-        return any(uri == contract["_meta"].get("ui", {}).get("resourceUri") for contract in self.catalogue.contracts.values())
+        return any(
+            uri == contract["_meta"].get("ui", {}).get("resourceUri") for contract in self.catalogue.contracts.values()
+        )
 
     async def _answer(self, name: str, arguments: dict[str, str]) -> types.CallToolResult:
         backend: Backend | None = None
@@ -92,9 +94,7 @@ class Reading:
 
 
 def _card(uri: str) -> types.TextResourceContents:
-    return types.TextResourceContents(
-        uri=uri, mime_type=cards.MIME, text=cards.document(uri), _meta=dict(cards.META)
-    )
+    return types.TextResourceContents(uri=uri, mime_type=cards.MIME, text=cards.document(uri), _meta=dict(cards.META))
 
 
 def _not_found(uri: str) -> MCPError:

@@ -53,7 +53,7 @@ function resultFacts(result) {
   const rows = Object.entries(fields(result)).slice(0, MOST);
   if (!rows.length) return null;
   const brief = (value) => words(typeof value === "string" ? value : (JSON.stringify(value) ?? ""));
-  return section("Result", pairs(rows.map(([name, value]) => [words(name), brief(value)])));
+  return section("Result", pairs(rows.map(([name, value]) => [words(name), brief(value) || "(empty)"])));
 }
 
 function problemPart(given) {

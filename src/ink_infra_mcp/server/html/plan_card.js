@@ -19,6 +19,9 @@ const HEADS = {
 };
 let given = null;
 
+// a word goes to the next line as a whole: an option is not torn at its hyphens
+const wholeWord = (part) => (/^\s*$/.test(part) ? part : el("span", "word", part));
+
 // each row of the plan is numbered beside the text: where a row is wrapped, its rest has no number
 function planText(text) {
   const rows = text.split("\n");
@@ -26,7 +29,8 @@ function planText(text) {
   made.tabIndex = 0;
   rows.forEach((row, at) => {
     const fence = (at === 0 || at === rows.length - 1) && row.startsWith("```");
-    const line = el("span", fence ? "row fence" : "row", at < rows.length - 1 ? `${row}\n` : row);
+    const line = el("span", fence ? "row fence" : "row", ...row.split(/(\s+)/).map(wholeWord));
+    if (at < rows.length - 1) line.append("\n");
     line.style.setProperty("--hang", `${Math.min(8, row.search(/\S|$/)) + 2}ch`);
     made.append(line);
   });
