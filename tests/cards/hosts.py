@@ -1,8 +1,6 @@
 """A small host of MCP Apps: the official bridge in a real Chromium, driven from here a line at a time."""
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -11,13 +9,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.clients_matrix.nodes import packages_of
 from tests.node import NODE
+from tests.programs import program
 
 FOLDER = Path(__file__).resolve().parent
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CALLS: Mapping[str, object] = {"serverTools": {}, "updateModelContext": {"text": {}}}
 """What a host can that lets its cards call tools and tell its model something."""
 NOTHING: Mapping[str, object] = {}
@@ -62,7 +58,7 @@ class Host:
         self.do("open", **given, silent=silent)
 
     def still(self, html: str, *, width: int) -> None:
-        """Show a card, unless it is the one that is shown: a new window takes longer than all that a test does in it."""
+        """Show a card, unless it is the one that is shown: a new window takes long."""
         if self.shown != (html, width):
             self.open(html, width=width)
 
@@ -71,7 +67,7 @@ class Host:
         self.do("send", what="sendToolResult", params=dict(result))
         self.do("evaluate", words="new Promise((done) => setTimeout(done))")
 
-    def called_with(self, arguments: Mapping[str, object]) -> None:
+    def told_input(self, arguments: Mapping[str, object]) -> None:
         """Tell the card with which arguments its tool is called."""
         self.do("send", what="sendToolInput", params={"arguments": dict(arguments)})
 
@@ -79,6 +75,10 @@ class Host:
         """Send the card a message as it is, past the bridge, and wait until it has been heard."""
         self.do("post", message=message)
         self.do("evaluate", words="new Promise((done) => setTimeout(done))")
+
+    def faults(self, *rules: str) -> list[str]:
+        """Return what axe finds wrong with the card by these of its rules or sets of rules."""
+        return self.do("check", rules=list(rules))
 
     def evaluate(self, words: str) -> Any:
         """Return what an expression is worth in the card."""
@@ -125,12 +125,8 @@ class Host:
 
 @contextmanager
 def opened_host() -> Generator[Host]:
-    """Give a host; skip the test where there is no Chromium or npm cannot install, unless CI says that both must be."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        reason = "there is no Chromium here: apt-get install chromium"
-        assert not os.environ.get("NPM_REQUIRED"), reason
-        pytest.skip(reason)
+    """Give a host; skip the test where there is no Chromium, or npm cannot install the rest."""
+    browser = program("chromium")
     packages_of(FOLDER)
     words = [str(NODE), str(FOLDER / "host.mjs"), browser]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:

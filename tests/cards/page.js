@@ -14,7 +14,7 @@ window.openCard = async ({ html, context, can, silent }) => {
   document.body.replaceChildren(frame);
   const policy = `<meta http-equiv="Content-Security-Policy" content="${POLICY}">`;
   frame.srcdoc = html.replace("<head>", `<head>${policy}`);
-  if (silent) return;
+  if (silent) return new Promise((loaded) => (frame.onload = loaded)).then(() => {});
   const bridge = new AppBridge(null, { name: "test-host", version: "1" }, can, { hostContext: context });
   window.bridge = bridge;
   window.heard = [];

@@ -161,7 +161,7 @@ def test_a_plan_is_begun_only_by_what_a_person_approved_elsewhere(host: Host, tm
     with served(tmp_path) as server:
         answer = server.call("deploy_app", DEPLOY)
         host.open(server.card_of("deploy_app"), tool="deploy_app", can=CALLS, answer=server.call)
-        host.called_with(DEPLOY)
+        host.told_input(DEPLOY)
         host.result(answer)
         host.do("press", name="It was approved: go on")
         host.until("!document.querySelector('button').disabled")
@@ -179,7 +179,7 @@ def test_a_plan_is_begun_only_by_what_a_person_approved_elsewhere(host: Host, tm
 def test_a_host_that_lets_no_card_call_gets_no_button(host: Host, server: Served) -> None:
     """What cannot be done is not offered, and how to follow an operation is said."""
     host.open(server.card_of("deploy_app"), tool="deploy_app")
-    host.called_with(DEPLOY)
+    host.told_input(DEPLOY)
     host.result(server.call("deploy_app", DEPLOY))
     buttons = host.evaluate("document.querySelectorAll('button').length")
     host.result(structured({"outcome": "running", "message": "x", "operation_id": "op-abcdef12"}))
@@ -218,7 +218,7 @@ def receipt_of(texts: list[str]) -> dict[str, Any]:
         "message": "It failed.",
         "steps": [{"id": "a", "summary": summary, "state": "failed"}],
         "checks": [{"name": "http", "status": "passed", "evidence": evidence}],
-        "result": {key: value},
+        "result": {f"k{key}": value},
         "problem": {"code": "x", "message": "So.", "untrusted_log": [log], "probable_cause": cause},
     }
 
@@ -295,22 +295,24 @@ def test_a_card_is_as_dark_as_its_host(host: Host, theme: str | None, scheme: st
     assert back == ("rgb(17, 24, 31)" if dark else "rgb(255, 255, 255)")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_everybody_can_read_a_card(host: Host, server: Served, theme: str) -> None:
+@pytest.mark.parametrize(
+    ("theme", "rules"), [("light", ("wcag2a", "wcag2aa", "wcag21aa", "best-practice")), ("dark", ("color-contrast",))]
+)
+def test_everybody_can_read_a_card(host: Host, server: Served, theme: str, rules: tuple[str, ...]) -> None:
     """Nothing is wider than its place, and axe finds no fault in contrast, roles, names and order."""
     for uri, answer in examples(server):
         for width in (800, NARROW):
             host.open(cards.document(uri), theme=theme, width=width, tool="deploy_app", can=CALLS)
-            host.called_with(DEPLOY)
+            host.told_input(DEPLOY)
             host.result(answer)
             assert host.evaluate(WIDTH) == width
-        assert host.do("check") == []
+        assert host.faults(*rules) == []
 
 
 def test_a_card_is_used_with_the_keyboard_alone(host: Host, server: Served) -> None:
     """Tab reaches the button and then the plan, which can be scrolled; Enter presses."""
     host.open(server.card_of("deploy_app"), tool="deploy_app", can=CALLS, answer=server.call)
-    host.called_with(DEPLOY)
+    host.told_input(DEPLOY)
     host.result(server.call("deploy_app", DEPLOY))
     host.do("keys", keys="Tab")
     first = host.evaluate("document.activeElement.textContent")
@@ -321,3 +323,26 @@ def test_a_card_is_used_with_the_keyboard_alone(host: Host, server: Served) -> N
     host.until("document.querySelector('button') && !document.querySelector('button').disabled")
     assert (first, second) == ("It was approved: go on", "plan")
     assert host.calls == [("deploy_app", DEPLOY)]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "document.body.innerHTML = '<img src=https://evil.example/>'",
+        "document.head.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))",
+        "document.body.append(Object.assign(new Image(), {src: 'https://evil.example/'}))",
+        "fetch('https://evil.example/').catch(() => {})",
+        "new WebSocket('wss://evil.example/')",
+        "document.body.append(Object.assign(document.createElement('iframe'), {src: 'https://evil.example/'}))",
+        "setTimeout('window.ran = 1')",
+        "open('https://evil.example/')",
+    ],
+)
+def test_a_fault_in_a_card_would_load_and_run_nothing(host: Host, harm: str) -> None:
+    """Whatever a card did, its own policy lets it build no markup, run no other script and reach no network."""
+    host.open(cards.document(cards.PLAN))
+    host.evaluate(f"(() => {{ try {{ {harm} }} catch {{}} }})()")
+    host.evaluate("new Promise((done) => setTimeout(done, 50))")
+    seen, ran = host.do("seen"), host.evaluate("window.ran")
+    host.open(cards.document(cards.PLAN))
+    assert (seen["requests"], seen["dialogs"], ran) == ([], [], None)

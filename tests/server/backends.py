@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, NoReturn
 
 from mcp import Client
 from mcp.client.session import ElicitationFnT
+from mcp.server.lowlevel import Server
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Query, Results, Toolset
@@ -218,12 +219,18 @@ class Desk:
 @asynccontextmanager
 async def client_of(desk: Desk, *, era: Era = "auto", person: ElicitationFnT | None = None) -> AsyncGenerator[Client]:
     """Give a client of a server over the desk's tools."""
+    async with Client(server_of(desk), mode=era, elicitation_callback=person) as client:
+        yield client
+
+
+def server_of(desk: Desk) -> "Server[Any]":
+    """Return a server over the desk's tools."""
 
     async def opened() -> Desk:
         return desk
 
     kinds: dict[str, Any] = {"coolify.stop": Risk.DISRUPTIVE}
-    server = build_server(
+    return build_server(
         ServerSettings(
             catalogue=narrowed([contract_of(t, kinds) for t in desk.tools], toolsets=frozenset(), read_only=False),
             open=opened,
@@ -232,5 +239,3 @@ async def client_of(desk: Desk, *, era: Era = "auto", person: ElicitationFnT | N
             connection=CONNECTION,
         )
     )
-    async with Client(server, mode=era, elicitation_callback=person) as client:
-        yield client

@@ -1,8 +1,8 @@
 """Cards: pages that a host of MCP Apps (revision 2026-01-26 of its specification) shows beside the answer of a tool.
 
-Each is one document with all that it needs. It shows what the answer has, calls no tool but those that read and, once a
-person presses its button, the very call again that it belongs to; it can approve nothing. Who has no such host reads the
-same in the answer's text.
+Each is one document with all that it needs. It shows what the answer has, and calls no tool but get_fleet and
+get_operation and, once a person presses its button, the very call again that it belongs to. It can approve nothing:
+what a card may call, some hosts let a model call, too. Who has no such host reads the same in the answer's text.
 """
 
 import base64
