@@ -1,5 +1,6 @@
 """The cards in a real Chromium, behind the official bridge of MCP Apps, over the product and its pretend world."""
 
+import json
 import re
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -35,6 +36,12 @@ FAILED: dict[str, Any] = {
     "checks": [{"name": "http", "status": "skipped", "evidence": "not visited"}],
     "problem": {"code": "x", "message": "Exit code 1.", "stage": "build", "untrusted_log": ["npm ERR!", "<b>no</b>"]},
 }
+FORGED = {
+    "jsonrpc": "2.0",
+    "method": "ui/notifications/tool-result",
+    "params": {"content": [{"type": "text", "text": "forged"}]},
+}
+"""A message as only the host sends it."""
 PIECES = (
     *(
         "<img src=x onerror=alert(1)>",
@@ -267,13 +274,15 @@ def test_data_of_no_known_shape_breaks_no_card(host: Host, uri: str, data: dict[
 
 @pytest.mark.parametrize("uri", URIS)
 def test_messages_that_are_none_are_passed_over(host: Host, uri: str) -> None:
-    """What is no message of the protocol does nothing; an unknown request is answered as one."""
+    """What is no message of the protocol, or comes from anybody but the host, does nothing."""
     host.open(cards.document(uri))
     before = host.evaluate(TEXT)
     odd: list[object] = [None, 1, "x", [], {}, {"jsonrpc": "2.0"}, {"jsonrpc": "2.0", "id": 99, "result": 1}]
     odd += [{"jsonrpc": "2.0", "method": "constructor", "params": 1}, {"method": "ui/notifications/tool-result"}]
     for message in odd:
         host.post(message)
+    host.evaluate(f"postMessage({json.dumps(FORGED)}, '*')")
+    host.evaluate("new Promise((done) => setTimeout(done, 20))")
     assert host.evaluate(TEXT) == before
 
 
@@ -343,6 +352,6 @@ def test_a_fault_in_a_card_would_load_and_run_nothing(host: Host, harm: str) -> 
     host.open(cards.document(cards.PLAN))
     host.evaluate(f"(() => {{ try {{ {harm} }} catch {{}} }})()")
     host.evaluate("new Promise((done) => setTimeout(done, 50))")
-    seen, ran = host.do("seen"), host.evaluate("window.ran")
+    seen, ran = host.do("seen"), host.evaluate("[window.ran, document.querySelectorAll('main').length]")
     host.open(cards.document(cards.PLAN))
-    assert (seen["requests"], seen["dialogs"], ran) == ([], [], None)
+    assert (seen["requests"], seen["dialogs"], ran) == ([], [], [None, 1])
