@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, NoReturn
 
 from mcp import Client
 from mcp.client.session import ElicitationFnT
+from mcp.server.lowlevel import Server
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Query, Results, Toolset
@@ -260,9 +261,13 @@ class Desk:
 @asynccontextmanager
 async def client_of(desk: Desk, *, era: Era = "auto", person: ElicitationFnT | None = None) -> AsyncGenerator[Client]:
     """Give a client of a server over the desk's tools."""
-
-    async with Client(build_server(settings_of(desk)), mode=era, elicitation_callback=person) as client:
+    async with Client(server_of(desk), mode=era, elicitation_callback=person) as client:
         yield client
+
+
+def server_of(desk: Desk) -> "Server[Any]":
+    """Return a server over the desk's tools."""
+    return build_server(settings_of(desk))
 
 
 def settings_of(desk: Desk, *, look_every_s: float = 0.01) -> ServerSettings:

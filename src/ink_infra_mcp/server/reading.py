@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from mcp import MCPError, types
 
 from ink_infra_mcp.core.errors import InkError
-from ink_infra_mcp.server import answers
+from ink_infra_mcp.server import answers, cards
 from ink_infra_mcp.server.asking import Context
 from ink_infra_mcp.server.backend import Backend, Open
 from ink_infra_mcp.server.catalogue import Catalogue
@@ -97,6 +97,8 @@ class Reading:
         uri = str(params.uri)
         if (skill := self.skills.read(uri)) is not None:
             return skill
+        if self._is_card(uri):
+            return types.ReadResourceResult(contents=[_card(uri)])
         call = _call_for(uri)
         if call is None or call.tool not in self.catalogue.contracts:
             raise _not_found(uri)
@@ -107,6 +109,12 @@ class Reading:
         text = json.dumps(call.part_of(result.structured_content or {}, uri), ensure_ascii=False)
         return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, mime_type=_JSON, text=text)])
 
+    def _is_card(self, uri: str) -> bool:
+        """A card is there as long as a tool that names it is shown."""
+        return any(
+            uri == contract["_meta"].get("ui", {}).get("resourceUri") for contract in self.catalogue.contracts.values()
+        )
+
     async def _answer(self, name: str, arguments: dict[str, str]) -> types.CallToolResult:
         backend: Backend | None = None
         try:
@@ -116,6 +124,10 @@ class Reading:
             return answers.of_report(query, report, backend)
         except InkError as error:
             return answers.of_error(error, backend)
+
+
+def _card(uri: str) -> types.TextResourceContents:
+    return types.TextResourceContents(uri=uri, mime_type=cards.MIME, text=cards.document(uri), _meta=dict(cards.META))
 
 
 def _not_found(uri: str) -> MCPError:
