@@ -8,7 +8,8 @@ from itertools import count
 import anyio
 import pytest
 
-from ink_infra_mcp.areas.factory.exchange import of_ground, of_work
+from ink_infra_mcp.areas.factory.exchange import of_work
+from ink_infra_mcp.areas.factory.ground import of_ground
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.hosts.factory import swapping
 from ink_infra_mcp.hosts.factory.configured import configured

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from ink_infra_mcp.areas.apps.built_apps import BuiltApp
 from ink_infra_mcp.areas.factory.canary import canary_steps
 from ink_infra_mcp.areas.factory.findings import drift_of
+from ink_infra_mcp.areas.factory.ground import of_ground
 from ink_infra_mcp.areas.factory.image import Picture
 from ink_infra_mcp.areas.factory.image_gates import looked_for
 from ink_infra_mcp.clients.coolify.era import parse_version
@@ -21,8 +22,6 @@ from ink_infra_mcp.hosts.factory.looking import BASE, PROD, FactoryFacts
 from ink_infra_mcp.hosts.factory.relying import sum_of
 from ink_infra_mcp.hosts.factory.swapping import Ready
 
-ROOM_BYTES = 5 * 2**30
-"""A Coolify image unpacks to about 1.5 GiB; beside it a backup, a copy of the database, and what builds need."""
 SOAK_S = 900
 SERVICE = "coolify"
 UNISOLATED = "factory.swap_unisolated"
@@ -133,22 +132,6 @@ def check_files(meets: Ready, images: Mapping[str, str | None]) -> None:
             without_image(text, SERVICE)
         else:
             with_image(text, SERVICE, image)
-
-
-def of_ground(meets: Ready) -> Iterator[str]:
-    """Yield what on the Factory is in the way of a new container, or of its image."""
-    yield from map(_of_port, meets.held)
-    if meets.left_over:
-        yield f"containers are left of an earlier try: {', '.join(meets.left_over[:3])}"
-    if meets.free_bytes is None:
-        yield "how much room its disks have is not known"
-    elif meets.free_bytes < ROOM_BYTES:
-        yield f"its disks have {meets.free_bytes // 2**20} MiB left, and {ROOM_BYTES // 2**30} GiB are needed"
-
-
-def _of_port(held: str) -> str:
-    port, _, who = held.partition("=")
-    return f"port {port} is held by {'a program outside of Docker' if who == '?' else who}"
 
 
 def _of_configuration(seen: Picture) -> Iterator[str]:

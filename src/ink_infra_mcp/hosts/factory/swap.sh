@@ -183,6 +183,8 @@ prepare() {
   [ -z "$(order sum:docker-compose.yml)" ] || [ "$(order sum:docker-compose.yml)" = "$(sum_of "$source/docker-compose.yml")" ] ||
     leave 3 'docker-compose.yml was changed meanwhile'
   others_sum | put "$dir/others" || leave 3 'the disk takes nothing'
+  takes back || leave 3 'Docker Compose does not take its files as they are, which the way back needs'
+  takes wanted || leave 3 'Docker Compose does not take its files as they shall be'
   [ -z "$(order tag)" ] || image_id "$(order tag)" | put "$dir/old_tag" || leave 3 'the disk takes nothing'
   hold "$1" || leave 3 'the image in service could not be held'
   install_unit || leave 3 'its unit could not be written'
@@ -191,6 +193,21 @@ prepare() {
 
 # others_sum: of what `up` reads beside the files that are kept, and nobody here writes
 others_sum() { for more in docker-compose.yml docker-compose.postgres-upgrade.yml; do sum_of "$source/$more"; done; }
+
+# takes KIND: whether Compose takes the files in which `up` is given them, `back` as they are and `wanted` as they shall be;
+# what it says of them is not told: others may keep secrets in theirs
+takes() {
+  kind=$1 env=$source/.env
+  [ ! -f "$dir/.env.$kind" ] || env=$dir/.env.$kind
+  set -- -f "$source/docker-compose.yml"
+  for file in docker-compose.prod.yml docker-compose.custom.yml docker-compose.postgres-upgrade.yml; do
+    at=$source/$file
+    [ ! -f "$dir/$file.$kind" ] || at=$dir/$file.$kind
+    if [ "$kind" = wanted ] && [ -e "$dir/$file.gone" ]; then at=; fi
+    if [ -n "$at" ] && [ -f "$at" ]; then set -- "$@" -f "$at"; fi
+  done
+  ask 60 docker compose --env-file "$env" "$@" config --quiet >/dev/null 2>&1
+}
 
 # keep FILE: copy it, twice, for the way back, and write what it shall be
 keep() {
