@@ -4,17 +4,17 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ink_infra_mcp.areas.factory.data_disk import FORMAT, GUARD, MOVE, STEP
-from ink_infra_mcp.areas.factory.docker_data import MOVE as MOVE_DOCKER
+from ink_infra_mcp.areas.factory.data_disk import STEP
 from ink_infra_mcp.areas.factory.moves import PINNED, Asked, PartName, as_approved, sizes_of
-from ink_infra_mcp.areas.factory.parts import PARTS, checks_of, in_order, planned
+from ink_infra_mcp.areas.factory.parts import KINDS, Seen, checks_of, in_order, parts_in, planned, seen_for
+from ink_infra_mcp.areas.factory.ways_in import by_hand
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
-from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Step
+from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.shapes import table
-from ink_infra_mcp.core.systems import FACTORY, STATE, Needs
+from ink_infra_mcp.core.systems import FACTORY, GITHUB, STATE, Needs
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.factory.disks import Ground, ground, is_whole
+from ink_infra_mcp.hosts.factory.disks import is_whole
 
 
 class Args(BaseModel):
@@ -28,36 +28,37 @@ class Args(BaseModel):
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 
 
-class Facts(Frozen):
-    """What is asked for, and what a move of data would meet on the Factory."""
+class Facts(Seen):
+    """What is asked for, and what was seen for it."""
 
     asked: Asked
-    ground: Ground
 
 
 class SetupFactory(Mutation[Args, Look, Facts]):
-    """Put the control plane's data on a volume: `data_disk` /data, `docker_data` Docker's own. It copies, compares and
-    switches, or goes back, by itself; old data is kept.
+    """Set up the control plane: `data_disk` moves /data onto a volume, `docker_data` Docker's; old data is kept.
+    `coolify` installs it where none is; `api` switches its API on.
     """
 
     name: ClassVar[str] = "setup_factory"
     title: ClassVar[str] = "Set up the Factory"
     hint: ClassVar[str] = "set up, mount an external disk; move Coolify's data to it"
     toolset: ClassVar[Toolset] = "factory"
-    needs: ClassVar[Needs] = Needs((STATE, FACTORY), ())
+    needs: ClassVar[Needs] = Needs((STATE, FACTORY), (GITHUB,))
     args = Args
-    kinds: ClassVar[tuple[str, ...]] = (FORMAT, MOVE, GUARD, MOVE_DOCKER)
+    kinds: ClassVar[tuple[str, ...]] = KINDS
 
     async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
         """Return what is asked for, and what it would meet.
 
         Raises:
             HostError: the Factory cannot be reached, or its answer is not understood.
+            InkError: as the parts.
         """
-        facts = await _facts(look, args.parts, args.disk, erase=args.erase)
-        if approved is None or PINNED not in approved.pinned:
+        asked = _asked(look, args.parts, args.disk, erase=args.erase)
+        facts = Facts(asked=asked, **dict(await seen_for(look, asked, approved.pinned if approved else {})))
+        if facts.ground is None or approved is None or PINNED not in approved.pinned:
             return facts
-        return Facts(asked=facts.asked, ground=as_approved(facts.ground, table(approved.pinned[PINNED])))
+        return facts.model_copy(update={"ground": as_approved(facts.ground, table(approved.pinned[PINNED]))})
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return each part's step; none where all is so.
@@ -65,41 +66,46 @@ class SetupFactory(Mutation[Args, Look, Facts]):
         Raises:
             RefusedByPolicy: a part cannot be set up; every reason is said.
         """
-        host, all_parts = facts.asked.host, planned(facts.asked, facts.ground)
+        host, all_parts = facts.asked.host, planned(facts.asked, facts)
         title = f"Set up {', '.join(facts.asked.parts)} on {host}"
         if not all_parts.steps:
-            return Plan(tool=self.name, title=title, target=host, locks=(), reason=f"{all_parts.so}.")
+            return Plan(
+                tool=self.name,
+                title=title,
+                target=host,
+                locks=(),
+                warnings=all_parts.warnings,
+                reason=f"{all_parts.so}.",
+            )
         return Plan(
             tool=self.name,
             title=title,
             target=host,
-            locks=("coolify", f"muscle:{host}", f"server:{host}"),
+            locks=all_parts.locks,
             steps=all_parts.steps,
             blast_radius=all_parts.stops or "nothing that runs",
             keeps=all_parts.keeps,
             warnings=all_parts.warnings,
-            pinned={PINNED: {**sizes_of(facts.ground)}},
+            pinned=all_parts.pinned | ({PINNED: {**sizes_of(facts.ground)}} if facts.ground else {}),
             phrase=all_parts.phrase or host,
         )
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
         """Return what a look that is made anew says of each part that the plan sets up."""
-        steps = {step.id: step for step in plan.steps}
-        parts = in_order(name for name in PARTS if name in steps)
-        facts = await _facts(look, parts, _disk_of(steps.get(STEP)), erase=False)
-        return checks_of(parts, facts.asked, facts.ground)
+        disk = next((_disk_of(step) for step in plan.steps if step.id == STEP), "")
+        return await checks_of(look, _asked(look, parts_in(plan), disk), plan, results)
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
-        """Return for how many seconds each part kept Docker stopped, and how to go back."""
-        stopped: JsonObject = {name: told.get("seconds") for name, told in results.items()}
-        return {"stopped_s": stopped, "go_back": "/var/lib/ink-infra/disk/rollback on the Factory"}
+        """Return for how many seconds each part kept Docker stopped, how to go back, and what is left to a person."""
+        stopped: JsonObject = {name: told["seconds"] for name, told in results.items() if "seconds" in told}
+        back = {"stopped_s": stopped, "go_back": "/var/lib/ink-infra/disk/rollback on the Factory"} if stopped else {}
+        return {**back, **by_hand(plan)}
 
 
-async def _facts(look: Look, parts: tuple[PartName, ...], disk: str, *, erase: bool) -> Facts:
-    host, known = look.fleet.factory.name, is_whole(disk)
-    asked = Asked(host=host, parts=in_order(parts), disk=disk if known else clean_name(disk), erase=erase)
-    return Facts(asked=asked, ground=await ground(look.hosts, host, disk if known else ""))
+def _asked(look: Look, parts: tuple[PartName, ...], disk: str, *, erase: bool = False) -> Asked:
+    shown = disk if is_whole(disk) else clean_name(disk)
+    return Asked(host=look.fleet.factory.name, parts=in_order(parts), disk=shown, erase=erase)
 
 
-def _disk_of(step: Step | None) -> str:
-    return str(table(step.params["orders"])["disk"]) if step else ""
+def _disk_of(step: Step) -> str:
+    return str(table(step.params["orders"])["disk"])
