@@ -86,7 +86,7 @@ class SetupFactory(Mutation[Args, Look, Facts]):
             blast_radius=all_parts.stops or "nothing that runs",
             keeps=all_parts.keeps,
             warnings=all_parts.warnings,
-            pinned=all_parts.pinned | ({PINNED: {**sizes_of(facts.ground)}} if facts.ground else {}),
+            pinned={**all_parts.pinned, **_sizes(facts)},
             phrase=all_parts.phrase or host,
         )
 
@@ -100,6 +100,10 @@ class SetupFactory(Mutation[Args, Look, Facts]):
         stopped: JsonObject = {name: told["seconds"] for name, told in results.items() if "seconds" in told}
         back = {"stopped_s": stopped, "go_back": "/var/lib/ink-infra/disk/rollback on the Factory"} if stopped else {}
         return {**back, **by_hand(plan)}
+
+
+def _sizes(facts: Facts) -> JsonObject:
+    return {PINNED: {**sizes_of(facts.ground)}} if facts.ground else {}
 
 
 def _asked(look: Look, parts: tuple[PartName, ...], disk: str, *, erase: bool = False) -> Asked:

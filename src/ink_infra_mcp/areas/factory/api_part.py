@@ -38,6 +38,15 @@ class Access(Frozen):
         known = zip(ways_in.ABILITIES, (may.read, may.read_sensitive, may.write, may.deploy), strict=True)
         return tuple(name for name, has in known if has == "no")
 
+    @property
+    def trouble(self) -> str:
+        """Return why we cannot use an API that is on; empty: we can."""
+        if not self.token:
+            return "the API is on, and there is no token for it"
+        if self.why:
+            return f"the API is on, and does not answer us at {self.url}: {self.why.rstrip('.')}"
+        return f"the token lacks {', '.join(self.lacking)}" if self.lacking else ""
+
 
 async def access(look: Look) -> Access:
     """Return what our token may do; an API that does not answer, or not us, is what is found."""
@@ -58,10 +67,8 @@ async def access(look: Look) -> Access:
 
 def reasons(asked: Asked, met: Meets, found: Access) -> Iterator[str]:
     """Yield why nothing can be done here: Coolify is not there, or what is left is a person's."""
-    there = is_there(met.site)
-    if not there and COOLIFY not in asked.parts:
-        yield "Coolify is not there: set up coolify with it"
-    if not there:
+    if not is_there(met.site):
+        yield from () if COOLIFY in asked.parts else ("Coolify is not there: set up coolify with it",)
         return
     instance = _instance(met)
     if instance is None:
@@ -74,14 +81,10 @@ def _left(instance: Instance, found: Access) -> Iterator[str]:
     """What a person has to do where the API is on: in words that they can follow."""
     if not instance.users:
         yield from ("nobody has made the first account yet", *found.first)
-    if not found.token:
-        yield from ("the API is on, and there is no token for it", *found.by_hand)
-    elif found.why:
-        yield f"the API is on, and does not answer us at {found.url}: {found.why.rstrip('.')}"
+    if told := found.trouble:
+        yield told
         yield from (f"Coolify's list of allowed IPs is at {found.url}/settings/advanced",) if instance.limited else ()
         yield from found.by_hand
-    elif found.lacking:
-        yield from (f"the token lacks {', '.join(found.lacking)}", *found.by_hand)
 
 
 def planned(asked: Asked, met: Meets, found: Access) -> Planned:
@@ -89,8 +92,11 @@ def planned(asked: Asked, met: Meets, found: Access) -> Planned:
     instance = _instance(met) if is_there(met.site) else None
     if instance is not None and instance.api:
         return Planned(so=f"Coolify's API is on, and answers at {found.url} to a token that lacks nothing")
-    left = () if found.token and found.abilities is not None else found.by_hand
-    first = () if instance is None or instance.users else found.first
+    return _switching(asked, found, found.first if instance is not None and not instance.users else ())
+
+
+def _switching(asked: Asked, found: Access, first: tuple[str, ...]) -> Planned:
+    left = () if found.abilities is not None else found.by_hand
     step = Step(
         id=STEP,
         kind=ENABLE,

@@ -1,4 +1,4 @@
-"""The part `coolify`: a Factory that has none gets Coolify by its own installer, at a release, and closed to the world."""
+"""The part `coolify`: a Factory that has none gets Coolify by its own installer, of one release, closed to the world."""
 
 from collections.abc import Iterator
 from hashlib import sha256
@@ -31,7 +31,6 @@ _SYSTEMS = frozenset({"debian", "ubuntu"})
 _MACHINES = frozenset({"x86_64", "aarch64"})
 _LOGS: JsonObject = {"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}}
 """As the installer has them: where they and a pool stand there already, it writes nothing into daemon.json."""
-_KEPT_FILES = ("docker-compose.yml", "docker-compose.prod.yml", ".env.production", "upgrade.sh", "upgrade-postgres.sh")
 _ROOT_LOGINS = frozenset({"yes", "without-password", "prohibit-password"})
 
 
@@ -72,11 +71,14 @@ async def meets(look: Look, asked: Asked, pinned: JsonObject) -> Meets:
     taken = await _taken(look, found)
     by_hand = (*ways_in.first_visit(look.fleet), *ways_in.token(ways_in.page(look.fleet, new=True)))
     wanted = {"installer": installer, "image": image, "taken": taken, "by_hand": by_hand}
+    return bare.model_copy(update={**wanted, **_pools(look, taken)})
+
+
+def _pools(look: Look, taken: tuple[str, ...]) -> dict[str, object]:
     try:
-        pools = tuple((str(table(each)["base"]), _size(each)) for each in free_pools(look.baseline(), taken))
+        return {"pools": tuple((str(table(each)["base"]), _size(each)) for each in free_pools(look.baseline(), taken))}
     except ValueError as error:
-        return bare.model_copy(update={**wanted, "no_pool": str(error)})
-    return bare.model_copy(update={**wanted, "pools": pools})
+        return {"no_pool": str(error)}
 
 
 async def _taken(look: Look, found: Site) -> tuple[str, ...]:
@@ -107,16 +109,18 @@ def reasons(asked: Asked, met: Meets) -> Iterator[str]:
 
 
 def _of_machine(found: Site) -> Iterator[str]:
-    if found.os not in _SYSTEMS:
-        yield f"it runs {found.os or 'an unknown system'}: Coolify is set up on Debian and Ubuntu"
-    if found.arch not in _MACHINES:
-        yield f"its processor is {found.arch or 'not known'}: Coolify has images for x86_64 and aarch64"
-    if not found.systemd:
-        yield "systemd does not run there"
-    if found.missing:
-        yield f"it lacks {', '.join(found.missing)}"
-    if found.under_way:
-        yield f"an installation is under way there ({found.under_way})"
+    os, arch = found.os or "an unknown system", found.arch or "not known"
+    yield from _of(
+        (found.os not in _SYSTEMS, f"it runs {os}: Coolify is set up on Debian and Ubuntu"),
+        (found.arch not in _MACHINES, f"its processor is {arch}: Coolify has images for x86_64 and aarch64"),
+        (not found.systemd, "systemd does not run there"),
+        (found.missing, f"it lacks {', '.join(found.missing)}"),
+        (found.under_way, f"an installation is under way there ({found.under_way})"),
+    )
+
+
+def _of(*faults_: tuple[object, str]) -> Iterator[str]:
+    return (words for wrong, words in faults_ if wrong)
 
 
 def _of_docker(found: Site) -> Iterator[str]:
@@ -136,33 +140,39 @@ def _older(name: str, told: str, least: tuple[int, int, int]) -> Iterator[str]:
 
 
 def _of_room(asked: Asked, found: Site) -> Iterator[str]:
-    if found.total_kb is None or found.free_kb is None:
-        yield "how much room its disk has is not known"
-    elif found.total_kb < LEAST_TOTAL_KB or found.free_kb < LEAST_KB:
-        yield f"its disk has {found.free_kb // 2**20} of {found.total_kb // 2**20} GiB free, and Coolify wants 20 of 30"
-    if found.data == "other":
-        yield "/data is a link or a file"
-    if found.fstab and found.data != "mount" and "data_disk" not in asked.parts:
-        yield "fstab has a disk for /data, and nothing is mounted there"
+    total, free = found.total_kb or 0, found.free_kb or 0
+    unmounted = found.fstab and found.data != "mount" and "data_disk" not in asked.parts
+    yield from _of(
+        (
+            total < LEAST_TOTAL_KB or free < LEAST_KB,
+            f"its disk has {free // 2**20} of {total // 2**20} GiB free, and Coolify wants 20 of 30",
+        ),
+        (found.data == "other", "/data is a link or a file"),
+        (unmounted, "fstab has a disk for /data, and nothing is mounted there"),
+    )
 
 
 def _of_remains(found: Site) -> Iterator[str]:
-    for port, who in sorted(found.ports.items()):
-        if not (found.begun and who == "docker-proxy"):
-            yield f"port {port} is in use by {who}"
-    if found.foreign_keys is None:
-        yield "whether the installer would delete keys of root's is not known"
-    elif found.foreign_keys:
-        yield (
-            f"{found.foreign_keys} of root's authorized_keys have the word coolify in their line, and the installer "
-            "deletes every such line: name them otherwise"
+    ours = "docker-proxy" if found.begun else ""
+    yield from (f"port {port} is in use by {who}" for port, who in sorted(found.ports.items()) if who != ours)
+    yield from _of(
+        (
+            found.foreign_keys != 0,
+            f"{'an unknown number' if found.foreign_keys is None else found.foreign_keys} of root's authorized_keys "
+            "have the word coolify in their line, and the installer deletes every such line: name them otherwise",
         )
-    if found.begun:
-        return
-    if found.source:
-        yield f"/data/coolify/source is not empty ({', '.join(found.source[:3])}): there was a Coolify before"
-    if found.volume is not False:
-        yield "Docker has a volume coolify-db, or does not say: there was a Coolify before"
+    )
+    if not found.begun:
+        yield from _of(
+            (
+                found.source,
+                f"/data/coolify/source is not empty ({', '.join(found.source[:3])}): there was a Coolify before",
+            ),
+            (
+                found.volume is not False,
+                "Docker has a volume coolify-db, or does not say: there was a Coolify before",
+            ),
+        )
 
 
 def _of_networks(met: Meets) -> Iterator[str]:
@@ -176,8 +186,8 @@ def _of_networks(met: Meets) -> Iterator[str]:
 def _of_url(url: str) -> Iterator[str]:
     if not (url.startswith("https://") or ways_in.is_local(url)):
         yield (
-            f"fleet.toml has {url} as Coolify's url, which nobody will reach: what Coolify publishes is on the loopback "
-            "only; write the https name that its dashboard shall have"
+            f"fleet.toml has {url} as Coolify's url, which nobody will reach: what Coolify publishes is on the "
+            "loopback only; write the https name that its dashboard shall have"
         )
 
 
@@ -194,7 +204,8 @@ def _settings(met: Meets) -> Merged:
 
 def _pool(met: Meets) -> JsonObject:
     """Return the pool that will be in force: one that stands there stays."""
-    return table(next(iter(items(_settings(met).settings.get(POOLS))), {}))
+    pools = items(_settings(met).settings.get(POOLS))
+    return table(pools[0]) if pools else {}
 
 
 def planned(asked: Asked, met: Meets) -> Planned:
@@ -292,19 +303,26 @@ async def checks(look: Look, plan: Plan, results: Results) -> list[Check]:
     told, host = results[STEP], str(step.params["host"])
     found = (await installing.look(look.hosts, host, str(told["install"]))).installed
     service = await swapping.prove(look.hosts, host)
-    daemon = (await site(look.hosts, host)).daemon.text
+    pools = items(merged((await site(look.hosts, host)).daemon.text, {}).settings.get(POOLS))
     wrong = tuple(faults(service, str(told["image"])))
     serves = "healthy, fully migrated, its queue runs, auto-update is off"
     return [
         checked("coolify", not wrong, "; ".join(wrong) or serves),
         checked("image", _has_digest(found, str(step.params["digest"])), ", ".join(found.digests) or "no digest"),
         _of_files(found, step.params),
-        checked(
-            "env", found.mode == "700" and found.env == "regular file", f"{found.env}, in a folder of {found.mode}"
-        ),
+        _of_env(found),
         _closed(found),
-        checked("pools", table(step.params["pool"]) in items(merged(daemon, {}).settings.get(POOLS)), daemon[:200]),
+        checked("pools", table(step.params["pool"]) in pools, _bases(pools)),
     ]
+
+
+def _bases(pools: list[JsonValue]) -> str:
+    return ", ".join(str(table(each).get("base")) for each in pools) or "none"
+
+
+def _of_env(found: Installed) -> Check:
+    evidence = f"{found.env or 'no file'}, in a folder of mode {found.mode or 'unknown'}"
+    return checked("env", (found.mode, found.env) == ("700", "regular file"), evidence)
 
 
 def _has_digest(found: Installed, digest: str) -> bool:

@@ -1,4 +1,4 @@
-"""Coolify's own installer at a release's tag: what it is, what it would fetch beside itself, and what that publishes."""
+"""Coolify's own installer at a release's tag: what it is, what it fetches beside itself, and what that publishes."""
 
 import json
 import re

@@ -45,8 +45,7 @@ class InstallSteps:
     async def install_coolify(self, call: StepCall) -> JsonObject:
         """Have the Factory `host` install Coolify `version` with the files of `commit`, and follow it to its end.
 
-        Run again it follows the same installation: one operation makes one. Returns its `image`, by id, its name, and
-        what was `wrong` with it some minutes later, if anything.
+        Run again it follows the same installation: one operation makes one. Returns its `image`, by id, and its name.
 
         Raises:
             StepFailed: a file is not the approved one, it did not begin, or it failed; the reason is the Factory's.
@@ -62,8 +61,8 @@ class InstallSteps:
         found = await self._followed(call, name)
         if found.state != "done":
             raise _not_installed(host, found)
-        wrong = await self._settled(call, found.image)
-        return {"install": name, "image": found.image, "attempts": found.attempts, "wrong": [*wrong]}
+        await self._settled(call, found.image)
+        return {"install": name, "image": found.image, "attempts": found.attempts}
 
     async def enable_api(self, call: StepCall) -> JsonObject:
         """Switch Coolify's API on in its database, on the Factory `host`; one UPDATE that compares and sets.
@@ -132,13 +131,12 @@ class InstallSteps:
                     raise
                 call.say(f"{error.failed} Asking again.")
 
-    async def _settled(self, call: StepCall, image: str) -> tuple[str, ...]:
-        """Return what is still not as it shall be after a while: its queue begins after its container is healthy."""
+    async def _settled(self, call: StepCall, image: str) -> None:
+        """Wait a while for what begins after its container is healthy, as its queue does; the proofs judge it then."""
         host, end = call.text("host"), call.clock.monotonic() + SETTLED_WITHIN_S
-        while True:
-            wrong = tuple(faults(await swapping.prove(self.pool, host), image))
-            if not wrong or call.clock.monotonic() >= end:
-                return wrong
+        while wrong := tuple(faults(await swapping.prove(self.pool, host), image)):
+            if call.clock.monotonic() >= end:
+                return
             call.say(f"on {host}: {wrong[0]}")
             await call.clock.sleep(EVERY_S)
 

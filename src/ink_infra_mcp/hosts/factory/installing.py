@@ -1,8 +1,9 @@
 """An installation of Coolify as the unit on the Factory does it: one script, its verbs, and what it says."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
+
+from pydantic import TypeAdapter
 
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import Frozen
@@ -29,6 +30,7 @@ _STATES = frozenset({"", "prepared", "installing", *ENDED})
 _SUM = re.compile(r"[0-9a-f]{64}|none")
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _KINDS = frozenset({"folder", "mount", "absent", "other"})
+_LIST = TypeAdapter[tuple[str, ...] | None](tuple[str, ...] | None)
 _YES = {"yes": True, "no": False}
 _TRUE = {"t": True, "f": False}
 _INSTANCE = re.compile(r"(?P<users>[0-9]{1,9})\|(?P<api>[tf])\|(?P<registration>[tf])\|(?P<limited>[tf])")
@@ -189,7 +191,7 @@ def read_installation(host: str, facts: Iterable[tuple[str, str]]) -> Installati
         state=state,
         why=clean_name(SCRIPT.decoded(host, told.get("why", "")).strip(), limit=400),
         attempts=_number(told.get("attempts", "")),
-        image=clean_name(told.get("image", "")),
+        image=clean_name(told.get("image", ""), limit=80),
         installed=_installed(host, lines),
         untrusted_log=tuple(SCRIPT.decoded(host, told.get("said", "")).splitlines()),
     )
@@ -208,6 +210,8 @@ def read_site(host: str, facts: Iterable[tuple[str, str]]) -> Site:
     os, _, release = told.get("os", "").partition(" ")
     room = told.get("room", "").partition(" ")
     ssh_port, _, root_login = told.get("sshd", "").partition(" ")
+    status, _, image = told["container"].partition(" ")
+    docker = told.get("docker", "")
     return Site(
         os=clean_name(os),
         release=clean_name(release),
@@ -215,7 +219,12 @@ def read_site(host: str, facts: Iterable[tuple[str, str]]) -> Site:
         systemd=told["systemd"] == "yes",
         lacks=_words(told.get("lacks", "")),
         missing=_words(told.get("missing", "?")),
-        **_engine(told),
+        docker={"none": "", "": None}.get(docker, clean_name(docker)),
+        compose=clean_name(told.get("compose", "")),
+        container={"none": "", "?": None}.get(status, clean_name(status)),
+        image=clean_name(image, limit=400),
+        volume=_YES.get(told.get("volume", "no")),
+        running=_number(told.get("running", "")) or 0,
         snap=told["snap"] == "yes",
         source=_words(told.get("source", "")),
         version=clean_name(told.get("version", "")),
@@ -234,19 +243,6 @@ def read_site(host: str, facts: Iterable[tuple[str, str]]) -> Site:
         under_way=clean_name(told.get("under_way", "")),
         installed=_installed(host, lines) if "published" in told else None,
     )
-
-
-def _engine(told: Mapping[str, str]) -> dict[str, object]:
-    version = told.get("docker", "")
-    status, _, image = told["container"].partition(" ")
-    return {
-        "docker": "" if version == "none" else clean_name(version) or None,
-        "compose": clean_name(told.get("compose", "")),
-        "container": {"none": "", "?": None}.get(status, clean_name(status)),
-        "image": clean_name(image, limit=400),
-        "volume": _YES.get(told.get("volume", "no")),
-        "running": _number(told.get("running", "")) or 0,
-    }
 
 
 def _installed(host: str, lines: Iterable[tuple[str, str]]) -> Installed:
@@ -272,10 +268,10 @@ def _files(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
 def _digests(host: str, text: str) -> tuple[str, ...]:
     """Docker writes `null` or `[]` for an image that was built there."""
     try:
-        listed: object = json.loads(text or "null")
+        listed = _LIST.validate_json(text or "null")
     except ValueError as error:
         raise SCRIPT.not_understood(host) from error
-    return tuple(clean_name(str(each), limit=400) for each in listed) if isinstance(listed, list) else ()
+    return tuple(clean_name(each, limit=400) for each in listed or ())
 
 
 def _instance(text: str) -> Instance | None:
@@ -304,7 +300,7 @@ def _settings(host: str, text: str) -> Settings:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    return tuple(map(clean_name, text.split()))
+    return tuple(clean_name(word, limit=128) for word in text.split())
 
 
 def _number(text: str) -> int | None:
