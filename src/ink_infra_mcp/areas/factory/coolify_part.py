@@ -1,4 +1,4 @@
-"""The part `coolify`: a Factory that has none gets Coolify by its own installer, of one release, closed to the world."""
+"""The part `coolify`: a Factory without it gets Coolify by its own installer, of one release, closed to the world."""
 
 from collections.abc import Iterator
 from hashlib import sha256
