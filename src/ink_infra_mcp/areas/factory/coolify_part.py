@@ -276,11 +276,11 @@ def _warnings(met: Meets, installer: Installer) -> Iterator[str]:
             f"Its {SCRIPT} or upgrade.sh is none that this tool was made after: read them at that tag before a yes. "
             "Whatever they do, what they fetch beside packages and images is the release's own, or is not fetched."
         )
-    packages = [*met.site.lacks, *(() if met.site.docker else ("Docker",))]
-    if packages:
+    if met.site.lacks:
+        yield f"Packages that are installed with it: {', '.join(met.site.lacks)}."
+    if not met.site.docker:
         yield (
-            f"Packages that are installed with it: {', '.join(packages)}. Docker comes from its own repository, whose "
-            "packages are signed; get.docker.com is not run."
+            "Docker is installed with it, from its own repository, whose packages are signed; get.docker.com is not run."
         )
     yield (
         f"The helper {installer.helper}, realtime, Postgres and Redis come by the names that the release gives them; "
