@@ -280,7 +280,7 @@ def _warnings(met: Meets, installer: Installer) -> Iterator[str]:
         yield f"Packages that are installed with it: {', '.join(met.site.lacks)}."
     if not met.site.docker:
         yield (
-            "Docker is installed with it, from its own repository, whose packages are signed; get.docker.com is not run."
+            "Docker is installed with it from its own repository, whose packages are signed; get.docker.com is not run."
         )
     yield (
         f"The helper {installer.helper}, realtime, Postgres and Redis come by the names that the release gives them; "
