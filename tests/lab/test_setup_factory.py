@@ -9,8 +9,9 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from ink_infra_mcp.areas.factory import data_disk, docker_data
+from ink_infra_mcp.areas.factory import parts as all_parts
 from ink_infra_mcp.areas.factory.moves import Asked, PartName
-from ink_infra_mcp.areas.factory.parts import PARTS, planned
 from ink_infra_mcp.core.errors import RefusedByPolicy, StepFailed
 from ink_infra_mcp.core.plan import JsonObject, Step
 from ink_infra_mcp.core.step import StepCall
@@ -36,6 +37,7 @@ SAYS = 'cd "$1" && tail -n 40 log state why; systemctl list-jobs; ps axfo pid,et
 DISK, NODE = "scsi-0HC_Volume_2001", "sdb"
 PLACE = f"/dev/disk/by-id/{DISK}"
 TOP = "/var/lib/ink-infra/disk"
+CHECKS = {"data_disk": data_disk.checks, "docker_data": docker_data.checks}
 NUMBERS = count(1)
 TINY = "registry.lab:5000/library/tiny:1"
 READS_KEY = "echo App\\Models\\PrivateKey::orderBy('id')->first()->private_key;"
@@ -98,7 +100,7 @@ class Ground:
         """Return the steps that are planned from what is there."""
         ground = await disks.ground(self.pool, "factory", disk)
         asked = Asked(host="factory", parts=parts, disk=disk, erase=erase)
-        return planned(asked, ground).steps
+        return all_parts.planned(asked, all_parts.Seen(ground=ground)).steps
 
     async def run(self, step: Step) -> JsonObject:
         """Run one step."""
@@ -111,7 +113,7 @@ class Ground:
         """Return what a look that is made anew says of the parts."""
         ground = await disks.ground(self.pool, "factory", DISK)
         asked = Asked(host="factory", parts=parts, disk=DISK)
-        return {check.name: check.status for name in parts for check in PARTS[name].checks(asked, ground)}
+        return {check.name: check.status for name in parts for check in CHECKS[name](asked, ground)}
 
     def state(self, part: str) -> str:
         """Return how far the Factory says that a move is."""

@@ -8,7 +8,7 @@ from ink_infra_mcp.core.dns.rules import DnsRules
 from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.settings.policy_files import load_dns
 
-PACKAGED = DnsRules(wildcard_ttl=300, app_ttl=60, base_name=True, propagation_s=180)
+PACKAGED = DnsRules(wildcard_ttl=300, app_ttl=60, dashboard_ttl=300, base_name=True, propagation_s=180)
 
 
 def test_the_packaged_rules_are_whole() -> None:

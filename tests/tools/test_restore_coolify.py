@@ -305,7 +305,7 @@ async def test_a_burnt_factory_comes_back_on_a_new_machine(tmp_path: Path) -> No
     said = await asked(tmp_path / "2", burnt, backup=None, from_folder=FOLDER)
     for words in (
         "the old Factory must stay off",
-        "A person has to point coolify.example.com, the dashboard's name, to 192.0.2.10",
+        "coolify.example.com, the dashboard's name, still leads to the old machine: setup_factory with the part dns",
         "The backup was encrypted with another APP_KEY",
         "SSH_MUX_ENABLED",
     ):

@@ -9,10 +9,11 @@ from ink_infra_mcp.areas.factory.moves import PINNED, Asked, PartName, as_approv
 from ink_infra_mcp.areas.factory.parts import KINDS, Seen, checks_of, in_order, parts_in, planned, seen_for
 from ink_infra_mcp.areas.factory.ways_in import by_hand
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.fleet import Domain
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.shapes import table
-from ink_infra_mcp.core.systems import FACTORY, GITHUB, STATE, Needs
+from ink_infra_mcp.core.systems import DNS, FACTORY, GITHUB, HETZNER, ROBOT, STATE, Needs
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.disks import is_whole
 
@@ -25,6 +26,7 @@ class Args(BaseModel):
     parts: Annotated[tuple[PartName, ...], Field(min_length=1)]
     disk: Annotated[str, Field(max_length=130, description="Its name in /dev/disk/by-id")] = ""
     erase: Annotated[bool, Field(description="Lose what it holds")] = False
+    domain: Annotated[Domain | None, Field(description="Of the dashboard")] = None
     wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
 
 
@@ -35,15 +37,15 @@ class Facts(Seen):
 
 
 class SetupFactory(Mutation[Args, Look, Facts]):
-    """Set up the control plane: `data_disk` moves /data onto a volume, `docker_data` Docker's; old data is kept.
-    `coolify` installs it where none is; `api` switches its API on.
+    """Set up the control plane: `data_disk` moves /data onto a volume, `docker_data` Docker's (old data is kept),
+    `coolify` installs it, `firewall` closes ports, `dns` names its dashboard, `api` goes on.
     """
 
     name: ClassVar[str] = "setup_factory"
     title: ClassVar[str] = "Set up the Factory"
     hint: ClassVar[str] = "set up, mount an external disk; move Coolify's data to it"
     toolset: ClassVar[Toolset] = "factory"
-    needs: ClassVar[Needs] = Needs((STATE, FACTORY), (GITHUB,))
+    needs: ClassVar[Needs] = Needs((STATE, FACTORY), (GITHUB, HETZNER, ROBOT, DNS))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = KINDS
 
@@ -54,7 +56,7 @@ class SetupFactory(Mutation[Args, Look, Facts]):
             HostError: the Factory cannot be reached, or its answer is not understood.
             InkError: as the parts.
         """
-        asked = _asked(look, args.parts, args.disk, erase=args.erase)
+        asked = _asked(look, args.parts, args.disk, erase=args.erase, domain=args.domain or "")
         facts = Facts(asked=asked, **dict(await seen_for(look, asked, approved.pinned if approved else {})))
         if facts.ground is None or approved is None or PINNED not in approved.pinned:
             return facts
@@ -106,9 +108,9 @@ def _sizes(facts: Facts) -> JsonObject:
     return {PINNED: {**sizes_of(facts.ground)}} if facts.ground else {}
 
 
-def _asked(look: Look, parts: tuple[PartName, ...], disk: str, *, erase: bool = False) -> Asked:
+def _asked(look: Look, parts: tuple[PartName, ...], disk: str, *, erase: bool = False, domain: str = "") -> Asked:
     shown = disk if is_whole(disk) else clean_name(disk)
-    return Asked(host=look.fleet.factory.name, parts=in_order(parts), disk=shown, erase=erase)
+    return Asked(host=look.fleet.factory.name, parts=in_order(parts), disk=shown, erase=erase, domain=domain)
 
 
 def _disk_of(step: Step) -> str:

@@ -9,7 +9,7 @@ from ink_infra_mcp.core.operation import Check
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Step
 from ink_infra_mcp.hosts.factory.disks import Engine, Ground
 
-PartName = Literal["data_disk", "docker_data", "coolify", "api"]
+PartName = Literal["data_disk", "docker_data", "coolify", "firewall", "dns", "api"]
 """The parts that can be set up; one that is not built yet is not offered."""
 SPARE_KB = 16_384
 """What is left free beside a tenth of what is copied, as the script on the host has it."""
@@ -34,6 +34,7 @@ class Asked(Frozen):
     parts: tuple[PartName, ...]
     disk: str = ""
     erase: bool = False
+    domain: str = ""
 
 
 class Planned(Frozen):

@@ -116,7 +116,8 @@ def _of_machine(facts: RestoreFacts) -> Iterator[str]:
     yield "Muscles that let in only the old Factory's address need the new one: apply_firewall after this."
     name = urlsplit(facts.weighed.panel).hostname
     yield (
-        f"A person has to point {clean_name(name)}, the dashboard's name, to {facts.address}."
+        f"{clean_name(name)}, the dashboard's name, still leads to the old machine: setup_factory with the part dns "
+        f"points it to {facts.address} where its zone is ours, else a person."
         if name
         else "The dashboard has no name: Sentinel on each server reports to the old address until a person changes it."
     )

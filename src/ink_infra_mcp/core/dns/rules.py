@@ -34,6 +34,7 @@ class DnsFile(Frozen):
 
     wildcard_ttl: SecondsRule | None = None
     app_ttl: SecondsRule | None = None
+    dashboard_ttl: SecondsRule | None = None
     base_name: ChoiceRule | None = None
     propagation: WaitRule | None = None
 
@@ -43,6 +44,7 @@ class DnsRules(Frozen):
 
     wildcard_ttl: int
     app_ttl: int
+    dashboard_ttl: int
     base_name: bool
     propagation_s: int
 
@@ -56,7 +58,7 @@ def baseline(rules: DnsFile) -> DnsRules:
     for name in DnsFile.model_fields:
         if getattr(rules, name) is None:
             raise ValueError(f"{name} is needed")
-    nothing = DnsRules(wildcard_ttl=60, app_ttl=60, base_name=False, propagation_s=10)
+    nothing = DnsRules(wildcard_ttl=60, app_ttl=60, dashboard_ttl=60, base_name=False, propagation_s=10)
     return adjusted(nothing, rules)
 
 
@@ -65,6 +67,7 @@ def adjusted(base: DnsRules, overlay: DnsFile) -> DnsRules:
     return DnsRules(
         wildcard_ttl=overlay.wildcard_ttl.value if overlay.wildcard_ttl else base.wildcard_ttl,
         app_ttl=overlay.app_ttl.value if overlay.app_ttl else base.app_ttl,
+        dashboard_ttl=overlay.dashboard_ttl.value if overlay.dashboard_ttl else base.dashboard_ttl,
         base_name=overlay.base_name.value if overlay.base_name else base.base_name,
         propagation_s=overlay.propagation.value if overlay.propagation else base.propagation_s,
     )
