@@ -37,8 +37,8 @@ class Facts(Seen):
 
 
 class SetupFactory(Mutation[Args, Look, Facts]):
-    """Set up the control plane: `data_disk` moves /data onto a volume, `docker_data` Docker's (old data is kept),
-    `coolify` installs it, `firewall` closes ports, `dns` names its dashboard, `api` goes on.
+    """Set up the control plane: `data_disk` moves /data onto a volume, `docker_data` Docker's; old data is kept.
+    `coolify` installs it, `firewall` closes ports.
     """
 
     name: ClassVar[str] = "setup_factory"
