@@ -158,6 +158,7 @@ async def ink(
     isolation: Isolation | None = None,
     policies: Path | None = None,
     app_secrets: dict[str, str] | None = None,
+    unset: frozenset[str] = frozenset(),
     wrap_handler: WrapHandler | None = None,
     read_only: bool = False,
     state_url: str = "",
@@ -166,7 +167,7 @@ async def ink(
 ) -> AsyncGenerator[Ink]:
     """Give the product over the world in `folder` (a new one, or the one that is there), with time `speed` times as
     fast, or time that passes only while the product waits by `clock`. `change_world` is applied before anything is
-    opened. `policies` is the operator's own folder of port policy.
+    opened. `policies` is the operator's own folder of port policy, `unset` names secrets of ours that are nowhere.
     """
     if clock is None:
         world = open_world(folder / "world.db", speed=speed)
@@ -186,6 +187,7 @@ async def ink(
             isolation=isolation,
             policies=policies,
             app_secrets=app_secrets,
+            unset=unset,
             wrap_handler=wrap_handler,
             read_only=read_only,
             state_url=state_url,
@@ -212,6 +214,7 @@ def wired(
     isolation: Isolation | None = None,
     policies: Path | None = None,
     app_secrets: dict[str, str] | None = None,
+    unset: frozenset[str] = frozenset(),
     wrap_handler: WrapHandler | None = None,
     read_only: bool = False,
     state_url: str = "",
@@ -223,7 +226,7 @@ def wired(
     fleet = sandbox_fleet(ends.coolify_url, addresses, dict(ends.host_keys), state_dir / FLEET_FILE)
     redact = Redactor()
     values = {**tokens(), "ssh_key": ends.login_key}
-    environ = {f"INK_{name.upper()}": value for name, value in values.items()}
+    environ = {f"INK_{name.upper()}": value for name, value in values.items() if name not in unset}
     environ |= {f"INK_APP_SECRET_{name}": value for name, value in (app_secrets or {}).items()}
     state_dir.mkdir(mode=0o700, exist_ok=True)
     settings = Settings(

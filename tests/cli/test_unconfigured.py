@@ -66,7 +66,7 @@ def test_a_file_that_comes_later_is_taken(fleet_file: Path) -> None:
         wire.initialize()
         wire.request("tools/call", {"name": "get_fleet", "arguments": {}})
         fleet_file.write_text(good, encoding="utf-8")
-        then = wire.request("tools/call", {"name": "get_fleet", "arguments": {}})
+        then = wire.request("tools/call", {"name": "list_apps", "arguments": {}})
     assert then["content"][0]["text"].startswith("[secret_missing] The secret coolify_token is needed")
 
 

@@ -28,7 +28,7 @@ from ink_infra_mcp.hosts.docker.containers import container_logs
 from ink_infra_mcp.hosts.docker.environment import environment_digests
 from ink_infra_mcp.hosts.docker.images import digests_of
 from ink_infra_mcp.hosts.docker.proxy import traefik_version
-from ink_infra_mcp.hosts.factory import backing_up, building, disks, restoring, swapping, weighing
+from ink_infra_mcp.hosts.factory import backing_up, building, disks, installing, restoring, swapping, weighing
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.factory.looking import look_at_coolify
 from ink_infra_mcp.hosts.factory.steps import wildcard_command
@@ -86,6 +86,9 @@ READS: tuple[Read, ...] = (
     lambda pool: disks.look(pool, HOST.name, "op-7k2mq9xw4t-data"),
     lambda pool: disks.ground(pool, HOST.name),
     lambda pool: disks.ground(pool, UNPRIVILEGED.name, "scsi-0HC_Volume_1001"),
+    lambda pool: installing.look(pool, HOST.name, "op-7k2mq9xw4t"),
+    lambda pool: installing.site(pool, HOST.name),
+    lambda pool: installing.site(pool, UNPRIVILEGED.name),
     lambda pool: restoring.secrets(pool, HOST.name),
     lambda pool: restoring.secrets(pool, UNPRIVILEGED.name),
     lambda pool: backing_up.check(pool, HOST.name, "/data/coolify/backups/burnt/2026.11"),

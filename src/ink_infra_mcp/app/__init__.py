@@ -18,6 +18,7 @@ from ink_infra_mcp.app.vendors import (
 )
 from ink_infra_mcp.app.wiring import Places, Wiring, WrapHandler
 from ink_infra_mcp.areas.apps.own_values import OwnLogs
+from ink_infra_mcp.areas.factory.installer import release_file
 from ink_infra_mcp.areas.known_names import NamedKind, known_names
 from ink_infra_mcp.areas.look import Dns, Look, ZoneBook
 from ink_infra_mcp.clients import cloudflare, github, hetzner_cloud, hetzner_dns, hetzner_robot
@@ -60,6 +61,7 @@ from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.hosts.factory.backup_steps import BackupSteps
 from ink_infra_mcp.hosts.factory.build_steps import BuildSteps
 from ink_infra_mcp.hosts.factory.disk_steps import DiskSteps
+from ink_infra_mcp.hosts.factory.install_steps import InstallSteps
 from ink_infra_mcp.hosts.factory.steps import FactorySteps
 from ink_infra_mcp.hosts.factory.swap_steps import SwapSteps
 from ink_infra_mcp.hosts.firewall.steps import FirewallSteps
@@ -104,7 +106,8 @@ class App:
         self._by_name = {host.name: host for host in settings.fleet.hosts}
         self._live.tell(self._learn_hosts)
         self.hosts = _hosts(wiring, self._by_name)
-        self._pinning = Pinning(wiring.secrets.need("coolify_token"))
+        # without a token nothing of Coolify's is pinned: the key only has to be nobody else's
+        self._pinning = Pinning(wiring.secrets.get("coolify_token") or self._new_password())
         self._coolify_http = self._http(coolify_settings(wiring), classify_coolify)
         self._looking = self._look()
         tools = [tool() for tool in ALL]
@@ -318,6 +321,7 @@ class App:
             SwapSteps(self.hosts, self._wiring.clock),
             BuildSteps(self.hosts),
             DiskSteps(self.hosts),
+            InstallSteps(self.hosts, partial(release_file, self.look.github)),
             MachineSteps(self.hosts),
             BootSteps(self.hosts),
             LoginSteps(self.hosts),

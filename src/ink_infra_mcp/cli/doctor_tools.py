@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from ink_infra_mcp.cli.doctor_report import Section, ToolLine
-from ink_infra_mcp.core.systems import CONFIGURATION, TOKEN, Needs
+from ink_infra_mcp.core.systems import CONFIGURATION, DEPLOY, READ, SENSITIVE, TOKEN, WRITE, Needs
 from ink_infra_mcp.tools import ALL
 
-EVERY_TOOL = (CONFIGURATION, TOKEN)
+_OF_COOLIFY = frozenset({READ, SENSITIVE, WRITE, DEPLOY})
 
 NEEDS: Mapping[str, Needs] = {tool.name: tool.needs for tool in ALL}
 """Each tool says for itself what it needs; a test holds that against the kinds of step that it plans."""
@@ -29,7 +29,8 @@ def judge(tools: Iterable[str], lacks: Mapping[str, str]) -> tuple[ToolLine, ...
 
 
 def _judge(tool: str, needs: Needs, lacks: Mapping[str, str]) -> ToolLine:
-    missing = next((ability for ability in (*EVERY_TOOL, *needs.must) if ability in lacks), None)
+    first = (CONFIGURATION, TOKEN) if _OF_COOLIFY.intersection(needs.must) else (CONFIGURATION,)
+    missing = next((ability for ability in (*first, *needs.must) if ability in lacks), None)
     if missing is not None:
         return ToolLine(tool=tool, works="no", why=(f"needs {missing}: {lacks[missing]}",))
     without = tuple(f"without {ability}: {lacks[ability]}" for ability in needs.better if ability in lacks)

@@ -87,13 +87,15 @@ class WriteGate(httpx2.AsyncBaseTransport):
 class HttpSettings:
     """How to reach one vendor. Times are seconds; `whole_s` bounds one exchange, however slowly it drips.
 
-    `reads` are the addresses that may be had without a permit. `hint` ends the message of an Unauthorized error.
+    `reads` are the addresses that may be had without a permit. `hint` ends the message of an Unauthorized error. A
+    token that may come later is asked of `find_token` at each request until there is one; what that raises is raised.
     """
 
     service: str
     base_url: str
     reads: Reads = field(default_factory=Reads)
     token: Secret | None = None
+    find_token: Callable[[], Secret] | None = None
     scheme: str = "Bearer"
     connect_s: float = 5.0
     read_s: float = 30.0
@@ -121,6 +123,7 @@ class Http:
     ) -> None:
         self.service = settings.service
         self._settings = settings
+        self._token = settings.token
         self._clock = clock
         self._redact = redact
         self._classify = classify or classify_plainly
@@ -246,8 +249,9 @@ class Http:
         )
 
     def _auth(self) -> dict[str, str]:
-        token = self._settings.token
-        return {"Authorization": f"{self._settings.scheme} {token.reveal()}"} if token else {}
+        if self._token is None and self._settings.find_token is not None:
+            self._token = self._settings.find_token()
+        return {"Authorization": f"{self._settings.scheme} {self._token.reveal()}"} if self._token else {}
 
     def _too_large(self, method: str, path: str, status: int, *, reads: bool) -> BadAnswer:
         return BadAnswer(

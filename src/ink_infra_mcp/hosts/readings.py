@@ -83,6 +83,10 @@ def _disk() -> str:
     return packaged("factory/disk.sh").rstrip("\n") + " </dev/null\n"
 
 
+def _install() -> str:
+    return packaged("factory/install.sh").rstrip("\n") + " </dev/null\n"
+
+
 def _vlan() -> str:
     return packaged("machine/vlan.sh").rstrip("\n") + " </dev/null\n"
 
@@ -151,6 +155,9 @@ READINGS = Readings(
     Reading(("sh", "-s", "--", "ink-disk", "look", _BOOT_NAME, _DISK_NAME), exactly(_disk)),
     Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-disk", "look", _BOOT_NAME), exactly(_disk)),
     Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-disk", "look", _BOOT_NAME, _DISK_NAME), exactly(_disk)),
+    # of this script's verbs `look` alone changes nothing; its database lets the session write nothing
+    Reading(("sh", "-s", "--", "ink-install", "look", _BOOT_NAME), exactly(_install)),
+    Reading(("sh", "-c", _AS_ROOT_SH, "sh", "ink-install", "look", _BOOT_NAME), exactly(_install)),
     Reading(("sh", "-s", "--", _CONTAINER), exactly(partial(packaged, "docker/environment.sh"))),
     Reading(("sh", "-s", "--"), exactly(partial(packaged, "docker/variables.sh")), more=(_VARIABLE,)),
     # of the verbs of this script `look` is the only one that changes nothing

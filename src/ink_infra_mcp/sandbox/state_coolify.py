@@ -365,6 +365,9 @@ class CoolifyState(Part):
 
     version: str = "4.3.10"
     supports_runtime_option: bool = False
+    installed: bool = True
+    users: int = 1
+    is_registration_enabled: bool = False
     is_api_enabled: bool = True
     allowed_ips: str = ""
     down_until: float = 0.0

@@ -36,6 +36,9 @@ services:
       POSTGRES_USER: "${DB_USERNAME}"
   soketi:
     image: '${REGISTRY_URL:-docker.io}/coollabsio/coolify-realtime:1.0.17'
+    ports:
+      - "${SOKETI_PORT:-6001}:6001"
+      - "6002:6002"
 """
 """Of Coolify's own files (coollabsio/coolify at v4.3.11), what names images, and something of each other kind."""
 ENV_NAMES = ("APP_KEY", "DB_PASSWORD", "DB_USERNAME", "REDIS_PASSWORD")
@@ -153,6 +156,15 @@ class DiskMove(Part):
     orders: dict[str, str]
 
 
+class Install(Part):
+    """An installation of Coolify by the unit there, as it lies on the Factory's disk; `orders` are as they came."""
+
+    state: str = "prepared"
+    why: str = ""
+    attempts: int = 0
+    orders: dict[str, str]
+
+
 class Storage(Part):
     """The Factory's disks by their names below /dev/disk/by-id, and what lies where. `fails` is why a move goes back.
 
@@ -200,6 +212,11 @@ class FactoryDisk(Part):
     """The images that registries have, by reference; every other one is an ordinary fork."""
     rotations: dict[str, Rotation] = {}
     storage: Storage = Storage()
+    installs: dict[str, Install] = {}
+    install_fails: str = ""
+    """Why an installation does not get to its end, with packages, Docker and files in place."""
+    routes: list[str] = ["192.0.2.0/24"]
+    """The networks that the Factory is in, or has a way to."""
     upgrading: bool = False
     left_over: list[str] = []
     held: list[str] = []

@@ -1,6 +1,7 @@
 """The GitHub section of the world: repositories, their branches, and the tokens that open the private ones."""
 
 import hashlib
+import json
 from typing import Literal
 
 from ink_infra_mcp.sandbox.part import Part
@@ -80,6 +81,18 @@ def coolify_files(version: str, prod: str = PROD_TEXT) -> dict[str, str]:
         PROD: prod,
         ".env.production": "".join(f"{name}=\n" for name in (*ENV_NAMES, "REGISTRY_URL")),
         "scripts/upgrade.sh": "#!/bin/bash\n# of a pretend release\n",
+        "scripts/install.sh": "#!/bin/bash\n# installs a pretend release\n",
+        "scripts/upgrade-postgres.sh": "#!/bin/bash\n# of a pretend release, too\n",
+        "versions.json": json.dumps(
+            {
+                "coolify": {
+                    "v4": {"version": version},
+                    "nightly": {"version": "4.4-rc.1"},
+                    "helper": {"version": "1.0.15"},
+                    "realtime": {"version": "1.0.17"},
+                }
+            }
+        ),
         "config/constants.php": f"""<?php
 
 return [

@@ -7,13 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.areas.factory.data_disk import STEP
 from ink_infra_mcp.areas.factory.moves import PINNED, Asked, PartName, as_approved, sizes_of
 from ink_infra_mcp.areas.factory.parts import KINDS, Seen, checks_of, in_order, parts_in, planned, seen_for
+from ink_infra_mcp.areas.factory.ways_in import by_hand
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.fleet import Domain
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.shapes import table
-from ink_infra_mcp.core.systems import DNS, FACTORY, HETZNER, ROBOT, STATE, Needs
+from ink_infra_mcp.core.systems import DNS, FACTORY, GITHUB, HETZNER, ROBOT, STATE, Needs
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.disks import is_whole
 
@@ -38,14 +39,14 @@ class Facts(Seen):
 
 class SetupFactory(Mutation[Args, Look, Facts]):
     """Set up the control plane: `data_disk` moves /data onto a volume, `docker_data` Docker's; old data is kept.
-    `firewall` closes its ports; `dns` leads the dashboard's name to it.
+    `coolify` installs it, `firewall` closes ports.
     """
 
     name: ClassVar[str] = "setup_factory"
     title: ClassVar[str] = "Set up the Factory"
     hint: ClassVar[str] = "set up, mount an external disk; move Coolify's data to it"
     toolset: ClassVar[Toolset] = "factory"
-    needs: ClassVar[Needs] = Needs((STATE, FACTORY), (HETZNER, ROBOT, DNS))
+    needs: ClassVar[Needs] = Needs((STATE, FACTORY), (GITHUB, HETZNER, ROBOT, DNS))
     args = Args
     kinds: ClassVar[tuple[str, ...]] = KINDS
 
@@ -57,7 +58,7 @@ class SetupFactory(Mutation[Args, Look, Facts]):
             InkError: as the parts.
         """
         asked = _asked(look, args.parts, args.disk, erase=args.erase, domain=args.domain or "")
-        facts = Facts(asked=asked, **dict(await seen_for(look, asked)))
+        facts = Facts(asked=asked, **dict(await seen_for(look, asked, approved.pinned if approved else {})))
         if facts.ground is None or approved is None or PINNED not in approved.pinned:
             return facts
         return facts.model_copy(update={"ground": as_approved(facts.ground, table(approved.pinned[PINNED]))})
@@ -88,7 +89,7 @@ class SetupFactory(Mutation[Args, Look, Facts]):
             blast_radius=all_parts.stops or "nothing that runs",
             keeps=all_parts.keeps,
             warnings=all_parts.warnings,
-            pinned={PINNED: {**sizes_of(facts.ground)}} if facts.ground else {},
+            pinned={**all_parts.pinned, **_sizes(facts)},
             phrase=all_parts.phrase or host,
         )
 
@@ -98,9 +99,14 @@ class SetupFactory(Mutation[Args, Look, Facts]):
         return await checks_of(look, _asked(look, parts_in(plan), disk), plan, results)
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
-        """Return for how many seconds each part kept Docker stopped, and how to go back."""
+        """Return for how many seconds each part kept Docker stopped, how to go back, and what is left to a person."""
         stopped: JsonObject = {name: told["seconds"] for name, told in results.items() if "seconds" in told}
-        return {"stopped_s": stopped, "go_back": "/var/lib/ink-infra/disk/rollback on the Factory"} if stopped else {}
+        back = {"stopped_s": stopped, "go_back": "/var/lib/ink-infra/disk/rollback on the Factory"} if stopped else {}
+        return {**back, **by_hand(plan)}
+
+
+def _sizes(facts: Facts) -> JsonObject:
+    return {PINNED: {**sizes_of(facts.ground)}} if facts.ground else {}
 
 
 def _asked(look: Look, parts: tuple[PartName, ...], disk: str, *, erase: bool = False, domain: str = "") -> Asked:

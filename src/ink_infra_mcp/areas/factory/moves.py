@@ -9,7 +9,7 @@ from ink_infra_mcp.core.operation import Check
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Step
 from ink_infra_mcp.hosts.factory.disks import Engine, Ground
 
-PartName = Literal["data_disk", "docker_data", "firewall", "dns"]
+PartName = Literal["data_disk", "docker_data", "coolify", "firewall", "dns", "api"]
 """The parts that can be set up; one that is not built yet is not offered."""
 SPARE_KB = 16_384
 """What is left free beside a tenth of what is copied, as the script on the host has it."""
@@ -47,6 +47,7 @@ class Planned(Frozen):
     warnings: tuple[str, ...] = ()
     phrase: str = ""
     locks: tuple[str, ...] = ()
+    pinned: JsonObject = {}
 
     def then(self, other: "Planned") -> "Planned":
         """Return both, one after the other."""
@@ -58,6 +59,7 @@ class Planned(Frozen):
             warnings=tuple(dict.fromkeys((*self.warnings, *other.warnings))),
             phrase=self.phrase or other.phrase,
             locks=tuple(dict.fromkeys((*self.locks, *other.locks))),
+            pinned=self.pinned | other.pinned,
         )
 
 

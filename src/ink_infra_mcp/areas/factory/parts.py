@@ -10,24 +10,29 @@ from itertools import chain
 from typing import TypeVar
 
 from ink_infra_mcp.areas.dns.dashboard import FoundDashboard, dashboard_of
-from ink_infra_mcp.areas.factory import data_disk, docker_data, network_parts
+from ink_infra_mcp.areas.factory import api_part, coolify_part, data_disk, docker_data, network_parts
+from ink_infra_mcp.areas.factory.api_part import Access
+from ink_infra_mcp.areas.factory.coolify_part import Meets
 from ink_infra_mcp.areas.factory.moves import Asked, PartName, Planned
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.ports.to_close import KINDS as CLOSING_KINDS
 from ink_infra_mcp.areas.ports.to_close import ToClose, to_close
 from ink_infra_mcp.core.errors import RefusedByPolicy
 from ink_infra_mcp.core.operation import Check, Results
-from ink_infra_mcp.core.plan import Frozen, Plan
+from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan
 from ink_infra_mcp.hosts.factory.disks import Ground, ground, is_whole
 
 _T = TypeVar("_T")
 _MOVES = frozenset[PartName]({"data_disk", "docker_data"})
+_COOLIFY = frozenset[PartName]({"coolify", "api"})
 
 
 class Seen(Frozen):
     """What was seen for the parts that are asked for; None: none of them needs it."""
 
     ground: Ground | None = None
+    coolify: Meets | None = None
+    api: Access | None = None
     firewall: ToClose | None = None
     dashboard: FoundDashboard | None = None
 
@@ -86,6 +91,12 @@ PARTS: Mapping[PartName, Part] = {
         (data_disk.FORMAT, data_disk.MOVE, data_disk.GUARD), data_disk.reasons, data_disk.planned, data_disk.checks
     ),
     "docker_data": _moving((docker_data.MOVE,), docker_data.reasons, docker_data.planned, docker_data.checks),
+    "coolify": Part(
+        kinds=(coolify_part.INSTALL,),
+        reasons=lambda asked, seen: coolify_part.reasons(asked, _known(seen.coolify)),
+        plan=lambda asked, seen: coolify_part.planned(asked, _known(seen.coolify)),
+        checks=lambda after: coolify_part.checks(after.look, after.plan, after.results),
+    ),
     "firewall": Part(
         kinds=CLOSING_KINDS,
         reasons=lambda asked, seen: (),
@@ -97,6 +108,12 @@ PARTS: Mapping[PartName, Part] = {
         reasons=lambda asked, seen: (),
         plan=lambda asked, seen: network_parts.naming(_known(seen.dashboard)),
         checks=lambda after: network_parts.named(after.look, after.plan, after.results),
+    ),
+    "api": Part(
+        kinds=(api_part.ENABLE,),
+        reasons=lambda asked, seen: api_part.reasons(asked, _known(seen.coolify), _known(seen.api)),
+        plan=lambda asked, seen: api_part.planned(asked, _known(seen.coolify), _known(seen.api)),
+        checks=lambda after: api_part.checks(after.look),
     ),
 }
 """Every part, in the order in which they are set up."""
@@ -116,16 +133,18 @@ def parts_in(plan: Plan) -> tuple[PartName, ...]:
     return tuple(name for name, part in PARTS.items() if kinds.intersection(part.kinds))
 
 
-async def seen_for(look: Look, asked: Asked) -> Seen:
-    """Return what there is of each part that is asked for.
+async def seen_for(look: Look, asked: Asked, pinned: JsonObject) -> Seen:
+    """Return what there is of each part that is asked for; choices that a plan `pinned` are kept.
 
     Raises:
         InkError: the Factory, or who serves its zone, cannot be read; or a part cannot be set up as fleet.toml is.
     """
     return Seen(
         ground=await ground_for(look, asked),
+        coolify=await coolify_part.meets(look, asked, pinned) if _COOLIFY.intersection(asked.parts) else None,
         firewall=await to_close(look, look.fleet.factory) if "firewall" in asked.parts else None,
         dashboard=await dashboard_of(look, asked.domain) if "dns" in asked.parts else None,
+        api=await api_part.access(look) if "api" in asked.parts else None,
     )
 
 

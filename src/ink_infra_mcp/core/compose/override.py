@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.core.compose.reading import read_compose
+from ink_infra_mcp.core.compose.reading import read_override
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import JsonObject
 
@@ -29,12 +29,12 @@ def with_image(text: str, service: str, image: str) -> str:
     Raises:
         InputError: the file is no compose file, or written in a way in which that cannot be done to its text.
     """
-    before = read_compose(text) if text.strip() else {}
+    before = read_override(text) if text.strip() else {}
     wanted = _wanted(before, service, image)
     if wanted == before:
         return text
     after = _edited(text, service, json.dumps(image)) if text.strip() else _fresh(service, json.dumps(image))
-    if read_compose(after) != wanted:
+    if read_override(after) != wanted:
         raise _unfit()
     return after
 
@@ -48,14 +48,14 @@ def without_image(text: str, service: str) -> str:
     Raises:
         InputError: the file is no compose file, or written in a way in which that cannot be done to its text.
     """
-    before = read_compose(text) if text.strip() else {}
+    before = read_override(text) if text.strip() else {}
     wanted = _rest(before, service)
     if wanted == before:
         return text
     after = _taken_out(text, service)
     if not wanted:
         return f"{after.rstrip()}\n{_NO_SERVICES}" if after.strip() else ""
-    if read_compose(after) != wanted:
+    if read_override(after) != wanted:
         raise _unfit()
     return after
 

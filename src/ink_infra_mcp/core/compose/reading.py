@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_VALUES, MAX_DEPTH = 50_000, 60
 _CORE = "tag:yaml.org,2002:"
+_OVERRIDE = "!override"
 _MERGE = "<<"
 _TAGS = {str: "str", int: "int", float: "float", bool: "bool", type(None): "null"}
 
@@ -26,7 +27,19 @@ def read_compose(text: str) -> JsonObject:
     Raises:
         InputError: it is no YAML, a key stands twice or is no text, a tag is none of YAML's own, or it grows too large.
     """
-    return _document(text)
+    return _document(text, lists=("seq",))
+
+
+def read_override(text: str) -> JsonObject:
+    """Return the document as `read_compose`, in which a list may have Compose's own tag `!override` (2.24.4).
+
+    Such a list stands in place of what earlier files say there, where another would be added to theirs. Only Compose
+    reads it so: it is for files that no other reader gets, as those of Coolify's own containers.
+
+    Raises:
+        InputError: as with `read_compose`.
+    """
+    return _document(text, lists=("seq", _OVERRIDE))
 
 
 @dataclass(slots=True)
@@ -34,6 +47,7 @@ class _Builder:
     """Makes values of a stream of events. `anchors` are what is known by name; an anchor that is open has no value."""
 
     events: "Iterator[Event]"
+    lists: tuple[str, ...]
     anchors: dict[str, tuple[JsonValue, int]] = field(default_factory=dict[str, "tuple[JsonValue, int]"])
     made: int = 0
 
@@ -59,7 +73,7 @@ class _Builder:
             case yaml.ScalarEvent():
                 return _scalar(event)
             case yaml.SequenceStartEvent():
-                _check_tag(event, "seq")
+                _check_tag(event, *self.lists)
                 return list(self._items(depth))
             case _:
                 _check_tag(event, "map")
@@ -101,11 +115,11 @@ class _Builder:
             raise InputError("The compose file grows too large where its aliases are written out.", next="Use fewer.")
 
 
-def _document(text: str) -> JsonObject:
+def _document(text: str, *, lists: tuple[str, ...]) -> JsonObject:
     import yaml
 
     try:
-        made = _only_value(text)
+        made = _only_value(text, lists)
     except UnicodeError as error:
         raise InputError("The compose file holds half a character.", next="Write it in UTF-8.") from error
     except yaml.YAMLError as error:
@@ -117,7 +131,7 @@ def _document(text: str) -> JsonObject:
     return made
 
 
-def _only_value(text: str) -> JsonValue:
+def _only_value(text: str, lists: tuple[str, ...]) -> JsonValue:
     """Return the value of the one document that the text holds."""
     import yaml
 
@@ -126,7 +140,7 @@ def _only_value(text: str) -> JsonValue:
     next(events)
     if isinstance(next(events, None), yaml.StreamEndEvent | None):
         raise InputError("The compose file is empty.", next="Give a file with `services:`.")
-    made = _Builder(events).value(next(events), 0)
+    made = _Builder(events, lists).value(next(events), 0)
     next(events)
     if not isinstance(next(events), yaml.StreamEndEvent):
         raise InputError("The compose file holds several documents.", next="Give one.")
@@ -160,7 +174,7 @@ def _check_tag(event: "Event", *known: str) -> str:
     if tag in (None, "!"):
         return "str" if tag == "!" else ""
     name = str(tag).removeprefix(_CORE)
-    if not str(tag).startswith(_CORE) or name not in known:
+    if name not in known or (name == str(tag) and name != _OVERRIDE):
         raise _bad(event, f"has the tag {clean_name(str(tag))}, which its readers do not share: leave it out")
     return name
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from ink_infra_mcp.core.compose.reading import read_compose
+from ink_infra_mcp.core.compose.reading import read_override
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.hosts.facts.gathering import fresh_marker
@@ -199,7 +199,7 @@ def _named_in(reading: Reading, texts: Mapping[str, str]) -> dict[str, str] | No
 def _image_in(text: str) -> str:
     if not text.strip():
         return ""
-    services = read_compose(text).get("services")
+    services = read_override(text).get("services")
     service = services.get("coolify") if isinstance(services, dict) else None
     image = service.get("image") if isinstance(service, dict) else None
     return image if isinstance(image, str) else ""

@@ -50,13 +50,18 @@ class FactorySteps:
 
 
 def wildcard_command(server: str, before: str, wanted: str) -> HostCommand:
-    """Return the command that compares and sets. Values are psql's variables, which it quotes itself (`:'name'`)."""
-    variables = ("ON_ERROR_STOP=1", f"server={server}", f"before={before}", f"wanted={wanted}")
+    """Return the command that compares and sets."""
+    return psql_command(packaged("factory/wildcard.sql"), f"server={server}", f"before={before}", f"wanted={wanted}")
+
+
+def psql_command(sql: str, *values: str) -> HostCommand:
+    """Return the command that runs SQL as one transaction; `values` are `name=value`, which psql quotes (`:'name'`)."""
+    variables = ("ON_ERROR_STOP=1", *values)
     options = ("-X", "-q", "-A", "-t", "--single-transaction", *(w for v in variables for w in ("-v", v)), "-f", "-")
     return HostCommand(
         words=("docker", "exec", "-i", "coolify-db", "sh", "-c", _PSQL, "psql", *options),
         changes=True,
-        stdin=packaged("factory/wildcard.sql").encode(),
+        stdin=sql.encode(),
     )
 
 

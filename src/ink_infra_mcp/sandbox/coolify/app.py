@@ -66,7 +66,7 @@ def is_up(state: WorldState, now: float) -> bool:
     """Return whether Coolify answers: its machine is up, its container runs, and it is not just restarting."""
     host = rows.host_of(state, _own_server(state))
     runs = host is None or (host.up and _stack_runs(host))
-    return runs and now >= state.coolify.down_until
+    return runs and state.coolify.installed and now >= state.coolify.down_until
 
 
 def _own_server(state: WorldState) -> Server | None:

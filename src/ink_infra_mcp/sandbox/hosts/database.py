@@ -96,6 +96,8 @@ def _database(coolify: CoolifyState, now: float) -> sqlite3.Connection:
         database.execute("INSERT INTO servers VALUES (?, ?, ?, NULL)", (server.id, server.uuid, server.name))
         row = (server.id, server.id, server.settings.wildcard_domain, server.updated_at)
         database.execute("INSERT INTO server_settings VALUES (?, ?, ?, ?)", row)
+    database.execute("CREATE TABLE instance_settings (id INTEGER, is_api_enabled BOOLEAN, updated_at REAL)")
+    database.execute("INSERT INTO instance_settings VALUES (0, ?, 0)", (coolify.is_api_enabled,))
     return database
 
 
@@ -113,3 +115,5 @@ def _take_over(database: sqlite3.Connection, coolify: CoolifyState) -> None:
     found: dict[int, str | None] = dict(rows)
     for server in coolify.servers:
         server.settings.wildcard_domain = found[server.id]
+    (api,) = database.execute("SELECT is_api_enabled FROM instance_settings WHERE id = 0").fetchone()
+    coolify.is_api_enabled = bool(api)

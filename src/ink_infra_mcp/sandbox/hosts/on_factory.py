@@ -4,6 +4,7 @@ from ink_infra_mcp.sandbox.hosts.backup import BackupScript
 from ink_infra_mcp.sandbox.hosts.build import BuildScript
 from ink_infra_mcp.sandbox.hosts.disk import DiskScript
 from ink_infra_mcp.sandbox.hosts.factory import look_at_factory
+from ink_infra_mcp.sandbox.hosts.install import InstallScript
 from ink_infra_mcp.sandbox.hosts.restore import weigh
 from ink_infra_mcp.sandbox.hosts.scripts import factory_words
 from ink_infra_mcp.sandbox.hosts.swap import SwapScript, docker_words
@@ -16,6 +17,7 @@ _READS = {
     "ink-backup": frozenset({"check"}),
     "ink-build": frozenset({"look", "ready"}),
     "ink-disk": frozenset({"look"}),
+    "ink-install": frozenset({"look"}),
     "ink-swap": frozenset({"look", "ready", "prove", "secrets"}),
     "ink-weigh": frozenset({"list", "look"}),
     "image": frozenset({"inspect"}),
@@ -40,6 +42,8 @@ def answer_factory(state: WorldState, host: HostState, words: tuple[str, ...], s
         said = weigh(state.coolify, words[1:])
     elif words[0] == "ink-build":
         said = BuildScript(state, host, stdin).answer(words)
+    elif words[0] == "ink-install":
+        said = InstallScript(state, host, stdin, now).answer(words[1:])
     elif words[0] == "ink-disk":
         said = DiskScript(host, state.coolify, stdin).answer(words[1:])
     else:

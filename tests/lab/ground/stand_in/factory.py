@@ -120,7 +120,7 @@ def installed(factory: Server, image: str = "", *, file: str = CUSTOM) -> Coolif
     """
     published(factory.site)
     factory.say("docker", "compose", "--project-directory", COOLIFY, "down", "--volumes")
-    _tell_docker(factory)
+    hears_the_registry(factory)
     coolify = Coolify(factory, app_key=f"base64:{base64.b64encode(secrets.token_bytes(32)).decode()}")
     factory.say("mkdir", "-p", *(f"{DATA}/{name}" for name in FOLDERS))
     for name, text in _files(coolify, image, file).items():
@@ -164,7 +164,7 @@ def environment(app_key: str) -> str:
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
-def _tell_docker(factory: Server) -> None:
+def hears_the_registry(factory: Server) -> None:
     """Let Docker look for images of Docker Hub in the lab's registry: Coolify's files name two by Hub's names.
 
     Its containers ask for unknown names where nobody listens, or each would wait for a resolver on the internet.

@@ -1,0 +1,197 @@
+"""The unit that installs Coolify, in a real shell over pretend programs: pinned, closed, and taken up again."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.factory.install_factory import (
+    CUSTOM,
+    DAEMON,
+    DIGEST,
+    FILES,
+    IMAGE,
+    NAME,
+    OTHER,
+    TOP,
+    Left,
+    begun,
+    boot,
+    factory,
+    installation,
+    left,
+    orders,
+    run,
+    site_of,
+    told,
+)
+
+DONE = Left("done", "")
+SOURCE = "data/coolify/source"
+CADDY = 'users:(("caddy",pid=7,fd=3))'
+
+
+def test_coolify_is_installed_with_the_releases_own_files_and_closed(tmp_path: Path) -> None:
+    """What the installer wants from its CDN is the tag's, nothing else is fetched, and its ports are closed."""
+    root = factory(tmp_path)
+    begun(root)
+    assert run(root) == 0
+    assert left(root) == DONE, root.read(f"{TOP}/{NAME}/log")
+    kept = ("upgrade.sh", "upgrade-postgres.sh", "docker-compose.yml", "docker-compose.prod.yml", ".env.production")
+    assert {name: root.read(f"{SOURCE}/{name}") for name in kept} == {name: FILES[name] for name in kept}
+    assert (root.read(f"{SOURCE}/docker-compose.custom.yml"), root.read("etc/docker/daemon.json")) == (CUSTOM, DAEMON)
+    assert root.read(f"{SOURCE}/seen") == "root /root 1.0.15\n"
+    env = (root.read(f"{SOURCE}/.env") or "").splitlines()
+    assert {"AUTOUPDATE=false", "DOCKER_ADDRESS_POOL_BASE=172.20.0.0/14", "COOLIFY_VERSION=4.3.10"} <= {*env}
+    assert root.read("fetched") is None, "nothing is fetched by the real curl"
+    assert (root.folder / TOP / NAME / "refused").read_text().split() == ["https://v2.jokeapi.dev/joke/Programming"]
+
+
+def test_without_docker_it_comes_from_its_packages_and_not_by_a_script_of_the_day(tmp_path: Path) -> None:
+    """get.docker.com has no versions and no signature; Docker's settings lie there before it starts."""
+    root = factory(tmp_path, docker=False)
+    assert site_of(root).docker == ""
+    begun(root)
+    assert run(root) == 0
+    assert left(root) == DONE, root.read(f"{TOP}/{NAME}/log")
+    refused = (root.folder / TOP / NAME / "refused").read_text().split()
+    assert ("https://get.docker.com" in refused, root.read("restarts")) == (True, None)
+
+
+@pytest.mark.parametrize("number", range(1, 46, 2))
+def test_whoever_is_killed_at_whatever_program_it_is_finished_at_the_next_boot(tmp_path: Path, number: int) -> None:
+    """Coolify serves, closed, with the key that it began with, and no more installers ran than it took."""
+    root = factory(tmp_path)
+    begun(root)
+    run(root, kill_at=number)
+    boot(root)
+    seen = left(root)
+    assert (seen.state, seen.published) == ("done", DONE.published), (seen, root.read(f"{TOP}/{NAME}/log"))
+    assert seen.ups <= 2
+    assert (root.read(f"{SOURCE}/.env") or "").count("APP_KEY=") == 1
+    assert {*(root.read("ups") or "").split()} == {"127.0.0.1"}, "it was never open"
+
+
+def test_one_that_serves_is_not_installed_again(tmp_path: Path) -> None:
+    """A power cut right after the last container came up: the next run looks, and is content."""
+    root = factory(tmp_path)
+    begun(root)
+    assert run(root) == 0
+    root.write(f"{TOP}/{NAME}/state", "installing\n")
+    assert run(root) == 0
+    assert left(root) == DONE
+
+
+def test_after_three_interruptions_it_gives_up_and_says_so(tmp_path: Path) -> None:
+    """What kills it each time would kill it for ever."""
+    root = factory(tmp_path)
+    begun(root)
+    for _ in range(3):
+        run(root, kill_at=12)
+    boot(root)
+    assert left(root).why == "it was interrupted 3 times"
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"open": ""}, "it is open to others at 0.0.0.0:8000 0.0.0.0:6001 0.0.0.0:6002, where the first visitor would"),
+        ({"digest": f"sha256:{'e' * 64}"}, "the image that runs is not the one of the plan"),
+    ],
+)
+def test_what_is_open_or_another_image_does_not_run_on(tmp_path: Path, files: dict[str, str], why: str) -> None:
+    """Its containers are stopped: nobody out there may be the first who registers."""
+    root = factory(tmp_path)
+    for name, text in files.items():
+        root.write(name, text)
+    begun(root)
+    assert run(root) == 0
+    seen = left(root)
+    assert (seen.state, seen.published, seen.why.startswith(why)) == ("failed", "", True), seen
+    assert (root.read("stopped") or "").split() == ["coolify", "coolify-realtime"]
+
+
+def test_one_that_failed_goes_on_from_what_is_there(tmp_path: Path) -> None:
+    """The registry was away; the next installation is not refused for what the first one left; no half .env stays."""
+    root = factory(tmp_path)
+    root.write("unpullable", "")
+    begun(root)
+    assert run(root) == 0
+    assert left(root) == Left("failed", left(root).why, published="", ups=0)
+    assert left(root).why.startswith("Coolify's installer ended with status 1; not fetched for it: https://v2.jokeapi")
+    assert (site_of(root).begun, bool(site_of(root).source)) == (True, True)
+    (tmp_path / "unpullable").unlink()
+    assert told(root, "prepare", OTHER, data=orders(root, daemon_before=site_of(root).daemon.sha256)).status == 0
+    assert told(root, "start", OTHER).status == 0
+    assert run(root, OTHER) == 0
+    assert left(root, OTHER) == DONE
+    assert (tmp_path / TOP / OTHER / "env.1").exists()
+    assert site_of(root).begun is False
+
+
+def test_a_slow_start_is_waited_for_and_a_sick_one_is_told(tmp_path: Path) -> None:
+    """Health is what counts, not the installer's word."""
+    root = factory(tmp_path)
+    root.write("health", "running starting")
+    begun(root)
+    assert run(root) == 0
+    assert left(root).why == "Coolify is not healthy 300 s after its installer ended with status 0"
+
+
+@pytest.mark.parametrize(
+    ("files", "changes", "why"),
+    [
+        ({"containers/coolify": "x"}, {}, "a container coolify is there"),
+        ({f"{SOURCE}/.env": "APP_KEY=x\n"}, {}, "is not empty"),
+        ({"port": "8000", "holder": f"LISTEN 0 9 *:8000 *:* {CADDY}"}, {}, "port 8000 is in use by caddy"),
+        ({"root/.ssh/authorized_keys": "ssh-ed25519 AAAA me@coolify-box\n"}, {}, "have the word coolify"),
+        ({"etc/docker/daemon.json": "{}\n"}, {}, "Docker's settings were changed meanwhile"),
+        ({}, {"data": "mount"}, "nothing is mounted at /data"),
+        ({}, {"sums": {}}, "install.sh is not the one of the plan"),
+        ({}, {"version": "4.3.10; reboot"}, "its orders are not as they are given"),
+        ({}, {"registry": "docker.io/$(id)"}, "its orders are not as they are given"),
+        ({}, {"pool": ("10.0.0.0/8 x", 24)}, "its orders are not as they are given"),
+        ({}, {"digest": "sha256:'"}, "its orders are not as they are given"),
+        ({"dead": ""}, {}, "Docker does not answer"),
+    ],
+)
+def test_what_is_not_as_it_was_planned_is_refused_before_anything_is_touched(
+    tmp_path: Path, files: dict[str, str], changes: dict[str, object], why: str
+) -> None:
+    """The Factory looks for itself, right before it begins."""
+    root = factory(tmp_path)
+    for name, text in files.items():
+        root.write(name, text)
+    said = told(root, "prepare", data=orders(root, **changes))
+    assert (said.status, why in said.words, left(root).state) == (3, True, ""), said
+    assert (root.read("apt"), root.read("pulled"), root.read("restarts")) == (None, None, None)
+
+
+def test_what_was_installed_is_told_as_it_lies_there(tmp_path: Path) -> None:
+    """Files by their sums, the folder's mode, addresses, digests, and what the database says."""
+    root = factory(tmp_path)
+    begun(root)
+    assert run(root) == 0
+    found = installation(root)
+    assert (found.state, found.image, found.attempts) == ("done", IMAGE, 1)
+    there = found.installed
+    assert (there.mode, there.env, there.published) == ("700", "regular file", tuple(DONE.published.split()))
+    assert there.digests == (f"coollabsio/coolify@{DIGEST}",)
+    assert there.instance is not None
+    assert there.instance.model_dump() == {"users": 0, "api": False, "registration": True, "limited": False}
+
+
+def test_what_an_installation_would_meet_is_told(tmp_path: Path) -> None:
+    """Networks that Docker made itself do not count among those that are taken."""
+    root = factory(tmp_path)
+    found = site_of(root)
+    assert (found.os, found.release, found.arch, found.systemd, found.lacks, found.missing) == (
+        "debian",
+        "12",
+        "x86_64",
+        True,
+        (),
+        (),
+    )
+    assert (found.docker, found.compose, found.container, found.volume) == ("28.5.1", "2.40.0", "", False)
+    assert (found.routes, found.ssh_port, found.root_login) == (("10.0.0.0/16",), 22, "prohibit-password")
+    assert (found.data, found.fstab, found.free_kb, found.foreign_keys) == ("absent", False, 62914560, 0)
