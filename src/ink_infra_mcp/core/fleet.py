@@ -199,9 +199,9 @@ class BackupPlace(_Section):
     ssh_user: Annotated[str, Field(pattern=_USER_OR_NONE)] = ""
     ssh_port: Port = 23
     host_key: str = ""
-    folder: Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")] = (
-        "coolify"
-    )
+    folder: Annotated[
+        str, Field(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")
+    ] = "coolify"
     recipient: Annotated[str, AfterValidator(age_recipient)] = ""
     keep: Annotated[int, Field(ge=1, le=1000)] = 14
     keep_days: Annotated[int, Field(ge=1, le=3650)] = 30

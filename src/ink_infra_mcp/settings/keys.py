@@ -43,7 +43,7 @@ SECTION_WORDS: Final[Mapping[str, str]] = {
     "bastions": "Servers that only pass SSH on, one block each.",
     "domains": "The domain that covers apps on all Muscles, and who serves its DNS.",
     "fork": "The Coolify image in service, where it is not the official one.",
-    "backups": "Where copies of the Factory's backups go, encrypted, off the host: a Storage Box or another SFTP server.",
+    "backups": "Where encrypted copies of the Factory's backups go, off the host: a Storage Box, or SFTP elsewhere.",
     "defaults": "What an app gets when the caller does not say.",
     "access": "From where servers may be reached, which check_firewall compares with what is open, and apps proved.",
     "images": "Registries that are asked which image a tag names, when it is planned and before it is started.",
@@ -92,7 +92,7 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "ssh_port": "The port of SFTP there; 23 on a Storage Box.",
         "host_key": _HOST["host_key"],
         "folder": "The folder of the copies, below the user's own; nothing but copies of one Factory is kept in it.",
-        "recipient": "The public key that copies are encrypted for (`age1...`, from `age-keygen`); its private key is kept elsewhere.",
+        "recipient": "The public key of age (`age1...`) that copies are encrypted for; a person keeps the private one.",
         "keep": "So many of the newest copies always stay.",
         "keep_days": "No copy that is younger than so many days is removed.",
     },
@@ -122,13 +122,19 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 
 HINTS: Final[Mapping[tuple[str | int, ...], str]] = {
     ("coolify", "url"): "write scheme and host only, such as https://coolify.example.com; /api/v1 is added by itself",
-    ("backups", "recipient"): "write the public key that `age-keygen` prints, `age1` and 58 letters and digits; never a private key",
+    (
+        "backups",
+        "recipient",
+    ): "write the public key that `age-keygen` prints, `age1` and 58 letters and digits; never a private key",
     ("backups", "folder"): "write folders below the user's own, such as `coolify`, with no `/` at the start or the end",
     ("access", "proof_from"): "write the name of a server of this file, or `here` for this machine",
     ("fork", "repository"): "write it as https://github.com/owner/repo, without .git and without a login",
     ("fork", "branch"): "write the name of a branch, of letters, digits, `-`, `_`, and single `.` and `/` inside",
     ("fork", "upstream_pull_request"): "write it as owner/repo#number",
-    **{(part, "ssh_user"): "write a Unix user name, such as root" for part in ("factory", "muscles", "bastions", "backups")},
+    **{
+        (part, "ssh_user"): "write a Unix user name, such as root"
+        for part in ("factory", "muscles", "bastions", "backups")
+    },
 }
 
 COVERED: Final = Fleet

@@ -17,7 +17,6 @@ import asyncssh
 from ink_infra_mcp.core.errors import FileRefused, HostError, HostUnreachable
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.permit import Permit, refuse_without_permit
-from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.ssh.failures import reason
 from ink_infra_mcp.ssh.ways import Connection
@@ -32,14 +31,16 @@ _BROKE = (OSError, asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, async
 T = TypeVar("T")
 
 
-class Entry(Frozen):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """A plain file: its size in bytes, and when it was last written, in seconds of Unix by the place's own clock."""
 
     size: int
     written: int
 
 
-class Sum(Frozen):
+@dataclass(frozen=True, slots=True)
+class Sum:
     """The SHA-256 of a file's content, and how many bytes that has."""
 
     sha256: str
@@ -137,11 +138,13 @@ class Files:
         for number in range(1, len(parts) + 1):
             path = "/".join(parts[:number])
             if not await self._asked(f"look at {path}", self._client.isdir(path)):
-                await self._asked(f"make {path}", self._client.mkdir(path, asyncssh.SFTPAttrs(permissions=_FOLDER_MODE)))
+                await self._asked(
+                    f"make {path}", self._client.mkdir(path, asyncssh.SFTPAttrs(permissions=_FOLDER_MODE))
+                )
 
     @asynccontextmanager
     async def draft(self, path: str) -> AsyncGenerator[Draft]:
-        """Give a file to write, empty at first; leaving without an error, it is on the place's disk, if it can say so."""
+        """Give a file to write, empty at first; left without an error, it is on the disk, where the place can tell."""
         self._gate(f"write {path}")
         opening = self._client.open(path, "wb", asyncssh.SFTPAttrs(permissions=_FILE_MODE), encoding=None)
         file = await self._asked(f"open {path}", opening)
