@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ink_infra_mcp.areas.factory.ages import OLD_BACKUP_S, days
+from ink_infra_mcp.areas.factory.ages import days
 from ink_infra_mcp.areas.factory.image import Picture
 from ink_infra_mcp.areas.machines.drift import Drift, Severity
 from ink_infra_mcp.core.copies import Copy
@@ -12,6 +12,8 @@ from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.hosts.factory.copy_steps import COPY
 
 COPY_STEP = "copy"
+OLD_COPY_S = 7 * 86_400
+"""No schedule of Coolify makes copies, and each app that is made since an old one is lost with the Factory."""
 HOLDS = "the dump, .env with APP_KEY, compose files and Coolify's ssh keys"
 _MEND = "backup_coolify, which copies it too"
 
@@ -75,7 +77,7 @@ def _behind(seen: Picture, newest: Copy) -> Iterator[Drift]:
     clock, age = seen.facts.clock, copy_age_of(seen)
     kept = max((dump.at for dump in seen.facts.kept or () if dump.size > 0), default=0)
     evidence = f"the newest is of {newest.backup}"
-    if clock is not None and age is not None and age > OLD_BACKUP_S:
+    if clock is not None and age is not None and age > OLD_COPY_S:
         what = "the newest copy of Coolify's backups off the Factory is old"
         yield _found(seen, "high", "old_copy", what, f"{evidence}, {days(age)} old", _MEND)
     elif kept > newest.made:

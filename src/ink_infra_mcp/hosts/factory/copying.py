@@ -97,7 +97,7 @@ async def put(
             if (read := await files.sum_of(part)) != draft.sum:
                 _fail(
                     "copy_differs",
-                    f"{place.host.name} gives back something else than it was given, {read.size} bytes of {draft.sum.size}",
+                    f"{place.host.name} gives back something else than it got, {read.size} bytes of {draft.sum.size}",
                 )
             await files.rename(part, place.path(copy.file))
         return copy, draft.sum.size

@@ -6,7 +6,7 @@ import shlex
 _EXEC = re.compile(r"(?:^|; )exec (?P<line>(?:sh|bash) -s -- .*)$", re.DOTALL)
 _FIREWALL = "ink-firewall"
 _READS = ("ink-machine", "ink-audit")
-_OF_FACTORY = ("ink-coolify", "ink-backup", "ink-swap", "ink-weigh", "ink-build", "ink-disk")
+_OF_FACTORY = ("ink-coolify", "ink-backup", "ink-swap", "ink-weigh", "ink-build", "ink-disk", "ink-seal")
 _CHANGE = "ink-change"
 _INSIDE = "ink-inside"
 _LOGIN, _READY = "ink-login", "ink-ready"
