@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ink_infra_mcp.core.copies import in_order
+from ink_infra_mcp.core.copies import Copy, in_order
 from ink_infra_mcp.core.fleet import BackupPlace, Fleet
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_place import AGE_KEY, BOX, BOX_FOLDER, BOX_USER
@@ -77,7 +77,7 @@ async def backed_up(
 
 
 async def test_a_copy_is_written_under_another_name_read_back_and_then_given_its_own(tmp_path: Path) -> None:
-    """The answer says where it lies, how large it is and its sum, which its name has too; the plan says what it holds."""
+    """The answer says where it lies, how large it is and its sum, which its name has too; the plan says what it has."""
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path) as it, it.client() as client:
             said = await call(client, "backup_coolify", wait_s=60)
@@ -122,7 +122,7 @@ async def test_what_is_no_copy_is_told_and_leaves_nothing_that_counts(
 
 
 async def test_a_box_that_fills_up_meanwhile_keeps_no_half_copy(tmp_path: Path) -> None:
-    """SFTP says only `Failure`: the part is removed, and the place's room, its quota and rights are named to look at."""
+    """SFTP says only `Failure`: the part is removed, and room, quota and rights are named to look at."""
     said, there, _ = await backed_up(tmp_path, trouble("take coolify/.part-"))
     assert (said.outcome, there) == ("failed", ["op-4w7hx2mnp9"]), said.text
     assert "quota" in said.text
@@ -176,20 +176,13 @@ def many(ages: list[float]) -> World:
         (old,) = state.place.files.values()
         for number, age in enumerate(ages):
             at = state.began - age * DAY_S
-            stamp = anyio_stamp(at)
-            state.place.files[f"{BOX_FOLDER}/coolify_{stamp}_op-{number}_{number:064x}.tar.age"] = old.model_copy()
+            copy = Copy(backup=f"op-{number}", made=int(at), sha256=f"{number:064x}")
+            state.place.files[f"{BOX_FOLDER}/{copy.file}"] = old.model_copy()
         state.place.files[f"{BOX_FOLDER}/.part-op-dead"] = old.model_copy(update={"at": state.began - 2 * DAY_S})
         state.place.files[f"{BOX_FOLDER}/.part-op-other"] = old.model_copy(update={"at": state.began})
         state.place.files[f"{BOX_FOLDER}/notes.txt"] = old.model_copy()
 
     return change
-
-
-def anyio_stamp(at: float) -> str:
-    """Return a time as it stands in a name."""
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 async def test_copies_go_that_are_many_and_old_after_the_new_one_is_proved(tmp_path: Path) -> None:
@@ -199,12 +192,13 @@ async def test_copies_go_that_are_many_and_old_after_the_new_one_is_proved(tmp_p
         return fleet.model_copy(update={"backups": fleet.backups.model_copy(update={"keep": 2, "keep_days": 10})})
 
     said, there, asked = await backed_up(tmp_path, many([5, 9, 11, 40]), fleet=few)
-    kept = [said.data["operation_id"], "op-4w7hx2mnp9", "op-0", "op-1"]
-    assert (there, len(said.data["result"]["copy"]["removed"])) == ([*kept, ".part-op-other", "notes.txt"], 2), (
-        said.text
+    kept = [said.data["operation_id"], "op-4w7hx2mnp9", "op-0", "op-1", ".part-op-other", "notes.txt"]
+    assert (there, len(said.data["result"]["copy"]["removed"])) == (kept, 2), said.text
+    order = [entry.split("_")[0] for entry in asked]
+    removed = ["place remove coolify", "place remove coolify", "place remove part"]
+    assert order == ["place write part", "place rename coolify", *removed], (
+        "nothing goes before the new one has its name"
     )
-    assert asked.index("place remove coolify_" + asked[2].partition("coolify_")[2]) > 1, asked
-    assert asked[1].startswith("place rename"), "nothing goes before the new one has its name"
 
 
 async def found(folder: Path, change: World, fleet: Callable[[Fleet], Fleet] | None = None) -> dict[str, str]:
