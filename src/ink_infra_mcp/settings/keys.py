@@ -122,10 +122,6 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 
 HINTS: Final[Mapping[tuple[str | int, ...], str]] = {
     ("coolify", "url"): "write scheme and host only, such as https://coolify.example.com; /api/v1 is added by itself",
-    (
-        "backups",
-        "recipient",
-    ): "write the public key that `age-keygen` prints, `age1` and 58 letters and digits; never a private key",
     ("backups", "folder"): "write folders below the user's own, such as `coolify`, with no `/` at the start or the end",
     ("access", "proof_from"): "write the name of a server of this file, or `here` for this machine",
     ("fork", "repository"): "write it as https://github.com/owner/repo, without .git and without a login",

@@ -127,9 +127,12 @@ async def _filled(pool: HostPool, factory: str, place: Place, backup: Backup, dr
 
 
 def command(pool: HostPool, factory: str, words: tuple[str, ...]) -> HostCommand:
-    """Return the command that runs the script as root; it arrives by standard input, and takes nothing more from it."""
+    """Return the command that runs the script as root; it arrives by standard input, and takes nothing more from it.
+
+    It writes nothing, and yet is no reading: what it says is to leave the fleet.
+    """
     begin = ("sh", "-s", "--") if is_root(pool, factory) else ("sh", "-c", AS_ROOT, "sh")
-    return HostCommand((*begin, MARK, *words), changes=False, timeout_s=SEAL_S, stdin=script().encode())
+    return HostCommand((*begin, MARK, *words), changes=True, timeout_s=SEAL_S, stdin=script().encode())
 
 
 def script() -> str:
