@@ -135,8 +135,8 @@ def test_a_full_file_is_read_as_written(tmp_path: Path) -> None:
         (
             SMALLEST + '[backups]\nrecipient = "AGE-SECRET-KEY-1ABC"\n',
             [
-                "line 8, key `backups.recipient`: use a public key as `age-keygen` prints it, `age1` and 58 letters and "
-                "digits"
+                "line 8, key `backups.recipient`: use a public key as `age-keygen` prints it, `age1` and 58 letters "
+                "and digits"
             ],
         ),
         (
