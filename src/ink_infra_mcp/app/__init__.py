@@ -60,6 +60,7 @@ from ink_infra_mcp.hosts.docker.proxy import proxy_on
 from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.hosts.factory.backup_steps import BackupSteps
 from ink_infra_mcp.hosts.factory.build_steps import BuildSteps
+from ink_infra_mcp.hosts.factory.copy_steps import CopySteps
 from ink_infra_mcp.hosts.factory.disk_steps import DiskSteps
 from ink_infra_mcp.hosts.factory.install_steps import InstallSteps
 from ink_infra_mcp.hosts.factory.steps import FactorySteps
@@ -318,6 +319,7 @@ class App:
             CloudflareSteps(lambda: self._cloudflare_http),
             FactorySteps(self.hosts),
             BackupSteps(self.hosts),
+            CopySteps(self.hosts),
             SwapSteps(self.hosts, self._wiring.clock),
             BuildSteps(self.hosts),
             DiskSteps(self.hosts),

@@ -94,6 +94,7 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         "registry.same_image",
         "hosts.prove_isolation",
         "factory.backup_coolify",
+        "factory.copy_backup",
         "factory.rehearse",
         "hosts.save_firewall",
         "hosts.set_firewall",

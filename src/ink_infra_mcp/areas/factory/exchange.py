@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.areas.apps.built_apps import BuiltApp
 from ink_infra_mcp.areas.factory.canary import canary_steps
+from ink_infra_mcp.areas.factory.copies import copy_steps
 from ink_infra_mcp.areas.factory.findings import drift_of
 from ink_infra_mcp.areas.factory.ground import of_ground
 from ink_infra_mcp.areas.factory.image import Picture
@@ -18,6 +19,7 @@ from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.plan import Change, Step, Undo, placed
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.hosts.factory.configured import configured, normal
+from ink_infra_mcp.hosts.factory.copy_steps import COPY
 from ink_infra_mcp.hosts.factory.looking import BASE, PROD, FactoryFacts
 from ink_infra_mcp.hosts.factory.relying import sum_of
 from ink_infra_mcp.hosts.factory.swapping import Ready
@@ -30,6 +32,7 @@ KINDS = (
     "registry.signed_image",
     "factory.pull_image",
     "factory.backup_coolify",
+    COPY,
     "factory.rehearse",
     "factory.swap_image",
     "factory.prove_image",
@@ -204,6 +207,7 @@ def _before(it: Exchange) -> tuple[Step, ...]:
             params={"host": host, "name": ""},
             undo_words="a backup is kept",
         ),
+        *copy_steps(it.picture.place, host, backup="backup"),
         Step(
             id="rehearse",
             kind="factory.rehearse",
