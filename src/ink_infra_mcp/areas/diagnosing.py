@@ -203,8 +203,8 @@ class _Looking:
             return
         async with anyio.create_task_group() as group:
             for url, page in [*self.pages.items()]:
-                door = door_of(containers, url)
-                if door and isinstance(page.answer, Answer) and page.answer.gates and not seen.astray(page):
+                door = door_of(containers, url) if not seen.astray(page) else None
+                if door and isinstance(page.answer, Answer) and page.answer.gates:
                     group.start_soon(self._enter, url, page.answer, door)
 
     async def _enter(self, url: str, answer: Answer, door: tuple[str, int]) -> None:

@@ -89,15 +89,18 @@ def containers_in(
 
 def door_of(containers: Containers, url: str) -> tuple[str, int] | None:
     """Return address and port of the running container to which the proxy leads a URL; None where that is not said."""
-    ways = [
-        (closest(box.routes, url), container)
-        for container, box in zip(containers.own, containers.boxes, strict=True)
-        if box.runs and box.is_led(url)
-    ]
-    _, container = max(ways, key=lambda way: way[0], default=(0, None))
-    port = port_in(container.labels) if container is not None else None
-    address = next(iter(container.addresses), "") if container is not None else ""
-    return (address, port) if address and port else None
+    for container in _led(containers, url)[:1]:
+        port = port_in(container.labels)
+        if container.addresses and port:
+            return container.addresses[0], port
+    return None
+
+
+def _led(containers: Containers, url: str) -> list[ContainerFacts]:
+    """Return the containers that run and that the proxy leads the URL to, the closest route first."""
+    both = zip(containers.own, containers.boxes, strict=True)
+    ways = [(closest(box.routes, url), container) for container, box in both if box.runs and box.is_led(url)]
+    return [container for _, container in sorted(ways, key=lambda way: -way[0])]
 
 
 def _rivals(facts: HostFacts, own: Collection[ContainerFacts]) -> Iterator[str]:

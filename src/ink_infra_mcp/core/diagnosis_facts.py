@@ -217,8 +217,13 @@ class Page:
     @property
     def well(self) -> bool:
         """Return whether it was seen that its name, its certificate and its answer are as they should be."""
-        answers = isinstance(self.answer, Answer) and (self.answer.good or self.entered)
-        return answers and self.leads == "here" and (self.certificate == "" or isinstance(self.certificate, NotAsked))
+        return (
+            self._serves and self.leads == "here" and (self.certificate == "" or isinstance(self.certificate, NotAsked))
+        )
+
+    @property
+    def _serves(self) -> bool:
+        return isinstance(self.answer, Answer) and (self.answer.good or self.entered)
 
     def unread(self) -> Iterator[tuple[str, Unread]]:
         """Yield what of it could not be seen, by its name."""

@@ -43,6 +43,7 @@ _SITE = re.compile(r"https?://(?P<host>[^\s,/]+)", re.ASCII)
 _PATH = r"/[A-Za-z0-9._~/@%+:=,!-]*"
 _RULE = re.compile(rf"Host\(`(?P<host>[^`]*)`\)(?: && PathPrefix\(`(?P<path>{_PATH})`\))?", re.ASCII)
 _ROUTER = re.compile(r"(?i)traefik\.http\.routers\.[^.]+\.rule")
+_PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _SERVER_PORT = re.compile(r"(?i)traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port")
 Proxy = Literal["traefik", "caddy", ""]
 """Which of them reads labels on a server; empty where it is another one, or not known."""
@@ -92,7 +93,7 @@ def port_in(labels: Mapping[str, str]) -> int | None:
     """Return the one port at which Traefik asks the container with these labels; None: none is said, or several are."""
     ports = {value for name, value in labels.items() if _SERVER_PORT.fullmatch(name)}
     port = ports.pop() if len(ports) == 1 else ""
-    return int(port) if re.fullmatch(r"[1-9][0-9]{0,4}", port, re.ASCII) and int(port) < 65_536 else None
+    return int(port) if _PORT.fullmatch(port) else None
 
 
 def _by_traefik(labels: Mapping[str, str]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ink_infra_mcp.hosts.docker.composing import folder_of
 from ink_infra_mcp.hosts.docker.containers import container_logs, containers_of, is_preview, service_of
 from ink_infra_mcp.hosts.docker.rollouts import Promise, missing, promise_of
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
-from ink_infra_mcp.ssh.command import HostCommand
+from ink_infra_mcp.ssh.command import CommandResult, HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
 CRASHES = 8
@@ -146,12 +146,18 @@ async def compose_refuses(pool: HostPool, muscle: str, app: str, *, mask: Callab
         return Why()
     words = ("docker", "compose", "--project-directory", folder, "-f", f"{folder}/docker-compose.yml")
     said = await pool.run(muscle, HostCommand((*words, "config", "--quiet"), changes=False))
-    if said.exit_status in (0, _NO_PROGRAM) or _NOT_THERE.search(said.stderr) or not said.stderr.strip():
+    if not _is_refused(said):
         return Why()
     # Docker's own words for a plugin that is not there are other ones in each version, and about options
     if (await pool.run(muscle, HostCommand(_ITS_VERSION, changes=False))).exit_status != 0:
         return Why(_NO_COMPOSE, no_compose=True)
     return _refusal(pool.presentable(said.stderr, limit=LOG_LINES * _LINE_CHARS, mask=mask))
+
+
+def _is_refused(said: CommandResult) -> bool:
+    if said.exit_status in (0, _NO_PROGRAM) or not said.stderr.strip():
+        return False
+    return _NOT_THERE.search(said.stderr) is None
 
 
 def _refusal(text: str) -> Why:
