@@ -37,7 +37,7 @@ pictures: $(DEV) ## draw docs/pictures/*.svg anew from what the demo prints
 
 conformance: $(DEV) ## run the official MCP suite, and other people's clients against this server and its sandbox
 	@$(BIN)/python -m tests.conformance.run
-	@$(BIN)/pytest -n 2 -m clients tests/clients_matrix tests/vendor_clients tests/converters
+	@$(BIN)/pytest -n 2 -m clients tests/clients_matrix tests/vendor_clients tests/converters tests/cards
 
 wheel: $(DEV) ## build wheel, sdist and .mcpb bundle, install them elsewhere, and speak to the result
 	@$(BIN)/pytest -n 0 -m wheel tests/test_wheel.py tests/bundle tests/image tests/pictures

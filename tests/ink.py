@@ -223,7 +223,8 @@ def wired(
     """Return what an App over running emulators is made of."""
     addresses = {name: host.address for name, host in world.read().hosts.items()}
     state_dir = folder / "state"
-    fleet = sandbox_fleet(ends.coolify_url, addresses, dict(ends.host_keys), state_dir / FLEET_FILE)
+    keys, file = dict(ends.host_keys), state_dir / FLEET_FILE
+    fleet = sandbox_fleet(ends.coolify_url, addresses, keys, file, place_key=ends.place_key)
     redact = Redactor()
     values = {**tokens(), "ssh_key": ends.login_key}
     environ = {f"INK_{name.upper()}": value for name, value in values.items() if name not in unset}

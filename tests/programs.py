@@ -12,6 +12,7 @@ PACKAGES = {
     "apt-get": "apt",
     "bash": "bash",
     "busybox": "busybox",
+    "chromium": "chromium",
     "dash": "dash",
     "docker-registry": "docker-registry",
     "env": "coreutils",

@@ -70,6 +70,12 @@ def typescript(wanted: Mapping[str, object]) -> dict[str, Any]:
     return json.loads(run([FOLDER / "typescript.mjs", json.dumps(dict(wanted))]).stdout)
 
 
+def task_of(wanted: Mapping[str, object]) -> dict[str, Any]:
+    """Return what came of one call by the official client of MCP Tasks; see tasks.mjs for `wanted`."""
+    packages_of(FOLDER)
+    return json.loads(run([FOLDER / "tasks.mjs", json.dumps(dict(wanted))]).stdout)
+
+
 def servers_file(folder: Path, command: list[str]) -> Path:
     """Return a file that tells the Inspector of our server by the name `ink`."""
     file = folder / "servers.json"
@@ -84,6 +90,14 @@ def inspector(servers: Path, era: str, *words: str, status: int = 0) -> tuple[di
     options = ["--cli", "--config", str(servers), "--server", "ink", "--protocol-era", era, "--format", "json"]
     done = run([program, *options, *words], status=status)
     return json.loads(done.stdout)["result"], done.stderr
+
+
+def verified_skills(servers: Path) -> list[dict[str, Any]]:
+    """Return what the Inspector reports of each skill, once it has held its files against their digests."""
+    program = packages_of(FOLDER) / ".bin" / "mcp-inspector"
+    options = ["--cli", "--config", str(servers), "--server", "ink", "--protocol-era", "modern", "--format", "json"]
+    done = run([program, *options, "--method", "skills/list", "--verify", "--require-digests"])
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 Mcpdo = Callable[..., dict[str, Any]]

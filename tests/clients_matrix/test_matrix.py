@@ -12,8 +12,9 @@ from jsonschema import validate
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from ink_infra_mcp.server.prompts import load
 from tests.cli.terminals import at_terminal
-from tests.clients_matrix.nodes import inspector, mcpdo, servers_file, typescript
+from tests.clients_matrix.nodes import inspector, mcpdo, servers_file, task_of, typescript, verified_skills
 from tests.contract.catalog import NAMES
 from tests.ink import ERAS, Era, data, says, says_yes, text
 
@@ -106,6 +107,24 @@ def test_the_typescript_client(era: Era) -> None:
     assert (len(said["questions"]), said["progress"] > 0) == (1, True)
 
 
+@pytest.mark.parametrize("era", ERAS)
+def test_the_official_client_of_tasks(era: Era) -> None:
+    """It is given a task in both eras, asks its person once, follows the task by itself, and has the proofs."""
+    said = task_of({"era": era, "command": SERVE, "answer": "accept", "call": ["deploy_app", DEPLOY]})
+    assert (said["protocol"], said["kind"], said["status"]) == (PROTOCOLS[era], "task", "completed")
+    assert proofs(said["result"]["structuredContent"]) == PROOFS
+    assert (len(said["questions"]), said["statuses"][0], said["statuses"][-1]) == (1, "working", "completed")
+    assert said["support"] == ("optional" if era == "legacy" else None)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_the_official_client_of_tasks_whose_person_says_no(era: Era) -> None:
+    """A no is the result of the call, as a task or before there is one, and nothing is changed."""
+    said = task_of({"era": era, "command": SERVE, "answer": "decline", "call": ["deploy_app", DEPLOY]})
+    assert (said["kind"], said["status"]) == ("task" if era == "legacy" else "immediate", "completed")
+    assert said["result"]["structuredContent"]["outcome"] == "not_approved"
+
+
 def test_the_typescript_client_mends_a_firewall() -> None:
     """Its person says yes to the plan, the change is proved, and the check that follows finds nothing any more."""
     calls: list[tuple[str, dict[str, object]]] = [("apply_firewall", MEND), ("check_firewall", PROBE)]
@@ -165,6 +184,15 @@ def test_the_inspector_finds_nothing_to_remark(era: str, tmp_path: Path) -> None
     wrong = ("--method", "tools/call", "--tool-name", "list_apps", "--tool-args-json", '{"dry_run": true}')
     refused, _ = inspector(servers, era, *wrong, status=5)
     assert "dry_run" in refused["content"][0]["text"]
+
+
+def test_the_inspector_verifies_every_skill(tmp_path: Path) -> None:
+    """It finds each runbook as a skill that keeps the extension's rules, with its front matter and its digest."""
+    reports = verified_skills(servers_file(tmp_path, SERVE))
+    assert [report["name"] for report in reports] == sorted(load())
+    for report in reports:
+        assert (report["ok"], report["outcome"], report["conformance"]) == (True, "verified", []), report
+        assert [file["status"] for file in report["files"]] == ["verified"], report
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])

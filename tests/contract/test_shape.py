@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from ink_infra_mcp.core.arguments import OPTIONS
 from ink_infra_mcp.core.plan import Risk
 from ink_infra_mcp.server.contracts import contract_of
 from tests.contract.catalog import MUTATIONS, NAMES, TOOLS, contracts
@@ -70,6 +71,16 @@ def test_a_tool_is_named_by_a_verb_and_a_noun(name: str) -> None:
     assert NAME.match(name)
     assert name.split("_", 1)[0] in VERBS
     assert len(name) <= MAX_NAME
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_says_in_few_words_what_it_is(name: str) -> None:
+    """Each argument has one of at most twelve words, those inside an object too; in `options` each line has."""
+    schema = contracts()[name]["inputSchema"]
+    arguments = [each for node in nodes(schema) if "properties" in node for each in node["properties"].items()]
+    for argument, said in arguments:
+        for part in said["description"].split("; ") if argument == OPTIONS else [said["description"]]:
+            assert 1 <= len(part.split()) <= 12, (argument, part)
 
 
 @pytest.mark.parametrize("name", NAMES)

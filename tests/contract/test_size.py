@@ -17,14 +17,16 @@ MAX_TOOL = 350
 MAX_ENTRIES = 600
 MEAN = 160
 """What a tool may cost on the way there: beyond forty of them the budget above is the bar."""
-BYTES_PER_TOKEN = 3.35
-"""Fewer than each of these texts has (3.4 to 4.2, counted), so that the estimate is above the count."""
+BYTES_PER_TOKEN = 3.4
+"""Fewer than each of these texts has (3.44 to 4.2, counted), so that the estimate is above the count."""
+IN_ALL = 3.65
+"""Fewer than several of them have together (3.71 the list, 3.67 the entries), for the same reason."""
 
 
 def estimate(tools: Sequence[Contract]) -> float:
     """Return a number of tokens that these tools do not exceed."""
     texts = (json.dumps([tool["name"], tool["description"], tool["inputSchema"]]) for tool in tools)
-    return sum(len(text.encode()) for text in texts) / BYTES_PER_TOKEN
+    return sum(len(text.encode()) for text in texts) / (IN_ALL if len(tools) > 1 else BYTES_PER_TOKEN)
 
 
 def test_the_list_fits_its_budget_by_estimate() -> None:
@@ -52,3 +54,5 @@ def test_the_list_fits_its_budget_by_count() -> None:
     assert counted["tool list, tokens"] <= BUDGET
     assert counted["tool list, tokens"] <= estimate([*contracts().values()])
     assert counted["largest tool, tokens"] <= MAX_TOOL
+    entries = [contract for contract in contracts().values() if contract["_meta"].get("anthropic/alwaysLoad")]
+    assert costs(entries)["tool list, tokens"] <= estimate(entries)

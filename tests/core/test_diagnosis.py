@@ -80,6 +80,7 @@ CAUSES: dict[str, Seen] = {
     "image_not_pulled": replace(NONE, rollout=rollout("failed", of_image=True)),
     "build_failed": replace(NONE, rollout=rollout("failed")),
     "compose_refused": replace(NONE, rollout=NotAsked("none"), refused="a ulimit has no hard limit"),
+    "no_compose": replace(NONE, rollout=NotAsked("none"), no_compose=True),
     "container_gone": replace(NONE, coolify=UP.coolify),
     "stopped": NONE,
     "stopped while a deployment lasts": replace(NONE, rollout=rollout("queued", active=True, lasting=True)),
@@ -202,6 +203,38 @@ def test_what_else_runs_there_under_a_shorter_or_another_route_takes_nothing_awa
     api = replace(PAGE, url=f"{URL}/api")
     below = replace(UP, boxes=(replace(BOX, routes=frozenset({"shop.example.com/api"})),), pages=(api,), rivals=ROUTES)
     assert [diagnosed(seen).verdict for seen in (replace(UP, rivals=rivals), below)] == ["up", "up"]
+
+
+ENTERED = {
+    "up": [
+        (Answer(401), Answer(200)),
+        (Answer(401), Answer(404)),
+        (Answer(401), Answer(401)),
+        (Answer(302, to="login.example.com"), Answer(302, to="login.example.com")),
+    ],
+    "unknown": [
+        (Answer(401), Answer(302, to="login.example.com")),
+        (Answer(401), Answer(403)),
+        (Answer(401), Answer(500)),
+        (Answer(401), Answer(error="refused")),
+        (Answer(403), Answer(403)),
+        (Answer(429), Answer(200)),
+        (Answer(302), Answer(302)),
+        (Answer(302, to="login.example.com"), Answer(200)),
+        (Answer(302, to="login.example.com"), Answer(302, to="other.example.com")),
+        (Answer(302, to="login.example.com"), Answer(307, to="login.example.com")),
+    ],
+}
+
+
+@pytest.mark.parametrize("verdict", ENTERED)
+def test_a_login_or_another_host_is_no_doubt_where_the_container_itself_was_seen_to_serve(verdict: str) -> None:
+    """It gives the same answer without the proxy, or good pages behind a login; what is beyond is not looked at."""
+    for answer, inside in ENTERED[verdict]:
+        found = diagnosed(page(answer=answer, inside=inside))
+        assert (found.verdict, found.causes, len(found.skipped)) == (verdict, (), 2 if verdict == "up" else 1), inside
+        astray = diagnosed(page(replace(UP, rivals=ROUTES), answer=answer, inside=inside))
+        assert astray.verdict == "unknown"
 
 
 def test_a_redirect_that_was_followed_to_a_good_answer_is_up() -> None:

@@ -11,6 +11,9 @@ from tests.engine.killing import CHECKPOINT, Moment, Scene, at_once, begin_forki
 WALK = {
     "backup": [Moment("before", "factory.backup_coolify"), Moment("reached", "ink-backup make")],
     "made": [Moment("after", "factory.backup_coolify"), Moment("statement", CHECKPOINT, "backup")],
+    "copy": [Moment("before", "factory.copy_backup"), Moment("reached", "place write part")],
+    "named": [Moment("reached", "place rename")],
+    "copied": [Moment("after", "factory.copy_backup"), Moment("statement", CHECKPOINT, "copy")],
     "drill": [Moment("before", "factory.rehearse"), Moment("reached", "ink-backup rehearse")],
     "proved": [Moment("after", "factory.rehearse"), Moment("statement", CHECKPOINT, "drill")],
 }
@@ -25,7 +28,7 @@ def forks() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("where", WALK)
 async def test_a_killed_backup_is_finished_by_the_next_process(tmp_path: Path, where: str) -> None:
-    """One backup of that operation, proved by a drill of that very backup, whenever the first process dies."""
+    """One backup of that operation and one copy of it, proved by a drill of it, whenever the first process dies."""
 
     async def die_and_succeed(it: Scene, dies: Moment) -> None:
         before = it.world.read().coolify.factory
@@ -34,6 +37,9 @@ async def test_a_killed_backup_is_finished_by_the_next_process(tmp_path: Path, w
 
         disk = it.world.read().coolify.factory
         assert (dies, len(disk.kept), len(before.kept)) == (dies, 2, 1)
+        box = it.world.read().place
+        there = [name for name in box.files if disk.kept[-1].name in name]
+        assert (dies, len(there), len(box.files)) == (dies, 1, 2)
         assert disk.drill is not None
         assert (dies, disk.drill.backup, disk.drill.sum) == (dies, disk.kept[-1].name, disk.kept[-1].sum)
         assert (dies, kept(it.folder), workflows(it.folder)) == (dies, [replace(once(), approval="")], ["SUCCESS"])

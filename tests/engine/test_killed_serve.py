@@ -29,7 +29,7 @@ def _call(wire: Wire, tool: str, arguments: JsonObject) -> dict[str, Any]:
     return wire.request("tools/call", {"name": tool, "arguments": arguments})["structuredContent"]
 
 
-def _approve(state: str, approval: str) -> None:
+def approve(state: str, approval: str) -> None:
     """Say yes as an operator does at a terminal."""
     with closing(Store(state)) as store:
         desk = Approvals(store=store, clock=SystemClock(), new_id=new_id, ttl_s=600)
@@ -41,7 +41,7 @@ def _approve(state: str, approval: str) -> None:
 
 
 def _begin(wire: Wire, state: str) -> str:
-    _approve(state, _call(wire, "deploy_app", HELLO)["approval_id"])
+    approve(state, _call(wire, "deploy_app", HELLO)["approval_id"])
     return _call(wire, "deploy_app", HELLO)["operation_id"]
 
 

@@ -10,8 +10,9 @@ from tests.engine.exchanges import LIMIT_S, finished_once
 from tests.engine.killing import Moment, begin_forking, scene
 from tests.tools.arrivals import all_of
 from tests.tools.exchanges import NEW, in_service
+from tests.tools.test_build_fork_image import NAME
 from tests.tools.test_restore_official_coolify import ENV, VERSION
-from tests.tools.test_upgrade_coolify import NEW_PROD, built, released
+from tests.tools.test_upgrade_coolify import FORK_TAG, NEW_PROD, built, released
 
 MOMENTS = [
     Moment("reached", "ink-swap start"),
@@ -34,3 +35,18 @@ async def test_a_killed_upgrade_is_finished_by_the_next_process_and_swaps_once(t
         state = await finished_once(it, "upgrade_coolify", {"version": VERSION, "image": NEW}, dies)
         disk = state.coolify.factory
         assert (in_service(state).image, disk.files[PROD], disk.env) == (NEW, NEW_PROD, ENV)
+
+
+@pytest.mark.anyio
+@pytest.mark.timeout(450)
+@pytest.mark.parametrize(
+    "dies", [Moment("reached", "ink-build start"), Moment("reached", "ink-build push"), *MOMENTS], ids=str
+)
+async def test_a_kill_on_the_way_builds_pushes_and_swaps_once(tmp_path: Path, dies: Moment) -> None:
+    """What the one push returned is what runs: the next process takes the build and the swap up where they stand."""
+    with anyio.fail_after(LIMIT_S), scene(tmp_path, released()) as it:
+        state = await finished_once(it, "upgrade_coolify", {"version": VERSION}, dies)
+        (build,) = state.hosts["factory"].builds.values()
+        image = f"{NAME}@{state.registry.moved[FORK_TAG]}"
+        assert (build.state, build.pushed, in_service(state).image) == ("pushed", image.rpartition("@")[2], image)
+        assert [line for line in state.journal if line.startswith("registry push")] == [f"registry push {FORK_TAG}"]

@@ -28,7 +28,16 @@ from ink_infra_mcp.hosts.docker.containers import container_logs
 from ink_infra_mcp.hosts.docker.environment import environment_digests
 from ink_infra_mcp.hosts.docker.images import digests_of
 from ink_infra_mcp.hosts.docker.proxy import traefik_version
-from ink_infra_mcp.hosts.factory import backing_up, building, disks, installing, restoring, swapping, weighing
+from ink_infra_mcp.hosts.factory import (
+    backing_up,
+    building,
+    copying,
+    disks,
+    installing,
+    restoring,
+    swapping,
+    weighing,
+)
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.factory.looking import look_at_coolify
 from ink_infra_mcp.hosts.factory.steps import wildcard_command
@@ -130,6 +139,7 @@ CHANGES: tuple[Callable[[], HostCommand], ...] = (
     lambda: docker_command(("pull", "--quiet", "registry.example.com/ink/coolify:1")),
     lambda: swapping.SCRIPT.command("start", "op-7k2mq9xw4t", as_root=True),
     lambda: building.SCRIPT.command("push", "op-7k2mq9xw4t", as_root=True),
+    lambda: copying.command(Deaf(), HOST.name, ("send", "op-7k2mq9xw4t", "age1" + 58 * "q")),
 )
 """Commands that are made in one place each, and need a permit."""
 HOSTILE = (
@@ -187,7 +197,7 @@ ALL = sent(*READS)
 def test_every_reading_of_ours_is_listed() -> None:
     """Whatever our readings send, for root and for another user, runs without a permit; none says that it changes."""
     assert [command.words for command in ALL if command not in READINGS or command.changes] == []
-    assert len(ALL) == len(READS) + 2, "each visit asks a second time"
+    assert len(ALL) == len(READS) + 3, "each visit asks a second time, and who is refused whether Compose is there"
 
 
 def test_no_command_is_made_that_was_not_tried_here(monkeypatch: pytest.MonkeyPatch) -> None:

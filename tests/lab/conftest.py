@@ -18,6 +18,8 @@ KEPT = os.environ.get("INK_LAB_KEEP", "")
 ALONE = not (KEPT or os.environ.get(HELD))
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """Tests that run at the same time have a lab each."""
+TOLD = ("random servers", "figures", "first contact")
+"""What tests record is printed under these after a run; nothing asserts a figure."""
 LIMIT_S = 360
 """The first test waits for the whole lab, and a server that is set up anew takes two seconds."""
 
@@ -33,19 +35,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests tell of their random servers: how many connects came to what was computed."""
+    """Print what tests tell: how many connects came to what was computed, and how long things took."""
     told = [
-        f"{said}"
+        (name, f"{said}")
         for reports in terminalreporter.stats.values()
         for report in reports
         if isinstance(report, pytest.TestReport) and report.when == "call"
         for name, said in report.user_properties
-        if name == "random servers"
     ]
-    if told:
-        terminalreporter.section("random servers")
-        for line in told:
-            terminalreporter.write_line(line)
+    for subject in TOLD:
+        if lines := [said for name, said in told if name == subject]:
+            terminalreporter.section(subject)
+            for line in lines:
+                terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,25 @@ while sleep 0.05; do
 done
 """
 
+RESTART = """\
+good=$(date +%s%N) lost=
+docker restart coolify >/dev/null &
+while :; do
+  if curl -s -f -o /dev/null --max-time 2 http://127.0.0.1:8000/api/health; then
+    now=$(date +%s%N)
+    if [ -n "$lost" ]; then
+      echo $(((now - good) / 1000000))
+      exit
+    fi
+    good=$now
+  else
+    lost=yes
+  fi
+  sleep 0.1
+done
+"""
+"""Measures a restart as the unit measures a swap: from the last good answer to the next one."""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -160,6 +179,11 @@ class Ground:
         for verb, given in (("prepare", orders), ("start", None)):
             permit = permit_here(self.operation, "factory.swap_image")
             await swapping.act(self.pool, "factory", verb, self.operation, permit=permit, orders=given)
+
+    def restarted_ms(self) -> int:
+        """Restart Coolify, and return for how long the dashboard did not answer."""
+        self.factory.write("/root/restart.sh", RESTART)
+        return int(self.factory.say("sh", "/root/restart.sh", limit_s=BACK_S))
 
     def state(self) -> str:
         """Return how far the Factory says that it is."""

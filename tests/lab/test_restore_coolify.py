@@ -1,6 +1,7 @@
 """A backup of Coolify is put back into service on a real Factory by the unit there, and on one that lost it all."""
 
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -242,7 +243,7 @@ async def test_a_backup_that_changed_since_it_was_planned_is_not_restored(ground
 
 
 async def test_a_burnt_factory_comes_back_where_everything_else_is_new(
-    bed: Bed, coolify: Coolify, tmp_path: Path
+    bed: Bed, coolify: Coolify, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """The tool itself, from the folder alone: another APP_KEY and password, an empty database, and no key let in."""
     factory, images = coolify.server, catalogue.published(bed.lab.site)
@@ -254,8 +255,10 @@ async def test_a_burnt_factory_comes_back_where_everything_else_is_new(
             old = it.seen()
     public = factory.say("cut", "-d", " ", "-f", "1,2", "/root/own.pub").strip()
     packed = factory.say("sh", "-c", f"tar -C {made['folder']} -cf - . | base64 -w 0")
+    begun = time.monotonic()
     machine = await anyio.to_thread.run_sync(bed.fresh, "factory")
     new = await anyio.to_thread.run_sync(installed, machine, images[GOOD_1].pinned)
+    installed_at = time.monotonic()
     machine.write("/root/burnt", packed)
     machine.say("mkdir", "-p", BURNT)
     machine.say("sh", "-c", f"base64 -d /root/burnt | tar -C {BURNT} -xf -")
@@ -269,6 +272,12 @@ async def test_a_burnt_factory_comes_back_where_everything_else_is_new(
         await app.aclose()
     passed = {"database": "passed", "keys": "passed", "servers": "passed", "own_server": "passed"}
     assert passed.items() <= said.checks.items(), said.text
+    proved_at = time.monotonic()
+    record_property(
+        "figures",
+        f"burnt Factory: {proved_at - begun:.0f} s from an empty machine to proved, of them "
+        f"{installed_at - begun:.0f} s for the machine and Coolify, {proved_at - installed_at:.0f} s for the restore",
+    )
     async with bed.pool() as pool:
         now = Ground(bed, new, "", pool, "op-burnt").seen()
     assert (now.apps, now.keys) == (old.apps, old.keys)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, NoReturn
 
 from mcp import Client
 from mcp.client.session import ElicitationFnT
+from mcp.server.lowlevel import Server
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Query, Results, Toolset
@@ -18,12 +19,13 @@ from ink_infra_mcp.core.rendering import render
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.core.systems import Needs
 from ink_infra_mcp.guard.caller import Answer, Asked, Caller, Progress, Reply
-from ink_infra_mcp.server.backend import AnyMutation, AnyQuery, Kind
+from ink_infra_mcp.server.backend import AnyMutation, AnyQuery, Kind, Records
 from ink_infra_mcp.server.build import ServerSettings, build_server
 from ink_infra_mcp.server.catalogue import narrowed
 from ink_infra_mcp.server.contracts import Tool, contract_of
-from ink_infra_mcp.state.records import Approval
-from tests.ink import Era
+from ink_infra_mcp.state.records import Approval, Held, News, Place
+from tests.ink import PRINCIPAL, Era
+from tests.state.stores import operation
 
 UNSEEN = "pass\u200bword-\u202e-42"
 """A password with characters that nobody sees."""
@@ -157,6 +159,41 @@ REQUIRED = receipt(Outcome.APPROVAL_REQUIRED, "A person must approve this plan: 
 
 
 @dataclass(slots=True)
+class Kept:
+    """Operations that a test made up: `rows` newest first, and what is told as `new`."""
+
+    rows: list[Held] = field(default_factory=list[Held])
+    new: list[News] = field(default_factory=list[News])
+
+    @classmethod
+    def of(cls, count: int) -> "Kept":
+        """Return so many operations of the tester, which began one a second."""
+        made = (
+            operation(f"op-{number:04}").model_copy(update={"principal": PRINCIPAL, "created_at": float(number)})
+            for number in range(count, 0, -1)
+        )
+        return cls([Held(operation=each, updated_at=each.created_at) for each in made])
+
+    async def held(self, handle: str, *, principal: str) -> Held | None:
+        """Return the principal's own."""
+        return next((each for each in self.rows if _is(each, handle, principal)), None)
+
+    async def held_by(self, principal: str, *, after: Place | None, limit: int) -> tuple[Held, ...]:
+        """Return the principal's own, those behind the place."""
+        own = [each for each in self.rows if each.operation.principal == principal]
+        begin = 0 if after is None else [each.operation.id for each in own].index(after.id) + 1
+        return tuple(own[begin : begin + limit])
+
+    async def news(self, *, since: float) -> tuple[News, ...]:
+        """Return what the test says."""
+        return tuple(self.new)
+
+
+def _is(held: Held, handle: str, principal: str) -> bool:
+    return held.operation.principal == principal and handle in (held.operation.id, held.operation.approval_id)
+
+
+@dataclass(slots=True)
 class Desk:
     """An application without a world: it asks `asked` until a yes came, then says `ends`. It keeps what it was told."""
 
@@ -170,6 +207,7 @@ class Desk:
     answers: list[Answer] = field(default_factory=list[Answer])
     callers: list[Caller] = field(default_factory=list[Caller])
     left: list[str] = field(default_factory=list[str])
+    kept: "Kept" = field(default_factory=lambda: Kept())
 
     @property
     def queries(self) -> dict[str, AnyQuery]:
@@ -206,9 +244,14 @@ class Desk:
                 await progress(float(done), float(len(self.progress)), words)
         return APPLIED
 
-    async def names(self, kind: Kind) -> tuple[str, ...]:
-        """Return the names that the test gave."""
-        return self.named.get(kind, ())
+    async def names(self, kind: Kind, *, of: str = "") -> tuple[str, ...]:
+        """Return the names that the test gave; images are those of one app."""
+        return () if kind == "image" and of != "shop" else self.named.get(kind, ())
+
+    @property
+    def records(self) -> Records:
+        """Return no operations."""
+        return self.kept
 
     def redact(self, text: str) -> str:
         """Mask the passwords, and what looks like a secret."""
@@ -218,19 +261,27 @@ class Desk:
 @asynccontextmanager
 async def client_of(desk: Desk, *, era: Era = "auto", person: ElicitationFnT | None = None) -> AsyncGenerator[Client]:
     """Give a client of a server over the desk's tools."""
+    async with Client(server_of(desk), mode=era, elicitation_callback=person) as client:
+        yield client
+
+
+def server_of(desk: Desk) -> "Server[Any]":
+    """Return a server over the desk's tools."""
+    return build_server(settings_of(desk))
+
+
+def settings_of(desk: Desk, *, look_every_s: float = 0.01) -> ServerSettings:
+    """Return the settings of a server over the desk's tools."""
 
     async def opened() -> Desk:
         return desk
 
     kinds: dict[str, Any] = {"coolify.stop": Risk.DISRUPTIVE}
-    server = build_server(
-        ServerSettings(
-            catalogue=narrowed([contract_of(t, kinds) for t in desk.tools], toolsets=frozenset(), read_only=False),
-            open=opened,
-            principal="local:tester",
-            instructions=INSTRUCTIONS,
-            connection=CONNECTION,
-        )
+    return ServerSettings(
+        catalogue=narrowed([contract_of(t, kinds) for t in desk.tools], toolsets=frozenset(), read_only=False),
+        open=opened,
+        principal=PRINCIPAL,
+        instructions=INSTRUCTIONS,
+        connection=CONNECTION,
+        look_every_s=look_every_s,
     )
-    async with Client(server, mode=era, elicitation_callback=person) as client:
-        yield client

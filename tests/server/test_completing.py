@@ -2,22 +2,30 @@
 
 import json
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import anyio
 import pytest
 from mcp import Client, MCPError
-from mcp.types import PromptReference, ResourceTemplateReference, TextResourceContents
+from mcp.types import CompleteRequestParams, PromptReference, ResourceTemplateReference, TextResourceContents
+from pydantic import JsonValue
 
 from ink_infra_mcp.core.errors import StateError
+from ink_infra_mcp.core.operation import Outcome
+from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.core.redact import mask
+from ink_infra_mcp.server.asking import Context
 from ink_infra_mcp.server.backend import Kind
-from tests.ink import ERAS, Era, data, ink, says_yes
-from tests.server.backends import PASSWORD, Desk, Echo, client_of
+from ink_infra_mcp.server.completing import Completing
+from ink_infra_mcp.state import operations
+from tests.ink import ERAS, Era, data, ink, says_yes, text
+from tests.server.backends import PASSWORD, Desk, Echo, client_of, settings_of
+from tests.state.stores import operation
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("era", ERAS)]
 APP = ResourceTemplateReference(uri="app://{app}")
 SERVER = PromptReference(name="close-ports")
+BACK = PromptReference(name="roll-back")
 OPERATION = ResourceTemplateReference(uri="operation://{id}")
 
 
@@ -42,15 +50,31 @@ class Operations(Echo):
 class Broken(Desk):
     """An application whose store cannot be read."""
 
-    async def names(self, kind: Kind) -> tuple[str, ...]:
+    async def names(self, kind: Kind, *, of: str = "") -> tuple[str, ...]:
         """Raise what a broken store does."""
         raise StateError("The store cannot be read.", next="Mend it.")
+
+
+class Slow(Desk):
+    """An application whose names never come."""
+
+    async def names(self, kind: Kind, *, of: str = "") -> tuple[str, ...]:
+        """Wait for ever."""
+        await anyio.sleep_forever()
+        return ()
+
+
+class Images(Echo):
+    """List images to go back to."""
+
+    name: ClassVar[str] = "rollback_app"
 
 
 NAMED: dict[Kind, tuple[str, ...]] = {
     "app": ("blog", "Shop", "web-shop", f"x-{PASSWORD}"),
     "server": ("factory", "muscle-1"),
     "operation": tuple(f"op-{number:04}" for number in range(150)),
+    "image": ("v2", "v1"),
 }
 
 
@@ -124,3 +148,51 @@ async def test_what_is_completed_can_be_read(era: Era, tmp_path: Path) -> None:
     assert read["app://shop"] == shop
     assert read["server://muscle-1"]["name"] == "muscle-1"
     assert read[f"operation://{operations[0]}"]["tool"] == "control_app"
+
+
+async def test_images_are_those_of_the_app_that_was_chosen(era: Era) -> None:
+    """The app comes from what the client says was filled in already; without one there are no images."""
+    with anyio.fail_after(30):
+        async with client_of(Desk([Images()], named=NAMED), era=era) as client:
+            argument = {"name": "to", "value": "v"}
+            of_shop = await client.complete(BACK, argument, {"app": "shop"})
+            of_blog = await client.complete(BACK, argument, {"app": "blog"})
+            of_none = await client.complete(BACK, argument)
+    assert [found.completion.values for found in (of_shop, of_blog, of_none)] == [["v2", "v1"], [], []]
+
+
+async def test_names_that_come_too_late_are_an_error(era: Era) -> None:
+    """A look that hangs ends after the limit and is said; the session goes on."""
+    settings = settings_of(Slow([Apps()]))
+    completing = Completing(catalogue=settings.catalogue, open=settings.open, limit_s=0.05)
+    request = CompleteRequestParams.model_validate({"ref": APP.model_dump(), "argument": {"name": "app", "value": ""}})
+    with anyio.fail_after(30), pytest.raises(MCPError, match=r"could not be read within 0\.05 seconds"):
+        await completing.complete(cast(Context, None), request)
+    assert era
+
+
+async def test_images_and_backups_are_those_that_are_known(era: Era, tmp_path: Path) -> None:
+    """Images of an app are those that rollback_app lists, Coolify's and backups those that our record has as made."""
+    made: dict[str, tuple[str, Outcome, dict[str, JsonValue]]] = {
+        "op-0001": ("build_fork_image", Outcome.APPLIED, {"image": f"registry.example.com/coolify@sha256:{'a' * 64}"}),
+        "op-0002": ("backup_coolify", Outcome.APPLIED, {"folder": "/data/coolify/backups/ink/op-0002"}),
+        "op-0003": ("backup_coolify", Outcome.FAILED, {"folder": "/data/coolify/backups/ink/op-0003"}),
+        "op-0004": ("backup_coolify", Outcome.APPLIED, {}),
+    }
+    with anyio.fail_after(60):
+        async with ink(tmp_path) as it, it.client(era=era) as client:
+            for id_, (tool, outcome, result) in made.items():
+                row = operation(id_).model_copy(update={"tool": tool})
+                receipt = Receipt(outcome=outcome, message="Done.", result=result)
+                await it.app.store.run(lambda c, row=row: operations.add(c, row))
+                await it.app.store.run(lambda c, i=id_, r=receipt: operations.end(c, i, receipt=r, now=2.0))
+            images = await client.complete(BACK, {"name": "to", "value": ""}, {"app": "shop"})
+            listed = text(await client.call_tool("rollback_app", {"app": "shop"}))
+            coolify = await completed(client, PromptReference(name="rotate-the-image"), "image", "coolify")
+            backups = await completed(client, PromptReference(name="the-factory-is-down"), "backup", "")
+            with pytest.raises(MCPError, match="There is no app 'nowhere'"):
+                await client.complete(BACK, {"name": "to", "value": ""}, {"app": "nowhere"})
+    assert images.completion.values
+    assert all(f"{image} (" in listed or f"runs {image}" in listed for image in images.completion.values)
+    assert coolify == ([f"registry.example.com/coolify@sha256:{'a' * 64}"], 1, False)
+    assert backups == (["op-0002"], 1, False)

@@ -1,4 +1,7 @@
-"""Resources: the fleet and an operation by its id, each what the tool of the same matter says, and nothing else."""
+"""Resources: the fleet and an operation by its id, each what the tool of the same matter says, and nothing else.
+
+The skills, which are listed with them, have tests of their own.
+"""
 
 import json
 import logging
@@ -89,6 +92,12 @@ async def read(client: Client, uri: str) -> object:
     return json.loads(contents.text)
 
 
+async def fixed(client: Client) -> list[str]:
+    """Return the addresses of the resources that are listed, without the skills."""
+    listed = [str(resource.uri) for resource in (await client.list_resources()).resources]
+    return [uri for uri in listed if not uri.startswith("skill://")]
+
+
 def told(words: str, *lines: str) -> Fleet:
     """Return the fleet's tool with an answer of its own."""
 
@@ -111,7 +120,7 @@ async def test_the_fleet_and_what_is_in_it_are_listed(era: Era) -> None:
     """A client finds the one fixed resource and the templates of an app, a server and an operation."""
     with anyio.fail_after(30):
         async with client_of(Desk([Fleet(), AppOf(), Operation()]), era=era) as client:
-            listed = [str(resource.uri) for resource in (await client.list_resources()).resources]
+            listed = await fixed(client)
             templates = [t.uri_template for t in (await client.list_resource_templates()).resource_templates]
     assert (listed, templates) == (["fleet://overview"], ["app://{app}", "server://{server}", "operation://{id}"])
 
@@ -141,7 +150,7 @@ async def test_what_is_hidden_as_a_tool_is_hidden_as_a_resource(era: Era) -> Non
     """A server without the tool lists no such resource, and refuses it by its address too."""
     with anyio.fail_after(30):
         async with client_of(Desk([Echo()]), era=era) as client:
-            listed = (await client.list_resources()).resources
+            listed = await fixed(client)
             templates = (await client.list_resource_templates()).resource_templates
             for uri in ("fleet://overview", "operation://op-0000000001"):
                 with pytest.raises(MCPError, match="Resource not found"):

@@ -48,16 +48,13 @@ class Torn(BaseModel):
 
 
 def test_a_union_is_one_object_that_says_what_belongs_to_which_kind() -> None:
-    """Nothing of a part is lost: its arguments with their words, all choices, what each kind has, and its options."""
+    """Nothing of a part is lost: its arguments with their words and their kinds, all choices, and its options."""
     size = {"type": "string", "enum": ["small", "large", "tiny"]}
-    kind = {
-        "type": "string",
-        "enum": ["bought", "found"],
-        "description": "bought: size, place, [days]; found: size",
-    }
+    kind = {"type": "string", "enum": ["bought", "found"]}
     words = "NAME=value: colour (red|blue, of the box); weight"
     options = {"type": "array", "items": {"type": "string"}, "description": words}
-    place, days = {"type": "string", "description": "Where"}, {"type": "integer", "default": 7}
+    place = {"type": "string", "description": "bought: Where"}
+    days = {"type": "integer", "default": 7, "description": "[bought]"}
     assert input_schema(Wanted) == {
         "type": "object",
         "properties": {

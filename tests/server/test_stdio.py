@@ -73,7 +73,11 @@ def test_every_revision_of_the_protocol_is_served(revision: str) -> None:
         assert MODERN in said["supportedVersions"]
     else:
         assert said["protocolVersion"] == revision
+    beside = [{key: tool.pop(key) for key in ("icons", "execution") if key in tool} for tool in listed]
     assert listed == [{key: contracts()[name][key] for key in listed[0]} for name in NAMES]
+    changing = [not contracts()[name]["annotations"]["readOnlyHint"] for name in NAMES]
+    assert ["execution" in more for more in beside] == [revision == "2025-11-25" and each for each in changing]
+    assert all(more["icons"][0]["src"].startswith("data:image/svg+xml;base64,") for more in beside)
     assert {"name", "description", "inputSchema"} <= set(listed[0])
     assert prompts
     assert [resource["uri"] for resource in resources] == ["fleet://overview"]

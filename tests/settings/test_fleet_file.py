@@ -125,6 +125,25 @@ def test_a_full_file_is_read_as_written(tmp_path: Path) -> None:
             ],
         ),
         (
+            SMALLEST + '[backups]\naddress = "192.0.2.10"\nssh_user = "box"\n',
+            [
+                "line 7, key `backups.host_key`: is needed for copies off the host",
+                "7, key `backups.recipient`: is needed for copies off the host",
+                "8, key `backups.address`: is factory: a copy in the fleet itself burns with it",
+            ],
+        ),
+        (
+            SMALLEST + '[backups]\nrecipient = "AGE-SECRET-KEY-1ABC"\n',
+            [
+                "line 8, key `backups.recipient`: use a public key as `age-keygen` prints it, `age1` and 58 letters "
+                "and digits"
+            ],
+        ),
+        (
+            SMALLEST.replace('"factory"', '"backup-place"'),
+            ["line 5, key `factory.name`: is what the place of backups is called"],
+        ),
+        (
             SMALLEST + '[fork]\nbranch = "runtime"\n',
             [
                 "line 7, key `fork.image`: is needed to build the fork",

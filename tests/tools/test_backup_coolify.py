@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from ink_infra_mcp.core.fleet import BackupPlace, Fleet
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_factory import FactoryDisk, Kept
 from tests.ink import ink
@@ -22,6 +23,11 @@ NOTHING = "Nothing in service was touched"
 def factory(state: WorldState) -> FactoryDisk:
     """Return the Factory's disk."""
     return state.coolify.factory
+
+
+def no_place(fleet: Fleet) -> Fleet:
+    """Name no place off the host."""
+    return fleet.model_copy(update={"backups": BackupPlace()})
 
 
 def newer(state: WorldState) -> None:
@@ -50,8 +56,8 @@ async def test_a_backup_is_made_without_a_question_and_read_anew(tmp_path: Path)
         async with ink(tmp_path) as it, it.client() as client:
             said = await call(client, "backup_coolify", wait_s=60)
             kept = factory(it.state).kept[-1]
-            assert (said.outcome, said.checks) == ("applied", {"backup": "passed"}), said.text
-            assert said.data["result"] == {
+            assert (said.outcome, said.checks) == ("applied", {"backup": "passed", "copy": "passed"}), said.text
+            assert {name: value for name, value in said.data["result"].items() if name != "copy"} == {
                 "folder": f"/data/coolify/backups/ink/{said.data['operation_id']}",
                 "dump_sha256": kept.sum,
                 "bytes": kept.size,
@@ -69,7 +75,8 @@ async def test_a_drill_proves_the_restore_and_the_next_look_knows_it(tmp_path: P
         async with ink(tmp_path, change_world=newer) as it, it.client() as client:
             said = await call(client, "backup_coolify", drill=True, wait_s=60)
             told = await call(client, "get_coolify_image")
-            assert (said.outcome, said.checks) == ("applied", {"backup": "passed", "restore": "passed"}), said.text
+            passed = {"backup": "passed", "copy": "passed", "restore": "passed"}
+            assert (said.outcome, said.checks) == ("applied", passed), said.text
             drill = said.data["result"]["drill"]
             assert drill["restored"] == said.data["operation_id"]
             assert (drill["pending_before"], drill["ran"], drill["secret"]) == ([PENDING], [PENDING], "decrypted")
@@ -144,17 +151,21 @@ async def test_the_last_words_of_what_failed_are_in_the_answer(tmp_path: Path) -
     assert "Duplicate column" in said.text
 
 
-async def test_a_backup_that_was_spoilt_right_after_is_not_called_made(tmp_path: Path) -> None:
-    """The proof reads the disk, and not what the step returned."""
+@pytest.mark.parametrize("place", [True, False])
+async def test_a_backup_that_was_spoilt_right_after_is_not_called_made(tmp_path: Path, *, place: bool) -> None:
+    """The proof reads the disk, and not what the step returned; and nothing that is spoilt is copied off the host."""
 
     def spoil(state: WorldState) -> None:
         factory(state).kept[-1].spoilt = True
 
     with anyio.fail_after(LIMIT_S):
         wrap = After(tmp_path, "factory.backup_coolify", spoil)
-        async with ink(tmp_path, wrap_handler=wrap) as it, it.client() as client:
+        fleet = None if place else no_place
+        async with ink(tmp_path, wrap_handler=wrap, change_fleet=fleet) as it, it.client() as client:
             said = await call(client, "backup_coolify", wait_s=60)
-    assert (said.outcome, said.checks) == ("applied_unverified", {"backup": "failed"}), said.text
+            assert len(it.state.place.files) == 1
+    outcome = ("failed", {}) if place else ("applied_unverified", {"backup": "failed"})
+    assert (said.outcome, said.checks) == outcome, said.text
 
 
 async def test_a_proof_that_is_not_on_the_factory_is_not_told(tmp_path: Path) -> None:
@@ -166,7 +177,8 @@ async def test_a_proof_that_is_not_on_the_factory_is_not_told(tmp_path: Path) ->
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path, wrap_handler=After(tmp_path, "factory.rehearse", forget)) as it, it.client() as client:
             said = await call(client, "backup_coolify", drill=True, wait_s=60)
-    assert (said.outcome, said.checks) == ("applied_unverified", {"backup": "passed", "restore": "failed"}), said.text
+    checks = {"backup": "passed", "copy": "passed", "restore": "failed"}
+    assert (said.outcome, said.checks) == ("applied_unverified", checks), said.text
 
 
 @pytest.mark.parametrize("verb", ["make", "rehearse"])

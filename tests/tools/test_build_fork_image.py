@@ -66,12 +66,13 @@ def host(state: WorldState, **changes: Any) -> None:
 
 
 async def test_the_fork_is_built_on_the_newest_release_and_pushed_by_its_digest(tmp_path: Path) -> None:
-    """The digest is what the registry has, and is handed to rotate_fork_image; what serves is as it was."""
+    """The digest is what the registry has, and is for rotate_fork_image and who signs it; what serves is as it was."""
     it = await built(tmp_path)
     assert (it.said.outcome, it.said.checks) == ("applied", SEEN), it.said.text
     digest = it.state.registry.moved[f"{NAME}:{TAG}"]
     applied = ["bootstrap/helpers/docker.php", "tests/Feature/DockerCustomCommandsTest.php"]
-    of = {"from": "f" * 40, "applied": applied}
+    to_sign = f"cosign sign --key cosign.key {NAME}@{digest}"
+    of = {"from": "f" * 40, "applied": applied, "to_sign": to_sign}
     assert it.said.data["result"] == {"image": f"{NAME}@{digest}", "tag": f"{NAME}:{TAG}", **of}
     assert (it.untouched, it.state.journal[-1]) == (True, f"registry push {NAME}:{TAG}")
 

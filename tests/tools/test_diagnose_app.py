@@ -228,18 +228,25 @@ async def test_a_compose_app_is_judged_by_the_parts_that_it_promises(tmp_path: P
         machine = muscle(state, "muscle-2")
         machine.containers = [each for each in machine.containers if each.name[:3] not in ("web", "db-")]
 
+    def composeless(state: WorldState) -> None:
+        refused(state)
+        muscle(state, "muscle-2").without.append("docker-compose-plugin")
+
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path) as it, it.client(says_yes()) as client:
             await deploy(client, name="stack", compose=file, compose_service="web")
             well = await diagnosed(it, client, app="stack")
             ended = await diagnosed(it, client, db_ended, app="stack")
             broken = await diagnosed(it, client, refused, app="stack")
+            bare = await diagnosed(it, client, composeless, app="stack")
 
-    assert [(each.data["verdict"], first(each)) for each in (well, ended, broken)] == [
+    assert [(each.data["verdict"], first(each)) for each in (well, ended, broken, bare)] == [
         ("up", "up"),
         ("down", "exited"),
         ("down", "compose_refused"),
+        ("down", "no_compose"),
     ]
     assert ended.data["causes"][0]["what"] == "db has ended"
     assert broken.data["causes"][0]["evidence"] == "a ulimit has no hard limit"
+    assert bare.data["causes"][0]["mend"] == "repair_server server=muscle-2"
     assert "not looked at: deployments: Coolify keeps none of a compose app" in well.text

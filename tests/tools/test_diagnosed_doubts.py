@@ -7,6 +7,7 @@ import pytest
 
 from ink_infra_mcp.areas.diagnosing import looked_at
 from ink_infra_mcp.core.diagnosis import diagnosed as judged
+from ink_infra_mcp.core.fleet import Fleet
 from ink_infra_mcp.sandbox.seed import SHOP
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_coolify import EnvVar
@@ -35,7 +36,9 @@ from tests.tools.troubles import (
 pytestmark = pytest.mark.anyio
 
 LIMIT_S = 300
+INSIDE = "10.250.0.11"
 SOON_S = 8.0
+LOGIN = "https://login.example.com/"
 HANGS = {"kind": "hang", "seconds": 30.0}
 """Longer than anybody waits who is told to look for SOON_S."""
 FILE = "services: {web: {image: 'a:1'}, db: {image: 'a:1'}, migrate: {image: 'a:1', restart: 'no'}}"
@@ -65,6 +68,24 @@ def proxied_by(image: str) -> Change:
     return change
 
 
+def itself(status: int, *, to: str = "") -> Change:
+    """Let the shop's container answer so where it is asked without the proxy."""
+    headers = {"location": to} if to else {}
+    fault = Fault(system="app", match=HOST, kind="status", status=status, headers=headers, times=99)
+    return lambda state: state.faults.append(fault.model_copy())
+
+
+def hangs_up(state: WorldState) -> None:
+    """Let the shop's container hang up on whoever asks it without the proxy."""
+    state.faults.append(Fault(system="app", match=HOST, kind="drop", times=99))
+
+
+def portless(state: WorldState) -> None:
+    """Let no label say at which port the shop's container listens."""
+    (web,) = own(state)
+    web.labels = {name: text for name, text in web.labels.items() if not name.endswith(".server.port")}
+
+
 def compose_app(file: str | None, *parts: str, ended: str = "", restart: str = "unless-stopped") -> Change:
     """Let the shop be a compose file of an application, of which these parts run and one has ended well."""
 
@@ -84,12 +105,30 @@ def compose_app(file: str | None, *parts: str, ended: str = "", restart: str = "
 
 
 DOUBTS: dict[str, tuple[str, str, tuple[Change, ...]]] = {
-    "a login": ("unknown", "unknown", (page(status=401),)),
-    "a redirect to another host": ("unknown", "unknown", (page(status=302, to="https://login.example.com/"),)),
+    "a login before its pages": ("up", "up", (page(status=401),)),
+    "a login of its own": ("up", "up", (page(status=401), itself(401))),
+    "a login before an app that fails": ("unknown", "unknown", (page(status=401), itself(500))),
+    "a login before an app that hangs up": ("unknown", "unknown", (page(status=401), hangs_up)),
+    "a login before an app whose port is not said": ("unknown", "unknown", (page(status=401), portless)),
+    "a refusal of its own": ("unknown", "unknown", (page(status=403), itself(403))),
+    "a redirect to another host": ("unknown", "unknown", (page(status=302, to=LOGIN),)),
+    "its own redirect to another host": ("up", "up", (page(status=302, to=LOGIN), itself(302, to=LOGIN))),
+    "another redirect of its own": (
+        "unknown",
+        "unknown",
+        (page(status=302, to=LOGIN), itself(302, to="https://x.example.com")),
+    ),
     "a redirect to http": ("unknown", "unknown", (page(status=302, to=f"http://{HOST}/"),)),
     "a redirect to another port": ("unknown", "unknown", (page(status=302, to=f"https://{HOST}:8443/"),)),
-    "a redirect to a login": ("unknown", "unknown", (page(status=302, to="/in", times=1), page(status=401))),
+    "a redirect to a login": ("up", "up", (page(status=302, to="/in", times=1), page(status=401), itself(401))),
+    "a login without the proxy's labels": ("unknown", "not_isolated", (unlabelled, page(status=401))),
     "a redirect of its own": ("up", "up", (page(status=302, to="/welcome?from=here", times=1),)),
+    "three redirects of its own": ("up", "up", tuple(page(status=302, to=f"/{n}", times=1) for n in (1, 2, 3))),
+    "more redirects than are followed": (
+        "unknown",
+        "unknown",
+        tuple(page(status=302, to=f"/{n}", times=1) for n in (1, 2, 3, 4)),
+    ),
     "a redirect with the host in it": ("up", "up", (page(status=307, to=f"https://{HOST}:443/en", times=1),)),
     "plain http that leads on": (
         "up",
@@ -131,17 +170,76 @@ async def test_what_may_be_anothers_answer_or_is_not_all_of_it_is_never_up(tmp_p
     assert {words: each.data["unknown"] for words, each in said.items() if words in UNKNOWN} == UNKNOWN
     assert f"https://{HOST} from here, at its server: answers 302, then 200;" in said["a redirect of its own"].text
     assert f"asked: https://{HOST} from here" in said["the container's port in its URL"].text
+    assert "; its container itself, asked by muscle-1: answers 401" in said["a login of its own"].text
+    assert f"not looked at: what is behind the login of https://{HOST}" in said["a login before its pages"].text
+    assert (
+        f"not looked at: what https://{HOST} leads to: login.example.com"
+        in said["its own redirect to another host"].text
+    )
 
 
 UNKNOWN = {
-    "a login": {f"https://{HOST}: answer": "it answers 401, before the app could be seen"},
-    "a redirect to a login": {f"https://{HOST}: answer": "it answers 302, then 401, before the app could be seen"},
+    "a login before an app that fails": {
+        f"https://{HOST}: answer": "it answers 401, before the app could be seen; its container itself: answers 500"
+    },
+    "a login before an app that hangs up": {
+        f"https://{HOST}: answer": "it answers 401, before the app could be seen; its container itself: no answer"
+    },
+    "a login before an app whose port is not said": {
+        f"https://{HOST}: answer": "it answers 401, before the app could be seen"
+    },
     "copies on other servers": {"its copies on 2 more servers": "only its first server is looked at"},
     "parts that nobody tells": {"which parts it promises": "Coolify does not tell its compose file"},
     "an answer without the proxy": {
         f"https://{HOST}: who answered": "something answers 200, and the proxy of its server does not run"
     },
 }
+
+
+def inside(state: WorldState) -> None:
+    """Let the shop's server have a private address only, which the Factory knows by the shop's name."""
+    muscle(state).address = INSIDE
+    state.hosts["factory"].names[HOST] = [INSIDE]
+    next(server for server in state.coolify.servers if server.name == "muscle-1").ip = INSIDE
+
+
+def from_factory(fleet: Fleet) -> Fleet:
+    """Return the fleet with its private apps proved from the Factory."""
+    return fleet.model_copy(update={"access": fleet.access.model_copy(update={"proof_from": "factory"})})
+
+
+FROM_A_SERVER: dict[str, tuple[str, str, tuple[Change, ...]]] = {
+    "answers 302, then 200": ("up", "", (page(status=302, to="/in", times=1),)),
+    "answers 302, then 404": (
+        "up",
+        "",
+        (page(status=302, to="/a", times=1), page(status=302, to="b", times=1), page(status=404)),
+    ),
+    "answers 302": (
+        "unknown",
+        "before the app could be seen; its container itself: answers 200",
+        (page(status=302, to="https://login.example.com/"),),
+    ),
+    "answers 307": ("unknown", "before the app could be seen", (page(status=307, to=f"http://{HOST}/"),)),
+    "answers 301": ("unknown", "before the app could be seen", (page(status=301, to=f"https://{HOST}/a b"),)),
+}
+
+
+async def test_redirects_to_the_same_host_are_followed_from_a_server_too(tmp_path: Path) -> None:
+    """A private app is seen from a server of the fleet as a public one is from here: no other host is ever asked."""
+    told: dict[str, tuple[str, str]] = {}
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=inside, change_fleet=from_factory) as it, it.client() as client:
+            for words, (_, _, changes) in FROM_A_SERVER.items():
+                said = await diagnosed(it, client, *changes)
+                [visit] = [line for line in said.data["asked"] if line.startswith(f"https://{HOST}")]
+                why = said.data.get("unknown", {}).get(f"https://{HOST}: answer", "")
+                told[words] = (said.data["verdict"], why)
+                assert visit.startswith(f"https://{HOST} from factory, at its server: {words};"), visit
+            assert unknown(it) == []
+    assert told == {
+        words: (verdict, f"it {words}, {why}" if why else "") for words, (verdict, why, _) in FROM_A_SERVER.items()
+    }
 
 
 async def test_of_a_compose_app_without_containers_nobody_is_said_to_have_stopped_it(tmp_path: Path) -> None:

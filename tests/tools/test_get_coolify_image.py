@@ -56,7 +56,7 @@ AS_IT_SHOULD_BE = {
     "auto_update": "off",
     "upstream": {"pull_request": PULL_REQUEST, "state": "open", "newest": "4.3.10", "newer": "0"},
     "apps": {"relying": "2: docs, shop", "not_isolated": "1: legacy", "unseen": "0"},
-    "last_backup": "5 h ago; by Coolify's word 5 h ago",
+    "last_backup": "5 h ago; by Coolify's word 5 h ago; off the host 3 d ago",
     "last_proved_restore": "3 d ago",
 }
 
@@ -400,7 +400,7 @@ async def test_a_coolify_that_stopped_and_was_never_backed_up_is_told(tmp_path: 
             dump.size = 0
 
     said = await asked(tmp_path, bare)
-    assert said.data["last_backup"] == "never; by Coolify's word 5 h ago"
+    assert said.data["last_backup"] == "never; by Coolify's word 5 h ago; off the host 3 d ago"
     assert found(said) == {
         "not_running": "critical",
         "unknown_apps": "high",
@@ -419,7 +419,8 @@ async def test_an_old_backup_is_told_with_its_age(tmp_path: Path) -> None:
             dump.at -= 3 * 86_400
 
     said = await asked(tmp_path, old)
-    assert (said.data["last_backup"], found(said)) == ("3 d ago; by Coolify's word 5 h ago", {"old_backup": "high"})
+    words = "3 d ago; by Coolify's word 5 h ago; off the host 3 d ago"
+    assert (said.data["last_backup"], found(said)) == (words, {"old_backup": "high"})
 
 
 async def test_what_a_factory_makes_up_stays_within_bounds(tmp_path: Path) -> None:

@@ -120,6 +120,10 @@ async def test_somebody_elses_override_is_merged_and_one_that_cannot_be_is_refus
     [
         (disk(lambda it: setattr(it, "upgrading", True)), "an upgrade of Coolify's own runs"),
         (disk(lambda it: setattr(it, "left_over", ["0123456789ab_coolify"])), "containers are left of an earlier try"),
+        (
+            disk(lambda it: setattr(it, "held", ["8000=web", "443=?"])),
+            "port 8000 is held by web; port 443 is held by a",
+        ),
         (disk(lambda it: setattr(it, "free_kb", 1_000_000)), "its disks have 976 MiB left, and 5 GiB are needed"),
         (disk(lambda it: it.broken.append("settings")), "whether Coolify updates itself is not known"),
         (disk(lambda it: it.broken.append("images")), "Docker Compose does not take its files"),

@@ -29,12 +29,14 @@ from tests.tools.exchanges import (
     refused,
     up_to_date,
 )
+from tests.tools.test_build_fork_image import NAME, PATCH, fails
 from tests.tools.test_image_rules import policies
 from tests.tools.test_restore_official_coolify import ENV, OFFICIAL, PINNED, TAG, VERSION, official
 
 pytestmark = pytest.mark.anyio
 UPGRADE = "upgrade_coolify"
 COMMIT = commit_sha(f"coollabsio/coolify v{VERSION}")
+FORK_TAG = f"{NAME}:{VERSION}-{PATCH[:12]}"
 CHECKED = '      - "${APP_PORT:-8000}:8080"\n'
 NEW_PROD = PROD_TEXT.replace(CHECKED, f"{CHECKED}    healthcheck:\n      retries: 24\n      start_period: 1m\n")
 """Coolify's own file with what changed in it from 4.3.2 to 4.3.3."""
@@ -80,6 +82,11 @@ def without_realtime(state: WorldState) -> None:
 def drops_it(state: WorldState) -> None:
     """Let the image that runs lack the option."""
     state.coolify.supports_runtime_option = False
+
+
+def unbroken(text: str) -> str:
+    """Return a text without blanks and ends of lines, which a plan puts also into long words."""
+    return "".join(text.replace("... ", "").split())
 
 
 async def upgraded(folder: Path, change: Change, *, wrap: Before | None = None, image: str = NEW) -> Ended:
@@ -170,11 +177,68 @@ async def test_coolifys_other_file_that_changes_while_it_is_prepared_ends_it_bef
     assert (ended.said.outcome, ended.after.image) == ("failed", ended.before.image), ended.said.text
 
 
-async def test_a_fork_without_its_build_is_told_to_build_one_on_that_release(tmp_path: Path) -> None:
-    """The official image would drop --runtime silently, and is never taken for it."""
-    told = await stays(tmp_path, released())
-    assert "a fork runs, which the official image would replace, and with it --runtime" in told
-    assert "build_fork_image with base v4.3.11" in told
+async def test_a_fork_is_built_on_the_release_and_put_into_service_in_one_plan(tmp_path: Path) -> None:
+    """A yes is to the two commits that it is built of; what the push returned is what runs, by its digest."""
+    with anyio.fail_after(LIMIT_S):
+        async with (
+            ink(tmp_path, change_world=released(), clock=FakeClock(datetime.now(UTC))) as it,
+            it.client() as client,
+        ):
+            asked = await call(client, UPGRADE, version=VERSION)
+            said = await approved(it, client, UPGRADE, version=VERSION, wait_s=3600)
+            after, pushed = in_service(it.state), it.state.registry.moved[FORK_TAG]
+            again = await call(client, UPGRADE, version=VERSION)
+    words = unbroken(asked.text)
+    for told in (
+        f"Base: v{VERSION}, commit {COMMIT}",
+        f"branch runtime, commit {PATCH}",
+        "by the digest that its push returned",
+    ):
+        assert unbroken(told) in words, told
+    image = f"{FORK_TAG.rpartition(':')[0]}@{pushed}"
+    assert (said.outcome, said.checks) == ("applied", {**OFFICIAL, "registry": "passed"}), said.text
+    assert (after.image, said.data["result"]["built"], f'image: "{image}"' in after.files[CUSTOM]) == (
+        image,
+        image,
+        True,
+    )
+    assert (again.outcome, said.data["result"]["downtime_ms"] > 0) == ("already_so", True), again.text
+
+
+@pytest.mark.parametrize("fault", ["conflict", "build", "option"])
+async def test_a_build_that_fails_leaves_coolify_as_it_is(tmp_path: Path, fault: str) -> None:
+    """Nothing is pulled, backed up or swapped before there is an image."""
+    ended = await upgraded(tmp_path, all_of(released(), fails(fault)), image="")
+    assert (ended.said.outcome, ended.after) == ("undone", ended.before), ended.said.text
+    assert {line.split()[0] for line in ended.journal} == {"ink-build"}
+
+
+async def test_a_build_that_was_pushed_before_is_not_made_again(tmp_path: Path) -> None:
+    """The plan names its digest, and has no build in it."""
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, clock=FakeClock(datetime.now(UTC))) as it, it.client() as client:
+            made = await approved(it, client, "build_fork_image", base=f"v{VERSION}", options=["wait_s=3600"])
+            asked = await call(client, UPGRADE, version=VERSION)
+    words = unbroken(asked.text)
+    assert (unbroken(made.data["result"]["image"]) in words, "dockerbuildx" in words) == (True, False), asked.text
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        (f'digests = {{ value = ["sha256:{"1" * 64}"], why = "released" }}', "lists the digests that may run"),
+        ('least_age_h = { value = 48, why = "stolen ones are found out" }', "no image run that is younger than 48 h"),
+    ],
+)
+async def test_what_policy_asks_of_an_image_that_is_not_there_yet_is_a_refusal(
+    tmp_path: Path, rule: str, reason: str
+) -> None:
+    """A build is new, and on no list: it is built first, and put into service when policy lets it."""
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path / "it", policies=policies(tmp_path, f"{rule}\n")) as it, it.client() as client:
+            said = await call(client, UPGRADE, version=VERSION)
+            assert (said.is_error, it.journal) == (True, [])
+    assert reason in " ".join(said.text.split())
 
 
 async def test_what_build_fork_image_answers_is_taken_without_a_word_of_a_person(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from ink_infra_mcp.app.vendors import (
     robot_settings,
 )
 from ink_infra_mcp.app.wiring import Places, Wiring, WrapHandler
-from ink_infra_mcp.areas.apps.app import all_apps
 from ink_infra_mcp.areas.apps.own_values import OwnLogs
 from ink_infra_mcp.areas.factory.installer import release_file
+from ink_infra_mcp.areas.known_names import NamedKind, known_names
 from ink_infra_mcp.areas.look import Dns, Look, ZoneBook
 from ink_infra_mcp.clients import cloudflare, github, hetzner_cloud, hetzner_dns, hetzner_robot
 from ink_infra_mcp.clients.answers import Classify
@@ -60,6 +60,7 @@ from ink_infra_mcp.hosts.docker.proxy import proxy_on
 from ink_infra_mcp.hosts.docker.steps import HostSteps
 from ink_infra_mcp.hosts.factory.backup_steps import BackupSteps
 from ink_infra_mcp.hosts.factory.build_steps import BuildSteps
+from ink_infra_mcp.hosts.factory.copy_steps import CopySteps
 from ink_infra_mcp.hosts.factory.disk_steps import DiskSteps
 from ink_infra_mcp.hosts.factory.install_steps import InstallSteps
 from ink_infra_mcp.hosts.factory.steps import FactorySteps
@@ -89,8 +90,6 @@ if TYPE_CHECKING:
 
 __all__ = ["App", "Places", "Wiring", "WrapHandler"]
 
-NEWEST = 100
-"""Operations among whose ids a name is completed."""
 AnyQuery = Query[Any, Any, Any]
 AnyMutation = Mutation[Any, Any, Any]
 
@@ -163,16 +162,14 @@ class App:
         """Wait for an operation, up to `wait_s` seconds."""
         return await self.guarded.operations.follow(operation_id, wait_s=wait_s, progress=progress)
 
-    async def names(self, kind: str) -> tuple[str, ...]:
-        """Return the names of all apps or servers, or the newest operations; no server is asked for it."""
-        if kind == "app":
-            return tuple(app.name for app in await all_apps(self.look))
-        if kind == "server":
-            return tuple(sorted(host.name for host in self.look.fleet.hosts))
-        return await self._newest_operations()
+    @property
+    def records(self) -> Archive:
+        """Return the operations that the state store has."""
+        return self._looking.archive
 
-    async def _newest_operations(self) -> tuple[str, ...]:
-        return tuple(o.id for o in await self.look.archive.operations(before=None, limit=NEWEST))
+    async def names(self, kind: NamedKind, *, of: str = "") -> tuple[str, ...]:
+        """Return the names of all of a kind, those of images `of` an app; no server is asked for it."""
+        return await known_names(self.look, kind, of=of)
 
     def redact(self, text: str) -> str:
         """Return the text without secrets."""
@@ -315,13 +312,14 @@ class App:
             cloud,
             robot,
             FirewallSteps(self.hosts, self.look.knock.all),
-            RegistrySteps(self._registries),
+            RegistrySteps(self._registries, wiring.images.keys),
             FleetSteps(self._live),
             VisitSteps(self.look.probe),
             HetznerDnsSteps(lambda: self._hetzner_dns_http),
             CloudflareSteps(lambda: self._cloudflare_http),
             FactorySteps(self.hosts),
             BackupSteps(self.hosts),
+            CopySteps(self.hosts),
             SwapSteps(self.hosts, self._wiring.clock),
             BuildSteps(self.hosts),
             DiskSteps(self.hosts),

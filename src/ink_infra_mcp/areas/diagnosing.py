@@ -16,6 +16,7 @@ from ink_infra_mcp.areas.told import (
     Containers,
     containers_in,
     copies_of,
+    door_of,
     last_deployment,
     machine_of,
     parts_of,
@@ -24,7 +25,16 @@ from ink_infra_mcp.areas.told import (
     said_of,
     skipped_of,
 )
-from ink_infra_mcp.areas.visited import Deadline, bare_words, or_unread, visitable, visited, visited_bare, with_zone
+from ink_infra_mcp.areas.visited import (
+    Deadline,
+    asked_inside,
+    bare_words,
+    or_unread,
+    visitable,
+    visited,
+    visited_bare,
+    with_zone,
+)
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.core.diagnosis_facts import Answer, NotAsked, Page, Seen, Unread
 from ink_infra_mcp.core.errors import VendorError
@@ -109,6 +119,7 @@ class _Looking:
                 group.start_soon(part)
             for url in self.urls[:MOST_URLS]:
                 group.start_soon(self._page, url)
+        await self._inside()
         if any(isinstance(page.answer, Answer) and page.answer.status is None for page in self.pages.values()):
             self.shut = await self._asked_door()
         if self._may_tell_more():
@@ -185,6 +196,26 @@ class _Looking:
         self.pages[url] = await with_zone(self.look, page, self.until) if leads_astray else page
         self.visits[url] = words
 
+    async def _inside(self) -> None:
+        """Where a login or another host stands before an app, its container is asked itself."""
+        containers, seen = self._containers(), self._seen()
+        if isinstance(containers, Unread):
+            return
+        async with anyio.create_task_group() as group:
+            for url, page in [*self.pages.items()]:
+                door = door_of(containers, url)
+                if door and isinstance(page.answer, Answer) and page.answer.gates and not seen.astray(page):
+                    group.start_soon(self._enter, url, page.answer, door)
+
+    async def _enter(self, url: str, answer: Answer, door: tuple[str, int]) -> None:
+        page = self.pages[url]
+        found = await or_unread(lambda: asked_inside(self.look, self.app.muscle, page, answer, door), self.until)
+        if isinstance(found, Unread):
+            self.visits[url] += f"; its container itself: {found.why}"
+            return
+        self.pages[url] = found
+        self.visits[url] += f"; its container itself, asked by {self.app.muscle}: {found.inside_words}"
+
     async def _asked_door(self) -> tuple[str, ...] | Unread:
         if isinstance(self.facts, Unread):
             return self.facts
@@ -212,13 +243,18 @@ class _Looking:
             machine=machine_of(self.look, self.app, self.facts, self.upkeep, own),
             pages=(*(self.pages[url] for url in self.urls[:MOST_URLS]), *self._unvisited()),
             missing=lacks,
-            refused=self.why.cause if isinstance(self.why, Why) and not boxes else "",
+            refused=self._refused if not boxes else "",
+            no_compose=isinstance(self.why, Why) and self.why.no_compose,
             shut=self.shut,
             wildcard=next((m.wildcard_domain or "" for m in self.look.fleet.muscles if m.name == self.app.muscle), ""),
             rivals=frozenset() if isinstance(own, Unread) else own.rivals,
             more=dict(self._more()),
             skipped=tuple(skipped_of(self.app)),
         )
+
+    @property
+    def _refused(self) -> str:
+        return self.why.cause if isinstance(self.why, Why) and not self.why.no_compose else ""
 
     def _more(self) -> Iterator[tuple[str, Unread]]:
         yield from copies_of(self.app)

@@ -13,8 +13,8 @@ from ink_infra_mcp.areas.machines.health import muscle_drifts, room_drifts
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.clients.coolify.causes import is_of_image, probable_cause
-from ink_infra_mcp.core.diagnosis_facts import Box, CoolifySaid, Finding, Machine, Rollout, Unread
-from ink_infra_mcp.core.routing import routes_in
+from ink_infra_mcp.core.diagnosis_facts import Box, CoolifySaid, Finding, Machine, Rollout, Unread, closest
+from ink_infra_mcp.core.routing import port_in, routes_in
 from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import belongs_to, is_preview, service_of
@@ -85,6 +85,19 @@ def containers_in(
     own = tuple(c for c in facts.containers if belongs_to(c, app) and not is_preview(c, app))
     boxes = tuple(_box(container, promise, facts, now) for container in own)
     return Containers(own, boxes, missing(own, promise), frozenset(_rivals(facts, own)))
+
+
+def door_of(containers: Containers, url: str) -> tuple[str, int] | None:
+    """Return address and port of the running container to which the proxy leads a URL; None where that is not said."""
+    ways = [
+        (closest(box.routes, url), container)
+        for container, box in zip(containers.own, containers.boxes, strict=True)
+        if box.runs and box.is_led(url)
+    ]
+    _, container = max(ways, key=lambda way: way[0], default=(0, None))
+    port = port_in(container.labels) if container is not None else None
+    address = next(iter(container.addresses), "") if container is not None else ""
+    return (address, port) if address and port else None
 
 
 def _rivals(facts: HostFacts, own: Collection[ContainerFacts]) -> Iterator[str]:

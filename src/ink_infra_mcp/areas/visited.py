@@ -14,14 +14,16 @@ from ink_infra_mcp.areas.apps.web import NO_ANSWER, Reached, is_unrouted, reache
 from ink_infra_mcp.areas.dns.zones import delegation_of
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.probe import DEFAULT_PORTS, HttpSeen, TlsSeen
-from ink_infra_mcp.core.diagnosis_facts import Answer, NotAsked, Page, Unread
+from ink_infra_mcp.core.diagnosis_facts import REDIRECTS, Answer, NotAsked, Page, Unread
 from ink_infra_mcp.core.dns.zones import closest
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.hosts.web.visiting import visit_from
 
 T = TypeVar("T")
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MOST_ON = 3
+"""From http to https, to the start page, to its language; a browser gives up after twenty."""
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~/@%+:=,!-]*)?", re.ASCII)
 _Visit = tuple[HttpSeen | None, str]
@@ -83,7 +85,7 @@ def _plain(parts: SplitResult) -> str:
 async def visited(look: Look, muscle: str, url: str) -> tuple[Page, str]:
     """Return a URL of an app as it is reached at its server, and in words from where, and what was seen.
 
-    One redirect to the same host is followed: what it leads to is the answer.
+    Redirects to the same host are followed, up to MOST_ON: what they lead to is the answer.
     """
     found = await reached(look, muscle, url, within_s=0)
 
@@ -114,6 +116,15 @@ async def visited_bare(look: Look, url: str) -> Page:
     return Page(url, leads, answer, certificate, seen=f"{host}: {', '.join(addresses) or named.status}")
 
 
+async def asked_inside(look: Look, muscle: str, page: Page, answer: Answer, door: tuple[str, int]) -> Page:
+    """Return the page with what its container answers where the proxy was asked, without the proxy: its server asks."""
+    parts, (address, port) = urlsplit(answer.at or page.url), door
+    url = parts._replace(scheme="http", netloc=f"{parts.hostname}:{port}").geturl()
+    seen = await visit_from(look.hosts, muscle, url, address=address)
+    error = clean_name(seen.error, limit=200)
+    return replace(page, inside=Answer(seen.status, seen.untrusted_start, error, to=_away(url, seen.location)))
+
+
 def bare_words(page: Page) -> str:
     """Return in words what a visit by name alone saw."""
     return f"{page.url} from here, where its name leads: {_words(page)}; {page.seen or 'not visited'}"
@@ -134,22 +145,29 @@ def _words(page: Page) -> str:
 async def _followed(
     url: str, first: _Visit, again: Callable[[str], Awaitable[_Visit]]
 ) -> tuple[Answer | Unread, str | Unread | NotAsked]:
-    """What was seen behind a redirect is the answer; the certificate is good where both are."""
-    answer, certificate = _answer(first), _certificate(url, first)
-    on = _sent_on(url, first[0])
-    if not on:
-        return answer, certificate
-    then = await again(on)
-    behind = _answer(then)
-    if isinstance(behind, Answer) and isinstance(answer, Answer):
-        behind = replace(behind, via=answer.status or 0)
-    is_good = isinstance(certificate, NotAsked) or not certificate
-    return behind, _certificate(on, then) if is_good else certificate
+    """What was seen behind redirects is the answer; the certificate is good where each of them is."""
+    answer, certificate, here, seen = _answer(url, first), _certificate(url, first), url, first
+    for _ in range(MOST_ON):
+        on = _sent_on(here, seen[0])
+        if not on:
+            break
+        here, seen = on, await again(on)
+        answer = _behind(_answer(here, seen), answer)
+        if isinstance(certificate, NotAsked) or not certificate:
+            certificate = _certificate(here, seen)
+    return answer, certificate
+
+
+def _behind(then: Answer | Unread, before: Answer | Unread) -> Answer | Unread:
+    """The first redirect is told of; how many more there were makes no difference."""
+    if isinstance(then, Unread) or isinstance(before, Unread):
+        return then
+    return replace(then, via=before.via or before.status or 0)
 
 
 def _sent_on(url: str, seen: HttpSeen | None) -> str:
     """Return where an answer sends its visitor on, empty where that is another host, or not by a redirect."""
-    if seen is None or seen.status not in _REDIRECTS or not seen.location:
+    if seen is None or seen.status not in REDIRECTS or not seen.location:
         return ""
     try:
         return _same_host(urlsplit(url), urlsplit(urljoin(url, seen.location)))
@@ -176,14 +194,24 @@ def _leads(found: Reached) -> Literal["here", "elsewhere", "nowhere"] | Unread:
     return Unread(found.dns.evidence) if found.why == NO_ANSWER else "nowhere"
 
 
-def _answer(visit: _Visit) -> Answer | Unread:
+def _answer(url: str, visit: _Visit) -> Answer | Unread:
     """Where we did not go, nothing is known."""
     seen, reason = visit
     if seen is None:
         return Unread(reason)
     if seen.kind in ("refused_by_us", "unresolved"):
         return Unread(seen.error)
-    return Answer(seen.status, seen.untrusted_start, clean_name(seen.error, limit=200), is_unrouted(seen))
+    error, to = clean_name(seen.error, limit=200), _away(url, seen.location)
+    return Answer(seen.status, seen.untrusted_start, error, is_unrouted(seen), at=url, to=to)
+
+
+def _away(url: str, location: str) -> str:
+    """Return the other host that a redirect leads to, empty where it is the same one, or none."""
+    try:
+        host = urlsplit(urljoin(url, location)).hostname or ""
+        return host if host != urlsplit(url).hostname and _HOST.fullmatch(host) else ""
+    except ValueError:
+        return ""
 
 
 def _certificate(url: str, visit: _Visit) -> str | Unread | NotAsked:

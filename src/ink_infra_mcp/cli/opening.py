@@ -171,7 +171,8 @@ class Opener:
         environ |= {f"INK_{name.upper()}": value for name, value in values.items()}
         secrets = Secrets(environ, redact=self._redact, open_keyring=no_keyring)
         addresses = {name: host.address for name, host in world.read().hosts.items()}
-        fleet = sandbox_fleet(ends.coolify_url, addresses, dict(ends.host_keys), folder / FLEET_FILE)
+        keys, file = dict(ends.host_keys), folder / FLEET_FILE
+        fleet = sandbox_fleet(ends.coolify_url, addresses, keys, file, place_key=ends.place_key)
         places = Places(
             hetzner_cloud=ends.hetzner_url,
             hetzner_robot=ends.robot_url,
@@ -240,15 +241,23 @@ def wiring(
 
 
 def sandbox_fleet(
-    coolify_url: str, addresses: dict[str, str], host_keys: dict[str, str], edited: Path | None = None
+    coolify_url: str,
+    addresses: dict[str, str],
+    host_keys: dict[str, str],
+    edited: Path | None = None,
+    *,
+    place_key: str = "",
 ) -> "Fleet":
     """Return the fleet of the pretend world: the factory, and each muscle-N with the wildcard domain sN.
+
+    Copies of backups go to its Storage Box, where its host key is given.
 
     Once tools have changed which Muscles there are, the file `edited` says it.
     """
     from ink_infra_mcp.core.fleet import (
         PUBLIC_REGISTRIES,
         Access,
+        BackupPlace,
         CoolifySettings,
         Domains,
         Fleet,
@@ -257,6 +266,7 @@ def sandbox_fleet(
         Images,
         Muscle,
     )
+    from ink_infra_mcp.sandbox.state_place import AGE_KEY, BOX, BOX_USER
     from ink_infra_mcp.settings.fleet_file import load_fleet
 
     names = sorted(name for name in addresses if name.startswith("muscle-"))
@@ -281,6 +291,9 @@ def sandbox_fleet(
         ),
         access=Access(admin=(SANDBOX_ADMIN,)),
         images=Images(registries=(*PUBLIC_REGISTRIES, f"registry.{SANDBOX_DOMAIN}")),
+        backups=BackupPlace(address=BOX, ssh_user=BOX_USER, host_key=place_key, recipient=AGE_KEY)
+        if place_key
+        else BackupPlace(),
     )
     if edited is None or not edited.exists():
         return fleet

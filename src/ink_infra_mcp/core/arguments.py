@@ -5,7 +5,7 @@ from enum import Enum
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, GetJsonSchemaHandler
+from pydantic import BaseModel, BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -28,6 +28,10 @@ class Mark(Enum):
         """Note in the schema of an argument that it is an option; what is made of that is for the wire to say."""
         made = handler(schema)
         return {**made, IS_OPTION: True} if self is Mark.OPTION else made
+
+
+Wait = Annotated[int, Field(ge=0, le=3600, description="Seconds to wait")]
+"""How long a call waits for the operation that it began; after that it answers `running`, and the operation goes on."""
 
 
 def _named(value: object) -> object:

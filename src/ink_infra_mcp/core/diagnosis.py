@@ -42,7 +42,7 @@ def diagnosed(seen: Seen) -> Diagnosis:
         causes=causes,
         beside=tuple(each.finding for each in all_found if not each.is_cause),
         unknown=seen.unread,
-        skipped=(*_not_asked(seen), *seen.skipped),
+        skipped=(*_not_asked(seen), *_beyond(seen), *seen.skipped),
     )
 
 
@@ -53,6 +53,17 @@ def _by(rules: Sequence[Rule], seen: Seen) -> list[Found]:
 def _not_asked(seen: Seen) -> Iterator[str]:
     facts = (("deployments", seen.rollout), ("firewalls of its server", seen.shut))
     yield from (f"{name}: {fact.why}" for name, fact in facts if isinstance(fact, NotAsked))
+
+
+def _beyond(seen: Seen) -> Iterator[str]:
+    """Yield what lies behind an answer that stands before the pages and is the app's own, or a login."""
+    for page in seen.pages:
+        if page.entered and isinstance(page.answer, Answer):
+            yield (
+                f"what {page.url} leads to: {page.answer.to}"
+                if page.answer.to
+                else f"what is behind the login of {page.url}"
+            )
 
 
 def _not_running(seen: Seen, inside: Sequence[Found]) -> Iterator[Found]:

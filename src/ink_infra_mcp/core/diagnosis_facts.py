@@ -10,6 +10,8 @@ SERVER_ERRORS = 500
 OF_APPS = frozenset({*range(200, 300), 404, 405, 410})
 """Statuses that only what serves pages gives. A redirect, a login, a refusal and a limit may be those of a middleware
 in front of an app that is down; 400 is what a program says that does not know its own name."""
+LOGIN = 401
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 LOOPS = 2
 """So many starts after a fall, the last one a moment ago, are no accident."""
 
@@ -142,8 +144,8 @@ class Machine:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one visit saw: a status, or why there was none. `unrouted`: 404 in the words that Traefik has for a name
-    without a router, which are those of programs in Go, too. `via` is the status of the redirect to the same host that
-    was followed, 0 where none was.
+    without a router, which are those of programs in Go, too. `via` is the status of the first redirect to the same host
+    that was followed, 0 where none was; `at` is the URL that gave this answer, `to` the other host that it leads to.
     """
 
     status: int | None = None
@@ -151,6 +153,13 @@ class Answer:
     error: str = ""
     unrouted: bool = False
     via: int = 0
+    at: str = ""
+    to: str = ""
+
+    @property
+    def gates(self) -> bool:
+        """Return whether it stands before the pages: it asks for a login, or leads to another host."""
+        return self.status == LOGIN or (self.status in REDIRECTS and bool(self.to))
 
     @property
     def good(self) -> bool:
@@ -174,6 +183,7 @@ class Answer:
 class Page:
     """One URL of the app, of scheme, host and path alone. `leads` is where its name leads, `seen` the words for it,
     `delegation` what is wrong with the zone's. `certificate` is what is wrong with it, empty where it is trusted.
+    `inside` is what its container itself answered there, asked without the proxy; None: nobody asked.
     """
 
     url: str
@@ -182,6 +192,22 @@ class Page:
     certificate: str | Unread | NotAsked
     seen: str = ""
     delegation: str = ""
+    inside: Answer | None = None
+
+    @property
+    def entered(self) -> bool:
+        """Return whether an answer that stands before the pages is no doubt about the app: its container itself gives
+        the same one, or good pages behind a login.
+        """
+        answer, inside = self.answer, self.inside
+        if inside is None or not isinstance(answer, Answer) or not answer.gates:
+            return False
+        return (answer.status == LOGIN and inside.good) or (inside.status, inside.to) == (answer.status, answer.to)
+
+    @property
+    def inside_words(self) -> str:
+        """Return in words what its container itself answered."""
+        return self.inside.words if self.inside else "not asked"
 
     @property
     def host(self) -> str:
@@ -191,7 +217,7 @@ class Page:
     @property
     def well(self) -> bool:
         """Return whether it was seen that its name, its certificate and its answer are as they should be."""
-        answers = isinstance(self.answer, Answer) and self.answer.good
+        answers = isinstance(self.answer, Answer) and (self.answer.good or self.entered)
         return answers and self.leads == "here" and (self.certificate == "" or isinstance(self.certificate, NotAsked))
 
     def unread(self) -> Iterator[tuple[str, Unread]]:
@@ -205,9 +231,9 @@ class Seen:
     """All that was looked at of one app. `rollout` is None where there never was one.
 
     `missing` says which promised part of it has no container that runs, `refused` what Docker Compose has against its
-    file, `shut` which of its server's web ports a firewall keeps closed. `wildcard` is the domain below which all names
-    lead to its server, `rivals` are the routes to what else runs there. `more` is what else could not be read, by its
-    name, `skipped` what nobody looked at.
+    file, `no_compose` that its server has none to read it with, `shut` which of its server's web ports a firewall keeps
+    closed. `wildcard` is the domain below which all names lead to its server, `rivals` are the routes to what else runs
+    there. `more` is what else could not be read, by its name, `skipped` what nobody looked at.
     """
 
     name: str
@@ -219,6 +245,7 @@ class Seen:
     pages: tuple[Page, ...] = ()
     missing: str = ""
     refused: str = ""
+    no_compose: bool = False
     shut: tuple[str, ...] | NotAsked | Unread = NotAsked("not asked")
     wildcard: str = ""
     rivals: frozenset[str] = frozenset()
@@ -341,8 +368,9 @@ class Seen:
         if answer.unrouted:
             why = "it answers 404 in words that the proxy and programs share, so that nobody knows whose they are"
             yield "answer", Unread(why)
-        elif not answer.good:
-            yield "answer", Unread(f"it {answer.words}, before the app could be seen")
+        elif not answer.good and not page.entered:
+            inside = f"; its container itself: {page.inside_words}" if page.inside else ""
+            yield "answer", Unread(f"it {answer.words}, before the app could be seen{inside}")
         elif astray:
             words = astray if isinstance(astray, Unread) else Unread(f"something {answer.words}, and {astray}")
             yield "who answered", words

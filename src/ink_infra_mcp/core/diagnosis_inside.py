@@ -114,6 +114,12 @@ def _rollout_failed(seen: Seen) -> Iterator[Found]:
         yield found(code, what, _failure(last), mend, is_cause=seen.ails and not seen.runs)
 
 
+def _composeless(seen: Seen) -> Iterator[Found]:
+    if seen.no_compose and not seen.runs:
+        what = f"{seen.muscle} has no Docker Compose, with which Coolify starts this app"
+        yield found("no_compose", what, "`docker compose version` fails there", f"repair_server server={seen.muscle}")
+
+
 def _refused(seen: Seen) -> Iterator[Found]:
     if seen.refused and not seen.runs:
         what, mend = "Docker Compose does not start its file", f"deploy_app name={seen.name} with a mended compose file"
@@ -130,7 +136,7 @@ def _stopped(seen: Seen) -> Iterator[Found]:
     coolify = seen.coolify
     if not (seen.none and _was_rolled_out(seen) and isinstance(coolify, CoolifySaid)):
         return
-    if not (coolify.runs or coolify.crashes or seen.refused):
+    if not (coolify.runs or coolify.crashes or seen.refused or seen.no_compose):
         mend = f"control_app app={seen.name} action=start; list_operations, if it was stopped through here"
         yield found("stopped", _stop(_last(seen)), no_box(seen), mend)
 
@@ -192,6 +198,7 @@ INSIDE: tuple[Rule, ...] = (
     _ended,
     _held,
     _rollout_failed,
+    _composeless,
     _refused,
     _gone,
     _stopped,

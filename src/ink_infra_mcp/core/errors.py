@@ -28,6 +28,7 @@ InkError                      code, retryable, and three sentences: what failed,
 │   ├── HostUnreachable       no connection
 │   ├── HostKeyChanged        the host key is not the pinned one
 │   ├── HostLoginRefused      our key or user is not accepted: never retried
+│   ├── FileRefused           a place of files did not do what was asked (SFTP)
 │   └── CommandFailed         a command ended with an error
 ├── StateError                our own state store
 │   ├── StateUnavailable      cannot be read or written now (disk full, database down)
@@ -264,6 +265,29 @@ class HostLoginRefused(HostError):
     """The server does not accept our key for that user."""
 
     code = "host_login_refused"
+
+
+class FileRefused(HostError):
+    """A place that is reached by SFTP did not do what was asked.
+
+    `missing`: there is no such file or folder; `unknown`: it does not know this request at all.
+    """
+
+    code = "file_refused"
+
+    def __init__(
+        self,
+        failed: str,
+        *,
+        host: str,
+        done: str = NOTHING_DONE,
+        next: str = "",
+        missing: bool = False,
+        unknown: bool = False,
+    ) -> None:
+        super().__init__(failed, host=host, done=done, next=next)
+        self.missing = missing
+        self.unknown = unknown
 
 
 class CommandFailed(HostError):

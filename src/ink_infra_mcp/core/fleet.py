@@ -6,12 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.core.age_key import age_recipient
+
 _NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
 _NAME_OR_NONE = r"^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)?$"
 _DOMAIN = re.compile(r"^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$")
 _MEMORY = re.compile(r"^[1-9][0-9]{0,6}[kmg]$")
 _MIN_MEMORY_BYTES = 6 * 2**20
 _LAST_PORT = 65535
+_USER = r"[a-z_][a-z0-9_-]{0,31}"
+_USER_OR_NONE = rf"^(?:{_USER})?$"
+PLACE = "backup-place"
+"""What the place of copies is called in answers; no server may have that name."""
 PUBLIC_REGISTRIES = (
     *("docker.io", "ghcr.io", "quay.io", "registry.gitlab.com", "public.ecr.aws", "mcr.microsoft.com", "gcr.io"),
     *("registry.k8s.io", "lscr.io", "docker.n8n.io"),
@@ -134,7 +140,7 @@ class Host(_Section):
 
     name: Name
     address: Address
-    ssh_user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = "root"
+    ssh_user: Annotated[str, Field(pattern=rf"^{_USER}$")] = "root"
     ssh_port: Port = 22
     bastion: Name | None = None
     host_key: str = ""
@@ -180,6 +186,38 @@ class Fork(_Section):
     ] = ""
     branch: Annotated[str, Field(max_length=100, pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*([./][A-Za-z0-9_-]+)*)?$")] = ""
     upstream_pull_request: Annotated[str, Field(pattern=r"^$|^[\w.-]+/[\w.-]+#\d+$")] = ""
+
+
+class BackupPlace(_Section):
+    """Where copies of the Factory's backups go, off the host: a folder reached by SFTP, such as a Storage Box.
+
+    `recipient` is the public key of age that copies are encrypted for; who has its private key alone can read them.
+    The newest `keep` copies stay, and all that are younger than `keep_days`.
+    """
+
+    address: Address | None = None
+    ssh_user: Annotated[str, Field(pattern=_USER_OR_NONE)] = ""
+    ssh_port: Port = 23
+    host_key: str = ""
+    folder: Annotated[
+        str, Field(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")
+    ] = "coolify"
+    recipient: Annotated[str, AfterValidator(age_recipient)] = ""
+    keep: Annotated[int, Field(ge=1, le=1000)] = 14
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
+
+    @property
+    def host(self) -> Host | None:
+        """Return the way there, None where no place is named; it is no server of the fleet: nothing runs there."""
+        if self.address is None:
+            return None
+        return Host(
+            name=PLACE,
+            address=self.address,
+            ssh_user=self.ssh_user,
+            ssh_port=self.ssh_port,
+            host_key=self.host_key,
+        )
 
 
 class AppDefaults(_Section):
@@ -240,6 +278,7 @@ class Fleet(_Section):
     bastions: tuple[Host, ...] = ()
     domains: Domains = Domains()
     fork: Fork = Fork()
+    backups: BackupPlace = BackupPlace()
     defaults: AppDefaults = AppDefaults()
     access: Access = Access()
     images: Images = Images()

@@ -1,5 +1,6 @@
-"""What policy says of Coolify's own image: how old it must be, and which digests may run at all."""
+"""What policy says of Coolify's own image: how old it must be, which digests may run at all, and who has to sign it."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -7,6 +8,7 @@ from pydantic import Field
 
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.policy import Rule
+from ink_infra_mcp.core.signing import SigningKey
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
@@ -23,11 +25,18 @@ class DigestsRule(Rule):
     value: tuple[Digest, ...]
 
 
+class KeysRule(Rule):
+    """The files of public keys of which one has to have signed an image; empty: no signature is looked for."""
+
+    value: tuple[Annotated[str, Field(min_length=1, max_length=400)], ...]
+
+
 class ImagesFile(Frozen):
     """images.toml as it is written: the packaged one has every rule, an operator's only those that it changes."""
 
     least_age_h: AgeRule | None = None
     digests: DigestsRule | None = None
+    signed_by: KeysRule | None = None
 
 
 class ImageRules(Frozen):
@@ -35,17 +44,26 @@ class ImageRules(Frozen):
 
     least_age_h: int = 0
     digests: tuple[Digest, ...] = ()
+    keys: tuple[SigningKey, ...] = ()
 
     def unlisted(self, digest: str) -> bool:
         """Return whether there is a list, and `digest` is not on it."""
         return bool(self.digests) and digest not in self.digests
 
 
-def adjusted(base: ImageRules, overlay: ImagesFile) -> ImageRules:
-    """Return `base` with the overlay's rules in place of its own."""
+def adjusted(base: ImageRules, overlay: ImagesFile, read: Callable[[str], SigningKey]) -> ImageRules:
+    """Return `base` with the overlay's rules in place of its own; `read` returns the key in a file.
+
+    Raises:
+        ValueError: two names are of one key; whatever `read` raises.
+    """
+    keys = tuple(map(read, overlay.signed_by.value)) if overlay.signed_by else base.keys
+    if len({key.spki for key in keys}) < len(keys):
+        raise ValueError("signed_by names one key twice")
     return ImageRules(
         least_age_h=overlay.least_age_h.value if overlay.least_age_h else base.least_age_h,
         digests=overlay.digests.value if overlay.digests else base.digests,
+        keys=keys,
     )
 
 

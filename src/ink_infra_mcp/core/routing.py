@@ -43,6 +43,7 @@ _SITE = re.compile(r"https?://(?P<host>[^\s,/]+)", re.ASCII)
 _PATH = r"/[A-Za-z0-9._~/@%+:=,!-]*"
 _RULE = re.compile(rf"Host\(`(?P<host>[^`]*)`\)(?: && PathPrefix\(`(?P<path>{_PATH})`\))?", re.ASCII)
 _ROUTER = re.compile(r"(?i)traefik\.http\.routers\.[^.]+\.rule")
+_SERVER_PORT = re.compile(r"(?i)traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port")
 Proxy = Literal["traefik", "caddy", ""]
 """Which of them reads labels on a server; empty where it is another one, or not known."""
 _ENTRIES: Mapping[str, str] = {
@@ -85,6 +86,13 @@ def routes_in(labels: Mapping[str, str], proxy: Proxy) -> frozenset[str]:
     """
     read = {"traefik": _by_traefik, "caddy": _by_caddy}.get(proxy)
     return frozenset(read(labels)) if read else frozenset()
+
+
+def port_in(labels: Mapping[str, str]) -> int | None:
+    """Return the one port at which Traefik asks the container with these labels; None: none is said, or several are."""
+    ports = {value for name, value in labels.items() if _SERVER_PORT.fullmatch(name)}
+    port = ports.pop() if len(ports) == 1 else ""
+    return int(port) if re.fullmatch(r"[1-9][0-9]{0,4}", port, re.ASCII) and int(port) < 65_536 else None
 
 
 def _by_traefik(labels: Mapping[str, str]) -> Iterator[str]:

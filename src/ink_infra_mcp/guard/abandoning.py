@@ -10,6 +10,7 @@ from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.core.plan import Frozen, JsonObject
 from ink_infra_mcp.core.receipt import Problem, Receipt, StepReport
 from ink_infra_mcp.core.shapes import items
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.state import audit, locks, operations
 from ink_infra_mcp.state.owners import Owners
 from ink_infra_mcp.state.records import AuditEvent, AuditLine, Operation, OperationHead, steps_so_far
@@ -73,7 +74,9 @@ class Abandoning:
     def _left(self, connection: Connection, operation_id: str) -> Left:
         head = operations.head(connection, operation_id)
         if head is None:
-            raise UnknownName(f"There is no operation {operation_id[:60]!r}.", next="See `ink-infra-mcp operations`.")
+            raise UnknownName(
+                f"There is no operation {clean_name(operation_id)!r}.", next="See `ink-infra-mcp operations`."
+            )
         lines = audit.read(connection, operation_id=operation_id, limit=_LINES)
         if head.state == "running" and self.owners.alive(head.executor):
             raise TargetLocked(

@@ -12,6 +12,7 @@ from ink_infra_mcp.core.effects import Clock
 from ink_infra_mcp.core.engine import STEP_FORMAT, Engine
 from ink_infra_mcp.core.errors import StateCorrupt, UnknownName
 from ink_infra_mcp.core.receipt import Receipt
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.guard import receipts
 from ink_infra_mcp.guard.caller import Progress
 from ink_infra_mcp.guard.changes import Changes
@@ -48,7 +49,7 @@ class Operations:
         """
         found = await self.store.run(lambda c: operations.get(c, operation_id))
         if found is None:
-            raise UnknownName(f"There is no operation {operation_id!r}.", next="See list_operations.")
+            raise UnknownName(f"There is no operation {clean_name(operation_id)!r}.", next="See list_operations.")
         return found
 
     async def follow(self, operation_id: str, *, wait_s: float, progress: Progress | None) -> Receipt:

@@ -52,7 +52,7 @@ _GET = (
     *("--proto", "=http,https", "--max-time", "10", "--max-filesize", "65536"),
     *("--user-agent", "ink-infra-mcp", "--connect-to", _THERE),
 )
-_TOLD = ("--write-out", r"%{stderr}\nink-visit %{http_code}\n", "--url", _URL)
+_TOLD = ("--write-out", r"%{stderr}\nink-visit %{http_code} %{redirect_url}\n", "--url", _URL)
 
 
 def _with_boot() -> str:
@@ -171,6 +171,8 @@ READINGS = Readings(
     Reading(("docker", "compose", "--project-name", _APP, "--file", "-", *_CONFIG), whatever),
     Reading((*_STORED, "--project-name", _APP, *_CONFIG)),
     Reading((*_STORED, "config", "--quiet")),
+    # it prints a number and ends (cmd/compose/version.go of docker/compose)
+    Reading(("docker", "compose", "version", "--short")),
     Reading(
         ("docker", "exec", "coolify", "grep", "-c", "--", "'--runtime'", "/var/www/html/bootstrap/helpers/docker.php")
     ),

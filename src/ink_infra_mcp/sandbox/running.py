@@ -17,6 +17,7 @@ from ink_infra_mcp.sandbox.edge import build_edge
 from ink_infra_mcp.sandbox.github import build_github
 from ink_infra_mcp.sandbox.hetzner.app import build_hetzner
 from ink_infra_mcp.sandbox.hosts import serve_hosts
+from ink_infra_mcp.sandbox.hosts.place import serve_place
 from ink_infra_mcp.sandbox.hosts.serve import SshHosts
 from ink_infra_mcp.sandbox.listen import Close, listen
 from ink_infra_mcp.sandbox.physics import settle
@@ -28,6 +29,7 @@ from ink_infra_mcp.sandbox.state_cloudflare import CLOUDFLARE_TOKEN
 from ink_infra_mcp.sandbox.state_github import GITHUB_TOKEN
 from ink_infra_mcp.sandbox.state_hetzner import HETZNER_TOKEN
 from ink_infra_mcp.sandbox.state_hosts import HostState
+from ink_infra_mcp.sandbox.state_place import BOX, BOX_PORT
 from ink_infra_mcp.sandbox.state_registry import REGISTRIES
 from ink_infra_mcp.sandbox.state_robot import ROBOT_PASSWORD, ROBOT_USER
 from ink_infra_mcp.sandbox.tls import edge_tls
@@ -80,6 +82,7 @@ class Endpoints:
     connect_to: Mapping[Endpoint, Endpoint]
     authority_pem: str
     host_keys: Mapping[str, str]
+    place_key: str
     login_key: str
 
 
@@ -144,6 +147,9 @@ class Sandbox:
             closing.append(close)
             urls.append(f"http://{LOOPBACK}:{port}")
         connect_to.update(hosts.connect_to)
+        box = await serve_place(world, hosts.login_private_key)
+        closing.append(box.aclose)
+        connect_to[BOX, BOX_PORT] = (LOOPBACK, box.port)
         for name in state.hosts:
             await self._open_edge(name, connect_to, context, closing)
         at, close = await listen(build_registry(world), tls=context)
@@ -162,6 +168,7 @@ class Sandbox:
             connect_to=connect_to,
             authority_pem=authority,
             host_keys={name: door.host_public_key for name, door in hosts.doors.items()},
+            place_key=box.host_public_key,
             login_key=hosts.login_private_key,
         )
 

@@ -43,6 +43,7 @@ from ink_infra_mcp.sandbox.state_factory import (
 from ink_infra_mcp.sandbox.state_github import commit_sha, seed_github
 from ink_infra_mcp.sandbox.state_hetzner import seed_hetzner
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+from ink_infra_mcp.sandbox.state_place import seed_place
 
 DAY_S = 86_400.0
 SECRET = "sandboxCoolifyRoot" + "0" * 22
@@ -133,6 +134,7 @@ def seed(now: float) -> WorldState:
     _live(state, now)
     last = state.coolify.factory.kept[-1]
     older = [each for each in state.coolify.deployments if each.created_at <= last.at]
+    state.place = seed_place(last.name, last.sum, made=last.at)
     last.rows, last.image = rows_of(state.coolify.model_copy(update={"deployments": older})), FORK_IMAGE
     state.began = now
     return state

@@ -8,6 +8,7 @@ from ink_infra_mcp.sandbox.state_coolify import CoolifyState
 from ink_infra_mcp.sandbox.state_github import GithubState
 from ink_infra_mcp.sandbox.state_hetzner import HetznerState
 from ink_infra_mcp.sandbox.state_hosts import HostState
+from ink_infra_mcp.sandbox.state_place import PlaceState
 from ink_infra_mcp.sandbox.state_registry import RegistryState
 from ink_infra_mcp.sandbox.state_robot import RobotState, seed_robot
 
@@ -15,10 +16,10 @@ from ink_infra_mcp.sandbox.state_robot import RobotState, seed_robot
 class Fault(Part):
     """Scripted trouble: after `skip` matching requests, the next `times` ones fail.
 
-    `system` is coolify, hetzner, robot, cloudflare, github, registry, edge, ssh, dns or authority (one name server).
-    `match` is a substring of `METHOD /path` (or of the SSH command, or of the question). `kind` is status (answer
-    `status` with `body` and `headers`), hang (no answer for `seconds`), drop (close the connection), drop_after (act,
-    then close without an answer), html (answer a login page), refuse (SSH: no login).
+    `system` is coolify, hetzner, robot, cloudflare, github, registry, edge, ssh, dns, authority (one name server), or
+    place (the box of copies). `match` is a substring of `METHOD /path` (or of the SSH command, or of the question).
+    `kind` is status (answer `status` with `body` and `headers`), hang (no answer for `seconds`), drop (close the
+    connection), drop_after (act, then close without an answer), html (answer a login page), refuse (SSH: no login).
     """
 
     system: str
@@ -48,6 +49,7 @@ class WorldState(Part):
     registry: RegistryState = RegistryState()
     robot: RobotState = Field(default_factory=seed_robot)
     cloudflare: CloudflareState = Field(default_factory=seed_cloudflare)
+    place: PlaceState = PlaceState()
     faults: list[Fault] = []
     journal: list[str] = []
 

@@ -219,6 +219,7 @@ class FactoryDisk(Part):
     """The networks that the Factory is in, or has a way to."""
     upgrading: bool = False
     left_over: list[str] = []
+    held: list[str] = []
     free_kb: int = 40_000_000
     kept: list[Kept] = []
     relying: list[tuple[str, str, str]] = []

@@ -9,16 +9,29 @@ REGISTRIES = ("registry.example.com", "registry-1.docker.io", "ghcr.io")
 _HUB = {"docker.io", "index.docker.io"}
 
 
+class Content(Part):
+    """What is stored in one repository as text: manifests by digest or tag, blobs by digest.
+
+    It is shown as it is stored, also where its digest is another. Not every registry `lists` what refers to an image.
+    """
+
+    manifests: dict[str, str] = {}
+    blobs: dict[str, str] = {}
+    lists: bool = False
+
+
 class RegistryState(Part):
     """A tag names an image of its own unless it was `moved`: `host/repository:tag` -> `sha256:...`.
 
     `private` are repositories, as `host/repository`, that nobody sees without a login; `refusing` take no push. Those
-    in `listed` have only these tags, and what `moved` has.
+    in `listed` have only these tags, and what `moved` has. `contents` has what more than names is shown of, as
+    `host/repository`.
     """
 
     moved: dict[str, str] = {}
     private: list[str] = []
     refusing: list[str] = []
+    contents: dict[str, Content] = {}
     listed: dict[str, list[str]] = {"registry.example.com/ink/coolify": ["latest", "runtime-fix", "1"]}
 
     def has(self, name: str, tag: str) -> bool:

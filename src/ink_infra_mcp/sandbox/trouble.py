@@ -44,6 +44,11 @@ async def answered(world: World, system: str, what: str, answer: Callable[[World
 async def _in_trouble(fault: Fault) -> Response:
     if fault.kind == "hang":
         await asyncio.sleep(fault.seconds)
+    return spoilt(fault)
+
+
+def spoilt(fault: Fault) -> Response:
+    """Return what scripted trouble makes of an answer, without the wait."""
     if fault.kind == "html":
         return HTMLResponse(_LOGIN)
     if fault.kind == "status":

@@ -8,7 +8,7 @@ from enum import Enum
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from mcp import types
+from mcp import MCPError, types
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -62,8 +62,20 @@ def of_receipt(receipt: Receipt, backend: Backend) -> types.CallToolResult:
     return types.CallToolResult(
         content=[_text(receipt_text(shown), backend)],
         structured_content=_json(shown),
-        is_error=receipt.outcome in _NOT_DONE,
+        is_error=is_error(receipt),
     )
+
+
+def is_error(receipt: Receipt) -> bool:
+    """Return whether what was asked for was not done, or is not known to be."""
+    return receipt.outcome in _NOT_DONE
+
+
+def fault(error: InkError, backend: Backend | None) -> MCPError:
+    """Return an error as the answer to a request that is no call of a tool."""
+    words = of_error(error, backend).content
+    text = "".join(part.text for part in words if isinstance(part, types.TextContent))
+    return MCPError(code=types.INTERNAL_ERROR, message=text)
 
 
 def screened(report: AnyReport, backend: Backend) -> AnyReport:

@@ -7,11 +7,13 @@ from typing import Any, cast
 import anyio
 from mcp import types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.shared.message import ServerMessageMetadata
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from ink_infra_mcp.guard.caller import Answer, Asked, Reply
 
+TASKS = "io.modelcontextprotocol/tasks"
 KEY = "approval"
 TYPED = "name"
 _RESPONSES = "inputResponses"
@@ -39,6 +41,12 @@ def is_modern(ctx: Context) -> bool:
     return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
+def takes_tasks(ctx: Context) -> bool:
+    """Return whether this request declares the extension that has tasks (protocol 2026-07-28, SEP-2663)."""
+    capabilities = ctx.session.client_capabilities
+    return is_modern(ctx) and capabilities is not None and TASKS in (capabilities.extensions or {})
+
+
 def question(asked: Asked) -> types.InputRequiredResult:
     """Return the question as a result (protocol 2026-07-28); the sealed state names the approval."""
     request = types.ElicitRequest(params=_form(asked))
@@ -64,16 +72,19 @@ async def readable_answers(ctx: Context, call_next: CallNext) -> HandlerResult:
     return await call_next(replace(ctx, params={**params, _RESPONSES: _readable(params[_RESPONSES])}))
 
 
-async def ask_now(ctx: Context, asked: Asked, *, timeout_s: float) -> Answer:
+async def ask_now(ctx: Context, asked: Asked, *, timeout_s: float, about: Mapping[str, Any] | None = None) -> Answer:
     """Return the person's answer to a question sent in mid-call (protocols before 2026-07-28).
 
-    No answer within `timeout_s` counts as cancelled, and one that is none as a no.
+    No answer within `timeout_s` counts as cancelled, and one that is none as a no. `about` binds it to a task.
     """
-    form = _form(asked)
+    form = _form(asked).model_copy(update={"meta": dict(about) if about else None})
     with anyio.move_on_after(timeout_s):
         try:
-            reply = await ctx.session.elicit_form(
-                form.message, form.requested_schema, related_request_id=ctx.request_id
+            reply = await ctx.session.send_request(
+                types.ElicitRequest(params=form),
+                types.ElicitResult,
+                # the question of a task outlives the request by which the client showed that it knows the task
+                metadata=None if about else ServerMessageMetadata(related_request_id=ctx.request_id),
             )
         except ValidationError:
             return Answer(action="unreadable")

@@ -8,11 +8,28 @@ from pydantic import BaseModel
 from ink_infra_mcp.core.operation import Mutation, Query
 from ink_infra_mcp.core.receipt import Receipt
 from ink_infra_mcp.guard.caller import Asked, Caller, Progress, Reply
+from ink_infra_mcp.state.records import Held, News, Place
 
 AnyMutation = Mutation[Any, Any, Any]
 AnyQuery = Query[Any, Any, Any]
-Kind = Literal["app", "server", "operation"]
+Kind = Literal["app", "server", "operation", "image", "coolify image", "backup"]
 """What has names that a person may want completed."""
+
+
+class Records(Protocol):
+    """Operations, read only. Every method raises a StateError where the store cannot be used."""
+
+    async def held(self, handle: str, *, principal: str) -> Held | None:
+        """Return the principal's operation with that id, or begun with the approval of that id; None else."""
+        ...
+
+    async def held_by(self, principal: str, *, after: Place | None, limit: int) -> tuple[Held, ...]:
+        """Return up to `limit` operations of the principal that come after that place, newest first."""
+        ...
+
+    async def news(self, *, since: float) -> tuple[News, ...]:
+        """Return where each operation stands that runs, or that ended at or after that time (Unix seconds)."""
+        ...
 
 
 class Backend(Protocol):
@@ -54,8 +71,16 @@ class Backend(Protocol):
         """Wait for an operation."""
         ...
 
-    async def names(self, kind: Kind) -> tuple[str, ...]:
-        """Return the names of all of a kind, without asking any server; raises an InkError where they are not known."""
+    async def names(self, kind: Kind, *, of: str = "") -> tuple[str, ...]:
+        """Return the names of all of a kind, those of images `of` an app; raises an InkError where they are not known.
+
+        No server of the fleet is asked for it.
+        """
+        ...
+
+    @property
+    def records(self) -> Records:
+        """Return the operations that the state store has."""
         ...
 
     def redact(self, text: str) -> str:

@@ -1,8 +1,9 @@
 """Builds the MCP server: one set of handlers for every protocol revision and transport."""
 
-import base64
 import logging
 import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,7 +12,6 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from pydantic import ValidationError
 
 from ink_infra_mcp import __version__
@@ -19,22 +19,18 @@ from ink_infra_mcp.guard.caller import Note, Refusal
 from ink_infra_mcp.server.asking import Context, readable_answers
 from ink_infra_mcp.server.backend import Open
 from ink_infra_mcp.server.binding import Binding, Result
-from ink_infra_mcp.server.catalogue import Catalogue
+from ink_infra_mcp.server.catalogue import HANDSHAKE, Catalogue
 from ink_infra_mcp.server.completing import Completing
+from ink_infra_mcp.server.icons import server_icon
 from ink_infra_mcp.server.noting import Noting
 from ink_infra_mcp.server.prompts import MAX_INSTRUCTIONS, Prompts
 from ink_infra_mcp.server.reading import Reading
+from ink_infra_mcp.server.skills import Skills
+from ink_infra_mcp.server.tasks import Tasks
+from ink_infra_mcp.server.watching import LOOK_EVERY_S, Watching
 
 NAME = "ink-infra-mcp"
 _HOUR_MS = 3_600_000
-_DRAWING = (
-    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#12202f"/>'
-    b'<path fill="#7fd1ff" d="M7 7h18v5H7zM7 14h18v5H7zM7 21h18v5H7z"/></svg>'
-)
-ICON = types.Icon(
-    src=f"data:image/svg+xml;base64,{base64.b64encode(_DRAWING).decode()}", mime_type="image/svg+xml", sizes=["any"]
-)
-"""Three servers in a rack, in the answer itself: no address of anybody's is asked for it."""
 log = logging.getLogger(__name__)
 
 
@@ -55,7 +51,8 @@ class ServerSettings:
     """What a server is built from. `state_keys` seal requestState; replicas share them.
 
     `connection` names what a yes of this server's client is bound to, as no other process or connection is ever named.
-    `note` has refused calls written into the audit.
+    `note` has refused calls written into the audit. Operations are looked at every `look_every_s` seconds for those who
+    subscribed.
     """
 
     catalogue: Catalogue
@@ -66,6 +63,7 @@ class ServerSettings:
     state_keys: tuple[bytes, ...] = ()
     connection: str = field(default_factory=lambda: f"cn-{secrets.token_hex(8)}")
     note: Note = _only_logged
+    look_every_s: float = LOOK_EVERY_S
 
 
 def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Server[Any]":
@@ -86,13 +84,24 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         noting=noting,
         ask_s=settings.approval_ttl_s,
     )
-    reading, prompts = Reading(catalogue=catalogue, open=settings.open), Prompts()
+    prompts = Prompts()
+    skills = Skills(prompts)
+    reading = Reading(catalogue=catalogue, open=settings.open, skills=skills)
 
-    async def list_tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=catalogue.tools)
+    watching = Watching(catalogue=catalogue, open=settings.open, look_every_s=settings.look_every_s)
+    tasks = Tasks(catalogue=catalogue, open=settings.open, principal=settings.principal, binding=binding)
+
+    async def list_tools(ctx: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=catalogue.tools(ctx.protocol_version))
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Result:
-        return await binding.call(ctx, params)
+        as_task = params.task is not None and ctx.protocol_version == HANDSHAKE
+        return await (tasks.call(ctx, params) if as_task else binding.call(ctx, params))
+
+    @asynccontextmanager
+    async def life(_: "Server[Any]") -> AsyncGenerator[dict[str, Any]]:
+        async with watching.life(), tasks.life():
+            yield {}
 
     async def readable(ctx: Context, call_next: CallNext) -> HandlerResult:
         # what others registered asks questions of its own
@@ -103,24 +112,30 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         NAME,
         version=__version__,
         title="Ink infrastructure",
-        icons=[ICON],
+        icons=[server_icon()],
         instructions=settings.instructions,
         cache_hints={"tools/list": CacheHint(ttl_ms=_HOUR_MS, scope="private")},
         get_tool_input_schema=catalogue.input_schema,
         on_list_tools=list_tools,
-        on_call_tool=call_tool,
         on_list_resources=reading.list,
         on_list_resource_templates=reading.templates,
         on_read_resource=reading.read,
         on_list_prompts=prompts.list,
         on_get_prompt=prompts.get,
         on_completion=Completing(catalogue=catalogue, open=settings.open).complete,
-        on_subscriptions_listen=ListenHandler(InMemorySubscriptionBus(), max_subscriptions=64),
+        on_subscriptions_listen=watching.listen,
+        on_subscribe_resource=watching.subscribe,
+        on_unsubscribe_resource=watching.unsubscribe,
+        lifespan=life,
     )
+    skills.register(server)
     server.middleware.append(_contained)
     server.middleware.append(noting.watch)
     server.middleware.append(RequestStateBoundary(_security(settings), default_audience=NAME))
     server.middleware.append(readable)
+    server.middleware.append(tasks.watch)
+    server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
+    tasks.register(server)
     if extra is not None:
         extra.register(server)
     return server

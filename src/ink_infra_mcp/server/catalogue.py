@@ -9,6 +9,11 @@ from mcp import types
 from ink_infra_mcp.core.errors import ConfigError
 from ink_infra_mcp.core.operation import Toolset
 from ink_infra_mcp.server.contracts import Contract
+from ink_infra_mcp.server.icons import icon_of
+
+HANDSHAKE = "2025-11-25"
+"""The only protocol that has tasks itself (SEP-1686)."""
+_AS_TASK = {"execution": {"taskSupport": "optional"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +22,27 @@ class Catalogue:
 
     contracts: Mapping[str, Contract]
 
+    def tools(self, version: str) -> list[types.Tool]:
+        """Return the tools as the SDK's values, sorted by name, with what that version has beside the contract.
+
+        A client from before icons passes them over.
+        """
+        as_task = self.changing if version == HANDSHAKE else frozenset[str]()
+        return [
+            types.Tool.model_validate(
+                {
+                    **contract,
+                    "icons": [icon_of(contract["_meta"]["ink-infra/toolset"])],
+                    **(_AS_TASK if name in as_task else {}),
+                }
+            )
+            for name, contract in self.contracts.items()
+        ]
+
     @property
-    def tools(self) -> list[types.Tool]:
-        """Return the tools as the SDK's values, sorted by name."""
-        return [types.Tool.model_validate(contract) for contract in self.contracts.values()]
+    def changing(self) -> frozenset[str]:
+        """Return the names of the shown tools that change something: what a task can be made of."""
+        return frozenset(c["name"] for c in self.contracts.values() if not c["annotations"]["readOnlyHint"])
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
         """Return a shown tool's input schema, or None."""

@@ -1,8 +1,9 @@
-"""Completions: names of apps, servers and operations, for the arguments of prompts and of resources."""
+"""Completions: names of apps, servers, operations, images and backups, for arguments of prompts and of resources."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import anyio
 from mcp import MCPError, types
 
 from ink_infra_mcp.core.errors import InkError
@@ -14,10 +15,15 @@ from ink_infra_mcp.server.catalogue import Catalogue
 MOST = 100
 """Values in one answer, by the protocol."""
 MAX_VALUE = 300
+LIMIT_S = 5.0
+"""Somebody is typing: what takes longer comes too late."""
 _SHOWN_BY: dict[str, tuple[Kind, str]] = {
     "app": ("app", "list_apps"),
     "server": ("server", "get_fleet"),
     "id": ("operation", "list_operations"),
+    "to": ("image", "rollback_app"),
+    "image": ("coolify image", "list_operations"),
+    "backup": ("backup", "list_operations"),
 }
 """What an argument of that name names, and the tool that shows the same: hidden there, it is hidden here."""
 
@@ -28,27 +34,32 @@ class Completing:
 
     catalogue: Catalogue
     open: Open
+    limit_s: float = LIMIT_S
 
     async def complete(self, _: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         """Return the names that have what was typed in them, those that begin with it first.
 
+        Images are those of the app that the request names as already chosen.
+
         Raises:
-            MCPError: they cannot be read now; that is not the same as "none".
+            MCPError: they cannot be read now, or not within `limit_s` seconds; that is not the same as "none".
         """
         kind, tool = _SHOWN_BY.get(params.argument.name, (None, ""))
         if kind is None or tool not in self.catalogue.contracts:
             return _result([])
-        return _result(_matching(await self._names(kind), params.argument.value))
+        chosen = (params.context.arguments if params.context else None) or {}
+        with anyio.move_on_after(self.limit_s):
+            return _result(_matching(await self._names(kind, chosen.get("app", "")), params.argument.value))
+        words = f"The names could not be read within {self.limit_s:g} seconds. Type the name, or ask again."
+        raise MCPError(code=types.INTERNAL_ERROR, message=words)
 
-    async def _names(self, kind: Kind) -> list[str]:
+    async def _names(self, kind: Kind, app: str) -> list[str]:
         backend = None
         try:
             backend = await self.open()
-            return [answers.safe(name, backend, limit=MAX_VALUE) for name in await backend.names(kind)]
+            return [answers.safe(name, backend, limit=MAX_VALUE) for name in await backend.names(kind, of=app)]
         except InkError as error:
-            words = answers.of_error(error, backend).content
-            text = "".join(part.text for part in words if isinstance(part, types.TextContent))
-            raise MCPError(code=types.INTERNAL_ERROR, message=text) from error
+            raise answers.fault(error, backend) from error
 
 
 def _matching(names: Iterable[str], typed: str) -> list[str]:

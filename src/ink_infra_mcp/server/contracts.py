@@ -11,6 +11,7 @@ from typing import Any
 from ink_infra_mcp.core.operation import Mutation, Query
 from ink_infra_mcp.core.plan import Risk
 from ink_infra_mcp.core.receipt import Receipt
+from ink_infra_mcp.server.cards import card_of
 from ink_infra_mcp.server.schema import input_schema, output_schema
 
 Tool = Query[Any, Any, Any] | Mutation[Any, Any, Any]
@@ -41,7 +42,7 @@ def contract_of(tool: Tool, kinds: Mapping[str, Risk]) -> Contract:
             "idempotentHint": True,
             "openWorldHint": open_world,
         },
-        "_meta": {"ink-infra/toolset": tool.toolset, "ink-infra/risk": risk.value, **_for_hosts(tool)},
+        "_meta": {"ink-infra/toolset": tool.toolset, "ink-infra/risk": risk.value, **_for_hosts(tool), **_card(tool)},
     }
 
 
@@ -52,6 +53,12 @@ def _for_hosts(tool: Tool) -> dict[str, Any]:
         **({"anthropic/alwaysLoad": True} if tool.entry else {}),
         **({"anthropic/maxResultSizeChars": LONGEST} if tool.long else {}),
     }
+
+
+def _card(tool: Tool) -> dict[str, Any]:
+    """Return where hosts of MCP Apps find the page that shows the answer; all others pass it over."""
+    uri = card_of(tool.name, changes=isinstance(tool, Mutation))
+    return {"ui": {"resourceUri": uri}} if uri else {}
 
 
 def _worst(risks: Iterable[Risk]) -> Risk:

@@ -1,4 +1,4 @@
-"""Resources: the fleet, an app, a server, an operation: each the structured answer of a tool, or a part of it."""
+"""Resources: the fleet, an app, a server, an operation, each an answer of a tool or a part of one; and the skills."""
 
 import json
 import re
@@ -9,10 +9,11 @@ from urllib.parse import unquote
 from mcp import MCPError, types
 
 from ink_infra_mcp.core.errors import InkError
-from ink_infra_mcp.server import answers
+from ink_infra_mcp.server import answers, cards
 from ink_infra_mcp.server.asking import Context
 from ink_infra_mcp.server.backend import Backend, Open
 from ink_infra_mcp.server.catalogue import Catalogue
+from ink_infra_mcp.server.skills import Skills
 
 FLEET = "fleet://overview"
 _OPERATION = re.compile(r"^operation://(op-[a-z0-9]{4,40})$")
@@ -39,18 +40,48 @@ class _Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What a resource is of: the fleet, or an app, server or operation by its name in small letters."""
+
+    kind: str
+    name: str = ""
+
+    @property
+    def tool(self) -> str:
+        """Return the tool that the resource is read with: hidden there, it is hidden here."""
+        return _READ_BY[self.kind]
+
+
+FLEET_SUBJECT = Subject("fleet")
+_READ_BY = {"fleet": "get_fleet", "server": "get_fleet", "app": "get_app", "operation": "get_operation"}
+
+
+def subject_of(uri: str) -> Subject | None:
+    """Return what a resource of that address would be of, None where no resource has such an address."""
+    if uri == FLEET:
+        return FLEET_SUBJECT
+    if match := _OPERATION.match(uri):
+        return Subject("operation", match[1])
+    match = _NAMED.match(uri)
+    name = unquote(match["name"]).strip().lower() if match else ""
+    return Subject(match["kind"], name) if match and name else None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """Answers resources/list, templates and read."""
 
     catalogue: Catalogue
     open: Open
+    skills: Skills
 
     async def list(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
-        """Return the fixed resources whose tool is shown."""
+        """Return the fixed resources whose tool is shown, and the skills."""
         fleet = types.Resource(
             uri=FLEET, name="fleet", title="Fleet", description="Servers, versions and headroom.", mime_type=_JSON
         )
-        return types.ListResourcesResult(resources=[fleet] if "get_fleet" in self.catalogue.contracts else [])
+        shown = [fleet] if "get_fleet" in self.catalogue.contracts else []
+        return types.ListResourcesResult(resources=[*shown, *self.skills.resources()])
 
     async def templates(self, _: Context, __: types.PaginatedRequestParams | None) -> types.ListResourceTemplatesResult:
         """Return the templates of an app, a server and an operation, whose names can be completed."""
@@ -64,6 +95,10 @@ class Reading:
             MCPError: there is no such resource, or it cannot be read now.
         """
         uri = str(params.uri)
+        if (skill := self.skills.read(uri)) is not None:
+            return skill
+        if self._is_card(uri):
+            return types.ReadResourceResult(contents=[_card(uri)])
         call = _call_for(uri)
         if call is None or call.tool not in self.catalogue.contracts:
             raise _not_found(uri)
@@ -74,6 +109,12 @@ class Reading:
         text = json.dumps(call.part_of(result.structured_content or {}, uri), ensure_ascii=False)
         return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, mime_type=_JSON, text=text)])
 
+    def _is_card(self, uri: str) -> bool:
+        """A card is there as long as a tool that names it is shown."""
+        return any(
+            uri == contract["_meta"].get("ui", {}).get("resourceUri") for contract in self.catalogue.contracts.values()
+        )
+
     async def _answer(self, name: str, arguments: dict[str, str]) -> types.CallToolResult:
         backend: Backend | None = None
         try:
@@ -83,6 +124,10 @@ class Reading:
             return answers.of_report(query, report, backend)
         except InkError as error:
             return answers.of_error(error, backend)
+
+
+def _card(uri: str) -> types.TextResourceContents:
+    return types.TextResourceContents(uri=uri, mime_type=cards.MIME, text=cards.document(uri), _meta=dict(cards.META))
 
 
 def _not_found(uri: str) -> MCPError:

@@ -37,8 +37,8 @@ def input_schema(model: type[BaseModel]) -> Schema:
 def _joined(node: Any) -> Any:
     """Return a schema with each union of objects as one object that has what any of them has.
 
-    Google's converter makes nothing of a union, and LangChain's for Google a text. Which argument belongs to which
-    `kind` is said beside it, and the model behind the schema refuses what does not fit.
+    Google's converter makes nothing of a union, and LangChain's for Google a text. With which `kind` an argument goes
+    is said of it, and the model behind the schema refuses what does not fit.
     """
     node = _each(node, _joined)
     if not isinstance(node, dict):
@@ -55,17 +55,24 @@ def _one_of(options: list[Schema]) -> Schema:
     properties: Schema = {}
     for name, part in ((name, part) for option in options for name, part in option["properties"].items()):
         properties[name] = _either(name, properties.get(name, part), part)
-    properties["kind"]["description"] = "; ".join(map(_words, options))
     common = set[str].intersection(*(set(option["required"]) for option in options))
-    return {"type": "object", "properties": properties, "required": sorted(common)}
+    said = {name: _of_kinds(name, part, options) for name, part in properties.items()}
+    return {"type": "object", "properties": said, "required": sorted(common)}
 
 
-def _words(option: Schema) -> str:
-    """Return what one part of a union has beside its options, in brackets what can be left out."""
-    properties: Schema = {**option["properties"]}
-    [kind] = properties.pop("kind")["enum"]
-    names = [name for name, part in properties.items() if not part.get(IS_OPTION)]
-    return f"{kind}: " + ", ".join(name if name in option["required"] else f"[{name}]" for name in names)
+def _of_kinds(name: str, part: Schema, options: list[Schema]) -> Schema:
+    """Return an argument that says with which kinds it goes, in brackets those with which it can be left out."""
+    having = [option for option in options if name in option["properties"]]
+    needing = [option for option in having if name in option["required"]]
+    if part.get(IS_OPTION) or (len(having) == len(options) and len(needing) in (0, len(options))):
+        return part
+    kinds = ", ".join(_kind(option) if option in needing else f"[{_kind(option)}]" for option in having)
+    return {**part, "description": ": ".join([kinds, *([part["description"]] if "description" in part else [])])}
+
+
+def _kind(option: Schema) -> str:
+    [kind] = option["properties"]["kind"]["enum"]
+    return str(kind)
 
 
 def _either(name: str, one: Schema, other: Schema) -> Schema:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ink_infra_mcp.core.fleet import HERE, Fleet, Host
+from ink_infra_mcp.core.fleet import HERE, PLACE, Fleet, Host
 from ink_infra_mcp.settings.keys import HINTS
 from ink_infra_mcp.settings.state_url import state_url_fault
 from ink_infra_mcp.settings.toml_file import Fault, nearest, read_model
@@ -38,6 +38,7 @@ def faults(fleet: Fleet) -> Iterator[Fault]:
     yield from _host_key_faults(fleet)
     yield from _proof_faults(fleet)
     yield from _fork_faults(fleet)
+    yield from _backup_faults(fleet)
     if fault := state_url_fault(fleet.state.url):
         yield Fault(("state", "url"), fault)
 
@@ -112,6 +113,21 @@ def _fork_faults(fleet: Fleet) -> Iterator[Fault]:
     needed = {"repository": fork.repository, "branch": fork.branch, "image": fork.image}
     if fork.repository or fork.branch:
         yield from (Fault(("fork", key), "is needed to build the fork") for key, value in needed.items() if not value)
+
+
+def _backup_faults(fleet: Fleet) -> Iterator[Fault]:
+    """What is sent there leaves the fleet: without all four nobody knows whom it reaches, or who can read it."""
+    place = fleet.backups
+    needed = {name: getattr(place, name) for name in ("address", "ssh_user", "host_key", "recipient")}
+    if any(needed.values()):
+        yield from (Fault(("backups", key), "is needed for copies off the host") for key in needed if not needed[key])
+    if not _KEYS.fullmatch(place.host_key):
+        yield Fault(("backups", "host_key"), _KEY_LINES)
+    for path, host in placed(fleet):
+        if host.name == PLACE:
+            yield Fault((*path, "name"), "is what the place of backups is called")
+        if place.address and place.address in (host.address, host.private_address):
+            yield Fault(("backups", "address"), f"is {host.name}: a copy in the fleet itself burns with it")
 
 
 def _loop(start: str, hops: dict[str, str | None]) -> list[str]:

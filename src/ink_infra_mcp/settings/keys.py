@@ -9,6 +9,7 @@ from ink_infra_mcp.core.fleet import (
     Access,
     AppDefaults,
     Approvals,
+    BackupPlace,
     CoolifySettings,
     Domains,
     Fleet,
@@ -26,6 +27,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "bastions": Host,
     "domains": Domains,
     "fork": Fork,
+    "backups": BackupPlace,
     "defaults": AppDefaults,
     "access": Access,
     "images": Images,
@@ -41,6 +43,7 @@ SECTION_WORDS: Final[Mapping[str, str]] = {
     "bastions": "Servers that only pass SSH on, one block each.",
     "domains": "The domain that covers apps on all Muscles, and who serves its DNS.",
     "fork": "The Coolify image in service, where it is not the official one.",
+    "backups": "Where encrypted copies of the Factory's backups go, off the host: a Storage Box, or SFTP elsewhere.",
     "defaults": "What an app gets when the caller does not say.",
     "access": "From where servers may be reached, which check_firewall compares with what is open, and apps proved.",
     "images": "Registries that are asked which image a tag names, when it is planned and before it is started.",
@@ -83,6 +86,16 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "branch": "The branch of it that has the patch; what Coolify's own branches have too is left out of it.",
         "upstream_pull_request": "The pull request that would make the fork needless, as `owner/repo#number`.",
     },
+    "backups": {
+        "address": "Its host name or IP address, such as `u00000.your-storagebox.de`; empty: no copies.",
+        "ssh_user": "The user there, best a sub-account of its own; it takes our SSH key.",
+        "ssh_port": "The port of SFTP there; 23 on a Storage Box.",
+        "host_key": _HOST["host_key"],
+        "folder": "The folder of the copies, below the user's own; nothing but copies of one Factory is kept in it.",
+        "recipient": "The public key of age (`age1...`) that copies are encrypted for; a person keeps the private one.",
+        "keep": "So many of the newest copies always stay.",
+        "keep_days": "No copy that is younger than so many days is removed.",
+    },
     "defaults": {
         "memory": "An app's memory limit, such as `512m` or `2g`.",
         "cpus": "An app's CPU limit, such as `0.5` or `2`.",
@@ -109,11 +122,15 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 
 HINTS: Final[Mapping[tuple[str | int, ...], str]] = {
     ("coolify", "url"): "write scheme and host only, such as https://coolify.example.com; /api/v1 is added by itself",
+    ("backups", "folder"): "write folders below the user's own, such as `coolify`, with no `/` at the start or the end",
     ("access", "proof_from"): "write the name of a server of this file, or `here` for this machine",
     ("fork", "repository"): "write it as https://github.com/owner/repo, without .git and without a login",
     ("fork", "branch"): "write the name of a branch, of letters, digits, `-`, `_`, and single `.` and `/` inside",
     ("fork", "upstream_pull_request"): "write it as owner/repo#number",
-    **{(part, "ssh_user"): "write a Unix user name, such as root" for part in ("factory", "muscles", "bastions")},
+    **{
+        (part, "ssh_user"): "write a Unix user name, such as root"
+        for part in ("factory", "muscles", "bastions", "backups")
+    },
 }
 
 COVERED: Final = Fleet

@@ -1,6 +1,7 @@
 """Loads the policies: the packaged baseline, tightened (or openly loosened) by the operator's files."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,7 @@ from ink_infra_mcp.core.login import policy as login_policy
 from ink_infra_mcp.core.login.policy import SshdPolicy, SshdRules
 from ink_infra_mcp.core.policy import Loosens, Policy, RiskRules, UnknownEntry
 from ink_infra_mcp.core.secrecy import Secrecy, SecrecyRules
+from ink_infra_mcp.core.signing import LONGEST_KEY, SigningKey, signing_key
 from ink_infra_mcp.core.words import own_words
 from ink_infra_mcp.settings.toml_file import Fault, Read, nearest, read_model, wrong
 
@@ -83,11 +85,15 @@ def load_dns(folder: Path | None = None) -> DnsRules:
 def load_images(folder: Path | None = None) -> ImageRules:
     """Return which images of Coolify may run: the packaged images.toml, with the one in `folder` on top.
 
+    The keys that it names are files below `folder`, or anywhere by their whole path; each is read now.
+
     Raises:
         ConfigError: a file is wrong; names file, line and key.
     """
-    base = image_rules.adjusted(ImageRules(), _packaged("images.toml", ImagesFile))
-    return _overlaid(base, folder, "images.toml", model=ImagesFile, tighten=image_rules.adjusted)
+    read = partial(_key_in, folder or Path())
+    base = image_rules.adjusted(ImageRules(), _packaged("images.toml", ImagesFile), read)
+    tighten = partial(image_rules.adjusted, read=read)
+    return _overlaid(base, folder, "images.toml", model=ImagesFile, tighten=tighten)
 
 
 def load_baseline(folder: Path | None = None) -> Baseline:
@@ -118,6 +124,25 @@ def load_sshd(folder: Path | None = None) -> SshdPolicy:
     """
     base = login_policy.baseline(_packaged("sshd.toml", SshdRules))
     return _overlaid(base, folder, "sshd.toml", model=SshdRules, tighten=login_policy.tighten)
+
+
+def _key_in(folder: Path, name: str) -> SigningKey:
+    """Return the public key in a file that signed_by names.
+
+    Raises:
+        ValueError: it cannot be read, or holds no key whose signatures are understood.
+    """
+    file = folder / Path(name).expanduser()
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(LONGEST_KEY + 1)
+    except OSError as error:
+        raise ValueError(f"{file} of signed_by cannot be read: {(error.strerror or 'no file').lower()}") from None
+    try:
+        return signing_key(name, text[:LONGEST_KEY].decode("ascii"))
+    except ValueError as error:
+        why = "is no PEM" if isinstance(error, UnicodeError) else str(error)
+        raise ValueError(f"{file} of signed_by {why}") from None
 
 
 def _packaged(name: str, model: type[Rules]) -> Rules:

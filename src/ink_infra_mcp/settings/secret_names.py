@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ink_infra_mcp.core.errors import UnknownName
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.settings.toml_file import nearest
 
 NAMES: Final = (
@@ -54,10 +55,12 @@ def secret_name(name: str) -> SecretName:
         return SecretName(name, f"{APP_VARIABLE}{app}")
     if app != name:
         raise UnknownName(
-            f"`{name}` is no name for an app's secret.",
+            f"`{clean_name(name)}` is no name for an app's secret.",
             next="Write app: and 1-64 capitals, digits and _, not ending in _FILE, such as app:DATABASE_URL.",
         )
-    raise UnknownName(f"There is no secret called `{name}`; {nearest(name, NAMES)}.", next="Or use app:NAME.")
+    raise UnknownName(
+        f"There is no secret called `{clean_name(name)}`; {nearest(name, NAMES)}.", next="Or use app:NAME."
+    )
 
 
 def is_app_variable(variable: str) -> bool:

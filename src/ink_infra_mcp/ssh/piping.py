@@ -121,6 +121,36 @@ async def pipe(
             end.process.close()
 
 
+async def pour(
+    connection: Starting, command: HostCommand, into: Callable[[bytes], Awaitable[None]], *, limit_bytes: int
+) -> CommandResult:
+    """Run a command, hand on what it writes piece by piece, and return what it said beside that.
+
+    Nothing more is read of it while `into` waits; what `into` raises ends the command.
+
+    Raises:
+        Broken: the connection broke, or nothing came for three minutes. TooMuch: it is more than `limit_bytes`.
+    """
+    end = await _started("source", connection, command)
+    listening = asyncio.ensure_future(_listen(end.process.stderr, end.err))
+    try:
+        end.process.stdin.write(command.stdin_bytes())
+        end.process.stdin.write_eof()
+        taken = 0
+        while data := await _unless_stalled("source", end.process.stdout.read(CHUNK_BYTES)):
+            taken += len(data)
+            if taken > limit_bytes:
+                raise TooMuch(str(taken))
+            await into(data)
+        await _unless_stalled("source", end.process.wait_closed())
+        await asyncio.wait([listening], timeout=STALL_S)
+        return end.said()
+    finally:
+        end.process.close()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
 async def _started(side: str, connection: Starting, command: HostCommand) -> _End:
     starting = connection.create_process(command.remote_line, encoding=None)
     return _End(side, cast(_Process, await _unless_stalled(side, starting)), bytearray(), bytearray())

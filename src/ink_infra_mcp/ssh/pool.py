@@ -1,21 +1,23 @@
 """Runs commands on servers: behind the write gate, over kept connections, each one at most once."""
 
-from collections.abc import Callable, Container, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ink_infra_mcp.core.effects import Clock
-from ink_infra_mcp.core.errors import UnknownName
+from ink_infra_mcp.core.errors import HostUnreachable, UnknownName
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.permit import Permit, refuse_without_permit
 from ink_infra_mcp.core.redact import Redactor
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.ssh import failures
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
 from ink_infra_mcp.ssh.guests import Guest, GuestHost, Known, present
 from ink_infra_mcp.ssh.places import Places
 
 if TYPE_CHECKING:
+    from ink_infra_mcp.ssh.files import Files
     from ink_infra_mcp.ssh.links import Link, Links, Login, Where
     from ink_infra_mcp.ssh.piping import Piped
 
@@ -138,6 +140,59 @@ class HostPool:
             for link in taken:
                 links.release(link)
 
+    async def pour(
+        self,
+        source: tuple[str, HostCommand],
+        into: Callable[[bytes], Awaitable[None]],
+        *,
+        permit: Permit,
+        limit_bytes: int,
+    ) -> CommandResult:
+        """Run a command at most once, hand on what it writes piece by piece, and return what it said beside that.
+
+        Raises:
+            UnknownName, WriteRefused, ConfigError: as for `run`; nothing was sent.
+            HostError: the server cannot be reached. HostUnreachable: the stream broke, or nothing came for three
+            minutes. CommandFailed: more than `limit_bytes` came.
+        """
+        from ink_infra_mcp.ssh import piping
+
+        host, command = self._host(source[0]), source[1]
+        link = await self._links().acquire(host)
+        try:
+            self._gate(command, host, permit)
+            async with link.sessions:
+                return await piping.pour(link.connection, command, into, limit_bytes=limit_bytes)
+        except piping.Broken as error:
+            raise failures.stream_broke(host.name, "here", at=error.side, why=str(error)) from error
+        except piping.TooMuch as error:
+            raise failures.too_much(host.name, "a copy", limit_bytes=limit_bytes) from error
+        finally:
+            self._links().release(link)
+
+    @asynccontextmanager
+    async def files(self, place: Host, *, permit: Permit | None = None) -> AsyncGenerator["Files"]:
+        """Give the files of a place that is reached by SFTP alone, and is no server of the fleet.
+
+        Without a permit they can only be read.
+
+        Raises:
+            HostError: the place cannot be reached, is not the pinned one, or does not let us in.
+            ConfigError: there is no usable login key.
+        """
+        from ink_infra_mcp.ssh import files
+
+        links = self._links()
+        link = await links.acquire(place)
+        try:
+            async with link.sessions, files.opened(place, link.connection, permit) as found:
+                yield found
+        except HostUnreachable:
+            links.drop(link)
+            raise
+        finally:
+            links.release(link)
+
     async def try_new_connection(self, host_name: str) -> None:
         """Log in once more over a connection of its own, whatever is kept: it proves that the server lets new ones in.
 
@@ -225,7 +280,8 @@ class HostPool:
         host = self.hosts.get(name)
         if host is None:
             raise UnknownName(
-                f"No server is called {name!r}.", next=f"Use one of: {', '.join(sorted(self.hosts)) or 'none yet'}."
+                f"No server is called {clean_name(name)!r}.",
+                next=f"Use one of: {', '.join(sorted(self.hosts)) or 'none yet'}.",
             )
         return host
 

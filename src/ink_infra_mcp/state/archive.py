@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ink_infra_mcp.core.errors import StateCorrupt, UnknownName
-from ink_infra_mcp.state.records import AuditLine, Operation
+from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.state.records import AuditLine, Held, News, Operation, Place
 
 if TYPE_CHECKING:
     from ink_infra_mcp.state.store import Connection, Store
@@ -29,7 +30,7 @@ class Archive:
 
         found = await self.open().run(lambda c: operations.get(c, operation_id))
         if found is None:
-            raise UnknownName(f"There is no operation {operation_id!r}.", next="See list_operations.")
+            raise UnknownName(f"There is no operation {clean_name(operation_id)!r}.", next="See list_operations.")
         return found
 
     async def operations(self, *, before: float | None, limit: int, running: bool = False) -> tuple[Operation, ...]:
@@ -38,6 +39,24 @@ class Archive:
 
         state = "running" if running else None
         return await self.open().run(lambda c: operations.newest(c, before=before, limit=limit, state=state))
+
+    async def held(self, handle: str, *, principal: str) -> Held | None:
+        """Return the principal's operation with that id, or begun with the approval of that id; None else."""
+        from ink_infra_mcp.state import handles
+
+        return await self.open().run(lambda c: handles.held(c, handle, principal=principal))
+
+    async def held_by(self, principal: str, *, after: Place | None, limit: int) -> tuple[Held, ...]:
+        """Return up to `limit` operations of the principal that come after that place, newest first."""
+        from ink_infra_mcp.state import handles
+
+        return await self.open().run(lambda c: handles.held_by(c, principal, after=after, limit=limit))
+
+    async def news(self, *, since: float) -> tuple[News, ...]:
+        """Return where each operation stands that runs, or that ended at or after that time (Unix seconds)."""
+        from ink_infra_mcp.state import handles
+
+        return await self.open().run(lambda c: handles.news(c, since=since))
 
     async def on_target(self, target: str, *, tool: str | None = None) -> AsyncIterator[Operation]:
         """Give every operation that locked `target`, newest first; with `tool`, only that tool's."""

@@ -80,6 +80,11 @@ def on_target(
     return tuple(_readable(row) for row in connection.execute(query))
 
 
+def by_ids(connection: Connection, ids: tuple[str, ...]) -> tuple[Operation, ...]:
+    """Return the operations with those ids, as `newest` does."""
+    return tuple(_readable(row) for row in connection.execute(select(operations).where(operations.c.id.in_(ids))))
+
+
 def running(connection: Connection) -> tuple[OperationHead, ...]:
     """Return every operation that has not ended, oldest first, whether or not its plan can be read."""
     query = select(*_HEAD).where(operations.c.state == "running").order_by(operations.c.created_at)

@@ -114,6 +114,33 @@ class Operation(OperationHead):
     receipt: Receipt | None = None
 
 
+class Held(Frozen):
+    """An operation, and when something was last written about it (Unix seconds)."""
+
+    operation: Operation
+    updated_at: float
+
+
+class Place(Frozen):
+    """Where a list of operations, newest first, goes on."""
+
+    created_at: FiniteFloat
+    id: str
+
+
+class News(Frozen):
+    """Where an operation stands: `mark` differs whenever something about it does.
+
+    What it touched is known once it has ended.
+    """
+
+    id: str
+    mark: str
+    ended: bool = False
+    apps: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
+
+
 def steps_so_far(operation: Operation) -> tuple[StepReport, ...]:
     """Return where each step of a running operation stands."""
     reports: list[StepReport] = []

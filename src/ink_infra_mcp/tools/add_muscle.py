@@ -27,8 +27,8 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    names: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST)]
-    source: Source
+    names: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST, description="Names")]
+    source: Annotated[Source, Field(description="Machines")]
     domains: Annotated[
         tuple[Domain, ...],
         Field(max_length=MOST),
@@ -76,8 +76,8 @@ class Facts:
 
 
 class AddMuscle(Mutation[Args, Look, Facts]):
-    """Make Muscles of servers that are there, rented at Robot, or bought at Hetzner, price first. Each is hardened,
-    joins Coolify, is proved by a canary.
+    """Make Muscles of servers that are there, rented at Robot, or bought at Hetzner, price first. A canary
+    proves each.
     """
 
     name: ClassVar[str] = "add_muscle"

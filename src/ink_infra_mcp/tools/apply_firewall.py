@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.ports.closing import closing_steps
 from ink_infra_mcp.areas.ports.to_close import KINDS, Layers, ToClose, closed_checks, to_close
-from ink_infra_mcp.core.arguments import WIDENS
+from ink_infra_mcp.core.arguments import WIDENS, Wait
 from ink_infra_mcp.core.errors import UnknownName
 from ink_infra_mcp.core.fleet import Host, Name
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
@@ -22,7 +22,7 @@ class Args(BaseModel):
 
     server: Annotated[Name, Field(description="Its name")]
     layers: Annotated[Layers, Field(description="provider: Hetzner's"), WIDENS] = "all"
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 class ApplyFirewall(Mutation[Args, Look, ToClose]):

@@ -1,18 +1,23 @@
 """backup_coolify: back the control plane up, and prove that the backup restores."""
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.factory.copies import COPY_STEP, copy_steps, where
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.errors import HostError, InkError, InputError
+from ink_infra_mcp.core.fleet import BackupPlace
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Step
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.core.systems import FACTORY, STATE, Needs
-from ink_infra_mcp.hosts.factory import backing_up
+from ink_infra_mcp.hosts.factory import backing_up, copying
 from ink_infra_mcp.hosts.factory.backing_up import FOLDER
 from ink_infra_mcp.hosts.factory.backup_steps import BACK_UP, REHEARSE
+from ink_infra_mcp.hosts.factory.copy_steps import COPY
 from ink_infra_mcp.hosts.factory.looking import look_at_coolify
 
 BACKUP_STEP, DRILL_STEP = "backup", "drill"
@@ -30,15 +35,16 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     drill: Annotated[bool, Field(description="Also prove that it restores")] = False
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 class Facts(Frozen):
-    """The Factory, and the reference of Coolify's image that runs there, empty: not known, for the reason in `why`."""
+    """The Factory, where copies go, and the image of Coolify that runs, empty: not known, for the reason in `why`."""
 
     factory: str
     image: str = ""
     why: str = ""
+    place: BackupPlace = BackupPlace()
 
 
 class BackupCoolify(Mutation[Args, Look, Facts]):
@@ -54,7 +60,7 @@ class BackupCoolify(Mutation[Args, Look, Facts]):
     toolset: ClassVar[Toolset] = "factory"
     needs: ClassVar[Needs] = Needs((STATE, FACTORY), ())
     args = Args
-    kinds: ClassVar[tuple[str, ...]] = (BACK_UP, REHEARSE)
+    kinds: ClassVar[tuple[str, ...]] = (BACK_UP, COPY, REHEARSE)
 
     async def observe(self, args: Args, look: Look, approved: Plan | None) -> Facts:
         """Return the Factory and the image that a drill would migrate with.
@@ -64,7 +70,8 @@ class BackupCoolify(Mutation[Args, Look, Facts]):
         """
         factory = look.fleet.factory.name
         seen = await look_at_coolify(look.hosts, factory)
-        return Facts(factory=factory, image=seen.reference or "", why=seen.unknown.get("running", ""))
+        why = seen.unknown.get("running", "")
+        return Facts(factory=factory, image=seen.reference or "", why=why, place=look.fleet.backups)
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the backup, with `drill` its rehearsal behind it.
@@ -82,10 +89,10 @@ class BackupCoolify(Mutation[Args, Look, Facts]):
             title=f"Back up Coolify on {facts.factory}{', and prove that it restores' if args.drill else ''}",
             target=facts.factory,
             locks=(f"server:{facts.factory}",),
-            steps=(_backup(facts), *((_drill(facts),) if args.drill else ())),
+            steps=(_backup(facts), *_copy(facts), *((_drill(facts),) if args.drill else ())),
             blast_radius="nothing in service: the database is read, and room on the Factory's disk is taken",
             keeps=_KEEPS,
-            warnings=(_NOT_ELSEWHERE,),
+            warnings=(_warning(facts),),
             phrase=facts.factory,
         )
 
@@ -93,6 +100,8 @@ class BackupCoolify(Mutation[Args, Look, Facts]):
         """Return whether the backup's files, read anew, have the sums of its manifest, and the proof is recorded."""
         made = results[BACKUP_STEP]
         checks = [await _sums(plan.target, made, look)]
+        if COPY_STEP in results:
+            checks.append(await _copied(look, results[COPY_STEP]))
         if DRILL_STEP in results:
             checks.append(await _proved(plan.target, made, look))
         return checks
@@ -101,6 +110,8 @@ class BackupCoolify(Mutation[Args, Look, Facts]):
         """Return the folder, its dump's sum and size, and what the drill found."""
         made, drill = results.get(BACKUP_STEP, {}), results.get(DRILL_STEP)
         told: JsonObject = {name: made[name] for name in ("folder", "dump_sha256", "bytes", "seconds") if name in made}
+        if copy := results.get(COPY_STEP):
+            told["copy"] = {**copy}
         return told if drill is None else {**told, "drill": {name: drill[name] for name in _SHOWN}}
 
 
@@ -114,6 +125,19 @@ def _backup(facts: Facts) -> Step:
         after=f"a folder below {FOLDER}, named after this operation; its dump is read back by pg_restore",
         params={"host": facts.factory, "name": ""},
         undo_words="it stays there; remove its folder by hand",
+    )
+
+
+def _copy(facts: Facts) -> Iterator[Step]:
+    return copy_steps(facts.place, facts.factory, backup=BACKUP_STEP)
+
+
+def _warning(facts: Facts) -> str:
+    if not facts.place.address:
+        return _NOT_ELSEWHERE
+    return (
+        f"only the private key of {facts.place.recipient} opens the copy: keep it with a person, never on "
+        f"{facts.factory} or here; without it the copy is worth nothing"
     )
 
 
@@ -140,6 +164,22 @@ async def _sums(factory: str, made: JsonObject, look: Look) -> Check:
     same = told.dump_sha256 == made["dump_sha256"]
     evidence = f"read anew, every file has its sum; dump {told.dump_sha256[:12]}, {told.bytes} bytes in all"
     return Check(name="backup", status="passed" if same else "failed", evidence=evidence)
+
+
+async def _copied(look: Look, copy: JsonObject) -> Check:
+    """The step has read every byte of it back; here it is still there, under its name and with its size."""
+    place, path = look.fleet.backups, str(copy["file"])
+    if place.host is None:
+        return Check(name="copy", status="failed", evidence="fleet.toml names no place any more")
+    try:
+        there = await copying.copies(look.hosts, place.host, place.folder)
+    except InkError as error:
+        return Check(name="copy", status="failed", evidence=f"not seen: {error.failed}")
+    seen = there.sizes.get(path.removeprefix(f"{place.folder}/")) == copy["bytes"]
+    evidence = f"read back when it was written; {len(there.copies)} copies at {where(place)}"
+    return Check(
+        name="copy", status="passed" if seen else "failed", evidence=evidence if seen else f"{path} is not there"
+    )
 
 
 async def _proved(factory: str, made: JsonObject, look: Look) -> Check:

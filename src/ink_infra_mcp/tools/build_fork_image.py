@@ -89,7 +89,8 @@ class BuildForkImage(Mutation[Args, Look, BuildFacts]):
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return the image by digest, which is what rotate_fork_image takes, its tag, the commit at which the fork left
-        Coolify, and the files of the release that were changed (none are known where an earlier build was taken).
+        Coolify, the files of the release that were changed (none are known where an earlier build was taken), and how
+        whoever has a key signs it; nothing here does.
         """
         pushed = results.get(PUSH)
         if pushed is None:
@@ -97,4 +98,5 @@ class BuildForkImage(Mutation[Args, Look, BuildFacts]):
         image = str(pushed["image"])
         built = results[BUILD]
         told: JsonObject = {name: built[name] for name in ("from", "applied") if name in built}
-        return {"image": f"{image.rpartition(':')[0]}@{pushed['digest']}", "tag": image, **told}
+        by_digest = f"{image.rpartition(':')[0]}@{pushed['digest']}"
+        return {"image": by_digest, "tag": image, **told, "to_sign": f"cosign sign --key cosign.key {by_digest}"}

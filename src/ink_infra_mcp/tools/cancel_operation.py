@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.policy import apps_touched, servers_touched
@@ -19,7 +20,7 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     operation: Annotated[str, Field(pattern=r"^op-[a-z0-9]{4,40}$", description="op-...")]
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.machines.private_networks import steps_into, words_of
 from ink_infra_mcp.areas.machines.private_places import Place, cloud_place, robot_place
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.errors import UnknownName
 from ink_infra_mcp.core.fleet import Address, Host, Muscle, Name
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
@@ -19,10 +20,10 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    server: Name
+    server: Annotated[Name, Field(description="Its name")]
     network: Annotated[int | None, Field(description="Its id or a vSwitch's, where several fit")] = None
-    address: Address | None = None
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    address: Annotated[Address | None, Field(description="Else a free one")] = None
+    wait_s: Wait = 45
 
 
 class Facts(Frozen):

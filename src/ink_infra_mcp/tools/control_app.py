@@ -9,6 +9,7 @@ from ink_infra_mcp.areas.apps import pinning, proofs, rollout, source
 from ink_infra_mcp.areas.apps.app import App, find_app
 from ink_infra_mcp.areas.apps.isolation import check_rollout
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step, Undo, placed
@@ -24,8 +25,8 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     app: Annotated[str, Field(min_length=1, max_length=300, description="Name, uuid or domain")]
-    action: Act
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    action: Annotated[Act, Field(description="What to do")]
+    wait_s: Wait = 45
 
 
 @dataclass(frozen=True, slots=True)

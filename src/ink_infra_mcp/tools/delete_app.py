@@ -10,6 +10,7 @@ from ink_infra_mcp.areas.apps.app import App, find_app
 from ink_infra_mcp.areas.apps.history import deletion_of
 from ink_infra_mcp.areas.apps.named import NOTHING, Known, Named, named, nameless
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.errors import HostError, UnknownName
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
@@ -25,7 +26,7 @@ class Args(BaseModel):
 
     app: Annotated[str, Field(min_length=1, max_length=300, description="Name, uuid or domain")]
     delete_volumes: Annotated[bool, Field(description="Its data; cannot be undone")] = False
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 @dataclass(frozen=True, slots=True)

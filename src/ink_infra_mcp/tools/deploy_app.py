@@ -35,7 +35,7 @@ PublishedPort = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}(?:/(?:tcp|udp))?
 class Args(SettingArgs):
     """What deploy_app takes."""
 
-    name: Name
+    name: Annotated[Name, Field(description="Of the app")]
     muscle: Annotated[Name | None, Field(description="Else the best")] = None
     env: EnvArgs = {}
     publish: Annotated[

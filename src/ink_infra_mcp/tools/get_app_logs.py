@@ -28,9 +28,9 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     app: Annotated[str, Field(min_length=1, max_length=300, description="Name, uuid or domain")]
-    kind: Literal["runtime", "build"] = "runtime"
+    kind: Annotated[Literal["runtime", "build"], Field(description="Which logs")] = "runtime"
     deployment: Annotated[str | None, Field(pattern=r"^[a-z0-9-]{7,40}$", description="Default: the last one")] = None
-    lines: Annotated[int, Field(ge=1, le=1000)] = 100
+    lines: Annotated[int, Field(ge=1, le=1000, description="At most")] = 100
     before: Annotated[int | None, Field(ge=1, description="Lines before this number: pages back")] = None
 
 

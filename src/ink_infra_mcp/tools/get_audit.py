@@ -21,7 +21,7 @@ class Args(BaseModel):
 
     operation: Annotated[str | None, Field(pattern=r"^op-[a-z0-9]{4,40}$", description="Only this operation")] = None
     before: Annotated[int | None, Field(ge=1, description="Lines before this number")] = None
-    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    limit: Annotated[int, Field(ge=1, le=200, description="At most")] = 50
 
 
 class Report(Frozen):

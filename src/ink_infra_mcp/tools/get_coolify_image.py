@@ -4,7 +4,9 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from ink_infra_mcp.areas.factory.findings import backup_of, days, drift_of, drill_age_of, findings, some
+from ink_infra_mcp.areas.factory.ages import days
+from ink_infra_mcp.areas.factory.copies import copy_age_of
+from ink_infra_mcp.areas.factory.findings import backup_of, drift_of, drill_age_of, findings, some
 from ink_infra_mcp.areas.factory.image import Picture, picture
 from ink_infra_mcp.areas.factory.upstream import Upstream
 from ink_infra_mcp.areas.look import Look
@@ -180,7 +182,12 @@ def _backup(seen: Picture) -> str:
     if backup is None:
         return UNKNOWN
     told = UNKNOWN if seen.facts.schedules is None else _ago(backup.told)
-    return f"{_ago(backup.file)}; by Coolify's word {told}"
+    return f"{_ago(backup.file)}; by Coolify's word {told}; off the host {_copy(seen)}"
+
+
+def _copy(seen: Picture) -> str:
+    """Without a place nobody knows whether somebody copies backups by other means."""
+    return UNKNOWN if seen.copies is None else _ago(copy_age_of(seen))
 
 
 def _drill(seen: Picture) -> str:

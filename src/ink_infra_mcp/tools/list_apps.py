@@ -26,10 +26,10 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    muscle: Name | None = None
+    muscle: Annotated[Name | None, Field(description="Only there")] = None
     search: Annotated[str | None, Field(max_length=100, description="In name or domain")] = None
-    limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: Annotated[str | None, Field(max_length=400)] = None
+    limit: Annotated[int, Field(ge=1, le=200, description="At most")] = 50
+    cursor: Annotated[str | None, Field(max_length=400, description="Page")] = None
 
 
 class Report(Frozen):

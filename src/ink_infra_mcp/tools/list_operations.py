@@ -20,8 +20,8 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     running: Annotated[bool, Field(description="Only those that have not ended")] = False
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: Annotated[str | None, Field(pattern=r"^\d+(\.\d+)?$", max_length=30)] = None
+    limit: Annotated[int, Field(ge=1, le=100, description="At most")] = 20
+    cursor: Annotated[str | None, Field(pattern=r"^\d+(\.\d+)?$", max_length=30, description="Page")] = None
 
 
 class Report(Frozen):

@@ -32,8 +32,8 @@ class Args(BaseModel):
     memory_gb: Annotated[int, Field(ge=1, le=65536, description="At least")] = 64
     disk_gb: Annotated[int, Field(ge=1, le=1_000_000, description="At least")] = 100
     location: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,20}$", description="Such as fsn1")] = ""
-    architecture: Literal["x86", "arm"] = "x86"
-    limit: Annotated[int, Field(ge=1, le=50)] = 10
+    architecture: Annotated[Literal["x86", "arm"], Field(description="Of the processor")] = "x86"
+    limit: Annotated[int, Field(ge=1, le=50, description="At most")] = 10
 
 
 class OfferLine(Frozen):

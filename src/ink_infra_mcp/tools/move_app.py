@@ -12,6 +12,7 @@ from ink_infra_mcp.areas.apps.moving_steps import KINDS, RETIRE, leaves_running,
 from ink_infra_mcp.areas.apps.moving_words import blast_radius, most_bytes, names_of, warnings
 from ink_infra_mcp.areas.apps.named import NOTHING, Named
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.fleet import Name
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
@@ -27,7 +28,7 @@ class Args(BaseModel):
     app: Annotated[str, Field(min_length=1, max_length=300, description="Name, uuid or domain")]
     to: Annotated[Name, Field(description="Muscle")]
     volumes: Annotated[Literal["refuse", "copy"], Field(description="copy: stop it, copy, compare sums")] = "refuse"
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 @dataclass(frozen=True, slots=True)

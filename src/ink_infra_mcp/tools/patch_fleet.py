@@ -14,7 +14,7 @@ from ink_infra_mcp.areas.machines import reboots
 from ink_infra_mcp.areas.machines.drained import proofs_of, told
 from ink_infra_mcp.areas.machines.draining import UNASKED, Drain, drains_of
 from ink_infra_mcp.areas.machines.patching import ServerFacts, Turn, named, steps_of
-from ink_infra_mcp.core.arguments import WIDENS
+from ink_infra_mcp.core.arguments import WIDENS, Wait
 from ink_infra_mcp.core.errors import HostError, InputError, UnknownName
 from ink_infra_mcp.core.fleet import Host, Muscle, Name
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
@@ -53,7 +53,7 @@ class Args(BaseModel):
     pause_s: Annotated[int, Field(ge=0, le=3600, description="Between servers")] = 0
     drain_to: Annotated[Name | None, Field(description="Muscle that apps move to first")] = None
     return_apps: Annotated[bool, Field(description="They move back when their own is patched")] = False
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 @dataclass(frozen=True, slots=True)

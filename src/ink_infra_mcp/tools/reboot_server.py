@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.machines import reboots
 from ink_infra_mcp.areas.machines.reboots import RebootFacts
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.errors import InputError, UnknownName
 from ink_infra_mcp.core.fleet import Host, Name
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
@@ -19,9 +20,9 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    server: Name
+    server: Annotated[Name, Field(description="Its name")]
     only_if_required: Annotated[bool, Field(description="Only where an update waits for it")] = False
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 class RebootServer(Mutation[Args, Look, RebootFacts]):

@@ -10,6 +10,7 @@ from ink_infra_mcp.areas.machines.drained import proofs_of, told
 from ink_infra_mcp.areas.machines.draining import drain_of
 from ink_infra_mcp.areas.machines.joining import zone_locks
 from ink_infra_mcp.areas.machines.leaving import Fate, Leaving, leaving, muscle_called
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.errors import UnknownName
 from ink_infra_mcp.core.fleet import Name
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
@@ -22,11 +23,11 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Name
-    apps_to: Name | None = None
-    volumes: Literal["refuse", "copy"] = "refuse"
+    name: Annotated[Name, Field(description="Its name")]
+    apps_to: Annotated[Name | None, Field(description="Muscle that gets them")] = None
+    volumes: Annotated[Literal["refuse", "copy"], Field(description="Data of moved apps")] = "refuse"
     machine: Annotated[Fate, Field(description="delete: for good; a dedicated one is cancelled")] = "keep"
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 class RemoveMuscle(Mutation[Args, Look, Leaving]):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from ink_infra_mcp.areas.baseline import judged, role_of
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.machines.in_coolify import InCoolify, in_coolify, proof
-from ink_infra_mcp.core.arguments import WIDENS
+from ink_infra_mcp.core.arguments import WIDENS, Wait
 from ink_infra_mcp.core.baseline.judging import Judgement
 from ink_infra_mcp.core.baseline.policy import PARTS, Part
 from ink_infra_mcp.core.baseline.steps import KINDS, steps_of, told
@@ -35,9 +35,9 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    server: Name
+    server: Annotated[Name, Field(description="Its name")]
     parts: Annotated[tuple[RepairPart, ...], Field(description="Default: all"), WIDENS] = ()
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

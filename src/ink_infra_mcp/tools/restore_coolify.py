@@ -8,6 +8,7 @@ from ink_infra_mcp.areas.factory.restore import KINDS, RestoreFacts, restore_fac
 from ink_infra_mcp.areas.factory.restore_proofs import of_restore
 from ink_infra_mcp.areas.factory.restore_words import warnings_of
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan
 from ink_infra_mcp.core.systems import FACTORY, READ, RUNTIME, STATE, WRITE, Needs
@@ -29,7 +30,7 @@ class Args(BaseModel):
             description="Or where that of a burnt Factory was copied to",
         ),
     ] = None
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 class RestoreCoolify(Mutation[Args, Look, RestoreFacts]):

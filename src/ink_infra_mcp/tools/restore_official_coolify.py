@@ -9,6 +9,7 @@ from ink_infra_mcp.areas.factory.exchange_plan import exchange_plan, nothing_to_
 from ink_infra_mcp.areas.factory.exchange_proofs import of_exchange, summary_of
 from ink_infra_mcp.areas.factory.official import OfficialFacts, exchange_of, official_facts, warnings_of
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan
 from ink_infra_mcp.core.systems import DEPLOY, FACTORY, GITHUB, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
@@ -26,7 +27,7 @@ class Args(BaseModel):
         tuple[AppName, ...],
         Field(max_length=200, description="Every app that would lose gVisor"),
     ] = ()
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 class RestoreOfficialCoolify(Mutation[Args, Look, OfficialFacts]):

@@ -12,6 +12,7 @@ from ink_infra_mcp.areas.apps.pinning import Present, pinned, present, values_of
 from ink_infra_mcp.areas.apps.resumption import Rest
 from ink_infra_mcp.areas.apps.rollout import KNOWN
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Outcome, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, placed
@@ -35,7 +36,7 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     operation: Annotated[str, Field(pattern=r"^op-[a-z0-9]{4,40}$", description="op-...")]
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class ResumeOperation(Mutation[Args, Look, Facts]):
         "registry.same_image",
         "hosts.prove_isolation",
         "factory.backup_coolify",
+        "factory.copy_backup",
         "factory.rehearse",
         "hosts.save_firewall",
         "hosts.set_firewall",

@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.apps import proofs, rollout
 from ink_infra_mcp.areas.apps.app import App, find_app, is_inline
-from ink_infra_mcp.areas.apps.history import PIN, tags_run, waits_for_rollout
+from ink_infra_mcp.areas.apps.history import PIN, images_left, waits_for_rollout
 from ink_infra_mcp.areas.apps.isolation import check_rollout
 from ink_infra_mcp.areas.apps.pinning import Present, pinned, present, warnings_of
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import DIGEST_MARK, Application
 from ink_infra_mcp.clients.coolify.buildlog import FINISHED
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step, placed
@@ -32,7 +33,7 @@ class Args(BaseModel):
     to: Annotated[
         str | None, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", description="Image tag; leave out to list")
     ] = None
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class RollbackApp(Mutation[Args, Look, Facts]):
         way = await _way(look, application)
         if args.to is not None:
             await check_rollout(look, app)
-        images = await _images(look, app) if (await look.coolify.era()).rollback_api else ()
+        images = await images_left(look, app.uuid, app.name) if (await look.coolify.era()).rollback_api else ()
         return Facts(
             app=app,
             application=application,
@@ -132,13 +133,6 @@ def _image(to: str | None, application: Application, way: str) -> str | None:
     if to is None or way != "tag":
         return None
     return "" if _DIGEST.fullmatch(to) else f"{application.docker_registry_image_name.removesuffix(DIGEST_MARK)}:{to}"
-
-
-async def _images(look: Look, app: App) -> tuple[tuple[str, str], ...]:
-    """Coolify lists every tag of the image on the server, also those of other apps and of people (seen on 4.3.11)."""
-    found = await look.coolify.rollback_images(app.uuid)
-    ran = await tags_run(look, app.uuid, app.name)
-    return tuple((image.tag, image.created_at) for image in found.images if image.tag in ran)
 
 
 async def _current(look: Look, application: Application, way: str) -> str:

@@ -9,6 +9,7 @@ from ink_infra_mcp.areas.factory.exchange_plan import exchange_plan, nothing_to_
 from ink_infra_mcp.areas.factory.exchange_proofs import of_exchange, summary_of
 from ink_infra_mcp.areas.factory.rotation import RotationFacts, exchange_of, rotation_facts, warnings_of
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan
 from ink_infra_mcp.core.systems import DEPLOY, FACTORY, GITHUB, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
@@ -20,7 +21,7 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: Annotated[str, Field(min_length=1, max_length=400, description="name@sha256:..., or name:tag (pinned)")]
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 class RotateForkImage(Mutation[Args, Look, RotationFacts]):

@@ -24,6 +24,7 @@ from ink_infra_mcp.areas.apps.isolation import check_rollout
 from ink_infra_mcp.areas.apps.pinning import Present, pinned, present, warnings_of
 from ink_infra_mcp.areas.apps.source import commit_to_build
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, placed
@@ -42,9 +43,9 @@ class Args(BaseModel):
 
     app: Annotated[str, Field(min_length=1, max_length=300, description="Name, uuid or domain")]
     set: EnvArgs = {}
-    remove: Annotated[tuple[EnvName, ...], Field(max_length=500)] = ()
+    remove: Annotated[tuple[EnvName, ...], Field(max_length=500, description="Names")] = ()
     redeploy: Annotated[bool, Field(description="So that it takes effect")] = True
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
     @model_validator(mode="after")
     def _something(self) -> "Args":

@@ -13,6 +13,7 @@ from ink_infra_mcp.areas.dns.apps import FoundName, FoundNames, changing, follow
 from ink_infra_mcp.areas.dns.strays import books_of
 from ink_infra_mcp.areas.dns.zones import zone_for
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.fleet import Domain, Fleet
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
@@ -31,7 +32,7 @@ class Args(BaseModel):
 
     domain: Annotated[Domain | None, Field(description="Default: fleet.toml's")] = None
     replace: Annotated[bool, Field(description="Also names that others' records lead elsewhere")] = False
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from ink_infra_mcp.areas.dns.wildcards import (
     wildcard_steps,
 )
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.errors import InputError, UnknownName
 from ink_infra_mcp.core.fleet import Address, Domain, Muscle, Name
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
@@ -32,8 +33,8 @@ class Args(BaseModel):
     server: Annotated[Name, Field(description="A Muscle")]
     domain: Annotated[Domain | None, Field(description="Without *; default: fleet.toml's")] = None
     addresses: Annotated[tuple[Address, ...], Field(max_length=2, description="Default: those that are known")] = ()
-    replace: bool = False
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    replace: Annotated[bool, Field(description="Also another's records")] = False
+    wait_s: Wait = 45
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from ink_infra_mcp.areas.factory.moves import PINNED, Asked, PartName, as_approv
 from ink_infra_mcp.areas.factory.parts import KINDS, Seen, checks_of, in_order, parts_in, planned, seen_for
 from ink_infra_mcp.areas.factory.ways_in import by_hand
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.fleet import Domain
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
@@ -23,11 +24,11 @@ class Args(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    parts: Annotated[tuple[PartName, ...], Field(min_length=1)]
+    parts: Annotated[tuple[PartName, ...], Field(min_length=1, description="What to set up")]
     disk: Annotated[str, Field(max_length=130, description="Its name in /dev/disk/by-id")] = ""
     erase: Annotated[bool, Field(description="Lose what it holds")] = False
     domain: Annotated[Domain | None, Field(description="Of the dashboard")] = None
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    wait_s: Wait = 45
 
 
 class Facts(Seen):

@@ -7,8 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from ink_infra_mcp.areas.factory.exchange import KINDS
 from ink_infra_mcp.areas.factory.exchange_plan import exchange_plan, nothing_to_exchange
 from ink_infra_mcp.areas.factory.exchange_proofs import of_exchange, summary_of
+from ink_infra_mcp.areas.factory.fork_build import KINDS as BUILD_KINDS
+from ink_infra_mcp.areas.factory.fork_build import PUSH, pinned_of, registry_has
 from ink_infra_mcp.areas.factory.upgrade import UpgradeFacts, exchange_of, upgrade_facts, warnings_of
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan
 from ink_infra_mcp.core.systems import DEPLOY, FACTORY, GITHUB, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
@@ -22,12 +25,12 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Annotated[str, Field(min_length=1, max_length=40, description="As 4.3.11")]
-    image: Annotated[str, Field(max_length=400, description="The fork, built on it")] = ""
-    wait_s: Annotated[int, Field(ge=0, le=3600)] = 45
+    image: Annotated[str, Field(max_length=400, description="The fork, if built")] = ""
+    wait_s: Wait = 45
 
 
 class UpgradeCoolify(Mutation[Args, Look, UpgradeFacts]):
-    """Upgrade Coolify to a newer release, if that changes no other container. A fork needs build_fork_image's."""
+    """Upgrade Coolify to a newer release, if that changes no other container. A fork is built on it first."""
 
     name: ClassVar[str] = "upgrade_coolify"
     title: ClassVar[str] = "Upgrade Coolify"
@@ -35,7 +38,7 @@ class UpgradeCoolify(Mutation[Args, Look, UpgradeFacts]):
     toolset: ClassVar[Toolset] = "factory"
     needs: ClassVar[Needs] = Needs((STATE, READ, WRITE, DEPLOY, FACTORY, MUSCLE, RUNTIME, GITHUB), (OPTION,))
     args = Args
-    kinds: ClassVar[tuple[str, ...]] = KINDS
+    kinds: ClassVar[tuple[str, ...]] = (*BUILD_KINDS, *KINDS)
 
     async def observe(self, args: Args, look: Look, approved: Plan | None) -> UpgradeFacts:
         """Return what the upgrade would meet.
@@ -48,16 +51,22 @@ class UpgradeCoolify(Mutation[Args, Look, UpgradeFacts]):
     def plan(self, args: Args, facts: UpgradeFacts) -> Plan:
         """Return the steps; none where that image runs, files and .env are the release's, and auto-update is off."""
         host, version = facts.host, facts.release.version
-        title = f"Upgrade Coolify on {host} to {version}"
+        title = f"Upgrade Coolify on {host} to {version}{', with the fork built on it' if facts.builds else ''}"
         if facts.is_so:
             reason = f"{facts.image} runs on {host}, files and .env are those of {version}, and auto-update is off."
             return nothing_to_exchange(self.name, title, host, reason)
-        return exchange_plan(self.name, title, exchange_of(facts), warnings=warnings_of(facts), keeps=_KEEPS)
+        pinned = pinned_of(facts.build) if facts.build and facts.builds else None
+        it = exchange_of(facts)
+        return exchange_plan(self.name, title, it, warnings=warnings_of(facts), keeps=_KEEPS, pinned=pinned)
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
         """Return whether image, version, configuration and auto-update are as promised, and every app is isolated."""
-        return await of_exchange(plan, results, look)
+        pushed = results.get(PUSH)
+        told = [await registry_has(look, pushed)] if pushed is not None else []
+        return [*told, *await of_exchange(plan, results, look)]
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
         """Return the image, how long the dashboard was away, and what the rehearsal found."""
-        return summary_of(results)
+        pushed = results.get(PUSH)
+        built: JsonObject = {"built": pushed["reference"]} if pushed is not None else {}
+        return {**summary_of(results), **built}

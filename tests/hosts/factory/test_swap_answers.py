@@ -123,6 +123,7 @@ def test_an_answer_is_read_as_it_is_meant() -> None:
         ("deployments", "2"),
         ("upgrade", "no"),
         ("left_over", "0123456789ab_coolify "),
+        ("held", "6001=? 8000=web "),
         ("under_way", "op-2"),
         ("free_kb", "9000 7000"),
         ("relying_known", "yes"),
@@ -142,6 +143,7 @@ def test_an_answer_is_read_as_it_is_meant() -> None:
         files={CUSTOM: FileSeen(sha256="none"), PROD: FileSeen(sha256="b" * 64, text="services: {}")},
         base=FileSeen(sha256="c" * 64, text="volumes: {}"),
         env_names=("APP_KEY", "AUTOUPDATE"),
+        held=("6001=?", "8000=web"),
     )
     service = [
         ("container", f"{ID} running 1 healthy"),

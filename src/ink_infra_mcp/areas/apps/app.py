@@ -95,7 +95,7 @@ def _with_name(key: str, apps: Iterable[App]) -> list[App]:
 
 def _near_names(key: str, apps: Iterable[App]) -> str:
     near = difflib.get_close_matches(key, [app.name for app in apps], n=3)
-    return f" Near names: {', '.join(near)}." if near else ""
+    return f" Near names: {', '.join(map(clean_name, near))}." if near else ""
 
 
 async def muscle_by_server(coolify: CoolifyLook, fleet: Fleet) -> dict[str, Muscle]:
@@ -141,7 +141,7 @@ def _app(
 
 
 def _candidate(app: App) -> str:
-    return f"{app.name} {app.uuid} on {app.muscle or 'another server'}"
+    return f"{clean_name(app.name)} {app.uuid} on {app.muscle or 'another server'}"
 
 
 def is_inline(application: Application) -> bool:

@@ -114,6 +114,16 @@ async def tags_run(look: Look, app_uuid: str, name: str) -> frozenset[str]:
     return frozenset(found - {"", _HEAD})
 
 
+async def images_left(look: Look, app_uuid: str, name: str) -> tuple[tuple[str, str], ...]:
+    """Return the images (tag, time) that the app ran and that are still on its server, newest first.
+
+    Coolify lists every tag of the image on the server, also those of other apps and of people (seen on 4.3.11).
+    """
+    found = await look.coolify.rollback_images(app_uuid)
+    ran = await tags_run(look, app_uuid, name)
+    return tuple((image.tag, image.created_at) for image in found.images if image.tag in ran)
+
+
 def _finished_commits(last: Iterable[Deployment]) -> set[str]:
     return {each.commit or "" for each in last if each.status == FINISHED and not each.is_preview}
 

@@ -46,7 +46,7 @@ class SourceArgs(BaseModel):
     access_name: Annotated[str | None, Field(max_length=100), Mark.OPTION] = None
     build_pack: Annotated[Literal["nixpacks", "railpack", "static", "dockerfile"], Mark.OPTION] = "nixpacks"
     base_directory: Annotated[str, Field(pattern=r"^/[\w./~@+-]*$", max_length=255), Mark.OPTION] = "/"
-    image: Annotated[str | None, Field(max_length=400)] = None
+    image: Annotated[str | None, Field(max_length=400, description="Its reference")] = None
     dockerfile: Annotated[str | None, Field(max_length=200_000, description="Its text")] = None
     compose: Annotated[str | None, Field(max_length=200_000, description="A compose file's text")] = None
     compose_service: Annotated[str | None, Field(max_length=63, description="gets the URL"), Mark.OPTION] = None

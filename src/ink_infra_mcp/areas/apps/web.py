@@ -165,6 +165,7 @@ def _as_seen(visit: Visit, url: str) -> HttpSeen:
     tls = TlsSeen(trusted=not visit.refused, problem=visit.refused) if url.startswith("https://") else None
     return HttpSeen(
         status=visit.status,
+        location=visit.location,
         untrusted_start=visit.untrusted_start,
         tls=tls if visit.refused or visit.status is not None else None,
         error=visit.error,

@@ -12,6 +12,7 @@ from ink_infra_mcp.core.dns.records import type_of
 from ink_infra_mcp.core.errors import InputError, UnknownName
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.plan import Frozen, JsonObject
+from ink_infra_mcp.core.untrusted import clean_name
 
 Value = str | JsonObject
 """An address, or what stands for one that an earlier step will return (`core.step.result_of`)."""
@@ -66,7 +67,7 @@ async def addresses_of(look: Look, name: str) -> Addresses:
     """
     hosts = {host.name: host for host in look.fleet.hosts}
     if name not in hosts:
-        raise UnknownName(f"No server is called {name!r}.", next=f"Use one of: {', '.join(hosts)}.")
+        raise UnknownName(f"No server is called {clean_name(name)!r}.", next=f"Use one of: {', '.join(hosts)}.")
     host = hosts[name]
     server = await _in_the_cloud(look, host)
     if server is not None and (server.ipv4 or server.ipv6):

@@ -8,27 +8,31 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.areas.apps.built_apps import BuiltApp
 from ink_infra_mcp.areas.factory.canary import canary_steps
+from ink_infra_mcp.areas.factory.copies import copy_steps
 from ink_infra_mcp.areas.factory.findings import drift_of
+from ink_infra_mcp.areas.factory.ground import of_ground
 from ink_infra_mcp.areas.factory.image import Picture
+from ink_infra_mcp.areas.factory.image_gates import looked_for
 from ink_infra_mcp.clients.coolify.era import parse_version
 from ink_infra_mcp.core.compose.override import with_image, without_image
 from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.plan import Change, Step, Undo, placed
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.hosts.factory.configured import configured, normal
+from ink_infra_mcp.hosts.factory.copy_steps import COPY
 from ink_infra_mcp.hosts.factory.looking import BASE, PROD, FactoryFacts
 from ink_infra_mcp.hosts.factory.relying import sum_of
 from ink_infra_mcp.hosts.factory.swapping import Ready
 
-ROOM_BYTES = 5 * 2**30
-"""A Coolify image unpacks to about 1.5 GiB; beside it a backup, a copy of the database, and what builds need."""
 SOAK_S = 900
 SERVICE = "coolify"
 UNISOLATED = "factory.swap_unisolated"
 """The kind of the swap after which apps that a person has named run without isolation."""
 KINDS = (
+    "registry.signed_image",
     "factory.pull_image",
     "factory.backup_coolify",
+    COPY,
     "factory.rehearse",
     "factory.swap_image",
     "factory.prove_image",
@@ -64,7 +68,8 @@ class Exchange:
     the apps that may run without isolation. `canary` proves it; `rules` say how old the image must be.
 
     Files in `whole` become that text, of which `more` tells what it changes. With a `version` the image must be that
-    Coolify, and be `built_on` that commit, where one is said.
+    Coolify, and be `built_on` that commit, where one is said. Of an image that the steps in `first` build, `image` is
+    the tag, and what the step `pushed_by` returns is its digest.
     """
 
     image: str
@@ -81,6 +86,13 @@ class Exchange:
     more: tuple[Change, ...] = ()
     version: str = ""
     built_on: str = ""
+    first: tuple[Step, ...] = ()
+    pushed_by: str = ""
+
+    @property
+    def reference(self) -> JsonValue:
+        """Return the image by digest, or what stands for it until it is built."""
+        return result_of(self.pushed_by, "reference") if self.pushed_by else self.image
 
     @property
     def host(self) -> str:
@@ -108,13 +120,7 @@ def common_reasons(seen: Picture, meets: Ready) -> Iterator[str]:
     """Yield every reason not to begin that holds for whichever image; what is not known is one."""
     yield from _of_configuration(seen)
     yield from of_work(meets)
-    yield from _of_ground(meets)
-
-
-def of_rules(rules: ImageRules, image: str) -> Iterator[str]:
-    """Yield why policy does not let the image, a reference by digest, run at all; its age is known after the pull."""
-    if rules.unlisted(image.partition("@")[2]):
-        yield f"{image} is not among the digests that policies/images.toml lets run"
+    yield from of_ground(meets)
 
 
 def check_files(meets: Ready, images: Mapping[str, str | None]) -> None:
@@ -129,15 +135,6 @@ def check_files(meets: Ready, images: Mapping[str, str | None]) -> None:
             without_image(text, SERVICE)
         else:
             with_image(text, SERVICE, image)
-
-
-def _of_ground(meets: Ready) -> Iterator[str]:
-    if meets.left_over:
-        yield f"containers are left of an earlier try: {', '.join(meets.left_over[:3])}"
-    if meets.free_bytes is None:
-        yield "how much room its disks have is not known"
-    elif meets.free_bytes < ROOM_BYTES:
-        yield f"its disks have {meets.free_bytes // 2**20} MiB left, and {ROOM_BYTES // 2**30} GiB are needed"
 
 
 def _of_configuration(seen: Picture) -> Iterator[str]:
@@ -175,6 +172,7 @@ def exchange_steps(it: Exchange) -> tuple[Step, ...]:
     """Return the steps: nothing in service is touched before the fourth, and whichever fails from there goes back."""
     host = it.host
     steps = (
+        *it.first,
         *_before(it),
         _swap(it),
         _prove(host),
@@ -188,15 +186,17 @@ def exchange_steps(it: Exchange) -> tuple[Step, ...]:
 
 def _before(it: Exchange) -> tuple[Step, ...]:
     host, option, hours = it.host, it.option, it.rules.least_age_h
-    named = f", which is {it.tag}," if it.tag else ""
+    named = f", which is {it.tag}," if it.tag else ", by the digest that its push returned," if it.pushed_by else ""
     wanted: dict[str, JsonValue] = {"version": it.version, "built_on": it.built_on} if it.version else {}
     return (
+        *looked_for(it.rules, it.image),
         Step(
             id="pull",
             kind="factory.pull_image",
             target=host,
             summary=f"Pull {it.image}{named} on {host}{_looked_at(it)}; nothing of it is started",
-            params={"host": host, "image": it.image, "option": option, "least_age_h": hours, **wanted},
+            params={"host": host, "image": it.reference, "option": option, "least_age_h": hours, **wanted},
+            uses=_built(it),
             undo_words="the image stays on the Factory, unused",
         ),
         Step(
@@ -207,14 +207,15 @@ def _before(it: Exchange) -> tuple[Step, ...]:
             params={"host": host, "name": ""},
             undo_words="a backup is kept",
         ),
+        *copy_steps(it.picture.place, host, backup="backup"),
         Step(
             id="rehearse",
             kind="factory.rehearse",
             target=host,
             summary="Rehearse on a copy without a network: restore that dump, run the new image's migrations, decrypt "
             "a stored secret; a failure ends here, with nothing touched",
-            params={"host": host, "backup": result_of("backup", "name"), "image": it.image},
-            uses=("pull", "backup"),
+            params={"host": host, "backup": result_of("backup", "name"), "image": it.reference},
+            uses=("pull", "backup", *_built(it)),
             undo_words="the copy is removed at its end",
         ),
     )
@@ -232,18 +233,22 @@ def _swap(it: Exchange) -> Step:
         changes=tuple(_changes(it)),
         params={
             "host": host,
-            "image": it.image,
+            "image": it.reference,
             "image_id": result_of("pull", "id"),
-            "images": {**it.images},
+            "images": {name: it.reference if image == it.image else image for name, image in it.images.items()},
             "sums": _sums(it),
             "migrations": result_of("rehearse", "ran"),
             "migrated_s": result_of("rehearse", "seconds"),
             **_named(it),
         },
-        uses=("pull", "rehearse"),
+        uses=("pull", "rehearse", *_built(it)),
         undo=_back(host),
         undoes=("swap",),
     )
+
+
+def _built(it: Exchange) -> tuple[str, ...]:
+    return (it.pushed_by,) if it.pushed_by else ()
 
 
 def _looked_at(it: Exchange) -> str:
@@ -280,10 +285,14 @@ def _changes(it: Exchange) -> Iterator[Change]:
     texts = it.picture.facts.images or {}
     yield from map(_lost, it.unisolated)
     for name, wanted in it.images.items():
-        yield Change(name=f"{SERVICE} in {name}", before=texts.get(name) or None, after=wanted)
+        yield Change(name=f"{SERVICE} in {name}", before=texts.get(name) or None, after=_told(it, wanted))
     yield from it.more
     yield from _of_env(it.picture.facts.env or {}, it.env)
     yield from _switches(it.picture)
+
+
+def _told(it: Exchange, wanted: str | None) -> str | None:
+    return f"the digest of {wanted}" if it.pushed_by and wanted == it.image else wanted
 
 
 def _lost(app: str) -> Change:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Literal
 
+from ink_infra_mcp.areas.factory.ages import OLD_BACKUP_S, days
+from ink_infra_mcp.areas.factory.copies import copy_findings
 from ink_infra_mcp.areas.factory.image import Picture
 from ink_infra_mcp.areas.machines.drift import Drift, Severity
 from ink_infra_mcp.clients.coolify.era import parse_version
@@ -12,8 +14,6 @@ from ink_infra_mcp.hosts.factory.configured import kind_of, normal
 from ink_infra_mcp.hosts.factory.looking import CUSTOM, POSTGRES_UPGRADE
 
 SOURCE = "/data/coolify/source"
-OLD_BACKUP_S = 2 * 86_400
-"""Coolify's own is daily (ProductionSeeder's `0 0 * * *`): one may fail before it is worth a finding."""
 _NAMES = 6
 LOOK_THERE = "look there as root, then call again"
 PIN = f"write the fork by digest into {SOURCE}/{CUSTOM}, and Coolify's own line back into docker-compose.prod.yml"
@@ -35,7 +35,7 @@ class Backup(Frozen):
 
 def findings(seen: Picture) -> tuple[Drift, ...]:
     """Return all that is found, in no order."""
-    always = (_away, _option, _isolation, _upstream)
+    always = (_away, _option, _isolation, _upstream, copy_findings)
     of_it = (_running, _drift, _wish, _files, _upgraded_database, _auto_update, _switched_on_again, _versions)
     parts = always if "factory" in seen.unknown else (*always, *of_it, _backup, _schedule, _restore)
     return tuple(drift for part in parts for drift in part(seen))
@@ -308,8 +308,3 @@ def drill_age_of(seen: Picture) -> int | Literal["?"] | None:
     if clock is None or drills is None:
         return "?"
     return _age(clock, [drill.at for drill in drills])
-
-
-def days(seconds: int) -> str:
-    """Return an age in days, or in hours below two days."""
-    return f"{seconds // 86_400} d" if seconds >= OLD_BACKUP_S else f"{seconds // 3600} h"

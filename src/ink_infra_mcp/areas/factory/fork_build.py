@@ -11,6 +11,7 @@ from ink_infra_mcp.core.fleet import Fleet, Fork
 from ink_infra_mcp.core.operation import Check
 from ink_infra_mcp.core.plan import Frozen, JsonObject, Plan, Step, Undo
 from ink_infra_mcp.core.shapes import items, table
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory import building
 from ink_infra_mcp.hosts.factory.build_steps import BUILD_IMAGE, DROP_BUILD, PUSH_IMAGE
 from ink_infra_mcp.hosts.factory.building import BuildGround, BuildOrders, ready
@@ -84,7 +85,7 @@ def _refuse(facts: BuildFacts, ground: BuildGround) -> None:
     if reasons:
         raise RefusedByPolicy(
             f"{facts.orders.image} is not built on {facts.host}: {'; '.join(reasons)}.",
-            next="Mend that, or name another `host` or `build`, then call again.",
+            next="Mend that, or call build_fork_image with another `host` or `build`.",
         )
 
 
@@ -151,7 +152,7 @@ def _of_tag(facts: BuildFacts) -> Iterator[str]:
 def _host(fleet: Fleet, host: str) -> str:
     names = [each.name for each in fleet.hosts]
     if host and host not in names:
-        raise UnknownName(f"No server is called {host!r}.", next=f"Use one of: {', '.join(sorted(names))}.")
+        raise UnknownName(f"No server is called {clean_name(host)!r}.", next=f"Use one of: {', '.join(sorted(names))}.")
     return host or fleet.factory.name
 
 
@@ -234,7 +235,7 @@ def build_steps(facts: BuildFacts) -> tuple[Step, ...]:
             summary=f"Push it from {host} as {orders.image}, with the login that root's Docker has there, and pull it "
             "back by its digest",
             servers=(host,),
-            after=f"the registry has {orders.image}; its digest is for rotate_fork_image",
+            after=f"the registry has {orders.image}, and tells its digest",
             params={"host": host, "image": orders.image},
             uses=(BUILD,),
             undo_words="a registry keeps what it was given: delete the tag there",

@@ -10,8 +10,11 @@ from ink_infra_mcp.areas.apps.isolation import weaknesses
 from ink_infra_mcp.areas.factory.upstream import Upstream, look_upstream
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
+from ink_infra_mcp.core.copies import Copy
 from ink_infra_mcp.core.errors import HostError, InkError
+from ink_infra_mcp.core.fleet import BackupPlace
 from ink_infra_mcp.hosts.docker.containers import belongs_to
+from ink_infra_mcp.hosts.factory import copying
 from ink_infra_mcp.hosts.factory.configured import Configured, Kind, configured, kind_of
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.factory.looking import FactoryFacts, look_at_coolify
@@ -27,6 +30,7 @@ class Picture:
 
     `weak` are the apps with a running container that is not isolated as policy wants. `blind` are the apps of which
     nobody could see the containers. With `needless` policy asks for no isolation; `wished` is the image of fleet.toml.
+    `copies` are those of backups in `place`, the newest first.
     """
 
     needless: bool
@@ -38,6 +42,8 @@ class Picture:
     weak: tuple[str, ...] = ()
     blind: tuple[str, ...] = ()
     upstream: Upstream = field(default_factory=Upstream)
+    place: BackupPlace = field(default_factory=BackupPlace)
+    copies: tuple[Copy, ...] | None = None
     unknown: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -66,7 +72,7 @@ async def picture(look: Look, *, known: tuple[App, ...] | None = None) -> Pictur
     Whoever knows the apps already, and judges their isolation, gives them as `known`: then neither is asked again.
     """
     fork, factory = look.fleet.fork, look.fleet.factory.name
-    seen = Picture(look.isolation.allow_without, fork.image, FactoryFacts(host=factory))
+    seen = Picture(look.isolation.allow_without, fork.image, FactoryFacts(host=factory), place=look.fleet.backups)
 
     async def facts() -> None:
         seen.facts = await look_at_coolify(look.hosts, factory)
@@ -84,8 +90,13 @@ async def picture(look: Look, *, known: tuple[App, ...] | None = None) -> Pictur
         seen.apps = await all_apps(look)
         seen.weak, seen.blind = await _judged(look, seen.apps)
 
+    async def copies() -> None:
+        if host := seen.place.host:
+            seen.copies = (await copying.copies(look.hosts, host, seen.place.folder)).copies
+
     async with anyio.create_task_group() as group:
-        for name, part in (("factory", facts), ("option", option), ("told", told), ("apps", apps)):
+        parts = (("factory", facts), ("option", option), ("told", told), ("apps", apps), ("copies", copies))
+        for name, part in parts:
             group.start_soon(_kept, seen, name, part)
     seen.upstream = await look_upstream(look.github, fork.upstream_pull_request, seen.facts.base)
     return seen

@@ -15,18 +15,19 @@ from ink_infra_mcp.areas.factory.exchange import (
     common_reasons,
     is_off,
     needs_option,
-    of_rules,
     own_line,
     relying,
     serves,
 )
 from ink_infra_mcp.areas.factory.findings import some
 from ink_infra_mcp.areas.factory.image import Picture, picture
+from ink_infra_mcp.areas.factory.image_gates import of_rules, signed_now
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.era import era_of, parse_version
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.plan import Plan
+from ink_infra_mcp.core.signing import Verdict
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.configured import filled, kind_of, normal, repository_of
 from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
@@ -51,6 +52,7 @@ class OfficialFacts:
     accepted: tuple[str, ...] = ()
     canary: BuiltApp | None = None
     rules: ImageRules = field(default_factory=ImageRules)
+    signed: Verdict | None = None
 
     @property
     def host(self) -> str:
@@ -101,6 +103,7 @@ async def official_facts(look: Look, version: str, accepted: tuple[str, ...], ap
     bare = OfficialFacts(told[1], tag, image, seen, meets, tuple(sorted(set(accepted))), rules=look.images)
     if bare.is_so:
         return bare
+    bare = replace(bare, signed=await signed_now(look, bare.image))
     if reasons := tuple(reasons_against(bare)):
         raise RefusedByPolicy(
             f"Coolify on {bare.host} does not go to the official image: {'; '.join(reasons)}.",
@@ -151,7 +154,7 @@ def reasons_against(facts: OfficialFacts) -> Iterator[str]:
     """Yield every reason not to begin; what is not known is one."""
     seen = facts.picture
     yield from common_reasons(seen, facts.ready)
-    yield from of_rules(facts.rules, facts.image)
+    yield from of_rules(facts.rules, facts.image, facts.signed)
     yield from _of_version(facts)
     if seen.kind == "official":
         yield "an official image runs already, which Coolify's own upgrade moves on"

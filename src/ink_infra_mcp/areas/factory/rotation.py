@@ -13,17 +13,18 @@ from ink_infra_mcp.areas.factory.exchange import (
     common_reasons,
     is_off,
     needs_option,
-    of_rules,
     own_line,
     relying,
     serves,
 )
 from ink_infra_mcp.areas.factory.image import Picture, picture
+from ink_infra_mcp.areas.factory.image_gates import of_rules, signed_now
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.images import reference_of
 from ink_infra_mcp.core.plan import Plan
+from ink_infra_mcp.core.signing import Verdict
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.configured import kind_of, normal
 from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
@@ -39,6 +40,7 @@ class RotationFacts:
     ready: Ready
     canary: BuiltApp | None = None
     rules: ImageRules = field(default_factory=ImageRules)
+    signed: Verdict | None = None
 
     @property
     def host(self) -> str:
@@ -76,6 +78,7 @@ async def rotation_facts(look: Look, image: str, approved: Plan | None) -> Rotat
     bare = RotationFacts(by_digest, seen, meets, rules=look.images)
     if bare.is_so:
         return bare
+    bare = replace(bare, signed=await signed_now(look, bare.image))
     if reasons := tuple(reasons_against(bare)):
         raise RefusedByPolicy(
             f"Coolify's image on {bare.host} is not rotated: {'; '.join(reasons)}.",
@@ -111,7 +114,7 @@ def reasons_against(facts: RotationFacts) -> Iterator[str]:
     """Yield every reason not to begin; what is not known is one."""
     seen, meets = facts.picture, facts.ready
     yield from common_reasons(seen, meets)
-    yield from of_rules(facts.rules, facts.image)
+    yield from of_rules(facts.rules, facts.image, facts.signed)
     if kind_of(facts.image) == "official" and needs_option(seen, meets):
         known = relying(seen, meets)
         many = "which apps rely on it is not known" if known is None else f"{len(known)} apps rely on it"

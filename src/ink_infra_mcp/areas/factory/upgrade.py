@@ -16,14 +16,17 @@ from ink_infra_mcp.areas.factory.exchange import (
     common_reasons,
     is_off,
     needs_option,
-    of_rules,
     relying,
     serves,
 )
+from ink_infra_mcp.areas.factory.fork_build import BuildFacts
 from ink_infra_mcp.areas.factory.image import Picture, picture
+from ink_infra_mcp.areas.factory.image_gates import of_rules, signed_now
 from ink_infra_mcp.areas.factory.official import of_last_file, official_image, official_tag
 from ink_infra_mcp.areas.factory.release import UPGRADE, CoolifyRelease, release_of
 from ink_infra_mcp.areas.factory.rotation import pinned_image
+from ink_infra_mcp.areas.factory.upgrade_build import build_for, built, id_of, of_fresh, steps_of
+from ink_infra_mcp.areas.factory.upgrade_build import warnings_of as warnings_of_build
 from ink_infra_mcp.areas.factory.upstream import UPSTREAM
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.era import era_of, parse_version
@@ -33,6 +36,7 @@ from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.plan import Change, Plan
 from ink_infra_mcp.core.shapes import table
+from ink_infra_mcp.core.signing import Verdict
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.configured import kind_of
 from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD
@@ -51,7 +55,8 @@ _SHOWN = frozenset({"image", "interval", "retries", "start_period", "timeout", "
 class UpgradeFacts:
     """What an upgrade to a `release` would meet: `image` by digest, and `tag` as files and .env name it, empty: a fork.
 
-    `canary` is None where it runs already.
+    `canary` is None where it runs already. A fork that no image is given for comes of a `build`; where that is still to
+    be made, `image` is the tag that it gets.
     """
 
     release: CoolifyRelease
@@ -61,11 +66,18 @@ class UpgradeFacts:
     ready: Ready
     canary: BuiltApp | None = None
     rules: ImageRules = field(default_factory=ImageRules)
+    signed: Verdict | None = None
+    build: BuildFacts | None = None
 
     @property
     def host(self) -> str:
         """Return the Factory's name."""
         return self.picture.facts.host
+
+    @property
+    def builds(self) -> bool:
+        """Return whether the image is still to be built."""
+        return bool(id_of(self.build))
 
     @property
     def images(self) -> dict[str, str | None]:
@@ -93,6 +105,8 @@ class UpgradeFacts:
     def is_so(self) -> bool:
         """Return whether it runs, is what the release's files and .env name, and no update replaces it."""
         seen, facts = self.picture, self.picture.facts
+        if self.builds:
+            return False
         named = not self.images and not self.whole and self.env.items() <= (facts.env or {}).items()
         return serves(seen, self.image) and named and facts.base == self.release.version and is_off(seen)
 
@@ -107,20 +121,28 @@ async def upgrade_facts(look: Look, version: str, image: str, approved: Plan | N
     """
     wanted = _version(version)
     seen = await picture(look)
-    if why := tuple(of_kind(seen, wanted, image)):
-        raise RefusedByPolicy(_words(seen, wanted, why), next=_next_image(seen, wanted))
+    if why := tuple(of_kind(seen, image)):
+        raise RefusedByPolicy(_words(seen, wanted, why), next="Look with get_coolify_image, then call again.")
     meets = await ready(look.hosts, seen.facts.host)
     release = await release_of(look.github, wanted)
-    tag = "" if image else official_tag(seen, _own_line(release), wanted)
-    pinned = await pinned_image(look, image) if image else await official_image(look, tag)
-    bare = UpgradeFacts(release, pinned, tag, seen, meets, rules=look.images)
+    build = await build_for(look, wanted, approved) if seen.kind == "fork" and not image else None
+    tag = "" if image or build else official_tag(seen, _own_line(release), wanted)
+    pinned = await _image(look, image, tag, build)
+    bare = UpgradeFacts(release, pinned, tag, seen, meets, rules=look.images, build=build)
     if bare.is_so:
         return bare
+    bare = replace(bare, signed=None if bare.builds else await signed_now(look, bare.image))
     if reasons := tuple(reasons_against(bare)):
         raise RefusedByPolicy(_words(seen, wanted, reasons), next="See get_coolify_image, mend that, then call again.")
     check_files(meets, bare.images)
     canary = await canary_of(look, await find_project(look), await all_apps(look), approved)
     return replace(bare, canary=canary)
+
+
+async def _image(look: Look, image: str, tag: str, build: BuildFacts | None) -> str:
+    if build is not None:
+        return built(build) or build.orders.image
+    return await pinned_image(look, image) if image else await official_image(look, tag)
 
 
 def _words(seen: Picture, version: str, reasons: tuple[str, ...]) -> str:
@@ -137,23 +159,14 @@ def _version(text: str) -> str:
     return told[1]
 
 
-def of_kind(seen: Picture, version: str, image: str) -> Iterator[str]:
+def of_kind(seen: Picture, image: str) -> Iterator[str]:
     """Yield why the image that is given, or none, does not go with what runs: a fork stays a fork."""
     if seen.kind == "?":
         yield "whether a fork or an official image runs is not known"
     elif seen.kind == "official" and image:
         yield "an official image runs, and `image` is for a fork"
-    elif seen.kind == "fork" and not image:
-        yield from of_version(seen, version)
-        yield "a fork runs, which the official image would replace, and with it --runtime"
     elif image and kind_of(image) != "fork":
         yield f"{clean_name(image)} is no fork's image"
-
-
-def _next_image(seen: Picture, version: str) -> str:
-    if seen.kind != "fork":
-        return "Look with get_coolify_image, then call again."
-    return f"Call build_fork_image with base v{version}, then this again with the image that it answers."
 
 
 def _own_line(release: CoolifyRelease) -> str:
@@ -166,7 +179,7 @@ def reasons_against(facts: UpgradeFacts) -> Iterator[str]:
     """Yield every reason not to begin; what is not known is one."""
     seen = facts.picture
     yield from common_reasons(seen, facts.ready)
-    yield from of_rules(facts.rules, facts.image)
+    yield from of_fresh(facts.rules) if facts.builds else of_rules(facts.rules, facts.image, facts.signed)
     yield from of_version(seen, facts.release.version)
     yield from of_told_version(seen, facts.release.version)
     yield from of_release(facts.release, facts.ready)
@@ -305,6 +318,8 @@ def exchange_of(facts: UpgradeFacts) -> Exchange:
         more=changes_of(facts),
         version=facts.release.version,
         built_on="" if facts.tag else facts.release.commit,
+        first=steps_of(facts.build),
+        pushed_by=id_of(facts.build),
     )
 
 
@@ -323,6 +338,7 @@ def warnings_of(facts: UpgradeFacts) -> tuple[str, ...]:
         "until the image is confirmed would be lost.",
         "The backup stays on the Factory: copy it elsewhere, its secrets/ apart from the dump.",
         *_of_folder(facts),
+        *warnings_of_build(facts.build),
         *_of_script(release),
     )
 

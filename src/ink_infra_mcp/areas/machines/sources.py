@@ -47,18 +47,19 @@ def _key(words: list[str]) -> dict[str, str]:
     return {"host_key": " ".join(words)} if words else {}
 
 
-_LINE: dict[str, JsonValue] = {
-    "type": "string",
-    "description": "ADDRESS HOST_KEY|SHA256:... [port=] [user=] [inner=] [root_login=SECRET]",
-}
+_LINE: dict[str, JsonValue] = {"type": "string"}
 MachineLine = Annotated[ExistingMachine, BeforeValidator(_by_line), WithJsonSchema(_LINE)]
+_WORDS = "ADDRESS HOST_KEY|SHA256:... [port=] [user=] [inner=] [root_login=SECRET]"
+
+
+_HOW = Field(description="From where")
 
 
 class Existing(_Given):
     """Servers that are there, in the order of the names."""
 
-    kind: Literal["existing"]
-    machines: Annotated[tuple[MachineLine, ...], Field(min_length=1, max_length=MOST)]
+    kind: Annotated[Literal["existing"], _HOW]
+    machines: Annotated[tuple[MachineLine, ...], Field(min_length=1, max_length=MOST, description=_WORDS)]
 
     @property
     def inside(self) -> int:
@@ -69,9 +70,9 @@ class Existing(_Given):
 class HetznerCloud(_Given):
     """New servers of Hetzner Cloud, all of one type."""
 
-    kind: Literal["hetzner_cloud"]
-    server_type: Annotated[str, Field(max_length=20)]
-    location: Annotated[str, Field(max_length=20)]
+    kind: Annotated[Literal["hetzner_cloud"], _HOW]
+    server_type: Annotated[str, Field(max_length=20, description="as cx53")]
+    location: Annotated[str, Field(max_length=20, description="as fsn1")]
     image: Annotated[str, Field(max_length=40), Mark.OPTION] = "debian-13"
     backups: Annotated[bool, Mark.OPTION] = False
     network: Annotated[int | None, Mark.OPTION] = None
@@ -80,7 +81,7 @@ class HetznerCloud(_Given):
 class HetznerRobot(_Given):
     """Dedicated servers that are rented already, by their numbers. `install` wipes them first."""
 
-    kind: Literal["hetzner_robot"]
+    kind: Annotated[Literal["hetzner_robot"], _HOW]
     numbers: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST)]
     install: Annotated[str | None, Field(max_length=100, description="wipes disks"), Mark.OPTION] = None
 

@@ -11,6 +11,7 @@ from ink_infra_mcp.clients.coolify.steps.servers import host_address
 from ink_infra_mcp.core.errors import AmbiguousName, InputError
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.proxy import ProxySeen
+from ink_infra_mcp.core.untrusted import clean_name
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -100,7 +101,7 @@ async def find_server(look: CoolifyLook, name: str, address: str | None) -> Serv
         return None
     if len(found) == 1 and found[0].name == name and (not at or _is_at(found[0], at)):
         return await look.server(found[0].uuid)
-    has = "; ".join(f"{server.name!r} at {server.ip}" for server in found)
+    has = "; ".join(f"{clean_name(server.name)!r} at {clean_name(server.ip)}" for server in found)
     raise AmbiguousName(
         f"Coolify has {has}, which is not the one server {name!r}{f' at {at}' if at else ''}.",
         next="Use the name and the address that Coolify has, or take the other server out of Coolify first.",

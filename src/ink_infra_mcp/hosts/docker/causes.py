@@ -35,15 +35,23 @@ _COMPOSE_CAUSES = (
     (re.compile(r"hard(?: limit)? is required|missing propert\w+ .?hard"), "a ulimit has no hard limit"),
     (re.compile(r""), "Docker Compose does not take the app's file: its own words are in the log"),
 )
+_ITS_VERSION = ("docker", "compose", "version", "--short")
+_NO_COMPOSE = "the server has no Docker Compose, with which Coolify starts this app"
+_NO_PROGRAM = 127
+"""What a POSIX shell says of a program that it does not find."""
 _EXITS = {126: "its command may not be run", 127: "its command is not in the image", 137: "it was killed"}
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """What was found out: the likely cause in our own words, and the app's or Docker's, cleaned and without secrets."""
+    """What was found out: the likely cause in our own words, and the app's or Docker's, cleaned and without secrets.
+
+    `no_compose`: the server has no Docker Compose, so that nobody there has read the app's file.
+    """
 
     cause: str = ""
     untrusted_log: tuple[str, ...] = ()
+    no_compose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +146,11 @@ async def compose_refuses(pool: HostPool, muscle: str, app: str, *, mask: Callab
         return Why()
     words = ("docker", "compose", "--project-directory", folder, "-f", f"{folder}/docker-compose.yml")
     said = await pool.run(muscle, HostCommand((*words, "config", "--quiet"), changes=False))
-    if said.exit_status == 0 or _NOT_THERE.search(said.stderr) or not said.stderr.strip():
+    if said.exit_status in (0, _NO_PROGRAM) or _NOT_THERE.search(said.stderr) or not said.stderr.strip():
         return Why()
+    # Docker's own words for a plugin that is not there are other ones in each version, and about options
+    if (await pool.run(muscle, HostCommand(_ITS_VERSION, changes=False))).exit_status != 0:
+        return Why(_NO_COMPOSE, no_compose=True)
     return _refusal(pool.presentable(said.stderr, limit=LOG_LINES * _LINE_CHARS, mask=mask))
 
 

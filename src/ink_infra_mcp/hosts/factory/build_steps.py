@@ -66,7 +66,9 @@ class BuildSteps:
         found = await self._followed(call, {"pushing"}, within_s=PUSH_WITHIN_S)
         if found.state != "pushed" or not found.digest:
             raise self._unpushed(host, found)
-        return {"digest": found.digest, "image": call.text("image"), "build": name}
+        image = call.text("image")
+        reference = f"{image.rpartition(':')[0]}@{found.digest}"
+        return {"digest": found.digest, "image": image, "reference": reference, "build": name}
 
     async def drop_build(self, call: StepCall) -> JsonObject:
         """Have `host` end this operation's build, and take away what it made there; what was pushed stays.

@@ -183,6 +183,8 @@ prepare() {
   [ -z "$(order sum:docker-compose.yml)" ] || [ "$(order sum:docker-compose.yml)" = "$(sum_of "$source/docker-compose.yml")" ] ||
     leave 3 'docker-compose.yml was changed meanwhile'
   others_sum | put "$dir/others" || leave 3 'the disk takes nothing'
+  takes back || leave 3 'Docker Compose does not take its files as they are, which the way back needs'
+  takes wanted || leave 3 'Docker Compose does not take its files as they shall be'
   [ -z "$(order tag)" ] || image_id "$(order tag)" | put "$dir/old_tag" || leave 3 'the disk takes nothing'
   hold "$1" || leave 3 'the image in service could not be held'
   install_unit || leave 3 'its unit could not be written'
@@ -191,6 +193,21 @@ prepare() {
 
 # others_sum: of what `up` reads beside the files that are kept, and nobody here writes
 others_sum() { for more in docker-compose.yml docker-compose.postgres-upgrade.yml; do sum_of "$source/$more"; done; }
+
+# takes KIND: whether Compose takes the files in which `up` is given them, `back` as they are and `wanted` as they shall be;
+# what it says of them is not told: others may keep secrets in theirs
+takes() {
+  kind=$1 env=$source/.env
+  [ ! -f "$dir/.env.$kind" ] || env=$dir/.env.$kind
+  set -- -f "$source/docker-compose.yml"
+  for file in docker-compose.prod.yml docker-compose.custom.yml docker-compose.postgres-upgrade.yml; do
+    at=$source/$file
+    [ ! -f "$dir/$file.$kind" ] || at=$dir/$file.$kind
+    if [ "$kind" = wanted ] && [ -e "$dir/$file.gone" ]; then at=; fi
+    if [ -n "$at" ] && [ -f "$at" ]; then set -- "$@" -f "$at"; fi
+  done
+  ask 60 docker compose --env-file "$env" "$@" config --quiet >/dev/null 2>&1
+}
 
 # keep FILE: copy it, twice, for the way back, and write what it shall be
 keep() {
@@ -388,13 +405,19 @@ dump() {
     sync "$dir/coolify.dump.new" && mv "$dir/coolify.dump.new" "$dir/coolify.dump" && sync "$dir"
 }
 
+# app_port: where .env has the dashboard listen
+app_port() {
+  found=$(sed -n 's/^APP_PORT=\([0-9]\{1,5\}\)$/\1/p' "$source/.env" 2>/dev/null | tail -n 1)
+  printf '%s' "${found:-8000}"
+}
+
 # measure: how long the dashboard does not answer, from the last good answer to the next one, in milliseconds
 measure() {
-  port=$(sed -n 's/^APP_PORT=\([0-9]\{1,5\}\)$/\1/p' "$source/.env" | tail -n 1)
+  port=$(app_port)
   good=$(date +%s%N) lost=
   end=$(($(uptime_s) + $(order health_s) + 120))
   while [ "$(uptime_s)" -lt "$end" ]; do
-    if curl -s -f -o /dev/null --noproxy '*' --max-time 2 "http://127.0.0.1:${port:-8000}/api/health"; then
+    if curl -s -f -o /dev/null --noproxy '*' --max-time 2 "http://127.0.0.1:$port/api/health"; then
       now=$(date +%s%N)
       if [ -n "$lost" ]; then
         printf '%s\n' $(((now - good) / 1000000)) >"$dir/downtime_ms"
@@ -730,6 +753,7 @@ ready() {
   printf 'deployments %s\n' "$(deployments 2>/dev/null)"
   printf 'upgrade %s\n' "$(upgrade_runs && echo yes || echo no)"
   printf 'left_over %s\n' "$(ask 20 docker ps -a --format '{{.Names}}' 2>/dev/null | grep -E '^[0-9a-f]{12}_coolify' | tr '\n' ' ')"
+  printf 'held %s\n' "$(held | sort -u | tr '\n' ' ')"
   printf 'under_way %s\n' "$(under_way)"
   printf 'free_kb %s\n' "$(room /data) $(room "$(ask 20 docker info --format '{{.DockerRootDir}}' 2>/dev/null)")"
   if found=$(relying 2>/dev/null); then
@@ -748,6 +772,35 @@ ready() {
   printf 'realtime %s\n' "$(ask 20 docker inspect --type container --format '{{.Config.Image}}' coolify-realtime 2>/dev/null)"
   printf 'env_names %s\n' "$(sed -n 's/^\(export \)\{0,1\}\([A-Za-z_][A-Za-z0-9_]*\)=.*/\2/p' "$source/.env" 2>/dev/null | sort -u | tr '\n' ' ')"
   printf 'done\n'
+}
+
+# held: PORT=WHO of each port that a container of Coolify's has by its settings, or by .env, and somebody else holds: it
+# could not start again. What listens outside of containers is ?
+held() {
+  for owner in coolify coolify-realtime coolify-proxy; do
+    ports=$(ask 20 docker inspect --type container --format '{{range $port, $to := .HostConfig.PortBindings}}{{range $to}}{{$port}}={{.HostPort}} {{end}}{{end}}' "$owner" 2>/dev/null)
+    [ "$owner" != coolify ] || ports="$ports 8080/tcp=$(app_port)"
+    for each in $ports; do
+      case $each in */tcp=[0-9]*) holder "$owner" "${each##*=}" ;; esac
+    done
+  done
+}
+
+# holder OWNER PORT
+holder() {
+  names=$(ask 20 docker ps --filter "publish=$2/tcp" --format '{{.Names}}' 2>/dev/null)
+  case " $(printf '%s' "$names" | tr '\n' ' ') " in *" $1 "*) return ;; esac
+  if [ -n "$names" ]; then
+    printf '%s=%s\n' "$2" "$(printf '%s\n' "$names" | head -n 1)"
+  elif listens "$2"; then
+    printf '%s=?\n' "$2"
+  fi
+}
+
+# listens PORT: 0A is the state of a socket that listens (Documentation/networking/proc_net_tcp.rst)
+listens() {
+  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+    awk -v port="$(printf '%04X' "$1")" '{ split($2, at, ":") } $4 == "0A" && at[length(at)] == port { found = 1 } END { exit !found }'
 }
 
 room() { df -P -k "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'; }

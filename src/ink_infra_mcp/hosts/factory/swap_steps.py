@@ -69,7 +69,7 @@ class SwapSteps:
                 --runtime where `option` is wanted, or is another Coolify than `version` where one is said.
             HostError: the Factory cannot be reached.
         """
-        host, image = call.text("host"), _reference(call.text("image"))
+        host, image = call.text("host"), _reference(call.given("image"))
         found = await self._kind(call, host, image)
         if found is None:
             call.say(f"pulling {image} on {host}")
@@ -206,7 +206,7 @@ class SwapSteps:
             )
         texts = {name: _text_in(call, name, file.text) for name, file in seen.items()}
         return Orders(
-            image=_reference(call.text("image")),
+            image=_reference(call.given("image")),
             image_id=call.given("image_id"),
             migrates=bool(items(call.filled("migrations"))),
             health_s=_health_s(call),
@@ -272,7 +272,7 @@ def _texts(call: StepCall, name: str) -> dict[str, str]:
 
 def _text_in(call: StepCall, name: str, now: str) -> str | None:
     """Return what one of the files shall be: another text as a whole, or this one with another image."""
-    whole, images = _texts(call, "texts"), table(call.params["images"])
+    whole, images = _texts(call, "texts"), table(call.filled("images"))
     if name in whole:
         return None if whole[name] == now else whole[name]
     return _text_of(now, images[name]) if name in images else None

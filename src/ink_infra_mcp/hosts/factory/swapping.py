@@ -80,6 +80,8 @@ class Ready(Frozen):
     """The image of the container coolify-realtime, as it names it; empty: not known, or there is none."""
     env_names: tuple[str, ...] = ()
     """What `.env` sets, by name only."""
+    held: tuple[str, ...] = ()
+    """Ports that Coolify's containers have and somebody else holds, as `8000=name`; `?` is no container."""
 
 
 class Service(Frozen):
@@ -258,6 +260,7 @@ def read_ready(host: str, facts: Iterable[tuple[str, str]]) -> Ready:
         base=_file(host, f"{BASE} {told.get('base', 'none')}")[1],
         realtime=clean_name(told.get("realtime", "")),
         env_names=tuple(_NAMED.findall(told.get("env_names", ""))),
+        held=tuple(clean_name(each) for each in told.get("held", "").split()),
     )
 
 

@@ -1,7 +1,7 @@
 """One name and one URL as a server of the fleet sees them: asked with getent and curl, where it has them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ink_infra_mcp.core.errors import CommandFailed
 from ink_infra_mcp.core.untrusted import clean
@@ -17,7 +17,7 @@ _NO_SUCH_NAME = 2
 """getent(1): a key was not found in the database."""
 _CERTIFICATE = frozenset({51, 60, 77, 83, 90})
 """curl(1): the peer's certificate is not accepted, or the authorities cannot be read."""
-_TOLD = re.compile(r"^ink-visit (\d{3})$", re.MULTILINE)
+_TOLD = re.compile(r"^ink-visit (\d{3}) ?(.*)$", re.MULTILINE)
 _ADDRESS = re.compile(r"[0-9a-fA-F:.]{2,45}")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _URL = re.compile(r"https?://[\x21-\x7e]{1,2000}")
@@ -31,11 +31,13 @@ class Absent(CommandFailed):
 class Visit:
     """What one GET saw from a server; nothing is followed.
 
-    `status` is None where there was no answer, and `error` says why. `refused` is what curl has against the
-    certificate, empty where it is trusted or none was shown; the answer behind a refused one is told all the same.
+    `status` is None where there was no answer, and `error` says why. `location` is the URL that a redirect leads to, as
+    curl would follow it. `refused` is what curl has against the certificate, empty where it is trusted or none was
+    shown; the answer behind a refused one is told all the same.
     """
 
     status: int | None = None
+    location: str = ""
     untrusted_start: str = ""
     refused: str = ""
     error: str = ""
@@ -83,26 +85,30 @@ async def visit_from(pool: HostPool, server: str, url: str, *, address: str) -> 
     if not first.refused:
         return first
     behind = await _curl(pool, server, url, address, "--insecure")
-    return Visit(behind.status, behind.untrusted_start, first.refused, behind.error)
+    return replace(behind, refused=first.refused)
 
 
 async def _curl(pool: HostPool, server: str, url: str, address: str, *more: str) -> Visit:
     said = await pool.run(server, HostCommand(_words(url, address, *more), changes=False, timeout_s=SECONDS + 20.0))
     if said.exit_status == _ABSENT:
         raise _absent(server, "curl")
-    status = _status(said.stderr)
+    status, location = _told(said.stderr)
     why = _complaint(said.stderr) or f"curl ends with exit status {said.exit_status}"
     return Visit(
         status=status,
+        location=location,
         untrusted_start=clean(pool.redact(" ".join(said.stdout.split())), limit=START_CHARS),
         refused=why if said.exit_status in _CERTIFICATE else "",
         error="" if status else why,
     )
 
 
-def _status(stderr: str) -> int | None:
+def _told(stderr: str) -> tuple[int | None, str]:
+    """Return the status, and where a redirect leads if that is a URL of http or https in plain characters."""
     told = _TOLD.search(stderr)
-    return int(told[1]) if told and told[1] != "000" else None
+    if told is None or told[1] == "000":
+        return None, ""
+    return int(told[1]), told[2] if _URL.fullmatch(told[2]) else ""
 
 
 def _complaint(stderr: str) -> str:
@@ -117,7 +123,7 @@ def _words(url: str, address: str, *more: str) -> tuple[str, ...]:
         *("curl", "--disable", "--silent", "--show-error", "--globoff", "--noproxy", "*"),
         *("--proto", "=http,https", "--max-time", str(SECONDS), "--max-filesize", str(_MOST_BYTES)),
         *("--user-agent", "ink-infra-mcp", "--connect-to", f"::{there}:", *more),
-        *("--write-out", r"%{stderr}\nink-visit %{http_code}\n", "--url", url),
+        *("--write-out", r"%{stderr}\nink-visit %{http_code} %{redirect_url}\n", "--url", url),
     )
 
 

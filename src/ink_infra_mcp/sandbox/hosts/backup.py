@@ -12,6 +12,7 @@ from ink_infra_mcp.sandbox.hosts.restore import rows_of
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
 from ink_infra_mcp.sandbox.state_factory import MIGRATIONS, Drill, FactoryDisk, Kept
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+from ink_infra_mcp.sandbox.state_place import sealed
 
 FAILED = 3
 _SPARE, _MEMORY = 256 * 2**20, 1200 * 2**20
@@ -155,6 +156,22 @@ class BackupScript:
     @property
     def _clock(self) -> float:
         return self.now + self.host.clock_ahead_s
+
+
+def seal(coolify: CoolifyState, words: tuple[str, ...]) -> Said:
+    """Answer the script that gives a backup encrypted: `failing` has the programs that are not there, or break off."""
+    disk = coolify.factory
+    if len(words) != 3 or words[0] != "send":
+        return FAILED, "", "ink-seal copy_call this is not how it is called\n"
+    kept = next((kept for kept in disk.kept if not kept.folder and kept.name == words[1]), None)
+    if kept is None:
+        return FAILED, "", f"ink-seal copy_backup there is no backup {words[1]}\n"
+    if "age" in disk.failing:
+        return FAILED, "", "ink-seal copy_tool age is not installed: apt-get install age\n"
+    text = sealed(kept.name, kept.sum)
+    if "tar" in disk.failing:
+        return FAILED, text[: len(text) // 2], "ink-seal copy_seal the archive is not whole: tar 2 age 0 \n"
+    return 0, text, ""
 
 
 def _lines(kind: str, names: Iterable[str]) -> list[str]:

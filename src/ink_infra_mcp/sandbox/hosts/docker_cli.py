@@ -190,6 +190,8 @@ case $command in
   image) made image "$@" ;;
   network) if [ "$*" = 'ls --quiet --no-trunc' ]; then printf '%s\n' $networks; else made network "$@"; fi ;;
   compose)
+    [ -z "$composeless" ] || { printf 'unknown flag: %s\n%s\n' "${1%%=*}" "See 'docker --help'." >&2; exit 125; }
+    [ "$*" != 'version --short' ] || { echo 2.40.3; exit 0; }
     case "$*" in "--project-directory ${2-} -f ${2-}/docker-compose.yml config --quiet") composed "${2##*/}" ;; esac
     COMPOSE_FILES=$compose_files "$python" -m ink_infra_mcp.sandbox.compose "$now" "$@"
     status=$?
@@ -210,6 +212,7 @@ def docker_script(state: WorldState, host: HostState, *, now: float) -> str:
         "allow_list": ALLOW_LIST,
         "knows_runtime": "1" if state.coolify.supports_runtime_option else "0",
         "python": sys.executable,
+        "composeless": "1" if "docker-compose-plugin" in host.without else "",
         "compose_files": json.dumps(service_files(state, host)),
     }
     networks = networks_of(host)

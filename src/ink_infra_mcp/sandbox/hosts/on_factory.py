@@ -1,6 +1,6 @@
 """Answers every script that is about Coolify itself: how it is, its backups and disks, its image and its build."""
 
-from ink_infra_mcp.sandbox.hosts.backup import BackupScript
+from ink_infra_mcp.sandbox.hosts.backup import BackupScript, seal
 from ink_infra_mcp.sandbox.hosts.build import BuildScript
 from ink_infra_mcp.sandbox.hosts.disk import DiskScript
 from ink_infra_mcp.sandbox.hosts.factory import look_at_factory
@@ -18,6 +18,7 @@ _READS = {
     "ink-build": frozenset({"look", "ready"}),
     "ink-disk": frozenset({"look"}),
     "ink-install": frozenset({"look"}),
+    "ink-seal": frozenset({"send"}),
     "ink-swap": frozenset({"look", "ready", "prove", "secrets"}),
     "ink-weigh": frozenset({"list", "look"}),
     "image": frozenset({"inspect"}),
@@ -38,6 +39,8 @@ def answer_factory(state: WorldState, host: HostState, words: tuple[str, ...], s
         return 0, look_at_factory(host, state.coolify, words[1], now=now), ""
     if words[0] == "ink-backup":
         said = BackupScript(host, state.coolify, now).answer(words[1:])
+    elif words[0] == "ink-seal":
+        said = seal(state.coolify, words[1:])
     elif words[0] == "ink-weigh":
         said = weigh(state.coolify, words[1:])
     elif words[0] == "ink-build":

@@ -6,7 +6,9 @@ import shlex
 _EXEC = re.compile(r"(?:^|; )exec (?P<line>(?:sh|bash) -s -- .*)$", re.DOTALL)
 _FIREWALL = "ink-firewall"
 _READS = ("ink-machine", "ink-audit")
-_OF_FACTORY = ("ink-coolify", "ink-backup", "ink-swap", "ink-weigh", "ink-build", "ink-disk", "ink-install")
+_OF_FACTORY = tuple(
+    f"ink-{name}" for name in ("coolify", "backup", "swap", "weigh", "build", "disk", "install", "seal")
+)
 _CHANGE = "ink-change"
 _INSIDE = "ink-inside"
 _LOGIN, _READY = "ink-login", "ink-ready"

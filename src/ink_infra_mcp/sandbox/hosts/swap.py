@@ -287,6 +287,7 @@ class SwapScript:
         yield f"deployments {self._busy()}"
         yield f"upgrade {'yes' if self.disk.upgrading else 'no'}"
         yield f"left_over {' '.join(self.disk.left_over)}"
+        yield f"held {' '.join(self.disk.held)}"
         under_way = (name for name, rotation in self.disk.rotations.items() if rotation.state in _BETWEEN)
         yield f"under_way {next(under_way, '')}"
         yield f"free_kb {self.disk.free_kb} {self.disk.free_kb}"

@@ -3,17 +3,19 @@
 import shlex
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import dns.message
 from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from ink_infra_mcp.sandbox.edge import page_of
+from ink_infra_mcp.sandbox.hosts.inspected import address_of
 from ink_infra_mcp.sandbox.hosts.ways import knock
 from ink_infra_mcp.sandbox.nameserver import reply
-from ink_infra_mcp.sandbox.state import WorldState
-from ink_infra_mcp.sandbox.state_hosts import HostState
-from ink_infra_mcp.sandbox.trouble import CutOff
+from ink_infra_mcp.sandbox.state import WorldState, take_fault
+from ink_infra_mcp.sandbox.state_hosts import Container, HostState
+from ink_infra_mcp.sandbox.trouble import CutOff, spoilt
 
 PROGRAMS = ("getent", "curl")
 _OPTIONS = {
@@ -28,7 +30,7 @@ _OPTIONS = {
 }
 _FLAGS = frozenset(("--disable", "--silent", "--show-error", "--globoff", "--insecure"))
 _HELP = "\nMore details here: https://curl.se/docs/sslcerts.html\n\ncurl failed to verify the legitimacy of the server"
-_FOOT = r"%{stderr}\nink-visit %{http_code}\n"
+_FOOT = r"%{stderr}\nink-visit %{http_code} %{redirect_url}\n"
 
 
 class Said(NamedTuple):
@@ -67,19 +69,32 @@ class Visitor:
 
     def _visited(self, asked: dict[str, str]) -> Said:
         url, to = urlsplit(asked["--url"]), asked["--connect-to"].removeprefix("::").removesuffix(":").strip("[]")
+        if box := next((box for box in self.host.containers if address_of(box) == to), None):
+            return self._inside(box, url)
         met = knock(self.state, self.host, to, _port(url), now=self.now)
         if met != "open":
             return _failed(28, "Connection timed out") if met == "silent" else _failed(7, f"Failed to connect to {to}")
         server = next(h for h in self.state.hosts.values() if to in (h.address, h.private_address, h.ipv6))
         return self._page(server, url, asked)
 
+    def _inside(self, box: Container, url: SplitResult) -> Said:
+        """A container answers at its own address and port whoever asks on its server; nothing of the proxy is there."""
+        ports = {value for name, value in box.labels.items() if name.endswith(".loadbalancer.server.port")}
+        if box.state != "running" or str(_port(url)) not in ports:
+            return _failed(7, f"Failed to connect to {url.hostname}")
+        fault = take_fault(self.state, "app", f"GET {url.hostname}{url.path}")
+        answer = spoilt(fault) if fault else PlainTextResponse("hello from the app\n")
+        return _failed(52, "Empty reply from server") if isinstance(answer, CutOff) else _answered(answer, url)
+
     def _page(self, server: HostState, url: SplitResult, asked: dict[str, str]) -> Said:
-        answer = page_of(self.state, server.name, _request(asked["--url"]))
-        if isinstance(answer, CutOff):
-            return _failed(52, "Empty reply from server")
         if url.scheme == "https" and server.self_signed and "--insecure" not in asked:
             return _failed(60, f"SSL certificate problem: self-signed certificate{_HELP}")
-        return Said(0, bytes(answer.body).decode(), f"\nink-visit {answer.status_code}\n")
+        request = _request(asked["--url"])
+        fault = take_fault(self.state, "edge", f"GET {request.url.hostname}{request.url.path}")
+        answer = page_of(self.state, server.name, request) if fault is None else spoilt(fault)
+        if isinstance(answer, CutOff):
+            return _failed(52, "Empty reply from server")
+        return _answered(answer, url)
 
 
 def visit_words(command: str) -> tuple[str, ...]:
@@ -108,8 +123,14 @@ def _port(url: SplitResult) -> int:
     return url.port or (443 if url.scheme == "https" else 80)
 
 
+def _answered(answer: Response, url: SplitResult) -> Said:
+    on = answer.headers.get("location", "") if 300 <= answer.status_code < 400 else ""
+    told = f"{answer.status_code} {urljoin(url.geturl(), on) if on else ''}"
+    return Said(0, bytes(answer.body).decode(), f"\nink-visit {told}\n")
+
+
 def _failed(status: int, why: str) -> Said:
-    return Said(status, "", f"curl: ({status}) {why}\n\nink-visit 000\n")
+    return Said(status, "", f"curl: ({status}) {why}\n\nink-visit 000 \n")
 
 
 def _public_of_both(state: WorldState, name: str) -> list[str]:

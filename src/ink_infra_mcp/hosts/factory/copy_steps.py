@@ -1,0 +1,119 @@
+"""The step handler that copies a backup of Coolify off the host, and removes copies that are old and many."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple
+
+import anyio
+
+from ink_infra_mcp.core.copies import Copy, surplus
+from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
+from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.step import Handler, StepCall
+from ink_infra_mcp.hosts.factory import backing_up, copying
+from ink_infra_mcp.hosts.factory.backing_up import Backup
+from ink_infra_mcp.hosts.factory.copying import Place
+from ink_infra_mcp.ssh.files import Files
+from ink_infra_mcp.ssh.pool import HostPool
+
+COPY = "factory.copy_backup"
+TRIES = 3
+"""How often a copy is begun when a connection breaks."""
+PAUSE_S = 5.0
+COPY_S = 3 * 3600.0
+"""For all of it: a backup of gigabytes over a slow line, and read back."""
+
+
+class _Done(NamedTuple):
+    copy: Copy
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopySteps:
+    """Binds the handler to the hosts."""
+
+    pool: HostPool
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return step kind -> handler."""
+        return {COPY: self.copy_backup}
+
+    async def copy_backup(self, call: StepCall) -> JsonObject:
+        """Have the backup `name` of `host` in `place`, encrypted for `recipient`, and thin the copies there.
+
+        Run again it takes the copy as made where one of this backup is there and reads as its name says. Copies go
+        that are neither among the newest `keep` nor younger than `keep_days`, and only after this one is proved.
+
+        Raises:
+            StepFailed: with a stage `copy_*`; no half copy counts, and none was removed.
+            HostError: the Factory or the place cannot be reached, is another one, or broke off three times.
+        """
+        host, name = call.text("host"), call.given("name")
+        place = Place.model_validate(
+            {"host": call.params["place"], "folder": call.text("folder"), "recipient": call.text("recipient")}
+        )
+        backup = await backing_up.check(self.pool, host, name)
+        call.say(f"copying the backup {name}, encrypted, to {place.host.address}")
+        try:
+            with anyio.fail_after(COPY_S):
+                return await self._again(call, place, backup)
+        except TimeoutError as error:
+            raise StepFailed(
+                f"The copy of {name} was not whole within {COPY_S / 3600:.0f} hours.",
+                done="What is there of it does not count; the backup on the Factory is whole.",
+                next="Look at the line to the place, then call again.",
+                stage="copy_time",
+            ) from error
+
+    async def _again(self, call: StepCall, place: Place, backup: Backup) -> JsonObject:
+        for attempt in range(TRIES - 1):
+            try:
+                return await self._once(call, place, backup)
+            except HostUnreachable as error:
+                call.say(f"{error.failed} Beginning anew.")
+                await call.clock.sleep(PAUSE_S * 2**attempt)
+        return await self._once(call, place, backup)
+
+    async def _once(self, call: StepCall, place: Place, backup: Backup) -> JsonObject:
+        async with self.pool.files(place.host, permit=call.permit) as files:
+            done = await self._there(files, place, backup)
+            if done is None:
+                host = call.text("host")
+                done = _Done(*await copying.put(self.pool, host, place, backup, files, permit=call.permit))
+            removed = await self._thinned(call, files, place, done.copy)
+            after = await copying.listed(files, place.folder)
+            if after.sizes.get(done.copy.file) != done.size:
+                raise StepFailed(
+                    f"The copy {done.copy.file} is not seen at {place.host.name} after it was written.",
+                    done="The backup on the Factory is whole.",
+                    next="Find out what removes files there, then call again.",
+                    stage="copy_lost",
+                )
+            return {
+                "file": place.path(done.copy.file),
+                "sha256": done.copy.sha256,
+                "bytes": done.size,
+                "copies": len(after.copies),
+                "removed": [*removed],
+            }
+
+    async def _there(self, files: Files, place: Place, backup: Backup) -> _Done | None:
+        """A copy of this backup that is read to its end and found whole; a damaged one is left to a person."""
+        for copy in (await copying.listed(files, place.folder)).copies:
+            if (copy.backup, copy.made) == (backup.name, backup.made):
+                read = await files.sum_of(place.path(copy.file))
+                if read.sha256 == copy.sha256:
+                    return _Done(copy, read.size)
+        return None
+
+    async def _thinned(self, call: StepCall, files: Files, place: Place, proved: Copy) -> list[str]:
+        now = call.clock.now()
+        there = (await copying.listed(files, place.folder)).copies
+        keep, days = call.number("keep"), call.number("keep_days")
+        going = surplus(there, keep=keep, keep_days=days, now=now, proved=proved)
+        for copy in going:
+            await files.remove(place.path(copy.file))
+        stale = now - timedelta(seconds=copying.PART_AGE_S)
+        await copying.swept(files, place.folder, before=int(stale.timestamp()))
+        return [copy.file for copy in going]

@@ -1,0 +1,195 @@
+"""Puts backups of Coolify into a place off the host, encrypted on the Factory, and lists the copies that lie there."""
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from typing import NoReturn
+
+from ink_infra_mcp.core.copies import Copy, in_order
+from ink_infra_mcp.core.errors import CommandFailed, FileRefused, HostError, StepFailed
+from ink_infra_mcp.core.fleet import Host
+from ink_infra_mcp.core.permit import Permit
+from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.hosts.factory.backing_up import Backup
+from ink_infra_mcp.hosts.machine.reading import AS_ROOT, is_root
+from ink_infra_mcp.hosts.scripts import packaged
+from ink_infra_mcp.ssh.command import CommandResult, HostCommand
+from ink_infra_mcp.ssh.files import Draft, Files
+from ink_infra_mcp.ssh.pool import HostPool
+
+MARK = "ink-seal"
+SEAL_S = 7500.0
+PART = ".part-"
+"""Begins the name of a file that is not whole, or was not read back yet: it counts for nobody."""
+PART_AGE_S = 86_400
+"""A part that is older belongs to nobody who still writes it: a copy takes three hours at most."""
+SPARE_BYTES = 2**24
+"""What tar and age add to a backup's files, and room that the place needs for itself."""
+_FAILED = 3
+_REASON = re.compile(r"ink-seal (copy_[a-z]+) (.+)")
+_UNUSED = "Nothing in service was touched; the backup on the Factory's own disk is whole, and no half copy counts."
+_NEXT = {
+    "copy_tool": "On the Factory: `apt-get install age`; then call again.",
+    "copy_room": "Make room there, or take a larger place: copies go for their age only after a new one is whole.",
+}
+
+
+class Place(Frozen):
+    """A folder off the host, how it is reached, and for whom copies there are encrypted."""
+
+    host: Host
+    folder: str
+    recipient: str
+
+    def path(self, file: str) -> str:
+        """Return where a file of that name lies."""
+        return f"{self.folder}/{file}"
+
+
+class Copies(Frozen):
+    """The copies in a place, the newest first, with the size of each file by its name."""
+
+    copies: tuple[Copy, ...]
+    sizes: dict[str, int]
+
+
+async def copies(pool: HostPool, host: Host, folder: str) -> Copies:
+    """Return which copies lie there, by their names; nothing is changed.
+
+    Raises:
+        HostError: the place cannot be reached, is not the pinned one, or does not tell.
+    """
+    async with pool.files(host) as files:
+        return await listed(files, folder)
+
+
+async def listed(files: Files, folder: str) -> Copies:
+    """Return which copies lie there, over a connection that is open.
+
+    Raises:
+        HostError: the place does not tell, or its connection broke.
+    """
+    there = await files.listed(folder)
+    found = in_order(there)
+    return Copies(copies=found, sizes={copy.file: there[copy.file].size for copy in found})
+
+
+async def put(
+    pool: HostPool, factory: str, place: Place, backup: Backup, files: Files, *, permit: Permit
+) -> tuple[Copy, int]:
+    """Encrypt a backup on the Factory, write it there, read it back, and give it its name; return it and its size.
+
+    It goes from the Factory through here to the place in pieces, and lies whole nowhere between.
+
+    Raises:
+        StepFailed: with a stage `copy_*`; nothing that counts is there.
+        HostError: the Factory or the place cannot be reached, or broke off.
+    """
+    part = place.path(f"{PART}{backup.name}")
+    try:
+        async with _roomy(place, files, backup):
+            await files.make_folder(place.folder)
+            await _check_room(place, files, backup)
+            async with files.draft(part) as draft:
+                await _filled(pool, factory, place, backup, draft, permit=permit)
+            copy = Copy(backup=backup.name, made=backup.made, sha256=draft.sum.sha256)
+            if (read := await files.sum_of(part)) != draft.sum:
+                _fail(
+                    "copy_differs",
+                    f"{place.host.name} gives back something else than it got, {read.size} bytes of {draft.sum.size}",
+                )
+            await files.rename(part, place.path(copy.file))
+        return copy, draft.sum.size
+    except (StepFailed, FileRefused, CommandFailed):
+        with suppress(HostError):
+            await files.remove(part)
+        raise
+
+
+async def swept(files: Files, folder: str, *, before: int) -> None:
+    """Remove parts that were last written before then, in seconds of Unix: whoever wrote them has ended.
+
+    Raises:
+        HostError: the place does not do it, or its connection broke.
+    """
+    for name, entry in (await files.listed(folder)).items():
+        if name.startswith(PART) and entry.written < before:
+            await files.remove(f"{folder}/{name}")
+
+
+async def _filled(pool: HostPool, factory: str, place: Place, backup: Backup, draft: Draft, *, permit: Permit) -> None:
+    asked = command(pool, factory, ("send", backup.name, place.recipient))
+    limit = _wanted(backup)
+    said = await pool.pour((factory, asked), draft.write, permit=permit, limit_bytes=limit)
+    if said.exit_status:
+        raise _refusal(pool, factory, said)
+
+
+def command(pool: HostPool, factory: str, words: tuple[str, ...]) -> HostCommand:
+    """Return the command that runs the script as root; it arrives by standard input, and takes nothing more from it.
+
+    It writes nothing, and yet is no reading: what it says is to leave the fleet.
+    """
+    begin = ("sh", "-s", "--") if is_root(pool, factory) else ("sh", "-c", AS_ROOT, "sh")
+    return HostCommand((*begin, MARK, *words), changes=True, timeout_s=SEAL_S, stdin=script().encode())
+
+
+def script() -> str:
+    """Return the script as it is sent."""
+    return packaged("factory/seal.sh").rstrip("\n") + " </dev/null\n"
+
+
+def _wanted(backup: Backup) -> int:
+    return backup.bytes + backup.bytes // 50 + SPARE_BYTES
+
+
+@asynccontextmanager
+async def _roomy(place: Place, files: Files, backup: Backup) -> AsyncGenerator[None]:
+    """SFTP has no word of its own for a full disk (version 3): the room tells whether that was it."""
+    try:
+        yield
+    except FileRefused as error:
+        room = await files.room(place.folder)
+        if room is not None and room < _wanted(backup) - SPARE_BYTES:
+            _fail("copy_room", f"{place.host.name} is full: {_mib(room)} are left", error)
+        raise
+
+
+async def _check_room(place: Place, files: Files, backup: Backup) -> None:
+    room = await files.room(place.folder)
+    if room is not None and room < _wanted(backup):
+        _fail("copy_room", f"{place.host.name} has {_mib(room)} left, and {_mib(_wanted(backup))} are wanted")
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB"
+
+
+def _fail(stage: str, why: str, error: Exception | None = None) -> NoReturn:
+    raise StepFailed(
+        f"The backup is not copied off the host: {why}.",
+        done=_UNUSED,
+        next=_NEXT.get(stage, "Mend that, then call again."),
+        stage=stage,
+    ) from error
+
+
+def _refusal(pool: HostPool, factory: str, said: CommandResult) -> StepFailed | HostError:
+    words = pool.presentable(said.stderr, limit=2000)
+    told = _REASON.fullmatch(words.rstrip("\n").split("\n")[-1])
+    if said.exit_status != _FAILED or told is None:
+        return CommandFailed(
+            f"{factory} did not give its backup (exit status {said.exit_status}).",
+            host=factory,
+            done=_UNUSED,
+            next="Give our user sudo without a password there, or log in as root; then call again.",
+            exit_status=said.exit_status,
+            untrusted_output=words,
+        )
+    return StepFailed(
+        f"The backup is not copied off the host: {clean_name(told[2], limit=300)}.",
+        done=_UNUSED,
+        next=_NEXT.get(told[1], "Mend that on the Factory, then call again."),
+        stage=told[1],
+    )
