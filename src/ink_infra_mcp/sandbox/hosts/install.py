@@ -30,6 +30,7 @@ _DATA = re.compile(r"<<'(?P<end>[A-Z-]+-DATA)'\n(?P<data>.*?)(?P=end)\n", re.DOT
 """The script has a text of its own behind another word."""
 _KEPT = (BASE, PROD, CUSTOM, ".env.production", "upgrade.sh", "upgrade-postgres.sh")
 _YES = {True: "yes", False: "no"}
+_PORTS = frozenset({80, 443, 6001, 6002, 8000})
 _TOOLS = ("curl", "wget", "git", "jq", "openssl")
 _NAMES = {"coolify": "coolify", "soketi": "coolify-realtime"}
 """The containers of the services that publish ports (container_name in docker-compose.yml)."""
@@ -162,7 +163,7 @@ class InstallScript:
             updated_at=self.now,
         )
         coolify.keys = [key]
-        self.host.authorized_keys = [*self.host.authorized_keys, key.public_key]
+        self.host.authorized_keys = [*(self.host.authorized_keys or ()), key.public_key]
         coolify.servers = [
             Server(
                 id=0,
@@ -196,18 +197,21 @@ class InstallScript:
         yield f"lacks {' '.join(each for each in _TOOLS if each in host.without)}"
         yield from ("missing ", *self._docker(), "snap no", f"source {' '.join(sorted(disk.files))}")
         yield f"version {disk.env.get('COOLIFY_VERSION', '')}"
-        yield from (f"port {port} nginx" for port in host.taken_ports if port in (80, 443, 6001, 6002, 8000))
-        mounted = disk.storage.data == "mount"
-        yield from (f"data {disk.storage.data}", f"fstab {_YES[any(' /data ' in each for each in disk.storage.lines)]}")
-        free = host.disk_bytes - host.disk_used_bytes
-        yield f"room {host.disk_bytes // 1024} {free // 1024}"
-        yield f"data_room {disk.storage.free_kb if mounted else free // 1024}"
+        yield from (f"port {port} nginx" for port in host.taken_ports if port in _PORTS)
+        yield from self._room()
         yield f"daemon {_sum(host.made.daemon)} {_coded(host.made.daemon)}"
-        yield f"foreign_keys {sum('coolify' in each for each in host.authorized_keys)}"
+        yield f"foreign_keys {sum('coolify' in each for each in host.authorized_keys or ())}"
         yield "sshd 22 prohibit-password"
-        if self._container("coolify") is not None:
-            yield from self._installed()
+        yield from self._installed() if self._container("coolify") else ()
         yield from (f"route {network}" for network in disk.routes)
+
+    def _room(self) -> Iterator[str]:
+        storage = self.state.coolify.factory.storage
+        free = (self.host.disk_bytes - self.host.disk_used_bytes) // 1024
+        yield f"data {storage.data}"
+        yield f"fstab {_YES[any(' /data ' in each for each in storage.lines)]}"
+        yield f"room {self.host.disk_bytes // 1024} {free}"
+        yield f"data_room {storage.free_kb if storage.data == 'mount' else free}"
 
     def _docker(self) -> Iterator[str]:
         if not self.host.docker_version:
