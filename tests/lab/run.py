@@ -39,6 +39,8 @@ NEEDED: Mapping[str, str] = {
     "setsid": "util-linux",
     "mkfs.ext4": "e2fsprogs",
     "ssh-keygen": "openssh-client",
+    "sftp": "openssh-client",
+    "age": "age",
     "docker-registry": "docker-registry",
     "dpkg-deb": "dpkg",
     "ssh-audit": "ssh-audit",

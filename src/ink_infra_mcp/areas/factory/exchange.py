@@ -19,7 +19,6 @@ from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.plan import Change, Step, Undo, placed
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.hosts.factory.configured import configured, normal
-from ink_infra_mcp.hosts.factory.copy_steps import COPY
 from ink_infra_mcp.hosts.factory.looking import BASE, PROD, FactoryFacts
 from ink_infra_mcp.hosts.factory.relying import sum_of
 from ink_infra_mcp.hosts.factory.swapping import Ready
@@ -32,7 +31,7 @@ KINDS = (
     "registry.signed_image",
     "factory.pull_image",
     "factory.backup_coolify",
-    COPY,
+    "factory.copy_backup",
     "factory.rehearse",
     "factory.swap_image",
     "factory.prove_image",
