@@ -21,7 +21,7 @@ ABOUT_SERVERS = (
     *("hosts.", "hetzner_", "cloudflare.", "nameservers.", "fleet.", "factory."),
     *("coolify.create_private_key", "coolify.delete_private_key"),
     *(f"coolify.{verb}_server" for verb in ("create", "validate", "delete", "set")),
-    *("coolify.start_proxy", "coolify.create_project", "coolify.create_environment"),
+    *("coolify.start_proxy", "coolify.create_project", "coolify.create_environment", "registry.signed_image"),
 )
 """How kinds begin whose steps need to name no app."""
 RESUMES = "resume_operation"
