@@ -7,12 +7,13 @@ OpenSSH's extensions where they are offered: statvfs, which tells the room, and 
 import hashlib
 import stat
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast
 
 import anyio
 import asyncssh
+from asyncssh.packet import PacketDecodeError
 
 from ink_infra_mcp.core.errors import FileRefused, HostError, HostUnreachable
 from ink_infra_mcp.core.fleet import Host
@@ -97,18 +98,28 @@ class Files:
     async def listed(self, folder: str) -> dict[str, Entry]:
         """Return the plain files of a folder by name, none where there is no such folder."""
         try:
-            names = await self._asked(f"list {folder}", self._client.readdir(folder))
+            names = await self._asked(f"list {folder}", self._names(folder))
         except FileRefused as error:
             if error.missing:
                 return {}
             raise
         if len(names) > MOST_NAMES:
             raise FileRefused(
-                f"{folder} at {self._host.name} has {len(names)} names, and more than {MOST_NAMES} are not read.",
+                f"{folder} at {self._host.name} has more than {MOST_NAMES} names, and no more are read.",
                 host=self._host.name,
                 next="Give copies a folder of their own: `folder` under [backups] in fleet.toml.",
             )
         return {str(name.filename): found for name in names if (found := _entry(name.attrs)) is not None}
+
+    async def _names(self, folder: str) -> list[asyncssh.SFTPName]:
+        """Return at most one name more than is read of a folder: a place may go on telling names for ever."""
+        names: list[asyncssh.SFTPName] = []
+        async with aclosing(cast(AsyncGenerator[asyncssh.SFTPName], self._client.scandir(folder))) as told:
+            async for name in told:
+                names.append(name)
+                if len(names) > MOST_NAMES:
+                    break
+        return names
 
     async def room(self, folder: str) -> int | None:
         """Return how many bytes may still be written there, None where the place does not tell."""
@@ -118,18 +129,18 @@ class Files:
             return None
         return told.bavail * told.frsize
 
-    async def sum_of(self, path: str) -> Sum:
-        """Read a file to its end and return its sum."""
-        digest, size = hashlib.sha256(), 0
+    async def sum_of(self, path: str, *, size: int) -> Sum:
+        """Read a file that has `size` bytes to its end, or a little beyond those, and return its sum."""
+        digest, read = hashlib.sha256(), 0
         file = await self._asked(f"open {path}", self._client.open(path, "rb", encoding=None))
         try:
             reading = cast(_Readable, file)
-            while data := await self._asked(f"read {path}", reading.read(CHUNK_BYTES, size)):
+            while read <= size and (data := await self._asked(f"read {path}", reading.read(CHUNK_BYTES, read))):
                 digest.update(data)
-                size += len(data)
+                read += len(data)
         finally:
             await self._closed(file)
-        return Sum(sha256=digest.hexdigest(), size=size)
+        return Sum(sha256=digest.hexdigest(), size=read)
 
     async def make_folder(self, folder: str) -> None:
         """Make a folder and those above it, where they are not there yet."""
@@ -194,7 +205,7 @@ class Files:
                 return await asked
         except _BROKE as error:
             raise broke(self._host, reason(error, STALL_S)) from error
-        except asyncssh.Error as error:
+        except (asyncssh.Error, PacketDecodeError) as error:
             raise _refused(self._host, what, error) from error
 
 
@@ -230,10 +241,10 @@ def broke(host: Host, why: str) -> HostUnreachable:
     )
 
 
-def _refused(host: Host, what: str, error: asyncssh.Error) -> FileRefused:
+def _refused(host: Host, what: str, error: Exception) -> FileRefused:
     missing = isinstance(error, (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath))
     return FileRefused(
-        f"{host.name} did not {what}: {clean_name(reason(error, STALL_S), limit=200)}.",
+        f"{host.name} did not {clean_name(what, limit=300)}: {clean_name(reason(error, STALL_S), limit=200)}.",
         host=host.name,
         next="Look at the place's room, its quota and the rights of the folder.",
         missing=missing,

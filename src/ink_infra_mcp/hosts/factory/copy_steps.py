@@ -100,9 +100,10 @@ class CopySteps:
 
     async def _there(self, files: Files, place: Place, backup: Backup) -> _Done | None:
         """A copy of this backup that is read to its end and found whole; a damaged one is left to a person."""
-        for copy in (await copying.listed(files, place.folder)).copies:
+        found = await copying.listed(files, place.folder)
+        for copy in found.copies:
             if (copy.backup, copy.made) == (backup.name, backup.made):
-                read = await files.sum_of(place.path(copy.file))
+                read = await files.sum_of(place.path(copy.file), size=found.sizes[copy.file])
                 if read.sha256 == copy.sha256:
                     return _Done(copy, read.size)
         return None

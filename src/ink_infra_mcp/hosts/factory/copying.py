@@ -22,6 +22,7 @@ MARK = "ink-seal"
 SEAL_S = 7500.0
 PART = ".part-"
 """Begins the name of a file that is not whole, or was not read back yet: it counts for nobody."""
+_PART = re.compile(r"\.part-[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 PART_AGE_S = 86_400
 """A part that is older belongs to nobody who still writes it: a copy takes three hours at most."""
 SPARE_BYTES = 2**24
@@ -65,13 +66,13 @@ async def copies(pool: HostPool, host: Host, folder: str) -> Copies:
 
 
 async def listed(files: Files, folder: str) -> Copies:
-    """Return which copies lie there, over a connection that is open.
+    """Return which copies lie there, over a connection that is open; a file without content is none.
 
     Raises:
         HostError: the place does not tell, or its connection broke.
     """
     there = await files.listed(folder)
-    found = in_order(there)
+    found = in_order(name for name, entry in there.items() if entry.size)
     return Copies(copies=found, sizes={copy.file: there[copy.file].size for copy in found})
 
 
@@ -94,7 +95,7 @@ async def put(
             async with files.draft(part) as draft:
                 await _filled(pool, factory, place, backup, draft, permit=permit)
             copy = Copy(backup=backup.name, made=backup.made, sha256=draft.sum.sha256)
-            if (read := await files.sum_of(part)) != draft.sum:
+            if (read := await files.sum_of(part, size=draft.sum.size)) != draft.sum:
                 _fail(
                     "copy_differs",
                     f"{place.host.name} gives back something else than it got, {read.size} bytes of {draft.sum.size}",
@@ -110,11 +111,13 @@ async def put(
 async def swept(files: Files, folder: str, *, before: int) -> None:
     """Remove parts that were last written before then, in seconds of Unix: whoever wrote them has ended.
 
+    What has another name than a part of ours, or no time, is left alone.
+
     Raises:
         HostError: the place does not do it, or its connection broke.
     """
     for name, entry in (await files.listed(folder)).items():
-        if name.startswith(PART) and entry.written < before:
+        if _PART.fullmatch(name) and 0 < entry.written < before:
             await files.remove(f"{folder}/{name}")
 
 
