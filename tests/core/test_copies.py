@@ -51,9 +51,26 @@ def test_nothing_goes_that_is_proved_young_or_among_the_newest(
     """However many were made in a hurry, and whatever their times are: what goes is beyond both limits."""
     proved = data.draw(st.sampled_from(copies))
     gone = surplus(copies, keep=keep, keep_days=keep_days, now=NOW, proved=proved)
-    oldest = (NOW - timedelta(days=keep_days)).timestamp()
-    newest = sorted((copy.file for copy in copies), reverse=True)[:keep]
+    last = min(LAST, proved.made)
+    oldest = last - keep_days * 86_400
+    newest = sorted((copy.file for copy in copies if copy.made <= last), reverse=True)[:keep]
     assert all(copy.made < oldest and copy.file not in newest and copy != proved for copy in gone)
     stays = {copy for copy in map(repr, copies)} - {copy for copy in map(repr, gone)}
     spared = [copy for copy in copies if repr(copy) in stays]
     assert all(copy.made >= oldest or copy.file in newest or copy == proved for copy in spared)
+
+
+def of_days(*days: int) -> list[Copy]:
+    """Return copies that were made so many days ago, negative: that many ahead."""
+    return [Copy(backup=f"op-{day % 1000}", made=LAST - day * 86_400, sha256=f"{day % 1000:064x}") for day in days]
+
+
+def test_a_clock_that_runs_ahead_costs_no_copy() -> None:
+    """Ours a year ahead makes all look old; the Factory's, which ran ahead once, fills the places of the newest."""
+    years = timedelta(days=365)
+    proved, *others = of_days(0, 5, 10, 20)
+    assert surplus([proved, *others], keep=1, keep_days=30, now=NOW + years, proved=proved) == ()
+    ahead = of_days(-300, -301, -302)
+    assert surplus([*ahead, proved, *others], keep=3, keep_days=8, now=NOW, proved=proved) == (others[2],)
+    assert surplus([*ahead, proved, *others], keep=4, keep_days=8, now=NOW, proved=proved) == ()
+    assert surplus([*ahead, *others], keep=3, keep_days=8, now=NOW, proved=ahead[0]) == ()

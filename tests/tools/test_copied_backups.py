@@ -203,7 +203,7 @@ async def test_copies_go_that_are_many_and_old_after_the_new_one_is_proved(tmp_p
 
 async def found(folder: Path, change: World, fleet: Callable[[Fleet], Fleet] | None = None) -> dict[str, str]:
     """Return what check_fleet finds of copies, and how bad each is."""
-    codes = {"no_backup_place", "unknown_copies", "no_copy", "old_copy", "copy_behind"}
+    codes = {"no_backup_place", "unknown_copies", "no_copy", "old_copy", "copy_behind", "copy_ahead"}
     with anyio.fail_after(LIMIT_S):
         async with ink(folder, change_world=change, change_fleet=fleet) as it, it.client() as client:
             said = await call(client, "get_coolify_image")
@@ -223,6 +223,15 @@ async def test_a_copy_that_is_missing_old_behind_or_not_known_is_a_finding(tmp_p
         (path,) = state.place.files
         state.place.files = {path.replace(path.split("_")[1], "20240101T000000Z"): state.place.files[path]}
 
+    def ahead(state: WorldState) -> None:
+        old(state)
+        (path,) = state.place.files
+        state.place.files[path.replace("20240101T000000Z", "20990101T000000Z")] = state.place.files[path]
+
+    def ahead_alone(state: WorldState) -> None:
+        (path,) = state.place.files
+        state.place.files = {path.replace(path.split("_")[1], "20990101T000000Z"): state.place.files[path]}
+
     def without(fleet: Fleet) -> Fleet:
         return fleet.model_copy(update={"backups": BackupPlace()})
 
@@ -231,6 +240,8 @@ async def test_a_copy_that_is_missing_old_behind_or_not_known_is_a_finding(tmp_p
         await found(tmp_path / "none", none),
         await found(tmp_path / "behind", behind),
         await found(tmp_path / "old", old),
+        await found(tmp_path / "ahead", ahead),
+        await found(tmp_path / "alone", ahead_alone),
         await found(tmp_path / "away", trouble("connect", times=99)),
         await found(tmp_path / "without", nothing, without),
     ] == [
@@ -238,6 +249,8 @@ async def test_a_copy_that_is_missing_old_behind_or_not_known_is_a_finding(tmp_p
         {"no_copy": "high"},
         {"copy_behind": "warning"},
         {"old_copy": "high"},
+        {"copy_ahead": "warning", "old_copy": "high"},
+        {"copy_ahead": "high"},
         {"unknown_copies": "high"},
         {"no_backup_place": "warning"},
     ]

@@ -57,8 +57,10 @@ def surplus(copies: Iterable[Copy], *, keep: int, keep_days: int, now: datetime,
     """Return which copies may go once `proved` is there: neither it, nor one of the newest, nor a young one.
 
     Both limits hold at once: however many copies are made in a hurry, none of them drives out what is younger than
-    `keep_days`.
+    `keep_days`. Ages are told by the earlier of `now` and when `proved` was made, so that one clock that runs ahead
+    costs no copy; what was made later than that is counted nowhere, and stays.
     """
-    oldest = int((now - timedelta(days=keep_days)).timestamp())
-    ordered = in_order(copy.file for copy in copies)
-    return tuple(copy for copy in ordered[keep:] if copy.made < oldest and copy != proved)
+    last = min(int(now.timestamp()), proved.made)
+    past = [copy for copy in in_order(copy.file for copy in copies) if copy.made <= last]
+    oldest = last - int(timedelta(days=keep_days).total_seconds())
+    return tuple(copy for copy in past[keep:] if copy.made < oldest and copy != proved)

@@ -14,6 +14,8 @@ from ink_infra_mcp.hosts.factory.copy_steps import COPY
 COPY_STEP = "copy"
 OLD_COPY_S = 7 * 86_400
 """No schedule of Coolify makes copies, and each app that is made since an old one is lost with the Factory."""
+AHEAD_S = 86_400
+"""A copy that is of so much later than the Factory's clock was made by another one that was wrong, or this one is."""
 HOLDS = "the dump, .env with APP_KEY, compose files and Coolify's ssh keys"
 _MEND = "backup_coolify, which copies it too"
 
@@ -69,7 +71,26 @@ def copy_findings(seen: Picture) -> Iterator[Drift]:
         what = "no copy of any backup of Coolify lies off the Factory"
         yield _found(seen, "high", "no_copy", what, f"none at {where(seen.place)}", _MEND)
     else:
-        yield from _behind(seen, seen.copies[0])
+        yield from _judged(seen)
+
+
+def _judged(seen: Picture) -> Iterator[Drift]:
+    """Judge by what can be believed: a copy of a time to come would look new for as long as it lies there."""
+    past = _past(seen)
+    ahead = len(seen.copies or ()) - len(past)
+    if ahead:
+        what = "copies of Coolify's backups off the Factory are of a time to come: a clock is wrong, or was"
+        evidence = f"{ahead} of {len(seen.copies or ())} at {where(seen.place)}"
+        mend = "`date -u` on the Factory; what was made by a wrong clock: move those files away there"
+        yield _found(seen, "warning" if past else "high", "copy_ahead", what, evidence, mend)
+    if past:
+        yield from _behind(seen, past[0])
+
+
+def _past(seen: Picture) -> tuple[Copy, ...]:
+    """Return the copies, the newest first, without those that the Factory's clock does not reach yet."""
+    clock = seen.facts.clock
+    return tuple(copy for copy in seen.copies or () if clock is None or copy.made <= clock + AHEAD_S)
 
 
 def _behind(seen: Picture, newest: Copy) -> Iterator[Drift]:
@@ -86,9 +107,9 @@ def _behind(seen: Picture, newest: Copy) -> Iterator[Drift]:
 
 
 def copy_age_of(seen: Picture) -> int | None:
-    """Return how old the backup is, in seconds, of which the newest copy is; None: none, or not known."""
-    clock = seen.facts.clock
-    return max(0, clock - seen.copies[0].made) if seen.copies and clock is not None else None
+    """Return how old the backup is, in seconds, of which the newest copy is; None: none that counts, or not known."""
+    clock, past = seen.facts.clock, _past(seen)
+    return max(0, clock - past[0].made) if past and clock is not None else None
 
 
 def _found(
