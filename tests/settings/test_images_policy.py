@@ -1,5 +1,6 @@
 """images.toml: the packaged rules, and what an operator may change of them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,23 @@ def test_a_key_that_cannot_be_used_is_an_error_and_never_no_policy(
         load_images(tmp_path)
     assert (words in str(failed.value), "ink.pub of signed_by" in str(failed.value)) == (True, True), str(failed.value)
     assert "PRIVATE" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("~nobody-of-that-name/ink.pub", "nobody has that home"),
+        ("pipe", "no plain file"),
+        (".", "no plain file"),
+        ("a\\u0000b", "null byte"),
+    ],
+)
+def test_a_name_of_a_key_that_is_no_file_is_told_at_once(tmp_path: Path, named: str, words: str) -> None:
+    """A home that nobody has, a pipe that nobody writes into, a folder, a name that no file can have."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "images.toml").write_text(f'signed_by = {{ value = ["{named}"], why = "x" }}\n')
+    with pytest.raises(ConfigError, match=words):
+        load_images(tmp_path)
 
 
 def test_one_key_under_two_names_is_an_error(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
+from stat import S_ISREG
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -23,6 +24,7 @@ from ink_infra_mcp.core.login.policy import SshdPolicy, SshdRules
 from ink_infra_mcp.core.policy import Loosens, Policy, RiskRules, UnknownEntry
 from ink_infra_mcp.core.secrecy import Secrecy, SecrecyRules
 from ink_infra_mcp.core.signing import LONGEST_KEY, SigningKey, signing_key
+from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.core.words import own_words
 from ink_infra_mcp.settings.toml_file import Fault, Read, nearest, read_model, wrong
 
@@ -132,8 +134,14 @@ def _key_in(folder: Path, name: str) -> SigningKey:
     Raises:
         ValueError: it cannot be read, or holds no key whose signatures are understood.
     """
-    file = folder / Path(name).expanduser()
     try:
+        file = folder / Path(name).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{clean_name(name)} of signed_by cannot be read: nobody has that home") from None
+    try:
+        if not S_ISREG(file.stat().st_mode):
+            # a pipe would keep us waiting for whoever never writes into it
+            raise ValueError(f"{file} of signed_by cannot be read: no plain file")
         with file.open("rb") as opened:
             text = opened.read(LONGEST_KEY + 1)
     except OSError as error:
