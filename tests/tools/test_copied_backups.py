@@ -201,6 +201,24 @@ async def test_copies_go_that_are_many_and_old_after_the_new_one_is_proved(tmp_p
     )
 
 
+async def test_a_box_that_lets_nothing_be_removed_has_the_copy_all_the_same(tmp_path: Path) -> None:
+    """Who keeps a box to which is only added must not read that nothing was changed, nor that there is no copy."""
+
+    def change(state: WorldState) -> None:
+        many([40])(state)
+        trouble("remove coolify/coolify_")(state)
+
+    def few(fleet: Fleet) -> Fleet:
+        return fleet.model_copy(update={"backups": fleet.backups.model_copy(update={"keep": 1, "keep_days": 10})})
+
+    said, there, _ = await backed_up(tmp_path, change, fleet=few)
+    assert (said.outcome, said.problem["stage"]) == ("failed", "copy_kept"), said.text
+    assert (said.data["operation_id"] in there, "was made, read back and has its name there" in said.text) == (
+        True,
+        True,
+    )
+
+
 async def found(folder: Path, change: World, fleet: Callable[[Fleet], Fleet] | None = None) -> dict[str, str]:
     """Return what check_fleet finds of copies, and how bad each is."""
     codes = {"no_backup_place", "unknown_copies", "no_copy", "old_copy", "copy_behind", "copy_ahead"}

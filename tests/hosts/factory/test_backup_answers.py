@@ -50,6 +50,8 @@ def tried(pool: HostPool) -> Awaitable[Rehearsal]:
 
 
 Asked = Callable[[HostPool], Awaitable[Backup | Rehearsal]]
+TOO_LATE = MADE.replace("made 1796000000", "made 999999999999")
+"""Of a year that no name of a copy can have."""
 ANSWERS: tuple[tuple[Asked, str], ...] = ((checked, MADE), (tried, TRIED))
 
 
@@ -83,6 +85,12 @@ def test_an_answer_that_is_cut_off_anywhere_is_no_proof(asked: Asked, whole: str
     for text in (*cut, *gaps, whole + "more\n"):
         with pytest.raises(HostError, match="is not understood"):
             answer(asked, text)
+
+
+def test_a_time_that_no_name_of_a_copy_can_have_is_not_understood() -> None:
+    """A clock of the year 33658 ends with words, and not when the copy is to get its name."""
+    with pytest.raises(HostError, match="is not understood"):
+        answer(checked, TOO_LATE)
 
 
 def failure(asked: Asked, last: str, status: int = 3) -> StepFailed | CommandFailed:

@@ -22,7 +22,7 @@ _LOG_LINES = 60
 _LOG_CHARS = 12_000
 _REASON = re.compile(r"ink-backup ((?:backup|rehearsal)_[a-z]+) (.+)")
 _MADE = re.compile(
-    r"dump (?P<dump>[0-9a-f]{64})\nbytes (?P<bytes>[0-9]{1,15})\nmade (?P<made>[0-9]{1,12})\n"
+    r"dump (?P<dump>[0-9a-f]{64})\nbytes (?P<bytes>[0-9]{1,15})\nmade (?P<made>[0-9]{1,11})\n"
     r"seconds (?P<seconds>[0-9]{1,7}(?:\.[0-9]{1,3})?)\ndone\n"
 )
 _TRIED = re.compile(

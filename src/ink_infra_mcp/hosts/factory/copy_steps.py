@@ -7,7 +7,7 @@ from typing import NamedTuple
 import anyio
 
 from ink_infra_mcp.core.copies import Copy, surplus
-from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
+from ink_infra_mcp.core.errors import FileRefused, HostUnreachable, StepFailed
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.hosts.factory import backing_up, copying
@@ -46,7 +46,8 @@ class CopySteps:
         that are neither among the newest `keep` nor younger than `keep_days`, and only after this one is proved.
 
         Raises:
-            StepFailed: with a stage `copy_*`; no half copy counts, and none was removed.
+            StepFailed: with a stage `copy_*`; no half copy counts. Only with `copy_kept` the copy is made, and what was
+                to go for its age was not removed.
             HostError: the Factory or the place cannot be reached, is another one, or broke off three times.
         """
         host, name = call.text("host"), call.given("name")
@@ -81,7 +82,15 @@ class CopySteps:
             if done is None:
                 host = call.text("host")
                 done = _Done(*await copying.put(self.pool, host, place, backup, files, permit=call.permit))
-            removed = await self._thinned(call, files, place, done.copy)
+            try:
+                removed = await self._thinned(call, files, place, done.copy)
+            except FileRefused as error:
+                raise StepFailed(
+                    f"{error.failed} Copies and parts that are to go for their age stay there.",
+                    done=f"The copy {done.copy.file} was made, read back and has its name there.",
+                    next="Let our user remove files there, or raise `keep` or `keep_days` in fleet.toml; then call again.",
+                    stage="copy_kept",
+                ) from error
             after = await copying.listed(files, place.folder)
             if after.sizes.get(done.copy.file) != done.size:
                 raise StepFailed(

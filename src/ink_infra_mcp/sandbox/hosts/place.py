@@ -166,6 +166,7 @@ class Box(asyncssh.SFTPServer):
     def remove(self, path: bytes) -> None:
         """Remove a file."""
         at = _path(path)
+        self._strike(f"remove {at}")
         with self._world.change() as state:
             if at not in state.place.files:
                 raise asyncssh.SFTPNoSuchFile("No such file")
