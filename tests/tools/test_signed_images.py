@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from ink_infra_mcp.sandbox.bare import make_bare
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_factory import ImageKind
 from ink_infra_mcp.sandbox.state_github import commit_sha
@@ -184,3 +185,25 @@ async def test_where_policy_names_no_key_the_plan_says_that_no_signature_was_loo
     told = " ".join(asked.text.replace("...", " ").split())
     assert "No signature of the image was looked for" in told, told
     assert "signed by" not in told.replace("signed_by", "")
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        (RULE, "as policies/images.toml wants it"),
+        (f'digests = {{ value = ["{OTHER}"], why = "released" }}\n', "is not among the digests"),
+        ('least_age_h = { value = 24, why = "stolen releases" }\n', "the age of this is not known"),
+    ],
+)
+async def test_what_policy_lets_in_nowhere_is_not_installed_either(tmp_path: Path, rule: str, why: str) -> None:
+    """A first Coolify comes under the rules of every later one: nobody is asked, and nothing is begun."""
+    rules = policies(tmp_path, Signer())
+    (rules / "images.toml").write_text(rule)
+    with anyio.fail_after(LIMIT_S):
+        async with (
+            ink(tmp_path / "it", policies=rules, change_world=make_bare, unset=frozenset({"coolify_token"})) as it,
+            it.client() as client,
+        ):
+            said = await call(client, "setup_factory", parts=["coolify"])
+            told = " ".join(said.text.split())
+            assert (said.is_error, why in told, it.state.coolify.factory.installs) == (True, True, {}), told

@@ -6,6 +6,7 @@ from hashlib import sha256
 from pydantic import JsonValue
 
 from ink_infra_mcp.areas.factory import ways_in
+from ink_infra_mcp.areas.factory.image_gates import of_first, signed_now
 from ink_infra_mcp.areas.factory.installer import INSTALL as SCRIPT
 from ink_infra_mcp.areas.factory.installer import PATHS, VERSIONS, Installer, installer_of
 from ink_infra_mcp.areas.factory.moves import Asked, Planned, checked
@@ -37,12 +38,14 @@ _ROOT_LOGINS = frozenset({"yes", "without-password", "prohibit-password"})
 class Meets(Frozen):
     """What an installation would meet, and what would be installed; `installer` None: Coolify is there, or not asked.
 
-    `image` is by digest. `taken` are networks that Docker must not cut its own from, and `pools` those it may.
+    `image` is by digest; `against` is why policy does not let it run. `taken` are networks that Docker must not cut
+    its own from, and `pools` those it may.
     """
 
     site: Site
     installer: Installer | None = None
     image: str = ""
+    against: tuple[str, ...] = ()
     taken: tuple[str, ...] = ()
     pools: tuple[tuple[str, int], ...] = ()
     no_pool: str = ""
@@ -68,9 +71,10 @@ async def meets(look: Look, asked: Asked, pinned: JsonObject) -> Meets:
         return bare
     installer = await installer_of(look.github, str(pinned.get(STEP, "")))
     image = await official_image(look, f"{REGISTRY}/coollabsio/coolify:{installer.version}")
+    against = tuple(of_first(look.images, image, await signed_now(look, image)))
     taken = await _taken(look, found)
     by_hand = (*ways_in.first_visit(look.fleet), *ways_in.token(ways_in.page(look.fleet, new=True)))
-    wanted = {"installer": installer, "image": image, "taken": taken, "by_hand": by_hand}
+    wanted = {"installer": installer, "image": image, "against": against, "taken": taken, "by_hand": by_hand}
     return bare.model_copy(update={**wanted, **_pools(look, taken)})
 
 
@@ -100,6 +104,7 @@ def reasons(asked: Asked, met: Meets) -> Iterator[str]:
         return
     if is_there(found):
         return
+    yield from met.against
     yield from _of_machine(found)
     yield from _of_docker(found)
     yield from _of_room(asked, found)

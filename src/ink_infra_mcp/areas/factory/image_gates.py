@@ -34,6 +34,13 @@ def _of_signature(rules: ImageRules, image: str, signed: Verdict) -> Iterator[st
         yield f"whether {image} is signed by {keys}, as policies/images.toml wants it, is not known: {signed.why}"
 
 
+def of_first(rules: ImageRules, image: str, signed: Verdict | None) -> Iterator[str]:
+    """Yield why policy does not let an image be the first one: its installer pulls it, and nobody asks its age."""
+    yield from of_rules(rules, image, signed)
+    if hours := rules.least_age_h:
+        yield f"policies/images.toml lets no image run that is younger than {hours} h, and the age of this is not known"
+
+
 def looked_for(rules: ImageRules, image: str) -> Iterator[Step]:
     """Yield the step that asks once more for the signature, before anything is pulled; none where no key is named."""
     if not rules.keys:

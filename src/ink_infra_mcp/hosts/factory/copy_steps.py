@@ -88,7 +88,7 @@ class CopySteps:
                 raise StepFailed(
                     f"{error.failed} Copies and parts that are to go for their age stay there.",
                     done=f"The copy {done.copy.file} was made, read back and has its name there.",
-                    next="Let our user remove files there, or raise `keep` or `keep_days` in fleet.toml; then call again.",
+                    next="Let our user remove files there, or raise `keep_days` in fleet.toml; then call again.",
                     stage="copy_kept",
                 ) from error
             after = await copying.listed(files, place.folder)
