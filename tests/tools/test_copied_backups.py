@@ -107,10 +107,12 @@ async def test_a_copy_is_written_under_another_name_read_back_and_then_given_its
     [
         (failing("age"), "copy_tool", "apt-get install age"),
         (failing("tar"), "copy_seal", "the archive is not whole"),
+        (failing("another age"), "copy_open", "is not encrypted for a key of age"),
+        (failing("silent age"), "copy_open", "none of it was sent"),
         (rotten, "copy_differs", "gives back something else than it got"),
         (full(2**20), "copy_room", "1 MiB left, and"),
     ],
-    ids=["no age", "half an archive", "rotten", "full before"],
+    ids=["no age", "half an archive", "in the clear", "nothing", "rotten", "full before"],
 )
 async def test_what_is_no_copy_is_told_and_leaves_nothing_that_counts(
     tmp_path: Path, change: World, stage: str, why: str

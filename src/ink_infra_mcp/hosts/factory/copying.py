@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import NoReturn
 
 from ink_infra_mcp.core.copies import Copy, in_order
@@ -27,11 +28,14 @@ PART_AGE_S = 86_400
 """A part that is older belongs to nobody who still writes it: a copy takes three hours at most."""
 SPARE_BYTES = 2**24
 """What tar and age add to a backup's files, and room that the place needs for itself."""
+_HEAD = b"age-encryption.org/v1\n-> X25519 "
+"""How a file begins that is encrypted for a public key of age (C2SP, age.md)."""
 _FAILED = 3
 _REASON = re.compile(r"ink-seal (copy_[a-z]+) (.+)")
 _UNUSED = "Nothing in service was touched; the backup on the Factory's own disk is whole, and no half copy counts."
 _NEXT = {
     "copy_tool": "On the Factory: `apt-get install age`; then call again.",
+    "copy_open": "See what `command -v age` and `age --version` say on the Factory; then call again.",
     "copy_room": "Make room there, or take a larger place: copies go for their age only after a new one is whole.",
 }
 
@@ -124,9 +128,35 @@ async def swept(files: Files, folder: str, *, before: int) -> None:
 async def _filled(pool: HostPool, factory: str, place: Place, backup: Backup, draft: Draft, *, permit: Permit) -> None:
     asked = command(pool, factory, ("send", backup.name, place.recipient))
     limit = _wanted(backup)
-    said = await pool.pour((factory, asked), draft.write, permit=permit, limit_bytes=limit)
+    said = await pool.pour((factory, asked), _Sealed(factory, draft).write, permit=permit, limit_bytes=limit)
     if said.exit_status:
         raise _refusal(pool, factory, said)
+    if not draft.size:
+        _fail_open(factory)
+
+
+@dataclass(slots=True)
+class _Sealed:
+    """Hands on what begins as age begins: whatever else is called age there, nothing leaves in the clear."""
+
+    factory: str
+    draft: Draft
+    held: bytes = b""
+
+    async def write(self, data: bytes) -> None:
+        if not self.draft.size:
+            data = self.held = self.held + data
+            if not data.startswith(_HEAD[: len(data)]):
+                _fail_open(self.factory)
+            if len(data) < len(_HEAD):
+                return
+        await self.draft.write(data)
+
+
+def _fail_open(factory: str) -> NoReturn:
+    _fail(
+        "copy_open", f"what `age` on {factory} gave is not encrypted for a key of age, and none of it was sent"
+    )
 
 
 def command(pool: HostPool, factory: str, words: tuple[str, ...]) -> HostCommand:

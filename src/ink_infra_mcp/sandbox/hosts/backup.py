@@ -159,7 +159,10 @@ class BackupScript:
 
 
 def seal(coolify: CoolifyState, words: tuple[str, ...]) -> Said:
-    """Answer the script that gives a backup encrypted: `failing` has the programs that are not there, or break off."""
+    """Answer the script that gives a backup encrypted: `failing` has the programs that are not there, or break off.
+
+    `another age` hands on what it is given, `silent age` says nothing; both end well.
+    """
     disk = coolify.factory
     if len(words) != 3 or words[0] != "send":
         return FAILED, "", "ink-seal copy_call this is not how it is called\n"
@@ -171,7 +174,8 @@ def seal(coolify: CoolifyState, words: tuple[str, ...]) -> Said:
     text = sealed(kept.name, kept.sum)
     if "tar" in disk.failing:
         return FAILED, text[: len(text) // 2], "ink-seal copy_seal the archive is not whole: tar 2 age 0 \n"
-    return 0, text, ""
+    others = {"another age": "op/secrets/.env APP_KEY=in the clear\n" * 9, "silent age": ""}
+    return 0, next((others[each] for each in disk.failing if each in others), text), ""
 
 
 def _lines(kind: str, names: Iterable[str]) -> list[str]:
