@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,14 @@ def test_a_named_file_wins_over_everything() -> None:
     assert config_file(machine, Path("/tmp/other.toml")) == Path("/tmp/other.toml")  # noqa: S108 - no file is made
     assert config_file(machine, Path("other.toml")) == Path.cwd() / "other.toml"
     assert config_file(machine, Path("~/x.toml")) == Path.home() / "x.toml"
+
+
+@pytest.mark.parametrize("path_of", [config_file, state_folder])
+def test_a_home_that_nobody_has_is_told(path_of: Callable[[Machine], Path]) -> None:
+    """The variable is named with what it has, and nothing ends with a trace."""
+    named: dict[str, str] = dict.fromkeys(("INK_INFRA_CONFIG", "INK_INFRA_STATE"), "~nobody-of-that-name/x")
+    with pytest.raises(ConfigError, match="is ~nobody-of-that-name/x, and nobody here has"):
+        path_of(Machine("linux", named, HOME))
 
 
 def test_this_machine_is_the_one_that_runs_us(private_environment: Path) -> None:

@@ -19,6 +19,7 @@ from ink_infra_mcp.core.errors import ConfigError, InkError
 from ink_infra_mcp.core.fleet import CoolifySettings, Domains, address, domain, network
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
+from ink_infra_mcp.settings.paths import expanded
 from ink_infra_mcp.settings.secret_names import secret_name
 from ink_infra_mcp.settings.secrets import Secrets, read_secret_file
 
@@ -159,8 +160,8 @@ def ssh_key(setup: Setup) -> None:
     while named := setup.ask.text("File with the private SSH key for the servers ('-' for none: the ssh-agent has it)"):
         if named == "-":
             return
-        path = Path(named).expanduser().absolute()
         try:
+            path = expanded(Path(named), "this answer")
             key = Secret(read_secret_file(path, "this answer"), source="terminal")
         except ConfigError as error:
             setup.ask.tell(f"  {error.failed}")

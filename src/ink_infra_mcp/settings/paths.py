@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ink_infra_mcp.core.errors import ConfigError, NotConfigured
+from ink_infra_mcp.core.untrusted import clean_name
 
 NAME = "ink-infra-mcp"
 CONFIG_VARIABLE = "INK_INFRA_CONFIG"
@@ -37,12 +38,27 @@ def this_machine() -> Machine:
         raise ConfigError("The user has no home folder.", next="Set HOME.") from None
 
 
+def expanded(path: Path, given_by: str) -> Path:
+    """Return the whole path; `~` and `~user` are somebody's home.
+
+    Raises:
+        ConfigError: nobody has that home; `given_by` is named as where the path came from.
+    """
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ConfigError(
+            f"{given_by} is {clean_name(str(path), limit=200)}, and nobody here has that home.",
+            next="Write the whole path.",
+        ) from None
+
+
 def config_file(machine: Machine, explicit: Path | None = None) -> Path:
     """Return the path of fleet.toml: `explicit` (--config), else INK_INFRA_CONFIG, else the platform's folder."""
     if explicit is not None:
-        return explicit.expanduser().absolute()
+        return expanded(explicit, "--config")
     if named := machine.environ.get(CONFIG_VARIABLE):
-        return Path(named).expanduser().absolute()
+        return expanded(Path(named), CONFIG_VARIABLE)
     return _config_folder(machine) / "fleet.toml"
 
 
@@ -86,7 +102,7 @@ def policy_folder(config: Path) -> Path:
 def state_folder(machine: Machine) -> Path:
     """Return the folder for state: INK_INFRA_STATE, else the platform's own. It may not exist yet."""
     if named := machine.environ.get(STATE_VARIABLE):
-        return Path(named).expanduser().absolute()
+        return expanded(Path(named), STATE_VARIABLE)
     if machine.platform == "darwin":
         return _config_folder(machine) / "state"
     if machine.platform == "win32":

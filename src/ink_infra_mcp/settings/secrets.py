@@ -11,6 +11,7 @@ from ink_infra_mcp.core.errors import ConfigError, SecretMissing
 from ink_infra_mcp.core.redact import Redactor
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.settings.keychain import Keychain, KeychainTrouble, OpenKeyring, system_keyring
+from ink_infra_mcp.settings.paths import expanded
 from ink_infra_mcp.settings.secret_names import (
     APP_PREFIX,
     APP_VARIABLE,
@@ -129,7 +130,7 @@ class Secrets:
             return Secret(_check(value, known, known.variable), source=f"environment {known.variable}")
         if path := self._environ.get(known.file_variable):
             _refuse_unexpanded(path, known.file_variable)
-            value = read_secret_file(Path(path).expanduser(), known.file_variable)
+            value = read_secret_file(expanded(Path(path), known.file_variable), known.file_variable)
             return Secret(_check(value, known, f"the file of {known.file_variable}"), source=f"file {path}")
         return None
 
