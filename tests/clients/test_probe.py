@@ -218,6 +218,18 @@ def test_an_inside_address_hidden_in_ipv6_is_not_public(inside: object) -> None:
     assert not any(map(is_public, (str(inside), f"::ffff:{inside}", f"64:ff9b::{high}:{low}", f"2002:{high}:{low}::1")))
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("::127.0.0.1", "::10.0.0.1", "::ffff:0:a00:1", "64:ff9b:1::a00:1", "fec0::1", "5f00::1"),
+        *("192.0.0.8", "192.0.0.192", "192.0.0.9"),
+    ],
+)
+def test_what_leads_inside_in_a_rarer_way_is_not_public(address: str) -> None:
+    """IPv4 in other clothes, site-local and unassigned IPv6, a cloud's metadata: whatever this Python says of them."""
+    assert not is_public(address)
+
+
 def test_public_addresses_are_public() -> None:
     """Ordinary addresses of both families pass; rubbish and multicast do not."""
     assert is_public("8.8.8.8")

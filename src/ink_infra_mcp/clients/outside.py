@@ -16,6 +16,10 @@ _EXAMPLES = tuple(
     )
 )
 """Addresses of documentation stand for public ones: pretend worlds are made of them."""
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that IANA has given out of IPv6 for the internet (ipv6-address-space)."""
+_PROTOCOL = ipaddress.ip_network("192.0.0.0/24")
+"""Of IETF protocols (RFC 6890); one cloud has its metadata there."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -44,7 +48,12 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     hidden = _hidden(ip)
-    return is_public(str(hidden)) if hidden else ip.is_global and not ip.is_multicast
+    return is_public(str(hidden)) if hidden else _is_assigned(ip) and ip.is_global and not ip.is_multicast
+
+
+def _is_assigned(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Older releases of Python call much global that leads inside: more ways to hide IPv4, site-local addresses."""
+    return ip in _UNICAST if isinstance(ip, ipaddress.IPv6Address) else ip not in _PROTOCOL
 
 
 def seems_public(address: str) -> bool:
