@@ -28,9 +28,7 @@ class Args(BaseModel):
     disk: Annotated[str, Field(max_length=130, description="Its name in /dev/disk/by-id")] = ""
     erase: Annotated[bool, Field(description="Lose what it holds")] = False
     domain: Annotated[Domain | None, Field(description="Of the dashboard")] = None
-    version: Annotated[
-        str, Field(pattern=r"^(v?[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4})?$", description="Of Coolify; default: the newest")
-    ] = ""
+    version: Annotated[str, Field(pattern=r"^(v?[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4})?$", description="Of Coolify")] = ""
     wait_s: Wait = 45
 
 
@@ -42,7 +40,7 @@ class Facts(Seen):
 
 class SetupFactory(Mutation[Args, Look, Facts]):
     """Set up the control plane: `data_disk` moves /data onto a volume, `docker_data` Docker's; old data is kept.
-    `coolify` installs it, `api` switches its API on, `firewall` closes ports, `dns` leads the dashboard's name to it.
+    `coolify` installs it, `api` switches its API on, `firewall` closes ports, `dns` names it.
     """
 
     name: ClassVar[str] = "setup_factory"
