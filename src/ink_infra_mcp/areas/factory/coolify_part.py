@@ -69,7 +69,7 @@ async def meets(look: Look, asked: Asked, pinned: JsonObject) -> Meets:
     bare = Meets(site=found, url=look.fleet.coolify.url)
     if STEP not in asked.parts or is_there(found) or found.container is None:
         return bare
-    installer = await installer_of(look.github, str(pinned.get(STEP, "")))
+    installer = await installer_of(look.github, str(pinned.get(STEP) or asked.version))
     image = await official_image(look, f"{REGISTRY}/coollabsio/coolify:{installer.version}")
     against = tuple(of_first(look.images, image, await signed_now(look, image)))
     taken = await _taken(look, found)
