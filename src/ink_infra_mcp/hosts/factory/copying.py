@@ -154,9 +154,7 @@ class _Sealed:
 
 
 def _fail_open(factory: str) -> NoReturn:
-    _fail(
-        "copy_open", f"what `age` on {factory} gave is not encrypted for a key of age, and none of it was sent"
-    )
+    _fail("copy_open", f"what `age` on {factory} gave is not encrypted for a key of age, and none of it was sent")
 
 
 def command(pool: HostPool, factory: str, words: tuple[str, ...]) -> HostCommand:
