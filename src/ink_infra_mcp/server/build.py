@@ -87,7 +87,6 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
     prompts = Prompts()
     skills = Skills(prompts)
     reading = Reading(catalogue=catalogue, open=settings.open, skills=skills)
-
     watching = Watching(catalogue=catalogue, open=settings.open, look_every_s=settings.look_every_s)
     tasks = Tasks(catalogue=catalogue, open=settings.open, principal=settings.principal, binding=binding)
 
@@ -129,11 +128,8 @@ def build_server(settings: ServerSettings, extra: Extra | None = None) -> "Serve
         lifespan=life,
     )
     skills.register(server)
-    server.middleware.append(_contained)
-    server.middleware.append(noting.watch)
-    server.middleware.append(RequestStateBoundary(_security(settings), default_audience=NAME))
-    server.middleware.append(readable)
-    server.middleware.append(tasks.watch)
+    boundary = RequestStateBoundary(_security(settings), default_audience=NAME)
+    server.middleware.extend((_contained, noting.watch, boundary, readable, tasks.watch))
     server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
     tasks.register(server)
     if extra is not None:
