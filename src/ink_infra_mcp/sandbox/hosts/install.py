@@ -62,7 +62,8 @@ class InstallScript:
     @property
     def _begun(self) -> bool:
         states = {each.state for each in self.state.coolify.factory.installs.values()}
-        return "done" not in states and bool(states & {"installing", "failed"})
+        owned = self._container("coolify-db") is not None and self.state.coolify.users > 0
+        return not owned and "done" not in states and bool(states & {"installing", "failed"})
 
     def _prepare(self, name: str) -> Said:
         disk = self.state.coolify.factory
@@ -95,7 +96,7 @@ class InstallScript:
             found.state, found.why = "failed", why
             return
         self._begin(found.orders)
-        self._bring_up(found.orders)
+        self.bring_up(found.orders)
         digests = self._container_of("coolify").image_digests
         if not any(each.endswith(f"@{found.orders['digest']}") for each in digests):
             self.host.containers = [c for c in self.host.containers if c.name not in _NAMES.values()]
@@ -117,7 +118,7 @@ class InstallScript:
         disk.env |= {"LATEST_IMAGE": version, "COOLIFY_VERSION": version}
         disk.env_names = [*ENV_NAMES]
 
-    def _bring_up(self, orders: dict[str, str]) -> None:
+    def bring_up(self, orders: dict[str, str]) -> None:
         """Compose starts the four; the entrypoint migrates and seeds: a team, localhost, and nobody to own it."""
         coolify, disk = self.state.coolify, self.state.coolify.factory
         published = _published([disk.files[name] for name in (BASE, PROD, CUSTOM)], disk.env)
