@@ -1,7 +1,11 @@
-"""Coolify's own installer, word for word, on a real Factory: pinned, closed to the world, cut off on its way."""
+"""An installer that does what Coolify's own does, on a real Factory: pinned, closed to the world, cut off on its way.
+
+Where INK_COOLIFY_SCRIPTS names a checkout of Coolify at the release's tag, its own scripts run, word for word.
+"""
 
 import ipaddress
 import json
+import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -33,6 +37,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the installer"), pytes
 LIMIT_S = 600.0
 COMMIT = "379abb2526" + "0" * 30
 NUMBERS = count(1)
+CHECKOUT = os.environ.get("INK_COOLIFY_SCRIPTS", "")
+OWN = UPSTREAM.parent / "installer"
 HELPER = f"{NAME}/coollabsio/coolify-helper:1.0.15"
 BARE = r"""
 docker compose --project-directory /data/coolify/source down --volumes && rm -rf /data/coolify
@@ -46,6 +52,14 @@ cd / && tar --create --dereference --hard-dereference $(
   done | sort -u) | docker import --change 'ENV PATH=/usr/bin' - "$1" && docker push --quiet "$1" && docker rmi "$1"
 """
 """The helper of the release is not here; what its container runs is bash, Docker and Compose of the server itself."""
+
+
+def file_of(path: str) -> Path:
+    """Return where a file of the release is: in the vendor's checkout, or among those of the lab."""
+    if CHECKOUT:
+        return Path(CHECKOUT) / path
+    name = Path(path).name
+    return next(folder / name for folder in (OWN, UPSTREAM) if (folder / name).exists())
 
 
 @dataclass
@@ -75,7 +89,7 @@ class Ground:
             override=loopback(self.texts["docker-compose.yml"], self.texts["docker-compose.prod.yml"]),
             helper=helper_in(self.texts["versions.json"], VERSION),
         )
-        assert installer.is_known, "these are the scripts that were read"
+        assert installer.is_known == bool(CHECKOUT), "the vendor's are those that were read"
         image = f"docker.io/coollabsio/coolify@{self.official.digest}"
         met = Meets(site=site, installer=installer, image=image, taken=site.routes, pools=(("172.20.0.0/14", 24),))
         asked = Asked(host="factory", parts=("coolify",))
@@ -95,7 +109,7 @@ async def ground(bed: Bed) -> AsyncGenerator[Ground]:
     await meanwhile(lambda: factory.say("sh", "-c", BARE))
     await meanwhile(lambda: hears_the_registry(factory))
     await meanwhile(lambda: factory.say("sh", "-c", MAKE_HELPER, "sh", HELPER))
-    texts = {path: (UPSTREAM / Path(path).name).read_text(encoding="utf-8") for path in PATHS.values()}
+    texts = {path: file_of(path).read_text(encoding="utf-8") for path in PATHS.values()}
     async with bed.pool() as pool:
         yield Ground(bed, factory, pool, official, f"op-install{next(NUMBERS)}", texts)
 
@@ -132,8 +146,8 @@ async def proved(ground: Ground, told: JsonObject) -> None:
     assert settings["default-address-pools"] == [{"base": "172.20.0.0/14", "size": 24}]
 
 
-async def test_the_vendors_installer_makes_what_was_planned_and_nobody_outside_gets_in(ground: Ground) -> None:
-    """Word for word as at the tag; run again it follows the same installation; then the API goes on."""
+async def test_the_installer_makes_what_was_planned_and_nobody_outside_gets_in(ground: Ground) -> None:
+    """With the files of the tag; run again it follows the same installation; then the API goes on."""
     with anyio.fail_after(LIMIT_S):
         params = await ground.params()
         told = await ground.run(INSTALL, params)

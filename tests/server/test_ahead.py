@@ -68,6 +68,12 @@ def test_a_client_of_the_handshake_is_answered_and_what_has_state_is_handed_on()
     assert one.begun(half) == Begun(b"".join(each + b"\n" for each in lines[:2]) + half, frozenset({0}))
 
 
+def test_a_client_that_takes_tasks_is_answered_as_any_other() -> None:
+    """Hosts that show tasks say so in their greeting, and would wait for the whole server otherwise."""
+    takes = {"list": {}, "cancel": {}, "requests": {"sampling": {"createMessage": {}}, "elicitation": {"create": {}}}}
+    assert answers(greeting(about=3, capabilities={"tasks": takes})) == [said(3)]
+
+
 def test_a_client_that_names_its_version_each_time_is_answered_and_its_first_line_is_handed_on() -> None:
     """By its first request the whole server knows which kind of client it has."""
     one = Ahead(KNOWN)
@@ -125,6 +131,7 @@ def test_what_comes_out_of_turn_or_asks_for_more_is_left_to_the_whole_server(lin
         greeting(capabilities={"roots": {"listChanged": "yes"}}),
         greeting(capabilities={"roots": True}),
         greeting(capabilities={"unheard": {}}),
+        greeting(capabilities={"tasks": {"requests": {"tools": {}}}}),
         greeting(capabilities={"experimental": {"x": 1}}),
         greeting(clientInfo={"name": "x"}),
         greeting(clientInfo={**CLIENT, "icons": []}),
@@ -152,6 +159,9 @@ VALUES: st.SearchStrategy[object] = PARTS | st.lists(PARTS, max_size=2) | st.dic
 BARE: dict[str, object] = {}
 OBJECTS: st.SearchStrategy[object] = st.dictionaries(TEXTS, st.dictionaries(TEXTS, VALUES, max_size=2), max_size=2)
 FORMS = st.fixed_dictionaries({}, optional={"applyDefaults": st.booleans()})
+TASKED = st.fixed_dictionaries(
+    {}, optional={"list": st.just(BARE), "cancel": st.just(BARE), "requests": st.just({"elicitation": {"create": {}}})}
+)
 ABLE: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
     {},
     optional={
@@ -161,7 +171,7 @@ ABLE: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
         "experimental": OBJECTS,
         "extensions": OBJECTS,
         "unheard": VALUES,
-        "tasks": VALUES,
+        "tasks": VALUES | TASKED,
     },
 )
 INFOS = st.fixed_dictionaries(

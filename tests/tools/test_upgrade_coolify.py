@@ -261,7 +261,7 @@ async def test_what_build_fork_image_answers_is_taken_without_a_word_of_a_person
     [
         (None, {"version": "4.4-rc.1"}, "4.4-rc.1 is no release of Coolify that an upgrade goes to"),
         (None, {"version": "4.3.12", "image": NEW}, "v4.3.12 is not among the newest releases of coollabsio/coolify"),
-        (None, {"version": "4.3.10"}, "4.3.10 is not newer than 4.3.10, which runs"),
+        (None, {"version": "4.3.9"}, "4.3.9 is not newer than 4.3.10, which runs"),
         (disk(lambda it: it.broken.append("digests")), {}, "whether a fork or an official image runs is not known"),
         (disk(lambda it: setattr(it, "upgrading", True)), {"image": NEW}, "an upgrade of Coolify's own runs"),
         (disk(lambda it: it.broken.append("env")), {"image": NEW}, "what .env sets is not known: "),

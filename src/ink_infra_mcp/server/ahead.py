@@ -217,11 +217,13 @@ def _of(may: Mapping[str, Fits] | None = None, /, **of: Fits) -> Fits:
 
 _nothing = _of({})
 _is_client = _of({"title": _is_text, "description": _is_text, "websiteUrl": _is_text}, name=_is_text, version=_is_text)
+_of_tasks = _of({"sampling": _of({"createMessage": _nothing}), "elicitation": _of({"create": _nothing})})
 _can = _of(
     {
         "roots": _of({"listChanged": _is_bool}),
         "sampling": _of({"context": _nothing, "tools": _nothing}),
         "elicitation": _of({"form": _of({"applyDefaults": _is_bool}), "url": _nothing}),
+        "tasks": _of({"list": _nothing, "cancel": _nothing, "requests": _of_tasks}),
         "experimental": _are_objects,
         "extensions": _are_objects,
     }

@@ -28,6 +28,7 @@ class Args(BaseModel):
     disk: Annotated[str, Field(max_length=130, description="Its name in /dev/disk/by-id")] = ""
     erase: Annotated[bool, Field(description="Lose what it holds")] = False
     domain: Annotated[Domain | None, Field(description="Of the dashboard")] = None
+    version: Annotated[str, Field(pattern=r"^(v?[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4})?$", description="Of Coolify")] = ""
     wait_s: Wait = 45
 
 
@@ -39,7 +40,7 @@ class Facts(Seen):
 
 class SetupFactory(Mutation[Args, Look, Facts]):
     """Set up the control plane: `data_disk` moves /data onto a volume, `docker_data` Docker's; old data is kept.
-    `coolify` installs it, `firewall` closes ports.
+    `coolify` installs it, `api` switches its API on, `firewall` closes ports, `dns` names it.
     """
 
     name: ClassVar[str] = "setup_factory"
@@ -57,7 +58,13 @@ class SetupFactory(Mutation[Args, Look, Facts]):
             HostError: the Factory cannot be reached, or its answer is not understood.
             InkError: as the parts.
         """
-        asked = _asked(look, args.parts, args.disk, erase=args.erase, domain=args.domain or "")
+        asked = _asked(look, args.parts, args.disk).model_copy(
+            update={
+                "erase": args.erase,
+                "domain": args.domain or "",
+                "version": args.version.removeprefix("v") if "coolify" in args.parts else "",
+            }
+        )
         facts = Facts(asked=asked, **dict(await seen_for(look, asked, approved.pinned if approved else {})))
         if facts.ground is None or approved is None or PINNED not in approved.pinned:
             return facts
@@ -109,9 +116,9 @@ def _sizes(facts: Facts) -> JsonObject:
     return {PINNED: {**sizes_of(facts.ground)}} if facts.ground else {}
 
 
-def _asked(look: Look, parts: tuple[PartName, ...], disk: str, *, erase: bool = False, domain: str = "") -> Asked:
+def _asked(look: Look, parts: tuple[PartName, ...], disk: str) -> Asked:
     shown = disk if is_whole(disk) else clean_name(disk)
-    return Asked(host=look.fleet.factory.name, parts=in_order(parts), disk=shown, erase=erase, domain=domain)
+    return Asked(host=look.fleet.factory.name, parts=in_order(parts), disk=shown)
 
 
 def _disk_of(step: Step) -> str:

@@ -69,7 +69,7 @@ async def meets(look: Look, asked: Asked, pinned: JsonObject) -> Meets:
     bare = Meets(site=found, url=look.fleet.coolify.url)
     if STEP not in asked.parts or is_there(found) or found.container is None:
         return bare
-    installer = await installer_of(look.github, str(pinned.get(STEP, "")))
+    installer = await installer_of(look.github, str(pinned.get(STEP) or asked.version))
     image = await official_image(look, f"{REGISTRY}/coollabsio/coolify:{installer.version}")
     taken = await _taken(look, found)
     by_hand = (*ways_in.first_visit(look.fleet), *ways_in.token(ways_in.page(look.fleet, new=True)))

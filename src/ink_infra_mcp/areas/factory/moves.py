@@ -35,6 +35,7 @@ class Asked(Frozen):
     disk: str = ""
     erase: bool = False
     domain: str = ""
+    version: str = ""
 
 
 class Planned(Frozen):

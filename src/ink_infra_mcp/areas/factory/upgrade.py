@@ -121,7 +121,7 @@ async def upgrade_facts(look: Look, version: str, image: str, approved: Plan | N
     """
     wanted = _version(version)
     seen = await picture(look)
-    if why := tuple(of_kind(seen, image)):
+    if why := (*of_kind(seen, image), *_of_another(seen, wanted)):
         raise RefusedByPolicy(_words(seen, wanted, why), next="Look with get_coolify_image, then call again.")
     meets = await ready(look.hosts, seen.facts.host)
     release = await release_of(look.github, wanted)
@@ -157,6 +157,12 @@ def _version(text: str) -> str:
             next="Give one such as 4.3.11; candidates and betas are not taken.",
         )
     return told[1]
+
+
+def _of_another(seen: Picture, version: str) -> Iterator[str]:
+    """What cannot follow what runs is said before anybody is asked for it; the same may be so already."""
+    if parse_version(version) != parse_version(seen.facts.base or ""):
+        yield from of_version(seen, version)
 
 
 def of_kind(seen: Picture, image: str) -> Iterator[str]:

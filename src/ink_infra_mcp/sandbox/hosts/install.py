@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import filterfalse
 
 import yaml
 from yaml.nodes import MappingNode, Node
@@ -28,7 +29,8 @@ UNCHANGED = 3
 KEY = "localhost's key"
 _DATA = re.compile(r"<<'(?P<end>[A-Z-]+-DATA)'\n(?P<data>.*?)(?P=end)\n", re.DOTALL)
 """The script has a text of its own behind another word."""
-_KEPT = (BASE, PROD, CUSTOM, ".env.production", "upgrade.sh", "upgrade-postgres.sh")
+_FETCHED = (BASE, PROD, ".env.production", "upgrade.sh", "upgrade-postgres.sh")
+_KEPT = (*_FETCHED, CUSTOM)
 _YES = {True: "yes", False: "no"}
 _PORTS = frozenset({80, 443, 6001, 6002, 8000})
 _TOOLS = ("curl", "wget", "git", "jq", "openssl")
@@ -91,35 +93,28 @@ class InstallScript:
         if found.state != "installing":
             return
         found.attempts += 1
-        if why := self.state.coolify.factory.install_fails:
-            self._begin(found.orders)
-            found.state, found.why = "failed", why
-            return
         self._begin(found.orders)
-        self.bring_up(found.orders)
-        digests = self._container_of("coolify").image_digests
-        if not any(each.endswith(f"@{found.orders['digest']}") for each in digests):
-            self.host.containers = [c for c in self.host.containers if c.name not in _NAMES.values()]
-            found.state = "failed"
-            found.why = "the image that runs is not the one of the plan: its containers were stopped"
-            return
-        found.state = "done"
+        found.why = self.state.coolify.factory.install_fails or self.bring_up(found.orders)
+        found.state = "failed" if found.why else "done"
 
     def _begin(self, orders: dict[str, str]) -> None:
         """What comes before its images: packages, Docker, its settings, the files and .env."""
         disk = self.state.coolify.factory
-        self.host.without = [each for each in self.host.without if each not in _TOOLS]
+        self.host.without = [*filterfalse(_TOOLS.__contains__, self.host.without)]
         self.host.docker_version = self.host.docker_version or "28.5.1"
         self.host.made.daemon = _decoded(orders["daemon"])
-        texts = {name: _decoded(orders[f"file:{name}"]) for name in _KEPT if f"file:{name}" in orders}
+        texts = {name: _decoded(orders[f"file:{name}"]) for name in _FETCHED}
         disk.files = {**texts, CUSTOM: _decoded(orders["custom"])}
         version = orders["version"]
         disk.env = {"REGISTRY_URL": orders["registry"], "AUTOUPDATE": "false"}
         disk.env |= {"LATEST_IMAGE": version, "COOLIFY_VERSION": version}
         disk.env_names = [*ENV_NAMES]
 
-    def bring_up(self, orders: dict[str, str]) -> None:
-        """Compose starts the four; the entrypoint migrates and seeds: a team, localhost, and nobody to own it."""
+    def bring_up(self, orders: dict[str, str]) -> str:
+        """Compose starts the four; the entrypoint migrates and seeds: a team, localhost, and nobody to own it.
+
+        Returns why they were stopped again, empty: they run.
+        """
         coolify, disk = self.state.coolify, self.state.coolify.factory
         published = _published([disk.files[name] for name in (BASE, PROD, CUSTOM)], disk.env)
         tag = f"{orders['registry']}/coollabsio/coolify:{orders['version']}"
@@ -148,7 +143,11 @@ class InstallScript:
         self.host.volumes = ["coolify-db", "coolify-redis"]
         disk.applied, disk.base, disk.database_bytes = [*MIGRATIONS], "", 8_388_608
         self._seed(orders["version"])
-        coolify.installed = True
+        coolify.installed = digest == orders["digest"]
+        if coolify.installed:
+            return ""
+        self.host.containers = [c for c in self.host.containers if c.name not in _NAMES.values()]
+        return "the image that runs is not the one of the plan: its containers were stopped"
 
     def _seed(self, version: str) -> None:
         coolify = self.state.coolify
@@ -183,9 +182,6 @@ class InstallScript:
 
     def _container(self, name: str) -> Container | None:
         return next((each for each in self.host.containers if each.name == name), None)
-
-    def _container_of(self, name: str) -> Container:
-        return next(each for each in self.host.containers if each.name == name)
 
     def _image(self) -> str:
         found = self._container("coolify")
