@@ -55,7 +55,8 @@ async def test_a_bare_server_becomes_a_factory_and_then_somebodys(tmp_path: Path
             assert '"172.20.0.0/14"' in factory(state).made.daemon
             by_hand = said.data["result"]["by_hand"]
             assert [("/register" in by_hand[0], "ssh -N -L 8000:127.0.0.1:8000" in by_hand[0])] == [(True, True)]
-            assert "/security/api-tokens" in by_hand[-1]
+            assert [each.count("/security/api-tokens") for each in by_hand if "/security/" in each] == [1]
+            assert "http://127.0.0.1:8000/security/api-tokens" in by_hand[-1]
             assert "ink-infra-mcp secret set coolify_token" in by_hand[-1]
             async with it.client() as client:
                 left = await call(client, TOOL, parts=["coolify", "api"])
@@ -104,6 +105,19 @@ async def test_a_coolify_that_is_there_is_left_alone(tmp_path: Path) -> None:
                 "already_so",
                 True,
             ), said.text
+            assert it.state.coolify.factory.installs == {}
+
+
+async def test_a_coolify_whose_container_does_not_run_is_not_called_done(tmp_path: Path) -> None:
+    """It is there, and nobody can use it: that is said, and it is not installed over."""
+
+    def exited(state: WorldState) -> None:
+        next(each for each in factory(state).containers if each.name == "coolify").state = "exited"
+
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=exited) as it, it.client() as client:
+            said = await call(client, TOOL, parts=["coolify"])
+            assert (said.is_error, "its container is exited" in flowing(said.text)) == (True, True), said.text
             assert it.state.coolify.factory.installs == {}
 
 

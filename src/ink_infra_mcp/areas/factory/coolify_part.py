@@ -102,6 +102,13 @@ def reasons(asked: Asked, met: Meets) -> Iterator[str]:
         yield "whether Coolify is there is not known: Docker does not answer"
         return
     if is_there(found):
+        yield from _of(
+            (
+                found.container != "running",
+                f"Coolify is there, and its container is {found.container}: see `docker logs coolify` there, and start "
+                "it; nothing is installed over it",
+            )
+        )
         return
     yield from _of_machine(found)
     yield from _of_docker(found)
