@@ -216,8 +216,8 @@ def _settings(met: Meets) -> Merged:
 
 def _pool(met: Meets) -> JsonObject:
     """Return the pool that will be in force, of which one that stands there stays; none where none is IPv4."""
-    pools = map(table, items(_settings(met).settings.get(POOLS)))
-    return next((each for each in pools if _is_ipv4(each)), {})
+    pools = (table(each) for each in items(_settings(met).settings.get(POOLS)))
+    return next((each for each in pools if _is_ipv4(each)), table(None))
 
 
 def _is_ipv4(pool: JsonObject) -> bool:
