@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from ink_infra_mcp.areas.factory import coolify_part
-from ink_infra_mcp.areas.factory.coolify_part import Meets
+from ink_infra_mcp.areas.factory.coolify_part import LEAST_KB, LEAST_TOTAL_KB, Meets
 from ink_infra_mcp.areas.factory.installer import PATHS, Installer, helper_in, loopback
 from ink_infra_mcp.areas.factory.moves import Asked
 from ink_infra_mcp.core.plan import JsonObject
@@ -91,8 +91,19 @@ class Ground:
         )
         assert installer.is_known == bool(CHECKOUT), "the vendor's are those that were read"
         image = f"docker.io/coollabsio/coolify@{self.official.digest}"
-        met = Meets(site=site, installer=installer, image=image, taken=site.routes, pools=(("172.20.0.0/14", 24),))
+        met = Meets(
+            site=site,
+            installer=installer,
+            image=image,
+            taken=site.routes,
+            pools=(("172.20.0.0/14", 24),),
+            url="https://coolify.example.com",
+        )
         asked = Asked(host="factory", parts=("coolify",))
+        # the lab's disk is a small one
+        roomy = site.model_copy(update={"total_kb": LEAST_TOTAL_KB, "free_kb": LEAST_KB})
+        refused = tuple(coolify_part.reasons(asked, met.model_copy(update={"site": roomy})))
+        assert refused == (), "a real server is one that Coolify is set up on"
         (step,) = coolify_part.planned(asked, met).steps
         return step.params
 

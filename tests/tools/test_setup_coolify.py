@@ -8,6 +8,7 @@ import pytest
 
 from ink_infra_mcp.core.fleet import CoolifySettings, Fleet
 from ink_infra_mcp.sandbox.bare import first_account, make_bare
+from ink_infra_mcp.sandbox.hosts.install import InstallScript
 from ink_infra_mcp.sandbox.seed import TOKEN
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_hosts import HostState
@@ -54,7 +55,8 @@ async def test_a_bare_server_becomes_a_factory_and_then_somebodys(tmp_path: Path
             assert '"172.20.0.0/14"' in factory(state).made.daemon
             by_hand = said.data["result"]["by_hand"]
             assert [("/register" in by_hand[0], "ssh -N -L 8000:127.0.0.1:8000" in by_hand[0])] == [(True, True)]
-            assert "/security/api-tokens" in by_hand[-1]
+            assert [each.count("/security/api-tokens") for each in by_hand if "/security/" in each] == [1]
+            assert "http://127.0.0.1:8000/security/api-tokens" in by_hand[-1]
             assert "ink-infra-mcp secret set coolify_token" in by_hand[-1]
             async with it.client() as client:
                 left = await call(client, TOOL, parts=["coolify", "api"])
@@ -103,6 +105,19 @@ async def test_a_coolify_that_is_there_is_left_alone(tmp_path: Path) -> None:
                 "already_so",
                 True,
             ), said.text
+            assert it.state.coolify.factory.installs == {}
+
+
+async def test_a_coolify_whose_container_does_not_run_is_not_called_done(tmp_path: Path) -> None:
+    """It is there, and nobody can use it: that is said, and it is not installed over."""
+
+    def exited(state: WorldState) -> None:
+        next(each for each in factory(state).containers if each.name == "coolify").state = "exited"
+
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=exited) as it, it.client() as client:
+            said = await call(client, TOOL, parts=["coolify"])
+            assert (said.is_error, "its container is exited" in flowing(said.text)) == (True, True), said.text
             assert it.state.coolify.factory.installs == {}
 
 
@@ -200,6 +215,17 @@ def other_pools(state: WorldState) -> None:
     state.coolify.factory.routes = ["10.0.0.0/16"]
 
 
+def no_pool(state: WorldState) -> None:
+    """Docker's settings have the key, and nothing that a network can be cut from."""
+    pools = '[{"base": "fd00:1::/80", "size": 96}, {"base": "10.9.0.0/16"}]'
+    factory(state).made.daemon = f'{{"default-address-pools": {pools}}}'
+
+
+def empty_pools(state: WorldState) -> None:
+    """Docker takes an empty list for its own pools."""
+    factory(state).made.daemon = '{"default-address-pools": []}'
+
+
 def unmounted(state: WorldState) -> None:
     """The disk for /data is not there."""
     state.coolify.factory.storage.lines = ["/dev/disk/by-id/scsi-0HC_Volume_1001 /data ext4 nofail"]
@@ -216,6 +242,8 @@ def unmounted(state: WorldState) -> None:
         (old_docker, "Docker is 20.10.5+dfsg1, and 24.0.0 or newer is needed"),
         (all_networks, "overlaps a network that the server or the fleet uses"),
         (other_pools, "default-address-pools has 10.0.0.0/8 there, which overlaps 10.0.0.0/16"),
+        (no_pool, "default-address-pools has no IPv4 network with a size there"),
+        (empty_pools, "default-address-pools has no IPv4 network with a size there"),
         (unmounted, "fstab has a disk for /data, and nothing is mounted there"),
     ],
     ids=lambda each: each.__name__ if callable(each) else "",
@@ -283,6 +311,27 @@ async def test_one_that_fails_says_what_is_there_and_the_same_call_goes_on(tmp_p
             again = await set_up(it, "coolify")
             assert (again.outcome, again.checks) == ("applied", INSTALLED), again.text
             assert [each.state for each in it.state.coolify.factory.installs.values()] == ["failed", "done"]
+
+
+async def test_one_that_failed_and_is_somebodys_by_now_is_there_and_not_installed_over(tmp_path: Path) -> None:
+    """It came up later than it was waited for: its files are its owner's, and its API can be switched on."""
+
+    def late(state: WorldState) -> None:
+        make_bare(state)
+        state.coolify.factory.install_fails = "Coolify is not healthy 300 s after its installer ended"
+
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=late, unset=NO_TOKEN) as it:
+            assert (await set_up(it, "coolify")).outcome == "failed"
+            with it.world.change() as world:
+                (install,) = world.coolify.factory.installs.values()
+                InstallScript(world, factory(world), "", 0.0).bring_up(install.orders)
+                first_account(world, TOKEN)
+                world.coolify.is_api_enabled = False
+            async with it.client() as client:
+                again = await call(client, TOOL, parts=["coolify"])
+            assert (again.outcome, "Coolify is there (4.3.11)" in again.text) == ("already_so", True), again.text
+            assert (await set_up(it, "api")).checks == {"api": "passed"}
 
 
 async def test_another_image_under_the_name_is_not_called_installed(tmp_path: Path) -> None:

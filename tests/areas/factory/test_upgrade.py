@@ -105,7 +105,7 @@ def test_a_fork_stays_a_fork_and_the_official_image_official(runs: str, image: s
         (release(), []),
         (release(PROD_TEXT.replace("services:", "# newer\nservices:", 1)), []),
         (
-            release(PROD_TEXT.replace("    ports:\n", "    healthcheck: {retries: 24}\n    ports:\n")),
+            release(PROD_TEXT.replace("    ports:\n", "    healthcheck: {retries: 24}\n    ports:\n", 1)),
             [],
         ),
         (
@@ -116,11 +116,11 @@ def test_a_fork_stays_a_fork_and_the_official_image_official(runs: str, image: s
             ],
         ),
         (
-            release(PROD_TEXT.replace("    ports:\n", "    volumes:\n      - /a:/b\n    ports:\n")),
+            release(PROD_TEXT.replace("    ports:\n", "    volumes:\n      - /a:/b\n    ports:\n", 1)),
             [MORE + "coolify.volumes is not there, and ['/a:/b'] in 4.3.11"],
         ),
         (
-            release(PROD_TEXT.replace("    ports:\n", "    expose: [1, 2]\n    ports:\n").replace("8080", "8081")),
+            release(PROD_TEXT.replace("    ports:\n", "    expose: [1, 2]\n    ports:\n", 1).replace("8080", "8081")),
             [MORE + "coolify.expose is not there, and [1, 2] in 4.3.11, coolify.ports is "],
         ),
         (
@@ -140,7 +140,7 @@ def test_only_coolifys_own_image_and_health_check_may_change(to: CoolifyRelease,
 def mounting(*more: str) -> str:
     """Return Coolify's own file with folders that it mounts."""
     lines = "".join(f"      - {each}\n" for each in ("/data/coolify/ssh:/ssh", *more))
-    return PROD_TEXT.replace("    ports:\n", f"    volumes:\n{lines}    ports:\n")
+    return PROD_TEXT.replace("    ports:\n", f"    volumes:\n{lines}    ports:\n", 1)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,16 @@ IMAGE = "sha256:" + "a" * 64
 DIGEST = "sha256:" + "d" * 64
 LIMIT_S = 120
 CUSTOM = 'services:\n  coolify:\n    ports: !override\n      - "127.0.0.1:8000:8080"\n'
+DEBIAN = """\
+PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+NAME="Debian GNU/Linux"
+VERSION_ID="12"
+VERSION="12 (bookworm)"
+VERSION_CODENAME=bookworm
+ID=debian
+HOME_URL="https://www.debian.org/"
+"""
+"""As Debian's own base-files has it."""
 DAEMON = '{"default-address-pools": [{"base": "172.20.0.0/14", "size": 24}]}\n'
 
 INSTALLER = r"""#!/bin/bash
@@ -62,7 +72,7 @@ FILES = {
     "versions.json": '{"helper": "1.0.15"}\n',
 }
 TICK = """
-case "$0 $*" in *inspect* | *"docker ps"* | *"docker version"* | *is-active*) reads=yes ;; *) reads= ;; esac
+case "$0 $*" in *inspect* | *"docker ps"* | *"docker version"* | *" is-"*) reads=yes ;; *) reads= ;; esac
 if [ -z "$reads" ] && [ -e "$ROOT/kill_at" ] && [ -e "$ROOT/pgid" ]; then
   echo x >>"$ROOT/ticks"
   if [ "$(wc -l <"$ROOT/ticks")" = "$(cat "$ROOT/kill_at")" ]; then
@@ -101,7 +111,7 @@ esac
 """
 APT = r"""
 case "$*" in
-  'install -y docker-ce') mv "$ROOT/docker.later" "$ROOT/bin/docker" ;;
+  'install -y docker-ce') cat "$APT_CONFIG" >"$ROOT/apt.conf"; mv "$ROOT/docker.later" "$ROOT/bin/docker" ;;
   *) echo "$*" >>"$ROOT/apt" ;;
 esac
 """
@@ -109,7 +119,10 @@ SYSTEMCTL = r"""
 case "$*" in
   'enable --quiet '*) : >"$ROOT/enabled" ;;
   'disable --quiet '*) rm -f "$ROOT/enabled" ;;
-  'restart docker.service') echo x >>"$ROOT/restarts" ;;
+  'is-enabled '*) [ -e "$ROOT/enabled" ] ;;
+  'is-active '*) exit 3 ;;
+  'restart docker.service') echo x >>"$ROOT/restarts"
+    [ ! -e "$ROOT/flagged" ] || ! grep -q default-address-pools "$ROOT/etc/docker/daemon.json" ;;
 esac
 """
 PROGRAMS = {
@@ -119,6 +132,7 @@ PROGRAMS = {
     "curl": 'echo "$*" >>"$ROOT/fetched"; exit 6',
     "ss": 'case "$*" in *":$(cat "$ROOT/port" 2>/dev/null)") cat "$ROOT/holder" ;; esac',
     "sleep": "real 0.01",
+    "sync": '[ ! -e "$ROOT/full" ]',
     "snap": "exit 1",
     "sshd": "echo port 22; echo permitrootlogin prohibit-password",
     "ip": "echo '10.0.0.0/16 dev eth1'; echo '172.17.0.0/16 dev docker0'; echo 'default via 192.0.2.1'",
@@ -152,7 +166,7 @@ def factory(folder: Path, *, docker: bool = True) -> Root:
     if not docker:
         (folder / "bin/docker").rename(folder / "docker.later")
     root.write("proc/self/mountinfo", "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n")
-    root.write("etc/os-release", 'ID=debian\nVERSION_ID="12"\n')
+    root.write("etc/os-release", DEBIAN)
     root.write("etc/systemd/system/.keep", "")
     root.write("etc/docker/.keep", "")
     for name, text in {

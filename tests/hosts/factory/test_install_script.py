@@ -8,6 +8,7 @@ from tests.hosts.factory.install_factory import (
     CUSTOM,
     DAEMON,
     DIGEST,
+    DOCKER,
     FILES,
     IMAGE,
     NAME,
@@ -55,6 +56,91 @@ def test_without_docker_it_comes_from_its_packages_and_not_by_a_script_of_the_da
     assert left(root) == DONE, root.read(f"{TOP}/{NAME}/log")
     refused = (root.folder / TOP / NAME / "refused").read_text().split()
     assert ("https://get.docker.com" in refused, root.read("restarts")) == (True, None)
+    assert root.read("apt.conf") == 'DPkg::Lock::Timeout "600";\n', "a new server's own first update is waited for"
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ('NAME="Ubuntu"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n', ("ubuntu", "24.04")),
+        ("ID='debian'\nVERSION_ID='13'\n", ("debian", "13")),
+        ("ID=debian\n", ("debian", "")),
+    ],
+)
+def test_the_system_is_read_in_whatever_order_its_file_has(tmp_path: Path, text: str, seen: tuple[str, str]) -> None:
+    """Debian and Ubuntu name the version before the system."""
+    root = factory(tmp_path)
+    root.write("etc/os-release", text)
+    found = site_of(root)
+    assert (found.os, found.release) == seen
+
+
+@pytest.mark.parametrize("number", range(1, 16))
+def test_a_docker_that_runs_has_read_its_new_settings_before_a_network_is_made(tmp_path: Path, number: int) -> None:
+    """Whoever is killed between the file and the restart restarts it the next time; no boot does it for them."""
+    root = factory(tmp_path)
+    begun(root)
+    run(root, kill_at=number)
+    assert run(root) == 0
+    assert (left(root).state, root.read("restarts")) == ("done", "x\n"), root.read(f"{TOP}/{NAME}/log")
+
+
+@pytest.mark.parametrize("before", ['{"debug": false}\n', None])
+def test_a_docker_that_does_not_start_with_its_new_settings_gets_the_old_ones_back(
+    tmp_path: Path, before: str | None
+) -> None:
+    """Its unit has the same by a flag, which `dockerd --validate` does not see: what runs there comes back."""
+    root = factory(tmp_path)
+    root.write("flagged", "")
+    if before is not None:
+        root.write("etc/docker/daemon.json", before)
+    begun(root, daemon_before=site_of(root).daemon.sha256)
+    assert run(root) == 0
+    assert left(root).why == (
+        "Docker does not run with its new settings; those from before are back, and it runs with them"
+    )
+    assert (root.read("etc/docker/daemon.json"), root.read("restarts")) == (before, "x\nx\n")
+
+
+def test_one_whose_disk_takes_no_last_word_is_failed_and_not_for_ever_under_way(tmp_path: Path) -> None:
+    """Images filled the disk; once there is room, the next one is not refused for the one that is over."""
+    root = factory(tmp_path)
+    root.programs({"docker": f'case $1 in pull) : >"$ROOT/full"; exit 1 ;; esac\n{DOCKER}'})
+    begun(root)
+    assert installation(root).state == "prepared"
+    assert run(root) == 0
+    assert (root.read(f"{TOP}/{NAME}/state"), installation(root).state) == ("installing\n", "failed")
+    assert "see whether it is full" in installation(root).why
+    assert (site_of(root).under_way, site_of(root).begun) == ("", True)
+    (tmp_path / "full").unlink()
+    root.programs({"docker": DOCKER})
+    begun(root, OTHER, daemon_before=site_of(root).daemon.sha256)
+    assert run(root, OTHER) == 0
+    assert left(root, OTHER) == DONE
+
+
+def test_one_that_came_up_late_and_is_somebodys_by_now_is_not_installed_over(tmp_path: Path) -> None:
+    """It was not healthy in time, and later it was: its compose files are their owner's."""
+    root = factory(tmp_path)
+    root.write("health", "running starting")
+    begun(root)
+    assert run(root) == 0
+    assert (left(root).state, site_of(root).begun) == ("failed", True)
+    root.write("instance", "1|f|f|f")
+    assert site_of(root).begun is False
+    said = told(root, "prepare", OTHER, data=orders(root, daemon_before=site_of(root).daemon.sha256))
+    assert (said.status, "a container coolify is there" in said.words) == (3, True), said
+
+
+def test_a_port_that_docker_itself_holds_for_its_container_is_its_own(tmp_path: Path) -> None:
+    """Without its userland proxy the daemon listens."""
+    root = factory(tmp_path)
+    root.write("unpullable", "")
+    begun(root)
+    assert run(root) == 0
+    root.write("port", "8000")
+    root.write("holder", 'LISTEN 0 9 127.0.0.1:8000 *:* users:(("dockerd",pid=7,fd=3))')
+    assert told(root, "prepare", OTHER, data=orders(root, daemon_before=site_of(root).daemon.sha256)).status == 0
 
 
 @pytest.mark.parametrize("number", range(1, 46, 2))

@@ -92,11 +92,14 @@ def planned(asked: Asked, met: Meets, found: Access) -> Planned:
     instance = _instance(met) if is_there(met.site) else None
     if instance is not None and instance.api:
         return Planned(so=f"Coolify's API is on, and answers at {found.url} to a token that lacks nothing")
-    return _switching(asked, found, found.first if instance is not None and not instance.users else ())
-
-
-def _switching(asked: Asked, found: Access, first: tuple[str, ...]) -> Planned:
+    if instance is None:
+        # who installs it tells what a person does at a new one, and where
+        return _switching(asked, found, ())
     left = () if found.abilities is not None else found.by_hand
+    return _switching(asked, found, (*(() if instance.users else found.first), *left))
+
+
+def _switching(asked: Asked, found: Access, left: tuple[str, ...]) -> Planned:
     step = Step(
         id=STEP,
         kind=ENABLE,
@@ -104,10 +107,10 @@ def _switching(asked: Asked, found: Access, first: tuple[str, ...]) -> Planned:
         summary=f"Switch Coolify's API on in its database on {asked.host}: no token comes of that, and none is made",
         servers=(asked.host,),
         changes=(Change(name="API access", before="off", after="on"),),
-        params={"host": asked.host, ways_in.BY_HAND: [*first, *left]},
+        params={"host": asked.host, ways_in.BY_HAND: [*left]},
         undo_words=f"at {found.url}/settings/advanced API access is switched off again",
     )
-    warnings = tuple(f"{each}." for each in (*first, *left))
+    warnings = tuple(f"{each}." for each in left)
     return Planned(steps=(step,), warnings=warnings, locks=("coolify", f"server:{asked.host}"))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from hashlib import sha256
+from ipaddress import IPv4Network
 
 from pydantic import JsonValue
 
@@ -32,6 +33,8 @@ _SYSTEMS = frozenset({"debian", "ubuntu"})
 _MACHINES = frozenset({"x86_64", "aarch64"})
 _LOGS: JsonObject = {"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}}
 """As the installer has them: where they and a pool stand there already, it writes nothing into daemon.json."""
+_DOCKER = ("docker-proxy", "dockerd")
+"""Who holds a port that a container publishes: the daemon itself, where daemon.json has no userland-proxy."""
 _ROOT_LOGINS = frozenset({"yes", "without-password", "prohibit-password"})
 
 
@@ -103,6 +106,13 @@ def reasons(asked: Asked, met: Meets) -> Iterator[str]:
         yield "whether Coolify is there is not known: Docker does not answer"
         return
     if is_there(found):
+        yield from _of(
+            (
+                found.container != "running",
+                f"Coolify is there, and its container is {found.container}: see `docker logs coolify` there, and start "
+                "it; nothing is installed over it",
+            )
+        )
         return
     yield from met.against
     yield from _of_machine(found)
@@ -158,8 +168,8 @@ def _of_room(asked: Asked, found: Site) -> Iterator[str]:
 
 
 def _of_remains(found: Site) -> Iterator[str]:
-    ours = "docker-proxy" if found.begun else ""
-    yield from (f"port {port} is in use by {who}" for port, who in sorted(found.ports.items()) if who != ours)
+    ours = _DOCKER if found.begun else ()
+    yield from (f"port {port} is in use by {who}" for port, who in sorted(found.ports.items()) if who not in ours)
     yield from _of(
         (
             found.foreign_keys != 0,
@@ -184,8 +194,10 @@ def _of_networks(met: Meets) -> Iterator[str]:
     if met.no_pool:
         yield f"{met.no_pool}: name another in [pools] of policies/baseline.toml"
         return
-    for conflict in _settings(met).conflicts:
-        yield f"/etc/docker/daemon.json: {conflict.replace('by the baseline', 'is wanted')}"
+    conflicts = _settings(met).conflicts
+    yield from (f"/etc/docker/daemon.json: {each.replace('by the baseline', 'is wanted')}" for each in conflicts)
+    if not conflicts and not _pool(met):
+        yield f"/etc/docker/daemon.json: {POOLS} has no IPv4 network with a size there: name one, or take the key out"
 
 
 def _of_url(url: str) -> Iterator[str]:
@@ -208,9 +220,18 @@ def _settings(met: Meets) -> Merged:
 
 
 def _pool(met: Meets) -> JsonObject:
-    """Return the pool that will be in force: one that stands there stays."""
-    pools = items(_settings(met).settings.get(POOLS))
-    return table(pools[0]) if pools else {}
+    """Return the pool that will be in force, of which one that stands there stays; none where none is IPv4."""
+    pools = (table(each) for each in items(_settings(met).settings.get(POOLS)))
+    return next((each for each in pools if _is_ipv4(each)), table(None))
+
+
+def _is_ipv4(pool: JsonObject) -> bool:
+    size = pool.get("size")
+    try:
+        base = IPv4Network(str(pool.get("base")), strict=False)
+    except ValueError:
+        return False
+    return isinstance(size, int) and not isinstance(size, bool) and base.prefixlen <= size <= 32
 
 
 def planned(asked: Asked, met: Meets) -> Planned:
@@ -279,7 +300,7 @@ def _warnings(met: Meets, installer: Installer) -> Iterator[str]:
     if not installer.is_known:
         yield (
             f"Its {SCRIPT} or upgrade.sh is none that this tool was made after: read them at that tag before a yes. "
-            "Whatever they do, what they fetch beside packages and images is the release's own, or is not fetched."
+            "What they fetch by curl is the release's own, or is not fetched; what else they do, they do as root."
         )
     if met.site.lacks:
         yield f"Packages that are installed with it: {', '.join(met.site.lacks)}."

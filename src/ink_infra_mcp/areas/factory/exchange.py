@@ -1,6 +1,5 @@
 """What every exchange of Coolify's image has in common: what is in its way, and its steps, there and back."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -13,13 +12,12 @@ from ink_infra_mcp.areas.factory.findings import drift_of
 from ink_infra_mcp.areas.factory.ground import of_ground
 from ink_infra_mcp.areas.factory.image import Picture
 from ink_infra_mcp.areas.factory.image_gates import looked_for
-from ink_infra_mcp.clients.coolify.era import parse_version
 from ink_infra_mcp.core.compose.override import with_image, without_image
 from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.plan import Change, Step, Undo, placed
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.hosts.factory.configured import configured, normal
-from ink_infra_mcp.hosts.factory.looking import BASE, PROD, FactoryFacts
+from ink_infra_mcp.hosts.factory.looking import BASE, FactoryFacts
 from ink_infra_mcp.hosts.factory.relying import sum_of
 from ink_infra_mcp.hosts.factory.swapping import Ready
 
@@ -50,11 +48,6 @@ KINDS = (
     "factory.release_images",
 )
 _READS = "nothing to undo: it only reads"
-_OFFICIAL = re.compile(
-    r"\$\{REGISTRY_URL:-(?:docker\.io|ghcr\.io)\}/coollabsio/coolify:\$\{LATEST_IMAGE:-latest\}", re.ASCII
-)
-_FROM_HUB = (4, 2)
-"""From this version on Coolify's own line names Docker Hub, before it GitHub's registry (docker-compose.prod.yml)."""
 _LOST = "none from its next deployment on, if the image turns out to drop --runtime"
 
 
@@ -377,20 +370,6 @@ def _release(host: str) -> Step:
         params={"host": host},
         undo_words="they can be pulled again",
     )
-
-
-def own_line(seen: Picture) -> str:
-    """Return the line of Coolify's own file, or the one that belongs there; empty: the file names no image."""
-    now = (seen.facts.images or {}).get(PROD, "")
-    if not now or _OFFICIAL.fullmatch(now):
-        return now
-    registry = "ghcr.io" if _is_older(seen.facts.base or "") else "docker.io"
-    return f"${{REGISTRY_URL:-{registry}}}/coollabsio/coolify:${{LATEST_IMAGE:-latest}}"
-
-
-def _is_older(base: str) -> bool:
-    version = parse_version(base)
-    return version is not None and (version.major, version.minor) < _FROM_HUB
 
 
 def serves(seen: Picture, image: str) -> bool:

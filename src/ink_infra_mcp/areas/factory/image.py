@@ -1,5 +1,6 @@
 """All that is known of the Coolify image in service: what runs, what is configured, and who depends on it."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from ink_infra_mcp.areas.apps.isolation import weaknesses
 from ink_infra_mcp.areas.factory.upstream import Upstream, look_upstream
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
+from ink_infra_mcp.clients.coolify.era import parse_version
 from ink_infra_mcp.core.copies import Copy
 from ink_infra_mcp.core.errors import HostError, InkError
 from ink_infra_mcp.core.fleet import BackupPlace
@@ -17,11 +19,16 @@ from ink_infra_mcp.hosts.docker.containers import belongs_to
 from ink_infra_mcp.hosts.factory import copying
 from ink_infra_mcp.hosts.factory.configured import Configured, Kind, configured, kind_of
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
-from ink_infra_mcp.hosts.factory.looking import FactoryFacts, look_at_coolify
+from ink_infra_mcp.hosts.factory.looking import PROD, FactoryFacts, look_at_coolify
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather_all
 
 OPTION = "--runtime"
+_OFFICIAL = re.compile(
+    r"\$\{REGISTRY_URL:-(?:docker\.io|ghcr\.io)\}/coollabsio/coolify:\$\{LATEST_IMAGE:-latest\}", re.ASCII
+)
+_FROM_HUB = (4, 2)
+"""From this version on Coolify's own line names Docker Hub, before it GitHub's registry (docker-compose.prod.yml)."""
 
 
 @dataclass(slots=True)
@@ -133,3 +140,17 @@ def _weaknesses(look: Look, app: App, containers: tuple[ContainerFacts, ...]) ->
 
 def _relies(app: App) -> bool:
     return isinstance(app.source, Application) and OPTION in (app.source.custom_docker_run_options or "")
+
+
+def own_line(seen: Picture) -> str:
+    """Return the line of Coolify's own file, or the one that belongs there; empty: the file names no image."""
+    now = (seen.facts.images or {}).get(PROD, "")
+    if not now or _OFFICIAL.fullmatch(now):
+        return now
+    registry = "ghcr.io" if _is_older(seen.facts.base or "") else "docker.io"
+    return f"${{REGISTRY_URL:-{registry}}}/coollabsio/coolify:${{LATEST_IMAGE:-latest}}"
+
+
+def _is_older(base: str) -> bool:
+    version = parse_version(base)
+    return version is not None and (version.major, version.minor) < _FROM_HUB

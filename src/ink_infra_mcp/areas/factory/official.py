@@ -15,12 +15,11 @@ from ink_infra_mcp.areas.factory.exchange import (
     common_reasons,
     is_off,
     needs_option,
-    own_line,
     relying,
     serves,
 )
 from ink_infra_mcp.areas.factory.findings import some
-from ink_infra_mcp.areas.factory.image import Picture, picture
+from ink_infra_mcp.areas.factory.image import Picture, own_line, picture
 from ink_infra_mcp.areas.factory.image_gates import of_rules, signed_now
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.era import era_of, parse_version

@@ -13,11 +13,10 @@ from ink_infra_mcp.areas.factory.exchange import (
     common_reasons,
     is_off,
     needs_option,
-    own_line,
     relying,
     serves,
 )
-from ink_infra_mcp.areas.factory.image import Picture, picture
+from ink_infra_mcp.areas.factory.image import Picture, own_line, picture
 from ink_infra_mcp.areas.factory.image_gates import of_rules, signed_now
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy

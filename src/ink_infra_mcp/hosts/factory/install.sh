@@ -67,22 +67,31 @@ inspect() { ask 20 docker inspect --type container --format "$2" "$1" 2>/dev/nul
 
 # --- what is told ----------------------------------------------------------------------------------------------------
 
+# ended FOLDER: whether its unit is over while its state says that it installs: a disk that is full takes no other word
+ended() {
+  [ "$(cat "$1/state" 2>/dev/null)" = installing ] || return 1
+  grep -qs " run ${1##*/}\$" "$system/$unit" || return 0
+  ! systemctl is-enabled --quiet "$unit" 2>/dev/null && ! systemctl is-active --quiet "$unit" 2>/dev/null
+}
+
 under_way() {
   for each in "$top"/installs/*/state; do
     [ -f "$each" ] || continue
     case $(cat "$each") in
-      installing) each=${each%/state} && echo "${each##*/}" ;;
+      installing) ended "${each%/state}" || { each=${each%/state} && echo "${each##*/}"; } ;;
     esac
   done
 }
 
-# begun: whether what lies there may be what an earlier installation of ours left, none of which got to its end
+# begun: whether what lies there may be what an earlier installation of ours left, none of which got to its end. One that
+# failed and came up later is no half of a Coolify once it has an account
 begun() {
   found=no
   for each in "$top"/installs/*/state; do
     [ -f "$each" ] || continue
     case $(cat "$each") in done) echo no && return ;; installing | failed) found=yes ;; esac
   done
+  case $(instance) in [1-9]*) found=no ;; esac
   echo "$found"
 }
 
@@ -91,6 +100,9 @@ holder() {
   ask 20 ss -H -l -t -n -p "sport = :$1" 2>/dev/null |
     awk 'NF { who = "somebody"; if (match($0, /\(\("[^"]*"/)) who = substr($0, RSTART + 3, RLENGTH - 4); print who; exit }' | tr -cd 'A-Za-z0-9_.\n-'
 }
+
+# os_release KEY: its lines are assignments in any order (os-release(5)); Debian and Ubuntu have VERSION_ID before ID
+os_release() { sed -n "s/^$1=//p" /etc/os-release 2>/dev/null | tail -n 1 | tr -d "\"'"; }
 
 kind_of_data() {
   if awk -v at="$data" '$5 == at { found = 1 } END { exit !found }' /proc/self/mountinfo; then
@@ -125,11 +137,13 @@ docker_facts() {
 }
 
 look() {
-  printf 'state %s\nwhy %s\nattempts %s\n' "$(state)" "$(told why | coded)" "$(told attempts)"
+  now=$(state) why=$(told why)
+  if ended "$dir"; then now=failed why='it ended, and the disk took no word of how: see whether it is full'; fi
+  printf 'state %s\nwhy %s\nattempts %s\n' "$now" "$(printf '%s' "$why" | coded)" "$(told attempts)"
   printf 'said %s\n' "$(if [ -f "$dir/log" ]; then tail -n 40 "$dir/log" | coded; fi)"
   if [ "$name" != any ]; then printf 'image %s\n' "$(told image)" && installed && printf 'done\n' && return; fi
   printf 'under_way %s\nbegun %s\n' "$(under_way)" "$(begun)"
-  printf 'os %s\n' "$(sed -n 's/^ID=//p; s/^VERSION_ID=//p' /etc/os-release 2>/dev/null | tr -d '"' | words)"
+  printf 'os %s\n' "$(printf '%s %s' "$(os_release ID)" "$(os_release VERSION_ID)" | words)"
   printf 'arch %s\n' "$(uname -m)"
   printf 'systemd %s\n' "$([ -d /run/systemd/system ] && echo yes || echo no)"
   lacks=
@@ -168,8 +182,13 @@ installed() {
   printf 'env %s %s\n' "$(stat -c '%a' "$source" 2>/dev/null)" "$(stat -c '%F' "$source/.env" 2>/dev/null | words)"
   printf 'published %s\n' "$(published | words)"
   printf 'digests %s\n' "$(ask 20 docker image inspect --format '{{json .RepoDigests}}' "$(inspect coolify '{{.Image}}')" 2>/dev/null)"
-  printf 'instance %s\n' "$(database "select (select count(*) from users), is_api_enabled, is_registration_enabled, coalesce(allowed_ips, '') <> ''
-    from instance_settings where id = 0" 2>/dev/null | words)"
+  printf 'instance %s\n' "$(instance)"
+}
+
+instance() {
+  command -v docker >/dev/null 2>&1 || return 0
+  database "select (select count(*) from users), is_api_enabled, is_registration_enabled, coalesce(allowed_ips, '') <> ''
+    from instance_settings where id = 0" 2>/dev/null | words
 }
 
 # database SQL: ask Coolify's own database, in a session that cannot write
@@ -232,7 +251,7 @@ busy() {
   [ "$(foreign_keys)" = 0 ] || { echo 'keys of others in /root/.ssh/authorized_keys have the word coolify' && return 1; }
   for each in $PORTS; do
     who=$(holder "$each")
-    case $who in '') ;; docker-proxy) [ "$(begun)" = yes ] || { echo "port $each is in use" && return 1; } ;; *) echo "port $each is in use by $who" && return 1 ;; esac
+    case $who in '') ;; docker-proxy | dockerd) [ "$(begun)" = yes ] || { echo "port $each is in use" && return 1; } ;; *) echo "port $each is in use by $who" && return 1 ;; esac
   done
 }
 
@@ -335,7 +354,7 @@ run() {
   [ "$tries" -le "$TRIES" ] || fail "it was interrupted $TRIES times"
   status=
   printf '%s\n' "$tries" | put "$dir/attempts" || fail 'the disk takes nothing'
-  settings || fail "Docker's settings could not be put in place"
+  settings || fail "Docker does not run with its new settings$back"
   packages || fail "not all of these could be installed: $TOOLS"
   closed || fail 'its override could not be written, or Docker does not answer'
   # it waits for a minute; migrations on a slow machine take longer
@@ -345,14 +364,34 @@ run() {
 }
 
 # settings: before Docker starts for the first time. The installer replaces the whole file where it has no pools, and
-# with it all that others wrote; where it has them, and Coolify's own settings for logs, it writes nothing
+# with it all that others wrote; where it has them, and Coolify's own settings for logs, it writes nothing. A Docker that
+# runs has to read them, and gets its old ones back where it does not start with them: its unit may set the same by flags
 settings() {
-  mkdir -p "${daemon%/*}" && [ "$(sum_of "$daemon")" != "$(sum_of "$dir/daemon")" ] || return 0
-  put "$daemon" <"$dir/daemon" || return 1
-  if command -v docker >/dev/null 2>&1; then ask 300 systemctl restart docker.service; fi
+  back='; they could not be written' unread=$dir/unread
+  mkdir -p "${daemon%/*}" || return 1
+  [ "$(sum_of "$daemon")" != "$(sum_of "$dir/daemon")" ] || [ -e "$unread" ] || return 0
+  if ! command -v docker >/dev/null 2>&1; then put "$daemon" <"$dir/daemon" && return; return 1; fi
+  if [ ! -e "$unread" ]; then
+    if [ -f "$daemon" ]; then cp -p "$daemon" "$dir/daemon.before" || return 1; fi
+    put "$unread" </dev/null || return 1
+  fi
+  if put "$daemon" <"$dir/daemon" && restarted; then rm -f "$unread" && return; fi
+  if [ -f "$dir/daemon.before" ]; then put "$daemon" <"$dir/daemon.before"; else rm -f "$daemon"; fi
+  back=', nor with those from before, which are back'
+  restarted && back='; those from before are back, and it runs with them'
+  rm -f "$unread"
+  return 1
 }
 
+# restarted: a unit that failed often in a short time is not started again before that is forgotten
+restarted() {
+  systemctl reset-failed docker.service docker.socket 2>/dev/null
+  ask 300 systemctl restart docker.service && ask 60 docker ps -q >/dev/null
+}
+
+# packages: a new server brings itself up to date at its first boot, and its apt holds the lock meanwhile
 packages() {
+  printf 'DPkg::Lock::Timeout "600";\n' | put "$dir/apt.conf" && export APT_CONFIG="$dir/apt.conf" || return 1
   for each in $TOOLS; do command -v "$each" >/dev/null 2>&1 || { ask 900 apt-get update -y && ask 900 apt-get install -y $TOOLS; return; }; done
 }
 

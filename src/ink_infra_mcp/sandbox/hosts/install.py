@@ -64,7 +64,8 @@ class InstallScript:
     @property
     def _begun(self) -> bool:
         states = {each.state for each in self.state.coolify.factory.installs.values()}
-        return "done" not in states and bool(states & {"installing", "failed"})
+        owned = self._container("coolify-db") is not None and self.state.coolify.users > 0
+        return not owned and "done" not in states and bool(states & {"installing", "failed"})
 
     def _prepare(self, name: str) -> Said:
         disk = self.state.coolify.factory
@@ -93,7 +94,7 @@ class InstallScript:
             return
         found.attempts += 1
         self._begin(found.orders)
-        found.why = self.state.coolify.factory.install_fails or self._bring_up(found.orders)
+        found.why = self.state.coolify.factory.install_fails or self.bring_up(found.orders)
         found.state = "failed" if found.why else "done"
 
     def _begin(self, orders: dict[str, str]) -> None:
@@ -109,7 +110,7 @@ class InstallScript:
         disk.env |= {"LATEST_IMAGE": version, "COOLIFY_VERSION": version}
         disk.env_names = [*ENV_NAMES]
 
-    def _bring_up(self, orders: dict[str, str]) -> str:
+    def bring_up(self, orders: dict[str, str]) -> str:
         """Compose starts the four; the entrypoint migrates and seeds: a team, localhost, and nobody to own it.
 
         Returns why they were stopped again, empty: they run.
