@@ -48,6 +48,13 @@ def copy_steps(place: BackupPlace, factory: str, *, backup: str) -> Iterator[Ste
     )
 
 
+def left_here(place: BackupPlace) -> tuple[str, ...]:
+    """Return what is left to a person where no place off the host is named."""
+    if place.host is not None:
+        return ()
+    return ("The backup stays on the Factory: copy it elsewhere, its secrets/ apart from the dump.",)
+
+
 def where(place: BackupPlace) -> str:
     """Return the place in words."""
     return f"{place.ssh_user}@{place.address}:{place.ssh_port}, folder {place.folder} (SFTP)"

@@ -9,6 +9,7 @@ from ink_infra_mcp.areas.apps.app import all_apps
 from ink_infra_mcp.areas.apps.built_apps import BuiltApp
 from ink_infra_mcp.areas.apps.home import find_project
 from ink_infra_mcp.areas.factory.canary import canary_of
+from ink_infra_mcp.areas.factory.copies import left_here
 from ink_infra_mcp.areas.factory.exchange import (
     Exchange,
     check_files,
@@ -224,7 +225,7 @@ def warnings_of(facts: OfficialFacts) -> tuple[str, ...]:
         "migrations take; a deployment that begins then fails.",
         "Where migrations ran, going back restores the database from the moment of the swap: what is made in Coolify "
         "until the image is confirmed would be lost.",
-        "The backup stays on the Factory: copy it elsewhere, its secrets/ apart from the dump.",
+        *left_here(facts.picture.place),
     )
 
 
