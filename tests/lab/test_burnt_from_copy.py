@@ -18,7 +18,12 @@ from tests.lab.test_restore_coolify import with_own_key
 from tests.lab.tools_bed import app_of, client_of, fleet_of
 from tests.tools.calls import Said, call
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in's restores"), pytest.mark.timeout(1500)]
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.long,
+    pytest.mark.xdist_group("the stand-in's restores"),
+    pytest.mark.timeout(1500),
+]
 
 LIMIT_S = 1200.0
 BACKUPS = "/data/coolify/backups"
