@@ -12,7 +12,7 @@ import pytest
 
 from ink_infra_mcp.core.redact import mask
 from ink_infra_mcp.sandbox.seed import SECRET as COOLIFY_SECRET
-from ink_infra_mcp.server.prompts import instructions
+from ink_infra_mcp.server.prompts import instructions, load
 from tests.contract.catalog import NAMES, contracts
 from tests.server.raw import MODERN, approved, envelope
 from tests.wire import Wire, WireError, connect
@@ -80,7 +80,8 @@ def test_every_revision_of_the_protocol_is_served(revision: str) -> None:
     assert all(more["icons"][0]["src"].startswith("data:image/svg+xml;base64,") for more in beside)
     assert {"name", "description", "inputSchema"} <= set(listed[0])
     assert prompts
-    assert [resource["uri"] for resource in resources] == ["fleet://overview"]
+    runbooks = [f"skill://{name}/SKILL.md" for name in sorted(load())]
+    assert sorted(resource["uri"] for resource in resources) == ["fleet://overview", *runbooks]
     assert fleet.get("isError", False) is False
     assert fleet["content"][0]["text"].startswith("[sandbox: a pretend world, nothing real was touched]")
     assert {server["name"] for server in json.loads(text)["servers"]} == {"factory", "muscle-1", "muscle-2"}
@@ -127,7 +128,7 @@ def test_nothing_but_the_protocol_reaches_standard_output(tmp_path: Path) -> Non
 BROKEN = """
 from ink_infra_mcp.tools.list_operations import ListOperations
 async def broken(self, args, look):
-    token = look.coolify._http._settings.token.reveal()
+    token = look.coolify._http._settings.find_token().reveal()
     raise RuntimeError(f"the inside of things, Bearer abcdefgh12345678, {token}")
 ListOperations.observe = broken
 """

@@ -192,7 +192,7 @@ async def test_a_fork_is_built_on_the_release_and_put_into_service_in_one_plan(t
     for told in (
         f"Base: v{VERSION}, commit {COMMIT}",
         f"branch runtime, commit {PATCH}",
-        "by the digest that its push returned",
+        "by the digest of that push",
     ):
         assert unbroken(told) in words, told
     image = f"{FORK_TAG.rpartition(':')[0]}@{pushed}"
@@ -220,7 +220,7 @@ async def test_a_build_that_was_pushed_before_is_not_made_again(tmp_path: Path) 
             made = await approved(it, client, "build_fork_image", base=f"v{VERSION}", options=["wait_s=3600"])
             asked = await call(client, UPGRADE, version=VERSION)
     words = unbroken(asked.text)
-    assert (unbroken(made.data["result"]["image"]) in words, "dockerbuildx" in words) == (True, False), asked.text
+    assert (unbroken(made.data["result"]["image"]) in words, "putthepatch" in words) == (True, False), asked.text
 
 
 @pytest.mark.parametrize(

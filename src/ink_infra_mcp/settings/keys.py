@@ -37,8 +37,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
 LISTS: Final = frozenset({"muscles", "bastions"})
 
 SECTION_WORDS: Final[Mapping[str, str]] = {
-    "coolify": "Where Coolify answers, and where apps go by default. A Coolify that is only to be installed publishes "
-    "nothing but on its own server: write the https name that its dashboard shall have.",
+    "coolify": "Where Coolify answers, and where apps go by default.",
     "factory": "The server that runs Coolify and the builds.",
     "muscles": "The run servers, one block each.",
     "bastions": "Servers that only pass SSH on, one block each.",

@@ -178,7 +178,7 @@ def exchange_steps(it: Exchange) -> tuple[Step, ...]:
 
 def _before(it: Exchange) -> tuple[Step, ...]:
     host, option, hours = it.host, it.option, it.rules.least_age_h
-    named = f", which is {it.tag}," if it.tag else ", by the digest that its push returned," if it.pushed_by else ""
+    named = f", which is {it.tag}," if it.tag else ", by the digest of that push," if it.pushed_by else ""
     wanted: dict[str, JsonValue] = {"version": it.version, "built_on": it.built_on} if it.version else {}
     return (
         *looked_for(it.rules, it.image),

@@ -214,7 +214,7 @@ def build_steps(facts: BuildFacts) -> tuple[Step, ...]:
             kind=BUILD_IMAGE,
             target=host,
             summary=f"Have {host} put the patch {orders.patch_commit[:_SHORT]} on Coolify {orders.base} "
-            f"({orders.base_commit[:_SHORT]}), build it for {PLATFORM} with docker buildx, and see in the image that "
+            f"({orders.base_commit[:_SHORT]}), build it for {PLATFORM}, and see in the image that "
             "--runtime is kept; nothing is pushed where a file conflicts or that fails",
             servers=(host,),
             after=f"an image on {host}, with both commits and the operation in its labels",
