@@ -61,9 +61,12 @@ def test_a_name_that_leads_inside_only_is_not_public() -> None:
 
 @given(st.ip_addresses())
 def test_whatever_the_internet_routes_is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    """No address that is global is ever skipped, but for multicast and those that hide a private one."""
+    """No address that is global is ever skipped, but for multicast, those that hide a private one, and those that no
+    registry gives out (IANA: global unicast of IPv6 is 2000::/3; 192.0.0.0/24 is for protocols).
+    """
     hides = isinstance(ip, ipaddress.IPv6Address) and (ip.ipv4_mapped or ip.sixtofour or ip in NAT64)
-    if ip.is_global and not ip.is_multicast and not hides:
+    given = ip in UNICAST if isinstance(ip, ipaddress.IPv6Address) else ip not in PROTOCOLS
+    if ip.is_global and given and not ip.is_multicast and not hides:
         assert seems_public(str(ip))
 
 
@@ -75,6 +78,7 @@ def test_any_text_for_a_name_is_judged(host: str) -> None:
     assert isinstance(why_not_public(host, PUBLIC, ()), str)
 
 
+UNICAST, PROTOCOLS = ipaddress.IPv6Network("2000::/3"), ipaddress.IPv4Network("192.0.0.0/24")
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
