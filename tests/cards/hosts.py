@@ -97,7 +97,7 @@ class Host:
         mine = next(self._ids)
         self._say({"id": mine, "order": order, **given})
         while True:
-            said = self._hear()
+            said = self.hear()
             if "call" in said:
                 self._answered(said)
             elif "error" in said:
@@ -115,7 +115,8 @@ class Host:
         self.process.stdin.write(json.dumps(line) + "\n")
         self.process.stdin.flush()
 
-    def _hear(self) -> dict[str, Any]:
+    def hear(self) -> dict[str, Any]:
+        """Return the next line that the browser's program says."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
@@ -132,7 +133,7 @@ def opened_host() -> Generator[Host]:
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
         host = Host(process)
         try:
-            said = host._hear()  # pyright: ignore[reportPrivateUsage]
+            said = host.hear()
             assert "ready" in said, said
             yield host
         finally:
