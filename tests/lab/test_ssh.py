@@ -69,8 +69,11 @@ async def all_at_once(count: int, action: Callable[[], Coroutine[object, object,
 async def test_forty_callers_share_one_login(bed: Bed) -> None:
     """sshd lets ten start at once and ten sessions be open: one connection with few sessions stays below both."""
     muscle = bed.fresh()
+    # those who left it clean may have been on it before
+    before = sshd_said(muscle, "Accepted publickey")
     answers: list[str] = []
-    async with bed.pool() as pool:
+    # a machine that has just booted may take long to open the first session
+    async with bed.pool(connect_timeout_s=30) as pool:
 
         async def call() -> None:
             answers.append((await pool.run(NAME, look("hostname"))).stdout)
@@ -78,7 +81,7 @@ async def test_forty_callers_share_one_login(bed: Bed) -> None:
         with anyio.fail_after(LIMIT_S):
             await all_at_once(40, call)
     assert answers == [f"{NAME}\n"] * 40
-    assert sshd_said(muscle, "Accepted publickey") == 1
+    assert sshd_said(muscle, "Accepted publickey") - before == 1
 
 
 async def test_a_server_with_one_session_is_asked_again(bed: Bed) -> None:
