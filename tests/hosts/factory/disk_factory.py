@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from hashlib import sha256
@@ -232,6 +233,34 @@ def docker_orders(root: Root, **changes: str) -> str:
         "sum:daemon": _sum(root, "etc/docker/daemon.json"),
         "sum:config": _sum(root, "etc/containerd/config.toml"),
         "text:daemon": coded('{"data-root": "/data/docker"}\n'),
+        "text:config": coded(f'root = "{root.folder}/data/containerd"\nversion = 2\n'),
+    }
+    return Orders(words={**words, **changes}).lines()
+
+
+def bare(folder: Path) -> Root:
+    """Return a Factory whose /data is the disk and which has no Docker yet, but somebody's settings for one."""
+    root = factory(folder)
+    on_disk(root)
+    for program in ("docker", "dockerd", "containerd"):
+        (folder / "bin" / program).unlink()
+    for place in ("var/lib/docker", "var/lib/containerd", "etc/containerd"):
+        shutil.rmtree(folder / place)
+    (folder / "docker_up").unlink()
+    root.write("etc/docker/daemon.json", '{"debug": false}\n')
+    return root
+
+
+def bare_orders(root: Root, **changes: str) -> str:
+    """Return orders for settings that are there before Docker is."""
+    words = {
+        "kind": "docker",
+        "copy": "no",
+        "docker": "no",
+        "coolify": "no",
+        "sum:daemon": _sum(root, "etc/docker/daemon.json"),
+        "sum:config": "none",
+        "text:daemon": coded('{"debug": false, "data-root": "/data/docker"}\n'),
         "text:config": coded(f'root = "{root.folder}/data/containerd"\nversion = 2\n'),
     }
     return Orders(words={**words, **changes}).lines()

@@ -92,6 +92,10 @@ case "$*" in
   'version --format {{.Server.Version}}') echo 28.5.1 ;;
   'compose version --short') echo 2.40.0 ;;
   'volume inspect'*) [ -e "$ROOT/volume" ] ;;
+  'info --format {{.DockerRootDir}}') settings=$ROOT/etc/docker/daemon.json
+    grep -q data-root "$settings" || echo "$ROOT/var/lib/docker"
+    sed -n 's/.*"data-root": "\([^"]*\)".*/\1/p' "$settings" ;;
+  'info --format {{json .DriverStatus}}') cat "$ROOT/store" 2>/dev/null || echo '[["Backing Filesystem","extfs"]]' ;;
   'image inspect'*) echo "[\"coollabsio/coolify@$(cat "$ROOT/digest")\"]" ;;
   'inspect --type container --format {{.Id}}'*) there "$last" && echo x ;;
   'inspect --type container --format {{.Image}}'*) there "$last" && cat "$ROOT/image" ;;
@@ -139,6 +143,7 @@ PROGRAMS = {
     "df": "echo head; echo /dev/sda1 83886080 9 62914560 9 /",
     "uname": "echo x86_64",
     "dockerd": 'grep -q "^{" "$3"',
+    "containerd": 'cat "$ROOT/etc/containerd/config.toml"',
     "wget": "exit 6",
     "git": "exit 6",
     "jq": "exit 6",

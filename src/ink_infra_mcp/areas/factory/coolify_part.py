@@ -100,7 +100,7 @@ def _size(pool: JsonValue) -> int:
 
 
 def _begun(asked: Asked, met: Meets) -> Meets:
-    """Return what it meets once the parts before it are set up: Docker's settings with the place of its data in them."""
+    """Return what it meets once the parts before it are set up: Docker's settings name the place of its data."""
     if docker_data.STEP not in asked.parts:
         return met
     return met.model_copy(update={"site": met.site.model_copy(update={"daemon": docker_data.placed(met.site.daemon)})})
@@ -290,7 +290,7 @@ def _step(asked: Asked, met: Meets, installer: Installer) -> Step:
             "daemon": _wanted(met),
             "daemon_before": met.site.daemon.sha256,
             "data": "mount" if mounted else "any",
-            "root": docker_data.NEW if docker_data.STEP in asked.parts else "any",
+            "docker_root": docker_data.NEW if docker_data.STEP in asked.parts else "any",
             ways_in.BY_HAND: [*met.by_hand],
         },
         undo_words="nothing is taken away: of an installation that fails the Factory tells what is there, and the same "

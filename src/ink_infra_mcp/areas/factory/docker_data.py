@@ -10,6 +10,8 @@ from ink_infra_mcp.areas.factory import data_disk
 from ink_infra_mcp.areas.factory.moves import (
     BACK,
     LOST,
+    ONLY_UNTIL,
+    UNTIL,
     Asked,
     Planned,
     checked,
@@ -20,7 +22,7 @@ from ink_infra_mcp.areas.factory.moves import (
     shown,
 )
 from ink_infra_mcp.core.baseline.daemon import merged
-from ink_infra_mcp.core.containerd import DEFAULT_ROOT, FRESH, with_root
+from ink_infra_mcp.core.containerd import DEFAULT_ROOT, with_root
 from ink_infra_mcp.core.fstab import DATA
 from ink_infra_mcp.core.operation import Check
 from ink_infra_mcp.core.plan import Change, Step
@@ -40,10 +42,6 @@ STORE_MARK = "io.containerd.snapshotter.v1"
 _DRIVERS = ("overlay2 ", "overlayfs ")
 ROOM_KB = 20 * 2**20
 """What Coolify's installer calls required where Docker keeps its data, in KiB (scripts/install.sh, 4.3.10)."""
-_UNTIL = (
-    "Until Docker is installed rollback puts its settings back; from then on there is no other place that data_disk or "
-    "docker_data could go back to, and rollback says so"
-)
 
 
 def reasons(asked: Asked, ground: Ground) -> Iterator[str]:
@@ -212,8 +210,8 @@ def _placing(asked: Asked, ground: Ground) -> Planned:
         id=STEP,
         kind=PLACE,
         target=asked.host,
-        summary=f"Have {asked.host} write Docker's and containerd's settings before Docker is there: what they keep will "
-        f"lie at {NEW} and {NEW_STORE} from the beginning, and nothing has to be moved",
+        summary=f"Have {asked.host} write Docker's and containerd's settings before Docker is there: it begins "
+        f"with its data at {NEW} and {NEW_STORE}, and nothing has to be moved",
         servers=(asked.host,),
         changes=_CHANGES,
         params={
@@ -223,9 +221,9 @@ def _placing(asked: Asked, ground: Ground) -> Planned:
             "sums": {"daemon": bare.daemon.sha256, "config": bare.config.sha256},
             "orders": {"kind": "docker", "copy": "no", **orders_of(ground)},
         },
-        undo_words=_UNTIL[0].lower() + _UNTIL[1:],
+        undo_words=UNTIL,
     )
-    return Planned(steps=(step,), keeps=("other settings of Docker's that stand there",), warnings=(f"{_UNTIL}.",))
+    return Planned(steps=(step,), keeps=("other settings of Docker's that stand there",), warnings=(ONLY_UNTIL,))
 
 
 def checks(asked: Asked, ground: Ground) -> Iterator[Check]:

@@ -236,7 +236,7 @@ fit_orders() {
   case $(order pool_base) in '' | *[!0-9./]*) return 1 ;; esac
   case $(order pool_size) in '' | *[!0-9]*) return 1 ;; esac
   case $(order registry) in '' | *[!a-z0-9.:-]*) return 1 ;; esac
-  case $(order root) in any | /data/docker) ;; *) return 1 ;; esac
+  case $(order docker_root) in any | "$data/docker") ;; *) return 1 ;; esac
   case $(order digest) in sha256:*[!0-9a-f]* | '' | *[!a-z0-9:]*) return 1 ;; esac
 }
 
@@ -443,9 +443,9 @@ open() {
 
 # elsewhere: where Docker and what keeps its images have their data, unless it is where it was wanted
 elsewhere() {
-  [ "$(order root)" != any ] || return 0
+  [ "$(order docker_root)" != any ] || return 0
   root=$(ask 20 docker info --format '{{.DockerRootDir}}' 2>/dev/null)
-  [ "$root" = "$(order root)" ] || { echo "${root:-an unknown place}" && return; }
+  [ "$root" = "$(order docker_root)" ] || { echo "${root:-an unknown place}" && return; }
   ask 20 docker info --format '{{json .DriverStatus}}' 2>/dev/null | grep -q io.containerd.snapshotter.v1 || return 0
   root=$(ask 30 containerd config dump 2>/dev/null | sed -n "s/^root = [\"']\(.*\)[\"']\$/\1/p")
   [ "$root" = "$data/containerd" ] || echo "${root:-an unknown place}"
