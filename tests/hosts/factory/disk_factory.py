@@ -113,6 +113,14 @@ case $2 in
   NAME) echo sdb; [ ! -e "$ROOT/parted" ] || echo sdb1 ;;
 esac
 """
+FINDMNT = """
+case $1 in
+  --verify) if [ -e "$ROOT/bad_fstab" ]; then cat "$ROOT/bad_fstab"; exit 1; fi
+    if [ ! -d "$ROOT/data" ]; then echo '   [E] unreachable on boot required target: No such file or directory'; exit 1; fi ;;
+  *) real "$@" ;;
+esac
+"""
+"""As that of util-linux 2.41, for which the folder of a mount has to be there."""
 PROGRAMS = {
     "lsblk": LSBLK,
     "wipefs": 'case $1 in --all) : >"$ROOT/signs"; rm -rf "$ROOT/disk" ;; *) cat "$ROOT/signs" ;; esac',
@@ -121,7 +129,7 @@ PROGRAMS = {
     "mkfs.ext4": '[ ! -e "$ROOT/unformatted" ] || exit 1\necho ext4 >"$ROOT/signs"; mkdir -p "$ROOT/disk/lost+found"',
     "mount": MOUNT,
     "umount": UMOUNT,
-    "findmnt": 'case $1 in --verify) cat "$ROOT/bad_fstab" 2>/dev/null && exit 1 || exit 0 ;; *) real "$@" ;; esac',
+    "findmnt": FINDMNT,
     "systemctl": SYSTEMCTL,
     "docker": DOCKER,
     "sleep": "real 0.02",
