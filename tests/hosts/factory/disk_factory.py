@@ -116,7 +116,7 @@ esac
 FINDMNT = """
 case $1 in
   --verify) if [ -e "$ROOT/bad_fstab" ]; then cat "$ROOT/bad_fstab"; exit 1; fi
-    if [ ! -d "$ROOT/data" ]; then echo '   [E] unreachable on boot required target: No such file or directory'; exit 1; fi ;;
+    [ -d "$ROOT/data" ] || { echo '   [E] unreachable on boot required target: No such file or directory'; exit 1; } ;;
   *) real "$@" ;;
 esac
 """

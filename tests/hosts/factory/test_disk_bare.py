@@ -1,11 +1,24 @@
 """Docker's settings are there before Docker is: whole or not at all, whoever is killed; then there is no way back."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from ink_infra_mcp.hosts.factory.disks import read_ground
-from tests.hosts.factory.disk_factory import DISK, TOP, bare, bare_orders, boot, facts, left, run, told
+from tests.hosts.factory.disk_factory import (
+    DISK,
+    TOP,
+    bare,
+    bare_orders,
+    boot,
+    facts,
+    factory,
+    left,
+    orders,
+    run,
+    told,
+)
 from tests.hosts.pretend_root import Root, Said
 
 LOSE = "--lose-what-is-new"
@@ -42,6 +55,63 @@ def test_a_docker_that_is_only_coming_finds_its_place_in_its_settings(tmp_path: 
     assert run(root) == 0
     assert (left(root).state, settings(root)) == ("done", wanted()), root.read(f"{TOP}/log")
     assert (root.read("starts"), (tmp_path / "var/lib/ink-infra/disk/hold").exists()) == ("", False)
+
+
+def unused(folder: Path) -> Root:
+    """Return a server without Docker and without /data, with a blank disk."""
+    root = factory(folder)
+    for program in ("docker", "dockerd", "containerd"):
+        (folder / "bin" / program).unlink()
+    for place in ("data", "var/lib/docker", "var/lib/containerd", "etc/docker", "etc/containerd"):
+        shutil.rmtree(folder / place)
+    (folder / "docker_up").unlink()
+    return root
+
+
+NO_DATA = {"data": "absent", "docker": "no", "coolify": "no"}
+
+
+def test_a_server_that_has_no_data_yet_gets_it_on_the_disk(tmp_path: Path) -> None:
+    """fstab is judged with the folder that a boot would make, which is not there before nor left when it is refused."""
+    root = unused(tmp_path)
+    root.write("bad_fstab", "[E] no such option")
+    said = told(root, "prepare", data=orders(**NO_DATA))
+    assert (said.status, "findmnt does not take the new fstab" in said.words) == (3, True), said
+    assert not (tmp_path / "data").exists()
+    (tmp_path / "bad_fstab").unlink()
+    assert told(root, "prepare", data=orders(**NO_DATA)) == Said(0, "", "")
+    assert not (tmp_path / "data").exists()
+    assert told(root, "start") == Said(0, "", "")
+    assert run(root) == 0
+    assert (left(root).state, left(root).on_disk) == ("done", True), root.read(f"{TOP}/log")
+
+
+@pytest.mark.parametrize("number", range(1, 40, 2))
+def test_whoever_is_killed_on_the_way_data_is_the_disk_or_is_not_there(tmp_path: Path, number: int) -> None:
+    """Nobody has anything there yet, and a boot mounts what fstab says."""
+    root = unused(tmp_path)
+    assert told(root, "prepare", data=orders(**NO_DATA)) == Said(0, "", "")
+    assert told(root, "start") == Said(0, "", "")
+    run(root, kill_at=number)
+    boot(root)
+    seen = left(root)
+    assert (seen.state, seen.on_disk) in {("done", True), ("reverted", False), ("refused", False)}, root.read(
+        f"{TOP}/log"
+    )
+    assert (f"{DISK} /data ext4" in (root.read("etc/fstab") or "")) == seen.on_disk
+    assert ((tmp_path / "var/lib/ink-infra/disk/hold").exists(), (tmp_path / "enabled").exists()) == (False, False)
+
+
+def test_a_docker_that_came_after_the_disk_keeps_it_from_going_back(tmp_path: Path) -> None:
+    """It was not there to be stopped, and its old place would be an empty one."""
+    root = unused(tmp_path)
+    assert told(root, "prepare", data=orders(**NO_DATA)) == Said(0, "", "")
+    assert told(root, "start") == Said(0, "", "")
+    assert run(root) == 0
+    come(root)
+    said = told(root, "back", LOSE)
+    assert (said.status, "Docker was installed since the move" in said.words) == (3, True), said
+    assert (left(root).state, left(root).on_disk) == ("done", True)
 
 
 def test_what_a_server_without_docker_has_of_one_is_told(tmp_path: Path) -> None:
