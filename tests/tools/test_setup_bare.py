@@ -1,6 +1,7 @@
 """setup_factory from a bare server and a blank volume to a Factory that deploys; no word is said to it for nothing."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -10,9 +11,13 @@ from ink_infra_mcp.sandbox.bare import first_account, make_bare
 from ink_infra_mcp.sandbox.seed import TOKEN
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_factory import Storage
+from ink_infra_mcp.tools.setup_factory import NEXT_CALL
+from tests.clock import FakeClock
 from tests.ink import Ink, ink
-from tests.tools.arrivals import approved
+from tests.tools.arrivals import NAME as MUSCLE
+from tests.tools.arrivals import all_of, approved, bare, existing
 from tests.tools.calls import Said, call, unknown
+from tests.tools.exchanges import NEW
 
 pytestmark = pytest.mark.anyio
 
@@ -20,6 +25,7 @@ LIMIT_S = 180
 SPEED = 15.0
 """The probation of new rules is three minutes; at this speed twelve seconds."""
 TOOL, DISK, NAME = "setup_factory", "scsi-0HC_Volume_1001", "coolify.example.com"
+NGINX = "docker.io/library/nginx:1.27"
 NO_TOKEN = frozenset({"coolify_token"})
 ALL = ("data_disk", "docker_data", "coolify", "api", "firewall", "dns")
 MOVED = ("data_disk", "docker_data", "coolify")
@@ -75,6 +81,27 @@ async def test_all_parts_of_a_bare_server_are_one_plan_and_then_all_is_so(tmp_pa
             assert (again.outcome, unknown(it)) == ("already_so", []), again.text
 
 
+async def test_from_a_bare_server_to_the_first_app_and_to_the_fork(tmp_path: Path) -> None:
+    """In the order of the runbook: Factory, a person's account and token, a Muscle, an app that is proved, the fork."""
+    with anyio.fail_after(LIMIT_S):
+        world = all_of(unnamed, bare())
+        async with ink(tmp_path, clock=FakeClock(datetime.now(UTC)), change_world=world, unset=NO_TOKEN) as it:
+            factory = await set_up(it, *MOVED, "api")
+            assert (factory.outcome, factory.data["result"]["next_call"]) == ("applied", NEXT_CALL), factory.text
+            with it.world.change() as state:
+                first_account(state, TOKEN)
+        async with ink(tmp_path, clock=FakeClock(datetime.now(UTC))) as it, it.client() as client:
+            so = await call(client, TOOL, parts=["api"])
+            early = await call(client, "rotate_fork_image", image=NEW)
+            muscle = await approved(it, client, "add_muscle", **existing(it, MUSCLE))
+            app = await approved(it, client, "deploy_app", name="hello", muscle=MUSCLE, image=NGINX, wait_s=3600)
+            fork = await approved(it, client, "rotate_fork_image", image=NEW, wait_s=3600)
+            lost = unknown(it)
+    assert (so.outcome, "No Muscle can take the app" in early.text) == ("already_so", True), early.text
+    assert [each.outcome for each in (muscle, app, fork)] == ["applied"] * 3, muscle.text + app.text + fork.text
+    assert (app.checks, lost) == (dict.fromkeys(("isolation", "variables", "dns", "tls", "http"), "passed"), [])
+
+
 async def test_the_plan_says_what_is_prepared_for_a_docker_that_is_only_coming(tmp_path: Path) -> None:
     """What is written where, how long there is a way back, and no word of containers that would stop."""
     with anyio.fail_after(LIMIT_S):
@@ -84,7 +111,7 @@ async def test_the_plan_says_what_is_prepared_for_a_docker_that_is_only_coming(t
             for words in (
                 f"mount {DISK} at /data, where nothing is yet",
                 "write Docker's and containerd's settings before Docker is there",
-                "after: /data/docker",
+                "data-root in /etc/docker/daemon.json = /data/docker",
                 "The way back: until Docker is installed,",
                 f"To approve, type: {DISK}",
             ):

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.factory.coolify_part import STEP as COOLIFY
 from ink_infra_mcp.areas.factory.data_disk import STEP
 from ink_infra_mcp.areas.factory.moves import PINNED, Asked, PartName, as_approved, sizes_of
 from ink_infra_mcp.areas.factory.parts import KINDS, Seen, checks_of, in_order, parts_in, planned, seen_for
@@ -19,6 +20,8 @@ from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.systems import DNS, FACTORY, GITHUB, HETZNER, ROBOT, STATE, Needs
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.disks import is_whole
+
+NEXT_CALL = 'setup_factory parts=["api"], once the token is there; then add_muscle, and deploy_app for the first app'
 
 
 class Args(BaseModel):
@@ -110,11 +113,12 @@ class SetupFactory(Mutation[Args, Look, Facts]):
         return await checks_of(look, _asked(look, parts_in(plan), disk), plan, results)
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
-        """Return for how many seconds each part kept Docker stopped, how to go back, and what is left to a person."""
+        """Return how long each part kept Docker stopped, how to go back, what is left to a person, and what is next."""
         stopping = {step.id for step in plan.steps if _stops_docker(step)}
         stopped: JsonObject = {name: told["seconds"] for name, told in results.items() if name in stopping}
         back = {"stopped_s": stopped, "go_back": "/var/lib/ink-infra/disk/rollback on the Factory"} if stopped else {}
-        return {**back, **by_hand(plan)}
+        coming = COOLIFY in results
+        return {**back, **by_hand(plan), **({"next_call": NEXT_CALL} if coming else {})}
 
 
 def _sizes(facts: Facts) -> JsonObject:

@@ -331,6 +331,7 @@ def _of_way(met: Meets) -> Iterator[str]:
     if met.site.ssh_port != 22:
         yield "sshd is not at port 22: write its port in Coolify, under Servers > localhost."
     yield from (f"{each}." for each in met.by_hand)
+    yield "The first app is not of this plan: it takes that token, which no tool makes, and a Muscle."
 
 
 async def checks(look: Look, plan: Plan, results: Results) -> list[Check]:
