@@ -246,6 +246,7 @@ def keeps(factory: Server) -> tuple[str, ...]:
 
 
 ON_DISK = ("/data/docker", "root = /data/containerd", "/data/docker/volumes/coolify-db/_data")
+NOTHING_OLD = "/var/lib/containerd:\n\n/var/lib/docker:\n"
 PROOFS = dict.fromkeys(("data_disk", "fstab", "guard", "docker_data"), "passed")
 
 
@@ -259,13 +260,39 @@ async def test_a_bare_server_becomes_a_factory_on_its_disk_in_one_plan(bare: Gro
         assert tuple(step.kind for step in steps) == kinds
         told = {step.kind: await bare.run(step.kind, step.params) for step in steps}
         await proved(bare, told[INSTALL])
-        assert keeps(factory) == (*ON_DISK, "/var/lib/containerd:\n\n/var/lib/docker:\n"), "nothing in the old places"
+        assert keeps(factory) == (*ON_DISK, NOTHING_OLD), "nothing in the old places"
         assert await bare.proofs() == PROOFS
         before = factory.boot_id()
         await meanwhile(factory.reboot)
         await meanwhile(lambda: factory.wait_rebooted(before))
         await eventually(healthy(factory), what="Coolify serves after the boot", limit_s=180)
         assert (keeps(factory)[:3], await bare.proofs()) == (ON_DISK, PROOFS)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(bool(CHECKOUT), reason="Coolify's own script has Docker from download.docker.com only")
+async def test_a_power_cut_while_docker_is_installed_ends_with_it_on_the_disk(bare: Ground) -> None:
+    """The unit goes on at the boot: dpkg is made whole, and Docker has never begun anywhere else."""
+    factory = bare.factory
+    with anyio.fail_after(LIMIT_S):
+        *before, install, _ = await bare.planned()
+        for step in before:
+            await bare.run(step.kind, step.params)
+        waiting = "until pgrep -f '[d]pkg.*--(unpack|configure)' >/dev/null; do :; done"
+        told: list[JsonObject] = []
+
+        async def installed() -> None:
+            told.append(await bare.run(INSTALL, install.params))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(installed)
+            await meanwhile(lambda: factory.run("sh", "-c", waiting))
+            await meanwhile(factory.cut_power)
+            await meanwhile(factory.power_on)
+        await proved(bare, told[0])
+        assert told[0]["attempts"] == 2
+        assert keeps(factory) == (*ON_DISK, NOTHING_OLD)
+        assert await bare.proofs() == PROOFS
 
 
 def healthy(factory: Server) -> Callable[[], bool]:

@@ -138,6 +138,7 @@ PROGRAMS = {
     "sleep": "real 0.01",
     "sync": '[ ! -e "$ROOT/full" ]',
     "snap": "exit 1",
+    "dpkg": 'echo "$*" >>"$ROOT/dpkg"',
     "sshd": "echo port 22; echo permitrootlogin prohibit-password",
     "ip": "echo '10.0.0.0/16 dev eth1'; echo '172.17.0.0/16 dev docker0'; echo 'default via 192.0.2.1'",
     "df": "echo head; echo /dev/sda1 83886080 9 62914560 9 /",

@@ -188,6 +188,16 @@ def test_whoever_is_killed_at_whatever_program_it_is_finished_at_the_next_boot(t
     assert {*(root.read("ups") or "").split()} == {"127.0.0.1"}, "it was never open"
 
 
+def test_packages_that_were_left_half_way_are_made_whole_before_more_are_asked_for(tmp_path: Path) -> None:
+    """The power went while Docker's were installed: apt would do nothing from then on; settings that are there stay."""
+    root = factory(tmp_path, docker=False)
+    begun(root)
+    run(root, kill_at=8)
+    assert root.read("dpkg") is None
+    boot(root)
+    assert (left(root).state, root.read("dpkg")) == ("done", "--force-confold --configure -a\n")
+
+
 def test_one_that_serves_is_not_installed_again(tmp_path: Path) -> None:
     """A power cut right after the last container came up: the next run looks, and is content."""
     root = factory(tmp_path)

@@ -394,6 +394,8 @@ restarted() {
 packages() {
   # without a terminal dpkg gives up where a file of settings was there before its package
   printf 'DPkg::Lock::Timeout "600";\nDPkg::Options { "--force-confold"; };\n' | put "$dir/apt.conf" && export APT_CONFIG="$dir/apt.conf" || return 1
+  # cut off while it worked, dpkg left packages half-way, and apt does nothing before they are whole
+  [ "$tries" = 1 ] || ask 900 dpkg --force-confold --configure -a </dev/null
   for each in $TOOLS; do command -v "$each" >/dev/null 2>&1 || { ask 900 apt-get update -y && ask 900 apt-get install -y $TOOLS; return; }; done
 }
 
