@@ -129,7 +129,7 @@ def test_what_a_server_without_docker_has_of_one_is_told(tmp_path: Path) -> None
     assert (ground.bare.daemon.text, ground.bare.config.sha256) == ('{"debug": false}\n', "none")
 
 
-@pytest.mark.parametrize("number", range(1, 40))
+@pytest.mark.parametrize("number", range(1, 20))
 def test_whoever_is_killed_at_whatever_program_both_settings_are_there_or_neither(tmp_path: Path, number: int) -> None:
     """Docker's data on the disk and its images beside it, or all of it where it always is; and nothing holds it."""
     root = bare(tmp_path)
