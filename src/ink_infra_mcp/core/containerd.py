@@ -10,6 +10,8 @@ _LINE = re.compile(
 )
 _BARE = "version = 2\n"
 """Without a version a file is of version 1, which containerd 2 does not read."""
+FRESH = 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+"""As Docker's own package begins: without what Kubernetes asks (containerd.io, /etc/containerd/config.toml)."""
 
 
 def with_root(text: str, root: str) -> str:

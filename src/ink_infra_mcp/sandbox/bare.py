@@ -2,7 +2,7 @@
 
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
-from ink_infra_mcp.sandbox.state_factory import FactoryDisk
+from ink_infra_mcp.sandbox.state_factory import FactoryDisk, Storage
 
 
 def make_bare(state: WorldState) -> None:
@@ -19,8 +19,13 @@ def make_bare(state: WorldState) -> None:
         public_ipv4=coolify.public_ipv4,
         users=0,
         is_registration_enabled=True,
-        factory=FactoryDisk(files={}, env={}, env_names=[], applied=[], database_bytes=0),
+        factory=FactoryDisk(files={}, env={}, env_names=[], applied=[], database_bytes=0, storage=_empty()),
     )
+
+
+def _empty() -> Storage:
+    """Return disks of which nothing was ever used: a blank volume, no /data, and no settings of containerd's."""
+    return Storage(data="absent", data_kb=0, data_entries=0, docker_kb=0, containerd="")
 
 
 def first_account(state: WorldState, token: str) -> None:

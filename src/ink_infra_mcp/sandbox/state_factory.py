@@ -168,7 +168,8 @@ class Install(Part):
 class Storage(Part):
     """The Factory's disks by their names below /dev/disk/by-id, and what lies where. `fails` is why a move goes back.
 
-    `kept` are the folders that a move has put aside; `lines` are those of fstab that are about /data or a disk.
+    `kept` are the folders that a move has put aside; `lines` are those of fstab that are about /data or a disk;
+    `remains` are places that a Docker which is gone has left.
     """
 
     volumes: dict[str, Volume] = {"scsi-0HC_Volume_1001": Volume()}
@@ -187,6 +188,7 @@ class Storage(Part):
     containerd_kb: int = 200
     containerd: str = 'disabled_plugins = ["cri"]\n'
     kept: list[str] = []
+    remains: list[str] = []
     moves: dict[str, DiskMove] = {}
     fails: str = ""
 

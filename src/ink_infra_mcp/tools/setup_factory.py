@@ -1,15 +1,18 @@
 """setup_factory: set the Factory up, part by part; what is so already is left alone."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ink_infra_mcp.areas.factory.coolify_part import STEP as COOLIFY
 from ink_infra_mcp.areas.factory.data_disk import STEP
 from ink_infra_mcp.areas.factory.moves import PINNED, Asked, PartName, as_approved, sizes_of
 from ink_infra_mcp.areas.factory.parts import KINDS, Seen, checks_of, in_order, parts_in, planned, seen_for
 from ink_infra_mcp.areas.factory.ways_in import by_hand
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.arguments import Wait
+from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.fleet import Domain
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
@@ -17,6 +20,8 @@ from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.systems import DNS, FACTORY, GITHUB, HETZNER, ROBOT, STATE, Needs
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.disks import is_whole
+
+NEXT_CALL = 'setup_factory parts=["api"], once the token is there; then add_muscle, and deploy_app for the first app'
 
 
 class Args(BaseModel):
@@ -55,14 +60,16 @@ class SetupFactory(Mutation[Args, Look, Facts]):
         """Return what is asked for, and what it would meet.
 
         Raises:
+            InputError: an argument is of a part that is not asked for.
             HostError: the Factory cannot be reached, or its answer is not understood.
             InkError: as the parts.
         """
+        _refuse_idle(args)
         asked = _asked(look, args.parts, args.disk).model_copy(
             update={
                 "erase": args.erase,
                 "domain": args.domain or "",
-                "version": args.version.removeprefix("v") if "coolify" in args.parts else "",
+                "version": args.version.removeprefix("v"),
             }
         )
         facts = Facts(asked=asked, **dict(await seen_for(look, asked, approved.pinned if approved else {})))
@@ -106,10 +113,12 @@ class SetupFactory(Mutation[Args, Look, Facts]):
         return await checks_of(look, _asked(look, parts_in(plan), disk), plan, results)
 
     def summary(self, plan: Plan, results: Results, checks: list[Check]) -> JsonObject:
-        """Return for how many seconds each part kept Docker stopped, how to go back, and what is left to a person."""
-        stopped: JsonObject = {name: told["seconds"] for name, told in results.items() if "seconds" in told}
+        """Return how long each part kept Docker stopped, how to go back, what is left to a person, and what is next."""
+        stopping = {step.id for step in plan.steps if _stops_docker(step)}
+        stopped: JsonObject = {name: told["seconds"] for name, told in results.items() if name in stopping}
         back = {"stopped_s": stopped, "go_back": "/var/lib/ink-infra/disk/rollback on the Factory"} if stopped else {}
-        return {**back, **by_hand(plan)}
+        coming = COOLIFY in results
+        return {**back, **by_hand(plan), **({"next_call": NEXT_CALL} if coming else {})}
 
 
 def _sizes(facts: Facts) -> JsonObject:
@@ -119,6 +128,28 @@ def _sizes(facts: Facts) -> JsonObject:
 def _asked(look: Look, parts: tuple[PartName, ...], disk: str) -> Asked:
     shown = disk if is_whole(disk) else clean_name(disk)
     return Asked(host=look.fleet.factory.name, parts=in_order(parts), disk=shown)
+
+
+_OF_PART: Mapping[str, PartName] = {
+    "disk": "data_disk",
+    "erase": "data_disk",
+    "domain": "dns",
+    "version": "coolify",
+}
+"""Which part an argument is of."""
+
+
+def _refuse_idle(args: Args) -> None:
+    """What is said for nothing is a mistake: who says it believes that it counts."""
+    for name, part in _OF_PART.items():
+        if getattr(args, name) and part not in args.parts:
+            raise InputError(
+                f"{name} is of the part {part}, which is not among parts.", next=f"Add {part}, or leave {name} out."
+            )
+
+
+def _stops_docker(step: Step) -> bool:
+    return table(step.params.get("orders")).get("docker") == "yes"
 
 
 def _disk_of(step: Step) -> str:

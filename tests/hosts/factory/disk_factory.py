@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from hashlib import sha256
@@ -112,6 +113,14 @@ case $2 in
   NAME) echo sdb; [ ! -e "$ROOT/parted" ] || echo sdb1 ;;
 esac
 """
+FINDMNT = """
+case $1 in
+  --verify) if [ -e "$ROOT/bad_fstab" ]; then cat "$ROOT/bad_fstab"; exit 1; fi
+    [ -d "$ROOT/data" ] || { echo '   [E] unreachable on boot required target: No such file or directory'; exit 1; } ;;
+  *) real "$@" ;;
+esac
+"""
+"""As that of util-linux 2.41, for which the folder of a mount has to be there."""
 PROGRAMS = {
     "lsblk": LSBLK,
     "wipefs": 'case $1 in --all) : >"$ROOT/signs"; rm -rf "$ROOT/disk" ;; *) cat "$ROOT/signs" ;; esac',
@@ -120,7 +129,7 @@ PROGRAMS = {
     "mkfs.ext4": '[ ! -e "$ROOT/unformatted" ] || exit 1\necho ext4 >"$ROOT/signs"; mkdir -p "$ROOT/disk/lost+found"',
     "mount": MOUNT,
     "umount": UMOUNT,
-    "findmnt": 'case $1 in --verify) cat "$ROOT/bad_fstab" 2>/dev/null && exit 1 || exit 0 ;; *) real "$@" ;; esac',
+    "findmnt": FINDMNT,
     "systemctl": SYSTEMCTL,
     "docker": DOCKER,
     "sleep": "real 0.02",
@@ -232,6 +241,34 @@ def docker_orders(root: Root, **changes: str) -> str:
         "sum:daemon": _sum(root, "etc/docker/daemon.json"),
         "sum:config": _sum(root, "etc/containerd/config.toml"),
         "text:daemon": coded('{"data-root": "/data/docker"}\n'),
+        "text:config": coded(f'root = "{root.folder}/data/containerd"\nversion = 2\n'),
+    }
+    return Orders(words={**words, **changes}).lines()
+
+
+def bare(folder: Path) -> Root:
+    """Return a Factory whose /data is the disk and which has no Docker yet, but somebody's settings for one."""
+    root = factory(folder)
+    on_disk(root)
+    for program in ("docker", "dockerd", "containerd"):
+        (folder / "bin" / program).unlink()
+    for place in ("var/lib/docker", "var/lib/containerd", "etc/containerd"):
+        shutil.rmtree(folder / place)
+    (folder / "docker_up").unlink()
+    root.write("etc/docker/daemon.json", '{"debug": false}\n')
+    return root
+
+
+def bare_orders(root: Root, **changes: str) -> str:
+    """Return orders for settings that are there before Docker is."""
+    words = {
+        "kind": "docker",
+        "copy": "no",
+        "docker": "no",
+        "coolify": "no",
+        "sum:daemon": _sum(root, "etc/docker/daemon.json"),
+        "sum:config": "none",
+        "text:daemon": coded('{"debug": false, "data-root": "/data/docker"}\n'),
         "text:config": coded(f'root = "{root.folder}/data/containerd"\nversion = 2\n'),
     }
     return Orders(words={**words, **changes}).lines()

@@ -92,6 +92,10 @@ case "$*" in
   'version --format {{.Server.Version}}') echo 28.5.1 ;;
   'compose version --short') echo 2.40.0 ;;
   'volume inspect'*) [ -e "$ROOT/volume" ] ;;
+  'info --format {{.DockerRootDir}}') settings=$ROOT/etc/docker/daemon.json
+    grep -q data-root "$settings" || echo "$ROOT/var/lib/docker"
+    sed -n 's/.*"data-root": "\([^"]*\)".*/\1/p' "$settings" ;;
+  'info --format {{json .DriverStatus}}') cat "$ROOT/store" 2>/dev/null || echo '[["Backing Filesystem","extfs"]]' ;;
   'image inspect'*) echo "[\"coollabsio/coolify@$(cat "$ROOT/digest")\"]" ;;
   'inspect --type container --format {{.Id}}'*) there "$last" && echo x ;;
   'inspect --type container --format {{.Image}}'*) there "$last" && cat "$ROOT/image" ;;
@@ -134,11 +138,13 @@ PROGRAMS = {
     "sleep": "real 0.01",
     "sync": '[ ! -e "$ROOT/full" ]',
     "snap": "exit 1",
+    "dpkg": 'echo "$*" >>"$ROOT/dpkg"',
     "sshd": "echo port 22; echo permitrootlogin prohibit-password",
     "ip": "echo '10.0.0.0/16 dev eth1'; echo '172.17.0.0/16 dev docker0'; echo 'default via 192.0.2.1'",
     "df": "echo head; echo /dev/sda1 83886080 9 62914560 9 /",
     "uname": "echo x86_64",
     "dockerd": 'grep -q "^{" "$3"',
+    "containerd": 'cat "$ROOT/etc/containerd/config.toml"',
     "wget": "exit 6",
     "git": "exit 6",
     "jq": "exit 6",

@@ -28,6 +28,7 @@ from tests.hosts.factory.install_factory import (
 
 DONE = Left("done", "")
 SOURCE = "data/coolify/source"
+SNAPSHOTTER = '[["driver-type","io.containerd.snapshotter.v1"]]\n'
 CADDY = 'users:(("caddy",pid=7,fd=3))'
 
 
@@ -56,7 +57,37 @@ def test_without_docker_it_comes_from_its_packages_and_not_by_a_script_of_the_da
     assert left(root) == DONE, root.read(f"{TOP}/{NAME}/log")
     refused = (root.folder / TOP / NAME / "refused").read_text().split()
     assert ("https://get.docker.com" in refused, root.read("restarts")) == (True, None)
-    assert root.read("apt.conf") == 'DPkg::Lock::Timeout "600";\n', "a new server's own first update is waited for"
+    conf = 'DPkg::Lock::Timeout "600";\nDPkg::Options { "--force-confold"; };\n'
+    assert root.read("apt.conf") == conf, "a new server's first update is waited for; settings that are there stay"
+
+
+@pytest.mark.parametrize(
+    ("files", "at"),
+    [
+        ({}, ""),
+        ({"store": SNAPSHOTTER, "etc/containerd/config.toml": 'root = "DATA/containerd"\nversion = 2\n'}, ""),
+        ({"etc/docker/daemon.json": DAEMON}, "/var/lib/docker"),
+        ({"store": SNAPSHOTTER, "etc/containerd/config.toml": "root = '/var/lib/containerd'\n"}, "/var/lib/containerd"),
+        ({"store": SNAPSHOTTER, "etc/containerd/config.toml": "version = 2\n"}, "an unknown place"),
+    ],
+)
+def test_where_docker_was_to_begin_elsewhere_it_is_seen_there_before_it_is_called_done(
+    tmp_path: Path, files: dict[str, str], at: str
+) -> None:
+    """Its own data, and that of containerd where it keeps the images; a Coolify at another place is told as that."""
+    root = factory(tmp_path, docker=False)
+    place = f"{tmp_path}/data/docker"
+    daemon = DAEMON.replace("{", f'{{"data-root": "{place}", ', 1)
+    for name, text in {"etc/docker/daemon.json": daemon, **files}.items():
+        root.write(name, text.replace("DATA", f"{tmp_path}/data").replace("'/var", f"'{tmp_path}/var"))
+    there = (tmp_path / "etc/docker/daemon.json").read_text(encoding="utf-8")
+    begun(root, docker_root=place, daemon=there, daemon_before=site_of(root).daemon.sha256)
+    assert run(root) == 0
+    seen = left(root)
+    if not at:
+        assert seen == DONE, root.read(f"{TOP}/{NAME}/log")
+        return
+    assert (seen.state, seen.why) == ("failed", f"Docker keeps its data at {at}, and not where it was wanted")
 
 
 @pytest.mark.parametrize(
@@ -157,6 +188,16 @@ def test_whoever_is_killed_at_whatever_program_it_is_finished_at_the_next_boot(t
     assert {*(root.read("ups") or "").split()} == {"127.0.0.1"}, "it was never open"
 
 
+def test_packages_that_were_left_half_way_are_made_whole_before_more_are_asked_for(tmp_path: Path) -> None:
+    """The power went while Docker's were installed: apt would do nothing from then on; settings that are there stay."""
+    root = factory(tmp_path, docker=False)
+    begun(root)
+    run(root, kill_at=8)
+    assert root.read("dpkg") is None
+    boot(root)
+    assert (left(root).state, root.read("dpkg")) == ("done", "--force-confold --configure -a\n")
+
+
 def test_one_that_serves_is_not_installed_again(tmp_path: Path) -> None:
     """A power cut right after the last container came up: the next run looks, and is content."""
     root = factory(tmp_path)
@@ -237,6 +278,7 @@ def test_a_slow_start_is_waited_for_and_a_sick_one_is_told(tmp_path: Path) -> No
         ({}, {"registry": "docker.io/$(id)"}, "its orders are not as they are given"),
         ({}, {"pool": ("10.0.0.0/8 x", 24)}, "its orders are not as they are given"),
         ({}, {"digest": "sha256:'"}, "its orders are not as they are given"),
+        ({}, {"docker_root": "/srv"}, "its orders are not as they are given"),
         ({"dead": ""}, {}, "Docker does not answer"),
     ],
 )

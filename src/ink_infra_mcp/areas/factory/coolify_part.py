@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 
 from pydantic import JsonValue
 
-from ink_infra_mcp.areas.factory import ways_in
+from ink_infra_mcp.areas.factory import docker_data, ways_in
 from ink_infra_mcp.areas.factory.image_gates import of_first, signed_now
 from ink_infra_mcp.areas.factory.installer import INSTALL as SCRIPT
 from ink_infra_mcp.areas.factory.installer import PATHS, VERSIONS, Installer, installer_of
@@ -27,7 +27,7 @@ STEP, INSTALL = "coolify", "factory.install_coolify"
 REGISTRY = "docker.io"
 LEAST_DOCKER, LEAST_COMPOSE = (24, 0, 0), (2, 24, 4)
 """What the installer asks of Docker (scripts/install.sh, 4.3.10), and since when Compose knows `!override`."""
-LEAST_KB, LEAST_TOTAL_KB = 20 * 2**20, 30 * 2**20
+LEAST_KB, LEAST_TOTAL_KB = docker_data.ROOM_KB, 30 * 2**20
 """What the installer calls required, in KiB; it only warns, and pulls images until the disk is full."""
 _SYSTEMS = frozenset({"debian", "ubuntu"})
 _MACHINES = frozenset({"x86_64", "aarch64"})
@@ -99,8 +99,16 @@ def _size(pool: JsonValue) -> int:
     return int(str(table(pool)["size"]))
 
 
+def _begun(asked: Asked, met: Meets) -> Meets:
+    """Return what it meets once the parts before it are set up: Docker's settings name the place of its data."""
+    if docker_data.STEP not in asked.parts:
+        return met
+    return met.model_copy(update={"site": met.site.model_copy(update={"daemon": docker_data.placed(met.site.daemon)})})
+
+
 def reasons(asked: Asked, met: Meets) -> Iterator[str]:
     """Yield every reason not to begin; what is not known is one."""
+    met = _begun(asked, met)
     found = met.site
     if found.container is None:
         yield "whether Coolify is there is not known: Docker does not answer"
@@ -236,6 +244,7 @@ def _is_ipv4(pool: JsonObject) -> bool:
 
 def planned(asked: Asked, met: Meets) -> Planned:
     """Return the one step, whose unit on the Factory does all of it; none where Coolify is there."""
+    met = _begun(asked, met)
     found, installer = met.site, met.installer
     if installer is None:
         told = found.version or found.image or "an unknown version"
@@ -281,6 +290,7 @@ def _step(asked: Asked, met: Meets, installer: Installer) -> Step:
             "daemon": _wanted(met),
             "daemon_before": met.site.daemon.sha256,
             "data": "mount" if mounted else "any",
+            "docker_root": docker_data.NEW if docker_data.STEP in asked.parts else "any",
             ways_in.BY_HAND: [*met.by_hand],
         },
         undo_words="nothing is taken away: of an installation that fails the Factory tells what is there, and the same "
@@ -321,6 +331,7 @@ def _of_way(met: Meets) -> Iterator[str]:
     if met.site.ssh_port != 22:
         yield "sshd is not at port 22: write its port in Coolify, under Servers > localhost."
     yield from (f"{each}." for each in met.by_hand)
+    yield "The first app is not of this plan: it takes that token, which no tool makes, and a Muscle."
 
 
 async def checks(look: Look, plan: Plan, results: Results) -> list[Check]:

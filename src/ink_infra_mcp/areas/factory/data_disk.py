@@ -6,6 +6,8 @@ from itertools import filterfalse
 from ink_infra_mcp.areas.factory.moves import (
     BACK,
     LOST,
+    ONLY_UNTIL,
+    UNTIL,
     Asked,
     Planned,
     checked,
@@ -138,23 +140,38 @@ def planned(asked: Asked, ground: Ground) -> Planned:
 def _moving(asked: Asked, ground: Ground, disk: Disk) -> Planned:
     how = _how(disk)
     words = {**_orders(ground, disk), "copy": "yes", "format": how}
-    kb, files = ground.data_kb or 0, ground.data_entries or 0
-    summary = (
-        f"Have {asked.host} {_FORMATS[how].format(disk.name)}copy {DATA} onto {disk.name} ({shown(kb)}, "
-        f"{files} entries) with Docker stopped, compare both, and mount it there; unless all of it is the same and "
-        "serves, it goes back by itself"
+    lost = f"all that is on {disk.name} ({disk.signs or 'unknown data'}) is lost for good" if how == "erase" else ""
+    kept = (
+        f"{DATA} from before, as {DATA}.before-<operation>: it takes its room until somebody removes it, and the "
+        "way back with it"
     )
-    lost = f"all that is on {disk.name} ({disk.signs or 'unknown data'}) is lost for good; " if how == "erase" else ""
+    step = _step(asked, MOVE if how == "none" else FORMAT, _summary(asked, ground, disk), words, _entries(ground))
     return Planned(
-        steps=(_step(asked, MOVE if how == "none" else FORMAT, summary, words, _entries(ground)),),
-        stops=f"{lost}Coolify and every container on {asked.host} stop for {lasting(kb, files)}",
-        keeps=(
-            f"{DATA} from before, as {DATA}.before-<operation>: it takes its room until somebody removes it, and the "
-            "way back with it",
-        ),
-        warnings=(LOST,),
+        steps=(step if ground.bare is None else step.model_copy(update={"undo_words": UNTIL}),),
+        stops="; ".join(filter(None, (lost, _stops(asked, ground)))),
+        keeps=(kept,) if ground.data == "folder" else (),
+        warnings=(LOST,) if ground.bare is None else (ONLY_UNTIL,),
         phrase="" if how == "none" else disk.name,
     )
+
+
+def _summary(asked: Asked, ground: Ground, disk: Disk) -> str:
+    begin = f"Have {asked.host} {_FORMATS[_how(disk)].format(disk.name)}"
+    if ground.data == "absent":
+        return f"{begin}mount {disk.name} at {DATA}, where nothing is yet; unless that comes to its end, it goes back"
+    still = "with Docker stopped" if ground.bare is None else "where no Docker is yet"
+    return (
+        f"{begin}copy {DATA} onto {disk.name} ({shown(ground.data_kb or 0)}, {ground.data_entries or 0} entries) "
+        f"{still}, compare both, and mount it there; unless all of it is the same and serves, it goes back by itself"
+    )
+
+
+def _stops(asked: Asked, ground: Ground) -> str:
+    """Where there is no Docker, nothing stops."""
+    if ground.bare is not None:
+        return ""
+    how_long = lasting(ground.data_kb or 0, ground.data_entries or 0)
+    return f"Coolify and every container on {asked.host} stop for {how_long}"
 
 
 def _how(disk: Disk) -> str:

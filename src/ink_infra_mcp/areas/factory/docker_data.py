@@ -1,11 +1,17 @@
-"""The part `docker_data`: Docker's own data on the disk at /data, since Coolify's database lives in a Docker volume."""
+"""The part `docker_data`: Docker's own data on the disk at /data, since Coolify's database lives in a Docker volume.
+
+Where Docker is only coming, with the part `coolify`, there is nothing to move: its settings are there before it is.
+"""
 
 from collections.abc import Iterator
+from hashlib import sha256
 
 from ink_infra_mcp.areas.factory import data_disk
 from ink_infra_mcp.areas.factory.moves import (
     BACK,
     LOST,
+    ONLY_UNTIL,
+    UNTIL,
     Asked,
     Planned,
     checked,
@@ -20,10 +26,10 @@ from ink_infra_mcp.core.containerd import DEFAULT_ROOT, with_root
 from ink_infra_mcp.core.fstab import DATA
 from ink_infra_mcp.core.operation import Check
 from ink_infra_mcp.core.plan import Change, Step
-from ink_infra_mcp.hosts.factory.disks import Engine, Ground
+from ink_infra_mcp.hosts.factory.disks import Bare, Engine, Ground, Settings
 
 STEP = "docker_data"
-MOVE = "factory.move_docker"
+MOVE, PLACE = "factory.move_docker", "factory.place_docker"
 OLD, NEW, NEW_STORE = "/var/lib/docker", f"{DATA}/docker", f"{DATA}/containerd"
 SETTING = "data-root"
 _TREES = ((OLD, NEW), (DEFAULT_ROOT, NEW_STORE))
@@ -34,13 +40,15 @@ _CHANGES = (
 STORE_MARK = "io.containerd.snapshotter.v1"
 """What `docker info` has as driver-type where containerd keeps the images (daemon/containerd/service.go, moby 28)."""
 _DRIVERS = ("overlay2 ", "overlayfs ")
+ROOM_KB = 20 * 2**20
+"""What Coolify's installer calls required where Docker keeps its data, in KiB (scripts/install.sh, 4.3.10)."""
 
 
 def reasons(asked: Asked, ground: Ground) -> Iterator[str]:
     """Yield every reason not to begin."""
     engine = ground.engine
     if engine is None:
-        yield "Docker is not there, or does not say where it keeps its data"
+        yield from _of_bare(asked, ground)
         return
     if _is_there(engine):
         return
@@ -48,8 +56,34 @@ def reasons(asked: Asked, ground: Ground) -> Iterator[str]:
     yield from _of_engine(engine)
     if data_disk.STEP not in asked.parts:
         yield from _of_disk(ground)
-    yield from _of_settings(engine)
+    yield from _of_settings(engine.daemon, engine.config if _has_store(engine) else None)
     yield from _of_room(asked, ground, engine)
+
+
+def _of_bare(asked: Asked, ground: Ground) -> Iterator[str]:
+    """What keeps settings from being there before Docker is; who installs it then is the part `coolify`."""
+    bare = ground.bare
+    if bare is None:
+        yield "Docker is not there, or does not say where it keeps its data"
+    elif "coolify" not in asked.parts:
+        yield "Docker is not there, and comes with coolify: set up both in one call"
+    else:
+        yield from common_reasons(ground)
+        if data_disk.STEP not in asked.parts:
+            yield from _of_disk(ground)
+        yield from _of_settings(bare.daemon, bare.config)
+        if not is_placed(bare):
+            yield from _of_place(asked, ground, bare)
+
+
+def _of_place(asked: Asked, ground: Ground, bare: Bare) -> Iterator[str]:
+    if bare.remains:
+        yield f"Docker is not there, and something of one is: {', '.join(bare.remains[:4])}"
+    has = data_disk.room_kb(asked, ground)
+    if has is None:
+        yield "how much room the disk has is not known"
+    elif has < ROOM_KB:
+        yield f"Docker and Coolify want {shown(ROOM_KB)} there, and the disk has room for {shown(max(has, 0))}"
 
 
 def _of_disk(ground: Ground) -> Iterator[str]:
@@ -68,12 +102,12 @@ def _of_engine(engine: Engine) -> Iterator[str]:
         yield f"something is mounted at {', '.join(engine.below[:3])}"
 
 
-def _of_settings(engine: Engine) -> Iterator[str]:
-    for conflict in merged(engine.daemon.text, {SETTING: NEW}).conflicts:
+def _of_settings(daemon: Settings, config: Settings | None) -> Iterator[str]:
+    for conflict in merged(daemon.text, {SETTING: NEW}).conflicts:
         yield f"/etc/docker/daemon.json: {conflict.replace('by the baseline', 'is wanted')}"
-    if _has_store(engine):
+    if config is not None:
         try:
-            with_root(engine.config.text, NEW_STORE)
+            with_root(config.text, NEW_STORE)
         except ValueError as error:
             yield f"/etc/containerd/config.toml: {error}"
 
@@ -99,19 +133,39 @@ def _kb(engine: Engine) -> int | None:
 
 
 def _is_there(engine: Engine) -> bool:
-    if engine.root != NEW:
-        return False
+    return engine.root == NEW and (not _has_store(engine) or _has_root(engine.config))
+
+
+def _has_root(config: Settings) -> bool:
     try:
-        return not _has_store(engine) or with_root(engine.config.text, NEW_STORE) == engine.config.text
+        return with_root(config.text, NEW_STORE) == config.text
     except ValueError:
         return False
 
 
+def is_placed(bare: Bare) -> bool:
+    """Return whether a Docker that is installed now begins at its place on the disk."""
+    wanted = merged(bare.daemon.text, {SETTING: NEW})
+    return not wanted.changes and not wanted.conflicts and _has_root(bare.config)
+
+
+def placed(daemon: Settings) -> Settings:
+    """Return Docker's settings as this part leaves them; the same where they cannot be merged."""
+    wanted = merged(daemon.text, {SETTING: NEW})
+    if wanted.conflicts or not wanted.changes:
+        return daemon
+    return Settings(sha256=sha256(wanted.text.encode()).hexdigest(), text=wanted.text)
+
+
 def planned(asked: Asked, ground: Ground) -> Planned:
-    """Return the one step, whose unit on the Factory does all of it; none where it is so."""
+    """Return the one step, whose unit on the Factory does all of it; none where it is so.
+
+    Raises:
+        ValueError: nobody knows whether there is a Docker, which `reasons` tells.
+    """
     engine = ground.engine
     if engine is None:
-        raise ValueError("Docker is there where nothing speaks against its move")
+        return _placing(asked, ground)
     if _is_there(engine):
         return Planned(so=f"Docker keeps its data at {NEW}")
     kb, files, store = _kb(engine) or 0, engine.entries or 0, _has_store(engine)
@@ -143,6 +197,33 @@ def planned(asked: Asked, ground: Ground) -> Planned:
         ),
         warnings=(LOST,),
     )
+
+
+def _placing(asked: Asked, ground: Ground) -> Planned:
+    """Return the step for a Docker that is only coming: what it begins with."""
+    bare = ground.bare
+    if bare is None:
+        raise ValueError("it is known what is there where nothing speaks against it")
+    if is_placed(bare):
+        return Planned(so=f"Docker is not there yet, and will keep its data at {NEW}")
+    step = Step(
+        id=STEP,
+        kind=PLACE,
+        target=asked.host,
+        summary=f"Have {asked.host} write Docker's and containerd's settings before Docker is there: it begins "
+        f"with its data at {NEW} and {NEW_STORE}, and nothing has to be moved",
+        servers=(asked.host,),
+        changes=_CHANGES,
+        params={
+            "host": asked.host,
+            "part": "docker",
+            "store": True,
+            "sums": {"daemon": bare.daemon.sha256, "config": bare.config.sha256},
+            "orders": {"kind": "docker", "copy": "no", **orders_of(ground)},
+        },
+        undo_words=UNTIL,
+    )
+    return Planned(steps=(step,), keeps=("other settings of Docker's that stand there",), warnings=(ONLY_UNTIL,))
 
 
 def checks(asked: Asked, ground: Ground) -> Iterator[Check]:

@@ -18,6 +18,11 @@ BACK = (
     "beside it from the others"
 )
 LOST = f"{BACK}: what was written since would be lost, and stays on the disk."
+UNTIL = (
+    "until Docker is installed, /var/lib/ink-infra/disk/rollback on the Factory goes back by hand; from then on the "
+    "old place knows nothing of it, and rollback says that and does nothing"
+)
+ONLY_UNTIL = f"The way back: {UNTIL}."
 PINNED = "sizes"
 GROWS = 1.1
 """How much more than what was approved may be there when it begins: sizes move by themselves, and room is looked at."""

@@ -90,7 +90,9 @@ PARTS: Mapping[PartName, Part] = {
     "data_disk": _moving(
         (data_disk.FORMAT, data_disk.MOVE, data_disk.GUARD), data_disk.reasons, data_disk.planned, data_disk.checks
     ),
-    "docker_data": _moving((docker_data.MOVE,), docker_data.reasons, docker_data.planned, docker_data.checks),
+    "docker_data": _moving(
+        (docker_data.MOVE, docker_data.PLACE), docker_data.reasons, docker_data.planned, docker_data.checks
+    ),
     "coolify": Part(
         kinds=(coolify_part.INSTALL,),
         reasons=lambda asked, seen: coolify_part.reasons(asked, _known(seen.coolify)),

@@ -200,7 +200,7 @@ tools() {
 }
 
 docker_facts() {
-  command -v docker >/dev/null 2>&1 || { printf 'docker none\n'; return; }
+  command -v docker >/dev/null 2>&1 || { printf 'docker none\nremains %s\n' "$(remains | words)"; settings_facts; return; }
   root=$(ask 20 docker info --format '{{.DockerRootDir}}' 2>/dev/null)
   case $root in /*) ;; *) printf 'docker unknown\n' && return ;; esac
   printf 'docker %s\n' "$root"
@@ -212,8 +212,20 @@ docker_facts() {
   printf 'running %s\n' "$(ask 20 docker ps -q 2>/dev/null | wc -l)"
   printf 'coolify %s\n' "$(ask 20 docker inspect --type container --format '{{.State.Status}}' coolify 2>/dev/null)"
   printf 'deployments %s\n' "$(deployments 2>/dev/null)"
+  settings_facts
+}
+
+settings_facts() {
   printf 'daemon %s %s\n' "$(sum_of "$daemon")" "$(if [ -f "$daemon" ]; then coded <"$daemon"; fi)"
   printf 'config %s %s\n' "$(sum_of "$config")" "$(if [ -f "$config" ]; then coded <"$config"; fi)"
+}
+
+# remains: where there is no Docker, what there is of one all the same: its programs, and what they have kept
+remains() {
+  for each in docker dockerd containerd; do command -v "$each" 2>/dev/null; done
+  for each in /var/lib/docker /var/lib/containerd "$data/docker" "$data/containerd"; do
+    if [ -L "$each" ] || { [ -e "$each" ] && [ -n "$(ls -A "$each" 2>&1)" ]; }; then echo "$each"; fi
+  done
 }
 
 # --- before anything is touched --------------------------------------------------------------------------------------
@@ -267,7 +279,12 @@ wanted_fstab() {
     others "$dir/fstab.new" >"$dir/others.new" && others "$fstab" >"$dir/others.all" || return 1
   printf '%s\n' "$line" >>"$dir/fstab.new" || return 1
   cp -p "$fstab" "$dir/fstab.wanted" && cat "$dir/fstab.new" >"$dir/fstab.wanted" && sync "$dir/fstab.wanted" || return 1
-  ask 60 findmnt --verify --tab-file "$dir/fstab.wanted" >"$dir/verified" 2>&1 || leave 3 "findmnt does not take the new fstab: $(grep '\[E\]' "$dir/verified" | words)"
+  # for findmnt a line is wrong whose folder is not there; a boot makes it, and so do we
+  [ "$(order data)" != absent ] || mkdir "$data" || return 1
+  verified=yes
+  ask 60 findmnt --verify --tab-file "$dir/fstab.wanted" >"$dir/verified" 2>&1 || verified=
+  [ "$(order data)" != absent ] || rmdir "$data" || return 1
+  [ -n "$verified" ] || leave 3 "findmnt does not take the new fstab: $(grep '\[E\]' "$dir/verified" | words)"
   ask 60 findmnt --tab-file "$dir/fstab.wanted" -rno SOURCE,TARGET,FSTYPE >"$dir/read" || return 1
   # a boot reads /data/ and //data as /data
   [ "$(awk '{ at = $2; gsub(/\/+/, "/", at); sub(/\/$/, "", at) } at == "/data"' "$dir/read")" = "$ids/$(order disk) /data ext4" ] || leave 3 "$data stands in fstab in another way that findmnt reads"
@@ -299,6 +316,8 @@ prepare_docker() {
     [ "$(order "text:$each")" != same ] || continue
     order "text:$each" | base64 -d >"$dir/$each.wanted" && [ -s "$dir/$each.wanted" ] && sync "$dir/$each.wanted" || leave 3 'its orders are not whole'
   done
+  # who would judge its settings comes with Docker
+  if [ "$(order copy)" != yes ]; then absent || leave 3 "$absent"; return 0; fi
   ask 30 dockerd --validate --config-file "$dir/daemon.wanted" >/dev/null 2>&1 || leave 3 'dockerd does not take its new settings'
   if [ -f "$dir/config.wanted" ]; then
     ask 30 containerd --config "$dir/config.wanted" config dump 2>/dev/null | grep -Eq "^root = [\"']$data/containerd[\"']\$" || leave 3 'containerd does not take its new settings'
@@ -306,6 +325,13 @@ prepare_docker() {
   for each in $(order trees); do
     [ ! -e "${each#*:}" ] && [ -d "${each%%:*}" ] && [ ! -L "${each%%:*}" ] || leave 3 "${each#*:} is there already, or ${each%%:*} is no folder"
   done
+}
+
+# absent: there is nothing of a Docker that would be left behind, or be met again by the one to come
+absent() {
+  found=$(remains | words)
+  absent="there is something of a Docker already: $found"
+  [ -z "$found" ]
 }
 
 file_of() { case $1 in daemon) echo "$daemon" ;; config) echo "$config" ;; esac; }
@@ -498,6 +524,7 @@ go() {
   busy=$(busy) || refuse "$busy"
   [ "$(order kind)" != data ] || still_it || refuse 'the disk is not as it was when this was planned'
   [ "$(order kind)" != data ] || [ "$(sum_of "$fstab")" = "$(sum_of "$dir/fstab.back")" ] || refuse 'fstab was changed meanwhile'
+  [ "$(order kind) $(order copy)" != 'docker no' ] || absent || refuse "$absent"
   passing=$(passing) || refuse 'Docker does not say what runs'
   [ -z "$passing" ] || refuse "$passing would be deleted when it is stopped, with its anonymous volumes (--rm)"
   if [ "$(guarded)" = yes ]; then : >"$dir/guarded" || refuse 'the disk takes nothing'; fi
@@ -531,8 +558,15 @@ in_place() {
   [ -n "$(mounted "$data")" ] || return 1
   case $(order kind) in
     data) is_at_data ;;
-    docker) [ "$(ask 20 docker info --format '{{.DockerRootDir}}')" = "$data/docker" ] ;;
+    docker) if [ "$(order copy)" = yes ]; then [ "$(ask 20 docker info --format '{{.DockerRootDir}}')" = "$data/docker" ]; else settings_in_place; fi ;;
   esac
+}
+
+# settings_in_place: what the Docker to come will begin with
+settings_in_place() {
+  for each in daemon config; do
+    [ ! -f "$dir/$each.wanted" ] || [ "$(sum_of "$(file_of "$each")")" = "$(sum_of "$dir/$each.wanted")" ] || return 1
+  done
 }
 
 # busy: fails with words where deployments run or wait, or that is not known
@@ -675,7 +709,7 @@ back_once() {
   if [ -e "$dir/placing" ]; then hold && quiet anyway || { echo 'Docker does not stop'; return 1; }; fi
   back_"$(order kind)" || { echo 'not all is as it was'; return 1; }
   # without the disk Docker does not start on either place: /data has to go back, too
-  if [ "$(order kind)" = docker ] && [ -z "$(mounted "$data")" ] && [ "$(guarded)" = yes ]; then
+  if [ "$(order kind) $(order docker)" = 'docker yes' ] && [ -z "$(mounted "$data")" ] && [ "$(guarded)" = yes ]; then
     down=" Docker, since nothing is mounted at $data"
     let_go
     return
@@ -689,7 +723,7 @@ back_once() {
 }
 
 in_old_place() {
-  [ "$(order kind)" = docker ] || return 0
+  [ "$(order kind) $(order docker)" = 'docker yes' ] || return 0
   old=$(order trees)
   [ "$(ask 20 docker info --format '{{.DockerRootDir}}')" = "${old%%:*}" ]
 }
@@ -794,7 +828,14 @@ may_go_back() {
       'what is new stays on the disk.'
   [ -z "$(rotations)" ] || leave 3 "Coolify's image or database is being swapped: $(rotations)"
   [ -z "$(passing)" ] || leave 3 "$(passing) would be deleted when it is stopped, with its anonymous volumes (--rm)"
+  [ "$(order kind) $(order copy)" = 'data no' ] || came_later
   may_"$(order kind)"
+}
+
+# came_later: a Docker that was installed since knows the new place only, and would begin anew in the old one
+came_later() {
+  [ "$(order docker)" = yes ] || [ -z "$(command -v docker || command -v dockerd)" ] ||
+    leave 3 'Docker was installed since the move, and the old place knows nothing of it: there is nothing to go back to'
 }
 
 may_data() {

@@ -4,22 +4,23 @@ import re
 from dataclasses import dataclass
 
 from ink_infra_mcp.core.baseline.daemon import merged
-from ink_infra_mcp.core.containerd import with_root
+from ink_infra_mcp.core.containerd import FRESH, with_root
 from ink_infra_mcp.core.errors import HostUnreachable, StepFailed
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.factory import disks
-from ink_infra_mcp.hosts.factory.disks import ENDED, STAGE, UNTOUCHED, Engine, Move, Orders
+from ink_infra_mcp.hosts.factory.disks import ENDED, STAGE, UNTOUCHED, Bare, Engine, Move, Orders
 from ink_infra_mcp.hosts.factory.unit_script import coded
 from ink_infra_mcp.ssh.pool import HostPool
 
-FORMAT, MOVE, GUARD, DOCKER = (
+FORMAT, MOVE, GUARD, DOCKER, PLACE = (
     "factory.format_and_move",
     "factory.move_to_disk",
     "factory.guard_data",
     "factory.move_docker",
+    "factory.place_docker",
 )
 BY_HAND = "/var/lib/ink-infra/disk/rollback"
 WITHIN_S = 24 * 3600.0
@@ -38,7 +39,7 @@ class DiskSteps:
 
     def handlers(self) -> dict[str, Handler]:
         """Return step kind -> handler."""
-        return {FORMAT: self.move, MOVE: self.move, GUARD: self.move, DOCKER: self.move_docker}
+        return {FORMAT: self.move, MOVE: self.move, GUARD: self.move, DOCKER: self.move_docker, PLACE: self.move_docker}
 
     async def move(self, call: StepCall) -> JsonObject:
         """Have the Factory `host` do what `orders` say about the disk and /data, and follow it until it has ended.
@@ -55,6 +56,8 @@ class DiskSteps:
     async def move_docker(self, call: StepCall) -> JsonObject:
         """Have the Factory `host` move Docker's own data, with its settings merged as they are now, if as planned.
 
+        Where there is no Docker yet only its settings are put there, with which it begins in that place.
+
         Raises:
             StepFailed: as with `move`; or the settings are not as they were when this was planned.
             HostError: as with `move`.
@@ -66,16 +69,17 @@ class DiskSteps:
         return await self._moved(call, words)
 
     async def _settings(self, call: StepCall, host: str) -> dict[str, str]:
-        engine = (await disks.ground(self.pool, host)).engine
+        found = await disks.ground(self.pool, host)
+        there = found.bare if call.kind == PLACE else found.engine
         sums = table(call.params["sums"])
-        if engine is None or (engine.daemon.sha256, engine.config.sha256) != (sums["daemon"], sums["config"]):
+        if there is None or (there.daemon.sha256, there.config.sha256) != (sums["daemon"], sums["config"]):
             raise StepFailed(
                 f"Docker's settings on {host} are not as they were when this was planned.",
                 done=UNTOUCHED,
                 next="Call the tool again, which plans with what is there now.",
                 stage=STAGE,
             )
-        return _texts(engine, store=call.params["store"] is True)
+        return _texts(there, store=call.params["store"] is True)
 
     async def _moved(self, call: StepCall, words: dict[str, str]) -> JsonObject:
         host, name = call.text("host"), _name(call)
@@ -111,15 +115,15 @@ class DiskSteps:
         return await until(call, once, within_s=WITHIN_S, every_s=EVERY_S)
 
 
-def _texts(engine: Engine, *, store: bool) -> dict[str, str]:
+def _texts(there: Engine | Bare, *, store: bool) -> dict[str, str]:
     """Return the settings as they shall be: read and edited in here, since others may keep secrets in them."""
-    daemon = merged(engine.daemon.text, {"data-root": "/data/docker"}).text
-    config = coded(with_root(engine.config.text, "/data/containerd")) if store else "same"
+    daemon = merged(there.daemon.text, {"data-root": "/data/docker"}).text
+    begun = FRESH if isinstance(there, Bare) and there.config.sha256 == "none" else there.config.text
     return {
         "text:daemon": coded(daemon),
-        "sum:daemon": engine.daemon.sha256,
-        "text:config": config,
-        "sum:config": engine.config.sha256,
+        "sum:daemon": there.daemon.sha256,
+        "text:config": coded(with_root(begun, "/data/containerd")) if store else "same",
+        "sum:config": there.config.sha256,
     }
 
 

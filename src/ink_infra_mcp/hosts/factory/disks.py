@@ -86,9 +86,18 @@ class Engine(Frozen):
     config: Settings = Settings()
 
 
-class Ground(Frozen):
-    """What a move would meet. `data` is what /data is: folder, mount, absent or other; `engine` None: no Docker.
+class Bare(Frozen):
+    """A server without Docker: what there is of one all the same, and the settings that one would begin with."""
 
+    remains: tuple[str, ...] = ()
+    daemon: Settings = Settings()
+    config: Settings = Settings()
+
+
+class Ground(Frozen):
+    """What a move would meet. `data` is what /data is: folder, mount, absent or other.
+
+    `engine` None: there is no Docker, and then `bare` says what there is instead, or it does not answer.
     `lines` are those of fstab that are about /data or the disk: source, target, type and options.
     """
 
@@ -105,6 +114,7 @@ class Ground(Frozen):
     missing: str = ""
     under_way: str = ""
     engine: Engine | None = None
+    bare: Bare | None = None
     unknown_engine: bool = False
 
 
@@ -190,6 +200,7 @@ def read_ground(host: str, disk: str, facts: Iterable[tuple[str, str]]) -> Groun
         missing=clean_name(told["missing"]),
         under_way=clean_name(told.get("under_way", "")),
         engine=_engine(host, told),
+        bare=_bare(host, told),
         unknown_engine=told["docker"] == "unknown",
     )
 
@@ -244,6 +255,16 @@ def _engine(host: str, told: Mapping[str, str]) -> Engine | None:
         running=_number(told.get("running", "")) or 0,
         coolify=clean_name(told.get("coolify", "")),
         deployments=_number(told.get("deployments", "")),
+        daemon=_settings(host, told.get("daemon", "")),
+        config=_settings(host, told.get("config", "")),
+    )
+
+
+def _bare(host: str, told: Mapping[str, str]) -> Bare | None:
+    if told["docker"] != "none":
+        return None
+    return Bare(
+        remains=_words(told.get("remains", "?")),
         daemon=_settings(host, told.get("daemon", "")),
         config=_settings(host, told.get("config", "")),
     )

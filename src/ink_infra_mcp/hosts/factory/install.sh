@@ -236,6 +236,7 @@ fit_orders() {
   case $(order pool_base) in '' | *[!0-9./]*) return 1 ;; esac
   case $(order pool_size) in '' | *[!0-9]*) return 1 ;; esac
   case $(order registry) in '' | *[!a-z0-9.:-]*) return 1 ;; esac
+  case $(order docker_root) in any | "$data/docker") ;; *) return 1 ;; esac
   case $(order digest) in sha256:*[!0-9a-f]* | '' | *[!a-z0-9:]*) return 1 ;; esac
 }
 
@@ -391,7 +392,10 @@ restarted() {
 
 # packages: a new server brings itself up to date at its first boot, and its apt holds the lock meanwhile
 packages() {
-  printf 'DPkg::Lock::Timeout "600";\n' | put "$dir/apt.conf" && export APT_CONFIG="$dir/apt.conf" || return 1
+  # without a terminal dpkg gives up where a file of settings was there before its package
+  printf 'DPkg::Lock::Timeout "600";\nDPkg::Options { "--force-confold"; };\n' | put "$dir/apt.conf" && export APT_CONFIG="$dir/apt.conf" || return 1
+  # cut off while it worked, dpkg left packages half-way, and apt does nothing before they are whole
+  [ "$tries" = 1 ] || ask 900 dpkg --force-confold --configure -a </dev/null
   for each in $TOOLS; do command -v "$each" >/dev/null 2>&1 || { ask 900 apt-get update -y && ask 900 apt-get install -y $TOOLS; return; }; done
 }
 
@@ -439,6 +443,16 @@ open() {
   done
 }
 
+# elsewhere: where Docker and what keeps its images have their data, unless it is where it was wanted
+elsewhere() {
+  [ "$(order docker_root)" != any ] || return 0
+  root=$(ask 20 docker info --format '{{.DockerRootDir}}' 2>/dev/null)
+  [ "$root" = "$(order docker_root)" ] || { echo "${root:-an unknown place}" && return; }
+  ask 20 docker info --format '{{json .DriverStatus}}' 2>/dev/null | grep -q io.containerd.snapshotter.v1 || return 0
+  root=$(ask 30 containerd config dump 2>/dev/null | sed -n "s/^root = [\"']\(.*\)[\"']\$/\1/p")
+  [ "$root" = "$data/containerd" ] || echo "${root:-an unknown place}"
+}
+
 # proved: nobody out there may register first. What is open to others, or another image than the plan's, does not run on
 proved() {
   left=$HEALTHY_S
@@ -456,6 +470,8 @@ proved() {
     stopped
     fail 'the image that runs is not the one of the plan: its containers were stopped'
   fi
+  found=$(elsewhere | words)
+  [ -z "$found" ] || fail "Docker keeps its data at $found, and not where it was wanted"
   serves || fail "Coolify is not healthy $HEALTHY_S s after its installer ended${status:+ with status $status}"
   inspect coolify '{{.Image}}' | put "$dir/image"
   set_state done ''

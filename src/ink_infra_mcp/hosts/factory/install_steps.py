@@ -105,6 +105,7 @@ class InstallSteps:
             daemon=settings.text,
             daemon_before=daemon.sha256,
             data=call.text("data"),
+            docker_root=call.text("docker_root"),
         )
 
     async def _files(self, call: StepCall, sums: Mapping[str, str]) -> dict[str, str]:

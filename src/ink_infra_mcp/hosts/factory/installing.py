@@ -114,7 +114,7 @@ class Orders(Frozen):
     """What the unit shall do. `files` are those of the release by name, with the sums that a person approved.
 
     `custom` is the override, `daemon` Docker's settings as they shall be, and `daemon_before` the sum of what is there.
-    `data` is what /data has to be: `mount`, or anything.
+    `data` is what /data has to be: `mount`, or anything; `docker_root` is where Docker has to keep its data, or `any`.
     """
 
     version: str
@@ -127,6 +127,7 @@ class Orders(Frozen):
     daemon: str
     daemon_before: str
     data: str
+    docker_root: str = "any"
 
     def lines(self) -> str:
         """Return the orders as the script reads them, each value a word that no shell reads."""
@@ -139,6 +140,7 @@ class Orders(Frozen):
                 "pool_base": base,
                 "pool_size": str(size),
                 "data": self.data,
+                "docker_root": self.docker_root,
                 "custom": coded(self.custom),
                 "daemon": coded(self.daemon),
                 "daemon_before": self.daemon_before,

@@ -69,11 +69,23 @@ class DiskScript:
 
     def _unfit(self, orders: dict[str, str]) -> str:
         if orders["kind"] == "docker":
-            there = self.storage.data == "mount" and self.storage.guarded
-            return "" if there else "Docker would start without /data"
+            if self.storage.data != "mount" or not self.storage.guarded:
+                return "Docker would start without /data"
+            return self._changed(orders)
         volume = self.storage.volumes.get(orders["disk"])
         same = volume is not None and (str(volume.size), volume.signs) == (orders["size"], orders["signs"])
         return "" if same else "the disk is not as it was when this was planned"
+
+    def _changed(self, orders: dict[str, str]) -> str:
+        sums = (_sum(self.host.made.daemon), _sum(self.storage.containerd))
+        if sums != (orders["sum:daemon"], orders["sum:config"]):
+            return "Docker's settings were changed meanwhile"
+        found = " ".join(self._remains()) if orders["copy"] == "no" else ""
+        return f"there is something of a Docker already: {found}" if found else ""
+
+    def _remains(self) -> list[str]:
+        """A program of Docker's is there with the others; what it kept may outlive it."""
+        return ["/usr/bin/docker"] if self.host.docker_version else [*self.storage.remains]
 
     def _settle(self, name: str, move: DiskMove) -> None:
         if move.state != "moving":
@@ -96,7 +108,7 @@ class DiskScript:
         move.state, move.seconds = "done", 42 if orders["copy"] == "yes" else 0
 
     def _move_docker(self, orders: dict[str, str]) -> None:
-        self.storage.root = "/data/docker"
+        self.storage.root = "/data/docker" if orders["copy"] == "yes" else self.storage.root
         self.host.made.daemon = base64.b64decode(orders["text:daemon"]).decode()
         if orders["text:config"] != "same":
             self.storage.containerd = base64.b64decode(orders["text:config"]).decode()
@@ -121,13 +133,14 @@ class DiskScript:
             yield from _disk(storage.volumes.get(disk))
         yield from map("line {}".format, storage.lines)
         yield from (f"data {storage.data} {storage.data_number}", f"below {' '.join(storage.below)}")
-        yield from (f"data_size {storage.data_kb} {storage.data_entries}", f"data_free {storage.free_kb}")
+        if storage.data in ("folder", "mount"):
+            yield from (f"data_size {storage.data_kb} {storage.data_entries}", f"data_free {storage.free_kb}")
         yield from (f"guard {_YES[storage.guarded]}", f"missing {' '.join(storage.missing)}")
         yield from self._docker()
 
     def _docker(self) -> Iterator[str]:
         if not self.host.docker_version:
-            yield "docker none"
+            yield from ("docker none", f"remains {' '.join(self._remains())}", *self._settings())
             return
         storage, states = self.storage, {c.name: c.state for c in self.host.containers}
         yield from (f"docker {storage.root}", f"store {_coded(storage.store)}")
@@ -138,7 +151,10 @@ class DiskScript:
         )
         yield f"running {[*states.values()].count('running')}"
         yield from (f"coolify {states.get('coolify', '')}", f"deployments {self.deployments}")
-        for key, text in (("daemon", self.host.made.daemon), ("config", storage.containerd)):
+        yield from self._settings()
+
+    def _settings(self) -> Iterator[str]:
+        for key, text in (("daemon", self.host.made.daemon), ("config", self.storage.containerd)):
             yield f"{key} {_sum(text)} {_coded(text)}"
 
 

@@ -101,14 +101,22 @@ class InstallScript:
         """What comes before its images: packages, Docker, its settings, the files and .env."""
         disk = self.state.coolify.factory
         self.host.without = [*filterfalse(_TOOLS.__contains__, self.host.without)]
-        self.host.docker_version = self.host.docker_version or "28.5.1"
         self.host.made.daemon = _decoded(orders["daemon"])
+        if not self.host.docker_version:
+            self.host.docker_version = "28.5.1"
+            self._start_docker()
         texts = {name: _decoded(orders[f"file:{name}"]) for name in _FETCHED}
         disk.files = {**texts, CUSTOM: _decoded(orders["custom"])}
         version = orders["version"]
         disk.env = {"REGISTRY_URL": orders["registry"], "AUTOUPDATE": "false"}
         disk.env |= {"LATEST_IMAGE": version, "COOLIFY_VERSION": version}
         disk.env_names = [*ENV_NAMES]
+
+    def _start_docker(self) -> None:
+        """It keeps its data where its settings say; its package leaves a file of containerd's that is there alone."""
+        storage = self.state.coolify.factory.storage
+        storage.root = str(json.loads(self.host.made.daemon or "{}").get("data-root", storage.root))
+        storage.containerd = storage.containerd or 'disabled_plugins = ["cri"]\n'
 
     def bring_up(self, orders: dict[str, str]) -> str:
         """Compose starts the four; the entrypoint migrates and seeds: a team, localhost, and nobody to own it.
@@ -144,10 +152,12 @@ class InstallScript:
         disk.applied, disk.base, disk.database_bytes = [*MIGRATIONS], "", 8_388_608
         self._seed(orders["version"])
         coolify.installed = digest == orders["digest"]
-        if coolify.installed:
+        if not coolify.installed:
+            self.host.containers = [c for c in self.host.containers if c.name not in _NAMES.values()]
+            return "the image that runs is not the one of the plan: its containers were stopped"
+        if orders["docker_root"] in ("any", disk.storage.root):
             return ""
-        self.host.containers = [c for c in self.host.containers if c.name not in _NAMES.values()]
-        return "the image that runs is not the one of the plan: its containers were stopped"
+        return f"Docker keeps its data at {disk.storage.root}, and not where it was wanted"
 
     def _seed(self, version: str) -> None:
         coolify = self.state.coolify

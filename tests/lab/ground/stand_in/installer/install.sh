@@ -23,6 +23,10 @@ for program in curl wget git jq openssl; do
   command -v "$program" >/dev/null || { apt-get update -y && apt-get install -y "$program"; }
 done
 command -v docker >/dev/null || { curl -fsSL https://get.docker.com | sh || true; }
+# the vendor writes a source of apt for these first; that of the lab is there
+command -v docker >/dev/null || {
+  apt-get update -y && apt-get install -y docker-ce docker-ce-cli containerd.io docker-compose-plugin
+}
 [ "$(docker version --format '{{.Server.Version}}' | cut -d . -f 1)" -ge 24 ]
 
 settings=/etc/docker/daemon.json
