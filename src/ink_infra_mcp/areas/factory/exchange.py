@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from ink_infra_mcp.areas.apps.built_apps import BuiltApp
+from ink_infra_mcp.areas.factory.beside import PULL, Realtime, change_of, pull_steps
 from ink_infra_mcp.areas.factory.canary import canary_steps
 from ink_infra_mcp.areas.factory.copies import copy_steps
 from ink_infra_mcp.areas.factory.findings import drift_of
@@ -61,7 +62,8 @@ class Exchange:
 
     Files in `whole` become that text, of which `more` tells what it changes. With a `version` the image must be that
     Coolify, and be `built_on` that commit, where one is said. Of an image that the steps in `first` build, `image` is
-    the tag, and what the step `pushed_by` returns is its digest.
+    the tag, and what the step `pushed_by` returns is its digest. `helper` is the version that the image's own source
+    has to name for builds. `realtime` is exchanged with it, where it is given.
     """
 
     image: str
@@ -80,6 +82,8 @@ class Exchange:
     built_on: str = ""
     first: tuple[Step, ...] = ()
     pushed_by: str = ""
+    helper: str = ""
+    realtime: Realtime | None = None
 
     @property
     def reference(self) -> JsonValue:
@@ -167,10 +171,10 @@ def exchange_steps(it: Exchange) -> tuple[Step, ...]:
         *it.first,
         *_before(it),
         _swap(it),
-        _prove(host),
+        _prove(it),
         *_canary(it),
         _confirm(host),
-        _watch(host),
+        _watch(it),
         _release(host),
     )
     return placed(steps, servers=[host])
@@ -180,6 +184,7 @@ def _before(it: Exchange) -> tuple[Step, ...]:
     host, option, hours = it.host, it.option, it.rules.least_age_h
     named = f", which is {it.tag}," if it.tag else ", by the digest of that push," if it.pushed_by else ""
     wanted: dict[str, JsonValue] = {"version": it.version, "built_on": it.built_on} if it.version else {}
+    wanted |= {"helper": it.helper} if it.helper not in ("", "?") else {}
     return (
         *looked_for(it.rules, it.image),
         Step(
@@ -191,6 +196,7 @@ def _before(it: Exchange) -> tuple[Step, ...]:
             uses=_built(it),
             undo_words="the image stays on the Factory, unused",
         ),
+        *pull_steps(host, it.realtime, hours),
         Step(
             id="backup",
             kind="factory.backup_coolify",
@@ -219,8 +225,8 @@ def _swap(it: Exchange) -> Step:
         id="swap",
         kind=UNISOLATED if it.unisolated else "factory.swap_image",
         target=host,
-        summary=f"Have {host} swap Coolify's container by itself, with its way back on its own disk: it goes back "
-        "unless this plan proves and confirms the new one in time",
+        summary=f"Have {host} swap Coolify's container{_and(it)} by itself, with its way back on its own disk: it goes "
+        "back unless this plan proves and confirms the new one in time",
         apps=it.unisolated,
         changes=tuple(_changes(it)),
         params={
@@ -233,7 +239,7 @@ def _swap(it: Exchange) -> Step:
             "migrated_s": result_of("rehearse", "seconds"),
             **_named(it),
         },
-        uses=("pull", "rehearse", *_built(it)),
+        uses=("pull", "rehearse", *_pulled(it), *_built(it)),
         undo=_back(host),
         undoes=("swap",),
     )
@@ -241,6 +247,18 @@ def _swap(it: Exchange) -> Step:
 
 def _built(it: Exchange) -> tuple[str, ...]:
     return (it.pushed_by,) if it.pushed_by else ()
+
+
+def _pulled(it: Exchange) -> tuple[str, ...]:
+    return (PULL,) if it.realtime else ()
+
+
+def _and(it: Exchange) -> str:
+    return ", and realtime's," if it.realtime else ""
+
+
+def _realtime_id(it: Exchange) -> dict[str, JsonValue]:
+    return {"realtime_id": result_of(PULL, "id")} if it.realtime else {}
 
 
 def _looked_at(it: Exchange) -> str:
@@ -260,6 +278,7 @@ def _named(it: Exchange) -> dict[str, JsonValue]:
     named: dict[str, JsonValue] = {"tag": it.tag} if it.tag else {}
     named |= {"env": {**it.env}} if it.env else {}
     named |= {"texts": {**it.whole}} if it.whole else {}
+    named |= {"realtime": it.realtime.tag, **_realtime_id(it)} if it.realtime else {}
     return named | ({"relying": sum_of(it.ready.relying or ())} if it.unisolated or not it.option else {})
 
 
@@ -267,7 +286,7 @@ def _back(host: str) -> Undo:
     return Undo(
         kind="factory.swap_back",
         target=host,
-        summary=f"have {host} go back to the image, the files and, where migrations ran, the database from before",
+        summary=f"have {host} go back to the images, the files and, where migrations ran, the database from before",
         effect="Coolify is as it was at the swap",
         params={"host": host},
     )
@@ -279,6 +298,7 @@ def _changes(it: Exchange) -> Iterator[Change]:
     for name, wanted in it.images.items():
         yield Change(name=f"{SERVICE} in {name}", before=texts.get(name) or None, after=_told(it, wanted))
     yield from it.more
+    yield from change_of(it.realtime)
     yield from _of_env(it.picture.facts.env or {}, it.env)
     yield from _switches(it.picture)
 
@@ -305,19 +325,22 @@ def _switches(seen: Picture) -> Iterator[Change]:
         yield Change(name="auto-update in Coolify's settings", before="on", after="off")
 
 
-def _prove(host: str) -> Step:
+def _prove(it: Exchange) -> Step:
+    host = it.host
+    told = "; and that realtime is its new image, healthy, and answers Coolify" if it.realtime else ""
     return Step(
         id="prove",
         kind="factory.prove_image",
         target=host,
         summary="Prove that the new container is that image, healthy, with no migration pending, its queue running and "
-        "auto-update off",
+        f"auto-update off{told}",
         params={
             "host": host,
             "image_id": result_of("swap", "id"),
             "migrated_s": result_of("rehearse", "seconds"),
+            **_realtime_id(it),
         },
-        uses=("rehearse", "swap"),
+        uses=("rehearse", "swap", *_pulled(it)),
         reads=True,
         undo_words=_READS,
         undoes=("swap",),
@@ -342,7 +365,8 @@ def _confirm(host: str) -> Step:
     )
 
 
-def _watch(host: str) -> Step:
+def _watch(it: Exchange) -> Step:
+    host, restarts = it.host, {"realtime_restarts": result_of("prove", "realtime_restarts")} if it.realtime else {}
     return Step(
         id="watch",
         kind="factory.watch_image",
@@ -354,8 +378,10 @@ def _watch(host: str) -> Step:
             "for_s": SOAK_S,
             "restarts": result_of("prove", "restarts"),
             "failed_jobs": result_of("prove", "failed_jobs"),
+            **_realtime_id(it),
+            **restarts,
         },
-        uses=("swap", "prove"),
+        uses=("swap", "prove", *_pulled(it)),
         reads=True,
         undo_words=_READS,
     )

@@ -8,7 +8,7 @@ from ink_infra_mcp.areas.factory.upstream import UPSTREAM, published
 from ink_infra_mcp.clients.github import GithubLook
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import Frozen
-from ink_infra_mcp.hosts.factory.looking import BASE, PROD, version_in
+from ink_infra_mcp.hosts.factory.looking import BASE, PROD, part_in, version_in
 
 ENV = ".env.production"
 CONSTANTS = "config/constants.php"
@@ -22,7 +22,6 @@ _KNOWN = frozenset(
     }
 )
 """Of Coolify's own upgrade.sh: 4.2.0 to 4.3.6, 4.3.7 to 4.3.9, and from 4.3.10 on. What those do is known here."""
-_PART = re.compile(r"'(helper|realtime)_version' => '([0-9]{1,4}(?:\.[0-9]{1,4}){2})'", re.ASCII)
 _NAME = re.compile(r"^([A-Za-z_][A-Za-z0-9_]{0,63})=", re.ASCII | re.MULTILINE)
 _NEXT = "Look at that tag on GitHub, and name another release."
 
@@ -69,7 +68,7 @@ class CoolifyRelease(Frozen):
         return {name: sha256(text.encode()).hexdigest() for name, text in self.texts.items()}
 
     def _part(self, which: str) -> str:
-        return dict(_PART.findall(self.texts[CONSTANTS])).get(which, "?")
+        return part_in(self.texts[CONSTANTS], which) or "?"
 
 
 async def release_of(github: GithubLook, version: str) -> CoolifyRelease:

@@ -9,6 +9,15 @@ from pydantic import JsonValue
 from ink_infra_mcp.areas.apps.app import all_apps
 from ink_infra_mcp.areas.apps.built_apps import BuiltApp
 from ink_infra_mcp.areas.apps.home import find_project
+from ink_infra_mcp.areas.factory.beside import (
+    Realtime,
+    of_beside,
+    of_gates,
+    of_names,
+    realtime_for,
+    takes_along,
+    told_of,
+)
 from ink_infra_mcp.areas.factory.canary import canary_of
 from ink_infra_mcp.areas.factory.copies import left_here
 from ink_infra_mcp.areas.factory.exchange import (
@@ -24,7 +33,7 @@ from ink_infra_mcp.areas.factory.fork_build import BuildFacts
 from ink_infra_mcp.areas.factory.image import Picture, picture
 from ink_infra_mcp.areas.factory.image_gates import of_rules, signed_now
 from ink_infra_mcp.areas.factory.official import of_last_file, official_image, official_tag
-from ink_infra_mcp.areas.factory.release import UPGRADE, CoolifyRelease, release_of
+from ink_infra_mcp.areas.factory.release import CONSTANTS, UPGRADE, CoolifyRelease, release_of
 from ink_infra_mcp.areas.factory.rotation import pinned_image
 from ink_infra_mcp.areas.factory.upgrade_build import build_for, built, id_of, of_fresh, steps_of
 from ink_infra_mcp.areas.factory.upgrade_build import warnings_of as warnings_of_build
@@ -45,7 +54,7 @@ from ink_infra_mcp.hosts.factory.swapping import IMAGES_MOUNT, Ready, ready
 
 _RELEASE = re.compile(r"v?(\d{1,4}\.\d{1,4}\.\d{1,4})", re.ASCII)
 _MAY_CHANGE = frozenset({("services", "coolify", "image"), ("services", "coolify", "healthcheck")})
-"""What of its compose files a release may change here: the one container that is swapped takes it, and nothing else."""
+"""What of its compose files a release may change for Coolify itself, whose container takes it, and nothing else."""
 _FOLDER = Difference(path=("services", "coolify", "volumes"), before=[], after=[IMAGES_MOUNT])
 """The one folder more that the unit makes as upgrade.sh does (4.3.7 on); it stays where the unit goes back."""
 _SHOWN = frozenset({"image", "interval", "retries", "start_period", "timeout", "ports", "volumes", "expose"})
@@ -57,7 +66,7 @@ class UpgradeFacts:
     """What an upgrade to a `release` would meet: `image` by digest, and `tag` as files and .env name it, empty: a fork.
 
     `canary` is None where it runs already. A fork that no image is given for comes of a `build`; where that is still to
-    be made, `image` is the tag that it gets.
+    be made, `image` is the tag that it gets. `realtime` is None where that service stays.
     """
 
     release: CoolifyRelease
@@ -69,6 +78,7 @@ class UpgradeFacts:
     rules: ImageRules = field(default_factory=ImageRules)
     signed: Verdict | None = None
     build: BuildFacts | None = None
+    realtime: Realtime | None = None
 
     @property
     def host(self) -> str:
@@ -106,7 +116,7 @@ class UpgradeFacts:
     def is_so(self) -> bool:
         """Return whether it runs, is what the release's files and .env name, and no update replaces it."""
         seen, facts = self.picture, self.picture.facts
-        if self.builds:
+        if self.builds or self.realtime is not None:
             return False
         named = not self.images and not self.whole and self.env.items() <= (facts.env or {}).items()
         return serves(seen, self.image) and named and facts.base == self.release.version and is_off(seen)
@@ -129,7 +139,8 @@ async def upgrade_facts(look: Look, version: str, image: str, approved: Plan | N
     build = await build_for(look, wanted, approved) if seen.kind == "fork" and not image else None
     tag = "" if image or build else official_tag(seen, _own_line(release), wanted)
     pinned = await _image(look, image, tag, build)
-    bare = UpgradeFacts(release, pinned, tag, seen, meets, rules=look.images, build=build)
+    realtime = await realtime_for(look, seen, release, meets)
+    bare = UpgradeFacts(release, pinned, tag, seen, meets, rules=look.images, build=build, realtime=realtime)
     if bare.is_so:
         return bare
     bare = replace(bare, signed=None if bare.builds else await signed_now(look, bare.image))
@@ -191,7 +202,9 @@ def reasons_against(facts: UpgradeFacts) -> Iterator[str]:
     yield from of_told_version(seen, facts.release.version)
     yield from of_release(facts.release, facts.ready)
     yield from _of_what_is_set(facts)
-    yield from of_files(facts.release, facts.ready)
+    yield from of_beside(seen, facts.release, facts.ready, facts.realtime)
+    yield from of_gates(facts.rules, facts.realtime)
+    yield from of_files(facts.release, facts.ready, facts.realtime)
     if facts.tag:
         yield from of_last_file(seen.facts.images or {})
 
@@ -234,28 +247,25 @@ def of_release(release: CoolifyRelease, meets: Ready) -> Iterator[str]:
         yield f"the source at v{release.version} says that it is Coolify {clean_name(release.told) or 'of no version'}"
     if lacking := sorted({*release.env_names} - {*meets.env_names}):
         yield f".env lacks what .env.production of that release sets: {', '.join(lacking)}"
-    yield from _of_realtime(release, meets.realtime.rpartition(":")[2])
 
 
-def _of_realtime(release: CoolifyRelease, runs: str) -> Iterator[str]:
-    if runs != release.realtime:
-        yield f"realtime runs as {runs or 'what is not known'}, and {release.version} wants {release.realtime}"
+def of_files(release: CoolifyRelease, meets: Ready, realtime: Realtime | None = None) -> Iterator[str]:
+    """Yield what of the compose files on the Factory is not as in the release, beside what is swapped.
 
-
-def of_files(release: CoolifyRelease, meets: Ready) -> Iterator[str]:
-    """Yield what of the compose files on the Factory is not as in the release, beside Coolify's own container.
-
-    Others' containers are not swapped, and have no way back: a newer realtime service or database is not brought.
+    That is Coolify's own container, and `realtime` where it is given. Others have no way back: a newer database is not
+    brought.
     """
     try:
-        found = (*_in_base(release, meets), *(each for each in _in_prod(release, meets) if not _may_change(each)))
+        prod = (each for each in _in_prod(release, meets) if not (_may_change(each) or takes_along(each, realtime)))
+        found = (*_in_base(release, meets), *prod)
     except InputError:
         # nothing of a file is in the reason: others may keep secrets in theirs
         yield "its compose files cannot be compared: one is not written so that every reader takes it alike"
         return
-    if found:
-        told = ", ".join(_told(each, release.version) for each in found)
-        yield f"only Coolify's own container, its image and health check, is swapped, and more differs: {told}"
+    yield from of_names(found, release.version)
+    if more := [each for each in found if not tuple(of_names((each,), release.version))]:
+        told = ", ".join(_told(each, release.version) for each in more)
+        yield f"only Coolify's and realtime's image and health check are swapped, and more differs: {told}"
 
 
 def _in_base(release: CoolifyRelease, meets: Ready) -> tuple[Difference, ...]:
@@ -327,6 +337,8 @@ def exchange_of(facts: UpgradeFacts) -> Exchange:
         built_on="" if facts.tag else facts.release.commit,
         first=steps_of(facts.build),
         pushed_by=id_of(facts.build),
+        helper=facts.release.helper,
+        realtime=facts.realtime,
     )
 
 
@@ -336,8 +348,8 @@ def warnings_of(facts: UpgradeFacts) -> tuple[str, ...]:
     files = ", ".join(f"{name} {sha256}" for name, sha256 in release.sums.items())
     return (
         f"Its files are those of {UPSTREAM} at v{release.version}, commit {release.commit}; SHA-256: {files}.",
-        f"{release.version} wants helper {release.helper}, which Coolify pulls by itself, and realtime "
-        f"{release.realtime}. Only Coolify's own container is swapped: realtime, Postgres and Redis run on.",
+        *told_of(release, facts.ready, facts.realtime),
+        *_of_helper(facts),
         _of_option(facts),
         "While it is swapped, dashboard and API do not answer: about a minute, and as long as a dump and its "
         "migrations take; a deployment that begins then fails.",
@@ -348,6 +360,20 @@ def warnings_of(facts: UpgradeFacts) -> tuple[str, ...]:
         *warnings_of_build(facts.build),
         *_of_script(release),
     )
+
+
+def _of_helper(facts: UpgradeFacts) -> Iterator[str]:
+    """Coolify takes the version of its own config/constants.php, and of .env only the name (shared.php, 4.3.11)."""
+    release = facts.release
+    if release.helper == "?":
+        yield f"Which helper builds use is not known: {CONSTANTS} of {release.version} does not say it."
+        return
+    yield (
+        f"Builds use the helper {release.helper}, the tag's own: {CONSTANTS} of the pulled image, where Coolify reads "
+        "it, is looked at before anything stops. Coolify pulls the helper by itself."
+    )
+    if "HELPER_IMAGE" in facts.ready.env_names:
+        yield f".env sets HELPER_IMAGE: builds use that image, with the tag {release.helper}."
 
 
 def _of_folder(facts: UpgradeFacts) -> Iterator[str]:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from ink_infra_mcp.sandbox.compose.interpolate import BadVariable
+from ink_infra_mcp.sandbox.compose.reader import Refused
+from ink_infra_mcp.sandbox.hosts.factory import merged
 from ink_infra_mcp.sandbox.hosts.restore import put_back, put_rows, rows_of
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
 from ink_infra_mcp.sandbox.state_factory import BASE, CUSTOM, MIGRATIONS, PROD, FactoryDisk, ImageKind, Rotation
@@ -29,6 +32,8 @@ _OF_DISK = ("files", "env", "auto_update", "applied", "base")
 _BUSY = ("queued", "in_progress")
 _OFFICIAL = ("docker.io/coollabsio/coolify@", "ghcr.io/coollabsio/coolify@")
 _SEARCHED = ["-c", "--", "'--runtime'", "/var/www/html/bootstrap/helpers/docker.php"]
+_HELPED = ["-m", "1", "-e", "'helper_version' =>", "/var/www/html/config/constants.php"]
+_BESIDE = {"soketi": "coolify-realtime", "postgres": "coolify-db", "redis": "coolify-redis"}
 _VERSIONED = ["-m", "1", "-e", "'version' =>", "/var/www/html/config/constants.php"]
 
 
@@ -74,6 +79,8 @@ class Images:
                 return self._searched(rest[-5])
             case ("run", *rest) if rest[-5:] == _VERSIONED:
                 return 0, f"        'version' => env('COOLIFY_VERSION') ?: '{version_at(self.disk, rest[-6])}',\n", ""
+            case ("run", *rest) if rest[-5:] == _HELPED:
+                return 0, f"        'helper_version' => '{kind_at(self.disk, rest[-6]).helper}',\n", ""
             case _:
                 return 125, "", "docker: the sandbox does not know this\n"
 
@@ -155,8 +162,25 @@ class SwapScript:
     def _unfit(self, orders: dict[str, str]) -> str:
         if orders["image"] not in (*self.host.images, self._container().image_id):
             return "the image is not here, or is another one"
+        if why := self._unfit_beside(orders):
+            return why
         moved = [name for name in (CUSTOM, PROD) if orders[f"sum:{name}"] != self._sum(name)]
         return f"{moved[0]} was changed meanwhile" if moved else ""
+
+    def _unfit_beside(self, orders: dict[str, str]) -> str:
+        """Compose reads the files as they shall be; the new image was pulled by its digest, and has its id."""
+        if "realtime" not in orders:
+            return ""
+        if not self._realtime_image(orders):
+            return "the image of realtime is not here, or is another one"
+        files = {name: _texted(orders, name, self.disk.files.get(name)) for name in (CUSTOM, PROD)}
+        there = {name: text for name, text in {**self.disk.files, **files}.items() if text}
+        later = self.disk.model_copy(update={"files": there})
+        good = merged(later).get("soketi") == orders["realtime"]
+        return "" if good else "Docker Compose reads another image of realtime out of its files as they shall be"
+
+    def _realtime_image(self, orders: dict[str, str]) -> str:
+        return next((each for each in self.host.images if id_of(each) == orders["realtime_id"]), "")
 
     def _settle(self, name: str) -> None:
         """Let the unit go on: it needs one look for each thing that it does."""
@@ -181,6 +205,8 @@ class SwapScript:
             rotation.state, rotation.why = "refused", "others rely on --runtime by now than those that were named"
             return
         kind = kind_at(self.disk, rotation.orders["image"])
+        if "realtime" in rotation.orders and not self._realtime_put(rotation):
+            return
         if rotation.orders.get("kind") == "restore":
             self._restore(rotation)
             return
@@ -190,6 +216,17 @@ class SwapScript:
             rotation.said = f"the new container {kind.starts}"
             return
         rotation.state, rotation.healthy_at = "swapped", self.now
+
+    def _realtime_put(self, rotation: Rotation) -> bool:
+        """It goes first, while Coolify serves: one that does not get well has stopped nothing else."""
+        image, container = self._realtime_image(rotation.orders), self._named("coolify-realtime")
+        kind = kind_at(self.disk, image)
+        container.image, container.image_id = rotation.orders["realtime"], rotation.orders["realtime_id"]
+        container.image_digests, container.started_at = [image], self.now
+        if kind.starts != "healthy":
+            rotation.state, rotation.why = "reverting", "the new realtime service did not become healthy"
+            rotation.said = f"the new realtime service {kind.starts}"
+        return kind.starts == "healthy"
 
     def _restore(self, rotation: Rotation) -> None:
         if why := put_back(self.coolify, rotation.orders["backup"], rotation.orders["dump"]):
@@ -238,7 +275,8 @@ class SwapScript:
         kept = self.disk.model_dump(mode="json", include={*_OF_DISK})
         container = self._container().model_dump(mode="json", include={"image", "image_id", "image_digests"})
         of_coolify = {"option": self.coolify.supports_runtime_option, "version": self.coolify.version}
-        return {**kept, **container, **of_coolify, "rows": rows_of(self.coolify)}
+        beside = {"realtime": self._named("coolify-realtime").model_dump(mode="json")} if self._has_realtime() else {}
+        return {**kept, **container, **of_coolify, **beside, "rows": rows_of(self.coolify)}
 
     def _back(self, rotation: Rotation) -> None:
         before = rotation.before
@@ -246,6 +284,9 @@ class SwapScript:
             setattr(self.disk, name, before[name])
         for name in ("image", "image_id", "image_digests"):
             setattr(self._container(), name, before[name])
+        if "realtime" in before:
+            realtime = Container.model_validate(before["realtime"])
+            self.host.containers = [realtime if c.name == realtime.name else c for c in self.host.containers]
         self.coolify.supports_runtime_option = before["option"] is True
         self.coolify.version = str(before["version"])
         if rotation.orders.get("kind") == "restore":
@@ -253,7 +294,13 @@ class SwapScript:
         rotation.state = "reverted"
 
     def _container(self) -> Container:
-        return next(c for c in self.host.containers if c.name == "coolify")
+        return self._named("coolify")
+
+    def _named(self, name: str) -> Container:
+        return next(c for c in self.host.containers if c.name == name)
+
+    def _has_realtime(self) -> bool:
+        return any(c.name == "coolify-realtime" for c in self.host.containers)
 
     def _busy(self) -> int:
         return sum(d.status in _BUSY for d in self.coolify.deployments)
@@ -296,21 +343,37 @@ class SwapScript:
         for file in (CUSTOM, PROD):
             yield f"file {file} {self._sum(file)} {_coded(self.disk.files.get(file, ''))}"
         yield f"base {self._sum(BASE)} {_coded(self.disk.files.get(BASE, ''))}"
-        yield f"realtime {self._beside('coolify-realtime')}"
+        yield from self._siblings()
         yield f"env_names {' '.join(sorted({*self.disk.env, *self.disk.env_names}))}"
 
-    def _beside(self, container: str) -> str:
-        return next((each.image for each in self.host.containers if each.name == container), "")
+    def _siblings(self) -> Iterator[str]:
+        try:
+            names = merged(self.disk)
+        except (Refused, BadVariable):
+            names = {}
+        for service, name in _BESIDE.items():
+            found = next((each for each in self.host.containers if each.name == name), None)
+            runs = f"{found.image_id} {found.state} {found.health or 'none'} {found.image}" if found else ""
+            yield f"beside {service} {runs}"
+            yield f"digests {service} {' '.join(found.image_digests) if found else ''}"
+            yield f"names {service} {names.get(service, '')}"
 
     def _prove(self, name: str) -> Iterator[str]:
         del name
         container = self._container()
         yield f"container {container.image_id} {container.state} {container.restart_count} {container.health}"
+        yield from self._realtime_told()
         yield f"migrations 0 {_coded(self._migrations(container.image))}"
         status, said = (0, "running") if "horizon" not in self.disk.failing else (2, "inactive")
         yield f"horizon {status} {_coded(f'   INFO  Horizon is {said}.')}"
         yield f"auto_update {'t' if self.disk.auto_update else 'f'}"
         yield "failed_jobs 0"
+
+    def _realtime_told(self) -> Iterator[str]:
+        if self._has_realtime():
+            told = self._named("coolify-realtime")
+            yield f"realtime {told.image_id} {told.state} {told.restart_count} {told.health}"
+        yield f"reaches {'yes' if self._has_realtime() and 'reaches' not in self.disk.failing else 'no'}"
 
     def _secrets(self, name: str) -> Iterator[str]:
         del name
@@ -328,6 +391,11 @@ class SwapScript:
             what = "[1] Ran" if name in self.disk.applied and name not in self.disk.failing else "Pending"
             lines.append(f"  {name} {'.' * 20} {what}  ")
         return "\n".join(lines) + "\n"
+
+
+def _texted(orders: dict[str, str], name: str, now: str | None) -> str:
+    text = orders[f"text:{name}"]
+    return {"same": now or "", "gone": ""}[text] if text in ("same", "gone") else base64.b64decode(text).decode()
 
 
 def _env_of(rotation: Rotation) -> dict[str, str]:
