@@ -124,11 +124,20 @@ class Ground:
             migrated_s=1.0,
         )
 
-    async def upgrade(self, prod: str, *, commit: str = NEXT_COMMIT) -> JsonObject:
-        """Pull the fork on the next release and swap it in with that release's file and keys of .env."""
+    async def upgrade(self, prod: str, *, commit: str = NEXT_COMMIT, realtime: str = "") -> JsonObject:
+        """Pull the fork on the next release and swap it in with that release's file and keys of .env.
+
+        With `realtime`, the name of its image as the catalogue has it, that service goes along.
+        """
         pinned = self.images[NEXT].pinned
         about: dict[str, JsonValue] = {"option": True, "least_age_h": 0, "version": NEXT_VERSION, "built_on": commit}
-        pulled = await self.run("factory.pull_image", image=pinned, **about)
+        pulled = await self.run("factory.pull_image", image=pinned, **about, helper="1.0.15")
+        beside: dict[str, JsonValue] = {}
+        if realtime:
+            there = await self.run(
+                "factory.pull_image", image=self.images[realtime].pinned, option=False, least_age_h=0
+            )
+            beside = {"realtime": f"{NAME}/{realtime}", "realtime_id": there["id"]}
         meets = await swapping.ready(self.pool, "factory")
         return await self.run(
             "factory.swap_image",
@@ -140,6 +149,7 @@ class Ground:
             env={"LATEST_IMAGE": NEXT_VERSION, "COOLIFY_VERSION": NEXT_VERSION},
             migrations=[MORE],
             migrated_s=1.0,
+            **beside,
         )
 
     async def go_official(self) -> JsonObject:
