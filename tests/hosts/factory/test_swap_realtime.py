@@ -170,7 +170,7 @@ def test_where_coolify_fails_realtime_goes_back_with_it(root: Root) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("moment", range(1, 40, 3))
+@pytest.mark.parametrize("moment", range(1, 49, 4))
 def test_killed_at_whatever_command_of_docker_both_end_as_they_were(root: Root, moment: int, when: str) -> None:
     """The next run of the unit goes back, or begins anew where nothing was touched and nobody confirms."""
     begun(root, data=orders(root, confirm_s=0))
