@@ -240,7 +240,7 @@ def _swap(it: Exchange) -> Step:
             **_named(it),
         },
         uses=("pull", "rehearse", *_pulled(it), *_built(it)),
-        undo=_back(host),
+        undo=_back(it),
         undoes=("swap",),
     )
 
@@ -282,11 +282,12 @@ def _named(it: Exchange) -> dict[str, JsonValue]:
     return named | ({"relying": sum_of(it.ready.relying or ())} if it.unisolated or not it.option else {})
 
 
-def _back(host: str) -> Undo:
+def _back(it: Exchange) -> Undo:
+    host, images = it.host, "images" if it.realtime else "image"
     return Undo(
         kind="factory.swap_back",
         target=host,
-        summary=f"have {host} go back to the images, the files and, where migrations ran, the database from before",
+        summary=f"have {host} go back to the {images}, the files and, where migrations ran, the database from before",
         effect="Coolify is as it was at the swap",
         params={"host": host},
     )
