@@ -186,6 +186,30 @@ class Ground:
         if name == OFFICIAL:
             bare = {CUSTOM: without_image(files[CUSTOM].text, "coolify")}
             orders = orders.model_copy(update={"texts": {**orders.texts, **bare}, "tag": TAG, "env": ENV})
+        await self._ordered(orders)
+
+    async def begin_both(self, prod: str, realtime: str) -> None:
+        """Have the Factory begin an upgrade with a realtime that nobody follows, both pulled by their digests."""
+        pinned, ids = self.images[NEXT].pinned, list[str]()
+        for image in (pinned, self.images[realtime].pinned):
+            pulled = await self.run("factory.pull_image", image=image, option=False, least_age_h=0)
+            ids.append(str(pulled["id"]))
+        files = (await swapping.ready(self.pool, "factory")).files
+        orders = Orders(
+            image=pinned,
+            image_id=ids[0],
+            migrates=True,
+            health_s=60,
+            confirm_s=600,
+            sums={file: files[file].sha256 for file in FILES},
+            texts={CUSTOM: with_image(files[CUSTOM].text, "coolify", pinned), PROD: prod},
+            env={"LATEST_IMAGE": NEXT_VERSION, "COOLIFY_VERSION": NEXT_VERSION},
+            realtime=f"{NAME}/{realtime}",
+            realtime_id=ids[1],
+        )
+        await self._ordered(orders)
+
+    async def _ordered(self, orders: Orders) -> None:
         for verb, given in (("prepare", orders), ("start", None)):
             permit = permit_here(self.operation, "factory.swap_image")
             await swapping.act(self.pool, "factory", verb, self.operation, permit=permit, orders=given)

@@ -120,6 +120,21 @@ async def test_whoever_dies_both_are_back(ground: Ground, how: str) -> None:
     assert (after.coolify, after.realtime, after.file) == (before.coolify, before.realtime, before.file)
 
 
+async def test_a_unit_that_is_killed_again_and_again_ends_with_both_as_they_were(ground: Ground) -> None:
+    """With realtime on its way, with Coolify on its way, and on the way back of either."""
+    before = beside(ground)
+    with anyio.fail_after(LIMIT_S):
+        await ground.begin_both(wanting(ground, REALTIME_NEXT), REALTIME_NEXT)
+        for number in range(8):
+            await ground.comes_to("swapping", "swapped", "reverting", "reverted", "refused")
+            await anyio.sleep(0.5 * number)  # the moment of the kill is what differs, not something waited for
+            ground.factory.run("systemctl", "kill", "--signal", "KILL", UNIT)
+        await ground.comes_to("reverted", "refused")
+    assert beside(ground) == before
+    names = ground.factory.say("docker", "ps", "--all", "--format", "{{.Names}}").split()
+    assert [name for name in names if name.endswith(("_coolify", "_coolify-realtime"))] == []
+
+
 async def test_files_that_name_another_realtime_than_was_pulled_end_it_untouched(ground: Ground) -> None:
     """Docker Compose itself is asked before anything stops: it is the last reader of them."""
     before = beside(ground)

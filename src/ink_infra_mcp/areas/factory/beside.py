@@ -8,7 +8,7 @@ from ink_infra_mcp.areas.factory.release import CoolifyRelease
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.compose.difference import Difference
 from ink_infra_mcp.core.compose.reading import read_compose, read_override
-from ink_infra_mcp.core.errors import InkError
+from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.plan import Change, Frozen, JsonObject, Step
 from ink_infra_mcp.core.shapes import table
@@ -44,7 +44,7 @@ async def realtime_for(look: Look, seen: Picture, release: CoolifyRelease, meets
     The digest is asked now, and pinned by the plan.
     """
     runs, tag = meets.beside.get(REALTIME), _wanted(seen, release, meets)
-    if runs is None or not tag or normal(tag) == normal(runs.reference):
+    if _moved_in(release) or runs is None or not tag or normal(tag) == normal(runs.reference):
         return None
     if repository_of(tag) not in _OFFICIAL:
         return Realtime(runs=runs, tag=tag, why=f"it would come from {clean_name(tag)}, where nobody vouches for it")
@@ -58,7 +58,7 @@ def _wanted(seen: Picture, release: CoolifyRelease, meets: Ready) -> str:
     try:
         line = _line(read_override(text)) if (text := _override(meets)).strip() else ""
         return filled(line or _line(read_compose(release.texts[PROD])), seen.facts.env)
-    except InkError:
+    except InputError:
         return ""
 
 
@@ -80,7 +80,12 @@ def of_beside(seen: Picture, release: CoolifyRelease, meets: Ready, realtime: Re
 
 def _of_realtime(seen: Picture, release: CoolifyRelease, meets: Ready, realtime: Realtime | None) -> Iterator[str]:
     runs, wanted = meets.beside.get(REALTIME), _wanted(seen, release, meets)
-    if runs is None:
+    if _moved_in(release):
+        yield (
+            f"in {release.version} realtime runs inside of Coolify's own container, which takes the ports of "
+            "coolify-realtime: a person makes that move by Coolify's own upgrade and its guide, after backup_coolify"
+        )
+    elif runs is None:
         yield f"realtime runs as what is not known, and {release.version} wants {release.realtime}"
     elif not wanted:
         yield "which realtime its files would name is not known"
@@ -91,6 +96,15 @@ def _of_realtime(seen: Picture, release: CoolifyRelease, meets: Ready, realtime:
         )
     elif realtime is not None:
         yield from _of_exchange(realtime)
+
+
+def _moved_in(release: CoolifyRelease) -> bool:
+    """So from 4.4 on, whose file has soketi only as a name that is never started (docker-compose.prod.yml, v4.4.7)."""
+    try:
+        services = table(read_compose(release.texts[PROD]).get("services"))
+    except InputError:
+        return False
+    return REALTIME not in services or bool(table(services[REALTIME]).get("profiles"))
 
 
 def _of_exchange(realtime: Realtime) -> Iterator[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 
-from ink_infra_mcp.areas.factory.upstream import UPSTREAM, published
+from ink_infra_mcp.areas.factory.upstream import UPSTREAM, listed, one_of
 from ink_infra_mcp.clients.github import GithubLook
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import Frozen
@@ -30,12 +30,13 @@ class CoolifyRelease(Frozen):
     """`version` is what was asked for, `commit` what its tag names, and `texts` are the files of `FILES` there.
 
     `told` is the version that the release's own source says, empty: none. `helper` and `realtime` are those images of
-    Coolify that this source wants beside it, `?`: not said.
+    Coolify that this source wants beside it, `?`: not said. `listed` are the tags of releases that GitHub showed.
     """
 
     version: str
     commit: str
     texts: Mapping[str, str]
+    listed: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
@@ -79,7 +80,8 @@ async def release_of(github: GithubLook, version: str) -> CoolifyRelease:
         VendorError: GitHub did not answer well.
     """
     owner, _, name = UPSTREAM.partition("/")
-    commit = await github.tag(owner, name, await published(github, f"v{version}"))
+    tags = await listed(github)
+    commit = await github.tag(owner, name, one_of(tags, f"v{version}"))
     if commit is None:
         raise InputError(f"GitHub shows no tag v{version} of {UPSTREAM}.", next=_NEXT)
     texts: dict[str, str] = {}
@@ -88,4 +90,4 @@ async def release_of(github: GithubLook, version: str) -> CoolifyRelease:
         if text is None:
             raise InputError(f"{UPSTREAM} has no {path} at v{version}.", next=_NEXT)
         texts[path] = text
-    return CoolifyRelease(version=version, commit=commit, texts=texts)
+    return CoolifyRelease(version=version, commit=commit, texts=texts, listed=tags)

@@ -37,7 +37,7 @@ from ink_infra_mcp.areas.factory.release import CONSTANTS, UPGRADE, CoolifyRelea
 from ink_infra_mcp.areas.factory.rotation import pinned_image
 from ink_infra_mcp.areas.factory.upgrade_build import build_for, built, id_of, of_fresh, steps_of
 from ink_infra_mcp.areas.factory.upgrade_build import warnings_of as warnings_of_build
-from ink_infra_mcp.areas.factory.upstream import UPSTREAM
+from ink_infra_mcp.areas.factory.upstream import UPSTREAM, between, listed, stops
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.era import era_of, parse_version
 from ink_infra_mcp.core.compose.difference import Difference, differences
@@ -132,7 +132,8 @@ async def upgrade_facts(look: Look, version: str, image: str, approved: Plan | N
     """
     wanted = _version(version)
     seen = await picture(look)
-    if why := (*of_kind(seen, image), *_of_another(seen, wanted)):
+    tags = await _tags_of_stops(look, seen, wanted)
+    if why := (*of_kind(seen, image), *_of_another(seen, wanted, tags)):
         raise RefusedByPolicy(_words(seen, wanted, why), next="Look with get_coolify_image, then call again.")
     meets = await ready(look.hosts, seen.facts.host)
     release = await release_of(look.github, wanted)
@@ -171,10 +172,16 @@ def _version(text: str) -> str:
     return told[1]
 
 
-def _of_another(seen: Picture, version: str) -> Iterator[str]:
+async def _tags_of_stops(look: Look, seen: Picture, version: str) -> tuple[str, ...]:
+    """GitHub is asked for the releases to stop at only where there are some."""
+    base, wanted = parse_version(seen.facts.base or ""), parse_version(version)
+    return await listed(look.github) if base and wanted and stops(base, wanted, ()) else ()
+
+
+def _of_another(seen: Picture, version: str, tags: tuple[str, ...]) -> Iterator[str]:
     """What cannot follow what runs is said before anybody is asked for it; the same may be so already."""
     if parse_version(version) != parse_version(seen.facts.base or ""):
-        yield from of_version(seen, version)
+        yield from of_version(seen, version, tags)
 
 
 def of_kind(seen: Picture, image: str) -> Iterator[str]:
@@ -219,15 +226,20 @@ def _of_what_is_set(facts: UpgradeFacts) -> Iterator[str]:
         )
 
 
-def of_version(seen: Picture, version: str) -> Iterator[str]:
-    """Yield why a release does not follow what runs: Coolify's migrations are made for one line after the other."""
+def of_version(seen: Picture, version: str, tags: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield why a release does not follow what runs: Coolify's migrations are made for one line after the other.
+
+    Which releases come first is said by name, as far as they are among `tags`.
+    """
     base, wanted = parse_version(seen.facts.base or ""), parse_version(version)
     if base is None or wanted is None:
         yield "which Coolify runs is not known"
     elif wanted <= base:
         yield f"{version} is not newer than {base}, which runs"
-    elif (wanted.major, wanted.minor) > (base.major, base.minor + 1):
-        yield f"{version} skips a line: go from {base} to a release of {base.major}.{base.minor + 1} first"
+    elif first := stops(base, wanted, tags):
+        yield f"{version} skips a line: go from {base} to {', then '.join(first)} first, each by a call of its own"
+    elif wanted.major > base.major:
+        yield f"{version} is of another major version than {base}, which runs"
     if not (era := era_of(version)).supported:
         yield era.words.rstrip(".")
 
@@ -350,6 +362,7 @@ def warnings_of(facts: UpgradeFacts) -> tuple[str, ...]:
         f"Its files are those of {UPSTREAM} at v{release.version}, commit {release.commit}; SHA-256: {files}.",
         *told_of(release, facts.ready, facts.realtime),
         *_of_helper(facts),
+        *_of_steps(facts),
         _of_option(facts),
         "While it is swapped, dashboard and API do not answer: about a minute, and as long as a dump and its "
         "migrations take; a deployment that begins then fails.",
@@ -360,6 +373,16 @@ def warnings_of(facts: UpgradeFacts) -> tuple[str, ...]:
         *warnings_of_build(facts.build),
         *_of_script(release),
     )
+
+
+def _of_steps(facts: UpgradeFacts) -> Iterator[str]:
+    """Migrations of several releases run at once; whether they can is what the rehearsal finds out."""
+    base, wanted = parse_version(facts.picture.facts.base or ""), parse_version(facts.release.version)
+    if base is not None and wanted is not None and (skipped := between(base, wanted, facts.release.listed)):
+        yield (
+            f"Between {base} and {wanted} lie {', '.join(skipped)}: the rehearsal runs the migrations of all of them "
+            "at once, on a copy. Where it fails, nothing was touched: go to one of those first."
+        )
 
 
 def _of_helper(facts: UpgradeFacts) -> Iterator[str]:
