@@ -6,7 +6,6 @@ import anyio
 import pytest
 
 from ink_infra_mcp.sandbox.state_factory import PROD
-from ink_infra_mcp.sandbox.state_registry import RegistryState
 from tests.engine.exchanges import LIMIT_S, finished_once
 from tests.engine.killing import Moment, begin_forking, scene
 from tests.tools.arrivals import all_of
@@ -16,9 +15,6 @@ from tests.tools.test_restore_official_coolify import ENV, VERSION
 from tests.tools.test_upgrade_coolify import FORK_TAG, NEW_PROD, built, released
 from tests.tools.test_upgrade_realtime import TAG, newer
 
-REPOSITORY = TAG.rpartition(":")[0]
-REALTIME = f"{REPOSITORY}@{RegistryState().digest(f'registry-1.{REPOSITORY}', '1.0.18')}"
-"""What is pulled, as a word of a command."""
 MOMENTS = [
     Moment("reached", "ink-swap start"),
     Moment("reached", "ink-swap confirm"),
@@ -44,9 +40,9 @@ async def test_a_killed_upgrade_is_finished_by_the_next_process_and_swaps_once(t
 
 @pytest.mark.anyio
 @pytest.mark.timeout(450)
-@pytest.mark.parametrize("dies", [Moment("sends", REALTIME), *MOMENTS], ids=str)
+@pytest.mark.parametrize("dies", [Moment("after", "factory.pull_image", nth=2), *MOMENTS], ids=str)
 async def test_a_kill_on_the_way_with_realtime_pulls_and_swaps_both_once(tmp_path: Path, dies: Moment) -> None:
-    """Before its image is pulled, and with both of them going: the next process ends with both new ones."""
+    """With its image pulled and that not yet written down, and with both of them going: both new ones are in service."""
     with anyio.fail_after(LIMIT_S), scene(tmp_path, all_of(newer, built())) as it:
         state = await finished_once(it, "upgrade_coolify", {"version": VERSION, "image": NEW}, dies)
         assert (in_service(state).image, in_service(state).realtime) == (NEW, TAG)
