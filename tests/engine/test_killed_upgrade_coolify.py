@@ -42,7 +42,7 @@ async def test_a_killed_upgrade_is_finished_by_the_next_process_and_swaps_once(t
 @pytest.mark.timeout(450)
 @pytest.mark.parametrize("dies", [Moment("after", "factory.pull_image", nth=2), *MOMENTS], ids=str)
 async def test_a_kill_on_the_way_with_realtime_pulls_and_swaps_both_once(tmp_path: Path, dies: Moment) -> None:
-    """With its image pulled and that not yet written down, and with both of them going: both new ones are in service."""
+    """With its image pulled and that not yet written down, and with both of them going: both new ones serve."""
     with anyio.fail_after(LIMIT_S), scene(tmp_path, all_of(newer, built())) as it:
         state = await finished_once(it, "upgrade_coolify", {"version": VERSION, "image": NEW}, dies)
         assert (in_service(state).image, in_service(state).realtime) == (NEW, TAG)

@@ -44,13 +44,17 @@ async def realtime_for(look: Look, seen: Picture, release: CoolifyRelease, meets
     The digest is asked now, and pinned by the plan.
     """
     runs, tag = meets.beside.get(REALTIME), _wanted(seen, release, meets)
-    if _moved_in(release) or runs is None or not tag or normal(tag) == normal(runs.reference):
+    if runs is None or _stays(release, runs, tag):
         return None
     if repository_of(tag) not in _OFFICIAL:
         return Realtime(runs=runs, tag=tag, why=f"it would come from {clean_name(tag)}, where nobody vouches for it")
     told = await look.registries.image(tag)
     image = f"{repository_of(tag)}@{told.digest}" if told.digest else ""
     return Realtime(runs=runs, tag=tag, image=image, why=told.why)
+
+
+def _stays(release: CoolifyRelease, runs: Sibling, tag: str) -> bool:
+    return _moved_in(release) or not tag or normal(tag) == normal(runs.reference)
 
 
 def _wanted(seen: Picture, release: CoolifyRelease, meets: Ready) -> str:
@@ -73,19 +77,20 @@ def _line(document: JsonObject) -> str:
 
 def of_beside(seen: Picture, release: CoolifyRelease, meets: Ready, realtime: Realtime | None) -> Iterator[str]:
     """Yield what of the services beside Coolify is in the way; what is not known is a reason."""
-    yield from _of_realtime(seen, release, meets, realtime)
+    if _moved_in(release):
+        yield (
+            f"in {release.version} realtime runs inside of Coolify's own container, which takes the ports of "
+            "coolify-realtime: a person makes that move by Coolify's own upgrade and its guide, after backup_coolify"
+        )
+    else:
+        yield from _of_realtime(seen, release, meets, realtime)
     for service in _STAY:
         yield from _of_staying(service, meets)
 
 
 def _of_realtime(seen: Picture, release: CoolifyRelease, meets: Ready, realtime: Realtime | None) -> Iterator[str]:
     runs, wanted = meets.beside.get(REALTIME), _wanted(seen, release, meets)
-    if _moved_in(release):
-        yield (
-            f"in {release.version} realtime runs inside of Coolify's own container, which takes the ports of "
-            "coolify-realtime: a person makes that move by Coolify's own upgrade and its guide, after backup_coolify"
-        )
-    elif runs is None:
+    if runs is None:
         yield f"realtime runs as what is not known, and {release.version} wants {release.realtime}"
     elif not wanted:
         yield "which realtime its files would name is not known"

@@ -69,8 +69,8 @@ async def _realtime(look: Look, host: str, swap: Step, results: Results) -> list
     service, wanted = await prove(look.hosts, host), results.get(PULL, {}).get("id")
     now = service.realtime
     good = (now.image, now.container, now.health, service.reaches) == (wanted, "running", "healthy", True)
-    told = f"{now.image or 'an unknown image'} is {now.container or 'unknown'}, {now.health or 'of unknown health'}"
-    return [_check("realtime", good, f"{told}; answers Coolify: {'yes' if service.reaches else 'no'}")]
+    told = " ".join(filter(None, (now.image, now.container, now.health)))
+    return [_check("realtime", good, f"{told or 'it was not seen'}; answers Coolify: {service.reaches}")]
 
 
 def _auto_update(seen: Picture) -> Check:

@@ -90,11 +90,16 @@ def stops(base: Version, wanted: Version, tags: Iterable[str]) -> tuple[str, ...
     A line is 4.2. Of a beta's or candidate's own line the release comes first: so Coolify's notes want it (v4.4.7: from
     any beta to 4.0.1, and from there on). Of a line that has no tag among `tags` the words say as much.
     """
-    known = sorted(filter(None, map(parse_version, tags)))
     first = base.minor if base.pre else base.minor + 1
     lines = range(first, wanted.minor) if base.major == wanted.major else range(0)
-    newest = {each.minor: str(each) for each in known if each.major == base.major}
+    newest = _newest(base.major, tags)
     return tuple(newest.get(line, f"a release of {base.major}.{line}") for line in lines)
+
+
+def _newest(major: int, tags: Iterable[str]) -> dict[int, str]:
+    """Return the newest release of each line of a major version."""
+    known = sorted(filter(None, map(parse_version, tags)))
+    return {each.minor: str(each) for each in known if each.major == major}
 
 
 def between(base: Version, wanted: Version, tags: Iterable[str]) -> tuple[str, ...]:

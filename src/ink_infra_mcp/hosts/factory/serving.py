@@ -17,8 +17,7 @@ def faults(service: Service, image_id: str, *, auto_update: bool = False, realti
     With a `realtime_id` realtime has to be that image as well, healthy, and Coolify has to reach it.
     """
     yield from _of_container(service, image_id)
-    if realtime_id:
-        yield from _of_realtime(service, realtime_id)
+    yield from _of_realtime(service, realtime_id)
     yield from _of_migrations(service)
     if service.horizon_status != 0 or "is running" not in service.untrusted_horizon:
         yield "its queue (horizon) does not run"
@@ -49,6 +48,8 @@ def _of_container(seen: Seen, image_id: str, called: str = "the container") -> I
 
 
 def _of_realtime(service: Service, image_id: str) -> Iterator[str]:
+    if not image_id:
+        return
     yield from _of_container(service.realtime, image_id, "realtime")
     if service.reaches is not True:
         yield "Coolify gets no answer from realtime on its ports 6001 and 6002"

@@ -1,7 +1,7 @@
 """A rotation of Coolify's image as the unit on the Factory does it: one script, its verbs, and what it says."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import Frozen
@@ -175,14 +175,15 @@ class Orders(Frozen):
         )
 
     def _named(self) -> dict[str, str]:
-        tag = {"tag": self.tag} if self.tag else {}
-        if self.relying:
-            tag |= {"relying": self.relying}
-        if self.folder:
-            tag |= {"folder": "images"}
-        if self.realtime:
-            tag |= {"realtime": self.realtime, "realtime_id": self.realtime_id}
-        return tag | {f"env:{name}": value for name, value in {**self.env, **_UPDATES_OFF}.items()}
+        wanted = {
+            "tag": self.tag,
+            "relying": self.relying,
+            "folder": "images" if self.folder else "",
+            "realtime": self.realtime,
+            "realtime_id": self.realtime_id,
+        }
+        named = {key: value for key, value in wanted.items() if value}
+        return named | {f"env:{name}": value for name, value in {**self.env, **_UPDATES_OFF}.items()}
 
 
 class RestoreOrders(Frozen):
@@ -343,21 +344,27 @@ def _seen(text: str) -> Seen:
     )
 
 
-def _beside(lines: Iterable[tuple[str, str]]) -> dict[str, Sibling]:
+def _beside(lines: Sequence[tuple[str, str]]) -> dict[str, Sibling]:
     """A line that is not understood is no sibling: then what runs is not known."""
-    told = [(first, *rest.partition(" ")[::2]) for first, rest in lines if first in ("beside", "digests", "names")]
-    digests = {service: rest for first, service, rest in told if first == "digests"}
-    names = {service: rest for first, service, rest in told if first == "names"}
-    runs = {service: _SIBLING.fullmatch(rest) for first, service, rest in told if first == "beside"}
-    return {
-        service: Sibling(
-            **found.groupdict(),
-            names=_one(names.get(service, "").split()),
-            digests=tuple(each for each in digests.get(service, "").split() if _DIGEST.fullmatch(each)),
-        )
-        for service, found in runs.items()
-        if found is not None
+    names, digests = _of_each(lines, "names"), _of_each(lines, "digests")
+    read = {
+        service: _sibling(runs, names.get(service, ""), digests.get(service, ""))
+        for service, runs in _of_each(lines, "beside").items()
     }
+    return {service: each for service, each in read.items() if each is not None}
+
+
+def _of_each(lines: Sequence[tuple[str, str]], word: str) -> dict[str, str]:
+    told = (rest.partition(" ") for first, rest in lines if first == word)
+    return {service: rest for service, _, rest in told}
+
+
+def _sibling(runs: str, names: str, digests: str) -> Sibling | None:
+    found = _SIBLING.fullmatch(runs)
+    if found is None:
+        return None
+    known = tuple(each for each in digests.split() if _DIGEST.fullmatch(each))
+    return Sibling(**found.groupdict(), names=_one(names.split()), digests=known)
 
 
 def _one(words: list[str]) -> str:

@@ -162,10 +162,8 @@ class SwapScript:
     def _unfit(self, orders: dict[str, str]) -> str:
         if orders["image"] not in (*self.host.images, self._container().image_id):
             return "the image is not here, or is another one"
-        if why := self._unfit_beside(orders):
-            return why
         moved = [name for name in (CUSTOM, PROD) if orders[f"sum:{name}"] != self._sum(name)]
-        return f"{moved[0]} was changed meanwhile" if moved else ""
+        return f"{moved[0]} was changed meanwhile" if moved else self._unfit_beside(orders)
 
     def _unfit_beside(self, orders: dict[str, str]) -> str:
         """Compose reads the files as they shall be; the new image was pulled by its digest, and has its id."""
@@ -173,11 +171,13 @@ class SwapScript:
             return ""
         if not self._realtime_image(orders):
             return "the image of realtime is not here, or is another one"
+        good = merged(self._later(orders)).get("soketi") == orders["realtime"]
+        return "" if good else "Docker Compose reads another image of realtime out of its files as they shall be"
+
+    def _later(self, orders: dict[str, str]) -> FactoryDisk:
         files = {name: _texted(orders, name, self.disk.files.get(name)) for name in (CUSTOM, PROD)}
         there = {name: text for name, text in {**self.disk.files, **files}.items() if text}
-        later = self.disk.model_copy(update={"files": there})
-        good = merged(later).get("soketi") == orders["realtime"]
-        return "" if good else "Docker Compose reads another image of realtime out of its files as they shall be"
+        return self.disk.model_copy(update={"files": there})
 
     def _realtime_image(self, orders: dict[str, str]) -> str:
         return next((each for each in self.host.images if id_of(each) == orders["realtime_id"]), "")
@@ -200,16 +200,15 @@ class SwapScript:
     def _swap(self, rotation: Rotation) -> None:
         if self._busy():
             rotation.state, rotation.why = "refused", f"{self._busy()} deployments run or wait"
-            return
-        if rotation.orders.get("relying", self._relying_sum()) != self._relying_sum():
+        elif rotation.orders.get("relying", self._relying_sum()) != self._relying_sum():
             rotation.state, rotation.why = "refused", "others rely on --runtime by now than those that were named"
-            return
-        kind = kind_at(self.disk, rotation.orders["image"])
-        if "realtime" in rotation.orders and not self._realtime_put(rotation):
-            return
-        if rotation.orders.get("kind") == "restore":
+        elif rotation.orders.get("kind") == "restore":
             self._restore(rotation)
-            return
+        elif "realtime" not in rotation.orders or self._realtime_put(rotation):
+            self._exchange(rotation)
+
+    def _exchange(self, rotation: Rotation) -> None:
+        kind = kind_at(self.disk, rotation.orders["image"])
         self._put(rotation)
         if kind.starts != "healthy":
             rotation.state, rotation.why = "reverting", "the new container did not become healthy"
@@ -284,14 +283,17 @@ class SwapScript:
             setattr(self.disk, name, before[name])
         for name in ("image", "image_id", "image_digests"):
             setattr(self._container(), name, before[name])
-        if "realtime" in before:
-            realtime = Container.model_validate(before["realtime"])
-            self.host.containers = [realtime if c.name == realtime.name else c for c in self.host.containers]
+        self._realtime_back(before)
         self.coolify.supports_runtime_option = before["option"] is True
         self.coolify.version = str(before["version"])
         if rotation.orders.get("kind") == "restore":
             put_rows(self.coolify, before["rows"])
         rotation.state = "reverted"
+
+    def _realtime_back(self, before: dict[str, JsonValue]) -> None:
+        if "realtime" in before:
+            realtime = Container.model_validate(before["realtime"])
+            self.host.containers = [realtime if c.name == realtime.name else c for c in self.host.containers]
 
     def _container(self) -> Container:
         return self._named("coolify")
@@ -351,12 +353,15 @@ class SwapScript:
             names = merged(self.disk)
         except (Refused, BadVariable):
             names = {}
-        for service, name in _BESIDE.items():
-            found = next((each for each in self.host.containers if each.name == name), None)
-            runs = f"{found.image_id} {found.state} {found.health or 'none'} {found.image}" if found else ""
-            yield f"beside {service} {runs}"
-            yield f"digests {service} {' '.join(found.image_digests) if found else ''}"
+        for service in _BESIDE:
+            yield from self._sibling(service)
             yield f"names {service} {names.get(service, '')}"
+
+    def _sibling(self, service: str) -> Iterator[str]:
+        for each in self.host.containers:
+            if each.name == _BESIDE[service]:
+                yield f"beside {service} {each.image_id} {each.state} {each.health or 'none'} {each.image}"
+                yield f"digests {service} {' '.join(each.image_digests)}"
 
     def _prove(self, name: str) -> Iterator[str]:
         del name
