@@ -42,8 +42,8 @@ conformance: $(DEV) ## run the official MCP suite, and other people's clients ag
 wheel: $(DEV) ## build wheel, sdist and .mcpb bundle, install them elsewhere, and speak to the result
 	@$(BIN)/pytest -n 0 -m wheel tests/test_wheel.py tests/bundle tests/image tests/pictures
 
-bundle: $(DEV) ## write dist/ink-infra-mcp.mcpb, which Claude Desktop installs
-	@$(BIN)/python -m tests.bundle
+bundle: $(DEV) ## write dist/ink-infra-mcp.mcpb; with NAME and URL also the entry for the MCP registry
+	@$(BIN)/python -m tests.bundle $(NAME) $(URL)
 
 lab: $(DEV) ## run the tests on real servers made on this machine; needs root on Debian
 	@$(BIN)/python -m tests.lab check

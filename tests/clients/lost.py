@@ -45,6 +45,7 @@ from ink_infra_mcp.settings.system import new_key_pair
 from tests.clients.cloud_project import http_of
 from tests.clients.robot_account import door_to
 from tests.clients.steps import Steps
+from tests.clients.trust import NOBODY
 from tests.clock import BEGIN, FakeClock
 from tests.sandbox.pretend import served
 
@@ -111,7 +112,7 @@ class Wire(httpx2.AsyncBaseTransport):
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self._inner = httpx2.AsyncHTTPTransport()
+        self._inner = httpx2.AsyncHTTPTransport(verify=NOBODY)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Note it, and let it pass."""

@@ -47,6 +47,7 @@ from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_robot import ROBOT_PASSWORD, ROBOT_USER, SERVER, TEMPLATE, RobotRule, RobotSet
 from tests.clients.robot_account import PATH, Account, Counting, door_to
 from tests.clients.steps import Steps
+from tests.clients.trust import NOBODY
 from tests.clock import FakeClock
 from tests.ink import ink
 from tests.permits import permit_here
@@ -157,7 +158,7 @@ async def test_a_lost_answer_is_followed_by_a_look_before_anything_is_repeated(
     """A set that arrived is not sent again; one that did not is sent a second time, after the look."""
     robot.trouble(kind)
     port, close = await listen(build_robot(robot.world))
-    async with httpx2.AsyncHTTPTransport() as socket:
+    async with httpx2.AsyncHTTPTransport(verify=NOBODY) as socket:
         door = door_to(Counting(robot, socket), robot.clock, base_url=f"http://127.0.0.1:{port}")
         assert holds(await HetznerRobotAct(door, permit_here()).set_firewall(SERVER, WANTED), WANTED)
     await close()

@@ -33,6 +33,7 @@ from ink_infra_mcp.sandbox.state_hosts import HostState
 from ink_infra_mcp.sandbox.state_robot import SERVER
 from tests.clients.robot_account import Account, Counting, door_to
 from tests.clients.steps import Steps
+from tests.clients.trust import NOBODY
 from tests.clock import FakeClock
 from tests.sandbox.pretend import pretend_world
 from tests.sandbox.robot_spec import robot_spec
@@ -96,7 +97,7 @@ async def _run(steps: Steps, kind: str, **other: Any) -> JsonObject:
 async def _over_a_socket(robot: Account) -> AsyncGenerator[Steps]:
     """Give the handlers through a real connection, which can break."""
     port, close = await listen(build_robot(robot.world))
-    async with httpx2.AsyncHTTPTransport() as socket:
+    async with httpx2.AsyncHTTPTransport(verify=NOBODY) as socket:
         door = door_to(Counting(robot, socket), robot.clock, base_url=f"http://127.0.0.1:{port}")
         yield Steps(HetznerRobotSteps(lambda: door).handlers(), robot.clock)
     await close()

@@ -44,6 +44,8 @@ class World:
         self._kept: tuple[str, WorldState] | None = None
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._open() as db:
+            # kept in the file
+            db.execute("pragma journal_mode = wal")
             db.execute("begin immediate")
             db.execute(_SCHEMA)
             if db.execute("select 1 from world").fetchone() is None:
@@ -64,8 +66,10 @@ class World:
 
     def read(self) -> WorldState:
         """Return the settled state; changes made to it are not kept."""
-        with self.change() as state:
-            return _loaded(state.model_dump_json(), self._path)
+        kept: list[str] = []
+        with self._changing(kept.append):
+            pass
+        return _loaded(kept[0], self._path)
 
     @contextmanager
     def change(self) -> Generator[WorldState]:
@@ -74,6 +78,12 @@ class World:
         The state is the caller's own until the block ends, and the next one's afterwards: what outlives the block is
         taken out of it as a copy.
         """
+        with self._changing(_unheard) as state:
+            yield state
+
+    @contextmanager
+    def _changing(self, tell: Callable[[str], object]) -> Generator[WorldState]:
+        """Give the settled state to change, and tell the text that is kept of it."""
         with self._open() as db:
             db.execute("begin immediate")
             try:
@@ -87,6 +97,7 @@ class World:
                     db.execute("update world set state = ?", (after,))
                 db.execute("commit")
                 self._kept = (after, state)
+                tell(after)
             except BaseException:
                 db.execute("rollback")
                 raise
@@ -95,12 +106,15 @@ class World:
     def _open(self) -> Generator[sqlite3.Connection]:
         db = sqlite3.connect(os.fspath(self._path), isolation_level=None, timeout=_BUSY_MS / 1000)
         try:
-            db.execute("pragma journal_mode = wal")
             # a process that is killed loses nothing by this; only a machine's power cut would
             db.execute("pragma synchronous = off")
             yield db
         finally:
             db.close()
+
+
+def _unheard(_: str) -> None:
+    """Take what is kept, and do nothing with it."""
 
 
 def _loaded(text: str, path: Path) -> WorldState:

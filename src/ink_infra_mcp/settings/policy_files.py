@@ -1,11 +1,11 @@
 """Loads the policies: the packaged baseline, tightened (or openly loosened) by the operator's files."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from stat import S_ISREG
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
@@ -154,6 +154,12 @@ def _key_in(folder: Path, name: str) -> SigningKey:
 
 
 def _packaged(name: str, model: type[Rules]) -> Rules:
+    return cast(Rules, _read_once(name, model))
+
+
+@cache
+def _read_once(name: str, model: type[BaseModel]) -> BaseModel:
+    """Return a file of this release, which stays what it is: reading it takes as long as an answer of the sandbox."""
     with as_file(files("ink_infra_mcp") / "policies" / name) as path:
         return read_model(path, model).model
 

@@ -18,6 +18,7 @@ from ink_infra_mcp.sandbox.state_hosts import HostState
 UNKNOWN_FILE = "unknown"
 COMMANDS_FOLDER = "bin"
 PROGRAM_FILE = "program"
+PROGRAM = f"../{PROGRAM_FILE}"
 
 _SHELL = """\
 # what changes a server is answered by the world, and never run by the shell of the machine that pretends
@@ -47,7 +48,8 @@ def write_commands(scratch: Path, state: WorldState, host: HostState, *, now: fl
     program.write_text(_program(bodies, scratch / UNKNOWN_FILE), encoding="utf-8")
     program.chmod(0o700)
     for name in bodies:
-        (folder / name).symlink_to(program)
+        # a hundred links for each command: paths that are objects would take longer than the kernel
+        os.symlink(PROGRAM, f"{folder}/{name}")
     return folder
 
 
