@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ink_infra_mcp.sandbox.hosts.swap import id_of
+from ink_infra_mcp.sandbox.hosts.coolify_images import id_of
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_factory import PROD_TEXT, ImageKind
 from ink_infra_mcp.sandbox.state_github import coolify_files

@@ -11,14 +11,13 @@ from ink_infra_mcp.areas.factory.image import Picture
 from ink_infra_mcp.areas.factory.release import CoolifyRelease
 from ink_infra_mcp.areas.factory.upgrade import (
     UpgradeFacts,
-    changes_of,
-    of_files,
     of_kind,
     of_release,
     of_told_version,
     of_version,
     warnings_of,
 )
+from ink_infra_mcp.areas.factory.upgrade_files import changes_of, of_files
 from ink_infra_mcp.areas.factory.upstream import stops
 from ink_infra_mcp.clients.coolify.era import Version, parse_version
 from ink_infra_mcp.hosts.factory.looking import BASE, PROD, FactoryFacts
@@ -277,7 +276,7 @@ def test_what_an_upgrade_leaves_to_others_is_told_before_a_yes() -> None:
     told = " ".join(warnings_of(facts))
     assert f"{IMAGES_MOUNT.partition(':')[0]} is made" in told
     assert "Its own scripts/upgrade.sh is none that this tool was made after" in told
-    assert [each.name for each in changes_of(facts)] == [
+    assert [each.name for each in changes_of(facts.release, facts.ready)] == [
         "sha256 of docker-compose.prod.yml",
         "added to coolify.volumes in docker-compose.prod.yml",
     ]

@@ -1,4 +1,4 @@
-"""Answers the script that rotates Coolify's image, and the commands that pull and search one; nothing is ever run.
+"""Answers the script that rotates Coolify's image on the Factory, and realtime's with it; nothing is ever run.
 
 Written from what Docker 28, Laravel 12's artisan and Horizon print; the swap itself is over at the second look at it.
 """
@@ -6,7 +6,6 @@ Written from what Docker 28, Laravel 12's artisan and Horizon print; the swap it
 import base64
 import hashlib
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,92 +13,20 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.sandbox.compose.interpolate import BadVariable
 from ink_infra_mcp.sandbox.compose.reader import Refused
+from ink_infra_mcp.sandbox.hosts.coolify_images import Images, Said, id_of, kind_at, version_at
 from ink_infra_mcp.sandbox.hosts.factory import merged
 from ink_infra_mcp.sandbox.hosts.restore import put_back, put_rows, rows_of
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
-from ink_infra_mcp.sandbox.state_factory import BASE, CUSTOM, MIGRATIONS, PROD, FactoryDisk, ImageKind, Rotation
+from ink_infra_mcp.sandbox.state_factory import BASE, CUSTOM, MIGRATIONS, PROD, FactoryDisk, Rotation
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
-Said = tuple[int, str, str]
 UNCHANGED = 3
 _DATA = re.compile(r"<<'(?P<end>[A-Z-]+)'\n(?P<data>.*?)(?P=end)\n", re.DOTALL)
-_DOCKER = re.compile(r"(?:^|; )exec (?P<line>docker (?:pull|run|version|image inspect) .*)$", re.DOTALL)
-_LABEL = '{{index .Config.Labels "ink-infra.base"}}'
-_ASKS = {"grep", "{{.Server.Os}}/{{.Server.Arch}}", "{{.Id}} {{.Os}}/{{.Architecture}} {{.Created}}", _LABEL}
 _BETWEEN = ("swapping", "swapped", "reverting")
 _READS = ("look", "ready", "prove", "secrets")
 _OF_DISK = ("files", "env", "auto_update", "applied", "base")
 _BUSY = ("queued", "in_progress")
-_OFFICIAL = ("docker.io/coollabsio/coolify@", "ghcr.io/coollabsio/coolify@")
-_SEARCHED = ["-c", "--", "'--runtime'", "/var/www/html/bootstrap/helpers/docker.php"]
-_HELPED = ["-m", "1", "-e", "'helper_version' =>", "/var/www/html/config/constants.php"]
 _BESIDE = {"soketi": "coolify-realtime", "postgres": "coolify-db", "redis": "coolify-redis"}
-_VERSIONED = ["-m", "1", "-e", "'version' =>", "/var/www/html/config/constants.php"]
-
-
-def docker_words(command: str) -> tuple[str, ...]:
-    """Return the words of a docker command that is about an image of Coolify's; none of another command."""
-    found = _DOCKER.search(command)
-    words = tuple(shlex.split(found["line"]))[1:] if found else ()
-    return words if words[:2] == ("pull", "--quiet") or _ASKS & set(words) else ()
-
-
-def id_of(reference: str) -> str:
-    """Return the id of an image."""
-    return f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
-
-
-def kind_at(disk: FactoryDisk, reference: str) -> ImageKind:
-    """Return what an image is; the official one does not have the option."""
-    return disk.images.get(reference, ImageKind(option=not reference.startswith(_OFFICIAL)))
-
-
-def version_at(disk: FactoryDisk, reference: str) -> str:
-    """Return which Coolify an image's own source says that it is."""
-    return disk.images[reference].version if reference in disk.images else ""
-
-
-@dataclass
-class Images:
-    """Docker on the Factory, as far as images are concerned."""
-
-    host: HostState
-    disk: FactoryDisk
-
-    def answer(self, words: tuple[str, ...]) -> Said:
-        """Return what Docker says."""
-        match words:
-            case ("pull", "--quiet", reference):
-                return self._pulled(reference)
-            case ("version", *_):
-                return 0, "linux/amd64\n", ""
-            case ("image", "inspect", "--format", form, reference):
-                return self._inspected(form, reference)
-            case ("run", *rest) if rest[-4:] == _SEARCHED:
-                return self._searched(rest[-5])
-            case ("run", *rest) if rest[-5:] == _VERSIONED:
-                return 0, f"        'version' => env('COOLIFY_VERSION') ?: '{version_at(self.disk, rest[-6])}',\n", ""
-            case ("run", *rest) if rest[-5:] == _HELPED:
-                return 0, f"        'helper_version' => '{kind_at(self.disk, rest[-6]).helper}',\n", ""
-            case _:
-                return 125, "", "docker: the sandbox does not know this\n"
-
-    def _pulled(self, reference: str) -> Said:
-        if "missing" in reference:
-            return 1, "", f"Error response from daemon: manifest for {reference} not found: manifest unknown\n"
-        self.host.images = [*dict.fromkeys((*self.host.images, reference))]
-        return 0, f"{reference}\n", ""
-
-    def _inspected(self, form: str, reference: str) -> Said:
-        if reference not in self.host.images:
-            return 1, "\n", f"Error response from daemon: No such image: {reference}\n"
-        kind = kind_at(self.disk, reference)
-        if form == _LABEL:
-            return 0, f"{kind.built_on}\n", ""
-        return 0, f"{id_of(reference)} linux/{kind.arch} {kind.created}\n", ""
-
-    def _searched(self, reference: str) -> Said:
-        return (0, "1\n", "") if kind_at(self.disk, reference).option else (1, "0\n", "")
 
 
 @dataclass
