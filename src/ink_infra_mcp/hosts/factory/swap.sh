@@ -1,5 +1,6 @@
-# Puts another image of Coolify into service on this Factory, or the database of a backup, and goes back by itself
-# unless somebody confirms it. Both are a rotation: they have the same unit, and only one of them is under way.
+# Puts another image of Coolify into service on this Factory, with realtime's where that is ordered, or the database of a
+# backup, and goes back by itself unless somebody confirms it. Each is a rotation: they have the same unit, and only one of
+# them is under way.
 # usage: sh -s -- ink-swap VERB NAME
 #   look    NAME  says how far the rotation NAME is, why, and what came of it; it changes nothing
 #   ready   NAME  says what a rotation would meet here; it changes nothing
@@ -230,7 +231,7 @@ composed() {
     if [ -n "$at" ] && [ -f "$at" ]; then set -- "$@" -f "$at"; fi
   done
   # shellcheck disable=SC2086 - words of ours
-  ask 60 docker compose --env-file "$env" "$@" $asked 2>/dev/null
+  ask 30 docker compose --env-file "$env" "$@" $asked 2>/dev/null
 }
 
 # keep FILE: copy it, twice, for the way back, and write what it shall be
