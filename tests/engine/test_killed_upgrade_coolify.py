@@ -13,6 +13,7 @@ from tests.tools.exchanges import NEW, in_service
 from tests.tools.test_build_fork_image import NAME
 from tests.tools.test_restore_official_coolify import ENV, VERSION
 from tests.tools.test_upgrade_coolify import FORK_TAG, NEW_PROD, built, released
+from tests.tools.test_upgrade_realtime import TAG, newer
 
 MOMENTS = [
     Moment("reached", "ink-swap start"),
@@ -35,6 +36,16 @@ async def test_a_killed_upgrade_is_finished_by_the_next_process_and_swaps_once(t
         state = await finished_once(it, "upgrade_coolify", {"version": VERSION, "image": NEW}, dies)
         disk = state.coolify.factory
         assert (in_service(state).image, disk.files[PROD], disk.env) == (NEW, NEW_PROD, ENV)
+
+
+@pytest.mark.anyio
+@pytest.mark.timeout(450)
+@pytest.mark.parametrize("dies", [Moment("after", "factory.pull_image", nth=2), *MOMENTS], ids=str)
+async def test_a_kill_on_the_way_with_realtime_pulls_and_swaps_both_once(tmp_path: Path, dies: Moment) -> None:
+    """With its image pulled and that not yet written down, and with both of them going: both new ones serve."""
+    with anyio.fail_after(LIMIT_S), scene(tmp_path, all_of(newer, built())) as it:
+        state = await finished_once(it, "upgrade_coolify", {"version": VERSION, "image": NEW}, dies)
+        assert (in_service(state).image, in_service(state).realtime) == (NEW, TAG)
 
 
 @pytest.mark.anyio

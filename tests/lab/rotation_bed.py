@@ -124,11 +124,20 @@ class Ground:
             migrated_s=1.0,
         )
 
-    async def upgrade(self, prod: str, *, commit: str = NEXT_COMMIT) -> JsonObject:
-        """Pull the fork on the next release and swap it in with that release's file and keys of .env."""
+    async def upgrade(self, prod: str, *, commit: str = NEXT_COMMIT, realtime: str = "") -> JsonObject:
+        """Pull the fork on the next release and swap it in with that release's file and keys of .env.
+
+        With `realtime`, the name of its image as the catalogue has it, that service goes along.
+        """
         pinned = self.images[NEXT].pinned
         about: dict[str, JsonValue] = {"option": True, "least_age_h": 0, "version": NEXT_VERSION, "built_on": commit}
-        pulled = await self.run("factory.pull_image", image=pinned, **about)
+        pulled = await self.run("factory.pull_image", image=pinned, **about, helper="1.0.15")
+        beside: dict[str, JsonValue] = {}
+        if realtime:
+            there = await self.run(
+                "factory.pull_image", image=self.images[realtime].pinned, option=False, least_age_h=0
+            )
+            beside = {"realtime": f"{NAME}/{realtime}", "realtime_id": there["id"]}
         meets = await swapping.ready(self.pool, "factory")
         return await self.run(
             "factory.swap_image",
@@ -140,6 +149,7 @@ class Ground:
             env={"LATEST_IMAGE": NEXT_VERSION, "COOLIFY_VERSION": NEXT_VERSION},
             migrations=[MORE],
             migrated_s=1.0,
+            **beside,
         )
 
     async def go_official(self) -> JsonObject:
@@ -176,6 +186,30 @@ class Ground:
         if name == OFFICIAL:
             bare = {CUSTOM: without_image(files[CUSTOM].text, "coolify")}
             orders = orders.model_copy(update={"texts": {**orders.texts, **bare}, "tag": TAG, "env": ENV})
+        await self._ordered(orders)
+
+    async def begin_both(self, prod: str, realtime: str) -> None:
+        """Have the Factory begin an upgrade with a realtime that nobody follows, both pulled by their digests."""
+        pinned, ids = self.images[NEXT].pinned, list[str]()
+        for image in (pinned, self.images[realtime].pinned):
+            pulled = await self.run("factory.pull_image", image=image, option=False, least_age_h=0)
+            ids.append(str(pulled["id"]))
+        files = (await swapping.ready(self.pool, "factory")).files
+        orders = Orders(
+            image=pinned,
+            image_id=ids[0],
+            migrates=True,
+            health_s=60,
+            confirm_s=600,
+            sums={file: files[file].sha256 for file in FILES},
+            texts={CUSTOM: with_image(files[CUSTOM].text, "coolify", pinned), PROD: prod},
+            env={"LATEST_IMAGE": NEXT_VERSION, "COOLIFY_VERSION": NEXT_VERSION},
+            realtime=f"{NAME}/{realtime}",
+            realtime_id=ids[1],
+        )
+        await self._ordered(orders)
+
+    async def _ordered(self, orders: Orders) -> None:
         for verb, given in (("prepare", orders), ("start", None)):
             permit = permit_here(self.operation, "factory.swap_image")
             await swapping.act(self.pool, "factory", verb, self.operation, permit=permit, orders=given)

@@ -18,6 +18,7 @@ from tests.tools.calls import Before, Said, call, unknown
 LIMIT_S = 180
 NEW = "registry.example.com/ink/coolify@sha256:" + "d" * 64
 TAGGED = "registry.example.com/ink/coolify:runtime-fix"
+REALTIME = "coollabsio/coolify-realtime:1.0.17"
 ADDED = "2026_11_01_000000_add_ink_table"
 COOLIFYS = "${REGISTRY_URL:-docker.io}/coollabsio/coolify:${LATEST_IMAGE:-latest}"
 PROVED = {
@@ -40,6 +41,7 @@ class InService:
     auto_update: bool
     applied: list[str]
     isolates: bool
+    realtime: str = REALTIME
 
 
 def coolify(state: WorldState) -> Container:
@@ -51,7 +53,8 @@ def in_service(state: WorldState) -> InService:
     """Return what serves."""
     disk = state.coolify.factory
     option = state.coolify.supports_runtime_option
-    return InService(coolify(state).image, disk.files, disk.env, disk.auto_update, disk.applied, option)
+    beside = next((c.image for c in state.hosts["factory"].containers if c.name == "coolify-realtime"), "")
+    return InService(coolify(state).image, disk.files, disk.env, disk.auto_update, disk.applied, option, beside)
 
 
 def apps(state: WorldState) -> list[str]:

@@ -144,6 +144,7 @@ async def test_a_release_that_does_not_become_healthy_is_taken_back_with_its_fil
         ({"version": "4.3.10"}, "its source says that it is Coolify 4.3.10, and not 4.3.11"),
         ({"built_on": "1" * 40}, f"it was built on {'1' * 40}, and 4.3.11 is {COMMIT}"),
         ({"option": False}, "its source has no --runtime"),
+        ({"helper": "1.0.14"}, "its source builds with helper 1.0.14, and not 1.0.15"),
     ],
 )
 async def test_a_fork_that_is_not_built_on_that_release_or_drops_the_option_ends_it_untouched(
@@ -281,14 +282,14 @@ async def test_what_nobody_should_go_to_or_go_to_now_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (released(**{BASE: BASE_TEXT.replace("postgres:15", "postgres:18")}), "and postgres:18-alpine in 4.3.11"),
+        (released(**{BASE: BASE_TEXT.replace("postgres:15", "postgres:18")}), "4.3.11 names Postgres as postgres:18-"),
         (released(**{".env.production": "APP_KEY=\nNEW_KEY=\n"}), ".env lacks what .env.production of that release"),
     ],
 )
-async def test_a_release_that_needs_more_than_coolifys_own_container_is_refused_with_what_differs(
+async def test_a_release_that_needs_more_than_coolify_and_realtime_is_refused_with_what_differs(
     tmp_path: Path, change: Change, reason: str
 ) -> None:
-    """The unit swaps one container, and takes back what it swapped: it brings no other service and no new key."""
+    """The unit takes back what it swapped: it brings no database and no new key."""
     assert reason in await stays(tmp_path, change, image=NEW)
 
 

@@ -79,7 +79,8 @@ class Dump(Part):
 class ImageKind(Part):
     """What an image of Coolify is: for which machines, with the option or not, how its container fares, when made.
 
-    `version` is what its own source says, `built_on` the commit of Coolify that it says it was built on.
+    `version` is what its own source says, `built_on` the commit of Coolify that it says it was built on, `helper` the
+    version that its source builds with.
     """
 
     arch: str = "amd64"
@@ -88,6 +89,7 @@ class ImageKind(Part):
     created: str = "2026-01-02T03:04:05.678901234Z"
     version: str = ""
     built_on: str = ""
+    helper: str = "1.0.15"
 
 
 class Rotation(Part):
@@ -234,7 +236,8 @@ class FactoryDisk(Part):
     """The migrations in images, by reference; those of every other image are `MIGRATIONS`."""
     failing: list[str] = []
     """What fails: programs (`pg_dump`, `pg_restore`, `horizon`), migrations by name, or of a restored Coolify its start
-    (`restored`), its keys (`decrypt`), and its way in to all servers (`ssh`) or to one (`ssh NAME`)."""
+    (`restored`), its keys (`decrypt`), and its way in to all servers (`ssh`) or to one (`ssh NAME`); or that realtime
+    answers Coolify (`reaches`)."""
     key_fits: bool = True
     """Whether the database was encrypted with the APP_KEY in .env."""
     broken: list[str] = []

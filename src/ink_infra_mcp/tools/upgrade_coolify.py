@@ -16,7 +16,7 @@ from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
 from ink_infra_mcp.core.plan import JsonObject, Plan
 from ink_infra_mcp.core.systems import DEPLOY, FACTORY, GITHUB, MUSCLE, OPTION, READ, RUNTIME, STATE, WRITE, Needs
 
-_KEEPS = ("users' apps, which run on", "Coolify's keys, its settings but for auto-update, and its other services")
+_KEEPS = ("users' apps, which run on", "Coolify's keys, its settings but for auto-update, its Postgres and its Redis")
 
 
 class Args(BaseModel):
@@ -30,7 +30,7 @@ class Args(BaseModel):
 
 
 class UpgradeCoolify(Mutation[Args, Look, UpgradeFacts]):
-    """Upgrade Coolify to a newer release, if that changes no other container. A fork is built on it first."""
+    """Upgrade Coolify, and its realtime service, to a newer release. A fork is built on it first."""
 
     name: ClassVar[str] = "upgrade_coolify"
     title: ClassVar[str] = "Upgrade Coolify"

@@ -1,21 +1,25 @@
 """Which release an upgrade goes to, and what more than Coolify's own container ends it: decided without a server."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ink_infra_mcp.areas.factory.image import Picture
 from ink_infra_mcp.areas.factory.release import CoolifyRelease
 from ink_infra_mcp.areas.factory.upgrade import (
     UpgradeFacts,
-    changes_of,
-    of_files,
     of_kind,
     of_release,
     of_told_version,
     of_version,
     warnings_of,
 )
+from ink_infra_mcp.areas.factory.upgrade_files import changes_of, of_files
+from ink_infra_mcp.areas.factory.upstream import stops
+from ink_infra_mcp.clients.coolify.era import Version, parse_version
 from ink_infra_mcp.hosts.factory.looking import BASE, PROD, FactoryFacts
 from ink_infra_mcp.hosts.factory.swapping import IMAGES_MOUNT, FileSeen, Ready
 from ink_infra_mcp.sandbox.state_factory import BASE_TEXT, PROD_TEXT
@@ -26,9 +30,9 @@ OFFICIAL = "docker.io/coollabsio/coolify"
 FORK = "registry.example.com/ink/coolify"
 DIGEST = f"sha256:{'1' * 64}"
 REALTIME_LINE = "'realtime_version' => '1.0.17',\n"
-REALTIME = "docker.io/coollabsio/coolify-realtime:1.0.17"
 ENV_NAMES = ("APP_KEY", "DB_PASSWORD", "DB_USERNAME", "REDIS_PASSWORD", "REGISTRY_URL", "MINE")
-MORE = "only Coolify's own container, its image and health check, is swapped, and more differs: "
+EACH = ", each by a call of its own"
+MORE = "only Coolify's and realtime's image and health check are swapped, and more differs: "
 
 
 def seen(base: str | None = "4.3.10", *, runs: str = FORK) -> Picture:
@@ -42,7 +46,7 @@ def release(prod: str = PROD_TEXT, **texts: str) -> CoolifyRelease:
     return CoolifyRelease(version=VERSION, commit="1" * 40, texts={**coolify_files(VERSION, prod), **texts})
 
 
-def meets(prod: str = PROD_TEXT, base: str = BASE_TEXT, *, realtime: str = REALTIME) -> Ready:
+def meets(prod: str = PROD_TEXT, base: str = BASE_TEXT) -> Ready:
     """Return what stands on the Factory."""
     return Ready(
         deployments=0,
@@ -53,7 +57,6 @@ def meets(prod: str = PROD_TEXT, base: str = BASE_TEXT, *, realtime: str = REALT
         relying=(),
         files={PROD: FileSeen(sha256="none", text=prod)},
         base=FileSeen(sha256="none", text=base),
-        realtime=realtime,
         env_names=ENV_NAMES,
     )
 
@@ -66,13 +69,45 @@ def meets(prod: str = PROD_TEXT, base: str = BASE_TEXT, *, realtime: str = REALT
         ("4.0.0-beta.474", "4.0.0", []),
         ("4.3.11", "4.3.11", ["4.3.11 is not newer than 4.3.11, which runs"]),
         ("4.3.11", "4.3.9", ["4.3.9 is not newer than 4.3.11, which runs"]),
-        ("4.1.2", "4.3.11", ["4.3.11 skips a line: go from 4.1.2 to a release of 4.2 first"]),
+        ("4.1.2", "4.3.11", [f"4.3.11 skips a line: go from 4.1.2 to 4.2.1 first{EACH}"]),
+        ("4.0.1", "4.3.11", [f"4.3.11 skips a line: go from 4.0.1 to a release of 4.1, then 4.2.1 first{EACH}"]),
+        ("4.0.0-beta.474", "4.1.0", [f"4.1.0 skips a line: go from 4.0.0-beta.474 to 4.0.1 first{EACH}"]),
         (None, "4.3.11", ["which Coolify runs is not known"]),
     ],
 )
 def test_a_release_follows_what_runs_line_by_line(base: str | None, version: str, reasons: list[str]) -> None:
-    """Newer, and in the same line or the next one."""
-    assert list(of_version(seen(base), version)) == reasons
+    """Newer, and in the same line or the next one; a beta goes to the release of its line. Stops are named."""
+    tags = ("v4.3.11", "v4.3.9", "v4.2.0", "v4.2.1", "v4.0.0", "v4.0.1")
+    assert list(of_version(seen(base), version, tags)) == reasons
+
+
+VERSIONS = st.builds(
+    Version,
+    major=st.just(4),
+    minor=st.integers(0, 6),
+    patch=st.integers(0, 3),
+    pre=st.sampled_from([(), ("beta", "1"), ("rc", "2")]),
+)
+
+
+@given(
+    VERSIONS, VERSIONS.filter(lambda each: not each.pre), st.lists(VERSIONS.map(lambda each: f"v{each}"), max_size=9)
+)
+def test_whoever_stops_where_it_is_said_skips_nothing(base: Version, wanted: Version, tags: list[str]) -> None:
+    """From each stop to the next there is no stop any more, and each lies on the way."""
+    way = [parse_version(stop.removeprefix("a release of ")) for stop in stops(base, wanted, tags)]
+    legs = [base, *(each for each in way if each is not None), wanted]
+    assert len(legs) == len(way) + 2
+    assert all(stops(each, later, ()) == () for each, later in pairwise(legs) if not each.pre)
+    assert base.minor <= wanted.minor or way == []
+
+
+def test_which_releases_lie_between_is_told_since_their_migrations_run_at_once() -> None:
+    """And that one of those is the way where the rehearsal fails."""
+    passed = release().model_copy(update={"listed": ("v4.3.11", "v4.3.10", "v4.3.9", "v4.3.8")})
+    facts = UpgradeFacts(passed, f"{FORK}@{DIGEST}", "", seen("4.3.8"), meets())
+    assert "Between 4.3.8 and 4.3.11 lie 4.3.9, 4.3.10: " in " ".join(warnings_of(facts))
+    assert "Between" not in " ".join(warnings_of(replace(facts, picture=seen("4.3.10"))))
 
 
 def test_the_next_major_version_is_not_supported() -> None:
@@ -125,7 +160,7 @@ def test_a_fork_stays_a_fork_and_the_official_image_official(runs: str, image: s
         ),
         (
             release(**{BASE: BASE_TEXT.replace("postgres:15", "postgres:18")}),
-            [MORE + "postgres.image is postgres:15-alpine, and postgres:18-alpine in 4.3.11"],
+            ["4.3.11 names Postgres as postgres:18-alpine, and postgres:15-alpine stands here: "],
         ),
         (release("services: {a: 1, a: 2}\n"), ["its compose files cannot be compared: "]),
     ],
@@ -190,19 +225,6 @@ def test_a_tag_is_believed_only_with_its_own_source_and_with_keys_that_are_there
 
 
 @pytest.mark.parametrize(
-    ("runs", "told"),
-    [
-        ("docker.io/coollabsio/coolify-realtime:1.0.16", "1.0.16"),
-        ("mirror.example.com:5000/realtime", "5000/realtime"),
-        ("", "what is not known"),
-    ],
-)
-def test_a_release_that_wants_another_realtime_service_than_runs_is_refused(runs: str, told: str) -> None:
-    """Files that name it are one thing; which one runs beside the new image is another."""
-    assert list(of_release(release(), meets(realtime=runs))) == [f"realtime runs as {told}, and 4.3.11 wants 1.0.17"]
-
-
-@pytest.mark.parametrize(
     ("told", "env", "reasons"),
     [
         ("4.3.10", "4.3.10", []),
@@ -254,7 +276,7 @@ def test_what_an_upgrade_leaves_to_others_is_told_before_a_yes() -> None:
     told = " ".join(warnings_of(facts))
     assert f"{IMAGES_MOUNT.partition(':')[0]} is made" in told
     assert "Its own scripts/upgrade.sh is none that this tool was made after" in told
-    assert [each.name for each in changes_of(facts)] == [
+    assert [each.name for each in changes_of(facts.release, facts.ready)] == [
         "sha256 of docker-compose.prod.yml",
         "added to coolify.volumes in docker-compose.prod.yml",
     ]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ink_infra_mcp.hosts.factory.artisan import pending_in
 from ink_infra_mcp.hosts.factory.serving import faults, worse
-from ink_infra_mcp.hosts.factory.swapping import Service
+from ink_infra_mcp.hosts.factory.swapping import Seen, Service
 
 ID = "sha256:" + "a" * 64
 OTHER = "sha256:" + "b" * 64
@@ -107,3 +107,38 @@ def test_each_thing_that_is_not_so_or_not_known_is_a_fault(change: dict[str, obj
 def test_what_has_become_worse_is_told(change: dict[str, object], words: tuple[str, ...]) -> None:
     """A job that had failed before is nobody's fault now; a number that is gone is not fine."""
     assert tuple(worse(GOOD, GOOD.model_copy(update=change))) == words
+
+
+BESIDE = Seen(image=OTHER, container="running", health="healthy", restarts=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"realtime": BESIDE.model_copy(update={"image": ID})}, f"realtime runs {ID[:19]}, not {OTHER[:19]}"),
+        ({"realtime": Seen()}, f"realtime runs an unknown image, not {OTHER[:19]}"),
+        (
+            {"realtime": BESIDE.model_copy(update={"health": "unhealthy"})},
+            "realtime is running and its health unhealthy",
+        ),
+        ({"reaches": False}, "Coolify gets no answer from realtime on its ports 6001 and 6002"),
+        ({"reaches": None}, "Coolify gets no answer from realtime on its ports 6001 and 6002"),
+    ],
+)
+def test_realtime_is_looked_at_where_it_was_exchanged(change: dict[str, object], fault: str) -> None:
+    """By its image, its health, and by Coolify, which has to reach it; where it stayed nobody asks."""
+    good = GOOD.model_copy(update={"realtime": BESIDE, "reaches": True})
+    bad = good.model_copy(update=change)
+    assert tuple(faults(good, ID, realtime_id=OTHER)) == ()
+    assert fault in tuple(faults(bad, ID, realtime_id=OTHER))
+    assert tuple(faults(bad, ID)) == ()
+
+
+def test_a_realtime_that_starts_again_has_become_worse_where_it_was_exchanged() -> None:
+    """What was not counted at first is no measure of it."""
+    first, again = (GOOD.model_copy(update={"realtime": BESIDE.model_copy(update={"restarts": n})}) for n in (0, 1))
+    assert [tuple(worse(*both)) for both in ((first, again), (first, first), (GOOD, again))] == [
+        ("realtime was started again",),
+        (),
+        (),
+    ]

@@ -18,7 +18,9 @@ from ink_infra_mcp.hosts.factory.swapping import (
     Orders,
     Ready,
     Rotation,
+    Seen,
     Service,
+    Sibling,
     read_ready,
     read_rotation,
     read_service,
@@ -132,6 +134,14 @@ def test_an_answer_is_read_as_it_is_meant() -> None:
         ("file", f"{PROD} {'b' * 64} {coded('services: {}')}"),
         ("base", f"{'c' * 64} {coded('volumes: {}')}"),
         ("env_names", "APP_KEY AUTOUPDATE "),
+        ("beside", f"soketi {ID} running healthy docker.io/a/realtime:1"),
+        ("digests", f"soketi a/realtime@{ID} rubbish "),
+        ("names", "soketi docker.io/a/realtime:1 "),
+        ("beside", f"postgres {ID} running none postgres:15-alpine"),
+        ("digests", "postgres "),
+        ("names", "postgres postgres:15-alpine redis:7-alpine "),
+        ("beside", "redis "),
+        ("names", "redis redis:7-alpine"),
     ]
     assert read_ready(HOST, ready) == Ready(
         deployments=2,
@@ -144,9 +154,22 @@ def test_an_answer_is_read_as_it_is_meant() -> None:
         base=FileSeen(sha256="c" * 64, text="volumes: {}"),
         env_names=("APP_KEY", "AUTOUPDATE"),
         held=("6001=?", "8000=web"),
+        beside={
+            "soketi": Sibling(
+                image=ID,
+                state="running",
+                health="healthy",
+                reference="docker.io/a/realtime:1",
+                names="docker.io/a/realtime:1",
+                digests=(f"a/realtime@{ID}",),
+            ),
+            "postgres": Sibling(image=ID, state="running", health="none", reference="postgres:15-alpine"),
+        },
     )
     service = [
         ("container", f"{ID} running 1 healthy"),
+        ("realtime", f"{ID} running 0 unhealthy"),
+        ("reaches", "no"),
         ("migrations", f"0 {coded('list')}"),
         ("horizon", f"2 {coded('inactive')}"),
         ("auto_update", "f"),
@@ -163,6 +186,8 @@ def test_an_answer_is_read_as_it_is_meant() -> None:
         untrusted_horizon="inactive",
         auto_update=False,
         failed_jobs=0,
+        realtime=Seen(image=ID, container="running", health="unhealthy", restarts=0),
+        reaches=False,
     )
 
 

@@ -1,6 +1,7 @@
 """The plan of an exchange of Coolify's image, whichever tool makes it: what it locks, pins and keeps, and its word."""
 
-from ink_infra_mcp.areas.factory.exchange import Exchange, exchange_steps
+from ink_infra_mcp.areas.factory.exchange import Exchange
+from ink_infra_mcp.areas.factory.exchange_steps import exchange_steps
 from ink_infra_mcp.areas.factory.image_gates import unlooked
 from ink_infra_mcp.core.plan import JsonObject, Plan
 

@@ -1,5 +1,6 @@
 """What is true of Coolify's image after it was exchanged, seen anew, and what is told of the exchange."""
 
+from ink_infra_mcp.areas.factory.beside import PULL
 from ink_infra_mcp.areas.factory.exchange import UNISOLATED
 from ink_infra_mcp.areas.factory.findings import drift_of
 from ink_infra_mcp.areas.factory.image import Picture, picture
@@ -9,6 +10,7 @@ from ink_infra_mcp.core.operation import Check, Results
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.hosts.factory.swapping import prove
 
 _SHOWN = 6
 
@@ -30,6 +32,7 @@ async def of_exchange(plan: Plan, results: Results, look: Look) -> list[Check]:
         _auto_update(seen),
         _apps(seen),
         *_version(seen, swap),
+        *await _realtime(look, seen.facts.host, swap, results),
     ]
 
 
@@ -57,6 +60,17 @@ def _version(seen: Picture, swap: Step) -> list[Check]:
     base, told = (clean_name(text or "nothing") for text in (seen.facts.base, seen.told))
     same = parse_version(base) == parse_version(told) == parse_version(wanted) is not None
     return [_check("version", same, f"the image says {base}, the API {told}")]
+
+
+async def _realtime(look: Look, host: str, swap: Step, results: Results) -> list[Check]:
+    """It was proved before it was kept; here it is seen anew, with Coolify's own word whether it answers."""
+    if "realtime" not in swap.params:
+        return []
+    service, wanted = await prove(look.hosts, host), results.get(PULL, {}).get("id")
+    now = service.realtime
+    good = (now.image, now.container, now.health, service.reaches) == (wanted, "running", "healthy", True)
+    told = " ".join(filter(None, (now.image, now.container, now.health)))
+    return [_check("realtime", good, f"{told or 'it was not seen'}; answers Coolify: {service.reaches}")]
 
 
 def _auto_update(seen: Picture) -> Check:

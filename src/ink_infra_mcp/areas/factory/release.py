@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 
-from ink_infra_mcp.areas.factory.upstream import UPSTREAM, published
+from ink_infra_mcp.areas.factory.upstream import UPSTREAM, listed, one_of
 from ink_infra_mcp.clients.github import GithubLook
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import Frozen
-from ink_infra_mcp.hosts.factory.looking import BASE, PROD, version_in
+from ink_infra_mcp.hosts.factory.looking import BASE, PROD, part_in, version_in
 
 ENV = ".env.production"
 CONSTANTS = "config/constants.php"
@@ -22,7 +22,6 @@ _KNOWN = frozenset(
     }
 )
 """Of Coolify's own upgrade.sh: 4.2.0 to 4.3.6, 4.3.7 to 4.3.9, and from 4.3.10 on. What those do is known here."""
-_PART = re.compile(r"'(helper|realtime)_version' => '([0-9]{1,4}(?:\.[0-9]{1,4}){2})'", re.ASCII)
 _NAME = re.compile(r"^([A-Za-z_][A-Za-z0-9_]{0,63})=", re.ASCII | re.MULTILINE)
 _NEXT = "Look at that tag on GitHub, and name another release."
 
@@ -31,12 +30,13 @@ class CoolifyRelease(Frozen):
     """`version` is what was asked for, `commit` what its tag names, and `texts` are the files of `FILES` there.
 
     `told` is the version that the release's own source says, empty: none. `helper` and `realtime` are those images of
-    Coolify that this source wants beside it, `?`: not said.
+    Coolify that this source wants beside it, `?`: not said. `listed` are the tags of releases that GitHub showed.
     """
 
     version: str
     commit: str
     texts: Mapping[str, str]
+    listed: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
@@ -69,7 +69,7 @@ class CoolifyRelease(Frozen):
         return {name: sha256(text.encode()).hexdigest() for name, text in self.texts.items()}
 
     def _part(self, which: str) -> str:
-        return dict(_PART.findall(self.texts[CONSTANTS])).get(which, "?")
+        return part_in(self.texts[CONSTANTS], which) or "?"
 
 
 async def release_of(github: GithubLook, version: str) -> CoolifyRelease:
@@ -80,7 +80,8 @@ async def release_of(github: GithubLook, version: str) -> CoolifyRelease:
         VendorError: GitHub did not answer well.
     """
     owner, _, name = UPSTREAM.partition("/")
-    commit = await github.tag(owner, name, await published(github, f"v{version}"))
+    tags = await listed(github)
+    commit = await github.tag(owner, name, one_of(tags, f"v{version}"))
     if commit is None:
         raise InputError(f"GitHub shows no tag v{version} of {UPSTREAM}.", next=_NEXT)
     texts: dict[str, str] = {}
@@ -89,4 +90,4 @@ async def release_of(github: GithubLook, version: str) -> CoolifyRelease:
         if text is None:
             raise InputError(f"{UPSTREAM} has no {path} at v{version}.", next=_NEXT)
         texts[path] = text
-    return CoolifyRelease(version=version, commit=commit, texts=texts)
+    return CoolifyRelease(version=version, commit=commit, texts=texts, listed=tags)

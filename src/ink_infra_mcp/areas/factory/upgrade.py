@@ -4,11 +4,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from pydantic import JsonValue
-
 from ink_infra_mcp.areas.apps.app import all_apps
 from ink_infra_mcp.areas.apps.built_apps import BuiltApp
 from ink_infra_mcp.areas.apps.home import find_project
+from ink_infra_mcp.areas.factory.beside import (
+    Realtime,
+    of_beside,
+    of_gates,
+    realtime_for,
+    told_of,
+)
 from ink_infra_mcp.areas.factory.canary import canary_of
 from ink_infra_mcp.areas.factory.copies import left_here
 from ink_infra_mcp.areas.factory.exchange import (
@@ -24,32 +29,26 @@ from ink_infra_mcp.areas.factory.fork_build import BuildFacts
 from ink_infra_mcp.areas.factory.image import Picture, picture
 from ink_infra_mcp.areas.factory.image_gates import of_rules, signed_now
 from ink_infra_mcp.areas.factory.official import of_last_file, official_image, official_tag
-from ink_infra_mcp.areas.factory.release import UPGRADE, CoolifyRelease, release_of
+from ink_infra_mcp.areas.factory.release import CONSTANTS, UPGRADE, CoolifyRelease, release_of
 from ink_infra_mcp.areas.factory.rotation import pinned_image
 from ink_infra_mcp.areas.factory.upgrade_build import build_for, built, id_of, of_fresh, steps_of
 from ink_infra_mcp.areas.factory.upgrade_build import warnings_of as warnings_of_build
-from ink_infra_mcp.areas.factory.upstream import UPSTREAM
+from ink_infra_mcp.areas.factory.upgrade_files import changes_of, of_files
+from ink_infra_mcp.areas.factory.upstream import UPSTREAM, between, listed, stops
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.era import era_of, parse_version
-from ink_infra_mcp.core.compose.difference import Difference, differences
 from ink_infra_mcp.core.compose.reading import read_compose
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.image_rules import ImageRules
-from ink_infra_mcp.core.plan import Change, Plan
+from ink_infra_mcp.core.plan import Plan
 from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.signing import Verdict
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.configured import kind_of
-from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD
+from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
 from ink_infra_mcp.hosts.factory.swapping import IMAGES_MOUNT, Ready, ready
 
 _RELEASE = re.compile(r"v?(\d{1,4}\.\d{1,4}\.\d{1,4})", re.ASCII)
-_MAY_CHANGE = frozenset({("services", "coolify", "image"), ("services", "coolify", "healthcheck")})
-"""What of its compose files a release may change here: the one container that is swapped takes it, and nothing else."""
-_FOLDER = Difference(path=("services", "coolify", "volumes"), before=[], after=[IMAGES_MOUNT])
-"""The one folder more that the unit makes as upgrade.sh does (4.3.7 on); it stays where the unit goes back."""
-_SHOWN = frozenset({"image", "interval", "retries", "start_period", "timeout", "ports", "volumes", "expose"})
-"""Of which values of the Factory's files it is shown what stands there now: in others somebody may keep a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class UpgradeFacts:
     """What an upgrade to a `release` would meet: `image` by digest, and `tag` as files and .env name it, empty: a fork.
 
     `canary` is None where it runs already. A fork that no image is given for comes of a `build`; where that is still to
-    be made, `image` is the tag that it gets.
+    be made, `image` is the tag that it gets. `realtime` is None where that service stays.
     """
 
     release: CoolifyRelease
@@ -69,6 +68,7 @@ class UpgradeFacts:
     rules: ImageRules = field(default_factory=ImageRules)
     signed: Verdict | None = None
     build: BuildFacts | None = None
+    realtime: Realtime | None = None
 
     @property
     def host(self) -> str:
@@ -106,7 +106,7 @@ class UpgradeFacts:
     def is_so(self) -> bool:
         """Return whether it runs, is what the release's files and .env name, and no update replaces it."""
         seen, facts = self.picture, self.picture.facts
-        if self.builds:
+        if self.builds or self.realtime is not None:
             return False
         named = not self.images and not self.whole and self.env.items() <= (facts.env or {}).items()
         return serves(seen, self.image) and named and facts.base == self.release.version and is_off(seen)
@@ -122,14 +122,16 @@ async def upgrade_facts(look: Look, version: str, image: str, approved: Plan | N
     """
     wanted = _version(version)
     seen = await picture(look)
-    if why := (*of_kind(seen, image), *_of_another(seen, wanted)):
+    tags = await _tags_of_stops(look, seen, wanted)
+    if why := (*of_kind(seen, image), *_of_another(seen, wanted, tags)):
         raise RefusedByPolicy(_words(seen, wanted, why), next="Look with get_coolify_image, then call again.")
     meets = await ready(look.hosts, seen.facts.host)
     release = await release_of(look.github, wanted)
     build = await build_for(look, wanted, approved) if seen.kind == "fork" and not image else None
     tag = "" if image or build else official_tag(seen, _own_line(release), wanted)
     pinned = await _image(look, image, tag, build)
-    bare = UpgradeFacts(release, pinned, tag, seen, meets, rules=look.images, build=build)
+    realtime = await realtime_for(look, seen, release, meets)
+    bare = UpgradeFacts(release, pinned, tag, seen, meets, rules=look.images, build=build, realtime=realtime)
     if bare.is_so:
         return bare
     bare = replace(bare, signed=None if bare.builds else await signed_now(look, bare.image))
@@ -160,10 +162,16 @@ def _version(text: str) -> str:
     return told[1]
 
 
-def _of_another(seen: Picture, version: str) -> Iterator[str]:
+async def _tags_of_stops(look: Look, seen: Picture, version: str) -> tuple[str, ...]:
+    """GitHub is asked for the releases to stop at only where there are some."""
+    base, wanted = parse_version(seen.facts.base or ""), parse_version(version)
+    return await listed(look.github) if base and wanted and stops(base, wanted, ()) else ()
+
+
+def _of_another(seen: Picture, version: str, tags: tuple[str, ...]) -> Iterator[str]:
     """What cannot follow what runs is said before anybody is asked for it; the same may be so already."""
     if parse_version(version) != parse_version(seen.facts.base or ""):
-        yield from of_version(seen, version)
+        yield from of_version(seen, version, tags)
 
 
 def of_kind(seen: Picture, image: str) -> Iterator[str]:
@@ -191,7 +199,9 @@ def reasons_against(facts: UpgradeFacts) -> Iterator[str]:
     yield from of_told_version(seen, facts.release.version)
     yield from of_release(facts.release, facts.ready)
     yield from _of_what_is_set(facts)
-    yield from of_files(facts.release, facts.ready)
+    yield from of_beside(seen, facts.release, facts.ready, facts.realtime)
+    yield from of_gates(facts.rules, facts.realtime)
+    yield from of_files(facts.release, facts.ready, facts.realtime)
     if facts.tag:
         yield from of_last_file(seen.facts.images or {})
 
@@ -206,15 +216,20 @@ def _of_what_is_set(facts: UpgradeFacts) -> Iterator[str]:
         )
 
 
-def of_version(seen: Picture, version: str) -> Iterator[str]:
-    """Yield why a release does not follow what runs: Coolify's migrations are made for one line after the other."""
+def of_version(seen: Picture, version: str, tags: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield why a release does not follow what runs: Coolify's migrations are made for one line after the other.
+
+    Which releases come first is said by name, as far as they are among `tags`.
+    """
     base, wanted = parse_version(seen.facts.base or ""), parse_version(version)
     if base is None or wanted is None:
         yield "which Coolify runs is not known"
     elif wanted <= base:
         yield f"{version} is not newer than {base}, which runs"
-    elif (wanted.major, wanted.minor) > (base.major, base.minor + 1):
-        yield f"{version} skips a line: go from {base} to a release of {base.major}.{base.minor + 1} first"
+    elif first := stops(base, wanted, tags):
+        yield f"{version} skips a line: go from {base} to {', then '.join(first)} first, each by a call of its own"
+    elif wanted.major > base.major:
+        yield f"{version} is of another major version than {base}, which runs"
     if not (era := era_of(version)).supported:
         yield era.words.rstrip(".")
 
@@ -234,79 +249,6 @@ def of_release(release: CoolifyRelease, meets: Ready) -> Iterator[str]:
         yield f"the source at v{release.version} says that it is Coolify {clean_name(release.told) or 'of no version'}"
     if lacking := sorted({*release.env_names} - {*meets.env_names}):
         yield f".env lacks what .env.production of that release sets: {', '.join(lacking)}"
-    yield from _of_realtime(release, meets.realtime.rpartition(":")[2])
-
-
-def _of_realtime(release: CoolifyRelease, runs: str) -> Iterator[str]:
-    if runs != release.realtime:
-        yield f"realtime runs as {runs or 'what is not known'}, and {release.version} wants {release.realtime}"
-
-
-def of_files(release: CoolifyRelease, meets: Ready) -> Iterator[str]:
-    """Yield what of the compose files on the Factory is not as in the release, beside Coolify's own container.
-
-    Others' containers are not swapped, and have no way back: a newer realtime service or database is not brought.
-    """
-    try:
-        found = (*_in_base(release, meets), *(each for each in _in_prod(release, meets) if not _may_change(each)))
-    except InputError:
-        # nothing of a file is in the reason: others may keep secrets in theirs
-        yield "its compose files cannot be compared: one is not written so that every reader takes it alike"
-        return
-    if found:
-        told = ", ".join(_told(each, release.version) for each in found)
-        yield f"only Coolify's own container, its image and health check, is swapped, and more differs: {told}"
-
-
-def _in_base(release: CoolifyRelease, meets: Ready) -> tuple[Difference, ...]:
-    return differences(meets.base.text, release.texts[BASE])
-
-
-def _in_prod(release: CoolifyRelease, meets: Ready) -> tuple[Difference, ...]:
-    return differences(meets.files[PROD].text, release.texts[PROD])
-
-
-def _may_change(each: Difference) -> bool:
-    return each.path[:3] in _MAY_CHANGE or each == _FOLDER
-
-
-def _told(each: Difference, version: str) -> str:
-    name = clean_name(each.name)
-    if each.before == []:
-        return f"{name} lacks {_shown(each.after)} of {version}"
-    if each.after == []:
-        return f"{name} has {_before(each)}, and {version} has not"
-    return f"{name} is {_before(each) or 'not there'}, and {_shown(each.after) or 'not there'} in {version}"
-
-
-def _before(each: Difference) -> str | None:
-    return _shown(each.before) if each.before is None or _is_harmless(each) else "another value"
-
-
-def _is_harmless(each: Difference) -> bool:
-    """A block as a whole, and whatever is not plain text in a list, may hold what somebody keeps secret."""
-    of_service = each.path[:1] == ("services",) and len(each.path) == (4 if each.path[2:3] == ("healthcheck",) else 3)
-    values = each.before if isinstance(each.before, list) else [each.before]
-    return of_service and each.path[-1] in _SHOWN and not any(isinstance(value, (dict, list)) for value in values)
-
-
-def _shown(value: JsonValue) -> str | None:
-    return None if value is None else clean_name(str(value), limit=160)
-
-
-def changes_of(facts: UpgradeFacts) -> tuple[Change, ...]:
-    """Return what becomes different in Coolify's own file; where only its spelling does, that."""
-    if not facts.whole:
-        return ()
-    found = _in_prod(facts.release, facts.ready)
-    file = Change(name=f"sha256 of {PROD}", before=facts.ready.files[PROD].sha256, after=facts.release.sums[PROD])
-    return (file, *map(_change, found))
-
-
-def _change(each: Difference) -> Change:
-    if each.before == []:
-        return Change(name=f"added to {each.name} in {PROD}", after=_shown(each.after))
-    return Change(name=f"{each.name} in {PROD}", before=_before(each), after=_shown(each.after))
 
 
 def exchange_of(facts: UpgradeFacts) -> Exchange:
@@ -322,11 +264,13 @@ def exchange_of(facts: UpgradeFacts) -> Exchange:
         tag=facts.tag,
         env=facts.env,
         whole=facts.whole,
-        more=changes_of(facts),
+        more=changes_of(facts.release, facts.ready) if facts.whole else (),
         version=facts.release.version,
         built_on="" if facts.tag else facts.release.commit,
         first=steps_of(facts.build),
         pushed_by=id_of(facts.build),
+        helper=facts.release.helper,
+        realtime=facts.realtime,
     )
 
 
@@ -336,8 +280,9 @@ def warnings_of(facts: UpgradeFacts) -> tuple[str, ...]:
     files = ", ".join(f"{name} {sha256}" for name, sha256 in release.sums.items())
     return (
         f"Its files are those of {UPSTREAM} at v{release.version}, commit {release.commit}; SHA-256: {files}.",
-        f"{release.version} wants helper {release.helper}, which Coolify pulls by itself, and realtime "
-        f"{release.realtime}. Only Coolify's own container is swapped: realtime, Postgres and Redis run on.",
+        *told_of(release, facts.ready, facts.realtime),
+        *_of_helper(facts),
+        *_of_steps(facts),
         _of_option(facts),
         "While it is swapped, dashboard and API do not answer: about a minute, and as long as a dump and its "
         "migrations take; a deployment that begins then fails.",
@@ -348,6 +293,30 @@ def warnings_of(facts: UpgradeFacts) -> tuple[str, ...]:
         *warnings_of_build(facts.build),
         *_of_script(release),
     )
+
+
+def _of_steps(facts: UpgradeFacts) -> Iterator[str]:
+    """Migrations of several releases run at once; whether they can is what the rehearsal finds out."""
+    base, wanted = parse_version(facts.picture.facts.base or ""), parse_version(facts.release.version)
+    if base is not None and wanted is not None and (skipped := between(base, wanted, facts.release.listed)):
+        yield (
+            f"Between {base} and {wanted} lie {', '.join(skipped)}: the rehearsal runs the migrations of all of them "
+            "at once, on a copy. Where it fails, nothing was touched: go to one of those first."
+        )
+
+
+def _of_helper(facts: UpgradeFacts) -> Iterator[str]:
+    """Coolify takes the version of its own config/constants.php, and of .env only the name (shared.php, 4.3.11)."""
+    release = facts.release
+    if release.helper == "?":
+        yield f"Which helper builds use is not known: {CONSTANTS} of {release.version} does not say it."
+        return
+    yield (
+        f"Builds use the helper {release.helper}, the tag's own: {CONSTANTS} of the pulled image, where Coolify reads "
+        "it, is looked at before anything stops. Coolify pulls the helper by itself."
+    )
+    if "HELPER_IMAGE" in facts.ready.env_names:
+        yield f".env sets HELPER_IMAGE: builds use that image, with the tag {release.helper}."
 
 
 def _of_folder(facts: UpgradeFacts) -> Iterator[str]:

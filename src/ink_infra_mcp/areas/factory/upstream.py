@@ -1,6 +1,7 @@
 """What GitHub tells of Coolify's releases, and of the pull request that would make the fork needless."""
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from ink_infra_mcp.clients.coolify.era import OLDEST, Version, parse_version
@@ -55,8 +56,15 @@ async def published(github: GithubLook, tag: str) -> str:
         InputError: it is none of those; a tag alone, a draft and a candidate are no release.
         VendorError: GitHub did not answer well.
     """
-    told = await github.releases(*UPSTREAM.split("/"))
-    tags = [each.tag_name for each in told if _RELEASE.fullmatch(each.tag_name)]
+    return one_of(await listed(github), tag)
+
+
+def one_of(tags: tuple[str, ...], tag: str) -> str:
+    """Return the tag if it is among those, or where it is empty the newest of them.
+
+    Raises:
+        InputError: it is not.
+    """
     wanted = tag or max(tags, key=_order, default="")
     if wanted not in tags:
         raise InputError(
@@ -64,6 +72,40 @@ async def published(github: GithubLook, tag: str) -> str:
             next=f"Use one of: {', '.join(tags[:_SHOWN]) or 'none that GitHub lists'}.",
         )
     return wanted
+
+
+async def listed(github: GithubLook) -> tuple[str, ...]:
+    """Return the tags of the newest releases that GitHub lists, such as v4.3.11, in GitHub's order.
+
+    Raises:
+        VendorError: GitHub did not answer well.
+    """
+    told = await github.releases(*UPSTREAM.split("/"))
+    return tuple(each.tag_name for each in told if _RELEASE.fullmatch(each.tag_name))
+
+
+def stops(base: Version, wanted: Version, tags: Iterable[str]) -> tuple[str, ...]:
+    """Return the releases between which an upgrade has to stop: the newest of each line that it would skip.
+
+    A line is 4.2. Of a beta's or candidate's own line the release comes first: so Coolify's notes want it (v4.4.7: from
+    any beta to 4.0.1, and from there on). Of a line that has no tag among `tags` the words say as much.
+    """
+    first = base.minor if base.pre else base.minor + 1
+    lines = range(first, wanted.minor) if base.major == wanted.major else range(0)
+    newest = _newest(base.major, tags)
+    return tuple(newest.get(line, f"a release of {base.major}.{line}") for line in lines)
+
+
+def _newest(major: int, tags: Iterable[str]) -> dict[int, str]:
+    """Return the newest release of each line of a major version."""
+    known = sorted(filter(None, map(parse_version, tags)))
+    return {each.minor: str(each) for each in known if each.major == major}
+
+
+def between(base: Version, wanted: Version, tags: Iterable[str]) -> tuple[str, ...]:
+    """Return the releases after `base` and before `wanted`, the oldest first."""
+    known = filter(None, map(parse_version, tags))
+    return tuple(str(each) for each in sorted(known) if base < each < wanted)
 
 
 def _order(tag: str) -> Version:

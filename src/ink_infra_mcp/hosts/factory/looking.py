@@ -30,6 +30,7 @@ _ID = re.compile(r"sha256:[0-9a-f]{64}")
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,400}")
 _STATE = re.compile(r"[a-z]{1,20}")
 _VERSION = re.compile(r"'version' =>.*'([0-9]+(?:\.[0-9]+){1,2}(?:-[a-z]+\.[0-9]+)?)'\s*,?\s*")
+_PART = re.compile(r"'(helper|realtime)_version' => '([0-9]{1,4}(?:\.[0-9]{1,4}){2})'", re.ASCII)
 _ENV = re.compile(r"(?:export )?(?P<name>[A-Z_]+)=(?P<quote>[\"']?)(?P<value>[A-Za-z0-9._:/-]*)(?P=quote)\s*")
 _CRON = re.compile(r"[A-Za-z0-9*/,@ -]{1,60}")
 _ZONE = re.compile(r"[A-Za-z0-9_+/-]{1,60}")
@@ -162,6 +163,11 @@ def version_in(constants: str) -> str | None:
     """Return which Coolify its config/constants.php says that it is, where .env does not; None: it does not say."""
     told = _VERSION.search(constants)
     return told[1] if told else None
+
+
+def part_in(constants: str, part: str) -> str | None:
+    """Return which `helper` or `realtime` config/constants.php wants beside its Coolify; None: it does not say."""
+    return dict(_PART.findall(constants)).get(part)
 
 
 def _version(text: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ink_infra_mcp.hosts.factory.artisan import pending_in
-from ink_infra_mcp.hosts.factory.swapping import Service
+from ink_infra_mcp.hosts.factory.swapping import Seen, Service
 
 _SHOWN = 3
 
@@ -11,9 +11,13 @@ _SHOWN = 3
 _SWITCH = {True: "on", False: "off"}
 
 
-def faults(service: Service, image_id: str, *, auto_update: bool = False) -> Iterator[str]:
-    """Yield what is not as it shall be: the image by its id, health, migrations, the queue, auto-update on or off."""
+def faults(service: Service, image_id: str, *, auto_update: bool = False, realtime_id: str = "") -> Iterator[str]:
+    """Yield what is not as it shall be: the image by its id, health, migrations, the queue, auto-update on or off.
+
+    With a `realtime_id` realtime has to be that image as well, healthy, and Coolify has to reach it.
+    """
     yield from _of_container(service, image_id)
+    yield from _of_realtime(service, realtime_id)
     yield from _of_migrations(service)
     if service.horizon_status != 0 or "is running" not in service.untrusted_horizon:
         yield "its queue (horizon) does not run"
@@ -26,6 +30,8 @@ def worse(first: Service, now: Service) -> Iterator[str]:
     """Yield what has become worse since a first look."""
     if _more(first.restarts, now.restarts):
         yield "its container was started again"
+    if first.realtime.restarts is not None and _more(first.realtime.restarts, now.realtime.restarts):
+        yield "realtime was started again"
     if _more(first.failed_jobs, now.failed_jobs):
         yield "jobs have failed"
 
@@ -34,11 +40,19 @@ def _more(before: int | None, now: int | None) -> bool:
     return before is None or now is None or now > before
 
 
-def _of_container(service: Service, image_id: str) -> Iterator[str]:
-    if service.image != image_id:
-        yield f"the container runs {service.image[:19] or 'an unknown image'}, not {image_id[:19]}"
-    if (service.container, service.health) != ("running", "healthy"):
-        yield f"the container is {service.container or 'unknown'} and its health {service.health or 'unknown'}"
+def _of_container(seen: Seen, image_id: str, called: str = "the container") -> Iterator[str]:
+    if seen.image != image_id:
+        yield f"{called} runs {seen.image[:19] or 'an unknown image'}, not {image_id[:19]}"
+    if (seen.container, seen.health) != ("running", "healthy"):
+        yield f"{called} is {seen.container or 'unknown'} and its health {seen.health or 'unknown'}"
+
+
+def _of_realtime(service: Service, image_id: str) -> Iterator[str]:
+    if not image_id:
+        return
+    yield from _of_container(service.realtime, image_id, "realtime")
+    if service.reaches is not True:
+        yield "Coolify gets no answer from realtime on its ports 6001 and 6002"
 
 
 def _of_migrations(service: Service) -> Iterator[str]:

@@ -1,5 +1,6 @@
-# Puts another image of Coolify into service on this Factory, or the database of a backup, and goes back by itself
-# unless somebody confirms it. Both are a rotation: they have the same unit, and only one of them is under way.
+# Puts another image of Coolify into service on this Factory, with realtime's where that is ordered, or the database of a
+# backup, and goes back by itself unless somebody confirms it. Each is a rotation: they have the same unit, and only one of
+# them is under way.
 # usage: sh -s -- ink-swap VERB NAME
 #   look    NAME  says how far the rotation NAME is, why, and what came of it; it changes nothing
 #   ready   NAME  says what a rotation would meet here; it changes nothing
@@ -25,7 +26,9 @@ source=/data/coolify/source
 top=/data/coolify/ink
 unit=ink-coolify-swap.service
 FILES='docker-compose.custom.yml docker-compose.prod.yml .env'
+BESIDE='soketi:coolify-realtime postgres:coolify-db redis:coolify-redis'
 TRY_AGAIN_S=5
+REALTIME_S=120
 
 leave() {
   status=$1
@@ -74,13 +77,13 @@ statements() {
     -X -q -A -t -v ON_ERROR_STOP=1 -v own="$POSTGRES_DB" -f -' psql
 }
 
-inspect() { ask 20 docker inspect --type container --format "$1" coolify 2>/dev/null; }
+inspect() { ask 20 docker inspect --type container --format "$1" "${2:-coolify}" 2>/dev/null; }
 image_id() { ask 20 docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
 migrations() { database '' 'select count(*), coalesce(max(id), 0), md5(string_agg(migration, chr(10) order by id)) from migrations'; }
 
-# up SECONDS LAST: what Coolify's own upgrade.sh runs (4.3.11), for the one service, of images that are here
+# up SECONDS LAST SERVICE CONTAINER: what Coolify's own upgrade.sh runs (4.3.11), for the one service, of images that are here
 up() {
-  last=${2:-}
+  last=${2:-} service=${3:-coolify} container=${4:-coolify}
   set -- "$1" -f "$source/docker-compose.yml" -f "$source/docker-compose.prod.yml"
   for more in "$source/docker-compose.custom.yml" "$source/docker-compose.postgres-upgrade.yml" "$last"; do
     if [ -n "$more" ] && [ -f "$more" ]; then set -- "$@" -f "$more"; fi
@@ -88,14 +91,14 @@ up() {
   limit_s=$1
   shift
   ask "$((limit_s + 120))" docker compose --env-file "$source/.env" "$@" \
-    up -d --no-deps --no-build --pull never --wait --wait-timeout "$limit_s" coolify && is_well
+    up -d --no-deps --no-build --pull never --wait --wait-timeout "$limit_s" "$service" && is_well "$container"
 }
 
 # is_well: Compose's status alone is no word for it: at its deadline `up --wait` can end with 0 (waitDependencies returns
 # nothing when its time is over, pkg/compose/convergence.go), as the lab met with 2.26.1
 is_well() {
-  health=$(inspect '{{if .State.Health}}{{.State.Health.Status}}{{end}}') || return 1
-  case "$health $(inspect '{{.Image}} {{.State.Status}}')" in 'healthy sha256:'*' running' | ' sha256:'*' running') return 0 ;; esac
+  health=$(inspect '{{if .State.Health}}{{.State.Health.Status}}{{end}}' "$1") || return 1
+  case "$health $(inspect '{{.Image}} {{.State.Status}}' "$1")" in 'healthy sha256:'*' running' | ' sha256:'*' running') return 0 ;; esac
   echo "Compose is content, and the container is ${health:-not running}"
   return 1
 }
@@ -116,7 +119,7 @@ ENV_ORDERS='env:(AUTOUPDATE false|(LATEST_IMAGE|COOLIFY_VERSION) [0-9][A-Za-z0-9
 fit_orders() {
   restores || grep -qx 'env:AUTOUPDATE false' "$dir/orders" || return 1
   if grep '^env:' "$dir/orders" | grep -Evxq "$ENV_ORDERS"; then return 1; fi
-  case $(order tag) in *[!A-Za-z0-9._:/-]*) return 1 ;; esac
+  case $(order tag)$(order realtime)$(order realtime_id) in *[!A-Za-z0-9._:/-]*) return 1 ;; esac
 }
 
 # under_way: the rotation that is between its beginning and its end, if there is one
@@ -180,15 +183,33 @@ prepare() {
   for file in $FILES; do
     keep "$file" || leave 3 "$file could not be kept"
   done
+  [ -z "$(order realtime)" ] || keep_realtime
   [ -z "$(order sum:docker-compose.yml)" ] || [ "$(order sum:docker-compose.yml)" = "$(sum_of "$source/docker-compose.yml")" ] ||
     leave 3 'docker-compose.yml was changed meanwhile'
   others_sum | put "$dir/others" || leave 3 'the disk takes nothing'
   takes back || leave 3 'Docker Compose does not take its files as they are, which the way back needs'
   takes wanted || leave 3 'Docker Compose does not take its files as they shall be'
+  [ -z "$(order realtime)" ] || [ "$(composed wanted 'config --images soketi')" = "$(order realtime)" ] ||
+    leave 3 'Docker Compose reads another image of realtime out of its files as they shall be'
   [ -z "$(order tag)" ] || image_id "$(order tag)" | put "$dir/old_tag" || leave 3 'the disk takes nothing'
   hold "$1" || leave 3 'the image in service could not be held'
+  [ -z "$(order realtime)" ] || hold "$(told old_realtime_id)" -realtime || leave 3 'the image of realtime could not be held'
   install_unit || leave 3 'its unit could not be written'
   boot | put "$dir/boot" && set_state prepared '' >/dev/null || leave 3 'the disk takes nothing'
+}
+
+# keep_realtime: what its way back needs. The service is soketi in each docker-compose.prod.yml from v4.0.0 to v4.3.11
+keep_realtime() {
+  [ "$(image_id "$(order realtime_id)")" = "$(order realtime_id)" ] || leave 3 'the image of realtime is not here, or is another one'
+  labels='{{index .Config.Labels "com.docker.compose.project"}} {{index .Config.Labels "com.docker.compose.service"}}'
+  [ "$(inspect "$labels" coolify-realtime)" = "$(told project) soketi" ] || leave 3 'coolify-realtime is no container of the service soketi'
+  [ "$(inspect '{{.State.Status}}' coolify-realtime)" = running ] || leave 3 'coolify-realtime does not run'
+  inspect '{{.Image}}' coolify-realtime | put "$dir/old_realtime_id" &&
+    inspect '{{.Config.Image}}' coolify-realtime | put "$dir/old_realtime_image" &&
+    inspect '{{if .State.Health}}{{.State.Health.Status}}{{end}}' coolify-realtime | put "$dir/old_realtime_health" &&
+    image_id "$(order realtime)" | put "$dir/old_realtime_tag" || leave 3 'the disk takes nothing'
+  { cat "$dir/back.yml" && printf '  soketi:\n    image: "%s"\n' "$(told old_realtime_image)"; } | put "$dir/back.both" &&
+    mv -f "$dir/back.both" "$dir/back.yml" && sync "$dir" || leave 3 'the disk takes nothing'
 }
 
 # others_sum: of what `up` reads beside the files that are kept, and nobody here writes
@@ -196,8 +217,11 @@ others_sum() { for more in docker-compose.yml docker-compose.postgres-upgrade.ym
 
 # takes KIND: whether Compose takes the files in which `up` is given them, `back` as they are and `wanted` as they shall be;
 # what it says of them is not told: others may keep secrets in theirs
-takes() {
-  kind=$1 env=$source/.env
+takes() { composed "$1" 'config --quiet' >/dev/null; }
+
+# composed KIND WORDS: what Compose says of the files of that kind; those of any other kind are as they are
+composed() {
+  kind=$1 asked=$2 env=$source/.env
   [ ! -f "$dir/.env.$kind" ] || env=$dir/.env.$kind
   set -- -f "$source/docker-compose.yml"
   for file in docker-compose.prod.yml docker-compose.custom.yml docker-compose.postgres-upgrade.yml; do
@@ -206,7 +230,8 @@ takes() {
     if [ "$kind" = wanted ] && [ -e "$dir/$file.gone" ]; then at=; fi
     if [ -n "$at" ] && [ -f "$at" ]; then set -- "$@" -f "$at"; fi
   done
-  ask 60 docker compose --env-file "$env" "$@" config --quiet >/dev/null 2>&1
+  # shellcheck disable=SC2086 - words of ours
+  ask 30 docker compose --env-file "$env" "$@" $asked 2>/dev/null
 }
 
 # keep FILE: copy it, twice, for the way back, and write what it shall be
@@ -239,9 +264,9 @@ with_env() {
     sed -n 's/^env:\([A-Z_]*\) /\1=/p' "$dir/orders"
 }
 
-# hold ID: a container that is never started keeps every cleanup off the image
+# hold ID MORE: a container that is never started keeps every cleanup off the image
 hold() {
-  name_=ink-coolify-held-$name
+  name_=ink-coolify-held-$name${2:-}
   ask 20 docker container inspect "$name_" >/dev/null 2>&1 ||
     ask 60 docker create --name "$name_" --label "ink-infra.holds=$name" --restart no --network none \
       --entrypoint /bin/true "$1" >/dev/null
@@ -378,6 +403,7 @@ swap() {
   database '' 'update instance_settings set is_auto_update_enabled = false where id = 0' ||
     revert 'auto-update could not be switched off'
   [ -z "$(order tag)" ] || ask 20 docker tag "$(order id)" "$(order tag)" || revert 'the image could not be given its name'
+  [ -z "$(order realtime)" ] || realtime_there || revert 'the new realtime service did not become healthy'
   measure &
   measuring=$!
   [ "$(order migrates)" = no ] || { ask 120 docker stop -t 60 coolify && dump; } || revert 'the dump before it failed'
@@ -385,8 +411,16 @@ swap() {
   serves
 }
 
+# realtime_there: while Coolify still serves, so that one which does not get well has stopped nothing but itself
+realtime_there() {
+  ask 20 docker tag "$(order realtime_id)" "$(order realtime)" && up "$REALTIME_S" '' soketi coolify-realtime && realtime_is_it
+}
+
+realtime_is_it() { [ "$(inspect '{{.Image}}' coolify-realtime)" = "$(order realtime_id)" ]; }
+
 serves() {
   [ "$(inspect '{{.Image}}')" = "$(order id)" ] || revert 'another image than the wanted one was started'
+  [ -z "$(order realtime)" ] || { realtime_is_it && is_well coolify-realtime; } || revert 'the new realtime service did not stay healthy'
   tries=0
   while kill -0 "$measuring" 2>/dev/null && [ "$tries" -lt 50 ]; do tries=$((tries + 1)) && sleep 0.1; done
   kill "$measuring" 2>/dev/null
@@ -582,8 +616,13 @@ is_back() {
 
 # last_words: keep what the new container said, before it goes
 last_words() {
-  [ -s "$dir/new.log" ] || [ "$(inspect '{{.Image}}')" != "$(order id)" ] ||
-    ask 20 docker logs --tail 200 coolify 2>&1 | without_rows | head -c 65536 >"$dir/new.log"
+  [ -s "$dir/new.log" ] ||
+    { said_by coolify "$(order id)" && said_by coolify-realtime "$(order realtime_id)"; } | without_rows | head -c 65536 >"$dir/new.log"
+}
+
+# said_by CONTAINER ID: what it says where it is of that image
+said_by() {
+  [ -z "$2" ] || [ "$(inspect '{{.Image}}' "$1")" != "$2" ] || ask 20 docker logs --tail 200 "$1" 2>&1 || true
 }
 
 # without_rows: what Laravel and Postgres quote of statements and rows may be secret
@@ -604,12 +643,24 @@ back_once() {
   back_tag
   back_name || return 1
   up "$(back_s)" "$dir/back.yml" || was_ill || return 1
+  back_realtime || return 1
   # who logs in is last: Coolify serves again also where the disk takes no shorter list of them
   [ "$(inspect '{{.Image}}')" = "$old_id" ] && is_old_database && let_out
 }
 
 # was_ill: what was not healthy before does not become so by going back
 was_ill() { [ "$(told old_health)" != healthy ] && [ "$(inspect '{{.Image}} {{.State.Status}}')" = "$old_id running" ]; }
+
+# back_realtime: with Coolify, whichever of both did not get well
+back_realtime() {
+  [ -n "$(order realtime)" ] || return 0
+  set -- "$(told old_realtime_id)" "$(told old_realtime_image)"
+  [ "$(inspect '{{.Image}} {{.State.Status}}' coolify-realtime)" = "$1 running" ] || clear_away soketi || return 1
+  [ ! -s "$dir/old_realtime_tag" ] || ask 20 docker tag "$(told old_realtime_tag)" "$(order realtime)" || echo "what $(order realtime) named is gone"
+  case $2 in *@*) ;; *) [ "$(image_id "$2")" = "$1" ] || ask 20 docker tag "$1" "$2" || return 1 ;; esac
+  up "$REALTIME_S" "$dir/back.yml" soketi coolify-realtime || [ "$(told old_realtime_health)" != healthy ] || return 1
+  [ "$(inspect '{{.Image}} {{.State.Status}}' coolify-realtime)" = "$1 running" ]
+}
 
 is_old_database() {
   if restores; then
@@ -661,7 +712,7 @@ from_dump() { fill "$dir/coolify.dump" && change_names && : >"$dir/restored"; }
 # clear_away: Compose stumbles over what it left half-way, such as <hash>_coolify; nothing lives in these containers
 clear_away() {
   all=$(ask 20 docker ps -aq --filter "label=com.docker.compose.project=$(told project)" \
-    --filter label=com.docker.compose.service=coolify) || return 1
+    --filter "label=com.docker.compose.service=${1:-coolify}") || return 1
   # shellcheck disable=SC2086 - ids, each a word
   [ -z "$all" ] || ask 120 docker rm -f $all >/dev/null
 }
@@ -769,9 +820,18 @@ ready() {
     printf 'file %s %s %s\n' "$file" "$(sum_of "$source/$file")" "$(if [ -f "$source/$file" ]; then coded <"$source/$file"; fi)"
   done
   printf 'base %s %s\n' "$(sum_of "$source/docker-compose.yml")" "$(coded <"$source/docker-compose.yml" 2>/dev/null)"
-  printf 'realtime %s\n' "$(ask 20 docker inspect --type container --format '{{.Config.Image}}' coolify-realtime 2>/dev/null)"
+  for each in $BESIDE; do beside "${each%:*}" "${each#*:}"; done
   printf 'env_names %s\n' "$(sed -n 's/^\(export \)\{0,1\}\([A-Za-z_][A-Za-z0-9_]*\)=.*/\2/p' "$source/.env" 2>/dev/null | sort -u | tr '\n' ' ')"
   printf 'done\n'
+}
+
+# beside SERVICE CONTAINER: what runs, and what Compose, which reads the files last, makes of them for it
+beside() {
+  form='{{.Image}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{.Config.Image}}'
+  runs=$(inspect "$form" "$2") || runs=
+  printf 'beside %s %s\n' "$1" "$runs"
+  printf 'digests %s %s\n' "$1" "$([ -z "$runs" ] || ask 20 docker image inspect --format '{{range .RepoDigests}}{{.}} {{end}}' "${runs%% *}" 2>/dev/null)"
+  printf 'names %s %s\n' "$1" "$(composed now "config --images $1" | tr '\n' ' ')"
 }
 
 # held: PORT=WHO of each port that a container of Coolify's has by its settings, or by .env, and somebody else holds: it
@@ -806,7 +866,10 @@ listens() {
 room() { df -P -k "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'; }
 
 prove() {
-  printf 'container %s\n' "$(inspect '{{.Image}} {{.State.Status}} {{.RestartCount}} {{if .State.Health}}{{.State.Health.Status}}{{end}}')"
+  form='{{.Image}} {{.State.Status}} {{.RestartCount}} {{if .State.Health}}{{.State.Health.Status}}{{end}}'
+  printf 'container %s\n' "$(inspect "$form")"
+  printf 'realtime %s\n' "$(inspect "$form" coolify-realtime)"
+  printf 'reaches %s\n' "$(reaches && echo yes || echo no)"
   said=$(ask 60 docker exec -e COLUMNS=150 coolify php artisan migrate:status --no-ansi 2>&1)
   printf 'migrations %s %s\n' "$?" "$(printf '%s' "$said" | coded)"
   said=$(ask 60 docker exec coolify php artisan horizon:status --no-ansi 2>&1)
@@ -814,6 +877,13 @@ prove() {
   printf 'auto_update %s\n' "$(database '' 'select is_auto_update_enabled from instance_settings where id = 0' 2>/dev/null)"
   printf 'failed_jobs %s\n' "$(database '' 'select count(*) from failed_jobs' 2>/dev/null)"
   printf 'done\n'
+}
+
+# reaches: whether Coolify gets an answer where it sends what browsers see (config/broadcasting.php), and where terminals are
+reaches() {
+  for port in 6001 6002; do
+    ask 15 docker exec coolify curl -s -f -o /dev/null --noproxy '*' --max-time 5 "http://coolify-realtime:$port/ready" || return 1
+  done 2>/dev/null
 }
 
 # each key: whether it decrypts; nothing of one is printed

@@ -17,9 +17,9 @@ from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.factory import swapping
 from ink_infra_mcp.hosts.factory.coolify_image import CONSTANTS, OPTION, SOURCE
 from ink_infra_mcp.hosts.factory.following import BY_HAND, followed, patient, rotation_name
-from ink_infra_mcp.hosts.factory.looking import BASE, PROD, version_in
+from ink_infra_mcp.hosts.factory.looking import BASE, PROD, part_in, version_in
 from ink_infra_mcp.hosts.factory.serving import faults, worse
-from ink_infra_mcp.hosts.factory.swapping import ENDED, IMAGES_MOUNT, STAGE, UNTOUCHED, Orders, Rotation, Service
+from ink_infra_mcp.hosts.factory.swapping import ENDED, IMAGES_MOUNT, STAGE, UNTOUCHED, Orders, Rotation, Seen, Service
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -66,7 +66,8 @@ class SwapSteps:
 
         Raises:
             StepFailed: it cannot be had, is for another kind of machine, is younger than `least_age_h` hours, drops
-                --runtime where `option` is wanted, or is another Coolify than `version` where one is said.
+                --runtime where `option` is wanted, or is another Coolify than `version` where one is said, or builds
+                with another `helper`.
             HostError: the Factory cannot be reached.
         """
         host, image = call.text("host"), _reference(call.given("image"))
@@ -84,13 +85,16 @@ class SwapSteps:
             await self._check_option(call, host, image)
         if "version" in call.params:
             await self._check_version(call, host, image)
+        if "helper" in call.params:
+            await self._check_helper(call, host, image)
         return {"id": found[1]}
 
     async def swap_image(self, call: StepCall) -> JsonObject:
         """Have the Factory put `image` into service, and follow it until the new container is healthy.
 
         The Factory does it by itself and goes back by itself, whatever becomes of us. `sums` are the files as they were
-        planned with. Returns the image's `id`, and `downtime_ms`, how long the dashboard did not answer, if measured.
+        planned with. With `realtime`, the name that the files have for it, realtime becomes the image `realtime_id`
+        first. Returns the image's `id`, and `downtime_ms`, how long the dashboard did not answer, if measured.
 
         Raises:
             StepFailed: it did not begin, or it went back: `done` says which.
@@ -127,21 +131,24 @@ class SwapSteps:
     async def prove_image(self, call: StepCall) -> JsonObject:
         """Wait until the Coolify in service is `image`: healthy, fully migrated, its queue running, auto-update off.
 
+        With a `realtime_id` realtime has to be that image, healthy, and Coolify has to reach it.
+
         Raises:
             StepFailed: something of it is not so within five minutes, or the Factory has gone back.
             HostError: the Factory cannot be reached.
         """
-        host, wanted = call.text("host"), call.given("image_id")
+        host, wanted, realtime = call.text("host"), call.given("image_id"), _realtime_id(call)
 
         async def once() -> JsonObject | NotYet:
             rotation = await swapping.look(self.pool, host, rotation_name(call))
             if rotation.state != "swapped":
                 raise _not_swapped(host, rotation)
             service = await swapping.prove(self.pool, host)
-            wrong = tuple(faults(service, wanted))
+            wrong = tuple(faults(service, wanted, realtime_id=realtime))
             if wrong:
                 return NotYet(f"waiting on {host}: {wrong[0]}", _unproved(self.pool, host, wrong, service))
-            return {"image": service.image, "restarts": service.restarts, "failed_jobs": service.failed_jobs}
+            beside: JsonObject = {"realtime_restarts": service.realtime.restarts} if realtime else {}
+            return {"image": service.image, "restarts": service.restarts, "failed_jobs": service.failed_jobs, **beside}
 
         return await until(call, patient(host, once), within_s=PROVED_WITHIN_S + _migrating_s(call))
 
@@ -167,13 +174,17 @@ class SwapSteps:
             StepFailed: it does not; the new image stays in service, and a person decides.
             HostError: the Factory cannot be reached at the end.
         """
-        host, wanted = call.text("host"), call.given("image_id")
+        host, wanted, realtime = call.text("host"), call.given("image_id"), _realtime_id(call)
         end = call.clock.monotonic() + call.number("for_s")
-        first = Service(restarts=_counted(call, "restarts"), failed_jobs=_counted(call, "failed_jobs"))
+        first = Service(
+            restarts=_counted(call, "restarts"),
+            failed_jobs=_counted(call, "failed_jobs"),
+            realtime=Seen(restarts=_counted(call, "realtime_restarts") if realtime else None),
+        )
 
         async def once() -> bool | NotYet:
             now = await swapping.prove(self.pool, host)
-            if wrong := (*faults(now, wanted), *worse(first, now)):
+            if wrong := (*faults(now, wanted, realtime_id=realtime), *worse(first, now)):
                 raise _soaked(host, wrong)
             left = round(end - call.clock.monotonic())
             return NotYet(f"watching Coolify on {host} for {left} s more", _unwatched(host)) if left > 0 else True
@@ -217,6 +228,8 @@ class SwapSteps:
             env=_texts(call, "env"),
             relying=call.text("relying") if "relying" in call.params else "",
             folder=IMAGES_MOUNT in (texts[PROD] or ""),
+            realtime=call.text("realtime") if "realtime" in call.params else "",
+            realtime_id=_realtime_id(call),
         )
 
     async def _docker(self, call: StepCall, host: str, *words: str, timeout_s: float = 120.0) -> CommandResult:
@@ -250,6 +263,13 @@ class SwapSteps:
         if label.stdout.strip() != commit:
             told = clean_name(label.stdout.strip(), limit=40) or "nothing"
             raise _unfit(host, f"its label says that it was built on {told}, and {version} is {commit}")
+
+    async def _check_helper(self, call: StepCall, host: str, image: str) -> None:
+        """Builds take the helper's version of the image's own source, and of nothing else (shared.php, 4.3.11)."""
+        wanted = call.text("helper")
+        said = await self._docker(call, host, *_SEARCH, image, "-m", "1", "-e", "'helper_version' =>", CONSTANTS)
+        if (found := part_in(said.stdout, "helper")) != wanted:
+            raise _unfit(host, f"its source builds with helper {found or 'of no version'}, and not {wanted}")
 
     def _not_pulled(self, host: str, image: str, said: CommandResult) -> StepFailed:
         return StepFailed(
@@ -298,6 +318,10 @@ def _migrating_s(call: StepCall) -> int:
 
 def _health_s(call: StepCall) -> int:
     return LEAST_HEALTH_S + _migrating_s(call)
+
+
+def _realtime_id(call: StepCall) -> str:
+    return call.given("realtime_id") if "realtime_id" in call.params else ""
 
 
 def _counted(call: StepCall, name: str) -> int | None:

@@ -1,7 +1,7 @@
 """A rotation of Coolify's image as the unit on the Factory does it: one script, its verbs, and what it says."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import Frozen
@@ -32,6 +32,12 @@ _IMAGE = re.compile(r"(sha256:[0-9a-f]{64}) ([a-z]{1,20})")
 _CONTAINER = re.compile(
     r"(?P<image>sha256:[0-9a-f]{64}) (?P<state>[a-z]{1,20}) (?P<restarts>\d{1,9}) (?P<health>[a-z]*)"
 )
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,400}")
+_DIGEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,300}@sha256:[0-9a-f]{64}")
+_SIBLING = re.compile(
+    r"(?P<image>sha256:[0-9a-f]{64}) (?P<state>[a-z]{1,20}) (?P<health>[a-z]{1,20}) "
+    r"(?P<reference>[A-Za-z0-9][A-Za-z0-9._:/@-]{0,400})"
+)
 _SUM = re.compile(r"[0-9a-f]{64}|none")
 _NAMED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _UPDATES_OFF = {"AUTOUPDATE": "false"}
@@ -61,6 +67,26 @@ class FileSeen(Frozen):
     text: str = ""
 
 
+class Sibling(Frozen):
+    """A service beside Coolify: its image by id, and the name that its container was made from, by which it goes.
+
+    `names` is what Docker Compose reads for it out of the files that are there, empty: not known. `digests` are those
+    under which its image was pulled, as `name@sha256:...`.
+    """
+
+    image: str
+    state: str
+    health: str
+    reference: str
+    names: str = ""
+    digests: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Return by which digest it is told: that of the registry, or where it has none its id."""
+        return self.digests[0].partition("@")[2] if self.digests else self.image
+
+
 class Ready(Frozen):
     """What a rotation would meet; None is not known. `files` are by name, and never for anybody's eyes.
 
@@ -76,21 +102,31 @@ class Ready(Frozen):
     files: Mapping[str, FileSeen]
     base: FileSeen = FileSeen(sha256="none")
     """Coolify's docker-compose.yml, which no rotation writes."""
-    realtime: str = ""
-    """The image of the container coolify-realtime, as it names it; empty: not known, or there is none."""
+    beside: Mapping[str, Sibling] = {}
+    """What runs beside Coolify by its service: soketi, postgres, redis; one that did not tell is not there."""
     env_names: tuple[str, ...] = ()
     """What `.env` sets, by name only."""
     held: tuple[str, ...] = ()
     """Ports that Coolify's containers have and somebody else holds, as `8000=name`; `?` is no container."""
 
 
-class Service(Frozen):
-    """The Coolify in service: its image and container, what artisan says, and what its database says; None: unknown."""
+class Seen(Frozen):
+    """A container: its image by id, its state, its health, and how often it was started again; None: unknown."""
 
     image: str = ""
     container: str = ""
     health: str = ""
     restarts: int | None = None
+
+
+class Service(Seen):
+    """The Coolify in service: its container, what artisan says, and what its database says; None: unknown.
+
+    `realtime` is the service beside it; `reaches` is whether Coolify gets an answer from it, on both of its ports.
+    """
+
+    realtime: Seen = Seen()
+    reaches: bool | None = None
     migrations_status: int | None = None
     untrusted_migrations: str = ""
     horizon_status: int | None = None
@@ -119,6 +155,9 @@ class Orders(Frozen):
     """The sum of those that may rely on --runtime (`sum_of`); empty: it does not matter to this image."""
     folder: bool = False
     """Whether /data/coolify/images is made, for a Coolify that is the first here to mount it."""
+    realtime: str = ""
+    """The name that the files have for realtime's new image; empty: that service stays as it is."""
+    realtime_id: str = ""
 
     def lines(self) -> str:
         """Return the orders as the script reads them, each value a word of harmless letters."""
@@ -136,12 +175,15 @@ class Orders(Frozen):
         )
 
     def _named(self) -> dict[str, str]:
-        tag = {"tag": self.tag} if self.tag else {}
-        if self.relying:
-            tag |= {"relying": self.relying}
-        if self.folder:
-            tag |= {"folder": "images"}
-        return tag | {f"env:{name}": value for name, value in {**self.env, **_UPDATES_OFF}.items()}
+        wanted = {
+            "tag": self.tag,
+            "relying": self.relying,
+            "folder": "images" if self.folder else "",
+            "realtime": self.realtime,
+            "realtime_id": self.realtime_id,
+        }
+        named = {key: value for key, value in wanted.items() if value}
+        return named | {f"env:{name}": value for name, value in {**self.env, **_UPDATES_OFF}.items()}
 
 
 class RestoreOrders(Frozen):
@@ -258,7 +300,7 @@ def read_ready(host: str, facts: Iterable[tuple[str, str]]) -> Ready:
         relying=_relying(host, lines),
         files=files,
         base=_file(host, f"{BASE} {told.get('base', 'none')}")[1],
-        realtime=clean_name(told.get("realtime", "")),
+        beside=_beside(lines),
         env_names=tuple(_NAMED.findall(told.get("env_names", ""))),
         held=tuple(clean_name(each) for each in told.get("held", "").split()),
     )
@@ -267,13 +309,11 @@ def read_ready(host: str, facts: Iterable[tuple[str, str]]) -> Ready:
 def read_service(host: str, facts: Iterable[tuple[str, str]]) -> Service:
     """Return how Coolify is, of what the script tells; what is missing or damaged there is unknown."""
     told = dict(facts)
-    container = _container(told.get("container", ""))
     migrations, horizon = _ended(host, told.get("migrations", "")), _ended(host, told.get("horizon", ""))
     return Service(
-        image=container.get("image", ""),
-        container=container.get("state", ""),
-        health=container.get("health", ""),
-        restarts=_count(container.get("restarts", "")),
+        **_seen(told.get("container", "")).model_dump(),
+        realtime=_seen(told.get("realtime", "")),
+        reaches={"yes": True, "no": False}.get(told.get("reaches", "")),
         migrations_status=migrations[0],
         untrusted_migrations=migrations[1],
         horizon_status=horizon[0],
@@ -295,9 +335,40 @@ def _running(text: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else ("", "")
 
 
-def _container(text: str) -> dict[str, str]:
+def _seen(text: str) -> Seen:
     found = _CONTAINER.fullmatch(text)
-    return found.groupdict() if found else {}
+    if found is None:
+        return Seen()
+    return Seen(
+        image=found["image"], container=found["state"], health=found["health"], restarts=_count(found["restarts"])
+    )
+
+
+def _beside(lines: Sequence[tuple[str, str]]) -> dict[str, Sibling]:
+    """A line that is not understood is no sibling: then what runs is not known."""
+    names, digests = _of_each(lines, "names"), _of_each(lines, "digests")
+    read = {
+        service: _sibling(runs, names.get(service, ""), digests.get(service, ""))
+        for service, runs in _of_each(lines, "beside").items()
+    }
+    return {service: each for service, each in read.items() if each is not None}
+
+
+def _of_each(lines: Sequence[tuple[str, str]], word: str) -> dict[str, str]:
+    told = (rest.partition(" ") for first, rest in lines if first == word)
+    return {service: rest for service, _, rest in told}
+
+
+def _sibling(runs: str, names: str, digests: str) -> Sibling | None:
+    found = _SIBLING.fullmatch(runs)
+    if found is None:
+        return None
+    known = tuple(each for each in digests.split() if _DIGEST.fullmatch(each))
+    return Sibling(**found.groupdict(), names=_one(names.split()), digests=known)
+
+
+def _one(words: list[str]) -> str:
+    return words[0] if len(words) == 1 and _NAME.fullmatch(words[0]) else ""
 
 
 def _least(kib: list[str]) -> int | None:

@@ -91,12 +91,12 @@ def _named(disk: FactoryDisk, found: Container) -> tuple[str, int]:
 
 def _planned(disk: FactoryDisk) -> tuple[str, int]:
     try:
-        return "\n".join(_merged(disk).values()), 0
+        return "\n".join(merged(disk).values()), 0
     except (Refused, BadVariable):
         return "docker compose does not take these files", 15
 
 
-def _merged(disk: FactoryDisk) -> dict[str, str]:
+def merged(disk: FactoryDisk) -> dict[str, str]:
     """Return each service's image: that of the last file that names one."""
     images: dict[str, str] = {}
     for text in (disk.files[name] for name in ORDER if name in disk.files):

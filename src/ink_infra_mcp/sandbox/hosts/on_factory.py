@@ -2,12 +2,13 @@
 
 from ink_infra_mcp.sandbox.hosts.backup import BackupScript, seal
 from ink_infra_mcp.sandbox.hosts.build import BuildScript
+from ink_infra_mcp.sandbox.hosts.coolify_images import docker_words
 from ink_infra_mcp.sandbox.hosts.disk import DiskScript
 from ink_infra_mcp.sandbox.hosts.factory import look_at_factory
 from ink_infra_mcp.sandbox.hosts.install import InstallScript
 from ink_infra_mcp.sandbox.hosts.restore import weigh
 from ink_infra_mcp.sandbox.hosts.scripts import factory_words
-from ink_infra_mcp.sandbox.hosts.swap import SwapScript, docker_words
+from ink_infra_mcp.sandbox.hosts.swap import SwapScript
 from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_hosts import HostState
 

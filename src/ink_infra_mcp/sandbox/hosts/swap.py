@@ -1,4 +1,4 @@
-"""Answers the script that rotates Coolify's image, and the commands that pull and search one; nothing is ever run.
+"""Answers the script that rotates Coolify's image on the Factory, and realtime's with it; nothing is ever run.
 
 Written from what Docker 28, Laravel 12's artisan and Horizon print; the swap itself is over at the second look at it.
 """
@@ -6,93 +6,27 @@ Written from what Docker 28, Laravel 12's artisan and Horizon print; the swap it
 import base64
 import hashlib
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from ink_infra_mcp.sandbox.compose.interpolate import BadVariable
+from ink_infra_mcp.sandbox.compose.reader import Refused
+from ink_infra_mcp.sandbox.hosts.coolify_images import Images, Said, id_of, kind_at, version_at
+from ink_infra_mcp.sandbox.hosts.factory import merged
 from ink_infra_mcp.sandbox.hosts.restore import put_back, put_rows, rows_of
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
-from ink_infra_mcp.sandbox.state_factory import BASE, CUSTOM, MIGRATIONS, PROD, FactoryDisk, ImageKind, Rotation
+from ink_infra_mcp.sandbox.state_factory import BASE, CUSTOM, MIGRATIONS, PROD, FactoryDisk, Rotation
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
 
-Said = tuple[int, str, str]
 UNCHANGED = 3
 _DATA = re.compile(r"<<'(?P<end>[A-Z-]+)'\n(?P<data>.*?)(?P=end)\n", re.DOTALL)
-_DOCKER = re.compile(r"(?:^|; )exec (?P<line>docker (?:pull|run|version|image inspect) .*)$", re.DOTALL)
-_LABEL = '{{index .Config.Labels "ink-infra.base"}}'
-_ASKS = {"grep", "{{.Server.Os}}/{{.Server.Arch}}", "{{.Id}} {{.Os}}/{{.Architecture}} {{.Created}}", _LABEL}
 _BETWEEN = ("swapping", "swapped", "reverting")
 _READS = ("look", "ready", "prove", "secrets")
 _OF_DISK = ("files", "env", "auto_update", "applied", "base")
 _BUSY = ("queued", "in_progress")
-_OFFICIAL = ("docker.io/coollabsio/coolify@", "ghcr.io/coollabsio/coolify@")
-_SEARCHED = ["-c", "--", "'--runtime'", "/var/www/html/bootstrap/helpers/docker.php"]
-_VERSIONED = ["-m", "1", "-e", "'version' =>", "/var/www/html/config/constants.php"]
-
-
-def docker_words(command: str) -> tuple[str, ...]:
-    """Return the words of a docker command that is about an image of Coolify's; none of another command."""
-    found = _DOCKER.search(command)
-    words = tuple(shlex.split(found["line"]))[1:] if found else ()
-    return words if words[:2] == ("pull", "--quiet") or _ASKS & set(words) else ()
-
-
-def id_of(reference: str) -> str:
-    """Return the id of an image."""
-    return f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
-
-
-def kind_at(disk: FactoryDisk, reference: str) -> ImageKind:
-    """Return what an image is; the official one does not have the option."""
-    return disk.images.get(reference, ImageKind(option=not reference.startswith(_OFFICIAL)))
-
-
-def version_at(disk: FactoryDisk, reference: str) -> str:
-    """Return which Coolify an image's own source says that it is."""
-    return disk.images[reference].version if reference in disk.images else ""
-
-
-@dataclass
-class Images:
-    """Docker on the Factory, as far as images are concerned."""
-
-    host: HostState
-    disk: FactoryDisk
-
-    def answer(self, words: tuple[str, ...]) -> Said:
-        """Return what Docker says."""
-        match words:
-            case ("pull", "--quiet", reference):
-                return self._pulled(reference)
-            case ("version", *_):
-                return 0, "linux/amd64\n", ""
-            case ("image", "inspect", "--format", form, reference):
-                return self._inspected(form, reference)
-            case ("run", *rest) if rest[-4:] == _SEARCHED:
-                return self._searched(rest[-5])
-            case ("run", *rest) if rest[-5:] == _VERSIONED:
-                return 0, f"        'version' => env('COOLIFY_VERSION') ?: '{version_at(self.disk, rest[-6])}',\n", ""
-            case _:
-                return 125, "", "docker: the sandbox does not know this\n"
-
-    def _pulled(self, reference: str) -> Said:
-        if "missing" in reference:
-            return 1, "", f"Error response from daemon: manifest for {reference} not found: manifest unknown\n"
-        self.host.images = [*dict.fromkeys((*self.host.images, reference))]
-        return 0, f"{reference}\n", ""
-
-    def _inspected(self, form: str, reference: str) -> Said:
-        if reference not in self.host.images:
-            return 1, "\n", f"Error response from daemon: No such image: {reference}\n"
-        kind = kind_at(self.disk, reference)
-        if form == _LABEL:
-            return 0, f"{kind.built_on}\n", ""
-        return 0, f"{id_of(reference)} linux/{kind.arch} {kind.created}\n", ""
-
-    def _searched(self, reference: str) -> Said:
-        return (0, "1\n", "") if kind_at(self.disk, reference).option else (1, "0\n", "")
+_BESIDE = {"soketi": "coolify-realtime", "postgres": "coolify-db", "redis": "coolify-redis"}
 
 
 @dataclass
@@ -156,7 +90,24 @@ class SwapScript:
         if orders["image"] not in (*self.host.images, self._container().image_id):
             return "the image is not here, or is another one"
         moved = [name for name in (CUSTOM, PROD) if orders[f"sum:{name}"] != self._sum(name)]
-        return f"{moved[0]} was changed meanwhile" if moved else ""
+        return f"{moved[0]} was changed meanwhile" if moved else self._unfit_beside(orders)
+
+    def _unfit_beside(self, orders: dict[str, str]) -> str:
+        """Compose reads the files as they shall be; the new image was pulled by its digest, and has its id."""
+        if "realtime" not in orders:
+            return ""
+        if not self._realtime_image(orders):
+            return "the image of realtime is not here, or is another one"
+        good = merged(self._later(orders)).get("soketi") == orders["realtime"]
+        return "" if good else "Docker Compose reads another image of realtime out of its files as they shall be"
+
+    def _later(self, orders: dict[str, str]) -> FactoryDisk:
+        files = {name: _texted(orders, name, self.disk.files.get(name)) for name in (CUSTOM, PROD)}
+        there = {name: text for name, text in {**self.disk.files, **files}.items() if text}
+        return self.disk.model_copy(update={"files": there})
+
+    def _realtime_image(self, orders: dict[str, str]) -> str:
+        return next((each for each in self.host.images if id_of(each) == orders["realtime_id"]), "")
 
     def _settle(self, name: str) -> None:
         """Let the unit go on: it needs one look for each thing that it does."""
@@ -176,20 +127,32 @@ class SwapScript:
     def _swap(self, rotation: Rotation) -> None:
         if self._busy():
             rotation.state, rotation.why = "refused", f"{self._busy()} deployments run or wait"
-            return
-        if rotation.orders.get("relying", self._relying_sum()) != self._relying_sum():
+        elif rotation.orders.get("relying", self._relying_sum()) != self._relying_sum():
             rotation.state, rotation.why = "refused", "others rely on --runtime by now than those that were named"
-            return
-        kind = kind_at(self.disk, rotation.orders["image"])
-        if rotation.orders.get("kind") == "restore":
+        elif rotation.orders.get("kind") == "restore":
             self._restore(rotation)
-            return
+        elif "realtime" not in rotation.orders or self._realtime_put(rotation):
+            self._exchange(rotation)
+
+    def _exchange(self, rotation: Rotation) -> None:
+        kind = kind_at(self.disk, rotation.orders["image"])
         self._put(rotation)
         if kind.starts != "healthy":
             rotation.state, rotation.why = "reverting", "the new container did not become healthy"
             rotation.said = f"the new container {kind.starts}"
             return
         rotation.state, rotation.healthy_at = "swapped", self.now
+
+    def _realtime_put(self, rotation: Rotation) -> bool:
+        """It goes first, while Coolify serves: one that does not get well has stopped nothing else."""
+        image, container = self._realtime_image(rotation.orders), self._named("coolify-realtime")
+        kind = kind_at(self.disk, image)
+        container.image, container.image_id = rotation.orders["realtime"], rotation.orders["realtime_id"]
+        container.image_digests, container.started_at = [image], self.now
+        if kind.starts != "healthy":
+            rotation.state, rotation.why = "reverting", "the new realtime service did not become healthy"
+            rotation.said = f"the new realtime service {kind.starts}"
+        return kind.starts == "healthy"
 
     def _restore(self, rotation: Rotation) -> None:
         if why := put_back(self.coolify, rotation.orders["backup"], rotation.orders["dump"]):
@@ -238,7 +201,8 @@ class SwapScript:
         kept = self.disk.model_dump(mode="json", include={*_OF_DISK})
         container = self._container().model_dump(mode="json", include={"image", "image_id", "image_digests"})
         of_coolify = {"option": self.coolify.supports_runtime_option, "version": self.coolify.version}
-        return {**kept, **container, **of_coolify, "rows": rows_of(self.coolify)}
+        beside = {"realtime": self._named("coolify-realtime").model_dump(mode="json")} if self._has_realtime() else {}
+        return {**kept, **container, **of_coolify, **beside, "rows": rows_of(self.coolify)}
 
     def _back(self, rotation: Rotation) -> None:
         before = rotation.before
@@ -246,14 +210,26 @@ class SwapScript:
             setattr(self.disk, name, before[name])
         for name in ("image", "image_id", "image_digests"):
             setattr(self._container(), name, before[name])
+        self._realtime_back(before)
         self.coolify.supports_runtime_option = before["option"] is True
         self.coolify.version = str(before["version"])
         if rotation.orders.get("kind") == "restore":
             put_rows(self.coolify, before["rows"])
         rotation.state = "reverted"
 
+    def _realtime_back(self, before: dict[str, JsonValue]) -> None:
+        if "realtime" in before:
+            realtime = Container.model_validate(before["realtime"])
+            self.host.containers = [realtime if c.name == realtime.name else c for c in self.host.containers]
+
     def _container(self) -> Container:
-        return next(c for c in self.host.containers if c.name == "coolify")
+        return self._named("coolify")
+
+    def _named(self, name: str) -> Container:
+        return next(c for c in self.host.containers if c.name == name)
+
+    def _has_realtime(self) -> bool:
+        return any(c.name == "coolify-realtime" for c in self.host.containers)
 
     def _busy(self) -> int:
         return sum(d.status in _BUSY for d in self.coolify.deployments)
@@ -296,21 +272,40 @@ class SwapScript:
         for file in (CUSTOM, PROD):
             yield f"file {file} {self._sum(file)} {_coded(self.disk.files.get(file, ''))}"
         yield f"base {self._sum(BASE)} {_coded(self.disk.files.get(BASE, ''))}"
-        yield f"realtime {self._beside('coolify-realtime')}"
+        yield from self._siblings()
         yield f"env_names {' '.join(sorted({*self.disk.env, *self.disk.env_names}))}"
 
-    def _beside(self, container: str) -> str:
-        return next((each.image for each in self.host.containers if each.name == container), "")
+    def _siblings(self) -> Iterator[str]:
+        try:
+            names = merged(self.disk)
+        except (Refused, BadVariable):
+            names = {}
+        for service in _BESIDE:
+            yield from self._sibling(service)
+            yield f"names {service} {names.get(service, '')}"
+
+    def _sibling(self, service: str) -> Iterator[str]:
+        for each in self.host.containers:
+            if each.name == _BESIDE[service]:
+                yield f"beside {service} {each.image_id} {each.state} {each.health or 'none'} {each.image}"
+                yield f"digests {service} {' '.join(each.image_digests)}"
 
     def _prove(self, name: str) -> Iterator[str]:
         del name
         container = self._container()
         yield f"container {container.image_id} {container.state} {container.restart_count} {container.health}"
+        yield from self._realtime_told()
         yield f"migrations 0 {_coded(self._migrations(container.image))}"
         status, said = (0, "running") if "horizon" not in self.disk.failing else (2, "inactive")
         yield f"horizon {status} {_coded(f'   INFO  Horizon is {said}.')}"
         yield f"auto_update {'t' if self.disk.auto_update else 'f'}"
         yield "failed_jobs 0"
+
+    def _realtime_told(self) -> Iterator[str]:
+        if self._has_realtime():
+            told = self._named("coolify-realtime")
+            yield f"realtime {told.image_id} {told.state} {told.restart_count} {told.health}"
+        yield f"reaches {'yes' if self._has_realtime() and 'reaches' not in self.disk.failing else 'no'}"
 
     def _secrets(self, name: str) -> Iterator[str]:
         del name
@@ -328,6 +323,11 @@ class SwapScript:
             what = "[1] Ran" if name in self.disk.applied and name not in self.disk.failing else "Pending"
             lines.append(f"  {name} {'.' * 20} {what}  ")
         return "\n".join(lines) + "\n"
+
+
+def _texted(orders: dict[str, str], name: str, now: str | None) -> str:
+    text = orders[f"text:{name}"]
+    return {"same": now or "", "gone": ""}[text] if text in ("same", "gone") else base64.b64decode(text).decode()
 
 
 def _env_of(rotation: Rotation) -> dict[str, str]:

@@ -23,6 +23,8 @@ SLOW_S = 15
 How long the slow one does nothing at all; the first look of Docker at its health comes some seconds later."""
 POSTGRES_IMAGE, REDIS_IMAGE = "library/postgres:15-alpine", "library/redis:7-alpine"
 REALTIME_IMAGE = "coollabsio/coolify-realtime:1.0.17"
+REALTIME_NEXT, REALTIME_SICK = "coollabsio/coolify-realtime:1.0.18", "coollabsio/coolify-realtime:1.0.19"
+"""Realtime of a release that nobody has made yet; the second of them never answers that it is ready."""
 MORE = "2026_09_02_000000_add_last_validated_at_to_servers_table"
 """The migration that only good-2 has."""
 
@@ -64,7 +66,8 @@ def published(site: Site) -> dict[str, Published]:
     recipes |= {tag: coolify(site, f"{FORK}:{tag}", changes) for tag, changes in _forks().items()}
     recipes[NEXT] = coolify(site, f"{FORK}:{NEXT}", _next(), built_on=NEXT_COMMIT)
     recipes[WRONG_ARCH] = coolify(site, f"{FORK}:{WRONG_ARCH}", _with_option(), arm=True)
-    recipes |= {recipe.name: recipe for recipe in (_postgres(site), _redis(site), _realtime(site))}
+    realtimes = (_realtime(site, name) for name in (REALTIME_IMAGE, REALTIME_NEXT, REALTIME_SICK))
+    recipes |= {recipe.name: recipe for recipe in (_postgres(site), _redis(site), *realtimes)}
     return {name: publish(recipe, registry=site.registry) for name, recipe in recipes.items()}
 
 
@@ -189,10 +192,12 @@ def _redis(site: Site) -> Recipe:
     )
 
 
-def _realtime(site: Site) -> Recipe:
+def _realtime(site: Site, name: str) -> Recipe:
+    """Each version is an image of its own, by the file in which it says which one it is."""
+    files = {"www/version": f"{name}\n"} | ({} if name == REALTIME_SICK else {"www/ready": "OK\n"})
     return Recipe(
-        name=REALTIME_IMAGE,
-        layers=_beside(site, "realtime", "init", (), {"www/ready": "OK\n"}),
+        name=name,
+        layers=_beside(site, "realtime", "init", (), files),
         entrypoint=("/init",),
         environment={"PATH": _PATH},
         ports=("6001/tcp", "6002/tcp"),
