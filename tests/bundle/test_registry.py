@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, validate
 
 from ink_infra_mcp import __version__
 from tests.bundle.registry import entry
@@ -35,7 +35,7 @@ def bundle(tmp_path: Path) -> Path:
 def test_the_entry_names_the_bundle_by_its_bytes(bundle: Path, url: str, home: dict[str, str] | None) -> None:
     """The sum is what a client holds the download against; the repository is told only where the address shows it."""
     made = entry(NAME, url, bundle)
-    Draft202012Validator(SCHEMA, format_checker=FormatChecker()).validate(made)
+    validate(made, SCHEMA, cls=Draft202012Validator)
     sum_of = hashlib.sha256(bundle.read_bytes()).hexdigest()
     assert made["packages"] == [
         {"registryType": "mcpb", "identifier": url, "fileSha256": sum_of, "transport": {"type": "stdio"}}
