@@ -12,7 +12,7 @@ from ink_infra_mcp.core.fleet import BackupPlace
 from tests.lab.ground.commands import until
 from tests.lab.ground.hosts import Server
 
-HOME, FOLDER = "/srv/box/home", "coolify"
+HOME, FOLDER, FLEET = "/srv/box/home", "coolify", "coolify.example.com"
 KEPT = "/data/coolify/backups/ink"
 CONFIG = """\
 Port 23
@@ -51,6 +51,7 @@ class Box:
             "address": self.server.machine.ipv4,
             "ssh_user": "box",
             "host_key": self.server.host_key,
+            "fleet": FLEET,
             "recipient": self.recipient,
         }
         return BackupPlace.model_validate({**told, **changes})
