@@ -2,13 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import anyio
 import pytest
 
-from ink_infra_mcp.core.copies import DAMAGED, Copy, copy_in, in_order
+from ink_infra_mcp.core.copies import DAMAGED, Copy, in_order
 from ink_infra_mcp.core.fleet import BackupPlace, Fleet
 from ink_infra_mcp.sandbox.state import Fault, WorldState
 from ink_infra_mcp.sandbox.state_place import AGE_KEY, BOX, BOX_FLEET, BOX_FOLDER, BOX_USER
@@ -175,6 +175,11 @@ async def test_without_a_place_the_plan_says_that_the_backup_stays_there(tmp_pat
     assert (said.outcome, said.checks, there) == ("applied", {"backup": "passed"}, ["op-4w7hx2mnp9"]), said.text
 
 
+def backups_of(files: Iterable[str]) -> list[str]:
+    """Return of which backups these files are copies, in their order."""
+    return [copy.backup for file in files for copy in in_order([file])]
+
+
 def put(state: WorldState, backup: str, *, age: float, fleet: str = BOX_FLEET, rots: str = "") -> None:
     """Have a copy of that age, in days; one that `rots` has lost a byte, or has another one, since it was read back."""
     whole = f"{fleet} {backup}".encode() * 9
@@ -233,9 +238,8 @@ async def test_a_damaged_copy_counts_for_nothing_and_drives_out_no_good_one(tmp_
     said, there, _ = await backed_up(tmp_path, change, fleet=keeping(2, 10))
     copy = said.data["result"]["copy"]
     assert (said.outcome, copy["copies"]) == ("applied", 3), said.text
-    assert [copy_in(file).backup for file in copy["removed"]] == ["op-gone"]
-    told = [file.removeprefix(DAMAGED) for file in copy["damaged"]]
-    assert [copy_in(file).backup for file in told] == ["op-short", "op-rotten"]
+    assert backups_of(copy["removed"]) == ["op-gone"]
+    assert backups_of(file.removeprefix(DAMAGED) for file in copy["damaged"]) == ["op-short", "op-rotten"]
     assert there == [said.data["operation_id"], "op-short", "op-4w7hx2mnp9", "op-good"]
     assert "2 damaged ones that count for nothing" in said.text
 
@@ -267,7 +271,7 @@ async def test_copies_of_other_fleets_and_those_without_a_name_are_never_removed
         "applied",
         sorted([said.data["operation_id"], "op-4w7hx2mnp9", *others * 3]),
     ), said.text
-    removed = [copy_in(file).backup for file in said.data["result"]["copy"]["removed"]]
+    removed = backups_of(said.data["result"]["copy"]["removed"])
     assert (removed, len([entry for entry in asked if "remove" in entry])) == (["op-gone"], 1)
 
 
