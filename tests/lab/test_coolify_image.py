@@ -95,7 +95,7 @@ PUBLISHED = "services:\n  coolify:\n    ports:\n      - '8000:8080'\n"
 
 def composed(server: Server, *files: str) -> JsonObject | None:
     """Return what Docker Compose makes of the service of these files, the first first; None where it has none of it."""
-    words = [word for name in files for word in ("-f", f"/root/tags/{name}")]
+    words = [word for name in files for word in ("-f", f"/root/tags-{name}")]
     told = json.loads(server.say("docker", "compose", *words, "config", "--format", "json"))
     return told["services"].get("coolify")
 
@@ -106,7 +106,7 @@ async def test_a_list_with_composes_own_tag_stays_as_compose_reads_it(bed: Bed) 
     files = {"own.yml": PROD_TEXT, "published.yml": PUBLISHED, "custom.yml": with_image(OWN_PORT, "coolify", FORK)}
     files["out.yml"] = without_image(files["custom.yml"], "coolify")
     for name, text in files.items():
-        factory.write(f"/root/tags/{name}", text)
+        factory.write(f"/root/tags-{name}", text)
     there = composed(factory, "own.yml", "published.yml", "custom.yml")
     rest = composed(factory, "own.yml", "published.yml", "out.yml")
     assert there is not None
@@ -133,8 +133,8 @@ async def test_a_tag_that_changes_what_other_files_say_is_refused_where_compose_
 ) -> None:
     """Compose reads it as its writer meant; what is set beside it might not be what runs, and a person decides."""
     factory = bed.fresh("factory")
-    factory.write("/root/tags/own.yml", f"{PROD_TEXT}    build: .\n")
-    factory.write("/root/tags/custom.yml", text)
+    factory.write("/root/tags-own.yml", f"{PROD_TEXT}    build: .\n")
+    factory.write("/root/tags-custom.yml", text)
     there = composed(factory, "own.yml", "custom.yml")
     assert there is not None
     assert there.get("image") == image
