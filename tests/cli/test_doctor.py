@@ -21,6 +21,7 @@ from ink_infra_mcp.cli.parser import parser
 from ink_infra_mcp.core.fleet import Access, Fleet
 from ink_infra_mcp.core.secret import Secret
 from ink_infra_mcp.sandbox.seed import READ_TOKEN
+from ink_infra_mcp.sandbox.state_place import AGE_KEY, BOX, BOX_FLEET, BOX_USER
 from ink_infra_mcp.settings.fleet_text import dump_fleet
 from ink_infra_mcp.tools import ALL
 from tests import ink
@@ -145,6 +146,13 @@ def test_a_whole_platform_is_all_well(ground: Callable[..., Ground]) -> None:
             "SSH as root at 192.0.2.12, key from environment INK_SSH_KEY; debian 12, Docker 28.5.1.",
             "Docker has the runtime runsc (release-20261012.0).",
         ],
+        "backup place": [
+            f"SFTP as {BOX_USER} at {BOX}:23, key from environment INK_SSH_KEY; its host key is one of fleet.toml.",
+            f"copies are for {AGE_KEY}, whose checksum is right; whether somebody has its private key is not known.",
+            f"its folder coolify is there (mode 700); whether {BOX_USER} may write was not tried.",
+            "10.0 GiB are free there.",
+            f"copies: 1 of {BOX_FLEET} there, by name and size.",
+        ],
     }
 
 
@@ -156,7 +164,7 @@ def test_both_forms_say_the_same(ground: Callable[..., Ground]) -> None:
     for found in report.sections:
         assert all(f"{found.name}: {finding.text}" in text for finding in found.findings)
     assert text.endswith(("All well.", "Nothing failed; look at: state store."))
-    assert (told["ok"], len(report.sections)) == (True, 10)
+    assert (told["ok"], len(report.sections)) == (True, 11)
 
 
 def test_a_read_only_token_is_a_warning(ground: Callable[..., Ground], world: Running) -> None:

@@ -1,18 +1,20 @@
 """A place for copies on a light server of the lab: OpenSSH with internal-sftp alone in a chroot, on port 23."""
 
 import base64
+import hashlib
 import json
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
-from ink_infra_mcp.core.copies import in_order
+from ink_infra_mcp.core.copies import Copy, in_order
 from ink_infra_mcp.core.fleet import BackupPlace
 from tests.lab.ground.commands import until
 from tests.lab.ground.hosts import Server
 
-HOME, FOLDER = "/srv/box/home", "coolify"
+HOME, FOLDER, FLEET = "/srv/box/home", "coolify", "coolify.example.com"
 KEPT = "/data/coolify/backups/ink"
 CONFIG = """\
 Port 23
@@ -33,7 +35,7 @@ useradd --no-create-home --shell /usr/sbin/nologin --password '*' box
 mkdir -p {HOME}
 [ -z "$1" ] || mount -t tmpfs -o "size=$1,mode=755" box {HOME}
 chown box {HOME}
-/usr/sbin/sshd -f /etc/ssh/box_config
+/usr/sbin/sshd -f /etc/ssh/box_config -E /var/log/box.log
 """
 
 
@@ -51,6 +53,7 @@ class Box:
             "address": self.server.machine.ipv4,
             "ssh_user": "box",
             "host_key": self.server.host_key,
+            "fleet": FLEET,
             "recipient": self.recipient,
         }
         return BackupPlace.model_validate({**told, **changes})
@@ -70,6 +73,22 @@ class Box:
         """Return how much of a copy has arrived that does not count yet."""
         said = self.server.say("sh", "-c", f"cat {HOME}/{FOLDER}/.part-* 2>/dev/null | wc -c")
         return int(said)
+
+    def left(self, backup: str, *, days: int, fleet: str = FLEET, harm: str = "") -> str:
+        """Leave a copy that was made so many days ago, harmed by a command of the shell for the file `$1` or not."""
+        data = f"{fleet} {backup}".encode() * 99
+        copy = Copy(
+            fleet=fleet,
+            backup=backup,
+            made=int(time.time()) - days * 86_400,
+            bytes=len(data) if fleet else 0,
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+        path = f"{HOME}/{FOLDER}/{copy.file}"
+        self.server.say("sh", "-c", f"mkdir -p {HOME}/{FOLDER} && chown box {HOME}/{FOLDER}")
+        self.server.write(path, data.decode())
+        self.server.say("sh", "-c", f"{harm or ':'}; chown box {HOME}/{FOLDER}/*", "sh", path)
+        return copy.file
 
     def fetched(self, to: Path, login: Path) -> Path:
         """Fetch the newest copy as a person does, with `sftp`, and return it."""

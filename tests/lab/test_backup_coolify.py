@@ -145,3 +145,25 @@ async def test_an_app_key_that_is_not_its_own_proves_nothing(bed: Bed, coolify: 
         with anyio.fail_after(LIMIT_S), pytest.raises(StepFailed) as failed:
             await backing_up.rehearse(pool, "factory", "op-try", backup="op-key", permit=permit_here())
     assert failed.value.stage == "rehearsal_secret", failed.value.failed
+
+
+@pytest.mark.parametrize("image", ["", GOOD_2], ids=["the image that runs", "the next one"])
+async def test_a_migration_that_no_image_here_knows_is_told_before_anything_migrates(
+    bed: Bed, coolify: Coolify, images: dict[str, Published], image: str
+) -> None:
+    """The database was migrated by something newer: no image that is older serves it, and the copy is not touched."""
+    at = f"op-of-{image or 'now'}".replace("_", "-").lower()
+    row = "2099_01_01_000000_of_a_release_to_come"
+    coolify.sql("insert into migrations (migration, batch) values (:'row', 99)", row=row)
+    before = service(coolify)
+    reference = pulled(coolify, images[image]) if image else ""
+    try:
+        async with bed.pool() as pool:
+            with anyio.fail_after(LIMIT_S):
+                await backing_up.make(pool, "factory", at, permit=permit_here())
+            with anyio.fail_after(LIMIT_S), pytest.raises(StepFailed) as failed:
+                await backing_up.rehearse(pool, "factory", "op-try", backup=at, image=reference, permit=permit_here())
+        assert (failed.value.stage, row in failed.value.failed) == ("rehearsal_unknown", True), failed.value.failed
+        assert service(coolify) == before
+    finally:
+        coolify.sql("delete from migrations where migration = :'row'", row=row)

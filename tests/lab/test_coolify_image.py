@@ -1,8 +1,13 @@
 """How Coolify runs and is configured to run, as real Docker and Compose tell it on the lab's Factory."""
 
+import json
+
 import anyio
 import pytest
 
+from ink_infra_mcp.core.compose.override import with_image, without_image
+from ink_infra_mcp.core.errors import InputError
+from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.hosts.factory.configured import Configured, configured
 from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD, FactoryFacts, look_at_coolify
 from tests.lab.bed import Bed
@@ -76,3 +81,63 @@ async def test_a_name_that_was_given_to_another_image_is_seen(bed: Bed) -> None:
     )
     factory.say("docker", "rmi", RUNNING)
     assert (await looked(bed)).named == ""
+
+
+OWN_PORT = """\
+services:
+  coolify:
+    ports: !override
+      - "127.0.0.1:8000:8080"
+    image: "docker.io/example/old:1"
+"""
+PUBLISHED = "services:\n  coolify:\n    ports:\n      - '8000:8080'\n"
+
+
+def composed(server: Server, *files: str) -> JsonObject | None:
+    """Return what Docker Compose makes of the service of these files, the first first; None where it has none of it."""
+    words = [word for name in files for word in ("-f", f"/root/tags-{name}")]
+    told = json.loads(server.say("docker", "compose", *words, "config", "--format", "json"))
+    return told["services"].get("coolify")
+
+
+async def test_a_list_with_composes_own_tag_stays_as_compose_reads_it(bed: Bed) -> None:
+    """The image is set and taken out beside a list that stands in place of an earlier file's, and still does."""
+    factory = bed.fresh("factory")
+    files = {"own.yml": PROD_TEXT, "published.yml": PUBLISHED, "custom.yml": with_image(OWN_PORT, "coolify", FORK)}
+    files["out.yml"] = without_image(files["custom.yml"], "coolify")
+    for name, text in files.items():
+        factory.write(f"/root/tags-{name}", text)
+    there = composed(factory, "own.yml", "published.yml", "custom.yml")
+    rest = composed(factory, "own.yml", "published.yml", "out.yml")
+    assert there is not None
+    assert rest is not None
+    assert (there["image"], rest["image"]) == (FORK, "docker.io/coollabsio/coolify:latest")
+    assert (
+        there["ports"]
+        == rest["ports"]
+        == [{"mode": "ingress", "target": 8080, "published": "8000", "protocol": "tcp", "host_ip": "127.0.0.1"}]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "image"),
+    [
+        ("services:\n  coolify:\n    image: !reset null\n", None),
+        ("services:\n  coolify: !override\n    image: docker.io/example/old:1\n", "docker.io/example/old:1"),
+        ("services:\n  coolify:\n    image: !override docker.io/example/old:1\n", "docker.io/example/old:1"),
+    ],
+    ids=["reset", "a whole service", "an image"],
+)
+async def test_a_tag_that_changes_what_other_files_say_is_refused_where_compose_takes_it(
+    bed: Bed, text: str, image: str | None
+) -> None:
+    """Compose reads it as its writer meant; what is set beside it might not be what runs, and a person decides."""
+    factory = bed.fresh("factory")
+    factory.write("/root/tags-own.yml", f"{PROD_TEXT}    build: .\n")
+    factory.write("/root/tags-custom.yml", text)
+    there = composed(factory, "own.yml", "custom.yml")
+    assert there is not None
+    assert there.get("image") == image
+    for change in (lambda: with_image(text, "coolify", FORK), lambda: without_image(text, "coolify")):
+        with pytest.raises(InputError, match="has the tag"):
+            change()

@@ -20,6 +20,16 @@ name = "s2"
 address = "192.0.2.22"
 """
 KEY = f"ssh-ed25519 {'A' * 43}="
+AGE_KEY = "age1pguvd5gg3gnxxh2ru589xy3qkk28cezwllumayf7eg5xtevdxskqje8qs0"
+
+
+PLACE = f"""\
+[backups]
+address = "box.example.com"
+ssh_user = "box"
+host_key = "{KEY}"
+recipient = "{AGE_KEY}"
+"""
 
 
 def told(folder: Path, text: str) -> list[str]:
@@ -130,6 +140,17 @@ def test_a_full_file_is_read_as_written(tmp_path: Path) -> None:
                 "line 7, key `backups.host_key`: is needed for copies off the host",
                 "7, key `backups.recipient`: is needed for copies off the host",
                 "8, key `backups.address`: is factory: a copy in the fleet itself burns with it",
+            ],
+        ),
+        (
+            SMALLEST.replace("coolify.example.com", "192.0.2.10:8000") + f"{PLACE}",
+            ["line 7, key `backups.fleet`: is needed for copies off the host: coolify.url has no domain for it"],
+        ),
+        (
+            SMALLEST + f'{PLACE}fleet = "acme_1"\n',
+            [
+                "line 12, key `backups.fleet`: "
+                "write a domain or a word of small letters, digits, `-` and `.`, such as `acme`"
             ],
         ),
         (

@@ -12,6 +12,7 @@ from asyncssh.packet import Byte, String, UInt32
 from ink_infra_mcp.core.errors import FileRefused
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.hosts.factory import copying
+from ink_infra_mcp.hosts.factory.copying import Place
 from ink_infra_mcp.ssh import files
 from ink_infra_mcp.ssh.files import Entry, Files
 from tests.ssh.openssh import new_key
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.anyio
 
 LIMIT_S = 30
 PLACE = Host(name="place", address="192.0.2.20", ssh_user="box", ssh_port=23, host_key="ssh-ed25519 AAAA")
+ACME = Place(host=PLACE, folder="coolify", fleet="acme", recipient="")
 INIT, CLOSE, OPENDIR, READDIR, REMOVE = 1, 4, 11, 12, 13
 STATUS, HANDLE, NAMES = 101, 102, 104
 OLD = 1_000
@@ -137,17 +139,30 @@ async def test_no_more_is_asked_for_once_there_are_too_many_names() -> None:
 async def test_only_old_parts_of_ours_are_swept() -> None:
     """What is called otherwise, or has no time, is nobody's to remove."""
     names = [
-        (b".part-op-0", OLD),
-        (b".part-op-2", 3 * OLD),
-        (b".part-op-3", 0),
+        (b".part-acme_op-0", OLD),
+        (b".part-acme_op-2", OLD + 1),
+        (b".part-acme_op-3", 0),
+        (b".part-op-4", OLD),
+        (b".part-acme2_op-5", OLD),
+        (b".part-acme_op-6.tar", OLD),
         (b".part-\xff\nread this", OLD),
         (b".part-a/../../other", OLD),
     ]
     removed: list[bytes] = []
     async with place(once(*(name_of(name, written=at) for name, at in names)), removed) as there:
-        with pytest.raises(FileRefused, match=r"did not remove coolify/\.part-op-0: no\."):
-            await copying.swept(there, "coolify", before=2 * OLD)
-    assert removed == [b"coolify/.part-op-0"]
+        with pytest.raises(FileRefused, match=r"did not remove coolify/\.part-acme_op-0: no\."):
+            await copying.swept(there, ACME, now=OLD + 1 + copying.PART_AGE_S)
+    assert removed == [b"coolify/.part-acme_op-0"]
+
+
+async def test_a_clock_of_ours_that_runs_ahead_sweeps_no_part_that_is_being_written() -> None:
+    """The place's own clock tells what is old there: it wrote a copy of this fleet just now."""
+    copy = f"coolify_20261130T201000Z_acme_op-1_5_{'a' * 64}.tar.age".encode()
+    names = [(copy, 3 * OLD), (b".part-acme_op-2", 3 * OLD)]
+    removed: list[bytes] = []
+    async with place(once(*(name_of(name, written=at) for name, at in names)), removed) as there:
+        await copying.swept(there, ACME, now=10**9)
+    assert removed == []
 
 
 async def test_a_name_is_told_with_what_cannot_be_seen_written_out() -> None:
@@ -158,11 +173,12 @@ async def test_a_name_is_told_with_what_cannot_be_seen_written_out() -> None:
     assert refused.value.failed == "place did not remove coolify/a<U+DCFF> <U+001B>[31mb: no."
 
 
-async def test_a_file_without_content_is_no_copy() -> None:
+async def test_a_file_without_content_is_a_damaged_copy() -> None:
     """It has the name of one, and none of its bytes."""
-    file = f"coolify_20261130T201000Z_op-1_{'a' * 64}.tar.age".encode()
+    file = f"coolify_20261130T201000Z_acme_op-1_5_{'a' * 64}.tar.age".encode()
     empty = name_of(file).replace(bytes(4) + UInt32(5), bytes(8))
     async with place(once(empty), []) as there:
         assert await there.listed("coolify") == {file.decode(): Entry(size=0, written=OLD)}
     async with place(once(empty), []) as there:
-        assert (await copying.listed(there, "coolify")).copies == ()
+        seen = await copying.listed(there, "coolify", fleet="acme")
+    assert (seen.own, seen.damaged) == ((), (file.decode(),))

@@ -1,15 +1,17 @@
 """A copy of a backup off the host counts when it was read back there; whatever else happens, no half of one counts."""
 
-from collections.abc import Callable
+import hashlib
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import anyio
 import pytest
 
-from ink_infra_mcp.core.copies import Copy, in_order
+from ink_infra_mcp.core.copies import DAMAGED, Copy, in_order
 from ink_infra_mcp.core.fleet import BackupPlace, Fleet
 from ink_infra_mcp.sandbox.state import Fault, WorldState
-from ink_infra_mcp.sandbox.state_place import AGE_KEY, BOX, BOX_FOLDER, BOX_USER
+from ink_infra_mcp.sandbox.state_place import AGE_KEY, BOX, BOX_FLEET, BOX_FOLDER, BOX_USER
 from tests.ink import Ink, ink
 from tests.tools.calls import Said, call
 
@@ -89,6 +91,7 @@ async def test_a_copy_is_written_under_another_name_read_back_and_then_given_its
                 "sha256": in_order([copy["file"].removeprefix(f"{BOX_FOLDER}/")])[0].sha256,
                 "bytes": len(file.data),
                 "copies": 2,
+                "damaged": [],
                 "removed": [],
             }
             name = said.data["operation_id"]
@@ -97,7 +100,8 @@ async def test_a_copy_is_written_under_another_name_read_back_and_then_given_its
                 "place write part",
                 "place rename coolify",
             ]
-            assert f"encrypted on factory for {AGE_KEY}, to {BOX_USER}@{BOX}:23, folder coolify" in said.text
+            way = f"as {BOX_FLEET}'s, encrypted on factory for {AGE_KEY}, to {BOX_USER}@{BOX}:23, folder coolify"
+            assert way in said.text
             assert ".env with APP_KEY" in said.text
             assert file.data.startswith(b"age-encryption.org/v1\n")
 
@@ -171,36 +175,104 @@ async def test_without_a_place_the_plan_says_that_the_backup_stays_there(tmp_pat
     assert (said.outcome, said.checks, there) == ("applied", {"backup": "passed"}, ["op-4w7hx2mnp9"]), said.text
 
 
+def backups_of(files: Iterable[str]) -> list[str]:
+    """Return of which backups these files are copies, in their order."""
+    return [copy.backup for file in files for copy in in_order([file])]
+
+
+def put(state: WorldState, backup: str, *, age: float, fleet: str = BOX_FLEET, rots: str = "") -> None:
+    """Have a copy of that age, in days; one that `rots` has lost a byte, or has another one, since it was read back."""
+    whole = f"{fleet} {backup}".encode() * 9
+    data = {"": whole, "size": whole[:-1], "sum": whole[:-1] + b"?"}[rots]
+    at, size = int(state.began - age * DAY_S), len(whole) if fleet else 0
+    copy = Copy(fleet=fleet, backup=backup, made=at, bytes=size, sha256=hashlib.sha256(whole).hexdigest())
+    state.place.put(f"{BOX_FOLDER}/{copy.file}", data, at=state.began)
+
+
 def many(ages: list[float]) -> World:
-    """Have copies of these ages, in days, and a part that was left."""
+    """Have copies of these ages, in days, and parts that were left."""
 
     def change(state: WorldState) -> None:
         (old,) = state.place.files.values()
         for number, age in enumerate(ages):
-            at = state.began - age * DAY_S
-            copy = Copy(backup=f"op-{number}", made=int(at), sha256=f"{number:064x}")
-            state.place.files[f"{BOX_FOLDER}/{copy.file}"] = old.model_copy()
-        state.place.files[f"{BOX_FOLDER}/.part-op-dead"] = old.model_copy(update={"at": state.began - 2 * DAY_S})
-        state.place.files[f"{BOX_FOLDER}/.part-op-other"] = old.model_copy(update={"at": state.began})
+            put(state, f"op-{number}", age=age)
+        for part, days in ((f"{BOX_FLEET}_op-dead", 2), (f"{BOX_FLEET}_op-other", 0), ("other_op-dead", 2)):
+            at = state.began - days * DAY_S
+            state.place.files[f"{BOX_FOLDER}/.part-{part}"] = old.model_copy(update={"at": at})
         state.place.files[f"{BOX_FOLDER}/notes.txt"] = old.model_copy()
 
     return change
 
 
+def keeping(keep: int, days: int) -> Callable[[Fleet], Fleet]:
+    """Keep so many copies, and all that are younger."""
+
+    def change(fleet: Fleet) -> Fleet:
+        return fleet.model_copy(update={"backups": fleet.backups.model_copy(update={"keep": keep, "keep_days": days})})
+
+    return change
+
+
 async def test_copies_go_that_are_many_and_old_after_the_new_one_is_proved(tmp_path: Path) -> None:
-    """The newest two and all of the last ten days stay, and whatever is not ours; parts of the dead go."""
-
-    def few(fleet: Fleet) -> Fleet:
-        return fleet.model_copy(update={"backups": fleet.backups.model_copy(update={"keep": 2, "keep_days": 10})})
-
-    said, there, asked = await backed_up(tmp_path, many([5, 9, 11, 40]), fleet=few)
-    kept = [said.data["operation_id"], "op-4w7hx2mnp9", "op-0", "op-1", ".part-op-other", "notes.txt"]
+    """The newest two and all of the last ten days stay, and whatever is not ours; parts of our dead go."""
+    said, there, asked = await backed_up(tmp_path, many([5, 9, 11, 40]), fleet=keeping(2, 10))
+    parts = [f".part-{BOX_FLEET}_op-other", ".part-other_op-dead"]
+    kept = [said.data["operation_id"], "op-4w7hx2mnp9", "op-0", "op-1", *parts, "notes.txt"]
     assert (there, len(said.data["result"]["copy"]["removed"])) == (kept, 2), said.text
-    order = [entry.split("_")[0] for entry in asked]
+    order = [re.split("[_-]", entry)[0] for entry in asked]
     removed = ["place remove coolify", "place remove coolify", "place remove part"]
     assert order == ["place write part", "place rename coolify", *removed], (
         "nothing goes before the new one has its name"
     )
+
+
+async def test_a_damaged_copy_counts_for_nothing_and_drives_out_no_good_one(tmp_path: Path) -> None:
+    """Of another size or with another sum: it is counted nowhere, told, and stays, under a name that says so."""
+
+    def change(state: WorldState) -> None:
+        put(state, "op-short", age=3, rots="size")
+        put(state, "op-rotten", age=4, rots="sum")
+        put(state, "op-good", age=40)
+        put(state, "op-gone", age=50)
+
+    said, there, _ = await backed_up(tmp_path, change, fleet=keeping(2, 10))
+    copy = said.data["result"]["copy"]
+    assert (said.outcome, copy["copies"]) == ("applied", 3), said.text
+    assert backups_of(copy["removed"]) == ["op-gone"]
+    assert backups_of(file.removeprefix(DAMAGED) for file in copy["damaged"]) == ["op-short", "op-rotten"]
+    assert there == [said.data["operation_id"], "op-short", "op-4w7hx2mnp9", "op-good"]
+    assert "2 damaged ones that count for nothing" in said.text
+
+
+async def test_a_line_that_errs_once_damages_no_copy(tmp_path: Path) -> None:
+    """What cannot be read at once is begun anew; what reads well the second time is whole."""
+
+    def change(state: WorldState) -> None:
+        put(state, "op-good", age=40)
+        put(state, "op-gone", age=50)
+        trouble("read coolify/coolify_", "garble")(state)
+
+    said, there, _ = await backed_up(tmp_path, change, fleet=keeping(2, 10))
+    assert (said.outcome, there) == ("applied", [said.data["operation_id"], "op-4w7hx2mnp9", "op-good"]), said.text
+
+
+async def test_copies_of_other_fleets_and_those_without_a_name_are_never_removed(tmp_path: Path) -> None:
+    """Two fleets in one folder thin their own; what lay there before names had a fleet is a person's to move."""
+
+    def change(state: WorldState) -> None:
+        for age in (20, 30, 40):
+            put(state, "op-other", age=age, fleet="other.example.com")
+            put(state, "op-before", age=age, fleet="")
+        put(state, "op-gone", age=50)
+
+    said, there, asked = await backed_up(tmp_path, change, fleet=keeping(1, 10))
+    others = ["op-other", "op-before"]
+    assert (said.outcome, sorted(there)) == (
+        "applied",
+        sorted([said.data["operation_id"], "op-4w7hx2mnp9", *others * 3]),
+    ), said.text
+    removed = backups_of(said.data["result"]["copy"]["removed"])
+    assert (removed, len([entry for entry in asked if "remove" in entry])) == (["op-gone"], 1)
 
 
 async def test_a_box_that_lets_nothing_be_removed_has_the_copy_all_the_same(tmp_path: Path) -> None:
@@ -210,10 +282,7 @@ async def test_a_box_that_lets_nothing_be_removed_has_the_copy_all_the_same(tmp_
         many([40])(state)
         trouble("remove coolify/coolify_")(state)
 
-    def few(fleet: Fleet) -> Fleet:
-        return fleet.model_copy(update={"backups": fleet.backups.model_copy(update={"keep": 1, "keep_days": 10})})
-
-    said, there, _ = await backed_up(tmp_path, change, fleet=few)
+    said, there, _ = await backed_up(tmp_path, change, fleet=keeping(1, 10))
     assert (said.outcome, said.problem["stage"]) == ("failed", "copy_kept"), said.text
     assert (said.data["operation_id"] in there, "was made, read back and has its name there" in said.text) == (
         True,
@@ -223,7 +292,10 @@ async def test_a_box_that_lets_nothing_be_removed_has_the_copy_all_the_same(tmp_
 
 async def found(folder: Path, change: World, fleet: Callable[[Fleet], Fleet] | None = None) -> dict[str, str]:
     """Return what check_fleet finds of copies, and how bad each is."""
-    codes = {"no_backup_place", "unknown_copies", "no_copy", "old_copy", "copy_behind", "copy_ahead"}
+    codes = {
+        *("no_backup_place", "unknown_copies", "no_copy", "old_copy", "copy_behind", "copy_ahead"),
+        *("damaged_copy", "others_copies", "unnamed_copies"),
+    }
     with anyio.fail_after(LIMIT_S):
         async with ink(folder, change_world=change, change_fleet=fleet) as it, it.client() as client:
             said = await call(client, "get_coolify_image")
@@ -252,6 +324,22 @@ async def test_a_copy_that_is_missing_old_behind_or_not_known_is_a_finding(tmp_p
         (path,) = state.place.files
         state.place.files = {path.replace(path.split("_")[1], "20990101T000000Z"): state.place.files[path]}
 
+    def damaged(state: WorldState) -> None:
+        put(state, "op-short", age=9, rots="size")
+
+    def damaged_alone(state: WorldState) -> None:
+        state.place.files = {}
+        put(state, "op-short", age=0.1, rots="size")
+
+    def marked(state: WorldState) -> None:
+        (path,) = state.place.files
+        state.place.files = {path.replace("coolify_", f"{DAMAGED}coolify_"): state.place.files[path]}
+
+    def others(state: WorldState) -> None:
+        none(state)
+        put(state, "op-other", age=0, fleet="other.example.com")
+        put(state, "op-before", age=0, fleet="")
+
     def without(fleet: Fleet) -> Fleet:
         return fleet.model_copy(update={"backups": BackupPlace()})
 
@@ -264,6 +352,10 @@ async def test_a_copy_that_is_missing_old_behind_or_not_known_is_a_finding(tmp_p
         await found(tmp_path / "alone", ahead_alone),
         await found(tmp_path / "away", trouble("connect", times=99)),
         await found(tmp_path / "without", nothing, without),
+        await found(tmp_path / "damaged", damaged),
+        await found(tmp_path / "damaged_alone", damaged_alone),
+        await found(tmp_path / "marked", marked),
+        await found(tmp_path / "others", others),
     ] == [
         {},
         {"no_copy": "high"},
@@ -273,4 +365,8 @@ async def test_a_copy_that_is_missing_old_behind_or_not_known_is_a_finding(tmp_p
         {"copy_ahead": "high"},
         {"unknown_copies": "high"},
         {"no_backup_place": "warning"},
+        {"damaged_copy": "warning"},
+        {"damaged_copy": "high", "no_copy": "high"},
+        {"damaged_copy": "high", "no_copy": "high"},
+        {"no_copy": "high", "others_copies": "info", "unnamed_copies": "info"},
     ]

@@ -1,6 +1,7 @@
 """Where policy names keys, an image of Coolify is put into service only if one of them signed it: asked twice."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -192,7 +193,10 @@ async def test_where_policy_names_no_key_the_plan_says_that_no_signature_was_loo
     [
         (RULE, "as policies/images.toml wants it"),
         (f'digests = {{ value = ["{OTHER}"], why = "released" }}\n', "is not among the digests"),
-        ('least_age_h = { value = 24, why = "stolen releases" }\n', "the age of this is not known"),
+        (
+            'least_age_h = { value = 24, why = "stolen releases" }\n',
+            "the age of a first one is not known: list sha256:",
+        ),
     ],
 )
 async def test_what_policy_lets_in_nowhere_is_not_installed_either(tmp_path: Path, rule: str, why: str) -> None:
@@ -207,3 +211,26 @@ async def test_what_policy_lets_in_nowhere_is_not_installed_either(tmp_path: Pat
             said = await call(client, "setup_factory", parts=["coolify"])
             told = " ".join(said.text.split())
             assert (said.is_error, why in told, it.state.coolify.factory.installs) == (True, True, {}), told
+
+
+async def test_a_first_coolify_whose_digest_is_listed_needs_no_age(tmp_path: Path) -> None:
+    """Its installer pulls and starts it in one go: the refusal names the digest, which stands for the age then."""
+    age = 'least_age_h = { value = 24, why = "stolen releases" }\n'
+    rules = policies(tmp_path, Signer())
+
+    async def asked(folder: str, text: str) -> tuple[bool, str]:
+        (rules / "images.toml").write_text(text)
+        async with (
+            ink(tmp_path / folder, policies=rules, change_world=make_bare, unset=frozenset({"coolify_token"})) as it,
+            it.client() as client,
+        ):
+            said = await call(client, "setup_factory", parts=["coolify"])
+            return said.is_error, said.text
+
+    with anyio.fail_after(LIMIT_S):
+        refused, told = await asked("refused", age)
+        (digest,) = {*re.findall("sha256:[0-9a-f]{64}", " ".join(told.split()))}
+        listed = f'{age}digests = {{ value = ["{digest}"], why = "judged by us" }}\n'
+        let_in, plan = await asked("listed", listed)
+    # the plan breaks long words over lines
+    assert (refused, let_in, digest[:36] in plan) == (True, False, True), plan

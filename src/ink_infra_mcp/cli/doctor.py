@@ -14,6 +14,8 @@ from ink_infra_mcp.cli.doctor_coolify import ALL as COOLIFY
 from ink_infra_mcp.cli.doctor_coolify import check_coolify
 from ink_infra_mcp.cli.doctor_ground import Ground, ground_of
 from ink_infra_mcp.cli.doctor_hosts import abilities_of, check_host, pool_of
+from ink_infra_mcp.cli.doctor_place import NAME as PLACE
+from ink_infra_mcp.cli.doctor_place import check_place
 from ink_infra_mcp.cli.doctor_report import Finding, Report, Section, as_json, as_text
 from ink_infra_mcp.cli.doctor_robot import check_robot
 from ink_infra_mcp.cli.doctor_tools import judge, lacking
@@ -65,11 +67,12 @@ def services(ground: Ground) -> list[Check]:
 
 
 def hosts(ground: Ground, fleet: Fleet, pool: HostPool) -> list[Check]:
-    """Return the checks of the fleet's servers."""
-    return [
+    """Return the checks of the fleet's servers, and of the place of their Factory's backups."""
+    servers = [
         Check(host.name, abilities_of(host, fleet), partial(check_host, ground, fleet, pool, host))
         for host in fleet.hosts
     ]
+    return [*servers, Check(PLACE, (), partial(check_place, ground, fleet.backup_place, pool))]
 
 
 async def look(checks: Sequence[Check], ground: Ground, *, limit_s: float) -> list[Section]:

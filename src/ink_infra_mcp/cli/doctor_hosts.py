@@ -51,7 +51,9 @@ async def check_host(ground: Ground, fleet: Fleet, pool: HostPool, host: Host) -
 
 
 async def _abilities(ground: Ground, fleet: Fleet, pool: HostPool, host: Host, facts: HostFacts) -> Section:
-    reached = Finding(level="ok", text=f"SSH as {host.ssh_user} at {host.address}, {_login(ground)}; {_system(facts)}.")
+    reached = Finding(
+        level="ok", text=f"SSH as {host.ssh_user} at {host.address}, {login_of(ground)}; {_system(facts)}."
+    )
     if host.name == fleet.factory.name:
         return await _factory(pool, host, reached)
     if isinstance(host, Muscle):
@@ -99,7 +101,8 @@ def _proxy(host: Host, facts: HostFacts) -> tuple[Finding, ...]:
     return (Finding(level="warning", text=text, next="Start the proxy in Coolify; its log there says what failed."),)
 
 
-def _login(ground: Ground) -> str:
+def login_of(ground: Ground) -> str:
+    """Return what servers are logged in to with, in words."""
     key = ground.secrets.get("ssh_key")
     if key is not None:
         return f"key from {key.source}"

@@ -266,7 +266,7 @@ def sandbox_fleet(
         Images,
         Muscle,
     )
-    from ink_infra_mcp.sandbox.state_place import AGE_KEY, BOX, BOX_USER
+    from ink_infra_mcp.sandbox.state_place import AGE_KEY, BOX, BOX_FLEET, BOX_USER
     from ink_infra_mcp.settings.fleet_file import load_fleet
 
     names = sorted(name for name in addresses if name.startswith("muscle-"))
@@ -291,7 +291,7 @@ def sandbox_fleet(
         ),
         access=Access(admin=(SANDBOX_ADMIN,)),
         images=Images(registries=(*PUBLIC_REGISTRIES, f"registry.{SANDBOX_DOMAIN}")),
-        backups=BackupPlace(address=BOX, ssh_user=BOX_USER, host_key=place_key, recipient=AGE_KEY)
+        backups=BackupPlace(address=BOX, ssh_user=BOX_USER, host_key=place_key, fleet=BOX_FLEET, recipient=AGE_KEY)
         if place_key
         else BackupPlace(),
     )

@@ -2,11 +2,13 @@
 
 import ipaddress
 import re
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.core.age_key import age_recipient
+from ink_infra_mcp.core.copies import OWNER
 
 _NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
 _NAME_OR_NONE = r"^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)?$"
@@ -192,7 +194,8 @@ class BackupPlace(_Section):
     """Where copies of the Factory's backups go, off the host: a folder reached by SFTP, such as a Storage Box.
 
     `recipient` is the public key of age that copies are encrypted for; who has its private key alone can read them.
-    The newest `keep` copies stay, and all that are younger than `keep_days`.
+    The newest `keep` copies stay, and all that are younger than `keep_days`, of those that `fleet` names as its own;
+    `Fleet.backup_place` fills in the name of a fleet that has none here.
     """
 
     address: Address | None = None
@@ -202,6 +205,7 @@ class BackupPlace(_Section):
     folder: Annotated[
         str, Field(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")
     ] = "coolify"
+    fleet: Annotated[str, Field(pattern=rf"^(?:{OWNER})?$")] = ""
     recipient: Annotated[str, AfterValidator(age_recipient)] = ""
     keep: Annotated[int, Field(ge=1, le=1000)] = 14
     keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
@@ -294,6 +298,22 @@ class Fleet(_Section):
         return {h.name: h for h in self.hosts}[name]
 
     @property
+    def backup_place(self) -> BackupPlace:
+        """Return the place of copies with this fleet's name in it: its own, else the domain that Coolify answers at.
+
+        Without either it is empty. A domain is of one fleet in the world, and stays when the machine burns.
+        """
+        return self.backups.model_copy(update={"fleet": self.backups.fleet or _domain_in(self.coolify.url)})
+
+    @property
     def hosts(self) -> tuple[Host, ...]:
         """Return the Factory, the Muscles and the bastions, in that order."""
         return (self.factory, *self.muscles, *self.bastions)
+
+
+def _domain_in(url: str) -> str:
+    """Return the domain that a URL names, if it can be in a file's name, else nothing: an address may be another's."""
+    with suppress(ValueError):
+        name = domain(url.partition("://")[2].partition(":")[0].lower())
+        return name if re.fullmatch(OWNER, name) else ""
+    return ""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from ink_infra_mcp.sandbox.part import Part
 
 BOX, BOX_USER, BOX_PORT = "box.example.com", "u000001-sub1", 23
-BOX_FOLDER = "coolify"
+BOX_FOLDER, BOX_FLEET = "coolify", "coolify.example.com"
 AGE_KEY = "age1pguvd5gg3gnxxh2ru589xy3qkk28cezwllumayf7eg5xtevdxskqje8qs0"
 """The public key of a pair that was thrown away: nobody opens the pretend world's copies."""
 
@@ -53,6 +53,6 @@ def seed_place(backup: str, dump_sum: str, *, made: float) -> PlaceState:
     data = sealed(backup, dump_sum).encode()
     stamp = datetime.fromtimestamp(int(made), UTC).strftime("%Y%m%dT%H%M%SZ")
     place = PlaceState(folders=[BOX_FOLDER])
-    name = f"coolify_{stamp}_{backup}_{hashlib.sha256(data).hexdigest()}.tar.age"
+    name = f"coolify_{stamp}_{BOX_FLEET}_{backup}_{len(data)}_{hashlib.sha256(data).hexdigest()}.tar.age"
     place.put(f"{BOX_FOLDER}/{name}", data, at=made)
     return place

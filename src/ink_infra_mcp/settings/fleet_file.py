@@ -121,12 +121,19 @@ def _backup_faults(fleet: Fleet) -> Iterator[Fault]:
     needed = {name: getattr(place, name) for name in ("address", "ssh_user", "host_key", "recipient")}
     if any(needed.values()):
         yield from (Fault(("backups", key), "is needed for copies off the host") for key in needed if not needed[key])
+    if place.address and not fleet.backup_place.fleet:
+        yield Fault(("backups", "fleet"), "is needed for copies off the host: coolify.url has no domain for it")
     if not _KEYS.fullmatch(place.host_key):
         yield Fault(("backups", "host_key"), _KEY_LINES)
+    yield from _backups_within(fleet)
+
+
+def _backups_within(fleet: Fleet) -> Iterator[Fault]:
+    address = fleet.backups.address
     for path, host in placed(fleet):
         if host.name == PLACE:
             yield Fault((*path, "name"), "is what the place of backups is called")
-        if place.address and place.address in (host.address, host.private_address):
+        if address and address in (host.address, host.private_address):
             yield Fault(("backups", "address"), f"is {host.name}: a copy in the fleet itself burns with it")
 
 

@@ -91,7 +91,8 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "ssh_user": "The user there, best a sub-account of its own; it takes our SSH key.",
         "ssh_port": "The port of SFTP there; 23 on a Storage Box.",
         "host_key": _HOST["host_key"],
-        "folder": "The folder of the copies, below the user's own; nothing but copies of one Factory is kept in it.",
+        "folder": "The folder of the copies, below the user's own; copies of other fleets may lie in it too.",
+        "fleet": "Whose copies these are, another name in each fleet; empty: the domain in `coolify.url`.",
         "recipient": "The public key of age (`age1...`) that copies are encrypted for; a person keeps the private one.",
         "keep": "So many of the newest copies always stay.",
         "keep_days": "No copy that is younger than so many days is removed.",
@@ -123,6 +124,7 @@ KEY_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 HINTS: Final[Mapping[tuple[str | int, ...], str]] = {
     ("coolify", "url"): "write scheme and host only, such as https://coolify.example.com; /api/v1 is added by itself",
     ("backups", "folder"): "write folders below the user's own, such as `coolify`, with no `/` at the start or the end",
+    ("backups", "fleet"): "write a domain or a word of small letters, digits, `-` and `.`, such as `acme`",
     ("access", "proof_from"): "write the name of a server of this file, or `here` for this machine",
     ("fork", "repository"): "write it as https://github.com/owner/repo, without .git and without a login",
     ("fork", "branch"): "write the name of a branch, of letters, digits, `-`, `_`, and single `.` and `/` inside",

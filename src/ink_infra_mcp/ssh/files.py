@@ -32,6 +32,8 @@ _ONE_BY_ONE = 0
 those that a lost connection or a time limit ends with the first (asyncssh 2.24, `_SFTPParallelIO.iter`).
 """
 _FILE_MODE, _FOLDER_MODE = 0o600, 0o700
+_READ_ONLY = 0x1
+"""SSH2_FXE_STATVFS_ST_RDONLY of OpenSSH's extension (its PROTOCOL, 3.4)."""
 _BROKE = (OSError, asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.DisconnectError)
 T = TypeVar("T")
 
@@ -42,6 +44,14 @@ class Entry:
 
     size: int
     written: int
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many bytes may still be written in a place, and whether its disk takes no writing at all."""
+
+    free: int
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +135,33 @@ class Files:
                     break
         return names
 
-    async def room(self, folder: str) -> int | None:
-        """Return how many bytes may still be written there, None where the place does not tell."""
+    async def room(self, folder: str) -> Room | None:
+        """Return what room a folder has, None where the place does not tell."""
         try:
             told = await self._asked("tell its room", self._client.statvfs(folder))
         except FileRefused:
             return None
-        return told.bavail * told.frsize
+        return Room(told.bavail * told.frsize, read_only=bool(told.flags & _READ_ONLY))
+
+    async def folder_mode(self, folder: str) -> int | None:
+        """Return the permissions of a folder, such as 0o700, None where there is nothing of that name.
+
+        Raises:
+            FileRefused: also where it is no folder, or its permissions are not told.
+        """
+        try:
+            told = await self._asked(f"look at {folder}", self._client.stat(folder))
+        except FileRefused as error:
+            if error.missing:
+                return None
+            raise
+        if told.permissions is None or not stat.S_ISDIR(told.permissions):
+            raise FileRefused(
+                f"{folder} at {self._host.name} is no folder.",
+                host=self._host.name,
+                next="Name another `folder` under [backups] in fleet.toml, or move that file away.",
+            )
+        return stat.S_IMODE(told.permissions)
 
     async def sum_of(self, path: str, *, size: int) -> Sum:
         """Read a file that has `size` bytes to its end, or a little beyond those, and return its sum."""

@@ -71,7 +71,7 @@ class BackupCoolify(Mutation[Args, Look, Facts]):
         factory = look.fleet.factory.name
         seen = await look_at_coolify(look.hosts, factory)
         why = seen.unknown.get("running", "")
-        return Facts(factory=factory, image=seen.reference or "", why=why, place=look.fleet.backups)
+        return Facts(factory=factory, image=seen.reference or "", why=why, place=look.fleet.backup_place)
 
     def plan(self, args: Args, facts: Facts) -> Plan:
         """Return the backup, with `drill` its rehearsal behind it.
@@ -168,15 +168,16 @@ async def _sums(factory: str, made: JsonObject, look: Look) -> Check:
 
 async def _copied(look: Look, copy: JsonObject) -> Check:
     """The step has read every byte of it back; here it is still there, under its name and with its size."""
-    place, path = look.fleet.backups, str(copy["file"])
+    place, path = look.fleet.backup_place, str(copy["file"])
     if place.host is None:
         return Check(name="copy", status="failed", evidence="fleet.toml names no place any more")
     try:
-        there = await copying.copies(look.hosts, place.host, place.folder)
+        there = await copying.copies(look.hosts, place.host, place.folder, fleet=place.fleet)
     except InkError as error:
         return Check(name="copy", status="failed", evidence=f"not seen: {error.failed}")
-    seen = there.sizes.get(path.removeprefix(f"{place.folder}/")) == copy["bytes"]
-    evidence = f"read back when it was written; {len(there.copies)} copies at {where(place)}"
+    seen = path.removeprefix(f"{place.folder}/") in [own.file for own in there.own]
+    damaged = f", and {len(there.damaged)} damaged ones that count for nothing" if there.damaged else ""
+    evidence = f"read back when it was written; {len(there.own)} copies of {place.fleet} at {where(place)}{damaged}"
     return Check(
         name="copy", status="passed" if seen else "failed", evidence=evidence if seen else f"{path} is not there"
     )

@@ -12,7 +12,7 @@ from ink_infra_mcp.areas.factory.upstream import Upstream, look_upstream
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.era import parse_version
-from ink_infra_mcp.core.copies import Copy
+from ink_infra_mcp.core.copies import Lying
 from ink_infra_mcp.core.errors import HostError, InkError
 from ink_infra_mcp.core.fleet import BackupPlace
 from ink_infra_mcp.hosts.docker.containers import belongs_to
@@ -37,7 +37,7 @@ class Picture:
 
     `weak` are the apps with a running container that is not isolated as policy wants. `blind` are the apps of which
     nobody could see the containers. With `needless` policy asks for no isolation; `wished` is the image of fleet.toml.
-    `copies` are those of backups in `place`, the newest first.
+    `copies` are those of backups in `place`, and what else lies there.
     """
 
     needless: bool
@@ -50,7 +50,7 @@ class Picture:
     blind: tuple[str, ...] = ()
     upstream: Upstream = field(default_factory=Upstream)
     place: BackupPlace = field(default_factory=BackupPlace)
-    copies: tuple[Copy, ...] | None = None
+    copies: Lying | None = None
     unknown: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -79,7 +79,7 @@ async def picture(look: Look, *, known: tuple[App, ...] | None = None) -> Pictur
     Whoever knows the apps already, and judges their isolation, gives them as `known`: then neither is asked again.
     """
     fork, factory = look.fleet.fork, look.fleet.factory.name
-    seen = Picture(look.isolation.allow_without, fork.image, FactoryFacts(host=factory), place=look.fleet.backups)
+    seen = Picture(look.isolation.allow_without, fork.image, FactoryFacts(host=factory), place=look.fleet.backup_place)
 
     async def facts() -> None:
         seen.facts = await look_at_coolify(look.hosts, factory)
@@ -99,7 +99,7 @@ async def picture(look: Look, *, known: tuple[App, ...] | None = None) -> Pictur
 
     async def copies() -> None:
         if host := seen.place.host:
-            seen.copies = (await copying.copies(look.hosts, host, seen.place.folder)).copies
+            seen.copies = await copying.copies(look.hosts, host, seen.place.folder, fleet=seen.place.fleet)
 
     async with anyio.create_task_group() as group:
         parts = (("factory", facts), ("option", option), ("told", told), ("apps", apps), ("copies", copies))

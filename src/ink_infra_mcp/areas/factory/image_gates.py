@@ -35,10 +35,17 @@ def _of_signature(rules: ImageRules, image: str, signed: Verdict) -> Iterator[st
 
 
 def of_first(rules: ImageRules, image: str, signed: Verdict | None) -> Iterator[str]:
-    """Yield why policy does not let an image be the first one: its installer pulls it, and nobody asks its age."""
+    """Yield why policy does not let an image be the first one: its installer pulls it and starts it at once.
+
+    Nobody can ask its age between the two; a digest that somebody has listed says more than a date that its builder
+    wrote, so that the list stands for the age here.
+    """
     yield from of_rules(rules, image, signed)
-    if hours := rules.least_age_h:
-        yield f"policies/images.toml lets no image run that is younger than {hours} h, and the age of this is not known"
+    if (hours := rules.least_age_h) and not rules.digests:
+        yield (
+            f"policies/images.toml lets no image run that is younger than {hours} h, and the age of a first one is not "
+            f"known: list {image.partition('@')[2]} in its `digests` once you have judged it"
+        )
 
 
 def looked_for(rules: ImageRules, image: str) -> Iterator[Step]:

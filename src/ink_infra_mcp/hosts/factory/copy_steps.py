@@ -1,12 +1,10 @@
 """The step handler that copies a backup of Coolify off the host, and removes copies that are old and many."""
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import NamedTuple
 
 import anyio
 
-from ink_infra_mcp.core.copies import Copy, surplus
+from ink_infra_mcp.core.copies import Copy, Thinning
 from ink_infra_mcp.core.errors import FileRefused, HostUnreachable, StepFailed
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.core.step import Handler, StepCall
@@ -22,11 +20,8 @@ TRIES = 3
 PAUSE_S = 5.0
 COPY_S = 3 * 3600.0
 """For all of it: a backup of gigabytes over a slow line, and read back."""
-
-
-class _Done(NamedTuple):
-    copy: Copy
-    size: int
+READ_S = 1800.0
+"""So long older copies are begun to be read, to know which of them count; what was not read by then counts for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +35,11 @@ class CopySteps:
         return {COPY: self.copy_backup}
 
     async def copy_backup(self, call: StepCall) -> JsonObject:
-        """Have the backup `name` of `host` in `place`, encrypted for `recipient`, and thin the copies there.
+        """Have the backup `name` of `host` in `place`, encrypted for `recipient`, and thin the copies of `fleet` there.
 
         Run again it takes the copy as made where one of this backup is there and reads as its name says. Copies go
-        that are neither among the newest `keep` nor younger than `keep_days`, and only after this one is proved.
+        that are neither among the newest `keep` nor younger than `keep_days`, and only after this one is proved. What
+        counts in `keep` is read to its end before: a damaged copy counts for nothing, and is called so.
 
         Raises:
             StepFailed: with a stage `copy_*`; no half copy counts. Only with `copy_kept` the copy is made, and what was
@@ -52,7 +48,7 @@ class CopySteps:
         """
         host, name = call.text("host"), call.given("name")
         place = Place.model_validate(
-            {"host": call.params["place"], "folder": call.text("folder"), "recipient": call.text("recipient")}
+            {"host": call.params["place"]} | {name: call.text(name) for name in ("folder", "fleet", "recipient")}
         )
         backup = await backing_up.check(self.pool, host, name)
         call.say(f"copying the backup {name}, encrypted, to {place.host.address}")
@@ -80,50 +76,56 @@ class CopySteps:
         async with self.pool.files(place.host, permit=call.permit) as files:
             done = await self._there(files, place, backup)
             if done is None:
-                host = call.text("host")
-                done = _Done(*await copying.put(self.pool, host, place, backup, files, permit=call.permit))
+                done = await copying.put(self.pool, call.text("host"), place, backup, files, permit=call.permit)
             try:
-                removed = await self._thinned(call, files, place, done.copy)
+                removed = await self._thinned(call, files, place, done)
             except FileRefused as error:
                 raise StepFailed(
                     f"{error.failed} Copies and parts that are to go for their age stay there.",
-                    done=f"The copy {done.copy.file} was made, read back and has its name there.",
-                    next="Let our user remove files there, or raise `keep_days` in fleet.toml; then call again.",
+                    done=f"The copy {done.file} was made, read back and has its name there.",
+                    next="Let our user rename and remove files there, or raise `keep_days` in fleet.toml; then call "
+                    "again.",
                     stage="copy_kept",
                 ) from error
-            after = await copying.listed(files, place.folder)
-            if after.sizes.get(done.copy.file) != done.size:
+            after = await copying.listed(files, place.folder, fleet=place.fleet)
+            if done not in after.own:
                 raise StepFailed(
-                    f"The copy {done.copy.file} is not seen at {place.host.name} after it was written.",
+                    f"The copy {done.file} is not seen whole at {place.host.name} after it was written.",
                     done="The backup on the Factory is whole.",
-                    next="Find out what removes files there, then call again.",
+                    next="Find out what changes files there, then call again.",
                     stage="copy_lost",
                 )
             return {
-                "file": place.path(done.copy.file),
-                "sha256": done.copy.sha256,
-                "bytes": done.size,
-                "copies": len(after.copies),
+                "file": place.path(done.file),
+                "sha256": done.sha256,
+                "bytes": done.bytes,
+                "copies": len(after.own),
+                "damaged": [*after.damaged],
                 "removed": [*removed],
             }
 
-    async def _there(self, files: Files, place: Place, backup: Backup) -> _Done | None:
-        """A copy of this backup that is read to its end and found whole; a damaged one is left to a person."""
-        found = await copying.listed(files, place.folder)
-        for copy in found.copies:
-            if (copy.backup, copy.made) == (backup.name, backup.made):
-                read = await files.sum_of(place.path(copy.file), size=found.sizes[copy.file])
-                if read.sha256 == copy.sha256:
-                    return _Done(copy, read.size)
+    async def _there(self, files: Files, place: Place, backup: Backup) -> Copy | None:
+        """A copy of this backup that is read to its end and found whole; the content of a damaged one is left."""
+        for copy in (await copying.listed(files, place.folder, fleet=place.fleet)).own:
+            if (copy.backup, copy.made) == (backup.name, backup.made) and await copying.is_whole(files, place, copy):
+                return copy
         return None
 
     async def _thinned(self, call: StepCall, files: Files, place: Place, proved: Copy) -> list[str]:
+        """What is removed has as many whole copies before it as are kept; without the time to read them, none goes."""
         now = call.clock.now()
-        there = (await copying.listed(files, place.folder)).copies
-        keep, days = call.number("keep"), call.number("keep_days")
-        going = surplus(there, keep=keep, keep_days=days, now=now, proved=proved)
+        own = (await copying.listed(files, place.folder, fleet=place.fleet)).own
+        thinning = Thinning(proved=proved, keep=call.number("keep"), keep_days=call.number("keep_days"), now=now)
+        whole: set[str] = set()
+        damaged: set[str] = set()
+        begun = call.clock.monotonic()
+        while copy := thinning.unread(own, damaged=damaged, whole=whole):
+            if call.clock.monotonic() - begun > READ_S:
+                call.say("older copies are read too slowly to know which are whole: none that needs it is removed")
+                break
+            (whole if await copying.is_whole(files, place, copy) else damaged).add(copy.file)
+        going = thinning.surplus(own, whole=whole)
         for copy in going:
             await files.remove(place.path(copy.file))
-        stale = now - timedelta(seconds=copying.PART_AGE_S)
-        await copying.swept(files, place.folder, before=int(stale.timestamp()))
+        await copying.swept(files, place, now=int(now.timestamp()))
         return [copy.file for copy in going]

@@ -1,12 +1,14 @@
 """Puts backups of Coolify into a place off the host, encrypted on the Factory, and lists the copies that lie there."""
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
-from ink_infra_mcp.core.copies import Copy, in_order
+from pydantic import Field
+
+from ink_infra_mcp.core.copies import DAMAGED, OWNER, Copy, Lying
 from ink_infra_mcp.core.errors import CommandFailed, FileRefused, HostError, StepFailed
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.permit import Permit
@@ -16,14 +18,16 @@ from ink_infra_mcp.hosts.factory.backing_up import Backup
 from ink_infra_mcp.hosts.machine.reading import AS_ROOT, is_root
 from ink_infra_mcp.hosts.scripts import packaged
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
-from ink_infra_mcp.ssh.files import Draft, Files
+from ink_infra_mcp.ssh.files import Draft, Entry, Files
 from ink_infra_mcp.ssh.pool import HostPool
 
 MARK = "ink-seal"
 SEAL_S = 7500.0
 PART = ".part-"
 """Begins the name of a file that is not whole, or was not read back yet: it counts for nobody."""
-_PART = re.compile(r"\.part-[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
+_PART = re.compile(rf"\.part-{OWNER}_[a-z0-9][a-z0-9-]{{0,62}}", re.ASCII)
+_READS = 2
+"""A copy is called damaged when it was read so often: a line or a memory that errs once must cost none."""
 PART_AGE_S = 86_400
 """A part that is older belongs to nobody who still writes it: a copy takes three hours at most."""
 SPARE_BYTES = 2**24
@@ -41,10 +45,11 @@ _NEXT = {
 
 
 class Place(Frozen):
-    """A folder off the host, how it is reached, and for whom copies there are encrypted."""
+    """A folder off the host, how it is reached, whose copies go there, and for whom they are encrypted."""
 
     host: Host
     folder: str
+    fleet: Annotated[str, Field(pattern=rf"^{OWNER}$")]
     recipient: str
 
     def path(self, file: str) -> str:
@@ -52,38 +57,44 @@ class Place(Frozen):
         return f"{self.folder}/{file}"
 
 
-class Copies(Frozen):
-    """The copies in a place, the newest first, with the size of each file by its name."""
-
-    copies: tuple[Copy, ...]
-    sizes: dict[str, int]
-
-
-async def copies(pool: HostPool, host: Host, folder: str) -> Copies:
-    """Return which copies lie there, by their names; nothing is changed.
+async def copies(pool: HostPool, host: Host, folder: str, *, fleet: str) -> Lying:
+    """Return what lies there and is a copy, by its name and size; nothing is changed.
 
     Raises:
         HostError: the place cannot be reached, is not the pinned one, or does not tell.
     """
     async with pool.files(host) as files:
-        return await listed(files, folder)
+        return await listed(files, folder, fleet=fleet)
 
 
-async def listed(files: Files, folder: str) -> Copies:
-    """Return which copies lie there, over a connection that is open; a file without content is none.
+async def listed(files: Files, folder: str, *, fleet: str) -> Lying:
+    """Return what lies there and is a copy, over a connection that is open.
 
     Raises:
         HostError: the place does not tell, or its connection broke.
     """
     there = await files.listed(folder)
-    found = in_order(name for name, entry in there.items() if entry.size)
-    return Copies(copies=found, sizes={copy.file: there[copy.file].size for copy in found})
+    return Lying(fleet=fleet, files=_sizes(there))
 
 
-async def put(
-    pool: HostPool, factory: str, place: Place, backup: Backup, files: Files, *, permit: Permit
-) -> tuple[Copy, int]:
-    """Encrypt a backup on the Factory, write it there, read it back, and give it its name; return it and its size.
+async def is_whole(files: Files, place: Place, copy: Copy) -> bool:
+    """Return whether a copy that is there by its name and size has its sum; it is read to its end.
+
+    What has another sum twice is damaged, and gets a name that says so: it counts for nobody any more, in no later
+    look either. Nothing of its content is touched.
+
+    Raises:
+        HostError: the place does not give it, or does not rename it, or its connection broke.
+    """
+    for _ in range(_READS):
+        if (await files.sum_of(place.path(copy.file), size=copy.bytes)).sha256 == copy.sha256:
+            return True
+    await files.rename(place.path(copy.file), place.path(f"{DAMAGED}{copy.file}"))
+    return False
+
+
+async def put(pool: HostPool, factory: str, place: Place, backup: Backup, files: Files, *, permit: Permit) -> Copy:
+    """Encrypt a backup on the Factory, write it there, read it back, and give it its name; return it.
 
     It goes from the Factory through here to the place in pieces, and lies whole nowhere between.
 
@@ -91,38 +102,50 @@ async def put(
         StepFailed: with a stage `copy_*`; nothing that counts is there.
         HostError: the Factory or the place cannot be reached, or broke off.
     """
-    part = place.path(f"{PART}{backup.name}")
+    part = place.path(f"{PART}{place.fleet}_{backup.name}")
     try:
         async with _roomy(place, files, backup):
             await files.make_folder(place.folder)
             await _check_room(place, files, backup)
             async with files.draft(part) as draft:
                 await _filled(pool, factory, place, backup, draft, permit=permit)
-            copy = Copy(backup=backup.name, made=backup.made, sha256=draft.sum.sha256)
+            copy = _copy_of(backup, place, draft)
             if (read := await files.sum_of(part, size=draft.sum.size)) != draft.sum:
                 _fail(
                     "copy_differs",
                     f"{place.host.name} gives back something else than it got, {read.size} bytes of {draft.sum.size}",
                 )
             await files.rename(part, place.path(copy.file))
-        return copy, draft.sum.size
+        return copy
     except (StepFailed, FileRefused, CommandFailed):
         with suppress(HostError):
             await files.remove(part)
         raise
 
 
-async def swept(files: Files, folder: str, *, before: int) -> None:
-    """Remove parts that were last written before then, in seconds of Unix: whoever wrote them has ended.
+async def swept(files: Files, place: Place, *, now: int) -> None:
+    """Remove this fleet's parts that were last written a day before `now`: whoever wrote them has ended.
 
-    What has another name than a part of ours, or no time, is left alone.
+    `now` is in seconds of Unix. Where the place's own clock, by what it wrote last for this fleet, is behind that, it
+    is what counts. What has another name than a part of this fleet, or no time, is left alone.
 
     Raises:
         HostError: the place does not do it, or its connection broke.
     """
-    for name, entry in (await files.listed(folder)).items():
-        if _PART.fullmatch(name) and 0 < entry.written < before:
-            await files.remove(f"{folder}/{name}")
+    there = await files.listed(place.folder)
+    last = max((there[copy.file].written for copy in Lying(fleet=place.fleet, files=_sizes(there)).own), default=now)
+    before = min(now, last) - PART_AGE_S
+    for name in filter(_PART.fullmatch, there):
+        if name.startswith(f"{PART}{place.fleet}_") and 0 < there[name].written < before:
+            await files.remove(place.path(name))
+
+
+def _sizes(there: Mapping[str, Entry]) -> dict[str, int]:
+    return {name: entry.size for name, entry in there.items()}
+
+
+def _copy_of(backup: Backup, place: Place, draft: Draft) -> Copy:
+    return Copy(fleet=place.fleet, backup=backup.name, made=backup.made, bytes=draft.sum.size, sha256=draft.sum.sha256)
 
 
 async def _filled(pool: HostPool, factory: str, place: Place, backup: Backup, draft: Draft, *, permit: Permit) -> None:
@@ -182,15 +205,15 @@ async def _roomy(place: Place, files: Files, backup: Backup) -> AsyncGenerator[N
         yield
     except FileRefused as error:
         room = await files.room(place.folder)
-        if room is not None and room < _wanted(backup) - SPARE_BYTES:
-            _fail("copy_room", f"{place.host.name} is full: {_mib(room)} are left", error)
+        if room is not None and room.free < _wanted(backup) - SPARE_BYTES:
+            _fail("copy_room", f"{place.host.name} is full: {_mib(room.free)} are left", error)
         raise
 
 
 async def _check_room(place: Place, files: Files, backup: Backup) -> None:
     room = await files.room(place.folder)
-    if room is not None and room < _wanted(backup):
-        _fail("copy_room", f"{place.host.name} has {_mib(room)} left, and {_mib(_wanted(backup))} are wanted")
+    if room is not None and room.free < _wanted(backup):
+        _fail("copy_room", f"{place.host.name} has {_mib(room.free)} left, and {_mib(_wanted(backup))} are wanted")
 
 
 def _mib(size: int) -> str:

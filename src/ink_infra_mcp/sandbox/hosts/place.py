@@ -78,7 +78,7 @@ class Box(asyncssh.SFTPServer):
     def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
         """Open to read, or to write anew."""
         at, writes = _path(path), bool(pflags & _WRITES)
-        self._strike(f"{'write' if writes else 'read'} {at}")
+        garbled = self._strike(f"{'write' if writes else 'read'} {at}") == "garble"
         with self._world.change() as state:
             box = state.place
             if writes:
@@ -89,7 +89,7 @@ class Box(asyncssh.SFTPServer):
             if at not in box.files:
                 raise asyncssh.SFTPNoSuchFile("No such file")
             data = box.files[at].data
-            return _Open(at, bytearray(data[:-1] + b"?" if box.rotten else data))
+            return _Open(at, bytearray(data[:-1] + b"?" if box.rotten or garbled else data))
 
     def read(self, file_obj: object, offset: int, size: int) -> bytes:
         """Return a piece; a byte less, and it is the end."""
@@ -182,12 +182,12 @@ class Box(asyncssh.SFTPServer):
         free = max(0, self._world.read().place.room_bytes) // _BLOCK
         return asyncssh.SFTPVFSAttrs(bsize=_BLOCK, frsize=_BLOCK, blocks=free, bfree=free, bavail=free, namemax=255)
 
-    def _strike(self, what: str) -> None:
-        """Scripted trouble: `drop` hangs up, everything else is a refusal."""
+    def _strike(self, what: str) -> str:
+        """Scripted trouble: `drop` hangs up, `garble` is left to the caller, everything else is a refusal."""
         with self._world.change() as state:
             fault = take_fault(state, "place", what)
-        if fault is None:
-            return
+        if fault is None or fault.kind == "garble":
+            return fault.kind if fault else ""
         if fault.kind == "drop":
             self.connection.abort()
         raise asyncssh.SFTPFailure("Failure")
