@@ -119,6 +119,39 @@ def test_one_whose_disk_takes_no_last_word_is_failed_and_not_for_ever_under_way(
     assert left(root, OTHER) == DONE
 
 
+def test_one_whose_disk_was_full_before_it_began_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    """Between its start and its first word the disk was filled: nothing of it is under way, and that is told."""
+    root = factory(tmp_path)
+    begun(root)
+    root.write("full", "")
+    assert run(root) == 0
+    seen = installation(root)
+    assert (root.read(f"{TOP}/{NAME}/state"), seen.state, "see whether it is full" in seen.why) == (
+        "prepared\n",
+        "refused",
+        True,
+    )
+    assert (root.read("apt"), root.read("pulled"), root.read("restarts")) == (None, None, None)
+
+
+def test_one_whose_log_cannot_be_written_ends_and_is_not_begun_for_ever(tmp_path: Path) -> None:
+    """A disk that lets itself be read only: systemd would begin a unit that fails every five seconds."""
+    root = factory(tmp_path)
+    begun(root)
+    (root.folder / TOP / NAME / "log").mkdir()
+    assert (run(root), installation(root).state, (root.folder / "enabled").exists()) == (0, "refused", False)
+
+
+def test_a_start_whose_disk_takes_nothing_leaves_no_unit_that_begins_later(tmp_path: Path) -> None:
+    """Who was told that it does not begin does not find it installed after the next boot."""
+    root = factory(tmp_path)
+    assert told(root, "prepare", data=orders(root)).status == 0
+    root.write("full", "")
+    said = told(root, "start")
+    assert (said.status, said.words) == (3, "ink-install: the disk takes nothing\n")
+    assert ((root.folder / "enabled").exists(), installation(root).state) == (False, "prepared")
+
+
 def test_one_that_came_up_late_and_is_somebodys_by_now_is_not_installed_over(tmp_path: Path) -> None:
     """It was not healthy in time, and later it was: its compose files are their owner's."""
     root = factory(tmp_path)

@@ -67,9 +67,10 @@ inspect() { ask 20 docker inspect --type container --format "$2" "$1" 2>/dev/nul
 
 # --- what is told ----------------------------------------------------------------------------------------------------
 
-# ended FOLDER: whether its unit is over while its state says that it installs: a disk that is full takes no other word
+# ended FOLDER: whether its unit is over while its state says that it installs, or is about to: a disk that is full takes
+# no other word
 ended() {
-  [ "$(cat "$1/state" 2>/dev/null)" = installing ] || return 1
+  case $(cat "$1/state" 2>/dev/null) in installing) ;; prepared) [ -e "$1/started" ] || return 1 ;; *) return 1 ;; esac
   grep -qs " run ${1##*/}\$" "$system/$unit" || return 0
   ! systemctl is-enabled --quiet "$unit" 2>/dev/null && ! systemctl is-active --quiet "$unit" 2>/dev/null
 }
@@ -138,7 +139,10 @@ docker_facts() {
 
 look() {
   now=$(state) why=$(told why)
-  if ended "$dir"; then now=failed why='it ended, and the disk took no word of how: see whether it is full'; fi
+  if ended "$dir"; then
+    case $now in prepared) now=refused ;; *) now=failed ;; esac
+    why='it ended, and the disk took no word of how: see whether it is full'
+  fi
   printf 'state %s\nwhy %s\nattempts %s\n' "$now" "$(printf '%s' "$why" | coded)" "$(told attempts)"
   printf 'said %s\n' "$(if [ -f "$dir/log" ]; then tail -n 40 "$dir/log" | coded; fi)"
   if [ "$name" != any ]; then printf 'image %s\n' "$(told image)" && installed && printf 'done\n' && return; fi
@@ -318,7 +322,10 @@ start() {
   [ "$(state)" = prepared ] || return 0
   # another one may have been prepared since
   grep -qs " run $name\$" "$system/$unit" || leave 3 'its unit is that of another installation by now'
-  systemctl enable --quiet "$unit" && systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
+  systemctl enable --quiet "$unit" || leave 3 'systemd does not start its unit'
+  # from here on a unit that is switched off has ended
+  put "$dir/started" </dev/null || { systemctl disable --quiet "$unit" && leave 3 'the disk takes nothing'; }
+  systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
 }
 
 # --- what the unit does ----------------------------------------------------------------------------------------------
@@ -339,6 +346,8 @@ fail() {
 }
 
 run() {
+  # a shell whose own redirection fails is gone, and systemd would begin it again for ever
+  true >>"$dir/log" || finish
   exec >>"$dir/log" 2>&1
   case $(state) in
     prepared)
