@@ -165,6 +165,20 @@ def test_one_that_came_up_late_and_is_somebodys_by_now_is_not_installed_over(tmp
     assert (said.status, "a container coolify is there" in said.words) == (3, True), said
 
 
+def test_one_whose_override_somebody_has_changed_since_is_not_installed_over(tmp_path: Path) -> None:
+    """Its database does not answer, so that nobody tells of an account: what somebody wrote there is not replaced."""
+    root = factory(tmp_path)
+    root.write("health", "running starting")
+    begun(root)
+    assert run(root) == 0
+    root.write("instance", "")
+    assert site_of(root).begun is True, "what nobody has touched goes on"
+    root.write(f"{SOURCE}/docker-compose.custom.yml", f"{CUSTOM}# ours\n")
+    assert site_of(root).begun is False
+    said = told(root, "prepare", OTHER, data=orders(root, daemon_before=site_of(root).daemon.sha256))
+    assert (said.status, "a container coolify is there" in said.words) == (3, True), said
+
+
 def test_a_port_that_docker_itself_holds_for_its_container_is_its_own(tmp_path: Path) -> None:
     """Without its userland proxy the daemon listens."""
     root = factory(tmp_path)

@@ -85,7 +85,8 @@ under_way() {
 }
 
 # begun: whether what lies there may be what an earlier installation of ours left, none of which got to its end. One that
-# failed and came up later is no half of a Coolify once it has an account
+# failed and came up later is no half of a Coolify once it has an account, or its override is not as we left it: a database
+# that does not answer tells of no account
 begun() {
   found=no
   for each in "$top"/installs/*/state; do
@@ -93,6 +94,8 @@ begun() {
     case $(cat "$each") in done) echo no && return ;; installing | failed) found=yes ;; esac
   done
   case $(instance) in [1-9]*) found=no ;; esac
+  custom=$source/docker-compose.custom.yml
+  if [ -e "$custom" ] && ! sha256sum "$top"/installs/*/custom 2>/dev/null | grep -q "^$(sum_of "$custom") "; then found=no; fi
   echo "$found"
 }
 
