@@ -261,6 +261,38 @@ def test_one_that_failed_goes_on_from_what_is_there(tmp_path: Path) -> None:
     assert site_of(root).begun is False
 
 
+ADMIN = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFkbWlu admin@example.com"
+
+
+def test_a_key_whose_line_has_no_end_stays_a_key_of_its_own(tmp_path: Path) -> None:
+    """The installer appends its own, and deletes whole lines at the next try: the administrator is not locked out."""
+    root = factory(tmp_path)
+    root.write("root/.ssh/authorized_keys", ADMIN)
+    root.write("unpullable", "")
+    begun(root)
+    assert run(root) == 0
+    assert (left(root).state, site_of(root).foreign_keys) == ("failed", 0)
+    (tmp_path / "unpullable").unlink()
+    begun(root, OTHER, daemon_before=site_of(root).daemon.sha256)
+    assert run(root, OTHER) == 0
+    assert left(root, OTHER) == DONE
+    first, second = (root.read("root/.ssh/authorized_keys") or "").splitlines()
+    assert (first, second.split()[::2]) == (ADMIN, ["ssh-ed25519", "coolify"])
+
+
+def test_a_line_that_an_installers_key_was_written_on_is_somebodys(tmp_path: Path) -> None:
+    """Somebody ran the installer before us over a last line without an end: deleting it would lock them out."""
+    root = factory(tmp_path)
+    root.write("unpullable", "")
+    begun(root)
+    assert run(root) == 0
+    own = (root.read("root/.ssh/authorized_keys") or "").strip()
+    root.write("root/.ssh/authorized_keys", f"{ADMIN}{own}\n")
+    assert site_of(root).foreign_keys == 1
+    said = told(root, "prepare", OTHER, data=orders(root, daemon_before=site_of(root).daemon.sha256))
+    assert (said.status, "have the word coolify" in said.words) == (3, True)
+
+
 def test_a_slow_start_is_waited_for_and_a_sick_one_is_told(tmp_path: Path) -> None:
     """Health is what counts, not the installer's word."""
     root = factory(tmp_path)

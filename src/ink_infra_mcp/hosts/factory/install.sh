@@ -25,6 +25,7 @@ FILES='install.sh upgrade.sh upgrade-postgres.sh docker-compose.yml docker-compo
 PORTS='80 443 6001 6002 8000'
 TOOLS='curl wget git jq openssl'
 KEY="$coolify/ssh/keys/id.root@host.docker.internal"
+keys=/root/.ssh/authorized_keys
 RUN_S=3600
 HEALTHY_S=300
 TRIES=3
@@ -120,11 +121,13 @@ kind_of_data() {
   fi
 }
 
-# foreign_keys: how many keys of others the installer would take away: it deletes every line of that file with its name
+# foreign_keys: how many lines of others the installer would take away: it deletes every one of that file with its name. One
+# that its own key was written on the end of is somebody's, too
 foreign_keys() {
-  [ -f /root/.ssh/authorized_keys ] || { echo 0 && return; }
+  [ -f "$keys" ] || { echo 0 && return; }
   own=$(ssh-keygen -y -P '' -f "$KEY" 2>/dev/null | cut -d ' ' -f 2)
-  awk -v own="$own" '/coolify/ && !(own != "" && index($0, own)) { count++ } END { print count + 0 }' /root/.ssh/authorized_keys
+  awk -v own="$own" '/coolify/ { many = 0; for (i = 1; i <= NF; i++) if ($i ~ /AAAA/) many++; if (own == "" || !index($0, own) || many > 1) count++ }
+    END { print count + 0 }' "$keys"
 }
 
 docker_facts() {
@@ -369,6 +372,7 @@ run() {
   settings || fail "Docker does not run with its new settings$back"
   packages || fail "not all of these could be installed: $TOOLS"
   closed || fail 'its override could not be written, or Docker does not answer'
+  ended_line || fail "the last line of root's authorized_keys could not be ended"
   # it waits for a minute; migrations on a slow machine take longer
   installer || [ -n "$(inspect coolify '{{.Id}}')" ] || fail "Coolify's installer ended with status $status$(not_given)"
   settled
@@ -414,6 +418,10 @@ closed() {
   if [ -f "$source/.env" ] && ! has_volume; then mv "$source/.env" "$dir/env.$tries" && chmod 0600 "$dir/env.$tries" || return 1; fi
   put "$source/docker-compose.custom.yml" <"$dir/custom"
 }
+
+# ended_line: the installer writes its key behind whatever is there, and deletes by the line: on a last line without an end
+# it would stand as a comment, and let nobody in, and the next try would take that whole line away
+ended_line() { [ ! -s "$keys" ] || [ -z "$(tail -c 1 "$keys")" ] || echo >>"$keys"; }
 
 has_volume() { command -v docker >/dev/null 2>&1 && ask 20 docker volume inspect --format x coolify-db >/dev/null 2>&1; }
 
