@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ink_infra_mcp.clients.registry.asking import Visit
 from ink_infra_mcp.clients.registry.look import ImageSeen, RegistryLook
 from ink_infra_mcp.core.fleet import Images
+from ink_infra_mcp.core.images import source_of
 from ink_infra_mcp.sandbox.listen import listen
 from ink_infra_mcp.sandbox.tls import edge_tls
 from tests.clock import FakeClock
@@ -152,6 +155,20 @@ async def test_a_realm_that_dns_cannot_have_is_not_asked(name: str) -> None:
         async with served(challenge(f'Bearer realm="https://{name}/token"')) as look:
             seen = await look.image(f"{HOST}/docs:1")
     assert seen in (LOGIN, ImageSeen(why=f"{name} has no public address"))
+
+
+@pytest.mark.parametrize("port", ["65536", "99999", "-1"])
+async def test_a_port_that_nobody_has_is_asked_by_nobody(port: str) -> None:
+    """A realm and a redirect there are what is none: the registry has said something, and nothing of ours breaks."""
+    at = {(HOST, int(port)): ("127.0.0.1", int(port))}
+    with anyio.fail_after(LIMIT_S):
+        async with served(challenge(f'Bearer realm="https://{HOST}:{port}/token"')) as look:
+            there = replace(look, connect_to={**look.connect_to, **at})
+            assert await there.image(f"{HOST}/docs:1") == LOGIN
+        async with served(says(307, location=f"https://{HOST}:{port}/blob")) as look:
+            there = replace(look, connect_to={**look.connect_to, **at})
+            answer = await Visit(there, source_of(f"{HOST}/docs")).fetch(f"blobs/{DIGEST}", limit=1)
+            assert answer.status == 307
 
 
 async def test_a_certificate_that_nobody_signed_is_no_registry() -> None:

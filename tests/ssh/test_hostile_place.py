@@ -9,7 +9,7 @@ import asyncssh
 import pytest
 from asyncssh.packet import Byte, String, UInt32
 
-from ink_infra_mcp.core.errors import FileRefused
+from ink_infra_mcp.core.errors import FileRefused, HostUnreachable
 from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.hosts.factory import copying
 from ink_infra_mcp.hosts.factory.copying import Place
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 LIMIT_S = 30
 PLACE = Host(name="place", address="192.0.2.20", ssh_user="box", ssh_port=23, host_key="ssh-ed25519 AAAA")
 ACME = Place(host=PLACE, folder="coolify", fleet="acme", recipient="")
-INIT, CLOSE, OPENDIR, READDIR, REMOVE = 1, 4, 11, 12, 13
+INIT, CLOSE, OPENDIR, READDIR, REMOVE, EXTENDED = 1, 4, 11, 12, 13, 200
 STATUS, HANDLE, NAMES = 101, 102, 104
 OLD = 1_000
 
@@ -45,8 +45,8 @@ def once(*names: bytes) -> Listing:
 class Odd(asyncssh.SSHServerSession[bytes]):
     """SFTP by hand, which tells `listing` and removes nothing."""
 
-    def __init__(self, listing: Listing, removed: list[bytes]) -> None:
-        self._listing, self._removed = listing, removed
+    def __init__(self, listing: Listing, removed: list[bytes], first: bytes) -> None:
+        self._listing, self._removed, self._first = listing, removed, first
         self._asked, self._left = 0, b""
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
@@ -67,7 +67,9 @@ class Odd(asyncssh.SSHServerSession[bytes]):
 
     def _answer(self, kind: int, number: bytes, rest: bytes) -> bytes:
         if kind == INIT:
-            return Byte(2) + UInt32(3)
+            return Byte(2) + self._first
+        if kind == EXTENDED:
+            return Byte(201) + number + b"half"
         if kind == OPENDIR:
             return Byte(HANDLE) + number + String(b"h")
         if kind == READDIR:
@@ -81,15 +83,15 @@ class Odd(asyncssh.SSHServerSession[bytes]):
 
 
 @asynccontextmanager
-async def place(listing: Listing, removed: list[bytes]) -> AsyncGenerator[Files]:
-    """Give the files of such a place."""
+async def place(listing: Listing, removed: list[bytes], *, first: bytes = UInt32(3)) -> AsyncGenerator[Files]:
+    """Give the files of such a place, which greets with `first`."""
 
     class Open(asyncssh.SSHServer):
         def begin_auth(self, username: str) -> bool:
             return False
 
         def session_requested(self) -> Odd:
-            return Odd(listing, removed)
+            return Odd(listing, removed, first)
 
     keys = [new_key()]
     acceptor = await asyncssh.create_server(Open, "127.0.0.1", 0, config=None, server_host_keys=keys, encoding=None)
@@ -134,6 +136,23 @@ async def test_no_more_is_asked_for_once_there_are_too_many_names() -> None:
         with pytest.raises(FileRefused):
             await there.listed("coolify")
     assert len(asked) == 21
+
+
+async def test_a_name_that_no_disk_has_is_not_kept() -> None:
+    """Ten thousand names as long as a packet would be forty gigabytes of ours."""
+    async with place(once(name_of(b"a" * 255), name_of(b"b" * 256), name_of(b"c" * 2**20)), []) as there:
+        assert await there.listed("coolify") == {"a" * 255: Entry(size=5, written=OLD)}
+
+
+LIMITS = String(b"limits@openssh.com") + String(b"1")
+
+
+@pytest.mark.parametrize("first", [UInt32(3) + LIMITS, UInt32(3) + b"\0", b"", UInt32(99)])
+async def test_a_greeting_that_is_none_is_told_as_no_sftp(first: bytes) -> None:
+    """What it says of its version, or of the limits that it offers to tell, cannot be read."""
+    with pytest.raises(HostUnreachable, match="opens no SFTP for it"):
+        async with place(once(), [], first=first):
+            pass
 
 
 async def test_only_old_parts_of_ours_are_swept() -> None:

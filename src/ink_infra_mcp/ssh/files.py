@@ -26,6 +26,8 @@ CHUNK_BYTES = 2**18
 STALL_S = 180.0
 """How long the place may take for one request: a disk that hangs, a cable that was pulled."""
 MOST_NAMES = 10_000
+LONGEST_NAME = 255
+"""No file system that a place has takes a longer one (NAME_MAX of Linux, in bytes)."""
 _VERSION = 3
 _ONE_BY_ONE = 0
 """The block size with which asyncssh makes one request of each piece. Of several at once it leaves behind, untold,
@@ -112,28 +114,34 @@ class Files:
     async def listed(self, folder: str) -> dict[str, Entry]:
         """Return the plain files of a folder by name, none where there is no such folder."""
         try:
-            names = await self._asked(f"list {folder}", self._names(folder))
+            told, found = await self._asked(f"list {folder}", self._names(folder))
         except FileRefused as error:
             if error.missing:
                 return {}
             raise
-        if len(names) > MOST_NAMES:
+        if told > MOST_NAMES:
             raise FileRefused(
                 f"{folder} at {self._host.name} has more than {MOST_NAMES} names, and no more are read.",
                 host=self._host.name,
                 next="Give copies a folder of their own: `folder` under [backups] in fleet.toml.",
             )
-        return {str(name.filename): found for name in names if (found := _entry(name.attrs)) is not None}
+        return found
 
-    async def _names(self, folder: str) -> list[asyncssh.SFTPName]:
-        """Return at most one name more than is read of a folder: a place may go on telling names for ever."""
-        names: list[asyncssh.SFTPName] = []
-        async with aclosing(cast(AsyncGenerator[asyncssh.SFTPName], self._client.scandir(folder))) as told:
-            async for name in told:
-                names.append(name)
-                if len(names) > MOST_NAMES:
+    async def _names(self, folder: str) -> tuple[int, dict[str, Entry]]:
+        """Return how many names were told, at most one more than is read of a folder, and its plain files.
+
+        A place may go on telling names for ever, each as long as a packet: what no disk has is not kept.
+        """
+        told, found = 0, dict[str, Entry]()
+        async with aclosing(cast(AsyncGenerator[asyncssh.SFTPName], self._client.scandir(folder))) as names:
+            async for name in names:
+                told += 1
+                entry, text = _entry(name.attrs), str(name.filename)
+                if entry is not None and len(text) <= LONGEST_NAME:
+                    found[text] = entry
+                if told > MOST_NAMES:
                     break
-        return names
+        return told, found
 
     async def room(self, folder: str) -> Room | None:
         """Return what room a folder has, None where the place does not tell."""
@@ -257,7 +265,7 @@ async def opened(host: Host, connection: Connection, permit: Permit | None) -> A
     try:
         with anyio.fail_after(STALL_S):
             client = await connection.start_sftp_client(path_errors="surrogateescape", sftp_version=_VERSION)
-    except (OSError, asyncssh.Error) as error:
+    except (OSError, asyncssh.Error, PacketDecodeError) as error:
         raise HostUnreachable(
             f"{host.name} lets {host.ssh_user} in and opens no SFTP for it: {reason(error, STALL_S)}.",
             host=host.name,

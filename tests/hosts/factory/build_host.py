@@ -36,6 +36,7 @@ real "$@"
 """
 SYSTEMCTL = """
 case $1 in is-active) [ -e "$ROOT/active" ] && { [ -e "$ROOT/stuck" ] || rm "$ROOT/active"; }; exit ;; esac
+case $1 in is-enabled) grep -E '^(en|dis)able ' "$ROOT/systemd" | tail -n 1 | grep -q ^enable; exit ;; esac
 echo "$*" >>"$ROOT/systemd"
 """
 DOCKER = f"""

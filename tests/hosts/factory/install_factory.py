@@ -53,6 +53,15 @@ env=/data/coolify/source/.env
 grep -q '^APP_KEY=.' $env || echo "APP_KEY=$(head -c 8 /dev/urandom | od -An -tx1 | tr -d ' ')" >>$env
 [ "$AUTOUPDATE" != false ] || grep -q AUTOUPDATE $env || echo AUTOUPDATE=false >>$env
 grep -q ADDRESS_POOL $env || echo "DOCKER_ADDRESS_POOL_BASE=$DOCKER_ADDRESS_POOL_BASE" >>$env
+key=/data/coolify/ssh/keys/id.root@host.docker.internal
+[ -f /root/.ssh/authorized_keys ] || { mkdir -p /root/.ssh && touch /root/.ssh/authorized_keys; }
+if [ "$(docker volume ls | grep coolify-db | wc -l)" -eq 0 ]; then
+  rm -f $key $key.pub
+  ssh-keygen -t ed25519 -f $key -q -N "" -C coolify
+  sed -i "/coolify/d" /root/.ssh/authorized_keys
+  cat $key.pub >>/root/.ssh/authorized_keys
+  rm -f $key.pub
+fi
 echo "$USER $HOME $helper" >/data/coolify/source/seen
 bash /data/coolify/source/upgrade.sh "$1" "$helper" "$REGISTRY_URL" true
 """
@@ -96,6 +105,7 @@ case "$*" in
     grep -q data-root "$settings" || echo "$ROOT/var/lib/docker"
     sed -n 's/.*"data-root": "\([^"]*\)".*/\1/p' "$settings" ;;
   'info --format {{json .DriverStatus}}') cat "$ROOT/store" 2>/dev/null || echo '[["Backing Filesystem","extfs"]]' ;;
+  'volume ls') [ ! -e "$ROOT/volume" ] || echo 'local coolify-db' ;;
   'image inspect'*) echo "[\"coollabsio/coolify@$(cat "$ROOT/digest")\"]" ;;
   'inspect --type container --format {{.Id}}'*) there "$last" && echo x ;;
   'inspect --type container --format {{.Image}}'*) there "$last" && cat "$ROOT/image" ;;

@@ -39,6 +39,34 @@ def it(root: Root) -> Sources:
     return sources(root)
 
 
+FULL = 'case $* in "$(cat "$ROOT/fills")"*) : >"$ROOT/full"; exit 1 ;; esac'
+
+
+@pytest.mark.parametrize(("fills", "state"), [("buildx build", "failed"), ("push", "unpushed")])
+def test_one_whose_disk_takes_no_last_word_has_ended_and_is_in_nobodys_way(
+    root: Root, it: Sources, fills: str, state: str
+) -> None:
+    """What it made filled the disk: nobody waits four hours for it, and once there is room the next one begins."""
+    root.programs({"sync": '[ ! -e "$ROOT/full" ]'})
+    root.write("fills", fills)
+    root.write("broken", FULL)
+    built(root, it)
+    if fills == "push":
+        pushed(root)
+    found = seen(root)
+    assert (found.state, "see whether it is full" in found.why) == (state, True)
+    (root.folder / "full").unlink()
+    (root.folder / "broken").unlink()
+    assert built(root, it, "op-2").state == "built"
+
+
+def test_one_whose_log_cannot_be_written_ends_and_is_not_begun_for_ever(root: Root, it: Sources) -> None:
+    """A disk that lets itself be read only: systemd would begin a unit that fails every two seconds."""
+    begun(root, it)
+    (root.folder / "var/lib/ink-build/builds/op-1/log").mkdir()
+    assert (unit(root), lines(root, "systemd")[-1]) == (0, "disable --quiet ink-coolify-build.service")
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [

@@ -150,6 +150,39 @@ def test_one_whose_disk_takes_no_last_word_is_failed_and_not_for_ever_under_way(
     assert left(root, OTHER) == DONE
 
 
+def test_one_whose_disk_was_full_before_it_began_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    """Between its start and its first word the disk was filled: nothing of it is under way, and that is told."""
+    root = factory(tmp_path)
+    begun(root)
+    root.write("full", "")
+    assert run(root) == 0
+    seen = installation(root)
+    assert (root.read(f"{TOP}/{NAME}/state"), seen.state, "see whether it is full" in seen.why) == (
+        "prepared\n",
+        "refused",
+        True,
+    )
+    assert (root.read("apt"), root.read("pulled"), root.read("restarts")) == (None, None, None)
+
+
+def test_one_whose_log_cannot_be_written_ends_and_is_not_begun_for_ever(tmp_path: Path) -> None:
+    """A disk that lets itself be read only: systemd would begin a unit that fails every five seconds."""
+    root = factory(tmp_path)
+    begun(root)
+    (root.folder / TOP / NAME / "log").mkdir()
+    assert (run(root), installation(root).state, (root.folder / "enabled").exists()) == (0, "refused", False)
+
+
+def test_a_start_whose_disk_takes_nothing_leaves_no_unit_that_begins_later(tmp_path: Path) -> None:
+    """Who was told that it does not begin does not find it installed after the next boot."""
+    root = factory(tmp_path)
+    assert told(root, "prepare", data=orders(root)).status == 0
+    root.write("full", "")
+    said = told(root, "start")
+    assert (said.status, said.words) == (3, "ink-install: the disk takes nothing\n")
+    assert ((root.folder / "enabled").exists(), installation(root).state) == (False, "prepared")
+
+
 def test_one_that_came_up_late_and_is_somebodys_by_now_is_not_installed_over(tmp_path: Path) -> None:
     """It was not healthy in time, and later it was: its compose files are their owner's."""
     root = factory(tmp_path)
@@ -158,6 +191,20 @@ def test_one_that_came_up_late_and_is_somebodys_by_now_is_not_installed_over(tmp
     assert run(root) == 0
     assert (left(root).state, site_of(root).begun) == ("failed", True)
     root.write("instance", "1|f|f|f")
+    assert site_of(root).begun is False
+    said = told(root, "prepare", OTHER, data=orders(root, daemon_before=site_of(root).daemon.sha256))
+    assert (said.status, "a container coolify is there" in said.words) == (3, True), said
+
+
+def test_one_whose_override_somebody_has_changed_since_is_not_installed_over(tmp_path: Path) -> None:
+    """Its database does not answer, so that nobody tells of an account: what somebody wrote there is not replaced."""
+    root = factory(tmp_path)
+    root.write("health", "running starting")
+    begun(root)
+    assert run(root) == 0
+    root.write("instance", "")
+    assert site_of(root).begun is True, "what nobody has touched goes on"
+    root.write(f"{SOURCE}/docker-compose.custom.yml", f"{CUSTOM}# ours\n")
     assert site_of(root).begun is False
     said = told(root, "prepare", OTHER, data=orders(root, daemon_before=site_of(root).daemon.sha256))
     assert (said.status, "a container coolify is there" in said.words) == (3, True), said
@@ -253,6 +300,38 @@ def test_one_that_failed_goes_on_from_what_is_there(tmp_path: Path) -> None:
     assert left(root, OTHER) == DONE
     assert (tmp_path / TOP / OTHER / "env.1").exists()
     assert site_of(root).begun is False
+
+
+ADMIN = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFkbWlu admin@example.com"
+
+
+def test_a_key_whose_line_has_no_end_stays_a_key_of_its_own(tmp_path: Path) -> None:
+    """The installer appends its own, and deletes whole lines at the next try: the administrator is not locked out."""
+    root = factory(tmp_path)
+    root.write("root/.ssh/authorized_keys", ADMIN)
+    root.write("unpullable", "")
+    begun(root)
+    assert run(root) == 0
+    assert (left(root).state, site_of(root).foreign_keys) == ("failed", 0)
+    (tmp_path / "unpullable").unlink()
+    begun(root, OTHER, daemon_before=site_of(root).daemon.sha256)
+    assert run(root, OTHER) == 0
+    assert left(root, OTHER) == DONE
+    first, second = (root.read("root/.ssh/authorized_keys") or "").splitlines()
+    assert (first, second.split()[::2]) == (ADMIN, ["ssh-ed25519", "coolify"])
+
+
+def test_a_line_that_an_installers_key_was_written_on_is_somebodys(tmp_path: Path) -> None:
+    """Somebody ran the installer before us over a last line without an end: deleting it would lock them out."""
+    root = factory(tmp_path)
+    root.write("unpullable", "")
+    begun(root)
+    assert run(root) == 0
+    own = (root.read("root/.ssh/authorized_keys") or "").strip()
+    root.write("root/.ssh/authorized_keys", f"{ADMIN}{own}\n")
+    assert site_of(root).foreign_keys == 1
+    said = told(root, "prepare", OTHER, data=orders(root, daemon_before=site_of(root).daemon.sha256))
+    assert (said.status, "have the word coolify" in said.words) == (3, True)
 
 
 def test_a_slow_start_is_waited_for_and_a_sick_one_is_told(tmp_path: Path) -> None:

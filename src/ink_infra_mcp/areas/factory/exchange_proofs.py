@@ -1,6 +1,7 @@
 """What is true of Coolify's image after it was exchanged, seen anew, and what is told of the exchange."""
 
 from ink_infra_mcp.areas.factory.beside import PULL
+from ink_infra_mcp.areas.factory.copies import COPY_STEP
 from ink_infra_mcp.areas.factory.exchange import UNISOLATED
 from ink_infra_mcp.areas.factory.findings import drift_of
 from ink_infra_mcp.areas.factory.image import Picture, picture
@@ -93,8 +94,9 @@ def _check(name: str, passed: object, evidence: str) -> Check:
 
 
 def summary_of(results: Results) -> JsonObject:
-    """Return the image, how long the dashboard was away, and what the rehearsal found."""
+    """Return the image, how long the dashboard was away, what the rehearsal found, and the backup with its copy."""
     swap, rehearsal = results.get("swap", {}), results.get("rehearse", {})
+    copied: JsonObject = {"copy": {**results[COPY_STEP]}} if COPY_STEP in results else {}
     return {
         "image_id": swap.get("id"),
         "downtime_ms": swap.get("downtime_ms"),
@@ -104,4 +106,5 @@ def summary_of(results: Results) -> JsonObject:
         "rehearsed_s": rehearsal.get("seconds"),
         "backup": results.get("backup", {}).get("folder"),
         "go_back": "/data/coolify/ink/rollback on the Factory",
+        **copied,
     }

@@ -26,6 +26,7 @@ _MAY_PASS = frozenset({500, 502, 503, 504})
 _PAUSES_S = (0.2, 0.8)
 _ELSEWHERE = frozenset({301, 302, 303, 307, 308})
 _HOPS = 3
+_HTTPS, _LAST_PORT = 443, 65_535
 _WHY = {
     401: "it shows that image to nobody without a login",
     403: "it shows that image to nobody without a login",
@@ -178,7 +179,7 @@ class Visit:
             raise SilentError(f"{url.host} cannot be reached: {why}") from error
 
     async def _way(self, url: httpx2.URL) -> Endpoint:
-        at = (url.host, url.port or 443)
+        at = (url.host, url.port or _HTTPS)
         if self._there.confined and at not in self._there.connect_to:
             raise RefusedError(f"{url.host} is none of the sandbox's registries")
         endpoint = await way_to(*at, self._there.connect_to, inside=self._inside)
@@ -192,7 +193,8 @@ def _url(text: str) -> httpx2.URL | None:
         url = httpx2.URL(text)
     except httpx2.InvalidURL:
         return None
-    return url if url.scheme == "https" and url.host and not url.userinfo else None
+    good = url.scheme == "https" and url.host and not url.userinfo and 0 < (url.port or _HTTPS) <= _LAST_PORT
+    return url if good else None
 
 
 async def _body(response: httpx2.Response, limit: int) -> bytes:

@@ -88,12 +88,22 @@ finish() {
 
 # --- before it ---------------------------------------------------------------------------------------------------------
 
+# ended FOLDER: whether its unit is over while its state says that it works: a disk that is full takes no other word
+ended() {
+  case $(cat "$1/state" 2>/dev/null) in building | pushing) ;; *) return 1 ;; esac
+  grep -qs " run ${1##*/}\$" "/etc/systemd/system/$unit" || return 0
+  ! systemctl is-enabled --quiet "$unit" 2>/dev/null && ! systemctl is-active --quiet "$unit" 2>/dev/null
+}
+
 # under_way: another build that is between its beginning and its end
 under_way() {
   for each in "$top"/builds/*/state; do
     [ -f "$each" ] || continue
     case $(cat "$each") in
-      building | pushing) each=${each%/state} && each=${each##*/} && [ "$each" = "$name" ] || printf '%s\n' "$each" ;;
+      building | pushing)
+        each=${each%/state}
+        ended "$each" || [ "${each##*/}" = "$name" ] || printf '%s\n' "${each##*/}"
+        ;;
     esac
   done
 }
@@ -200,6 +210,8 @@ END
 # --- the way -----------------------------------------------------------------------------------------------------------
 
 run() {
+  # a shell whose own redirection fails is gone, and systemd would begin it again for ever
+  true >>"$dir/log" || finish
   exec >>"$dir/log" 2>&1
   case $(state) in
     building | pushing) ;;
@@ -434,9 +446,14 @@ drop() {
 # --- what is told ------------------------------------------------------------------------------------------------------
 
 look() {
-  printf 'state %s\n' "$(state)"
+  now=$(state) why=$(told why)
+  if ended "$dir"; then
+    case $now in pushing) now=unpushed ;; *) now=failed ;; esac
+    why='it ended, and the disk took no word of how: see whether it is full'
+  fi
+  printf 'state %s\n' "$now"
   printf 'stage %s\n' "$(told stage)"
-  printf 'why %s\n' "$(told why | coded)"
+  printf 'why %s\n' "$(printf '%s' "$why" | coded)"
   printf 'id %s\n' "$(told id)"
   printf 'digest %s\n' "$(told digest)"
   printf 'from %s\n' "$(told from)"

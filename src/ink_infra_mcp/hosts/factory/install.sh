@@ -25,6 +25,7 @@ FILES='install.sh upgrade.sh upgrade-postgres.sh docker-compose.yml docker-compo
 PORTS='80 443 6001 6002 8000'
 TOOLS='curl wget git jq openssl'
 KEY="$coolify/ssh/keys/id.root@host.docker.internal"
+keys=/root/.ssh/authorized_keys
 RUN_S=3600
 HEALTHY_S=300
 TRIES=3
@@ -67,9 +68,10 @@ inspect() { ask 20 docker inspect --type container --format "$2" "$1" 2>/dev/nul
 
 # --- what is told ----------------------------------------------------------------------------------------------------
 
-# ended FOLDER: whether its unit is over while its state says that it installs: a disk that is full takes no other word
+# ended FOLDER: whether its unit is over while its state says that it installs, or is about to: a disk that is full takes
+# no other word
 ended() {
-  [ "$(cat "$1/state" 2>/dev/null)" = installing ] || return 1
+  case $(cat "$1/state" 2>/dev/null) in installing) ;; prepared) [ -e "$1/started" ] || return 1 ;; *) return 1 ;; esac
   grep -qs " run ${1##*/}\$" "$system/$unit" || return 0
   ! systemctl is-enabled --quiet "$unit" 2>/dev/null && ! systemctl is-active --quiet "$unit" 2>/dev/null
 }
@@ -84,7 +86,8 @@ under_way() {
 }
 
 # begun: whether what lies there may be what an earlier installation of ours left, none of which got to its end. One that
-# failed and came up later is no half of a Coolify once it has an account
+# failed and came up later is no half of a Coolify once it has an account, or its override is not as we left it: a database
+# that does not answer tells of no account
 begun() {
   found=no
   for each in "$top"/installs/*/state; do
@@ -92,6 +95,8 @@ begun() {
     case $(cat "$each") in done) echo no && return ;; installing | failed) found=yes ;; esac
   done
   case $(instance) in [1-9]*) found=no ;; esac
+  custom=$source/docker-compose.custom.yml
+  if [ -e "$custom" ] && ! sha256sum "$top"/installs/*/custom 2>/dev/null | grep -q "^$(sum_of "$custom") "; then found=no; fi
   echo "$found"
 }
 
@@ -116,11 +121,13 @@ kind_of_data() {
   fi
 }
 
-# foreign_keys: how many keys of others the installer would take away: it deletes every line of that file with its name
+# foreign_keys: how many lines of others the installer would take away: it deletes every one of that file with its name. One
+# that its own key was written on the end of is somebody's, too
 foreign_keys() {
-  [ -f /root/.ssh/authorized_keys ] || { echo 0 && return; }
+  [ -f "$keys" ] || { echo 0 && return; }
   own=$(ssh-keygen -y -P '' -f "$KEY" 2>/dev/null | cut -d ' ' -f 2)
-  awk -v own="$own" '/coolify/ && !(own != "" && index($0, own)) { count++ } END { print count + 0 }' /root/.ssh/authorized_keys
+  awk -v own="$own" '/coolify/ { many = 0; for (i = 1; i <= NF; i++) if ($i ~ /AAAA/) many++; if (own == "" || !index($0, own) || many > 1) count++ }
+    END { print count + 0 }' "$keys"
 }
 
 docker_facts() {
@@ -138,7 +145,10 @@ docker_facts() {
 
 look() {
   now=$(state) why=$(told why)
-  if ended "$dir"; then now=failed why='it ended, and the disk took no word of how: see whether it is full'; fi
+  if ended "$dir"; then
+    case $now in prepared) now=refused ;; *) now=failed ;; esac
+    why='it ended, and the disk took no word of how: see whether it is full'
+  fi
   printf 'state %s\nwhy %s\nattempts %s\n' "$now" "$(printf '%s' "$why" | coded)" "$(told attempts)"
   printf 'said %s\n' "$(if [ -f "$dir/log" ]; then tail -n 40 "$dir/log" | coded; fi)"
   if [ "$name" != any ]; then printf 'image %s\n' "$(told image)" && installed && printf 'done\n' && return; fi
@@ -319,7 +329,10 @@ start() {
   [ "$(state)" = prepared ] || return 0
   # another one may have been prepared since
   grep -qs " run $name\$" "$system/$unit" || leave 3 'its unit is that of another installation by now'
-  systemctl enable --quiet "$unit" && systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
+  systemctl enable --quiet "$unit" || leave 3 'systemd does not start its unit'
+  # from here on a unit that is switched off has ended
+  put "$dir/started" </dev/null || { systemctl disable --quiet "$unit" && leave 3 'the disk takes nothing'; }
+  systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
 }
 
 # --- what the unit does ----------------------------------------------------------------------------------------------
@@ -340,6 +353,8 @@ fail() {
 }
 
 run() {
+  # a shell whose own redirection fails is gone, and systemd would begin it again for ever
+  true >>"$dir/log" || finish
   exec >>"$dir/log" 2>&1
   case $(state) in
     prepared)
@@ -358,6 +373,7 @@ run() {
   settings || fail "Docker does not run with its new settings$back"
   packages || fail "not all of these could be installed: $TOOLS"
   closed || fail 'its override could not be written, or Docker does not answer'
+  ended_line || fail "the last line of root's authorized_keys could not be ended"
   # it waits for a minute; migrations on a slow machine take longer
   installer || [ -n "$(inspect coolify '{{.Id}}')" ] || fail "Coolify's installer ended with status $status$(not_given)"
   settled
@@ -406,6 +422,10 @@ closed() {
   if [ -f "$source/.env" ] && ! has_volume; then mv "$source/.env" "$dir/env.$tries" && chmod 0600 "$dir/env.$tries" || return 1; fi
   put "$source/docker-compose.custom.yml" <"$dir/custom"
 }
+
+# ended_line: the installer writes its key behind whatever is there, and deletes by the line: on a last line without an end
+# it would stand as a comment, and let nobody in, and the next try would take that whole line away
+ended_line() { [ ! -s "$keys" ] || [ -z "$(tail -c 1 "$keys")" ] || echo >>"$keys"; }
 
 has_volume() { command -v docker >/dev/null 2>&1 && ask 20 docker volume inspect --format x coolify-db >/dev/null 2>&1; }
 
