@@ -9,8 +9,21 @@ from pydantic import BaseModel, ConfigDict
 
 from ink_infra_mcp.core.errors import InkError, NotFound, UnknownName, VendorError
 from ink_infra_mcp.core.redact import mask
+from ink_infra_mcp.server.build import build_server
 from tests.ink import ERAS, Era, data, text
-from tests.server.backends import PASSWORD, Desk, Echo, EchoArgs, EchoReport, Stop, client_of
+from tests.server.backends import (
+    PASSWORD,
+    Desk,
+    Echo,
+    EchoArgs,
+    EchoReport,
+    Stop,
+    client_of,
+    question,
+    settings_of,
+    stop_plan,
+)
+from tests.server.raw import raw
 
 pytestmark = pytest.mark.anyio
 
@@ -157,6 +170,20 @@ class Numbers(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     count: int
+
+
+async def test_a_client_that_goes_while_its_person_is_asked_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """The question is taken back, and the log tells of nothing that broke."""
+    desk = Desk([Stop()], asked=question(stop_plan("shop")))
+    with caplog.at_level(logging.WARNING), anyio.fail_after(30):
+        async with raw(build_server(settings_of(desk))) as client:
+            await client.handshake("2025-11-25", {"elicitation": {}})
+            await client.begin("tools/call", {"name": "stop_app", "arguments": {"app": "shop"}})
+            asked = await client.hear()
+            await client.hang_up()
+            await anyio.wait_all_tasks_blocked()
+    assert asked["method"] == "elicitation/create"
+    assert (desk.left, caplog.records) == (["ap-0000000001"], [])
 
 
 async def test_a_fault_inside_a_tool_is_not_blamed_on_the_arguments(caplog: pytest.LogCaptureFixture) -> None:

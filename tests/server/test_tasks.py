@@ -1,12 +1,13 @@
 """Operations as tasks: the same durable thing in both protocol eras, for its own principal, asked about first."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 import pytest
 
 from ink_infra_mcp.server.build import build_server
+from ink_infra_mcp.server.early import MOST
 from ink_infra_mcp.server.tasks import PAGE
 from tests.guard.bed import Held
 from tests.ink import ink
@@ -22,6 +23,11 @@ RELATED = "io.modelcontextprotocol/related-task"
 DECLARED: dict[str, Any] = {"elicitation": {}, "extensions": {EXTENSION: {}}}
 RESTART: dict[str, Any] = {"app": "shop", "action": "restart"}
 NEW = ("get", "update", "cancel")
+BAD_CURSORS = (
+    *("", "7", "[1]", '["x", 1]', "{}", '["x", "op-1"]', '[1e999, "op-1"]', "[1, null]"),
+    # what breaks the reader, the store, or a database
+    *("[" * 50_000, r'[1, "\ud800"]', r'[1, "\u0000"]', f'[1, "{"x" * 1_000_000}"]'),
+)
 FORM: dict[str, Any] = {"action": "accept", "content": {}}
 
 
@@ -174,6 +180,36 @@ async def test_a_question_that_is_open_is_taken_back_by_a_cancel(tmp_path: Path)
     assert journal == []
 
 
+async def test_an_open_question_is_kept_whatever_comes_after_it() -> None:
+    """Any number of refused calls leaves the task that waits for a person where it is."""
+    desk = Desk([Stop()], asked=question(stop_plan("shop")))
+    with anyio.fail_after(30):
+        async with raw(build_server(settings_of(desk))) as client:
+            await client.handshake(HANDSHAKE, {"elicitation": {}})
+            task = (await as_task(client, "stop_app", {"app": "shop"}))["result"]["task"]["taskId"]
+            refused = [(await as_task(client, "stop_app", {}))["result"]["task"]["taskId"] for _ in range(MOST + 10)]
+            waits = (await client.request("tasks/get", {"taskId": task}))["result"]
+            last = (await client.request("tasks/get", {"taskId": refused[-1]}))["result"]
+            listed = (await client.request("tasks/list", {}))["result"]["tasks"]
+    assert (waits["status"], last["status"], len(listed)) == ("input_required", "failed", MOST)
+
+
+@pytest.mark.parametrize("handle", ["\x00", "op-\u202e", "\U0001f4a9", "op-" + "a" * 1_000_000], ids=range(4))
+async def test_what_can_be_no_task_is_not_looked_for(handle: str) -> None:
+    """A database may refuse such a text, and the store would seem broken; the answer is that there is no such task."""
+
+    class Picky(Kept):
+        async def held(self, handle: str, *, principal: str) -> NoReturn:
+            raise AssertionError("the store was asked")
+
+    desk = Desk([Stop()], kept=Picky())
+    with anyio.fail_after(30):
+        async with raw(build_server(settings_of(desk))) as client:
+            await client.handshake(HANDSHAKE, {})
+            said = [await client.request(f"tasks/{name}", {"taskId": handle}) for name in ("get", "result")]
+    assert [answer["error"] for answer in said] == [{"code": -32602, "message": "Task not found"}] * 2
+
+
 async def test_a_call_that_ends_at_once_is_a_task_that_has_ended(tmp_path: Path) -> None:
     """Bad arguments, no person to ask, and what is so already have a handle, too, whose result says what it is."""
     calls: list[dict[str, Any]] = [{"app": "nowhere", "action": "restart"}, {"dry_run": True}, RESTART]
@@ -235,10 +271,10 @@ async def test_a_list_of_tasks_has_pages() -> None:
                 page = (await client.request("tasks/list", cursor))["result"]
                 seen += [task["taskId"] for task in page["tasks"]]
                 cursor = {"cursor": page.get("nextCursor")}
-            bad = [await client.request("tasks/list", {"cursor": text}) for text in ("", "7", "[1]", '["x", 1]', "{}")]
+            bad = [await client.request("tasks/list", {"cursor": text}) for text in BAD_CURSORS]
     assert seen == [held.operation.id for held in desk.kept.rows]
     assert cursor == {"cursor": None}
-    assert [answer["error"]["code"] for answer in bad] == [-32602] * 5
+    assert [answer["error"]["code"] for answer in bad] == [-32602] * len(BAD_CURSORS)
 
 
 async def test_where_nothing_can_be_changed_there_are_no_tasks() -> None:

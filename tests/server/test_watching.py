@@ -1,14 +1,18 @@
 """Subscriptions: what changes through the product is told, to those who asked, for as long as their session lasts."""
 
+import logging
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import anyio
 import pytest
 
+from ink_infra_mcp.core.errors import StateUnavailable
 from ink_infra_mcp.server.build import build_server
 from ink_infra_mcp.server.watching import MOST_RESOURCES
 from ink_infra_mcp.state.records import News
+from ink_infra_mcp.tools.get_app import GetApp
 from tests.guard.bed import Held
 from tests.ink import ink
 from tests.server.backends import Desk, Echo, Kept, settings_of
@@ -41,6 +45,34 @@ class Operation(Echo):
     """Show an operation."""
 
     name: ClassVar[str] = "get_operation"
+
+
+@dataclass(slots=True)
+class Breaking(Kept):
+    """Operations of a store that breaks with `error` while there is one, and waits for `ready`; looks are counted."""
+
+    error: Exception | None = None
+    ready: anyio.Event | None = None
+    looked: anyio.Condition = field(default_factory=anyio.Condition)
+    looks: int = 0
+
+    async def news(self, *, since: float) -> tuple[News, ...]:
+        """Return what the test says, or raise what it says."""
+        if self.ready is not None:
+            await self.ready.wait()
+        async with self.looked:
+            self.looks += 1
+            self.looked.notify_all()
+        if self.error is not None:
+            raise self.error
+        return tuple(self.new)
+
+    async def looked_at(self, times: int) -> None:
+        """Return when it has been looked at so many times more."""
+        async with self.looked:
+            until = self.looks + times
+            while self.looks < until:
+                await self.looked.wait()
 
 
 def desk() -> Desk:
@@ -137,6 +169,53 @@ async def test_resources_are_watched_up_to_a_number() -> None:
     assert again["result"] == {}
 
 
+async def test_streams_that_begin_at_once_share_the_number() -> None:
+    """However many ask in the same moment, all of them together are told of no more."""
+    ready, streams = anyio.Event(), 4
+    it = Desk([Apps()], kept=Breaking(ready=ready))
+    with anyio.fail_after(30):
+        async with raw(build_server(settings_of(it))) as client:
+            for stream in range(streams):
+                uris = [f"app://app-{stream}-{number}" for number in range(MOST_RESOURCES // 2)]
+                wanted = {"notifications": {"resourceSubscriptions": uris}, "_meta": envelope({})}
+                await client.begin("subscriptions/listen", wanted)
+            await anyio.wait_all_tasks_blocked()
+            ready.set()
+            said = [(await client.hear())["params"]["notifications"] for _ in range(streams)]
+    assert sum(len(each.get("resourceSubscriptions", [])) for each in said) == MOST_RESOURCES
+
+
+async def test_what_only_looks_like_an_address_of_ours_is_refused() -> None:
+    """An address ends where it ends: with a line break behind it, it is another one."""
+    odd = ["operation://op-0001\n", "app://shop\n", "APP://shop", "fleet://overview/", "app://a/b", "app://shop?x"]
+    with anyio.fail_after(30):
+        async with raw(build_server(settings_of(desk()))) as client:
+            await client.handshake(HANDSHAKE, {})
+            said = [await client.request("resources/subscribe", {"uri": uri}) for uri in odd]
+    assert [answer["error"]["message"] for answer in said] == ["Resource not found"] * len(odd)
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(StateUnavailable("The store is locked.", next="Wait."), "WARNING"), (RuntimeError("inside"), "ERROR")],
+)
+async def test_a_look_that_breaks_is_said_once_until_it_is_well(
+    error: Exception, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A second later it breaks again, and the log says nothing new; what happened meanwhile is told afterwards."""
+    kept = Breaking(new=[RUNS])
+    with caplog.at_level(logging.WARNING, "ink_infra_mcp.server.watching"), anyio.fail_after(30):
+        async with raw(build_server(settings_of(Desk([Operation()], kept=kept)))) as client:
+            await listening(client, ["operation://op-0001"])
+            for _ in range(2):
+                kept.error = error
+                await kept.looked_at(5)
+                kept.new = [RUNS.model_copy(update={"mark": f"running {kept.looks}"})]
+                kept.error = None
+                await told(client, 1)
+    assert [record.levelname for record in caplog.records] == [level, "WARNING"] * 2
+
+
 async def test_a_hidden_tools_resource_is_not_watched() -> None:
     """Where get_app is not shown, no app is told of."""
     it = Desk([Operation()])
@@ -157,14 +236,16 @@ async def test_tasks_are_told_of_to_nobody_who_does_not_take_them() -> None:
 
 
 async def test_a_real_operation_is_told_of_as_it_runs_and_ends(tmp_path: Path) -> None:
-    """From one connection's subscription to another's restart: the app and the operation are told of, and no poll."""
+    """From one connection's subscription to another's restart: the fleet and the app, by each name of it; no poll."""
     held = Held("coolify.restart")
     with anyio.fail_after(60):
         async with ink(tmp_path, wrap_handler=held) as it, raw(server_of(it)) as one, raw(server_of(it)) as other:
-            await listening(other, ["app://shop", "fleet://overview"])
+            shop = await it.app.queries["get_app"].observe(GetApp.args.model_validate({"app": "shop"}), it.app.look)
+            uris = ["app://shop", f"app://{shop.uuid}", "fleet://overview"]
+            await listening(other, uris)
             begun = await restarting(one)
             await held.entered.wait()
             held.go.set()
-            ended = await told(other, 2)
+            ended = await told(other, 3)
     assert begun["taskId"].startswith("op-")
-    assert ended == {"app://shop", "fleet://overview"}
+    assert ended == {*uris}

@@ -58,4 +58,5 @@ def test_news_are_of_what_runs_and_of_what_has_just_ended(tmp_path: Path) -> Non
     assert len({*marks}) == len(marks)
     assert ended == News(id="op-1", mark=ended.mark, ended=True, apps=ended.apps, servers=ended.servers)
     assert ended.apps or ended.servers
+    assert {lock.removeprefix("app:") for lock in operation().plan.locks if lock.startswith("app:")} <= {*ended.apps}
     assert late == ()

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, insert, select
 
 from ink_infra_mcp.core.errors import ApprovalInvalid, StateCorrupt, StateUnavailable
 from ink_infra_mcp.state import approvals, operations
+from ink_infra_mcp.state.archive import Archive
 from ink_infra_mcp.state.hint import may_have_work
 from ink_infra_mcp.state.records import ApprovalState
 from ink_infra_mcp.state.store import Store
@@ -69,6 +70,20 @@ async def test_many_writers_wait_for_each_other(tmp_path: Path) -> None:
                 for number in range(20):
                     group.start_soon((one, other)[number % 2].run, count)
         assert one.run_sync(lambda c: c.execute(select(meta.c.value).where(meta.c.key == "count")).scalar()) == "20"
+
+
+@pytest.mark.anyio
+async def test_a_locked_store_keeps_nobody_who_stops_waiting_for_a_read(tmp_path: Path) -> None:
+    """Whoever set a limit to it is free at that limit, and the store is well afterwards."""
+    with sqlite_store(tmp_path) as store, closing(sqlite3.connect(file_of(tmp_path), isolation_level=None)) as other:
+        archive = Archive(lambda: store)
+        await archive.operations(before=None, limit=1)
+        other.execute("begin immediate")
+        with anyio.fail_after(10), anyio.move_on_after(0.1) as waiting:
+            await archive.operations(before=None, limit=1)
+        other.execute("rollback")
+        after = await archive.operations(before=None, limit=1)
+    assert (waiting.cancelled_caught, after) == (True, ())
 
 
 def test_the_files_are_ours_alone(tmp_path: Path) -> None:

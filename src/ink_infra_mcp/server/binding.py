@@ -134,7 +134,7 @@ class Binding:
         except MCPError as error:
             if error.error.code == types.CONNECTION_CLOSED:
                 await backend.leave(asked.approval.id, call.caller)
-                raise
+                return _left(asked)
             log.warning("the client could not ask its person: %s", error)
             return await backend.change(call.tool, call.args, replace(call.caller, can_ask=False))
         return await backend.reply(call.tool, call.args, Reply(asked.approval.id, answer), call.caller)
@@ -172,6 +172,12 @@ def asked_twice(asked: Asked) -> Receipt:
         plan=asked.text,
         plan_digest=asked.approval.plan_digest,
     )
+
+
+def _left(asked: Asked) -> Receipt:
+    """Return the receipt of a question whose client has gone; it is for nobody, and no fault of ours."""
+    message = "The client went away before its person answered. Nothing was changed."
+    return Receipt(outcome=Outcome.NOT_APPROVED, message=message, approval_id=asked.approval.id)
 
 
 def _unknown(name: str, catalogue: Catalogue) -> types.CallToolResult:

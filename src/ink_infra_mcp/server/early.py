@@ -19,7 +19,7 @@ from ink_infra_mcp.server.task_shapes import Standing, Status
 MOST = 64
 """Tasks without an operation that are remembered: a person has fewer plans to decide at a time."""
 ASKED = "A person is to approve the plan first; nothing was changed."
-CANCELLED = "Cancelled before anybody approved it; nothing was changed."
+CANCELLED = "Cancelled before it began; nothing was changed."
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Early:
 
 @dataclass(frozen=True, slots=True)
 class Earlies:
-    """Those of one process, of which it remembers the newest."""
+    """Those of one process, of which it remembers the questions that are open, and the newest of the others."""
 
     now: Callable[[], float]
     new_id: Callable[[], str]
@@ -104,8 +104,13 @@ class Earlies:
     def _keep(self, early: Early) -> Early:
         self.kept[early.id] = early
         while len(self.kept) > MOST:
-            self.kept.popitem(last=False)
+            self.kept.pop(self._least())
         return early
+
+    def _least(self) -> str:
+        """What has ended goes first, then the oldest: a question outlives any number of refused calls after it."""
+        ids = [*self.kept][:-1]
+        return next((id_ for id_ in ids if not self.kept[id_].waits), ids[0])
 
 
 def _text(result: types.CallToolResult) -> str:

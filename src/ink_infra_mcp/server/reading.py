@@ -16,8 +16,8 @@ from ink_infra_mcp.server.catalogue import Catalogue
 from ink_infra_mcp.server.skills import Skills
 
 FLEET = "fleet://overview"
-_OPERATION = re.compile(r"^operation://(op-[a-z0-9]{4,40})$")
-_NAMED = re.compile(r"^(?P<kind>app|server)://(?P<name>[^/?#\s]{1,300})$")
+_OPERATION = re.compile(r"operation://(op-[a-z0-9]{4,40})")
+_NAMED = re.compile(r"(?P<kind>app|server)://(?P<name>[^/?#\s]{1,300})")
 _JSON = "application/json"
 
 
@@ -33,7 +33,8 @@ class _Call:
         """Return what the resource holds; raises MCPError where the fleet has no such server."""
         if not self.server:
             return data
-        found = [line for line in data.get("servers", ()) if line["name"] == self.server]
+        wanted = self.server.strip().lower()
+        found = [line for line in data.get("servers", ()) if line["name"].lower() == wanted]
         if not found:
             raise _not_found(uri)
         return found[0]
@@ -60,9 +61,9 @@ def subject_of(uri: str) -> Subject | None:
     """Return what a resource of that address would be of, None where no resource has such an address."""
     if uri == FLEET:
         return FLEET_SUBJECT
-    if match := _OPERATION.match(uri):
+    if match := _OPERATION.fullmatch(uri):
         return Subject("operation", match[1])
-    match = _NAMED.match(uri)
+    match = _NAMED.fullmatch(uri)
     name = unquote(match["name"]).strip().lower() if match else ""
     return Subject(match["kind"], name) if match and name else None
 
@@ -137,13 +138,13 @@ def _not_found(uri: str) -> MCPError:
 def _call_for(uri: str) -> _Call | None:
     if uri == FLEET:
         return _Call("get_fleet")
-    if match := _OPERATION.match(uri):
+    if match := _OPERATION.fullmatch(uri):
         return _Call("get_operation", {"operation": match[1]})
     return _call_for_name(uri)
 
 
 def _call_for_name(uri: str) -> _Call | None:
-    match = _NAMED.match(uri)
+    match = _NAMED.fullmatch(uri)
     if match is None or not (name := unquote(match["name"])).strip():
         return None
     return _Call("get_app", {"app": name}) if match["kind"] == "app" else _Call("get_fleet", server=name)

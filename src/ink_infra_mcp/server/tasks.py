@@ -35,6 +35,8 @@ from ink_infra_mcp.server.task_shapes import TERMINAL, Standing
 from ink_infra_mcp.state.records import Held, Place
 
 PAGE = 50
+MAX_HANDLE = 100
+"""Characters of a task's id, and of a cursor; ours have fewer than fifty."""
 CANCEL = "cancel_operation"
 CANCEL_WAIT_S = 10.0
 """How long a request to stop an operation is waited for; it is one write into the store."""
@@ -293,7 +295,8 @@ class Tasks:
         early = self._early.get(task_id)
         backend = await self._opened()
         try:
-            found = await backend.records.held(early.operation_id if early else task_id, principal=self.principal)
+            handle = early.operation_id if early else task_id
+            found = await backend.records.held(handle, principal=self.principal) if _is_handle(handle) else None
         except InkError as error:
             raise answers.fault(error, backend) from error
         if found is None:
@@ -339,6 +342,11 @@ def _ended(task: Standing) -> MCPError:
     return MCPError(code=types.INVALID_PARAMS, message=f"The task has ended already: it is {task.status}.")
 
 
+def _is_handle(value: object) -> bool:
+    """Say whether it may be one of ours: a database may refuse other texts, which is no fault of the store."""
+    return isinstance(value, str) and len(value) <= MAX_HANDLE and value.isascii() and value.isprintable()
+
+
 def _cursor(held: Held) -> str:
     return json.dumps([held.operation.created_at, held.operation.id])
 
@@ -347,7 +355,10 @@ def _place(cursor: str | None) -> Place | None:
     if cursor is None:
         return None
     try:
-        created_at, id_ = json.loads(cursor)
+        # a longer one may be so deep that its reader breaks
+        created_at, id_ = json.loads(cursor[:MAX_HANDLE])
+        if not _is_handle(id_):
+            raise ValueError("no id")
         return Place(created_at=created_at, id=id_)
     except (ValueError, TypeError, ValidationError) as error:
         raise MCPError(code=types.INVALID_PARAMS, message="The cursor is none that was given here.") from error

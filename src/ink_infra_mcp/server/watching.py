@@ -48,6 +48,8 @@ class Watching:
     _marks: dict[str, str] | None = None
     _since: float = 0.0
     _wanted: anyio.Event = field(default_factory=anyio.Event)
+    _looking: anyio.Lock = field(default_factory=anyio.Lock)
+    _broken: bool = False
     _listen: ListenHandler = field(init=False)
 
     def __post_init__(self) -> None:
@@ -81,10 +83,11 @@ class Watching:
                 message="Missing required client capability",
                 data={"requiredCapabilities": {"extensions": {TASKS: {}}}},
             )
-        room = MOST_RESOURCES - len(self._watched())
-        ours = [uri for uri in dict.fromkeys(wanted.resource_subscriptions or ()) if self._is_ours(uri)][: max(0, room)]
+        ours = [uri for uri in dict.fromkeys(wanted.resource_subscriptions or ()) if self._is_ours(uri)]
         if ours:
             await self._begin()
+        # from here to its own place nobody else comes in between
+        ours = ours[: max(0, MOST_RESOURCES - len(self._watched()))]
         honoured = wanted.model_copy(update={"resource_subscriptions": ours or None})
         with self._streaming(ours):
             return await self._listen(ctx, params.model_copy(update={"notifications": honoured}))
@@ -98,9 +101,9 @@ class Watching:
         uri = str(params.uri)
         if not self._is_ours(uri):
             raise MCPError(code=types.INVALID_PARAMS, message="Resource not found", data={"uri": uri[:200]})
+        await self._begin()
         if uri not in self._told and len(self._watched()) >= MOST_RESOURCES:
             raise MCPError(code=types.INVALID_REQUEST, message=f"At most {MOST_RESOURCES} resources are watched.")
-        await self._begin()
         self._told[uri] = ctx.session
         self._wanted.set()
         return types.EmptyResult()
@@ -129,13 +132,14 @@ class Watching:
 
     async def _begin(self) -> None:
         """Know where everything stands before anybody is promised what is new."""
-        if self._watched() and self._marks is not None:
-            return
-        self._marks, self._since = None, self.now()
-        try:
-            await self._changed()
-        except InkError as error:
-            raise answers.fault(error, None) from error
+        async with self._looking:
+            if self._watched() and self._marks is not None:
+                return
+            self._marks, self._since = None, self.now()
+            try:
+                await self._changed()
+            except InkError as error:
+                raise answers.fault(error, None) from error
 
     async def _watch(self) -> None:
         while True:
@@ -145,11 +149,26 @@ class Watching:
                 self._marks, self._wanted = None, anyio.Event()
                 continue
             try:
-                await self._tell(await self._changed())
+                async with self._looking:
+                    changed = await self._changed()
+                self._is_well()
+                await self._tell(changed)
             except InkError as error:
-                log.warning("subscriptions: %s", error)
+                if self._breaks():
+                    log.warning("subscriptions: %s It is tried again, and said when it is well.", error)
             except Exception:
-                log.exception("subscriptions: looking at operations broke; it is tried again")
+                if self._breaks():
+                    log.exception("subscriptions: a look broke; it is tried again, and said when it is well")
+
+    def _breaks(self) -> bool:
+        """Say whether that is new: the next look is a second away, and breaks likewise until somebody sees to it."""
+        known, self._broken = self._broken, True
+        return not known
+
+    def _is_well(self) -> None:
+        if self._broken:
+            log.warning("subscriptions: operations are seen again; what is new since is told now")
+        self._broken = False
 
     async def _changed(self) -> set[Subject]:
         """Return what is new since the last look that succeeded; the first look makes nothing new."""

@@ -28,7 +28,7 @@ class Archive:
         """
         from ink_infra_mcp.state import operations
 
-        found = await self.open().run(lambda c: operations.get(c, operation_id))
+        found = await self.open().look(lambda c: operations.get(c, operation_id))
         if found is None:
             raise UnknownName(f"There is no operation {clean_name(operation_id)!r}.", next="See list_operations.")
         return found
@@ -38,25 +38,25 @@ class Archive:
         from ink_infra_mcp.state import operations
 
         state = "running" if running else None
-        return await self.open().run(lambda c: operations.newest(c, before=before, limit=limit, state=state))
+        return await self.open().look(lambda c: operations.newest(c, before=before, limit=limit, state=state))
 
     async def held(self, handle: str, *, principal: str) -> Held | None:
         """Return the principal's operation with that id, or begun with the approval of that id; None else."""
         from ink_infra_mcp.state import handles
 
-        return await self.open().run(lambda c: handles.held(c, handle, principal=principal))
+        return await self.open().look(lambda c: handles.held(c, handle, principal=principal))
 
     async def held_by(self, principal: str, *, after: Place | None, limit: int) -> tuple[Held, ...]:
         """Return up to `limit` operations of the principal that come after that place, newest first."""
         from ink_infra_mcp.state import handles
 
-        return await self.open().run(lambda c: handles.held_by(c, principal, after=after, limit=limit))
+        return await self.open().look(lambda c: handles.held_by(c, principal, after=after, limit=limit))
 
     async def news(self, *, since: float) -> tuple[News, ...]:
         """Return where each operation stands that runs, or that ended at or after that time (Unix seconds)."""
         from ink_infra_mcp.state import handles
 
-        return await self.open().run(lambda c: handles.news(c, since=since))
+        return await self.open().look(lambda c: handles.news(c, since=since))
 
     async def on_target(self, target: str, *, tool: str | None = None) -> AsyncIterator[Operation]:
         """Give every operation that locked `target`, newest first; with `tool`, only that tool's."""
@@ -64,7 +64,7 @@ class Archive:
 
         before: float | None = None
         while True:
-            page = await self.open().run(
+            page = await self.open().look(
                 lambda c, before=before: operations.on_target(c, target, limit=_PAGE, before=before, tool=tool)
             )
             for operation in page:
@@ -77,7 +77,7 @@ class Archive:
         """Return the audit lines of an operation, oldest first."""
         from ink_infra_mcp.state import audit
 
-        return await self.open().run(lambda c: audit.read(c, operation_id=operation_id, limit=limit))
+        return await self.open().look(lambda c: audit.read(c, operation_id=operation_id, limit=limit))
 
     async def lines(self, *, before: int | None, limit: int) -> tuple[AuditLine, ...]:
         """Return the newest audit lines with a number below `before`, oldest first."""
@@ -88,7 +88,7 @@ class Archive:
             after = max(0, end - 1 - limit)
             return audit.read(connection, after=after, limit=end - 1 - after)
 
-        return await self.open().run(work)
+        return await self.open().look(work)
 
     async def chain(self) -> str:
         """Return in words whether every audit line is as it was written."""
@@ -97,6 +97,6 @@ class Archive:
         store = self.open()
         try:
             remembered = store.remembered()
-            return f"verified, {await store.run(lambda c: audit.verify(c, remembered))} lines"
+            return f"verified, {await store.look(lambda c: audit.verify(c, remembered))} lines"
         except StateCorrupt as error:
             return f"BROKEN: {error.failed}"

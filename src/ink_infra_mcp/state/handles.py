@@ -4,12 +4,14 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select
 
+from ink_infra_mcp.core.plan import Plan
 from ink_infra_mcp.core.policy import apps_touched, servers_touched
 from ink_infra_mcp.state import approvals, operations
 from ink_infra_mcp.state.records import Held, News, Operation, Place
 from ink_infra_mcp.state.tables import audit
 from ink_infra_mcp.state.tables import operations as rows
 
+_APP = "app:"
 _MOST_NEWS = 500
 """Operations of one look: far more than run at a time."""
 
@@ -56,8 +58,13 @@ def _news(connection: Connection, row: Any) -> News:
     if row.state == "running":
         return News(id=row.id, mark=mark)
     [operation] = operations.by_ids(connection, (row.id,))
-    apps, servers = apps_touched(operation.plan), servers_touched(operation.plan)
+    apps, servers = apps_touched(operation.plan) | _uuids(operation.plan), servers_touched(operation.plan)
     return News(id=row.id, mark=mark, ended=True, apps=tuple(sorted(apps)), servers=tuple(sorted(servers)))
+
+
+def _uuids(plan: Plan) -> set[str]:
+    """Return the other names of apps that a plan touches: an app that is there already is locked by its uuid."""
+    return {lock.removeprefix(_APP) for lock in plan.locks if lock.startswith(_APP)}
 
 
 def _held(connection: Connection, operation: Operation) -> Held:

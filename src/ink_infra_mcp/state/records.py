@@ -131,7 +131,7 @@ class Place(Frozen):
 class News(Frozen):
     """Where an operation stands: `mark` differs whenever something about it does.
 
-    What it touched is known once it has ended.
+    What it touched is known once it has ended: apps by name and by uuid, servers by name.
     """
 
     id: str

@@ -51,6 +51,14 @@ class Store:
         """
         return await anyio.to_thread.run_sync(self.run_sync, work)
 
+    async def look(self, work: Callable[[Connection], T]) -> T:
+        """Do the same for what only reads: whoever stops waiting is not kept until a locked store gives way.
+
+        Raises:
+            StateError: as for `run`.
+        """
+        return await anyio.to_thread.run_sync(self.run_sync, work, abandon_on_cancel=True)
+
     def run_sync(self, work: Callable[[Connection], T]) -> T:
         """Do the same as `run`, in this thread."""
         try:
