@@ -53,6 +53,17 @@ async function until({ words }) {
   }
 }
 
+// another frame of the same page, which can reach the card as well as the page can
+async function neighbour({ message }) {
+  await page.evaluate(async (given) => {
+    const frame = document.createElement("iframe");
+    frame.srcdoc = `<script>parent.frames[0].postMessage(${JSON.stringify(given)}, "*")</script>`;
+    const loaded = new Promise((done) => (frame.onload = done));
+    document.body.append(frame);
+    await loaded;
+  }, message);
+}
+
 async function shot({ path }) {
   const height = await card().evaluate(() => document.documentElement.scrollHeight);
   await page.setViewportSize({ ...page.viewportSize(), height });
@@ -70,6 +81,7 @@ const orders = {
   open,
   send: ({ what, params }) => page.evaluate(([name, given]) => window.bridge[name](given), [what, params]),
   post: ({ message }) => page.evaluate((given) => window.frames[0].postMessage(given, "*"), message),
+  neighbour,
   evaluate: ({ words }) => card().evaluate(words),
   until,
   press: ({ name }) => card().getByRole("button", { name }).click(),

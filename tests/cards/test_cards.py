@@ -287,6 +287,38 @@ def test_messages_that_are_none_are_passed_over(host: Host, uri: str) -> None:
 
 
 @pytest.mark.parametrize("uri", URIS)
+def test_another_frame_of_the_page_is_not_the_host(host: Host, uri: str) -> None:
+    """Its message arrives, word for word as the host's would be, and changes nothing."""
+    host.open(cards.document(uri))
+    before = host.evaluate(TEXT)
+    host.evaluate("addEventListener('message', ({ data }) => { document.title = data.method; })")
+    host.do("neighbour", message=FORGED)
+    host.until(f"document.title === {json.dumps(FORGED['method'])}")
+    assert host.evaluate(TEXT) == before
+
+
+@pytest.mark.parametrize("uri", [cards.PLAN, cards.OPERATION])
+def test_what_the_host_passes_on_last_is_what_a_card_shows(host: Host, uri: str) -> None:
+    """An operation that was followed before is looked at no more, and never drawn over the later one."""
+    first, last = "op-aaaa1111", "op-bbbb2222"
+
+    def running(operation: str) -> dict[str, Any]:
+        told = {"outcome": "running", "message": "It runs.", "operation_id": operation}
+        return structured({**told, "id": operation, "tool": "t", "target": operation, "state": "running"})
+
+    def answer(_: str, arguments: dict[str, object]) -> dict[str, object]:
+        operation = str(arguments["operation"])
+        return structured({"id": operation, "tool": "t", "target": operation, "state": "applied"})
+
+    host.open(cards.document(uri), can=CALLS, answer=answer)
+    host.result(running(first))
+    host.result(running(last))
+    host.until("document.getElementById('status').textContent === 'Ended: applied'")
+    assert host.calls == [("get_operation", {"operation": last})]
+    assert first not in host.evaluate(TEXT)
+
+
+@pytest.mark.parametrize("uri", URIS)
 def test_a_host_that_says_nothing_gets_a_card_that_can_be_read(host: Host, uri: str) -> None:
     """It says where the answer is."""
     host.open(cards.document(uri), silent=True)

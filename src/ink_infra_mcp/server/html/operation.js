@@ -105,26 +105,31 @@ function drawOperation(result) {
   return state === "running" ? words(report.id) : "";
 }
 
-let followed = "";
+let followed = null;
 
 // a number of looks with growing pauses, then a button: a card that nobody watches comes to rest
 async function follow(id) {
-  if (!ID.test(id) || followed) return;
+  if (!ID.test(id) || followed?.id === id) return;
   if (!host.callsTools()) return say(`This host lets no card look by itself: ask for get_operation ${id}.`);
-  followed = id;
+  const mine = { id };
+  followed = mine;
   try {
-    await lookUntilEnded(id);
+    await lookUntilEnded(mine);
   } catch (error) {
-    rest(id, `It could not be followed: ${words(error.message)}`);
+    if (followed === mine) rest(id, `It could not be followed: ${words(error.message)}`);
   } finally {
-    followed = "";
+    if (followed === mine) followed = null;
   }
 }
 
-async function lookUntilEnded(id) {
+// what the host passes on later is what the card shows: an earlier operation is drawn over it no more
+async function lookUntilEnded(mine) {
+  const { id } = mine;
   for (let look = 0, pause = FIRST_MS; look < LOOKS; look += 1, pause = Math.min(SLOWEST_MS, pause * 1.3)) {
     await new Promise((resolve) => setTimeout(resolve, pause));
+    if (followed !== mine) return;
     const result = await host.callTool("get_operation", { operation: id });
+    if (followed !== mine) return;
     if (result.isError === true) throw new Error(textOf(result) || "get_operation failed");
     if (!drawOperation(result)) return;
   }

@@ -52,6 +52,7 @@ function goOn() {
 }
 
 function drawChange(result) {
+  followed = null;
   const receipt = fields(result.structuredContent);
   const outcome = words(receipt.outcome);
   if (!outcome) return showText("Answer", result);
