@@ -11,7 +11,7 @@ from ink_infra_mcp.sandbox.bare import first_account, make_bare
 from ink_infra_mcp.sandbox.hosts.install import InstallScript
 from ink_infra_mcp.sandbox.seed import TOKEN
 from ink_infra_mcp.sandbox.state import WorldState
-from ink_infra_mcp.sandbox.state_hosts import HostState
+from ink_infra_mcp.sandbox.state_hosts import HostState, Ufw
 from tests.ink import Ink, ink
 from tests.tools.arrivals import approved
 from tests.tools.calls import Before, Said, call, unknown
@@ -94,6 +94,32 @@ async def test_the_plan_says_what_runs_as_root_and_how_the_person_gets_in(tmp_pa
                 assert words in told, words
             assert "PASSWORD" not in said.text
             assert it.state.coolify.factory.installs == {}
+
+
+def behind_ufw(state: WorldState) -> None:
+    """Let ufw keep the ports of a bare server, as its owner set it up."""
+    make_bare(state)
+    factory(state).firewall.ufw = Ufw(active=True, rules4=["allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in"])
+
+
+async def test_behind_ufw_ports_are_closed_once_coolifys_own_network_is_there(tmp_path: Path) -> None:
+    """In one plan nothing would let Coolify in to its own host afterwards, and all of it would be called proved."""
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=behind_ufw, unset=NO_TOKEN) as it:
+            async with it.client() as client:
+                early = await call(client, TOOL, parts=["coolify", "firewall"])
+            words = "set up coolify first, and firewall by a call after it"
+            assert (early.is_error, words in flowing(early.text)) == (True, True), early.text
+            first = await set_up(it, "coolify")
+            then = await set_up(it, "firewall")
+            assert (first.outcome, then.outcome) == ("applied", "applied"), first.text + then.text
+            async with it.client() as client:
+                again = await call(client, "apply_firewall", server="factory")
+            assert again.outcome == "already_so", again.text
+            ufw = factory(it.state).firewall.ufw
+            assert ufw is not None
+            let_in = {rule.split()[5] for rule in ufw.rules4 if rule.startswith("allow tcp 22 ")}
+            assert {"198.51.100.7", "10.0.1.0/24", "172.17.0.0/16"} <= let_in, ufw.rules4
 
 
 async def test_a_coolify_that_is_there_is_left_alone(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """The parts `firewall` and `dns`: who gets in to the Factory, and where the dashboard's name leads."""
 
+from collections.abc import Iterator
+
 from ink_infra_mcp.areas.dns.dashboard import FoundDashboard
 from ink_infra_mcp.areas.dns.proofs import of_records
 from ink_infra_mcp.areas.dns.wildcards import told
 from ink_infra_mcp.areas.dns.zones import zone_for
+from ink_infra_mcp.areas.factory.coolify_part import Meets
 from ink_infra_mcp.areas.factory.moves import Planned
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.ports.closing import closing_steps
@@ -12,6 +15,18 @@ from ink_infra_mcp.core.operation import Check, Results
 from ink_infra_mcp.core.plan import Plan
 
 DNS_KINDS = ("hetzner_dns.set_records", "cloudflare.set_records", "nameservers.prove_records")
+
+
+def too_early(met: Meets | None, facts: ToClose) -> Iterator[str]:
+    """Yield why the ports cannot be closed in the plan that installs Coolify: its network is in no rule before that.
+
+    Other firewalls than ufw drop what comes from outside alone, and let Docker's networks in whenever they come.
+    """
+    if met is not None and met.installer is not None and facts.wanted is not None and facts.wanted.manager == "ufw":
+        yield (
+            "its ports are kept by ufw, which takes Docker's networks for strangers, and the one from which "
+            "Coolify logs in to its own host is not there yet: set up coolify first, and firewall by a call after it"
+        )
 
 
 def closing(facts: ToClose) -> Planned:

@@ -101,7 +101,7 @@ PARTS: Mapping[PartName, Part] = {
     ),
     "firewall": Part(
         kinds=CLOSING_KINDS,
-        reasons=lambda asked, seen: (),
+        reasons=lambda asked, seen: network_parts.too_early(seen.coolify, _known(seen.firewall)),
         plan=lambda asked, seen: network_parts.closing(_known(seen.firewall)),
         checks=lambda after: network_parts.closed(after.look, after.plan, after.results),
     ),
