@@ -1,6 +1,7 @@
 """What every test stands on: one event loop kind, a private home, and bounded random cases."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -17,6 +18,10 @@ settings.register_profile("default", deadline=None, max_examples=50, suppress_he
 settings.register_profile("ci", parent=settings.get_profile("default"), max_examples=150, derandomize=True)
 settings.register_profile("deep", parent=settings.get_profile("default"), max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# whoever starts the tests in the background has them ignore Ctrl-C, and so would every program that they start
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # keyring chooses its backend once, when it is first imported
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"

@@ -85,7 +85,7 @@ async def test_a_rehearsed_image_is_swapped_proved_and_kept_and_the_same_call_th
     told = {name: said.data["result"][name] for name in ("migrations", "downtime_ms", "rehearsed_s")}
     assert told == {"migrations": [ADDED], "downtime_ms": 1840, "rehearsed_s": 4.2}
     copy = said.data["result"]["copy"]
-    named = f"_{said.data['operation_id']}_{copy['sha256']}.tar.age"
+    named = f"_{said.data['operation_id']}_{copy['bytes']}_{copy['sha256']}.tar.age"
     assert copy["file"].endswith(named), "what the box gives back is held to it"
 
 
