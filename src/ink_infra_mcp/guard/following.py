@@ -16,6 +16,7 @@ from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.guard import receipts
 from ink_infra_mcp.guard.caller import Progress
 from ink_infra_mcp.guard.changes import Changes
+from ink_infra_mcp.guard.sharing import Sharing
 from ink_infra_mcp.state import audit, operations
 from ink_infra_mcp.state.owners import Owners
 from ink_infra_mcp.state.records import AuditEvent, Operation, OperationHead
@@ -40,6 +41,8 @@ class Operations:
     elapsed: Callable[[], float] = time.monotonic
     unreadable: set[str] = field(default_factory=set[str])
     """Operations of which the log has said already that nobody can go on with them."""
+    sights: Sharing[Operation] = field(default_factory=Sharing[Operation])
+    """What those see who follow: a crowd that follows one operation reads the store as often as one does."""
 
     async def get(self, operation_id: str) -> Operation:
         """Return the operation.
@@ -62,7 +65,7 @@ class Operations:
         told: tuple[str | None, int] = (None, -1)
         last = began - HEARTBEAT_S
         while True:
-            operation = await self.get(operation_id)
+            operation = await self.sights.get(operation_id, lambda: self.get(operation_id))
             if operation.receipt is not None:
                 return operation.receipt
             if await self._is_orphan(operation):
