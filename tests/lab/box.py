@@ -134,7 +134,8 @@ def backup_of(server: Server, name: str, *, mib: int) -> str:
         files.append({"sha256": said, "bytes": size, "path": path})
     rows = ",\n".join(f"    {json.dumps(file)}" for file in files)
     total = sum(int(str(file["bytes"])) for file in files)
-    head = f'{{\n  "format": 1,\n  "name": "{name}",\n  "made": 1796000000,\n'
+    # what lies there is older or younger than it by the clock: a time of its own would be one of another day tomorrow
+    head = f'{{\n  "format": 1,\n  "name": "{name}",\n  "made": {int(time.time())},\n'
     server.write(
         f"{at}/manifest.json", f'{head}  "files": [\n{rows}\n  ],\n  "bytes": {total},\n  "seconds": 1.00\n}}\n'
     )
