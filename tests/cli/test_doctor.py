@@ -1,7 +1,7 @@
 """The doctor over the sandbox: what it says when all is well, and for each thing that can be wrong."""
 
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -25,24 +25,10 @@ from ink_infra_mcp.sandbox.state_place import AGE_KEY, BOX, BOX_FLEET, BOX_USER
 from ink_infra_mcp.settings.fleet_text import dump_fleet
 from ink_infra_mcp.tools import ALL
 from tests import ink
-from tests.cli.sandboxes import Running, put_back, running, secrets_of
+from tests.cli.sandboxes import Running, secrets_of
 from tests.cli.terminals import command
 
 Change = Callable[[Wiring], Wiring]
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Run the emulators for this module."""
-    with running(tmp_path_factory.mktemp("world")) as found:
-        yield found
-
-
-@pytest.fixture
-def world(sandbox: Running) -> Iterator[Running]:
-    """Give the emulators, and put their world back afterwards."""
-    with put_back(sandbox.world):
-        yield sandbox
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The doctor's look at the place of copies off the host: what is seen without writing, and one login, never two."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ink_infra_mcp.sandbox.state import WorldState
 from ink_infra_mcp.sandbox.state_place import AGE_KEY, BOX, BOX_FLEET, BOX_FOLDER, BOX_USER
 from ink_infra_mcp.settings.loading import Settings
 from tests import ink
-from tests.cli.sandboxes import Running, put_back, running
+from tests.cli.sandboxes import Running
 
 ANOTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5mDWHpJzUR5n4DsLU0tGLTBgXYoL0Y6mRDYQ0CFC4K"
 WAY = f"SFTP as {BOX_USER} at {BOX}:23, key from environment INK_SSH_KEY; its host key is one of fleet.toml."
@@ -42,20 +42,6 @@ def another_box(place: BackupPlace) -> BackupPlace:
 def nowhere(place: BackupPlace) -> BackupPlace:
     """Name no place."""
     return BackupPlace()
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Run the emulators for this module."""
-    with running(tmp_path_factory.mktemp("world")) as found:
-        yield found
-
-
-@pytest.fixture
-def world(sandbox: Running) -> Iterator[Running]:
-    """Give the emulators, and put their world back afterwards."""
-    with put_back(sandbox.world):
-        yield sandbox
 
 
 def looked(folder: Path, world: Running, change: Change = same, *, real: bool = False) -> Section:
@@ -123,7 +109,7 @@ def test_what_lies_beside_and_what_is_damaged_is_told(tmp_path: Path, world: Run
     name = path.removeprefix(f"{BOX_FOLDER}/")
     assert {text: level for text, level in found.items() if text not in (WAY, KEY, THERE, ROOM)} == {
         f"no whole copy of {BOX_FLEET} lies there.": "warning",
-        f"1 copies of {BOX_FLEET} are damaged and count for nothing, the newest {name}.": "warning",
+        f"copies that are damaged and count for nothing: 1 of {BOX_FLEET}, the newest {name}.": "warning",
         "copies beside: 1 of other fleets and 1 without a fleet's name; none of them is counted or removed.": "note",
     }
 

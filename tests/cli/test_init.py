@@ -3,7 +3,6 @@
 import argparse
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,26 +18,12 @@ from ink_infra_mcp.sandbox.running import tokens
 from ink_infra_mcp.settings.fleet_file import load_fleet
 from ink_infra_mcp.settings.secrets import Secrets
 from tests.cli.people import Said, Scripted
-from tests.cli.sandboxes import Running, put_back, running, secrets_of
+from tests.cli.sandboxes import Running, secrets_of
 from tests.cli.terminals import at_terminal, command
 from tests.settings.keyrings import MemoryKeyring
 
 Script = list[tuple[str, Said | None]]
 TOKEN, CLOUD_TOKEN = tokens()["coolify_token"], tokens()["hetzner_cloud_token"]
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Run the emulators for this module."""
-    with running(tmp_path_factory.mktemp("world")) as found:
-        yield found
-
-
-@pytest.fixture
-def world(sandbox: Running) -> Iterator[Running]:
-    """Give the emulators, and put their world back afterwards."""
-    with put_back(sandbox.world):
-        yield sandbox
 
 
 @pytest.fixture

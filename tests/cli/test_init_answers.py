@@ -1,32 +1,16 @@
 """What single questions of `init` take for an answer."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from ink_infra_mcp.cli import init_questions
 from ink_infra_mcp.sandbox.running import tokens
 from ink_infra_mcp.sandbox.state_coolify import Token
 from tests.cli.people import Scripted
-from tests.cli.sandboxes import Running, put_back, running
+from tests.cli.sandboxes import Running
 from tests.cli.test_init import Script, prepared
 from tests.settings.keyrings import MemoryKeyring
 
 TOKEN = tokens()["coolify_token"]
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Run the emulators for this module."""
-    with running(tmp_path_factory.mktemp("world")) as found:
-        yield found
-
-
-@pytest.fixture
-def world(sandbox: Running) -> Iterator[Running]:
-    """Give the emulators, and put their world back afterwards."""
-    with put_back(sandbox.world):
-        yield sandbox
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Those who ask at the same time share a reading, and nobody gets one that began before they asked."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
@@ -90,6 +92,28 @@ async def test_whoever_leaves_takes_nothing_from_those_who_stay() -> None:
             counter.may_end.set()
     assert seen == [7]
     assert await sharing.get("op", counter.read) == 7
+
+
+async def test_a_reading_that_is_ended_before_it_began_is_nobodys_answer() -> None:
+    """Whoever asks after that gets one of their own, and not the end of the other."""
+    counter, sharing = Counter(value=7), Sharing[int]()
+
+    async def ask() -> None:
+        with suppress(asyncio.CancelledError):
+            await sharing.get("op", counter.read)
+
+    with anyio.fail_after(LIMIT_S):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            await until_begun(counter, 1)
+            known = asyncio.all_tasks()
+            group.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            for task in asyncio.all_tasks() - known:
+                task.cancel()
+            await anyio.wait_all_tasks_blocked()
+            counter.may_end.set()
+            assert await sharing.get("op", counter.read) == 7
 
 
 async def test_what_it_raises_is_raised_for_all_and_the_next_reads_anew() -> None:

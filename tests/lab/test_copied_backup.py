@@ -254,7 +254,7 @@ async def test_doctor_tells_of_the_place_what_can_be_seen_without_writing(
         "its folder coolify lets nobody write (mode 500).": "warning",
         "20 MiB are free there; a copy of the newest one's size wants 16 MiB.": "warning",
         "copies: 1 of coolify.example.com there, by name and size; the newest is of op-new, 24 h old.": "ok",
-        f"1 copies of coolify.example.com are damaged and count for nothing, the newest {short}.": "warning",
+        f"copies that are damaged and count for nothing: 1 of coolify.example.com, the newest {short}.": "warning",
         "copies beside: 1 of other fleets and 1 without a fleet's name; none of them is counted or removed.": "note",
     }
     place.say("mount", "-o", "remount,ro", HOME)

@@ -241,7 +241,7 @@ async def test_a_damaged_copy_counts_for_nothing_and_drives_out_no_good_one(tmp_
     assert backups_of(copy["removed"]) == ["op-gone"]
     assert backups_of(file.removeprefix(DAMAGED) for file in copy["damaged"]) == ["op-short", "op-rotten"]
     assert there == [said.data["operation_id"], "op-short", "op-4w7hx2mnp9", "op-good"]
-    assert "2 damaged ones that count for nothing" in said.text
+    assert "damaged, and counted for nothing: 2" in said.text
 
 
 async def test_a_line_that_errs_once_damages_no_copy(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def _others(place: BackupPlace, there: Lying) -> Iterator[Finding]:
     if there.damaged:
         yield Finding(
             level="warning",
-            text=f"{len(there.damaged)} copies of {place.fleet} are damaged and count for nothing, "
+            text=f"copies that are damaged and count for nothing: {len(there.damaged)} of {place.fleet}, "
             f"the newest {there.damaged[0]}.",
             next="Find out what changes files there, and move them away.",
         )

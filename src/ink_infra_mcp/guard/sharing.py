@@ -20,7 +20,8 @@ class Sharing(Generic[T]):
     async def get(self, key: str, read: Callable[[], Awaitable[T]]) -> T:
         """Return what `read` gives, or raise what it raises; one that nobody waits for any more goes on to its end."""
         coming = self._coming.get(key)
-        if coming is None:
+        # one that was cancelled before it began, as at the end of a loop, is nobody's answer
+        if coming is None or coming.done():
             coming = asyncio.get_running_loop().create_task(self._read(key, read, self._going.get(key)))
             coming.add_done_callback(_heard)
             self._coming[key] = coming

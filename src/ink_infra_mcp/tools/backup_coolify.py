@@ -176,8 +176,8 @@ async def _copied(look: Look, copy: JsonObject) -> Check:
     except InkError as error:
         return Check(name="copy", status="failed", evidence=f"not seen: {error.failed}")
     seen = path.removeprefix(f"{place.folder}/") in [own.file for own in there.own]
-    damaged = f", and {len(there.damaged)} damaged ones that count for nothing" if there.damaged else ""
-    evidence = f"read back when it was written; {len(there.own)} copies of {place.fleet} at {where(place)}{damaged}"
+    damaged = f"; damaged, and counted for nothing: {len(there.damaged)}" if there.damaged else ""
+    evidence = f"read back when it was written; copies at {where(place)}: {len(there.own)} of {place.fleet}{damaged}"
     return Check(
         name="copy", status="passed" if seen else "failed", evidence=evidence if seen else f"{path} is not there"
     )
