@@ -19,7 +19,18 @@ from ink_infra_mcp.hosts.factory.coolify_image import CONSTANTS, OPTION, SOURCE
 from ink_infra_mcp.hosts.factory.following import BY_HAND, followed, patient, rotation_name
 from ink_infra_mcp.hosts.factory.looking import BASE, PROD, part_in, version_in
 from ink_infra_mcp.hosts.factory.serving import faults, worse
-from ink_infra_mcp.hosts.factory.swapping import ENDED, IMAGES_MOUNT, STAGE, UNTOUCHED, Orders, Rotation, Seen, Service
+from ink_infra_mcp.hosts.factory.swapping import (
+    ENDED,
+    IMAGES_MOUNT,
+    STAGE,
+    UNTOUCHED,
+    FileSeen,
+    Orders,
+    Ready,
+    Rotation,
+    Seen,
+    Service,
+)
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -94,7 +105,7 @@ class SwapSteps:
 
         The Factory does it by itself and goes back by itself, whatever becomes of us. `sums` are the files as they were
         planned with. With `realtime`, the name that the files have for it, realtime becomes the image `realtime_id`
-        first. Returns the image's `id`, and `downtime_ms`, how long the dashboard did not answer, if measured.
+        first; with `withdraws` its container is stopped before the new one starts, and kept. Returns the image's `id`, and `downtime_ms`, how long the dashboard did not answer, if measured.
 
         Raises:
             StepFailed: it did not begin, or it went back: `done` says which.
@@ -131,7 +142,8 @@ class SwapSteps:
     async def prove_image(self, call: StepCall) -> JsonObject:
         """Wait until the Coolify in service is `image`: healthy, fully migrated, its queue running, auto-update off.
 
-        With a `realtime_id` realtime has to be that image, healthy, and Coolify has to reach it.
+        With a `realtime_id` realtime has to be that image, healthy, and Coolify has to reach it; with `inside` it has
+        to answer in Coolify's own container, and no other may run.
 
         Raises:
             StepFailed: something of it is not so within five minutes, or the Factory has gone back.
@@ -144,7 +156,7 @@ class SwapSteps:
             if rotation.state != "swapped":
                 raise _not_swapped(host, rotation)
             service = await swapping.prove(self.pool, host)
-            wrong = tuple(faults(service, wanted, realtime_id=realtime))
+            wrong = tuple(faults(service, wanted, realtime_id=realtime, inside=_is(call, "inside")))
             if wrong:
                 return NotYet(f"waiting on {host}: {wrong[0]}", _unproved(self.pool, host, wrong, service))
             beside: JsonObject = {"realtime_restarts": service.realtime.restarts} if realtime else {}
@@ -184,7 +196,8 @@ class SwapSteps:
 
         async def once() -> bool | NotYet:
             now = await swapping.prove(self.pool, host)
-            if wrong := (*faults(now, wanted, realtime_id=realtime), *worse(first, now)):
+            inside = _is(call, "inside")
+            if wrong := (*faults(now, wanted, realtime_id=realtime, inside=inside), *worse(first, now)):
                 raise _soaked(host, wrong)
             left = round(end - call.clock.monotonic())
             return NotYet(f"watching Coolify on {host} for {left} s more", _unwatched(host)) if left > 0 else True
@@ -215,7 +228,7 @@ class SwapSteps:
                 next="Call the tool again, which plans with what is there now.",
                 stage=STAGE,
             )
-        texts = {name: _text_in(call, name, file.text) for name, file in seen.items()}
+        texts = {name: _text_in(call, name, file.text) for name, file in {**seen, **_below(call, meets)}.items()}
         return Orders(
             image=_reference(call.given("image")),
             image_id=call.given("image_id"),
@@ -230,6 +243,7 @@ class SwapSteps:
             folder=IMAGES_MOUNT in (texts[PROD] or ""),
             realtime=call.text("realtime") if "realtime" in call.params else "",
             realtime_id=_realtime_id(call),
+            withdraws=_is(call, "withdraws"),
         )
 
     async def _docker(self, call: StepCall, host: str, *words: str, timeout_s: float = 120.0) -> CommandResult:
@@ -296,6 +310,15 @@ def _text_in(call: StepCall, name: str, now: str) -> str | None:
     if name in whole:
         return None if whole[name] == now else whole[name]
     return _text_of(now, images[name]) if name in images else None
+
+
+def _below(call: StepCall, meets: Ready) -> dict[str, FileSeen]:
+    """Return the file below Coolify's own where that one is exchanged too."""
+    return {BASE: meets.base} if BASE in _texts(call, "texts") else {}
+
+
+def _is(call: StepCall, name: str) -> bool:
+    return call.params.get(name) is True
 
 
 def _text_of(now: str, image: JsonValue) -> str | None:

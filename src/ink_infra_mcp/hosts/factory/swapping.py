@@ -24,6 +24,8 @@ SCRIPT = UnitScript(
     verb_s=240.0,
 )
 FILES = (CUSTOM, PROD)
+REALTIME = "soketi"
+"""What Coolify's files call realtime (docker-compose.prod.yml, v4.0.0 to v4.3.11); from 4.4 on it is inside of coolify."""
 IMAGES_MOUNT = "/data/coolify/images:/var/www/html/storage/app/images"
 """What Coolify mounts from 4.3.7 on (docker-compose.prod.yml); its upgrade.sh makes that folder."""
 ENDED = frozenset({"confirmed", "reverted", "refused"})
@@ -40,6 +42,7 @@ _SIBLING = re.compile(
 )
 _SUM = re.compile(r"[0-9a-f]{64}|none")
 _NAMED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_YES_NO = {"yes": True, "no": False}
 _UPDATES_OFF = {"AUTOUPDATE": "false"}
 
 
@@ -127,6 +130,8 @@ class Service(Seen):
 
     realtime: Seen = Seen()
     reaches: bool | None = None
+    inside: bool | None = None
+    """Whether realtime answers inside of Coolify's own container, where it is from 4.4 on, on both of its ports."""
     migrations_status: int | None = None
     untrusted_migrations: str = ""
     horizon_status: int | None = None
@@ -158,6 +163,8 @@ class Orders(Frozen):
     realtime: str = ""
     """The name that the files have for realtime's new image; empty: that service stays as it is."""
     realtime_id: str = ""
+    withdraws: bool = False
+    """Whether the container that realtime has is stopped and kept, since the new Coolify takes its ports."""
 
     def lines(self) -> str:
         """Return the orders as the script reads them, each value a word of harmless letters."""
@@ -181,6 +188,7 @@ class Orders(Frozen):
             "folder": "images" if self.folder else "",
             "realtime": self.realtime,
             "realtime_id": self.realtime_id,
+            "withdraws": REALTIME if self.withdraws else "",
         }
         named = {key: value for key, value in wanted.items() if value}
         return named | {f"env:{name}": value for name, value in {**self.env, **_UPDATES_OFF}.items()}
@@ -313,7 +321,8 @@ def read_service(host: str, facts: Iterable[tuple[str, str]]) -> Service:
     return Service(
         **_seen(told.get("container", "")).model_dump(),
         realtime=_seen(told.get("realtime", "")),
-        reaches={"yes": True, "no": False}.get(told.get("reaches", "")),
+        reaches=_YES_NO.get(told.get("reaches", "")),
+        inside=_YES_NO.get(told.get("inside", "")),
         migrations_status=migrations[0],
         untrusted_migrations=migrations[1],
         horizon_status=horizon[0],
