@@ -11,7 +11,7 @@ import pytest
 from ink_infra_mcp.core.errors import StepFailed
 from ink_infra_mcp.hosts.factory import swapping
 from ink_infra_mcp.hosts.factory.looking import BASE, PROD
-from tests.lab.bed import Bed, meanwhile
+from tests.lab.bed import Bed, eventually, meanwhile
 from tests.lab.ground.hosts import COOLIFY
 from tests.lab.ground.stand_in import catalogue
 from tests.lab.ground.stand_in.catalogue import MOVED_DEAF
@@ -70,6 +70,11 @@ def beside(ground: Ground) -> Beside:
     )
 
 
+def healthy(ground: Ground) -> bool:
+    """Return whether Docker calls Coolify healthy."""
+    return ground.factory.run(*INSPECT, "{{.State.Health.Status}}", "coolify").stdout.strip() == "healthy"
+
+
 def moved(ground: Ground) -> dict[str, str]:
     """Return Coolify's own files as those of 4.4 are, made of those that are there."""
     base, prod = (ground.factory.say("cat", f"{COOLIFY}/{name}") for name in (BASE, PROD))
@@ -110,9 +115,10 @@ async def test_realtime_moves_in_is_proved_and_comes_back_by_hand_as_the_very_co
     held = (await swapping.ready(ground.pool, "factory")).held
     with anyio.fail_after(LIMIT_S):
         await meanwhile(partial(ground.factory.say, "systemctl", "restart", "docker", limit_s=BACK_S))
-        await ground.run("factory.prove_image", image_id=swap["id"], migrated_s=1.0, inside=True)
+        await eventually(partial(healthy, ground), what="no healthy Coolify after a start of Docker", limit_s=BACK_S)
+        woken = await swapping.prove(ground.pool, "factory")
     asleep = realtime(ground)
-    assert (proof["image"], held, lost) == (swap["id"], (), [])
+    assert (proof["image"], woken.inside, held, lost) == (swap["id"], True, (), [])
     assert (after.coolify.image, after.coolify.migrated, after.databases) == (swap["id"], True, before.databases)
     assert {"6001/tcp", "6002/tcp"} <= {*taken}
     assert [asleep, after.realtime] == [before.realtime.replace("always running", "no exited")] * 2

@@ -111,7 +111,9 @@ def moved_in_files(version: str) -> dict[str, str]:
 
     Written from docker-compose.yml and docker-compose.prod.yml of coollabsio/coolify at 4.4.
     """
-    base = BASE_TEXT.replace("        depends_on:", "        expose:\n            - '6001'\n            - '6002'\n        depends_on:")
+    base = BASE_TEXT.replace(
+        "        depends_on:", "        expose:\n            - '6001'\n            - '6002'\n        depends_on:"
+    )
     head = PROD_TEXT.partition("  soketi:")[0]
     for old, new in _MOVES:
         head = head.replace(old, new)

@@ -49,8 +49,8 @@ for last in "$@"; do :; done
 case "$*" in
   'inspect '*coolify-realtime | "inspect "*"$(printf '%064d' 0 | tr 0 c)")
     mine "$last" || exit 1
-    printf '%s\\n' "$5" | sed -e "s/{{if .State.Health}}.*{{end}}/$(field 4)/" -e "s/{{.State.Health.Status}}/$(field 4)/" \\
-      -e "s/{{.Image}}/$(field 6)/" -e "s/{{.State.Status}}/$(field 2)/" -e "s|{{.Config.Image}}|$(field 5)|" \\
+    printf '%s\\n' "$5" | sed -e "s/{{if .State.Health}}.*{{end}}/$(field 4)/" \\
+      -e "s/{{.State.Health.Status}}/$(field 4)/" -e "s/{{.Image}}/$(field 6)/" -e "s/{{.State.Status}}/$(field 2)/" -e "s|{{.Config.Image}}|$(field 5)|" \\
       -e "s/{{.Id}}/$(field 1)/" -e "s/{{.HostConfig.RestartPolicy.Name}}/$(field 3)/" -e 's/{{.RestartCount}}/0/' \\
       -e 's/{{index[^}]*project"}}/source/' -e 's/{{index[^}]*service"}}/soketi/'
     exit ;;
@@ -240,7 +240,9 @@ def test_the_next_confirmed_exchange_removes_it_and_only_one_that_sleeps(
 
 def test_the_ports_of_one_that_sleeps_are_nobodys(root: Root) -> None:
     """The new Coolify has them, and no later exchange may take that for somebody in the way."""
-    root.programs({"docker": KILLED + INSIDE + "case $* in *PortBindings*realtime) echo '6001/tcp=6001 ';; *) false;; esac"})
+    root.programs(
+        {"docker": KILLED + INSIDE + "case $* in *PortBindings*realtime) echo '6001/tcp=6001 ';; *) false;; esac"}
+    )
     root.write("realtime", ASLEEP)
     assert read_ready("factory", facts(told(root, "ready"))).held == ()
 

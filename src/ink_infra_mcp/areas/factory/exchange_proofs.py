@@ -82,7 +82,9 @@ async def _inside(look: Look, host: str, proof: Step) -> list[Check]:
     if "inside" not in proof.params:
         return []
     service = await prove(look.hosts, host)
-    told = f"answers inside of Coolify: {service.inside}; coolify-realtime is {service.realtime.container or 'not there'}"
+    told = (
+        f"answers inside of Coolify: {service.inside}; coolify-realtime is {service.realtime.container or 'not there'}"
+    )
     return [_check("realtime", not tuple(of_inside(service)), told)]
 
 

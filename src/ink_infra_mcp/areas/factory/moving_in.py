@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pydantic import JsonValue
 
 from ink_infra_mcp.areas.factory.release import CoolifyRelease
+from ink_infra_mcp.clients.coolify.era import parse_version
 from ink_infra_mcp.core.compose.difference import Difference
 from ink_infra_mcp.core.compose.reading import read_compose, read_override
 from ink_infra_mcp.core.errors import InputError
@@ -16,6 +17,8 @@ from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD
 from ink_infra_mcp.hosts.factory.swapping import REALTIME, Ready, Sibling
 
+_MOVES_AT = (4, 4)
+"""The line from which on Coolify's own image is made so (docker/production of coollabsio/coolify)."""
 _COOLIFY = ("services", "coolify")
 _LISTS: dict[str, frozenset[JsonValue]] = {
     "ports": frozenset({"${REVERB_PORT:-${SOKETI_PORT:-6001}}:6001", "6002:6002"}),
@@ -96,6 +99,16 @@ def _override(meets: Ready) -> dict[str, JsonValue] | None:
         return dict(table(read_override(text).get("services"))) if text.strip() else {}
     except InputError:
         return None
+
+
+def of_line(version: str, prod: str) -> Iterator[str]:
+    """Yield why an image of that version does not go with Coolify's own file that stays there."""
+    wanted = parse_version(version)
+    if wanted is not None and (wanted.major, wanted.minor) >= _MOVES_AT and not moved_in(prod):
+        yield (
+            f"{version} has realtime inside of Coolify's own container, and {PROD} here has it beside: the move is made "
+            "by upgrade_coolify, which brings the files too"
+        )
 
 
 def comes_along(each: Difference, release: CoolifyRelease) -> bool:

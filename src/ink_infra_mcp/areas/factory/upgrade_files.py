@@ -86,9 +86,7 @@ def changes_of(release: CoolifyRelease, meets: Ready) -> tuple[Change, ...]:
     )
 
 
-def _changes_in(
-    name: str, before: str, release: CoolifyRelease, found: tuple[Difference, ...]
-) -> Iterator[Change]:
+def _changes_in(name: str, before: str, release: CoolifyRelease, found: tuple[Difference, ...]) -> Iterator[Change]:
     yield Change(name=f"sha256 of {name}", before=before, after=release.sums[name])
     yield from (_change(each, name) for each in found)
 
