@@ -50,8 +50,9 @@ case "$*" in
   'inspect '*coolify-realtime | "inspect "*"$(printf '%064d' 0 | tr 0 c)")
     mine "$last" || exit 1
     printf '%s\\n' "$5" | sed -e "s/{{if .State.Health}}.*{{end}}/$(field 4)/" \\
-      -e "s/{{.State.Health.Status}}/$(field 4)/" -e "s/{{.Image}}/$(field 6)/" -e "s/{{.State.Status}}/$(field 2)/" -e "s|{{.Config.Image}}|$(field 5)|" \\
-      -e "s/{{.Id}}/$(field 1)/" -e "s/{{.HostConfig.RestartPolicy.Name}}/$(field 3)/" -e 's/{{.RestartCount}}/0/' \\
+      -e "s/{{.State.Health.Status}}/$(field 4)/" -e "s/{{.Image}}/$(field 6)/" -e "s/{{.Id}}/$(field 1)/" \\
+      -e "s/{{.State.Status}}/$(field 2)/" -e "s|{{.Config.Image}}|$(field 5)|" -e 's/{{.RestartCount}}/0/' \\
+      -e "s/{{.HostConfig.RestartPolicy.Name}}/$(field 3)/" \\
       -e 's/{{index[^}]*project"}}/source/' -e 's/{{index[^}]*service"}}/soketi/'
     exit ;;
   'container inspect '*) mine "$3" || grep -q "^$3 " "$ROOT/holds" 2>/dev/null; exit ;;

@@ -106,8 +106,8 @@ def of_line(version: str, prod: str) -> Iterator[str]:
     wanted = parse_version(version)
     if wanted is not None and (wanted.major, wanted.minor) >= _MOVES_AT and not moved_in(prod):
         yield (
-            f"{version} has realtime inside of Coolify's own container, and {PROD} here has it beside: the move is made "
-            "by upgrade_coolify, which brings the files too"
+            f"{version} has realtime inside of Coolify's own container, and {PROD} here has it beside: the move is "
+            "made by upgrade_coolify, which brings the files too"
         )
 
 

@@ -105,7 +105,8 @@ class SwapSteps:
 
         The Factory does it by itself and goes back by itself, whatever becomes of us. `sums` are the files as they were
         planned with. With `realtime`, the name that the files have for it, realtime becomes the image `realtime_id`
-        first; with `withdraws` its container is stopped before the new one starts, and kept. Returns the image's `id`, and `downtime_ms`, how long the dashboard did not answer, if measured.
+        first; with `withdraws` its container is stopped before the new Coolify starts, and kept. Returns the image's
+        `id`, and `downtime_ms`, how long the dashboard did not answer, if measured.
 
         Raises:
             StepFailed: it did not begin, or it went back: `done` says which.

@@ -25,7 +25,7 @@ SCRIPT = UnitScript(
 )
 FILES = (CUSTOM, PROD)
 REALTIME = "soketi"
-"""What Coolify's files call realtime (docker-compose.prod.yml, v4.0.0 to v4.3.11); from 4.4 on it is inside of coolify."""
+"""What Coolify's files call realtime (docker-compose.prod.yml, v4.0.0 to v4.3.11); from 4.4 on none is started."""
 IMAGES_MOUNT = "/data/coolify/images:/var/www/html/storage/app/images"
 """What Coolify mounts from 4.3.7 on (docker-compose.prod.yml); its upgrade.sh makes that folder."""
 ENDED = frozenset({"confirmed", "reverted", "refused"})
