@@ -21,7 +21,8 @@ from ink_infra_mcp.areas.factory.upgrade_files import of_files
 from ink_infra_mcp.core.compose.difference import Difference, differences
 from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD, FactoryFacts
-from ink_infra_mcp.hosts.factory.swapping import FileSeen, Ready, Sibling
+from ink_infra_mcp.hosts.factory.siblings import Sibling
+from ink_infra_mcp.hosts.factory.swapping import FileSeen, Ready
 from ink_infra_mcp.sandbox.state_factory import BASE_TEXT, PROD_TEXT
 from ink_infra_mcp.sandbox.state_github import coolify_files
 

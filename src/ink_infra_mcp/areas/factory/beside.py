@@ -16,7 +16,8 @@ from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.configured import filled, normal, repository_of
 from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
-from ink_infra_mcp.hosts.factory.swapping import REALTIME, Ready, Sibling
+from ink_infra_mcp.hosts.factory.siblings import REALTIME, Sibling
+from ink_infra_mcp.hosts.factory.swapping import Ready
 
 PULL = "pull_realtime"
 _OFFICIAL = frozenset({"docker.io/coollabsio/coolify-realtime", "ghcr.io/coollabsio/coolify-realtime"})

@@ -16,7 +16,8 @@ from ink_infra_mcp.core.plan import Change, Step
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.hosts.factory.configured import configured, normal
 from ink_infra_mcp.hosts.factory.looking import FactoryFacts
-from ink_infra_mcp.hosts.factory.swapping import Ready, Sibling
+from ink_infra_mcp.hosts.factory.siblings import Sibling
+from ink_infra_mcp.hosts.factory.swapping import Ready
 
 SOAK_S = 900
 SERVICE = "coolify"

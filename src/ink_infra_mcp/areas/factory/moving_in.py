@@ -15,7 +15,8 @@ from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import Change
 from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD
-from ink_infra_mcp.hosts.factory.swapping import REALTIME, Ready, Sibling
+from ink_infra_mcp.hosts.factory.siblings import REALTIME, Sibling
+from ink_infra_mcp.hosts.factory.swapping import Ready
 
 _MOVES_AT = (4, 4)
 """The line from which on Coolify's own image is made so (docker/production of coollabsio/coolify)."""

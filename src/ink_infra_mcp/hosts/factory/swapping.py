@@ -1,13 +1,14 @@
 """A rotation of Coolify's image as the unit on the Factory does it: one script, its verbs, and what it says."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD
 from ink_infra_mcp.hosts.factory.relying import Relier, read_relying
+from ink_infra_mcp.hosts.factory.siblings import REALTIME, Sibling, read_siblings
 from ink_infra_mcp.hosts.factory.unit_script import ANY, UnitScript, coded
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -24,8 +25,6 @@ SCRIPT = UnitScript(
     verb_s=240.0,
 )
 FILES = (CUSTOM, PROD)
-REALTIME = "soketi"
-"""What Coolify's files call realtime (docker-compose.prod.yml, v4.0.0 to v4.3.11); from 4.4 on none is started."""
 IMAGES_MOUNT = "/data/coolify/images:/var/www/html/storage/app/images"
 """What Coolify mounts from 4.3.7 on (docker-compose.prod.yml); its upgrade.sh makes that folder."""
 ENDED = frozenset({"confirmed", "reverted", "refused"})
@@ -33,12 +32,6 @@ _STATES = frozenset({"", "prepared", "swapping", "swapped", "reverting", *ENDED}
 _IMAGE = re.compile(r"(sha256:[0-9a-f]{64}) ([a-z]{1,20})")
 _CONTAINER = re.compile(
     r"(?P<image>sha256:[0-9a-f]{64}) (?P<state>[a-z]{1,20}) (?P<restarts>\d{1,9}) (?P<health>[a-z]*)"
-)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,400}")
-_DIGEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,300}@sha256:[0-9a-f]{64}")
-_SIBLING = re.compile(
-    r"(?P<image>sha256:[0-9a-f]{64}) (?P<state>[a-z]{1,20}) (?P<health>[a-z]{1,20}) "
-    r"(?P<reference>[A-Za-z0-9][A-Za-z0-9._:/@-]{0,400})"
 )
 _SUM = re.compile(r"[0-9a-f]{64}|none")
 _NAMED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -68,26 +61,6 @@ class FileSeen(Frozen):
 
     sha256: str
     text: str = ""
-
-
-class Sibling(Frozen):
-    """A service beside Coolify: its image by id, and the name that its container was made from, by which it goes.
-
-    `names` is what Docker Compose reads for it out of the files that are there, empty: not known. `digests` are those
-    under which its image was pulled, as `name@sha256:...`.
-    """
-
-    image: str
-    state: str
-    health: str
-    reference: str
-    names: str = ""
-    digests: tuple[str, ...] = ()
-
-    @property
-    def digest(self) -> str:
-        """Return by which digest it is told: that of the registry, or where it has none its id."""
-        return self.digests[0].partition("@")[2] if self.digests else self.image
 
 
 class Ready(Frozen):
@@ -308,7 +281,7 @@ def read_ready(host: str, facts: Iterable[tuple[str, str]]) -> Ready:
         relying=_relying(host, lines),
         files=files,
         base=_file(host, f"{BASE} {told.get('base', 'none')}")[1],
-        beside=_beside(lines),
+        beside=read_siblings(lines),
         env_names=tuple(_NAMED.findall(told.get("env_names", ""))),
         held=tuple(clean_name(each) for each in told.get("held", "").split()),
     )
@@ -351,33 +324,6 @@ def _seen(text: str) -> Seen:
     return Seen(
         image=found["image"], container=found["state"], health=found["health"], restarts=_count(found["restarts"])
     )
-
-
-def _beside(lines: Sequence[tuple[str, str]]) -> dict[str, Sibling]:
-    """A line that is not understood is no sibling: then what runs is not known."""
-    names, digests = _of_each(lines, "names"), _of_each(lines, "digests")
-    read = {
-        service: _sibling(runs, names.get(service, ""), digests.get(service, ""))
-        for service, runs in _of_each(lines, "beside").items()
-    }
-    return {service: each for service, each in read.items() if each is not None}
-
-
-def _of_each(lines: Sequence[tuple[str, str]], word: str) -> dict[str, str]:
-    told = (rest.partition(" ") for first, rest in lines if first == word)
-    return {service: rest for service, _, rest in told}
-
-
-def _sibling(runs: str, names: str, digests: str) -> Sibling | None:
-    found = _SIBLING.fullmatch(runs)
-    if found is None:
-        return None
-    known = tuple(each for each in digests.split() if _DIGEST.fullmatch(each))
-    return Sibling(**found.groupdict(), names=_one(names.split()), digests=known)
-
-
-def _one(words: list[str]) -> str:
-    return words[0] if len(words) == 1 and _NAME.fullmatch(words[0]) else ""
 
 
 def _least(kib: list[str]) -> int | None:
