@@ -115,5 +115,9 @@ def test_a_way_back_by_hand_for_which_the_disk_has_no_room_leaves_the_unit_at_wo
     root.programs({"systemctl": 'echo "$*" >>"$ROOT/systemd"; [ "$1" != daemon-reload ]'})
     said = told(root, "back")
     assert (said.status, said.words) == (3, "ink-swap: the disk takes nothing\n")
-    assert [line.split()[0] for line in (root.read("systemd") or "").splitlines()[-3:]] == ["stop", "daemon-reload", "start"]
+    assert [line.split()[0] for line in (root.read("systemd") or "").splitlines()[-3:]] == [
+        "stop",
+        "daemon-reload",
+        "start",
+    ]
     assert root.read(f"{SOURCE}/.env") is not None
