@@ -1,4 +1,4 @@
-"""setup_factory puts Docker's settings on a disk before Docker is there, and is killed with SIGKILL; the next goes on."""
+"""setup_factory puts Docker's settings on a disk before Docker is there, and is killed by SIGKILL; another goes on."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The unit that swaps Coolify's image, in a real shell: names that others give, clocks that are set, broken sessions."""
+"""The unit that swaps Coolify's image, in a real shell: names that others give, clocks that are set, lost sessions."""
 
 from dataclasses import replace
 from pathlib import Path
