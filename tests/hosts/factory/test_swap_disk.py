@@ -1,7 +1,5 @@
 """The unit that swaps Coolify's image on a disk that is full or read only: a real one of a megabyte, in real shells."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,12 +26,11 @@ from tests.hosts.factory.test_swap_script import (
     told,
 )
 from tests.hosts.pretend_root import Root
+from tests.hosts.small_disk import SmallDisk, small_disk
 
 ENV, LAST = "APP_KEY=base64:bm90\nAUTOUPDATE=true\n", "op-0\n"
 FULL = "the disk takes no word of why: see whether it is full"
 ENDED = "it ended, and the disk took no word of how: see whether it is full"
-FILL = 'head -c 4M /dev/zero >"$ROOT/data/coolify/fill" 2>/dev/null'
-FIX = 'mount -o remount,ro "$ROOT/data/coolify"'
 AT = 'if [ -e "$ROOT/at" ]; then case $* in *"$(cat "$ROOT/at")"*) . "$ROOT/befalls" ;; esac; fi\n'
 """What befalls the disk when Docker is asked for something."""
 SYSTEMCTL = """
@@ -45,24 +42,27 @@ case "$*" in
   'is-active '*) exit 3 ;;
 esac
 """
-HOLDS = 'mount -t tmpfs -o size=1m,mode=755 none "$1" && cp -a "$1.before/." "$1" && echo mounted && exec sleep 600'
 SHELLS = ["sh", "busybox", "bash"]
 
 
 @dataclass(frozen=True)
 class Disk:
-    """A Factory whose /data/coolify is a disk of its own: as it runs there, and as its files are seen from here."""
+    """A Factory whose /data/coolify is a disk of its own."""
 
-    root: Root
-    seen: Root
+    small: SmallDisk
 
-    def befalls(self, what: str) -> None:
-        """Have something happen to the disk now."""
-        ran = subprocess.run([*self.root.enter, "sh", "-c", what], check=False, env=self._env())
-        assert ran.returncode in (0, 1), ran
+    @property
+    def root(self) -> Root:
+        """The Factory as its programs run on it."""
+        return self.small.root
+
+    @property
+    def seen(self) -> Root:
+        """The Factory as its files are seen from here."""
+        return self.small.seen
 
     def befalls_at(self, call: str, what: str) -> None:
-        """Have it happen when Docker is asked for something with these words in it."""
+        """Have something befall the disk when Docker is asked for something with these words in it."""
         self.root.write("at", call)
         self.root.write("befalls", f"{what}\n")
 
@@ -90,40 +90,25 @@ class Disk:
         """Return what .env is, and which rotation `rollback` means."""
         return self.seen.read(f"{SOURCE}/.env"), self.seen.read("data/coolify/ink/last")
 
-    def _env(self) -> dict[str, str]:
-        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "ROOT": str(self.root.folder)}
-
 
 @contextmanager
-def small_disk(folder: Path, shell: str = "sh") -> Iterator[Disk]:
-    """Give a Factory with a disk of a megabyte at /data/coolify, in a mount namespace of its own."""
-    root = factory(folder)
+def factory_on(folder: Path, shell: str = "sh") -> Iterator[Disk]:
+    """Give a Factory with a disk of a megabyte at /data/coolify."""
+    root = replace(factory(folder), shell=shell)
     root.programs({"docker": AT + DOCKER, "systemctl": SYSTEMCTL})
-    at = folder / "data/coolify"
-    at.rename(f"{at}.before")
-    at.mkdir()
-    own = () if os.geteuid() == 0 else ("--user", "--map-root-user")
-    words = ["unshare", *own, "--mount", "sh", "-c", HOLDS, "sh", str(at)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as holder:
-        try:
-            assert holder.stdout is not None
-            assert holder.stdout.readline() == "mounted\n"
-            into = () if os.geteuid() == 0 else ("--user", "--preserve-credentials")
-            enter = ("nsenter", f"--target={holder.pid}", *into, "--mount")
-            yield Disk(replace(root, shell=shell, enter=enter), Root(Path(f"/proc/{holder.pid}/root{folder}")))
-        finally:
-            holder.kill()
+    with small_disk(root, "data/coolify") as small:
+        yield Disk(small)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize(("befalls", "why"), [(FILL, FULL), (FIX, ENDED)])
+@pytest.mark.parametrize(("befalls", "why"), [("fills", FULL), ("fixes", ENDED)])
 def test_a_disk_that_fills_before_it_begins_ends_it_at_once_with_its_reason(
     tmp_path: Path, shell: str, befalls: str, why: str
 ) -> None:
     """Or that lets itself be read only: nobody waits for the limit, and nothing has been touched."""
-    with small_disk(tmp_path, shell) as disk:
+    with factory_on(tmp_path, shell) as disk:
         disk.begun()
-        disk.befalls(befalls)
+        disk.small.befalls(disk.small.fills if befalls == "fills" else disk.small.fixes)
         disk.run()
         rotation = disk.rotation()
         assert (rotation.state, rotation.why) == ("refused", why)
@@ -146,10 +131,10 @@ def test_a_disk_that_fills_on_the_way_ends_it_at_once_and_all_is_as_it_was(
     tmp_path: Path, call: str, state: str, why: str
 ) -> None:
     """Its image, its files, its database, and what `rollback` means: also where the new image serves by then."""
-    with small_disk(tmp_path) as disk:
+    with factory_on(tmp_path) as disk:
         disk.root.write("migrates", AFTER)
         disk.begun()
-        disk.befalls_at(call, FILL)
+        disk.befalls_at(call, disk.small.fills)
         disk.run()
         assert disk.left() == Left(state, why, OLD_ID, named(OLD), BEFORE)
         assert ((disk.rotation().state, disk.rotation().why), disk.files()) == ((state, why), (ENV, LAST))
@@ -157,7 +142,7 @@ def test_a_disk_that_fills_on_the_way_ends_it_at_once_and_all_is_as_it_was(
 
 def test_a_dump_that_fills_the_disk_is_away_before_anything_else(tmp_path: Path) -> None:
     """What it took is what the database and the way back may need."""
-    with small_disk(tmp_path) as disk:
+    with factory_on(tmp_path) as disk:
         disk.root.programs({"docker": f"case $* in *pg_dump*) exec head -c 4M /dev/zero ;; esac\n{DOCKER}"})
         disk.begun()
         disk.run()
@@ -168,14 +153,14 @@ def test_a_dump_that_fills_the_disk_is_away_before_anything_else(tmp_path: Path)
 def test_a_disk_that_is_full_afterwards_keeps_nobody_from_going_back_by_hand(tmp_path: Path) -> None:
     """The database from before is in the dump, what somebody wrote meanwhile is kept, and the words lie there."""
     theirs = f"{named(OLD)}# of somebody\n"
-    with small_disk(tmp_path) as disk:
+    with factory_on(tmp_path) as disk:
         disk.root.write("migrates", AFTER)
         disk.begun(confirm_s=600)
         assert told(disk.root, "confirm").status == 0
         disk.run()
         assert (left(disk.seen).state, left(disk.root).serves) == ("confirmed", NEW_ID)
         disk.seen.write(f"{SOURCE}/docker-compose.custom.yml", theirs)
-        disk.befalls(FILL)
+        disk.small.befalls(disk.small.fills)
         assert told(disk.root, "back", "--with-database", "--with-files").status == 0
         assert disk.left() == Left("reverted", "it was told to go back by hand", OLD_ID, named(OLD), BEFORE)
         assert disk.seen.read(f"{ROTATION}/docker-compose.custom.yml.theirs") == theirs
@@ -184,7 +169,7 @@ def test_a_disk_that_is_full_afterwards_keeps_nobody_from_going_back_by_hand(tmp
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_log_that_cannot_be_written_does_not_keep_it_from_going_back(tmp_path: Path, shell: str) -> None:
     """Half of it was done when it was interrupted: a shell whose own redirection fails would be gone."""
-    with small_disk(tmp_path, shell) as disk:
+    with factory_on(tmp_path, shell) as disk:
         disk.begun()
         (disk.seen.folder / ROTATION / "log").mkdir()
         disk.seen.write(f"{ROTATION}/state", "swapping\n")

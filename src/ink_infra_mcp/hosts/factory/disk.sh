@@ -46,11 +46,17 @@ put() {
   return 1
 }
 
-# set_state STATE WHY: a full disk must not keep us from going back, so that a state can be lost and an act not
+# set_state STATE WHY: a full disk must not keep us from going back, nor from telling it: the words for that lie there
+# since it was prepared, and a rename takes no room
 set_state() {
   printf '%s %s %s\n' "$(date -u +%FT%TZ)" "$1" "$2"
-  printf '%s\n' "$2" | put "$dir/why"
-  printf '%s\n' "$1" | put "$dir/state"
+  [ "$(told why)" = "$2" ] || printf '%s\n' "$2" | put "$dir/why" || mv -f "$dir/why.ready" "$dir/why" 2>/dev/null
+  printf '%s\n' "$1" | put "$dir/state" || mv -f "$dir/$1.ready" "$dir/state" 2>/dev/null
+}
+
+keep_words() {
+  for word in refused reverting reverted 'done'; do printf '%s\n' "$word" | put "$dir/$word.ready" || return 1; done
+  echo 'the disk takes no word of why: see whether it is full' | put "$dir/why.ready"
 }
 
 told() { if [ -f "$dir/$1" ]; then head -c 4096 "$dir/$1"; fi; }
@@ -165,8 +171,18 @@ deployments() {
     psql "select count(*) from application_deployment_queues where status in ('queued', 'in_progress')"
 }
 
+# ended: whether its unit is over, and the disk took no word at all of it: before it has begun, as after that it goes on
+ended() {
+  [ "$(state)" = prepared ] && [ -e "$dir/given" ] || return 1
+  grep -qs " run $name\$" "$system/$unit" || return 0
+  if systemctl is-active --quiet "$unit" 2>/dev/null; then return 1; fi
+  ! systemctl is-enabled --quiet "$unit" 2>/dev/null || [ ! -w "$dir" ]
+}
+
 look() {
-  printf 'state %s\nwhy %s\nseconds %s\n' "$(state)" "$(told why | coded)" "$(told seconds)"
+  now=$(state) why=$(told why)
+  if ended; then now=refused why='it ended, and the disk took no word of how: see whether it is full'; fi
+  printf 'state %s\nwhy %s\nseconds %s\n' "$now" "$(printf '%s' "$why" | coded)" "$(told seconds)"
   printf 'said %s\n' "$(if [ -f "$dir/log" ]; then tail -n 20 "$dir/log" | coded; fi)"
   # whoever follows a move asks every few seconds
   if [ "$name" != any ]; then printf 'done\n' && return; fi
@@ -244,6 +260,7 @@ prepare() {
     docker) prepare_docker ;;
     *) leave 3 'its orders are of no kind that is known' ;;
   esac
+  keep_words || leave 3 'the disk takes nothing'
   install_unit || leave 3 'its unit could not be written'
   boot | put "$dir/boot" && set_state prepared '' >/dev/null || leave 3 'the disk takes nothing'
 }
@@ -367,7 +384,10 @@ start() {
   [ "$(told boot)" = "$(boot)" ] || { set_state refused 'the Factory has booted since it was prepared' >/dev/null; return 0; }
   # another one may have been prepared since
   grep -qs " run $name\$" "$system/$unit" || leave 3 'its unit is that of another move by now'
-  systemctl enable --quiet "$unit" && systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
+  systemctl enable --quiet "$unit" || leave 3 'systemd does not start its unit'
+  # from here on a unit that is switched off has ended
+  put "$dir/given" </dev/null || { systemctl disable --quiet "$unit" && leave 3 'the disk takes nothing'; }
+  systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
 }
 
 refuse() {
@@ -506,7 +526,8 @@ all_run() {
 # --- the way there ---------------------------------------------------------------------------------------------------
 
 run() {
-  exec >>"$dir/log" 2>&1
+  # a shell whose own redirection fails is gone, and systemd would begin it again for ever: the way back needs no log
+  if true >>"$dir/log"; then exec >>"$dir/log" 2>&1; elif [ "$(state)" = prepared ]; then finish; fi
   case $(state) in
     prepared)
       [ "$(told boot)" = "$(boot)" ] || refuse 'the Factory has booted since it was prepared'
