@@ -176,3 +176,16 @@ def test_a_log_that_cannot_be_written_does_not_keep_it_from_going_back(tmp_path:
         disk.root.write("now", f"{NEW_ID} running healthy\n")
         disk.run()
         assert disk.left() == Left("reverted", "it was interrupted", OLD_ID, named(OLD), BEFORE)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("word", ["abort", "confirm"])
+def test_a_word_that_a_read_only_disk_does_not_take_is_refused_with_its_reason(
+    tmp_path: Path, shell: str, word: str
+) -> None:
+    """In dash `:` ends the shell where it cannot write, with a complaint of its own that nobody knows."""
+    with factory_on(tmp_path, shell) as disk:
+        disk.begun()
+        disk.small.befalls(disk.small.fixes)
+        said = told(disk.root, word)
+        assert (said.status, said.words.splitlines()[-1]) == (3, "ink-swap: the disk takes nothing")

@@ -548,7 +548,7 @@ go() {
   [ "$(order kind) $(order copy)" != 'docker no' ] || absent || refuse "$absent"
   passing=$(passing) || refuse 'Docker does not say what runs'
   [ -z "$passing" ] || refuse "$passing would be deleted when it is stopped, with its anonymous volumes (--rm)"
-  if [ "$(guarded)" = yes ]; then : >"$dir/guarded" || refuse 'the disk takes nothing'; fi
+  if [ "$(guarded)" = yes ]; then true >"$dir/guarded" || refuse 'the disk takes nothing'; fi
   cp -p "$dir/rollback" "$top/rollback.ink-new" && mv -f "$top/rollback.ink-new" "$top/rollback" || refuse 'the disk takes nothing'
   set_state moving '' && [ "$(state)" = moving ] || refuse 'the disk takes nothing'
   if [ "$(order copy)" = yes ]; then copied_"$(order kind)"; fi
@@ -608,7 +608,7 @@ copied_data() {
   esac
   mkdir -p "$stage" && mount -t ext4 "$at" "$stage" && [ "$(mounted "$stage")" = "$(number_of "$at")" ] || revert 'the disk could not be mounted'
   [ -z "$(find "$stage/" -mindepth 1 -maxdepth 1 ! -name lost+found)" ] || revert 'the disk is not empty'
-  : >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
+  true >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
   fits "$data" "$stage"
   begun=$(uptime_s)
   # formatting and measuring took their time
@@ -628,7 +628,7 @@ copied_docker() {
     kb=$(du -skx "${each%%:*}" | cut -f 1) && total=$((total + kb)) || revert "the size of ${each%%:*} cannot be told"
   done
   [ "$(room "$data")" -gt $((total + total / 10 + SPARE_KB)) ] || revert 'the disk has no room for it'
-  : >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
+  true >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
   begun=$(uptime_s)
   # formatting and measuring took their time
   busy=$(busy) || revert "$busy"
@@ -693,7 +693,7 @@ rename() { [ ! -e "$2" ] && perl -e 'rename($ARGV[0], $ARGV[1]) or exit 1' "$1" 
 switch_data() {
   [ "$(sum_of "$fstab")" = "$(sum_of "$dir/fstab.back")" ] || return 1
   # a boot from here on mounts the disk over the old one
-  [ "$(order copy)" != yes ] || { : >"$dir/placing" && sync "$dir"; } || return 1
+  [ "$(order copy)" != yes ] || { true >"$dir/placing" && sync "$dir"; } || return 1
   guard_on && put "$fstab" <"$dir/fstab.wanted" && systemctl daemon-reload || return 1
   [ "$(order copy)" = yes ] || return 0
   if [ "$(order data)" = folder ]; then rename "$data" "$aside" || return 1; fi
@@ -701,7 +701,7 @@ switch_data() {
 }
 
 switch_docker() {
-  : >"$dir/placing" && sync "$dir" || return 1
+  true >"$dir/placing" && sync "$dir" || return 1
   for each in daemon config; do
     file=$(file_of "$each")
     [ "$(sum_of "$file")" = "$(sum_of "$dir/$each.back")" ] || return 1

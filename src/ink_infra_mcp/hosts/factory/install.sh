@@ -453,7 +453,7 @@ ended_line() { [ ! -s "$keys" ] || [ -z "$(tail -c 1 "$keys")" ] || echo >>"$key
 has_volume() { command -v docker >/dev/null 2>&1 && ask 20 docker volume inspect --format x coolify-db >/dev/null 2>&1; }
 
 installer() {
-  : >"$dir/refused"
+  true >"$dir/refused"
   ask "$RUN_S" env PATH="$dir/bin:$PATH" HOME=/root USER=root LOGNAME=root DEBIAN_FRONTEND=noninteractive AUTOUPDATE=false \
     REGISTRY_URL="$(order registry)" DOCKER_ADDRESS_POOL_BASE="$(order pool_base)" DOCKER_ADDRESS_POOL_SIZE="$(order pool_size)" \
     bash "$dir/files/install.sh" "$(order version)" </dev/null

@@ -250,13 +250,13 @@ keep() {
     cp -p "$source/$1" "$dir/$1.back" && cp -p "$source/$1" "$dir/$1.ready" && sync "$dir/$1.back" "$dir/$1.ready" || return 1
   fi
   [ "$1" = .env ] || [ "$(order "sum:$1")" = "$(sum_of "$source/$1")" ] || leave 3 "$1 was changed meanwhile"
-  if [ -f "$dir/$1.back" ]; then cp -p "$dir/$1.back" "$dir/$1.wanted"; else : >"$dir/$1.wanted" && chmod 0644 "$dir/$1.wanted"; fi || return 1
+  if [ -f "$dir/$1.back" ]; then cp -p "$dir/$1.back" "$dir/$1.wanted"; else true >"$dir/$1.wanted" && chmod 0644 "$dir/$1.wanted"; fi || return 1
   case $1 in
     .env) if restores; then with_keys; else with_env <"$dir/.env.back"; fi >"$dir/.env.wanted" ;;
     *)
       case $(order "text:$1") in
         same) rm -f "$dir/$1.wanted" ;;
-        gone) rm -f "$dir/$1.wanted" && : >"$dir/$1.gone" ;;
+        gone) rm -f "$dir/$1.wanted" && true >"$dir/$1.gone" ;;
         *) order "text:$1" | base64 -d >"$dir/$1.wanted" ;;
       esac
       ;;
@@ -342,7 +342,7 @@ finish() {
 
 # abort: a unit that has not begun never will; one that has goes back
 abort() {
-  : >"$dir/abort" && sync "$dir" || leave 3 'the disk takes nothing'
+  true >"$dir/abort" && sync "$dir" || leave 3 'the disk takes nothing'
   case $(state)$(systemctl show --property=ActiveState --value "$unit") in
     preparedinactive | preparedfailed) set_state refused 'it was told not to begin' >/dev/null && systemctl disable --quiet "$unit" ;;
   esac
@@ -350,7 +350,7 @@ abort() {
 }
 
 confirm() {
-  : >"$dir/confirm" && sync "$dir" || leave 3 'the disk takes nothing'
+  true >"$dir/confirm" && sync "$dir" || leave 3 'the disk takes nothing'
   awake
 }
 
@@ -545,7 +545,7 @@ restore() {
   let_in || echo 'the key of its own server could not be let in'
   no_jobs || revert "Coolify's queue could not be emptied"
   change_names || revert 'the database could not be put in its place'
-  : >"$dir/restored" && sync "$dir" || revert 'the disk takes nothing'
+  true >"$dir/restored" && sync "$dir" || revert 'the disk takes nothing'
   database '' "update instance_settings set is_auto_update_enabled = '$(told auto_update)' where id = 0" ||
     revert 'auto-update could not be left as it is'
   old_id=$(told old_id) old_image=$(told old_image)
@@ -607,7 +607,7 @@ let_in() {
   [ -n "$public" ] || return 1
   at=$at/.ssh/authorized_keys
   ! grep -qF -- "$public" "$at" 2>/dev/null || return 0
-  [ -f "$at" ] || { mkdir -p "${at%/*}" && : >"$at" && chown "$user:" "${at%/*}" "$at"; } || return 1
+  [ -f "$at" ] || { mkdir -p "${at%/*}" && true >"$at" && chown "$user:" "${at%/*}" "$at"; } || return 1
   printf '%s coolify-restored-%s\n' "$public" "$name" | put "$dir/let_in" && printf '%s\n' "$at" | put "$dir/let_in_at" || return 1
   cp -p "$at" "$at.ink" && { tail -c 1 "$at" | grep -q . && echo; cat "$dir/let_in"; } >>"$at.ink" && sync "$at.ink" && mv -f "$at.ink" "$at"
 }
@@ -738,7 +738,7 @@ back_database() {
 }
 
 # from_dump: the database that the new image has changed is kept as ink_left
-from_dump() { fill "$dir/coolify.dump" && change_names && : >"$dir/restored"; }
+from_dump() { fill "$dir/coolify.dump" && change_names && true >"$dir/restored"; }
 
 # clear_away: Compose stumbles over what it left half-way, such as <hash>_coolify; nothing lives in these containers
 clear_away() {
