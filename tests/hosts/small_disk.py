@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,7 +39,7 @@ class SmallDisk:
 
 
 @contextmanager
-def small_disk(root: Root, at: str) -> Iterator[SmallDisk]:
+def small_disk(root: Root, at: str) -> Generator[SmallDisk]:
     """Give the server with a small disk at that place, in a mount namespace of its own."""
     place = root.folder / at
     place.rename(f"{place}.before")

@@ -1,6 +1,6 @@
 """The unit that swaps Coolify's image on a disk that is full or read only: a real one of a megabyte, in real shells."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,7 +92,7 @@ class Disk:
 
 
 @contextmanager
-def factory_on(folder: Path, shell: str = "sh") -> Iterator[Disk]:
+def factory_on(folder: Path, shell: str = "sh") -> Generator[Disk]:
     """Give a Factory with a disk of a megabyte at /data/coolify."""
     root = replace(factory(folder), shell=shell)
     root.programs({"docker": AT + DOCKER, "systemctl": SYSTEMCTL})
