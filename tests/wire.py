@@ -109,7 +109,7 @@ def _open(stream: IO[bytes] | None) -> IO[bytes]:
 
 @contextmanager
 def connect(
-    command: Sequence[str], *, environment: Mapping[str, str] | None = None, patience_s: float = 20
+    command: Sequence[str], *, environment: Mapping[str, str] | None = None, patience_s: float = 60
 ) -> Generator[Wire]:
     """Start a server and yield the connection to it; at the end close its input and wait until it has gone."""
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)

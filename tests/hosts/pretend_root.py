@@ -45,10 +45,14 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """The folder, and what its disk has: with `room`, no file of more blocks of 512 bytes than that can be written."""
+    """The folder, and what its disk has: with `room`, no file of more blocks of 512 bytes than that can be written.
+
+    `enter` are words before the shell, such as those that go into another namespace.
+    """
 
     folder: Path
     shell: str = "sh"
+    enter: tuple[str, ...] = ()
 
     def programs(self, programs: Mapping[str, str]) -> None:
         """Put programs in the place of the machine's own; each is told the folder as ROOT."""
@@ -87,7 +91,7 @@ class Root:
         full = f"trap '' XFSZ\nulimit -f {room}\n" if room is not None else ""
         shell = [program(self.shell), *(["sh"] if self.shell == "busybox" else [])]
         ran = subprocess.run(
-            [*shell, "-s", "--", *words],
+            [*self.enter, *shell, "-s", "--", *words],
             input=f"{full}{self.below(packaged(script)).rstrip()} <<'END'\n{data}END\n",
             capture_output=True,
             text=True,

@@ -1,14 +1,18 @@
 """The lab for the tests: up once for all of them, with every server set up anew after a test that changed it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import nullcontext
+from itertools import count
 
 import pytest
 
 from tests.lab.bed import DIRTY, Bed
 from tests.lab.ground.lab import Lab
 from tests.lab.ground.site import Site
+from tests.lab.ground.stand_in import catalogue
+from tests.lab.ground.stand_in.factory import Coolify
+from tests.lab.rotation_bed import Ground, coolify_in
 from tests.lab.run import HELD, alone, missing_packages, unfit
 
 # kept now: the tests run with the machine's own settings hidden
@@ -20,6 +24,7 @@ WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """Tests that run at the same time have a lab each."""
 TOLD = ("random servers", "figures", "first contact")
 """What tests record is printed under these after a run; nothing asserts a figure."""
+NUMBERS = count(1)
 LIMIT_S = 360
 """The first test waits for the whole lab, and a server that is set up anew takes two seconds."""
 
@@ -85,3 +90,16 @@ def bed(lab: Lab) -> Iterator[Bed]:
     one = Bed(lab)
     yield one
     one.tidy()
+
+
+@pytest.fixture(scope="module")
+def coolify(lab: Lab) -> Coolify:
+    """Return Coolify on good-1, with a secret; each test of a rotation leaves it so."""
+    return coolify_in(lab)
+
+
+@pytest.fixture
+async def ground(bed: Bed, coolify: Coolify) -> AsyncGenerator[Ground]:
+    """Give the ground for one rotation."""
+    async with bed.pool() as pool:
+        yield Ground(bed, coolify, catalogue.published(bed.lab.site), pool, f"op-rotation{next(NUMBERS)}")

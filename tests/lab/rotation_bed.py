@@ -198,8 +198,8 @@ class Ground:
             env={**ENV},
         )
 
-    async def begin(self, name: str, *, confirm_s: int, migrates: bool = True) -> None:
-        """Have the Factory begin a rotation that nobody follows."""
+    async def begin(self, name: str, *, confirm_s: int, migrates: bool = True, between: str = "") -> None:
+        """Have the Factory begin a rotation that nobody follows; `between` runs there once it is prepared."""
         pinned = self.images[name].pinned
         pulled = await self.run("factory.pull_image", image=pinned, option=name != OFFICIAL, least_age_h=0)
         files = (await swapping.ready(self.pool, "factory")).files
@@ -215,7 +215,7 @@ class Ground:
         if name == OFFICIAL:
             bare = {CUSTOM: without_image(files[CUSTOM].text, "coolify")}
             orders = orders.model_copy(update={"texts": {**orders.texts, **bare}, "tag": TAG, "env": ENV})
-        await self._ordered(orders)
+        await self._ordered(orders, between)
 
     async def begin_both(self, prod: str, realtime: str) -> None:
         """Have the Factory begin an upgrade with a realtime that nobody follows, both pulled by their digests."""
@@ -238,10 +238,12 @@ class Ground:
         )
         await self._ordered(orders)
 
-    async def _ordered(self, orders: Orders) -> None:
+    async def _ordered(self, orders: Orders, between: str = "") -> None:
         for verb, given in (("prepare", orders), ("start", None)):
             permit = permit_here(self.operation, "factory.swap_image")
             await swapping.act(self.pool, "factory", verb, self.operation, permit=permit, orders=given)
+            if between and given:
+                self.factory.run("sh", "-c", between)
 
     def restarted_ms(self) -> int:
         """Restart Coolify, and return for how long the dashboard did not answer."""

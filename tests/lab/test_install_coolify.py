@@ -20,6 +20,7 @@ from ink_infra_mcp.areas.factory.api_part import Access
 from ink_infra_mcp.areas.factory.coolify_part import LEAST_KB, LEAST_TOTAL_KB, Meets
 from ink_infra_mcp.areas.factory.installer import PATHS, Installer, helper_in, loopback
 from ink_infra_mcp.areas.factory.moves import Asked
+from ink_infra_mcp.core.errors import StepFailed
 from ink_infra_mcp.core.plan import JsonObject, Step
 from ink_infra_mcp.hosts.factory import disks, installing, swapping
 from ink_infra_mcp.hosts.factory.disk_steps import DiskSteps
@@ -201,6 +202,17 @@ async def test_the_installer_makes_what_was_planned_and_nobody_outside_gets_in(g
         assert site.installed is not None
         assert site.installed.instance is not None
         assert site.installed.instance.api is True
+
+
+async def test_another_image_than_the_plans_is_pulled_and_never_started(ground: Ground) -> None:
+    """The tag was moved between the yes and the pull: the installer's own pull fails, and no container is made."""
+    with anyio.fail_after(LIMIT_S):
+        params = {**await ground.params(), "digest": f"sha256:{'e' * 64}"}
+        with pytest.raises(StepFailed, match="whose image is not the one of the plan"):
+            await ground.run(INSTALL, params)
+    made = ground.factory.say("docker", "ps", "--all", "--format", "{{.Names}}").split()
+    assert [name for name in made if name.startswith("coolify")] == []
+    assert "/coollabsio/coolify:" in ground.factory.say("docker", "images", "--format", "{{.Repository}}:{{.Tag}}")
 
 
 async def test_a_power_cut_on_the_way_ends_with_one_coolify_that_is_closed(ground: Ground) -> None:

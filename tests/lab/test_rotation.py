@@ -1,37 +1,19 @@
 """Coolify's image is swapped on a real Factory by the unit there, which goes back by itself whoever dies."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from functools import partial
-from itertools import count
 
 import anyio
 import pytest
 
 from ink_infra_mcp.core.errors import StepFailed
 from ink_infra_mcp.hosts.factory.looking import CUSTOM
-from tests.lab.bed import Bed, eventually, meanwhile
+from tests.lab.bed import eventually, meanwhile
 from tests.lab.ground.hosts import COOLIFY
-from tests.lab.ground.stand_in import catalogue
 from tests.lab.ground.stand_in.catalogue import CRASHING, GOOD_2, MORE, OFFICIAL, UNHEALTHY
-from tests.lab.ground.stand_in.factory import Coolify
-from tests.lab.rotation_bed import BACK_S, LIMIT_S, TAG, UNIT, Ground, coolify_in, named_by, probed
+from tests.lab.rotation_bed import BACK_S, LIMIT_S, TAG, UNIT, Ground, named_by, probed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in"), pytest.mark.timeout(1200)]
-
-NUMBERS = count(1)
-
-
-@pytest.fixture(scope="module")
-def coolify(request: pytest.FixtureRequest) -> Coolify:
-    """Return Coolify on good-1, with a secret; each test leaves it so."""
-    return coolify_in(request.getfixturevalue("lab"))
-
-
-@pytest.fixture
-async def ground(bed: Bed, coolify: Coolify) -> AsyncGenerator[Ground]:
-    """Give the ground for one rotation."""
-    async with bed.pool() as pool:
-        yield Ground(bed, coolify, catalogue.published(bed.lab.site), pool, f"op-rotation{next(NUMBERS)}")
 
 
 async def test_a_good_image_is_swapped_proved_confirmed_and_taken_back_by_hand(

@@ -1,9 +1,8 @@
 """What a rotation is refused for on a real Factory before anything stops, and files of others that it keeps."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from itertools import count
 
 import anyio
 import pytest
@@ -14,16 +13,14 @@ from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.hosts.factory import swapping
 from ink_infra_mcp.hosts.factory.configured import configured
 from ink_infra_mcp.hosts.factory.looking import CUSTOM, POSTGRES_UPGRADE, PROD, look_at_coolify
-from tests.lab.bed import Bed, meanwhile
+from tests.lab.bed import meanwhile
 from tests.lab.ground.hosts import COOLIFY, Server
-from tests.lab.ground.stand_in import catalogue
 from tests.lab.ground.stand_in.catalogue import GOOD_1, GOOD_2, MORE, SLOW
-from tests.lab.ground.stand_in.factory import IMAGE, Coolify
-from tests.lab.rotation_bed import BACK_S, LIMIT_S, Ground, coolify_in, probed
+from tests.lab.ground.stand_in.factory import IMAGE
+from tests.lab.rotation_bed import BACK_S, LIMIT_S, Ground, probed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in"), pytest.mark.timeout(1200)]
 
-NUMBERS = count(1)
 TINY = "registry.lab:5000/library/tiny:1"
 LEFT = "0123456789ab_coolify"
 NO_YAML = "services:\n  coolify: [\n"
@@ -39,19 +36,6 @@ services:
     labels: {{lab.others: kept}}
 """
 UPGRADED = "services:\n  coolify:\n    labels:\n      lab.upgrade: kept\n"
-
-
-@pytest.fixture(scope="module")
-def coolify(request: pytest.FixtureRequest) -> Coolify:
-    """Return Coolify on good-1, with a secret; each test leaves it so."""
-    return coolify_in(request.getfixturevalue("lab"))
-
-
-@pytest.fixture
-async def ground(bed: Bed, coolify: Coolify) -> AsyncGenerator[Ground]:
-    """Give the ground for one exchange."""
-    async with bed.pool() as pool:
-        yield Ground(bed, coolify, catalogue.published(bed.lab.site), pool, f"op-preflight{next(NUMBERS)}")
 
 
 async def reasons(ground: Ground) -> list[str]:

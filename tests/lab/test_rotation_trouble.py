@@ -1,43 +1,27 @@
 """Coolify on a real Factory: a release with files of its own, and a registry, a disk or a cable that fails."""
 
-from collections.abc import AsyncGenerator
 from functools import partial
-from itertools import count
 
 import anyio
 import pytest
 
 from ink_infra_mcp.core.errors import InkError, StepFailed
+from ink_infra_mcp.hosts.factory import swapping
 from ink_infra_mcp.hosts.factory.looking import PROD
-from tests.lab.bed import Bed, meanwhile
+from tests.lab.bed import meanwhile
 from tests.lab.ground.hosts import COOLIFY, Server
 from tests.lab.ground.stand_in import catalogue
 from tests.lab.ground.stand_in.catalogue import GOOD_1, GOOD_2, NEXT_VERSION, SLOW
-from tests.lab.ground.stand_in.factory import Coolify
 from tests.lab.ground.stand_in.pushing import Published
-from tests.lab.rotation_bed import BACK_S, LIMIT_S, Ground, coolify_in, named_by, probed
+from tests.lab.rotation_bed import BACK_S, LIMIT_S, Ground, named_by, probed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in"), pytest.mark.timeout(1200)]
 
-NUMBERS = count(1)
 ROTATIONS = 50
 NOWHERE = "0" * 64
 REJECT = ("-p", "tcp", "--dport", "5000", "-j", "REJECT", "--reject-with", "tcp-reset")
 FULL = "/var/lib/docker/everything"
 FILL = f"dd if=/dev/zero of={FULL} bs=1M 2>/dev/null; dd if=/dev/zero of={FULL}.more bs=4k 2>/dev/null; sync; df {FULL}"
-
-
-@pytest.fixture(scope="module")
-def coolify(request: pytest.FixtureRequest) -> Coolify:
-    """Return Coolify on good-1, with a secret; each test leaves it so."""
-    return coolify_in(request.getfixturevalue("lab"))
-
-
-@pytest.fixture
-async def ground(bed: Bed, coolify: Coolify) -> AsyncGenerator[Ground]:
-    """Give the ground for one exchange."""
-    async with bed.pool() as pool:
-        yield Ground(bed, coolify, catalogue.published(bed.lab.site), pool, f"op-trouble{next(NUMBERS)}")
 
 
 def released(ground: Ground) -> tuple[str, str]:
@@ -121,6 +105,21 @@ async def test_a_disk_that_is_full_ends_it_before_anything_stops(ground: Ground,
     finally:
         ground.factory.say("rm", "-f", FULL, f"{FULL}.more")
     assert (serves, ground.state() in ("", "refused"), ground.seen()) == (before.image, True, before)
+
+
+@pytest.mark.long
+async def test_a_disk_that_fills_once_it_is_prepared_ends_it_at_once(ground: Ground) -> None:
+    """Nothing has stopped, nothing is waited for, and the reason is told by a unit that found no room for a word."""
+    before = ground.seen()
+    try:
+        with anyio.fail_after(LIMIT_S):
+            await ground.begin(GOOD_2, confirm_s=3, between=FILL)
+            await ground.comes_to("refused", limit_s=60)
+            told = await swapping.look(ground.pool, "factory", ground.operation)
+    finally:
+        ground.factory.say("rm", "-f", FULL, f"{FULL}.more")
+    assert (told.state, told.why) == ("refused", "the disk takes no word of why: see whether it is full")
+    assert ground.seen() == before
 
 
 async def test_a_cable_that_is_cut_while_it_swaps_leaves_the_factory_to_itself(ground: Ground) -> None:

@@ -1,9 +1,7 @@
 """An upgrade takes realtime along on a real Factory: proved with Coolify, and back with it whichever of both fails."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 
 import anyio
 import pytest
@@ -11,31 +9,15 @@ import pytest
 from ink_infra_mcp.core.errors import StepFailed
 from ink_infra_mcp.hosts.factory import swapping
 from ink_infra_mcp.hosts.factory.looking import PROD
-from tests.lab.bed import Bed, meanwhile
+from tests.lab.bed import meanwhile
 from tests.lab.ground.hosts import COOLIFY
-from tests.lab.ground.stand_in import catalogue
 from tests.lab.ground.stand_in.catalogue import REALTIME_IMAGE, REALTIME_NEXT, REALTIME_SICK
-from tests.lab.ground.stand_in.factory import Coolify
 from tests.lab.ground.stand_in.pushing import NAME
-from tests.lab.rotation_bed import BACK_S, LIMIT_S, UNIT, Ground, Seen, coolify_in, probed
+from tests.lab.rotation_bed import BACK_S, LIMIT_S, UNIT, Ground, Seen, probed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("the stand-in"), pytest.mark.timeout(1200)]
 
-NUMBERS = count(1)
 INSPECT = ("docker", "inspect", "--format")
-
-
-@pytest.fixture(scope="module")
-def coolify(request: pytest.FixtureRequest) -> Coolify:
-    """Return Coolify on good-1, with a secret; each test leaves it so."""
-    return coolify_in(request.getfixturevalue("lab"))
-
-
-@pytest.fixture
-async def ground(bed: Bed, coolify: Coolify) -> AsyncGenerator[Ground]:
-    """Give the ground for one upgrade."""
-    async with bed.pool() as pool:
-        yield Ground(bed, coolify, catalogue.published(bed.lab.site), pool, f"op-realtime{next(NUMBERS)}")
 
 
 @dataclass(frozen=True)

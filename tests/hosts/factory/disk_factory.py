@@ -57,6 +57,7 @@ case "$*" in
     real=$(command -v setsid) limit=$(PATH=/usr/bin:/bin command -v timeout)
     "$real" "$limit" -k 1 150 sh "$ROOT/unit.sh" ink-disk run op-1 </dev/null >/dev/null 2>&1 & ;;
   'is-enabled --quiet '*) [ -e "$ROOT/enabled" ] ;;
+  'is-active --quiet ink-'*) exit 3 ;;
   'enable --quiet '*) : >"$ROOT/enabled" ;;
   'disable --quiet '*) rm -f "$ROOT/enabled" ;;
 esac

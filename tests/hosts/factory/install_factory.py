@@ -114,7 +114,8 @@ case "$*" in
   'inspect --type container --format {{.State.Status}}'*) there "$last" && cat "$ROOT/health" ;;
   'pull '*) echo "$2" >>"$ROOT/pulled"; [ ! -e "$ROOT/unpullable" ] ;;
   'stop '*) shift; for word; do rm -f "$ROOT/containers/$word"; echo "$word" >>"$ROOT/stopped"; done ;;
-  up) mkdir -p "$ROOT/containers"; : >"$ROOT/volume"
+  up) [ ! -e "$ROOT/moves" ] || cat "$ROOT/moves" >"$ROOT/digest"
+    mkdir -p "$ROOT/containers"; : >"$ROOT/volume"
     at=0.0.0.0; ! grep -qs 127.0.0.1 "$ROOT/data/coolify/source/docker-compose.custom.yml" || at=127.0.0.1
     [ ! -e "$ROOT/open" ] || at=0.0.0.0
     echo "$at:8000 " >"$ROOT/containers/coolify"; echo "$at:6001 $at:6002 " >"$ROOT/containers/coolify-realtime"

@@ -269,12 +269,13 @@ def test_after_three_interruptions_it_gives_up_and_says_so(tmp_path: Path) -> No
     ("files", "why"),
     [
         ({"open": ""}, "it is open to others at 0.0.0.0:8000 0.0.0.0:6001 0.0.0.0:6002, where the first visitor would"),
-        ({"digest": f"sha256:{'e' * 64}"}, "the image that runs is not the one of the plan"),
+        ({"moves": f"sha256:{'e' * 64}"}, "the image that runs is not the one of the plan"),
     ],
 )
 def test_what_is_open_or_another_image_does_not_run_on(tmp_path: Path, files: dict[str, str], why: str) -> None:
     """Its containers are stopped: nobody out there may be the first who registers."""
     root = factory(tmp_path)
+    root.programs({"sleep": 'echo "$1" >>"$ROOT/slept"; real 0.01'})
     for name, text in files.items():
         root.write(name, text)
     begun(root)
@@ -282,6 +283,23 @@ def test_what_is_open_or_another_image_does_not_run_on(tmp_path: Path, files: di
     seen = left(root)
     assert (seen.state, seen.published, seen.why.startswith(why)) == ("failed", "", True), seen
     assert (root.read("stopped") or "").split() == ["coolify", "coolify-realtime"]
+    assert root.read("slept") is None, "it is not waited for"
+
+
+@pytest.mark.parametrize("docker", [True, False])
+def test_another_image_under_the_tag_is_pulled_and_never_started(tmp_path: Path, *, docker: bool) -> None:
+    """Whoever moved the tag between the yes and the pull: it is told by the digest, before its containers are made."""
+    root = factory(tmp_path, docker=docker)
+    root.write("digest", f"sha256:{'e' * 64}")
+    begun(root)
+    assert run(root) == 0
+    image = "docker.io/coollabsio/coolify:4.3.10"
+    why = (
+        f"Coolify's installer ended with status 1; not fetched for it: {image}, whose image is not the one of the plan"
+    )
+    assert left(root) == Left("failed", left(root).why, published="", ups=0)
+    assert left(root).why.startswith(why)
+    assert (root.read("pulled"), root.read("stopped")) == (f"{image}\n", None)
 
 
 def test_one_that_failed_goes_on_from_what_is_there(tmp_path: Path) -> None:

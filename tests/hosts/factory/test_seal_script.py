@@ -38,6 +38,21 @@ def test_the_whole_folder_goes_through_age_and_nowhere_else(tmp_path: Path, shel
     assert left == ["op-1", "op-1/coolify.dump", "op-1/manifest.json"]
 
 
+@pytest.mark.parametrize("shell", ["sh", "bash", "busybox"])
+@pytest.mark.parametrize("link", ["op-1", "op-1/coolify.dump", "op-1/secrets", "op-1/secrets/.env", "op-1/none\n$(x)"])
+def test_a_link_is_no_backup_and_no_part_of_one(tmp_path: Path, link: str, shell: str) -> None:
+    """It would be archived as a link, which leads nowhere on the machine where the copy is wanted; nothing goes out."""
+    root = factory(tmp_path, shell)
+    at, moved = root.folder / KEPT / link, root.folder / "moved"
+    root.write(f"{KEPT}/op-1/secrets/.env", "APP_KEY=x\n")
+    if at.exists():
+        at.rename(moved)
+    at.symlink_to(moved)
+    said = sealed(root, "send", "op-1", KEY)
+    told = f"/{KEPT}/{link}".replace("\n$(x)", "")
+    assert said == Said(3, "", f"ink-seal copy_backup neither a file nor a folder, such as a link: {told}\n")
+
+
 @pytest.mark.parametrize(
     ("programs", "words", "reason"),
     [
@@ -47,6 +62,7 @@ def test_the_whole_folder_goes_through_age_and_nowhere_else(tmp_path: Path, shel
         ({}, ("send", "op-1", f"{KEY} -o /etc/x"), "copy_call a word of the command is not one"),
         ({}, ("send", "op-1"), "copy_call this is not how it is called"),
         ({}, ("take", "op-1", KEY), "copy_call this is not how it is called"),
+        ({"find": "exit 1"}, ("send", "op-1", KEY), "copy_backup the backup op-1 cannot be read"),
         ({"id": "echo 1000"}, ("send", "op-1", KEY), "copy_call it takes root"),
         ({"tar": 'real "$@"; exit 2'}, ("send", "op-1", KEY), "copy_seal the archive is not whole: tar 2 age 0 "),
         ({"tar": "echo half; exit 0", "age": "exit 1"}, ("send", "op-1", KEY), "copy_seal the archive is not whole"),

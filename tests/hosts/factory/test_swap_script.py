@@ -26,16 +26,18 @@ OWN_LINE = "${REGISTRY_URL:-docker.io}/coollabsio/coolify:${LATEST_IMAGE:-latest
 DOCKER = f"""
 tagged() {{ grep "^$1 " "$ROOT/tags" 2>/dev/null | tail -n 1 | cut -d ' ' -f 2 | grep .; }}
 id_of() {{ {IDS}; }}
-latest() {{ sed -n 's/^LATEST_IMAGE=//p' "$ROOT/{SOURCE}/.env"; }}
 image_in() {{ sed -n 's/^ *image: "\\([^"]*\\)".*/\\1/p' "$1" | head -n 1; }}
 now() {{ cat "$ROOT/now" 2>/dev/null; }}
-up() {{
-  image=
+of_files() {{
+  image= env=$3
   while [ $# -gt 0 ]; do
     if [ "$1" = -f ] && grep -q image: "$2"; then image=$(image_in "$2"); fi
     shift
   done
-  case $image in *LATEST_IMAGE*) image=docker.io/coollabsio/coolify:$(latest) ;; esac
+  case $image in *LATEST_IMAGE*) image=docker.io/coollabsio/coolify:$(sed -n 's/^LATEST_IMAGE=//p' "$env") ;; esac
+}}
+up() {{
+  of_files "$@"
   id=$(id_of "$image") || exit 1
   echo "$image" >>"$ROOT/started"
   if grep -q "$id" "$ROOT/sick" 2>/dev/null; then
@@ -59,6 +61,7 @@ case "$*" in
     if [ -e "$ROOT/late" ]; then mv "$ROOT/late" "$ROOT/database"; fi
     rm -f "$ROOT/now" ;;
   *' config --quiet') ! grep -q "refused by compose" $(printf '%s\\n' "$@" | grep ^/) ;;
+  *' config --images') of_files "$@"; echo "$image" ;;
   compose*) up "$@" ;;
   *pg_dump*) cat "$ROOT/database" ;;
   *'pg_restore --list'*) cat >/dev/null ;;

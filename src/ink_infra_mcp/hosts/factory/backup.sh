@@ -61,7 +61,7 @@ said() {
 free() { df -P -k "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'; }
 
 locked() {
-  [ ! -L "$top" ] && mkdir -p "$top" && chmod 700 "$top" && : >>"$top/.lock" || fail backup_files "$top cannot be written"
+  [ ! -L "$top" ] && mkdir -p "$top" && chmod 700 "$top" && true >>"$top/.lock" || fail backup_files "$top cannot be written"
   exec 9>>"$top/.lock" || fail backup_files "$top cannot be written"
   flock -w 60 9 || fail backup_busy 'another backup or rehearsal runs'
 }
@@ -118,7 +118,7 @@ memory() {
 # guard FOLDER: ends the copy before it fills the disk that Coolify itself lives on
 guard() {
   until there=$(free "$1") && [ "${there:-0}" -lt "$SPARE_KB" ]; do sleep 5; done
-  : >"$work/full"
+  true >"$work/full"
   dock rm --force --volumes "$prefix-db" "$prefix-app"
 }
 
@@ -285,7 +285,7 @@ known() {
   sed 's/^[a-z]* //' "$work/before" | sort -u >"$work/has"
   comm -23 "$work/rows" "$work/has" >"$work/strange"
   [ "$image" = "$runs" ] || { status "$runs" "$work/service"; sed 's/^[a-z]* //' "$work/service" | sort -u >"$work/has_service"; }
-  [ -e "$work/has_service" ] || : >"$work/has_service"
+  [ -e "$work/has_service" ] || true >"$work/has_service"
   newest=$(tail -n 1 "$work/has")
   { comm -12 "$work/strange" "$work/has_service"; awk -v newest="$newest" '$0 > newest' "$work/strange"; } | sort -u >"$work/unknown"
   [ ! -s "$work/unknown" ] || fail rehearsal_unknown \

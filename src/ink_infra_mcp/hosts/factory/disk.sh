@@ -46,11 +46,17 @@ put() {
   return 1
 }
 
-# set_state STATE WHY: a full disk must not keep us from going back, so that a state can be lost and an act not
+# set_state STATE WHY: a full disk must not keep us from going back, nor from telling it: the words for that lie there
+# since it was prepared, and a rename takes no room
 set_state() {
   printf '%s %s %s\n' "$(date -u +%FT%TZ)" "$1" "$2"
-  printf '%s\n' "$2" | put "$dir/why"
-  printf '%s\n' "$1" | put "$dir/state"
+  [ "$(told why)" = "$2" ] || printf '%s\n' "$2" | put "$dir/why" || mv -f "$dir/why.ready" "$dir/why" 2>/dev/null
+  printf '%s\n' "$1" | put "$dir/state" || mv -f "$dir/$1.ready" "$dir/state" 2>/dev/null
+}
+
+keep_words() {
+  for word in refused reverting reverted 'done'; do printf '%s\n' "$word" | put "$dir/$word.ready" || return 1; done
+  echo 'the disk takes no word of why: see whether it is full' | put "$dir/why.ready"
 }
 
 told() { if [ -f "$dir/$1" ]; then head -c 4096 "$dir/$1"; fi; }
@@ -165,8 +171,18 @@ deployments() {
     psql "select count(*) from application_deployment_queues where status in ('queued', 'in_progress')"
 }
 
+# ended: whether its unit is over, and the disk took no word at all of it: before it has begun, as after that it goes on
+ended() {
+  [ "$(state)" = prepared ] && [ -e "$dir/given" ] || return 1
+  grep -qs " run $name\$" "$system/$unit" || return 0
+  if systemctl is-active --quiet "$unit" 2>/dev/null; then return 1; fi
+  ! systemctl is-enabled --quiet "$unit" 2>/dev/null || [ ! -w "$dir" ]
+}
+
 look() {
-  printf 'state %s\nwhy %s\nseconds %s\n' "$(state)" "$(told why | coded)" "$(told seconds)"
+  now=$(state) why=$(told why)
+  if ended; then now=refused why='it ended, and the disk took no word of how: see whether it is full'; fi
+  printf 'state %s\nwhy %s\nseconds %s\n' "$now" "$(printf '%s' "$why" | coded)" "$(told seconds)"
   printf 'said %s\n' "$(if [ -f "$dir/log" ]; then tail -n 20 "$dir/log" | coded; fi)"
   # whoever follows a move asks every few seconds
   if [ "$name" != any ]; then printf 'done\n' && return; fi
@@ -244,6 +260,7 @@ prepare() {
     docker) prepare_docker ;;
     *) leave 3 'its orders are of no kind that is known' ;;
   esac
+  keep_words || leave 3 'the disk takes nothing'
   install_unit || leave 3 'its unit could not be written'
   boot | put "$dir/boot" && set_state prepared '' >/dev/null || leave 3 'the disk takes nothing'
 }
@@ -367,7 +384,10 @@ start() {
   [ "$(told boot)" = "$(boot)" ] || { set_state refused 'the Factory has booted since it was prepared' >/dev/null; return 0; }
   # another one may have been prepared since
   grep -qs " run $name\$" "$system/$unit" || leave 3 'its unit is that of another move by now'
-  systemctl enable --quiet "$unit" && systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
+  systemctl enable --quiet "$unit" || leave 3 'systemd does not start its unit'
+  # from here on a unit that is switched off has ended
+  put "$dir/given" </dev/null || { systemctl disable --quiet "$unit" && leave 3 'the disk takes nothing'; }
+  systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
 }
 
 refuse() {
@@ -506,7 +526,8 @@ all_run() {
 # --- the way there ---------------------------------------------------------------------------------------------------
 
 run() {
-  exec >>"$dir/log" 2>&1
+  # a shell whose own redirection fails is gone, and systemd would begin it again for ever: the way back needs no log
+  if true >>"$dir/log"; then exec >>"$dir/log" 2>&1; elif [ "$(state)" = prepared ]; then finish; fi
   case $(state) in
     prepared)
       [ "$(told boot)" = "$(boot)" ] || refuse 'the Factory has booted since it was prepared'
@@ -527,7 +548,7 @@ go() {
   [ "$(order kind) $(order copy)" != 'docker no' ] || absent || refuse "$absent"
   passing=$(passing) || refuse 'Docker does not say what runs'
   [ -z "$passing" ] || refuse "$passing would be deleted when it is stopped, with its anonymous volumes (--rm)"
-  if [ "$(guarded)" = yes ]; then : >"$dir/guarded" || refuse 'the disk takes nothing'; fi
+  if [ "$(guarded)" = yes ]; then true >"$dir/guarded" || refuse 'the disk takes nothing'; fi
   cp -p "$dir/rollback" "$top/rollback.ink-new" && mv -f "$top/rollback.ink-new" "$top/rollback" || refuse 'the disk takes nothing'
   set_state moving '' && [ "$(state)" = moving ] || refuse 'the disk takes nothing'
   if [ "$(order copy)" = yes ]; then copied_"$(order kind)"; fi
@@ -587,7 +608,7 @@ copied_data() {
   esac
   mkdir -p "$stage" && mount -t ext4 "$at" "$stage" && [ "$(mounted "$stage")" = "$(number_of "$at")" ] || revert 'the disk could not be mounted'
   [ -z "$(find "$stage/" -mindepth 1 -maxdepth 1 ! -name lost+found)" ] || revert 'the disk is not empty'
-  : >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
+  true >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
   fits "$data" "$stage"
   begun=$(uptime_s)
   # formatting and measuring took their time
@@ -607,7 +628,7 @@ copied_docker() {
     kb=$(du -skx "${each%%:*}" | cut -f 1) && total=$((total + kb)) || revert "the size of ${each%%:*} cannot be told"
   done
   [ "$(room "$data")" -gt $((total + total / 10 + SPARE_KB)) ] || revert 'the disk has no room for it'
-  : >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
+  true >"$dir/copying" && sync "$dir" || revert 'the disk takes nothing'
   begun=$(uptime_s)
   # formatting and measuring took their time
   busy=$(busy) || revert "$busy"
@@ -672,7 +693,7 @@ rename() { [ ! -e "$2" ] && perl -e 'rename($ARGV[0], $ARGV[1]) or exit 1' "$1" 
 switch_data() {
   [ "$(sum_of "$fstab")" = "$(sum_of "$dir/fstab.back")" ] || return 1
   # a boot from here on mounts the disk over the old one
-  [ "$(order copy)" != yes ] || { : >"$dir/placing" && sync "$dir"; } || return 1
+  [ "$(order copy)" != yes ] || { true >"$dir/placing" && sync "$dir"; } || return 1
   guard_on && put "$fstab" <"$dir/fstab.wanted" && systemctl daemon-reload || return 1
   [ "$(order copy)" = yes ] || return 0
   if [ "$(order data)" = folder ]; then rename "$data" "$aside" || return 1; fi
@@ -680,7 +701,7 @@ switch_data() {
 }
 
 switch_docker() {
-  : >"$dir/placing" && sync "$dir" || return 1
+  true >"$dir/placing" && sync "$dir" || return 1
   for each in daemon config; do
     file=$(file_of "$each")
     [ "$(sum_of "$file")" = "$(sum_of "$dir/$each.back")" ] || return 1

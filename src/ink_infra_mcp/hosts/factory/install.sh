@@ -236,7 +236,7 @@ prepare() {
   if [ -f "$daemon" ] && command -v dockerd >/dev/null 2>&1; then
     ask 30 dockerd --validate --config-file "$dir/daemon" >/dev/null 2>&1 || leave 3 'dockerd does not take its new settings'
   fi
-  write_curl && install_unit || leave 3 'the disk takes nothing'
+  write_curl && write_docker && install_unit || leave 3 'the disk takes nothing'
   set_state prepared '' >/dev/null && [ "$(state)" = prepared ] || leave 3 'the disk takes nothing'
 }
 
@@ -273,6 +273,7 @@ write_curl() {
 #!/bin/sh
 files=$dir/files
 refused=$dir/refused
+docker=$dir/docker
 END
   cat >>"$dir/bin/curl" <<'END'
 url= out= before=
@@ -286,6 +287,8 @@ case $url in
     name=${url#https://cdn.coollabs.io/coolify/}
     case $name in
       upgrade.sh | upgrade-postgres.sh | docker-compose.yml | docker-compose.prod.yml | .env.production | versions.json)
+        # not earlier: the installer looks whether Docker is there
+        if (PATH=${PATH#*:} && command -v docker) >/dev/null; then ln -f "$docker" "${0%/*}/docker" || exit 22; fi
         if [ -n "$out" ]; then exec cp "$files/$name" "$out"; fi
         exec cat "$files/$name"
         ;;
@@ -298,6 +301,26 @@ esac
 printf '%s\n' "$url" >>"$refused"
 printf 'ink-install: %s is not fetched\n' "$url" >&2
 exit 22
+END
+}
+
+# write_docker: what stands before docker while the installer runs. It pulls Coolify by a tag and starts what that names on
+# this server by then: a pull that brings another image than the plan's fails, before anything of it runs
+write_docker() {
+  put "$dir/docker" <<END && chmod 0755 "$dir/docker"
+#!/bin/sh
+refused=$dir/refused
+digest=$(order digest)
+END
+  cat >>"$dir/docker" <<'END'
+PATH=${PATH#*:}
+[ "${1:-}" = pull ] || exec docker "$@"
+docker "$@" || exit
+for image; do :; done
+case $image in coollabsio/coolify | */coollabsio/coolify | coollabsio/coolify[:@]* | */coollabsio/coolify[:@]*) ;; *) exit 0 ;; esac
+docker image inspect --format '{{json .RepoDigests}}' "$image" | grep -q "@$digest\"" && exit
+printf '%s, whose image is not the one of the plan\n' "$image" >>"$refused"
+exit 1
 END
 }
 
@@ -430,7 +453,7 @@ ended_line() { [ ! -s "$keys" ] || [ -z "$(tail -c 1 "$keys")" ] || echo >>"$key
 has_volume() { command -v docker >/dev/null 2>&1 && ask 20 docker volume inspect --format x coolify-db >/dev/null 2>&1; }
 
 installer() {
-  : >"$dir/refused"
+  true >"$dir/refused"
   ask "$RUN_S" env PATH="$dir/bin:$PATH" HOME=/root USER=root LOGNAME=root DEBIAN_FRONTEND=noninteractive AUTOUPDATE=false \
     REGISTRY_URL="$(order registry)" DOCKER_ADDRESS_POOL_BASE="$(order pool_base)" DOCKER_ADDRESS_POOL_SIZE="$(order pool_size)" \
     bash "$dir/files/install.sh" "$(order version)" </dev/null
@@ -456,6 +479,12 @@ is_it() {
   ask 20 docker image inspect --format '{{json .RepoDigests}}' "$(inspect coolify '{{.Image}}')" 2>/dev/null | grep -q "@$(order digest)\""
 }
 
+# foreign: whether what runs is known to be another image than the plan's
+foreign() {
+  digests=$(ask 20 docker image inspect --format '{{json .RepoDigests}}' "$(inspect coolify '{{.Image}}')" 2>/dev/null) || return 1
+  ! printf '%s\n' "$digests" | grep -q "@$(order digest)\""
+}
+
 # open: what of Coolify's containers is published elsewhere than on the loopback
 open() {
   for at in $(published); do
@@ -477,7 +506,7 @@ elsewhere() {
 proved() {
   left=$HEALTHY_S
   until serves || [ "$left" -le 0 ]; do
-    [ -z "$(open)" ] || break
+    [ -z "$(open)" ] && ! foreign || break
     sleep 5
     left=$((left - 5))
   done

@@ -32,11 +32,16 @@ sent() {
   } 3>&1
 }
 
+# strange FOLDER: what is neither a folder nor a file, the folder itself too: a link would go out as a link, and as no backup
+strange() { find "$1" ! -type d ! -type f; }
+
 main() {
   [ "$(id -u)" = 0 ] || fail copy_call 'it takes root'
   [ "$#${1-}${2-}" = 4ink-sealsend ] || fail copy_call 'this is not how it is called'
   said "$3" '[a-z0-9][a-z0-9-]{0,62}' && said "$4" 'age1[02-9ac-hj-np-z]{58}' || fail copy_call 'a word of the command is not one'
   [ -f "$top/$3/manifest.json" ] || fail copy_backup "there is no backup $3"
+  found=$(strange "$top/$3") || fail copy_backup "the backup $3 cannot be read"
+  [ -z "$found" ] || fail copy_backup "neither a file nor a folder, such as a link: $(printf '%s\n' "$found" | head -n 1 | tr -cd 'A-Za-z0-9._/-')"
   command -v age >/dev/null 2>&1 || fail copy_tool 'age is not installed: apt-get install age'
   ended=$(sent "$3" "$4" 4>&5) || fail copy_seal 'the archive could not be made'
   [ "$ended" = "tar 0${newline}age 0" ] || fail copy_seal "the archive is not whole: $(echo "$ended" | tr '\n' ' ')"

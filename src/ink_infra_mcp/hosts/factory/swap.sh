@@ -44,11 +44,17 @@ put() {
   return 1
 }
 
-# set_state STATE WHY: a full disk must not keep us from going back, so that a state can be lost and an act not
+# set_state STATE WHY: a full disk must not keep us from going back, nor from telling it: the words for that lie there
+# since it was prepared, and a rename takes no room
 set_state() {
   printf '%s %s %s\n' "$(date -u +%FT%TZ)" "$1" "$2"
-  printf '%s\n' "$2" | put "$dir/why"
-  printf '%s\n' "$1" | put "$dir/state"
+  [ "$(told why)" = "$2" ] || printf '%s\n' "$2" | put "$dir/why" || mv -f "$dir/why.ready" "$dir/why" 2>/dev/null
+  printf '%s\n' "$1" | put "$dir/state" || mv -f "$dir/$1.ready" "$dir/state" 2>/dev/null
+}
+
+keep_words() {
+  for word in refused reverting reverted; do printf '%s\n' "$word" | put "$dir/$word.ready" || return 1; done
+  echo 'the disk takes no word of why: see whether it is full' | put "$dir/why.ready"
 }
 
 told() { if [ -f "$dir/$1" ]; then head -c 4096 "$dir/$1"; fi; }
@@ -188,12 +194,15 @@ prepare() {
   for file in $(files); do
     keep "$file" || leave 3 "$file could not be kept"
   done
+  keep_words || leave 3 'the disk takes nothing'
   [ -z "$(order realtime)$(order withdraws)" ] || keep_realtime
   [ -z "$(order sum:docker-compose.yml)" ] || [ "$(order sum:docker-compose.yml)" = "$(sum_of "$source/docker-compose.yml")" ] ||
     leave 3 'docker-compose.yml was changed meanwhile'
   others_sum | put "$dir/others" || leave 3 'the disk takes nothing'
   takes back || leave 3 'Docker Compose does not take its files as they are, which the way back needs'
   takes wanted || leave 3 'Docker Compose does not take its files as they shall be'
+  [ -z "$(order tag)" ] || composed wanted 'config --images' | grep -Fqx -e "$(order tag)" ||
+    leave 3 'Docker Compose reads another image of Coolify out of its files as they shall be'
   [ -z "$(order realtime)" ] || [ "$(composed wanted 'config --images soketi')" = "$(order realtime)" ] ||
     leave 3 'Docker Compose reads another image of realtime out of its files as they shall be'
   [ -z "$(order withdraws)" ] || starts_only_coolify || leave 3 'Docker Compose would start soketi out of its files as they shall be'
@@ -265,13 +274,13 @@ keep() {
     cp -p "$source/$1" "$dir/$1.back" && cp -p "$source/$1" "$dir/$1.ready" && sync "$dir/$1.back" "$dir/$1.ready" || return 1
   fi
   [ "$1" = .env ] || [ "$(order "sum:$1")" = "$(sum_of "$source/$1")" ] || leave 3 "$1 was changed meanwhile"
-  if [ -f "$dir/$1.back" ]; then cp -p "$dir/$1.back" "$dir/$1.wanted"; else : >"$dir/$1.wanted" && chmod 0644 "$dir/$1.wanted"; fi || return 1
+  if [ -f "$dir/$1.back" ]; then cp -p "$dir/$1.back" "$dir/$1.wanted"; else true >"$dir/$1.wanted" && chmod 0644 "$dir/$1.wanted"; fi || return 1
   case $1 in
     .env) if restores; then with_keys; else with_env <"$dir/.env.back"; fi >"$dir/.env.wanted" ;;
     *)
       case $(order "text:$1") in
         same) rm -f "$dir/$1.wanted" ;;
-        gone) rm -f "$dir/$1.wanted" && : >"$dir/$1.gone" ;;
+        gone) rm -f "$dir/$1.wanted" && true >"$dir/$1.gone" ;;
         *) order "text:$1" | base64 -d >"$dir/$1.wanted" ;;
       esac
       ;;
@@ -329,7 +338,19 @@ END
 start() {
   [ "$(state)" = prepared ] || return 0
   [ "$(told boot)" = "$(boot)" ] || { set_state refused 'the Factory has booted since it was prepared' >/dev/null; return 0; }
-  systemctl enable --quiet "$unit" && systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
+  grep -qs " run $name\$" "/etc/systemd/system/$unit" || leave 3 'its unit is that of another rotation by now'
+  systemctl enable --quiet "$unit" || leave 3 'systemd does not start its unit'
+  # from here on a unit that is switched off has ended
+  put "$dir/started" </dev/null || { systemctl disable --quiet "$unit" && leave 3 'the disk takes nothing'; }
+  systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
+}
+
+# ended: whether its unit is over, and the disk took no word at all of it: before it has begun, as after that it goes on
+ended() {
+  [ "$(state)" = prepared ] && [ -e "$dir/started" ] || return 1
+  grep -qs " run $name\$" "/etc/systemd/system/$unit" || return 0
+  if systemctl is-active --quiet "$unit" 2>/dev/null; then return 1; fi
+  ! systemctl is-enabled --quiet "$unit" 2>/dev/null || [ ! -w "$dir" ]
 }
 
 refuse() {
@@ -345,7 +366,7 @@ finish() {
 
 # abort: a unit that has not begun never will; one that has goes back
 abort() {
-  : >"$dir/abort" && sync "$dir" || leave 3 'the disk takes nothing'
+  true >"$dir/abort" && sync "$dir" || leave 3 'the disk takes nothing'
   case $(state)$(systemctl show --property=ActiveState --value "$unit") in
     preparedinactive | preparedfailed) set_state refused 'it was told not to begin' >/dev/null && systemctl disable --quiet "$unit" ;;
   esac
@@ -353,7 +374,7 @@ abort() {
 }
 
 confirm() {
-  : >"$dir/confirm" && sync "$dir" || leave 3 'the disk takes nothing'
+  true >"$dir/confirm" && sync "$dir" || leave 3 'the disk takes nothing'
   awake
 }
 
@@ -367,7 +388,8 @@ awake() {
 # --- the way there ---------------------------------------------------------------------------------------------------
 
 run() {
-  exec >>"$dir/log" 2>&1
+  # a shell whose own redirection fails is gone, and systemd would begin it again for ever: the way back needs no log
+  if true >>"$dir/log"; then exec >>"$dir/log" 2>&1; elif [ "$(state)" = prepared ]; then finish; fi
   case $(state) in
     prepared)
       [ "$(told boot)" = "$(boot)" ] || refuse 'the Factory has booted since it was prepared'
@@ -432,6 +454,8 @@ swap() {
   measuring=$!
   [ "$(order migrates)" = no ] || { ask 120 docker stop -t 60 coolify && dump; } || revert 'the dump before it failed'
   [ -z "$(order withdraws)" ] || withdraw || revert "realtime's container could not be stopped"
+  # Compose is given a name, and somebody may have pulled since: nothing else is started, and waited for until it is healthy
+  [ -z "$(order tag)" ] || [ "$(image_id "$(order tag)")" = "$(order id)" ] || revert 'its name names another image by now'
   up "$(order health_s)" || revert 'the new container did not become healthy'
   serves
 }
@@ -459,13 +483,15 @@ serves() {
   tries=0
   while kill -0 "$measuring" 2>/dev/null && [ "$tries" -lt 50 ]; do tries=$((tries + 1)) && sleep 0.1; done
   kill "$measuring" 2>/dev/null
-  set_state swapped ''
+  set_state swapped '' && [ "$(state)" = swapped ] || revert 'the disk takes nothing'
   await_word
 }
 
 # place FROM FILE: copy it beside its place, and put it there at once
 place() {
-  cp -p "$1" "$source/$2.ink" && sync "$source/$2.ink" && mv -f "$source/$2.ink" "$source/$2" && sync "$source"
+  cp -p "$1" "$source/$2.ink" && sync "$source/$2.ink" && mv -f "$source/$2.ink" "$source/$2" && sync "$source" && return
+  rm -f "$source/$2.ink"
+  return 1
 }
 
 dump() {
@@ -480,16 +506,19 @@ app_port() {
   printf '%s' "${found:-8000}"
 }
 
+# since_boot_ms: what a clock that is set meanwhile does not change; the kernel tells it to 10 ms
+since_boot_ms() { awk '{ printf "%.0f\n", $1 * 1000 }' /proc/uptime; }
+
 # measure: how long the dashboard does not answer, from the last good answer to the next one, in milliseconds
 measure() {
   port=$(app_port)
-  good=$(date +%s%N) lost=
+  good=$(since_boot_ms) lost=
   end=$(($(uptime_s) + $(order health_s) + 120))
   while [ "$(uptime_s)" -lt "$end" ]; do
     if curl -s -f -o /dev/null --noproxy '*' --max-time 2 "http://127.0.0.1:$port/api/health"; then
-      now=$(date +%s%N)
+      now=$(since_boot_ms)
       if [ -n "$lost" ]; then
-        printf '%s\n' $(((now - good) / 1000000)) >"$dir/downtime_ms"
+        printf '%s\n' $((now - good)) >"$dir/downtime_ms"
         return
       fi
       good=$now
@@ -551,7 +580,7 @@ restore() {
   let_in || echo 'the key of its own server could not be let in'
   no_jobs || revert "Coolify's queue could not be emptied"
   change_names || revert 'the database could not be put in its place'
-  : >"$dir/restored" && sync "$dir" || revert 'the disk takes nothing'
+  true >"$dir/restored" && sync "$dir" || revert 'the disk takes nothing'
   database '' "update instance_settings set is_auto_update_enabled = '$(told auto_update)' where id = 0" ||
     revert 'auto-update could not be left as it is'
   old_id=$(told old_id) old_image=$(told old_image)
@@ -613,7 +642,7 @@ let_in() {
   [ -n "$public" ] || return 1
   at=$at/.ssh/authorized_keys
   ! grep -qF -- "$public" "$at" 2>/dev/null || return 0
-  [ -f "$at" ] || { mkdir -p "${at%/*}" && : >"$at" && chown "$user:" "${at%/*}" "$at"; } || return 1
+  [ -f "$at" ] || { mkdir -p "${at%/*}" && true >"$at" && chown "$user:" "${at%/*}" "$at"; } || return 1
   printf '%s coolify-restored-%s\n' "$public" "$name" | put "$dir/let_in" && printf '%s\n' "$at" | put "$dir/let_in_at" || return 1
   cp -p "$at" "$at.ink" && { tail -c 1 "$at" | grep -q . && echo; cat "$dir/let_in"; } >>"$at.ink" && sync "$at.ink" && mv -f "$at.ink" "$at"
 }
@@ -635,6 +664,8 @@ size() { stat -c %s "$1"; }
 
 # revert WHY: go back, and try again for as long as it takes
 revert() {
+  # half a dump may be what has filled the disk
+  rm -f "$dir/coolify.dump.new"
   set_state reverting "$1"
   kill "${measuring:-}" 2>/dev/null
   last_words
@@ -645,7 +676,7 @@ revert() {
 
 # is_back WHY: it is, and what `rollback` means is what it was before
 is_back() {
-  if [ -f "$dir/last_before" ]; then cp -p "$dir/last_before" "$top/last.new" && mv -f "$top/last.new" "$top/last"; else rm -f "$top/last"; fi
+  if [ -f "$dir/last_before" ]; then ln -f "$dir/last_before" "$top/last.new" && mv -f "$top/last.new" "$top/last"; else rm -f "$top/last"; fi
   set_state reverted "$1"
 }
 
@@ -725,11 +756,11 @@ is_old_database() {
 # the time that the old image is given is never less than what Coolify's own script gives
 back_s() { if [ "$(order health_s)" -gt 300 ]; then order health_s; else echo 300; fi; }
 
-# back_file FILE: what somebody else wrote there meanwhile is kept aside
+# back_file FILE: what somebody else wrote there meanwhile is kept aside, by a second name that takes no room
 back_file() {
   now=$(sum_of "$source/$1") before=$(sum_of "$dir/$1.back")
   [ "$now" != "$before" ] || return 0
-  [ "$now" = none ] || [ "$now" = "$(sum_of "$dir/$1.wanted")" ] || cp -p "$source/$1" "$dir/$1.theirs"
+  [ "$now" = none ] || [ "$now" = "$(sum_of "$dir/$1.wanted")" ] || ln -f "$source/$1" "$dir/$1.theirs" 2>/dev/null || cp -p "$source/$1" "$dir/$1.theirs"
   if [ "$before" = none ]; then
     rm -f "$source/$1"
   elif [ -f "$dir/$1.ready" ]; then
@@ -758,7 +789,7 @@ back_database() {
 }
 
 # from_dump: the database that the new image has changed is kept as ink_left
-from_dump() { fill "$dir/coolify.dump" && change_names && : >"$dir/restored"; }
+from_dump() { fill "$dir/coolify.dump" && change_names && true >"$dir/restored"; }
 
 # clear_away: Compose stumbles over what it left half-way, such as <hash>_coolify; nothing lives in these containers
 clear_away() {
@@ -812,9 +843,11 @@ by_hand() {
       fi
       ;;
   esac
+  # whoever ends this hands the way back to the unit
+  trap 'awake; exit 3' HUP INT TERM PIPE
   systemctl stop "$unit"
   write_unit && set_state reverting 'it was told to go back by hand' >/dev/null && systemctl enable --quiet "$unit" ||
-    leave 3 'the disk takes nothing'
+    { awake && leave 3 'the disk takes nothing'; }
   until back_once; do
     echo "it does not work yet; trying again in $TRY_AGAIN_S s"
     sleep "$TRY_AGAIN_S"
@@ -848,8 +881,10 @@ let_go() {
 coded() { head -c 65536 | base64 -w 0; }
 
 look() {
-  printf 'state %s\n' "$(state)"
-  printf 'why %s\n' "$(told why | coded)"
+  now=$(state) why=$(told why)
+  if ended; then now=refused why='it ended, and the disk took no word of how: see whether it is full'; fi
+  printf 'state %s\n' "$now"
+  printf 'why %s\n' "$(printf '%s' "$why" | coded)"
   printf 'downtime_ms %s\n' "$(told downtime_ms)"
   printf 'restored %s\n' "$([ -e "$dir/restored" ] && echo yes || echo no)"
   printf 'runs %s\n' "$(inspect '{{.Image}} {{.State.Status}}')"

@@ -164,7 +164,7 @@ ready() {
 # The switch waits for as long as it takes.
 alone() {
   mkdir -p "$top" || leave 3 "cannot write below $top"
-  exec 9>"$top/lock" || leave 3 "cannot write below $top"
+  true >>"$top/lock" && exec 9>"$top/lock" || leave 3 "cannot write below $top"
   flock -w "${2:-90}" 9 || leave 3 'another change of this firewall is going on'
   for other in "$top"/*/armed; do
     [ -e "$other" ] && [ "$other" != "$top/$1/armed" ] &&
@@ -205,16 +205,16 @@ save_into() {
   table=$(our_table) || return
   printf 'add table inet ink\ndelete table inet ink\n%s\n' "$table" >"$1/before.nft" || return
   if [ -e "$top/loaded" ]; then cp -p "$top/loaded" "$1/loaded" || return; fi
-  if [ -e "$kept_table" ]; then copy_table "$2" && : >"$1/had_table" || return; fi
-  if [ -e "$units/$loader" ]; then : >"$1/had_loader" || return; fi
-  if enabled; then : >"$1/was_enabled" || return; fi
+  if [ -e "$kept_table" ]; then copy_table "$2" && true >"$1/had_table" || return; fi
+  if [ -e "$units/$loader" ]; then true >"$1/had_loader" || return; fi
+  if enabled; then true >"$1/was_enabled" || return; fi
   printf '%s\n' "$3" >"$1/manager" && live >"$1/before" || return
   if [ "$3" = ufw ]; then
     # shellcheck disable=SC2086 # four names
-    mkdir "$1/ufw" && cp -p $ufw_files "$1/ufw/" && : >"$1/ufw/settled" || return
+    mkdir "$1/ufw" && cp -p $ufw_files "$1/ufw/" && true >"$1/ufw/settled" || return
   fi
   # a change that was never armed is called reverted by renaming this file, which needs no room
-  : >"$1/round" && sync "$1"/* "$1"
+  true >"$1/round" && sync "$1"/* "$1"
 }
 
 # copy_table CHANGE: beside the file that it would replace: putting it back takes no room on the disk

@@ -68,7 +68,7 @@ alone() {
     has "$tool" || leave 3 "there is no $tool here"
   done
   mkdir -p "$top/before" "$top/keys" && chmod 700 "$top/before" || leave 3 "cannot write below $top"
-  exec 9>"$top/lock" || leave 3 "cannot write below $top"
+  true >>"$top/lock" && exec 9>"$top/lock" || leave 3 "cannot write below $top"
   flock -w 900 9 || leave 3 'another change of this server is going on'
   rm -rf "$top"/work.*
   work=$(mktemp -d "$top/work.XXXXXX") || leave 3 'the disk is full or read-only'
@@ -132,7 +132,7 @@ number() {
 
 # packages_before FOLDER: name, version, status and wish of each that the step is about
 packages_before() {
-  : >"$1/packages" || return
+  true >"$1/packages" || return
   for name in $names; do
     queried "$name" '${Package} ${Version} ${db:Status-Status} ${db:Status-Want}\n' || return
     printf '%s\n' "${known:-$name - not-installed unknown}" >>"$1/packages" || return
@@ -430,7 +430,7 @@ make_swap() {
     why=$(mkswap -q "$swap_file" 2>&1) && why=$(swapon "$swap_file" 2>&1)
 }
 
-swap_before() { if [ -e /etc/fstab ]; then : >"$1/swap"; else echo 'no fstab' >"$1/swap"; fi; }
+swap_before() { if [ -e /etc/fstab ]; then true >"$1/swap"; else echo 'no fstab' >"$1/swap"; fi; }
 
 # count_ours FILE: sets $ours to the number of lines that are about our swap file, in fstab or in the kernel's list
 count_ours() {
@@ -481,12 +481,12 @@ daemon() {
   keep docker_before
   put "$file" <"$work/daemon.json" || undo "$file could not be written"
   restarted || undo "$why"
-  : >"$here/done"
+  true >"$here/done"
   printf 'daemon %s\nrunning %s\n' "$(digest "$file")" "$(wc -l <"$here/running")"
 }
 
 # docker_before FOLDER: what runs, but for what is removed as soon as it ends: a build may end meanwhile
-docker_before() { files_before "$1" && : >"$1/running" && note_running "$1/running"; }
+docker_before() { files_before "$1" && true >"$1/running" && note_running "$1/running"; }
 
 # note_running FILE: a line for each at its end; a Docker that does not say so has not said that nothing runs
 note_running() {
@@ -545,7 +545,7 @@ restarted() {
 # A Docker that comes up without live-restore stops what lived on, as if a person had: it starts none of that again.
 restarted_later() {
   up || return
-  : >>"$here/now" && note_running "$here/now" && sort -u "$here/now" >"$work/now" && : >"$work/still" || return
+  true >>"$here/now" && note_running "$here/now" && sort -u "$here/now" >"$work/now" && true >"$work/still" || return
   while read -r id; do
     is_there "$id" || return
     [ -z "$there" ] || printf '%s\n' "$id" >>"$work/still" || return
@@ -634,7 +634,7 @@ restore() {
 }
 
 restore_all() {
-  : >"$work/found" || leave 3 'the disk is full or read-only'
+  true >"$work/found" || leave 3 'the disk is full or read-only'
   for number in "$top"/before/*/number; do
     case $number in *'*'* | *.part/number | *.restored/number) continue ;; esac
     place=$(cat "$number") && printf '%s %s\n' "$place" "${number%/number}" >>"$work/found" ||

@@ -146,7 +146,7 @@ ready() {
 # alone CHANGE [SECONDS]: nobody else changes the logins now
 alone() {
   mkdir -p "$top" || leave 3 "cannot write below $top"
-  exec 9>"$top/lock" || leave 3 "cannot write below $top"
+  true >>"$top/lock" && exec 9>"$top/lock" || leave 3 "cannot write below $top"
   flock -w "${2:-90}" 9 || leave 3 'another change of the logins is going on'
   for other in "$top"/*/armed; do
     [ -e "$other" ] && [ "$other" != "$top/$1/armed" ] &&
@@ -210,7 +210,7 @@ blobs() {
 # admit USER MARKER SUM
 admit() {
   [ "$(id -u)" = 0 ] || leave 3 'it takes root'
-  mkdir -p "$top" && exec 9>"$top/lock" && flock -w 90 9 || leave 3 'another change of the logins is going on'
+  mkdir -p "$top" && true >>"$top/lock" && exec 9>"$top/lock" && flock -w 90 9 || leave 3 'another change of the logins is going on'
   wanted=$(cat)
   [ "$(printf '%s\n' "$wanted" | sum)" = "$3" ] || leave 3 'the key did not arrive whole'
   keys_of "$1"
@@ -239,7 +239,7 @@ admit() {
 # sources USER MARKER SUM ADDING: the line with the marker lets in from the network of data as well, or no more
 sources() {
   [ "$(id -u)" = 0 ] || leave 3 'it takes root'
-  mkdir -p "$top" && exec 9>"$top/lock" && flock -w 90 9 || leave 3 'another change of the logins is going on'
+  mkdir -p "$top" && true >>"$top/lock" && exec 9>"$top/lock" && flock -w 90 9 || leave 3 'another change of the logins is going on'
   wanted=$(cat)
   [ "$(printf '%s\n' "$wanted" | sum)" = "$3" ] || leave 3 'the network did not arrive whole'
   case $wanted in '' | *[!0-9a-f.:/]*) leave 3 'what arrived is no network' ;; esac
@@ -268,7 +268,7 @@ sources() {
 # remove USER MARKER
 remove() {
   [ "$(id -u)" = 0 ] || leave 3 'it takes root'
-  mkdir -p "$top" && exec 9>"$top/lock" && flock -w 90 9 || leave 3 'another change of the logins is going on'
+  mkdir -p "$top" && true >>"$top/lock" && exec 9>"$top/lock" && flock -w 90 9 || leave 3 'another change of the logins is going on'
   keys_of "$1"
   read_keys && without "$2" || leave 3 "$file could not be read"
   if [ "$kept" != "$old" ]; then
@@ -404,8 +404,8 @@ set_() {
   if [ ! -e "$here/saved" ]; then
     rm -f "$here/had_dropin" "$here/had_line"
     if [ -e "$dropin" ]; then cp -p "$dropin" "$here/had_dropin" || leave 3 'the disk is full or read-only'; fi
-    if has_line; then : >"$here/had_line" || leave 3 'the disk is full or read-only'; fi
-    cp -p "$main" "$here/main_before" && : >"$here/saved" && sync "$here"/* || leave 3 'the disk is full or read-only'
+    if has_line; then true >"$here/had_line" || leave 3 'the disk is full or read-only'; fi
+    cp -p "$main" "$here/main_before" && true >"$here/saved" && sync "$here"/* || leave 3 'the disk is full or read-only'
   fi
   arm "$1" "$2"
   mkdir -p "${dropin%/*}" && put "$dropin" 644 <"$here/dropin" || failed "$1" 'the file could not be written'
@@ -500,7 +500,7 @@ unarm_boot() {
 
 # disarm CHANGE STATE: the rename is what counts
 disarm() {
-  [ -e "$here/armed" ] || : >"$here/armed" || return
+  [ -e "$here/armed" ] || true >"$here/armed" || return
   mv -f "$here/armed" "$here/$2" || return
   [ "$2" = kept ] || rm -f "$here/kept"
   sync "$here"

@@ -69,7 +69,7 @@ set_() {
     printf 'link %s\nmanager %s\n' "$link" "$manager"
     return
   fi
-  mkdir -p "$top" && : >"$top/$1" || leave 3 "cannot write below $top"
+  mkdir -p "$top" && true >"$top/$1" || leave 3 "cannot write below $top"
   systemd-run --quiet --collect --unit "$unit" --on-active="$6" --timer-property=AccuracySec=1s \
     "$(command -v ip)" link delete dev "$link" </dev/null >/dev/null 2>&1 || leave 3 'the switch that takes it back could not be armed'
   said=$({ ip link add link "$card" name "$link" type vlan id "$2" && ip link set dev "$link" mtu "$mtu" up &&

@@ -55,7 +55,7 @@ stand() {
 begin() {
   [ -d /run/systemd/system ] || leave 3 'systemd does not run here'
   command -v unattended-upgrade >/dev/null 2>&1 || leave 3 'there is no unattended-upgrade (package unattended-upgrades)'
-  if ! mkdir -p "$top" || ! : >"$top/$name.begun" || ! sync "$top/$name.begun" "$top"; then
+  if ! mkdir -p "$top" || ! true >"$top/$name.begun" || ! sync "$top/$name.begun" "$top"; then
     leave 3 'it could not be written down; is the disk full or read-only?'
   fi
   systemd-run --quiet --collect --unit="ink-patch-$name" \

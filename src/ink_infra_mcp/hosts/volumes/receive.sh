@@ -22,7 +22,7 @@ inspected() { docker volume inspect --format "$2" -- "$1" 2>/dev/null </dev/null
   leave 3 "this operation has made no volume $2"
 at=$(inspected "$2" '{{.Mountpoint}}') || leave 3 "there is no volume $2"
 [ -d "$at" ] && [ ! -L "$at" ] || leave 3 "the folder of the volume $2 is not there"
-exec 9>"/run/ink-volume-$2.lock" || leave 3 'no lock can be taken'
+true >>"/run/ink-volume-$2.lock" && exec 9>"/run/ink-volume-$2.lock" || leave 3 'no lock can be taken'
 flock -w 60 9 || leave 3 "something else writes to $2"
 tar --extract --file=- --directory="$at" --numeric-owner --same-owner --preserve-permissions --acls --no-selinux \
   --xattrs --xattrs-include='user.*' --xattrs-include='trusted.*' --xattrs-include='security.capability' \

@@ -103,7 +103,7 @@ make() {
   fi
   folder "$1"
   [ "$(inspected "$1" '{{index .Labels "ink-operation"}}')" = "$2" ] || leave 3 "$1 is there, and this operation did not make it"
-  exec 9>"/run/ink-volume-$1.lock" || leave 4 'no lock can be taken'
+  true >>"/run/ink-volume-$1.lock" && exec 9>"/run/ink-volume-$1.lock" || leave 4 'no lock can be taken'
   flock -w 60 9 || leave 4 "something still writes to $1"
   users=$(docker ps --quiet --filter "volume=$1" </dev/null) || leave 4 "Docker does not tell which containers mount $1"
   [ -z "$users" ] || leave 3 "a container that runs mounts $1"

@@ -121,13 +121,17 @@ class InstallScript:
     def bring_up(self, orders: dict[str, str]) -> str:
         """Compose starts the four; the entrypoint migrates and seeds: a team, localhost, and nobody to own it.
 
-        Returns why they were stopped again, empty: they run.
+        Returns why they do not come up, or stop again, empty: they run.
         """
         coolify, disk = self.state.coolify, self.state.coolify.factory
         published = _published([disk.files[name] for name in (BASE, PROD, CUSTOM)], disk.env)
         tag = f"{orders['registry']}/coollabsio/coolify:{orders['version']}"
         name, version = whole_name(tag)
         digest = self.state.registry.digest(name, version)
+        coolify.installed = digest == orders["digest"]
+        if not coolify.installed:
+            why = f"not fetched for it: {tag}, whose image is not the one of the plan"
+            return f"Coolify's installer ended with status 1; {why}"
         images = {
             "coolify": tag,
             "coolify-db": "postgres:15-alpine",
@@ -151,10 +155,6 @@ class InstallScript:
         self.host.volumes = ["coolify-db", "coolify-redis"]
         disk.applied, disk.base, disk.database_bytes = [*MIGRATIONS], "", 8_388_608
         self._seed(orders["version"])
-        coolify.installed = digest == orders["digest"]
-        if not coolify.installed:
-            self.host.containers = [c for c in self.host.containers if c.name not in _NAMES.values()]
-            return "the image that runs is not the one of the plan: its containers were stopped"
         if orders["docker_root"] in ("any", disk.storage.root):
             return ""
         return f"Docker keeps its data at {disk.storage.root}, and not where it was wanted"
