@@ -13,6 +13,8 @@ from tests.tools.exchanges import NEW, in_service
 from tests.tools.test_build_fork_image import NAME
 from tests.tools.test_restore_official_coolify import ENV, VERSION
 from tests.tools.test_upgrade_coolify import FORK_TAG, NEW_PROD, built, released
+from tests.tools.test_upgrade_moving_in import FILES, moves, realtime
+from tests.tools.test_upgrade_moving_in import VERSION as MOVED_VERSION
 from tests.tools.test_upgrade_realtime import TAG, newer
 
 MOMENTS = [
@@ -46,6 +48,17 @@ async def test_a_kill_on_the_way_with_realtime_pulls_and_swaps_both_once(tmp_pat
     with anyio.fail_after(LIMIT_S), scene(tmp_path, all_of(newer, built())) as it:
         state = await finished_once(it, "upgrade_coolify", {"version": VERSION, "image": NEW}, dies)
         assert (in_service(state).image, in_service(state).realtime) == (NEW, TAG)
+
+
+@pytest.mark.anyio
+@pytest.mark.timeout(450)
+@pytest.mark.parametrize("dies", MOMENTS, ids=str)
+async def test_a_kill_on_the_way_of_realtime_into_coolify_withdraws_it_once(tmp_path: Path, dies: Moment) -> None:
+    """The new Coolify serves with realtime inside, and realtime's own container is asleep, not gone."""
+    with anyio.fail_after(LIMIT_S), scene(tmp_path, moves) as it:
+        state = await finished_once(it, "upgrade_coolify", {"version": MOVED_VERSION, "image": NEW}, dies)
+        assert (in_service(state).image, realtime(state).state) == (NEW, "exited")
+        assert state.coolify.factory.files[PROD] == FILES[PROD]
 
 
 @pytest.mark.anyio

@@ -19,7 +19,17 @@ from tests.lab.bed import Bed, eventually
 from tests.lab.ground.hosts import COOLIFY, Server
 from tests.lab.ground.lab import Lab
 from tests.lab.ground.stand_in import catalogue
-from tests.lab.ground.stand_in.catalogue import GOOD_1, MORE, NEXT, NEXT_COMMIT, NEXT_VERSION, OFFICIAL
+from tests.lab.ground.stand_in.catalogue import (
+    GOOD_1,
+    MORE,
+    MOVED,
+    MOVED_COMMIT,
+    MOVED_VERSION,
+    NEXT,
+    NEXT_COMMIT,
+    NEXT_VERSION,
+    OFFICIAL,
+)
 from tests.lab.ground.stand_in.factory import Coolify, installed
 from tests.lab.ground.stand_in.pushing import NAME, Published
 from tests.lab.steps import run_on_factory
@@ -150,6 +160,25 @@ class Ground:
             migrations=[MORE],
             migrated_s=1.0,
             **beside,
+        )
+
+    async def move_in(self, texts: dict[str, str], *, name: str = MOVED) -> JsonObject:
+        """Pull the fork on a release that has realtime inside and swap it in, with those files of the release."""
+        pinned = self.images[name].pinned
+        about: dict[str, JsonValue] = {"option": True, "least_age_h": 0, "version": MOVED_VERSION}
+        pulled = await self.run("factory.pull_image", image=pinned, **about, built_on=MOVED_COMMIT)
+        meets = await swapping.ready(self.pool, "factory")
+        return await self.run(
+            "factory.swap_image",
+            image=pinned,
+            image_id=pulled["id"],
+            images={CUSTOM: pinned},
+            sums={file: seen.sha256 for file, seen in {**meets.files, BASE: meets.base}.items()},
+            texts={**texts},
+            env={"LATEST_IMAGE": MOVED_VERSION, "COOLIFY_VERSION": MOVED_VERSION},
+            migrations=[MORE],
+            migrated_s=1.0,
+            withdraws=True,
         )
 
     async def go_official(self) -> JsonObject:

@@ -106,6 +106,55 @@ return [
     }
 
 
+def moved_in_files(version: str) -> dict[str, str]:
+    """Return of a release from 4.4 on the same: realtime is inside of Coolify's own container, and takes its ports.
+
+    Written from docker-compose.yml and docker-compose.prod.yml of coollabsio/coolify at 4.4.
+    """
+    base = BASE_TEXT.replace(
+        "        depends_on:", "        expose:\n            - '6001'\n            - '6002'\n        depends_on:"
+    )
+    head = PROD_TEXT.partition("  soketi:")[0]
+    for old, new in _MOVES:
+        head = head.replace(old, new)
+    files = coolify_files(version, head + _PLACEHOLDER)
+    constants = files["config/constants.php"].replace("        'realtime_version' => '1.0.17',\n", "")
+    return {**files, BASE: base, "config/constants.php": constants}
+
+
+_PLACEHOLDER = """\
+  soketi:
+    image: busybox:1.37
+    profiles:
+      - legacy-soketi
+"""
+_MOVES = (
+    (
+        "    env_file:\n",
+        "    environment:\n      - PUSHER_BACKEND_PORT=${PUSHER_BACKEND_PORT:-6001}\n    env_file:\n",
+    ),
+    (
+        '      - "${APP_PORT:-8000}:8080"\n',
+        """\
+      - "${APP_PORT:-8000}:8080"
+      - "${REVERB_PORT:-${SOKETI_PORT:-6001}}:6001"
+      - "6002:6002"
+    expose:
+      - "6001"
+      - "6002"
+    networks:
+      coolify:
+        aliases:
+          - coolify-realtime
+    healthcheck:
+      test: >-
+        curl --fail http://127.0.0.1:8080/api/health
+        && curl --fail http://127.0.0.1:${PUSHER_BACKEND_PORT:-6001}/up || exit 1
+""",
+    ),
+)
+
+
 def seed_github(now: float) -> GithubState:
     """Return one public, one private and one repository whose build fails, and Coolify's own."""
     return GithubState(

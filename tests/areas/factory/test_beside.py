@@ -21,7 +21,8 @@ from ink_infra_mcp.areas.factory.upgrade_files import of_files
 from ink_infra_mcp.core.compose.difference import Difference, differences
 from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD, FactoryFacts
-from ink_infra_mcp.hosts.factory.swapping import FileSeen, Ready, Sibling
+from ink_infra_mcp.hosts.factory.siblings import Sibling
+from ink_infra_mcp.hosts.factory.swapping import FileSeen, Ready
 from ink_infra_mcp.sandbox.state_factory import BASE_TEXT, PROD_TEXT
 from ink_infra_mcp.sandbox.state_github import coolify_files
 
@@ -151,21 +152,6 @@ def test_a_database_of_another_name_is_brought_by_a_person_and_it_is_said_how(
     (told,) = of_names(differences(BASE_TEXT, base), VERSION)
     assert (f"and {before} stands here" in told, words in told) == (True, True), told
     assert list(of_files(release(**{BASE: base}), meets(), None)) == [told]
-
-
-@pytest.mark.parametrize(
-    "services",
-    [
-        "  soketi:\n    image: busybox:1.37\n    profiles:\n      - legacy-soketi\n",
-        "",
-    ],
-)
-def test_a_release_that_has_realtime_inside_of_coolify_is_gone_to_by_a_person(services: str) -> None:
-    """Its ports are held by the container that has to go, and its file names one that is never started."""
-    prod = f"{PROD_TEXT.partition('  soketi:')[0]}{services}"
-    told = list(of_beside(seen(), release(**{PROD: prod}), meets(), None))
-    assert len(told) == 1
-    assert told[0].startswith("in 4.3.11 realtime runs inside of Coolify's own container")
 
 
 def test_only_realtimes_image_and_health_check_go_along_and_only_where_it_is_exchanged() -> None:

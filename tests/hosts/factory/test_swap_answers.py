@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
 from ink_infra_mcp.hosts.factory.relying import Relier
+from ink_infra_mcp.hosts.factory.siblings import Sibling
 from ink_infra_mcp.hosts.factory.swapping import (
     SCRIPT,
     FileSeen,
@@ -20,7 +21,6 @@ from ink_infra_mcp.hosts.factory.swapping import (
     Rotation,
     Seen,
     Service,
-    Sibling,
     read_ready,
     read_rotation,
     read_service,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from ink_infra_mcp.areas.factory.image import Picture
+from ink_infra_mcp.areas.factory.moving_in import moved_in, of_moving, told_of_moving
 from ink_infra_mcp.areas.factory.release import CoolifyRelease
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.compose.difference import Difference
@@ -15,10 +16,9 @@ from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.configured import filled, normal, repository_of
 from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
-from ink_infra_mcp.hosts.factory.swapping import Ready, Sibling
+from ink_infra_mcp.hosts.factory.siblings import REALTIME, Sibling
+from ink_infra_mcp.hosts.factory.swapping import Ready
 
-REALTIME = "soketi"
-"""What Coolify's files call realtime (docker-compose.prod.yml, v4.0.0 to v4.3.11)."""
 PULL = "pull_realtime"
 _OFFICIAL = frozenset({"docker.io/coollabsio/coolify-realtime", "ghcr.io/coollabsio/coolify-realtime"})
 _STAY = {"postgres": "Postgres", "redis": "Redis"}
@@ -54,7 +54,7 @@ async def realtime_for(look: Look, seen: Picture, release: CoolifyRelease, meets
 
 
 def _stays(release: CoolifyRelease, runs: Sibling, tag: str) -> bool:
-    return _moved_in(release) or not tag or normal(tag) == normal(runs.reference)
+    return moved_in(release.texts[PROD]) or not tag or normal(tag) == normal(runs.reference)
 
 
 def _wanted(seen: Picture, release: CoolifyRelease, meets: Ready) -> str:
@@ -77,11 +77,8 @@ def _line(document: JsonObject) -> str:
 
 def of_beside(seen: Picture, release: CoolifyRelease, meets: Ready, realtime: Realtime | None) -> Iterator[str]:
     """Yield what of the services beside Coolify is in the way; what is not known is a reason."""
-    if _moved_in(release):
-        yield (
-            f"in {release.version} realtime runs inside of Coolify's own container, which takes the ports of "
-            "coolify-realtime: a person makes that move by Coolify's own upgrade and its guide, after backup_coolify"
-        )
+    if moved_in(release.texts[PROD]):
+        yield from of_moving(release, meets)
     else:
         yield from _of_realtime(seen, release, meets, realtime)
     for service in _STAY:
@@ -101,15 +98,6 @@ def _of_realtime(seen: Picture, release: CoolifyRelease, meets: Ready, realtime:
         )
     elif realtime is not None:
         yield from _of_exchange(realtime)
-
-
-def _moved_in(release: CoolifyRelease) -> bool:
-    """So from 4.4 on, whose file has soketi only as a name that is never started (docker-compose.prod.yml, v4.4.7)."""
-    try:
-        services = table(read_compose(release.texts[PROD]).get("services"))
-    except InputError:
-        return False
-    return REALTIME not in services or bool(table(services[REALTIME]).get("profiles"))
 
 
 def _of_exchange(realtime: Realtime) -> Iterator[str]:
@@ -169,7 +157,9 @@ def _major(image: str) -> str | None:
 def told_of(release: CoolifyRelease, meets: Ready, realtime: Realtime | None) -> Iterator[str]:
     """Yield for a person what becomes of each service beside Coolify, by digest."""
     runs = meets.beside.get(REALTIME)
-    if realtime is not None:
+    if moved_in(release.texts[PROD]):
+        yield from told_of_moving(release, meets)
+    elif realtime is not None:
         yield (
             f"Realtime goes from {realtime.runs.reference} ({realtime.runs.digest}) to {realtime.tag} "
             f"({realtime.image.partition('@')[2]}) before Coolify, and back with it: live updates and terminals of the "

@@ -16,6 +16,7 @@ from ink_infra_mcp.core.plan import Change, Step
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.hosts.factory.configured import configured, normal
 from ink_infra_mcp.hosts.factory.looking import FactoryFacts
+from ink_infra_mcp.hosts.factory.siblings import Sibling
 from ink_infra_mcp.hosts.factory.swapping import Ready
 
 SOAK_S = 900
@@ -57,7 +58,8 @@ class Exchange:
     Files in `whole` become that text, of which `more` tells what it changes. With a `version` the image must be that
     Coolify, and be `built_on` that commit, where one is said. Of an image that the steps in `first` build, `image` is
     the tag, and what the step `pushed_by` returns is its digest. `helper` is the version that the image's own source
-    has to name for builds. `realtime` is exchanged with it, where it is given.
+    has to name for builds. `realtime` is exchanged with it, where it is given. With `inside` realtime has to answer in
+    Coolify's own container; the container that it has until now is what it `withdraws`.
     """
 
     image: str
@@ -78,6 +80,8 @@ class Exchange:
     pushed_by: str = ""
     helper: str = ""
     realtime: Realtime | None = None
+    inside: bool = False
+    withdraws: Sibling | None = None
 
     @property
     def reference(self) -> JsonValue:

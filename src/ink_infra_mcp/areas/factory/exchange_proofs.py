@@ -11,6 +11,7 @@ from ink_infra_mcp.core.operation import Check, Results
 from ink_infra_mcp.core.plan import JsonObject, Plan, Step
 from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean_name
+from ink_infra_mcp.hosts.factory.serving import of_inside
 from ink_infra_mcp.hosts.factory.swapping import prove
 
 _SHOWN = 6
@@ -24,7 +25,8 @@ async def of_exchange(plan: Plan, results: Results, look: Look) -> list[Check]:
     if not plan.steps:
         return []
     seen = await picture(look)
-    swap = {step.id: step for step in plan.steps}["swap"]
+    steps = {step.id: step for step in plan.steps}
+    swap = steps["swap"]
     facts, wanted = seen.facts, results.get("swap", {}).get("id")
     return [
         _check("image", facts.state == "running" and facts.image == wanted, f"{facts.image} is {facts.state}"),
@@ -34,6 +36,7 @@ async def of_exchange(plan: Plan, results: Results, look: Look) -> list[Check]:
         _apps(seen),
         *_version(seen, swap),
         *await _realtime(look, seen.facts.host, swap, results),
+        *await _inside(look, seen.facts.host, steps["prove"]),
     ]
 
 
@@ -72,6 +75,17 @@ async def _realtime(look: Look, host: str, swap: Step, results: Results) -> list
     good = (now.image, now.container, now.health, service.reaches) == (wanted, "running", "healthy", True)
     told = " ".join(filter(None, (now.image, now.container, now.health)))
     return [_check("realtime", good, f"{told or 'it was not seen'}; answers Coolify: {service.reaches}")]
+
+
+async def _inside(look: Look, host: str, proof: Step) -> list[Check]:
+    """Where realtime is in Coolify's own container: it answers there, and the container from before does not run."""
+    if "inside" not in proof.params:
+        return []
+    service = await prove(look.hosts, host)
+    told = (
+        f"answers inside of Coolify: {service.inside}; coolify-realtime is {service.realtime.container or 'not there'}"
+    )
+    return [_check("realtime", not tuple(of_inside(service)), told)]
 
 
 def _auto_update(seen: Picture) -> Check:

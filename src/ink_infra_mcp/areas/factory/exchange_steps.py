@@ -10,6 +10,7 @@ from ink_infra_mcp.areas.factory.copies import copy_steps
 from ink_infra_mcp.areas.factory.exchange import SERVICE, SOAK_S, UNISOLATED, Exchange
 from ink_infra_mcp.areas.factory.image import Picture
 from ink_infra_mcp.areas.factory.image_gates import looked_for
+from ink_infra_mcp.areas.factory.moving_in import change_of_moving
 from ink_infra_mcp.core.plan import Change, Step, Undo, placed
 from ink_infra_mcp.core.step import result_of
 from ink_infra_mcp.hosts.factory.looking import BASE
@@ -109,11 +110,17 @@ def _pulled(it: Exchange) -> tuple[str, ...]:
 
 
 def _and(it: Exchange) -> str:
+    if it.withdraws is not None:
+        return ", which takes realtime in, in place of its own container,"
     return ", and realtime's," if it.realtime else ""
 
 
 def _realtime_id(it: Exchange) -> dict[str, JsonValue]:
     return {"realtime_id": result_of(PULL, "id")} if it.realtime else {}
+
+
+def _inside(it: Exchange) -> dict[str, JsonValue]:
+    return {"inside": True} if it.inside else {}
 
 
 def _looked_at(it: Exchange) -> str:
@@ -134,11 +141,13 @@ def _named(it: Exchange) -> dict[str, JsonValue]:
     named |= {"env": {**it.env}} if it.env else {}
     named |= {"texts": {**it.whole}} if it.whole else {}
     named |= {"realtime": it.realtime.tag, **_realtime_id(it)} if it.realtime else {}
+    named |= {"withdraws": True} if it.withdraws is not None else {}
     return named | ({"relying": sum_of(it.ready.relying or ())} if it.unisolated or not it.option else {})
 
 
 def _back(it: Exchange) -> Undo:
     host, images = it.host, "images" if it.realtime else "image"
+    images += ", realtime's own container" if it.withdraws is not None else ""
     return Undo(
         kind="factory.swap_back",
         target=host,
@@ -155,6 +164,7 @@ def _changes(it: Exchange) -> Iterator[Change]:
         yield Change(name=f"{SERVICE} in {name}", before=texts.get(name) or None, after=_told(it, wanted))
     yield from it.more
     yield from change_of(it.realtime)
+    yield from change_of_moving(it.withdraws)
     yield from _of_env(it.picture.facts.env or {}, it.env)
     yield from _switches(it.picture)
 
@@ -184,6 +194,7 @@ def _switches(seen: Picture) -> Iterator[Change]:
 def _prove(it: Exchange) -> Step:
     host = it.host
     told = "; and that realtime is its new image, healthy, and answers Coolify" if it.realtime else ""
+    told = "; and that realtime answers inside of it, and no other runs" if it.inside else told
     return Step(
         id="prove",
         kind="factory.prove_image",
@@ -195,6 +206,7 @@ def _prove(it: Exchange) -> Step:
             "image_id": result_of("swap", "id"),
             "migrated_s": result_of("rehearse", "seconds"),
             **_realtime_id(it),
+            **_inside(it),
         },
         uses=("rehearse", "swap", *_pulled(it)),
         reads=True,
@@ -236,6 +248,7 @@ def _watch(it: Exchange) -> Step:
             "failed_jobs": result_of("prove", "failed_jobs"),
             **_realtime_id(it),
             **restarts,
+            **_inside(it),
         },
         uses=("swap", "prove", *_pulled(it)),
         reads=True,

@@ -22,6 +22,7 @@ from ink_infra_mcp.areas.factory.exchange import (
 from ink_infra_mcp.areas.factory.findings import some
 from ink_infra_mcp.areas.factory.image import Picture, own_line, picture
 from ink_infra_mcp.areas.factory.image_gates import of_rules, signed_now
+from ink_infra_mcp.areas.factory.moving_in import of_line
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.era import era_of, parse_version
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
@@ -156,6 +157,7 @@ def reasons_against(facts: OfficialFacts) -> Iterator[str]:
     yield from common_reasons(seen, facts.ready)
     yield from of_rules(facts.rules, facts.image, facts.signed)
     yield from _of_version(facts)
+    yield from of_line(facts.version, facts.ready.files[PROD].text)
     if seen.kind == "official":
         yield "an official image runs already, which Coolify's own upgrade moves on"
     yield from of_last_file(seen.facts.images or {})

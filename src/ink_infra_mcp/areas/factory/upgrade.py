@@ -28,6 +28,7 @@ from ink_infra_mcp.areas.factory.exchange import (
 from ink_infra_mcp.areas.factory.fork_build import BuildFacts
 from ink_infra_mcp.areas.factory.image import Picture, picture
 from ink_infra_mcp.areas.factory.image_gates import of_rules, signed_now
+from ink_infra_mcp.areas.factory.moving_in import files_of, moved_in, withdrawn
 from ink_infra_mcp.areas.factory.official import of_last_file, official_image, official_tag
 from ink_infra_mcp.areas.factory.release import CONSTANTS, UPGRADE, CoolifyRelease, release_of
 from ink_infra_mcp.areas.factory.rotation import pinned_image
@@ -89,8 +90,7 @@ class UpgradeFacts:
     @property
     def whole(self) -> dict[str, str]:
         """Return the text of each file that becomes the release's."""
-        text = self.release.texts[PROD]
-        return {} if self.ready.files[PROD].text == text else {PROD: text}
+        return files_of(self.release, self.ready)
 
     @property
     def env(self) -> dict[str, str]:
@@ -271,6 +271,8 @@ def exchange_of(facts: UpgradeFacts) -> Exchange:
         pushed_by=id_of(facts.build),
         helper=facts.release.helper,
         realtime=facts.realtime,
+        inside=moved_in(facts.release.texts[PROD]),
+        withdraws=withdrawn(facts.release, facts.ready),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pydantic import JsonValue
 
 from ink_infra_mcp.areas.factory.beside import Realtime, of_names, takes_along
+from ink_infra_mcp.areas.factory.moving_in import comes_along, files_of
 from ink_infra_mcp.areas.factory.release import CoolifyRelease
 from ink_infra_mcp.core.compose.difference import Difference, differences
 from ink_infra_mcp.core.errors import InputError
@@ -24,12 +25,12 @@ _SHOWN = frozenset({"image", "interval", "retries", "start_period", "timeout", "
 def of_files(release: CoolifyRelease, meets: Ready, realtime: Realtime | None = None) -> Iterator[str]:
     """Yield what of the compose files on the Factory is not as in the release, beside what is swapped.
 
-    That is Coolify's own container, and `realtime` where it is given. Others have no way back: a newer database is not
-    brought.
+    That is Coolify's own container, and `realtime` where it is given, or where it moves into that container. Others
+    have no way back: a newer database is not brought.
     """
     try:
         prod = (each for each in _in_prod(release, meets) if not (_may_change(each) or takes_along(each, realtime)))
-        found = (*_in_base(release, meets), *prod)
+        found = tuple(each for each in (*_in_base(release, meets), *prod) if not comes_along(each, release))
     except InputError:
         # nothing of a file is in the reason: others may keep secrets in theirs
         yield "its compose files cannot be compared: one is not written so that every reader takes it alike"
@@ -77,12 +78,20 @@ def _shown(value: JsonValue) -> str | None:
 
 
 def changes_of(release: CoolifyRelease, meets: Ready) -> tuple[Change, ...]:
-    """Return what becomes different in Coolify's own file; where only its spelling does, that."""
-    file = Change(name=f"sha256 of {PROD}", before=meets.files[PROD].sha256, after=release.sums[PROD])
-    return (file, *map(_change, _in_prod(release, meets)))
+    """Return what becomes different in Coolify's own files; where only the spelling does, that."""
+    whole = files_of(release, meets)
+    return (
+        *(_changes_in(PROD, meets.files[PROD].sha256, release, _in_prod(release, meets)) if PROD in whole else ()),
+        *(_changes_in(BASE, meets.base.sha256, release, _in_base(release, meets)) if BASE in whole else ()),
+    )
 
 
-def _change(each: Difference) -> Change:
+def _changes_in(name: str, before: str, release: CoolifyRelease, found: tuple[Difference, ...]) -> Iterator[Change]:
+    yield Change(name=f"sha256 of {name}", before=before, after=release.sums[name])
+    yield from (_change(each, name) for each in found)
+
+
+def _change(each: Difference, file: str) -> Change:
     if each.before == []:
-        return Change(name=f"added to {each.name} in {PROD}", after=_shown(each.after))
-    return Change(name=f"{each.name} in {PROD}", before=_before(each), after=_shown(each.after))
+        return Change(name=f"added to {each.name} in {file}", after=_shown(each.after))
+    return Change(name=f"{each.name} in {file}", before=_before(each), after=_shown(each.after))

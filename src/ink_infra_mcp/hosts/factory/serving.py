@@ -11,13 +11,17 @@ _SHOWN = 3
 _SWITCH = {True: "on", False: "off"}
 
 
-def faults(service: Service, image_id: str, *, auto_update: bool = False, realtime_id: str = "") -> Iterator[str]:
+def faults(
+    service: Service, image_id: str, *, auto_update: bool = False, realtime_id: str = "", inside: bool = False
+) -> Iterator[str]:
     """Yield what is not as it shall be: the image by its id, health, migrations, the queue, auto-update on or off.
 
-    With a `realtime_id` realtime has to be that image as well, healthy, and Coolify has to reach it.
+    With a `realtime_id` realtime has to be that image as well, healthy, and Coolify has to reach it. With `inside` it
+    has to answer in Coolify's own container, and no other may run.
     """
     yield from _of_container(service, image_id)
     yield from _of_realtime(service, realtime_id)
+    yield from of_inside(service) if inside else ()
     yield from _of_migrations(service)
     if service.horizon_status != 0 or "is running" not in service.untrusted_horizon:
         yield "its queue (horizon) does not run"
@@ -53,6 +57,14 @@ def _of_realtime(service: Service, image_id: str) -> Iterator[str]:
     yield from _of_container(service.realtime, image_id, "realtime")
     if service.reaches is not True:
         yield "Coolify gets no answer from realtime on its ports 6001 and 6002"
+
+
+def of_inside(service: Service) -> Iterator[str]:
+    """Yield what is not as it shall be where realtime is in Coolify's own container; one that ended may lie there."""
+    if (was := service.realtime.container) not in ("", "exited"):
+        yield f"the container that realtime had is {was}"
+    if service.inside is not True:
+        yield "realtime does not answer inside of Coolify's own container, on its ports 6001 and 6002"
 
 
 def _of_migrations(service: Service) -> Iterator[str]:

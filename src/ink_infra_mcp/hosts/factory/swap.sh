@@ -117,7 +117,8 @@ sum_put() {
 # --- before anything is touched ------------------------------------------------------------------------------------
 
 # order KEY: one line of the orders; values are words of letters that no shell and no pattern reads
-order() { sed -n "s/^$1 //p" "$dir/orders" | head -n 1; }
+order() { order_in "$dir" "$1"; }
+order_in() { sed -n "s/^$2 //p" "$1/orders" | head -n 1; }
 
 # fit_orders: of .env only these keys, with values that every reader of it takes alike, and updates go off; a name of
 # letters that no shell reads
@@ -125,8 +126,12 @@ ENV_ORDERS='env:(AUTOUPDATE false|(LATEST_IMAGE|COOLIFY_VERSION) [0-9][A-Za-z0-9
 fit_orders() {
   restores || grep -qx 'env:AUTOUPDATE false' "$dir/orders" || return 1
   if grep '^env:' "$dir/orders" | grep -Evxq "$ENV_ORDERS"; then return 1; fi
-  case $(order tag)$(order realtime)$(order realtime_id) in *[!A-Za-z0-9._:/-]*) return 1 ;; esac
+  case $(order tag)$(order realtime)$(order realtime_id)$(order withdraws) in *[!A-Za-z0-9._:/-]*) return 1 ;; esac
+  case $(order withdraws) in '' | soketi) ;; *) return 1 ;; esac
 }
+
+# files: those that it keeps; the one that no other rotation writes only where a release's is ordered
+files() { printf '%s\n' "$FILES"; [ -z "$(order text:docker-compose.yml)" ] || echo docker-compose.yml; }
 
 # under_way: the rotation that is between its beginning and its end, if there is one
 under_way() {
@@ -186,11 +191,11 @@ prepare() {
   inspect '{{index .Config.Labels "com.docker.compose.project"}}' | put "$dir/project" &&
     inspect '{{if .State.Health}}{{.State.Health.Status}}{{end}}' | put "$dir/old_health" &&
     printf 'services:\n  coolify:\n    image: "%s"\n' "$2" | put "$dir/back.yml" || leave 3 'the disk takes nothing'
-  for file in $FILES; do
+  for file in $(files); do
     keep "$file" || leave 3 "$file could not be kept"
   done
   keep_words || leave 3 'the disk takes nothing'
-  [ -z "$(order realtime)" ] || keep_realtime
+  [ -z "$(order realtime)$(order withdraws)" ] || keep_realtime
   [ -z "$(order sum:docker-compose.yml)" ] || [ "$(order sum:docker-compose.yml)" = "$(sum_of "$source/docker-compose.yml")" ] ||
     leave 3 'docker-compose.yml was changed meanwhile'
   others_sum | put "$dir/others" || leave 3 'the disk takes nothing'
@@ -200,25 +205,44 @@ prepare() {
     leave 3 'Docker Compose reads another image of Coolify out of its files as they shall be'
   [ -z "$(order realtime)" ] || [ "$(composed wanted 'config --images soketi')" = "$(order realtime)" ] ||
     leave 3 'Docker Compose reads another image of realtime out of its files as they shall be'
+  [ -z "$(order withdraws)" ] || starts_only_coolify || leave 3 'Docker Compose would start soketi out of its files as they shall be'
   [ -z "$(order tag)" ] || image_id "$(order tag)" | put "$dir/old_tag" || leave 3 'the disk takes nothing'
   hold "$1" || leave 3 'the image in service could not be held'
-  [ -z "$(order realtime)" ] || hold "$(told old_realtime_id)" -realtime || leave 3 'the image of realtime could not be held'
+  [ ! -s "$dir/old_realtime_id" ] || hold "$(told old_realtime_id)" -realtime || leave 3 'the image of realtime could not be held'
   install_unit || leave 3 'its unit could not be written'
   boot | put "$dir/boot" && set_state prepared '' >/dev/null || leave 3 'the disk takes nothing'
 }
 
 # keep_realtime: what its way back needs. The service is soketi in each docker-compose.prod.yml from v4.0.0 to v4.3.11
 keep_realtime() {
-  [ "$(image_id "$(order realtime_id)")" = "$(order realtime_id)" ] || leave 3 'the image of realtime is not here, or is another one'
+  [ -z "$(order realtime)" ] || [ "$(image_id "$(order realtime_id)")" = "$(order realtime_id)" ] || leave 3 'the image of realtime is not here, or is another one'
   labels='{{index .Config.Labels "com.docker.compose.project"}} {{index .Config.Labels "com.docker.compose.service"}}'
   [ "$(inspect "$labels" coolify-realtime)" = "$(told project) soketi" ] || leave 3 'coolify-realtime is no container of the service soketi'
   [ "$(inspect '{{.State.Status}}' coolify-realtime)" = running ] || leave 3 'coolify-realtime does not run'
   inspect '{{.Image}}' coolify-realtime | put "$dir/old_realtime_id" &&
     inspect '{{.Config.Image}}' coolify-realtime | put "$dir/old_realtime_image" &&
     inspect '{{if .State.Health}}{{.State.Health.Status}}{{end}}' coolify-realtime | put "$dir/old_realtime_health" &&
-    image_id "$(order realtime)" | put "$dir/old_realtime_tag" || leave 3 'the disk takes nothing'
+    { [ -z "$(order realtime)" ] || image_id "$(order realtime)"; } | put "$dir/old_realtime_tag" || leave 3 'the disk takes nothing'
+  [ -z "$(order withdraws)" ] || keep_container
   { cat "$dir/back.yml" && printf '  soketi:\n    image: "%s"\n' "$(told old_realtime_image)"; } | put "$dir/back.both" &&
     mv -f "$dir/back.both" "$dir/back.yml" && sync "$dir" || leave 3 'the disk takes nothing'
+}
+
+# keep_container: the very one that is withdrawn, by its id, and when Docker starts it by itself
+keep_container() {
+  inspect '{{.Id}}' coolify-realtime | put "$dir/old_realtime" &&
+    inspect '{{.HostConfig.RestartPolicy.Name}}' coolify-realtime | put "$dir/old_realtime_restart" || leave 3 'the disk takes nothing'
+  case $(told old_realtime_restart) in
+    always | unless-stopped | no) ;;
+    *) leave 3 'coolify-realtime has a restart policy that Coolify does not give it' ;;
+  esac
+}
+
+# starts_only_coolify: from 4.4 on the files have soketi as a name of a profile that nobody chooses, so that an override of
+# before is still one (docker-compose.prod.yml, 4.4); Compose lists only what it starts
+starts_only_coolify() {
+  case " $(composed wanted 'config --services' | tr '\n' ' ')" in *' soketi '*) return 1 ;; *' coolify '*) return 0 ;; esac
+  return 1
 }
 
 # others_sum: of what `up` reads beside the files that are kept, and nobody here writes
@@ -232,15 +256,15 @@ takes() { composed "$1" 'config --quiet' >/dev/null; }
 composed() {
   kind=$1 asked=$2 env=$source/.env
   [ ! -f "$dir/.env.$kind" ] || env=$dir/.env.$kind
-  set -- -f "$source/docker-compose.yml"
-  for file in docker-compose.prod.yml docker-compose.custom.yml docker-compose.postgres-upgrade.yml; do
+  set --
+  for file in docker-compose.yml docker-compose.prod.yml docker-compose.custom.yml docker-compose.postgres-upgrade.yml; do
     at=$source/$file
     [ ! -f "$dir/$file.$kind" ] || at=$dir/$file.$kind
     if [ "$kind" = wanted ] && [ -e "$dir/$file.gone" ]; then at=; fi
-    if [ -n "$at" ] && [ -f "$at" ]; then set -- "$@" -f "$at"; fi
+    if [ "$file" = docker-compose.yml ] || { [ -n "$at" ] && [ -f "$at" ]; }; then set -- "$@" -f "$at"; fi
   done
   # shellcheck disable=SC2086 - words of ours
-  ask 30 docker compose --env-file "$env" "$@" $asked 2>/dev/null
+  ask 30 docker compose "--project-directory=$source" --env-file "$env" "$@" $asked 2>/dev/null
 }
 
 # keep FILE: copy it, twice, for the way back, and write what it shall be
@@ -386,7 +410,7 @@ may_begin() {
   [ "$busy" = 0 ] || refuse "$busy deployments run or wait"
   if upgrade_runs; then refuse "an upgrade of Coolify's own runs"; fi
   [ -z "$(order relying)" ] || [ "$(relying_sum)" = "$(order relying)" ] || refuse 'others rely on --runtime by now than those that were named'
-  for file in $FILES; do
+  for file in $(files); do
     [ "$(sum_of "$source/$file")" = "$(sum_of "$dir/$file.back")" ] || refuse "$file was changed meanwhile"
   done
   [ "$(others_sum)" = "$(cat "$dir/others")" ] || refuse "docker-compose.yml or that of a database's upgrade was changed meanwhile"
@@ -405,7 +429,7 @@ begin() {
   [ ! -f "$top/last" ] || cp -p "$top/last" "$dir/last_before" || refuse 'the disk takes nothing'
   set_state swapping '' && [ "$(state)" = swapping ] || refuse 'the disk takes nothing'
   printf '%s\n' "$name" | put "$top/last" || revert 'the disk takes nothing'
-  for file in $FILES; do
+  for file in $(files); do
     [ ! -f "$dir/$file.wanted" ] || place "$dir/$file.wanted" "$file" || revert "$file could not be written"
     [ ! -e "$dir/$file.gone" ] || { rm -f "$source/$file" && sync "$source"; } || revert "$file could not be taken away"
   done
@@ -429,6 +453,7 @@ swap() {
   measure &
   measuring=$!
   [ "$(order migrates)" = no ] || { ask 120 docker stop -t 60 coolify && dump; } || revert 'the dump before it failed'
+  [ -z "$(order withdraws)" ] || withdraw || revert "realtime's container could not be stopped"
   # Compose is given a name, and somebody may have pulled since: nothing else is started, and waited for until it is healthy
   [ -z "$(order tag)" ] || [ "$(image_id "$(order tag)")" = "$(order id)" ] || revert 'its name names another image by now'
   up "$(order health_s)" || revert 'the new container did not become healthy'
@@ -440,11 +465,21 @@ realtime_there() {
   ask 20 docker tag "$(order realtime_id)" "$(order realtime)" && up "$REALTIME_S" '' soketi coolify-realtime && realtime_is_it
 }
 
+# withdraw: realtime's own container, whose ports the new Coolify takes. `always` would start it again with Docker, also
+# one that was stopped by hand; Coolify's upgrade.sh removes it (4.4), and no way back starts what was removed
+withdraw() {
+  [ "$(inspect '{{.Id}}' coolify-realtime)" = "$(told old_realtime)" ] &&
+    ask 20 docker update --restart no "$(told old_realtime)" >/dev/null && ask 60 docker stop -t 10 "$(told old_realtime)" >/dev/null && is_withdrawn
+}
+
+is_withdrawn() { [ "$(inspect '{{.State.Status}} {{.HostConfig.RestartPolicy.Name}}' "$(told old_realtime)")" = 'exited no' ]; }
+
 realtime_is_it() { [ "$(inspect '{{.Image}}' coolify-realtime)" = "$(order realtime_id)" ]; }
 
 serves() {
   [ "$(inspect '{{.Image}}')" = "$(order id)" ] || revert 'another image than the wanted one was started'
   [ -z "$(order realtime)" ] || { realtime_is_it && is_well coolify-realtime; } || revert 'the new realtime service did not stay healthy'
+  [ -z "$(order withdraws)" ] || is_withdrawn || revert "realtime's own container was started again"
   tries=0
   while kill -0 "$measuring" 2>/dev/null && [ "$tries" -lt 50 ]; do tries=$((tries + 1)) && sleep 0.1; done
   kill "$measuring" 2>/dev/null
@@ -663,7 +698,7 @@ without_rows() {
 }
 
 back_once() {
-  for file in $FILES; do
+  for file in $(files); do
     back_file "$file" || return 1
   done
   ask 20 docker version >/dev/null || return 1
@@ -684,13 +719,29 @@ was_ill() { [ "$(told old_health)" != healthy ] && [ "$(inspect '{{.Image}} {{.S
 
 # back_realtime: with Coolify, whichever of both did not get well
 back_realtime() {
-  [ -n "$(order realtime)" ] || return 0
+  [ -n "$(order realtime)$(order withdraws)" ] || return 0
+  if [ -n "$(order withdraws)" ] && ask 20 docker container inspect "$(told old_realtime)" >/dev/null 2>&1; then
+    start_again
+    return
+  fi
   set -- "$(told old_realtime_id)" "$(told old_realtime_image)"
   [ "$(inspect '{{.Image}} {{.State.Status}}' coolify-realtime)" = "$1 running" ] || clear_away soketi || return 1
   [ ! -s "$dir/old_realtime_tag" ] || ask 20 docker tag "$(told old_realtime_tag)" "$(order realtime)" || echo "what $(order realtime) named is gone"
   case $2 in *@*) ;; *) [ "$(image_id "$2")" = "$1" ] || ask 20 docker tag "$1" "$2" || return 1 ;; esac
   up "$REALTIME_S" "$dir/back.yml" soketi coolify-realtime || [ "$(told old_realtime_health)" != healthy ] || return 1
   [ "$(inspect '{{.Image}} {{.State.Status}}' coolify-realtime)" = "$1 running" ]
+}
+
+# start_again: the very container that was withdrawn; where somebody has removed it, the old files and image make one
+start_again() {
+  set -- "$(told old_realtime)"
+  ask 20 docker update --restart "$(told old_realtime_restart)" "$1" >/dev/null && ask 60 docker start "$1" >/dev/null || return 1
+  end=$(($(uptime_s) + REALTIME_S))
+  while [ "$(told old_realtime_health)" = healthy ] && [ "$(inspect '{{.State.Health.Status}}' "$1")" != healthy ]; do
+    [ "$(uptime_s)" -lt "$end" ] || return 1
+    sleep 1
+  done
+  [ "$(inspect '{{.State.Status}}' "$1")" = running ]
 }
 
 is_old_database() {
@@ -765,7 +816,7 @@ by_hand() {
     prepared | refused | reverted) leave 3 "there is nothing to go back from: it is $(state)" ;;
     confirmed)
       changed=
-      for file in $FILES; do
+      for file in $(files); do
         [ "$(sum_of "$source/$file")" = "$(sum_put "$file")" ] || changed="$changed $file"
       done
       case "${changed:+changed} $* " in
@@ -813,9 +864,16 @@ release() {
     [ -z "$held" ] || [ "$of" = "$name" ] || ask 60 docker rm "$held" >/dev/null || exit 1
   done || leave 3 'a container that holds an image could not be removed'
   for other in "$top"/rotations/*/; do
-    [ "$other" = "$dir/" ] || rm -rf "$other"
+    [ "$other" = "$dir/" ] || { let_go "$other" && rm -rf "$other"; } || leave 3 'a container that was withdrawn could not be removed'
   done
   rm -f "$dir/last_before"
+}
+
+# let_go FOLDER: of a rotation that nobody goes back from any more, the container that it withdrew
+let_go() {
+  [ "$(order_in "$1" withdraws) $(cat "$1/state" 2>/dev/null)" = 'soketi confirmed' ] || return 0
+  was=$(cat "$1/old_realtime") || return 1
+  [ "$(inspect '{{.State.Status}}' "$was")" != exited ] || ask 60 docker rm "$was" >/dev/null
 }
 
 # --- what is told ----------------------------------------------------------------------------------------------------
@@ -873,6 +931,8 @@ beside() {
 # could not start again. What listens outside of containers is ?
 held() {
   for owner in coolify coolify-realtime coolify-proxy; do
+    # one that was withdrawn does not start again
+    case $(inspect '{{.State.Status}} {{.HostConfig.RestartPolicy.Name}}' "$owner") in 'exited no') continue ;; esac
     ports=$(ask 20 docker inspect --type container --format '{{range $port, $to := .HostConfig.PortBindings}}{{range $to}}{{$port}}={{.HostPort}} {{end}}{{end}}' "$owner" 2>/dev/null)
     [ "$owner" != coolify ] || ports="$ports 8080/tcp=$(app_port)"
     for each in $ports; do
@@ -904,7 +964,8 @@ prove() {
   form='{{.Image}} {{.State.Status}} {{.RestartCount}} {{if .State.Health}}{{.State.Health.Status}}{{end}}'
   printf 'container %s\n' "$(inspect "$form")"
   printf 'realtime %s\n' "$(inspect "$form" coolify-realtime)"
-  printf 'reaches %s\n' "$(reaches && echo yes || echo no)"
+  printf 'reaches %s\n' "$(answers coolify-realtime:6001/ready coolify-realtime:6002/ready && echo yes || echo no)"
+  printf 'inside %s\n' "$(answers coolify:6001/up coolify:6002/ready && echo yes || echo no)"
   said=$(ask 60 docker exec -e COLUMNS=150 coolify php artisan migrate:status --no-ansi 2>&1)
   printf 'migrations %s %s\n' "$?" "$(printf '%s' "$said" | coded)"
   said=$(ask 60 docker exec coolify php artisan horizon:status --no-ansi 2>&1)
@@ -914,10 +975,11 @@ prove() {
   printf 'done\n'
 }
 
-# reaches: whether Coolify gets an answer where it sends what browsers see (config/broadcasting.php), and where terminals are
-reaches() {
-  for port in 6001 6002; do
-    ask 15 docker exec coolify curl -s -f -o /dev/null --noproxy '*' --max-time 5 "http://coolify-realtime:$port/ready" || return 1
+# answers AT...: whether Coolify gets an answer where it sends what browsers see (config/broadcasting.php), and where
+# terminals are; inside of it that is Reverb and the terminal server, at the name by which the proxy has them (Server.php, 4.4)
+answers() {
+  for at in "$@"; do
+    ask 15 docker exec coolify curl -s -f -o /dev/null --noproxy '*' --max-time 5 "http://$at" || return 1
   done 2>/dev/null
 }
 

@@ -16,10 +16,21 @@ from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.core.waiting import NotYet, until
 from ink_infra_mcp.hosts.factory import swapping
 from ink_infra_mcp.hosts.factory.coolify_image import CONSTANTS, OPTION, SOURCE
-from ink_infra_mcp.hosts.factory.following import BY_HAND, followed, patient, rotation_name
+from ink_infra_mcp.hosts.factory.following import followed, patient, rotation_name
 from ink_infra_mcp.hosts.factory.looking import BASE, PROD, part_in, version_in
 from ink_infra_mcp.hosts.factory.serving import faults, worse
-from ink_infra_mcp.hosts.factory.swapping import ENDED, IMAGES_MOUNT, STAGE, UNTOUCHED, Orders, Rotation, Seen, Service
+from ink_infra_mcp.hosts.factory.swap_failures import kept, not_swapped, soaked, unfit, unproved, unwatched
+from ink_infra_mcp.hosts.factory.swapping import (
+    ENDED,
+    IMAGES_MOUNT,
+    STAGE,
+    UNTOUCHED,
+    FileSeen,
+    Orders,
+    Ready,
+    Seen,
+    Service,
+)
 from ink_infra_mcp.ssh.command import CommandResult, HostCommand
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -80,7 +91,7 @@ class SwapSteps:
                 raise self._not_pulled(host, image, said)
         await self._check_kind(call, host, found[2])
         if why := too_young(found[3], self.clock.now(), call.number("least_age_h")):
-            raise _unfit(host, why)
+            raise unfit(host, why)
         if call.params.get("option"):
             await self._check_option(call, host, image)
         if "version" in call.params:
@@ -94,7 +105,8 @@ class SwapSteps:
 
         The Factory does it by itself and goes back by itself, whatever becomes of us. `sums` are the files as they were
         planned with. With `realtime`, the name that the files have for it, realtime becomes the image `realtime_id`
-        first. Returns the image's `id`, and `downtime_ms`, how long the dashboard did not answer, if measured.
+        first; with `withdraws` its container is stopped before the new Coolify starts, and kept. Returns the image's
+        `id`, and `downtime_ms`, how long the dashboard did not answer, if measured.
 
         Raises:
             StepFailed: it did not begin, or it went back: `done` says which.
@@ -108,7 +120,7 @@ class SwapSteps:
         limit_s = _health_s(call) + BACK_WITHIN_S
         found = await followed(self.pool, call, {"swapped", *ENDED}, within_s=limit_s)
         if found.state not in ("swapped", "confirmed"):
-            raise _not_swapped(host, found)
+            raise not_swapped(host, found)
         return {"id": found.image, "downtime_ms": found.downtime_ms}
 
     async def swap_back(self, call: StepCall) -> JsonObject:
@@ -121,7 +133,7 @@ class SwapSteps:
         host, name = call.text("host"), rotation_name(call)
         before = await swapping.look(self.pool, host, name)
         if before.state == "confirmed":
-            raise _kept(host)
+            raise kept(host)
         if before.state in ("", "refused", "reverted"):
             return {"state": before.state, "image": before.image}
         await swapping.act(self.pool, host, "abort", name, permit=call.permit)
@@ -131,7 +143,8 @@ class SwapSteps:
     async def prove_image(self, call: StepCall) -> JsonObject:
         """Wait until the Coolify in service is `image`: healthy, fully migrated, its queue running, auto-update off.
 
-        With a `realtime_id` realtime has to be that image, healthy, and Coolify has to reach it.
+        With a `realtime_id` realtime has to be that image, healthy, and Coolify has to reach it; with `inside` it has
+        to answer in Coolify's own container, and no other may run.
 
         Raises:
             StepFailed: something of it is not so within five minutes, or the Factory has gone back.
@@ -142,11 +155,11 @@ class SwapSteps:
         async def once() -> JsonObject | NotYet:
             rotation = await swapping.look(self.pool, host, rotation_name(call))
             if rotation.state != "swapped":
-                raise _not_swapped(host, rotation)
+                raise not_swapped(host, rotation)
             service = await swapping.prove(self.pool, host)
-            wrong = tuple(faults(service, wanted, realtime_id=realtime))
+            wrong = tuple(faults(service, wanted, realtime_id=realtime, inside=_is(call, "inside")))
             if wrong:
-                return NotYet(f"waiting on {host}: {wrong[0]}", _unproved(self.pool, host, wrong, service))
+                return NotYet(f"waiting on {host}: {wrong[0]}", unproved(self.pool, host, wrong, service))
             beside: JsonObject = {"realtime_restarts": service.realtime.restarts} if realtime else {}
             return {"image": service.image, "restarts": service.restarts, "failed_jobs": service.failed_jobs, **beside}
 
@@ -164,7 +177,7 @@ class SwapSteps:
             await swapping.act(self.pool, host, "confirm", name, permit=call.permit)
         found = await followed(self.pool, call, ENDED, within_s=CONFIRMED_WITHIN_S)
         if found.state != "confirmed":
-            raise _not_swapped(host, found)
+            raise not_swapped(host, found)
         return {"image": found.image}
 
     async def watch_image(self, call: StepCall) -> JsonObject:
@@ -184,10 +197,11 @@ class SwapSteps:
 
         async def once() -> bool | NotYet:
             now = await swapping.prove(self.pool, host)
-            if wrong := (*faults(now, wanted, realtime_id=realtime), *worse(first, now)):
-                raise _soaked(host, wrong)
+            inside = _is(call, "inside")
+            if wrong := (*faults(now, wanted, realtime_id=realtime, inside=inside), *worse(first, now)):
+                raise soaked(host, wrong)
             left = round(end - call.clock.monotonic())
-            return NotYet(f"watching Coolify on {host} for {left} s more", _unwatched(host)) if left > 0 else True
+            return NotYet(f"watching Coolify on {host} for {left} s more", unwatched(host)) if left > 0 else True
 
         patience_s = call.number("for_s") + PROVED_WITHIN_S
         await until(call, patient(host, once), within_s=patience_s, every_s=SOAK_EVERY_S)
@@ -215,7 +229,7 @@ class SwapSteps:
                 next="Call the tool again, which plans with what is there now.",
                 stage=STAGE,
             )
-        texts = {name: _text_in(call, name, file.text) for name, file in seen.items()}
+        texts = {name: _text_in(call, name, file.text) for name, file in {**seen, **_below(call, meets)}.items()}
         return Orders(
             image=_reference(call.given("image")),
             image_id=call.given("image_id"),
@@ -230,6 +244,7 @@ class SwapSteps:
             folder=IMAGES_MOUNT in (texts[PROD] or ""),
             realtime=call.text("realtime") if "realtime" in call.params else "",
             realtime_id=_realtime_id(call),
+            withdraws=_is(call, "withdraws"),
         )
 
     async def _docker(self, call: StepCall, host: str, *words: str, timeout_s: float = 120.0) -> CommandResult:
@@ -243,33 +258,33 @@ class SwapSteps:
     async def _check_kind(self, call: StepCall, host: str, kind: str) -> None:
         said = await self._docker(call, host, "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")
         if said.stdout.strip() != kind:
-            raise _unfit(host, f"it is for {kind}, and {host} is {clean_name(said.stdout.strip()) or 'unknown'}")
+            raise unfit(host, f"it is for {kind}, and {host} is {clean_name(said.stdout.strip()) or 'unknown'}")
 
     async def _check_option(self, call: StepCall, host: str, image: str) -> None:
         said = await self._docker(call, host, *_SEARCH, image, "-c", "--", OPTION, SOURCE)
         if said.exit_status != 0 or not said.stdout.strip().isdigit():
             why = "its source has no --runtime" if said.stdout.strip() == "0" else "it could not be searched"
-            raise _unfit(host, f"{why}: apps that rely on it would run without gVisor")
+            raise unfit(host, f"{why}: apps that rely on it would run without gVisor")
 
     async def _check_version(self, call: StepCall, host: str, image: str) -> None:
         """Its own source says which Coolify it is, and its label on which commit a fork was built."""
         version, commit = call.text("version"), call.text("built_on")
         said = await self._docker(call, host, *_SEARCH, image, "-m", "1", "-e", "'version' =>", CONSTANTS)
         if (found := version_in(said.stdout)) != version:
-            raise _unfit(host, f"its source says that it is Coolify {found or 'of no version'}, and not {version}")
+            raise unfit(host, f"its source says that it is Coolify {found or 'of no version'}, and not {version}")
         if not commit:
             return
         label = await self._docker(call, host, "image", "inspect", "--format", _BUILT_ON, image)
         if label.stdout.strip() != commit:
             told = clean_name(label.stdout.strip(), limit=40) or "nothing"
-            raise _unfit(host, f"its label says that it was built on {told}, and {version} is {commit}")
+            raise unfit(host, f"its label says that it was built on {told}, and {version} is {commit}")
 
     async def _check_helper(self, call: StepCall, host: str, image: str) -> None:
         """Builds take the helper's version of the image's own source, and of nothing else (shared.php, 4.3.11)."""
         wanted = call.text("helper")
         said = await self._docker(call, host, *_SEARCH, image, "-m", "1", "-e", "'helper_version' =>", CONSTANTS)
         if (found := part_in(said.stdout, "helper")) != wanted:
-            raise _unfit(host, f"its source builds with helper {found or 'of no version'}, and not {wanted}")
+            raise unfit(host, f"its source builds with helper {found or 'of no version'}, and not {wanted}")
 
     def _not_pulled(self, host: str, image: str, said: CommandResult) -> StepFailed:
         return StepFailed(
@@ -296,6 +311,15 @@ def _text_in(call: StepCall, name: str, now: str) -> str | None:
     if name in whole:
         return None if whole[name] == now else whole[name]
     return _text_of(now, images[name]) if name in images else None
+
+
+def _below(call: StepCall, meets: Ready) -> dict[str, FileSeen]:
+    """Return the file below Coolify's own where that one is exchanged too."""
+    return {BASE: meets.base} if BASE in _texts(call, "texts") else {}
+
+
+def _is(call: StepCall, name: str) -> bool:
+    return call.params.get(name) is True
 
 
 def _text_of(now: str, image: JsonValue) -> str | None:
@@ -327,72 +351,3 @@ def _realtime_id(call: StepCall) -> str:
 def _counted(call: StepCall, name: str) -> int | None:
     value = call.filled(name)
     return value if isinstance(value, int) else None
-
-
-_RESTORED = " Its database is that from the moment of the swap; the one that the new image changed is kept as ink_left."
-
-
-def _not_swapped(host: str, found: Rotation) -> StepFailed:
-    """Return what became of a rotation that is not in service."""
-    if found.state == "refused":
-        return StepFailed(
-            f"{host} did not begin to rotate Coolify's image: {found.why}.",
-            done=UNTOUCHED,
-            next="Call the tool again when that is over.",
-            stage=STAGE,
-        )
-    runs = f"{found.image[:19] or 'an unknown image'}, which is {found.container or 'not known to run'}"
-    return StepFailed(
-        f"{host} went back to the Coolify from before: {found.why or found.state}.",
-        done=f"In service is {runs}.{_RESTORED if found.restored else ''}",
-        next="Read what the new container said, mend its image, then call again.",
-        stage=STAGE,
-        untrusted_log=found.untrusted_log[-200:],
-    )
-
-
-def _kept(host: str) -> StepFailed:
-    return StepFailed(
-        f"The new image on {host} was confirmed and is kept.",
-        done="It stays in service, and was not taken back.",
-        next=f"On {host} `{BY_HAND}` goes back by hand; it says what would be lost.",
-        stage=STAGE,
-    )
-
-
-def _unproved(pool: HostPool, host: str, wrong: tuple[str, ...], service: Service) -> StepFailed:
-    said = pool.presentable(f"{service.untrusted_migrations}\n{service.untrusted_horizon}", limit=2_000)
-    return StepFailed(
-        f"The new Coolify on {host} is not as it shall be: {'; '.join(wrong)}.",
-        done="It is in service, and not confirmed.",
-        next="The plan's undo goes back.",
-        stage="proof",
-        untrusted_log=tuple(said.splitlines()[-40:]),
-    )
-
-
-def _unwatched(host: str) -> StepFailed:
-    return StepFailed(
-        f"Coolify on {host} could not be watched to the end.",
-        done="The new image is confirmed and stays in service; the one from before is held.",
-        next="Look at it with get_coolify_image.",
-        stage="soak",
-    )
-
-
-def _soaked(host: str, wrong: tuple[str, ...]) -> StepFailed:
-    return StepFailed(
-        f"Coolify on {host} did not stay as it was proved: {'; '.join(wrong)}.",
-        done="The new image is confirmed and stays in service; the one from before is held.",
-        next=f"Look at `docker logs --tail 200 coolify` there; `{BY_HAND}` goes back by hand.",
-        stage="soak",
-    )
-
-
-def _unfit(host: str, why: str) -> StepFailed:
-    return StepFailed(
-        f"The image cannot be used on {host}: {why}.",
-        done=UNTOUCHED,
-        next="Build it for that, then call again with its digest.",
-        stage="image",
-    )

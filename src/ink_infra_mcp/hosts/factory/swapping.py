@@ -1,13 +1,14 @@
 """A rotation of Coolify's image as the unit on the Factory does it: one script, its verbs, and what it says."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD
 from ink_infra_mcp.hosts.factory.relying import Relier, read_relying
+from ink_infra_mcp.hosts.factory.siblings import REALTIME, Sibling, read_siblings
 from ink_infra_mcp.hosts.factory.unit_script import ANY, UnitScript, coded
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -32,14 +33,9 @@ _IMAGE = re.compile(r"(sha256:[0-9a-f]{64}) ([a-z]{1,20})")
 _CONTAINER = re.compile(
     r"(?P<image>sha256:[0-9a-f]{64}) (?P<state>[a-z]{1,20}) (?P<restarts>\d{1,9}) (?P<health>[a-z]*)"
 )
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,400}")
-_DIGEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,300}@sha256:[0-9a-f]{64}")
-_SIBLING = re.compile(
-    r"(?P<image>sha256:[0-9a-f]{64}) (?P<state>[a-z]{1,20}) (?P<health>[a-z]{1,20}) "
-    r"(?P<reference>[A-Za-z0-9][A-Za-z0-9._:/@-]{0,400})"
-)
 _SUM = re.compile(r"[0-9a-f]{64}|none")
 _NAMED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_YES_NO = {"yes": True, "no": False}
 _UPDATES_OFF = {"AUTOUPDATE": "false"}
 
 
@@ -65,26 +61,6 @@ class FileSeen(Frozen):
 
     sha256: str
     text: str = ""
-
-
-class Sibling(Frozen):
-    """A service beside Coolify: its image by id, and the name that its container was made from, by which it goes.
-
-    `names` is what Docker Compose reads for it out of the files that are there, empty: not known. `digests` are those
-    under which its image was pulled, as `name@sha256:...`.
-    """
-
-    image: str
-    state: str
-    health: str
-    reference: str
-    names: str = ""
-    digests: tuple[str, ...] = ()
-
-    @property
-    def digest(self) -> str:
-        """Return by which digest it is told: that of the registry, or where it has none its id."""
-        return self.digests[0].partition("@")[2] if self.digests else self.image
 
 
 class Ready(Frozen):
@@ -127,6 +103,8 @@ class Service(Seen):
 
     realtime: Seen = Seen()
     reaches: bool | None = None
+    inside: bool | None = None
+    """Whether realtime answers inside of Coolify's own container, where it is from 4.4 on, on both of its ports."""
     migrations_status: int | None = None
     untrusted_migrations: str = ""
     horizon_status: int | None = None
@@ -158,6 +136,8 @@ class Orders(Frozen):
     realtime: str = ""
     """The name that the files have for realtime's new image; empty: that service stays as it is."""
     realtime_id: str = ""
+    withdraws: bool = False
+    """Whether the container that realtime has is stopped and kept, since the new Coolify takes its ports."""
 
     def lines(self) -> str:
         """Return the orders as the script reads them, each value a word of harmless letters."""
@@ -181,6 +161,7 @@ class Orders(Frozen):
             "folder": "images" if self.folder else "",
             "realtime": self.realtime,
             "realtime_id": self.realtime_id,
+            "withdraws": REALTIME if self.withdraws else "",
         }
         named = {key: value for key, value in wanted.items() if value}
         return named | {f"env:{name}": value for name, value in {**self.env, **_UPDATES_OFF}.items()}
@@ -300,7 +281,7 @@ def read_ready(host: str, facts: Iterable[tuple[str, str]]) -> Ready:
         relying=_relying(host, lines),
         files=files,
         base=_file(host, f"{BASE} {told.get('base', 'none')}")[1],
-        beside=_beside(lines),
+        beside=read_siblings(lines),
         env_names=tuple(_NAMED.findall(told.get("env_names", ""))),
         held=tuple(clean_name(each) for each in told.get("held", "").split()),
     )
@@ -313,7 +294,8 @@ def read_service(host: str, facts: Iterable[tuple[str, str]]) -> Service:
     return Service(
         **_seen(told.get("container", "")).model_dump(),
         realtime=_seen(told.get("realtime", "")),
-        reaches={"yes": True, "no": False}.get(told.get("reaches", "")),
+        reaches=_YES_NO.get(told.get("reaches", "")),
+        inside=_YES_NO.get(told.get("inside", "")),
         migrations_status=migrations[0],
         untrusted_migrations=migrations[1],
         horizon_status=horizon[0],
@@ -342,33 +324,6 @@ def _seen(text: str) -> Seen:
     return Seen(
         image=found["image"], container=found["state"], health=found["health"], restarts=_count(found["restarts"])
     )
-
-
-def _beside(lines: Sequence[tuple[str, str]]) -> dict[str, Sibling]:
-    """A line that is not understood is no sibling: then what runs is not known."""
-    names, digests = _of_each(lines, "names"), _of_each(lines, "digests")
-    read = {
-        service: _sibling(runs, names.get(service, ""), digests.get(service, ""))
-        for service, runs in _of_each(lines, "beside").items()
-    }
-    return {service: each for service, each in read.items() if each is not None}
-
-
-def _of_each(lines: Sequence[tuple[str, str]], word: str) -> dict[str, str]:
-    told = (rest.partition(" ") for first, rest in lines if first == word)
-    return {service: rest for service, _, rest in told}
-
-
-def _sibling(runs: str, names: str, digests: str) -> Sibling | None:
-    found = _SIBLING.fullmatch(runs)
-    if found is None:
-        return None
-    known = tuple(each for each in digests.split() if _DIGEST.fullmatch(each))
-    return Sibling(**found.groupdict(), names=_one(names.split()), digests=known)
-
-
-def _one(words: list[str]) -> str:
-    return words[0] if len(words) == 1 and _NAME.fullmatch(words[0]) else ""
 
 
 def _least(kib: list[str]) -> int | None:

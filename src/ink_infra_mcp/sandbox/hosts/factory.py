@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 
 from ink_infra_mcp.sandbox.compose.interpolate import BadVariable, interpolate
-from ink_infra_mcp.sandbox.compose.reader import Refused, entries, read
+from ink_infra_mcp.sandbox.compose.reader import Map, Refused, entries, read
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
 from ink_infra_mcp.sandbox.state_factory import ORDER, FactoryDisk
 from ink_infra_mcp.sandbox.state_hosts import Container, HostState
@@ -97,13 +97,26 @@ def _planned(disk: FactoryDisk) -> tuple[str, int]:
 
 
 def merged(disk: FactoryDisk) -> dict[str, str]:
-    """Return each service's image: that of the last file that names one."""
+    """Return each service's image: that of the last file that names one; one of a profile is not started, nor told."""
     images: dict[str, str] = {}
+    asleep: set[str] = set()
+    for service, parts in _services(disk):
+        if isinstance(image := parts.get("image"), str):
+            images[service] = interpolate(image, disk.env, [])
+        if parts.get("profiles"):
+            asleep.add(service)
+    return {service: image for service, image in images.items() if service not in asleep}
+
+
+def ports_of(disk: FactoryDisk, service: str) -> list[str]:
+    """Return the ports of a service, of all files, as they are written."""
+    lists = (parts.get("ports") for name, parts in _services(disk) if name == service)
+    return [str(port) for ports in lists if isinstance(ports, list) for port in ports]
+
+
+def _services(disk: FactoryDisk) -> Iterator[tuple[str, Map]]:
     for text in (disk.files[name] for name in ORDER if name in disk.files):
-        for service, parts in entries(read(text).get("services")).items():
-            if isinstance(image := parts.get("image"), str):
-                images[service] = interpolate(image, disk.env, [])
-    return images
+        yield from entries(read(text).get("services")).items()
 
 
 def _of_database(host: HostState, disk: FactoryDisk) -> Iterator[Answer]:

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from ink_infra_mcp.sandbox.compose.interpolate import BadVariable
 from ink_infra_mcp.sandbox.compose.reader import Refused
 from ink_infra_mcp.sandbox.hosts.coolify_images import Images, Said, id_of, kind_at, version_at
-from ink_infra_mcp.sandbox.hosts.factory import merged
+from ink_infra_mcp.sandbox.hosts.factory import merged, ports_of
 from ink_infra_mcp.sandbox.hosts.restore import put_back, put_rows, rows_of
 from ink_infra_mcp.sandbox.state_coolify import CoolifyState
 from ink_infra_mcp.sandbox.state_factory import BASE, CUSTOM, MIGRATIONS, PROD, FactoryDisk, Rotation
@@ -89,11 +89,14 @@ class SwapScript:
     def _unfit(self, orders: dict[str, str]) -> str:
         if orders["image"] not in (*self.host.images, self._container().image_id):
             return "the image is not here, or is another one"
-        moved = [name for name in (CUSTOM, PROD) if orders[f"sum:{name}"] != self._sum(name)]
+        kept = (CUSTOM, PROD, *((BASE,) if f"sum:{BASE}" in orders else ()))
+        moved = [name for name in kept if orders[f"sum:{name}"] != self._sum(name)]
         return f"{moved[0]} was changed meanwhile" if moved else self._unfit_beside(orders)
 
     def _unfit_beside(self, orders: dict[str, str]) -> str:
         """Compose reads the files as they shall be; the new image was pulled by its digest, and has its id."""
+        if "withdraws" in orders:
+            return self._unfit_to_withdraw(orders)
         if "realtime" not in orders:
             return ""
         if not self._realtime_image(orders):
@@ -101,8 +104,14 @@ class SwapScript:
         good = merged(self._later(orders)).get("soketi") == orders["realtime"]
         return "" if good else "Docker Compose reads another image of realtime out of its files as they shall be"
 
+    def _unfit_to_withdraw(self, orders: dict[str, str]) -> str:
+        if not self._has_realtime() or self._named("coolify-realtime").state != "running":
+            return "coolify-realtime does not run"
+        wakes = "soketi" in merged(self._later(orders))
+        return "Docker Compose would start soketi out of its files as they shall be" if wakes else ""
+
     def _later(self, orders: dict[str, str]) -> FactoryDisk:
-        files = {name: _texted(orders, name, self.disk.files.get(name)) for name in (CUSTOM, PROD)}
+        files = {name: _texted(orders, name, self.disk.files.get(name)) for name in _written(orders)}
         there = {name: text for name, text in {**self.disk.files, **files}.items() if text}
         return self.disk.model_copy(update={"files": there})
 
@@ -136,12 +145,26 @@ class SwapScript:
 
     def _exchange(self, rotation: Rotation) -> None:
         kind = kind_at(self.disk, rotation.orders["image"])
+        self._withdraw(rotation)
         self._put(rotation)
+        if self._in_its_way():
+            rotation.state, rotation.why = "reverting", "the new container did not become healthy"
+            rotation.said = "Bind for 0.0.0.0:6001 failed: port is already allocated"
+            return
         if kind.starts != "healthy":
             rotation.state, rotation.why = "reverting", "the new container did not become healthy"
             rotation.said = f"the new container {kind.starts}"
             return
         rotation.state, rotation.healthy_at = "swapped", self.now
+
+    def _withdraw(self, rotation: Rotation) -> None:
+        if "withdraws" in rotation.orders:
+            self._named("coolify-realtime").state = "exited"
+
+    def _in_its_way(self) -> bool:
+        """Docker gives a port to one container only."""
+        inside = "6002:6002" in ports_of(self.disk, "coolify")
+        return inside and self._has_realtime() and self._named("coolify-realtime").state == "running"
 
     def _realtime_put(self, rotation: Rotation) -> bool:
         """It goes first, while Coolify serves: one that does not get well has stopped nothing else."""
@@ -168,7 +191,7 @@ class SwapScript:
 
     def _put(self, rotation: Rotation) -> None:
         image = rotation.orders["image"]
-        for name in (CUSTOM, PROD):
+        for name in _written(rotation.orders):
             self._write(name, rotation.orders[f"text:{name}"])
         self.disk.env = {**self.disk.env, **_env_of(rotation)}
         self.disk.auto_update = False
@@ -305,7 +328,10 @@ class SwapScript:
         if self._has_realtime():
             told = self._named("coolify-realtime")
             yield f"realtime {told.image_id} {told.state} {told.restart_count} {told.health}"
-        yield f"reaches {'yes' if self._has_realtime() and 'reaches' not in self.disk.failing else 'no'}"
+        good = "reaches" not in self.disk.failing
+        runs = self._has_realtime() and self._named("coolify-realtime").state == "running"
+        yield f"reaches {'yes' if runs and good else 'no'}"
+        yield f"inside {'yes' if good and '6002:6002' in ports_of(self.disk, 'coolify') else 'no'}"
 
     def _secrets(self, name: str) -> Iterator[str]:
         del name
@@ -323,6 +349,10 @@ class SwapScript:
             what = "[1] Ran" if name in self.disk.applied and name not in self.disk.failing else "Pending"
             lines.append(f"  {name} {'.' * 20} {what}  ")
         return "\n".join(lines) + "\n"
+
+
+def _written(orders: dict[str, str]) -> tuple[str, ...]:
+    return tuple(name for name in (CUSTOM, PROD, BASE) if f"text:{name}" in orders)
 
 
 def _texted(orders: dict[str, str], name: str, now: str | None) -> str:

@@ -15,6 +15,9 @@ OFFICIAL = "official"
 GOOD_1, GOOD_2 = "good-1", "good-2"
 NEXT, NEXT_VERSION, NEXT_COMMIT = "next", "4.3.12", "12" * 20
 """A fork on a release that nobody has made yet: its source says so, and its label names the commit."""
+MOVED, MOVED_VERSION, MOVED_COMMIT = "moved", "4.4.0", "44" * 20
+MOVED_DEAF = "moved-deaf"
+"""A fork on a release that has realtime inside of Coolify's own container, and one in which that never listens."""
 UNHEALTHY, CRASHING, SLOW, NO_OPTION, WRONG_ARCH = "unhealthy", "crashing", "slow", "no-option", "wrong-arch"
 FORK = "example/coolify-fork"
 SLOW_S = 15
@@ -65,6 +68,8 @@ def published(site: Site) -> dict[str, Published]:
     recipes = {OFFICIAL: coolify(site, f"coollabsio/coolify:{VERSION}", {})}
     recipes |= {tag: coolify(site, f"{FORK}:{tag}", changes) for tag, changes in _forks().items()}
     recipes[NEXT] = coolify(site, f"{FORK}:{NEXT}", _next(), built_on=NEXT_COMMIT)
+    for name in (MOVED, MOVED_DEAF):
+        recipes[name] = coolify(site, f"{FORK}:{name}", _moved(name), built_on=MOVED_COMMIT)
     recipes[WRONG_ARCH] = coolify(site, f"{FORK}:{WRONG_ARCH}", _with_option(), arm=True)
     realtimes = (_realtime(site, name) for name in (REALTIME_IMAGE, REALTIME_NEXT, REALTIME_SICK))
     recipes |= {recipe.name: recipe for recipe in (_postgres(site), _redis(site), *realtimes)}
@@ -120,8 +125,15 @@ def _forks() -> dict[str, dict[str, str]]:
     }
 
 
-def _next() -> dict[str, str]:
-    told = (_HTML / "config/constants.php").read_text(encoding="utf-8").replace(VERSION, NEXT_VERSION)
+def _moved(name: str) -> dict[str, str]:
+    """Reverb's /up on port 6001, and the terminal server's /ready on 6002 (docker/production of coollabsio/coolify)."""
+    start = "httpd -p 6002 -h /srv/terminal\n" + ("" if name == MOVED_DEAF else "httpd -p 6001 -h /srv/reverb\n")
+    served = {"srv/reverb/up": "OK\n", "srv/terminal/ready": "OK\n"}
+    return {**_next(MOVED_VERSION), **served, _EARLY: start}
+
+
+def _next(version: str = NEXT_VERSION) -> dict[str, str]:
+    told = (_HTML / "config/constants.php").read_text(encoding="utf-8").replace(VERSION, version)
     more = {f"{_ROOT}/database/migrations/{MORE}.php": _MORE, f"{_ROOT}/config/constants.php": told}
     return {**_with_option(), **more}
 
