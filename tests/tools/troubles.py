@@ -1,7 +1,8 @@
 """What goes wrong with the pretend shop, and what diagnose_app says of it in a world of which that is taken back."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 from mcp import Client
 
@@ -21,6 +22,13 @@ Change = Callable[[WorldState], object]
 
 async def diagnosed(it: Ink, client: Client, *changes: Change, app: str = "shop") -> Said:
     """Return what is said of an app in a world with these troubles, and leave the world as it was."""
+    async with in_world(it, *changes):
+        return await call(client, "diagnose_app", app=app)
+
+
+@asynccontextmanager
+async def in_world(it: Ink, *changes: Change) -> AsyncGenerator[None]:
+    """Let the world have these troubles, and leave it as it was."""
     before = it.state
     with it.world.change() as state:
         for server in state.coolify.servers:
@@ -28,11 +36,12 @@ async def diagnosed(it: Ink, client: Client, *changes: Change, app: str = "shop"
             server.next_check_at += 1e9
         for change in changes:
             change(state)
-    said = await call(client, "diagnose_app", app=app)
-    with it.world.change() as state:
-        for name in WorldState.model_fields:
-            setattr(state, name, getattr(before, name))
-    return said
+    try:
+        yield
+    finally:
+        with it.world.change() as state:
+            for name in WorldState.model_fields:
+                setattr(state, name, getattr(before, name))
 
 
 def first(said: Said) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
 from ink_infra_mcp.core.plan import Frozen
@@ -14,6 +15,8 @@ LOGIN = 401
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 LOOPS = 2
 """So many starts after a fall, the last one a moment ago, are no accident."""
+FRESH = timedelta(minutes=2)
+"""A moment: what was started since then may fall again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,8 @@ class Answer:
 class Page:
     """One URL of the app, of scheme, host and path alone. `leads` is where its name leads, `seen` the words for it,
     `delegation` what is wrong with the zone's. `certificate` is what is wrong with it, empty where it is trusted.
-    `inside` is what its container itself answered there, asked without the proxy; None: nobody asked.
+    `inside` is what its container itself answered there, asked without the proxy; None: nobody asked. `unvisited` are
+    addresses of its name that are its server's, too, and at which nobody visited it.
     """
 
     url: str
@@ -193,6 +197,7 @@ class Page:
     seen: str = ""
     delegation: str = ""
     inside: Answer | None = None
+    unvisited: tuple[str, ...] = ()
 
     @property
     def entered(self) -> bool:

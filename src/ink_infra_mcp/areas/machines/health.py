@@ -46,6 +46,10 @@ def room_drifts(facts: UpkeepFacts) -> Iterator[Drift]:
         evidence = facts.unknown.get("rooms") or facts.unknown.get("read_only", "")
         what = "how full its disks are is not known"
         yield Drift(facts.host, "high", "unknown_rooms", what, evidence, "look there at `df`", unknown=True)
+    elif "inodes" in facts.unknown:
+        # without this their number would stand there as none
+        what, evidence = "how many files its disks still take is not known", facts.unknown["inodes"]
+        yield Drift(facts.host, "warning", "unknown_rooms", what, evidence, "look there at `df -i`", unknown=True)
     for room in facts.rooms or ():
         yield from _full(facts.host, room)
     for mount in facts.read_only or ():
@@ -109,10 +113,8 @@ def _not_isolated(
     name = clean_name(container.name)
     app = next((app for app in apps or () if belongs_to(container, app.uuid)), None)
     if app is None and apps is not None:
-        what, mend = (
-            f"{name} runs, and Coolify knows no such app",
-            "stop it there with `docker rm -f`, or look whose it is",
-        )
+        what = f"{name} runs, and Coolify knows no such app"
+        mend = "look whose it is before it is stopped: a Coolify that lost apps, or another team's token, says so, too"
         yield Drift(server, "high", "orphan", what, f"image {clean_name(container.image, limit=80)}", mend, name)
     wrong = isolation_problems(
         container,
