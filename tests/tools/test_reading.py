@@ -39,7 +39,8 @@ async def test_the_table_of_apps_is_paged_searched_and_narrowed(tmp_path: Path) 
 
     assert (everything.data["columns"], everything.data["rows"]) == (HEAD, [DOCS_ROW, LEGACY_ROW, SHOP_ROW])
     assert (first.data["rows"], first.data["total"]) == ([DOCS_ROW, LEGACY_ROW], 3)
-    assert f"1 more: narrow with search, or pass the cursor {first.data['next_cursor']}" in first.text
+    assert f"more of 3: narrow with search, or pass the cursor {first.data['next_cursor']}" in first.text
+    assert "more of" not in second.text
     assert (second.data["rows"], second.data.get("next_cursor")) == ([SHOP_ROW], None)
     assert (searched.data["rows"], narrowed.data["rows"]) == ([SHOP_ROW], [])
     assert foreign.text.startswith("[invalid_input] The cursor is not one that a call returned.")
