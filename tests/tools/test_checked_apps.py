@@ -18,6 +18,7 @@ from tests.tools.troubles import (
     HOST,
     LATER_S,
     Change,
+    aaaa,
     container,
     crashes,
     failing,
@@ -69,18 +70,6 @@ FALLEN: dict[str, tuple[tuple[str, str, str], tuple[Change, ...]]] = {
         (gone, says("exited:unhealthy")),
     ),
 }
-
-
-def aaaa(address: str) -> Change:
-    """Give the shop's name an IPv6 address beside the address of its server."""
-
-    def change(state: WorldState) -> None:
-        rows = (("A", "192.0.2.11"), ("AAAA", address))
-        state.hetzner.zones[0].rrsets += [
-            RRset(name="shop.s1", type=type_, records=[Record(value=value)], ttl=60) for type_, value in rows
-        ]
-
-    return change
 
 
 async def told(it: Ink, client: Client, *changes: Change) -> list[tuple[str, str, str]]:
@@ -157,7 +146,7 @@ async def test_an_address_of_the_other_kind_is_held_against_the_server_s_own(tmp
     """Browsers that have IPv6 take it: one that is another's is a finding, one of nobody known is not fine."""
     with anyio.fail_after(LIMIT_S):
         async with ink(tmp_path) as it, it.client() as client:
-            own = next(each.ipv6 for each in it.state.hetzner.servers if each.ipv4 == "192.0.2.11")
+            own = next(str(each.ipv6) for each in it.state.hetzner.servers if each.ipv4 == "192.0.2.11")
             strange = await told(it, client, aaaa("2001:db8:dead::1"))
             silent = await told(it, client, aaaa("2001:db8:dead::1"), failing("hetzner", match="/servers", status=503))
             right = await told(it, client, aaaa(own))

@@ -149,6 +149,17 @@ def proxy(state: WorldState) -> None:
             each.state, each.exit_code = "exited", 1
 
 
+def proxy_ails(health: str) -> Change:
+    """Let the proxy run, and its health check say that."""
+
+    def change(state: WorldState) -> None:
+        for each in muscle(state).containers:
+            if each.name == "coolify-proxy":
+                each.health = health
+
+    return change
+
+
 def unlabelled(state: WorldState) -> None:
     """Let the container's labels name another host than the app has now."""
     for each in own(state):
@@ -167,6 +178,17 @@ def record(name: str, value: str) -> Change:
     """Let a name of the zone lead there."""
     row = RRset(name=name, type="A", records=[Record(value=value)], ttl=60)
     return lambda state: state.hetzner.zones[0].rrsets.append(row)
+
+
+def aaaa(address: str = "2001:db8:dead::1") -> Change:
+    """Give the shop's name an IPv6 address beside the IPv4 address of its server."""
+
+    def change(state: WorldState) -> None:
+        record("shop.s1", "192.0.2.11")(state)
+        row = RRset(name="shop.s1", type="AAAA", records=[Record(value=address)], ttl=60)
+        state.hetzner.zones[0].rrsets.append(row)
+
+    return change
 
 
 def nameless(state: WorldState) -> None:

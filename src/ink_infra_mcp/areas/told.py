@@ -28,7 +28,7 @@ from ink_infra_mcp.hosts.upkeep.upkeep_facts import UpkeepFacts
 LASTING = timedelta(seconds=BUILD_DEADLINE_S)
 """No deployment of ours is waited for any longer."""
 _RUNS = frozenset({"running", "starting", "restarting", "degraded"})
-_OF_APP = frozenset({"no_runtime", "proxy", "not_isolated", "disk_full", "read_only"})
+_OF_APP = frozenset({"no_runtime", "proxy", "proxy_ill", "not_isolated", "disk_full", "read_only"})
 _OF_ONE_CONTAINER = frozenset({"nixpacks", "static", "dockerfile", "dockerimage", "railpack"})
 _NO_FILE = Unread("Coolify does not tell its compose file", "give the Coolify token read:sensitive")
 

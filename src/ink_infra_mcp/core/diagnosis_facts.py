@@ -307,6 +307,13 @@ class Seen:
             return "what is not of it has labels that lead the URL there, too"
         return ""
 
+    def unled(self, page: Page) -> bool:
+        """Return whether it was seen that no labels at all lead the URL anywhere, those of other apps included."""
+        if isinstance(self.boxes, Unread):
+            return False
+        routes = (*self.rivals, *(route for box in self.known if box.runs for route in box.routes))
+        return not closest(routes, page.url)
+
     def bad(self, page: Page) -> bool:
         """Return whether it was seen that nobody is served there."""
         answer = page.answer

@@ -8,7 +8,7 @@ from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import belongs_to, isolation_problems
 from ink_infra_mcp.hosts.docker.proxies import NAME as PROXY
-from ink_infra_mcp.hosts.docker.proxies import proxy_problem
+from ink_infra_mcp.hosts.docker.proxies import proxy_doubt, proxy_problem
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, troubles
 from ink_infra_mcp.hosts.upkeep.upkeep_facts import Room, UpkeepFacts
@@ -99,6 +99,9 @@ def muscle_drifts(facts: HostFacts, isolation: Isolation, apps: tuple[App, ...] 
     if why := proxy_problem(facts.containers):
         mend = "start the proxy of {server} in Coolify: Servers, Proxy, Start"
         yield Drift(facts.host, "high", "proxy", f"{why}: no app there can be reached by its domain", "docker ps", mend)
+    if why := proxy_doubt(facts.containers):
+        mend = "look there at `docker logs coolify-proxy`; then restart it in Coolify: Servers, Proxy, Restart"
+        yield Drift(facts.host, "high", "proxy_ill", f"{why}: apps there may not be reached", "docker inspect", mend)
     for container in facts.containers or ():
         if container.state == "running":
             yield from _not_isolated(facts.host, container, isolation, apps)
