@@ -110,6 +110,8 @@ async def test_each_trouble_has_its_cause_named_first(tmp_path: Path, troubles: 
     if "server_unreachable" in said:
         evidence = said["server_unreachable"].data["causes"][0]["evidence"]
         assert evidence.endswith("; Hetzner Cloud says that it is running")
+        mend = said["server_unreachable"].data["causes"][0]["mend"]
+        assert mend.endswith(" Then look at the machine at its provider, and check_fleet.")
     findings = [finding for each in said.values() for finding in [*each.data["causes"], *each.data.get("beside", ())]]
     assert [finding for finding in findings if not all(finding.values())] == []
     assert (healthy.data["verdict"], healthy.data.get("causes", [])) == ("up", [])

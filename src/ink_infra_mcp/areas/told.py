@@ -14,7 +14,7 @@ from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.clients.coolify.causes import is_of_image, probable_cause
 from ink_infra_mcp.core.diagnosis_facts import FRESH, Box, CoolifySaid, Finding, Machine, Rollout, Unread, closest
-from ink_infra_mcp.core.routing import port_in, routes_in
+from ink_infra_mcp.core.routing import port_in, riddles_in, routes_in
 from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import belongs_to, is_preview, service_of
@@ -37,13 +37,14 @@ _NO_FILE = Unread("Coolify does not tell its compose file", "give the Coolify to
 class Containers:
     """The containers of an app, without those of pull requests, and how each of them stands; `missing` in words.
 
-    `rivals` are the routes to all else that runs there.
+    `rivals` are the routes to all else that runs there, `riddles` those rules of it that are not read.
     """
 
     own: tuple[ContainerFacts, ...]
     boxes: tuple[Box, ...]
     missing: str
-    rivals: frozenset[str]
+    rivals: frozenset[str] = frozenset()
+    riddles: frozenset[str] = frozenset()
 
     @property
     def fallen(self) -> bool:
@@ -79,7 +80,10 @@ def containers_in(
     found = facts if isinstance(facts, Unread) else own_in(facts, app, services, now)
     if isinstance(found, Unread) or isinstance(facts, Unread):
         return found
-    return replace(found, rivals=frozenset(_rivals(facts, found.own)))
+    beside = [container.labels for container in _beside(facts, found.own)]
+    kind = proxy_of(facts.containers)
+    rivals = frozenset(route for labels in beside for route in routes_in(labels, kind))
+    return replace(found, rivals=rivals, riddles=frozenset(rule for each in beside for rule in riddles_in(each, kind)))
 
 
 def own_in(facts: HostFacts, app: str, services: Services | Unread, now: datetime) -> Containers | Unread:
@@ -89,7 +93,7 @@ def own_in(facts: HostFacts, app: str, services: Services | Unread, now: datetim
     promise = promise_of(app, services)
     own = tuple(c for c in facts.containers if belongs_to(c, app) and not is_preview(c, app))
     boxes = tuple(_box(container, promise, facts, now) for container in own)
-    return Containers(own, boxes, missing(own, promise), frozenset())
+    return Containers(own, boxes, missing(own, promise))
 
 
 def door_of(containers: Containers, url: str) -> tuple[str, int] | None:
@@ -108,10 +112,11 @@ def _led(containers: Containers, url: str) -> list[ContainerFacts]:
     return [container for _, container in sorted(ways, key=lambda way: -way[0])]
 
 
-def _rivals(facts: HostFacts, own: Collection[ContainerFacts]) -> Iterator[str]:
+def _beside(facts: HostFacts, own: Collection[ContainerFacts]) -> Iterator[ContainerFacts]:
+    """Yield what else runs there, but for the proxy: its own labels open its own pages."""
     for container in facts.containers or ():
-        if container.state == "running" and container not in own:
-            yield from routes_in(container.labels, proxy_of(facts.containers))
+        if container.state == "running" and container not in own and container.name != PROXY:
+            yield container
 
 
 def promise_of(app: str, services: Services | Unread) -> Promise:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Literal
 
 from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.routing import may_lead
 
 SERVER_ERRORS = 500
 OF_APPS = frozenset({*range(200, 300), 404, 405, 410})
@@ -243,7 +244,8 @@ class Seen:
     `missing` says which promised part of it has no container that runs, `refused` what Docker Compose has against its
     file, `no_compose` that its server has none to read it with, `shut` which of its server's web ports a firewall keeps
     closed. `wildcard` is the domain below which all names lead to its server, `rivals` are the routes to what else runs
-    there. `more` is what else could not be read, by its name, `skipped` what nobody looked at.
+    there, `riddles` the rules of it that are not read. `more` is what else could not be read, by its name, `skipped`
+    what nobody looked at.
     """
 
     name: str
@@ -259,6 +261,7 @@ class Seen:
     shut: tuple[str, ...] | NotAsked | Unread = NotAsked("not asked")
     wildcard: str = ""
     rivals: frozenset[str] = frozenset()
+    riddles: frozenset[str] = frozenset()
     more: Mapping[str, Unread] = field(default_factory=dict[str, Unread])
     skipped: tuple[str, ...] = ()
 
@@ -305,6 +308,8 @@ class Seen:
             return "no container of it that runs has labels that lead the URL there"
         if closest(self.rivals, page.url) >= own:
             return "what is not of it has labels that lead the URL there, too"
+        if any(may_lead(rule, page.host) for rule in self.riddles):
+            return "what is not of it has a rule for the proxy that is not read here, and may lead the URL there"
         return ""
 
     def unled(self, page: Page) -> bool:
