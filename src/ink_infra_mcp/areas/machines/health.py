@@ -1,6 +1,7 @@
 """What is wrong with a server itself: its disks, its Docker, its proxy, who may log in, and what runs not isolated."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from ink_infra_mcp.areas.apps.app import App
 from ink_infra_mcp.areas.machines.drift import HERE, Drift
@@ -24,11 +25,17 @@ _SSHD: Mapping[str, frozenset[str]] = {
     "kbdinteractiveauthentication": frozenset({"no"}),
     "permitemptypasswords": frozenset({"no"}),
 }
+_DAY_S = 86_400
+_MAY_BE_READ_ONLY = ("/boot", "/usr", "/efi")
+"""What hardened systems mount so on purpose: it is written by updates alone, which mount it anew."""
 _FREE = "free space on {server}: `docker system df` shows what Docker holds; or give it a larger disk"
 
 
-def health_drifts(facts: HostFacts, *, factory: bool) -> Iterator[Drift]:
-    """Yield what could not be read of a server; its clock and load say nothing of policy."""
+def health_drifts(facts: HostFacts, *, factory: bool, now: datetime | None = None) -> Iterator[Drift]:
+    """Yield what could not be read of a server, and a clock that is a day off `now` or more; its load says nothing of
+    policy. Seconds are the doctor's: what is told here makes certificates and the age of updates wrong.
+    """
+    yield from _clock(facts, now)
     unread = troubles(facts, factory=factory)
     for reason in sorted(set(unread.values())):
         names = ", ".join(sorted(name for name, why in unread.items() if why == reason))
@@ -38,6 +45,16 @@ def health_drifts(facts: HostFacts, *, factory: bool) -> Iterator[Drift]:
         what = "/data, with all of Coolify's files, lies on the system's disk: it fills with it and is lost with it"
         mend = "setup_factory with data_disk: it moves /data onto a volume"
         yield Drift(facts.host, "warning", "data_on_root", what, f"{facts.disk_data.device} holds / and /data", mend)
+
+
+def _clock(facts: HostFacts, now: datetime | None) -> Iterator[Drift]:
+    ahead_s = 0.0 if facts.epoch_s is None or now is None else facts.epoch_s - now.timestamp()
+    if abs(ahead_s) >= _DAY_S:
+        way = "ahead of" if ahead_s > 0 else "behind"
+        what = f"its clock is days {way} this machine's: certificates and the age of updates are not judged well there"
+        evidence = f"{abs(ahead_s) / _DAY_S:.0f} days {way} it; `date` there"
+        mend = "set the clock of {server} by NTP, or this machine's where each server is told so; then look again"
+        yield Drift(facts.host, "high", "clock", what, evidence, mend)
 
 
 def room_drifts(facts: UpkeepFacts) -> Iterator[Drift]:
@@ -66,10 +83,18 @@ def _full(server: str, room: Room) -> Iterator[Drift]:
 
 
 def _read_only(server: str, mount: str) -> Iterator[Drift]:
-    """A folder that only the boot needs may be so; where programs and apps write it is a broken disk."""
-    if mount == "/" or mount.startswith(("/var", "/data")):
-        what, mend = f"{mount} cannot be written to", "look there at `dmesg`: a broken disk is mounted so"
+    """A folder that only updates write may be so; where programs and apps write it is a broken disk, and elsewhere it
+    may be one: nobody knows what lies there.
+    """
+    what, mend = f"{mount} cannot be written to", "look there at `dmesg`: a broken disk is mounted so"
+    if mount == "/" or _is_below(mount, ("/var", "/data")):
         yield Drift(server, "high", "read_only", what, "mounted read-only", mend, mount)
+    elif not _is_below(mount, _MAY_BE_READ_ONLY):
+        yield Drift(server, "warning", "read_only_mount", what, "mounted read-only", mend, mount)
+
+
+def _is_below(mount: str, folders: Iterable[str]) -> bool:
+    return any(mount == folder or mount.startswith(f"{folder}/") for folder in folders)
 
 
 def login_drifts(facts: UpkeepFacts) -> Iterator[Drift]:

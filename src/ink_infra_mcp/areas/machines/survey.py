@@ -130,7 +130,7 @@ class Survey:
         facts = await gather(self.look.hosts, host.name, areas=areas)
         known = {name: why for name, why in facts.unknown.items() if why != "not asked"}
         facts = facts.model_copy(update={"unknown": _asked(known, muscle=isinstance(host, Muscle))})
-        self.found += health_drifts(facts, factory=host == fleet.factory)
+        self.found += health_drifts(facts, factory=host == fleet.factory, now=self.look.clock.now())
         if isinstance(host, Muscle):
             self.found += muscle_drifts(facts, self.look.isolation, self.apps)
             self.found += self.of_apps(facts, self.apps or (), self.look.clock.now())
