@@ -20,18 +20,22 @@ def app_drifts(facts: HostFacts, apps: Iterable[App], now: datetime) -> Iterator
     """
     stopped: list[str] = []
     for app in apps:
-        found = own_in(facts, app.uuid, _services(app), now) if app.muscle == facts.host else None
-        if isinstance(found, Unread) or found is None:
-            continue
-        if found.own:
-            yield from _unwell(app, found)
-        elif (lost := _lost(app, facts.host)) is not None:
-            yield lost
-        else:
-            stopped.append(app.name)
+        if app.muscle == facts.host:
+            yield from _of_one(facts, app, now, stopped)
     if stopped:
         what = "apps have no container: they are stopped or were never started, and are not visited"
         yield Drift(facts.host, "info", "stopped", what, named(stopped), "get_app, for each that should run")
+
+
+def _of_one(facts: HostFacts, app: App, now: datetime, stopped: list[str]) -> Iterator[Drift]:
+    """Yield what is wrong with an app, and note one that is stopped."""
+    found = own_in(facts, app.uuid, _services(app), now)
+    if isinstance(found, Unread):
+        return
+    told = [*(_unwell(app, found) if found.own else _lost(app))]
+    yield from told
+    if not found.own and not told:
+        stopped.append(app.name)
 
 
 def _services(app: App) -> Services:
@@ -41,35 +45,40 @@ def _services(app: App) -> Services:
     return promised_by(app.source)
 
 
-def _lost(app: App, server: str) -> Drift | None:
-    """Return that an app without any container should have one: Coolify takes one away that somebody stops."""
+def _lost(app: App) -> Iterator[Drift]:
+    """Yield that an app without any container should have one: Coolify takes one away that somebody stops."""
     said = said_of(app)
     if said.runs:
-        why = f"no container of it is there; Coolify: {said.status}"
+        yield _fallen(app, "does not run", f"no container of it is there; Coolify: {said.status}", "lost")
     elif said.crashes:
         why = f"Coolify counted {said.crashes} starts after a crash, and no container of it is there"
-    else:
-        return None
-    return _fallen(app, server, "does not run", why, "lost", severe=True)
+        yield _fallen(app, "does not run", why, "lost")
 
 
 def _unwell(app: App, found: Containers) -> Iterator[Drift]:
-    server = app.muscle
-    for box in found.boxes:
-        if not box.well and box.health == "starting" and box.runs and not box.loops:
-            what = f"whether {app.name} comes up is not known: its health check has not passed yet"
-            yield Drift(server, "warning", "app_starting", what, _told(box), _mend(app), box.name, unknown=True)
-        elif not box.well:
-            serves = not found.missing and any(each.well for each in found.boxes)
-            yield _fallen(app, server, _does(box), _told(box), box.name, severe=not serves)
-    if found.missing and all(box.well for box in found.boxes):
-        why = f"no container of {found.missing} runs"
-        yield _fallen(app, server, "lacks a part", why, "missing", severe=True)
+    ill = [box for box in found.boxes if not box.well]
+    serves = not found.missing and len(ill) < len(found.boxes)
+    yield from (_ill(app, box, serves=serves) for box in ill)
+    if found.missing and not ill:
+        yield _fallen(app, "lacks a part", f"no container of {found.missing} runs", "missing")
 
 
-def _fallen(app: App, server: str, does: str, why: str, subject: str, *, severe: bool) -> Drift:
-    severity = "high" if severe else "warning"
-    return Drift(server, severity, "app_fallen", f"{app.name} {does}", why, _mend(app), f"{app.uuid}/{subject}")
+def _ill(app: App, box: Box, *, serves: bool) -> Drift:
+    return _starting(app, box) if _starts(box) else _fallen(app, _does(box), _told(box), box.name, serves=serves)
+
+
+def _starts(box: Box) -> bool:
+    return box.runs and box.health == "starting" and not box.loops
+
+
+def _starting(app: App, box: Box) -> Drift:
+    what = f"whether {app.name} comes up is not known: its health check has not passed yet"
+    return Drift(app.muscle, "warning", "app_starting", what, _told(box), _mend(app), box.name, unknown=True)
+
+
+def _fallen(app: App, does: str, why: str, subject: str, *, serves: bool = False) -> Drift:
+    severity = "warning" if serves else "high"
+    return Drift(app.muscle, severity, "app_fallen", f"{app.name} {does}", why, _mend(app), f"{app.uuid}/{subject}")
 
 
 def _mend(app: App) -> str:

@@ -80,10 +80,15 @@ def containers_in(
     found = facts if isinstance(facts, Unread) else own_in(facts, app, services, now)
     if isinstance(found, Unread) or isinstance(facts, Unread):
         return found
-    beside = [container.labels for container in _beside(facts, found.own)]
-    kind = proxy_of(facts.containers)
-    rivals = frozenset(route for labels in beside for route in routes_in(labels, kind))
-    return replace(found, rivals=rivals, riddles=frozenset(rule for each in beside for rule in riddles_in(each, kind)))
+    return _with_rivals(found, facts)
+
+
+def _with_rivals(found: Containers, facts: HostFacts) -> Containers:
+    labels, kind = [container.labels for container in _beside(facts, found.own)], proxy_of(facts.containers)
+    rivals, riddles = (
+        frozenset[str]().union(*(read(each, kind) for each in labels)) for read in (routes_in, riddles_in)
+    )
+    return replace(found, rivals=rivals, riddles=riddles)
 
 
 def own_in(facts: HostFacts, app: str, services: Services | Unread, now: datetime) -> Containers | Unread:
@@ -114,9 +119,8 @@ def _led(containers: Containers, url: str) -> list[ContainerFacts]:
 
 def _beside(facts: HostFacts, own: Collection[ContainerFacts]) -> Iterator[ContainerFacts]:
     """Yield what else runs there, but for the proxy: its own labels open its own pages."""
-    for container in facts.containers or ():
-        if container.state == "running" and container not in own and container.name != PROXY:
-            yield container
+    running = (each for each in facts.containers or () if each.state == "running" and each.name != PROXY)
+    return (each for each in running if each not in own)
 
 
 def promise_of(app: str, services: Services | Unread) -> Promise:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Literal
 
 from ink_infra_mcp.core.plan import Frozen
@@ -308,7 +309,7 @@ class Seen:
             return "no container of it that runs has labels that lead the URL there"
         if closest(self.rivals, page.url) >= own:
             return "what is not of it has labels that lead the URL there, too"
-        if any(may_lead(rule, page.host) for rule in self.riddles):
+        if any(map(partial(may_lead, host=page.host), self.riddles)):
             return "what is not of it has a rule for the proxy that is not read here, and may lead the URL there"
         return ""
 

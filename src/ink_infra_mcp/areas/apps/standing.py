@@ -23,13 +23,15 @@ def standing(app: App, containers: Sequence[ContainerFacts] | None, now: datetim
     `now` is by the clock of its host, where that told it. A container that Docker has started again and again, the last
     time a moment ago, runs only in between: it is restarting.
     """
-    if containers is None:
-        return f"{UNKNOWN} ({_coolifys(app)})"
+    return f"{UNKNOWN} ({_coolifys(app)})" if containers is None else _stands(app, containers, now)
+
+
+def _stands(app: App, containers: Iterable[ContainerFacts], now: datetime) -> str:
     own = [container for container in containers if not is_preview(container, app.uuid)]
     stay = [container for container in own if not _loops(container, now)]
     lacks = _lacking(app, own)
-    word = "; ".join(filter(None, (_word(stay, own), lacks)))
-    agrees = _agrees(own, app.status) and len(stay) == len(own) and not lacks
+    word = f"{_word(stay, own)}; none of {', '.join(lacks)}" if lacks else _word(stay, own)
+    agrees = len(stay) == len(own) and not lacks and _agrees(own, app.status)
     return word if agrees else f"{word} ({_coolifys(app)})"
 
 
@@ -48,13 +50,11 @@ def _loops(container: ContainerFacts, now: datetime) -> bool:
     return container.started_at is not None and now - container.started_at < FRESH
 
 
-def _lacking(app: App, own: Sequence[ContainerFacts]) -> str:
+def _lacking(app: App, own: Sequence[ContainerFacts]) -> list[str]:
     """Return which parts of a compose app have no container at all, as far as Coolify tells its parts."""
-    if isinstance(app.source, Application) or not own:
-        return ""
     there = {service_of(container, app.uuid) for container in own}
-    lacks = [name for name in promised_by(app.source).must_run if name not in there]
-    return f"none of {', '.join(map(clean_name, lacks))}" if lacks else ""
+    parts = () if isinstance(app.source, Application) else promised_by(app.source).must_run
+    return [clean_name(name) for name in parts if there and name not in there]
 
 
 def _states(containers: Iterable[ContainerFacts], *, loops: bool) -> str:
@@ -76,12 +76,15 @@ def _agrees(containers: Sequence[ContainerFacts], status: Status) -> bool:
     unhealthy.
     """
     running = _running(containers)
-    if bool(running) != (status.state in _RUNS):
-        return False
-    if status.state == "degraded" and len(running) == len(containers) and _health(running) != "unhealthy":
+    if bool(running) != (status.state in _RUNS) or _hides_degraded(running, containers, status):
         return False
     unhealthy = _health(running) == "unhealthy"
     return not running or status.state != "running" or unhealthy == (status.health == "unhealthy")
+
+
+def _hides_degraded(running: Sequence[ContainerFacts], all_of: Sequence[ContainerFacts], status: Status) -> bool:
+    """Return whether Coolify misses a part of what looks whole."""
+    return status.state == "degraded" and len(running) == len(all_of) and _health(running) != "unhealthy"
 
 
 def _coolifys(app: App) -> str:

@@ -26,12 +26,11 @@ def others(server: Host, addresses: Iterable[str]) -> tuple[str, ...]:
 
 def beside(server: Host, addresses: Iterable[str], known: Mapping[str, Addresses]) -> Beside:
     """Return what such addresses of a name are, by the public ones that are `known` of the fleet's servers."""
-    rest = others(server, addresses)
-    own = {str(address) for address in _read(known[server.name].known)} if server.name in known else set[str]()
-    versions = {address.version for address in _read(own)}
-    foreign = tuple(each for each in rest if each not in own)
-    strange = tuple(each for each in foreign if ipaddress.ip_address(each).version in versions)
-    return Beside(strange=strange, unknown=tuple(each for each in foreign if each not in strange))
+    own = _read(known.get(server.name, Addresses()).known)
+    versions = {address.version for address in own}
+    foreign = [address for address in _read(others(server, addresses)) if address not in own]
+    strange = tuple(str(address) for address in foreign if address.version in versions)
+    return Beside(strange=strange, unknown=() if strange else tuple(map(str, foreign)))
 
 
 def _read(texts: Iterable[str]) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:

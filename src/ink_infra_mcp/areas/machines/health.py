@@ -59,18 +59,22 @@ def _clock(facts: HostFacts, now: datetime | None) -> Iterator[Drift]:
 
 def room_drifts(facts: UpkeepFacts) -> Iterator[Drift]:
     """Yield which disks are nearly full of bytes or of files, or cannot be written to."""
+    yield from _untold(facts)
+    for room in facts.rooms or ():
+        yield from _full(facts.host, room)
+    for mount in facts.read_only or ():
+        yield from _read_only(facts.host, mount)
+
+
+def _untold(facts: UpkeepFacts) -> Iterator[Drift]:
+    """Where files could not be counted none of them would stand there as used."""
     if facts.rooms is None or facts.read_only is None:
         evidence = facts.unknown.get("rooms") or facts.unknown.get("read_only", "")
         what = "how full its disks are is not known"
         yield Drift(facts.host, "high", "unknown_rooms", what, evidence, "look there at `df`", unknown=True)
     elif "inodes" in facts.unknown:
-        # without this their number would stand there as none
         what, evidence = "how many files its disks still take is not known", facts.unknown["inodes"]
         yield Drift(facts.host, "warning", "unknown_rooms", what, evidence, "look there at `df -i`", unknown=True)
-    for room in facts.rooms or ():
-        yield from _full(facts.host, room)
-    for mount in facts.read_only or ():
-        yield from _read_only(facts.host, mount)
 
 
 def _full(server: str, room: Room) -> Iterator[Drift]:
