@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from ink_infra_mcp.areas.apps.muscles import muscle_warnings
 from ink_infra_mcp.areas.apps.placing import candidates
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.areas.machines.usable import full_disks, state_of
 from ink_infra_mcp.clients.coolify.models import Server
 from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
 from ink_infra_mcp.core.errors import HostError, InkError
@@ -17,8 +18,6 @@ from ink_infra_mcp.core.fleet import Host, Muscle
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, READ, Needs
-from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.docker.proxies import proxy_doubt, proxy_problem
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather_all, troubles
 
@@ -178,7 +177,7 @@ def _line(host: Host, seen: _Seen) -> ServerLine:
         name=host.name,
         role="muscle" if muscle else "factory" if host.name == seen.factory else "host",
         address=host.address,
-        state=_state(coolify, facts, muscle=muscle) if seen.servers is not None else f"{_ssh(facts)}, Coolify ?",
+        state=state_of(coolify, facts, muscle=muscle, told=seen.servers is not None),
         headroom=_gib(room) if muscle else "",
         apps=(UNKNOWN if apps is None else str(apps)) if muscle else "",
         eur_month=seen.prices.get(host.address, UNKNOWN),
@@ -207,29 +206,6 @@ def _measured(facts: HostFacts) -> dict[str, str]:
     }
 
 
-def _state(coolify: Server | None, facts: HostFacts | HostError | None, *, muscle: bool) -> str:
-    ssh = _ssh(facts)
-    if coolify is None:
-        return f"{ssh}, unknown to Coolify"
-    if not coolify.reachable or not coolify.usable:
-        return f"{ssh}, NOT usable for Coolify"
-    return f"{ssh}, {_usable(facts, muscle=muscle)}"
-
-
-def _ssh(facts: HostFacts | HostError | None) -> str:
-    return "ssh ok" if isinstance(facts, HostFacts) else "ssh FAILS" if facts is not None else "ssh ?"
-
-
-def _usable(facts: HostFacts | HostError | None, *, muscle: bool) -> str:
-    """Coolify's word is from its last look: what Docker says now counts, and where it is silent nobody knows."""
-    if not isinstance(facts, HostFacts):
-        return "usable"
-    if facts.containers is None:
-        return "NOT known to be usable: Docker did not tell its containers"
-    problem = (proxy_problem(facts.containers) or proxy_doubt(facts.containers)) if muscle else ""
-    return f"NOT usable: {problem}" if problem else "usable"
-
-
 def _weak(seen: _Seen, look: Look) -> list[str]:
     """Warnings that hosts give: unreachable, without runsc, containers of apps that are not isolated, full disks."""
     found: list[str] = []
@@ -237,19 +213,11 @@ def _weak(seen: _Seen, look: Look) -> list[str]:
         if isinstance(facts, HostError):
             found.append(f"{name}: {facts.failed}")
             continue
-        found += _full(facts)
+        found += full_disks(facts)
         unread = troubles(facts, factory=name == seen.factory)
         found += [f"{name}: {what} could not be read: {why}" for what, why in unread.items()]
         found += muscle_warnings(facts, look.isolation) if name in {m.name for m in look.fleet.muscles} else []
     return found
-
-
-def _full(facts: HostFacts) -> list[str]:
-    """Docker's folder and /data may lie on disks of their own."""
-    disks = (facts.disk_root, facts.disk_docker, facts.disk_data)
-    full = dict.fromkeys(disk.mount for disk in disks if disk is not None and disk.free_bytes * 10 < disk.size_bytes)
-    where = {"/": "the disk"}
-    return [f"{facts.host}: less than a tenth of {where.get(mount, clean_name(mount))} is free" for mount in full]
 
 
 def _gib(size: int | None) -> str:
