@@ -234,6 +234,8 @@ async def test_what_nobody_told_of_a_server_is_not_called_usable_nor_unknown_to_
 
     def half_dead(state: WorldState) -> None:
         state.hosts["muscle-1"].docker_version = ""
+        for server in state.coolify.servers:
+            server.next_check_at += 1e9
         for proxy in (each for each in state.hosts["muscle-2"].containers if each.name == "coolify-proxy"):
             proxy.health = "unhealthy"
 
