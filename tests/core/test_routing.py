@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ink_infra_mcp.core.routing import Proxy, Routes, is_own, is_read, odd_labels, routes_in
+from ink_infra_mcp.core.routing import Proxy, Routes, is_own, is_read, may_lead, odd_labels, riddles_in, routes_in
 
 RECORDED = json.loads((Path(__file__).parents[1] / "recorded" / "coolify_labels.json").read_text())
 APP: str = RECORDED["app"]
@@ -191,3 +191,49 @@ def test_a_preview_has_names_below_the_app_s_own() -> None:
 def test_what_coolify_writes_of_odd_settings_passes(name: str, value: str, hosts: tuple[str, ...]) -> None:
     """Run with Coolify's own functions: a login with a dot, paths with signs, an address, capitals, www inside."""
     assert list(odd_labels({name: value}, Routes(APP, frozenset(hosts), ("coolify",)))) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "leads"),
+    [
+        ("Host(`a.example.com`)", True),
+        ("Host(`A.example.com`) && Path(`/x`)", True),
+        ("Host(`b.example.com`)", False),
+        ("Host(`b.example.com`) && Path(`/x`)", False),
+        ("Host(`b.example.com`) || Host(`c.example.com`)", False),
+        ("Host(`b.example.com`) || PathPrefix(`/`)", True),
+        ("Host(`b.example.com`) && (Path(`/x`) || Host(`a.example.com`))", True),
+        ("Host(`b.example.com`, `a.example.com`)", True),
+        ("!Host(`b.example.com`)", True),
+        ("HostRegexp(`.+`)", True),
+        ("HostSNI(`*`)", True),
+        ("", True),
+    ],
+)
+def test_a_rule_may_lead_wherever_it_does_not_plainly_lead_elsewhere(rule: str, leads: bool) -> None:
+    """Only a way that begins with one other host is known not to lead there."""
+    assert may_lead(rule, "a.example.com") is leads
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        ({"traefik.enable": "true", "traefik.http.routers.x.rule": "Host(`a.example.com`)"}, set[str]()),
+        ({"traefik.enable": "false", "traefik.http.routers.x.rule": "PathPrefix(`/`)"}, set[str]()),
+        ({"traefik.enable": "true", "traefik.http.routers.x.rule": "PathPrefix(`/`)"}, {"PathPrefix(`/`)"}),
+        ({"Traefik.Enable": "T", "Traefik.Http.Routers.x.Rule": "Host(`a`)"}, {"Host(`a`)"}),
+        (
+            {
+                "traefik.enable": "true",
+                "traefik.http.routers.x.rule": "Host(`a`)",
+                "traefik.http.routers.x.priority": "9",
+            },
+            {"Host(`a`)"},
+        ),
+        ({"traefik.crowd": ""}, {"more than 300 labels"}),
+    ],
+)
+def test_rules_that_are_not_read_as_traefik_reads_them_are_told(labels: dict[str, str], found: set[str]) -> None:
+    """Letters of any case, a priority, or too many labels: what they lead where is not known here."""
+    assert riddles_in(labels, "traefik") == found
+    assert riddles_in(labels, "caddy") == set()

@@ -18,6 +18,7 @@ from tests.tools.calls import app_named, call, deploy, unknown
 from tests.tools.troubles import (
     HOST,
     Change,
+    aaaa,
     closed,
     container,
     crashes,
@@ -32,6 +33,7 @@ from tests.tools.troubles import (
     nameless,
     page,
     proxy,
+    proxy_ails,
     record,
     says,
     server,
@@ -74,9 +76,12 @@ ON_THE_SERVER: dict[str, tuple[Change, ...]] = {
     "memory_exhausted": (container(state="exited", exit_code=137, oom_killed=True), server(used_bytes=31 * 2**30)),
     "no_runtime": (container(state="exited", exit_code=127), server(runtimes=["runc"])),
     "proxy": (proxy,),
+    "proxy_ill": (proxy_ails("unhealthy"), page(kind="drop")),
 }
 ON_THE_WAY: dict[str, tuple[Change, ...]] = {
     "no_router": (unlabelled,),
+    "no_router, where Coolify's own page answers for it": (unlabelled, page(status=503, body="no available server\n")),
+    "no_router, where Caddy answers for it": (unlabelled, page(status=503)),
     "port": (page(status=502, body="Bad Gateway"),),
     "gateway_timeout": (page(status=504, body="Gateway Timeout"),),
     "no_healthy_container": (page(status=503, body="no available server\n"),),
@@ -105,6 +110,8 @@ async def test_each_trouble_has_its_cause_named_first(tmp_path: Path, troubles: 
     if "server_unreachable" in said:
         evidence = said["server_unreachable"].data["causes"][0]["evidence"]
         assert evidence.endswith("; Hetzner Cloud says that it is running")
+        mend = said["server_unreachable"].data["causes"][0]["mend"]
+        assert mend.endswith(" Then look at the machine at its provider, and check_fleet.")
     findings = [finding for each in said.values() for finding in [*each.data["causes"], *each.data.get("beside", ())]]
     assert [finding for finding in findings if not all(finding.values())] == []
     assert (healthy.data["verdict"], healthy.data.get("causes", [])) == ("up", [])
@@ -118,6 +125,10 @@ HARMLESS: dict[str, tuple[str, str, tuple[Change, ...]]] = {
     "memory is low, and it serves on": ("up", "memory_exhausted", (server(used_bytes=31 * 2**30),)),
     "it fell once": ("up", "restarted", (container(restart_count=2),)),
     "nobody gets in, and it serves on": ("unknown", "server_unreachable", (failing("ssh", kind="refuse"),)),
+    "over IPv6 its name leads elsewhere": ("unknown", "name_elsewhere", (aaaa(),)),
+    "nobody tells whose its IPv6 address is": ("unknown", "unknown", (aaaa(), failing("hetzner", status=503))),
+    "its proxy is just started": ("up", "proxy_ill", (proxy_ails("starting"),)),
+    "files are not told": ("unknown", "unknown", (server(without=["df -i"]),)),
     "disks are not told": ("unknown", "unknown", (server(without=["df"]),)),
     "names are not told": ("unknown", "unknown", (failing("dns"),)),
     "records for browsers are not told": ("unknown", "unknown", (failing("dns", match="HTTPS "),)),

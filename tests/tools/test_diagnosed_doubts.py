@@ -104,7 +104,26 @@ def compose_app(file: str | None, *parts: str, ended: str = "", restart: str = "
     return change
 
 
+def rival(labels: dict[str, str]) -> Change:
+    """Let a container that is not the shop's run beside it, with these labels."""
+
+    def change(state: WorldState) -> None:
+        (web,) = own(state)
+        beside = {"id": "e5" * 32, "name": "beside", "labels": labels}
+        muscle(state).containers.append(web.model_copy(update=beside))
+
+    return change
+
+
+ANY_HOST = {"traefik.enable": "true", "traefik.http.routers.x.rule": "HostRegexp(`.+`)"}
+IN_CAPITALS = {"Traefik.Enable": "TRUE", "Traefik.HTTP.Routers.x.Rule": f"Host(`{HOST}`)"}
+OF_TCP = {"traefik.enable": "true", "traefik.tcp.routers.x.rule": "HostSNI(`*`)"}
+ANOTHER_HOST = {"traefik.enable": "true", "traefik.http.routers.x.rule": "Host(`x.example.com`) && Path(`/y`)"}
 DOUBTS: dict[str, tuple[str, str, tuple[Change, ...]]] = {
+    "another's rule for every host": ("unknown", "unknown", (rival(ANY_HOST),)),
+    "another's rule in other letters": ("unknown", "unknown", (rival(IN_CAPITALS),)),
+    "another's rule before any of HTTP": ("unknown", "unknown", (rival(OF_TCP),)),
+    "another's rule for another host": ("up", "up", (rival(ANOTHER_HOST),)),
     "a login before its pages": ("up", "up", (page(status=401),)),
     "a login of its own": ("up", "up", (page(status=401), itself(401))),
     "a login before an app that fails": ("unknown", "unknown", (page(status=401), itself(500))),

@@ -39,7 +39,8 @@ async def test_the_table_of_apps_is_paged_searched_and_narrowed(tmp_path: Path) 
 
     assert (everything.data["columns"], everything.data["rows"]) == (HEAD, [DOCS_ROW, LEGACY_ROW, SHOP_ROW])
     assert (first.data["rows"], first.data["total"]) == ([DOCS_ROW, LEGACY_ROW], 3)
-    assert f"1 more: narrow with search, or pass the cursor {first.data['next_cursor']}" in first.text
+    assert f"more of 3: narrow with search, or pass the cursor {first.data['next_cursor']}" in first.text
+    assert "more of" not in second.text
     assert (second.data["rows"], second.data.get("next_cursor")) == ([SHOP_ROW], None)
     assert (searched.data["rows"], narrowed.data["rows"]) == ([SHOP_ROW], [])
     assert foreign.text.startswith("[invalid_input] The cursor is not one that a call returned.")
@@ -225,6 +226,46 @@ async def test_the_fleet_is_one_screen_with_its_warnings(tmp_path: Path) -> None
     assert (without.data["coolify"], len(without.data["servers"])) == ("?", 3)
     assert any("Coolify did not answer" in warning for warning in without.data["warnings"])
     assert journal == []
+
+
+@pytest.mark.anyio
+async def test_what_nobody_told_of_a_server_is_not_called_usable_nor_unknown_to_coolify(tmp_path: Path) -> None:
+    """A Docker that is silent, a proxy that hangs, a Coolify that does not answer: each is said as what it is."""
+
+    def half_dead(state: WorldState) -> None:
+        state.hosts["muscle-1"].docker_version = ""
+        for server in state.coolify.servers:
+            server.next_check_at += 1e9
+        for proxy in (each for each in state.hosts["muscle-2"].containers if each.name == "coolify-proxy"):
+            proxy.health = "unhealthy"
+
+    with anyio.fail_after(120):
+        async with ink(tmp_path, change_world=half_dead) as it, it.client() as client:
+            fleet = await call(client, "get_fleet")
+            listed = await call(client, "list_apps")
+            with it.world.change() as state:
+                state.hosts["muscle-2"].up = False
+            fault(it, "GET /api/v1/version", "drop", times=9)
+            versionless = await call(client, "get_fleet")
+            fault(it, "GET /api/v1/servers", "drop", times=9)
+            silent = await call(client, "get_fleet")
+
+    states = [{server["name"]: server["state"] for server in said.data["servers"]} for said in (fleet, silent)]
+    assert states == [
+        {
+            "factory": "ssh ok, usable",
+            "muscle-1": "ssh ok, NOT known to be usable: Docker did not tell its containers",
+            "muscle-2": "ssh ok, NOT usable: its proxy runs and fails its health check",
+        },
+        {"factory": "ssh ok, Coolify ?", "muscle-1": "ssh ok, Coolify ?", "muscle-2": "ssh FAILS, Coolify ?"},
+    ]
+    assert (
+        "muscle-2: its proxy runs and fails its health check: apps there may not be reached" in fleet.data["warnings"]
+    )
+    why = "its containers: the command for it is not installed, or not in the PATH of this user"
+    assert listed.data["unknown"] == {"muscle-1": why}
+    away = next(server for server in versionless.data["servers"] if server["name"] == "muscle-2")
+    assert (versionless.data["coolify"], away["headroom"]) == ("?", "?")
 
 
 @pytest.mark.anyio

@@ -1,7 +1,8 @@
 """What goes wrong with the pretend shop, and what diagnose_app says of it in a world of which that is taken back."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 from mcp import Client
 
@@ -21,6 +22,13 @@ Change = Callable[[WorldState], object]
 
 async def diagnosed(it: Ink, client: Client, *changes: Change, app: str = "shop") -> Said:
     """Return what is said of an app in a world with these troubles, and leave the world as it was."""
+    async with in_world(it, *changes):
+        return await call(client, "diagnose_app", app=app)
+
+
+@asynccontextmanager
+async def in_world(it: Ink, *changes: Change) -> AsyncGenerator[None]:
+    """Let the world have these troubles, and leave it as it was."""
     before = it.state
     with it.world.change() as state:
         for server in state.coolify.servers:
@@ -28,11 +36,12 @@ async def diagnosed(it: Ink, client: Client, *changes: Change, app: str = "shop"
             server.next_check_at += 1e9
         for change in changes:
             change(state)
-    said = await call(client, "diagnose_app", app=app)
-    with it.world.change() as state:
-        for name in WorldState.model_fields:
-            setattr(state, name, getattr(before, name))
-    return said
+    try:
+        yield
+    finally:
+        with it.world.change() as state:
+            for name in WorldState.model_fields:
+                setattr(state, name, getattr(before, name))
 
 
 def first(said: Said) -> str:
@@ -140,6 +149,17 @@ def proxy(state: WorldState) -> None:
             each.state, each.exit_code = "exited", 1
 
 
+def proxy_ails(health: str) -> Change:
+    """Let the proxy run, and its health check say that."""
+
+    def change(state: WorldState) -> None:
+        for each in muscle(state).containers:
+            if each.name == "coolify-proxy":
+                each.health = health
+
+    return change
+
+
 def unlabelled(state: WorldState) -> None:
     """Let the container's labels name another host than the app has now."""
     for each in own(state):
@@ -158,6 +178,17 @@ def record(name: str, value: str) -> Change:
     """Let a name of the zone lead there."""
     row = RRset(name=name, type="A", records=[Record(value=value)], ttl=60)
     return lambda state: state.hetzner.zones[0].rrsets.append(row)
+
+
+def aaaa(address: str = "2001:db8:dead::1") -> Change:
+    """Give the shop's name an IPv6 address beside the IPv4 address of its server."""
+
+    def change(state: WorldState) -> None:
+        record("shop.s1", "192.0.2.11")(state)
+        row = RRset(name="shop.s1", type="AAAA", records=[Record(value=address)], ttl=60)
+        state.hetzner.zones[0].rrsets.append(row)
+
+    return change
 
 
 def nameless(state: WorldState) -> None:

@@ -248,6 +248,7 @@ class _Looking:
             shut=self.shut,
             wildcard=next((m.wildcard_domain or "" for m in self.look.fleet.muscles if m.name == self.app.muscle), ""),
             rivals=frozenset() if isinstance(own, Unread) else own.rivals,
+            riddles=frozenset() if isinstance(own, Unread) else own.riddles,
             more=dict(self._more()),
             skipped=tuple(skipped_of(self.app)),
         )

@@ -1,7 +1,7 @@
 """What Coolify and a server told of an app, in the facts of a diagnosis: what they did not tell is unknown."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ink_infra_mcp.areas.apps.app import App
@@ -13,8 +13,8 @@ from ink_infra_mcp.areas.machines.health import muscle_drifts, room_drifts
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.clients.coolify.causes import is_of_image, probable_cause
-from ink_infra_mcp.core.diagnosis_facts import Box, CoolifySaid, Finding, Machine, Rollout, Unread, closest
-from ink_infra_mcp.core.routing import port_in, routes_in
+from ink_infra_mcp.core.diagnosis_facts import FRESH, Box, CoolifySaid, Finding, Machine, Rollout, Unread, closest
+from ink_infra_mcp.core.routing import port_in, riddles_in, routes_in
 from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import belongs_to, is_preview, service_of
@@ -25,11 +25,10 @@ from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts.gathering import HostFacts
 from ink_infra_mcp.hosts.upkeep.upkeep_facts import UpkeepFacts
 
-FRESH = timedelta(minutes=2)
 LASTING = timedelta(seconds=BUILD_DEADLINE_S)
 """No deployment of ours is waited for any longer."""
 _RUNS = frozenset({"running", "starting", "restarting", "degraded"})
-_OF_APP = frozenset({"no_runtime", "proxy", "not_isolated", "disk_full", "read_only"})
+_OF_APP = frozenset({"no_runtime", "proxy", "proxy_ill", "not_isolated", "disk_full", "read_only"})
 _OF_ONE_CONTAINER = frozenset({"nixpacks", "static", "dockerfile", "dockerimage", "railpack"})
 _NO_FILE = Unread("Coolify does not tell its compose file", "give the Coolify token read:sensitive")
 
@@ -38,13 +37,14 @@ _NO_FILE = Unread("Coolify does not tell its compose file", "give the Coolify to
 class Containers:
     """The containers of an app, without those of pull requests, and how each of them stands; `missing` in words.
 
-    `rivals` are the routes to all else that runs there.
+    `rivals` are the routes to all else that runs there, `riddles` those rules of it that are not read.
     """
 
     own: tuple[ContainerFacts, ...]
     boxes: tuple[Box, ...]
     missing: str
-    rivals: frozenset[str]
+    rivals: frozenset[str] = frozenset()
+    riddles: frozenset[str] = frozenset()
 
     @property
     def fallen(self) -> bool:
@@ -77,14 +77,28 @@ def containers_in(
     facts: HostFacts | Unread, app: str, services: Services | Unread, now: datetime
 ) -> Containers | Unread:
     """Return the containers of an app on its server, held against what it promises, or why they are not known."""
-    if isinstance(facts, Unread):
-        return facts
+    found = facts if isinstance(facts, Unread) else own_in(facts, app, services, now)
+    if isinstance(found, Unread) or isinstance(facts, Unread):
+        return found
+    return _with_rivals(found, facts)
+
+
+def _with_rivals(found: Containers, facts: HostFacts) -> Containers:
+    labels, kind = [container.labels for container in _beside(facts, found.own)], proxy_of(facts.containers)
+    rivals, riddles = (
+        frozenset[str]().union(*(read(each, kind) for each in labels)) for read in (routes_in, riddles_in)
+    )
+    return replace(found, rivals=rivals, riddles=riddles)
+
+
+def own_in(facts: HostFacts, app: str, services: Services | Unread, now: datetime) -> Containers | Unread:
+    """Return the same without the routes to all else, which are not read anew for each app of a server."""
     if facts.containers is None:
         return Unread(facts.unknown.get("containers", "its Docker does not say why"))
     promise = promise_of(app, services)
     own = tuple(c for c in facts.containers if belongs_to(c, app) and not is_preview(c, app))
     boxes = tuple(_box(container, promise, facts, now) for container in own)
-    return Containers(own, boxes, missing(own, promise), frozenset(_rivals(facts, own)))
+    return Containers(own, boxes, missing(own, promise))
 
 
 def door_of(containers: Containers, url: str) -> tuple[str, int] | None:
@@ -103,10 +117,10 @@ def _led(containers: Containers, url: str) -> list[ContainerFacts]:
     return [container for _, container in sorted(ways, key=lambda way: -way[0])]
 
 
-def _rivals(facts: HostFacts, own: Collection[ContainerFacts]) -> Iterator[str]:
-    for container in facts.containers or ():
-        if container.state == "running" and container not in own:
-            yield from routes_in(container.labels, proxy_of(facts.containers))
+def _beside(facts: HostFacts, own: Collection[ContainerFacts]) -> Iterator[ContainerFacts]:
+    """Yield what else runs there, but for the proxy: its own labels open its own pages."""
+    running = (each for each in facts.containers or () if each.state == "running" and each.name != PROXY)
+    return (each for each in running if each not in own)
 
 
 def promise_of(app: str, services: Services | Unread) -> Promise:
@@ -124,7 +138,7 @@ def _box(container: ContainerFacts, promise: Promise, facts: HostFacts, now: dat
         exit_code=container.exit_code,
         out_of_memory=container.oom_killed,
         restarts=container.restart_count,
-        fresh=container.started_at is not None and _clock(facts, now) - container.started_at < FRESH,
+        fresh=container.started_at is not None and clock_of(facts, now) - container.started_at < FRESH,
         may_end=service in promise.once or (bool(service) and _ends(container)),
         routes=routes_in(container.labels, proxy_of(facts.containers)),
     )
@@ -135,8 +149,8 @@ def _ends(container: ContainerFacts) -> bool:
     return table(container.host_config.get("RestartPolicy")).get("Name") == "no"
 
 
-def _clock(facts: HostFacts, now: datetime) -> datetime:
-    """By the server's own clock, where it told one."""
+def clock_of(facts: HostFacts, now: datetime) -> datetime:
+    """Return the moment by the server's own clock, where it told one."""
     return now if facts.epoch_s is None else datetime.fromtimestamp(facts.epoch_s, now.tzinfo)
 
 
@@ -172,7 +186,9 @@ def _untold(facts: HostFacts, upkeep: UpkeepFacts | Unread) -> Iterator[tuple[st
     if isinstance(upkeep, Unread):
         yield "disks", upkeep
         return
-    yield from (("disks", Unread(upkeep.unknown[fact])) for fact in ("rooms", "read_only") if fact in upkeep.unknown)
+    yield from (
+        ("disks", Unread(upkeep.unknown[fact])) for fact in ("rooms", "inodes", "read_only") if fact in upkeep.unknown
+    )
 
 
 def _trouble(drift: Drift) -> Finding:

@@ -10,7 +10,9 @@ import anyio
 
 from ink_infra_mcp.areas.apps.app import host_of
 from ink_infra_mcp.areas.apps.moving import called
-from ink_infra_mcp.areas.apps.web import NO_ANSWER, Reached, is_unrouted, reached
+from ink_infra_mcp.areas.apps.web import NO_ANSWER, Reached, by_address, is_unrouted, reached
+from ink_infra_mcp.areas.dns.addresses import fleet_addresses
+from ink_infra_mcp.areas.dns.both_kinds import beside, others
 from ink_infra_mcp.areas.dns.zones import delegation_of
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.probe import DEFAULT_PORTS, HttpSeen, TlsSeen
@@ -94,9 +96,28 @@ async def visited(look: Look, muscle: str, url: str) -> tuple[Page, str]:
         return then.seen, then.reason
 
     answer, certificate = await _followed(url, (found.seen, found.reason), again)
-    page = Page(url, _leads(found), answer, certificate, seen=found.dns.evidence)
+    page = await _everywhere(look, muscle, found, Page(url, _leads(found), answer, certificate, found.dns.evidence))
     leads = ", ".join(found.addresses) or found.why
     return page, f"{url} from {found.place.server or 'here'}, at its server: {_words(page)}; its name leads to {leads}"
+
+
+async def _everywhere(look: Look, muscle: str, found: Reached, page: Page) -> Page:
+    """Return the page with what its name's addresses of the other version of IP are: browsers that have both take
+    either, and only the server's address in fleet.toml was visited.
+    """
+    server = await by_address(look, look.fleet.host(muscle))
+    more = others(server, found.addresses)
+    if page.leads != "here" or not more:
+        return page
+    try:
+        it = beside(server, more, await fleet_addresses(look))
+    except InkError as error:
+        return replace(page, leads=Unread(f"nothing tells whether {', '.join(more)} is {muscle}: {error.failed}"))
+    if it.strange:
+        return replace(page, leads="elsewhere", seen=f"{page.seen}, and {', '.join(it.strange)}, which is not {muscle}")
+    if it.unknown:
+        return replace(page, leads=Unread(f"nothing tells whether {', '.join(it.unknown)} is {muscle}"))
+    return replace(page, unvisited=more)
 
 
 async def visited_bare(look: Look, url: str) -> Page:

@@ -56,8 +56,12 @@ def _not_asked(seen: Seen) -> Iterator[str]:
 
 
 def _beyond(seen: Seen) -> Iterator[str]:
-    """Yield what lies behind an answer that stands before the pages and is the app's own, or a login."""
+    """Yield what lies behind an answer that stands before the pages and is the app's own, or a login, and the other
+    addresses of a name.
+    """
     for page in seen.pages:
+        if page.unvisited:
+            yield f"{page.url} at {', '.join(page.unvisited)}, where its name leads, too"
         if page.entered and isinstance(page.answer, Answer):
             yield (
                 f"what {page.url} leads to: {page.answer.to}"

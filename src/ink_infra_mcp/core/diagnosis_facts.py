@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from typing import Literal
 
 from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.routing import may_lead
 
 SERVER_ERRORS = 500
 OF_APPS = frozenset({*range(200, 300), 404, 405, 410})
@@ -14,6 +17,8 @@ LOGIN = 401
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 LOOPS = 2
 """So many starts after a fall, the last one a moment ago, are no accident."""
+FRESH = timedelta(minutes=2)
+"""A moment: what was started since then may fall again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +188,8 @@ class Answer:
 class Page:
     """One URL of the app, of scheme, host and path alone. `leads` is where its name leads, `seen` the words for it,
     `delegation` what is wrong with the zone's. `certificate` is what is wrong with it, empty where it is trusted.
-    `inside` is what its container itself answered there, asked without the proxy; None: nobody asked.
+    `inside` is what its container itself answered there, asked without the proxy; None: nobody asked. `unvisited` are
+    addresses of its name that are its server's, too, and at which nobody visited it.
     """
 
     url: str
@@ -193,6 +199,7 @@ class Page:
     seen: str = ""
     delegation: str = ""
     inside: Answer | None = None
+    unvisited: tuple[str, ...] = ()
 
     @property
     def entered(self) -> bool:
@@ -238,7 +245,8 @@ class Seen:
     `missing` says which promised part of it has no container that runs, `refused` what Docker Compose has against its
     file, `no_compose` that its server has none to read it with, `shut` which of its server's web ports a firewall keeps
     closed. `wildcard` is the domain below which all names lead to its server, `rivals` are the routes to what else runs
-    there. `more` is what else could not be read, by its name, `skipped` what nobody looked at.
+    there, `riddles` the rules of it that are not read. `more` is what else could not be read, by its name, `skipped`
+    what nobody looked at.
     """
 
     name: str
@@ -254,6 +262,7 @@ class Seen:
     shut: tuple[str, ...] | NotAsked | Unread = NotAsked("not asked")
     wildcard: str = ""
     rivals: frozenset[str] = frozenset()
+    riddles: frozenset[str] = frozenset()
     more: Mapping[str, Unread] = field(default_factory=dict[str, Unread])
     skipped: tuple[str, ...] = ()
 
@@ -300,7 +309,16 @@ class Seen:
             return "no container of it that runs has labels that lead the URL there"
         if closest(self.rivals, page.url) >= own:
             return "what is not of it has labels that lead the URL there, too"
+        if any(map(partial(may_lead, host=page.host), self.riddles)):
+            return "what is not of it has a rule for the proxy that is not read here, and may lead the URL there"
         return ""
+
+    def unled(self, page: Page) -> bool:
+        """Return whether it was seen that no labels at all lead the URL anywhere, those of other apps included."""
+        if isinstance(self.boxes, Unread):
+            return False
+        routes = (*self.rivals, *(route for box in self.known if box.runs for route in box.routes))
+        return not closest(routes, page.url)
 
     def bad(self, page: Page) -> bool:
         """Return whether it was seen that nobody is served there."""

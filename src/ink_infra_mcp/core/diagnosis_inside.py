@@ -33,8 +33,8 @@ def _never_deployed(seen: Seen) -> Iterator[Found]:
 def _machine_silent(seen: Seen) -> Iterator[Found]:
     """A server that lets nobody in may serve its apps all the same."""
     if isinstance(seen.machine, Unread) and seen.muscle:
-        what = f"its server {seen.muscle} does not answer over SSH"
-        mend = f"look at the machine at its provider, then check_fleet; {seen.machine.next}".removesuffix("; ")
+        what = f"its server {seen.muscle} could not be asked over SSH"
+        mend = f"{seen.machine.next} Then look at the machine at its provider, and check_fleet.".lstrip()
         yield found("server_unreachable", what, seen.machine.why, mend, is_cause=seen.unreached)
 
 

@@ -5,22 +5,31 @@ from collections.abc import Callable, Iterator, Mapping
 from ink_infra_mcp.core.diagnosis_facts import SERVER_ERRORS, Answer, CoolifySaid, Page, Seen
 from ink_infra_mcp.core.diagnosis_found import Found, Rule, by_proxy, found, read_log, troubles, visit
 
-SILENCING = frozenset({"server_unreachable", "docker_down", "proxy", "firewall"})
+SILENCING = frozenset({"server_unreachable", "docker_down", "proxy", "proxy_ill", "firewall"})
 """Causes of any page that gives no answer at all."""
 
 
 def _unrouted(seen: Seen) -> Iterator[Found]:
+    """Coolify's own proxies answer names that they do not know with 503, unless somebody switched that off (source,
+    version 4.3.11: setupDefaultRedirect); Traefik does in the words that it has for a name without a healthy container.
+    """
     for page, answer in _answered(seen):
-        if answer.unrouted and not seen.without_proxy:
+        if (answer.unrouted or _is_unknown(seen, page, answer)) and not seen.without_proxy:
             what = f"the proxy of {seen.muscle or 'its server'} has no router for {page.url}"
             mend = f"deploy_app name={seen.name}: Coolify writes the labels that the proxy reads"
-            evidence = f"GET {page.url} answers 404 by the proxy itself, and {seen.astray(page)}"
+            evidence = f"GET {page.url} answers {answer.status} by the proxy itself, and {seen.astray(page)}"
             yield found("no_router", what, evidence, mend, url=page.url)
+
+
+def _is_unknown(seen: Seen, page: Page, answer: Answer) -> bool:
+    """Return whether a 503 of the proxy is that for a name that it does not know: no container's labels have it."""
+    silent = by_proxy(answer) or not answer.start.strip()
+    return answer.status == SERVER_ERRORS + 3 and silent and seen.unled(page)
 
 
 def _not_behind(seen: Seen) -> Iterator[Found]:
     for page, answer in _answered(seen):
-        if by_proxy(answer):
+        if by_proxy(answer) and not _is_unknown(seen, page, answer):
             yield _GATES[answer.status](seen, page, answer)
 
 
@@ -50,7 +59,8 @@ _GATES: Mapping[int | None, Callable[[Seen, Page, Answer], Found]] = {
 
 def _app_errors(seen: Seen) -> Iterator[Found]:
     for page, answer in _answered(seen):
-        if answer.status is not None and answer.bad and not by_proxy(answer):
+        own = not by_proxy(answer) and not _is_unknown(seen, page, answer)
+        if answer.status is not None and answer.bad and own:
             what = "it runs, and answers with an error of its own"
             yield found("app_error", what, visit(page, answer), read_log(seen), url=page.url)
 
@@ -103,7 +113,7 @@ def _certificates(seen: Seen) -> Iterator[Found]:
 
 
 WEB: tuple[Rule, ...] = (
-    troubles(lambda seen: seen.silent, "proxy"),
+    troubles(lambda seen: seen.silent, "proxy", "proxy_ill"),
     _unrouted,
     _not_behind,
     _app_errors,

@@ -9,6 +9,7 @@ GetContainersStatus.php, 4.3.11): one name below another that it reads ends the 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import filterfalse
 from typing import Literal
 
 _READERS = {"traefik.": "Traefik", "caddy": "Caddy", "coolify": "Coolify", "com.docker.compose": "Coolify"}
@@ -43,6 +44,11 @@ _SITE = re.compile(r"https?://(?P<host>[^\s,/]+)", re.ASCII)
 _PATH = r"/[A-Za-z0-9._~/@%+:=,!-]*"
 _RULE = re.compile(rf"Host\(`(?P<host>[^`]*)`\)(?: && PathPrefix\(`(?P<path>{_PATH})`\))?", re.ASCII)
 _ROUTER = re.compile(r"(?i)traefik\.http\.routers\.[^.]+\.rule")
+_ANY_ROUTER = re.compile(r"traefik\.(?:http|tcp)\.routers\.[^.]+\.rule")
+_PRIORITY = re.compile(r"traefik\.(?:http|tcp)\.routers\.[^.]+\.priority")
+_OTHER = re.compile(r"\s*(?:Host|HostSNI)\(`(?P<host>[A-Za-z0-9.-]+)`\)\s*(?:&&[^()]*\([^()]*\)\s*)*$", re.ASCII)
+_YES = frozenset({"1", "t", "true"})
+"""What Go reads as true, in any case of letters that it takes."""
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _SERVER_PORT = re.compile(r"(?i)traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port")
 Proxy = Literal["traefik", "caddy", ""]
@@ -87,6 +93,30 @@ def routes_in(labels: Mapping[str, str], proxy: Proxy) -> frozenset[str]:
     """
     read = {"traefik": _by_traefik, "caddy": _by_caddy}.get(proxy)
     return frozenset(read(labels)) if read else frozenset()
+
+
+def riddles_in(labels: Mapping[str, str], proxy: Proxy) -> frozenset[str]:
+    """Return the rules by which Traefik may lead URLs to the container with these labels, and that `routes_in` does not
+    read, or not as Traefik weighs them: names count there in any case of letters, and a priority before any length.
+    """
+    if proxy == "traefik" and CROWD in labels:
+        return frozenset({"more than 300 labels"})
+    low = {name.lower(): value for name, value in labels.items()}
+    if proxy != "traefik" or low.get("traefik.enable", "").lower() not in _YES:
+        return frozenset()
+    rules = frozenset(low[name] for name in filter(_ANY_ROUTER.fullmatch, low))
+    odd = labels.get("traefik.enable") != "true" or any(map(_PRIORITY.fullmatch, low))
+    return rules if odd else frozenset(filterfalse(_is_read_rule, rules))
+
+
+def _is_read_rule(rule: str) -> bool:
+    return all(map(_RULE.fullmatch, rule.split(" || ")))
+
+
+def may_lead(rule: str, host: str) -> bool:
+    """Return whether a rule of Traefik may be true for a host: not where each of its ways begins with another one."""
+    ways = (_OTHER.match(way) for way in rule.split("||"))
+    return any(way is None or way["host"].lower() == host for way in ways)
 
 
 def port_in(labels: Mapping[str, str]) -> int | None:

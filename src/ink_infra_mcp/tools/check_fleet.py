@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ink_infra_mcp.areas.factory.surveyed import factory_drifts
+from ink_infra_mcp.areas.fallen import app_drifts
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.machines import marks
 from ink_infra_mcp.areas.machines.drift import (
@@ -79,7 +80,7 @@ class CheckFleet(Query[Args, Look, Report]):
             InputError: `changed_since` is no mark.
         """
         since = marks.since(args.changed_since, ()) if args.changed_since else None
-        survey = Survey(look, factory_drifts)
+        survey = Survey(look, factory_drifts, app_drifts)
         await survey.run()
         every = in_order(survey.found)
         shown, gone = every, None

@@ -1,5 +1,6 @@
 """get_app: one app in full."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, ClassVar
 
@@ -10,6 +11,7 @@ from ink_infra_mcp.areas.apps.isolation import weaknesses
 from ink_infra_mcp.areas.apps.proofs import commit_of, restarts_of
 from ink_infra_mcp.areas.apps.standing import standing
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.areas.told import clock_of, copies_of
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.core.errors import HostError
@@ -17,7 +19,9 @@ from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import MUSCLE, READ, Needs
 from ink_infra_mcp.core.untrusted import clean_name
-from ink_infra_mcp.hosts.docker.containers import ContainerFacts, containers_of
+from ink_infra_mcp.hosts.docker.containers import belongs_to
+from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
+from ink_infra_mcp.hosts.facts.gathering import gather
 
 
 class Args(BaseModel):
@@ -85,7 +89,7 @@ class GetApp(Query[Args, Look, Report]):
     async def observe(self, args: Args, look: Look) -> Report:
         """Return what Coolify and the host say of the app."""
         app = await find_app(look, args.app)
-        containers, why_not = await _containers(look, app)
+        containers, why_not, now = await _containers(look, app)
         source = app.source if isinstance(app.source, Application) else None
         return Report(
             name=app.name,
@@ -93,7 +97,7 @@ class GetApp(Query[Args, Look, Report]):
             kind=app.kind,
             muscle=app.muscle or "?",
             urls=app.urls,
-            status=standing(app, containers),
+            status=standing(app, containers, now),
             source=_source(app),
             port=source.ports_exposes if source else "",
             limits=limits_of(app),
@@ -103,7 +107,7 @@ class GetApp(Query[Args, Look, Report]):
             deployments=await _deployments(look, app),
             containers=tuple(_seen(app, c, look) for c in containers or ()),
             isolated=_isolated(app, containers, look),
-            unknown={"containers": why_not} if why_not else {},
+            unknown={**({"containers": why_not} if why_not else {}), **dict(_elsewhere(app))},
         )
 
     def render(self, report: Report) -> str:
@@ -122,14 +126,23 @@ class GetApp(Query[Args, Look, Report]):
         return "\n".join([*lines, *(f"unknown: {what}: {why}" for what, why in report.unknown.items())])
 
 
-async def _containers(look: Look, app: App) -> tuple[tuple[ContainerFacts, ...] | None, str]:
-    """Return the app's containers, or None and why they could not be seen."""
+async def _containers(look: Look, app: App) -> tuple[tuple[ContainerFacts, ...] | None, str, datetime]:
+    """Return the app's containers, or None and why they could not be seen, and the moment by its server's clock."""
+    now = look.clock.now()
     if not app.muscle:
-        return None, "its server is not in fleet.toml"
+        return None, "its server is not in fleet.toml", now
     try:
-        return await containers_of(look.hosts, app.muscle, app.uuid), ""
+        facts = await gather(look.hosts, app.muscle, areas=("system", "containers"))
     except HostError as error:
-        return None, error.failed
+        return None, error.failed, now
+    if facts.containers is None:
+        return None, f"Docker on {app.muscle} did not tell them: {facts.unknown['containers']}", now
+    return tuple(c for c in facts.containers if belongs_to(c, app.uuid)), "", clock_of(facts, now)
+
+
+def _elsewhere(app: App) -> Iterator[tuple[str, str]]:
+    """Yield what runs of it on servers that nobody asked."""
+    yield from ((what, unread.why) for what, unread in copies_of(app))
 
 
 async def _variables(look: Look, app: App) -> tuple[str, ...]:
@@ -191,4 +204,5 @@ def _isolated(app: App, containers: tuple[ContainerFacts, ...] | None, look: Loo
 def _line(container: ContainerSeen) -> str:
     bad = f" PROBLEM: {'; '.join(container.problems)}" if container.problems else ""
     health = f":{container.health}" if container.health else ""
-    return f"container {container.name} {container.state}{health} runtime {container.runtime}{bad}"
+    again = f" started again {container.restarts} times" if container.restarts else ""
+    return f"container {container.name} {container.state}{health}{again} runtime {container.runtime}{bad}"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from ink_infra_mcp.areas.apps.muscles import muscle_warnings
 from ink_infra_mcp.areas.apps.placing import candidates
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.areas.machines.usable import full_disks, state_of
 from ink_infra_mcp.clients.coolify.models import Server
 from ink_infra_mcp.clients.hetzner_cloud import HetznerCloudLook
 from ink_infra_mcp.core.errors import HostError, InkError
@@ -17,7 +18,6 @@ from ink_infra_mcp.core.fleet import Host, Muscle
 from ink_infra_mcp.core.operation import Query, Toolset
 from ink_infra_mcp.core.plan import Frozen
 from ink_infra_mcp.core.systems import FACTORY, HETZNER, MUSCLE, READ, Needs
-from ink_infra_mcp.hosts.docker.proxies import proxy_problem
 from ink_infra_mcp.hosts.factory.coolify_image import knows_runtime_option
 from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather_all, troubles
 
@@ -85,7 +85,7 @@ class GetFleet(Query[Args, Look, Report]):
             runtime_option=seen.runtime_option,
             servers=lines,
             eur_month=f"{sum(known, Decimal(0)):.2f}" if known else UNKNOWN,
-            warnings=tuple([*seen.warnings, *_weak(seen, look)]),
+            warnings=tuple(dict.fromkeys([*seen.warnings, *_weak(seen, look)])),
         )
 
     def render(self, report: Report) -> str:
@@ -103,9 +103,10 @@ class _Seen:
         self.factory = factory
         self.coolify = UNKNOWN
         self.runtime_option = UNKNOWN
-        self.servers: tuple[Server, ...] = ()
+        self.servers: tuple[Server, ...] | None = None
+        """None: Coolify did not tell them."""
         self.facts: dict[str, HostFacts | HostError] = {}
-        self.headroom: dict[str, tuple[int, int]] = {}
+        self.headroom: dict[str, tuple[int | None, int]] = {}
         self.prices: dict[str, str] = {}
         self.warnings: list[str] = []
 
@@ -116,9 +117,11 @@ async def _see(look: Look) -> _Seen:
     async def versions() -> None:
         era = await look.coolify.era()
         seen.coolify = await look.coolify.version()
-        seen.servers = await look.coolify.servers()
         if not era.supported:
             seen.warnings.append(era.words)
+
+    async def servers() -> None:
+        seen.servers = await look.coolify.servers()
 
     async def hosts() -> None:
         seen.facts = await gather_all(look.hosts, [host.name for host in look.fleet.hosts])
@@ -131,7 +134,8 @@ async def _see(look: Look) -> _Seen:
 
     async def placement() -> None:
         for found in await candidates(look, list(look.fleet.muscles)):
-            seen.headroom[found.name] = (found.headroom_after(0), found.apps)
+            room = found.headroom_after(0) if found.memory_bytes else None
+            seen.headroom[found.name] = (room, found.apps)
 
     async def prices() -> None:
         if look.hetzner is None:
@@ -140,7 +144,7 @@ async def _see(look: Look) -> _Seen:
         seen.prices = await _prices(look.hetzner)
 
     async with anyio.create_task_group() as group:
-        for part in (versions, hosts, option, placement, prices):
+        for part in (versions, servers, hosts, option, placement, prices):
             group.start_soon(_or_warn, part, seen)
     seen.warnings.sort()
     return seen
@@ -173,7 +177,7 @@ def _line(host: Host, seen: _Seen) -> ServerLine:
         name=host.name,
         role="muscle" if muscle else "factory" if host.name == seen.factory else "host",
         address=host.address,
-        state=_state(coolify, facts, muscle=muscle),
+        state=state_of(coolify, facts, muscle=muscle, told=seen.servers is not None),
         headroom=_gib(room) if muscle else "",
         apps=(UNKNOWN if apps is None else str(apps)) if muscle else "",
         eur_month=seen.prices.get(host.address, UNKNOWN),
@@ -184,10 +188,11 @@ def _line(host: Host, seen: _Seen) -> ServerLine:
 def _in_coolify(host: Host, seen: _Seen) -> Server | None:
     """Coolify knows its own host by a name inside Docker, and every other server by its address."""
     addresses = {host.address, host.private_address}
-    by_address = next((s for s in seen.servers if s.ip in addresses), None)
+    servers = seen.servers or ()
+    by_address = next((s for s in servers if s.ip in addresses), None)
     if by_address is not None or host.name != seen.factory:
         return by_address
-    return next((s for s in seen.servers if s.is_coolify_host), None)
+    return next((s for s in servers if s.is_coolify_host), None)
 
 
 def _measured(facts: HostFacts) -> dict[str, str]:
@@ -201,16 +206,6 @@ def _measured(facts: HostFacts) -> dict[str, str]:
     }
 
 
-def _state(coolify: Server | None, facts: HostFacts | HostError | None, *, muscle: bool) -> str:
-    ssh = "ssh ok" if isinstance(facts, HostFacts) else "ssh FAILS" if facts is not None else "ssh ?"
-    if coolify is None:
-        return f"{ssh}, unknown to Coolify"
-    if not coolify.reachable or not coolify.usable:
-        return f"{ssh}, NOT usable for Coolify"
-    problem = proxy_problem(facts.containers) if muscle and isinstance(facts, HostFacts) else ""
-    return f"{ssh}, " + (f"NOT usable: {problem}" if problem else "usable")
-
-
 def _weak(seen: _Seen, look: Look) -> list[str]:
     """Warnings that hosts give: unreachable, without runsc, containers of apps that are not isolated, full disks."""
     found: list[str] = []
@@ -218,9 +213,7 @@ def _weak(seen: _Seen, look: Look) -> list[str]:
         if isinstance(facts, HostError):
             found.append(f"{name}: {facts.failed}")
             continue
-        disk = facts.disk_root
-        if disk is not None and disk.free_bytes * 10 < disk.size_bytes:
-            found.append(f"{name}: less than a tenth of the disk is free")
+        found += full_disks(facts)
         unread = troubles(facts, factory=name == seen.factory)
         found += [f"{name}: {what} could not be read: {why}" for what, why in unread.items()]
         found += muscle_warnings(facts, look.isolation) if name in {m.name for m in look.fleet.muscles} else []

@@ -1,5 +1,6 @@
 """list_apps: every app with its Muscle, domain, status, isolation and limits, as a compact table."""
 
+from datetime import datetime
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,6 +9,7 @@ from ink_infra_mcp.areas.apps.app import App, all_apps, limits_of
 from ink_infra_mcp.areas.apps.isolation import weaknesses
 from ink_infra_mcp.areas.apps.standing import UNKNOWN, standing
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.areas.told import clock_of
 from ink_infra_mcp.core.errors import HostError
 from ink_infra_mcp.core.fleet import Name
 from ink_infra_mcp.core.operation import Query, Toolset
@@ -69,15 +71,15 @@ class ListApps(Query[Args, Look, Report]):
             rows=tuple(_row(app, facts.get(app.muscle), look) for app in shown),
             total=len(apps),
             next_cursor=cursor,
-            unknown={name: error.failed for name, error in facts.items() if isinstance(error, HostError)},
+            unknown={name: why for name, seen in facts.items() if (why := _untold(seen))},
         )
 
     def render(self, report: Report) -> str:
         """Return the table with tabs."""
         lines = ["\t".join(report.columns), *("\t".join(row) for row in report.rows)]
         lines += [f"{name} could not be read: {why}" for name, why in report.unknown.items()]
-        more = report.total - len(report.rows)
-        lines += [f"{more} more: narrow with search, or pass the cursor {report.next_cursor}"] if more > 0 else []
+        if report.next_cursor:
+            lines.append(f"more of {report.total}: narrow with search, or pass the cursor {report.next_cursor}")
         return "\n".join(lines)
 
 
@@ -95,10 +97,21 @@ def _row(app: App, facts: HostFacts | HostError | None, look: Look) -> tuple[str
         app.name,
         app.muscle or UNKNOWN,
         domain,
-        standing(app, containers),
+        standing(app, containers, _now(facts, look)),
         _runtime(app, containers, look),
         limits_of(app),
     )
+
+
+def _untold(facts: HostFacts | HostError) -> str:
+    """Return why the containers of a server are not known, empty where they are."""
+    if isinstance(facts, HostError):
+        return facts.failed
+    return "" if facts.containers is not None else f"its containers: {facts.unknown.get('containers', 'not told')}"
+
+
+def _now(facts: HostFacts | HostError | None, look: Look) -> datetime:
+    return clock_of(facts, look.clock.now()) if isinstance(facts, HostFacts) else look.clock.now()
 
 
 def _containers(app: App, facts: HostFacts | HostError | None) -> list[ContainerFacts] | None:

@@ -85,7 +85,7 @@ async def test_a_name_is_right_only_where_everybody_comes_to_its_muscle(
             look = it.app.look
             app = await find_app(look, "shop")
             dns = (await web(look, "muscle-1", f"https://{HOST}"))[0]
-            drifts = [drift async for drift in name_drifts(look, app, f"https://{HOST}")]
+            drifts = [drift async for drift in name_drifts(look, app, f"https://{HOST}", {})]
     assert (dns.status, dns.evidence) == proof
     assert [(one.severity, one.what, one.evidence) for one in drifts if one.code.startswith("dns")] == found
 

@@ -138,6 +138,21 @@ def test_a_docker_that_hangs_costs_only_its_own_facts(tmp_path: Path) -> None:
     assert (tmp_path / "asked").read_text(encoding="utf-8") == "asked\nasked\n"
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_docker_that_hears_no_signal_but_one_costs_only_its_own_facts(shell: str, tmp_path: Path) -> None:
+    """As one that waits for a disk or a mount that is gone: without an end to it nothing else would arrive."""
+    real = shutil.which("timeout")
+    short = f'k=; [ "$1" != -k ] || {{ k="-k 0.1"; shift 2; }}\nshift\nexec {real} $k 0.1 "$@"'
+    path = commands(
+        tmp_path, docker="trap '' TERM\nexec sleep 20", timeout=short, sleep=f'exec {shutil.which("sleep")} "$@"'
+    )
+    (path / "true").symlink_to(shutil.which("true") or "/bin/true")
+    facts = read(run(shell, str(path)))
+    why = "the command for it was killed: it did not answer in time, or there was no memory"
+    assert facts.unknown["containers"] == why
+    assert facts.disk_root == GOOD.disk_root
+
+
 def test_only_the_asked_areas_are_run(tmp_path: Path) -> None:
     """A look at containers does not measure disks."""
     commands(tmp_path, df='touch "$HERE/measured"')

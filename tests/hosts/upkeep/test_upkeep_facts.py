@@ -190,3 +190,9 @@ def test_what_proves_that_no_security_update_is_left(facts: dict[str, JsonValue]
     """An empty list proves it only where the archive of this release said so, a week ago at most."""
     found = UpkeepFacts.model_validate({"host": "muscle-1", "security_updates": [], **facts})
     assert (found.is_stale, not found.unproved) == (stale, proved)
+
+
+def test_a_disk_that_met_errors_is_not_writable_although_its_mount_says_so() -> None:
+    """Newer kernels leave `rw` there, and say beside it that nothing is written any more."""
+    mounts = "/ rw,relatime,emergency_ro\n/data rw,shutdown\n/home rw,relatime"
+    assert read_upkeep("one", GOOD | {"mounts": Section(mounts, 0)}).read_only == ("/", "/data")

@@ -3,7 +3,7 @@
 from ink_infra_mcp.core.isolation import Isolation
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import isolation_problems
-from ink_infra_mcp.hosts.docker.proxies import proxy_problem
+from ink_infra_mcp.hosts.docker.proxies import proxy_doubt, proxy_problem
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts.gathering import HostFacts
 
@@ -14,9 +14,10 @@ _APP_LABELS = frozenset({"coolify.applicationId", "coolify.serviceId"})
 
 
 def muscle_warnings(facts: HostFacts, isolation: Isolation) -> list[str]:
-    """Return a warning where no proxy runs, and one that names the apps that are not isolated."""
-    why = proxy_problem(facts.containers)
+    """Return a warning where no proxy runs, or not well, and one that names the apps that are not isolated."""
+    why, doubt = proxy_problem(facts.containers), proxy_doubt(facts.containers)
     lost = [f"{facts.host}: {why}: no app there can be reached by its domain"] if why else []
+    lost += [f"{facts.host}: {doubt}: apps there may not be reached"] if doubt else []
     return [*lost, *_not_isolated(facts, isolation)]
 
 

@@ -81,7 +81,7 @@ async def reached(look: Look, muscle: str, url: str, *, within_s: float) -> Reac
     """Return how a URL of an app on that server is reached, from where `web` looks; waits up to `within_s` for a good
     answer, 0: it is visited once.
     """
-    server, host = await _by_address(look, look.fleet.host(muscle)), host_of(url)
+    server, host = await by_address(look, look.fleet.host(muscle)), host_of(url)
     resolved = await _resolved(look, host)
     reason = why_not_public(host, server.address, resolved.addresses)
     if not reason:
@@ -101,8 +101,8 @@ def is_unrouted(seen: HttpSeen) -> bool:
     return seen.status == _NOT_FOUND and seen.untrusted_start.strip() == _NO_ROUTE
 
 
-async def _by_address(look: Look, server: Host) -> Host:
-    """A server that fleet.toml knows by a name is looked at by its first address, where that can be told."""
+async def by_address(look: Look, server: Host) -> Host:
+    """Return a server that fleet.toml knows by a name with its first address in place of that, where it can be told."""
     if is_address(server.address):
         return server
     found = (await _resolved(look, server.address)).addresses

@@ -6,7 +6,7 @@ from ink_infra_mcp.areas.machines.drift import HERE, Drift, distinct
 from ink_infra_mcp.core.baseline.judging import Judgement
 from ink_infra_mcp.core.baseline.policy import PARTS
 from ink_infra_mcp.core.baseline.steps import told
-from ink_infra_mcp.core.errors import HostError
+from ink_infra_mcp.core.errors import InkError
 
 _MEND = f"repair_server server={HERE}"
 _BY_HAND = "mend it there, or say otherwise in policies/baseline.toml with the reason"
@@ -38,8 +38,8 @@ def _refused(it: Judgement, words: str) -> Drift:
     return Drift(it.host, "high", "baseline_refused", what, words, _BY_HAND, distinct(words))
 
 
-def not_judged(server: str, error: HostError | TimeoutError) -> Drift:
-    """Return that a server could not be read."""
-    why = error.failed if isinstance(error, HostError) else "no answer in time"
+def not_judged(server: str, error: InkError | TimeoutError) -> Drift:
+    """Return that a server could not be read, or held against its baseline."""
+    why = error.failed if isinstance(error, InkError) else "no answer in time"
     what = "whether it is as its role's baseline says is not known"
     return Drift(server, "warning", "baseline_unknown", what, why, "call again", unknown=True)

@@ -18,6 +18,8 @@ HERE = "{server}"
 MOST_CHARS = 7_500
 """Of the findings in one answer; with what else is in it, it is at most 4,000 tokens (o200k)."""
 MOST_SERVERS = 8
+MOST_NAMES = 8
+"""Names in the evidence of one finding."""
 _WORDS = 200
 
 
@@ -53,6 +55,12 @@ class Line(Frozen):
     what: str
     evidence: str
     mend: str
+
+
+def named(names: Sequence[str], *, most: int = MOST_NAMES) -> str:
+    """Return how many there are, and the first of them by name."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{len(names)}: {', '.join(names[:most])}{more}"
 
 
 def distinct(text: str) -> str:

@@ -1,15 +1,19 @@
 """Whether apps are reached by their names: DNS, certificate and answer, each looked at once."""
 
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from ink_infra_mcp.areas.apps.app import App, host_of
 from ink_infra_mcp.areas.apps.reach import is_address, leads_only, why_not_public
-from ink_infra_mcp.areas.apps.web import is_unrouted
+from ink_infra_mcp.areas.apps.web import by_address, is_unrouted
+from ink_infra_mcp.areas.dns.addresses import Addresses
+from ink_infra_mcp.areas.dns.both_kinds import beside
 from ink_infra_mcp.areas.look import Look
-from ink_infra_mcp.areas.machines.drift import Drift
+from ink_infra_mcp.areas.machines.drift import Drift, distinct
+from ink_infra_mcp.areas.visited import visitable
 from ink_infra_mcp.clients.probe import HttpSeen, TlsSeen
 from ink_infra_mcp.core.dns.services import diverted
+from ink_infra_mcp.core.fleet import Host
 from ink_infra_mcp.core.untrusted import clean_name
 
 SOON, NOW = timedelta(days=20), timedelta(days=3)
@@ -22,25 +26,62 @@ def is_looked_at(app: App) -> bool:
     return bool(app.urls) and bool(app.muscle) and app.status.state not in ("exited", "created")
 
 
-async def name_drifts(look: Look, app: App, url: str) -> AsyncIterator[Drift]:
+async def name_drifts(look: Look, app: App, url: str, known: Mapping[str, Addresses]) -> AsyncIterator[Drift]:
     """Yield what is wrong with one URL of an app: its name, its certificate, its answer.
 
-    Where the app is not of the public internet it is not looked at, and that is said.
+    Where the app is not of the public internet it is not looked at, and that is said. `known` are the public addresses
+    of the fleet's servers, as far as they are known.
     """
-    host, server = host_of(url), look.fleet.host(app.muscle)
+    visited = visitable(url)
+    if not visited:
+        yield _odd(app, url)
+        return
+    host, server = host_of(visited), await by_address(look, look.fleet.host(app.muscle))
     found = await look.resolver.addresses(host)
     addresses = (*found.ipv4, *found.ipv6)
     if why := why_not_public(host, server.address, addresses):
         what = "apps are not visited from here, since they have no public address"
         yield Drift(app.muscle, "info", "not_visited", what, f"{app.name}: {why}", f"get_app app={app.name}", host)
         return
-    if is_address(server.address) and not leads_only(addresses, (server.address,)):
+    if not is_address(server.address):
+        yield _unplaced(app, host, server)
+        return
+    if not leads_only(addresses, (server.address,)):
         yield _elsewhere(app, host, server.address, addresses, found.status)
     elif (drift := await _diverted(look, app, host, {server.address, *addresses})) is not None:
         yield drift
-    seen = await look.probe.http(url, address=server.address if is_address(server.address) else None)
+    for drift in _beside(app, host, server, addresses, known):
+        yield drift
+    seen = await look.probe.http(visited, address=server.address)
     for drift in _seen(app, host, seen, look.clock.now()):
         yield drift
+
+
+def _odd(app: App, url: str) -> Drift:
+    """The URL is not shown: a login may stand in it."""
+    what = "an app has in Coolify what is no URL of http or https with a plain host name: it is not visited"
+    mend = "give the app a plain URL in Coolify, or by deploy_app"
+    return Drift(app.muscle, "warning", "odd_url", what, app.name, mend, distinct(f"{app.uuid} {url}"), unknown=True)
+
+
+def _unplaced(app: App, host: str, server: Host) -> Drift:
+    what = f"whether {host} leads to its server is not known: {server.address} has no address that was seen"
+    mend = "write the server's address into fleet.toml in place of its name"
+    return Drift(app.muscle, "warning", "dns_unknown", what, app.name, mend, host, unknown=True)
+
+
+def _beside(
+    app: App, host: str, server: Host, addresses: Collection[str], known: Mapping[str, Addresses]
+) -> Iterator[Drift]:
+    """Yield where a name leads over the version of IP of which fleet.toml has no address of its server."""
+    it, mend = beside(server, addresses, known), f"set the records of {host} to {server.name} at its DNS provider"
+    if it.strange:
+        what, where = f"{host} leads elsewhere, too", f"{app.name}: it leads to {', '.join(it.strange)}"
+        yield Drift(app.muscle, "high", "dns", what, where, mend, f"{host}+")
+    if it.unknown:
+        what = f"whether {host} leads to its server alone is not known"
+        why = f"{app.name}: nothing tells whether {', '.join(it.unknown)} is {server.name}"
+        yield Drift(app.muscle, "warning", "dns_unknown", what, why, mend, f"{host}+", unknown=True)
 
 
 def _elsewhere(app: App, host: str, wanted: str, addresses: tuple[str, ...], status: str) -> Drift:
@@ -69,7 +110,7 @@ def _seen(app: App, host: str, seen: HttpSeen, now: datetime) -> Iterator[Drift]
         yield from _certificate(app, host, seen.tls, now)
     if seen.status is None or seen.status >= _SERVER_ERRORS or is_unrouted(seen):
         why = f"answers {seen.status}" if seen.status is not None else clean_name(seen.error, limit=120)
-        mend = f"get_app_logs app={app.name}, then control_app app={app.name} action=restart"
+        mend = f"diagnose_app app={app.name}"
         yield Drift(app.muscle, "high", "app_down", f"{app.name} does not answer", f"GET of {host}: {why}", mend, host)
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Iterable, Iterator
 
+from ink_infra_mcp.areas.apps.app import App
 from ink_infra_mcp.areas.dns.strays import Books
-from ink_infra_mcp.areas.machines.drift import FLEET, Drift
+from ink_infra_mcp.areas.machines.drift import FLEET, Drift, named
 from ink_infra_mcp.clients.coolify.models import Server
 from ink_infra_mcp.clients.hetzner_cloud import Server as CloudServer
 from ink_infra_mcp.clients.hetzner_cloud.resources import PrimaryIp, Volume
@@ -35,6 +36,14 @@ def token_drift() -> Drift:
     what = "when Coolify's API token ends is not known: its API does not tell"
     mend = "look in Coolify: Keys & Tokens, API Tokens, Expires; then ink-infra-mcp secret set coolify_token"
     return Drift(FLEET, "info", "token_expiry", what, "it is accepted now; SSH keys in Coolify never end", mend)
+
+
+def unwatched_drifts(apps: Iterable[App]) -> Iterator[Drift]:
+    """Yield which apps nobody looks at, since they are on a server that is no Muscle of fleet.toml."""
+    if names := [app.name for app in apps if not app.muscle]:
+        what = "apps are on servers that are no Muscles of fleet.toml: nobody looks at them"
+        mend = "add_muscle for their server, or move_app; diagnose_app visits their pages"
+        yield Drift(FLEET, "warning", "unwatched_apps", what, named(names), mend, unknown=True)
 
 
 def _strange(server: Server) -> Iterator[Drift]:

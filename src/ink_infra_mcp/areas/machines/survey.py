@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import anyio
 
 from ink_infra_mcp.areas.apps.app import App, all_apps, hosts_of, muscle_by_server
 from ink_infra_mcp.areas.baseline import judged
+from ink_infra_mcp.areas.dns.addresses import Addresses, fleet_addresses
 from ink_infra_mcp.areas.dns.strays import kept_books
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.areas.machines.audits import audit_drifts, idle_drifts
@@ -15,7 +17,13 @@ from ink_infra_mcp.areas.machines.drift import FLEET, Drift, distinct
 from ink_infra_mcp.areas.machines.health import health_drifts, login_drifts, muscle_drifts, room_drifts
 from ink_infra_mcp.areas.machines.in_coolify import settings_drifts
 from ink_infra_mcp.areas.machines.names import is_looked_at, name_drifts
-from ink_infra_mcp.areas.machines.orphans import coolify_drifts, hetzner_drifts, record_drifts, token_drift
+from ink_infra_mcp.areas.machines.orphans import (
+    coolify_drifts,
+    hetzner_drifts,
+    record_drifts,
+    token_drift,
+    unwatched_drifts,
+)
 from ink_infra_mcp.areas.machines.patches import patch_drifts
 from ink_infra_mcp.areas.ports.boot_findings import boot_findings
 from ink_infra_mcp.areas.ports.findings import Finding, findings_of, rows_of
@@ -24,7 +32,7 @@ from ink_infra_mcp.areas.ports.providers import in_front_of
 from ink_infra_mcp.areas.ports.ways_in import neighbours_of
 from ink_infra_mcp.core.errors import HostError, InkError
 from ink_infra_mcp.core.fleet import Host, Muscle
-from ink_infra_mcp.hosts.facts.gathering import gather
+from ink_infra_mcp.hosts.facts.gathering import HostFacts, gather
 from ink_infra_mcp.hosts.firewall.network_facts import gather_networks
 from ink_infra_mcp.hosts.machine.auditing import Audit, audit
 from ink_infra_mcp.hosts.upkeep.upkeep_facts import gather_upkeep
@@ -40,11 +48,13 @@ Part = Callable[[], Awaitable[None]]
 class Survey:
     """One look at the fleet: `found` grows while it goes on. `apps` is None until, and unless, Coolify tells them.
 
-    `of_factory` finds what is wrong with the Factory, from the apps as Coolify told them.
+    `of_factory` finds what is wrong with the Factory, and `of_apps` with the apps of a Muscle at a moment, from the
+    apps as Coolify told them.
     """
 
     look: Look
     of_factory: Callable[[Look, tuple[App, ...] | None], Awaitable[Iterable[Drift]]]
+    of_apps: Callable[[HostFacts, tuple[App, ...], datetime], Iterable[Drift]]
     found: list[Drift] = field(default_factory=list[Drift])
     seen: set[str] = field(default_factory=set[str])
     away: set[str] = field(default_factory=set[str])
@@ -99,7 +109,7 @@ class Survey:
         if not era.supported:
             self.found.append(Drift(FLEET, "warning", "coolify_era", era.words, "its version", "update Coolify"))
         self.apps = await all_apps(self.look)
-        self.found.append(token_drift())
+        self.found += (token_drift(), *unwatched_drifts(self.apps))
 
     async def _servers(self) -> None:
         limiter = anyio.CapacityLimiter(AT_ONCE)
@@ -120,14 +130,16 @@ class Survey:
         facts = await gather(self.look.hosts, host.name, areas=areas)
         known = {name: why for name, why in facts.unknown.items() if why != "not asked"}
         facts = facts.model_copy(update={"unknown": _asked(known, muscle=isinstance(host, Muscle))})
-        self.found += health_drifts(facts, factory=host == fleet.factory)
+        self.found += health_drifts(facts, factory=host == fleet.factory, now=self.look.clock.now())
         if isinstance(host, Muscle):
             self.found += muscle_drifts(facts, self.look.isolation, self.apps)
+            self.found += self.of_apps(facts, self.apps or (), self.look.clock.now())
         self.seen.add(host.name)
 
     async def _ports(self) -> None:
         look = self.look
-        facts, _ = await gather_networks(look.hosts)
+        facts, silent = await gather_networks(look.hosts)
+        self.found += map(_ports_untold, silent.items())
         hosts = tuple(host for host in look.fleet.hosts if host.name in facts)
         front, neighbours = await in_front_of(look, hosts), neighbours_of(look.fleet, facts)
         for host in hosts:
@@ -144,14 +156,23 @@ class Survey:
             self.found.append(Drift(FLEET, "high", "no_apps", what, why, "call again", unknown=True))
             return
 
+        known = await self._addresses()
+
         async def one(app: App, url: str) -> None:
             async with limiter:
-                self.found += await _all(name_drifts(self.look, app, url))
+                self.found += await _all(name_drifts(self.look, app, url, known))
                 self.visited += 1
 
         async with anyio.create_task_group() as group:
             for app, url in _urls(self.apps):
                 group.start_soon(one, app, url)
+
+    async def _addresses(self) -> dict[str, Addresses]:
+        """Return the servers' public addresses; where Hetzner does not tell them nobody knows whose another one is."""
+        try:
+            return await fleet_addresses(self.look)
+        except InkError:
+            return {}
 
     async def _records(self) -> None:
         books = await kept_books(self.look) if self.apps is not None else None
@@ -194,7 +215,7 @@ class Survey:
                 try:
                     with anyio.fail_after(SERVER_S):
                         self.found += baseline_drifts(await judged(self.look, host))
-                except (HostError, TimeoutError) as error:
+                except (InkError, TimeoutError) as error:
                     self.found.append(not_judged(host.name, error))
 
         async with anyio.create_task_group() as group:
@@ -216,6 +237,12 @@ def _urls(apps: Iterable[App]) -> Iterator[tuple[App, str]]:
 
 async def _all(drifts: AsyncIterator[Drift]) -> list[Drift]:
     return [drift async for drift in drifts]
+
+
+def _ports_untold(each: tuple[str, HostError]) -> Drift:
+    server, error = each
+    what = "who gets in at its ports is not known: it did not tell of its network"
+    return Drift(server, "high", "ports_unknown", what, error.failed, error.next or "call again", unknown=True)
 
 
 _UNKNOWN_PORTS = frozenset({"not_reached", "unreadable_layer", "not_known", "boot_unknown"})

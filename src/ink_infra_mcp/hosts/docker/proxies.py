@@ -25,6 +25,24 @@ def proxy_problem(containers: Iterable[ContainerFacts] | None) -> str:
     return "" if proxy.state == "running" else f"its proxy does not run ({proxy.state})"
 
 
+def proxy_doubt(containers: Iterable[ContainerFacts] | None) -> str:
+    """Return what a proxy that runs has against it, in the same words; empty where nothing, or where none runs.
+
+    Coolify has Docker ask the proxy itself every four seconds (source, version 4.3.11): one that hangs runs on, and one
+    that falls after each start has never passed.
+    """
+    proxy = _proxy_among(containers or ())
+    if proxy is None or proxy.state != "running":
+        return ""
+    return _DOUBTS.get(proxy.health, "")
+
+
+_DOUBTS = {
+    "unhealthy": "its proxy runs and fails its health check",
+    "starting": "its proxy has not passed its health check since it was started",
+}
+
+
 def proxy_of(containers: Iterable[ContainerFacts] | None) -> Proxy:
     """Return which proxy reads the labels of containers there, by the image that it runs from."""
     proxy = _proxy_among(containers or ())

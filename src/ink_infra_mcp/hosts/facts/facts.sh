@@ -23,7 +23,8 @@ mounted='{{if le (len .Mounts) 200}}{{range .Mounts}}{{if .Name}}{{println .Name
 # ask COMMAND...: run it for at most 10 seconds where the server can limit it; 127 when there is no such command
 ask() {
   command -v "$1" >/dev/null 2>&1 || return 127
-  if [ -n "$limited" ]; then timeout 10 "$@"; else "$@"; fi
+  # shellcheck disable=SC2086
+  $limited "$@"
 }
 
 # section NAME COMMAND...: print what the command says and how it ended; leaves both in $said and $ended
@@ -185,7 +186,11 @@ main() {
   mark=$1
   shift
   limited=
-  if timeout 10 true >/dev/null 2>&1; then limited=yes; fi
+  # what waits for a disk or a mount that is gone hears nothing but KILL
+  for words in 'timeout -k 2 10' 'timeout 10'; do
+    # shellcheck disable=SC2086
+    if $words true >/dev/null 2>&1; then limited=$words && break; fi
+  done
   for area in "$@"; do
     case $area in
       system) system ;;

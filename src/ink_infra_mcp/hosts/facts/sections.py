@@ -12,6 +12,8 @@ T = TypeVar("T")
 NOT_FOUND = 127
 OUT_OF_TIME = 124
 """What `timeout` of coreutils and of busybox ends with when it had to stop the command."""
+STOPPED, KILLED = 143, 137
+"""What a shell says of a command that a signal ended: some of busybox stop it so, and KILL is the last word of all."""
 _BEGIN = re.compile(r"begin (\w+)")
 _END = re.compile(r"end (\w+) (\d{1,3})")
 MISSING = "is not installed, or not in the PATH of this user"
@@ -19,6 +21,8 @@ MISSING = "is not installed, or not in the PATH of this user"
 _FAILED = {
     NOT_FOUND: MISSING,
     OUT_OF_TIME: "did not answer in time",
+    STOPPED: "did not answer in time",
+    KILLED: "was killed: it did not answer in time, or there was no memory",
 }
 
 

@@ -27,6 +27,8 @@ _LISTED = frozenset({0, 2})
 _UPDATE = re.compile(r"Inst (\S+) .*?\(\S+ ([^()\[\]]*)\[[^\[\]]*\]\).*")
 _ROOM = re.compile(r"(\S.*?)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+%|-)\s+(/.*)")
 _LAYERED = "overlay"
+_UNWRITTEN = frozenset({"ro", "emergency_ro", "shutdown"})
+"""With the last two newer kernels say of an ext4 that met errors that nothing is written any more, beside `rw`."""
 _MOUNT = re.compile(r"(/\S*) (\S+)")
 _KERNEL = re.compile(r"([0-9][0-9.]*(?:-[0-9]+)*)((?:[+~.a-z-][^/\s]*)?)")
 _FIELD = re.compile(r"(?:Suite|Codename|Date): .*")
@@ -287,7 +289,7 @@ def _read_only(text: str) -> tuple[str, ...]:
     lines = [_MOUNT.fullmatch(line) for line in filter(None, text.splitlines())]
     if not all(lines):
         raise ValueError("not mounts")
-    return tuple(sorted({clean_name(told[1]) for told in lines if told and "ro" in told[2].split(",")}))
+    return tuple(sorted({clean_name(told[1]) for told in lines if told and _UNWRITTEN & set(told[2].split(","))}))
 
 
 def _settings(text: str) -> dict[str, str]:

@@ -115,10 +115,13 @@ def _own(host: HostState, *, data: str) -> dict[str, dict[str, str]]:
     }
 
 
+_NO_FILES = '[ "$2" != -i ] || { echo "df: invalid option -- \'i\'" >&2; exit 1; }\n'
+
+
 def _heads(host: HostState) -> dict[str, str]:
     """What commands do before they look at their arguments as a whole."""
     return {
-        "df": "".join(map(_lost, _missing_folders(host))),
+        "df": "".join(map(_lost, _missing_folders(host))) + (_NO_FILES if "df -i" in host.without else ""),
         "cat": "[ $# -gt 0 ] || exec /bin/cat\n" + reboot_files(host),
     }
 
