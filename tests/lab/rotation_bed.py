@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from ink_infra_mcp.core.compose.override import with_image, without_image
+from ink_infra_mcp.core.permit import Permit
 from ink_infra_mcp.core.plan import JsonObject
 from ink_infra_mcp.hosts.factory import swapping
 from ink_infra_mcp.hosts.factory.backup_steps import BackupSteps
@@ -240,10 +241,13 @@ class Ground:
 
     async def _ordered(self, orders: Orders, between: str = "") -> None:
         for verb, given in (("prepare", orders), ("start", None)):
-            permit = permit_here(self.operation, "factory.swap_image")
-            await swapping.act(self.pool, "factory", verb, self.operation, permit=permit, orders=given)
+            await swapping.act(self.pool, "factory", verb, self.operation, permit=self.permit(), orders=given)
             if between and given:
                 self.factory.run("sh", "-c", between)
+
+    def permit(self) -> Permit:
+        """Return the permit of this rotation."""
+        return permit_here(self.operation, "factory.swap_image")
 
     def restarted_ms(self) -> int:
         """Restart Coolify, and return for how long the dashboard did not answer."""

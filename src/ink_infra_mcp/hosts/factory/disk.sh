@@ -384,7 +384,7 @@ start() {
   [ "$(told boot)" = "$(boot)" ] || { set_state refused 'the Factory has booted since it was prepared' >/dev/null; return 0; }
   # another one may have been prepared since
   grep -qs " run $name\$" "$system/$unit" || leave 3 'its unit is that of another move by now'
-  systemctl enable --quiet "$unit" || leave 3 'systemd does not start its unit'
+  systemctl enable --quiet "$unit" || leave 3 'systemd does not take its unit: see whether the disk is full'
   # from here on a unit that is switched off has ended
   put "$dir/given" </dev/null || { systemctl disable --quiet "$unit" && leave 3 'the disk takes nothing'; }
   systemctl start --no-block "$unit" || leave 3 'systemd does not start its unit'
