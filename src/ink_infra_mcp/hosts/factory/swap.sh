@@ -264,7 +264,7 @@ composed() {
     if [ "$file" = docker-compose.yml ] || { [ -n "$at" ] && [ -f "$at" ]; }; then set -- "$@" -f "$at"; fi
   done
   # shellcheck disable=SC2086 - words of ours
-  ask 30 docker compose "--project-directory=$source" --env-file "$env" "$@" $asked 2>/dev/null
+  ask 30 docker compose --env-file "$env" "--project-directory=$source" "$@" $asked 2>/dev/null
 }
 
 # keep FILE: copy it, twice, for the way back, and write what it shall be
