@@ -96,6 +96,26 @@ async def test_the_handshake_has_tasks_of_its_own(tmp_path: Path) -> None:
     assert (elsewhere["status"], elsewhere["result"]["structuredContent"]) == ("completed", done["structuredContent"])
 
 
+async def test_five_calls_at_once_that_ask_for_the_same_are_one_question(tmp_path: Path) -> None:
+    """They are one task and one approval, and its one yes begins one operation; a call with another plan is another."""
+    call = {"name": "control_app", "arguments": RESTART, "task": {"ttl": 60_000}}
+    other = call | {"arguments": RESTART | {"app": "docs"}}
+    with anyio.fail_after(60):
+        async with ink(tmp_path) as it, raw(server_of(it)) as client:
+            await client.handshake(HANDSHAKE, {"elicitation": {}})
+            begun = [await client.begin("tools/call", each) for each in (*[call] * 5, other)]
+            said = {about: (await client.hear())["result"]["task"]["taskId"] for about in begun}
+            handles = {*said.values()}
+            waiting = await it.app.guarded.approvals.pending()
+            asked = [
+                (await client.answering("tasks/result", {"taskId": each}, reply=FORM))["result"] for each in handles
+            ]
+            restarts = [line for line in it.journal if "/restart" in line]
+    questions = [message for message in client.heard if message.get("method") == "elicitation/create"]
+    assert (len(handles), len(waiting), len(questions), len(restarts)) == (2, 2, 2, 2)
+    assert {result["structuredContent"]["outcome"] for result in asked} == {"applied"}
+
+
 async def test_whoever_takes_no_tasks_is_answered_as_ever(tmp_path: Path) -> None:
     """Without the extension a call waits for its result; older protocols know no task, and do not mind the word."""
     plain: dict[str, Any] = {"elicitation": {}}

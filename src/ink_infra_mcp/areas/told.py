@@ -19,7 +19,7 @@ from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import belongs_to, is_preview, service_of
 from ink_infra_mcp.hosts.docker.proxies import NAME as PROXY
-from ink_infra_mcp.hosts.docker.proxies import proxy_of
+from ink_infra_mcp.hosts.docker.proxies import networks_of_proxy, proxy_of
 from ink_infra_mcp.hosts.docker.rollouts import Promise, missing
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts.gathering import HostFacts
@@ -35,16 +35,26 @@ _NO_FILE = Unread("Coolify does not tell its compose file", "give the Coolify to
 
 
 @dataclass(frozen=True, slots=True)
+class Door:
+    """Where the proxy asks an app, and in which networks both are where they have none in common."""
+
+    address: str
+    port: int
+    apart: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Containers:
     """The containers of an app, without those of pull requests, and how each of them stands; `missing` in words.
 
-    `rivals` are the routes to all else that runs there.
+    `rivals` are the routes to all else that runs there, `proxied` the networks of the proxy, None where it is in all.
     """
 
     own: tuple[ContainerFacts, ...]
     boxes: tuple[Box, ...]
     missing: str
     rivals: frozenset[str]
+    proxied: frozenset[str] | None = None
 
     @property
     def fallen(self) -> bool:
@@ -84,16 +94,24 @@ def containers_in(
     promise = promise_of(app, services)
     own = tuple(c for c in facts.containers if belongs_to(c, app) and not is_preview(c, app))
     boxes = tuple(_box(container, promise, facts, now) for container in own)
-    return Containers(own, boxes, missing(own, promise), frozenset(_rivals(facts, own)))
+    rivals = frozenset(_rivals(facts, own))
+    return Containers(own, boxes, missing(own, promise), rivals, networks_of_proxy(facts.containers))
 
 
-def door_of(containers: Containers, url: str) -> tuple[str, int] | None:
-    """Return address and port of the running container to which the proxy leads a URL; None where that is not said."""
+def door_of(containers: Containers, url: str) -> Door | None:
+    """Return the door of the running container to which the proxy leads a URL; None where that is not said."""
     for container in _led(containers, url)[:1]:
         port = port_in(container.labels)
         if container.addresses and port:
-            return container.addresses[0], port
+            return Door(container.addresses[0], port, _apart(container, containers.proxied))
     return None
+
+
+def _apart(container: ContainerFacts, proxied: frozenset[str] | None) -> str:
+    own = sorted(container.networks)
+    if proxied is None or proxied & set(own):
+        return ""
+    return clean_name(f"it is in {', '.join(own)}, the proxy in {', '.join(sorted(proxied)) or 'none'}", limit=200)
 
 
 def _led(containers: Containers, url: str) -> list[ContainerFacts]:
