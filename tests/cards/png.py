@@ -2,29 +2,29 @@
 
 import struct
 import zlib
-from collections.abc import Generator, Iterable
+from collections import Counter
+from collections.abc import Generator, Iterable, Sequence
 
 KEY = "Description"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB, _PALETTE = 2, 3
 _TEXT = f"{KEY}\0\1\0\0\0".encode()
 """How international text begins that is packed and names no language."""
-_STEP = 17
-"""Sixteen shades of each colour: a page has few colours, and the edges of its letters need no more."""
+_MOST = 128
+"""Colours that are kept: a page has a few, and the edges of its letters, which have many, look well in the nearest."""
+_Point = tuple[int, int, int]
 
 
 def light(picture: bytes, words: str) -> bytes:
     """Return a picture of a browser with a palette, which makes it a third as large, and these words inside.
 
     Raises:
-        ValueError: it is no picture of 8 bits of red, green and blue a point, or has too many colours.
+        ValueError: it is no picture of 8 bits of red, green and blue a point.
     """
     width, height = size_of(picture)
-    points = [tuple(round(part / _STEP) * _STEP for part in point) for point in _points(picture, width)]
-    colours = sorted({*points})
-    if len(colours) > 256:
-        raise ValueError(f"{len(colours)} colours")
-    place = {colour: number for number, colour in enumerate(colours)}
+    points = [*_points(picture, width)]
+    colours = [colour for colour, _ in Counter(points).most_common(_MOST)]
+    place = {colour: _closest(colour, colours) for colour in {*points}}
     rows = (bytes([0, *(place[point] for point in points[at : at + width])]) for at in range(0, len(points), width))
     header = struct.pack(">IIBBBBB", width, height, 8, _PALETTE, 0, 0, 0)
     chunks = (
@@ -35,6 +35,11 @@ def light(picture: bytes, words: str) -> bytes:
         (b"IEND", b""),
     )
     return _SIGNATURE + b"".join(_packed(*chunk) for chunk in chunks)
+
+
+def _closest(colour: _Point, kept: Sequence[_Point]) -> int:
+    distances = [sum((one - two) ** 2 for one, two in zip(colour, each, strict=True)) for each in kept]
+    return distances.index(min(distances))
 
 
 def words_in(picture: bytes) -> str:
@@ -53,7 +58,7 @@ def _header(picture: bytes) -> bytes:
     return next((body for kind, body in _chunks(picture) if kind == b"IHDR"), b"")
 
 
-def _points(picture: bytes, width: int) -> Generator[tuple[int, int, int]]:
+def _points(picture: bytes, width: int) -> Generator[_Point]:
     if _header(picture)[8:13] != bytes([8, _RGB, 0, 0, 0]):
         raise ValueError("it has another form")
     data = zlib.decompress(b"".join(body for kind, body in _chunks(picture) if kind == b"IDAT"))

@@ -20,7 +20,6 @@ TALLEST = 1000
 @pytest.mark.clients
 @pytest.mark.timeout(360)
 @pytest.mark.xdist_group("chromium")
-@pytest.mark.usefixtures("nothing_else")
 def test_the_pictures_of_cards_have_the_words_that_the_cards_show_today(tmp_path: Path) -> None:
     """Fonts differ from machine to machine, and words do not: what was pictured is what is drawn now."""
     with opened_host() as host, served(tmp_path) as server:
@@ -77,7 +76,7 @@ def points(picture: bytes) -> list[list[tuple[int, ...]]]:
 
 
 def test_a_picture_is_made_lighter_point_for_point() -> None:
-    """Each of PNG's five filters is undone, shades are rounded to sixteen, and the words come back."""
+    """Each of PNG's five filters is undone, colours that are few stay as they are, and the words come back."""
     white, black, red = (255, 255, 255), (0, 0, 0), (255, 0, 0)
     made = rgb(
         bytes([0, *white, *black, *red]),

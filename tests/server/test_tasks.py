@@ -20,6 +20,7 @@ pytestmark = pytest.mark.anyio
 HANDSHAKE = "2025-11-25"
 EXTENSION = "io.modelcontextprotocol/tasks"
 RELATED = "io.modelcontextprotocol/related-task"
+TOLD = "notifications/tasks/status"
 DECLARED: dict[str, Any] = {"elicitation": {}, "extensions": {EXTENSION: {}}}
 RESTART: dict[str, Any] = {"app": "shop", "action": "restart"}
 NEW = ("get", "update", "cancel")
@@ -114,6 +115,27 @@ async def test_five_calls_at_once_that_ask_for_the_same_are_one_question(tmp_pat
     questions = [message for message in client.heard if message.get("method") == "elicitation/create"]
     assert (len(handles), len(waiting), len(questions), len(restarts)) == (2, 2, 2, 2)
     assert {result["structuredContent"]["outcome"] for result in asked} == {"applied"}
+
+
+async def test_a_client_of_the_handshake_is_told_of_the_end_of_its_task(tmp_path: Path) -> None:
+    """Once, with what tasks/get says then: of what was done, and of what a person turned down."""
+    with anyio.fail_after(60):
+        async with ink(tmp_path) as it, raw(server_of(it)) as client:
+            await client.handshake(HANDSHAKE, {"elicitation": {}})
+            told: dict[str, dict[str, Any]] = {}
+            for app, reply in (("shop", FORM), ("docs", {"action": "decline"})):
+                made = (await as_task(client, "control_app", RESTART | {"app": app}))["result"]
+                handle = made["task"]["taskId"]
+                await client.answering("tasks/result", {"taskId": handle}, reply=reply)
+                while not (found := [each for each in client.heard if each.get("method") == TOLD]):
+                    client.heard.append(await client.hear())
+                [told[handle]] = [each["params"] for each in found]
+                client.heard.clear()
+            now = {each: (await client.request("tasks/get", {"taskId": each}))["result"] for each in told}
+    assert told == {
+        each: {name: text for name, text in task.items() if name in told[each]} for each, task in now.items()
+    }
+    assert [each["status"] for each in told.values()] == ["completed", "failed"] or told
 
 
 async def test_whoever_takes_no_tasks_is_answered_as_ever(tmp_path: Path) -> None:
