@@ -66,8 +66,8 @@ AT = "10.0.1.5:3000"
 APART = "it is in shop, the proxy in coolify"
 DEAF: dict[str, Any] = {"inside": Answer(error="curl: (7) Failed to connect"), "inside_at": AT, "deaf": True}
 MUTE: dict[str, Any] = {"inside": Answer(error="curl: (52) Empty reply from server"), "inside_at": AT}
-ANSWERS: dict[str, Any] = {"inside": Answer(200), "inside_at": AT}
-IN_NONE = ANSWERS | {"apart": APART}
+SERVES: dict[str, Any] = {"inside": Answer(200), "inside_at": AT}
+IN_NONE = SERVES | {"apart": APART}
 
 CAUSES: dict[str, Seen] = {
     "never_deployed": replace(NONE, rollout=None),
@@ -105,11 +105,11 @@ CAUSES: dict[str, Seen] = {
     "port behind a visit without an answer": page(answer=Answer(error="timeout"), certificate=WHY, **DEAF),
     "gateway_timeout of one that hangs": page(answer=Answer(error="timeout"), certificate=WHY, **MUTE),
     "unreached in no network of the proxy": page(
-        answer=Answer(error="timeout"), certificate=WHY, **ANSWERS, apart=APART
+        answer=Answer(error="timeout"), certificate=WHY, **SERVES, apart=APART
     ),
-    "unreached by a firewall": page(answer=Answer(504, "Gateway Timeout"), **ANSWERS),
-    "unreached behind TLS": page(answer=Answer(error="timeout"), **ANSWERS),
-    "no_answer before the proxy": page(answer=Answer(error="timeout"), certificate=WHY, **ANSWERS),
+    "unreached by a firewall": page(answer=Answer(504, "Gateway Timeout"), **SERVES),
+    "unreached behind TLS": page(answer=Answer(error="timeout"), **SERVES),
+    "no_answer before the proxy": page(answer=Answer(error="timeout"), certificate=WHY, **SERVES),
     "app_error": page(answer=Answer(502, "<h1>Bad Gateway of the app</h1>")),
     "firewall": replace(page(answer=Answer(error="timeout")), shut=("443/tcp is closed by provider",)),
     "not_delegated": page(leads="nowhere", delegation="the parent zone names nobody"),
@@ -353,6 +353,11 @@ PAGES = st.builds(
     certificate=st.sampled_from(["", "expired"]) | UNREAD | st.just(NotAsked("plain")),
     seen=st.just("seen"),
     delegation=WORDS,
+    inside=st.none() | ANSWERS,
+    inside_at=st.just(AT),
+    deaf=st.booleans(),
+    listens=st.sampled_from([0, 8080]),
+    apart=WORDS,
 )
 BOXES = st.builds(
     Box,

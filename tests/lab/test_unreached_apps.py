@@ -122,9 +122,8 @@ async def diagnosed(it: Draining) -> Told:
     """Return what diagnose_app says of the shop."""
     async with it.app() as app, client_of(app, says_yes(OLD)) as client:
         said = (await call(client, "diagnose_app", app="shop")).data
-    first = {
-        name: re.sub(r"(\d+\.){3}\d+:", "ADDRESS:", text) for name, text in [*said.get("causes", ()), {}][0].items()
-    }
+    causes: list[dict[str, str]] = [*said.get("causes", ()), {}]
+    first = {name: re.sub(r"(\d+\.){3}\d+:", "ADDRESS:", text) for name, text in causes[0].items()}
     return Told(said["verdict"], **first)
 
 

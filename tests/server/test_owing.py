@@ -29,7 +29,7 @@ GREETING = [
     {"id": 2, "method": "tools/list"},
     {"id": 3, "method": "prompts/list"},
 ]
-CALLS = [
+CALLS: list[dict[str, Any]] = [
     {"id": 4, "method": "tools/call", "params": {"name": "list_apps", "arguments": {}}},
     {"id": 5, "method": "tools/call", "params": {"name": "get_fleet", "arguments": {}}},
 ]
@@ -127,7 +127,7 @@ async def waits(
 
 @pytest.mark.anyio
 async def test_only_what_will_be_answered_is_waited_for() -> None:
-    """Not what was answered, taken back, stays open for ever, or nobody reads; and nothing for longer than the limit."""
+    """Not what was answered, taken back, stays open for ever, or nobody reads; and nothing longer than the limit."""
     assert await waits(request(1))
     assert await waits(request(1), request(1), went=(answer(1),))
     assert await waits(request(1), cancelled(2))
@@ -150,13 +150,14 @@ async def test_who_asks_a_client_that_has_gone_is_told_so() -> None:
     async with to, reads, anyio.create_task_group() as group:
         owing.came(request(1))
         owing.went(request("asked before"))
+        heard: list[SessionMessage | Exception] = []
         with anyio.fail_after(LONG_S):
             group.start_soon(owing.settled, to)
-            first = await reads.receive()
+            heard.append(await reads.receive())
             owing.went(request("asked after"))
-            second = await reads.receive()
+            heard.append(await reads.receive())
             owing.went(answer(1))
-    told_them = [each.message for each in (first, second) if isinstance(each, SessionMessage)]
+    told_them = [each.message for each in heard if isinstance(each, SessionMessage)]
     assert [(each.id, each.error.code) for each in told_them if isinstance(each, types.JSONRPCError)] == [
         ("asked before", types.CONNECTION_CLOSED),
         ("asked after", types.CONNECTION_CLOSED),

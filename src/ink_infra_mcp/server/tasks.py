@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from anyio.abc import TaskGroup
@@ -247,7 +247,9 @@ class Tasks:
         try:
             task = await self._at_its_end(task_id)
             params = types.TaskStatusNotificationParams.model_validate(task.handshake())
-            await ctx.session.send_notification(types.TaskStatusNotification(params=params))
+            # the SDK sends it as any other, and does not list it among those that it sends
+            told = cast(types.ServerNotification, types.TaskStatusNotification(params=params))
+            await ctx.session.send_notification(told)
         except (InkError, MCPError) as error:
             log.warning("the end of the task %s is not told: %s", task_id, error)
         finally:
