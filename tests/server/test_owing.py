@@ -146,11 +146,11 @@ async def test_only_what_will_be_answered_is_waited_for() -> None:
 @pytest.mark.anyio
 async def test_who_asks_a_client_that_has_gone_is_told_so() -> None:
     """Each open question gets the SDK's own word for that, those too that are asked afterwards."""
+    heard: list[SessionMessage | Exception] = []
     owing, (to, reads) = Owing(never), anyio.create_memory_object_stream[SessionMessage | Exception](9)
     async with to, reads, anyio.create_task_group() as group:
         owing.came(request(1))
         owing.went(request("asked before"))
-        heard: list[SessionMessage | Exception] = []
         with anyio.fail_after(LONG_S):
             group.start_soon(owing.settled, to)
             heard.append(await reads.receive())
