@@ -32,8 +32,9 @@ check: $(DEV) ## lint, format, types and import rules
 contracts: $(DEV) ## write tools/*/contract.json and the generated docs from what goes over the wire
 	$(BIN)/ink-infra-mcp contracts --update
 
-pictures: $(DEV) ## draw docs/pictures/*.svg anew from what the demo prints
+pictures: $(DEV) ## draw docs/pictures anew from what the demo prints, and from the cards in a Chromium
 	@$(BIN)/python -m tests.pictures
+	@$(BIN)/python -m tests.cards.pictures
 
 conformance: $(DEV) ## run the official MCP suite, and other people's clients against this server and its sandbox
 	@$(BIN)/python -m tests.conformance.run

@@ -25,7 +25,7 @@ from mcp.types import (
 )
 
 from ink_infra_mcp.cli import call, status
-from ink_infra_mcp.cli.parser import parser
+from ink_infra_mcp.cli.parser import parser, run
 from ink_infra_mcp.core import errors
 from ink_infra_mcp.core.operation import Outcome
 from ink_infra_mcp.sandbox.running import open_world
@@ -250,13 +250,46 @@ async def test_a_server_that_cannot_start_is_told(capsys: pytest.CaptureFixture[
     assert (told.startswith("The server did not answer: "), "Nothing was changed." in told) == (True, True)
 
 
-@pytest.mark.parametrize(("arguments", "why"), [("{", "arguments are not JSON"), ("[1]", "must be a JSON object")])
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("get_app", "shop"), '{"app": "shop"}'),
+        (("get_app", "app=shop"), '{"app": "shop"}'),
+        (("get_app", "{app:shop}"), '{"app": "..."}'),
+        (("get_app", "{"), '{"app": "..."}'),
+        (("get_app", "--json", '{"app": '), '{"app": "..."}'),
+        (("get_app", "[1]"), '{"app": "..."}'),
+        (("set_app_env", "set=PASSWORD"), '{"set": "..."}'),
+        (("set_app_env", "pass word"), '{"app": "..."}'),
+    ],
+)
 def test_arguments_that_are_no_object_are_bad_usage(
-    arguments: str, why: str, capsys: pytest.CaptureFixture[str]
+    words: tuple[str, ...], meant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is started for arguments that cannot be any tool's."""
-    ended = inside(capsys, "call", "list_apps", "--json", arguments)
-    assert (ended.status, ended.out, why in ended.err) == (2, "", True)
+    """Nothing is started for arguments that cannot be any tool's; what was meant stands there as it is to be written,
+    with nothing in it that may be a secret.
+    """
+    ended = inside(capsys, "call", *words)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.rstrip().endswith(f"Between single quotes, such as: call {words[0]} '{meant}'")
+    assert "PASSWORD" not in ended.err
+
+
+@pytest.mark.parametrize("words", [("--json", "get_app", '{"app": "x"}'), ("--json", "get_app"), ("get_app", "--json")])
+def test_the_tool_may_stand_behind_json(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """An option that may have a value takes the next word, whatever that was meant for."""
+    ended = inside(capsys, "call", *words, "--config", "/nowhere/fleet.toml")
+    assert (ended.status, json.loads(ended.out)["error"]["code"]) == (2, "not_configured")
+
+
+def test_a_call_of_nothing_is_told_which_tools_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """And `help` is what people type first."""
+    ended = inside(capsys, "call", "--sandbox")
+    assert (ended.status, "needs the name of a tool. The tools are add_muscle, " in ended.err) == (2, True)
+    for words in (("help",), ("help", "call")):
+        with pytest.raises(SystemExit) as left:
+            run(words)
+        assert (left.value.code, capsys.readouterr().out.startswith("usage: ink-infra-mcp")) == (0, True)
 
 
 def test_the_server_gets_the_flags_of_the_call() -> None:

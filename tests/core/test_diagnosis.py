@@ -62,6 +62,13 @@ def rollout(status: str, **more: Any) -> Rollout:
     return replace(Rollout("d1", status), **more)
 
 
+AT = "10.0.1.5:3000"
+APART = "it is in shop, the proxy in coolify"
+DEAF: dict[str, Any] = {"inside": Answer(error="curl: (7) Failed to connect"), "inside_at": AT, "deaf": True}
+MUTE: dict[str, Any] = {"inside": Answer(error="curl: (52) Empty reply from server"), "inside_at": AT}
+SERVES: dict[str, Any] = {"inside": Answer(200), "inside_at": AT}
+IN_NONE = SERVES | {"apart": APART}
+
 CAUSES: dict[str, Seen] = {
     "never_deployed": replace(NONE, rollout=None),
     "server_unreachable": page(replace(UP, machine=WHY, boxes=WHY), answer=Answer(error="refused"), certificate=WHY),
@@ -92,6 +99,17 @@ CAUSES: dict[str, Seen] = {
     "no_healthy_container": page(answer=Answer(503, "no available server")),
     "port": page(answer=Answer(502, "Bad Gateway")),
     "gateway_timeout": page(answer=Answer(504, "Gateway Timeout")),
+    "port that another one is": page(answer=Answer(502, "Bad Gateway"), **DEAF, listens=8080),
+    "port that listens to itself alone": page(answer=Answer(502, "Bad Gateway"), **DEAF),
+    "port that hangs up": page(answer=Answer(502, "Bad Gateway"), **MUTE),
+    "port behind a visit without an answer": page(answer=Answer(error="timeout"), certificate=WHY, **DEAF),
+    "gateway_timeout of one that hangs": page(answer=Answer(error="timeout"), certificate=WHY, **MUTE),
+    "unreached in no network of the proxy": page(
+        answer=Answer(error="timeout"), certificate=WHY, **SERVES, apart=APART
+    ),
+    "unreached by a firewall": page(answer=Answer(504, "Gateway Timeout"), **SERVES),
+    "unreached behind TLS": page(answer=Answer(error="timeout"), **SERVES),
+    "no_answer before the proxy": page(answer=Answer(error="timeout"), certificate=WHY, **SERVES),
     "app_error": page(answer=Answer(502, "<h1>Bad Gateway of the app</h1>")),
     "firewall": replace(page(answer=Answer(error="timeout")), shut=("443/tcp is closed by provider",)),
     "not_delegated": page(leads="nowhere", delegation="the parent zone names nobody"),
@@ -108,6 +126,26 @@ def test_each_cause_is_the_first_where_it_explains_what_was_seen(code: str) -> N
     found = diagnosed(CAUSES[code])
     assert (found.verdict, found.causes[0].code) == ("down", code.split()[0])
     assert all(found.causes[0].model_dump().values())
+
+
+SAID_OF_A_DOOR = {
+    "port that another one is": ("it listens on port 8080, and the proxy asks port 3000", "port=8080"),
+    "port that listens to itself alone": ("only on 127.0.0.1 in its container", "HOST=0.0.0.0"),
+    "gateway_timeout of one that hangs": ("it hangs", "get_app_logs app=shop"),
+    "unreached in no network of the proxy": (APART, "restart the proxy of m1 in Coolify"),
+    "unreached by a firewall": ("a firewall, or the proxy has an old address", "check_firewall server=m1"),
+    "no_answer before the proxy": ("serves nobody", "check_firewall server=m1"),
+}
+
+
+@pytest.mark.parametrize("trouble", SAID_OF_A_DOOR)
+def test_what_a_container_says_itself_decides_between_causes_that_look_alike(trouble: str) -> None:
+    """From outside all of them are one error of the proxy, or silence; each has its own words, evidence and mending."""
+    cause = diagnosed(CAUSES[trouble]).causes[0]
+    what, mend = SAID_OF_A_DOOR[trouble]
+    assert (what in cause.what, mend in cause.mend) == (True, True), cause
+    assert "; its container itself: " in cause.evidence
+    assert AT in cause.evidence
 
 
 def test_an_app_is_up_where_all_was_read_and_is_as_it_should_be() -> None:
@@ -315,6 +353,11 @@ PAGES = st.builds(
     certificate=st.sampled_from(["", "expired"]) | UNREAD | st.just(NotAsked("plain")),
     seen=st.just("seen"),
     delegation=WORDS,
+    inside=st.none() | ANSWERS,
+    inside_at=st.just(AT),
+    deaf=st.booleans(),
+    listens=st.sampled_from([0, 8080]),
+    apart=WORDS,
 )
 BOXES = st.builds(
     Box,

@@ -20,6 +20,8 @@ from tests.lab.ground.hosts import Server
 from tests.lab.ground.site import Site
 
 NAME = "coolify-proxy"
+IMAGE = "traefik:v3.7"
+"""By the name of its image is it known which labels a proxy reads; what is in it here is the lab's."""
 HOME = "/data/coolify/proxy"
 PROGRAM = f"{HOME}/traefik"
 WANTED = Path(__file__).with_name("traefik.txt")
@@ -33,9 +35,11 @@ tls:
 """
 _START = f"""
 docker network inspect coolify >/dev/null 2>&1 || docker network create --attachable coolify >/dev/null
+docker pull --quiet registry.lab:5000/library/tiny:1
+docker tag registry.lab:5000/library/tiny:1 {IMAGE}
 docker run --detach --quiet --name {NAME} --network coolify --restart unless-stopped \\
     --publish 80:80 --publish 443:443 --volume {PROGRAM}:/bin/traefik:ro --volume {HOME}:/traefik \\
-    --volume /var/run/docker.sock:/var/run/docker.sock:ro registry.lab:5000/library/tiny:1 traefik \\
+    --volume /var/run/docker.sock:/var/run/docker.sock:ro {IMAGE} traefik \\
     --ping=true --ping.entrypoint=http --entrypoints.http.address=:80 --entrypoints.https.address=:443 \\
     --providers.docker=true --providers.docker.exposedbydefault=false \\
     --providers.file.directory=/traefik/dynamic/ --providers.file.watch=true \\

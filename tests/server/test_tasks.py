@@ -20,6 +20,7 @@ pytestmark = pytest.mark.anyio
 HANDSHAKE = "2025-11-25"
 EXTENSION = "io.modelcontextprotocol/tasks"
 RELATED = "io.modelcontextprotocol/related-task"
+TOLD = "notifications/tasks/status"
 DECLARED: dict[str, Any] = {"elicitation": {}, "extensions": {EXTENSION: {}}}
 RESTART: dict[str, Any] = {"app": "shop", "action": "restart"}
 NEW = ("get", "update", "cancel")
@@ -94,6 +95,47 @@ async def test_the_handshake_has_tasks_of_its_own(tmp_path: Path) -> None:
     assert (done["structuredContent"]["outcome"], done["isError"]) == ("applied", False)
     assert "resultType" not in done
     assert (elsewhere["status"], elsewhere["result"]["structuredContent"]) == ("completed", done["structuredContent"])
+
+
+async def test_five_calls_at_once_that_ask_for_the_same_are_one_question(tmp_path: Path) -> None:
+    """They are one task and one approval, and its one yes begins one operation; a call with another plan is another."""
+    call = {"name": "control_app", "arguments": RESTART, "task": {"ttl": 60_000}}
+    other = call | {"arguments": RESTART | {"app": "docs"}}
+    with anyio.fail_after(60):
+        async with ink(tmp_path) as it, raw(server_of(it)) as client:
+            await client.handshake(HANDSHAKE, {"elicitation": {}})
+            begun = [await client.begin("tools/call", each) for each in (*[call] * 5, other)]
+            said = {about: (await client.hear())["result"]["task"]["taskId"] for about in begun}
+            handles = {*said.values()}
+            waiting = await it.app.guarded.approvals.pending()
+            asked = [
+                (await client.answering("tasks/result", {"taskId": each}, reply=FORM))["result"] for each in handles
+            ]
+            restarts = [line for line in it.journal if "/restart" in line]
+    questions = [message for message in client.heard if message.get("method") == "elicitation/create"]
+    assert (len(handles), len(waiting), len(questions), len(restarts)) == (2, 2, 2, 2)
+    assert {result["structuredContent"]["outcome"] for result in asked} == {"applied"}
+
+
+async def test_a_client_of_the_handshake_is_told_of_the_end_of_its_task(tmp_path: Path) -> None:
+    """Once, with what tasks/get says then: of what was done, and of what a person turned down."""
+    with anyio.fail_after(60):
+        async with ink(tmp_path) as it, raw(server_of(it)) as client:
+            await client.handshake(HANDSHAKE, {"elicitation": {}})
+            told: dict[str, dict[str, Any]] = {}
+            for app, reply in (("shop", FORM), ("docs", {"action": "decline"})):
+                made = (await as_task(client, "control_app", RESTART | {"app": app}))["result"]
+                handle = made["task"]["taskId"]
+                await client.answering("tasks/result", {"taskId": handle}, reply=reply)
+                while not (found := [each for each in client.heard if each.get("method") == TOLD]):
+                    client.heard.append(await client.hear())
+                [told[handle]] = [each["params"] for each in found]
+                client.heard.clear()
+            now = {each: (await client.request("tasks/get", {"taskId": each}))["result"] for each in told}
+    assert told == {
+        each: {name: text for name, text in task.items() if name in told[each]} for each, task in now.items()
+    }
+    assert [each["status"] for each in told.values()] == ["completed", "failed"] or told
 
 
 async def test_whoever_takes_no_tasks_is_answered_as_ever(tmp_path: Path) -> None:

@@ -28,10 +28,12 @@ from tests.tools.troubles import (
     failing,
     first,
     gone,
+    itself,
     many,
     muscle,
     nameless,
     page,
+    plain,
     proxy,
     proxy_ails,
     record,
@@ -82,8 +84,14 @@ ON_THE_WAY: dict[str, tuple[Change, ...]] = {
     "no_router": (unlabelled,),
     "no_router, where Coolify's own page answers for it": (unlabelled, page(status=503, body="no available server\n")),
     "no_router, where Caddy answers for it": (unlabelled, page(status=503)),
-    "port": (page(status=502, body="Bad Gateway"),),
-    "gateway_timeout": (page(status=504, body="Gateway Timeout"),),
+    "port": (container(listens=[]),),
+    "port, another one": (container(listens=[8080]),),
+    "unreached": (page(status=502, body="Bad Gateway"),),
+    "unreached, in no network of the proxy": (
+        container(networks=["apart"]),
+        page(status=504, body="Gateway Timeout"),
+    ),
+    "gateway_timeout": (page(status=504, body="Gateway Timeout"), itself("drop")),
     "no_healthy_container": (page(status=503, body="no available server\n"),),
     "app_error": (page(status=500, body="Internal Server Error in /app"),),
     "firewall": (closed, page(kind="drop")),
@@ -93,6 +101,18 @@ ON_THE_WAY: dict[str, tuple[Change, ...]] = {
     "not_delegated": (undelegated,),
     "certificate": (deeper, record("b.a.shop.s1", "192.0.2.11")),
 }
+
+
+BAD = f"GET https://{HOST} answers 502 Bad Gateway; its container itself:"
+LATE = f"GET https://{HOST} answers 504 Gateway Timeout; its container itself:"
+DOORS = {
+    "port": f"{BAD} nothing listens at its port 3000",
+    "port, another one": f"{BAD} nothing listens at its port 3000, and port 8080 answers",
+    "unreached": f"{BAD} answers 200 at its port 3000",
+    "unreached, in no network of the proxy": f"{LATE} answers 200 at its port 3000",
+    "gateway_timeout": f"{LATE} no answer at its port 3000",
+}
+"""What was seen of an app that the proxy gets nothing from: its own server has asked its container, too."""
 
 
 @pytest.mark.parametrize("troubles", [IN_CONTAINERS, ON_THE_SERVER, ON_THE_WAY], ids=["containers", "server", "way"])
@@ -107,6 +127,8 @@ async def test_each_trouble_has_its_cause_named_first(tmp_path: Path, troubles: 
     assert {code: (first(each), each.data.get("verdict")) for code, each in said.items()} == {
         code: (re.split("[ ,]", code)[0], "down") for code in troubles
     }
+    if "port" in said:
+        assert {code: plain(said[code].data["causes"][0]["evidence"]) for code in DOORS} == DOORS
     if "server_unreachable" in said:
         evidence = said["server_unreachable"].data["causes"][0]["evidence"]
         assert evidence.endswith("; Hetzner Cloud says that it is running")

@@ -1,5 +1,6 @@
 """What goes wrong with the pretend shop, and what diagnose_app says of it in a world of which that is taken back."""
 
+import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -172,6 +173,18 @@ def page(kind: str = "status", status: int = 200, body: str = "", *, to: str = "
     return lambda state: state.faults.append(
         Fault(system="edge", match=HOST, kind=kind, status=status, body=body, headers=headers, times=times)
     )
+
+
+def itself(kind: str = "status", status: int = 200, *, to: str = "") -> Change:
+    """Let the shop's container answer so where it is asked without the proxy."""
+    headers = {"location": to} if to else {}
+    fault = Fault(system="app", match=HOST, kind=kind, status=status, headers=headers, times=99)
+    return lambda state: state.faults.append(fault.model_copy())
+
+
+def plain(text: str) -> str:
+    """Return words without the address of a container, which is another one in each world."""
+    return re.sub(r"10\.0\.\d+\.\d+:", "its port ", text)
 
 
 def record(name: str, value: str) -> Change:

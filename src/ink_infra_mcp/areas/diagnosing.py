@@ -14,6 +14,7 @@ from ink_infra_mcp.areas.ports.providers import server_of
 from ink_infra_mcp.areas.ports.web_ports import shut_to_web
 from ink_infra_mcp.areas.told import (
     Containers,
+    Door,
     containers_in,
     copies_of,
     door_of,
@@ -37,6 +38,7 @@ from ink_infra_mcp.areas.visited import (
 )
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.core.diagnosis_facts import Answer, NotAsked, Page, Seen, Unread
+from ink_infra_mcp.core.diagnosis_found import by_proxy
 from ink_infra_mcp.core.errors import VendorError
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.causes import Why, why_not_up
@@ -197,17 +199,19 @@ class _Looking:
         self.visits[url] = words
 
     async def _inside(self) -> None:
-        """Where a login or another host stands before an app, its container is asked itself."""
+        """Where a login or another host stands before an app, or the proxy gets nothing of it, its container is asked
+        itself.
+        """
         containers, seen = self._containers(), self._seen()
         if isinstance(containers, Unread):
             return
         async with anyio.create_task_group() as group:
             for url, page in [*self.pages.items()]:
                 door = door_of(containers, url) if not seen.astray(page) else None
-                if door and isinstance(page.answer, Answer) and page.answer.gates:
+                if door and isinstance(page.answer, Answer) and _asks_for_more(page.answer):
                     group.start_soon(self._enter, url, page.answer, door)
 
-    async def _enter(self, url: str, answer: Answer, door: tuple[str, int]) -> None:
+    async def _enter(self, url: str, answer: Answer, door: Door) -> None:
         page = self.pages[url]
         found = await or_unread(lambda: asked_inside(self.look, self.app.muscle, page, answer, door), self.until)
         if isinstance(found, Unread):
@@ -279,6 +283,11 @@ class _Looking:
         if not isinstance(self.last, Deployment) or not rollout_of(self.last, self.look.clock.now()).failed:
             return []
         return [part for line in self.last.lines or () for part in line.untrusted_text.splitlines()]
+
+
+def _asks_for_more(answer: Answer) -> bool:
+    """Return whether only its container can say more of an app than that answer does."""
+    return answer.gates or answer.status is None or by_proxy(answer)
 
 
 async def _with_power(look: Look, muscle: str, why: Unread, until: Deadline) -> Unread:

@@ -19,7 +19,7 @@ from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.containers import belongs_to, is_preview, service_of
 from ink_infra_mcp.hosts.docker.proxies import NAME as PROXY
-from ink_infra_mcp.hosts.docker.proxies import proxy_of
+from ink_infra_mcp.hosts.docker.proxies import networks_of_proxy, proxy_of
 from ink_infra_mcp.hosts.docker.rollouts import Promise, missing
 from ink_infra_mcp.hosts.facts.container_facts import ContainerFacts
 from ink_infra_mcp.hosts.facts.gathering import HostFacts
@@ -34,10 +34,20 @@ _NO_FILE = Unread("Coolify does not tell its compose file", "give the Coolify to
 
 
 @dataclass(frozen=True, slots=True)
+class Door:
+    """Where the proxy asks an app, and in which networks both are where they have none in common."""
+
+    address: str
+    port: int
+    apart: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Containers:
     """The containers of an app, without those of pull requests, and how each of them stands; `missing` in words.
 
-    `rivals` are the routes to all else that runs there, `riddles` those rules of it that are not read.
+    `rivals` are the routes to all else that runs there, `riddles` those rules of it that are not read. `proxied` are
+    the networks of the proxy, None where it is in all.
     """
 
     own: tuple[ContainerFacts, ...]
@@ -45,6 +55,7 @@ class Containers:
     missing: str
     rivals: frozenset[str] = frozenset()
     riddles: frozenset[str] = frozenset()
+    proxied: frozenset[str] | None = None
 
     @property
     def fallen(self) -> bool:
@@ -88,7 +99,7 @@ def _with_rivals(found: Containers, facts: HostFacts) -> Containers:
     rivals, riddles = (
         frozenset[str]().union(*(read(each, kind) for each in labels)) for read in (routes_in, riddles_in)
     )
-    return replace(found, rivals=rivals, riddles=riddles)
+    return replace(found, rivals=rivals, riddles=riddles, proxied=networks_of_proxy(facts.containers))
 
 
 def own_in(facts: HostFacts, app: str, services: Services | Unread, now: datetime) -> Containers | Unread:
@@ -101,13 +112,20 @@ def own_in(facts: HostFacts, app: str, services: Services | Unread, now: datetim
     return Containers(own, boxes, missing(own, promise))
 
 
-def door_of(containers: Containers, url: str) -> tuple[str, int] | None:
-    """Return address and port of the running container to which the proxy leads a URL; None where that is not said."""
+def door_of(containers: Containers, url: str) -> Door | None:
+    """Return the door of the running container to which the proxy leads a URL; None where that is not said."""
     for container in _led(containers, url)[:1]:
         port = port_in(container.labels)
         if container.addresses and port:
-            return container.addresses[0], port
+            return Door(container.addresses[0], port, _apart(container, containers.proxied))
     return None
+
+
+def _apart(container: ContainerFacts, proxied: frozenset[str] | None) -> str:
+    own = sorted(container.networks)
+    if proxied is None or proxied & set(own):
+        return ""
+    return clean_name(f"it is in {', '.join(own)}, the proxy in {', '.join(sorted(proxied)) or 'none'}", limit=200)
 
 
 def _led(containers: Containers, url: str) -> list[ContainerFacts]:

@@ -15,6 +15,7 @@ from ink_infra_mcp.areas.dns.addresses import fleet_addresses
 from ink_infra_mcp.areas.dns.both_kinds import beside, others
 from ink_infra_mcp.areas.dns.zones import delegation_of
 from ink_infra_mcp.areas.look import Look
+from ink_infra_mcp.areas.told import Door
 from ink_infra_mcp.clients.probe import DEFAULT_PORTS, HttpSeen, TlsSeen
 from ink_infra_mcp.core.diagnosis_facts import REDIRECTS, Answer, NotAsked, Page, Unread
 from ink_infra_mcp.core.dns.zones import closest
@@ -26,6 +27,10 @@ T = TypeVar("T")
 
 MOST_ON = 3
 """From http to https, to the start page, to its language; a browser gives up after twenty."""
+USUAL_PORTS = (3000, 8080, 80, 8000, 5000, 4000, 5173, 4321)
+"""Where programs listen that nobody told a port: Node, Java and Go, web servers, Python, Flask, Elixir, Vite, Astro."""
+_NOBODY_THERE = "curl: (7)"
+"""curl(1): it failed to connect; a connection that is only silent ends with 28."""
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~/@%+:=,!-]*)?", re.ASCII)
 _Visit = tuple[HttpSeen | None, str]
@@ -137,13 +142,43 @@ async def visited_bare(look: Look, url: str) -> Page:
     return Page(url, leads, answer, certificate, seen=f"{host}: {', '.join(addresses) or named.status}")
 
 
-async def asked_inside(look: Look, muscle: str, page: Page, answer: Answer, door: tuple[str, int]) -> Page:
-    """Return the page with what its container answers where the proxy was asked, without the proxy: its server asks."""
-    parts, (address, port) = urlsplit(answer.at or page.url), door
-    url = parts._replace(scheme="http", netloc=f"{parts.hostname}:{port}").geturl()
-    seen = await visit_from(look.hosts, muscle, url, address=address)
-    error = clean_name(seen.error, limit=200)
-    return replace(page, inside=Answer(seen.status, seen.untrusted_start, error, to=_away(url, seen.location)))
+async def asked_inside(look: Look, muscle: str, page: Page, answer: Answer, door: Door) -> Page:
+    """Return the page with what its container answers where the proxy was asked, without the proxy: its server asks.
+
+    Where nothing listens at the port that the proxy asks, it is asked at the usual ones.
+    """
+    url = _at_port(answer.at or page.url, door.port)
+    seen = await visit_from(look.hosts, muscle, url, address=door.address)
+    error, deaf = clean_name(seen.error, limit=200), seen.error.startswith(_NOBODY_THERE)
+    return replace(
+        page,
+        inside=Answer(seen.status, seen.untrusted_start, error, to=_away(url, seen.location)),
+        inside_at=f"{door.address}:{door.port}",
+        deaf=deaf,
+        listens=await _listens(look, muscle, answer.at or page.url, door) if deaf else 0,
+        apart=door.apart,
+    )
+
+
+async def _listens(look: Look, muscle: str, url: str, door: Door) -> int:
+    """Return the first of the usual ports at which the container answers, 0 where none does."""
+    answering: set[int] = set()
+
+    async def ask(port: int) -> None:
+        seen = await visit_from(look.hosts, muscle, _at_port(url, port), address=door.address)
+        if seen.status is not None:
+            answering.add(port)
+
+    async with anyio.create_task_group() as group:
+        for port in USUAL_PORTS:
+            if port != door.port:
+                group.start_soon(ask, port)
+    return next((port for port in USUAL_PORTS if port in answering), 0)
+
+
+def _at_port(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    return parts._replace(scheme="http", netloc=f"{parts.hostname}:{port}").geturl()
 
 
 def bare_words(page: Page) -> str:

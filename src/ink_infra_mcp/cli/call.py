@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +15,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.types import CallToolResult, ElicitRequestFormParams, ElicitRequestParams, ElicitResult, TextContent
 
 from ink_infra_mcp.cli import status
-from ink_infra_mcp.cli.meant import tool_hint
+from ink_infra_mcp.cli.meant import arguments_meant, no_tool, tool_hint
 from ink_infra_mcp.cli.terminal import print_json, readable, shown, wrapped
 from ink_infra_mcp.core.errors import InputError, UnknownName
 from ink_infra_mcp.server.contracts import load
@@ -106,35 +106,47 @@ def run(arguments: argparse.Namespace) -> int:
 def _judged(arguments: argparse.Namespace) -> tuple[bool, dict[str, Any]]:
     """Return whether the tool only reads, and its arguments, when it can be called at all; raises as `run` does."""
     contracts = {contract["name"]: contract for contract in load()}
+    _sort(arguments)
     if arguments.tool not in contracts:
-        why = tool_hint(arguments.tool, [*contracts])
+        why = tool_hint(arguments.tool, [*contracts]) if arguments.tool else no_tool([*contracts])
         raise UnknownName(why, done=NOT_DONE, next="`ink-infra-mcp call --help` shows how to call one.")
-    values = _arguments(arguments)
+    values = _arguments(arguments, contracts[arguments.tool]["inputSchema"])
     if (missing := not_configured(arguments.config, sandbox=arguments.sandbox)) is not None:
         raise missing
     return contracts[arguments.tool]["annotations"]["readOnlyHint"], values
 
 
-def _arguments(arguments: argparse.Namespace) -> dict[str, Any]:
+def _sort(arguments: argparse.Namespace) -> None:
+    """Behind `--json` may stand the tool: what begins as an object is no tool, and whatever does not, no arguments."""
+    taken = arguments.json
+    if isinstance(taken, str) and not taken.lstrip().startswith("{") and not _is_tool(arguments.tool):
+        arguments.tool, arguments.arguments, arguments.json = taken, arguments.tool, True
+
+
+def _is_tool(word: str | None) -> bool:
+    return word is not None and not word.lstrip().startswith("{")
+
+
+def _arguments(arguments: argparse.Namespace, schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tool's arguments; raises InputError."""
+    text = _given_once(arguments)
     try:
-        values: object = json.loads(_given_once(arguments))
-    except ValueError as error:
-        raise _unread(f"The tool's arguments are not JSON: {error}.") from None
+        values: object = json.loads(text)
+    except ValueError:
+        values = None
     if not isinstance(values, dict):
-        raise _unread("The tool's arguments must be a JSON object.")
+        why = f"What is given to {arguments.tool} is no JSON object, which a tool's arguments are."
+        meant = arguments_meant(text, schema)
+        raise InputError(why, done=NOT_DONE, next=f"Between single quotes, such as: call {arguments.tool} '{meant}'")
     return cast(dict[str, Any], values)
 
 
 def _given_once(arguments: argparse.Namespace) -> str:
     given = [text for text in (arguments.arguments, arguments.json) if isinstance(text, str)]
     if len(given) > 1:
-        raise _unread("The tool's arguments are given twice.")
+        example = 'Write them once, such as: call get_app \'{"app": "shop"}\''
+        raise InputError("The tool's arguments are given twice.", done=NOT_DONE, next=example)
     return given[0] if given else "{}"
-
-
-def _unread(why: str) -> InputError:
-    return InputError(why, done=NOT_DONE, next='Write them once, such as: call get_app \'{"app": "shop"}\'')
 
 
 def server_of(arguments: argparse.Namespace) -> StdioServerParameters:

@@ -55,6 +55,8 @@ UNKNOWN = Known()
 
 def run(words: Sequence[str]) -> int:
     """Run the command in `words` and return its exit status."""
+    if words and words[0] == "help":
+        words = [*words[1:2], "--help"]
     first = words[0] if words else "--serve"
     is_flag = first.startswith("-")
     if not is_flag and first not in COMMANDS:
@@ -109,7 +111,7 @@ def parser(known: Known = UNKNOWN) -> argparse.ArgumentParser:
             _common(command, known)
     _serving(made["serve"], known)
     _serving(made["call"], known)
-    made["call"].add_argument("tool", choices=known.tools, help="name of the tool")
+    made["call"].add_argument("tool", nargs="?", choices=known.tools, help="name of the tool")
     made["call"].add_argument("arguments", nargs="?", metavar="ARGS", help="the tool's arguments as a JSON object")
     made["call"].add_argument(
         "--json", nargs="?", const=True, metavar="ARGS", help="print one JSON document; with ARGS: the tool's arguments"

@@ -188,7 +188,9 @@ class Answer:
 class Page:
     """One URL of the app, of scheme, host and path alone. `leads` is where its name leads, `seen` the words for it,
     `delegation` what is wrong with the zone's. `certificate` is what is wrong with it, empty where it is trusted.
-    `inside` is what its container itself answered there, asked without the proxy; None: nobody asked. `unvisited` are
+    `inside` is what its container itself answered there, asked without the proxy at `inside_at`; None: nobody asked.
+    `deaf`: nothing listens at that address and port; `listens` is another port that answers, 0 where none was found.
+    `apart` says in which networks proxy and container are, where those have none in common. `unvisited` are
     addresses of its name that are its server's, too, and at which nobody visited it.
     """
 
@@ -199,6 +201,10 @@ class Page:
     seen: str = ""
     delegation: str = ""
     inside: Answer | None = None
+    inside_at: str = ""
+    deaf: bool = False
+    listens: int = 0
+    apart: str = ""
     unvisited: tuple[str, ...] = ()
 
     @property
@@ -214,7 +220,11 @@ class Page:
     @property
     def inside_words(self) -> str:
         """Return in words what its container itself answered."""
-        return self.inside.words if self.inside else "not asked"
+        if self.inside is None:
+            return "not asked"
+        if not self.deaf:
+            return f"{self.inside.words}{f' at {self.inside_at}' if self.inside_at else ''}"
+        return f"nothing listens at {self.inside_at}{f', and port {self.listens} answers' if self.listens else ''}"
 
     @property
     def host(self) -> str:

@@ -43,10 +43,11 @@ def by_proxy(answer: Answer) -> bool:
 
 
 def visit(page: Page, answer: Answer) -> str:
-    """Return what was asked of a page, and what it answered."""
+    """Return what was asked of a page, and what it answered; its container itself, too, where that was asked."""
+    inside = f"; its container itself: {page.inside_words}" if page.inside else ""
     if answer.status is None:
-        return f"GET {page.url}: {answer.error or 'no answer'}"
-    return f"GET {page.url} {answer.words}{f' {_BY_PROXY[answer.status]}' if by_proxy(answer) else ''}"
+        return f"GET {page.url}: {answer.error or 'no answer'}{inside}"
+    return f"GET {page.url} {answer.words}{f' {_BY_PROXY[answer.status]}' if by_proxy(answer) else ''}{inside}"
 
 
 def no_box(seen: Seen) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from ink_infra_mcp.core.diagnosis_door import at_its_door
 from ink_infra_mcp.core.diagnosis_facts import SERVER_ERRORS, Answer, CoolifySaid, Page, Seen
 from ink_infra_mcp.core.diagnosis_found import Found, Rule, by_proxy, found, read_log, troubles, visit
 
@@ -29,8 +30,14 @@ def _is_unknown(seen: Seen, page: Page, answer: Answer) -> bool:
 
 def _not_behind(seen: Seen) -> Iterator[Found]:
     for page, answer in _answered(seen):
-        if by_proxy(answer) and not _is_unknown(seen, page, answer):
-            yield _GATES[answer.status](seen, page, answer)
+        if _is_unknown(seen, page, answer):
+            continue
+        if by_proxy(answer) or answer.status is None:
+            told = at_its_door(seen, page, answer)
+            if told is not None:
+                yield told
+            elif answer.status is not None:
+                yield _GATES[answer.status](seen, page, answer)
 
 
 def _bad_gateway(seen: Seen, page: Page, answer: Answer) -> Found:

@@ -16,6 +16,7 @@ from ink_infra_mcp.state.store import Connection, Store
 
 MAX_TYPED = 40
 """Characters that a person can be asked to type."""
+_ASKED = ("tool", "args_digest", "plan_digest", "risk", "need", "phrase")
 MAX_WAITING = 20
 """Plans of one principal that may wait for a person at once: nobody can judge more, and a loop must come to an end."""
 
@@ -38,7 +39,9 @@ class Approvals:
         )
 
     async def propose(self, caller: Caller, plan: Plan, *, args_digest: str, risk: Risk, need: Need) -> Approval:
-        """Return a new pending approval for the plan.
+        """Return the pending approval for the plan, a new one where this very call does not wait for one already.
+
+        Calls that come at once ask one question so: each has looked before any of them had asked.
 
         Raises:
             TooManyWaiting: so many other plans of the caller wait already; the oldest is named.
@@ -58,13 +61,17 @@ class Approvals:
             expires_at=now + self.ttl_s,
         )
 
-        def work(connection: Connection) -> None:
-            _check_room(approvals.pending(connection, now=now, principal=caller.principal), approval, self.sandbox)
+        def work(connection: Connection) -> Approval:
+            waiting = approvals.pending(connection, now=now, principal=caller.principal)
+            twin = next((old for old in waiting if _asks_the_same(old, approval)), None)
+            if twin is not None:
+                return twin
+            _check_room(waiting, approval, self.sandbox)
             approvals.add(connection, approval)
             audit.append(connection, _event(approval, "proposed", now, caller.principal))
+            return approval
 
-        await self.store.run(work)
-        return approval
+        return await self.store.run(work)
 
     async def pending(self) -> tuple[Approval, ...]:
         """Return what waits for a person, oldest first."""
@@ -154,6 +161,11 @@ class Approvals:
 
         await self.store.run(work)
         return now
+
+
+def _asks_the_same(old: Approval, new: Approval) -> bool:
+    """Return whether a person would be asked the same about the same call."""
+    return all(getattr(old, name) == getattr(new, name) for name in _ASKED)
 
 
 def _check_room(waiting: tuple[Approval, ...], new: Approval, sandbox: bool) -> None:

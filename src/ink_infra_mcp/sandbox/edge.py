@@ -69,9 +69,19 @@ def _routed_page(machine: HostState, router: _Router, request: Request) -> Respo
 def _behind(router: _Router, container: Container | None) -> Response:
     if container is None or container.state not in {"running", "restarting"} or container.health not in {"", "healthy"}:
         return PlainTextResponse("no available server\n", 503)
-    if container.state == "restarting":
+    if container.state == "restarting" or _is_deaf(container):
         return PlainTextResponse("Bad Gateway", 502)
     return _page(router, container)
+
+
+def asked_ports(container: Container) -> set[int]:
+    """Return the ports at which labels tell the proxy to ask a container."""
+    texts = (text for name, text in container.labels.items() if name.endswith(".loadbalancer.server.port"))
+    return {int(text) for text in texts if text.isdecimal()}
+
+
+def _is_deaf(container: Container) -> bool:
+    return container.listens is not None and not asked_ports(container) & {*container.listens}
 
 
 def _page(router: _Router, container: Container) -> Response:

@@ -42,6 +42,8 @@ class Container(Part):
     volumes: list[str] = []
     """Names of volumes mounted."""
     networks: list[str] = ["coolify"]
+    listens: list[int] | None = None
+    """Ports at which it takes connections from others; None: those that its labels name to the proxy."""
     host_config: dict[str, JsonValue] = {}
     """What Docker's HostConfig says beyond, or otherwise than, the fields above."""
 

@@ -11,11 +11,12 @@ from typing import Any, BinaryIO, Protocol, cast
 
 import anyio
 import anyio.to_thread
-from anyio.streams.memory import MemoryObjectSendStream
 from mcp import types
 from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 from pydantic import ValidationError
+
+from ink_infra_mcp.server.owing import Owing, ToServer
 
 log = logging.getLogger(__name__)
 MAX_LINE = 4 * 1024 * 1024
@@ -64,8 +65,11 @@ class Back(Protocol):
         ...
 
 
-async def hand_on(lines: "Lines", to: MemoryObjectSendStream[SessionMessage | Exception], back: "Back") -> None:
-    """Give every message to the server and every refusal to the client, until the lines or the server end."""
+async def hand_on(lines: "Lines", to: ToServer, back: "Back", owing: Owing) -> None:
+    """Give every message to the server and every refusal to the client, until the lines or the server end.
+
+    Where the lines end, the server is told so when the client has what it still has coming.
+    """
     try:
         async with to:
             while (line := await anyio.to_thread.run_sync(lines.next)) is not None:
@@ -74,7 +78,9 @@ async def hand_on(lines: "Lines", to: MemoryObjectSendStream[SessionMessage | Ex
                     log.info("refused a line of the client: %s", read.refusal.error.message)
                     await back.send(SessionMessage(read.refusal))
                 if read.message is not None:
+                    owing.came(read.message)
                     await to.send(SessionMessage(read.message))
+            await owing.settled(to)
     except (anyio.ClosedResourceError, anyio.BrokenResourceError):
         log.debug("nobody takes the client's lines any more")
 

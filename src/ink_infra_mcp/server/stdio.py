@@ -21,10 +21,12 @@ from mcp.shared.message import SessionMessage
 from ink_infra_mcp.server.ahead import Begun
 from ink_infra_mcp.server.ending_input import EndableInput, endable_input
 from ink_infra_mcp.server.incoming import Lines, hand_on
+from ink_infra_mcp.server.owing import Owing, watched
 
 log = logging.getLogger(__name__)
 GRACE_S = 5.0
 """Seconds that closing may take after a signal; the process ends then, whatever still keeps it."""
+_STDOUT = 1
 _ANEW = Begun()
 Work = Callable[[], Awaitable[None]]
 Messages = MemoryObjectReceiveStream[SessionMessage | Exception]
@@ -86,20 +88,21 @@ async def _serve(server: "Server[Any]", life: Life, coming: Coming, until_the_en
 async def _streams(coming: Coming) -> AsyncGenerator[tuple[Messages, Any]]:
     """Give the client's messages and the way to it. The SDK writes; it does not read, since it answers no bad line."""
     nothing = anyio.wrap_file(io.StringIO())
-    async with stdio_server(stdin=nothing) as (unread, writes):
-        await unread.aclose()
-        to_server, reads = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-        async with anyio.create_task_group() as reading:
-            reading.start_soon(hand_on, Lines(coming.stdin.stream), to_server, writes)
-            if not coming.said:
-                yield reads, writes
-                return
+    with watched(_STDOUT) as is_gone:
+        owing = Owing(is_gone)
+        async with stdio_server(stdin=nothing) as (unread, writes):
+            await unread.aclose()
+            to_server, reads = anyio.create_memory_object_stream[SessionMessage | Exception](0)
             says, unsaid = anyio.create_memory_object_stream[SessionMessage](0)
-            reading.start_soon(_hand_back, unsaid, writes, set(coming.said))
-            yield reads, says
+            async with anyio.create_task_group() as both:
+                both.start_soon(hand_on, Lines(coming.stdin.stream), to_server, writes, owing)
+                both.start_soon(_hand_back, unsaid, writes, set(coming.said), owing)
+                yield reads, says
 
 
-async def _hand_back(unsaid: MemoryObjectReceiveStream[SessionMessage], to: Any, said: set[int | str]) -> None:
+async def _hand_back(
+    unsaid: MemoryObjectReceiveStream[SessionMessage], to: Any, said: set[int | str], owing: Owing
+) -> None:
     """Say what the server says, but for the first answer to each of the requests in `said`."""
     async with unsaid, to:
         # a client that has gone: the server finds it out as it would without us, by its own next word
@@ -110,6 +113,7 @@ async def _hand_back(unsaid: MemoryObjectReceiveStream[SessionMessage], to: Any,
                     said.discard(about.id)
                 else:
                     await to.send(message)
+                owing.went(about)
 
 
 class _Ended:

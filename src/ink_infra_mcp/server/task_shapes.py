@@ -97,6 +97,11 @@ def is_created(result: object) -> bool:
     return isinstance(result, types.CallToolResult) and _CREATED in (result.meta or {})
 
 
+def handle_of(result: types.CallToolResult) -> str:
+    """Return the id of the task in one of `created`."""
+    return str(json.loads((result.meta or {})[_CREATED])["task"]["taskId"])
+
+
 def unwrapped(result: Any) -> dict[str, Any] | None:
     """Return the handle in a result as the SDK words it, None where it holds none."""
     if not isinstance(result, dict):

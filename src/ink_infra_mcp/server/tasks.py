@@ -6,13 +6,14 @@ principal that began it. What a person has to approve is asked before there is a
 """
 
 import json
+import logging
 import math
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from anyio.abc import TaskGroup
@@ -34,6 +35,7 @@ from ink_infra_mcp.server.early import Earlies, Early
 from ink_infra_mcp.server.task_shapes import TERMINAL, Standing
 from ink_infra_mcp.state.records import Held, Place
 
+log = logging.getLogger(__name__)
 PAGE = 50
 MAX_HANDLE = 100
 """Characters of a task's id, and of a cursor; ours have fewer than fifty."""
@@ -62,6 +64,7 @@ class Tasks:
     new_id: Callable[[], str] = field(default=lambda: f"tk-{secrets.token_hex(12)}")
     _early: Earlies = field(init=False)
     _group: TaskGroup = field(init=False)
+    _told: set[str] = field(default_factory=set[str])
 
     def __post_init__(self) -> None:
         """Begin without tasks that are no operations."""
@@ -111,6 +114,7 @@ class Tasks:
             raise MCPError(code=types.METHOD_NOT_FOUND, message=f"{params.name[:80]} cannot be called as a task.")
         result = await self.binding.answered(params.name, lambda backend: self._begun(ctx, params, backend))
         if task_shapes.is_created(result):
+            self._tell_later(ctx, task_shapes.handle_of(result))
             return result
         early = self._early.ended(result)
         return task_shapes.created(early.standing(), early.standing().message)
@@ -231,6 +235,36 @@ class Tasks:
             return answers.of_receipt(said, backend)
         task = task_shapes.standing(held.operation.id, held, backend, modern=False)
         return task_shapes.created(task, _RUNS.format(id=held.operation.id))
+
+    def _tell_later(self, ctx: Context, task_id: str) -> None:
+        """Have the client told of the task's end, once, however many calls it has come of."""
+        if task_id not in self._told:
+            self._told.add(task_id)
+            self._group.start_soon(self._tell, ctx, task_id)
+
+    async def _tell(self, ctx: Context, task_id: str) -> None:
+        """Tell it in a notification, which a client may pass over: the same stands in tasks/get."""
+        try:
+            task = await self._at_its_end(task_id)
+            params = types.TaskStatusNotificationParams.model_validate(task.handshake())
+            # the SDK sends it as any other, and does not list it among those that it sends
+            told = cast(types.ServerNotification, types.TaskStatusNotification(params=params))
+            await ctx.session.send_notification(told)
+        except (InkError, MCPError) as error:
+            log.warning("the end of the task %s is not told: %s", task_id, error)
+        finally:
+            self._told.discard(task_id)
+
+    async def _at_its_end(self, task_id: str) -> Standing:
+        early = self._early.get(task_id)
+        if early is not None and early.waits:
+            await early.settled.wait()
+        if early is not None and not early.operation_id:
+            return early.standing()
+        backend, held = await self._held(task_id)
+        await backend.follow(held.operation.id, math.inf, None)
+        backend, held = await self._held(task_id)
+        return task_shapes.standing(task_id, held, backend, modern=False)
 
     def _see_to_it(self, ctx: Context, early: Early) -> None:
         """Have the person asked, once it is certain that the client knows the task that the question is about."""

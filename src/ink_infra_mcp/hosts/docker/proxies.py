@@ -50,5 +50,11 @@ def proxy_of(containers: Iterable[ContainerFacts] | None) -> Proxy:
     return _IMAGES.get(re.split("[:@]", image, maxsplit=1)[0], "")
 
 
+def networks_of_proxy(containers: Iterable[ContainerFacts] | None) -> frozenset[str] | None:
+    """Return the names of the networks from which the proxy there reaches containers; None: of all, or not known."""
+    proxy = _proxy_among(containers or ())
+    return None if proxy is None or proxy.network_mode == "host" else frozenset(proxy.networks)
+
+
 def _proxy_among(containers: Iterable[ContainerFacts]) -> ContainerFacts | None:
     return next((container for container in containers if container.name == NAME), None)

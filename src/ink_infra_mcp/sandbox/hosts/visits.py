@@ -9,7 +9,7 @@ import dns.message
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from ink_infra_mcp.sandbox.edge import page_of
+from ink_infra_mcp.sandbox.edge import asked_ports, page_of
 from ink_infra_mcp.sandbox.hosts.inspected import address_of
 from ink_infra_mcp.sandbox.hosts.ways import knock
 from ink_infra_mcp.sandbox.nameserver import reply
@@ -79,8 +79,7 @@ class Visitor:
 
     def _inside(self, box: Container, url: SplitResult) -> Said:
         """A container answers at its own address and port whoever asks on its server; nothing of the proxy is there."""
-        ports = {value for name, value in box.labels.items() if name.endswith(".loadbalancer.server.port")}
-        if box.state != "running" or str(_port(url)) not in ports:
+        if box.state != "running" or _port(url) not in (asked_ports(box) if box.listens is None else box.listens):
             return _failed(7, f"Failed to connect to {url.hostname}")
         fault = take_fault(self.state, "app", f"GET {url.hostname}{url.path}")
         answer = spoilt(fault) if fault else PlainTextResponse("hello from the app\n")
