@@ -64,6 +64,18 @@ def behind(state: WorldState) -> None:
     }
 
 
+def one_behind(state: WorldState) -> None:
+    """Let the first of those releases run, whose way goes by one."""
+    behind(state)
+    factory = state.coolify.factory
+    coolify(state).image = f"docker.io/coollabsio/coolify:{FIRST}"
+    factory.files[PROD], factory.base, state.coolify.version = PRODS[FIRST], FIRST, FIRST
+    factory.env.update(LATEST_IMAGE=FIRST, COOLIFY_VERSION=FIRST)
+    for each in state.hosts["factory"].containers:
+        if each.name == "coolify-realtime":
+            each.image = "docker.io/coollabsio/coolify-realtime:1.0.16"
+
+
 def ill(version: str) -> Change:
     """Return a change that lets the image of a release not become healthy."""
 
