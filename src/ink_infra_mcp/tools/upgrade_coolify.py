@@ -52,8 +52,7 @@ class UpgradeCoolify(Mutation[Args, Look, UpgradeFacts]):
     def plan(self, args: Args, facts: UpgradeFacts) -> Plan:
         """Return the steps; none where that image runs, files and .env are the release's, and auto-update is off."""
         host, version = facts.host, facts.release.version
-        way = f" by way of {' and '.join(each.release.version for each in facts.stops)}" if facts.stops else ""
-        title = f"Upgrade Coolify on {host} to {version}{way}{', with the fork built on it' if facts.builds else ''}"
+        title = _title(facts)
         if facts.is_so:
             reason = f"{facts.image} runs on {host}, files and .env are those of {version}, and auto-update is off."
             return nothing_to_exchange(self.name, title, host, reason)
@@ -79,3 +78,11 @@ class UpgradeCoolify(Mutation[Args, Look, UpgradeFacts]):
         pushed = results.get(PUSH)
         built: JsonObject = {"built": pushed["reference"]} if pushed is not None else {}
         return {**summary_of(results), **summary_of_way(plan, results), **built}
+
+
+def _title(facts: UpgradeFacts) -> str:
+    host, version = facts.host, facts.release.version
+    if facts.of_realtime_alone:
+        return f"Exchange Coolify's realtime service on {host} for the one that {version}, which runs, names"
+    way = f" by way of {' and '.join(each.release.version for each in facts.stops)}" if facts.stops else ""
+    return f"Upgrade Coolify on {host} to {version}{way}{', with the fork built on it' if facts.builds else ''}"

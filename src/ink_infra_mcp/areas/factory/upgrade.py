@@ -106,8 +106,12 @@ class UpgradeFacts:
     @property
     def of_realtime_alone(self) -> bool:
         """Return whether the release runs already, by that very image, and only realtime is not what it names."""
-        same = parse_version(self.picture.facts.base or "") == parse_version(self.release.version)
-        return self.realtime is not None and not self.builds and same and serves(self.picture, self.image)
+        return self.realtime is not None and not self.builds and self.runs_already and serves(self.picture, self.image)
+
+    @property
+    def runs_already(self) -> bool:
+        """Return whether what runs says that it is this very release."""
+        return parse_version(self.picture.facts.base or "") == parse_version(self.release.version)
 
     @property
     def is_so(self) -> bool:
@@ -217,6 +221,7 @@ def reasons_against(facts: UpgradeFacts) -> Iterator[str]:
     yield from of_fresh(facts.rules) if facts.builds else of_rules(facts.rules, facts.image, facts.signed)
     if not facts.of_realtime_alone:
         yield from of_version(seen, facts.release.version)
+        yield from _of_another_image(facts)
     yield from of_told_version(seen, facts.release.version)
     yield from of_release(facts.release, facts.ready)
     yield from _of_what_is_set(facts)
@@ -234,6 +239,17 @@ def _of_what_is_set(facts: UpgradeFacts) -> Iterator[str]:
         yield (
             "the official image that runs does not accept --runtime, nor is it known that this one does, and policy or "
             "an app wants it: that takes the fork (build_fork_image, then rotate_fork_image)"
+        )
+
+
+def _of_another_image(facts: UpgradeFacts) -> Iterator[str]:
+    """Of a release that runs already realtime alone is exchanged, and never Coolify's own image under the same name."""
+    if facts.realtime is not None and facts.runs_already:
+        version, runs = facts.release.version, facts.realtime.runs.reference
+        yield (
+            f"realtime runs as {runs}, and {version} names {facts.realtime.tag}: "
+            f"that alone is exchanged only where {facts.image} is what runs and what its files name (rotate_fork_image "
+            "puts another build of a fork into service, restore_official_coolify the official image)"
         )
 
 
