@@ -10,7 +10,8 @@ from ink_infra_mcp.areas.factory.exchange_proofs import of_exchange, summary_of
 from ink_infra_mcp.areas.factory.fork_build import KINDS as BUILD_KINDS
 from ink_infra_mcp.areas.factory.fork_build import PUSH, pinned_of, registry_has
 from ink_infra_mcp.areas.factory.stop_steps import summary_of_way
-from ink_infra_mcp.areas.factory.upgrade import UpgradeFacts, exchange_of, exchanges_of, upgrade_facts, warnings_of
+from ink_infra_mcp.areas.factory.upgrade import UpgradeFacts, exchange_of, exchanges_of, upgrade_facts
+from ink_infra_mcp.areas.factory.upgrade_words import warnings_of
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset

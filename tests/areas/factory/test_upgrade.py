@@ -15,9 +15,9 @@ from ink_infra_mcp.areas.factory.upgrade import (
     of_release,
     of_told_version,
     of_version,
-    warnings_of,
 )
 from ink_infra_mcp.areas.factory.upgrade_files import changes_of, of_files
+from ink_infra_mcp.areas.factory.upgrade_words import warnings_of
 from ink_infra_mcp.areas.factory.upstream import stops
 from ink_infra_mcp.clients.coolify.era import Version, parse_version
 from ink_infra_mcp.hosts.factory.looking import BASE, PROD, FactoryFacts

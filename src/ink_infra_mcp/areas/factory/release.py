@@ -58,8 +58,7 @@ class CoolifyRelease(Frozen):
     @property
     def own_line(self) -> str:
         """Return the image that its own file names for Coolify, as it stands there."""
-        services = table(read_compose(self.texts[PROD]).get("services"))
-        return str(table(services.get("coolify")).get("image") or "")
+        return own_line_in(self.texts[PROD])
 
     @property
     def env_names(self) -> tuple[str, ...]:
@@ -78,6 +77,16 @@ class CoolifyRelease(Frozen):
 
     def _part(self, which: str) -> str:
         return part_in(self.texts[CONSTANTS], which) or "?"
+
+
+def own_line_in(text: str) -> str:
+    """Return the image that a text of Coolify's own file names for Coolify; empty: none.
+
+    Raises:
+        InputError: it is no compose file.
+    """
+    services = table(read_compose(text).get("services"))
+    return str(table(services.get("coolify")).get("image") or "")
 
 
 async def release_of(github: GithubLook, version: str, tags: tuple[str, ...] = ()) -> CoolifyRelease:

@@ -5,9 +5,10 @@ from dataclasses import replace
 from hashlib import sha256
 
 from ink_infra_mcp.areas.factory.beside import REALTIME, Realtime
+from ink_infra_mcp.areas.factory.exchange import Exchange
 from ink_infra_mcp.areas.factory.ground import IMAGE_BYTES
 from ink_infra_mcp.areas.factory.image import Picture
-from ink_infra_mcp.areas.factory.release import CoolifyRelease
+from ink_infra_mcp.areas.factory.release import own_line_in
 from ink_infra_mcp.areas.factory.upstream import stops
 from ink_infra_mcp.clients.coolify.era import Version, parse_version
 from ink_infra_mcp.core.compose.override import without_image
@@ -53,48 +54,49 @@ def part_of_version(version: str) -> str:
     return version.replace(".", "_")
 
 
-def after(
-    seen: Picture, meets: Ready, release: CoolifyRelease, tag: str, image: str, realtime: Realtime | None
-) -> tuple[Picture, Ready]:
-    """Return what the next release finds once this one, official and named by its `tag`, is in service.
+def after(it: Exchange) -> tuple[Picture, Ready]:
+    """Return what the next release finds once this one, official and named by its tag, is in service.
 
     What the swap does not change is as it was seen.
     """
-    prod = FileSeen(sha256=release.sums[PROD], text=release.texts[PROD])
-    free = meets.free_bytes
-    left = meets.model_copy(
+    now, free = it.ready, it.ready.free_bytes
+    files = {**now.files, **{name: _seen(text) for name, text in it.whole.items()}, CUSTOM: _without(now)}
+    left = now.model_copy(
         update={
-            "files": {**meets.files, CUSTOM: _without(meets), PROD: prod},
-            "beside": {**meets.beside, **({REALTIME: _sibling(realtime)} if realtime else {})},
+            "files": files,
+            "beside": {**now.beside, **({REALTIME: _sibling(it.realtime)} if it.realtime else {})},
             "free_bytes": None if free is None else free - IMAGE_BYTES,
         }
     )
-    return replace(seen, facts=_running(seen.facts, release, tag, image), told=release.version), left
+    return replace(it.picture, facts=_running(it, own_line_in(files[PROD].text)), told=it.version), left
 
 
-def _running(facts: FactoryFacts, release: CoolifyRelease, tag: str, image: str) -> FactoryFacts:
-    named = {"LATEST_IMAGE": release.version, "COOLIFY_VERSION": release.version, "AUTOUPDATE": "false"}
-    images = {**(facts.images or {}), PROD: release.own_line}
+def _running(it: Exchange, line: str) -> FactoryFacts:
+    facts = it.picture.facts
+    images = {**(facts.images or {}), PROD: line}
     return facts.model_copy(
         update={
             "image": None,
             "named": None,
-            "reference": tag,
-            "digests": (image,),
-            "base": release.version,
+            "reference": it.tag,
+            "digests": (it.image,),
+            "base": it.version,
             "images": images | ({CUSTOM: ""} if CUSTOM in images else {}),
-            "env": {**(facts.env or {}), **named},
-            "planned": (*(facts.planned or ()), tag),
+            "env": {**(facts.env or {}), **it.env, "AUTOUPDATE": "false"},
+            "planned": (*(facts.planned or ()), it.tag),
             "auto_update": facts.auto_update and facts.auto_update.model_copy(update={"on": False}),
         }
     )
 
 
+def _seen(text: str) -> FileSeen:
+    return FileSeen(sha256=sha256(text.encode()).hexdigest(), text=text) if text else FileSeen(sha256="none")
+
+
 def _without(meets: Ready) -> FileSeen:
     """Return what becomes of the override, which an official image is not named in."""
     text = meets.files[CUSTOM].text if CUSTOM in meets.files else ""
-    left = without_image(text, "coolify") if text else ""
-    return FileSeen(sha256=sha256(left.encode()).hexdigest(), text=left) if left else FileSeen(sha256="none")
+    return _seen(without_image(text, "coolify") if text else "")
 
 
 def _sibling(realtime: Realtime) -> Sibling:

@@ -119,8 +119,7 @@ class BackupScript:
         ]
 
     def _pending(self, applied: list[str], has: list[str], before: list[str]) -> list[str]:
-        strange = [each for each in applied if each not in has]
-        if unknown := [each for each in strange if (each in before and each != _TAKEN_OUT) or each > max(has)]:
+        if unknown := _unknown(applied, has, before):
             words = " ".join(sorted(unknown)[:5])
             raise Broken("rehearsal_unknown", f"the database has migrations that the image does not have: {words} ")
         pending = sorted(each for each in has if each not in applied)
@@ -185,6 +184,11 @@ def seal(coolify: CoolifyState, words: tuple[str, ...]) -> Said:
         return FAILED, text[: len(text) // 2], "ink-seal copy_seal the archive is not whole: tar 2 age 0 \n"
     others = {"another age": "op/secrets/.env APP_KEY=in the clear\n" * 9, "silent age": ""}
     return 0, next((others[each] for each in disk.failing if each in others), text), ""
+
+
+def _unknown(applied: list[str], has: list[str], before: list[str]) -> list[str]:
+    known = {*before} - {_TAKEN_OUT}
+    return [each for each in applied if each not in has and (each in known or each > max(has))]
 
 
 def _lines(kind: str, names: Iterable[str]) -> list[str]:
