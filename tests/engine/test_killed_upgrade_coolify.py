@@ -12,10 +12,12 @@ from tests.tools.arrivals import all_of
 from tests.tools.exchanges import NEW, in_service
 from tests.tools.test_build_fork_image import NAME
 from tests.tools.test_restore_official_coolify import ENV, VERSION
+from tests.tools.test_restore_official_coolify import TAG as OFFICIAL_TAG
 from tests.tools.test_upgrade_coolify import FORK_TAG, NEW_PROD, built, released
 from tests.tools.test_upgrade_moving_in import FILES, moves, realtime
 from tests.tools.test_upgrade_moving_in import VERSION as MOVED_VERSION
 from tests.tools.test_upgrade_realtime import TAG, newer
+from tests.tools.test_upgrade_stops import one_behind
 
 MOMENTS = [
     Moment("reached", "ink-swap start"),
@@ -74,3 +76,25 @@ async def test_a_kill_on_the_way_builds_pushes_and_swaps_once(tmp_path: Path, di
         image = f"{NAME}@{state.registry.moved[FORK_TAG]}"
         assert (build.state, build.pushed, in_service(state).image) == ("pushed", image.rpartition("@")[2], image)
         assert [line for line in state.journal if line.startswith("registry push")] == [f"registry push {FORK_TAG}"]
+
+
+BY_WAY = [
+    Moment("after", "factory.pull_image", nth=2),
+    Moment("reached", "ink-backup rehearse"),
+    *MOMENTS,
+    Moment("after", "factory.watch_image"),
+    Moment("reached", "ink-swap prepare", nth=2),
+    Moment("reached", "ink-swap start", nth=2),
+    Moment("after", "coolify.create_application", nth=2),
+    Moment("reached", "ink-swap confirm", nth=2),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.timeout(450)
+@pytest.mark.parametrize("dies", BY_WAY, ids=str)
+async def test_a_kill_on_the_way_by_a_release_in_between_swaps_each_once(tmp_path: Path, dies: Moment) -> None:
+    """One backup for both, a swap and a canary for each, and the second one only once the first is confirmed."""
+    with anyio.fail_after(LIMIT_S), scene(tmp_path, one_behind) as it:
+        state = await finished_once(it, "upgrade_coolify", {"version": VERSION}, dies, swaps=2)
+        assert (in_service(state).image, in_service(state).env) == (OFFICIAL_TAG, ENV)

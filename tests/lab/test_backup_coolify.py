@@ -69,7 +69,7 @@ async def rehearsed(bed: Bed, image: str, *, limit_s: int = 120) -> backing_up.R
         with anyio.fail_after(LIMIT_S):
             await backing_up.make(pool, "factory", "op-lab", permit=permit)
             return await backing_up.rehearse(
-                pool, "factory", "op-try", backup="op-lab", image=image, limit_s=limit_s, permit=permit
+                pool, "factory", "op-try", backup="op-lab", images=(image,), limit_s=limit_s, permit=permit
             )
 
 
@@ -162,7 +162,9 @@ async def test_a_migration_that_no_image_here_knows_is_told_before_anything_migr
             with anyio.fail_after(LIMIT_S):
                 await backing_up.make(pool, "factory", at, permit=permit_here())
             with anyio.fail_after(LIMIT_S), pytest.raises(StepFailed) as failed:
-                await backing_up.rehearse(pool, "factory", "op-try", backup=at, image=reference, permit=permit_here())
+                await backing_up.rehearse(
+                    pool, "factory", "op-try", backup=at, images=(reference,), permit=permit_here()
+                )
         assert (failed.value.stage, row in failed.value.failed) == ("rehearsal_unknown", True), failed.value.failed
         assert service(coolify) == before
     finally:

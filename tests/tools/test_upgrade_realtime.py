@@ -1,5 +1,6 @@
 """upgrade_coolify takes realtime along where the release wants another one: both are proved, or both are as before."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -7,16 +8,28 @@ import pytest
 
 from ink_infra_mcp.sandbox.hosts.coolify_images import id_of
 from ink_infra_mcp.sandbox.state import WorldState
-from ink_infra_mcp.sandbox.state_factory import PROD_TEXT, ImageKind
+from ink_infra_mcp.sandbox.state_factory import PROD, PROD_TEXT, ImageKind
 from ink_infra_mcp.sandbox.state_github import coolify_files
 from ink_infra_mcp.sandbox.state_hosts import Container
 from tests.clock import FakeClock
 from tests.ink import ink
 from tests.tools.arrivals import all_of, approved
 from tests.tools.calls import call
-from tests.tools.exchanges import LIMIT_S, NEW, REALTIME, Change, disk, exchanged, migrates, refused
+from tests.tools.exchanges import (
+    LIMIT_S,
+    NEW,
+    REALTIME,
+    Change,
+    coolify,
+    disk,
+    exchanged,
+    in_service,
+    migrates,
+    refused,
+)
 from tests.tools.test_image_rules import policies
-from tests.tools.test_restore_official_coolify import OFFICIAL, VERSION
+from tests.tools.test_restore_official_coolify import OFFICIAL, PINNED, VERSION, official
+from tests.tools.test_restore_official_coolify import TAG as TAG_OF_COOLIFY
 from tests.tools.test_upgrade_coolify import UPGRADE, built, unbroken
 
 pytestmark = pytest.mark.anyio
@@ -87,6 +100,44 @@ async def test_where_one_of_both_fails_both_are_as_before(
     assert (ended.said.outcome, ended.said.problem["stage"]) == ("undone", stage), ended.said.text
     assert words in " ".join(ended.said.text.split())
     assert (ended.after, ended.after.realtime) == (ended.before, REALTIME)
+
+
+def behind(state: WorldState) -> None:
+    """Let the release run, by the image that its tag names, with the realtime of the one before beside it."""
+    newer(state)
+    official(state)
+    disk_, container = state.coolify.factory, coolify(state)
+    container.image, container.image_digests, container.image_id = TAG_OF_COOLIFY, [PINNED], id_of(PINNED)
+    disk_.base = state.coolify.version = VERSION
+    disk_.env.update(LATEST_IMAGE=VERSION, COOLIFY_VERSION=VERSION)
+    disk_.files[PROD], disk_.images[PINNED] = WANTED, ImageKind(version=VERSION)
+
+
+async def test_realtime_alone_goes_to_what_the_release_that_runs_already_names(tmp_path: Path) -> None:
+    """Coolify's own image, files and database are those from before; then the same call plans nothing."""
+    with anyio.fail_after(LIMIT_S):
+        async with ink(tmp_path, change_world=behind, clock=FakeClock()) as it, it.client() as client:
+            before = in_service(it.state)
+            asked = await call(client, UPGRADE, version=VERSION)
+            said = await approved(it, client, UPGRADE, version=VERSION, wait_s=3600)
+            after = in_service(it.state)
+            again = await call(client, UPGRADE, version=VERSION)
+    assert unbroken("Exchange Coolify's realtime service on factory for the one that 4.3.11") in unbroken(asked.text)
+    assert (said.outcome, said.checks) == ("applied", {**OFFICIAL, "realtime": "passed"}), said.text
+    assert after == replace(before, realtime=TAG, env={**before.env, "AUTOUPDATE": "false"})
+    assert again.outcome == "already_so", again.text
+
+
+async def test_of_a_release_that_runs_as_another_image_realtime_is_not_exchanged_and_what_differs_is_told(
+    tmp_path: Path,
+) -> None:
+    """The tag names another image by now: to swap that in would be more than anybody asked for."""
+
+    def rebuilt(state: WorldState) -> None:
+        coolify(state).image_digests = [f"docker.io/coollabsio/coolify@sha256:{'7' * 64}"]
+
+    told = await refused(tmp_path, UPGRADE, all_of(behind, rebuilt), version=VERSION)
+    assert f"realtime runs as {REALTIME}, and 4.3.11 names {TAG}: that alone is exchanged only where {PINNED}" in told
 
 
 def stopped(state: WorldState) -> None:

@@ -28,49 +28,50 @@ def in_lane(steps: Iterable[Step], lane: str) -> tuple[Step, ...]:
 def in_part(steps: Iterable[Step], part: str) -> tuple[Step, ...]:
     """Return the steps as those of a part of a plan: they run in their place, one after the other."""
     steps = tuple(steps)
-    return _renamed(steps, {step.id: prefix_of(part) + step.id for step in steps})
+    return renamed(steps, {step.id: prefix_of(part) + step.id for step in steps})
 
 
 def alone(steps: Iterable[Step], part: str) -> tuple[Step, ...]:
     """Return the steps of one part as they were before they were put into it."""
     own = tuple(step for step in steps if part_of(step.id) == part)
-    return _renamed(own, {step.id: step.id.removeprefix(prefix_of(part)) for step in own})
+    return renamed(own, {step.id: step.id.removeprefix(prefix_of(part)) for step in own})
 
 
-def _renamed(steps: Iterable[Step], renamed: Mapping[str, str]) -> tuple[Step, ...]:
-    return tuple(_moved(step, renamed) for step in steps)
+def renamed(steps: Iterable[Step], names: Mapping[str, str]) -> tuple[Step, ...]:
+    """Return the steps with other ids, and all that refers to them in them; an id that has no new name stays."""
+    return tuple(_moved(step, names) for step in steps)
 
 
-def _moved(step: Step, renamed: Mapping[str, str]) -> Step:
+def _moved(step: Step, names: Mapping[str, str]) -> Step:
     return step.model_copy(
         update={
-            "id": renamed[step.id],
-            "params": json_object(_refers(step.params, renamed)),
-            "uses": tuple(renamed.get(id_, id_) for id_ in step.uses),
-            "undoes": tuple(renamed.get(id_, id_) for id_ in step.undoes),
-            "undo": _undo(step.undo, renamed) if step.undo else None,
-            "undo_words": _words(step.undo_words, renamed),
+            "id": names.get(step.id, step.id),
+            "params": json_object(_refers(step.params, names)),
+            "uses": tuple(names.get(id_, id_) for id_ in step.uses),
+            "undoes": tuple(names.get(id_, id_) for id_ in step.undoes),
+            "undo": _undo(step.undo, names) if step.undo else None,
+            "undo_words": _words(step.undo_words, names),
         }
     )
 
 
-def _undo(undo: Undo, renamed: Mapping[str, str]) -> Undo:
-    return undo.model_copy(update={"params": json_object(_refers(undo.params, renamed))})
+def _undo(undo: Undo, names: Mapping[str, str]) -> Undo:
+    return undo.model_copy(update={"params": json_object(_refers(undo.params, names))})
 
 
-def _words(words: str, renamed: Mapping[str, str]) -> str:
-    return " ".join(renamed.get(word, word) for word in words.split(" "))
+def _words(words: str, names: Mapping[str, str]) -> str:
+    return " ".join(names.get(word, word) for word in words.split(" "))
 
 
-def _refers(value: JsonValue, renamed: Mapping[str, str]) -> JsonValue:
+def _refers(value: JsonValue, names: Mapping[str, str]) -> JsonValue:
     if isinstance(value, list):
-        return [_refers(part, renamed) for part in value]
+        return [_refers(part, names) for part in value]
     if not isinstance(value, dict):
         return value
     if value.keys() == {"step", "field"}:
         step = str(value["step"])
-        return {**value, "step": renamed.get(step, step)}
-    return {name: _refers(part, renamed) for name, part in value.items()}
+        return {**value, "step": names.get(step, step)}
+    return {name: _refers(part, names) for name, part in value.items()}
 
 
 def given_to(steps: Iterable[Step], params: JsonObject) -> tuple[Step, ...]:

@@ -9,7 +9,9 @@ from ink_infra_mcp.areas.factory.exchange_plan import exchange_plan, nothing_to_
 from ink_infra_mcp.areas.factory.exchange_proofs import of_exchange, summary_of
 from ink_infra_mcp.areas.factory.fork_build import KINDS as BUILD_KINDS
 from ink_infra_mcp.areas.factory.fork_build import PUSH, pinned_of, registry_has
-from ink_infra_mcp.areas.factory.upgrade import UpgradeFacts, exchange_of, upgrade_facts, warnings_of
+from ink_infra_mcp.areas.factory.stop_steps import summary_of_way
+from ink_infra_mcp.areas.factory.upgrade import UpgradeFacts, exchange_of, exchanges_of, upgrade_facts
+from ink_infra_mcp.areas.factory.upgrade_words import warnings_of
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.core.arguments import Wait
 from ink_infra_mcp.core.operation import Check, Mutation, Results, Toolset
@@ -51,13 +53,20 @@ class UpgradeCoolify(Mutation[Args, Look, UpgradeFacts]):
     def plan(self, args: Args, facts: UpgradeFacts) -> Plan:
         """Return the steps; none where that image runs, files and .env are the release's, and auto-update is off."""
         host, version = facts.host, facts.release.version
-        title = f"Upgrade Coolify on {host} to {version}{', with the fork built on it' if facts.builds else ''}"
+        title = _title(facts)
         if facts.is_so:
             reason = f"{facts.image} runs on {host}, files and .env are those of {version}, and auto-update is off."
             return nothing_to_exchange(self.name, title, host, reason)
         pinned = pinned_of(facts.build) if facts.build and facts.builds else None
-        it = exchange_of(facts)
-        return exchange_plan(self.name, title, it, warnings=warnings_of(facts), keeps=_KEEPS, pinned=pinned)
+        return exchange_plan(
+            self.name,
+            title,
+            exchange_of(facts),
+            stops=exchanges_of(facts),
+            warnings=warnings_of(facts),
+            keeps=_KEEPS,
+            pinned=pinned,
+        )
 
     async def verify(self, plan: Plan, results: Results, look: Look) -> list[Check]:
         """Return whether image, version, configuration and auto-update are as promised, and every app is isolated."""
@@ -69,4 +78,12 @@ class UpgradeCoolify(Mutation[Args, Look, UpgradeFacts]):
         """Return the image, how long the dashboard was away, and what the rehearsal found."""
         pushed = results.get(PUSH)
         built: JsonObject = {"built": pushed["reference"]} if pushed is not None else {}
-        return {**summary_of(results), **built}
+        return {**summary_of(results), **summary_of_way(plan, results), **built}
+
+
+def _title(facts: UpgradeFacts) -> str:
+    host, version = facts.host, facts.release.version
+    if facts.of_realtime_alone:
+        return f"Exchange Coolify's realtime service on {host} for the one that {version}, which runs, names"
+    way = f" by way of {' and '.join(each.release.version for each in facts.stops)}" if facts.stops else ""
+    return f"Upgrade Coolify on {host} to {version}{way}{', with the fork built on it' if facts.builds else ''}"

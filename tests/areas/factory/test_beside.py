@@ -16,8 +16,9 @@ from ink_infra_mcp.areas.factory.beside import (
 )
 from ink_infra_mcp.areas.factory.image import Picture
 from ink_infra_mcp.areas.factory.release import CoolifyRelease
-from ink_infra_mcp.areas.factory.upgrade import UpgradeFacts, warnings_of
+from ink_infra_mcp.areas.factory.upgrade import UpgradeFacts
 from ink_infra_mcp.areas.factory.upgrade_files import of_files
+from ink_infra_mcp.areas.factory.upgrade_words import warnings_of
 from ink_infra_mcp.core.compose.difference import Difference, differences
 from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.hosts.factory.looking import BASE, CUSTOM, PROD, FactoryFacts

@@ -15,9 +15,9 @@ from ink_infra_mcp.areas.factory.upgrade import (
     of_release,
     of_told_version,
     of_version,
-    warnings_of,
 )
 from ink_infra_mcp.areas.factory.upgrade_files import changes_of, of_files
+from ink_infra_mcp.areas.factory.upgrade_words import warnings_of
 from ink_infra_mcp.areas.factory.upstream import stops
 from ink_infra_mcp.clients.coolify.era import Version, parse_version
 from ink_infra_mcp.hosts.factory.looking import BASE, PROD, FactoryFacts
@@ -32,6 +32,11 @@ DIGEST = f"sha256:{'1' * 64}"
 REALTIME_LINE = "'realtime_version' => '1.0.17',\n"
 ENV_NAMES = ("APP_KEY", "DB_PASSWORD", "DB_USERNAME", "REDIS_PASSWORD", "REGISTRY_URL", "MINE")
 EACH = ", each by a call of its own"
+OF_FORK = (
+    ". They are one plan for the official image alone: a fork is built on each of them, and a stop with the official "
+    "image would drop what the fork is there for"
+)
+NONE = " (GitHub lists no release of 4.1 among the newest)"
 MORE = "only Coolify's and realtime's image and health check are swapped, and more differs: "
 
 
@@ -69,9 +74,9 @@ def meets(prod: str = PROD_TEXT, base: str = BASE_TEXT) -> Ready:
         ("4.0.0-beta.474", "4.0.0", []),
         ("4.3.11", "4.3.11", ["4.3.11 is not newer than 4.3.11, which runs"]),
         ("4.3.11", "4.3.9", ["4.3.9 is not newer than 4.3.11, which runs"]),
-        ("4.1.2", "4.3.11", [f"4.3.11 skips a line: go from 4.1.2 to 4.2.1 first{EACH}"]),
-        ("4.0.1", "4.3.11", [f"4.3.11 skips a line: go from 4.0.1 to a release of 4.1, then 4.2.1 first{EACH}"]),
-        ("4.0.0-beta.474", "4.1.0", [f"4.1.0 skips a line: go from 4.0.0-beta.474 to 4.0.1 first{EACH}"]),
+        ("4.1.2", "4.3.11", [f"4.3.11 skips a line: go from 4.1.2 to 4.2.1 first{EACH}{OF_FORK}"]),
+        ("4.0.1", "4.3.11", [f"4.3.11 skips a line: go from 4.0.1 to a release of 4.1, then 4.2.1 first{EACH}{NONE}"]),
+        ("4.0.0-beta.474", "4.1.0", [f"4.1.0 skips a line: go from 4.0.0-beta.474 to 4.0.1 first{EACH}{OF_FORK}"]),
         (None, "4.3.11", ["which Coolify runs is not known"]),
     ],
 )
@@ -79,6 +84,28 @@ def test_a_release_follows_what_runs_line_by_line(base: str | None, version: str
     """Newer, and in the same line or the next one; a beta goes to the release of its line. Stops are named."""
     tags = ("v4.3.11", "v4.3.9", "v4.2.0", "v4.2.1", "v4.0.0", "v4.0.1")
     assert list(of_version(seen(base), version, tags)) == reasons
+
+
+@pytest.mark.parametrize(
+    ("base", "version", "reasons"),
+    [
+        ("4.1.2", "4.3.11", []),
+        ("4.0.0", "4.3.11", []),
+        (
+            "4.0.0-beta.474",
+            "4.3.11",
+            [
+                "4.3.11 skips lines, and one plan puts 3 releases into service at most, of 4.0.1, 4.1.3, 4.2.1, "
+                "4.3.11: call with 4.2.1 first, then with 4.3.11"
+            ],
+        ),
+        ("4.0.0-beta.474", "4.2.1", []),
+    ],
+)
+def test_one_plan_goes_by_two_releases_at_most(base: str, version: str, reasons: list[str]) -> None:
+    """Of the official image; which one is called first where there are more is named, and is one plan itself."""
+    tags = ("v4.3.11", "v4.2.0", "v4.2.1", "v4.1.3", "v4.0.0", "v4.0.1")
+    assert list(of_version(seen(base, runs=OFFICIAL), version, tags)) == reasons
 
 
 VERSIONS = st.builds(

@@ -182,6 +182,53 @@ def test_an_image_that_is_older_than_the_database_is_told_before_it_migrates(roo
     assert not asked(root, "migrate --force")
 
 
+def test_a_copy_is_migrated_with_one_image_after_the_other_and_each_is_told(root: Root) -> None:
+    """Restored once; the second one meets what the first has left, and is held against that."""
+    first, second = ((FIRST, "[1] Ran"), (SECOND, "Pending")), ((FIRST, "[1] Ran"), (SECOND, "[2] Ran"))
+    third = (*second, (THIRD, "Pending")), (*second, (THIRD, "[3] Ran"))
+    root.write("status", laravel(*first))
+    root.write("after", laravel(*second))
+    root.write("next", laravel(*third[0]))
+    root.write("last", laravel(*third[1]))
+    migrated = f'*"{RUNS} artisan migrate --force"*) cp "$ROOT/after" "$ROOT/old"; cp "$ROOT/after" "$ROOT/status"'
+    migrated += f"; printf '%s\\n' {FIRST} {SECOND} >\"$ROOT/rows\"; exit 0 ;;"
+    told = f'*"{RUNS} artisan migrate:status"*) [ ! -e "$ROOT/old" ] || {{ cat "$ROOT/old"; exit 0; }} ;;'
+    then = f'*"{NEW} artisan migrate:status"*) cat "$ROOT/next"; exit 0 ;;'
+    last = f'*"{NEW} artisan migrate --force"*) cp "$ROOT/last" "$ROOT/next"; exit 0 ;;'
+    root.write("broken", f"case $* in {migrated} {told} {then} {last} esac\n")
+    said = ran(root, "rehearse", "op-1", "op-1", RUNS, "60", REFERENCE)
+    lines = [line for line in said.facts.splitlines() if not line.startswith(("dump", "seconds", "drops", "encrypts"))]
+    assert (said.status, said.words, lines[3].partition(" ")[0]) == (0, "", "passed")
+    assert [*lines[:3], *lines[4:]] == [
+        *(f"image {RUNS}", f"pending {SECOND}", f"ran {SECOND}"),
+        *(f"image {NEW}", f"pending {THIRD}", f"ran {THIRD}"),
+        *("secret decrypted", "done"),
+    ]
+    assert (root.read("asked") or "").count("pg_restore --exit-on-error") == 1
+    assert json.loads(root.read(DRILL) or "")["image"] == NEW
+
+
+def test_of_several_images_one_that_fails_ends_it_and_none_after_it_is_tried(root: Root) -> None:
+    """An image that is not there is told before the copy is made."""
+    root.write("broken", f"case $* in *'{RUNS} artisan migrate --force '*) echo FAIL; exit 1 ;; esac\n")
+    said = ran(root, "rehearse", "op-1", "op-1", RUNS, "60", REFERENCE)
+    assert (said.status, "rehearsal_migrate artisan migrate failed" in said.words) == (3, True)
+    assert not asked(root, f"{NEW} artisan")
+    root.write("asked", "")
+    said = ran(root, "rehearse", "op-1", "op-1", RUNS, "60", "example/none:1")
+    assert (said.status, list(runs(root))) == (3, [])
+    assert "rehearsal_image the image is not on the Factory" in said.words
+
+
+def test_what_a_release_took_out_is_no_older_image(root: Root) -> None:
+    """4.2.0 has create_telescope_entries_table and 4.3.0 has not: whoever goes from one to the other is let."""
+    root.write("rows", f"{FIRST}\n{OLD}\n")
+    service = shlex.quote(laravel((OLD, "[1] Ran"), (FIRST, "[1] Ran")))
+    root.write("broken", f"case $* in *'{RUNS} artisan migrate:status '*) printf %s {service}; exit ;; esac\n")
+    said = tried(root, REFERENCE)
+    assert (said.status, f"gone {OLD}" in said.facts.splitlines()) == (0, True), said.words
+
+
 def test_a_migration_of_the_future_is_unknown_also_where_no_image_has_it(root: Root) -> None:
     """Somebody went back to an older image on a newer database: that image runs, and fits its data no better."""
     root.write("rows", f"{FIRST}\n2027_01_01_000000_of_a_later_release\n")

@@ -59,7 +59,8 @@ class Exchange:
     Coolify, and be `built_on` that commit, where one is said. Of an image that the steps in `first` build, `image` is
     the tag, and what the step `pushed_by` returns is its digest. `helper` is the version that the image's own source
     has to name for builds. `realtime` is exchanged with it, where it is given. With `inside` realtime has to answer in
-    Coolify's own container; the container that it has until now is what it `withdraws`.
+    Coolify's own container; the container that it has until now is what it `withdraws`. One that others follow in the
+    same plan is a `part` of it, and is watched for a shorter `soak_s`.
     """
 
     image: str
@@ -82,6 +83,17 @@ class Exchange:
     realtime: Realtime | None = None
     inside: bool = False
     withdraws: Sibling | None = None
+    part: str = ""
+    soak_s: int = SOAK_S
+
+    @property
+    def of_part(self) -> dict[str, JsonValue]:
+        """Return what tells the steps of this exchange which of several on the Factory is theirs."""
+        return {"part": self.part} if self.part else {}
+
+    def rehearsed(self, name: str) -> JsonValue:
+        """Return what stands for something that the rehearsal returns of this image."""
+        return result_of("rehearse", f"{name}_{self.part}" if self.part else name)
 
     @property
     def reference(self) -> JsonValue:

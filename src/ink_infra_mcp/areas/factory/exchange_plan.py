@@ -3,6 +3,7 @@
 from ink_infra_mcp.areas.factory.exchange import Exchange
 from ink_infra_mcp.areas.factory.exchange_steps import exchange_steps
 from ink_infra_mcp.areas.factory.image_gates import unlooked
+from ink_infra_mcp.areas.factory.stop_steps import steps_by_way
 from ink_infra_mcp.core.plan import JsonObject, Plan
 
 KEEPS = ("users' apps, which run on", "Coolify's keys, and its settings but for auto-update")
@@ -13,19 +14,23 @@ def exchange_plan(
     title: str,
     it: Exchange,
     *,
+    stops: tuple[Exchange, ...] = (),
     warnings: tuple[str, ...],
     keeps: tuple[str, ...] = KEEPS,
     lost: str = "",
     pinned: JsonObject | None = None,
 ) -> Plan:
-    """Return the plan; `lost` is what is lost beside the dashboard's minutes. A person types the Factory's name."""
+    """Return the plan, by way of `stops` where there are some. A person types the Factory's name.
+
+    `lost` is what is lost beside the dashboard's minutes.
+    """
     placement: JsonObject = {"placement": it.canary.home.placement.model_dump(mode="json")} if it.canary else {}
     return Plan(
         tool=tool,
         title=title,
         target=it.host,
         locks=("coolify", f"muscle:{it.host}", *((f"build:{it.host}",) if it.first else ())),
-        steps=exchange_steps(it),
+        steps=steps_by_way(stops, it) if stops else exchange_steps(it),
         blast_radius=f"whoever uses Coolify's dashboard or API, while it is swapped{lost}",
         keeps=keeps,
         warnings=(*warnings, *unlooked(it.rules)),

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from ink_infra_mcp.areas.factory.beside import PULL, change_of, pull_steps
 from ink_infra_mcp.areas.factory.canary import canary_steps
 from ink_infra_mcp.areas.factory.copies import copy_steps
-from ink_infra_mcp.areas.factory.exchange import SERVICE, SOAK_S, UNISOLATED, Exchange
+from ink_infra_mcp.areas.factory.exchange import SERVICE, UNISOLATED, Exchange
 from ink_infra_mcp.areas.factory.image import Picture
 from ink_infra_mcp.areas.factory.image_gates import looked_for
 from ink_infra_mcp.areas.factory.moving_in import change_of_moving
@@ -29,7 +29,7 @@ def exchange_steps(it: Exchange) -> tuple[Step, ...]:
         _swap(it),
         _prove(it),
         *_canary(it),
-        _confirm(host),
+        _confirm(it),
         _watch(it),
         _release(host),
     )
@@ -91,8 +91,9 @@ def _swap(it: Exchange) -> Step:
             "image_id": result_of("pull", "id"),
             "images": {name: it.reference if image == it.image else image for name, image in it.images.items()},
             "sums": _sums(it),
-            "migrations": result_of("rehearse", "ran"),
-            "migrated_s": result_of("rehearse", "seconds"),
+            "migrations": it.rehearsed("ran"),
+            "migrated_s": it.rehearsed("seconds"),
+            **it.of_part,
             **_named(it),
         },
         uses=("pull", "rehearse", *_pulled(it), *_built(it)),
@@ -153,7 +154,7 @@ def _back(it: Exchange) -> Undo:
         target=host,
         summary=f"have {host} go back to the {images}, the files and, where migrations ran, the database from before",
         effect="Coolify is as it was at the swap",
-        params={"host": host},
+        params={"host": host, **it.of_part},
     )
 
 
@@ -204,7 +205,8 @@ def _prove(it: Exchange) -> Step:
         params={
             "host": host,
             "image_id": result_of("swap", "id"),
-            "migrated_s": result_of("rehearse", "seconds"),
+            "migrated_s": it.rehearsed("seconds"),
+            **it.of_part,
             **_realtime_id(it),
             **_inside(it),
         },
@@ -221,13 +223,14 @@ def _canary(it: Exchange) -> tuple[Step, ...]:
     return canary_steps(it.canary, undoes=("swap",), isolated=it.option)
 
 
-def _confirm(host: str) -> Step:
+def _confirm(it: Exchange) -> Step:
+    host = it.host
     return Step(
         id="confirm",
         kind="factory.confirm_image",
         target=host,
         summary=f"Tell {host} to stay with the new image",
-        params={"host": host},
+        params={"host": host, **it.of_part},
         undo_words="/data/coolify/ink/rollback on the Factory goes back by hand",
         undoes=("swap",),
     )
@@ -239,11 +242,11 @@ def _watch(it: Exchange) -> Step:
         id="watch",
         kind="factory.watch_image",
         target=host,
-        summary=f"Watch for {SOAK_S // 60} minutes that it stays so: no restart, its queue running, no failed job",
+        summary=f"Watch for {it.soak_s // 60} minutes that it stays so: no restart, its queue running, no failed job",
         params={
             "host": host,
             "image_id": result_of("swap", "id"),
-            "for_s": SOAK_S,
+            "for_s": it.soak_s,
             "restarts": result_of("prove", "restarts"),
             "failed_jobs": result_of("prove", "failed_jobs"),
             **_realtime_id(it),

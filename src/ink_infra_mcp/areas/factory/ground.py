@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ink_infra_mcp.hosts.factory.swapping import Ready
 
+IMAGE_BYTES = 2 * 2**30
 ROOM_BYTES = 5 * 2**30
 """A Coolify image unpacks to about 1.5 GiB; beside it a backup, a copy of the database, and what builds need."""
 

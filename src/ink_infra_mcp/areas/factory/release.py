@@ -6,8 +6,10 @@ from hashlib import sha256
 
 from ink_infra_mcp.areas.factory.upstream import UPSTREAM, listed, one_of
 from ink_infra_mcp.clients.github import GithubLook
+from ink_infra_mcp.core.compose.reading import read_compose
 from ink_infra_mcp.core.errors import InputError
 from ink_infra_mcp.core.plan import Frozen
+from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.hosts.factory.looking import BASE, PROD, part_in, version_in
 
 ENV = ".env.production"
@@ -54,6 +56,11 @@ class CoolifyRelease(Frozen):
         return self._part("realtime")
 
     @property
+    def own_line(self) -> str:
+        """Return the image that its own file names for Coolify, as it stands there."""
+        return own_line_in(self.texts[PROD])
+
+    @property
     def env_names(self) -> tuple[str, ...]:
         """Return what .env.production sets, by name; upgrade.sh adds to .env what is missing there (4.3.10)."""
         return tuple(sorted({*_NAME.findall(self.texts[ENV])}))
@@ -72,15 +79,27 @@ class CoolifyRelease(Frozen):
         return part_in(self.texts[CONSTANTS], which) or "?"
 
 
-async def release_of(github: GithubLook, version: str) -> CoolifyRelease:
+def own_line_in(text: str) -> str:
+    """Return the image that a text of Coolify's own file names for Coolify; empty: none.
+
+    Raises:
+        InputError: it is no compose file.
+    """
+    services = table(read_compose(text).get("services"))
+    return str(table(services.get("coolify")).get("image") or "")
+
+
+async def release_of(github: GithubLook, version: str, tags: tuple[str, ...] = ()) -> CoolifyRelease:
     """Return what GitHub has at the tag of a release, in seven requests: its commit, and each file at that commit.
+
+    Whoever has asked for the list of releases gives their `tags`: then they are not asked for again.
 
     Raises:
         InputError: GitHub lists no such release, or it has not all files.
         VendorError: GitHub did not answer well.
     """
     owner, _, name = UPSTREAM.partition("/")
-    tags = await listed(github)
+    tags = tags or await listed(github)
     commit = await github.tag(owner, name, one_of(tags, f"v{version}"))
     if commit is None:
         raise InputError(f"GitHub shows no tag v{version} of {UPSTREAM}.", next=_NEXT)

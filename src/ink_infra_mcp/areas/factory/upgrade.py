@@ -12,17 +12,14 @@ from ink_infra_mcp.areas.factory.beside import (
     of_beside,
     of_gates,
     realtime_for,
-    told_of,
 )
 from ink_infra_mcp.areas.factory.canary import canary_of
-from ink_infra_mcp.areas.factory.copies import left_here
 from ink_infra_mcp.areas.factory.exchange import (
     Exchange,
     check_files,
     common_reasons,
     is_off,
     needs_option,
-    relying,
     serves,
 )
 from ink_infra_mcp.areas.factory.fork_build import BuildFacts
@@ -30,24 +27,22 @@ from ink_infra_mcp.areas.factory.image import Picture, picture
 from ink_infra_mcp.areas.factory.image_gates import of_rules, signed_now
 from ink_infra_mcp.areas.factory.moving_in import files_of, moved_in, withdrawn
 from ink_infra_mcp.areas.factory.official import of_last_file, official_image, official_tag
-from ink_infra_mcp.areas.factory.release import CONSTANTS, UPGRADE, CoolifyRelease, release_of
+from ink_infra_mcp.areas.factory.release import CoolifyRelease, release_of
 from ink_infra_mcp.areas.factory.rotation import pinned_image
+from ink_infra_mcp.areas.factory.stops import CHECK_S, after, of_way, part_of_version, way_to
 from ink_infra_mcp.areas.factory.upgrade_build import build_for, built, id_of, of_fresh, steps_of
-from ink_infra_mcp.areas.factory.upgrade_build import warnings_of as warnings_of_build
 from ink_infra_mcp.areas.factory.upgrade_files import changes_of, of_files
-from ink_infra_mcp.areas.factory.upstream import UPSTREAM, between, listed, stops
+from ink_infra_mcp.areas.factory.upstream import listed, stops
 from ink_infra_mcp.areas.look import Look
 from ink_infra_mcp.clients.coolify.era import era_of, parse_version
-from ink_infra_mcp.core.compose.reading import read_compose
 from ink_infra_mcp.core.errors import InputError, RefusedByPolicy
 from ink_infra_mcp.core.image_rules import ImageRules
 from ink_infra_mcp.core.plan import Plan
-from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.signing import Verdict
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.factory.configured import kind_of
 from ink_infra_mcp.hosts.factory.looking import CUSTOM, PROD
-from ink_infra_mcp.hosts.factory.swapping import IMAGES_MOUNT, Ready, ready
+from ink_infra_mcp.hosts.factory.swapping import Ready, ready
 
 _RELEASE = re.compile(r"v?(\d{1,4}\.\d{1,4}\.\d{1,4})", re.ASCII)
 
@@ -57,7 +52,8 @@ class UpgradeFacts:
     """What an upgrade to a `release` would meet: `image` by digest, and `tag` as files and .env name it, empty: a fork.
 
     `canary` is None where it runs already. A fork that no image is given for comes of a `build`; where that is still to
-    be made, `image` is the tag that it gets. `realtime` is None where that service stays.
+    be made, `image` is the tag that it gets. `realtime` is None where that service stays. `stops` are the
+    releases that come before, each with what it finds then; this one finds what the last of them leaves.
     """
 
     release: CoolifyRelease
@@ -70,6 +66,7 @@ class UpgradeFacts:
     signed: Verdict | None = None
     build: BuildFacts | None = None
     realtime: Realtime | None = None
+    stops: "tuple[UpgradeFacts, ...]" = ()
 
     @property
     def host(self) -> str:
@@ -103,6 +100,16 @@ class UpgradeFacts:
         return needs_option(self.picture, self.ready)
 
     @property
+    def of_realtime_alone(self) -> bool:
+        """Return whether the release runs already, by that very image, and only realtime is not what it names."""
+        return self.realtime is not None and not self.builds and self.runs_already and serves(self.picture, self.image)
+
+    @property
+    def runs_already(self) -> bool:
+        """Return whether what runs says that it is this very release."""
+        return parse_version(self.picture.facts.base or "") == parse_version(self.release.version)
+
+    @property
     def is_so(self) -> bool:
         """Return whether it runs, is what the release's files and .env name, and no update replaces it."""
         seen, facts = self.picture, self.picture.facts
@@ -125,21 +132,40 @@ async def upgrade_facts(look: Look, version: str, image: str, approved: Plan | N
     tags = await _tags_of_stops(look, seen, wanted)
     if why := (*of_kind(seen, image), *_of_another(seen, wanted, tags)):
         raise RefusedByPolicy(_words(seen, wanted, why), next="Look with get_coolify_image, then call again.")
-    meets = await ready(look.hosts, seen.facts.host)
-    release = await release_of(look.github, wanted)
-    build = await build_for(look, wanted, approved) if seen.kind == "fork" and not image else None
-    tag = "" if image or build else official_tag(seen, _own_line(release), wanted)
-    pinned = await _image(look, image, tag, build)
-    realtime = await realtime_for(look, seen, release, meets)
-    bare = UpgradeFacts(release, pinned, tag, seen, meets, rules=look.images, build=build, realtime=realtime)
+    meets, stops = await ready(look.hosts, seen.facts.host), list[UpgradeFacts]()
+    for stop in way_to(seen, wanted, tags):
+        release = await release_of(look.github, stop, tags)
+        bare = await _of_release(look, (seen, meets), release, "", approved)
+        stops.append(await _judged(look, bare, wanted, on_the_way=True))
+        seen, meets = after(exchange_of(stops[-1]))
+    bare = await _of_release(look, (seen, meets), await release_of(look.github, wanted, tags), image, approved)
     if bare.is_so:
         return bare
+    bare = await _judged(look, bare, wanted, on_the_way=bool(stops))
+    canary = await canary_of(look, await find_project(look), await all_apps(look), approved)
+    return replace(bare, canary=canary, stops=tuple(replace(each, canary=canary) for each in stops))
+
+
+async def _of_release(
+    look: Look, found: tuple[Picture, Ready], release: CoolifyRelease, image: str, approved: Plan | None
+) -> UpgradeFacts:
+    """Return what this release meets where it finds that; nothing of it is judged yet."""
+    seen, meets = found
+    build = await build_for(look, release.version, approved) if seen.kind == "fork" and not image else None
+    tag = "" if image or build else official_tag(seen, release.own_line, release.version)
+    pinned = await _image(look, image, tag, build)
+    realtime = await realtime_for(look, seen, release, meets)
+    return UpgradeFacts(release, pinned, tag, seen, meets, rules=look.images, build=build, realtime=realtime)
+
+
+async def _judged(look: Look, bare: UpgradeFacts, wanted: str, *, on_the_way: bool) -> UpgradeFacts:
     bare = replace(bare, signed=None if bare.builds else await signed_now(look, bare.image))
     if reasons := tuple(reasons_against(bare)):
-        raise RefusedByPolicy(_words(seen, wanted, reasons), next="See get_coolify_image, mend that, then call again.")
-    check_files(meets, bare.images)
-    canary = await canary_of(look, await find_project(look), await all_apps(look), approved)
-    return replace(bare, canary=canary)
+        at = f"on the way, at {bare.release.version}: " if on_the_way else ""
+        words = _words(bare.picture, wanted, reasons, at)
+        raise RefusedByPolicy(words, next="See get_coolify_image, mend that, then call again.")
+    check_files(bare.ready, bare.images)
+    return bare
 
 
 async def _image(look: Look, image: str, tag: str, build: BuildFacts | None) -> str:
@@ -148,8 +174,8 @@ async def _image(look: Look, image: str, tag: str, build: BuildFacts | None) -> 
     return await pinned_image(look, image) if image else await official_image(look, tag)
 
 
-def _words(seen: Picture, version: str, reasons: tuple[str, ...]) -> str:
-    return f"Coolify on {seen.facts.host} is not upgraded to {version}: {'; '.join(reasons)}."
+def _words(seen: Picture, version: str, reasons: tuple[str, ...], at: str = "") -> str:
+    return f"Coolify on {seen.facts.host} is not upgraded to {version}: {at}{'; '.join(reasons)}."
 
 
 def _version(text: str) -> str:
@@ -184,18 +210,14 @@ def of_kind(seen: Picture, image: str) -> Iterator[str]:
         yield f"{clean_name(image)} is no fork's image"
 
 
-def _own_line(release: CoolifyRelease) -> str:
-    """Return the image that the release's own file names for Coolify."""
-    services = table(read_compose(release.texts[PROD]).get("services"))
-    return str(table(services.get("coolify")).get("image") or "")
-
-
 def reasons_against(facts: UpgradeFacts) -> Iterator[str]:
     """Yield every reason not to begin; what is not known is one."""
     seen = facts.picture
     yield from common_reasons(seen, facts.ready)
     yield from of_fresh(facts.rules) if facts.builds else of_rules(facts.rules, facts.image, facts.signed)
-    yield from of_version(seen, facts.release.version)
+    if not facts.of_realtime_alone:
+        yield from of_version(seen, facts.release.version)
+        yield from _of_another_image(facts)
     yield from of_told_version(seen, facts.release.version)
     yield from of_release(facts.release, facts.ready)
     yield from _of_what_is_set(facts)
@@ -216,10 +238,21 @@ def _of_what_is_set(facts: UpgradeFacts) -> Iterator[str]:
         )
 
 
+def _of_another_image(facts: UpgradeFacts) -> Iterator[str]:
+    """Of a release that runs already realtime alone is exchanged, and never Coolify's own image under the same name."""
+    if facts.realtime is not None and facts.runs_already:
+        version, runs = facts.release.version, facts.realtime.runs.reference
+        yield (
+            f"realtime runs as {runs}, and {version} names {facts.realtime.tag}: "
+            f"that alone is exchanged only where {facts.image} is what runs and what its files name (rotate_fork_image "
+            "puts another build of a fork into service, restore_official_coolify the official image)"
+        )
+
+
 def of_version(seen: Picture, version: str, tags: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield why a release does not follow what runs: Coolify's migrations are made for one line after the other.
 
-    Which releases come first is said by name, as far as they are among `tags`.
+    Releases that come first, as far as they are among `tags`, are no reason where one plan goes by way of them.
     """
     base, wanted = parse_version(seen.facts.base or ""), parse_version(version)
     if base is None or wanted is None:
@@ -227,7 +260,7 @@ def of_version(seen: Picture, version: str, tags: tuple[str, ...] = ()) -> Itera
     elif wanted <= base:
         yield f"{version} is not newer than {base}, which runs"
     elif first := stops(base, wanted, tags):
-        yield f"{version} skips a line: go from {base} to {', then '.join(first)} first, each by a call of its own"
+        yield from of_way(seen, base, version, first)
     elif wanted.major > base.major:
         yield f"{version} is of another major version than {base}, which runs"
     if not (era := era_of(version)).supported:
@@ -249,6 +282,12 @@ def of_release(release: CoolifyRelease, meets: Ready) -> Iterator[str]:
         yield f"the source at v{release.version} says that it is Coolify {clean_name(release.told) or 'of no version'}"
     if lacking := sorted({*release.env_names} - {*meets.env_names}):
         yield f".env lacks what .env.production of that release sets: {', '.join(lacking)}"
+
+
+def exchanges_of(facts: UpgradeFacts) -> tuple[Exchange, ...]:
+    """Return the exchanges of the releases that come before, in their order."""
+    parts = ((each, part_of_version(each.release.version)) for each in facts.stops)
+    return tuple(replace(exchange_of(each), part=part, soak_s=CHECK_S) for each, part in parts)
 
 
 def exchange_of(facts: UpgradeFacts) -> Exchange:
@@ -274,72 +313,3 @@ def exchange_of(facts: UpgradeFacts) -> Exchange:
         inside=moved_in(facts.release.texts[PROD]),
         withdraws=withdrawn(facts.release, facts.ready),
     )
-
-
-def warnings_of(facts: UpgradeFacts) -> tuple[str, ...]:
-    """Return what a person should know before a yes."""
-    release = facts.release
-    files = ", ".join(f"{name} {sha256}" for name, sha256 in release.sums.items())
-    return (
-        f"Its files are those of {UPSTREAM} at v{release.version}, commit {release.commit}; SHA-256: {files}.",
-        *told_of(release, facts.ready, facts.realtime),
-        *_of_helper(facts),
-        *_of_steps(facts),
-        _of_option(facts),
-        "While it is swapped, dashboard and API do not answer: about a minute, and as long as a dump and its "
-        "migrations take; a deployment that begins then fails.",
-        "Where migrations ran, going back restores the database from the moment of the swap: what is made in Coolify "
-        "until the image is confirmed would be lost.",
-        *left_here(facts.picture.place),
-        *_of_folder(facts),
-        *warnings_of_build(facts.build),
-        *_of_script(release),
-    )
-
-
-def _of_steps(facts: UpgradeFacts) -> Iterator[str]:
-    """Migrations of several releases run at once; whether they can is what the rehearsal finds out."""
-    base, wanted = parse_version(facts.picture.facts.base or ""), parse_version(facts.release.version)
-    if base is not None and wanted is not None and (skipped := between(base, wanted, facts.release.listed)):
-        yield (
-            f"Between {base} and {wanted} lie {', '.join(skipped)}: the rehearsal runs the migrations of all of them "
-            "at once, on a copy. Where it fails, nothing was touched: go to one of those first."
-        )
-
-
-def _of_helper(facts: UpgradeFacts) -> Iterator[str]:
-    """Coolify takes the version of its own config/constants.php, and of .env only the name (shared.php, 4.3.11)."""
-    release = facts.release
-    if release.helper == "?":
-        yield f"Which helper builds use is not known: {CONSTANTS} of {release.version} does not say it."
-        return
-    yield (
-        f"Builds use the helper {release.helper}, the tag's own: {CONSTANTS} of the pulled image, where Coolify reads "
-        "it, is looked at before anything stops. Coolify pulls the helper by itself."
-    )
-    if "HELPER_IMAGE" in facts.ready.env_names:
-        yield f".env sets HELPER_IMAGE: builds use that image, with the tag {release.helper}."
-
-
-def _of_folder(facts: UpgradeFacts) -> Iterator[str]:
-    if any(IMAGES_MOUNT in text for text in facts.whole.values()):
-        yield (
-            f"{IMAGES_MOUNT.partition(':')[0]} is made, and all below it given to uid 9999 with mode 700, as Coolify's "
-            "own upgrade does; that stays after going back."
-        )
-
-
-def _of_script(release: CoolifyRelease) -> Iterator[str]:
-    if not release.upgrades_as_known:
-        yield (
-            f"Its own {UPGRADE} is none that this tool was made after: what it does beside image, compose file and "
-            ".env is not done here. Read it at that tag before a yes."
-        )
-
-
-def _of_option(facts: UpgradeFacts) -> str:
-    known = relying(facts.picture, facts.ready)
-    told = "which apps rely on --runtime is not known" if known is None else f"{len(known)} apps rely on --runtime"
-    if not facts.option:
-        return f"The image need not accept --runtime: {told}."
-    return f"{told[0].upper()}{told[1:]}: once pulled, the image is searched for it, and without it all ends untouched."

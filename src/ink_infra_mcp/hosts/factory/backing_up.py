@@ -1,7 +1,7 @@
 """Has Coolify backed up on the Factory, a backup's sums read anew, and a backup tried in a throw-away place there."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ink_infra_mcp.core.errors import CommandFailed, HostError, StepFailed
 from ink_infra_mcp.core.permit import Permit
@@ -17,6 +17,8 @@ MAKE_S, CHECK_S, REHEARSE_S = 3 * 3600.0, 1800.0, 4 * 3600.0
 """The script limits each of its commands itself; these are beyond the sum of what they may take."""
 MIGRATE_S = 3600
 """Far more than any release of Coolify took, and not for ever: a migration may wait for a lock of its own."""
+ONE_MORE_S = MIGRATE_S + 1800.0
+"""For each further image of a rehearsal."""
 _FAILED = 3
 _LOG_LINES = 60
 _LOG_CHARS = 12_000
@@ -25,10 +27,13 @@ _MADE = re.compile(
     r"dump (?P<dump>[0-9a-f]{64})\nbytes (?P<bytes>[0-9]{1,15})\nmade (?P<made>[0-9]{1,11})\n"
     r"seconds (?P<seconds>[0-9]{1,7}(?:\.[0-9]{1,3})?)\ndone\n"
 )
+_OF_ONE = r"image sha256:[0-9a-f]{64}\n(?:(?:pending|ran|gone|encrypts|drops) [^\n]{1,200}\n)*"
+_SECONDS = r"[0-9]{1,7}(?:\.[0-9]{1,3})?"
 _TRIED = re.compile(
-    r"image (?P<image>sha256:[0-9a-f]{64})\n(?P<names>(?:(?:pending|ran|gone|encrypts|drops) [^\n]{1,200}\n)*)"
-    r"dump (?P<dump>[0-9a-f]{64})\nseconds (?P<seconds>[0-9]{1,7}(?:\.[0-9]{1,3})?)\nsecret decrypted\ndone\n"
+    rf"(?P<earlier>(?:{_OF_ONE}passed {_SECONDS}\n)*)(?P<last>{_OF_ONE})"
+    rf"dump (?P<dump>[0-9a-f]{{64}})\nseconds (?P<seconds>{_SECONDS})\nsecret decrypted\ndone\n"
 )
+_EARLIER = re.compile(rf"(?P<told>{_OF_ONE})passed (?P<seconds>{_SECONDS})\n")
 _REHEARSAL = "rehearsal_"
 
 
@@ -48,7 +53,8 @@ class Rehearsal:
     """A restore that was proved with an image: which migrations were pending, and ran on the copy, in `seconds`.
 
     `gone` are migrations of the database that Coolify took out of its images long ago. `encrypts` and `drops` are those
-    of `ran` that may do so, by the words in them.
+    of `ran` that may do so, by the words in them. `earlier` is the same of each image that the copy was migrated with
+    before this one, in their order.
     """
 
     image: str
@@ -59,6 +65,7 @@ class Rehearsal:
     gone: tuple[str, ...] = ()
     encrypts: tuple[str, ...] = ()
     drops: tuple[str, ...] = ()
+    earlier: tuple["Rehearsal", ...] = ()
 
 
 async def make(pool: HostPool, host: str, name: str, *, permit: Permit) -> Backup:
@@ -84,31 +91,45 @@ async def check(pool: HostPool, host: str, name: str) -> Backup:
 
 
 async def rehearse(
-    pool: HostPool, host: str, name: str, *, backup: str, image: str = "", limit_s: int = MIGRATE_S, permit: Permit
+    pool: HostPool,
+    host: str,
+    name: str,
+    *,
+    backup: str,
+    images: tuple[str, ...] = ("",),
+    limit_s: int = MIGRATE_S,
+    permit: Permit,
 ) -> Rehearsal:
-    """Restore a backup into a Postgres of its own, migrate it there with an image, and decrypt one of its secrets.
+    """Restore a backup into a Postgres of its own, migrate it there, and decrypt one of its secrets.
 
-    `image` is a reference or id of one that is on the Factory, empty: the one that runs. Its migrations have `limit_s`
-    seconds.
+    `images` are references or ids of such as are on the Factory, an empty one: that which runs. The copy is migrated
+    with each after the other, and what is returned is of the last. The migrations of each have `limit_s` seconds.
 
     Raises:
         StepFailed: one of it failed, with a stage `rehearsal_*`; nothing in service was touched.
         HostError: the Factory cannot be reached, or broke off.
     """
-    asked = command(
-        pool, host, ("rehearse", name, backup, image or "-", str(limit_s)), changes=True, timeout_s=REHEARSE_S
-    )
+    first, *more = (image or "-" for image in images)
+    words = ("rehearse", name, backup, first, str(limit_s), *more)
+    asked = command(pool, host, words, changes=True, timeout_s=REHEARSE_S + len(more) * ONE_MORE_S)
     said = await pool.run(host, asked, permit=permit)
     found = _TRIED.fullmatch(_whole(pool, host, said))
     if found is None:
         raise _not_understood(host)
-    named = [line.split(" ", 1) for line in found["names"].splitlines()]
+    earlier = tuple(
+        _of_one(each["told"], found["dump"], each["seconds"]) for each in _EARLIER.finditer(found["earlier"])
+    )
+    return replace(_of_one(found["last"], found["dump"], found["seconds"]), earlier=earlier)
+
+
+def _of_one(told: str, dump: str, seconds: str) -> Rehearsal:
+    named = [line.split(" ", 1) for line in told.splitlines()]
     kinds = {kind: tuple(clean_name(text, limit=150) for one, text in named if one == kind) for kind, _ in named}
     ran = kinds.get("ran", ())
     return Rehearsal(
-        image=found["image"],
-        dump_sha256=found["dump"],
-        seconds=float(found["seconds"]),
+        image=kinds["image"][0],
+        dump_sha256=dump,
+        seconds=float(seconds),
         pending=kinds.get("pending", ()),
         ran=ran,
         gone=kinds.get("gone", ()),

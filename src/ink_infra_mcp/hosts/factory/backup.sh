@@ -2,8 +2,9 @@
 # usage: sh -s -- ink-backup VERB WORD...
 #   make     NAME               makes the folder NAME of backups, or takes it as made where it is whole
 #   check    BACKUP             reads the sums of a backup anew; it changes nothing
-#   rehearse NAME BACKUP IMAGE SECONDS  restores a backup into a Postgres of its own and migrates it there with an image,
-#                               `-`: the one that runs, in so many seconds at most; all of it is removed again
+#   rehearse NAME BACKUP IMAGE SECONDS [IMAGE...]  restores a backup into a Postgres of its own and migrates it there with
+#                               an image, `-`: the one that runs, and then with each further one in its order, in so many
+#                               seconds each at most; all of it is removed again
 # BACKUP is the name of a folder that `make` made, or the path of one that was brought here, below /data/coolify/backups.
 # Exit status: 3 it failed; the last line on standard error says at which stage and why.
 
@@ -273,21 +274,29 @@ restored() {
   done
   limited 7200 docker exec -i "$prefix-db" pg_restore --exit-on-error --no-owner --no-acl -U "$user" -d "$db" \
     <"$at/coolify.dump" >"$work/words" 2>&1 || { log "$work/words"; fail rehearsal_restore 'pg_restore failed'; }
+}
+
+# rows: which migrations the copy has by now
+rows() {
   dock exec "$prefix-db" psql -X -q -A -t -v ON_ERROR_STOP=1 -U "$user" -d "$db" -c 'select migration from migrations' \
     >"$work/rows.said" 2>"$work/words" || { log "$work/words"; fail rehearsal_restore 'the copy does not tell its migrations'; }
   sort -u "$work/rows.said" >"$work/rows"
   [ -s "$work/rows" ] || fail rehearsal_restore 'the copy has no migrations'
 }
 
-# known: an image that lacks what the database has, and what the image that runs has, is older than the database. A row
-# that neither has was taken out by Coolify long ago, where the image has newer ones (4.3.0: create_telescope_entries_table)
+# taken_out: what the image before has and the next release has not any more, as Coolify's own repository shows it: the
+# only one from v4.0.0-beta.463 to v4.3.11, in 4.3.0
+taken_out=2018_08_08_100000_create_telescope_entries_table
+
+# known: an image that lacks what the database has, and what the image before it has, is older than the database. A row
+# that neither has was taken out by Coolify long ago, where the image has newer ones
 known() {
   sed 's/^[a-z]* //' "$work/before" | sort -u >"$work/has"
   comm -23 "$work/rows" "$work/has" >"$work/strange"
-  [ "$image" = "$runs" ] || { status "$runs" "$work/service"; sed 's/^[a-z]* //' "$work/service" | sort -u >"$work/has_service"; }
-  [ -e "$work/has_service" ] || true >"$work/has_service"
+  true >"$work/has_service"
+  [ "$image" = "$since" ] || { status "$since" "$work/service"; sed 's/^[a-z]* //' "$work/service" | sort -u >"$work/has_service"; }
   newest=$(tail -n 1 "$work/has")
-  { comm -12 "$work/strange" "$work/has_service"; awk -v newest="$newest" '$0 > newest' "$work/strange"; } | sort -u >"$work/unknown"
+  { comm -12 "$work/strange" "$work/has_service" | grep -vxF "$taken_out"; awk -v newest="$newest" '$0 > newest' "$work/strange"; } | sort -u >"$work/unknown"
   [ ! -s "$work/unknown" ] || fail rehearsal_unknown \
     "the database has migrations that the image does not have: $(head -n 5 "$work/unknown" | tr '\n' ' ')"
 }
@@ -343,14 +352,38 @@ keyed() {
   decrypted
 }
 
+# tried: migrates the copy, as the images before have left it, with this one
+tried() {
+  rows
+  status "$image" "$work/before"
+  known
+  limited 120 docker run --rm --pull never --name "$prefix-app" --label "$label=$name" --network none --memory 256m \
+    --pids-limit 64 --security-opt no-new-privileges --workdir /var/www/html --entrypoint sh "$image" -c \
+    'for file in database/migrations/*.php; do echo; echo "ink-file $file"; cat "$file" || exit; done' \
+    </dev/null >"$work/code" 2>"$work/words" ||
+    { log "$work/words"; fail rehearsal_image 'the migrations in the image could not be read'; }
+  migrated
+  decrypted
+  printf 'image %s\n' "$image"
+  names pending "$work/before" | tee "$work/pending" | sed 's/^/pending /'
+  names ran "$work/after" | comm -12 - "$work/pending" | sed 's/^/ran /'
+  sed -n 's/^/gone /p' "$work/strange"
+  awk "$words" "$work/code" | sort -u
+  since=$image
+}
+
 rehearse() {
-  kind=rehearsal name=$1 backup=$2 image=$3 limit=$4 prefix=ink-rehearsal-$1 work=$top/.rehearsal-$1
+  kind=rehearsal name=$1 backup=$2 first=$3 limit=$4 prefix=ink-rehearsal-$1 work=$top/.rehearsal-$1
+  shift 4
   locked
   at=$(place "$backup") && held "$at" || fail backup_damaged "the backup $backup is not what its manifest says, or has none"
   runs=$(image_of coolify) && holds=$(image_of coolify-db) && redis=$(image_of coolify-redis) ||
     fail rehearsal_start 'Coolify'"'"'s containers are not all there'
-  [ "$image" != - ] || image=$runs
-  image=$(dock image inspect --format '{{.Id}}' "$image" 2>/dev/null) || fail rehearsal_image 'the image is not on the Factory: pull it first'
+  ids= since=$runs
+  for each in "$first" "$@"; do
+    [ "$each" != - ] || each=$runs
+    ids="$ids $(dock image inspect --format '{{.Id}}' "$each" 2>/dev/null)" || fail rehearsal_image 'the image is not on the Factory: pull it first'
+  done
   database
   place=$(dock info --format '{{.DockerRootDir}}') || fail rehearsal_start 'Docker does not say where it keeps its data'
   room "$place" 3 rehearsal_room
@@ -372,21 +405,13 @@ rehearse() {
   beside redis --memory 128m --env-file "$work/env" --entrypoint sh "$redis" -c \
     'exec redis-server --save "" --requirepass "$REDIS_PASSWORD"'
   restored
-  status "$image" "$work/before"
-  known
-  limited 120 docker run --rm --pull never --name "$prefix-app" --label "$label=$name" --network none --memory 256m \
-    --pids-limit 64 --security-opt no-new-privileges --workdir /var/www/html --entrypoint sh "$image" -c \
-    'for file in database/migrations/*.php; do echo; echo "ink-file $file"; cat "$file" || exit; done' \
-    </dev/null >"$work/code" 2>"$work/words" ||
-    { log "$work/words"; fail rehearsal_image 'the migrations in the image could not be read'; }
-  migrated
-  decrypted
+  took=
+  for image in $ids; do
+    # how long the one before took stands behind what is told of it
+    [ -z "$took" ] || printf 'passed %s\n' "$took"
+    tried
+  done
   keyed
-  printf 'image %s\n' "$image"
-  names pending "$work/before" | tee "$work/pending" | sed 's/^/pending /'
-  names ran "$work/after" | comm -12 - "$work/pending" | sed 's/^/ran /'
-  sed -n 's/^/gone /p' "$work/strange"
-  awk "$words" "$work/code" | sort -u
   kill "$watch" 2>/dev/null
   [ ! -e "$work/full" ] || fail rehearsal_room
   swept >/dev/null 2>&1 || fail rehearsal_left 'the throw-away place could not be removed'
@@ -404,6 +429,8 @@ record() {
 
 plain_name() { said "$1" '[a-z0-9][a-z0-9-]{0,62}' || fail backup_call 'a word of the command is not one'; }
 
+plain_image() { said "$1" '-|[A-Za-z0-9][A-Za-z0-9._:/@-]{0,400}' || fail backup_call 'a word of the command is not one'; }
+
 plain_place() {
   said "$1" '[a-z0-9][a-z0-9-]{0,62}|/data/coolify/backups(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,4}' ||
     fail backup_call 'a word of the command is not one'
@@ -411,16 +438,22 @@ plain_place() {
 
 main() {
   [ "$(id -u)" = 0 ] || fail backup_call 'it takes root'
-  [ "$#${1-}" = 3ink-backup ] || [ "$#${1-}${2-}" = 6ink-backuprehearse ] || fail backup_call 'this is not how it is called'
+  [ "$#${1-}" = 3ink-backup ] || { [ "${1-}${2-}" = ink-backuprehearse ] && [ $# -ge 6 ] && [ $# -le 12 ]; } || fail backup_call 'this is not how it is called'
   verb=$2 name=$3
   if [ "$verb" = check ]; then plain_place "$name"; else plain_name "$name"; fi
   case $verb in
     make | check) "$verb" ;;
     rehearse)
       plain_place "$4"
-      said "$5" '-|[A-Za-z0-9][A-Za-z0-9._:/@-]{0,400}' || fail backup_call 'a word of the command is not one'
+      plain_image "$5"
       said "$6" '[1-9][0-9]{0,4}' || fail backup_call 'a word of the command is not one'
-      rehearse "$3" "$4" "$5" "$6"
+      shift 2
+      at=0
+      for each in "$@"; do
+        at=$((at + 1))
+        [ "$at" -le 4 ] || plain_image "$each"
+      done
+      rehearse "$@"
       ;;
     *) fail backup_call 'this is not how it is called' ;;
   esac

@@ -8,9 +8,10 @@ from pydantic import JsonValue
 
 from ink_infra_mcp.core.errors import HostUnreachable
 from ink_infra_mcp.core.plan import JsonObject
+from ink_infra_mcp.core.shapes import items, table
 from ink_infra_mcp.core.step import Handler, StepCall
 from ink_infra_mcp.hosts.factory import backing_up
-from ink_infra_mcp.hosts.factory.backing_up import FOLDER
+from ink_infra_mcp.hosts.factory.backing_up import FOLDER, Rehearsal
 from ink_infra_mcp.hosts.factory.restore_steps import RestoreSteps
 from ink_infra_mcp.ssh.pool import HostPool
 
@@ -56,17 +57,21 @@ class BackupSteps:
 
         `image` is a reference of one that is on the Factory, empty: the one that runs. The copy is in a Postgres of its
         own on a network without a way out; both are removed at the end, after a failure too. Run again it begins anew.
+        `stops` are images that it is migrated with before, each with the `part` of the plan that puts it into service;
+        what is returned of one of those has its part behind the name: `ran_4_1_3`.
 
         Raises:
             StepFailed: one of it failed, with a stage `rehearsal_*`; nothing in service was touched.
             HostError: the Factory cannot be reached, or broke off; the next run removes what is left.
         """
         host, backup, image = call.text("host"), call.given("backup"), call.given("image")
+        stops = [table(each) for each in items(call.params.get("stops"))]
+        images = (*(str(each["image"]) for each in stops), image)
         call.say(f"restoring the backup {backup} in a throw-away place on {host}")
         name = call.operation_id
         tried = await _again(
             call,
-            lambda: backing_up.rehearse(self.pool, host, name, backup=backup, image=image, permit=call.permit),
+            lambda: backing_up.rehearse(self.pool, host, name, backup=backup, images=images, permit=call.permit),
         )
         return {
             "restored": backup,
@@ -79,7 +84,20 @@ class BackupSteps:
             "may_drop": _listed(tried.drops),
             "seconds": tried.seconds,
             "secret": "decrypted",
+            **_of_stops([str(each["part"]) for each in stops], tried.earlier),
         }
+
+
+def _of_stops(parts: list[str], tried: tuple[Rehearsal, ...]) -> JsonObject:
+    told: JsonObject = {}
+    for part, each in zip(parts, tried, strict=True):
+        told |= {
+            f"ran_{part}": _listed(each.ran),
+            f"may_encrypt_{part}": _listed(each.encrypts),
+            f"may_drop_{part}": _listed(each.drops),
+            f"seconds_{part}": each.seconds,
+        }
+    return told
 
 
 async def _again(call: StepCall, act: Callable[[], Awaitable[T]]) -> T:

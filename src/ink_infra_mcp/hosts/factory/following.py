@@ -44,8 +44,12 @@ def patient(host: str, look: Callable[[], Awaitable[T | NotYet]]) -> Callable[[]
 
 
 def rotation_name(call: StepCall) -> str:
-    """Return the name of the rotation of this operation, which is one, whichever of its steps asks."""
-    name = call.operation_id.lower()
+    """Return the name of the rotation of this operation, which is one, whichever of its steps asks.
+
+    Of one with several after the other each is named by its `part` as well.
+    """
+    part = f"-{call.text('part')}".replace("_", "-") if "part" in call.params else ""
+    name = call.operation_id.lower() + part
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot be the name of a rotation")
     return name

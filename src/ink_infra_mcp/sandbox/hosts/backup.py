@@ -17,6 +17,8 @@ from ink_infra_mcp.sandbox.state_place import sealed
 FAILED = 3
 _SPARE, _MEMORY = 256 * 2**20, 1200 * 2**20
 _ENCRYPTS, _DROPS = "encrypt", "drop"
+_TAKEN_OUT = "2018_08_08_100000_create_telescope_entries_table"
+"""What 4.2.0 has of migrations and 4.3.0 has not any more (coollabsio/coolify, database/migrations)."""
 Said = tuple[int, str, str]
 """The exit status, and what is said on both outputs."""
 
@@ -50,8 +52,8 @@ class BackupScript:
                     return 0, self._told(self._made(name)), ""
                 case ("check", name):
                     return 0, self._told(self._whole(name)), ""
-                case ("rehearse", name, backup, image, _):
-                    return 0, self._rehearsed(name, backup, image), ""
+                case ("rehearse", _, backup, image, _, *more):
+                    return 0, self._rehearsed(backup, [image, *more]), ""
                 case _:
                     raise Broken("backup_call", "this is not how it is called")
         except Broken as broken:
@@ -85,36 +87,42 @@ class BackupScript:
     def _told(self, kept: Kept) -> str:
         return f"dump {kept.sum}\nbytes {kept.size}\nmade {int(kept.at)}\nseconds 1.25\ndone\n"
 
-    def _rehearsed(self, name: str, backup: str, image: str) -> str:
+    def _rehearsed(self, backup: str, images: list[str]) -> str:
         kept = self._whole(backup)
         runs = self._container("coolify", "rehearsal_start", "Coolify's containers are not all there")
-        reference = runs.image if image == "-" else image
-        id_ = self._id(reference, runs)
+        references = [runs.image if image == "-" else image for image in images]
+        ids = [self._id(reference, runs) for reference in references]
         self._database()
         self._room(3, "/var/lib/docker", "rehearsal_room")
         self._memory()
         if "pg_restore" in self.disk.failing:
             words = 'pg_restore: error: could not execute query: ERROR:  relation "users" already exists'
             raise Broken("rehearsal_restore", "pg_restore failed", words)
-        pending = self._pending(self._migrations(reference), self._migrations(runs.image))
+        applied, since, lines = [*self.disk.applied], runs.image, list[str]()
+        for reference, id_ in zip(references, ids, strict=True):
+            lines += ["passed 2.10"] if lines else []
+            pending = self._pending(applied, self._migrations(reference), self._migrations(since))
+            lines += [f"image {id_}", *self._of_one(applied, reference, pending)]
+            applied, since = [*applied, *pending], reference
+        self.disk.drill = Drill(at=self._clock, backup=kept.name, sum=kept.sum, image=ids[-1])
+        return "\n".join((*lines, f"dump {kept.sum}", "seconds 4.20", "secret decrypted", "done", ""))
+
+    def _of_one(self, applied: list[str], reference: str, pending: list[str]) -> list[str]:
         if not self.disk.key_fits:
             raise Broken("rehearsal_secret", "APP_KEY does not decrypt a private key of the copy")
-        self.disk.drill = Drill(at=self._clock, backup=kept.name, sum=kept.sum, image=id_)
-        lines = [f"image {id_}", *_lines("pending", pending), *_lines("ran", pending)]
-        gone = [each for each in self.disk.applied if each not in self._migrations(reference)]
-        lines += [
-            *_lines("gone", gone),
+        return [
+            *_lines("pending", pending),
+            *_lines("ran", pending),
+            *_lines("gone", [each for each in applied if each not in self._migrations(reference)]),
             *_lines("drops", _with(pending, _DROPS)),
             *_lines("encrypts", _with(pending, _ENCRYPTS)),
         ]
-        return "\n".join((*lines, f"dump {kept.sum}", "seconds 4.20", "secret decrypted", "done", ""))
 
-    def _pending(self, has: list[str], in_service: list[str]) -> list[str]:
-        strange = [each for each in self.disk.applied if each not in has]
-        if unknown := [each for each in strange if each in in_service or each > max(has)]:
+    def _pending(self, applied: list[str], has: list[str], before: list[str]) -> list[str]:
+        if unknown := _unknown(applied, has, before):
             words = " ".join(sorted(unknown)[:5])
             raise Broken("rehearsal_unknown", f"the database has migrations that the image does not have: {words} ")
-        pending = sorted(each for each in has if each not in self.disk.applied)
+        pending = sorted(each for each in has if each not in applied)
         if failing := next((each for each in pending if each in self.disk.failing), None):
             words = f"  {failing} {'.' * 20} 12.81ms FAIL\nSQLSTATE[42701]: Duplicate column: 7 ERROR:  column exists"
             raise Broken("rehearsal_migrate", "artisan migrate failed", words)
@@ -176,6 +184,11 @@ def seal(coolify: CoolifyState, words: tuple[str, ...]) -> Said:
         return FAILED, text[: len(text) // 2], "ink-seal copy_seal the archive is not whole: tar 2 age 0 \n"
     others = {"another age": "op/secrets/.env APP_KEY=in the clear\n" * 9, "silent age": ""}
     return 0, next((others[each] for each in disk.failing if each in others), text), ""
+
+
+def _unknown(applied: list[str], has: list[str], before: list[str]) -> list[str]:
+    known = {*before} - {_TAKEN_OUT}
+    return [each for each in applied if each not in has and (each in known or each > max(has))]
 
 
 def _lines(kind: str, names: Iterable[str]) -> list[str]:
