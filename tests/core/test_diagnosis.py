@@ -8,18 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ink_infra_mcp.core.diagnosis import diagnosed
-from ink_infra_mcp.core.diagnosis_facts import (
-    Answer,
-    Box,
-    CoolifySaid,
-    Finding,
-    Machine,
-    NotAsked,
-    Page,
-    Rollout,
-    Seen,
-    Unread,
-)
+from ink_infra_mcp.core.diagnosis_facts import Box, CoolifySaid, Finding, Machine, Rollout, Seen
+from ink_infra_mcp.core.diagnosis_pages import Answer, NotAsked, Page, Unread
 
 URL = "https://shop.example.com"
 WHY = Unread("nobody tells", "ask again")

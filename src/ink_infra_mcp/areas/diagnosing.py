@@ -37,8 +37,9 @@ from ink_infra_mcp.areas.visited import (
     with_zone,
 )
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
-from ink_infra_mcp.core.diagnosis_facts import Answer, NotAsked, Page, Seen, Unread
+from ink_infra_mcp.core.diagnosis_facts import Seen
 from ink_infra_mcp.core.diagnosis_found import by_proxy
+from ink_infra_mcp.core.diagnosis_pages import Answer, NotAsked, Page, Unread
 from ink_infra_mcp.core.errors import VendorError
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.docker.causes import Why, why_not_up

@@ -8,7 +8,8 @@ from ink_infra_mcp.areas.apps.services import NO_SERVICES, Services, promised, p
 from ink_infra_mcp.areas.machines.drift import Drift, named
 from ink_infra_mcp.areas.told import Containers, own_in, said_of
 from ink_infra_mcp.clients.coolify.apps import Application
-from ink_infra_mcp.core.diagnosis_facts import Box, Unread
+from ink_infra_mcp.core.diagnosis_facts import Box
+from ink_infra_mcp.core.diagnosis_pages import Unread
 from ink_infra_mcp.core.untrusted import clean_name
 from ink_infra_mcp.hosts.facts.gathering import HostFacts
 

@@ -13,7 +13,8 @@ from ink_infra_mcp.areas.machines.health import muscle_drifts, room_drifts
 from ink_infra_mcp.clients.coolify.apps import Application
 from ink_infra_mcp.clients.coolify.buildlog import Deployment
 from ink_infra_mcp.clients.coolify.causes import is_of_image, probable_cause
-from ink_infra_mcp.core.diagnosis_facts import FRESH, Box, CoolifySaid, Finding, Machine, Rollout, Unread, closest
+from ink_infra_mcp.core.diagnosis_facts import FRESH, Box, CoolifySaid, Finding, Machine, Rollout
+from ink_infra_mcp.core.diagnosis_pages import Door, Unread, closest
 from ink_infra_mcp.core.routing import port_in, riddles_in, routes_in
 from ink_infra_mcp.core.shapes import table
 from ink_infra_mcp.core.untrusted import clean_name
@@ -31,15 +32,6 @@ _RUNS = frozenset({"running", "starting", "restarting", "degraded"})
 _OF_APP = frozenset({"no_runtime", "proxy", "proxy_ill", "not_isolated", "disk_full", "read_only"})
 _OF_ONE_CONTAINER = frozenset({"nixpacks", "static", "dockerfile", "dockerimage", "railpack"})
 _NO_FILE = Unread("Coolify does not tell its compose file", "give the Coolify token read:sensitive")
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """Where the proxy asks an app, and in which networks both are where they have none in common."""
-
-    address: str
-    port: int
-    apart: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,8 @@ from ink_infra_mcp.areas.dns.addresses import fleet_addresses
 from ink_infra_mcp.areas.dns.both_kinds import beside, others
 from ink_infra_mcp.areas.dns.zones import delegation_of
 from ink_infra_mcp.areas.look import Look
-from ink_infra_mcp.areas.told import Door
 from ink_infra_mcp.clients.probe import DEFAULT_PORTS, HttpSeen, TlsSeen
-from ink_infra_mcp.core.diagnosis_facts import REDIRECTS, Answer, NotAsked, Page, Unread
+from ink_infra_mcp.core.diagnosis_pages import REDIRECTS, Answer, Door, NotAsked, Page, Unread
 from ink_infra_mcp.core.dns.zones import closest
 from ink_infra_mcp.core.errors import InkError
 from ink_infra_mcp.core.untrusted import clean_name

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ink_infra_mcp.core.diagnosis_facts import Answer, Finding, NotAsked, Page, Seen
+from ink_infra_mcp.core.diagnosis_facts import Finding, Seen
 from ink_infra_mcp.core.diagnosis_found import Found, Rule, found, no_box, visit
 from ink_infra_mcp.core.diagnosis_inside import BESIDE, INSIDE
+from ink_infra_mcp.core.diagnosis_pages import Answer, NotAsked, Page
 from ink_infra_mcp.core.diagnosis_web import SILENCING, WEB
 
 Verdict = Literal["down", "up", "unknown"]

@@ -1,7 +1,8 @@
 """Why a proxy gets nothing from an app that runs, where the app's container was asked itself, too."""
 
-from ink_infra_mcp.core.diagnosis_facts import Answer, Page, Seen
+from ink_infra_mcp.core.diagnosis_facts import Seen
 from ink_infra_mcp.core.diagnosis_found import Found, found, read_log, visit
+from ink_infra_mcp.core.diagnosis_pages import Answer, Page
 
 NO_SERVER, BAD_GATEWAY = 503, 502
 

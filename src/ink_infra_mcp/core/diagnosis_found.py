@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ink_infra_mcp.core.diagnosis_facts import Answer, CoolifySaid, Finding, Machine, Page, Seen
+from ink_infra_mcp.core.diagnosis_facts import CoolifySaid, Finding, Machine, Seen
+from ink_infra_mcp.core.diagnosis_pages import Answer, Page
 
 _BY_PROXY = {502: "Bad Gateway", 503: "no available server", 504: "Gateway Timeout"}
 """What Traefik itself answers, in its own words, where it has a router for the name and gets no answer behind it

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from ink_infra_mcp.core.diagnosis_facts import Box, CoolifySaid, Machine, NotAsked, Rollout, Seen, Unread
+from ink_infra_mcp.core.diagnosis_facts import Box, CoolifySaid, Machine, Rollout, Seen
 from ink_infra_mcp.core.diagnosis_found import Found, Rule, found, no_box, read_log, troubles
+from ink_infra_mcp.core.diagnosis_pages import NotAsked, Unread
 from ink_infra_mcp.core.untrusted import clean_name
 
 LOW_MEMORY = 5

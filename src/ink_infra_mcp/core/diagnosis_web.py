@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from ink_infra_mcp.core.diagnosis_door import at_its_door
-from ink_infra_mcp.core.diagnosis_facts import SERVER_ERRORS, Answer, CoolifySaid, Page, Seen
+from ink_infra_mcp.core.diagnosis_facts import CoolifySaid, Seen
 from ink_infra_mcp.core.diagnosis_found import Found, Rule, by_proxy, found, read_log, troubles, visit
+from ink_infra_mcp.core.diagnosis_pages import SERVER_ERRORS, Answer, Page
 
 SILENCING = frozenset({"server_unreachable", "docker_down", "proxy", "proxy_ill", "firewall"})
 """Causes of any page that gives no answer at all."""

@@ -5,7 +5,7 @@ from ink_infra_mcp.areas.ports.findings import Row, rows_of
 from ink_infra_mcp.areas.ports.ground import ground_of
 from ink_infra_mcp.areas.ports.providers import in_front_of
 from ink_infra_mcp.areas.ports.ways_in import neighbours_of
-from ink_infra_mcp.core.diagnosis_facts import Unread
+from ink_infra_mcp.core.diagnosis_pages import Unread
 from ink_infra_mcp.core.firewall.addresses import Family
 from ink_infra_mcp.core.firewall.exposure import State
 from ink_infra_mcp.core.firewall.listening import LISTENER
