@@ -8,8 +8,8 @@ import pytest
 
 from ink_infra_mcp.sandbox.hosts.coolify_images import id_of
 from ink_infra_mcp.sandbox.state import WorldState
-from ink_infra_mcp.sandbox.state_factory import MIGRATIONS, PROD, PROD_TEXT, ImageKind
-from ink_infra_mcp.sandbox.state_github import Release, commit_sha, coolify_files
+from ink_infra_mcp.sandbox.state_factory import BASE, MIGRATIONS, PROD, PROD_TEXT, ImageKind
+from ink_infra_mcp.sandbox.state_github import Release, commit_sha, coolify_files, moved_in_files
 from ink_infra_mcp.sandbox.state_registry import RegistryState
 from tests.clock import FakeClock
 from tests.ink import ink
@@ -21,6 +21,7 @@ from tests.tools.test_upgrade_coolify import NEW_PROD, UPGRADE, unbroken
 
 pytestmark = pytest.mark.anyio
 FIRST, SECOND, NOW = "4.1.3", "4.2.1", "4.0.1"
+INSIDE = ("4.4.0", "4.5.0")
 OF_SECOND, OF_THIRD = "2026_05_01_000000_add_of_the_second_line", "2026_08_01_000000_add_of_the_third_line"
 OLD_PROD = PROD_TEXT.replace("realtime:1.0.17", "realtime:1.0.13")
 PRODS = {FIRST: PROD_TEXT.replace("realtime:1.0.17", "realtime:1.0.16"), VERSION: NEW_PROD}
@@ -248,3 +249,36 @@ async def test_realtime_goes_along_where_a_release_names_another_one(tmp_path: P
     assert ended.after.realtime == "docker.io/coollabsio/coolify-realtime:1.0.17"
     assert orders.count("prepare") == 3
     assert id_of(pinned(VERSION)) == ended.said.data["result"]["image_id"]
+
+
+def takes_realtime_in(state: WorldState) -> None:
+    """Let a release of 4.2 run, and of the three on its way the later two have realtime inside of Coolify."""
+    behind(state)
+    factory, repo = state.coolify.factory, state.github.repos["coollabsio/coolify"]
+    coolify(state).image = f"docker.io/coollabsio/coolify:{SECOND}"
+    factory.files[PROD], factory.base, state.coolify.version = PRODS[SECOND], SECOND, SECOND
+    factory.env.update(LATEST_IMAGE=SECOND, COOLIFY_VERSION=SECOND)
+    factory.applied = [*MIGRATIONS, OF_SECOND]
+    for each in state.hosts["factory"].containers:
+        if each.name == "coolify-realtime":
+            each.image = "docker.io/coollabsio/coolify-realtime:1.0.16"
+    for inside in INSIDE:
+        repo.tags[f"v{inside}"] = commit_sha(f"coollabsio/coolify v{inside}")
+        repo.releases = [Release(tag=f"v{inside}"), *repo.releases]
+        repo.tagged[f"v{inside}"] = moved_in_files(inside)
+        factory.images[pinned(inside)] = ImageKind(option=True, version=inside)
+        factory.migrations |= {
+            each: [*MIGRATIONS, OF_SECOND, OF_THIRD]
+            for each in (pinned(inside), f"docker.io/coollabsio/coolify:{inside}")
+        }
+
+
+async def test_realtime_moves_in_at_a_stop_and_the_release_after_it_finds_it_there(tmp_path: Path) -> None:
+    """It is exchanged at the first, withdrawn at the second, and nobody's any more at the third."""
+    last = INSIDE[-1]
+    ended = await exchanged(tmp_path, UPGRADE, takes_realtime_in, version=last)
+    said, files = ended.said, moved_in_files(last)
+    assert (said.outcome, said.data["result"]["confirmed"]) == ("applied", last), said.text
+    assert said.checks == {**OFFICIAL, "realtime": "passed"}
+    assert {name: ended.after.files[name] for name in (BASE, PROD)} == {name: files[name] for name in (BASE, PROD)}
+    assert list(said.data["result"]["stops"]) == [VERSION, INSIDE[0]]
