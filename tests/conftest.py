@@ -19,9 +19,12 @@ settings.register_profile("ci", parent=settings.get_profile("default"), max_exam
 settings.register_profile("deep", parent=settings.get_profile("default"), max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-# whoever starts the tests in the background has them ignore Ctrl-C, and so would every program that they start
+# whoever starts the tests in the background has them ignore Ctrl-C, and under nohup the end of a session: so would every
+# program that they start
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # keyring chooses its backend once, when it is first imported
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
