@@ -19,8 +19,8 @@ settings.register_profile("ci", parent=settings.get_profile("default"), max_exam
 settings.register_profile("deep", parent=settings.get_profile("default"), max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-# whoever starts the tests in the background has them ignore Ctrl-C, and under nohup the end of a session: so would every
-# program that they start
+# whoever starts the tests in the background has them ignore Ctrl-C, and under nohup the end of a session: every program
+# that they start would, too
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
