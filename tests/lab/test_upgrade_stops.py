@@ -105,7 +105,7 @@ async def test_two_releases_are_rehearsed_on_one_copy_and_served_in_their_turn(g
     assert ground.seen() == before
 
 
-@pytest.mark.parametrize("how", ["unhealthy", "killed"])
+@pytest.mark.parametrize("how", [pytest.param("unhealthy", marks=pytest.mark.long), "killed"])
 async def test_a_second_release_that_fails_leaves_the_first_one_in_service_and_well(ground: Ground, how: str) -> None:
     """Nothing of ours has to live for that; the first one's own way back is still there behind it."""
     before, second = ground.seen(), UNHEALTHY if how == "unhealthy" else NEXT
